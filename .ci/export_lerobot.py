@@ -1,4 +1,5 @@
-"""Describe an installed LeRobot: `options.json` and `index.json` in a folder, and the rules of options beside it.
+"""Describe an installed LeRobot: `options.json`, `index.json` and `tasks.json` in a folder, and the rules of options
+beside it.
 
 Run by the Python of the locked environment.
 
@@ -28,7 +29,7 @@ import draccus
 import lerobot.envs
 import lerobot.optim
 import lerobot.policies
-import lerobot.rewards  # noqa: F401 - importing them registers the choices
+import lerobot.rewards  # importing them registers the choices
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.rewards import RewardModelConfig
 from lerobot.configs.train import TrainPipelineConfig
@@ -41,6 +42,7 @@ MODEL_OPTION = re.compile(r".*(model|encoder|tokenizer|backbone|processor|pretra
 """Options with a default like OWNER/NAME that name a repository; others name a task, or a place in a model."""
 EXTRA = re.compile(r"""extra=["']([\w-]+)["']""")
 READS_TASK = re.compile(r"""TokenizerProcessorStep|["']task["']|\bTASK\b""")
+ADAPTER_MODULES = "def _get_default_peft_targets("
 NUMBER_FORMATS = ("bfloat16", "float16", "float32")
 """What LeRobot's trainer makes of the option `dtype`, where a type has it and says nothing about its values."""
 CHECKED_FORMATS = re.compile(r"self\.dtype not in [\[{(]([^\]})]*)[\]})]|^ +dtype: .*# Options: (.*)$", re.MULTILINE)
@@ -124,7 +126,8 @@ class TypeDescription:
     def __init__(self, name: str, config: type) -> None:
         self.name, self.config = name, config
         self.folder = Path(sys.modules[config.__module__].__file__ or "").parent
-        self.sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(self.folder.rglob("*.py"))}
+        files = sorted(self.folder.rglob("*.py"))  # two of them may have the same name
+        self.sources = {str(path.relative_to(self.folder)): path.read_text(encoding="utf-8") for path in files}
 
     def describe(self) -> dict[str, Any]:
         """Return what `index.json` says."""
@@ -140,6 +143,7 @@ class TypeDescription:
             "repositories": repositories,
             "dtypes": self._list_dtypes(),
             "optimizer": self._describe_optimizer(),
+            "adapter_modules": ADAPTER_MODULES in "\n".join(self.sources.values()),
             "reads_task": READS_TASK.search("\n".join(self.sources.values())) is not None,
             **DataNeeds(self.name, self.config, self.sources).describe(),
         }
@@ -160,7 +164,7 @@ class TypeDescription:
 
     def _list_named_in_calls(self) -> Iterator[str]:
         for file, text in self.sources.items():
-            if file.startswith("configuration_"):
+            if Path(file).name.startswith("configuration_"):
                 continue
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.Call):
@@ -228,6 +232,31 @@ def format_index(version: str, notes: dict[str, Any]) -> str:
     return "{" + f'"lerobot": "{version}",\n' + ",\n".join(sections) + "}\n"
 
 
+def format_tasks(version: str, envs: Path) -> str:
+    """Return `tasks.json`: the tasks of simulated environments, each environment on a line. `envs`: LeRobot's folder.
+
+    Meta-World's are in a file of LeRobot. Of LIBERO it knows the suites alone: they have ten tasks, if their name does
+    not end with another number.
+    """
+    metaworld = json.loads((envs / "metaworld_config.json").read_text(encoding="utf-8"))
+    source = ast.parse((envs / "libero.py").read_text(encoding="utf-8"))
+    (steps,) = (
+        node.value
+        for node in ast.walk(source)
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "TASK_SUITE_MAX_STEPS" and node.value
+    )
+    suites = {
+        name: int(number[1]) if (number := re.search(r"_(\d+)$", name)) else 10 for name in ast.literal_eval(steps)
+    }
+    libero = {suite: [f"{suite}/{number}" for number in range(count)] for suite, count in suites.items()}
+    environments = {
+        "metaworld": {"groups": metaworld["DIFFICULTY_TO_TASKS"], "tasks": metaworld["TASK_DESCRIPTIONS"]},
+        "libero": {"groups": libero, "tasks": {name: "" for names in libero.values() for name in names}},
+    }
+    lines = [f"{json.dumps(name)}: {json.dumps(found)}" for name, found in environments.items()]
+    return f'{{"lerobot": "{version}",\n"environments": {{\n' + ",\n".join(lines) + "\n}}\n"
+
+
 def main(folder: Path) -> None:
     """Write the files."""
     logging.disable(logging.CRITICAL)
@@ -236,6 +265,8 @@ def main(folder: Path) -> None:
     notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     tree = format_tree(version)
     (folder / "options.json").write_text(tree, encoding="utf-8")
+    envs = Path(lerobot.envs.__file__).parent
+    (folder / "tasks.json").write_text(format_tasks(version, envs), encoding="utf-8")
     (folder / "index.json").write_text(format_index(version, notes), encoding="utf-8")
     lock = (folder / "train.txt").read_text(encoding="utf-8")
     text, left_out = format_rules(version, json.loads(tree)["classes"], lock)

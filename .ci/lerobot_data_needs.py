@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,7 +41,9 @@ class DataNeeds:
     def __init__(self, name: str, config: type, sources: Mapping[str, str]) -> None:
         self.name, self.config = name, config
         self.options = {field.name for field in dataclasses.fields(config)}
-        self.code = "\n".join(text for file, text in sources.items() if not file.startswith("configuration_"))
+        self.code = "\n".join(
+            text for file, text in sources.items() if not Path(file).name.startswith("configuration_")
+        )
         self.picture = (256, 256)
 
     def describe(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/workloads"))
-from policy_trials import TRIALS, PolicyTrial
+from policy_trials import PUBLISHED, TRIALS, PolicyTrial
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.versions import ModelType
 
@@ -27,8 +27,8 @@ def format_page() -> str:
 
 
 def _format_table(trials: Iterable[PolicyTrial]) -> Iterator[str]:
-    yield "| type | train | fine-tune | resume | data | repositories | note |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| type | train | fine-tune | resume | adapter | evaluate | publish | data | repositories | note |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     newest = versions.get_version()
     for trial in sorted(trials, key=lambda one: one.type):
         facts = (newest.reward_models if trial.reward_model else newest.policies)[trial.type]
@@ -36,6 +36,9 @@ def _format_table(trials: Iterable[PolicyTrial]) -> Iterator[str]:
         cells = (
             f"`{trial.type}`",
             *stages,
+            _describe_adapter(facts, trial),
+            _describe_evaluation(trial),
+            _describe_publishing(trial),
             _describe_data(facts),
             _list_repositories(facts, trial),
             facts.refused or trial.reason,
@@ -47,6 +50,26 @@ def _describe_stage(trial: PolicyTrial, stage: str) -> str:
     if stage in trial.stages:
         return RAN[trial.result]
     return trial.result if trial.result not in RAN else "not possible"
+
+
+def _describe_adapter(facts: ModelType, trial: PolicyTrial) -> str:
+    if "adapter" in trial.stages:
+        return RAN[trial.result]
+    if trial.reward_model or trial.result not in RAN or facts.refused_start:
+        return "not possible"
+    return "not run" if facts.adapter_modules else "not run, modules to name"
+
+
+def _describe_publishing(trial: PolicyTrial) -> str:
+    if "train" not in trial.stages:
+        return "not possible"
+    return "ran here" if trial.type in PUBLISHED else "not run"
+
+
+def _describe_evaluation(trial: PolicyTrial) -> str:
+    if "evaluate" in trial.stages or trial.result not in RAN or trial.reward_model:
+        return _describe_stage(trial, "evaluate")
+    return "not run"
 
 
 def _describe_data(facts: ModelType) -> str:

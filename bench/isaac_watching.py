@@ -41,7 +41,7 @@ for step in range(iterations):
 writer.close()
 from robotrain_workloads.supervision import process_group
 from robotrain_workloads.isaac_train import supervisor
-report = {"event": "began", "folder": str(folder), "first": 0, "total": iterations, "rollouts": 1}
+report = {"event": "began", "folder": str(folder), "first": 0, "total": iterations, "rollouts": 1, "processes": 1}
 (folder / supervisor.REPORT_FILE).write_text(json.dumps(report) + "\\n")
 began = time.process_time()
 own = argparse.Namespace(work=folder, checkpoints=folder / "checkpoints", backend="rsl_rl", task="Isaac-Ant-v0")

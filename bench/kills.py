@@ -3,9 +3,9 @@
     ./uvw run python bench/kills.py [local osmo azureml slurm dag-pipeline …] [--kills 100] [--seed 1]
 
 The local platform runs a program that adds a line to a file; OSMO and Azure ML are the stand-ins of the tests, dag a
-platform of theirs, Slurm a real one of two nodes, where it is installed. `-pipeline` submits a pipeline that the engine
-runs as one submission. A moment is random within the time that a whole submit takes; a submit that has ended before is
-not counted. Exits 1 when a run is lost or doubled.
+platform of theirs, Slurm a real one of two nodes, where it is installed. `-login` reaches it by ssh, and `-pipeline`
+submits a pipeline that the engine runs as one submission. A moment is random within the time that a whole submit takes;
+a submit that has ended before is not counted. Exits 1 when a run is lost or doubled.
 """
 
 from __future__ import annotations  # the stand-ins are imported when their folder is known
@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -209,12 +210,17 @@ def azureml(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Targ
 
 
 @contextlib.contextmanager
-def slurm(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target]]:
-    """A real Slurm, whose jobs wait for ever: they are on hold, or the first step is."""
+def slurm(top: Path, pipeline: bool = False, login: bool = False) -> Iterator[Callable[[Path], Target]]:
+    """A real Slurm, whose jobs wait for ever: they are on hold, or the first step is.
+
+    :param login: whether it is reached by ssh; every second submit finds a login node without robotrain's code.
+    """
     sys.path.insert(0, str(TESTS / "slurm"))
-    from lab import SlurmLab
+    from lab import SEARCHED, SlurmLab
+    from login_node import HOST, LoginNode
 
     lab = SlurmLab(top / "lab")
+    node = LoginNode(top / "node", PATH=SEARCHED, SLURM_CONF=str(lab.configuration)) if login else None
     (code := top / "code").mkdir()
     (code / "main.py").write_text("print('done')\n")
 
@@ -223,6 +229,10 @@ def slurm(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target
         small = ("--cpus", "1", "--memory", "1G", "--gpus", "0", "--sbatch", "hold")
         places = ("--runs-dir", folders["runs_dir"], "--cache-dir", folders["cache_dir"])
         words: Sequence[str] = ("submit", "command", "--platform", "slurm", "--code", str(code), *small, *places)
+        if node:
+            words = (*words, "--login", HOST)
+            if int(folder.name.rpartition("-")[2]) % 2:
+                shutil.rmtree(node.home / ".cache", ignore_errors=True)
         words = (*words, "--", "python3", "main.py")
         if pipeline:
             least = {"cpus": "1", "memory": "1G", "gpus": "0", "sbatch": '{"begin": "now+1day"}'}
@@ -238,12 +248,18 @@ def slurm(top: Path, pipeline: bool = False) -> Iterator[Callable[[Path], Target
             return " ".join(one.partition("=")[2] for one in run["jobs"].split()) if pipeline else run["job"]
 
         environ = {"SLURM_CONF": str(lab.configuration), "ROBOTRAIN_TRACKING_URI": "http://mlflow.example"}
+        if node:
+            environ |= {"SLURM_CONF": "/nowhere", "PATH": f"{node.bin}:{os.environ['PATH']}"}
         return Target(words, environ, list_runs, get_name)
 
     try:
         lab.start()
+        if node:
+            node.start()
         yield begin
     finally:
+        if node:
+            node.close()
         lab.close()
 
 
@@ -256,6 +272,7 @@ PLATFORMS: Mapping[str, Callable[[Path], AbstractContextManager[Callable[[Path],
     "osmo-pipeline": partial(osmo, pipeline=True),
     "azureml-pipeline": partial(azureml, pipeline=True),
     "slurm-pipeline": partial(slurm, pipeline=True),
+    "slurm-login": partial(slurm, login=True),
 }
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import hypothesis
 import pytest
 from session_caches import cache_discovery
+from session_variables import OUTSIDE
 from typer.testing import CliRunner
 
 __all__ = ["cache_discovery"]
@@ -366,4 +367,4 @@ def build_environment(module: str) -> str:
     """Build the environment that a module declares, as for a user; return its folder."""
     lock = str(importlib.import_module(module).ENVIRONMENT.lock)
     command = [sys.executable, "-m", "robotrain_runtime", "environment", lock]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return subprocess.run(command, env=OUTSIDE, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

@@ -2,11 +2,12 @@
 
 `FAKE_ENGINE` names the folder; a file `mood` in it says how the next submit goes: `refuses`, `takes it and hangs up`,
 `hangs up`, `interrupted`; preflight reads `weather`, and `memory` says what find raises. A run is what `RUN.json` says,
-or else `others.json`.
+or else `others.json`. `checkpoints` in its folder `left`: those that can be downloaded.
 """
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from robotrain.plugin import (
     ANY,
     YES,
     Capabilities,
+    FollowingDecision,
     NotSubmitted,
     Output,
     Param,
@@ -80,6 +82,9 @@ class FakePlatform(Platform):
         if read_word("weather"):
             yield Problem(code="weather", stage=Stage.PREFLIGHT, title=read_word("weather"))
 
+    def decide_following(self, job: Any, settings: Any) -> FollowingDecision:
+        return FollowingDecision(bool(read_word("room")), read_word("room"))
+
     def submit(self, plan: Plan) -> dict[str, str]:
         mood = read_word("mood")
         if mood == "refuses":
@@ -132,11 +137,12 @@ class FakePlatform(Platform):
 
     def outputs(self, reference: Any) -> Iterator[Output]:
         for step in self._state(reference).get("checkpoints", []):
-            path = f"/fake/{reference['id']}/checkpoints/{step:06}"
+            path = f"{self._state(reference).get('at', '/fake/' + reference['id'])}/checkpoints/{step:06}"
             yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
 
     def download(self, reference: Any, output: Output, to: Path) -> None:
-        to.write_text(output.uri)
+        source = engine() / "left" / output.name
+        shutil.copytree(source, to) if source.is_dir() else to.write_text(output.uri)
 
     def register(self, reference: Any, name: str, step: int | None) -> Registered:
         return Registered(name=name, version="1", step=step or 0, uri=f"models:/{name}/1")

@@ -55,6 +55,10 @@ class ScriptedPlatform(Platform):
         page = Path(reference["folder"]) / "page"
         return {"page": page.read_text()} if page.exists() else {}
 
+    def find_host(self, reference: Any) -> str:
+        host = Path(reference["folder"]) / "host"
+        return host.read_text() if host.exists() else ""
+
     def status(self, reference: Any) -> Status:
         folder = Path(reference["folder"])
         while (folder / "hangs").exists():

@@ -136,7 +136,7 @@ def compose_options(patch: pytest.MonkeyPatch) -> None:
         claims = tuple(job_command.get_plugins(parent).claims)
         if parent.resilient_parsing or not are_ours(claims):
             return build(command, choice, parent)
-        key = (type(command), command.name, choice.workload, choice.platform, claims)
+        key = (type(command), command.name, choice.workload, choice.platform, choice.is_evaluated, claims)
         if key not in built:
             return built.setdefault(key, build(command, choice, parent))
         made = copy.copy(built[key])  # with its parser

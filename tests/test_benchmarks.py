@@ -99,6 +99,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "replay": ["--pairs", "1", "--episodes", "1"],
     "command_metrics": ["--quick"],
     "command_values": ["--quick"],
+    "node_losses": ["--losses", "1"],
     "option_check": ["--quick"],
     "rollout": ["--pairs", "1", "--episodes", "1", "--steps", "5", "--only", "state"],
     "rosbag": ["--quick"],
@@ -126,6 +127,7 @@ def test_each_benchmark_has_options_to_be_started_with() -> None:
         "kills",
         "pipeline_kills",
         "command_kills",
+        "hub_kills",
     }
 
 

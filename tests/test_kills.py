@@ -12,6 +12,7 @@ from source_tree import ROOT
     ("platform", "kills"),
     [
         ("dag-pipeline", 4),
+        pytest.param("slurm-login", 20, marks=pytest.mark.long),
         pytest.param("local", 6, marks=pytest.mark.long),
         pytest.param("osmo", 6, marks=pytest.mark.long),
         pytest.param("azureml", 6, marks=pytest.mark.long),
@@ -32,6 +33,14 @@ def test_a_training_that_is_killed_and_resumed_has_the_result_of_one_without_kil
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split() == ["command", *["10", "kills,", "0", "lost,", "0", "doubled"]]
+
+
+@pytest.mark.slow
+def test_a_publisher_to_the_hub_that_is_killed_leaves_each_tag_whole_or_absent(data_python) -> None:
+    words = [sys.executable, str(ROOT / "bench/hub_kills.py"), "--kills", "4", "--seed", "2"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == ["hub", "4", "kills,", "0", "torn", "or", "missing"]
 
 
 @pytest.mark.slow

@@ -15,7 +15,14 @@ BENCHMARKS = [
 RUNTIME_MODULES = {
     # What a look at the disk and the cache measures, for `doctor`, `cache` and `image`.
     # An external command is stopped like every child process. A trainer is asked in the environment of a run.
-    "robotrain": {"environments.environment", "environments.environment_check", "machine.disk_cache", "process.stop"},
+    # What a run did not publish is published from here, as the runtime does it.
+    "robotrain": {
+        "environments.environment",
+        "environments.environment_check",
+        "machine.disk_cache",
+        "process.stop",
+        "publishing.late_publication",
+    },
     # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
     # A fetch program that a stopped run started is ended like every child process.
     "robotrain_sources": {"process.helper_process", "process.stop", "checkpoints.model_lineage", "tracking.address"},
@@ -34,7 +41,7 @@ RUNTIME_MODULES = {
         "tracking.address",
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.
-    "robotrain_local": {"machine.disk_cache", "preflight", "process.stop"},
+    "robotrain_local": {"machine.disk_cache", "machine.hardware", "preflight", "process.stop"},
     "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},

@@ -17,7 +17,7 @@ from robotrain.config.project_file import Project
 from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_name
 from robotrain.config.request import Request, SourceText
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -74,7 +74,16 @@ def prepare_call(
     problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
     problems += projects.find_unknown_tables(project, plugins) if project else []
     problems += [] if named else plugins.default_problems()
-    return prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
+    prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
+    name = workload.evaluated_with
+    if name and dict(prepared.job.parameters)[name] is not None:
+        title = f"{name} needs a pipeline of two jobs: one call is one job"
+        ways = [
+            Suggestion("robotrain.pipeline(FILE)", "with a step that evaluates its checkpoints"),
+            Suggestion(f"robotrain submit … --{name.replace('_', '-')}", "on a command line"),
+        ]
+        raise Rejected([make_usage_problem("options-conflict", title, name, suggestions=ways)])
+    return prepared
 
 
 def choose_platform(given: str, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins) -> str:
@@ -125,7 +134,8 @@ def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tupl
     for parameter in get_parameters(declared):
         if values.get(parameter.name) is not None:
             given = values[parameter.name]
-            if parameter.param.json and isinstance(given, Mapping | list | tuple):
+            takes_json = parameter.param.json or parameter.param.texts
+            if takes_json and isinstance(given, Mapping | list | tuple):
                 given = json.dumps(given)
             yield parameter.name, _make_value(parameter.name, given)
 

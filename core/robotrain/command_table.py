@@ -20,6 +20,7 @@ COMMANDS = {
     "diff": ("diff", "Show what differs between runs: settings, data, results."),
     "resubmit": ("resubmit", "Submit a run again, as its next attempt; --set changes values."),
     "resume": ("resubmit", "Continue from a run's last complete checkpoint, as a new run."),
+    "publish": ("publish", "Send the checkpoints of a run to the Hugging Face Hub."),
     "register": ("register", "Register a checkpoint of a run as a version of a model."),
     "platforms": ("platforms", "Show what each platform supports."),
     "image": ("image", "Write the Dockerfile of an image with a workload's environments."),

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.cluster.secrets import check_secrets
+    from robotrain.cluster.spec import make_python_search
     from robotrain.config.coerce import parse_pairs
-    from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
+    from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+    from robotrain.external_command import ProcessResult
     from robotrain.model.capabilities import Capabilities
     from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
     from robotrain.model.job import Job
     from robotrain.model.locked_program import LockedProgram
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan, make_job_document
-    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.platform import FollowingDecision, Platform, PlatformDefault
     from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
     from robotrain.model.source import (
         Pinning,
@@ -33,13 +35,25 @@ if TYPE_CHECKING:
         SourceKind,
         SourceNotFound,
         SourceUnreachable,
+        TargetForm,
     )
     from robotrain.model.support import ANY, YES, Support, no, not_yet
     from robotrain.model.workload import Role, Workload
     from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
     from robotrain.plugins.hookspecs import API_VERSION, hook
     from robotrain.redaction import holds_secret, redact
+    from robotrain.run_folder.scheduler import SchedulerPlatform
+    from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
+    from robotrain.run_folder.scheduler_plan import SchedulerJob
+    from robotrain.run_folder.scheduler_settings import (
+        SchedulerSettings,
+        format_memory,
+        format_time,
+        parse_memory,
+        parse_time,
+    )
     from robotrain.run_folder.status import RunFolderPlatform
+    from robotrain.run_folder.submit_call import SubmitCall
 
 __all__ = [
     "ANY",
@@ -50,6 +64,7 @@ __all__ = [
     "ClusterPlatform",
     "Container",
     "Dimension",
+    "FollowingDecision",
     "HealthCheck",
     "HealthFix",
     "HealthResult",
@@ -71,7 +86,9 @@ __all__ = [
     "Platform",
     "PlatformDefault",
     "Problem",
+    "ProcessResult",
     "Reference",
+    "Refusal",
     "Registered",
     "Rejected",
     "Resources",
@@ -81,6 +98,10 @@ __all__ = [
     "RunGone",
     "RunRecord",
     "RunState",
+    "SchedulerCommands",
+    "SchedulerJob",
+    "SchedulerPlatform",
+    "SchedulerSettings",
     "Source",
     "SourceError",
     "SourceKind",
@@ -89,20 +110,29 @@ __all__ = [
     "Stage",
     "Status",
     "StepStatus",
+    "SubmitCall",
     "Suggestion",
     "Support",
     "SweepSpec",
+    "TargetForm",
     "Unanswered",
     "Workload",
     "WorkloadProfile",
     "check_secrets",
+    "find_refusal",
+    "format_memory",
+    "format_time",
     "holds_secret",
     "hook",
     "load_pairs",
     "make_job_document",
+    "make_problem",
+    "make_python_search",
     "no",
     "not_yet",
+    "parse_memory",
     "parse_pairs",
+    "parse_time",
     "redact",
     "report_failure",
     "report_ok",
@@ -112,23 +142,31 @@ __all__ = [
 _MODULES = {
     "robotrain.cluster.platform": "ClusterPlatform",
     "robotrain.cluster.secrets": "check_secrets",
+    "robotrain.cluster.spec": "make_python_search",
     "robotrain.config.coerce": "parse_pairs",
-    "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered",
+    "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered make_problem",
+    "robotrain.external_command": "ProcessResult",
     "robotrain.model.capabilities": "Capabilities",
     "robotrain.model.health": "HealthCheck HealthFix HealthResult report_failure report_ok report_warning",
     "robotrain.model.job": "Job",
     "robotrain.model.locked_program": "LockedProgram",
     "robotrain.model.pipeline": "PipelineStep SweepSpec",
     "robotrain.model.plan": "Payload Plan make_job_document",
-    "robotrain.model.platform": "Platform PlatformDefault",
+    "robotrain.model.platform": "FollowingDecision Platform PlatformDefault",
     "robotrain.model.run": "Output Reference RunGone RunRecord RunState Status StepStatus",
-    "robotrain.model.source": "Pinning RoleFlag Source SourceError SourceKind SourceNotFound SourceUnreachable",
+    "robotrain.model.source": "Pinning RoleFlag Source SourceError SourceKind SourceNotFound SourceUnreachable"
+    " TargetForm",
     "robotrain.model.support": "ANY YES Support no not_yet",
     "robotrain.model.workload": "Role Workload",
     "robotrain.model.workload_profile": "Container Metric OutputProfile Resources WorkloadProfile",
     "robotrain.plugins.hookspecs": "API_VERSION hook",
     "robotrain.redaction": "holds_secret redact",
+    "robotrain.run_folder.scheduler": "SchedulerPlatform",
+    "robotrain.run_folder.scheduler_commands": "Refusal SchedulerCommands find_refusal",
+    "robotrain.run_folder.scheduler_plan": "SchedulerJob",
+    "robotrain.run_folder.scheduler_settings": "SchedulerSettings format_memory format_time parse_memory parse_time",
     "robotrain.run_folder.status": "RunFolderPlatform",
+    "robotrain.run_folder.submit_call": "SubmitCall",
     "robotrain_runtime.contract.document": "Dimension JobDocument JobSource Mount Placement",
     "robotrain_runtime.contract.event": "Checkpoint Registered",
     "robotrain_runtime.contract.parameter": "Param load_pairs",

@@ -116,6 +116,8 @@ def _run_job(options: argparse.Namespace) -> int:
         return _report_error(f"the values of the trial are invalid: {error}")
     try:
         return engine.run_job(job_document).exit_code
+    except JobFailed as failed:
+        return _report_error(failed.reason, failed.exit_code)
     except OSError as error:
         return _report_error(f"the run's folder {job_document.placement.work} cannot be used: {error}")
 

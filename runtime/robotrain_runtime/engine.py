@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from robotrain_runtime.checkpoints import recovery
+from robotrain_runtime.checkpoints import recovery, targets
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
-from robotrain_runtime.contract import document, event, failure, plugin_loader, staged_data
+from robotrain_runtime.contract import document, event, failure, job_node, plugin_loader, staged_data
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
@@ -58,7 +58,12 @@ class RunServices:
 
 
 def run_job(document: JobDocument) -> Outcome:
-    """Run a job; its events, outcome and outputs are written below the document's work folder."""
+    """Run a job; its events, outcome and outputs are written below the document's work folder.
+
+    Raise OSError, or JobFailed if the rank of this node is unknown.
+    """
+    job_node.read_node_rank(document)
+    job_node.drop_process_variables(document)
     work = Path(document.placement.work)
     work.mkdir(parents=True, exist_ok=True)
     for file in (OUTCOME_FILE, failure.STOP_REASON_FILE):  # of an earlier attempt
@@ -91,7 +96,7 @@ def fetch_job(document: JobDocument) -> list[StagedMount]:
 @contextmanager
 def _open_services(document: JobDocument) -> Iterator[RunServices]:
     with (
-        EventRelay(Path(document.placement.work, recovery.EVENTS_FILE)) as relay,
+        EventRelay(Path(document.placement.work, recovery.EVENTS_FILE), job_node.read_node_rank(document)) as relay,
         StopSignal() as stop,
         CacheLease(Path(document.placement.cache)) as lease,
     ):
@@ -139,6 +144,8 @@ class Engine:
     ) -> None:
         """Make the engine of a run; one that does no work only fetches for another machine that does."""
         self._does_work = does_work
+        self._is_lead = job_node.is_lead(document)
+        document = document if self._is_lead else job_node.make_follower_document(document)
         self._document, self._placement = document, document.placement
         self._services, self._earlier = services, earlier
         self._relay, self._stop, self._lease = services.relay, services.stop, services.lease
@@ -198,12 +205,7 @@ class Engine:
 
     def _run_stages(self) -> Outcome:
         python, data, work_data = self._prepare_inputs()
-        spec = publication.get_publishing_spec(self._plugin, self._document, data)
-        try:
-            registration.write_publishing_spec(Path(self._placement.work), spec)
-        except OSError as error:
-            self._relay.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
-        published = Publication(self._document, spec, self._relay, self._earlier, self._services.tracker)
+        published = self._make_publication(data) if self._is_lead else None
         try:
             with self._run_stage("work"):
                 self._run_work(python, self._plugin.work(self._document, work_data, Path(self._placement.work)))
@@ -213,6 +215,14 @@ class Engine:
             raise
         self._finish_publication(published, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
+
+    def _make_publication(self, data: Mapping[JobSource, Path]) -> Publication:
+        spec = publication.get_publishing_spec(self._plugin, self._document, data)
+        try:
+            registration.write_publishing_spec(Path(self._placement.work), spec)
+        except OSError as error:
+            self._relay.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
+        return Publication(self._document, spec, self._relay, self._earlier, self._services.tracker)
 
     def _prepare_inputs(self) -> tuple[Path, dict[JobSource, Path], dict[JobSource, Path]]:
         """Return the interpreter, the folder of each source, and the folders that the work uses in their place.
@@ -258,18 +268,24 @@ class Engine:
         self._relay.emit(StageEvent(name=name, state="done", seconds=seconds, detail=detail))
 
     def _run_preflight(self) -> None:
+        is_restarted = bool(self._earlier.checkpoints) or not self._is_lead
         try:
             unread = self._secrets.read_here()
             start, get_python, batches = self._background.start, self._data.build_python, self._data.batches
             start = (lambda: None) if unread else start
             found, inspected, described = collect_findings(
-                self._document, batches, self._stop, start, get_python, runs_here=self._does_work
+                self._document, batches, self._stop, start, get_python, self._does_work, is_restarted
             )
             if not (findings := [*unread, *found]):
                 with self._stop.interruptible():
                     findings = self._secrets.read_stores(get_python)
             if not findings and self._does_work:
+                for text in targets.list_target_warnings(self._document, inspected, is_restarted=is_restarted):
+                    self._emit_warning(text)
                 self._described = self._keep_descriptions(described)
+                if job_node.is_started_on_each_node(self._document):
+                    arguments = (self._document, inspected, self._earlier, self._emit_warning)
+                    self._earlier = recovery.set_unshared_aside(*arguments)
                 self._recoverable = recovery.find_recoverable(self._document, inspected)
                 uri = self._placement.tracking_uri
                 self._earlier = recovery.add_tracking_run(self._earlier, self._recoverable, uri)
@@ -404,9 +420,9 @@ class Engine:
         """Return the environment variables of the work: `added` and its secrets, which no other program gets."""
         return run_environment.make_program_environ(self._document, {**added, **self._secrets.values})
 
-    def _finish_publication(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
+    def _finish_publication(self, publication: Publication | None, python: Path, *, succeeded: bool) -> None:
         """Finish publishing once the work is over. Raise JobFailed if a requested artifact could not be published."""
-        if publication.has_pending(succeeded):
+        if publication is not None and publication.has_pending(succeeded):
             with self._run_stage("publish"):
                 errors = "; ".join(publication.finish(self._stop, python, succeeded))
                 if errors and not self._stop.number:

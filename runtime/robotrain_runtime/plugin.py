@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ContainerContext,
         DataPreparation,
         GpuRequirement,
+        ModelDescription,
         ModelRegistry,
         PublishingSpec,
         PythonEnvironment,
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param, load_pairs
     from robotrain_runtime.contract.secret_store import SecretStorePlugin
-    from robotrain_runtime.contract.target import CheckpointMark, TargetContainerPlugin, TargetInspection, TargetWriter
+    from robotrain_runtime.contract.target import (
+        CheckpointMark,
+        CheckpointOwner,
+        TargetContainerPlugin,
+        TargetInspection,
+        TargetWriter,
+    )
     from robotrain_runtime.contract.verdict import Verdict, emit_verdict
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
@@ -44,6 +51,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointManifest",
     "CheckpointMark",
+    "CheckpointOwner",
     "ContainerContext",
     "DataPreparation",
     "Download",
@@ -54,6 +62,7 @@ __all__ = [
     "JobFailed",
     "JobSource",
     "Metrics",
+    "ModelDescription",
     "ModelRegistry",
     "Note",
     "Param",
@@ -80,7 +89,7 @@ __all__ = [
 _MODULES = {
     "robotrain_runtime.contract.checkpoint": "CheckpointManifest",
     "robotrain_runtime.contract.container_plugin": "ArtifactTarget BatchFetch BatchFetcher"
-    " ContainerContext DataPreparation GpuRequirement ModelRegistry PublishingSpec PythonEnvironment"
+    " ContainerContext DataPreparation GpuRequirement ModelDescription ModelRegistry PublishingSpec PythonEnvironment"
     " SourceContainerPlugin SurveyedSource"
     " TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
     "robotrain_runtime.contract.document": "JobDocument JobSource",
@@ -88,7 +97,8 @@ _MODULES = {
     "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param load_pairs",
     "robotrain_runtime.contract.secret_store": "SecretStorePlugin",
-    "robotrain_runtime.contract.target": "CheckpointMark TargetContainerPlugin TargetInspection TargetWriter",
+    "robotrain_runtime.contract.target": "CheckpointMark CheckpointOwner TargetContainerPlugin TargetInspection"
+    " TargetWriter",
     "robotrain_runtime.contract.verdict": "Verdict emit_verdict",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }

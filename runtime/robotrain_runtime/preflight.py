@@ -157,12 +157,14 @@ def collect_findings(
     start_build: Callable[[], None] = lambda: None,
     get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
     runs_here: bool = True,
+    is_restarted: bool = False,
 ) -> PreflightResult:
     """Find every reason why the run would fail: first from this machine, then from services. Raise StopRequested.
 
     start_build: called between the two, if nothing rules the run out yet, to start the slow environment build.
     get_writer_python: returns the interpreter that publish targets are inspected with; None to only parse addresses.
     runs_here: whether the work runs on this machine, which then needs the job's GPUs.
+    is_restarted: whether an earlier attempt has saved something, so that not every problem should end the run.
     """
     inspected: list[InspectedTarget] = []
     try:
@@ -196,7 +198,7 @@ def collect_findings(
             python = get_writer_python(required) if required and get_writer_python else None
             with stop.interruptible():
                 inspected = list(targets.inspect_targets(document, present, make_container_context(document, python)))
-            findings += targets.find_target_problems(document, inspected)
+            findings += targets.find_target_problems(document, inspected, is_restarted=is_restarted)
         if not any(finding.code == "disk-full" or finding.fault == "disk_full" for finding in findings):
             findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
         with stop.interruptible():

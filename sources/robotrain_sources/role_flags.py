@@ -1,5 +1,7 @@
 """Flags that several source kinds share; the value tells which kind it is."""
 
+from collections.abc import Callable
+
 from robotrain.model.source import RoleFlag
 
 POLICY_MODEL = RoleFlag(
@@ -9,13 +11,22 @@ POLICY_MODEL = RoleFlag(
     "runs:/RUN_ID/PATH, the artifacts of a tracking run.",
     form="MODEL",
 )
-RESUME = RoleFlag(
-    "--resume-from",
-    repeatable=False,
-    help="A checkpoint to resume training from, with its step and optimizer state: a folder, or a blob URL that "
-    "--publish-url wrote; its PREFIX alone means the last complete checkpoint there.",
-    form="CHECKPOINT",
-)
+
+
+def make_resume_flag(recognizes: Callable[[str], bool] | None = None, source_form: str = "") -> RoleFlag:
+    """Return the flag of a checkpoint; `recognizes` and `source_form` as in `RoleFlag`."""
+    return RoleFlag(
+        "--resume-from",
+        repeatable=False,
+        help="A checkpoint to resume training from, with its step and optimizer state: a folder, or what --publish-url "
+        "wrote: a blob URL, whose PREFIX alone means the last complete checkpoint there, or hf://OWNER/NAME@TAG.",
+        form="CHECKPOINT",
+        recognizes=recognizes,
+        source_form=source_form,
+    )
+
+
+RESUME = make_resume_flag()
 CHECKPOINT = RoleFlag(
     "--checkpoint-uri",
     ("-c", "--policy-run"),

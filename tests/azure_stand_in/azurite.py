@@ -18,13 +18,18 @@ VERSION = "3.35.0"
 def running(folder: Path, account: str, made: Certificates) -> Iterator[int]:
     """An empty one, in memory, that takes signed-in callers alone: its port on this machine, with TLS."""
     port = program.find_free_port()
-    azurite = program.install_once(f"azurite-{VERSION}", install) / "node_modules/.bin/azurite-blob"
+    azurite = installed() / "node_modules/.bin/azurite-blob"
     tls = ("--cert", made.server, "--key", made.key, "--oauth", "basic")
     quiet = ("--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence")
     words, environ = (azurite, "--blobPort", port, *tls, *quiet), {**os.environ, "AZURITE_ACCOUNTS": f"{account}:{KEY}"}
     connect = lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close()  # noqa: E731
     with program.running(words, environ, folder / "azurite.log", connect):
         yield port
+
+
+def installed() -> Path:
+    """Its folder, installed on the first call."""
+    return program.install_once(f"azurite-{VERSION}", install)
 
 
 def install(scratch: Path) -> Path:

@@ -96,7 +96,7 @@ class Runs:
 def running(folder: Path, artifacts: Path | None = None) -> Iterator[int]:
     """One with a new database in `folder`: its port. artifacts: where it keeps them itself, for its clients."""
     port = program.find_free_port()
-    python = program.install_once(f"mlflow-{VERSION}-{sys.version_info.major}.{sys.version_info.minor}", install)
+    python = installed()
     kept = ("--artifacts-destination", artifacts) if artifacts else ("--default-artifact-root", ROOT)
     stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *kept)
     one = (*(() if artifacts else ("--no-serve-artifacts",)), "--workers", "1", "--host", "127.0.0.1", "--port", port)
@@ -105,6 +105,11 @@ def running(folder: Path, artifacts: Path | None = None) -> Iterator[int]:
     ask = lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()  # noqa: E731
     with program.running(words, environ, folder / "mlflow.log", ask):
         yield port
+
+
+def installed() -> Path:
+    """Its environment, installed on the first call."""
+    return program.install_once(f"mlflow-{VERSION}-{sys.version_info.major}.{sys.version_info.minor}", install)
 
 
 def install(scratch: Path) -> Path:

@@ -101,7 +101,19 @@ def test_several_logs_come_one_after_the_other_and_are_named(run):
         "[azureml] user_logs/std_log_process_10.txt:",
         "of 10",
     ]
-    assert run.logs(tail=1) == ["of 10"]
+    assert run.logs(tail=1) == ["of 0"], "the last lines are those of the first node, which has the progress"
+
+
+def test_last_lines_of_the_first_node_are_followed_by_what_comes_of_all(run):
+    first, second = (f"user_logs/std_log_process_{number}.txt" for number in range(2))
+    run.set_native_state("Running").say("early", "last", file=first)
+    run.say("early of the second", file=second)
+    then = {
+        "last": lambda: run_later(lambda: run.say("node 1: merge done", file=second)),
+        "node 1: merge done": lambda: run_later(lambda: run.set_native_state("Completed")),
+    }
+    expected = [f"[azureml] {first}:", "last", f"[azureml] {second}:", "node 1: merge done"]
+    assert follow_log(run, then, tail=1) == expected
 
 
 def test_the_log_of_the_only_process_comes_before_those_of_several():

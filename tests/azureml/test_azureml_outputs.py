@@ -72,6 +72,15 @@ def test_published_checkpoints_are_listed_each_step_once(observing):
     ]
 
 
+def test_a_checkpoint_that_only_the_hub_has_is_listed_there(observing):
+    run = Observed(observing, publishes="hf://me/act")
+    run.tell(*(Published(step=step, to=f"hf://me/act@step-{step:06}") for step in (200, 400)))
+    run.left(400)
+    first, second = run.set_native_state("Running", "Completed").outputs()
+    assert (first.source, first.uri) == ("huggingface", "me/act@step-000200")
+    assert (second.source, second.addresses) == ("datastore_path", ("hf://me/act@step-000400",))
+
+
 def test_tracked_models_are_listed(run):
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
     (model,) = run.set_native_state("Running", "Failed").outputs()

@@ -94,6 +94,19 @@ def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
     assert (step.registers, step.placement.handover) == ("pusht-act", "")
 
 
+def test_an_evaluation_of_several_checkpoints_reads_those(robotrain, workspace, name_workspace, tmp_path):
+    name_workspace(workspace, COMPUTE)
+    words = ("--dataset-asset", "azureml:episodes:3", "--training-steps", "40", "--save-freq", "20", "--env", "pusht")
+    answer = robotrain("render", "--platform", "azureml", *words, "--evaluate-checkpoints", "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    steps = yaml.safe_load((tmp_path / "plan/pipeline-job.yaml").read_text())["jobs"]
+    assert [*steps] == ["train", "evaluate"]
+    assert steps["evaluate"]["inputs"]["step_train"]["path"] == "${{parent.jobs.train.outputs.handover}}"
+    evaluate = parse_document((tmp_path / "plan/steps/evaluate/code/job.json").read_text())
+    folders = {mount.role: mount.folder for mount in evaluate.placement.mounts}
+    assert folders["policy"] == "${AZURE_ML_INPUT_step_train}/checkpoints"
+
+
 def test_a_step_waits_for_one_that_it_reads_nothing_of(pipeline_words, robotrain, tmp_path):
     pipeline_words[0].write_text(
         STEPS.replace("  register:", "  again:\n    job: again.yaml\n    after: evaluate\n  register:")

@@ -37,10 +37,11 @@ def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     return machines.parse_compute({"name": "gpus", "properties": properties, "identity": identity})
 
 
-def check_compute(found, **order):
+def check_compute(found, wanted_nodes=1, **order):
     kind = {"compute_kind": "managed", "instance_type": ""} if found.type != "Kubernetes" else {}
     wanted = dataclasses.replace(ORDER, **{**kind, **order})
-    return list(compute.check_fetched_compute(PreflightContext(None, wanted), found))  # type: ignore[arg-type]
+    looking = PreflightContext(None, wanted, nodes=wanted_nodes)  # type: ignore[arg-type]
+    return list(compute.check_fetched_compute(looking, found))
 
 
 def list_codes(problems):
@@ -173,6 +174,31 @@ def test_a_cluster_that_has_no_node_for_the_job_is_reported(nodes, code, severit
     assert severity == "note" or list_suggestions(problem)[0].startswith(command)
 
 
+def test_more_nodes_than_the_cluster_may_have_are_refused_with_how_many_it_may():
+    [problem] = check_compute(make_cluster(nodes=(0, 0, 2)), wanted_nodes=4)
+    assert (problem.code, problem.severity, problem.where, problem.given) == (
+        *("azureml-too-few-nodes", "error"),
+        *("--num-nodes", "4"),
+    )
+    assert problem.title == "the compute gpus has at most 2 nodes, but the job trains on 4"
+    fewer, more = list_suggestions(problem)
+    assert fewer == "--num-nodes 2"
+    assert more.startswith("az ml compute update --name gpus --max-instances 4 ")
+    [problem] = check_compute(make_cluster(kind="ComputeInstance", state="Running"), wanted_nodes=2)
+    assert (problem.code, list_suggestions(problem)) == (
+        "azureml-too-few-nodes",
+        ["--num-nodes 1", "--compute NAME"],
+    )
+    assert check_compute(make_kubernetes(), wanted_nodes=9) == [], "how many a Kubernetes cluster has is not known"
+
+
+@pytest.mark.parametrize(("nodes", "free"), [((0, 0, 2), None), ((2, 2, 2), None), ((1, 2, 2), 1), ((0, 1, 2), 1)])
+def test_a_job_of_several_nodes_waits_until_all_of_them_are_free(nodes, free):
+    problems = check_compute(make_cluster(nodes=nodes), wanted_nodes=2)
+    assert list_codes(problems) == ([("azureml-compute-busy", "note")] if free else [])
+    assert all(problem.title.startswith(f"{free} of 2 nodes of the compute gpus are free") for problem in problems)
+
+
 def test_what_a_cluster_says_of_its_nodes_is_passed_on():
     errors = [{"error": {"code": "ClusterCoreQuotaReached", "message": "Operation results in exceeding quota limits."}}]
     [problem] = check_compute(make_cluster(errors=errors))
@@ -216,10 +242,10 @@ def usage(used: object, limit: object, family: str = "standardNCSv3Family", kind
     return {"type": kind, "currentValue": used, "limit": limit, "name": {"value": family}}
 
 
-def of_quota(*rows, low=False):
+def of_quota(*rows, low=False, nodes=1):
     looking = PreflightContext(Usages(*rows), ORDER, {"location": "West Europe"})  # type: ignore[arg-type]
     wanted = MachineSize("Standard_NC6s_v3", "standardNCSv3Family", 6, 1)
-    return list_codes(machines.check_quota(looking, wanted, low))
+    return list_codes(machines.check_quota(looking, wanted, low, nodes))
 
 
 @pytest.mark.parametrize(
@@ -236,6 +262,11 @@ def of_quota(*rows, low=False):
 )
 def test_a_node_that_the_quota_does_not_allow_is_reported(used, limit, severity):
     assert of_quota(usage(used, limit)) == ([("azureml-quota", severity)] if severity else [])
+
+
+@pytest.mark.parametrize(("used", "limit", "severity"), [(0, 12, None), (0, 11, "error"), (1, 12, "warning")])
+def test_the_quota_is_that_of_all_nodes_together(used, limit, severity):
+    assert of_quota(usage(used, limit), nodes=2) == ([("azureml-quota", severity)] if severity else [])
 
 
 def test_only_the_quota_of_the_very_machines_counts():

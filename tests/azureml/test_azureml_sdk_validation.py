@@ -49,6 +49,7 @@ def plans() -> list[Plan]:
         azureml_plans.render_plan(
             job(source("huggingface", "a/b"), num_gpus=4), hf_credential="hf", key_vault="robots"
         ),
+        azureml_plans.render_plan(job(num_nodes=2, num_gpus=4), compute_kind="managed"),
         azureml_plans.render_plan(
             job(workload="rosbag-act-train"), datastore="mine", environment_version="7", compute="c-1"
         ),
@@ -100,6 +101,10 @@ class TestOfTheSdk:
             client = spec["identity"].get("client_id")
             assert sent["identity"] == {"identityType": "Managed"} | ({"clientId": client} if client else {})
             assert sent["resources"].get("instanceType") == spec["resources"].get("instance_type")
+            assert sent["resources"]["instanceCount"] == spec["resources"]["instance_count"]
+            given = spec.get("distribution")
+            group = given and {"distributionType": "PyTorch", "processCountPerInstance": 1}
+            assert sent.get("distribution") == group
             assert sent["resources"]["shmSize"] == spec["resources"]["shm_size"]
             assert list(sent.get("inputs", {})) == list(spec.get("inputs", {}))
             assert sent["outputs"]["checkpoints"]["uri"] == spec["outputs"]["checkpoints"]["path"]

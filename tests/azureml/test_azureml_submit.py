@@ -171,6 +171,7 @@ CHANGED = [
     ("environment", "azureml:other:1"),
     ("resources.instance_type", "gpux"),
     ("resources.instance_type", None),
+    ("resources.instance_count", 2),
     ("environment_variables.AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555"),
     ("identity.client_id", "11111111-2222-3333-4444-555555555555"),
     ("outputs.checkpoints.path", "azureml://datastores/mine/paths/x/"),

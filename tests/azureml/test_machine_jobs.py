@@ -96,3 +96,35 @@ def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, c
     empty = send_job("echo never", inputs={"data": asset})
     assert (compute.wait(late.name), compute.wait(empty.name)) == ("Canceled", "Failed")
     assert "StreamAccess.NotFound" in empty.error["message"]
+
+
+GROUP = {
+    "resources": {"instanceCount": 2, "instanceType": "gpuspot"},
+    "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
+}
+LOGS = [f"user_logs/std_log_process_{rank}.txt" for rank in range(2)]
+
+
+def test_each_node_of_a_job_has_a_process_with_its_rank_a_disk_and_a_log(compute, send_job):
+    names = "$NODE_RANK $RANK $LOCAL_RANK $WORLD_SIZE $AZUREML_NODE_COUNT $MASTER_ADDR $MASTER_PORT"
+    job = send_job(f"echo {names}; mkdir /tmp/robotrain/mine && cat beside.txt", **GROUP)
+    assert compute.wait(job.name) == "Completed", [job.read_log(log) for log in LOGS]
+    first, second = ([*job.read_log(log)[0].split(), *job.read_log(log)[1:]] for log in LOGS)
+    assert (first[:6], second[:6]) == (
+        ["0", "0", "0", "2", "2", "127.0.0.1"],
+        ["1", "1", "0", "2", "2", "127.0.0.1"],
+    )
+    assert first[6:] == second[6:] == [first[6], "beside"], "they meet at one port"
+    assert job.read_log() == []
+
+
+def test_a_node_that_fails_ends_the_others_and_one_that_is_preempted_lets_all_begin_again(compute, send_job):
+    job = send_job('echo began; [ "$NODE_RANK" = 1 ] && exit 3; sleep 60', **GROUP)
+    assert compute.wait(job.name) == "Failed"
+    assert "status code 3" in job.error["message"]
+    assert LOGS[1] in job.error["message"]
+    job = send_job('echo "began $NODE_RANK"; sleep 2', **GROUP)
+    compute.taken(job.name).preempt()
+    assert compute.wait(job.name) == "Completed"
+    assert compute.running[job.name].attempts == 2
+    assert [f"began {rank}" in job.read_log(log) for rank, log in enumerate(LOGS)] == [True, True]

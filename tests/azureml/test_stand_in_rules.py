@@ -93,6 +93,13 @@ REFUSED = [
     ("compute", {"computeId": "{at}/computes/broken"}, "it is Failed"),
     ("instances", {"resources/instanceType": "gpu9"}, "Invalid instance type"),
     ("instances", {"computeId": "{at}/computes/gpu-cluster"}, "cannot be said for the compute target 'gpu-cluster'"),
+    ("distribution", {"resources/instanceCount": 2}, "2 instances has no distribution"),
+    (
+        "distribution",
+        {"distribution": {"distributionType": "PyTorch", "processCountPerInstance": 2}},
+        "it starts PyTorch, with one process a node",
+    ),
+    ("distribution", {"distribution": {"distributionType": "Ray"}}, "'Ray' is not supported"),
     *[("shared", {"resources/shmSize": size}, "number)(unit)") for size in ("8Gi", "8", "0g")],
     *[("timeout", {"limits/timeout": time}, "no duration") for time in ("12h", "PT0S", "PT1.5S")],
     ("identity", {"identity/clientId": "somebody-else"}, "somebody-else is not assigned"),
@@ -137,7 +144,8 @@ def test_what_stands_beside_the_properties_is_refused(put):
 @pytest.mark.parametrize(
     "change",
     [
-        {"computeId": "{at}/COMPUTES/GPU-Cluster", "resources/instanceType": None, "resources/instanceCount": 2},
+        {"computeId": "{at}/COMPUTES/GPU-Cluster", "resources/instanceType": None},
+        {"resources/instanceCount": 2, "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1}},
         {"identity": None, "computeId": "{at}/computes/nobodys", "resources/instanceType": None},
         {"command": "ls ${{{{inputs.asset}}}} ${{{{outputs.checkpoints}}}}", "limits/timeout": "P1DT30M"},
         {"inputs/asset/uri": "azureml:{at}/data/a/versions/3", "outputs/checkpoints/uri": None},

@@ -13,11 +13,12 @@ BAGS = "submit rosbag-act-train --platform local --dataset-path x --environment-
 PIPELINE = "pipeline train-eval --platform local --dataset-path x"
 ONE_MACHINE = "on one machine"
 LINES = {
-    f"{TRAIN} --num-nodes 2": (ONE_MACHINE, []),
-    f"{TRAIN} --nnodes=2": (ONE_MACHINE, []),
-    f"{ISAAC} --nodes 2": (ONE_MACHINE, []),
-    f"{AZURE} --instance-count 2": (ONE_MACHINE, []),
-    f"{AZURE} --instance_count 2": (ONE_MACHINE, []),
+    f"{TRAIN} --nnodes=2": ("", ["--num-nodes 2"]),
+    f"{BAGS} --num-nodes 2": ("--num-gpus N", []),
+    f"{ISAAC} --nodes 2": ("", ["--num-nodes 2"]),
+    "submit isaac-validate --platform local --nodes 2": (ONE_MACHINE, []),
+    f"{AZURE} --instance-count 2": ("", ["--num-nodes 2"]),
+    f"{AZURE} --instance_count 2": ("", ["--num-nodes 2"]),
     f"{AZURE} --input-mode download": ("a data asset is mounted", []),
     f"{TRAIN} --nproc_per_node 2": ("a process for each GPU", ["--num-gpus 2"]),
     f"{TRAIN} --gpus A100:8": ("", ["--num-gpus INT"]),
@@ -62,7 +63,7 @@ LINES = {
     "render --platform local --dataset-path x --wait": ("submit, pipeline", []),
     "status --follow": ("another command", ["robotrain logs -f RUN"]),
     "cancel -y": ("no confirmation", []),
-    "resubmit --num-nodes 2": (ONE_MACHINE, []),
+    "resubmit --num-nodes 2": ("", ["--set num_nodes=2"]),
     "logs --older-than 3d": ("Commands with --older-than: runs", []),
 }
 
@@ -85,7 +86,8 @@ def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):
     for flag in ("--detach", "--gres"):
         (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", flag, "--json").json["problems"]
         assert problem["instead"] == [{"text": f"leave out {flag}", "remark": "", "replaces": flag}]
-    (problem,) = robotrain("submit", "--platform", "local", "--dataset-path", "x", "--nodes", "--json").json["problems"]
+    line = ("submit", "lerobot-eval", "--platform", "local", "--dataset-path", "x", "--nodes", "--json")
+    (problem,) = (one for one in robotrain(*line).json["problems"] if one["where"] == "--nodes")
     assert problem["instead"] == []
 
 

@@ -22,8 +22,8 @@ from robotrain_runtime.contract.event import (
 
 RUN = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "created", "started", "ended"),
-    *("stage", "step", "total", "unit", "download", "metrics", "checkpoint", "checkpoint_step", "published"),
-    *("registered", "evaluated", "delivered", "tracking", "warnings", "notes", "next", "name", "note"),
+    *("stage", "step", "total", "unit", "download", "metrics", "processes", "checkpoint", "checkpoint_step"),
+    *("published", "registered", "evaluated", "delivered", "tracking", "warnings", "notes", "next", "name", "note"),
 ]
 LISTED = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),

@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+from robotrain.cli.commands import merged_policy
+from robotrain.plugins.manager import Plugins
+from robotrain.store import records
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
 
 
@@ -144,3 +147,12 @@ def test_checkpoint_is_missed_only_of_a_training(scripted, robotrain):
     assert "there is no checkpoint among them" not in robotrain("outputs").stderr
     scripted.run("train-1", state="succeeded").add_output("log.txt", kind="file")
     assert "there is no checkpoint among them" in robotrain("outputs").stderr
+
+
+def test_a_merged_policy_is_copied_below_a_folder_that_does_not_exist(run, tmp_path):
+    plugins, record = Plugins(), records.read_record("train-1")
+    platform = plugins.platform_of(record)
+    _, last, _ = platform.outputs(record.reference)
+    merged_policy.copy_policy(merged_policy.MergedPolicy(record, platform, last), tmp_path / "a/b")
+    assert (tmp_path / "a/b/model.safetensors").read_text() == "12345"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]

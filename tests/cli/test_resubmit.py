@@ -10,7 +10,7 @@ from robotrain.model.run import Output
 from robotrain.store import plans, records
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Metrics, StageEvent, format_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, StageEvent, format_event
 
 
 @pytest.fixture
@@ -239,6 +239,38 @@ def test_resume_continues_from_the_last_checkpoint_of_the_run_as_a_new_run(robot
     second = robotrain("resume", run, "--set", "batch_size=4").stdout.strip()
     sources = plans.read_stored_plan(second).plan.job.sources
     assert [source.uri for source in sources if source.role == "resume"] == [f"/fake/{run}/checkpoints/000008"]
+
+
+HUB_PLATFORM = """
+from dataclasses import replace
+
+from fake_plugin import FakePlatform
+from robotrain.plugin import YES, hook
+
+
+class HubPlatform(FakePlatform):
+    name = "hub"
+    capabilities = replace(
+        FakePlatform.capabilities, sources={**FakePlatform.capabilities.sources, ("publish", "huggingface"): YES}
+    )
+
+
+@hook
+def robotrain_platforms():
+    return [HubPlatform()]
+"""
+
+
+def test_resume_needs_another_branch_of_the_hub(robotrain, fake_platform, install, pusht):
+    install("robotrain-hub", {"platform.hub": "hub_plugin"}, hub_plugin=HUB_PLATFORM)
+    to = ("--publish-url", "hf://me/act@first", "--no-pin")
+    run = robotrain("submit", "--platform", "hub", "--dataset-path", pusht, *to).stdout.strip()
+    log = [format_event(Checkpoint(step=4, path="/tmp/000004"))]
+    set_run_state(fake_platform, run, state="cancelled", checkpoints=[4], log=log)
+    way = f"robotrain resume {run} --set publish_url=hf://me/act@BRANCH"
+    assert way in robotrain("status", run, "--json").json["next"]
+    robotrain("resume", run).check(2, "[publish-branch-taken]", f"hf://me/act@first belongs to {run}", way)
+    robotrain("resume", run, "--set", "publish_url=hf://me/act@second").check(0, "resuming from step 4")
 
 
 def test_interrupted_resume_is_reconciled(robotrain, fake_platform, sent_run):

@@ -73,6 +73,18 @@ def test_without_a_browser_the_command_that_serves_mlflow_is_printed(scripted, r
     assert "tracking    robotrain ui train-1" in robotrain("status").stdout
 
 
+@pytest.mark.parametrize("browser", ["opened_addresses", "no_browser"])
+def test_mlflow_of_a_run_on_another_machine_is_served_there(scripted, robotrain, request, browser):
+    request.getfixturevalue(browser)
+    scripted.run("train-1", LOCAL)
+    assert "Run the command where the files of the run are." in robotrain("ui").stderr or browser != "no_browser"
+    scripted.run("train-2", LOCAL).set_flag("host", "me@cluster")
+    answer = robotrain("ui", "train-2")
+    assert answer.stdout.strip() == LOCAL.ui
+    assert "Run the command on me@cluster, and here:" in answer.stderr
+    assert "ssh -N -L 5000:127.0.0.1:5000 me@cluster\nthen open http://127.0.0.1:5000" in answer.stderr
+
+
 def test_command_of_a_remote_log_is_not_run(scripted, robotrain, opened_addresses):
     scripted.run("train-1", LOCAL)
     answer = robotrain("ui")
@@ -147,9 +159,9 @@ def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, o
         assert line == f"ssh -N -L {port}:127.0.0.1:{port} -p 2222 ada@10.0.0.4"
         assert page == "#/experiments/1/runs/r"
         assert urllib.request.urlopen(f"http://127.0.0.1:{port}").status == 200
+        assert any("Ctrl-C stops it" in message for message in process.stderr)  # printed after the address
         process.send_signal(signal.SIGINT)
-        _, messages = process.communicate(timeout=30)
-    assert "Ctrl-C stops it" in messages
+        process.communicate(timeout=30)
     assert (process.returncode, opened_addresses()) == (0, [])
 
 

@@ -92,6 +92,14 @@ def test_a_cancelled_run_that_does_not_end_is_reported(monkeypatch, refusal, cod
     assert problem.suggestions[-1].text == "cloud kill w-1"
 
 
+def test_a_run_of_another_machine_is_ended_there(monkeypatch):
+    monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(CloudPlatform, "find_host", lambda self, reference: "me@host")
+    with pytest.raises(Rejected) as raised:
+        CloudPlatform().cancel(REFERENCE)
+    assert raised.value.problems[0].suggestions[-1].text == "ssh me@host cloud kill w-1"
+
+
 def test_a_query_that_fails_for_a_moment_does_not_end_the_wait(monkeypatch):
     monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(CloudPlatform, "cancel_seconds", 5.0)

@@ -186,7 +186,8 @@ def test_schema_has_help_defaults_and_bounds(robotrain):
     assert parameters["batch_size"]["description"] == "samples a step, on each GPU"
     assert parameters["batch_size"]["default"] == 32
     assert parameters["batch_size"]["exclusiveMinimum"] == 0
-    assert {"act", "smolvla", None, ""} < {*parameters["policy_type"]["enum"]}
+    (opened,) = schema["properties"]["parameters"]["allOf"]
+    assert {"act", "smolvla", None, ""} < {*opened["else"]["properties"]["policy_type"]["enum"]}
     kinds = schema["$defs"]["lerobot-train.dataset"]["properties"]
     assert "azureml:NAME:VERSION" in kinds["data_asset"]["description"]
     assert set(schema["properties"]["platforms"]["properties"]) == {"local"}

@@ -14,7 +14,7 @@ from robotrain.model.run import Status, StepStatus
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
 from robotrain.store import records
-from robotrain.submission import interrupted_submit
+from robotrain.submission import interrupted_submit, publishing
 from robotrain_runtime.contract import event
 
 
@@ -232,3 +232,19 @@ def test_a_pipeline_has_succeeded_only_if_every_step_has(ends, state, reason):
     steps = {name: progress.StepState(state=end) for name, end in zip(("train", "evaluate"), ends, strict=True)}
     status = progress.PipelineProgress(steps=steps).compute_status("shift-1", has_driver=False)
     assert (status.state, status.reason) == (state, reason)
+
+
+def test_the_checkpoints_of_a_pipeline_are_published_as_those_of_its_training(
+    ended_pipeline, robotrain, engine, monkeypatch
+):
+    training = get_step_run(ended_pipeline, "train")
+    set_run_state(engine, training, checkpoints=[3])
+    calls = []
+    monkeypatch.setattr(publishing, "publish_outputs", lambda *words: calls.append(words) or ())
+    robotrain("publish", ended_pipeline, "hf://me/act").check(0)
+    ((record, job, _, outputs, *_),) = calls
+    assert (record.run, job.workload, [one.name for one in outputs]) == (
+        training,
+        "lerobot-train",
+        ["checkpoints/000003"],
+    )

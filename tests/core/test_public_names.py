@@ -22,20 +22,22 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY API_VERSION YES Capabilities Checkpoint ClusterPlatform Container Dimension HealthCheck HealthFix HealthResult
-    Job JobDocument JobSource LockedProgram Metric Mount NotSubmitted Output OutputProfile Param Payload Pinning
-    PipelineStep Placement Plan Platform PlatformDefault Problem Reference Registered Rejected Resources Role RoleFlag
-    RunFolderPlatform RunGone RunRecord RunState Source SourceError SourceKind SourceNotFound SourceUnreachable Stage
-    Status StepStatus Suggestion Support SweepSpec Unanswered Workload WorkloadProfile check_secrets holds_secret hook
-    load_pairs make_job_document no not_yet parse_pairs redact report_failure report_ok report_warning
+    ANY API_VERSION Capabilities Checkpoint ClusterPlatform Container Dimension FollowingDecision HealthCheck HealthFix
+    HealthResult Job JobDocument JobSource LockedProgram Metric Mount NotSubmitted Output OutputProfile Param Payload
+    Pinning PipelineStep Placement Plan Platform PlatformDefault Problem ProcessResult Reference Refusal Registered
+    Rejected Resources Role RoleFlag RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob
+    SchedulerPlatform SchedulerSettings Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status
+    StepStatus SubmitCall Suggestion Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES check_secrets
+    find_refusal format_memory format_time holds_secret hook load_pairs make_job_document make_problem
+    make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World",
     "robotrain_runtime.plugin": """
-    ArtifactTarget BatchFetch BatchFetcher Cancelled Checkpoint CheckpointManifest CheckpointMark ContainerContext
-    DataPreparation Download Finding GpuRequirement HelperProcess JobDocument JobFailed JobSource Metrics ModelRegistry
-    Note Param PermanentError PublishingSpec PythonEnvironment SecretStorePlugin SourceContainerPlugin SurveyedSource
-    TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin TrackingSpec Verdict WorkCommand
-    WorkloadContainerPlugin emit_event emit_verdict load_pairs serve_requests
+    ArtifactTarget BatchFetch BatchFetcher Cancelled Checkpoint CheckpointManifest CheckpointMark CheckpointOwner
+    ContainerContext DataPreparation Download Finding GpuRequirement HelperProcess JobDocument JobFailed JobSource
+    Metrics ModelDescription ModelRegistry Note Param PermanentError PublishingSpec PythonEnvironment SecretStorePlugin
+    SourceContainerPlugin SurveyedSource TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin
+    TrackingSpec Verdict WorkCommand WorkloadContainerPlugin emit_event emit_verdict load_pairs serve_requests
     """,
 }
 

@@ -27,7 +27,7 @@ REFUSED = {
     "a token in an unknown address": ("ftp://bucket/prefix?token=SECRET", 2, "secret-in-job"),
     "an address of no kind": ("ftp://b/p", 2, "nothing that is installed can write to the address of --publish-url"),
     "its form": ("ftp://b/p", 2, "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
-    "the kinds that can": ("http://x/y", 2, "Supported: blob URLs, OSMO storage."),
+    "the kinds that can": ("http://x/y", 2, "Supported: blob URLs, Hugging Face repositories, OSMO storage."),
     "a folder": ("/x/checkpoints", 3, f"plain cannot {FOLDER_FEATURE}"),
     "a relative folder": ("./x", 3, f"plain cannot {FOLDER_FEATURE}"),
 }

@@ -303,3 +303,9 @@ def test_a_program_that_uses_it_is_checked_by_mypy(tmp_path):
     )
     (wrong,) = [line for line in checked.stdout.splitlines() if "error:" in line]
     assert 'Argument "platform" to "submit" has incompatible type "int"; expected "str"' in wrong
+
+
+def test_scores_of_checkpoints_need_a_pipeline(submit):
+    with pytest.raises(errors.Rejected) as refused:
+        submit(evaluate_checkpoints="all")
+    assert [one.code for one in refused.value.problems] == ["options-conflict"]

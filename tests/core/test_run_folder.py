@@ -7,6 +7,7 @@ import sys
 from types import MappingProxyType
 
 import pytest
+from robotrain.errors import Rejected
 from robotrain.model.plan import Plan
 from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import outputs, status
@@ -127,6 +128,28 @@ def test_a_run_is_stopped_once(reference, monkeypatch, then, state):
     platform.cancel(reference)
     assert platform.stopped == ["7"]
     assert platform.status(reference).state == state
+
+
+def test_a_cancel_that_the_engine_did_not_get_can_be_repeated(reference, monkeypatch):
+    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
+    platform, stop = StatedPlatform(), StatedPlatform.stop_job
+
+    def is_away(job):
+        raise Rejected([], transient=True)
+
+    monkeypatch.setattr(platform, "stop_job", is_away)
+    with pytest.raises(Rejected):
+        platform.cancel(reference)
+    assert platform.status(reference).state == "running"
+    monkeypatch.setattr(platform, "stop_job", lambda job: stop(platform, job))
+    platform.cancel(reference)
+    assert platform.status(reference).state == "cancelled"
+
+
+def test_a_platform_explains_the_words_of_its_engine(reference, monkeypatch):
+    platform = StatedPlatform()
+    monkeypatch.setattr(platform, "explain_state", lambda word: Status(state="failed", reason="it broke", exit_code=3))
+    assert platform.status(reference) == Status(state="failed", reason="it broke", exit_code=3)
 
 
 def test_a_run_that_has_ended_is_not_cancelled(reference):

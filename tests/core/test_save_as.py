@@ -1,6 +1,7 @@
 """`--save-as`: the file gives the same job again, holds what was said and nothing else, and takes nothing's place."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,14 @@ def valid_texts(parameter):
         return st.integers(least, least + 10**6).map(str)
     if parameter.bare_type is float:
         return st.floats(1e-12, 0.999, exclude_min=True).map(repr)
+    if bound.program_texts:  # a file names no code to run
+        return TEXTS.filter(lambda text: is_text(text) and not re.fullmatch(bound.program_texts, text))
     return st.from_regex(f"(?a){bound.pattern}", fullmatch=True) if bound.pattern else TEXTS
+
+
+def is_text(value):
+    """Whether a value is one text, not the beginning of a JSON list."""
+    return not value.lstrip().startswith("[")
 
 
 def parameter_values(declared):

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 PLUGINS = Plugins("none")
 WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
 DATASETS = sorted(name for name, kind in KINDS.items() if "dataset" in kind.roles)
-NAMES = [one.name for one in get_parameters(WORKLOAD.parameters) if not one.param.program]
+NAMES = [one.name for one in get_parameters(WORKLOAD.parameters) if not (one.param.program or one.param.program_texts)]
 """Those that a file may set."""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TRAPS = [

@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on this machine, reached through `HF_ENDPOINT`: enough for huggingface_hub to fetch and to pin.
+"""A Hugging Face Hub on this machine, reached through `HF_ENDPOINT`: huggingface_hub fetches, pins and publishes there.
 
 Small files come from the Hub itself, known by git's digest; large ones from a signed address of another host, known by
 their SHA-256.
@@ -7,6 +7,7 @@ their SHA-256.
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -16,7 +17,9 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from azure_stand_in.http_server import NONE, Fault, Server, meeting, send
+from azure_stand_in.http_server import NONE, Fault, Server, done, meeting, send
+
+from hub_stand_in.writing import HubWriting, WriteRefused
 
 __all__ = ["SIGNATURE", "HubStandIn", "Repository"]
 
@@ -26,7 +29,7 @@ LARGE = 1000
 
 @dataclass
 class Repository:
-    """commits: files by commit. branches: the commit that each means.
+    """commits: files by commit. branches, tags: the commit that each means. parents, messages: of each commit.
 
     shut: empty, `private`, or one that everybody may list: `gated`, whose licence the token's account has accepted, and
     `unaccepted`.
@@ -35,14 +38,25 @@ class Repository:
     commits: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     shut: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    parents: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
-    def commit(self, files: Mapping[str, bytes], branch: str = "main") -> str:
+    def commit(self, files: Mapping[str, bytes], branch: str = "main", message: str = "a commit") -> str:
         """A new commit on a branch, and its name."""
         content = repr((len(self.commits), sorted(files))).encode()
         name = hashlib.sha1(content).hexdigest()
         self.commits[name] = files
+        self.messages[name] = message
+        if before := self.branches.get(branch):
+            self.parents[name] = before
         self.branches[branch] = name
         return name
+
+    def squash(self, branch: str = "main") -> None:
+        """One commit in place of those of a branch, as `HfApi.super_squash_history` leaves it; tags stay."""
+        del self.parents[self.commit(self.commits[self.branches[branch]], branch, "Super-squash")]
 
 
 def large(content: bytes, digest: str) -> dict[str, Any]:
@@ -80,9 +94,11 @@ class Arrival(NamedTuple):
 class HubStandIn(Server):
     """requests: `METHOD path`, as they came.
 
-    token: the one that opens what is shut. status: answered to everything, when it is set. faults: as those of the
-    Azure stand-in; of the other host too, whose paths begin with /cdn/. arrived_elsewhere: what came there. page: how
-    many files of a tree are told at once. answers: by path, in place of what the repositories hold.
+    token: the one that opens what is shut, and may write; read_token: one that may only read. user, organizations: the
+    namespaces that it may write to. large_files: what was uploaded, by its SHA-256. status: answered to everything,
+    when it is set. faults: as those of the Azure stand-in; of the other host too, whose paths begin with /cdn/.
+    arrived_elsewhere: what came there. page: how many files of a tree are told at once. answers: by path, in place of
+    what the repositories hold.
     """
 
     page = 1000
@@ -95,12 +111,23 @@ class HubStandIn(Server):
         self.faults: list[Fault] = []
         self.answers: dict[str, Answer | Callable[[], Answer]] = {}
         self.token = "hf_therightone123456789"
+        self.read_token = "hf_readsonly1234567890"
+        self.user, self.organizations = "me", ["lab"]
+        self.large_files: dict[str, bytes] = {}
+        self.expected_sizes: dict[str, int] = {}
+        self.signature = SIGNATURE
         self.status = 0
+        self.writing = HubWriting(self)
         self._elsewhere = Elsewhere(self)
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def roles(self) -> Mapping[str, str]:
+        """Each token, and what it may do."""
+        return {self.token: "write", self.read_token: "read"}
 
     @property
     def elsewhere(self) -> str:
@@ -111,6 +138,11 @@ class HubStandIn(Server):
         """A repository with one commit, and the commit's name."""
         made = self.repositories[f"{kind}s/{name}"] = Repository()
         return made.commit(files)
+
+    def add_repository(self, name: str, shut: str = "") -> Repository:
+        """A repository for a model, without a commit."""
+        made = self.repositories[f"models/{name}"] = Repository(shut=shut)
+        return made
 
     def __enter__(self) -> "HubStandIn":
         self._elsewhere.__enter__()
@@ -151,13 +183,31 @@ class _Answers(BaseHTTPRequestHandler):
     def answered(self, hub: HubStandIn) -> None:
         """The answer to one request, whatever it is."""
         hub.requests.append(f"{self.command} {self.path}")
+        self.fault = NONE
+        body = self.received()
         self.fault = meeting(self, hub.faults, self.server.ended)
         try:
             if status := self.fault.status or hub.status:
                 raise Refused(status, self.fault.code)
-            self.found(unquote(urlsplit(self.path).path))
+            if not self.written(hub, urlsplit(self.path).path, body):
+                self.found(unquote(urlsplit(self.path).path))
         except Refused as refused:
             self.answer(refused.status, {**refused.headers, **self.fault.headers}, b"{}")
+
+    def received(self) -> bytes:
+        """The body of the request, whole or in chunks."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().strip() or b"0", 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def written(self, hub: HubStandIn, path: str, body: bytes) -> bool:
+        """Answer a request that writes, or tells about an account; whether it was one. Raises Refused."""
+        return False
 
     def found(self, path: str) -> None:
         """Answer what lies there. Raises Refused."""
@@ -180,7 +230,8 @@ class _Answers(BaseHTTPRequestHandler):
         self.answer(200, {"Content-Type": "application/json", **headers}, json.dumps(content).encode())
 
     def answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """The whole of it, as the fault has it."""
+        """The whole of it, as the fault has it. Raises ConnectionError when the answer is lost."""
+        done(self.fault)
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -198,7 +249,19 @@ class _Large(_Answers):
         self.server.hub.arrived_elsewhere.append(Arrival(f"{self.command} {self.path}", headers))
         self.answered(self.server.hub)
 
-    do_HEAD = do_GET
+    do_HEAD = do_PUT = do_GET
+
+    def written(self, hub: HubStandIn, path: str, body: bytes) -> bool:
+        if self.command != "PUT":
+            return False
+        if not self.path.endswith(f"?{SIGNATURE}") or self.headers.get("Authorization"):
+            raise Refused(400)
+        try:
+            hub.writing.store(path.rpartition("/")[2], body)
+        except WriteRefused as refused:
+            raise Refused(refused.status, "", refused.why) from None
+        self.answer(200, {"ETag": '"uploaded"'}, b"")
+        return True
 
     def found(self, path: str) -> None:
         if not self.path.endswith(f"?{SIGNATURE}") or self.headers.get("Authorization"):
@@ -214,11 +277,30 @@ class _Handler(_Answers):
     def do_GET(self) -> None:
         self.answered(self.server)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_DELETE = do_GET
+
+    def written(self, hub: HubStandIn, path: str, body: bytes) -> bool:
+        if self.path in hub.answers:
+            return False
+        try:
+            answer = hub.writing.answer(self.command, path, self.headers.get("Authorization") or "", body)
+        except WriteRefused as refused:
+            content = refused.why if refused.why.startswith("{") else json.dumps({"error": refused.why})
+            names = {
+                "X-Error-Message": "" if refused.why.startswith("{") else refused.why,
+                "X-Error-Code": refused.code,
+            }
+            headers = {name: value for name, value in names.items() if value}
+            self.answer(refused.status, {"Content-Type": "application/json", **headers}, content.encode())
+            return True
+        if answer is None:
+            return False
+        self.json(answer, {})
+        return True
 
     def found(self, path: str) -> None:
         given = self.headers.get("Authorization")
-        if given and given != f"Bearer {self.server.token}":
+        if given and given.removeprefix("Bearer ") not in self.server.roles:
             raise Refused(401, why="Invalid credentials in Authorization header")
         if answer := self.server.answers.get(self.path):
             status, headers, body = answer() if callable(answer) else answer
@@ -242,8 +324,9 @@ class _Handler(_Answers):
         for path, content in files.items():
             sibling = {"rfilename": path, "size": len(content), "blobId": git_digest(content)}
             siblings.append(sibling | large(content, "sha256"))
-        gated = "auto" if self.server.repositories[f"{kind}/{name}"].shut in ("gated", "unaccepted") else False
-        values = {"private": False, "gated": gated, "tags": [], "downloads": 0, "likes": 0}
+        shut = self.server.repositories[f"{kind}/{name}"].shut
+        gated = "auto" if shut in ("gated", "unaccepted") else False
+        values = {"private": shut == "private", "gated": gated, "tags": [], "downloads": 0, "likes": 0}
         self.json({"id": name, "sha": commit, "siblings": siblings, **values}, {})
 
     def _tree(self, kind: str, name: str, revision: str, below: str) -> None:
@@ -282,7 +365,7 @@ class _Handler(_Answers):
         is_gated = found.shut == "unaccepted" or (found.shut == "gated" and not given)
         if is_gated and not is_listing:
             raise Refused(403 if given else 401, "GatedRepo", "Access to this repository is restricted")
-        commit = found.branches.get(revision, revision)
+        commit = found.branches.get(revision) or found.tags.get(revision, revision)
         if commit not in found.commits:
             raise Refused(404, "RevisionNotFound", "Invalid rev id")
         return commit, found.commits[commit]

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from session_variables import OUTSIDE
+
 GENERATIONS = ("rsl3-skrl1", "rsl5-skrl2")
 FOLDER = Path(__file__).parent
 
@@ -33,5 +35,5 @@ def install(generation: str) -> Path:
 def _uv(*arguments: str) -> None:
     uv = os.environ.get("UV") or shutil.which("uv")  # `uv run` says where it is
     assert uv, "the environments of Isaac Lab's stand-in are built with uv: install it"
-    done = subprocess.run([uv, *arguments], capture_output=True, text=True)
+    done = subprocess.run([uv, *arguments], env=OUTSIDE, capture_output=True, text=True)
     assert done.returncode == 0, f"uv {arguments[0]}: {done.stderr}"

@@ -70,3 +70,39 @@ def test_a_preempted_program_goes_on_on_another_node(robotrain, osmo, azure, pod
     assert starts[-1] >= 10
     (name,) = (name for name in azure.blobs.names("mine", "runs/") if name.endswith("000060/steps.json"))
     assert json.loads(azure.blobs.get("mine", name)) == list(range(1, 61))
+
+
+MEET = """
+import socket, sys, time
+
+count, rank, host, port = sys.argv[1:]
+if rank == "0":
+    with socket.create_server(("", int(port))) as server:
+        server.settimeout(60)
+        connection, _ = server.accept()
+        print("the other says", connection.makefile().readline(), flush=True)
+else:
+    for _ in range(600):
+        try:
+            socket.create_connection((host, int(port)), 1).sendall(f"{rank} of {count}\\n".encode())
+            break
+        except OSError:
+            time.sleep(0.1)
+    else:
+        sys.exit(1)
+"""
+PLACES = ("{num_nodes}", "{node_rank}", "{master_addr}", "{master_port}")
+
+
+def test_a_program_on_two_nodes_meets_where_it_is_told(robotrain, osmo, azure, pod, tmp_path):
+    code = tmp_path / "mine"
+    code.mkdir()
+    (code / "meet.py").write_text(MEET)
+    words = ("--pool", "default", "--gpus", "0", "--num-gpus", "0", "--tracking-uri", "none", "--num-nodes", "2")
+    line = ("python3", "meet.py", *PLACES)
+    answer = robotrain("submit", "command", "--platform", "osmo", *words, "--code", code, "--json", "--", *line)
+    assert answer.exit_code == 0, answer.stderr
+    (workflow,) = osmo.workflows
+    assert osmo.run(workflow, environ=pod, timeout=180) == 0, robotrain("logs", answer.json["run"]).stdout
+    assert "the other says 1 of 2" in robotrain("logs", answer.json["run"]).stdout
+    assert robotrain("status", answer.json["run"], "--json").json["state"] == "succeeded"

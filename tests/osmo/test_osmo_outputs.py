@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session  # noqa: F401
+from hub_stand_in import HubStandIn
 from osmo_observed_run import RUN, Observed
 from robotrain.errors import Rejected
 from robotrain_osmo.observe import logs
@@ -65,6 +66,15 @@ def test_published_checkpoints_are_listed_oldest_first_without_withdrawn_ones(pu
         ("checkpoints/000800", 800, "blob_url", f"{BLOBS}/000800"),
     ]
     assert found[0].model == "pretrained_model"
+
+
+def test_checkpoints_on_the_hub_are_listed_as_repositories(osmo):
+    run = Observed(osmo, publishes="hf://me/act@pusht")
+    run.tell(Checkpoint(step=400, path="/tmp/000400", model="pretrained_model"))
+    run.tell(Published(step=400, to="hf://me/act@pusht-step-000400"))
+    (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
+    assert (one.name, one.kind, one.step) == ("checkpoints/000400", "checkpoint", 400)
+    assert (one.source, one.uri, one.addresses) == ("huggingface", "me/act@pusht-step-000400", ())
 
 
 def test_run_that_published_nothing_names_its_tracked_and_registered_models(run):
@@ -210,3 +220,21 @@ def test_checkpoint_that_the_run_published_to_blobs_is_downloaded(osmo, azure, c
         OsmoPlatform().download(run.reference, gone, tmp_path / "000800")
     assert raised.value.problems[0].why
     assert not (tmp_path / "000800").exists()
+
+
+@pytest.mark.slow
+def test_checkpoint_on_the_hub_is_downloaded_with_its_files_where_they_were(
+    osmo, data_python, checkpoint_files, monkeypatch, tmp_path
+):
+    run = Observed(osmo, publishes="hf://me/act")
+    run.tell(Published(step=400, to="hf://me/act@step-000400"))
+    (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
+    with HubStandIn() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        made = hub.add_repository("me/act", shut="private")
+        flat = {path.removeprefix("pretrained_model/"): content for path, content in checkpoint_files.items()}
+        made.tags["step-000400"] = made.commit(flat)
+        OsmoPlatform().download(run.reference, one, tmp_path / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
+    assert (tmp_path / "000400/pretrained_model/model.safetensors").read_bytes() == b"weights"

@@ -39,6 +39,21 @@ def test_each_step_is_a_task_that_reads_earlier_ones(osmo):
     assert [register.registers, register.placement.handover] == ["pusher", ""]
 
 
+def test_evaluation_of_several_checkpoints_reads_those_alone(robotrain, osmo, tmp_path):
+    words = ("--pool", "default", "--tracking-uri", "none", "--dataset-repo-id", "lerobot/pusht", "--env", "pusht")
+    scored = ("--training-steps", "40", "--save-freq", "20", "--evaluate-checkpoints", "20")
+    answer = robotrain("render", "--platform", "osmo", *words, *scored, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    found = {one["name"]: one for one in read_yaml((tmp_path / "plan/workflow.yaml").read_bytes())["workflow"]["tasks"]}
+    assert found["evaluate"]["inputs"] == [{"task": "train", "regex": r"^(step\.json|checkpoints/.*)$"}]
+    evaluate, train = (
+        document.parse_document((tmp_path / f"plan/steps/{name}/job.json").read_text())
+        for name in ("evaluate", "train")
+    )
+    assert [one.folder for one in evaluate.placement.mounts] == ["${ROBOTRAIN_INPUT_0}/checkpoints"]
+    assert [evaluate.parameters["checkpoints"], train.parameters["evaluate_checkpoints"]] == ["20", "20"]
+
+
 def test_files_of_all_tasks_are_written_once(osmo):
     made = plan()
     text = made.files["workflow.yaml"].decode()

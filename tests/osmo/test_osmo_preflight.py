@@ -267,6 +267,9 @@ def test_pool_is_compared_with_what_the_task_needs(there, order, found):
         ({"gpus": 9, "priority": "LOW"}, 4, []),
         ({"gpus": 4, "priority": "HIGH"}, 4, []),
         ({"gpus": 9}, None, []),
+        ({"gpus": 4, "nodes": 3}, 8, ["--priority LOW", "--gpus 2"]),
+        ({"gpus": 4, "nodes": 3}, 12, []),
+        ({"gpus": 1, "nodes": 3}, 2, ["--priority LOW"]),
     ],
 )
 def test_more_gpus_than_guaranteed_need_low_priority(order, guarantee, fixes):

@@ -191,3 +191,26 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     assert any(name.startswith("train/") and name.endswith("000002") for name in names)
     assert "registering" in robotrain("logs", resumed, "--step", "register").stdout
     assert "registering" not in robotrain("logs", resumed, "--step", "evaluate").stdout
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("training_python")
+def test_checkpoints_are_scored_by_one_task_after_the_training(robotrain, osmo, azure, workspace, pod, trained):
+    sources = upload_examples(azure, "scored", "pusht-mini")
+    words = ("--platform", "osmo", "--pool", "default", "--gpus", "0", *NAMED, *sources, *size_training(5, 2))
+    answer = robotrain("submit", *words, "--json", "--evaluate-checkpoints", *ROLLED, *NETWORK)
+    assert answer.exit_code == 0, answer.stderr
+    run = answer.json["run"]
+    (workflow,) = osmo.workflows
+    groups = osmo.workflows[workflow].spec["groups"]
+    assert [[task["name"] for task in group["tasks"]] for group in groups] == [["train"], ["evaluate"]]
+    assert osmo.run(workflow, environ=pod) == 0, robotrain("logs", run).stdout
+    table = robotrain("status", run, "--json").json["checkpoint_scores"]
+    assert [row["step"] for row in table["checkpoints"]] == [2, 4, 5]
+    assert all(row["scores"]["rollout/episodes"] == 2 and row["loss"] is not None for row in table["checkpoints"])
+    assert (table["metric"], table["best"]) == ("rollout/success_rate", 5)
+    answer = robotrain("register", run, "scored", "--best", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (version,) = versions(azure, "scored").values()
+    assert version["tags"]["checkpoint"] == "000005"
+    assert "score_rollout_success_rate" in version["tags"]

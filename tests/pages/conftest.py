@@ -43,7 +43,7 @@ def hub(tmp_path: Path) -> Iterator[Environ]:
         for name in DATASETS:
             stand_in.repository(name, read_dataset(), kind="dataset")
         stand_in.repository("lerobot/diffusion_pusht", POLICY | {"config.json": b'{"type": "diffusion"}'})
-        yield {"HF_ENDPOINT": stand_in.address, "HF_HOME": str(tmp_path / "hf")}
+        yield {"HF_ENDPOINT": stand_in.address, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": stand_in.token}
 
 
 @pytest.fixture
@@ -81,9 +81,10 @@ def osmo_service(osmo: OsmoStandIn) -> Environ:
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmStandIn:
-    """Slurm's commands, of a cluster with GPUs."""
+    """Slurm's commands, of a cluster with two nodes of 8 GPUs."""
     stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
-    stand_in.add_node("gpu-1", "batch", gres="gpu:a100:8", cpus=64, memory=500_000)
+    for name in ("gpu-1", "gpu-2"):
+        stand_in.add_node(name, "batch", gres="gpu:a100:8", cpus=64, memory=500_000)
     return stand_in
 
 

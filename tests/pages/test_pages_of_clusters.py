@@ -68,6 +68,7 @@ def test_the_page_of_azure_ml(open_shell, azureml):
         job.state("Completed")
 
     azureml.here.runner = run
+    azureml.managed_compute("gpu-cluster", "Standard_NC96ads_A100_v4")
     run_page(page, open_shell(page))
     assert len(azureml.jobs) > 10
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from parity_cells import names_read
-from parity_command import AFTER, LAUNCHED, platform_words
+from parity_command import platform_words, program_words
 from parity_document import Arrived, read_arrived
 
 Given = Mapping[str, str | None] | None
@@ -45,11 +45,20 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("parity")
 
 
+LEAD = {
+    **{"ROBOTRAIN_NODE_RANK": "0", "ROBOTRAIN_NODE_ADDRESS": "lead"},
+    **{"NODE_RANK": "0", "MASTER_ADDR": "lead", "MASTER_PORT": "6105"},
+}
+"""What the first of several nodes is given where a platform starts the job on each: in OSMO's groups, on Azure ML."""
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, own_folders: None, state: Path) -> None:
     """No name of the environment says anything, and robotrain's folders are the same for every test."""
     for name in names_read():
         monkeypatch.delenv(name, raising=False)
+    for name, value in LEAD.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("ROBOTRAIN_STATE", str(state / "state"))
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(state / "cache"))
 
@@ -73,7 +82,7 @@ def render_job(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
     def run(
         platform: str, *words: str, given: Mapping[str, str | None] | None = None, after: tuple[str, ...] = ()
     ) -> Arrived:
-        command = after or (LAUNCHED if "--launcher" in (given or ()) else AFTER.get(words[0] if words else "", ()))
+        command = after or program_words(words, given)
         tail = ("--", *command) if command else ()
         answer = robotrain(*root, "render", *words, *platform_words(platform, given), "--json", *tail)
         assert answer.exit_code == 0, answer.stderr

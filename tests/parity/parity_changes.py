@@ -16,13 +16,23 @@ UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
 ROLLED = {"--env": "pusht"}
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SAVED = {"--checkpoints": "checkpoints/{step}"}
-ROLLOUT = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
+ROLLOUT = (
+    "env_steps",
+    "starts",
+    "success_reward",
+    "success_threshold",
+    "record_video",
+    "env_workers",
+    "task_description",
+)
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
     ("lerobot-train", "rename"): {"--policy-repo-id": "lab/act"},
+    ("lerobot-train", "lora_rank"): {"--policy-repo-id": "lab/act"},
     ("lerobot-eval", "policy_type"): UNTRAINED,
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
+    ("lerobot-eval", "env_tasks"): {"--env": "metaworld", "--env-tasks": "push-v3"},
     ("isaac-validate", "video_length"): {"--record-video": ""},
     **{
         ("isaac-train", name): {"--checkpoint-uri": PLACE, "--checkpoint-mode": "resume"}
@@ -32,6 +42,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("command", "checkpoint_complete"): SAVED,
     ("command", "resume_in_place"): SAVED,
     ("command", "resume_args"): SAVED,
+    ("command", "num_nodes"): {"--launcher": "torchrun"},
     ("command", "step_pattern"): {"--metric": "loss=loss (.*)"},
     **{("command", name): {"--requirements": str(REQUIREMENTS)} for name in ("python_version", "allow_builds")},
     **{
@@ -55,6 +66,7 @@ VALUES = {
     "checkpoint_mode": "warm-start",
     "sha256": "a" * 64,
     "starts": "easy",
+    "env_tasks": "reach-v3",
     "image_size": "48x64",
     "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1",
     "success_reward": "0.9",
@@ -69,6 +81,7 @@ WHAT: Mapping[str, tuple[str, ...]] = {
     "job_name": ("command", "tracked"),
     "num_gpus": ("command", "tracked", "GPUs"),
     "training_steps": ("command", "tracked", "registered"),
+    "lora_rank": ("command", "tracked", "registered"),
     "experiment_name": ("tracked",),
     "system_metrics": ("tracked",),
     "sha256": ("tracked",),
@@ -85,6 +98,14 @@ ENVIRONMENTS = ("lerobot_version",)
 """Those that choose the environment alone."""
 REFUSED = ("accept_eula",)
 """Those whose other value is refused everywhere."""
+ELSEWHERE = {
+    *(
+        (workload, "allow_builds") for workload in ("lerobot-train", "lerobot-eval", "lerobot-merge")
+    ),  # test_added_packages
+    ("lerobot-train", "evaluate_checkpoints"),  # test_evaluate_checkpoints.py
+    ("lerobot-eval", "checkpoints"),  # test_checkpoint_scores.py
+}
+"""Those of a workload that change more than one document can show, or nothing without files: the tests of each."""
 LENIENT = ("pass_unknown", "trust_remote_code")
 """Those that only change what is refused: of the options after `--`, or of the code that a policy runs."""
 
@@ -100,6 +121,7 @@ ALONE = (
     "device",
     "temporal_ensemble_coeff",
     "reward_model",
+    "lora_rank",
 )
 """Those that cannot be given with some others."""
 
@@ -118,7 +140,8 @@ def parameters() -> Iterator[Any]:
     turns = itertools.count()
     for workload in workloads().values():
         for parameter in get_parameters(workload.parameters):
-            if parameter.name not in (*ENVIRONMENTS, *REFUSED, *LENIENT):
+            is_elsewhere = (workload.name, parameter.name) in ELSEWHERE
+            if parameter.name not in (*ENVIRONMENTS, *REFUSED, *LENIENT) and not is_elsewhere:
                 possible = [one for one in PLATFORMS if _possible(one, parameter, workload.targets)]
                 platform = possible[next(turns) % len(possible)]
                 name = f"{platform}-{workload.name}-{parameter.name}"
@@ -127,7 +150,8 @@ def parameters() -> Iterator[Any]:
 
 def change_together(workload: Workload) -> Mapping[str, str | None]:
     """Options that change all parameters that can be given together and that every platform can do."""
-    alone = {*ALONE, *ENVIRONMENTS, *REFUSED, *LENIENT, *(name for _, name in BESIDE)}
+    beside = {name for owner, name in ELSEWHERE if owner == workload.name} | {name for _, name in BESIDE}
+    alone = {*ALONE, *ENVIRONMENTS, *REFUSED, *LENIENT, *beside}
     found: dict[str, str | None] = {}
     for parameter in get_parameters(workload.parameters):
         if parameter.name not in alone and all(_possible(one, parameter, workload.targets) for one in PLATFORMS):

@@ -24,6 +24,7 @@ BAGS = ("rosbag-act-train", "--environment-state-topic", "/keypoints")
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
+    "lerobot-merge": {"--policy-repo-id": "lab/act"},
     "rosbag-act-train": {"-d": "lerobot/pusht", "--environment-state-topic": "/keypoints"},
     "command": {},
     "isaac-smoke-test": {},
@@ -34,8 +35,11 @@ LEAST: Mapping[str, Mapping[str, str]] = {
 """By workload, the sources of a job that says as little as it can."""
 AFTER: Mapping[str, tuple[str, ...]] = {"command": ("/opt/train",)}
 """By workload, what such a job has to say after `--`."""
-LAUNCHED = ("python", "/opt/train.py")
-"""What stands there in place of it if `--launcher` does."""
+AFTER_OPTION: Mapping[str, tuple[str, ...]] = {
+    "--launcher": ("python", "/opt/train.py"),
+    "--num-nodes": ("torchrun", "--node-rank", "{node_rank}", "--master-addr", "{master_addr}", "/opt/train.py"),
+}
+"""What stands there in place of it beside these options."""
 NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("osmo", "registered_model"): {"--tracking-uri": "https://mlflow.example"},
 }
@@ -54,6 +58,12 @@ def platform_words(platform: str, given: Mapping[str, str | None] | None = None)
     options = {"--platform": platform, **ON[platform], **(given or {})}
     chosen = {flag: value for flag, value in options.items() if value is not None}
     return [word for flag, value in chosen.items() for word in (flag, value) if word]
+
+
+def program_words(words: Sequence[str], given: Mapping[str, str | None] | None = None) -> tuple[str, ...]:
+    """What such a line has to say after `--`. given: options in the place of the usual ones."""
+    usual = AFTER.get(words[0] if words else "", ())
+    return next((after for flag, after in AFTER_OPTION.items() if usual and flag in {*words, *(given or ())}), usual)
 
 
 def ways_out(platform: str, words: Sequence[str], problem: Mapping[str, Any], kind: str = "") -> Iterator[list[str]]:

@@ -40,8 +40,9 @@ def _in_run_folder(texts: Mapping[str, str]) -> str:
 
 def _on_osmo(texts: Mapping[str, str]) -> str:
     """The one in the archive that is part of the workflow; what people read beside it says the same."""
-    (task,) = yaml.load(texts["workflow.yaml"], Loader=LOADER)["workflow"]["tasks"]
-    (packed,) = task["files"]
+    workflow = yaml.load(texts["workflow.yaml"], Loader=LOADER)["workflow"]
+    tasks = workflow.get("tasks") or workflow["groups"][0]["tasks"]  # of several nodes: all have the same files
+    (packed,) = tasks[0]["files"]
     archive = base64.b64decode(packed["contents"])
     start = archive.rindex(STREAM_START)
     _read_through(archive[:start])

@@ -111,6 +111,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
     "slurm": {
         **RUN_FOLDER,
         "tracking_uri": Change("none"),
+        "login": Change("me@cluster", {"--runs-dir": "/runs", "--cache-dir": "/cache"}),
         "partition": Change("gpu"),
         "account": Change("robots"),
         "qos": Change("long"),

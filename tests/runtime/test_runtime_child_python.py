@@ -79,3 +79,15 @@ def test_helper_process_imports_nothing_from_the_folder(imported_file, version):
     assert ended.wait(10)
     assert "usage" in lines[0]
     assert not imported_file.exists()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_module_of_this_python_imports_nothing_from_the_folder(imported_file, version):
+    if (python := interpreter.find_interpreter(version)) is None:
+        pytest.skip(f"no Python {version} on this machine")
+    runtime = Path(child_python.__file__).parents[2]
+    code = f"import sys; sys.path[0] = {str(runtime)!r}; from robotrain_runtime.contract import child_python as it"
+    code += "; import subprocess; subprocess.run(it.make_module_command('json.tool', '--help'), check=True)"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    assert "usage" in done.stdout
+    assert not imported_file.exists()

@@ -35,6 +35,7 @@ time.sleep(60)
 TIDY = """
 import signal, sys, time
 def stop(number, frame):
+    signal.signal(number, signal.SIG_IGN)  # sent to the whole group, it may come twice
     print("saved", flush=True)
     sys.exit(0)
 signal.signal(signal.SIGTERM, stop)

@@ -2,17 +2,23 @@
 
 import hashlib
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.contract import step_output
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import checkpoint, step_output
+from robotrain_runtime.contract.container_plugin import ContainerContext, PublishingSpec
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
+from robotrain_runtime.data import step_source
 from robotrain_runtime.preflight import run_preflight
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import handover
+from robotrain_runtime.publishing.sealing import SealedArtifact
 
 TRAIN = "from pretend_training import *\ntrain(40, 20)"
 EVALUATE = "from pretend_evaluating import *\nevaluate(0.75, kept=policy())"
@@ -61,6 +67,83 @@ def test_a_training_hands_over_its_last_policy_alone(run, job, output):
     )
     assert step_output.find_damaged_file(output, found) == ""
     assert ran.notes("info")[-1] == f"the steps that need this one read {output}"
+
+
+def write_checkpoints(folder: Path, run: str = "pretend-1") -> None:
+    for step in (20, 40, 50):
+        model = folder / f"{step:06}" / "model"
+        model.mkdir(parents=True)
+        (model / "weights").write_text(f"weights of step {step}")
+        (model.parent / "state").write_text("what a training goes on from")
+        checkpoint.seal_checkpoint(model.parent, step=step, run=run, job="a" * 64, model="model")
+
+
+@pytest.mark.parametrize(("which", "steps"), [("all", [20, 40, 50]), ("40", [40, 50]), ("30", [50])])
+def test_chosen_checkpoints_are_handed_over_without_their_training_state(job, output, tmp_path, which, steps):
+    folder = tmp_path / "checkpoints"
+    write_checkpoints(folder)
+    made = job("", handover=str(output))
+    newest = SealedArtifact(folder=folder / "000050", manifest=checkpoint.read_manifest(folder / "000050"))
+    chosen = handover.select_checkpoints([folder], made.run, which)
+    handover.hand_over(made, PublishingSpec(), newest, None, "", lambda: False, chosen)
+    found = step_output.read_step_output(output)
+    names = [f"{step:06}" for step in steps]
+    assert [*found.checkpoints] == names
+    assert {path: file.read_text() for path in found.files if (file := output / path).is_file()} == {
+        "policy/weights": "weights of step 50",
+        **{f"checkpoints/{step:06}/model/weights": f"weights of step {step}" for step in steps},
+    }
+    assert step_output.find_damaged_file(output, found) == ""
+    (output / f"checkpoints/{names[-1]}/model/weights").write_text("another")
+    assert "checkpoints" in step_output.find_damaged_file(output, found, "checkpoints")
+
+
+def test_checkpoints_of_another_run_are_not_handed_over(output, tmp_path, job):
+    folder = tmp_path / "checkpoints"
+    write_checkpoints(folder, run="another-1")
+    assert handover.select_checkpoints([folder], "pretend-1", "all") == []
+
+
+def test_a_later_step_knows_the_run_and_the_step_of_each_checkpoint(job, output, tmp_path):
+    folder, cache = tmp_path / "checkpoints", tmp_path / "cache"
+    write_checkpoints(folder)
+    newest = SealedArtifact(folder=folder / "000050", manifest=checkpoint.read_manifest(folder / "000050"))
+    chosen = handover.select_checkpoints([folder], "pretend-1", "20")
+    handover.hand_over(job("", handover=str(output)), PublishingSpec(), newest, None, "", lambda: False, chosen)
+    source = JobSource(role="policy", kind="step", uri=str(output / "checkpoints"))
+    place = ContainerContext(cache=cache)
+    assert list(step_source.mounted(source, place)) == []
+    assert step_source.fetch(source, place) == output / "checkpoints"
+    facts = model_lineage.read_policy_lineage(cache, output / "checkpoints/000040")
+    assert (facts["policy_run"], facts["policy_step"]) == ("pretend-1", "40")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("survives", "lost"), [("kept", []), ("left", [20])])
+def test_checkpoints_of_a_lost_machine_are_handed_over_from_what_the_platform_keeps(
+    run, job, output, tmp_path, survives, lost
+):
+    """`left` is where the platform leaves checkpoints of earlier attempts; here it has the newest alone."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    asked = {"hands_over": "20", "saves": "10 20 30 40 50 60"}
+    program = "from pretend_training import *\ntrain({}, 10)"
+    placed = {"handover": str(output), "left": str(kept), "submission": "THIS_ONE"}
+    first = job(program.format(40), publish=asked, kept=str(kept), **placed)
+    assert run(first, THIS_ONE="job-1").exit_code == 0
+    shutil.rmtree(tmp_path / "work")
+    for step in (10, 20, 30) if lost else ():
+        shutil.rmtree(kept / f"{step:06}")
+    second = job(program.format(60), publish=asked, kept=str(kept) if survives == "kept" else "", **placed)
+    ran = run(second, THIS_ONE="job-1")
+    assert ran.exit_code == 0, ran.lines
+    assert "from step 41" in ran.ordinary
+    handed_over = step_output.read_step_output(output)
+    steps = [step for step in (20, 40, 60) if step not in lost]
+    assert [*handed_over.checkpoints] == [f"{step:06}" for step in steps]
+    assert step_output.find_damaged_file(output, handed_over) == ""
+    warnings = [text for text in ran.notes("warning") if "later steps" in text]
+    assert [re.findall(r"\d+", text) for text in warnings] == ([["20"]] if lost else [])
 
 
 NUMBERED = """from pretend_training import *

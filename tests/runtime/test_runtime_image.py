@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from built_environment import make_built_environment
 from pretend_index import sha256, wheel
+from robotrain_runtime.contract import added_packages
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, torch_build, uv_program
@@ -28,7 +29,7 @@ needs_uv = pytest.mark.skipif(UV is None, reason="no uv on this machine")
 def packages(tmp_path, monkeypatch) -> Path:
     """A folder of wheels that is all uv knows."""
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "packages"))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     (tmp_path / "packages").mkdir()
     return tmp_path / "packages"
@@ -141,6 +142,24 @@ def test_an_environment_of_the_image_is_used_and_nothing_is_written(packages, im
     assert list_modification_times(image) == before
     assert not (tmp_path / "cache").exists()
     assert read_constant(baked, "arm") == "locked"
+
+
+@needs_uv
+def test_packages_are_added_to_an_environment_of_the_image_by_links(packages, image, lock, tmp_path):
+    build(lock, image)
+    before = list_modification_times(image)
+    folder = tmp_path / "added"
+    folder.mkdir()
+    more = pin(packages, "nvidia_more", "1.0", "-r x.in", {"nvidia/more/__init__.py": "SAYS = 'added'\n"})
+    write_lock(folder / added_packages.BASE_FILE, lock.read_text())
+    write_lock(folder / added_packages.ADDED_FILE, more)
+    both = write_lock(folder / added_packages.LOCK_FILE, lock.read_text(), more)
+    lines: list[str] = []
+    built = build(both, tmp_path / "cache", lines)
+    assert any("Installed 1 package" in line for line in lines)
+    assert list_modification_times(image) == before
+    assert (read_constant(built, "nvidia.more"), read_constant(built, "nvidia.arm")) == ("added", "locked")
+    assert environment.find_environment(both, VERSION, tmp_path / "cache") == built
 
 
 def test_an_environment_of_the_image_that_is_incomplete_or_does_not_run_is_not_used(image, tmp_path):

@@ -54,7 +54,7 @@ def program_job(job, shelf):
 @pytest.fixture
 def offline(shelf) -> dict[str, str]:
     """Variables with which uv finds only the wheels of the shelf."""
-    return {"UV_FIND_LINKS": str(shelf), "UV_NO_INDEX": "1"}
+    return {"UV_FIND_LINKS": str(shelf), "UV_OFFLINE": "1"}
 
 
 @needs_uv

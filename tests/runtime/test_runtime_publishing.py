@@ -195,6 +195,16 @@ def test_registering_later_says_what_is_missing(run, job, register, tmp_path):
     assert main(["register", str(tmp_path / "job.json"), "pusher"]) == 2
 
 
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_registering_a_run_that_has_just_begun_says_so(job, register, tmp_path, is_tracked):
+    made = job(make_training_program(), **({"tracking_uri": f"sqlite:///{tmp_path}/mlflow.db"} if is_tracked else {}))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/events.jsonl").write_text(event.format_event(StageEvent(name="data", state="started")) + "\n")
+    why = "the run has no checkpoint yet, and its tracking has not begun" if is_tracked else "the run was not tracked"
+    done = register(made, "pusher")
+    assert (done.returncode, done.stderr) == (4, f"error: the model pusher was not registered: {why}\n")
+
+
 def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_path, monkeypatch):
     monkeypatch.setattr(registration, "RETRY_PAUSES", (0.0,))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "container_plugins"))

@@ -1,11 +1,15 @@
 """The lab, a real Slurm where it is installed; and the stand-in, its commands alone."""
 
 import getpass
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from accounting import AccountingLab
 from lab import SlurmLab, SlurmUnavailable
+from login_node import LoginNode
+from robotrain_slurm.login import calls
 from slurm_stand_in import SlurmStandIn
 
 
@@ -82,3 +86,23 @@ def start_lab(tmp_path_factory, kind: type[SlurmLab] = SlurmLab, **settings: str
         pytest.skip(f"Slurm does not start on this machine: {error}")
     finally:
         lab.close()
+
+
+@pytest.fixture
+def login_node(slurm, tmp_path, monkeypatch) -> Iterator[LoginNode]:
+    """A login node with the commands of the stand-in, which this machine lacks, and a Python without robotrain."""
+    monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{slurm.folder}/bin:"))
+    yield from start_login_node(tmp_path / "node", monkeypatch, PATH=f"{slurm.folder}/bin:/usr/bin:/bin")
+
+
+def start_login_node(folder: Path, patched: pytest.MonkeyPatch, **environment: str) -> Iterator[LoginNode]:
+    """Start a login node, and end it and the connections to it afterwards. Skip the test where there is no sshd."""
+    try:
+        node = LoginNode(folder, **environment)
+    except SlurmUnavailable as error:
+        pytest.skip(str(error))
+    patched.setenv("PATH", f"{node.bin}:{os.environ['PATH']}")
+    node.start()
+    yield node
+    calls.close_connections()
+    node.close()

@@ -60,8 +60,12 @@ class CountingRuns:
         return made
 
     def find_job(self, folder: Path) -> str:
-        """Return the number of a run's job."""
-        return self.lab.run("squeue", "--noheader", "--states=all", "--format=%i", f"--name={folder.name}")
+        """Return the number of a run's job; one of another test, which Slurm still lists, may have its name."""
+        listed = self.lab.run("squeue", "--noheader", "--states=all", "--format=%i|%Z", f"--name={folder.name}")
+        (job,) = (
+            number for number, _, work in (line.partition("|") for line in listed.splitlines()) if work == str(folder)
+        )
+        return job
 
     def read_status(self, folder: Path) -> dict[str, Any]:
         """Return what `robotrain status --json` says of a run."""

@@ -116,6 +116,12 @@ class SlurmLab:
             process.kill()
             process.wait()
 
+    def kill(self, name: str) -> None:
+        """Kill `slurmctld`, or the slurmd of a node, as when its machine dies."""
+        process = self._daemons.pop(name)
+        process.kill()
+        process.wait()
+
     @contextlib.contextmanager
     def frozen(self, name: str) -> Iterator[None]:
         """Freeze `slurmctld`, or the slurmd of a node: it listens and does not answer, and its jobs go on."""
@@ -195,6 +201,17 @@ class SlurmLab:
                 if wanted in environment and (watches or b"\0SLURM_JOB_ID=" in environment):
                     found.append(int(folder.name))
         return found
+
+    def find_node_processes(self, node: str) -> list[int]:
+        """Return the processes of jobs on one node, and of Slurm that watch over them."""
+        wanted, of_jobs, watchers = f"\0SLURMD_NODENAME={node}\0".encode(), [], set[int]()
+        for process in self.find_processes():
+            with contextlib.suppress(OSError):
+                if wanted in b"\0" + Path(f"/proc/{process}/environ").read_bytes():
+                    of_jobs.append(process)
+                    parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+                    watchers |= {parent} if Path(f"/proc/{parent}/comm").read_text() == "slurmstepd\n" else set()
+        return [*watchers, *of_jobs]
 
     def _end_jobs(self) -> None:
         user = f"--user={getpass.getuser()}"

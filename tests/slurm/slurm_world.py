@@ -1,15 +1,20 @@
-"""The world of the conformance kit on the stand-in."""
+"""The worlds of the conformance kit on the stand-in: its commands on this machine, or on a login node."""
 
 import contextlib
 import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from login_node import HOST, LoginNode
 from robotrain.plugin import RunState
 from robotrain.testing import World
+from robotrain_slurm.login import calls
+from robotrain_slurm.login.connection import Connection, LineLost
 from slurm_stand_in import SlurmStandIn
 
 
@@ -95,3 +100,59 @@ class SlurmWorld(World):
         with self._patched.context() as patched:
             patched.setattr(sbatch, "run_sbatch", cut_off)
             yield
+
+
+class SlurmLoginWorld(SlurmWorld):
+    """The same cluster, which this machine reaches by ssh."""
+
+    def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
+        super().__init__(folder, patched)
+        path = f"{self.slurm.folder}/bin:/usr/bin:/bin"  # with a Python that has no robotrain
+        self.node = LoginNode(folder / "node", PATH=path)
+        patched.setenv("PATH", f"{self.node.bin}:{os.environ['PATH'].partition(':')[2]}")
+        self.node.start()
+        self.options = (*self.options, "--login", HOST)
+
+    def close(self) -> None:
+        calls.close_connections()
+        self.node.close()
+
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
+        """Before the call of submit and after it; and when the run folder has just been created there."""
+        yield from (self._around_call(is_called) for is_called in (False, True))
+        yield self._lost_line()
+
+    @contextlib.contextmanager
+    def _around_call(self, is_called: bool) -> Iterator[None]:
+        run = Connection.call
+
+        def cut_off(connection: Connection, function: str, *values: object) -> object:
+            if function.endswith(":submit") and not is_called:
+                raise LineLost
+            answer = run(connection, function, *values)
+            if function.endswith(":submit"):
+                raise LineLost
+            return answer
+
+        with self._patched.context() as patched:
+            patched.setattr(Connection, "call", cut_off)
+            yield
+
+    @contextlib.contextmanager
+    def _lost_line(self) -> Iterator[None]:
+        before, done = {*self.runs.glob("[a-z]*")}, threading.Event()
+
+        def cut_off() -> None:
+            while not done.wait(0.001):
+                if {*self.runs.glob("[a-z]*")} - before:
+                    for process in self.node.list_running():
+                        os.kill(process, signal.SIGKILL)
+                    return
+
+        thread = threading.Thread(target=cut_off)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

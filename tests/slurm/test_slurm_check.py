@@ -130,7 +130,7 @@ def test_job_with_too_few_gpus_may_use_fewer(count, asked, fewer):
     [
         ("mem", ["--memory SIZE"]),
         ("gpus-per-node", ["--gpus N", "--gpu-type TYPE"]),
-        ("nodes", ["--gpus N"]),
+        ("nodes", ["--num-nodes N", "--gpus N"]),
         ("job-n", ["--name NAME"]),
         ("array", ["robotrain sweep"]),
         ("export", ["--module NAME", "--prologue FILE", "--secret NAME=FILE"]),

@@ -81,16 +81,28 @@ def test_apptainer_gets_the_driver_only_with_gpus(gpus, monkeypatch):
 
 @pytest.mark.parametrize("tool", ["pyxis", "apptainer"])
 def test_cluster_without_the_tool_is_refused(tool, slurm, monkeypatch, tmp_path):
-    batch_job = BatchJob(name="a", script="", comment="", folder="", container=JobContainer(tool=tool, image="a/b:1"))
+    chosen = JobContainer(tool=tool, image="a/b:1")
+    batch_job = BatchJob(name="a", script="a.sh", comment="", folder="", container=chosen)
     spec = SlurmSpec(run="a", folder="/runs/a", jobs=(batch_job,))
-    (problem,) = check_containers(spec)
+    files = {"a.sh": b"module load cuda\n"}
+    (problem,) = check_containers(spec, files)
     assert (problem.code, problem.where, problem.given) == ("slurm-container-missing", "--container", tool)
     program = tmp_path / "bin" / ("srun" if tool == "pyxis" else "singularity")
     program.parent.mkdir(exist_ok=True)
     program.write_text("#!/bin/sh\necho '      --container-image=[USER@][REGISTRY#]IMAGE[:TAG]|PATH'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
-    assert [*check_containers(spec)] == []
+    assert [*check_containers(spec, files)] == []
+
+
+@pytest.mark.parametrize("line", ["module load cuda apptainer/1.3 || exit 1", "  module load singularity"])
+def test_apptainer_that_the_job_loads_as_a_module_is_not_looked_for_here(line, slurm):
+    chosen = JobContainer(tool="apptainer", image="a/b:1")
+    batch_job = BatchJob(name="a", script="a.sh", comment="", folder="", container=chosen)
+    spec = SlurmSpec(run="a", folder="/runs/a", jobs=(batch_job,))
+    assert [*check_containers(spec, {"a.sh": f"#!/bin/sh\n{line}\n".encode()})] == []
+    (problem,) = check_containers(spec, {"a.sh": b"#!/bin/sh\nexec apptainer\n"})
+    assert problem.suggestions[0].text == "--module apptainer"
 
 
 def test_folder_that_cannot_be_mounted_is_refused():

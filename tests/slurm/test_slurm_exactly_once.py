@@ -26,7 +26,7 @@ PLATFORM = SlurmPlatform()
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr(sbatch, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("robotrain.run_folder.submit_call.PATIENCE_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted):
 
 
 def test_sbatch_that_hangs_is_ended_and_its_job_found(slurm, plan, monkeypatch):
-    monkeypatch.setattr(sbatch, "QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("robotrain.run_folder.submit_call.QUIET_SECONDS", 0.5)
     slurm.set_mood("hangs")
     assert PLATFORM.submit(plan)["job"] == "1"
 

@@ -165,8 +165,8 @@ def test_cancelled_sweep_begins_no_more_trials(cluster):
     cluster.run("sweep", str(job), "--platform", "slurm", "--native-only", "--at-most", "1", *options)
     folder = cluster.find_run()
     wait_until(lambda: (folder / "trials/1/events.jsonl").exists(), "the first trial to begin", END_SECONDS)
-    cluster.run("cancel")
-    assert cluster.lab.run("squeue", "--noheader") == ""
+    cluster.run("cancel")  # returns when the trial has its outcome; its job ends a moment later
+    wait_until(lambda: cluster.lab.run("squeue", "--noheader") == "", "the job of the trial to end", END_SECONDS)
     assert cluster.read_status()["state"] == "cancelled"
     assert not (folder / "trials/2/taken").is_symlink()
 

@@ -133,7 +133,12 @@ def test_process_on_a_lost_node_ends_when_slurm_starts_the_job_elsewhere(submit,
     wait_until(lambda: len(find_logs(tmp_path, run)) == 2, "the second start", seconds=60)
     wait_until(lambda: not is_running(orphan), "the process on the lost node to end", seconds=60)
     code, output = robotrain("cancel", run)
-    assert code == 0, output
+    if "cancel-pending" in output:  # a busy machine takes more than a minute
+        robotrain("wait", run)
+        _, output = robotrain("status", run)
+        assert "cancelled" in output
+    else:
+        assert code == 0, output
     newest = max(path for path in (tmp_path / "published").iterdir() if path.name.isdecimal())
     numbers = [int(number) for number, *_ in read_numbers(newest)]
     assert numbers == [*range(1, len(numbers) + 1)]

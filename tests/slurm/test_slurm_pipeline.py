@@ -12,6 +12,7 @@ from planned_jobs import evaluation, job, source
 from robotrain.errors import Rejected
 from robotrain.model.plan import Payload
 from robotrain.model.run import STEP_KEY
+from robotrain_runtime.contract import document
 from robotrain_slurm.client import commands
 from robotrain_slurm.submit import sbatch
 from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
@@ -297,3 +298,13 @@ def test_step_has_its_own_log_and_output(slurm, runs):
     (handover / "step.json").write_text("{}")
     assert SLURM.has_step_output(train)
     assert [one.name for one in SLURM.outputs(train)] == ["log.txt", "job.json"]
+
+
+def test_evaluation_of_several_checkpoints_reads_what_the_training_hands_over(robotrain, slurm, runs, tmp_path):
+    words = ("--runs-dir", runs, "--tracking-uri", "none", "--dataset-repo-id", "lerobot/pusht", "--env", "pusht")
+    scored = ("--training-steps", "40", "--save-freq", "20", "--evaluate-checkpoints")
+    answer = robotrain("render", "--platform", "slurm", *words, *scored, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    text = {name: (tmp_path / f"plan/steps/{name}/job.json").read_text() for name in ("train", "evaluate")}
+    train, evaluate = (document.parse_document(one) for one in text.values())
+    assert [one.folder for one in evaluate.placement.mounts] == [f"{train.placement.handover}/checkpoints"]

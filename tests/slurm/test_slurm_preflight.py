@@ -9,7 +9,8 @@ from planned_jobs import job, source
 from robotrain.model.plan import Payload
 from robotrain_slurm.client.cluster import parse_partitions
 from robotrain_slurm.platform import SlurmPlatform
-from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
+from robotrain_slurm.preflight.job_request import JobRequest
+from robotrain_slurm.preflight.resources import find_request_problems
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.submit.submit import submit_plan
 
@@ -168,7 +169,7 @@ def test_machine_without_slurm_names_the_ways(monkeypatch, make_plan):
     monkeypatch.setenv("PATH", "/nowhere")
     (problem,) = preflight(make_plan())
     assert problem.code == "slurm-not-here"
-    assert [one.text for one in problem.suggestions] == ["ssh LOGIN-NODE", "--platform local"]
+    assert [one.text for one in problem.suggestions] == ["--login USER@HOST", "--platform local"]
 
 
 def test_controller_that_is_away_may_come_back(slurm, make_plan):

@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hub_stand_in import HubStandIn
 from robotrain.errors import Rejected
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.environments import environment
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.spec.submission_spec import SUBMISSION, SUBMISSION_FILE, BatchJob, SlurmSpec
+from robotrain_sources.huggingface import layout
+from robotrain_sources.huggingface.layout import BranchClaim
 
 PLUGINS = Path(__file__).parents[1] / "runtime/container_plugins"
 
@@ -25,7 +28,7 @@ def publish(tmp_path, monkeypatch):
     (built / "bin/python").symlink_to(sys.executable)
     environment.write_marker(built, {})
 
-    def make(place):
+    def make(place, target=("target.shelf", "pretend_shelf")):
         for run, step in (("count-1", 10), ("count-1", 20), ("other-1", 30)):
             folder = tmp_path / f"shelf/{step:06}"
             folder.mkdir(parents=True)
@@ -38,7 +41,7 @@ def publish(tmp_path, monkeypatch):
         (root / SUBMISSION_FILE).write_bytes(SUBMISSION.dump(spec))
         made = JobDocument(
             schema=document.SCHEMA, run="count-1", job="0" * 64, workload="pretend", platform="slurm",
-            halves={"workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"},
+            halves=dict([("workload.pretend", "pretend_placed"), target]),
             parameters={"program": "", "place": place, "keep": None},
             placement=Placement(work=str(root), cache="/node/cache"),
         )  # fmt: skip
@@ -62,6 +65,22 @@ def test_checkpoints_at_an_address_are_listed_and_their_use_is_told(publish, tmp
     (problem,) = refused.value.problems
     assert problem.code == "slurm-files-on-node"
     assert f"{at}/000010" in problem.suggestions[0].text
+
+
+@pytest.mark.slow
+def test_checkpoints_on_the_hub_are_listed_as_repositories(publish, data_python, monkeypatch, tmp_path):
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
+    reference = publish("hf://me/act", ("target.huggingface", "robotrain_sources.huggingface_publish.target"))
+    with HubStandIn() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        made = hub.add_repository("me/act")
+        made.tags["step-000010"] = made.commit({layout.CLAIM: BranchClaim(run="count-1").to_bytes()})
+        (one,) = SlurmPlatform().outputs(reference)
+    assert (one.step, one.source, one.uri) == (10, "huggingface", "me/act@step-000010")
+    with pytest.raises(Rejected) as refused:
+        SlurmPlatform().download(reference, one, tmp_path / "copy")
+    assert refused.value.problems[0].suggestions[0].text == "--policy-repo-id me/act@step-000010"
 
 
 def test_checkpoints_in_a_folder_are_listed_and_copied(publish, tmp_path):

@@ -249,7 +249,7 @@ def test_driver_sends_the_job_again(submit, lab, is_killed):
         assert run.read_status()["state"] == "pending"
         run.read_status()
     run.wait_for_attempt(2)
-    assert len(list_drivers(run)) == 1
+    wait_until(lambda: len(list_drivers(run)) == 1, "a driver that another status started to give up")
     assert run.list_jobs() == [first, run.job]
     run.assert_whole(2)
     wait_until(lambda: not list_drivers(run), "the driver to end", 60)

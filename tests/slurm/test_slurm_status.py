@@ -213,6 +213,7 @@ def test_fifty_runs_cost_one_question(engine, tmp_path):
     assert engine.asked[1:] == ["squeue", "sacct"]
 
 
+@pytest.mark.slow
 def test_log_is_followed_over_a_requeue(engine, run, monkeypatch):
     monkeypatch.setattr(logs, "QUERY_SECONDS", 0.0)
     monkeypatch.setattr(logs.log, "POLL_SECONDS", 0.0)

@@ -88,6 +88,19 @@ def test_train_eval_is_one_dag(lab: SlurmLab, robotrain: Command, folders: tuple
     assert [one["state"] for one in json.loads(robotrain("status", "both", "--json"))["steps"]] == ["succeeded"] * 2
 
 
+def test_checkpoints_are_scored_by_one_job_after_the_training(
+    lab: SlurmLab, robotrain: Command, folders: tuple[object, ...], tmp_path: Path
+) -> None:
+    short = ("--training-steps", 5, "--save-freq", 2, "--batch-size", 2, "--policy-type", "act", "--num-workers", 0)
+    scored = ("--evaluate-checkpoints", 4, "--replay-episodes", "0", "--dataset-path", DATASET)
+    robotrain("submit", *scored, *short, "--platform", "slurm", *folders, *NODE, "--name", "scored", "--wait")
+    assert [state for _, state, _, _ in find_jobs(lab, tmp_path / "runs")] == ["COMPLETED", "COMPLETED"]
+    table = json.loads(robotrain("status", "scored", "--json"))["checkpoint_scores"]
+    assert [row["step"] for row in table["checkpoints"]] == [4, 5]
+    errors = {row["step"]: row["scores"]["replay/mse"] for row in table["checkpoints"]}
+    assert (table["metric"], table["best"]) == ("replay/mse", min(errors, key=errors.__getitem__))
+
+
 def test_sweep_is_one_array(lab: SlurmLab, robotrain: Command, folders: tuple[object, ...], tmp_path: Path) -> None:
     words = ("sweep", JOB, "--platform", "slurm", *folders, *NODE, *SIZES)
     robotrain(*words, "--over", "seed=1,2", "--at-most", 2, "--wait")

@@ -3,16 +3,16 @@
 import copy
 import json
 import os
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from quick_command import make_executable
 
 from slurm_stand_in.cluster import CLUSTER
 
+TESTS = Path(__file__).parents[1]
 COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo")
 MOODS = ("refuses", "records and refuses", "times out", "times out early", "hangs")
 
@@ -29,11 +29,9 @@ class SlurmStandIn:
         (folder / "bin").mkdir()
         self.cluster: dict[str, Any] = copy.deepcopy(CLUSTER)
         self.configure()
-        program = Path(__file__).with_name("program.py")
         for command in COMMANDS:
-            words = shlex.join([sys.executable, "-IS", str(program), str(folder), command])
             file = folder / "bin" / command
-            file.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+            file.write_text(make_executable("slurm_stand_in.program", TESTS, folder, command))
             file.chmod(0o755)
         patched.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
 

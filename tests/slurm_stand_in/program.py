@@ -1,4 +1,4 @@
-"""The commands of the stand-in. The first argument is its folder, the second the command that this is."""
+"""The commands of the stand-in: `main` gets its folder, and the words of a call."""
 
 import json
 import os
@@ -7,9 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import cluster
-from options import UsageError, parse_words, read_script_words
+from slurm_stand_in import cluster
+from slurm_stand_in.options import UsageError, parse_words, read_script_words
 
 ENVIRONMENT = {
     **{"SBATCH_PARTITION": "partition", "SBATCH_ACCOUNT": "account", "SBATCH_QOS": "qos", "SBATCH_EXPORT": "export"},
@@ -297,11 +296,11 @@ COMMANDS = {
 """Each, and how it begins to say that the controller is away; the database of sacct is another program."""
 
 
-def main() -> int:
+def main(folder: Path, call: list[str]) -> int:
     """Run a command, and write down that it was called."""
-    engine, name, words = Engine(Path(sys.argv[1])), sys.argv[2], sys.argv[3:]
+    engine, name, words = Engine(folder), call[0], call[1:]
     with (engine.folder / "calls").open("a") as calls:
-        calls.write(json.dumps([name, *words]) + "\n")
+        calls.write(json.dumps(call) + "\n")
     command, away = COMMANDS[name]
     try:
         if "--version" in words or "-V" in words:
@@ -321,7 +320,3 @@ def main() -> int:
         print(failure, file=sys.stderr)
         return failure.code
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

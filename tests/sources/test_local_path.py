@@ -117,13 +117,13 @@ def test_a_policy_of_any_files_is_used_as_it_lies_for_a_workload_that_takes_them
         container.fetch(source(folder, pin=pin), place)
 
 
-def test_an_adapter_is_told_as_that(run: Path) -> None:
+def test_an_adapter_is_a_policy_without_weights_of_its_own(run: Path) -> None:
     folder = run / "checkpoints/000400" / MODEL
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text("{}")
-    assert run_preflight(folder) == [
-        f"{folder} contains a PEFT adapter, not a policy: merge it into its base policy first."
-    ]
+    assert run_preflight(folder) == []
+    (folder / "adapter_model.safetensors").unlink()
+    assert run_preflight(folder) == [f"{folder} contains no policy: adapter_model.safetensors is missing."]
 
 
 @pytest.mark.parametrize("role", ["policy", "dataset"])

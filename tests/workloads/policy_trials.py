@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Result = Literal["trains", "trains reduced", "constructed", "not possible"]
-Stage = Literal["train", "fine-tune", "resume"]
+Stage = Literal["train", "fine-tune", "resume", "adapter", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class PolicyTrial:
     every_time: tuple[str, ...] = ()
     """What follows `--` at a new training, a fine-tuning and a resumption."""
 
+    evaluated_with: tuple[str, ...] = ()
+    """What follows `--` at an evaluation."""
+
     backbones: tuple[str, ...] = ()
     """The repositories (OWNER/NAME) that the job needs beside its data, in the order in which LeRobot reads them."""
 
@@ -49,7 +52,7 @@ class PolicyTrial:
     trusted: tuple[str, ...] = ()
     """Those of them whose Python code runs."""
 
-    stages: tuple[Stage, ...] = ("train", "fine-tune", "resume")
+    stages: tuple[Stage, ...] = ("train", "fine-tune", "resume", "evaluate")
     """What was tried and worked; a type that trains lacks those that LeRobot cannot do, with `reason`."""
 
     reward_model: bool = False
@@ -60,6 +63,7 @@ class PolicyTrial:
     batch_size: int = 2
 
 
+WITH_ADAPTER: tuple[Stage, ...] = ("train", "fine-tune", "resume", "evaluate", "adapter")
 CHUNK_OF_4 = ("--policy.chunk_size=4", "--policy.n_action_steps=4")
 FLORENCE = {
     "vision_config": {
@@ -141,6 +145,7 @@ POLICIES: tuple[PolicyTrial, ...] = (
         "trains",
         options=(*CHUNK_OF_4, "--policy.resize_imgs_with_padding=[64,64]", "--policy.tokenizer_max_length=16"),
         backbones=("HuggingFaceTB/SmolVLM2-500M-Video-Instruct",),
+        stages=WITH_ADAPTER,
     ),
     PolicyTrial(
         "xvla",
@@ -169,6 +174,7 @@ POLICIES: tuple[PolicyTrial, ...] = (
         options=(*CHUNK_OF_4, "--policy.tokenizer_max_length=32"),
         every_time=WITH_REDUCED_PI,
         backbones=(PALIGEMMA,),
+        stages=WITH_ADAPTER,
     ),
     PolicyTrial(
         "pi05",
@@ -188,6 +194,7 @@ POLICIES: tuple[PolicyTrial, ...] = (
         every_time=WITH_REDUCED_PI,
         backbones=(PALIGEMMA, "lerobot/fast-action-tokenizer"),
         trusted=("lerobot/fast-action-tokenizer",),
+        stages=("train", "fine-tune", "resume"),  # what random weights write cannot be read as actions
     ),
 )
 """Policies that learn from the data alone, and those of the π0, SmolVLA, X-VLA and CLIP families."""
@@ -246,8 +253,10 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
         "molmoact2",
         "pusht-camera",
         "trains",
-        reason="LeRobot cannot go on from its own checkpoint of this type (huggingface/lerobot#3998)",
-        stages=("train",),
+        reason="LeRobot cannot go on from its own checkpoint of this type (huggingface/lerobot#3998); an evaluation"
+        " needs `-- --policy.inference_action_mode=continuous`, or `discrete`",
+        stages=("train", "evaluate"),
+        evaluated_with=("--policy.inference_action_mode=continuous",),
         options=CHUNK_OF_4,
         backbones=("allenai/MolmoAct2", "allenai/MolmoAct2-FAST-Tokenizer"),
     ),
@@ -311,6 +320,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
             "--policy.frame_chunk_size=1",
         ),
         every_time=("--env.discover_packages_path=uncompiled",),
+        evaluated_with=("--policy.frame_chunk_size=2",),  # the first chunk lacks a frame
         backbones=("robbyant/lingbot-va-base",),
     ),
     PolicyTrial(
@@ -323,6 +333,7 @@ LARGE_POLICIES: tuple[PolicyTrial, ...] = (
 )
 """Policies on video models, Qwen, InternVL and GR00T, and the one that lerobot-train cannot train."""
 
+OF_REWARD_MODELS: tuple[Stage, ...] = ("train", "fine-tune", "resume")
 REWARD_MODELS: tuple[PolicyTrial, ...] = (
     PolicyTrial(
         "reward_classifier",
@@ -334,6 +345,7 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
         ),
         backbones=("lerobot/resnet10",),
         trusted=("lerobot/resnet10",),
+        stages=OF_REWARD_MODELS,
         reward_model=True,
     ),
     PolicyTrial(
@@ -350,6 +362,7 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
             "--reward_model.frame_gap=1",
         ),
         backbones=("openai/clip-vit-base-patch32",),
+        stages=OF_REWARD_MODELS,
         reward_model=True,
     ),
     PolicyTrial(
@@ -371,3 +384,6 @@ REWARD_MODELS: tuple[PolicyTrial, ...] = (
 )
 
 TRIALS = (*POLICIES, *LARGE_POLICIES, *REWARD_MODELS)
+
+PUBLISHED = ("act", "smolvla")
+"""The types of which a training really published to a Hub of this machine, by hand; smolvla as an adapter."""

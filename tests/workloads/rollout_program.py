@@ -118,20 +118,27 @@ def scaled():
 
 
 def camera():
-    return roll_out(make_policy("camera", camera="observation.images.top", **ACT), episodes=2, steps=3)
+    policy = make_policy("camera", camera="observation.images.top", size=(96, 96), **ACT)
+    return roll_out(policy, episodes=2, steps=3)
 
 
 def image_sizes():
-    """As LeRobot renders them, and as given."""
-    policy = make_policy("image_sizes", camera="observation.image", size=(64, 64), **ACT)
+    """A policy of the size that LeRobot renders, and one of another that is rendered for it."""
     given = {"episodes": 4, "steps": 20, "starts": None}
-    small = ("--env.observation_height=64", "--env.observation_width=64")
-    return roll_out(policy, **given), roll_out(policy, env_options=small, **given)
+    usual = make_policy("image_sizes", camera="observation.image", size=(96, 96), **ACT)
+    small = make_policy("small_images", camera="observation.image", size=(64, 64), **ACT)
+    options = ("--env.observation_height=64", "--env.observation_width=64")
+    return roll_out(usual, **given), roll_out(small, env_options=options, **given)
 
 
-def one_size_only():
-    """A policy that reads no other size than its own."""
-    return roll_out(make_policy("one_size", "diffusion", camera="observation.image", **DIFFUSION), episodes=1, steps=1)
+def other_size():
+    return get_refusal(load_policy(FOLDER / "small_images", "cpu"), episodes=1, steps=1)
+
+
+def renamed():
+    """The same policy, by LeRobot's own step that renames observations."""
+    policy = load_policy(FOLDER / "camera", "cpu", renames={"observation.image": "observation.images.top"})
+    return roll_out(policy, episodes=2, steps=3)
 
 
 def given_starts():
@@ -182,7 +189,8 @@ def many_videos():
 
 
 def invalid_size():
-    return get_refusal(load_policy(FOLDER / "one_size", "cpu"), env_options=("--env.observation_height=40",))
+    policy = load_policy(FOLDER / "image_sizes", "cpu")
+    return get_refusal(policy, env_options=("--env.observation_height=40",))
 
 
 def missing_observation():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import Note
-from robotrain_workloads.command import container, mlflow_variables, supervisor
+from robotrain_workloads.command import container, mlflow_variables, program_start
 from robotrain_workloads.command.program_packages import ProgramPackages, find_python
 
 OWN = "3.15.0"
@@ -152,7 +152,7 @@ def test_only_a_program_with_mlflow_waits_for_the_run(make_document, lock, expec
 
 
 def test_a_program_without_robotrain_imports_the_report_alone(tmp_path):
-    environ = supervisor.add_report_package({"PATH": os.environ["PATH"]}, ProgramPackages(None), tmp_path)
+    environ = program_start.add_report_package({"PATH": os.environ["PATH"]}, ProgramPackages(None), tmp_path)
     code = "from robotrain_runtime import report; report.metrics(1, loss=2)\ntry:\n import robotrain_runtime.contract\n"
     code += "except ImportError: print('alone')"
     command = [sys.executable, "-S", "-c", code]
@@ -160,6 +160,6 @@ def test_a_program_without_robotrain_imports_the_report_alone(tmp_path):
     done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "alone\n"
     assert json.loads((tmp_path / "report.jsonl").read_text())["values"] == {"loss": 2.0}
-    assert "PYTHONPATH" not in supervisor.add_report_package(
+    assert "PYTHONPATH" not in program_start.add_report_package(
         {}, ProgramPackages(make_python(tmp_path / "its", "robotrain_runtime")), tmp_path
     )

@@ -132,6 +132,29 @@ def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches,
     assert len(find_mismatches(policy=policy("not", input_features=long), dataset=data)) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "trained", "problem"),
+    [
+        ("smolvla", 4, ""),  # tuned on four: the settings still have the two of its base
+        ("smolvla", 6, "observation.state has 4 values in metaworld, but 6 values in the policy"),
+        ("smolvla", None, ""),  # a Hub's, before its statistics are here
+        ("act", 4, "observation.state has 4 values in metaworld, but 2 values in the policy"),  # it pads nothing
+    ],
+)
+def test_the_size_of_a_padded_state_is_that_of_the_statistics(find_mismatches, policy, kind, trained, problem):
+    outputs = {"action": {"type": "ACTION", "shape": [4]}}
+    inputs = recorded_camera("observation.image", 480)
+    padded = {"max_state_dim": 32} if kind == "smolvla" else {}
+    folder = policy(type=kind, input_features=inputs, output_features=outputs, **padded)
+    if trained:
+        header = {"observation.state.mean": {"dtype": "U8", "shape": [trained], "data_offsets": [0, trained]}}
+        text = json.dumps(header).encode()
+        content = len(text).to_bytes(8, "little") + text + bytes(trained)
+        (folder / "normalizer.safetensors").write_bytes(content)
+    found = find_mismatches(policy=folder, env="metaworld", env_tasks="reach-v3")
+    assert [sentence for sentence in found if "observation.state" in sentence] == ([problem] if problem else [])
+
+
 @pytest.mark.parametrize(("kind", "fits"), [("xvla", True), ("act", False)])
 def test_a_type_that_trained_without_some_cameras_is_evaluated_without_them(
     find_mismatches, policy, dataset, kind, fits

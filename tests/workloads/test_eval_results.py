@@ -227,3 +227,19 @@ def test_long_starts_are_distinguished_by_their_digest():
 def test_a_rate_below_the_threshold_is_shown_with_enough_digits():
     found = EvaluationResult(about=ABOUT, rolled=make_rollout(*[True] * 139, *[False] * 60), threshold=0.7)
     assert summary.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
+
+
+def test_each_task_has_its_rate_and_interval_beside_that_of_all():
+    episodes = make_rollout(True, True, False, True).episodes
+    named = [replace(one, task=task) for one, task in zip(episodes, ("push-v3",) * 2 + ("reach-v3",) * 2, strict=True)]
+    rolled = RolloutResult(episodes=named)
+    scores = rolled.compute_scores()
+    assert (scores["rollout/success_rate"], scores["rollout/episodes"]) == (0.75, 4.0)
+    assert (scores["rollout/push-v3/success_rate"], scores["rollout/reach-v3/success_rate"]) == (1.0, 0.5)
+    low, high = compute_success_interval(1, 2)
+    assert (scores["rollout/reach-v3/success_rate_low"], scores["rollout/reach-v3/success_rate_high"]) == (low, high)
+    tasks = rolled.summarize()["tasks"]
+    assert [(one["task"], one["successes"], one["episodes"]) for one in tasks] == [
+        ("push-v3", 2, 2),
+        ("reach-v3", 1, 2),
+    ]

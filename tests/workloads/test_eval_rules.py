@@ -150,5 +150,22 @@ def test_starts_may_be_plain_values_in_a_job_file_and_a_call(robotrain, tmp_path
     assert json.loads(next(row["value"] for row in rows if row["name"] == "starts")) == {"distance": [40, 80.5]}
     rows = api.explain(str(file), platform="local", starts=[[256, 400, 200, 300, 0.8]])
     assert next(row["value"] for row in rows if row["name"] == "starts") == "[[256, 400, 200, 300, 0.8]]"
-    with pytest.raises(errors.Rejected, match=r"--env takes one of pusht, aloha \(use --env pusht\)"):
+    with pytest.raises(
+        errors.Rejected, match=r"--env takes one of pusht, aloha, metaworld, libero \(use --env pusht\)"
+    ):
         api.explain(str(file), platform="local", env="pusth")
+
+
+def test_tasks_are_those_that_the_environment_has():
+    assert check_rules(POLICY, env="metaworld", env_tasks="push-v3, easy") == {}
+    assert check_rules(POLICY, env="libero", env_tasks="libero_spatial,libero_10/3") == {}
+    assert set(check_rules(POLICY, env="metaworld")) == {"tasks-missing"}
+    (problem,) = check_rules(POLICY, env="metaworld", env_tasks="pusch-v3")["task-unknown"]
+    assert problem.suggestions[0].text == "--env-tasks push-v3"
+    for older in ("reach-v2", "reach", "metaworld-reach"):
+        (problem,) = check_rules(POLICY, env="metaworld", env_tasks=older)["task-unknown"]
+        assert problem.suggestions[0].text == "--env-tasks reach-v3"
+    assert set(check_rules(POLICY, env="pusht", env_tasks="push-v3")) == {"task-unknown"}
+    assert set(check_rules(POLICY, env="metaworld", args=["--env.task=push-v3"])) == {"task-option"}
+    found = check_rules(POLICY, env="metaworld", env_tasks="push-v3", starts="easy", env_steps=501)
+    assert set(found) == {"starts-invalid", "steps-out-of-reach"}

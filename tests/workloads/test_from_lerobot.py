@@ -154,17 +154,17 @@ REFUSED = {
         "--policy.type": "LeRobot 0.6.1 has no policy of the type octo"
     },
     "lerobot-train --dataset.repo_id=me/cups --policy.type=diffussion": {"--policy.type": "--policy.type=diffusion"},
-    "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_object --rename_map=x": {
-        "--env.type": "pusht or aloha",
-        "--env.task": "pusht or aloha",
-        "--rename_map": "--policy. and --env.",
+    "lerobot-eval --policy.path=me/act --env.type=robocasa --env.task=CloseFridge --rename_map=x": {
+        "--env.type": "pusht or aloha or metaworld or libero",
+        "--env.task": "pusht or aloha or metaworld or libero",
+        "--rename_map": "as in --rename_map=",
     },
     "lerobot-eval --policy.path=me/act": {"": "neither a dataset nor an environment"},
     f"uv run --with lerobot==0.5.1 {BASE}": {"lerobot==0.5.1": "robotrain runs LeRobot 0.6.1 or 0.6.0"},
     f"uv run --with lerobot==0.6.0 {BASE.replace('act', 'diffusion')} --policy.gradient_checkpointing=true": {
         "--policy.gradient_checkpointing": "LeRobot 0.6.1 has it"
     },
-    f"{BASE} --peft.method_type=LORA": {"--peft.method_type": "adapters"},
+    f"{BASE} --peft.method_type=LORA": {"--peft.method_type": "pretrained"},
     f"{BASE} --sample_weighting.progress_path=/data/p.parquet": {"--sample_weighting.progress_path": "dataset"},
     f"{BASE} --policy.discover_packages_path=mine": {"--policy.discover_packages_path": "packages"},
     f"{BASE} --dataset.repo_type=bucket --dataset.streaming=true": {"--dataset.repo_type": "buckets"},

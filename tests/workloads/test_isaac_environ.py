@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from robotrain_runtime.machine import hardware
 from robotrain_workloads.isaac import installation
 
 
@@ -16,7 +17,7 @@ def environ(monkeypatch):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(os, "geteuid", lambda: user)
-        monkeypatch.setattr(installation, "count_cores", lambda: cores)
+        monkeypatch.setattr(hardware, "count_cores", lambda: cores)
         return installation.make_environ(ranks)
 
     return make

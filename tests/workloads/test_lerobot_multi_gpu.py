@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.event import Checkpoint, Outcome
+from robotrain_runtime.machine import hardware
 from robotrain_workloads.lerobot import device, run_setup
-from robotrain_workloads.lerobot.process_group import GroupStop, ProcessAgreement
 from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
+from robotrain_workloads.lerobot_training.process_group import GroupStop, ProcessAgreement
 from small_training import SMALL, Trained, numbers, read_lines_until
 
 EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")
@@ -75,7 +76,7 @@ def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp
 
 
 def test_cores_are_shared_by_the_processes_unless_the_variable_is_set(monkeypatch):
-    monkeypatch.setattr(device, "count_cores", lambda: 16)
+    monkeypatch.setattr(hardware, "count_cores", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [device.count_threads(count) for count in (1, 2, 4, 32)] == [15, 7, 3, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "6")

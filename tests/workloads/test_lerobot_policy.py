@@ -117,10 +117,13 @@ def test_weights_that_are_missing_or_cut_short(find_problems, policy):
         assert sentence.startswith(f"{file} is not a complete safetensors file")
 
 
-def test_an_adapter_is_no_policy(find_problems, policy):
-    folder = policy()
+def test_damaged_adapter_is_named(find_problems, policy):
+    folder = policy(use_peft=True, without=["model.safetensors"])
+    assert any("adapter_config.json does not exist" in problem for problem in find_problems(folder))
     (folder / "adapter_config.json").write_text("{}")
-    assert "holds a PEFT adapter" in find_problems(folder)[0]
+    assert any("peft_type" in problem for problem in find_problems(folder))
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4}')
+    assert any("adapter_model.safetensors is missing" in problem for problem in find_problems(folder))
 
 
 def test_missing_processors_are_named_and_the_weights_alone_do_without(find_problems, policy):

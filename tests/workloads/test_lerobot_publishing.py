@@ -1,12 +1,19 @@
 """Where a training publishes its checkpoints, and the metadata of a registered model."""
 
 import dataclasses
+import json
 
 import pytest
+import yaml
 from job_documents import find_problems, folders
 from robotrain.model.job import Job
+from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.publishing import registration
+from robotrain_sources.huggingface import layout
+from robotrain_workloads import rules
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -27,7 +34,8 @@ def test_the_metadata_of_a_model_is_kept_for_a_later_registration(training, tmp_
     spec = make_publishing(training(register_checkpoint="pusher"))
     registration.write_publishing_spec(tmp_path, spec)
     assert spec.tags
-    assert registration.read_publishing_spec(tmp_path) == spec
+    read = registration.read_publishing_spec(tmp_path)
+    assert dataclasses.asdict(read) == json.loads(json.dumps(dataclasses.asdict(spec)))  # a file has lists, no tuples
 
 
 @pytest.mark.parametrize(
@@ -66,6 +74,72 @@ def test_what_is_no_absolute_folder_is_refused_with_the_form_of_one(url, why):
     assert problem.suggestions[0].text == "--publish-url /FOLDER/checkpoints"
 
 
+@pytest.mark.parametrize("url", ["me/act", "me/act@try"])
+def test_a_name_at_the_hub_is_shown_as_its_address_too(url):
+    (problem,) = check_job(url)
+    assert [way.text for way in problem.suggestions] == [
+        "--publish-url /FOLDER/checkpoints",
+        f"--publish-url hf://{url}",
+    ]
+
+
+@pytest.mark.parametrize("url", ["me/act", "./act", "act", "me/act/more"])
+def test_results_and_other_folders_are_no_names_at_the_hub(url):
+    evaluation = Job(workload="lerobot-eval", parameters=(("publish_url", url),))
+    problems = [*rules.check_publish_url(evaluation, "results"), *(check_job(url) if url != "me/act" else ())]
+    assert problems
+    assert not [way for one in problems for way in one.suggestions if "hf://" in way.text]
+
+
+def test_help_says_where_checkpoints_and_results_go():
+    helps = [
+        next(one.param.help for one in get_parameters(declared) if one.name == "publish_url")
+        for declared in (TrainParameters, EvalParameters)
+    ]
+    assert ["hf://OWNER/NAME" in help for help in helps] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--policy.push_to_hub=true", "--policy.repo_id=me/act", "--save_checkpoint_to_hub=true"],
+)
+def test_options_that_push_to_the_hub_are_answered_with_what_publishes_there(robotrain, option):
+    words = ("render", "--platform", "local", "-d", "lerobot/pusht", "--json", "--", option)
+    (problem,) = robotrain(*words).json["problems"]
+    assert "--publish-url hf://OWNER/NAME" in json.dumps(problem)
+
+
+def test_the_card_repeats_the_job_without_folders_of_the_machine(training):
+    packages = json.dumps(["/home/me/dist/my_policy-1.0-py3-none-any.whl", "/home/me/policies", "einops==0.8.1"])
+    options = ("--policy.vlm_model_name=/data/vlm", '--dataset.roots=["/data/a", "b"]', "--policy.chunk_size=7")
+    document = training("/data/pusht", options, packages=packages, allow_builds=True)
+    text = dict(make_publishing(document).describes["sections"])["Repeat the training"]
+    assert "/home" not in text
+    assert "/data" not in text
+    job = yaml.safe_load(text.partition("```yaml")[2].rstrip("`"))
+    assert job["sources"] == {"dataset": [{"local_path": "FOLDER"}]}
+    assert job["parameters"]["packages"] == ["FOLDER/my_policy-1.0-py3-none-any.whl", "FOLDER", "einops==0.8.1"]
+    assert job["trainer_args"] == [
+        "--policy.vlm_model_name=FOLDER",
+        '--dataset.roots=["FOLDER", "b"]',
+        "--policy.chunk_size=7",
+    ]
+
+
+def test_published_files_name_no_folder_of_the_machine(training, saved):
+    folder = saved("run/000006", 6, config={"dataset": {"root": "/data/pusht"}, "output_dir": "/work/outputs"})
+    model = folder / "pretrained_model"
+    tokenizer = {"registry_name": "tokenizer_processor", "config": {"tokenizer_name": "/data/vlm"}}
+    for name in ("policy_preprocessor.json", "policy_postprocessor.json"):
+        (model / name).write_text(json.dumps({"steps": [tokenizer]}))
+    (model / "robotrain_trainings.json").write_text('{"trainings": [{"model": "/work/outputs", "part": 0.0}]}')
+    manifest = checkpoint.seal_checkpoint(folder, step=6, run="train-1", job="0" * 64, model="pretrained_model")
+    published = layout.arrange_checkpoint(folder, manifest, make_publishing(training()).path_files)
+    names = {path for path in manifest.files if path.endswith(".json")}
+    texts = {path: published.contents.get(path, (folder / path).read_bytes()) for path in names}
+    assert not [path for path, text in texts.items() if b'"/' in text]
+
+
 def test_an_address_is_left_to_the_kinds_that_write_there(training, pusht):
     url = "https://acc.blob.core.windows.net/c/p"
     assert check_job(url) == []
@@ -96,6 +170,17 @@ def test_a_target_knows_which_steps_the_run_will_save(training, saved, tmp_path)
     at = saved("there/000600", 600)
     source = training(starts={"resume": at}, **given).sources[1]
     assert [step for step in (300, 600, 900) if saves(step, {source: at}, resume=at)] == [900]
+
+
+def test_checkpoints_that_are_scored_later_are_known_by_their_steps(training, saved):
+    def list_steps(starts=None, **parameters):
+        document = training(starts=starts, evaluate_checkpoints="600", **parameters)
+        return list(make_publishing(document, folders(document)).saved_steps)
+
+    assert list_steps(training_steps=1000, save_freq=300) == [300, 600, 900, 1000]
+    assert list_steps(training_steps=900, save_freq=300) == [300, 600, 900]
+    assert list_steps({"resume": saved("there/000600", 600)}, training_steps=1000, save_freq=300) == [900, 1000]
+    assert list(make_publishing(training()).saved_steps) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_reported_before_the_training(training, pusht, tmp_path):

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note
 from robotrain_workloads.lerobot import training_history
-from robotrain_workloads.lerobot.process_group import GroupStop, ProcessAgreement, SingleProcessStop
 from robotrain_workloads.lerobot_train import trainer_monitor
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
+from robotrain_workloads.lerobot_training.process_group import GroupStop, ProcessAgreement, SingleProcessStop
 
 
 @pytest.fixture
@@ -69,6 +69,8 @@ def make_saves(trainer, save_freq=10):
 
 class Accelerator:
     """The part of accelerate's Accelerator that is relied on."""
+
+    num_processes = 1
 
     def reduce(self, value):
         return value
@@ -224,3 +226,18 @@ def test_each_checkpoint_records_the_trainings_that_led_to_it(watch, policy):
     trainer.update_last_checkpoint(model.parent)
     own, recorded = training_history.read_trainings(model)
     assert (own.part, own.started_from, recorded) == (0.1, "/gone/base", base)
+
+
+def test_processes_that_train_together_are_counted_and_told_once(watch, read_events):
+    watch(ranks=(2, 4, 8))
+    accelerator = sys.modules["accelerate"].Accelerator()
+    accelerator.num_processes = 4
+    for _ in range(2):
+        accelerator.wait_for_everyone()
+    assert read_events() == [event.Processes(count=4, nodes=2, samples=32)]
+
+
+def test_training_that_is_silently_two_trainings_fails(watch):
+    watch(ranks=(2, 2, 8))
+    with pytest.raises(SystemExit, match="1 processes train together, not 2 on 2 nodes"):
+        sys.modules["accelerate"].Accelerator().wait_for_everyone()

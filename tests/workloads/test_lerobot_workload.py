@@ -15,7 +15,8 @@ SUBMIT_SIDE = (
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
     *("from_script", "translated_line", "refusals", "checkpoint_rules", "environ_rules", "package_rules"),
     "code_rules",
-    *("program_locker", "lock_inputs", "lock_target", "uv_resolution"),
+    *("program_locker", "lock_inputs", "lock_target", "uv_resolution", "lock_store"),
+    *("package_locker", "given_packages", "package_options"),
 )
 ENVIRONMENT_SIDE = {
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
@@ -73,6 +74,7 @@ def test_declaring_it_imports_only_its_parameters():
         "lerobot_train",
         "lerobot_train.parameters",
         "lerobot_train.workload",
+        "packages",
         "parameters",
     }
     assert heavy == ""

@@ -21,6 +21,7 @@ WHEELS = {
     "pure": "thing-1.0-py2.py3-none-any.whl",
     "old": "thing-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
 }
+LOCKS = ("train", "eval", "aloha", "metaworld")
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +95,7 @@ def test_every_machine_that_could_install_a_package_still_can(tool, index, machi
 @pytest.mark.parametrize(
     ("lock", "each"),
     [
-        *((version.get_lock(name), 2) for version in versions.list_versions() for name in ("train", "eval", "aloha")),
+        *((version.get_lock(name), 2) for version in versions.list_versions() for name in LOCKS),
         (data_environment.ENVIRONMENT.lock, 6),
     ],
     ids=lambda value: f"{value.parent.name}-{value.stem}" if isinstance(value, Path) else "",
@@ -106,7 +107,7 @@ def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
 
 
 @pytest.mark.parametrize("version", versions.list_versions(), ids=lambda version: version.name)
-@pytest.mark.parametrize("name", ["eval", "aloha"])
+@pytest.mark.parametrize("name", LOCKS[1:])
 def test_an_evaluation_runs_on_the_very_versions_that_trained(version, name):
     trained, evaluated = (_locked(version.get_lock(one)) for one in ("train", name))
     assert trained["lerobot"] == version.name

@@ -1,12 +1,14 @@
-"""Each policy type and reward model trains, is fine-tuned and resumes through robotrain, with backbones from a Hub."""
+"""Each policy type and reward model trains, goes on and is evaluated through robotrain, with backbones from a Hub."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import eval_launcher
 import policy_trials
 import pytest
 from hub_stand_in import HubStandIn
@@ -14,10 +16,14 @@ from policy_trials import TRIALS, PolicyTrial
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
+HERE_AND_NOW = ("--device", "cpu", "--no-system-metrics", "--platform", "local", "--wait", "--new")
 QUICK = (
-    *("--batch-size", "2", "--num-workers", "0", "--log-freq", "1", "--save-freq", "5", "--device", "cpu"),
-    *("--no-val-split", "--no-system-metrics", "--platform", "local", "--wait", "--new"),
+    *("--batch-size", "2", "--num-workers", "0", "--log-freq", "1", "--save-freq", "5", "--no-val-split"),
+    *HERE_AND_NOW,
 )
+ONE_EPISODE = ("--eval-episodes", "1", "--replay-episodes", "0", "--no-keep-policy")
+ROLLED_OUT = ("--env", "pusht", "--env-steps", "6", "--env-workers", "0")
+SMALL_PICTURES = ("--env.observation_height=64", "--env.observation_width=64")
 MAKE_BACKBONES = """
 import pathlib, sys, tiny_backbones, tiny_large_backbones
 tiny_backbones.make_repositories(pathlib.Path(sys.argv[1]), sys.argv[2:])
@@ -63,16 +69,24 @@ def hub(training_python: Path, made_once: Callable[..., Path]) -> Iterator[Hub]:
         yield Hub(server.address, commits)
 
 
+def make_environment(folder: Path, base: str, imported: str = "") -> Path:
+    """Make an environment with the packages of `base` and those beside this file, one of which LeRobot imports."""
+    subprocess.run([Path(base, "bin/python"), "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = Path(base).glob("lib/python*/site-packages")
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / "trials.pth").write_text(f"{packages}\n{HERE}\n")
+    if imported:
+        (own / "lerobot_policy_trial.py").write_text(f"import {imported}\n")
+        (own / "lerobot_policy_trial-1.0.dist-info").mkdir()
+        metadata = "Metadata-Version: 2.1\nName: lerobot_policy_trial\nVersion: 1.0\n"
+        (own / "lerobot_policy_trial-1.0.dist-info/METADATA").write_text(metadata)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def environment(training_environment: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The training environment, in which `reduced_pi` and `uncompiled` can be imported."""
-    folder = tmp_path_factory.mktemp("environment") / "venv"
-    python = Path(training_environment, "bin/python")
-    subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
-    (packages,) = Path(training_environment).glob("lib/python*/site-packages")
-    (own,) = folder.glob("lib/python*/site-packages")
-    (own / "trials.pth").write_text(f"{packages}\n{HERE}\n")
-    return folder
+    return make_environment(tmp_path_factory.mktemp("environment") / "venv", training_environment)
 
 
 @pytest.fixture(scope="module")
@@ -88,32 +102,40 @@ def datasets(training_python: Path, made_once: Callable[..., Path]) -> Callable[
     return find
 
 
+Run = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def run(hub: Hub, datasets: Callable[[str], Path]) -> Run:
+    """Submit a job for a trial, with its data and repositories, and wait for its end."""
+
+    def run(trial: PolicyTrial, folder: Path, words: Sequence[object], options: Sequence[str]) -> None:
+        given = ["--dataset-path", datasets(trial.dataset), "--output-dir", folder / "outputs", *words]
+        given += [word for name in trial.named for word in ("--backbone-repo-id", name)]
+        if trial.trusted:
+            given += ["--trust-remote-code", ",".join(f"{name}@{hub.commits[name]}" for name in trial.trusted)]
+        line = [sys.executable, "-m", "robotrain", "submit", *given, "--", *options]
+        variables = {**os.environ, "HF_ENDPOINT": hub.address, "ROBOTRAIN_STATE": str(folder / "state")}
+        variables.pop("HF_HUB_OFFLINE", None)
+        how = {"cwd": folder, "env": variables, "capture_output": True, "text": True}
+        done = subprocess.run([str(word) for word in line], **how)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+
+    return run
+
+
 Submit = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def submit(
-    hub: Hub, environment: Path, datasets: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Submit:
-    """Submit a trial on this machine, wait for its end, and return its newest checkpoint."""
+def submit(run: Run, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Submit:
+    """Train a trial on this machine, and return its newest checkpoint."""
 
     def submit(trial: PolicyTrial, steps: int, *words: object, to: Path | None = None) -> Path:
         folder = to or tmp_path_factory.mktemp(trial.type)
-        options = [*QUICK, "--dataset-path", datasets(trial.dataset), "--training-steps", steps, *words]
-        options += [word for name in trial.named for word in ("--backbone-repo-id", name)]
-        if trial.trusted:
-            options += ["--trust-remote-code", ",".join(f"{name}@{hub.commits[name]}" for name in trial.trusted)]
-        if trial.every_time:
-            options += ["--environment", environment]
+        own = ("--environment", environment) if trial.every_time else ()
         new = () if {"--policy-path", "--resume-from"} & {*words} else trial.options
-        line = [sys.executable, "-m", "robotrain", "submit", *options, "--output-dir", folder / "outputs"]
-        variables = {**os.environ, "HF_ENDPOINT": hub.address, "ROBOTRAIN_STATE": str(folder / "state")}
-        variables.pop("HF_HUB_OFFLINE", None)
-        done = subprocess.run(
-            [str(word) for word in (*line, "--", *new, *trial.every_time)],
-            **{"cwd": folder, "env": variables, "capture_output": True, "text": True},
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+        run(trial, folder, [*QUICK, "--training-steps", steps, *words, *own], [*new, *trial.every_time])
         return folder / f"outputs/checkpoints/{steps:06}"
 
     return submit
@@ -149,3 +171,40 @@ def test_a_type_is_trained_further(
     else:
         checkpoint = submit(trial, trial.steps, "--policy-path", start)
     assert (checkpoint / "pretrained_model/model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("trial", [one for one in TRAINED if "adapter" in one.stages], ids=lambda trial: trial.type)
+def test_an_adapter_of_a_type_is_trained(
+    train: Callable[[PolicyTrial], Path], submit: Submit, trial: PolicyTrial
+) -> None:
+    model = submit(trial, trial.steps, "--policy-path", train(trial), "--lora-rank", 2) / "pretrained_model"
+    assert (model / "adapter_model.safetensors").is_file()
+    assert not (model / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("trial", [one for one in TRAINED if "evaluate" in one.stages], ids=lambda trial: trial.type)
+def test_a_type_is_evaluated(
+    train: Callable[[PolicyTrial], Path], run: Run, datasets: Callable[[str], Path], tmp_path: Path, trial: PolicyTrial
+) -> None:
+    """On an episode of its dataset, and in pusht if that shows what the policy reads."""
+    words, options = (
+        ["lerobot-eval", *HERE_AND_NOW, *ONE_EPISODE, "--policy-path", train(trial)],
+        [*trial.evaluated_with],
+    )
+    features = json.loads((datasets(trial.dataset) / "meta/info.json").read_text())["features"]
+    cameras = [name for name in features if name.startswith("observation.image")]
+    is_rolled_out = cameras in ([], ["observation.image"])
+    if is_rolled_out:
+        words, options = [*words, *ROLLED_OUT], [*options, *(SMALL_PICTURES if cameras else ())]
+    if trial.every_time:
+        imported = trial.every_time[0].partition("=")[2]
+        words += ["--environment", make_environment(tmp_path / "venv", eval_launcher.environment(), imported)]
+    run(trial, tmp_path, words, options)
+    results = eval_launcher.read_strict_json(tmp_path / "outputs/eval_results/eval_results.json")
+    assert results["policy_type"] == trial.type
+    assert [one["episode"] for one in results["per_episode"]] == [0]
+    assert [one["steps"] for one in (results["rollout"] or {"per_episode": ()})["per_episode"]] == [6] * is_rolled_out

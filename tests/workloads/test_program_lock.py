@@ -22,7 +22,7 @@ def shelf(tmp_path, monkeypatch, install) -> Path:
     source = source.replace('("policy", "blob_url")', '("code", "local_path"): YES, ("policy", "blob_url")')
     install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=source)
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "shelf"))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     pretend_index.wheel(tmp_path / "shelf", "moves", "1.0")
     return tmp_path / "shelf"
 

@@ -26,7 +26,7 @@ def shelf(tmp_path, monkeypatch) -> Path:
     for version in ("1.0", "2.0", "2.1"):
         pretend_index.wheel(folder, "joints", version)
     monkeypatch.setenv("UV_FIND_LINKS", str(folder))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     return folder
 
@@ -86,7 +86,7 @@ def test_equal_requirements_are_locked_once(lock, shelf, tmp_path, monkeypatch):
     assert lock("joints\n", python_version="3.11").lock == first.lock
     monkeypatch.undo()
     monkeypatch.setenv("UV_FIND_LINKS", str(shelf))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     assert "joints==3.0" in lock("joints>1\n", python_version="3.11").lock
 
 

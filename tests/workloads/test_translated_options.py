@@ -76,7 +76,8 @@ def train_options(robotrain: Any, dataset: Any) -> Any:
         document = parse_document(answer.json["files"]["job.json"]["text"])
         places = {one: folder if one.role == "dataset" else Path(one.uri) for one in document.sources}
         command = job_documents.CONTAINERS[document.workload].work(document, places, folder.parent / "work")
-        options = job_documents.read_options(command.arguments[command.arguments.index("--") :])
+        last = len(command.arguments) - command.arguments[::-1].index("--")  # several processes have one more before
+        options = job_documents.read_options(command.arguments[last:])
         device = document.parameters["device"]
         options |= {} if device == "auto" else {"--policy.device": str(device)}  # the launcher adds it
         return {name.removeprefix("--"): value for name, value in options.items()}, command.environ[PRECISION_VARIABLE]

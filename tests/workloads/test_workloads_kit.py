@@ -21,13 +21,14 @@ BAGS = (
     *("--dim-model", "16", "--n-heads", "2", "--dim-feedforward", "32", "--batch-size", "4", "--device", "cpu"),
     *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2"),
 )
+LOCKED_ONLY = {"allow_builds": "it decides what is locked, before the job is sent"}
 
 
 class TestLerobotTrain(WorkloadKit):
     workload = "lerobot-train"
     job = ("--dataset-path", str(PUSHT))
     changed: ClassVar = {"rename": "observation.image=observation.images.camera1"}
-    unchanged: ClassVar = {"convert_v21": "what was recorded in the newest format is not converted"}
+    unchanged: ClassVar = {"convert_v21": "what was recorded in the newest format is not converted", **LOCKED_ONLY}
     tells = ("metrics", "checkpoint")
 
     @pytest.fixture(params=[pytest.param(QUICK, marks=pytest.mark.slow)])
@@ -38,10 +39,14 @@ class TestLerobotTrain(WorkloadKit):
 class TestLerobotEval(WorkloadKit):
     workload = "lerobot-eval"
     job = ROLLED
-    changed: ClassVar = {"replay_episodes": "0", "starts": "easy", "env": "aloha", "builtin_policy": "false"}
+    changed: ClassVar = {
+        **{"replay_episodes": "0", "starts": "easy", "env": "aloha", "builtin_policy": "false"},
+        "rename": "observation.image=observation.images.camera1",
+    }
     unchanged: ClassVar = {
         "convert_v21": "what was recorded in the newest format is not converted",
         "keep_policy": "an untrained policy is made anew by every run, and never kept",
+        **LOCKED_ONLY,
     }
     options: ClassVar = {"local": ROLLED}
     tells = ("metrics", "evaluated")
@@ -49,6 +54,13 @@ class TestLerobotEval(WorkloadKit):
     @pytest.fixture(params=[pytest.param(EVALUATED, marks=pytest.mark.slow)])
     def runs(self, request) -> Sequence[str]:
         return (*self.job, *request.param, "--", *SMALL["act"])
+
+
+class TestLerobotMerge(WorkloadKit):
+    workload = "lerobot-merge"
+    job = ("--policy-path", str(PUSHT))
+    unchanged: ClassVar = LOCKED_ONLY
+    tells = ("checkpoint",)
 
 
 ONLY_JUDGED = {"pass_unknown": "it changes which options after -- are refused"}

@@ -7,6 +7,7 @@ from robotrain_runtime.contract.parameter import Param
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 NAME_HELP = "a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first"
 SystemMetrics = Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))]
+NumNodes = Annotated[int, Param(help="nodes that train together", metavar="N", gt=0, requires="multi_node")]
 
 
 def make_model_param(help: str, variable: str) -> Param:
@@ -22,10 +23,15 @@ def make_model_param(help: str, variable: str) -> Param:
     )
 
 
-def _make_publish_param(what: str) -> Param:
-    help = f"where {what}: a folder, or a blob URL"
+def _make_publish_param(what: str, places: str) -> Param:
+    help = f"where {what}: {places}"
     return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
 
 
-CheckpointsUrl = Annotated[str | None, _make_publish_param("complete checkpoints are copied to")]
-ResultsUrl = Annotated[str | None, _make_publish_param("results are copied to, below the run's name")]
+CheckpointsUrl = Annotated[
+    str | None,
+    _make_publish_param("complete checkpoints are copied to", "a folder, a blob URL, or hf://OWNER/NAME"),
+]
+ResultsUrl = Annotated[
+    str | None, _make_publish_param("results are copied to, below the run's name", "a folder, or a blob URL")
+]

@@ -1,17 +1,21 @@
 """Rules for a resolved job that all workloads share, on the submit side: --publish-url, and options after `--`."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.redaction import redact
 
-from robotrain_workloads import publish_url
+from robotrain_workloads import packages, publish_url
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
     from robotrain_workloads.option_kinds import OptionProblem
+
+HUB_NAME = r"(?a)\b[\w.-]+\b/\b[\w.-]{1,96}\b(?:@[\w.-]+)?"
+"""What may be meant as a repository: `OWNER/NAME`, with a branch. Such a folder is refused, as it is relative."""
 
 
 def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Problem]:
@@ -24,6 +28,8 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
     except ValueError as error:
         reason = str(error)
     if reason:
+        is_name = artifacts == "checkpoints" and re.fullmatch(HUB_NAME, url)
+        hub = (Suggestion(f"{flag} hf://{redact(url)}", "a repository of the Hugging Face Hub"),) if is_name else ()
         yield Problem(
             code="publish-url-invalid",
             stage=Stage.PARSE,
@@ -31,7 +37,25 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
             where=flag,
             given=redact(url),
             why=reason,
-            suggestions=(Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"),),
+            suggestions=(Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"), *hub),
+        )
+
+
+def check_builds(job: "Job") -> Iterator[Problem]:
+    """Warn of --allow-builds without a package that may be built: a configuration may set it for all jobs."""
+    values = dict(job.parameters)  # a plan of an earlier robotrain has none of them
+    if values.get("allow_builds") and not packages.list_given(values):
+        flag = packages.BUILDS_FLAG
+        yield make_problem(
+            "builds-without-packages",
+            f"{flag} has no effect without {packages.WITH_FLAG}",
+            flag,
+            "",
+            "The packages of LeRobot's own environment are wheels.",
+            suggest_leaving_out(flag),
+            Suggestion(f"{packages.WITH_FLAG} PACKAGE"),
+            stage=Stage.CHECK,
+            severity="warning",
         )
 
 

@@ -78,7 +78,10 @@ def _make_limit_problem(
         title=f"{platform.name} accepts at most {most} {kind.title} in one job, but this job has {count}",
         where=inputs[most].where,
         given=str(inputs[most].source),
-        suggestions=(Suggestion(f"{kind.roles[role].flag} {kind.form}", f"at most {most} of them"), *elsewhere),
+        suggestions=(
+            Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", f"at most {most} of them"),
+            *elsewhere,
+        ),
     )
 
 
@@ -225,6 +228,35 @@ def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platfor
     )
 
 
+IMAGE_SETTING, ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "image", "environment", "PATH"
+"""The settings that say where the packages of a job are; an environment that is no path is a name of its image."""
+
+
+def check_image_packages(resolution: Resolution, workload: Workload, platform: Platform) -> Iterator[Problem]:
+    """Require an image, or an environment of the user's, for packages that a job does not install."""
+    packages = workload.image_packages(resolution.job)
+    if not packages:
+        return
+    usual, known = resolution.job.profile.container.image, {one.name: one for one in get_parameters(platform.settings)}
+    image = getattr(resolution.settings, IMAGE_SETTING, None)
+    path = known.get(ENVIRONMENT_SETTING)
+    takes_path = path is not None and path.metavar == ENVIRONMENT_METAVAR
+    if (image and image != usual) or (takes_path and getattr(resolution.settings, ENVIRONMENT_SETTING, None)):
+        return
+    names = " and ".join((workload.program, *packages))
+    ways = [Suggestion(f"--{IMAGE_SETTING} IMAGE", f"one that has {names}")] if IMAGE_SETTING in known else []
+    if takes_path:
+        ways.append(Suggestion(f"--{ENVIRONMENT_SETTING} {ENVIRONMENT_METAVAR}", f"one that has {names}"))
+    yield Problem(
+        code="image-needed",
+        stage=Stage.CHECK,
+        title=f"{' and '.join(packages)} comes with an image or an environment of yours, and none is given",
+        where=f"--{IMAGE_SETTING}" if IMAGE_SETTING in known else f"--{ENVIRONMENT_SETTING}",
+        why=f"A job installs nothing of {' and '.join(packages)}.",
+        suggestions=tuple(ways),
+    )
+
+
 def _describe_feature(need: FeatureRequirement) -> str:
     return FEATURES.get(need.feature, need.feature.replace("_", " "))
 
@@ -252,6 +284,7 @@ def check_job(
     requirements = [*list_requirements(resolution, workload, kinds, pairs, can)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
+    yield from check_image_packages(resolution, workload, platform)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
     job, misplaced = resolution.job, {one.given for one in resolution.problems if one.code == MISPLACED_CODE}
@@ -305,7 +338,7 @@ def _check_source(
         return
     accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
-    first = support.suggestion or next((f"{other.roles[role].flag} {other.form}" for other in accepted), "")
+    first = support.suggestion or next((f"{other.roles[role].flag} {other.get_form(role)}" for other in accepted), "")
     phrase = f"{format_refusal('accept', support)} {kind.title}"
     others = suggest_platforms(platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}")
     ways = (*([Suggestion(first, accepts)] if first else []), *others)

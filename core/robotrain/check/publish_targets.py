@@ -48,7 +48,9 @@ def list_targets(
     given = dict(job.parameters)
     for name in workload.targets:
         text = str(given.get(name) or "")
-        fitting = [kind for kind in kinds.values() if text and _is_writable(kind, name) and kind.recognizes(text)]
+        fitting = [
+            kind for kind in kinds.values() if text and _is_writable(kind, name) and kind.recognizes_target(text)
+        ]
         if fitting:
             kind = next((kind for kind in fitting if can.source(PUBLISH_ROLE, kind)), fitting[0])
             yield TargetAddress(name, text, kind)
@@ -70,7 +72,7 @@ def list_published_copies(
         text = str(dict(job.parameters).get(name) or "")
         for kind in kinds.values():
             reads = role in kind.roles and not kind.platform_managed
-            if text and reads and kind.recognizes(text) and (source := _parse_address(kind, text)):
+            if text and reads and kind.recognizes_target(text) and (source := _parse_address(kind, text)):
                 yield kind.name, source
 
 
@@ -90,12 +92,13 @@ def check_targets(
     platforms: ListPlatforms,
 ) -> Iterator[Problem]:
     """Yield problems for invalid addresses, and for those that the platform cannot write to."""
+    makes_checkpoints = workload.produces == "checkpoints"
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
     places = {place.parameter: place for place in list_targets(resolution.job, workload, kinds, platform.capabilities)}
     for name in workload.targets:
         text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
         if place := places.get(name):
-            yield from _check_target(place, flags[name], where, platform, platforms)
+            yield from _check_target(place, flags[name], where, platform, platforms, makes_checkpoints)
         elif is_address(text):
             yield _make_unknown_problem(text, flags[name], where, kinds, platform.capabilities)
 
@@ -106,10 +109,11 @@ def _check_target(
     where: str,
     platform: Platform,
     platforms: ListPlatforms,
+    makes_checkpoints: bool,
 ) -> Iterator[Problem]:
     kind = place.kind
     try:
-        kind.parse(place.text, Path("/"))
+        kind.parse_target(place.text)
     except SourceError as error:
         yield Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
@@ -118,8 +122,13 @@ def _check_target(
             where=where,
             given=redact(place.text, kind.schemes),
             why=error.why,
-            suggestions=(Suggestion(f"{flag} {error.suggestion or kind.form}"),),
+            suggestions=(Suggestion(f"{flag} {error.suggestion or kind.place_form}"),),
         )
+        return
+    if not makes_checkpoints and kind.target_form and not kind.target_form.takes_results:
+        title = f"{kind.title} take checkpoints, and this workload leaves results"
+        why = "A commit of a model repository is a policy."
+        yield make_problem("target-takes-checkpoints", title, where, place.text, why, Suggestion(f"omit {flag}"))
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
@@ -145,5 +154,5 @@ def _make_unknown_problem(
     titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable)]
     title = f"nothing that is installed can write to the address of {flag}"
     why = f"Supported: {', '.join(titles)}."
-    ways = (*(Suggestion(f"{flag} {kind.form}") for kind in writable), *folder)
+    ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable), *folder)
     return make_problem("target-unknown", title, where, text, why, *ways, stage=Stage.PARSE)

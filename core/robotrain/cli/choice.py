@@ -45,6 +45,8 @@ class Choice(NamedTuple):
     """The content of robotrain.toml."""
     origins: tuple[Origin, Origin] = (DEFAULT_ORIGIN, DEFAULT_ORIGIN)
     """Where the workload and the platform were chosen."""
+    is_evaluated: bool = False
+    """Whether the job's checkpoints are scored, so that it has the options of its evaluation too."""
 
 
 def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choice:
@@ -74,6 +76,12 @@ def read_given_parameters(typed: Mapping[str, str], file: JobFile | None) -> dic
     """Return the parameters that the command line gives, and below them those of the job file, as texts by name."""
     below = {name: str(value.value) for name, value in file.parameters.items() if value.value} if file else {}
     return {**below, **typed}
+
+
+def is_evaluated(choice: Choice, typed: Mapping[str, str], plugins: Plugins) -> bool:
+    """Return whether the command line or the job file asks for scores of the job's checkpoints."""
+    workload = load_or_none(plugins.workload, choice.workload)
+    return bool(workload and workload.evaluated_with in read_given_parameters(typed, choice.file))
 
 
 def is_job_file(word: str) -> bool:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
     from robotrain.plugins.manager import Plugins
 
-ONE_MACHINE = "A job runs on one machine: robotrain starts none on several."
-SEVERAL_GPUS = "multi_gpu"
-"""The feature that an option for the number of GPUs requires."""
+ONE_MACHINE = "Such a job runs on one machine."
+SEVERAL_GPUS, SEVERAL_NODES = "multi_gpu", "multi_node"
+"""The features that options for the number of GPUs and of nodes require."""
 
 
 class ForeignOption(NamedTuple):
@@ -125,15 +125,21 @@ def find_foreign_option(
         return None
     known, sentence = set(flags), found.sentence
     parameters = get_parameters(workload.parameters) if workload else ()
-    gpus = next((one.flag for one in parameters if one.param.requires == SEVERAL_GPUS), "")
-    if sentence == ONE_MACHINE and gpus in known:
+    gpus, nodes = (
+        next((one.flag for one in parameters if one.param.requires == feature), "")
+        for feature in (SEVERAL_GPUS, SEVERAL_NODES)
+    )
+    is_about_nodes = sentence == ONE_MACHINE and nodes in known
+    if is_about_nodes:
+        sentence = ""
+    elif sentence == ONE_MACHINE and gpus in known:
         sentence += f" {gpus} N uses several GPUs of it."
     own = [way for way in found.ways if way.text.partition(" ")[0] in known]
     if own:
         sentence = ""
     ways = [*own, *(way for way in found.ways if not way.text.startswith("--"))]
-    if found.is_about_gpus and gpus in known:
-        ways.append(Suggestion(f"{gpus} {value if value.isdecimal() else 'N'}"))
+    if (same := gpus if found.is_about_gpus else nodes if is_about_nodes else "") in known:
+        ways.append(Suggestion(f"{same} {value if value.isdecimal() else 'N'}"))
     ways = [way if way.text.startswith("robotrain ") else way._replace(replaces=flag) for way in ways]
     return sentence, ways or [suggest_leaving_out(flag)] * found.is_dispensable
 

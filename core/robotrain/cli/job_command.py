@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 from robotrain.cli.arguments import AFTER_DASHES_KEY
 from robotrain.cli.choice import (
     Choice,
+    is_evaluated,
     is_job_file,
     load_or_none,
     read_given_parameters,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.platform import Platform
     from robotrain.model.workload import Workload
+    from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
@@ -73,6 +75,8 @@ class JobCommand(TyperCommand):
     choice: Choice
     saves_job = True
     """Whether it can write the job to a file."""
+    can_evaluate = False
+    """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
     is_after_dashes = False
     """Whether the arguments end with those of the program, which TAB completes."""
     _parser: Any = None
@@ -82,6 +86,10 @@ class JobCommand(TyperCommand):
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Act on a job that its platform can run."""
+        raise NotImplementedError
+
+    def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
+        """Act on the pipeline of a job and the evaluation of its checkpoints."""
         raise NotImplementedError
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -142,7 +150,11 @@ class JobCommand(TyperCommand):
         self.options.given = {name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()}
         words = values.get("words")
         words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
-        return resolve_choice(values, words, parent)
+        choice = resolve_choice(values, words, parent)
+        if self.can_evaluate:
+            found = is_evaluated(choice, self.options.given, get_plugins(parent))
+            choice = choice._replace(is_evaluated=found)
+        return choice
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options."""
@@ -226,16 +238,32 @@ class JobCommand(TyperCommand):
         if platform:
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
+        if choice.is_evaluated:
+            from robotrain.cli import evaluated_training
+
+            evaluated_training.add_evaluation_options(options, choice, plugins)
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Prepare the job and run the command on it; all problems are reported at once."""
         from robotrain.submission.prepare import prepare_job
 
+        if choice.is_evaluated:
+            from robotrain.cli import evaluated_training
+
+            self.run_pipeline(
+                ctx, evaluated_training.prepare_evaluated(ctx, choice, values, self.options, self.read_request), values
+            )
+            return
         plugins = get_plugins(ctx)
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         prepared = prepare_job(
             request, workload, platform, plugins, tuple(problems), assets_only=bool(values.get("assets_only"))
         )
+        if workload.evaluated_with and dict(prepared.job.parameters)[workload.evaluated_with] is not None:
+            from robotrain.cli import evaluated_training
+            from robotrain.errors import Rejected
+
+            raise Rejected([evaluated_training.make_misplaced_evaluation(workload, prepared.values)])
         if values.get("save_as"):
             from robotrain.config import job_writer
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from robotrain.cli.named_change import VALUE, find_change
 from robotrain.errors import Rejected
+from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
+
     from robotrain.model.progress import Progress
     from robotrain.model.run import RunRecord, Status
 
@@ -48,7 +51,7 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         return
     fault = known.outcome.fault if known.outcome else ""
     change = find_change(record, status, known) if status.state == "failed" and fault not in EXTERNAL_FAULTS else None
-    again = f"robotrain resume {run}" if known.checkpoint else f"robotrain resubmit {run}"
+    again = f"robotrain resume {run}{_name_branch(record)}" if known.checkpoint else f"robotrain resubmit {run}"
     if known.outcome and known.outcome.worth_a_retry and fault != "stopped" and not change:
         yield again, f"the job is not at fault ({fault.replace('_', ' ')}): it may succeed now"
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
@@ -65,6 +68,12 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield again, f"continue from step {known.checkpoint_step}"
     elif status.state != "failed":
         yield again, "start it over"
+
+
+def _name_branch(record: RunRecord) -> str:
+    """Return the option for another branch of the Hub, which a run that goes on needs; empty without the Hub."""
+    place = record.values.get(PUBLISH_PARAMETER, ("",))[0]
+    return f" --set {PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH" if place.startswith(HUB_SCHEME) else ""
 
 
 def list_next_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
@@ -98,22 +107,33 @@ def make_evaluation_command(record: RunRecord) -> str:
     """Return the line that evaluates a run's outputs on its own data; empty if its workload declares none for them."""
     if not record.outputs.evaluation or record.outputs.not_evaluated_with in record.values:
         return ""
+    words = fill_in_sources(record.outputs.evaluation, record, {"run": record.run})
+    return f"robotrain submit {words} --platform {record.platform}" if words else ""
+
+
+def fill_in_sources(
+    template: str, record: RunRecord, values: Mapping[str, str], sources: Sequence[JobSource] | None = None
+) -> str:
+    """Return the words of a template with the options of a run's sources; empty if those cannot be given.
+
+    :param template: as `OutputProfile.evaluation`.
+    :param values: what else it names.
+    :param sources: the sources, if they are not those of the run.
+    """
     from robotrain.plugins import manager
     from robotrain.redaction import redact_if_secret
     from robotrain.store import plans
 
-    template = record.outputs.evaluation
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:
-        for source in plans.read_stored_sources(record.run):
+        for source in plans.read_stored_sources(record.run) if sources is None else sources:
             optional = f"{source.role}?"
             name = optional if optional in options else source.role
             if f"{{{name}}}" in template and not (name == optional and source.implied):
                 flag = plugins.source_kind(source.kind).roles[source.role].flag
                 options.setdefault(name, []).append(f"{flag} {shlex.quote(redact_if_secret(source.uri))}")
         filled = {name: " ".join(found) for name, found in options.items()}
-        words = template.format_map({"run": record.run, **filled}).rstrip()
+        return template.format_map({**filled, **values}).rstrip()
     except (Rejected, LookupError, ValueError):  # no plugin of its data is there, or its workload declares another role
         return ""
-    return f"robotrain submit {words} --platform {record.platform}"

@@ -36,6 +36,11 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
                 form, bare_names = parameter.metavar, parameter.param.bare_names
                 table = pairs.make_table(parameter.flag, form, texts, origin, bare_names=bare_names)
                 collected[parameter.name] = Value(table, origin)
+        elif parameter.param.texts:
+            if texts := [text for text in value or () if not is_flag(text, options)]:
+                import json  # costs start-up
+
+                collected[parameter.name] = Value(json.dumps(texts, ensure_ascii=False), Origin("flag", parameter.flag))
         elif value is not None and not is_flag(value, options):
             collected[parameter.name] = Value(value, Origin("flag", parameter.flag))
     return collected

@@ -20,8 +20,10 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output
 from robotrain.redaction import redact
 
-BLOB_KIND = "blob_url"
-"""The source kind of published outputs."""
+BLOB_KIND, HUB_KIND = "blob_url", "huggingface"
+"""The source kinds of published outputs."""
+HUB_PREFIX = "hf://"
+"""Begins the address of a checkpoint on the Hub, but not the text that its source kind prints."""
 POLICY_TAG = "policy_artifact"
 """The tag of a run that holds the artifact path of the evaluated policy."""
 
@@ -43,13 +45,16 @@ class RunLog:
         for published in self.progress.published:
             if published.to.startswith("https://"):
                 yield self.make_checkpoint(published.step, BLOB_KIND, published.to)
+            elif published.to.startswith(HUB_PREFIX):
+                yield self.make_checkpoint(published.step, HUB_KIND, make_output_uri(published.to))
         if self.results_url:
             yield Output(name=self.results_name, kind="file", source=BLOB_KIND, uri=self.results_url)
 
     def make_checkpoint(self, step: int, source: str, uri: str) -> Output:
         """Return a checkpoint as an output. `source`: the source kind that reads `uri`."""
         name, model = make_checkpoint_name(step), self.models.get(step, "")
-        others = tuple(address for address in self.progress.list_addresses(step) if address != uri)
+        addresses = self.progress.list_addresses(step)
+        others = tuple(address for address in addresses if make_output_uri(address) != uri)
         return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=model, addresses=others)
 
     @property
@@ -101,6 +106,11 @@ def parse_run_log(lines: Iterable[str], trimmed: bool = False) -> RunLog:
                 tags |= record.event.tags
                 params |= record.event.params
     return RunLog(progress=progress, models=models, tags=tags, params=params, trimmed=trimmed)
+
+
+def make_output_uri(address: str) -> str:
+    """Return the address of a published checkpoint as its source kind prints it."""
+    return address.removeprefix(HUB_PREFIX)
 
 
 def make_checkpoint_name(step: int) -> str:

@@ -96,7 +96,8 @@ class ClusterPlatform(Platform):
 
         run = reference.get("run", "")
         name = next(iter(self.describe_reference(reference).values()), run)
-        force = self.force_cancel_command.format(name)
+        force, host = self.force_cancel_command.format(name), self.find_host(reference)
+        force = f"ssh {host} {force}" if force and host else force
         if refusal:
             code, title = "cancel-refused", f"{self.engine} did not cancel {name}"
             command = Suggestion(f"robotrain status {run}".rstrip(), "shows its state")

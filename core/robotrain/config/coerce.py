@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs
+from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs, load_texts
 
 from robotrain.config.provenance import MAX_LETTERS, Value
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 TABLE_FORM = "NAME=VALUE,NAME=VALUE"
+OPEN_WORD = re.compile(r"[A-Za-z_][\w.-]{0,99}", re.ASCII)
+"""A value of a parameter with choices that is none of them (`Param.open_with`)."""
 
 
 class ValueTable(NamedTuple):
@@ -60,7 +62,7 @@ def convert_tables(values: Mapping[str, Value], declared: type, problems: list[P
     for name, value in values.items():
         if not isinstance(value.value, ValueTable):
             found[name] = value
-        elif name in known and known[name].param.json and value.value.json_text:
+        elif name in known and (known[name].param.json or known[name].param.texts) and value.value.json_text:
             found[name] = value._replace(value=value.value.json_text)
         elif name in known:  # an unknown setting is reported elsewhere
             if wrong := list(_find_table_problems(value.value, known[name])):
@@ -118,12 +120,25 @@ def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[P
                 title = f"{one.flag} is required"
                 problems.append(make_problem("value-missing", title, "", "", why, way, stage=Stage.RESOLVE))
         return _make_stand_in(declared), problems
+    opened = {name: text for name, text in given.items() if _is_opened(parameters[name], text, given)}
+    given = {name: text for name, text in given.items() if name not in opened}
     instance, invalid, class_problems = _make_instance(declared, given)
-    problems += [make_invalid_value_problem(parameters[name], raw[name]) for name in invalid]
+    problems += [
+        make_invalid_value_problem(parameters[name], raw[name], parameters.get(parameters[name].param.open_with))
+        for name in invalid
+    ]
     if invalid and not any(parameter.name in invalid for parameter in required):
         valid = {name: value for name, value in given.items() if name not in invalid}
         instance, _, class_problems = _make_instance(declared, valid)
+    for name, text in opened.items():
+        object.__setattr__(instance, name, text)
     return instance, [*problems, *class_problems]
+
+
+def _is_opened(parameter: Parameter, text: object, given: Mapping[str, Any]) -> bool:
+    """Return whether a text is a value beside the choices, since what may bring it is given too."""
+    is_other = bool(parameter.param.open_with) and text not in parameter.choices
+    return is_other and bool(given.get(parameter.param.open_with)) and bool(OPEN_WORD.fullmatch(str(text)))
 
 
 def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
@@ -249,11 +264,18 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
         title = f"{parameter.flag} contains control characters"
     elif any("\ud800" <= one <= "\udfff" for one in text):
         title = f"{parameter.flag} is not valid Unicode, which tracking refuses"
-    elif (parameter.param.table and not has_pairs(text)) or (parameter.param.pairs and not _is_object(text)):
+    elif not _has_form(parameter, text):
         return make_invalid_value_problem(parameter, value)
     else:
         return None
     return make_problem("value-invalid", title, where, text, stage=Stage.RESOLVE)
+
+
+def _has_form(parameter: Parameter, text: str) -> bool:
+    """Return whether a text has the form of several values, if the parameter takes several."""
+    if parameter.param.table:
+        return has_pairs(text)
+    return _is_object(text) if parameter.param.pairs else _is_list(text) if parameter.param.texts else True
 
 
 def _is_object(text: str) -> bool:
@@ -265,15 +287,29 @@ def _is_object(text: str) -> bool:
     return True
 
 
+def _is_list(text: str) -> bool:
+    """Return whether `text` is one text or JSON of a list of texts."""
+    try:
+        load_texts(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _list_texts(parameter: Parameter, text: str) -> tuple[str, ...]:
     """Return the texts of a value that may be secrets. A name in pairs does not make its value one: it may say where a
     secret is found.
     """
+    if parameter.param.texts and _is_list(text):
+        return tuple(load_texts(text))
     return tuple(load_pairs(text).values()) if parameter.param.pairs and _is_object(text) else (text,)
 
 
-def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
-    """Return the problem of a value that its parameter does not accept."""
+def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Parameter | None = None) -> Problem:
+    """Return the problem of a value that its parameter does not accept.
+
+    :param opener: the parameter that may bring other values than its choices.
+    """
     title = f"{parameter.flag} takes {describe_expected_value(parameter)}"
     where = value.origin.where or value.origin.layer
     choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())  # as other tools call it
@@ -287,6 +323,8 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
         or _suggest_number_of_unit(parameter, value)
         or _suggest_named_form(parameter, value)
     )
+    if opener and OPEN_WORD.fullmatch(str(value.value)):
+        ways = (*ways, Suggestion(f"{opener.flag} {opener.metavar}", "a package that has it"))
     return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
 
 
@@ -359,6 +397,8 @@ def describe_expected_value(parameter: Parameter) -> str:
         return "yes or no"
     if parameter.param.table:
         return f"{TABLE_FORM}, each name once"
+    if parameter.param.texts:
+        return f"{parameter.metavar}, once for each; as one text, a JSON list of texts"
     if parameter.param.pairs:
         return f"{parameter.metavar}, once for each name; as one text, a JSON object of texts"
     if parameter.param.pattern_help:

@@ -105,9 +105,24 @@ def _make_arguments_schema(description: str) -> dict[str, Any]:
 def _make_inputs_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:
     return {
         "sources": _make_table_schema("inputs, by role", _make_roles_schema(workload, kinds)),
-        "parameters": _make_table_schema(f"parameters of {workload.name}", _make_fields_schema(workload.parameters)),
+        "parameters": _make_parameters_schema(workload),
         "params": _make_params_schema(workload),
     }
+
+
+def _make_parameters_schema(workload: Workload) -> dict[str, Any]:
+    """Return the schema of the parameters; beside the choices of one, any word is valid with what may bring it."""
+    fields = _make_fields_schema(workload.parameters)
+    schema = _make_table_schema(f"parameters of {workload.name}", fields)
+    conditions = []
+    for one in get_parameters(workload.parameters):
+        if one.param.open_with:
+            choices = {"enum": fields[one.name]["enum"]}
+            opened = {name: value for name, value in fields[one.name].items() if name != "enum"}
+            schema["properties"] = {**schema["properties"], one.name: opened | {"type": ["string", "null"]}}
+            given = {"required": [one.param.open_with]}
+            conditions.append({"if": given, "else": {"properties": {one.name: choices}}})
+    return schema | ({"allOf": conditions} if conditions else {})
 
 
 def _make_params_schema(workload: Workload) -> dict[str, Any]:
@@ -188,6 +203,8 @@ def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[
         return schema | {"enum": [*parameter.choices, None, ""]}
     if parameter.param.json:
         return schema | {"type": [*SCALAR, "array", "object", "null"]}
+    if parameter.param.texts:
+        return schema | {"type": [*SCALAR, "array", "null"], "items": {"type": "string"}}
     if parameter.param.pairs:
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": r"^\s*\{|^$"}, _PAIRS_SCHEMA]}
     if parameter.param.table:

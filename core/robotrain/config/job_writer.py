@@ -1,11 +1,12 @@
 """A resolved job written as a job file: all given values with their origins, without defaults."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs
+from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs, load_texts
 
 from robotrain.config.coerce import list_fields
 from robotrain.config.own_parameters import get_declared
@@ -40,7 +41,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
     left_out = [
         f"# A file cannot hold {one.flag}: add it to the command, {one.flag} {format_scalar(values[one.name])}"
         for one in of_workload
-        if one.param.program and _is_given(resolution.parameters[one.name], values[one.name])
+        if _names_program(one, values[one.name]) and _is_given(resolution.parameters[one.name], values[one.name])
     ]
     blocks = [
         [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults.", *left_out],
@@ -71,14 +72,26 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
 def _format_table(
     name: str, declared: Iterable[Parameter], values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
 ) -> Iterator[str]:
-    allowed = [one for one in declared if not one.param.program and _is_given(values[one.name], resolved[one.name])]
+    allowed = [
+        one
+        for one in declared
+        if not _names_program(one, resolved[one.name]) and _is_given(values[one.name], resolved[one.name])
+    ]
     if allowed:
         yield f"{indent}{name}:"
     for one in allowed:
         entries = load_pairs(resolved[one.name]) if one.param.pairs else {}
-        shown = "" if entries else f" {format_scalar(resolved[one.name])}"
+        texts = load_texts(resolved[one.name]) if one.param.texts else []
+        shown = "" if entries or texts else f" {format_scalar(resolved[one.name])}"
         yield f"{indent}  {one.name}:{shown}{_format_origin(values[one.name].origin)}"
         yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in entries.items())
+        yield from (f"{indent}    - {format_scalar(text)}" for text in texts)
+
+
+def _names_program(parameter: Parameter, value: Any) -> bool:
+    """Return whether a value names a program, or one of its texts names code: a file may not choose that."""
+    form = parameter.param.program_texts
+    return parameter.param.program or bool(form and any(re.fullmatch(form, one) for one in load_texts(value)))
 
 
 def _is_given(value: Value, resolved: Any) -> bool:

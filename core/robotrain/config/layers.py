@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_texts
 
 from robotrain.config import coerce
 from robotrain.config.provenance import (
@@ -46,6 +46,38 @@ def _find_unused_values(
         where=str(found[next(iter(incomplete))].origin),
         suggestions=(Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),),
     )
+
+
+def _make_untrusted_problem(parameter: Parameter, value: Value, code: str) -> Problem:
+    """Return the problem of a program that a project's file names, or of one of its texts that names code."""
+    layer = value.origin.layer
+    title = f"{parameter.flag} does not count in {layer}: it chooses what runs, or where"
+    why = "A file that comes with a project may not choose which programs run, nor on which machine you log in."
+    if code:
+        title = f"{parameter.flag} takes no folder from {layer}: its code would run"
+        why = "A file that comes with a project names wheels and packages of an index."
+    given = code or str(value.value)
+    ways = (
+        Suggestion(f"{parameter.flag} {redact(code) if code else parameter.metavar}", "if you trust it"),
+        Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
+    )
+    return make_problem("setting-not-trusted", title, value.origin.where, given, why, *ways, stage=Stage.RESOLVE)
+
+
+def _complete_texts(parameter: Parameter, value: Value, folder: Path) -> tuple[Value, str]:
+    """Return a value with texts as JSON, paths absolute, and the first text that names code to run; empty for none."""
+    import json  # costs start-up
+    import re
+
+    try:
+        texts = load_texts(value.value)
+    except ValueError:  # reported where values are converted
+        return value, ""
+    forms = parameter.param.program_texts, parameter.param.path_texts
+    is_program, is_path = (re.compile(form or "(?!)") for form in forms)
+    code = next(filter(is_program.fullmatch, texts), "")
+    found = [os.path.join(folder, os.path.expanduser(one)) if is_path.fullmatch(one) else one for one in texts]
+    return value._replace(value=json.dumps(found, ensure_ascii=False)), code
 
 
 def find_destinations(values: Mapping[str, Value], declared: type) -> Iterator[tuple[str, Value]]:
@@ -168,17 +200,12 @@ class LayerStack:
                 continue
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
-            if parameter.param.program and value.value and value.origin.layer in FOLDER_LAYERS:
-                title = f"{parameter.flag} does not count in {value.origin.layer}: it names a program to run"
-                why = "A file that comes with a project may not choose which programs run on this machine."
-                ways = (
-                    Suggestion(f"{parameter.flag} {parameter.metavar}", "if you trust it"),
-                    Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
-                )
-                where, given = value.origin.where, str(value.value)
-                self._problems.append(
-                    make_problem("setting-not-trusted", title, where, given, why, *ways, stage=Stage.RESOLVE)
-                )
+            code = ""
+            if parameter.param.texts:
+                value, code = _complete_texts(parameter, value, folder)
+            is_code = bool(code) or (parameter.param.program and bool(value.value))
+            if is_code and value.origin.layer in FOLDER_LAYERS:
+                self._problems.append(_make_untrusted_problem(parameter, value, code))
             else:
                 yield value
 

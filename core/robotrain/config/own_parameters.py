@@ -24,7 +24,7 @@ from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact, value_holds_secret
 
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
-MEANINGFUL_NAMES = ("job_name", "num_gpus", "publish_url", "register_checkpoint")
+MEANINGFUL_NAMES = ("job_name", "num_gpus", "num_nodes", "publish_url", "register_checkpoint")
 """Parameters that platforms act on, whichever workload has them."""
 BASE_ATTRIBUTE = "robotrain_declared"
 """Where a class with a user's own parameters has the one that its workload declares."""

@@ -97,7 +97,8 @@ def resolve_job(
         profile=workload.profile,
         labels=labels,
     )
-    for name, (default, owner) in workload.derive_defaults(job).items():
+    followed = _follow_runs(job, inputs, workload, kinds)
+    for name, (default, owner) in (*followed.items(), *workload.derive_defaults(job).items()):
         if parameters[name].origin == DEFAULT_ORIGIN:
             parameters[name] = Value(default, Origin(DEFAULT_ORIGIN.layer, owner))
             job = job.with_parameter(name, default)
@@ -130,6 +131,20 @@ def resolve_job(
         unread=request.unread | inputs.unread | unread,
         workload=workload,
     )
+
+
+def _follow_runs(
+    job: Job, inputs: JobInputs, workload: Workload, kinds: Mapping[str, SourceKind]
+) -> dict[str, tuple[Any, str]]:
+    """Return the defaults that a job takes over from the runs that its sources name."""
+    found: dict[str, tuple[Any, str]] = {}
+    for item in inputs.chosen if workload.follow_run else ():
+        for name in item.text.kinds if item.text else ():
+            assert item.text is not None
+            assert workload.follow_run is not None
+            if earlier := kinds[name].find_job(item.text.text):
+                found.update(workload.follow_run(job, earlier))
+    return found
 
 
 def _apply_label(parameters: dict[str, Value], name: str, request: Request) -> tuple[tuple[str, Any], ...]:
@@ -209,7 +224,9 @@ def _find_missing_sources(
             code="source-missing",
             stage=Stage.RESOLVE,
             title=f"{workload.name} needs a {role}",
-            suggestions=tuple(Suggestion(f"{kind.roles[role].flag} {kind.form}", kind.help) for kind in fitting),
+            suggestions=tuple(
+                Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting
+            ),
         )
 
 

@@ -122,8 +122,12 @@ def collect_sources(
         given = [texts for level in levels if (texts := [text for text in level if text.role == role])]
         texts = given[0] if given else []
         if not given and role not in request.unread and parameters and (default := rule.default(parameters)):
-            names = tuple(name for name, kind in kinds.items() if role in kind.roles and kind.recognizes(default))
+            names = tuple(
+                name for name, kind in kinds.items() if role in kind.roles and kind.recognizes_as(role, default)
+            )
             texts = [SourceText(role, names, default, DEFAULT_ORIGIN, Path("/"))] if names else []
+        if rule.takes_all and parameters.get(rule.takes_all) is not None:
+            texts = [_mean_all_checkpoints(text, kinds) for text in texts]
         overrode += [text for level in given[1:] for text in level]
         problems += _find_conflicts(texts, role, rule, kinds)
         for text in texts:
@@ -139,6 +143,14 @@ def collect_sources(
                         problems.append(make_problem("source-found", title, stage=Stage.PARSE, severity="note"))
     problems += _find_warnings(chosen, kinds)
     return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
+
+
+def _mean_all_checkpoints(text: SourceText, kinds: Mapping[str, SourceKind]) -> SourceText:
+    """Return a text that means the newest checkpoint as one that means all of them; any other as it is."""
+    suffix = next((kinds[name].all_checkpoints for name in text.kinds if kinds[name].recognizes(text.text)), "")
+    if not suffix or not text.text.strip() or suffix[0] in text.text:
+        return text
+    return text._replace(text=f"{text.text.strip()}{suffix}")
 
 
 def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
@@ -209,9 +221,9 @@ def parse_source(
     :param can: of the platform, if known: a kind that it supports is preferred, and suggestions leave out others.
     """
     candidates = [kinds[name] for name in text.kinds]
-    fitting = [kind for kind in candidates if kind.recognizes(text.text)]
+    fitting = [kind for kind in candidates if kind.recognizes_as(text.role, text.text)]
     if not fitting and text.text and os.path.exists(path := os.path.join(text.base, text.text)):  # a relative path
-        fitting = [kind for kind in candidates if kind.recognizes(path)]
+        fitting = [kind for kind in candidates if kind.recognizes_as(text.role, path)]
     supported = [kind for kind in fitting if can and can.source(text.role, kind)]  # several may recognize it
     kind = next(iter((*supported, *fitting)), candidates[0])
     titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
@@ -263,7 +275,7 @@ def _find_missing_folder(
         why="" if near else f"A relative path starts from {base}.",
         suggestions=(Suggestion(f"{flag} {shlex.quote(near)}"),)
         if near
-        else tuple(Suggestion(f"{flag} {one.form}", one.title) for one in kinds),
+        else tuple(Suggestion(f"{flag} {one.get_form(given.role)}", one.title) for one in kinds),
     )
 
 
@@ -300,9 +312,11 @@ def _suggest_sources(
             try:
                 return (place(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
             except SourceError:
-                return (place(f"{other.roles[text.role].flag} {other.form}"),)
+                return (place(f"{other.roles[text.role].flag} {other.get_form(text.role)}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
-    return tuple(Suggestion(f"{own} {shared.form}", shared.title if len(sharing) > 1 else "") for shared in sharing)
+    return tuple(
+        Suggestion(f"{own} {one.get_form(text.role)}", one.title if len(sharing) > 1 else "") for one in sharing
+    )
 
 
 def _find_conflicts(

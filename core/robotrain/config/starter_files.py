@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.config.coerce import ValueTable
 from robotrain.config.job_writer import format_scalar
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.workload import FoundInput
@@ -185,7 +186,10 @@ def _format_evaluation(
         given = [FoundInput(one.role, one.kinds[0], one.text) for one in job.sources]
         known = {(one.role, one.kind, one.text): one for one in template.inputs}
         chosen = choose_inputs(evaluation, [known.get(one[:3], one) for one in given])
-        values |= {name: job.parameters[name].value for name in evaluation.inherits if name in job.parameters}
+        inherited = {name: job.parameters[name].value for name in evaluation.inherits if name in job.parameters}
+        values |= {
+            name: one.json_text if isinstance(one, ValueTable) else one for name, one in inherited.items()
+        }  # a list is written as its text
     chosen.pop(taken, None)
     for found in chosen.values():
         values |= found.parameters

@@ -15,6 +15,9 @@ from robotrain.config.provenance import MAX_LETTERS
 MAX_DEPTH = 16
 JSON_SCALAR = r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 NULLS = ("", "~", "null", "Null", "NULL")
+TOO_DEEP = "It is nested too deeply."
+PARSER_DEPTH = "maximum nesting depth"
+"""Part of the parser's own message, from PyYAML 6.0.4 on: it stops before an event of such a depth comes."""
 
 
 class YamlNode(NamedTuple):
@@ -68,7 +71,8 @@ def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
         if "\t" in source[: len(source) - len(source.lstrip())]:
             raise MalformedYaml(line, "The line is indented with a tab; YAML needs spaces.") from None
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
-        raise MalformedYaml(line, f"{reason}.".capitalize()) from None
+        why = TOO_DEEP if PARSER_DEPTH in reason.lower() else f"{reason}.".capitalize()
+        raise MalformedYaml(line, why) from None
 
 
 class _YamlComposer:
@@ -103,7 +107,7 @@ class _YamlComposer:
         if isinstance(event, events.AliasEvent):
             return self.resolve_alias(event, line)
         if depth > MAX_DEPTH:
-            raise MalformedYaml(line, "It is nested too deeply.")
+            raise MalformedYaml(line, TOO_DEEP)
         if event.tag is not None:
             self.add_unsupported(event, "tags are not supported; write only the value, in quotes if needed")
         if isinstance(event, events.ScalarEvent):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FEATURES: Mapping[str, str] = {
     "register_model": "register checkpoints in a model registry",
     "multi_gpu": "train on several GPUs of one machine",
+    "multi_node": "train on several nodes together",
     "mixed_precision": "train in fp16 or bf16",
     "several_datasets": "merge several datasets before training",
     "stream_logs": "follow the log while the job runs",

@@ -10,7 +10,10 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.workload_profile import WorkloadProfile
 
-GPUS_PARAMETER = "num_gpus"
+GPUS_PARAMETER, NODES_PARAMETER = "num_gpus", "num_nodes"
+NODES_FLAG = "--num-nodes"
+PUBLISH_PARAMETER = "publish_url"
+HUB_SCHEME = "hf:"
 TRAINER_ARGS = "trainer_args"
 """What the arguments of the trainer are called among the values of a job."""
 ARGUMENT_KEYS = (TRAINER_ARGS, "run")
@@ -31,11 +34,14 @@ class Job:
     labels: tuple[tuple[str, Scalar], ...] = ()
     """Parameters that only say what the run is called, each with the value that the digest has instead."""
     program_lock: str = ""
-    """The requirements, with hashes, of the environment that the user's program runs in, locked when the job was
-    submitted; empty for none. Like the pins of sources it is not part of the digest.
+    """The requirements, with hashes, of the environment that the user's program runs in, or of the packages that are
+    added to that of the workload, locked when the job was submitted; empty for none. Like the pins of sources it is not
+    part of the digest.
     """
     program_python: str = ""
     """The version of Python that they are locked for, such as `3.12`."""
+    program_files: tuple[tuple[str, str], ...] = ()
+    """The packages that were given as files, as in a job document."""
 
     def __getitem__(self, parameter: str) -> Any:
         """Return the value of a parameter. Raise KeyError."""
@@ -48,13 +54,33 @@ class Job:
 
     @property
     def training_gpus(self) -> int:
-        """The GPUs that it trains on; 0 if its workload has no such parameter."""
+        """The GPUs of each node that it trains on; 0 if its workload has no such parameter."""
         count = dict(self.parameters).get(GPUS_PARAMETER)
         return count if isinstance(count, int) else 0
 
+    @property
+    def used_gpus(self) -> int:
+        """The GPUs that it uses: those that it trains on; else one, unless it computes on the CPU."""
+        parameters = dict(self.parameters)
+        if parameters.get("device") == "cpu":
+            return 0
+        return self.training_gpus if GPUS_PARAMETER in parameters else 1
+
+    @property
+    def publishes_to_hub(self) -> bool:
+        """Whether its checkpoints go to a repository, which needs a token and does not fail the run."""
+        return str(dict(self.parameters).get(PUBLISH_PARAMETER) or "").strip().lower().startswith(HUB_SCHEME)
+
+    @property
+    def training_nodes(self) -> int:
+        """The nodes that it trains on together; 1 if its workload has no such parameter."""
+        count = dict(self.parameters).get(NODES_PARAMETER)
+        return count if isinstance(count, int) else 1
+
     def without_gpus(self) -> "Job":
         """Return the job as it is for a machine that it does not train on, such as one that registers its policy."""
-        kept = tuple((name, None if name == GPUS_PARAMETER else value) for name, value in self.parameters)
+        alone: dict[str, Scalar] = {GPUS_PARAMETER: None, NODES_PARAMETER: 1}
+        kept = tuple((name, alone.get(name, value)) for name, value in self.parameters)
         return dataclasses.replace(self, parameters=kept)
 
     @property

@@ -17,5 +17,7 @@ class LockedProgram:
     """What they were locked from, for people: `uv.lock`."""
     summary: str
     """What is in it, for people: `43 packages, Python 3.12`."""
+    files: tuple[tuple[str, str], ...] = ()
+    """The packages of files that it names, by file name, as a job document has them."""
     notes: tuple[Problem, ...] = ()
     """Warnings and notes."""

@@ -103,6 +103,7 @@ def make_job_document(
         trainer_args=job.trainer_args,
         program_lock=job.program_lock,
         program_python=job.program_python,
+        program_files=dict(job.program_files),
     )
 
 

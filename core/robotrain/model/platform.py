@@ -32,6 +32,14 @@ class PlatformDefault(NamedTuple):
     """The reason in a few words, as `explain` shows it."""
 
 
+class FollowingDecision(NamedTuple):
+    """Whether a job that reads the checkpoints of another one runs beside it, and why."""
+
+    is_beside: bool
+    why: str = ""
+    """The reason, as the end of a sentence; empty where no job ever runs beside the one that it reads."""
+
+
 @lazy_dataclass(frozen=True)
 class NoSettings:
     """The settings of a platform that has none."""
@@ -43,7 +51,7 @@ class Platform:
     A platform implements `render`, `submit`, `find`, `status`, `logs`, `outputs` and `download`, and, where its
     capabilities include the features `cancel` and `register_model`, `cancel` and `register`. The other methods have
     defaults. `check`, `render`, `defaults`, `derive_defaults`, `container_plugins`, `describe_reference` and
-    `read_submitted_spec` are pure.
+    `read_submitted_spec` are pure, and so is `is_remote_folder`.
     """
 
     name: str = ""
@@ -172,6 +180,10 @@ class Platform:
         """
         return {}
 
+    def is_remote_folder(self, source: JobSource, settings: Any) -> bool:
+        """Return whether a source is a folder of another machine: what is at its path on this one does not count."""
+        return False
+
     def pin_source(self, source: JobSource, settings: Any) -> str:
         """Return the pin of a source whose kind is `pinned_by_platform`. Raise as the functions of `Pinning` do."""
         from robotrain.model.source import SourceError
@@ -223,6 +235,13 @@ class Platform:
         """
         return settings, ()
 
+    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
+        """Return whether a job that evaluates the checkpoints of `job` can run while that one still writes them.
+
+        It is then submitted with the folder of the checkpoints as a source that grows (`JobSource.grows_until`).
+        """
+        return FollowingDecision(False)
+
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
         """Return why the engine cannot run a sweep on its own, as the end of a sentence; empty if it can."""
         return ""
@@ -261,6 +280,10 @@ class Platform:
         """Return the address of the run's page in a browser; empty for none. By default one of what is shown of it."""
         shown = self.describe_reference(reference).values()
         return next((text for text in shown if text.startswith("https://")), "")
+
+    def find_host(self, reference: Reference) -> str:
+        """Return the machine that holds the run's files, as ssh calls it; empty for this one, or if there is none."""
+        return ""
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.

@@ -57,11 +57,15 @@ class Progress:
     episodes: dict[str, float] = field(default_factory=dict)
     """The values of single episodes, by metric."""
     evaluated: event.Evaluated | None = None
+    scored: list[event.Scored] = field(default_factory=list)
+    """The newest evaluation of each checkpoint, where several are evaluated."""
     delivered: list[event.Delivered] = field(default_factory=list)
     """Copies of the results."""
     tracking: dict[str, Any] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     """The tags of the tracking run."""
+    processes: event.Processes | None = None
+    """Those that work together; None for one alone."""
     outcome: event.Outcome | None = None
     _running_stages: list[str] = field(default_factory=list)
     _first_measurement: tuple[float, int] | None = None
@@ -174,8 +178,12 @@ class Progress:
                 self.registered.append(happened)
             case event.Evaluated():
                 self.evaluated = happened
+            case event.Scored():
+                self.scored = [*(one for one in self.scored if one.step != happened.step), happened]
             case event.Delivered():
                 self.delivered.append(happened)
+            case event.Processes():
+                self.processes = happened
             case event.Note():
                 self.notes.append(happened)
             case event.Track():
@@ -240,6 +248,13 @@ class Progress:
         """Return the metric that summarizes a value over all episodes."""
         summed = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
         return next((metric for metric in summed if re.fullmatch(metric.name, name)), None)
+
+    def add_later_copy(self, step: int, to: str, place: str) -> None:
+        """Add a copy that was made after the run; warnings that it is missing at the place no longer hold."""
+        if all((copy.step, copy.to) != (step, to) for copy in self.published):
+            self.published.append(event.Published(step=step, to=to))
+        steps = {copy.step for copy in self.published if copy.to == to or copy.to.startswith(place)}
+        self.notes = [note for note in self.notes if not _is_settled(note.text, place, steps)]
 
     def list_copies(self, step: int | None) -> list[str]:
         """Return the places of the copies of a step's checkpoint, without repetition."""
@@ -384,6 +399,10 @@ class Progress:
                 result = scores.format_scores_with_conditions(happened, declared)
                 verdict = "; below the required score" if happened.passed is False else ""
                 return f"{count} evaluated" + (f": {result}" if result else "") + verdict
+            case event.Scored():
+                evaluated = event.Evaluated(episodes=happened.episodes, scores=happened.scores, results="")
+                result = happened.error or scores.format_scores(evaluated, declared)
+                return f"checkpoint of step {happened.step}{' not evaluated' if happened.error else ''}: {result}"
             case event.Delivered():
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"copied to {happened.to}{took}"
@@ -394,6 +413,12 @@ class Progress:
                     f": {happened.reason}" if happened.reason else ""
                 )
         return ""
+
+
+def _is_settled(text: str, place: str, steps: Iterable[int]) -> bool:
+    """Return whether a warning is about checkpoints that are not at a place, where they are by now."""
+    match = re.match(rf"checkpoints? ([\d, and]+) (?:is not|could not be) published to {re.escape(place)}[:;]", text)
+    return bool(match) and {int(name) for name in re.findall(r"\d+", match[1] if match else "")} <= {*steps}
 
 
 def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric]) -> Progress:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
+import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ MAX_EPISODES = 2**53
 MAX_PLAIN_NUMBER = 10**7
 MAX_SCORES = 6
 """How many undeclared scores a summary shows."""
+MAX_GROUPS = 15
+"""How many parts of an evaluation, such as tasks, a summary shows."""
 MAX_DESCRIBED = 200
 """How many scores of an evaluation that describes them are shown."""
 EPISODES_SCORE = "episodes"
@@ -55,6 +59,55 @@ def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> S
             )
         )
     return metrics
+
+
+def expand_patterns(declared: Sequence[Metric], evaluated: Evaluated) -> list[Metric]:
+    """Return the metrics with, for each pattern of shares, one metric for each score of that name."""
+    found: list[Metric] = []
+    for metric in declared:
+        if metric.pattern and metric.share and metric.kind == "score":
+            found += _expand_pattern(metric, evaluated)
+        else:
+            found.append(metric)
+    return found
+
+
+def _expand_pattern(metric: Metric, evaluated: Evaluated) -> list[Metric]:
+    matches = filter(None, (re.fullmatch(metric.name, name) for name in evaluated.scores))
+    return [
+        dataclasses.replace(
+            metric,
+            name=match[0],
+            pattern=False,
+            label=match.expand(metric.label),
+            low=match.expand(metric.low),
+            high=match.expand(metric.high),
+            count=match.expand(metric.count),
+        )
+        for match in matches
+    ]
+
+
+def list_group_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
+    """Return the shares of parts of an evaluation, such as its tasks: each label and `17 of 20, 85% (64-95%)`."""
+    patterns = [metric for metric in declared if metric.pattern and metric.share and metric.kind == "score"]
+    if not patterns:
+        return []
+    from robotrain.redaction import redact_if_secret
+
+    return [
+        (redact_if_secret(metric.title), format_success(evaluated, metric))
+        for metric in expand_patterns(patterns, evaluated)
+    ]
+
+
+def format_group_scores(evaluated: Evaluated, declared: Sequence[Metric], run: str) -> list[str]:
+    """Return a line for each of the first shares of `list_group_scores`, and how to see the others."""
+    found = list_group_scores(evaluated, declared)
+    width = max((len(label) for label, _ in found), default=0)
+    lines = [f"{label:{width}}  {text}" for label, text in found[:MAX_GROUPS]]
+    more = len(found) - len(lines)
+    return [*lines, f"and {more} more: robotrain report {run}"] if more else lines
 
 
 def format_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> str:

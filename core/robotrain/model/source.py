@@ -53,6 +53,10 @@ class RoleFlag:
     """The placeholder in help, if not that of the kind."""
     complete: Callable[[str], Sequence[str]] | None = field(default=None, compare=False)
     """Return completions of an incomplete text, for the TAB key."""
+    recognizes: Callable[[str], bool] | None = field(default=None, compare=False)
+    """Return whether a text looks like a source of the kind in this role, if fewer do than in others."""
+    source_form: str = field(default="", compare=False)
+    """What to type for a source of the kind in this role, if not the form of the kind."""
 
 
 class Pinning(NamedTuple):
@@ -97,6 +101,20 @@ class Pinning(NamedTuple):
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
+class TargetForm:
+    """How users name a place of a kind to write to, where that differs from a source."""
+
+    form: str
+    """What to type, with placeholders."""
+    recognizes: Callable[[str], bool]
+    """Return whether a text looks like such a place."""
+    parse: Callable[[str], object]
+    """Return the place, whose `str()` is its printed form. Raise SourceError."""
+    takes_results: bool = True
+    """Whether the results of an evaluation can be written there, not only checkpoints."""
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class SourceKind:
     """A kind of source, as its plugin declares it."""
 
@@ -127,15 +145,44 @@ class SourceKind:
     """Whether the platform pins it instead: it knows the registry of the job's models."""
     target: str = ""
     """The module that writes to such a place in the container, if it can be written to."""
+    target_form: TargetForm | None = None
+    """How users name such a place; None if as a source."""
     platform_managed: bool = False
     """Whether the platform itself copies checkpoints to such a place, so that the container does not know it."""
+    all_checkpoints: str = ""
+    """What follows a text of this kind that means the newest checkpoint, so that it means all of them: `@all`."""
     describe_meaning: Callable[[str, Source], str] = field(default=lambda text, source: "")
     """(text, source) → what a looked-up text stands for, for the user; empty where the source shows it."""
     find_related: Callable[[str, str], Sequence[tuple[str, str]]] = field(default=lambda text, role: ())
     """(text, role) → the kinds and addresses of the sources of another role that belong to a looked-up text, such as
     the data that a run was trained on. A problem about a missing source of that role suggests them.
     """
+    find_job: Callable[[str], Any] = field(default=lambda text: None)
+    """(text) → the job (`robotrain.model.job.Job`) of the run that a looked-up text stands for; None for none."""
     requires: str = ""
     """A feature of the platform that `container_plugin` needs, such as `tracking`."""
     unsupported: Mapping[str, Support] = field(default_factory=dict)
     """By role, or ANY for the others: the support on platforms that do not list the kind."""
+
+    def recognizes_as(self, role: str, text: str) -> bool:
+        """Return whether a text looks like a source of this kind in a role."""
+        flag = self.roles.get(role)
+        return (flag.recognizes if flag and flag.recognizes else self.recognizes)(text)
+
+    def get_form(self, role: str) -> str:
+        """Return what to type for a source of this kind in a role, with placeholders."""
+        flag = self.roles.get(role)
+        return (flag.source_form if flag else "") or self.form
+
+    def recognizes_target(self, text: str) -> bool:
+        """Return whether a text looks like a place of this kind to write to."""
+        return (self.target_form.recognizes if self.target_form else self.recognizes)(text)
+
+    def parse_target(self, text: str) -> object:
+        """Return the place that a text names. Raise SourceError."""
+        return self.target_form.parse(text) if self.target_form else self.parse(text, Path("/"))
+
+    @property
+    def place_form(self) -> str:
+        """What to type for a place to write to, with placeholders."""
+        return self.target_form.form if self.target_form else self.form

@@ -42,6 +42,10 @@ class Role(NamedTuple):
     """Whether most jobs have one, and so the jobs of tests."""
     takes: Produces | None = None
     """What it takes of an earlier step of a pipeline: a step whose workload produces this can fill it."""
+    takes_all: str = ""
+    """The parameter, if there is one, with which it takes all checkpoints of a run, or those that an earlier step hands
+    over, in place of the newest: `all`, or a number whose multiples are their steps.
+    """
     is_program: bool = False
     """Whether a source of it replaces `Workload.program`, so that nobody knows the options after `--`."""
     default: Callable[[Mapping[str, Any]], str] = lambda parameters: ""
@@ -95,6 +99,10 @@ class Workload:
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
     package that is named `PACKAGE:FILE,FILE` a job carries these files alone.
+    """
+    image_packages: Callable[["Job"], tuple[str, ...]] = field(default=lambda job: ())
+    """Return the packages, beside those of `program`, that a job does not install: an image that the user chooses, or
+    an environment of the user's, must have them.
     """
     targets: tuple[str, ...] = ()
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
@@ -157,6 +165,10 @@ class Workload:
     """The workloads whose policies it evaluates: `pipeline train-eval` puts it after one of them."""
     inherits: tuple[str, ...] = ()
     """The parameters that it then shares with the training."""
+    evaluated_with: str = ""
+    """The parameter, if there is one, that names the checkpoints which later steps of a pipeline get, as
+    `Role.takes_all` does. A submit of a job that has a value for it sends a pipeline: the job, and its evaluation.
+    """
     pipeline_name: str = ""
     """What the names of the jobs of `pipeline train-eval` begin with, for a training; by default `train-eval`."""
     results_reader: str = ""
@@ -176,6 +188,17 @@ class Workload:
     run's: `lock_program(job, say)` returns a `LockedProgram`, or None if the job has
     nothing to lock, and `find_locked(job)` one that was made before, without the network. They raise Rejected; `say`
     shows a line of progress. `PARAMETERS` are the parameters that it depends on, beside the code.
+    """
+    needs_lock: Callable[["Job"], bool] = field(default=lambda job: True)
+    """Return whether `program_locker` may have something to lock for a job; pure. Only then is it imported."""
+    follow_run: Callable[["Job", "Job"], Mapping[str, tuple[Any, str]]] | None = None
+    """Called with the job, and that of the run that one of its sources names: return defaults of parameters that it
+    takes over, as `derive_defaults` does.
+    """
+    merge: str = ""
+    """What makes a whole policy of a checkpoint that belongs to another policy, as words after `robotrain submit`:
+    `WORKLOAD {policy} {backbone?}`. `{policy}` is the option with the checkpoint; options of sources are as in
+    `OutputProfile.evaluation`. It leaves a checkpoint. Empty if there is nothing to merge.
     """
     package: str = ""
     """The module whose `make_files(plan, settings)` returns the files, by path, that `robotrain render --to` writes

@@ -62,7 +62,9 @@ class Metric:
     """A metric that runs of a workload report, and how it is shown."""
 
     name: str
-    """The name in events and tracking; with `pattern`, a regular expression."""
+    """The name in events and tracking; with `pattern`, a regular expression, to whose groups `label`, `low`, `high` and
+    `count` may refer, as `\\g<NAME>`.
+    """
     pattern: bool = False
     kind: Literal["loss", "curve", "validation", "score", "episode", "copy", ""] = ""
     """loss, validation: a training curve. curve: the main one if it is a reward. score: a result of the run. episode: a

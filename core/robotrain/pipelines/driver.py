@@ -26,6 +26,7 @@ from robotrain.pipelines.progress import (
     DRIVER_FILE,
     PipelineProgress,
     StepState,
+    get_end_marker,
     parse_step,
     read_progress,
     write_progress,
@@ -33,7 +34,7 @@ from robotrain.pipelines.progress import (
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins import manager, site
 from robotrain.redaction import redact
-from robotrain.store import plans, records
+from robotrain.store import files, plans, records
 from robotrain.submission import registration, submitter
 from robotrain.submission.submitter import StepOwner
 
@@ -75,6 +76,7 @@ class PipelineDriver:
             if self._is_cancelled:
                 self._cancel_all()
             changed = [self._follow(step) for step in self._jobs.plan.steps]
+            self._mark_ends()
             changed += [] if self._is_cancelled else [self._advance(step) for step in self._jobs.plan.steps]
             pause = MIN_POLL_SECONDS if any(changed) else min(pause * 1.3, self._max_pause)
             if not self._progress.finished:
@@ -106,13 +108,17 @@ class PipelineDriver:
         state = self._progress.steps[step.name]
         if state.finished or state.state == "running":
             return False
-        needed = {name: self._progress.steps[name] for name in step.needs}
-        if blocked := next((name for name, one in needed.items() if one.finished and one.state != "succeeded"), None):
-            return self._end(state, "skipped", f"step {blocked} {needed[blocked].state}")
-        most = self._jobs.plan.at_most
-        active = sum(one.state in ("pending", "running") for one in self._progress.steps.values() if one is not state)
-        if any(one.state != "succeeded" for one in needed.values()) or (most is not None and active >= most):
-            return False
+        if not self._is_sent(step, state):
+            needed = self._list_needed(step)
+            failed = (name for name, one in needed.items() if one.finished and one.state != "succeeded")
+            if blocked := next(failed, None):
+                return self._end(state, "skipped", f"step {blocked} {needed[blocked].state}")
+            most = self._jobs.plan.at_most
+            others = [one for one in self._progress.steps.values() if one is not state]
+            active = sum(one.state in ("pending", "running") for one in others)
+            unmet = [name for name, one in needed.items() if one.state != "succeeded"]
+            if (most is not None and active >= most) or not all(self._can_follow(step, name) for name in unmet):
+                return False
         if time.monotonic() < self._retry_at.get(step.name, 0.0):
             return False
         state.state = "pending"
@@ -130,6 +136,34 @@ class PipelineDriver:
         except Exception as error:  # whatever a plugin raises: the other steps go on
             return self._end(state, "failed", redact(f"{type(error).__name__}: {error}", max_length=500))
         return True
+
+    def _list_needed(self, step: PlannedStep) -> dict[str, StepState]:
+        """Return the steps that must succeed before: those that it needs, and those that these follow."""
+        follows = {one.name: one.follows for one in self._jobs.plan.steps if one.follows}
+        names = [*step.needs, *(follows[name] for name in step.needs if name in follows)]
+        return {name: self._progress.steps[name] for name in names}
+
+    def _is_sent(self, step: PlannedStep, state: StepState) -> bool:
+        """Return whether an earlier driver submitted a step that follows another one, which may have ended since."""
+        owner = StepOwner(self.run, step.name)
+        return bool(step.follows and state.state == "pending" and self._find_submitted(state.run, owner))
+
+    def _can_follow(self, step: PlannedStep, name: str) -> bool:
+        """Return whether a step may begin although another has not ended: it follows that one's checkpoints."""
+        state = self._progress.steps[name]
+        if name != step.follows or state.state != "running" or state.queued:
+            return False
+        with contextlib.suppress(Exception):  # it is asked again
+            outputs = self._platform.outputs(records.read_record(state.run).reference)
+            return any(one.kind == "checkpoint" for one in outputs)
+        return False
+
+    def _mark_ends(self) -> None:
+        """Tell the jobs that follow a step that it has ended, in whatever way."""
+        for name in {step.follows for step in self._jobs.plan.steps if step.follows}:
+            marker, state = get_end_marker(self.run, name), self._progress.steps[name]
+            if state.finished and not marker.exists():
+                files.write_private_file(marker, f"{state.state}\n".encode())
 
     def _submit(self, step: PlannedStep, state: StepState) -> None:
         """Submit a step, or find the run that an earlier driver submitted. Raise Rejected."""
@@ -163,7 +197,10 @@ class PipelineDriver:
 
     def _complete_job(self, step: PlannedStep, state: StepState) -> PreparedJob:
         """Return the job of a step that begins. Raise Rejected."""
-        return self._jobs.complete_job(step, {name: one.run for name, one in self._progress.steps.items()})
+        steps = self._progress.steps
+        follows = [step.follows] if step.follows and not steps[step.follows].finished else []
+        growing = {name: str(get_end_marker(self.run, name)) for name in follows}
+        return self._jobs.complete_job(step, {name: one.run for name, one in steps.items()}, growing)
 
     def _find_submitted(self, run: str, owner: StepOwner) -> RunRecord | None:
         """Return the record of a step's run; None if nothing was recorded, or the name is another run's by now."""

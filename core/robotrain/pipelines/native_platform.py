@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
+from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
 from robotrain.errors import Problem, raise_if_any
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, RenderedPlan
 from robotrain.model.run import STEP_KEY, RunGone, StepStatus
+from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.plan import (
     PIPELINE_FILE,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain.model.platform import Platform
     from robotrain.model.run import Reference, Status
+    from robotrain.model.workload import Role
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
@@ -112,10 +114,7 @@ class NativePlatform(PipelinePlatform):
             job, takes = dataclasses.replace(job, sources=(source,)), {step.policy_from: POLICY_FOLDER}
         else:
             roles = self._plugins.workload(job.workload).roles
-            is_policy = {
-                one.step: roles[one.role].takes == "checkpoints" for one in step.inputs if one.step not in copies
-            }
-            takes = {name: POLICY_FOLDER if is_policy[name] else RESULTS_FOLDER for name in is_policy}
+            takes = {one.step: _choose_folder(job, roles[one.role]) for one in step.inputs if one.step not in copies}
         return PipelineStep(
             name=step.name,
             needs=step.needs,
@@ -285,6 +284,13 @@ def read_ended_steps(run: str) -> dict[str, dict[str, str]] | None:
         return dict(files.read_checked_json(records.get_run_folder(run) / ENDED_STEPS_FILE))
     except (OSError, ValueError):
         return None
+
+
+def _choose_folder(job: Job, role: Role) -> str:
+    """Return the folder of an earlier step's output that a role of a job takes."""
+    if role.takes != "checkpoints":
+        return RESULTS_FOLDER
+    return POLICY_FOLDER if find_taken_checkpoints(job, role) is None else CHECKPOINTS_FOLDER
 
 
 def list_read_steps(step: PlannedStep) -> list[str]:

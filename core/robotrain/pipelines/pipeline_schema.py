@@ -9,7 +9,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.pipelines.pipeline_file import AFTER_KEY, FROM_KEY, JOB_KEY, REGISTER_KEY
-from robotrain.pipelines.prepare import RUN_NAME_PATTERN
+from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import MAX_STEPS, NAME_PATTERN, make_step_kind
 
 

@@ -62,7 +62,10 @@ class PlannedStep:
     """Of a registration: the settings that its user gave it."""
     program_lock: str = ""
     program_python: str = ""
+    program_files: tuple[tuple[str, str], ...] = ()
     """The packages of its program, as in a job."""
+    follows: str = ""
+    """The one of `needs` whose checkpoints it reads while that one still runs: it begins with the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

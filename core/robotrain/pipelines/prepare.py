@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.config.coerce import list_fields
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, select_errors
 from robotrain.model.job import Job
@@ -19,7 +17,9 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
 from robotrain.model.workload import SWEEP_NOUN
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
+from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
 from robotrain.pipelines.driven_platform import DrivenPlatform
+from robotrain.pipelines.following import settle_following
 from robotrain.pipelines.native_platform import NativePlatform
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.plan import (
@@ -30,20 +30,21 @@ from robotrain.pipelines.plan import (
     list_stored_parts,
     render_pipeline,
 )
-from robotrain.pipelines.registration_step import (
-    find_unused_settings,
-    make_registration_job,
-    settle_registration_job,
+from robotrain.pipelines.registration_step import find_unused_settings, make_registration_job, settle_registration_job
+from robotrain.pipelines.step_checks import (
+    check_inputs,
+    check_pipeline_name,
+    check_registration,
+    deduplicate_problems,
+    label_problems,
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
-from robotrain.redaction import redact
 from robotrain.submission.pin import drop_no_pin, pin_job
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_settings_of_all
-from robotrain.submission.registration import check_model_name
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 NATIVE_SWEEP = "robotrain.sweeps.sweep_platform:NativeSweepPlatform"
-RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class PreparedPipeline(PreparedJob):
 
 def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
     """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
-    problems = [*request.problems, *_check_pipeline_name(request.name)]
+    problems = [*request.problems, *check_pipeline_name(request.name)]
     if request.steps or not problems:  # a file that cannot be read has no steps
         problems += check_graph(request.steps, platform if _is_native(platform, request) else None)
     by_name = {one.name: one for one in request.steps}
@@ -138,26 +138,31 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     with calls.redirect_output():  # once, not for each call of a plugin
         for name, workload in workloads.items():
             one = by_name[name]
-            problems += _label(one, _check_inputs(one, workload, workloads))
+            problems += label_problems(one, check_inputs(one, workload, workloads))
             try:
                 job, notes = _prepare_step(one, workload, platform, plugins, kinds)
                 prepared[name] = job
-                problems += _label(one, notes)
+                problems += label_problems(one, notes)
             except Rejected as rejected:
-                own = {("source-not-accepted", given.step) for given in one.inputs}  # `_check_inputs` reported them
-                problems += _label(one, (found for found in rejected.problems if (found.code, found.given) not in own))
+                own = {("source-not-accepted", given.step) for given in one.inputs}  # `check_inputs` reported them
+                problems += label_problems(
+                    one, (found for found in rejected.problems if (found.code, found.given) not in own)
+                )
     registrations: dict[str, PreparedJob] = {}
     for one in request.steps:
         if one.request is None:
-            problems += _label(one, _check_registration(one, by_name, workloads, prepared, platform, plugins))
+            problems += label_problems(one, check_registration(one, by_name, workloads, prepared, platform, plugins))
             if not _is_native(platform, request):
-                problems += _label(one, find_unused_settings(one))
+                problems += label_problems(one, find_unused_settings(one))
             elif one.policy_from in prepared:
                 with collect_problems(problems):
                     registrations[one.name] = make_registration_job(
                         prepared[one.policy_from], one.settings, one.settings
                     )
-    raise_if_any(_deduplicate(problems))
+    hand_over_checkpoints(by_name, workloads, prepared, problems)
+    raise_if_any(deduplicate_problems(problems))
+    engine = _choose_engine(platform, plugins, request)
+    by_name = {name: settle_following(one, prepared, engine, problems) for name, one in by_name.items()}
     order = order_steps({one.name: one.needs for one in request.steps})
     steps = tuple(
         PreparedStep(**vars(by_name[name]), job=prepared.get(name), registration=registrations.get(name))
@@ -166,11 +171,11 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     trial = steps[0].job if request.sweep else None
     return PreparedPipeline(
         job=_make_job(request, steps),
-        platform=_choose_engine(platform, plugins, request),
+        platform=engine,
         settings=NoSettings(),
         kinds=kinds,
         container_plugins={},
-        warnings=tuple(_deduplicate(problems)),
+        warnings=tuple(deduplicate_problems(problems)),
         values=tuple(_list_values(steps)),
         default_name=f"{request.name}-{trial.default_name}"[:80] if trial else request.name,
         platforms=plugins.platforms,
@@ -188,7 +193,7 @@ def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[P
             if one.request:
                 found[one.name] = plugins.workload(one.workload or plugins.default_workload())
         except Rejected as rejected:
-            problems += _label(one, rejected.problems)
+            problems += label_problems(one, rejected.problems)
     return found
 
 
@@ -257,7 +262,7 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
             registration, notes = settle_registration_job(job, steps[name].settings)
             steps[name] = dataclasses.replace(steps[name], registration=registration)
             problems += notes
-    return dataclasses.replace(settled, steps=tuple(steps.values())), _deduplicate(problems)
+    return dataclasses.replace(settled, steps=tuple(steps.values())), deduplicate_problems(problems)
 
 
 def _pin_steps(prepared: PreparedPipeline, pins: dict[JobSource, JobSource]) -> tuple[PreparedPipeline, list[Problem]]:
@@ -266,7 +271,12 @@ def _pin_steps(prepared: PreparedPipeline, pins: dict[JobSource, JobSource]) -> 
     known = {*pins, *pins.values()}
     new = {source: None for source in jobs if dataclasses.replace(source, tags=()) not in known}
     every = dataclasses.replace(prepared.job, sources=tuple(new))
-    pinned, problems = pin_job(every, prepared.kinds, pin_by_platform=lambda source: jobs[source].pin_source(source))
+    pinned, problems = pin_job(
+        every,
+        prepared.kinds,
+        pin_by_platform=lambda source: jobs[source].pin_source(source),
+        is_remote_folder=lambda source: jobs[source].is_remote_folder(source),
+    )
     pins.update(zip(new, pinned.sources, strict=True))
     steps = []
     for step in prepared.steps:
@@ -294,13 +304,6 @@ def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tu
     return changed, found
 
 
-def _check_pipeline_name(name: str) -> Iterator[Problem]:
-    if not re.fullmatch(RUN_NAME_PATTERN, name):
-        title = f"{redact(name)!r} is not a name for a pipeline"
-        why = "A name has at most 40 small letters, digits and `-`, and begins with a letter."
-        yield Problem(code="pipeline-name-invalid", stage=Stage.PARSE, title=title, where="name", why=why)
-
-
 def _prepare_step(
     one: StepRequest, workload: Workload, platform: Platform, plugins: Plugins, kinds: Mapping[str, SourceKind]
 ) -> tuple[PreparedJob, list[Problem]]:
@@ -320,65 +323,6 @@ def _prepare_step(
         Problem(code="step-registers-nothing", stage=Stage.CHECK, severity="warning", title=title, suggestions=(way,))
     )
     return dataclasses.replace(job, job=dataclasses.replace(job.job, parameters=changed), values=tuple(rows)), notes
-
-
-def _check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
-    """Yield problems of inputs that the role does not take, or that their step does not make."""
-    for given in one.inputs:
-        role, maker = workload.roles.get(given.role), workloads.get(given.step)
-        if role is None or given.step == one.name:  # reported as an unknown role, or as a cycle
-            continue
-        if role.takes is None:
-            title = f"the role {given.role} of {workload.name} cannot be filled by a step"
-            taking = [name for name, other in workload.roles.items() if other.takes]
-            why = f"Roles that can: {', '.join(taking) or 'none'}."
-            yield Problem(code="step-input-refused", stage=Stage.CHECK, title=title, where=one.where, why=why)
-        elif maker is not None and maker.produces != role.takes:
-            output = "policy" if role.takes == "checkpoints" else role.takes
-            title = f"step {given.step} makes no {output}, which the {given.role} of {one.name} needs"
-            why = f"{maker.name} makes {maker.produces}."
-            yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
-
-
-def _check_registration(
-    one: StepRequest,
-    by_name: Mapping[str, StepRequest],
-    workloads: Mapping[str, Workload],
-    prepared: Mapping[str, PreparedJob],
-    platform: Platform,
-    plugins: Plugins,
-) -> Iterator[Problem]:
-    """Yield problems of a step that registers a policy: its model, its platform, and the step it takes it from."""
-    yield from check_model_name(one.model)
-    source = prepared.get(one.policy_from)
-    requirement = FeatureRequirement("register_model", one.where, one.model)
-    yield from check_requirement(requirement, platform, source.settings if source else None, plugins.platforms)
-    maker, workload = by_name.get(one.policy_from), workloads.get(one.policy_from)
-    if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
-        return
-    if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
-        title = f"step {maker.name} has no policy to register"
-        why = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
-        yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
-
-
-def _label(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield problems with the step that they belong to; notes and warnings, which steps often share, as they are."""
-    for problem in problems:
-        if problem.severity != "error":
-            yield problem
-            continue
-        place = problem.where or one.where
-        yield dataclasses.replace(problem, where=f"step {one.name}: {place}" if place != one.where else place)
-
-
-def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
-    """Return each problem once; of those that several steps share, the first."""
-    found: dict[tuple[str, ...], Problem] = {}
-    for problem in problems:
-        where = re.sub(r"^step \S+: ", "", problem.where)
-        found.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
-    return list(found.values())
 
 
 def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
@@ -406,6 +350,8 @@ def _plan_step(step: PreparedStep, packer: StepPacker) -> PlannedStep:
         produces=step.job.produces,
         program_lock=job.program_lock,
         program_python=job.program_python,
+        program_files=job.program_files,
+        follows=step.follows,
     )
 
 

@@ -16,6 +16,7 @@ from robotrain.errors import Problem, Rejected, Stage, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.model.source import SourceError
+from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
 from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
 from robotrain.pipelines.registration_step import make_registration_job
 from robotrain.plugins import site
@@ -54,6 +55,7 @@ class StepJobs:
             profile=self._plugins.workload(step.workload).profile,
             program_lock=step.program_lock,
             program_python=step.program_python,
+            program_files=step.program_files,
         )
         return PreparedJob(
             job=job,
@@ -76,13 +78,23 @@ class StepJobs:
         given = {name: Value(value, origin) for name, value in step.settings.items()}
         return make_registration_job(self.make_job(source), given, step.own_settings)
 
-    def complete_job(self, step: PlannedStep, runs: Mapping[str, str]) -> PreparedJob:
-        """Return the job of a step with what it takes from the runs of other steps. Raise Rejected."""
+    def complete_job(
+        self, step: PlannedStep, runs: Mapping[str, str], growing: Mapping[str, str] | None = None
+    ) -> PreparedJob:
+        """Return the job of a step with what it takes from the runs of other steps. Raise Rejected.
+
+        :param growing: by step that still runs, the file that appears once it has ended.
+        """
         prepared = self.make_job(step)
         if not step.inputs:
             return renew_payload(prepared, self._plugins)
         maker = {one.role: one.step for one in step.inputs}
-        found = {role: self._find_input(role, runs[name], name, prepared) for role, name in maker.items()}
+        found = {
+            role: dataclasses.replace(
+                self._find_input(role, runs[name], name, prepared), grows_until=(growing or {}).get(name, "")
+            )
+            for role, name in maker.items()
+        }
         sources = tuple(found[one.role] if one.kind == STEP_KIND else one for one in prepared.job.sources)
         rows = {
             role: {"value": f"{source.kind} {source.uri}", "origin": f"step {maker[role]}, {runs[maker[role]]}"}
@@ -102,10 +114,11 @@ class StepJobs:
         """Return what the run of a step made, checked where it lies on this machine. Raise Rejected."""
         record = records.read_record(run)
         outputs = list(self._plugins.platform(record.platform).outputs(record.reference))
-        takes = self._plugins.workload(prepared.job.workload).roles[role].takes
+        rule = self._plugins.workload(prepared.job.workload).roles[role]
         try:
-            if takes == "checkpoints":
-                source = _find_policy(run, outputs, role, prepared)
+            if rule.takes == "checkpoints":
+                has_all = find_taken_checkpoints(prepared.job, rule) is not None
+                source = _find_policy(run, outputs, role, prepared, has_all)
             else:
                 folder = record.outputs.folder
                 output = next((one for one in outputs if one.name.rpartition("/")[2] == folder), None)
@@ -123,8 +136,13 @@ class StepJobs:
         return source
 
 
-def _find_policy(run: str, outputs: Sequence[Output], role: str, prepared: PreparedJob) -> JobSource:
-    """Return the newest policy of a run. Raise SourceError if it has none, or a damaged one."""
+def _find_policy(
+    run: str, outputs: Sequence[Output], role: str, prepared: PreparedJob, has_all: bool = False
+) -> JobSource:
+    """Return the newest policy of a run. Raise SourceError if it has none, or a damaged one.
+
+    :param has_all: return the folder of all its checkpoints instead.
+    """
     found = [one for one in outputs if one.kind == "checkpoint"]
     if not found:
         raise SourceError(f"{run} has no complete checkpoint.")
@@ -133,7 +151,8 @@ def _find_policy(run: str, outputs: Sequence[Output], role: str, prepared: Prepa
         raise SourceError(f"{wrong}.")
     reader = prepared.kinds.get(RUN_KIND)
     if reader is not None and role in reader.roles and newest.step is not None:
-        source = reader.parse(f"{run}@{newest.step}", Path("/"))
+        which = reader.all_checkpoints if has_all else f"@{newest.step}"
+        source = reader.parse(f"{run}{which}", Path("/"))
     else:
         source = prepared.kinds[newest.source].parse(newest.uri, Path("/"))
     return JobSource(role=role, kind=source.kind, uri=str(source))  # type: ignore[arg-type] # a role of the workload

@@ -80,6 +80,8 @@ class StepRequest:
     settings: Mapping[str, Value] = field(default_factory=dict)
     """Settings of the platform that a registration has of its own; the others are those of `policy_from`."""
     after: tuple[str, ...] = ()
+    follows: str = ""
+    """The step whose checkpoints it evaluates while that one still runs, where the platform decides so."""
 
     @property
     def inputs(self) -> tuple[StepInput, ...]:

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
 from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.errors import Problem, Stage, suggest_leaving_out
-from robotrain.pipelines.prepare import RUN_NAME_PATTERN
+from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class TrainEval:
     """The workload of the evaluation; None to leave it out."""
     parameters: Mapping[str, Value]
     """The values of the evaluation."""
+    checkpoints: str = ""
+    """The checkpoints to evaluate, as `Role.takes_all` names them; empty for the newest alone."""
     model: str = ""
     """The model to register a version of; empty for none."""
     settings: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
@@ -60,7 +62,8 @@ def make_train_eval(
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
     if wanted.evaluation is not None:
         request = _request_evaluation(training, wanted, names)
-        steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name))
+        follows = TRAIN if wanted.checkpoints else ""
+        steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name, follows=follows))
     if wanted.model:
         settings = wanted.settings.get(REGISTER, {})
         steps.append(StepRequest(name=REGISTER, model=wanted.model, policy_from=steps[-1].name, settings=settings))
@@ -115,6 +118,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
     assert wanted.evaluation is not None
     roles = {DATASET_ROLE, *({BACKBONE_ROLE} & wanted.evaluation.roles.keys())}
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
+    which = {wanted.evaluation.roles[POLICY_ROLE].takes_all: Value(wanted.checkpoints, ORIGIN)}
     shared = {one: training.parameters[one] for one in wanted.evaluation.inherits if one in training.parameters}
     file = training.file
     if file is not None:
@@ -123,7 +127,12 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
         file = JobFile(folder=file.folder, sources=data, parameters=in_file, platforms=file.platforms)
     return dataclasses.replace(
         training,
-        parameters={**shared, **_name_job(training, name, EVALUATE), **wanted.parameters},
+        parameters={
+            **shared,
+            **_name_job(training, name, EVALUATE),
+            **(which if wanted.checkpoints else {}),
+            **wanted.parameters,
+        },
         params={},
         defaults=_label_job(training, EVALUATE),
         settings={**training.settings, **wanted.settings.get(EVALUATE, {})},

@@ -104,6 +104,8 @@ def _validate_parameters(name: str, declared: Any) -> None:
             raise TypeError(f"its `{where}` is declared as {kind}; expected {EXPECTED_TYPE}")
         if one.param.pairs and one.bare_type is not str:
             raise TypeError(f"its `{where}` has pairs=True; expected a str")
+        if one.param.texts and one.bare_type is not str:
+            raise TypeError(f"its `{where}` has texts=True; expected a str")
         if field.default_factory is not dataclasses.MISSING:
             raise TypeError(f"its `{where}` has a default_factory; expected a default that help can show")
         if not one.required:

@@ -76,6 +76,7 @@ SOURCE_GUARDS = {
     "warn": Guard("Iterable[str]", OF_SOURCES, lambda failure: [str(failure)]),
     "describe_meaning": Guard("str", OF_SOURCES, lambda failure: ""),
     "find_related": Guard("Iterable[tuple[str, str]]", OF_SOURCES, lambda failure: ()),
+    "find_job": Guard("Job | None", OF_SOURCES, lambda failure: None),
 }
 PIN_GUARD = Guard("str", OF_SOURCES, _raise_source_error, calls.PLUGIN_SECONDS_VARIABLE)
 PINNING_GUARDS = {

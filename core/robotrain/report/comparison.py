@@ -104,7 +104,7 @@ class SuccessRate:
     high: float | None = None
     conditions: str = ""
     """The conditions of the evaluation; empty if unknown."""
-    outcomes: Mapping[int, bool] = field(default_factory=dict)
+    outcomes: Mapping[tuple[str, int], bool] = field(default_factory=dict)
     """Whether each episode succeeded, by its seed; empty if unknown."""
 
 
@@ -141,8 +141,8 @@ def _compare_rates(first: SuccessRate, second: SuccessRate) -> str:
 
 
 def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> str:
-    only_first = sum(success and not second.outcomes[seed] for seed, success in first.outcomes.items())
-    only_second = sum(success and not first.outcomes[seed] for seed, success in second.outcomes.items())
+    only_first = sum(success and not second.outcomes[start] for start, success in first.outcomes.items())
+    only_second = sum(success and not first.outcomes[start] for start, success in second.outcomes.items())
     same = f"{first.run} and {second.run} had the same {len(first.outcomes)} starts"
     if not only_first + only_second:
         return f"{same} and succeeded in the same ones."
@@ -264,14 +264,16 @@ def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
     if found is None or value is None:
         return None
     results = facts.evaluation.results if facts.evaluation else None
-    outcomes = {one.seed: one.success for one in (results.outcomes if results else ()) if one.success is not None}
+    known = results.outcomes if results else ()
     return SuccessRate(
         run=facts.label,
         value=value,
         low=scores.get_share(found.scores, metric.low),
         high=scores.get_share(found.scores, metric.high),
         conditions=scores.format_headline_conditions(found),
-        outcomes={seed: success for seed, success in outcomes.items() if seed is not None},
+        outcomes={
+            (one.task, one.seed): one.success for one in known if one.seed is not None and one.success is not None
+        },
     )
 
 
@@ -281,7 +283,10 @@ def _describe_scores(compared: Sequence[RunFacts]) -> dict[str, Any]:
     if not found:
         return {"score_rows": []}
     evaluations = [evaluated for _, evaluated in found]
-    described = (scores.add_described_metrics(facts.record.metrics, evaluated) for facts, evaluated in found)
+    described = (
+        scores.expand_patterns(scores.add_described_metrics(facts.record.metrics, evaluated), evaluated)
+        for facts, evaluated in found
+    )
     declared = list(dict.fromkeys(metric for metrics in described for metric in metrics))
     rows = [row for row in _list_score_rows(evaluations, declared) if any(row[1:])]
     return {

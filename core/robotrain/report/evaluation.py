@@ -55,6 +55,8 @@ class EpisodeOutcome:
 
     episode: int
     seed: int | None = None
+    task: str = ""
+    """The task of an environment with several, which begin with the same seeds."""
     success: bool | None = None
     """None if unknown."""
     remark: str = ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Registered
 
-from robotrain.model import scores
+from robotrain.model import checkpoint_table, scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
@@ -59,6 +59,7 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         main_series=main_series,
         other_series={name: series[name] for name in _list_other_metrics(known, main_names)},
         checkpoints=list(_list_checkpoints(facts)),
+        score_rows=checkpoint_table.list_table_rows(known, MAX_ROWS),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],

@@ -19,7 +19,6 @@ from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Status
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import log
-from robotrain.run_folder.status import PAYLOAD_FOLDER
 
 REGISTER_COMMAND = "register"
 OTHER_TRACKING = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
@@ -33,7 +32,7 @@ def register_model(folder: Path, name: str, step: int | None, payload: Path | No
 
     :param payload: the folder of the run's payload, if it is not below `folder`.
     """
-    payload = payload or folder / PAYLOAD_FOLDER
+    payload = payload or folder / log.PAYLOAD_FOLDER
     arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
     # the run's bundled runtime fits its plugins and lock, but one of an earlier version cannot register
     bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], payload).returncode == 0

@@ -105,6 +105,7 @@ def _decode_line(line: bytes) -> str:
 
 LOG_FILE = "log.txt"
 JOB_FILE = "job.json"
+PAYLOAD_FOLDER = "payload"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
 MAX_OUTCOME_BYTES = 1 << 20

@@ -3,10 +3,14 @@
 import functools
 import re
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.run_folder.settings import NO_TRACKING
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
 
 TRACKING_FLAG = "--tracking-uri"
 _make_problem = functools.partial(make_problem, stage=Stage.PARSE)
@@ -75,3 +79,21 @@ def _parse_secret_file(name: str, file: str) -> None:
     """Raise ValueError if a text is not the absolute path of a file."""
     if not file.startswith(("/", "~/")) or "\0" in file:
         raise ValueError("It is the absolute path of a file that holds the secret.")
+
+
+def check_requested_gpus(
+    job: "Job", requested: int | None, engine: str, code: str = "gpus-too-few", flag: str = "--gpus"
+) -> Iterator[Problem]:
+    """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for.
+
+    :param requested: None for as many as the job uses.
+    """
+    needed = job.used_gpus
+    if requested is None or requested >= needed:
+        return
+    title = f"the job uses {needed} GPU{'s' if needed > 1 else ''}, but asks {engine} for {requested}"
+    why = "It fails if it needs them, unless the node gives all its GPUs to every job."
+    fewer = f"--num-gpus {requested}" if requested else "--device cpu" if "device" in dict(job.parameters) else ""
+    yield make_problem(
+        code, title, flag, str(requested), why, f"{flag} {needed}", fewer, stage=Stage.CHECK, severity="warning"
+    )

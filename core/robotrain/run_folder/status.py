@@ -7,9 +7,11 @@ import io
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
@@ -19,9 +21,16 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
-from robotrain.model.run import FINAL_STATES, Output, Reference, RunGone, RunState, Status
+from robotrain.model.run import Output, Reference, RunGone, RunState, Status
 from robotrain.model.support import YES
-from robotrain.run_folder import log, outputs
+from robotrain.redaction import MAX_SENTENCE, redact
+from robotrain.run_folder import code_copy, log, outputs
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import Mount
+    from robotrain_runtime.contract.event import Registered
+
+    from robotrain.model.job import Job
 
 
 def get_process_state(folder: Path) -> RunState:
@@ -50,6 +59,7 @@ def _is_alive(owner: RunOwner, folder: Path) -> bool:
 ENGINE_END_FILE = "engine-end"
 """How the job ended, in the engine's words: most engines forget ended jobs."""
 MAX_END_BYTES = 1 << 16
+LAST_LINES = 20
 POLL_PAUSE_SECONDS = 1.0
 MAX_POLLS = 60
 LOCAL_STATES: Mapping[str, RunState] = {"pending": "pending", "running": "running", "lost": "lost"}
@@ -63,27 +73,28 @@ def require_run_folder(reference: Reference) -> Path:
     return folder
 
 
-def get_run_status(folder: Path, engine_state: str, states: Mapping[str, RunState], engine: str) -> Status:
-    """Return the status of a run by its engine's state and its recorded outcome.
-
-    A run that did not succeed has not ended before its job has: its engine may start it again.
+def explain_engine_state(engine_state: str, states: Mapping[str, RunState], engine: str) -> Status:
+    """Return the status that an engine reports of a job.
 
     :param engine_state: a word, which may be followed by a reason: `PENDING (Priority)`; empty for a forgotten job.
     :param states: the meaning of the engine's words; any other word means `running`.
     """
     state = states.get(engine_state.partition(" ")[0], "running") if engine_state else "lost"
-    has_ended = Status(state=state).finished
-    outcome, cancelled = log.read_outcome(folder), (folder / claim.CANCELLED_FILE).exists()
-    if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
-        who = f" by {engine}, as when its time is up" if outcome.state == "cancelled" and not cancelled else ""
-        return Status(state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
-    if cancelled and has_ended:
-        state = "cancelled"
     says = f"{engine} says {engine_state}" if engine_state else f"{engine} no longer knows its job"
     return Status(state=state, reason="" if engine_state.lower() == "running" else says)
 
 
-PAYLOAD_FOLDER = "payload"
+def get_run_status(folder: Path, job: Status, engine: str) -> Status:
+    """Return the status of a run by that of its job and its recorded outcome.
+
+    A run that did not succeed has not ended before its job has: its engine may start it again.
+    """
+    state, has_ended = job.state, job.finished
+    outcome, cancelled = log.read_outcome(folder), (folder / claim.CANCELLED_FILE).exists()
+    if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
+        who = f" by {engine}, as when its time is up" if outcome.state == "cancelled" and not cancelled else ""
+        return Status(state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
+    return replace(job, state="cancelled") if cancelled and has_ended else job
 
 
 def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") -> bool:
@@ -97,7 +108,7 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
     try:
         with make_atomically(folder) as part:
             plans.write_plan_files(plan, part)
-            _unpack_payload(plan.files[payload], part / PAYLOAD_FOLDER)
+            _unpack_payload(plan.files[payload], part / log.PAYLOAD_FOLDER)
         return True
     except OSError as error:
         if not folder.is_dir():
@@ -122,6 +133,17 @@ def _unpack_payload(archive: bytes, folder: Path) -> None:
                 made.add(above)
             if name:
                 (folder / path).write_bytes(packed.read(path))
+
+
+def make_plan_code_mounts(job: Job, folder: Path) -> tuple[Mount, ...]:
+    """Return where a run with this folder finds its own copy of the user's code, for `Placement.mounts`."""
+    return code_copy.make_code_mounts(job.sources, str(folder / code_copy.CODE_FOLDER))
+
+
+def copy_plan_code(plan: Plan, folder: Path) -> None:
+    """Copy the user's code of a plan to where `make_plan_code_mounts` has it, unless it is there. Raise OSError."""
+    for source in code_copy.list_code_folders(plan.job.sources):
+        code_copy.copy_code(source, folder / code_copy.CODE_FOLDER)
 
 
 def has_plan_files(plan: Plan, folder: Path) -> bool:
@@ -152,6 +174,8 @@ class RunFolderPlatform(Platform):
 
     states: Mapping[str, RunState]
     """The meaning of the engine's words for states."""
+    output_file = ""
+    """In the run folder, if there is one: what a job prints before the runtime begins, and why its engine ended it."""
 
     def get_engine_state(self, job: str) -> str:
         """Return the engine's state of a job, which may be followed by a space and a reason.
@@ -159,6 +183,10 @@ class RunFolderPlatform(Platform):
         It is empty if the engine no longer knows the job: then the last end that was seen counts, or the run is `lost`.
         """
         raise NotImplementedError
+
+    def explain_state(self, engine_state: str) -> Status:
+        """Return what `get_engine_state` returned as the status of the job: its state, and the reason in words."""
+        return explain_engine_state(engine_state, self.states, self.name)
 
     def stop_job(self, job: str) -> None:
         """Remove a job from the queue, or send SIGTERM to its runtime, which saves a checkpoint."""
@@ -172,11 +200,13 @@ class RunFolderPlatform(Platform):
         """Return the status of the run. Raise RunGone."""
         folder = require_run_folder(reference)
         if self.is_local(reference):
-            return get_run_status(folder, get_process_state(folder), LOCAL_STATES, "this machine")
-        job = _get_job(reference)
-        return get_run_status(
-            folder, self._read_or_record_end(folder, self.get_engine_state(job)), self.states, self.name
-        )
+            process = explain_engine_state(get_process_state(folder), LOCAL_STATES, "this machine")
+            return get_run_status(folder, process, "this machine")
+        job = self.explain_state(self._read_or_record_end(folder, self.get_engine_state(_get_job(reference))))
+        status = get_run_status(folder, job, self.name)
+        if status is job and status.state in ("failed", "lost") and (line := self._read_last_line(folder)):
+            return replace(status, reason=f"{status.reason}: {line}")
+        return status
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log. Raise RunGone."""
@@ -199,7 +229,11 @@ class RunFolderPlatform(Platform):
         if self.is_local(reference):
             stop_process(folder)
         else:
-            self.stop_job(_get_job(reference))
+            try:
+                self.stop_job(_get_job(reference))
+            except BaseException:  # so that it can be repeated
+                (folder / claim.CANCELLED_FILE).unlink(missing_ok=True)
+                raise
         any(self._has_ended(reference) for _ in range(MAX_POLLS))
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
@@ -210,9 +244,40 @@ class RunFolderPlatform(Platform):
         """Copy one output atomically. Raise Rejected."""
         outputs.download_output(output, to)
 
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
+        if not self.capabilities.features.get("register_model"):
+            super().register(reference, name, step)
+        from robotrain.run_folder import ended_run  # costs start-up
+
+        return ended_run.register_model(require_run_folder(reference), name, step)
+
+    @staticmethod
+    def find_working_job(folder: Path) -> str:
+        """Return the name of the job that works on a run, or did last; empty before any has begun."""
+        owner = claim.find_owner(folder)
+        return owner.name if owner else ""
+
+    @staticmethod
+    def check_secrets(secrets: str | None, of_platform: Collection[str] = ()) -> Iterator[Problem]:
+        """Check the setting `secrets`: files. `of_platform`: variables that the platform sets, or how they begin."""
+        from robotrain.run_folder import settings_rules  # costs start-up
+
+        return settings_rules.check_secrets(secrets, of_platform)
+
     create_folder = staticmethod(create_run_folder)
+    copy_code = staticmethod(copy_plan_code)
+    make_code_mounts = staticmethod(make_plan_code_mounts)
     has_plan = staticmethod(has_plan_files)
     find_folder_problems = staticmethod(find_creation_problems)
+
+    def _read_last_line(self, folder: Path) -> str:
+        """Return what the engine or the job printed last outside of the log, redacted; empty for nothing."""
+        if not self.output_file:
+            return ""
+        reader = log.LogReader(folder / self.output_file, tail=LAST_LINES)
+        lines = [line.strip() for line in (*reader.read_lines(), *reader.read_rest()) if line.strip()]
+        return redact(lines[-1], max_length=MAX_SENTENCE) if lines else ""
 
     def _read_or_record_end(self, folder: Path, engine_state: str) -> str:
         """Return the engine's state, or the recorded end of a job that it has forgotten; record an end."""
@@ -221,7 +286,7 @@ class RunFolderPlatform(Platform):
             known = read_limited_file(path, MAX_END_BYTES).decode(errors="replace") if path.exists() else ""
             if not engine_state:
                 return known
-            if engine_state != known and self.states.get(engine_state.partition(" ")[0]) in FINAL_STATES:
+            if engine_state != known and self.explain_state(engine_state).finished:
                 write_atomically(path, engine_state.encode())
         return engine_state
 

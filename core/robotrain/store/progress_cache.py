@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
 
 PROGRESS_FILE = "progress.json"
-SCHEMA = 1
+SCHEMA = 2
 """To be increased with each change of what `Progress` makes of events."""
 MIN_STORED_BYTES = 1 << 18
 """Fewer new bytes of events are read faster than they are stored."""
@@ -266,8 +266,8 @@ def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:
     return [found.st_dev, found.st_ino, found.st_size >= offset, start, end, zlib.crc32(repr(record.metrics).encode())]
 
 
-_EVENTS = ("download", "evaluated", "outcome")
-_EVENT_LISTS = ("published", "registered", "delivered", "stages", "notes")
+_EVENTS = ("download", "evaluated", "processes", "outcome")
+_EVENT_LISTS = ("published", "registered", "delivered", "stages", "notes", "scored")
 _SERIES = ("series", "machine_series")
 _DERIVED = ("declared_metrics", "_main_name", "_validation_name")
 """Fields that the record determines."""

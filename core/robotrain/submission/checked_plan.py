@@ -34,12 +34,13 @@ def pin_sources(
 
 
 def _pin_sources(prepared: PreparedJob, attempt: int, pinning: bool) -> tuple[PreparedJob, list[Problem]]:
-    problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
+    list_uploaded = partial(_list_uploaded, prepared, attempt)
+    problems = pin.find_lost_pins(prepared.job, prepared.kinds, list_uploaded, prepared.is_remote_folder)
     if not pinning:
         return pinned_job.settle_sources(prepared, problems, pinning=False)
     query = DeadlineFuture(partial(query_platform_settings, prepared))  # in parallel with the pins
     described = source_files.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
-    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described, prepared.pin_source, prepared.read_tags)
+    job, pin_problems = pinned_job.pin_prepared(prepared, described)
     completed, query_problems = query.result()
     known = [*problems, *pin_problems, *query_problems]
     return pinned_job.settle_sources(completed.with_job(job), known, described)

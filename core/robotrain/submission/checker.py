@@ -89,7 +89,7 @@ def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
 def _find_untrusted() -> Iterator[Problem]:
     for layer in read_dotenv_files(Path.cwd()):
         if value := layer.values.get(VARIABLE):
-            title = f"{FLAG} does not count in {layer.layer}: it names a program to run"
+            title = f"{FLAG} does not count in {layer.layer}: it chooses what runs"
             why = "A file that comes with a project may not choose which programs run on this machine."
             ways = (Suggestion(f"{FLAG} PYTHON", "if you trust it"), Suggestion(f"{VARIABLE}=PYTHON"))
             where, given = value.origin.where, str(value.value)

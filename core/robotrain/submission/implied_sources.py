@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,8 @@ def add_known_sources(
     """Return the job with the sources that it implies by what is on this machine, and what is wrong with them."""
     job = resolution.job
     modules = collect_container_plugins(job, workload, kinds, platform, resolution.settings)
-    folders = ((source, Path(source.uri)) for source in job.sources)
+    here = [source for source in job.sources if not platform.is_remote_folder(source, resolution.settings)]
+    folders = ((source, Path(source.uri)) for source in here)
     described = {source: folder for source, folder in folders if folder.is_absolute() and folder.is_dir()}
     found, problems = list_implied_inputs(job, described, platform, kinds, modules)
     inputs = dataclasses.replace(resolution.inputs, chosen=(*resolution.inputs.chosen, *found))
@@ -59,10 +60,12 @@ def list_implied_inputs(
     platform: Platform,
     kinds: Mapping[str, SourceKind],
     container_plugins: Mapping[str, str],
+    named: Collection[str] = (),
 ) -> tuple[list[Input], list[Problem]]:
     """Return the sources that a job implies, and what is wrong with them; those that it has already do not count.
 
     :param described: the folders with the files that describe the job's sources.
+    :param named: the URIs of sources that the user names for other steps.
     """
     given = dataclasses.replace(job, sources=tuple(source for source in job.sources if not source.implied))
     plugin = load_workload_container(container_plugins)
@@ -79,7 +82,7 @@ def list_implied_inputs(
     inputs: dict[JobSource, Input] = {}
     problems: list[Problem] = []
     for role, text in texts:
-        parsed = _parse_text(role, text, platform, kinds)
+        parsed = _parse_text(role, text, platform, kinds, named)
         if isinstance(parsed, Problem):
             problems.append(parsed)
         elif parsed.job_source.key not in known:
@@ -87,7 +90,9 @@ def list_implied_inputs(
     return list(inputs.values()), problems
 
 
-def _parse_text(role: str, text: str, platform: Platform, kinds: Mapping[str, SourceKind]) -> Input | Problem:
+def _parse_text(
+    role: str, text: str, platform: Platform, kinds: Mapping[str, SourceKind], named: Collection[str]
+) -> Input | Problem:
     names = [name for name, kind in kinds.items() if role in kind.roles]
     fitting = tuple(name for name in names if kinds[name].recognizes(text)) or tuple(names)
     if not fitting:
@@ -97,7 +102,8 @@ def _parse_text(role: str, text: str, platform: Platform, kinds: Mapping[str, So
     source = parse_source(source_text, kinds, platform.capabilities)
     if isinstance(source, Problem):
         return source
-    if Path(str(source)).is_absolute() and not platform.capabilities.feature("runs_here"):
+    is_new_folder = Path(str(source)).is_absolute() and str(source) not in named
+    if is_new_folder and not platform.capabilities.feature("runs_here"):
         return _make_folder_problem(role, str(source), kinds[source.kind].roles[role].flag)
     return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True)
 

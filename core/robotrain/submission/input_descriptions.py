@@ -40,7 +40,7 @@ class InputDescriptions:
             folder = self._made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
             if folder and not folder.is_absolute():
                 folder = self._write_files(source, prepared, plugin.DESCRIBED.get(source.role, ()))
-            if folder and folder.is_dir():
+            if folder and folder.is_dir() and not prepared.is_remote_folder(source):
                 found[source] = folder
         return found
 

@@ -27,6 +27,7 @@ SourceKinds = Mapping[str, SourceKind]
 DescribingFiles = Mapping[str, Sequence[str]]
 """By role: the files that describe a source. A source without any of them is unusable."""
 PinByPlatform = Callable[[document.JobSource], str]
+IsRemoteFolder = Callable[[document.JobSource], bool]
 NO_DESCRIBING_FILES: DescribingFiles = MappingProxyType({})
 MAX_THREADS = 8
 Asked = TypeVar("Asked")
@@ -41,10 +42,13 @@ def pin_job(
     describing_files: DescribingFiles = NO_DESCRIBING_FILES,
     pin_by_platform: PinByPlatform = lambda source: "",
     read_tags: Callable[[document.JobSource], tuple[str, ...]] = lambda source: (),
+    is_remote_folder: IsRemoteFolder = lambda source: False,
 ) -> tuple[Job, list[Problem]]:
     """Return the job with all sources pinned whose kinds can be, and the problems; existing pins stay."""
 
     def pin_source(source: document.JobSource) -> document.JobSource | Problem:
+        if is_remote_folder(source):
+            return source
         pinned = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
         if isinstance(pinned, Problem) or pinned.tags:
             return pinned
@@ -57,14 +61,18 @@ def pin_job(
 
 
 def find_lost_pins(
-    job: Job, kinds: SourceKinds, list_uploaded: Callable[[], Collection[document.JobSource]] = tuple
+    job: Job,
+    kinds: SourceKinds,
+    list_uploaded: Callable[[], Collection[document.JobSource]] = tuple,
+    is_remote_folder: IsRemoteFolder = lambda source: False,
 ) -> list[Problem]:
-    """Return problems for the pins of `job` that are no longer available.
+    """Return problems for the pins of `job` that are no longer available; of a remote folder, its run says so.
 
     :param list_uploaded: return the sources that the platform already has; called only if pins are lost.
     """
-    answers = query_in_parallel(lambda source: _find_lost_pin(source, kinds), job.sources)
-    lost = [(source, problem) for source, problem in zip(job.sources, answers, strict=True) if problem]
+    sources = [source for source in job.sources if not is_remote_folder(source)]
+    answers = query_in_parallel(lambda source: _find_lost_pin(source, kinds), sources)
+    lost = [(source, problem) for source, problem in zip(sources, answers, strict=True) if problem]
     uploaded = list_uploaded() if lost else ()
     return _merge_warnings([problem for source, problem in lost if source not in uploaded])
 
@@ -88,7 +96,7 @@ def _pin_source(
     pinning = kind.pinning if kind else None
     if kind and kind.pinned_by_platform:
         pinning = Pinning(lambda *_: pin_by_platform(source), lambda *_: "")
-    if source.pin or pinning is None:
+    if source.pin or pinning is None or source.grows_until:
         return source
     try:
         pin = pinning.resolve(parse_source(source, kinds), source.role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,17 @@ if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
 
 
+def pin_prepared(
+    prepared: PreparedJob, describing_files: DescribingFiles = NO_DESCRIBING_FILES
+) -> tuple[Job, list[Problem]]:
+    """Return the job with all sources pinned that can be, and the problems, as `pin_job` does for its platform."""
+    platform = (prepared.pin_source, prepared.read_tags, prepared.is_remote_folder)
+    return pin_job(prepared.job, prepared.kinds, describing_files, *platform)
+
+
 def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with all sources pinned, and notes. Raise Rejected with every source that cannot be pinned."""
-    job, problems = pin_job(prepared.job, prepared.kinds, NO_DESCRIBING_FILES, prepared.pin_source, prepared.read_tags)
+    job, problems = pin_prepared(prepared)
     pinned, found = settle_sources(prepared.with_job(job), problems)
     pinned, lock_problems = lock_program(pinned)
     found += lock_problems
@@ -55,13 +63,7 @@ def settle_sources(
         return settled, found
     asked = set(prepared.job.sources)
     new = [source for source in settled.job.sources if source.implied and source not in asked]
-    job, failed = pin_job(
-        dataclasses.replace(settled.job, sources=tuple(new)),
-        settled.kinds,
-        describing_files,
-        settled.pin_source,
-        settled.read_tags,
-    )
+    job, failed = pin_prepared(settled.with_job(dataclasses.replace(settled.job, sources=tuple(new))), describing_files)
     pins = dict(zip(new, job.sources, strict=True))
     sources = tuple(pins.get(source, source) for source in settled.job.sources)
     found += map(drop_no_pin, failed)  # without pins, nobody would know of these sources
@@ -82,6 +84,7 @@ def settle_steps(
     jobs = {step.name: step.job for step in steps}
     before = {source for job in jobs.values() for source in job.job.sources if source.implied}
     uris = {source.uri for source in before}
+    named = {source.uri for job in jobs.values() for source in job.job.sources if not source.implied}
     is_refused = any(problem.source not in uris for problem in select_errors(problems))
     if not any(map(_may_imply, jobs.values())):
         return jobs, problems
@@ -90,7 +93,7 @@ def settle_steps(
         descriptions = InputDescriptions(Path(place), files)
         for step in steps:
             if _may_imply(step.job):
-                job, own = _settle_job(step.job, descriptions)
+                job, own = _settle_job(step.job, descriptions, named)
                 jobs[step.name] = dataclasses.replace(job, source_files=files)
                 found += (dataclasses.replace(one, where=step.where or one.where) for one in own)
             if step.is_read:
@@ -111,10 +114,14 @@ def _may_imply(prepared: PreparedJob) -> bool:
     return any(source.implied for source in prepared.job.sources) or prepared.workload.implies_sources(prepared.job)
 
 
-def _settle_job(prepared: PreparedJob, descriptions: InputDescriptions) -> tuple[PreparedJob, list[Problem]]:
+def _settle_job(
+    prepared: PreparedJob, descriptions: InputDescriptions, named: Collection[str]
+) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with the sources that it implies now; those that it had keep their pins.
 
     While a source that decides cannot be read, all that it had stay.
+
+    :param named: the URIs of the sources that the user names.
     """
     job, workload = prepared.job, prepared.workload
     plugin = load_workload_container(prepared.container_plugins)
@@ -126,7 +133,7 @@ def _settle_job(prepared: PreparedJob, descriptions: InputDescriptions) -> tuple
     if workload.implies_sources(job):
         described = descriptions.find_folders(prepared, plugin)
         inputs, problems = list_implied_inputs(
-            job, described, prepared.platform, prepared.kinds, prepared.container_plugins
+            job, described, prepared.platform, prepared.kinds, prepared.container_plugins, named
         )
         unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
         readable = [one for one in unread if one.kind in prepared.kinds and prepared.kinds[one.kind].pinning]

@@ -140,6 +140,12 @@ class PreparedJob:
             produces=self.produces,
         )
 
+    @property
+    def needs_lock(self) -> bool:
+        """Whether packages are locked for it before it is sent."""
+        workload = self.workload
+        return workload is not None and bool(workload.program_locker) and workload.needs_lock(self.job)
+
     def list_parts(self) -> list[JobPart]:
         """Return its settings and sources."""
         return [JobPart(dict(list_fields(self.settings)), self.job.sources, self.values, self.job.program_lock)]
@@ -148,6 +154,10 @@ class PreparedJob:
         """Return those of the plan of a run of the same job. Raise ValueError if it cannot be read."""
         job = stored.plan.job
         return [JobPart(stored.settings, job.sources, stored.values, job.program_lock)]
+
+    def is_remote_folder(self, source: JobSource) -> bool:
+        """Return whether a source is a folder of another machine, which is neither pinned nor read here."""
+        return self.platform.is_remote_folder(source, self.settings)
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""

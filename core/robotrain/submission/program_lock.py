@@ -1,4 +1,4 @@
-"""The packages of the user's own program, locked beside the pins of a job's sources.
+"""The packages of the user's own program, and those that a job adds, locked beside the pins of a job's sources.
 
 Like a pin, a lock is not part of the job's digest; the job document holds it. Unlike a pin it is made whatever
 `--no-pin` says: nothing else tells the job which packages to install.
@@ -19,7 +19,6 @@ from robotrain.submission.prepare import PreparedJob, make_secret_problem
 if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.locked_program import LockedProgram
-    from robotrain.model.workload import Workload
 
 LOCK_ROW = "program_lock"
 """The value of a job that says what was locked."""
@@ -35,7 +34,7 @@ def lock_program(
 
     :param say: shows a line while it takes long.
     """
-    locker = _load_locker(prepared.workload)
+    locker = _load_locker(prepared)
     if locker is None or prepared.job.program_lock:
         return prepared, []
     try:
@@ -63,7 +62,7 @@ def lock_programs(
     problems: list[tuple[str, Problem]] = []
     known: dict[object, PreparedJob | None] = {}
     for name, job in jobs.items():
-        locker = _load_locker(job.workload)
+        locker = _load_locker(job)
         locked[name] = job
         if locker is None or job.job.program_lock:
             continue
@@ -82,12 +81,12 @@ def copy_lock(locked: PreparedJob, prepared: PreparedJob) -> PreparedJob:
     job = locked.job
     if not job.program_lock or prepared.job.program_lock:
         return prepared
-    return _with_values(prepared, job.program_lock, job.program_python, _find_row(locked.values))
+    return _with_values(prepared, job, _find_row(locked.values))
 
 
 def add_known_lock(prepared: PreparedJob) -> PreparedJob:
     """Return the job with what was locked before for equal files, without asking anybody; else as it is."""
-    locker = _load_locker(prepared.workload)
+    locker = _load_locker(prepared)
     if locker is None or prepared.job.program_lock:
         return prepared
     try:
@@ -102,12 +101,12 @@ def keep_lock(prepared: PreparedJob, before: Job, values: Iterable[Mapping[str, 
 
     :param values: those of the earlier job.
     """
-    locker = _load_locker(prepared.workload)
+    locker = _load_locker(prepared)
     if locker is None or not before.program_lock:
         return prepared
     if _list_inputs(prepared.job, locker.PARAMETERS) != _list_inputs(before, locker.PARAMETERS):
         return prepared
-    return _with_values(prepared, before.program_lock, before.program_python, _find_row(values))
+    return _with_values(prepared, before, _find_row(values))
 
 
 def describe_lock(values: Iterable[Mapping[str, Any]]) -> str:
@@ -125,8 +124,10 @@ def _find_row(values: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((row for row in values if row["name"] == LOCK_ROW), None)
 
 
-def _load_locker(workload: Workload | None) -> Any:
-    return importlib.import_module(workload.program_locker) if workload and workload.program_locker else None
+def _load_locker(prepared: PreparedJob) -> Any:
+    """Return the module that locks the packages of a job; None for one that has nothing to lock."""
+    workload = prepared.workload
+    return importlib.import_module(workload.program_locker) if workload and prepared.needs_lock else None
 
 
 def _list_inputs(job: Job, parameters: Iterable[str]) -> list[object]:
@@ -142,10 +143,15 @@ def _with_lock(prepared: PreparedJob, locked: LockedProgram) -> PreparedJob:
     digest = hashlib.sha256(locked.lock.encode()).hexdigest()[:DIGEST_DIGITS]
     value = f"{locked.summary}, sha256:{digest}"
     row = {"name": LOCK_ROW, "value": value, "origin": locked.origin, "overrode": []}
-    return _with_values(prepared, locked.lock, locked.python, row)
+    job = dataclasses.replace(
+        prepared.job, program_lock=locked.lock, program_python=locked.python, program_files=locked.files
+    )
+    return _with_values(prepared, job, row)
 
 
-def _with_values(prepared: PreparedJob, lock: str, python: str, row: Mapping[str, Any] | None) -> PreparedJob:
-    job = dataclasses.replace(prepared.job, program_lock=lock, program_python=python)
+def _with_values(prepared: PreparedJob, locked: Job, row: Mapping[str, Any] | None) -> PreparedJob:
+    """Return the job with the lock of another one, which `row` describes."""
+    fields = ("program_lock", "program_python", "program_files")
+    job = dataclasses.replace(prepared.job, **{name: getattr(locked, name) for name in fields})
     rows = (*remove_row(prepared.values), *([row] if row else ()))
     return dataclasses.replace(prepared.with_job(job), values=rows)

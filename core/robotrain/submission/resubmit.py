@@ -56,7 +56,8 @@ def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
     return dataclasses.replace(
         stored,
         plan=dataclasses.replace(
-            stored.plan, job=dataclasses.replace(job, sources=sources, program_lock="", program_python="")
+            stored.plan,
+            job=dataclasses.replace(job, sources=sources, program_lock="", program_python="", program_files=()),
         ),
         values=program_lock.remove_row(stored.values),
     )

@@ -1,7 +1,7 @@
 """Continuation of a run from a checkpoint: its own, a published one, or one that the user names."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,13 @@ from robotrain.check import publish_targets
 from robotrain.config.provenance import Origin
 from robotrain.config.request import SourceText
 from robotrain.config.sources import parse_source
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output
 from robotrain.model.support import UNKNOWN
 from robotrain.redaction import holds_secret, redact
+from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
 from robotrain.submission.resubmit import replace_sources
@@ -44,6 +46,7 @@ def find_last_intact_checkpoint(found: Sequence[Output], print_warning: Callable
 
 def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugins") -> PreparedJob:
     """Return the job continued from a checkpoint of `run`, with its optimizer state and step. Raise Rejected."""
+    raise_if_any(_check_branch(prepared.job, run))
     workload = plugins.workload(prepared.job.workload)
     kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
@@ -64,6 +67,17 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     prepared = replace_sources(prepared, (*kept_sources, source), plugins)
     raise_if_any([*workload.check(prepared.job), *prepared.platform.check(prepared.job, prepared.settings)])
     return prepared
+
+
+def _check_branch(job: Job, run: str) -> Iterator[Problem]:
+    """Yield a problem if the job publishes to the branch of the Hub that belongs to the run."""
+    earlier = plans.read_stored_plan(run).plan.job
+    before, after = (str(dict(one.parameters).get(PUBLISH_PARAMETER) or "").strip() for one in (earlier, job))
+    if job.publishes_to_hub and before == after:
+        why = "A branch of the Hub has the checkpoints of one run, and a resumed run is a new run."
+        way = Suggestion(f"robotrain resume {run} --set {PUBLISH_PARAMETER}={after.partition('@')[0]}@BRANCH")
+        title = f"{after} belongs to {run}"
+        yield make_usage_problem("publish-branch-taken", title, PUBLISH_PARAMETER, why, suggestions=[way])
 
 
 def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Output | None:

@@ -228,9 +228,11 @@ class SourceKit(ImportTests):
             foreign = target.normalize("elsewhere://of/another/kind")
             address = target.normalize(declaration.example)
             again = target.normalize(address)
+            name = target.get_name(address, target.locate(address, "000200"))
             inspected = target.inspect(address, ContainerContext(cache=BASE_FOLDER))
         yield from compare("`normalize` returns for an address of another kind", foreign, "")
         yield from compare("`normalize` returns for its own form of the example", again, address or "a normal form")
+        yield from compare("`get_name` returns for what `locate` returned", name, "000200")
         yield from compare("`inspect` returns without a `place.python`", inspected, TargetInspection())
 
     @pytest.fixture

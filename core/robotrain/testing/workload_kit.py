@@ -116,7 +116,7 @@ class WorkloadKit(ImportTests):
                 container_plugin.tracked(document),
                 [*container_plugin.inspect(document, data)],
                 [*container_plugin.compare(document, data)],
-                container_plugin.publishing(document, data),
+                replace(container_plugin.publishing(document, data), describes={}),  # a card shows all parameters
                 [*container_plugin.targets(document, data)],
                 container_plugin.gpus(document),
                 container_plugin.prepare(document, data, dict.fromkeys(data, "0" * 64)),
@@ -307,6 +307,8 @@ def _list_candidates(parameter: Parameter) -> Iterator[str]:
         yield from (str(int(near) + step) for step in (1, -1, 2))
     elif parameter.param.pairs:
         yield '{"KIT": "1"}'
+    elif parameter.param.texts:
+        yield '["kit==1"]'
     else:
         yield from SAMPLE_TEXTS
 

@@ -1,4 +1,4 @@
-"""Outputs of a run: blobs are downloaded through the cache, checkpoints registered as model versions."""
+"""Outputs of a run: what it published is downloaded through the cache, checkpoints registered as model versions."""
 
 import contextlib
 import shutil
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from robotrain_azure.models.workspace_models import WorkspaceModels
 
 
-def download_blobs(kind: str, uri: str, to: Path) -> None:
+def download_source(kind: str, uri: str, to: Path) -> None:
     """Download a source of this kind into the folder `to`, through the cache. Raises OSError, JobFailed.
 
     The reason of JobFailed may hold secrets.

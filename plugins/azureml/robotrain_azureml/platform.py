@@ -24,7 +24,8 @@ job.
 """
 OWN_MODELS = "Azure ML has its own form for registered models."
 SUPPORTED_FEATURES = (
-    "register_model tracking multi_gpu mixed_precision several_datasets stream_logs cancel native_dag native_sweep"
+    "register_model tracking multi_gpu multi_node mixed_precision several_datasets stream_logs cancel native_dag"
+    " native_sweep"
 )
 
 CAPABILITIES = Capabilities(
@@ -42,6 +43,7 @@ CAPABILITIES = Capabilities(
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
+        **{(role, "huggingface"): YES for role in ("resume", "publish")},
         **{(role, ANY): YES for role in FETCHED},
     },
     workloads={ANY: YES},

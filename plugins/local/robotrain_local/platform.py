@@ -30,9 +30,11 @@ CAPABILITIES = Capabilities(
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
+        **{(role, "huggingface"): YES for role in ("resume", "publish")},
     },
     workloads={ANY: YES},
     features={
+        "multi_node": no("A job runs on this one machine.", "--num-nodes 1"),
         **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
         "native_dag": no("A background process of this machine starts each step.", "omit --native-only"),
         "native_sweep": no("A background process of this machine starts each trial.", "omit --native-only"),
@@ -86,6 +88,7 @@ class LocalPlatform(Platform):
 
     check = lazy_method("robotrain_local.render:check_settings")
     render = lazy_method("robotrain_local.render:render_plan")
+    decide_following = lazy_method("robotrain_local.following:decide_following")
     pin_source = lazy_method("robotrain_local.preflight:pin_source")
     preflight = lazy_method("robotrain_local.preflight:run_preflight")
     submit = lazy_method("robotrain_local.submit:submit_plan")

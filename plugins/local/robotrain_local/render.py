@@ -1,6 +1,5 @@
 """Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,10 +8,10 @@ from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
 from robotrain.run_folder import settings_rules
+from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.settings import NO_TRACKING, SQLITE_SCHEME
 from robotrain.store import files
-from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
-from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.document import format_document
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
@@ -27,24 +26,8 @@ def render_plan(
 ) -> plan.Plan:
     """Return the plan: the process, the job document and the payload."""
     folder = Path(settings.runs_dir or files.get_state_folder() / "local") / run
-    credentials = {  # paths only
-        "blob_url": settings.blob_credential_file,
-        "huggingface": settings.hub_token_file,
-        "git": settings.git_token_file,
-    }
-    placement = Placement(
-        work=str(folder),
-        cache=str(files.get_cache_folder()),
-        tracking_uri=get_tracking_uri(settings),
-        environment=settings.environment,
-        torch_backend=settings.torch_backend,
-        credentials={kind: file for kind, file in credentials.items() if file},
-        secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
-        download_mib=settings.download_mib,
-        cache_gib=settings.cache_gib,
-        ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
-        mounts=tuple(_make_code_mount(source, folder) for source in spec.list_code_folders(job)),
-    )
+    cache, tracking_uri = str(files.get_cache_folder()), get_tracking_uri(settings)
+    placement = make_placement(job, settings, str(folder), cache=cache, tracking_uri=tracking_uri)
     process = spec.ProcessSpec(
         run=run,
         folder=str(folder),
@@ -71,12 +54,6 @@ def render_plan(
         },
         shown=(spec.SPEC_FILE, DOCUMENT_FILE),
     )
-
-
-def _make_code_mount(source: JobSource, folder: Path) -> Mount:
-    """Return where a run has its own copy of a folder of code: changes after the submission do not count."""
-    place = str(folder / spec.CODE_FOLDER)
-    return Mount(role=source.role, uri=source.uri, folder=place, origin=f"the run's copy of {source.uri}")
 
 
 def get_tracking_uri(settings: LocalSettings) -> str:

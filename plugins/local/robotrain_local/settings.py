@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri
+from robotrain.run_folder.settings import make_settings_absolute
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
@@ -78,8 +78,4 @@ class LocalSettings:
     download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 128
 
     def __post_init__(self) -> None:
-        for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file", "git_token_file"):
-            if value := getattr(self, name):
-                object.__setattr__(self, name, make_absolute_path(value))
-        if self.tracking_uri:
-            object.__setattr__(self, "tracking_uri", make_absolute_uri(self.tracking_uri))
+        make_settings_absolute(self)

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain.model.job import Job
 from robotrain.store import files
 from robotrain_runtime.contract import event, failure
-from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.files import lock_file, open_regular_file
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -66,11 +64,6 @@ def parse_spec(content: bytes) -> ProcessSpec:
         raise ProcessSpecError(f"{SPEC_FILE} does not describe a process: {error}") from None
 
 
-def list_code_folders(job: Job) -> list[JobSource]:
-    """Return the folders of code on this machine that a run has a copy of."""
-    return [source for source in job.sources if (source.role, source.kind) == ("code", "local_path")]
-
-
 def read_spec(folder: Path) -> ProcessSpec:
     """Return the spec in a run's folder. Raise OSError, and ValueError if it is invalid."""
     return parse_spec(files.read_state_file(folder / SPEC_FILE))
@@ -78,8 +71,6 @@ def read_spec(folder: Path) -> ProcessSpec:
 
 PAYLOAD_FILE = "payload.zip"
 PAYLOAD_FOLDER = "payload"
-CODE_FOLDER = "code"
-"""The run's copy of the user's folder of code."""
 LOG_FILE = "log.txt"
 SUBMITTED_FILE = "sent"  # the submit finished
 SUPERVISOR_FILE = "supervisor.json"  # created once by the supervisor, which keeps it locked

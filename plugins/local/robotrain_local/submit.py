@@ -14,6 +14,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
+from robotrain.run_folder.code_copy import CODE_FOLDER, copy_code, list_code_folders
 from robotrain.store import files
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 
@@ -126,7 +127,7 @@ def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
         names = os.listdir(folder)
     except OSError:
         return False
-    known = {spec.PAYLOAD_FOLDER, spec.CODE_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
+    known = {spec.PAYLOAD_FOLDER, CODE_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
     same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
     return same and all(name in known or name.startswith(".") for name in names)
 
@@ -178,18 +179,13 @@ def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> 
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / path, content, files.PRIVATE_FILE)
-    if not (folder / spec.CODE_FOLDER).exists():
-        _copy_code(plan, folder)
+    _copy_code(plan, folder)
 
 
 def _copy_code(plan: Plan, folder: Path) -> None:
     """Copy the files of the user's code, as they were pinned, to the run's folder. Raise OSError."""
-    for source in spec.list_code_folders(plan.job):
-        from robotrain.store import code_folder  # costs start-up
-
-        staged = code_folder.stage_folder(Path(source.uri), source.pin)
-        with make_atomically(folder / spec.CODE_FOLDER) as copy:
-            shutil.copytree(staged, copy)
+    for source in list_code_folders(plan.job.sources):
+        copy_code(source, folder / CODE_FOLDER)
 
 
 def _read_bytes(path: Path) -> bytes:

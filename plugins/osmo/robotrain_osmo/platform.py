@@ -21,7 +21,7 @@ NO_MODELS = "OSMO reads storage URLs, not models of a registry."
 CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 SUPPORTED_FEATURES = (
-    "register_model tracking multi_gpu mixed_precision several_datasets wandb stream_logs cancel native_dag"
+    "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel native_dag"
 )
 
 CAPABILITIES = Capabilities(
@@ -32,6 +32,7 @@ CAPABILITIES = Capabilities(
         ("init_policy", "blob_url"): YES,
         ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
+        **{(role, "huggingface"): YES for role in ("resume", "publish")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
@@ -75,7 +76,7 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
 
 
 class OsmoPlatform(PipelineCluster):
-    """Runs a job as a workflow of one task, and a pipeline as one of several, through the user's own `osmo` command."""
+    """Runs a job as a workflow of a task on each node, and a pipeline as one, through the user's own `osmo` command."""
 
     name = "osmo"
     summary = "NVIDIA OSMO, as a workflow in a pool"

@@ -2,20 +2,36 @@
 
 from typing import Annotated, Literal
 
-from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri
+from robotrain.run_folder.scheduler_settings import (
+    BlobCredentialFile,
+    CacheFolder,
+    CacheSize,
+    DownloadMemory,
+    EnvironmentPath,
+    GitTokenFile,
+    HubTokenFile,
+    RunsFolder,
+    SecretFiles,
+    TorchBackend,
+    TrackingURI,
+)
+from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri, make_settings_absolute
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
-
-_PATHS = (
-    *("runs_dir", "cache_dir", "environment", "prologue"),
-    *("blob_credential_file", "hub_token_file", "git_token_file"),
-)
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class SlurmSettings:
     """Settings of the Slurm platform. Relative paths become absolute here: a record must not depend on a folder."""
 
+    login: Annotated[
+        str | None,
+        Param(
+            help="login node of the cluster, on which your ssh submits the job (default: this machine is one)",
+            metavar="USER@HOST",
+            program=True,
+        ),
+    ] = None
     partition: Annotated[
         str | None,
         Param(
@@ -105,12 +121,8 @@ class SlurmSettings:
             program=True,
         ),
     ] = None
-    runs_dir: Annotated[
-        str, Param(help="folder of run folders, which every node sees under the same path", metavar="FOLDER", path=True)
-    ] = "~/robotrain-runs"
-    cache_dir: Annotated[
-        str, Param(help="folder of cached data and environments, which every node sees", metavar="FOLDER", path=True)
-    ] = "~/.cache/robotrain"
+    runs_dir: RunsFolder = "~/robotrain-runs"
+    cache_dir: CacheFolder = "~/.cache/robotrain"
     storage: Annotated[
         Literal["shared", "node"],
         Param(help="shared: every node sees these folders; node: each node has its own, and results are published"),
@@ -142,65 +154,22 @@ class SlurmSettings:
         str | None,
         Param(help="container image, with --container (default: the workload's)", short="-i", metavar="IMAGE"),
     ] = None
-    environment: Annotated[
-        str | None,
-        Param(
-            help="use this Python environment, which every node sees, instead of building the locked one",
-            metavar="PATH",
-            path=True,
-            program=True,
-        ),
-    ] = None
-    torch_backend: Annotated[
-        str | None,
-        Param(
-            help="build of PyTorch to install instead of the locked one, at the same version: cpu, cu126, rocm6.4, "
-            "xpu, or auto (chosen by the node's driver)",
-            metavar="BUILD",
-        ),
-    ] = None
-    # No `env`: an MLFLOW_TRACKING_URI that was set for another project must not redirect runs.
-    tracking_uri: Annotated[
-        str | None,
-        Param(
-            help="MLflow tracking URI that nodes reach (default and none: no tracking; MLFLOW_TRACKING_URI is ignored)",
-            metavar="URI",
-            destination=True,
-        ),
-    ] = None
-    blob_credential_file: Annotated[
-        str | None,
-        Param(
-            help="file with an account key, SAS or token for blobs, which every node sees", metavar="FILE", path=True
-        ),
-    ] = None
-    hub_token_file: Annotated[
-        str | None,
-        Param(help="file with a Hugging Face token, which every node sees", metavar="FILE", path=True),
-    ] = None
-    git_token_file: Annotated[
-        str | None,
-        Param(help="file with a token of the git host, for code in a private repository", metavar="FILE", path=True),
-    ] = None
-    secrets: Annotated[
-        str | None,
-        Param(
-            help="environment variable of the program, and a file that holds its value, that only you may read and "
-            "that every node sees: /PATH or ~/PATH",
-            flag="--secret",
-            metavar="NAME=FILE",
-            pairs=True,
-        ),
-    ] = None
-    cache_gib: Annotated[
-        float | None,
-        Param(help="maximum size of cached data; the least recently used is removed first (default: no limit)", gt=0),
-    ] = None
-    download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 256
+    environment: EnvironmentPath = None
+    torch_backend: TorchBackend = None
+    tracking_uri: TrackingURI = None
+    blob_credential_file: BlobCredentialFile = None
+    hub_token_file: HubTokenFile = None
+    git_token_file: GitTokenFile = None
+    secrets: SecretFiles = None
+    cache_gib: CacheSize = None
+    download_mib: DownloadMemory = 256
 
     def __post_init__(self) -> None:
-        for name in _PATHS:
-            if value := getattr(self, name):
-                object.__setattr__(self, name, make_absolute_path(value))
-        if self.tracking_uri:
-            object.__setattr__(self, "tracking_uri", make_absolute_uri(self.tracking_uri))
+        make_path, make_uri = make_absolute_path, make_absolute_uri
+        if self.login:
+            from robotrain_slurm.spec.cluster_paths import keep_home, keep_home_in_uri  # costs start-up
+
+            make_path, make_uri = keep_home, keep_home_in_uri
+        make_settings_absolute(self, make_path, make_uri)
+        if self.prologue:  # a file of this machine, which goes into the script
+            object.__setattr__(self, "prologue", make_absolute_path(self.prologue))

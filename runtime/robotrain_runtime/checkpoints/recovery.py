@@ -92,11 +92,13 @@ class RecoverableCheckpoint:
     """Whether it is at a publish target of the job."""
     display_name: str = ""
     """Its address for people, if that is not `location`."""
+    folder_name: str = ""
+    """The name of its folder, if that is not the last part of `location`."""
 
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return Path(self.location).name
+        return self.folder_name or Path(self.location).name
 
     @property
     def address(self) -> str:
@@ -109,6 +111,31 @@ def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]
     own = _get_checkpoint_folder(document)
     if own is None:
         return []
+    candidates = _find_candidates(document, inspected)
+    last = checkpoint.find_last_complete(own, run=document.run, job=document.job) if candidates else None
+    return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
+
+
+def set_unshared_aside(
+    document: JobDocument, inspected: Iterable[InspectedTarget], earlier: EarlierAttempts, log_line: LogFunction
+) -> EarlierAttempts:
+    """Rename checkpoints that only this of several nodes has, since all must resume from the same one.
+
+    Return the earlier attempts without them. `log_line` is called with each. Raise OSError.
+    """
+    own, candidates = _get_checkpoint_folder(document), _find_candidates(document, inspected)
+    shared = candidates[-1].step if candidates else 0
+    unshared = [one for one in checkpoint.list_checkpoints(own) if one[0] > shared] if own else []
+    for step, folder in unshared:
+        kept = checkpoint.set_torn_aside(folder)
+        log_line(f"step {step} was saved on this node only: kept as {kept.name}, not used")
+    paths = {str(folder) for _, folder in unshared}
+    remaining = {path: saved for path, saved in earlier.checkpoints.items() if path not in paths}
+    return dataclasses.replace(earlier, checkpoints=remaining)
+
+
+def _find_candidates(document: JobDocument, inspected: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:
+    """Return the checkpoints of earlier attempts that are not in the run's own folder, newest last."""
     candidates = list(_find_in_folders(document))
     submission = contract_document.read_submission_id(document)
     for target in inspected if submission else ():
@@ -117,16 +144,15 @@ def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]
             if plugin and mark.submission == submission and target.inspection.runs.get(step) == document.run:
                 found = RecoverableCheckpoint(
                     step=step,
-                    location=f"{target.to}/{mark.name}",
+                    location=target.plugin.locate(target.to, mark.name),
                     tracking=mark.tracking,
                     kind=target.kind,
                     plugin=plugin,
                     published=True,
+                    folder_name=mark.name,
                 )
                 candidates.append(found)
-    candidates.sort(key=lambda candidate: (candidate.step, not candidate.plugin))
-    last = checkpoint.find_last_complete(own, run=document.run, job=document.job) if candidates else None
-    return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
+    return sorted(candidates, key=lambda candidate: (candidate.step, not candidate.plugin))
 
 
 def add_tracking_run(

@@ -51,16 +51,51 @@ def inspect_targets(
                 break
 
 
-def find_target_problems(document: JobDocument, targets: Iterable[InspectedTarget]) -> Iterator[Finding]:
-    """Yield why an address cannot be written to."""
+def is_optional(document: JobDocument) -> bool:
+    """Return whether the job writes to an address that does not fail it. Raise JobFailed."""
+    return any(not plugin.IS_REQUIRED for _, plugin in _load_target_plugins(document))
+
+
+def find_target_problems(
+    document: JobDocument, targets: Iterable[InspectedTarget], *, is_restarted: bool = False
+) -> Iterator[Finding]:
+    """Yield why an address cannot be written to; of a restarted run, only if it has to be."""
     for target in targets:
+        if is_restarted and not target.plugin.IS_REQUIRED and not document.placement.volatile:
+            continue
         cannot = f"{plugin_loader.describe_outputs(document)} cannot be published to {target.to}"
         problems = list(target.inspection.problems)
-        if foreign := next(_find_foreign_checkpoints(document, target), ""):
-            suggestion = target.target.suggestion
-            problems.append(f"it holds {foreign}" + (f"\n{suggestion}" if suggestion else ""))
+        suggestion = target.inspection.other_place or target.target.suggestion
+        way = f"\n{suggestion}" if suggestion else ""
+        if foreign := _find_foreign_owner(document, target):
+            problems.append(f"it belongs to {foreign}{way}")
+        elif foreign := next(_find_foreign_checkpoints(document, target), ""):
+            problems.append(f"it holds {foreign}{way}")
         for problem in problems:
             yield make_finding("publish-unwritable", f"{cannot}: {problem}", fault="configuration")
+
+
+def _find_foreign_owner(document: JobDocument, target: InspectedTarget) -> str:
+    """Return whom the whole place belongs to, if that is not this run."""
+    owner, own = target.inspection.owner, contract_document.read_submission_id(document)
+    if owner is None or (owner.run == document.run and (not own or owner.submission in ("", own))):
+        return ""
+    if owner.run != document.run:
+        return f"the run {owner.run}"
+    return f"another submission of this run ({owner.submission})"
+
+
+def list_target_warnings(
+    document: JobDocument, targets: Iterable[InspectedTarget], *, is_restarted: bool = False
+) -> Iterator[str]:
+    """Yield why an address can perhaps not be written to, where that does not end the run."""
+    outputs, targets = plugin_loader.describe_outputs(document), list(targets)
+    for target in targets:
+        for why in target.inspection.warnings:
+            yield f"it is not known whether {outputs} can be published to {target.to}: {why}"
+    if is_restarted:
+        ending = {finding.title for finding in find_target_problems(document, targets, is_restarted=True)}
+        yield from (one.title for one in find_target_problems(document, targets) if one.title not in ending)
 
 
 def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) -> Iterator[str]:

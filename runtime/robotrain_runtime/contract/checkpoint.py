@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -77,9 +77,16 @@ def seal_checkpoint(
         raise FileNotFoundError(f"{folder} holds no files")
     origin = {name: value for name, value in (("submission", submission), ("tracking", tracking)) if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
-    body = {"schema": SCHEMA, "step": step, "run": run, "job": job, "files": files, "model": model, **origin}
-    write_atomically(manifest_path or folder / MANIFEST, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(manifest_path or folder / MANIFEST, format_manifest(manifest))
     return manifest
+
+
+def format_manifest(manifest: CheckpointManifest) -> bytes:
+    """Return the content of a manifest's file."""
+    names = ("step", "run", "job", "files", "model", "submission", "tracking")
+    values = {name: getattr(manifest, name) for name in names}
+    body = {name: value for name, value in values.items() if value or name not in ("submission", "tracking")}
+    return (json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True, default=dict) + "\n").encode()
 
 
 MAX_MANIFEST_BYTES = 16 << 20
@@ -184,6 +191,16 @@ def list_checkpoints(parent: Path) -> Iterator[tuple[int, Path]]:
         yield int(entry.name), Path(entry.path)
 
 
+ALL = "all"
+"""What selects every checkpoint, in place of a number of steps."""
+
+
+def select_steps(steps: Iterable[int], which: str) -> list[int]:
+    """Return the steps of checkpoints that `which` selects, ascending: all, or multiples of a number, and the last."""
+    known = sorted(steps)
+    return [step for step in known if which == ALL or step % int(which) == 0 or step == known[-1]]
+
+
 def combine_digests(files: Mapping[str, str]) -> str:
     """Return the SHA-256 over the SHA-256 of files by path."""
     return hashlib.sha256("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())).encode()).hexdigest()
@@ -197,6 +214,11 @@ def hash_files(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.is_symlink() and path.name != MANIFEST and not path.name.startswith(scratch)
     }
+
+
+def hash_bytes(content: bytes) -> str:
+    """Return the SHA-256 of a content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def hash_file(path: Path) -> str:

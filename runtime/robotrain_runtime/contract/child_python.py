@@ -12,6 +12,8 @@ from pathlib import Path
 
 NEUTRAL_FOLDER = Path(os.sep)
 """Only the administrator of a machine can put a module or a uv.toml there, and it has no parents."""
+RUN_MODULE = "import sys; del sys.path[0], sys.argv[0]; import runpy; runpy._run_module_as_main(sys.argv[0])"
+"""What `-P -m` does, for a Python that does not know `-P`: its first import is of a module that is built in."""
 FOREIGN_VARIABLES = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH"})
 """Variables that select another environment, or other packages."""
 
@@ -22,8 +24,10 @@ def make_isolated_command(python: str | Path, *arguments: str | Path) -> list[st
 
 
 def make_module_command(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of this Python, which is 3.11 or newer."""
-    return [sys.executable, "-P", "-m", module, *arguments]
+    """Return the command that runs a module of this Python, which imports nothing from the folder it starts in."""
+    if sys.version_info >= (3, 11):
+        return [sys.executable, "-P", "-m", module, *arguments]
+    return [sys.executable, "-c", RUN_MODULE, module, *arguments]  # 3.10 has no -P
 
 
 def make_import_environ(folders: Iterable[str | Path], environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -34,6 +34,10 @@ class PythonEnvironment:
     """The machine that the lock is for, such as `Linux-x86_64`; empty for any."""
     required_packages: Mapping[str, str] = field(default_factory=dict)
     """The distributions, with a prefix of the version, that a user's own environment must have."""
+    required_modules: tuple[str, ...] = ()
+    """Modules that no lock brings. With any, nothing is installed: a Python of the image, or the user's own
+    environment, has them and the required packages.
+    """
     base_torch: bool = False
     """Whether `robotrain image` keeps the base's PyTorch of the locked release, whatever its build."""
 
@@ -89,6 +93,33 @@ class PublishingSpec:
     """
     last_artifact_folders: Mapping[str, str] = field(default_factory=dict)
     """The same for the last checkpoint, once the run has succeeded."""
+    hands_over: str = ""
+    """The checkpoints that later steps of a pipeline get beside the newest one, as `checkpoint.select_steps` takes it;
+    empty for none.
+    """
+    saved_steps: Sequence[int] = ()
+    """The steps of the checkpoints that the work saves, if they are known: those that are not handed over are named."""
+    describes: Mapping[str, object] = field(default_factory=dict)
+    """The fields of a `ModelDescription`, for targets that show one to people; empty for none."""
+    path_files: Mapping[str, str | None] = field(default_factory=dict)
+    """By a pattern of a checkpoint's JSON files: what stands there in place of absolute paths of the machine, where
+    they are published to people who have another one.
+    """
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class ModelDescription:
+    """What people and search engines read about a published model."""
+
+    title: str
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """Names and values as the Hugging Face Hub has them, such as `library_name`; empty values are left out."""
+    sections: Sequence[tuple[str, str]] = ()
+    """Headings and texts, in Markdown."""
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """The metrics that say how good the model is: each name, and how it is called."""
+    is_resumable: bool = True
+    """Whether a training can continue from the checkpoint."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -111,6 +142,10 @@ class ContainerContext:
     """As in `WorkloadContainerPlugin`."""
     needed_files: Mapping[JobSource, Sequence[str]] = field(default_factory=dict)
     """By source, patterns of the files that are fetched (`WorkloadContainerPlugin.needed_files`); of others all."""
+    describe_checkpoint: Callable[[int], "ModelDescription | None"] = lambda step: None
+    """Returns a description of the checkpoint of a step, for a target that shows one to people; None for none."""
+    path_files: Mapping[str, str | None] = field(default_factory=dict)
+    """As in `PublishingSpec`."""
 
 
 class TrackingContainerPlugin:
@@ -281,6 +316,10 @@ class WorkloadContainerPlugin:
     def environment(self, document: JobDocument) -> PythonEnvironment:
         """Return the environment of this very job."""
         return self.ENVIRONMENT
+
+    def takes_any_policy(self, document: JobDocument) -> bool:
+        """Return whether a policy of this very job may be any files, or a folder of several checkpoints."""
+        return self.TAKES_ANY_POLICY
 
     def program_environment(self, document: JobDocument, work: Path) -> PythonEnvironment | None:
         """Return the environment of the user's program; None for none.

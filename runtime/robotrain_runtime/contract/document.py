@@ -39,6 +39,10 @@ class JobSource:
     """`NAME=VALUE`: tags of a registered model, as they were when the job was submitted."""
     implied: bool = False
     """Whether the workload's container plugin added it (`implied_sources`), not the user: it follows from the rest."""
+    grows_until: str = ""
+    """Of a folder that another run still writes to: the file that appears once nothing is added to it any more. Empty
+    for a source that does not change.
+    """
 
     @property
     def tag_values(self) -> dict[str, str]:
@@ -106,9 +110,19 @@ class Placement:
     """The folder that the platform keeps after the run: complete checkpoints are copied to it. Empty for none."""
     kept_as: str = ""
     """The name of that folder for people; it may contain `${NAME}` of environment variables."""
+    volatile: bool = False
+    """Whether everything is lost that the run does not publish: what writes to a place that is not required then is."""
     handover: str = ""
     """The folder that later steps of a pipeline read, perhaps as `${NAME}`: after success it has the newest policy and
     the results (`step_output`). Empty for none."""
+    node_launcher: tuple[str, ...] = ()
+    """Before a program, the command that starts it on each node of a job of several; empty if the platform starts the
+    job itself on each."""
+    node_rank: str = ""
+    """The environment variable with the rank of the node, where the platform starts the job on each; empty for one."""
+    node_address: str = ""
+    """The host of the first node, or `HOST:PORT`, where the platform starts the job on each; it may contain `${NAME}`.
+    """
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -144,9 +158,12 @@ class JobDocument:
     space: Mapping[str, Dimension] = field(default_factory=dict)
     """The parameters that the engine of a sweep gives each trial values of, as arguments of the runtime."""
     program_lock: str = ""
-    """The requirements, with hashes, of the environment of the user's program; empty for none."""
+    """The requirements, with hashes, of the environment of the user's program; of a workload that runs none, those of
+    the packages that are added to its own environment. Empty for none."""
     program_python: str = ""
     """The version of Python that they are locked for."""
+    program_files: Mapping[str, str] = field(default_factory=dict)
+    """The packages of files that they name, by file name: archives of bzip2 in base64."""
 
     def to_json(self) -> str:
         """Return the one text form of the document, as `format_document` does."""
@@ -179,7 +196,14 @@ def format_document(document: JobDocument) -> str:
     return json.dumps(collect_fields(document), indent=1, sort_keys=True, default=collect_fields) + "\n"
 
 
-OMITTED_IF_EMPTY = ("space", "tags", "label", "implied", "program_lock", "program_python", "secrets")
+OMITTED_IF_EMPTY = (
+    *("space", "tags", "label", "implied", "program_lock", "program_python", "program_files", "secrets"),
+    "login",
+    "volatile",
+    *("node_launcher", "node_rank", "node_address"),
+    "grows_until",
+    "nodes",
+)
 """Fields without which documents had been written before."""
 
 

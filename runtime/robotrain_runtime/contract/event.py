@@ -147,6 +147,22 @@ class Evaluated:
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
+class Scored:
+    """The scores of one checkpoint, where a run evaluates several; none if it could not be evaluated."""
+
+    step: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """By tracking name, as in `Evaluated`."""
+    episodes: int = 0
+    conditions: str = ""
+    """As in `Evaluated`."""
+    passed: bool | None = None
+    """Whether the acceptance criteria are met; None if there are none."""
+    error: str = ""
+    """Why it could not be evaluated."""
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class Delivered:
     """Results of a run that were copied completely."""
 
@@ -167,6 +183,19 @@ class Download:
     def seconds_left(self) -> float | None:
         """The remaining time at this rate; None if the rate is 0."""
         return (self.total - self.done) / self.rate if self.rate > 0 else None
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class Processes:
+    """The processes that do the work together, as they counted themselves."""
+
+    count: int
+    """On all nodes."""
+    nodes: int
+    samples: int
+    """The samples of a step, on all of them: the effective batch size; 0 if it is not known."""
+    unit: str = ""
+    """What they are in place of samples, in the plural."""
 
 
 Fault = Literal[
@@ -213,13 +242,15 @@ Event = (
     | Discarded
     | Registered
     | Evaluated
+    | Scored
     | Delivered
     | Download
+    | Processes
     | Note
     | Outcome
 )
 
-NUMBER_FIELDS: Mapping[type, tuple[str, ...]] = {Metrics: ("values",), Evaluated: ("scores",)}
+NUMBER_FIELDS: Mapping[type, tuple[str, ...]] = {Metrics: ("values",), Evaluated: ("scores",), Scored: ("scores",)}
 """The fields of an event that map names to numbers."""
 _KINDS: dict[str, type] = {kind.__name__.lower().removesuffix("event"): kind for kind in Event.__args__}
 EVENT_NAMES = {kind: name for name, kind in _KINDS.items()}

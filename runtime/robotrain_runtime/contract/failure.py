@@ -100,8 +100,11 @@ TRACEBACK = "Traceback (most"
 EXCEPTION_PATTERN = (
     r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|NotFound|Expired|Timeout|gaierror)\b(?:: .*)?$"
 )
-RANK_PREFIX = r"^\[rank\d+\]: ?"
-"""The prefix that PyTorch adds to the lines of one of several processes."""
+RANK_PREFIX = r"^(?:\[node \d+\] )?(?:\[rank\d+\]: ?)?"
+"""The prefixes of lines: of a node that is not the first, and of a process, which PyTorch adds."""
+NODE_END = "error: node {} of {}: {}"
+"""The last line of a work of several nodes, with why the one failed that ended the others."""
+NODE_END_PATTERN = r"error: node \d+ of \d+: "
 LAUNCHER_EXCEPTIONS = r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b"
 """Exceptions of a launcher whose child process failed; the child's own exception says why."""
 
@@ -132,7 +135,8 @@ def explain_output(lines: Sequence[str]) -> str:
     A launcher's exception counts only if none of its processes raised one.
     """
     output = strip_rank_prefixes(lines)
-    return _find_error(output) or (output[-1] if output else "")
+    last = output[-1] if output else ""
+    return last if re.match(NODE_END_PATTERN, last) else _find_error(output) or last
 
 
 def _find_error(output: Sequence[str]) -> str:
@@ -184,6 +188,7 @@ FAULT_PATTERNS: tuple[tuple[str, Fault], ...] = (
     (r"^[\w.]*(gaierror|NameResolutionError|MaxRetryError|IncompleteRead|RemoteDisconnected)\b", "network"),
     (r"^[\w.]*(ServiceRequest|ServiceResponse|IncompleteRead|RemoteProtocol)Error\b", "network"),
     (r"Temporary failure in name resolution|Network is unreachable", "network"),
+    (r"(?i)\bconnection closed by peer|ncclRemoteError|Connection was likely closed", "network"),  # a rank was lost
     (r"(?i)\bconnection (refused|reset|aborted)|\b(connection|operation|request|urlopen error) timed out", "network"),
     (
         r"\bHTTP\b.{0,24}\b5\d\d\b|\b5\d\d (Server Error|Internal Server|Bad Gateway|Service Unavail|Gateway Time)",

@@ -75,6 +75,14 @@ class Param(NamedTuple):
     """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
     bare_names: bool = False
     """Of pairs: a name without `=` is one with an empty value."""
+    texts: bool = False
+    """The option is given once for each text, in files a list; the value is JSON of all: see `load_texts`."""
+    path_texts: str = ""
+    """Of texts: a regular expression for those that are paths. They become absolute, as with `path`."""
+    program_texts: str = ""
+    """Of texts: a regular expression for those that name code to run: files of a project may not give them."""
+    open_with: str = ""
+    """Of a parameter with choices: the one with which any other word is a value too, since it may bring it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)
@@ -176,6 +184,25 @@ def _check_pairs(pairs: list[tuple[str, Any]]) -> dict[str, str]:
     if len(dict(pairs)) < len(pairs) or not all(name.strip() and "=" not in name for name, _ in pairs):
         raise ValueError("a name is repeated, is empty or contains `=`")
     return dict(pairs)
+
+
+def load_texts(text: object) -> list[str]:
+    """Return the texts that a parameter with `texts` holds as JSON; a text that is none is one of them.
+
+    Raise ValueError for JSON of something else.
+    """
+    import json
+
+    given = str(text or "")
+    if not given.lstrip().startswith("["):
+        return [given] if given else []
+    try:
+        found = json.loads(given)
+    except (json.JSONDecodeError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError("it is no JSON list of texts")
+    return found
 
 
 @functools.cache

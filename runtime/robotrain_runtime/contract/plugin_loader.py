@@ -1,12 +1,14 @@
 """Loading of the container plugins that a job document names."""
 
 import dataclasses
+import errno
 import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from robotrain_runtime.contract import added_packages
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import (
     PLATFORM_TRACKING_VARIABLE,
@@ -22,6 +24,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.secret_store import STORE_PREFIX, SecretStorePlugin
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 TRACKING_PREFIX = "tracking."
 POLICY_ROLES = ("policy", "init_policy")
 
@@ -41,8 +44,14 @@ def load_workload_plugin(document: JobDocument) -> WorkloadContainerPlugin:
 
 
 def get_job_environment(document: JobDocument) -> PythonEnvironment:
-    """Return the environment that the job runs in. Raise JobFailed."""
-    return load_workload_plugin(document).environment(document)
+    """Return the environment that the job runs in, with the packages that it adds. Raise JobFailed."""
+    plugin = load_workload_plugin(document)
+    environment = plugin.environment(document)
+    try:
+        return environment if plugin.RUNS_PROGRAM else added_packages.add_packages(environment, document)
+    except OSError as error:
+        why = f"the packages of the job cannot be written to the cache {document.placement.cache}: {error.strerror}"
+        raise JobFailed(why, EXIT_REFUSED, "disk_full" if error.errno in DISK_ERRORS else "") from error
 
 
 def get_run_placement(document: JobDocument) -> Placement:
@@ -175,6 +184,6 @@ def _takes_any_policy(document: JobDocument) -> bool:
         return False
     module = document.halves.get(f"workload.{document.workload}", "")
     try:
-        return bool(module) and load_container_plugin(module, WorkloadContainerPlugin).TAKES_ANY_POLICY
+        return bool(module) and load_container_plugin(module, WorkloadContainerPlugin).takes_any_policy(document)
     except ImportError:  # told as such by whoever needs it
         return False

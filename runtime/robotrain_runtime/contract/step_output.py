@@ -12,7 +12,7 @@ from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 STEP_KIND = "step"
 """The kind of a source that an earlier step of the same pipeline makes."""
-STEP_FILE, POLICY_FOLDER, RESULTS_FOLDER = "step.json", "policy", "results"
+STEP_FILE, POLICY_FOLDER, RESULTS_FOLDER, CHECKPOINTS_FOLDER = "step.json", "policy", "results", "checkpoints"
 SCHEMA = 1
 MAX_BYTES = 16 << 20
 
@@ -29,6 +29,8 @@ class StepOutput:
     """A checkpoint of the step, or the policy that it evaluated; empty for none."""
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The manifest of the checkpoint or policy, with its folder's `name`."""
+    checkpoints: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """The manifests of the checkpoints that are handed over beside the newest one, by the names of their folders."""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The SHA-256 of every file beside it, by path."""
     evaluated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -40,6 +42,8 @@ class StepOutput:
 def write_step_output(folder: Path, output: StepOutput) -> None:
     """Write `step.json`, last of all. Raise OSError."""
     body = {"schema": SCHEMA, **dataclasses.asdict(output)}
+    if not output.checkpoints:
+        del body["checkpoints"]
     write_atomically(folder / STEP_FILE, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
 
 

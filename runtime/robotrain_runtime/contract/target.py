@@ -22,15 +22,30 @@ class CheckpointMark:
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
+class CheckpointOwner:
+    """A run that a place belongs to."""
+
+    run: str
+    submission: str = ""
+    """As in the manifests of its checkpoints."""
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class TargetInspection:
     """The inspection of a target."""
 
     problems: tuple[str, ...] = ()
     """Why it cannot be written to, one sentence each."""
+    warnings: tuple[str, ...] = ()
+    """Why it is not known whether it can be written to, one sentence each: the run goes on."""
+    owner: CheckpointOwner | None = None
+    """The run that the whole place belongs to, if it takes the checkpoints of one run only."""
     runs: Mapping[int, str] = field(default_factory=dict)
     """The run of each complete checkpoint there, by step."""
     marks: Mapping[int, CheckpointMark] = field(default_factory=dict)
     """The origin of each complete checkpoint, by step, if it has one."""
+    other_place: str = ""
+    """What to type for a place beside it that belongs to nobody."""
 
 
 class TargetWriter(Protocol):
@@ -55,11 +70,23 @@ class TargetContainerPlugin:
     ENVIRONMENT: PythonEnvironment
     """Where it works."""
     SOURCE: str = ""
-    """The container plugin that fetches what was written, as `ADDRESS/NAME`; without it no run continues from there."""
+    """The container plugin that fetches what was written, from `locate`; without it no run continues from there."""
+    IS_REQUIRED: bool = True
+    """Whether a run fails if a checkpoint cannot be written there. If not, the run warns, and `robotrain publish` sends
+    what is missing; where nothing else keeps the checkpoints, the run fails all the same.
+    """
 
     def normalize(self, address: str) -> str:
         """Return the address in its normal form, without a slash at its end; empty for one of another kind."""
         raise NotImplementedError
+
+    def locate(self, address: str, name: str) -> str:
+        """Return the address of a checkpoint, by its name, at a normalized address."""
+        return f"{address}/{name}"
+
+    def get_name(self, address: str, located: str) -> str:
+        """Return the name of the checkpoint that `locate` returned `located` for; empty if it is at another place."""
+        return located.removeprefix(f"{address}/") if located.rpartition("/")[0] == address else ""
 
     def inspect(self, address: str, place: ContainerContext) -> TargetInspection:
         """Return quickly whether one may write there, and what is there. Without a `place.python`, ask nobody."""

@@ -1,7 +1,8 @@
 """The container plugin for outputs of an earlier step of the same pipeline, which the platform mounts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import step_output
@@ -37,12 +38,18 @@ def fetch(source: JobSource, place: ContainerContext) -> Path:
     folder = Path(source.uri)
     output = step_output.read_step_output(folder.parent)
     if folder.name == step_output.POLICY_FOLDER:
-        manifest = output.policy
-        facts = {
-            model_lineage.POLICY_RUN: str(manifest["run"]),
-            model_lineage.POLICY_JOB: str(manifest["job"]),
-            model_lineage.POLICY_STEP: str(manifest["step"]),
-            model_lineage.POLICY_DIGEST: combine_digests(manifest["files"]),
-        }
-        model_lineage.write_policy_lineage(place.cache, folder, facts)
+        model_lineage.write_policy_lineage(place.cache, folder, _describe_policy(output.policy))
+    elif folder.name == step_output.CHECKPOINTS_FOLDER:
+        for name, manifest in output.checkpoints.items():
+            model_lineage.write_policy_lineage(place.cache, folder / name, _describe_policy(manifest))
     return folder
+
+
+def _describe_policy(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts about the policy in a checkpoint, by its manifest."""
+    return {
+        model_lineage.POLICY_RUN: str(manifest["run"]),
+        model_lineage.POLICY_JOB: str(manifest["job"]),
+        model_lineage.POLICY_STEP: str(manifest["step"]),
+        model_lineage.POLICY_DIGEST: combine_digests(manifest["files"]),
+    }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract import child_python, files
+from robotrain_runtime.contract import added_packages, child_python, files
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter, torch_build, uv_program
@@ -29,6 +29,8 @@ START_SECONDS = 60.0
 """From a cold disk Python starts slowly: that is no reason to build the environment again."""
 USUAL_BACKENDS = ("cpu", "auto")
 """Builds of PyTorch of environments that earlier versions built: these noted no digest of their lock."""
+BUILD_FACTS = ("torch_of", "torch_backend", "unpinned", "remark")
+"""Facts of a marker about the build of PyTorch, which environments that link it share."""
 LOCKED_FLAGS = ("--no-deps", "--require-hashes", "-r")
 
 LogFunction = Callable[[str], None]
@@ -137,7 +139,8 @@ def build_environment(
     build of PyTorch to install in place of the locked one.
     """
     built = find_environment(lock, version, cache, torch_backend)
-    if built is None and torch_backend is None and (torch := torch_build.find_image_torch(lock, version)):
+    is_plain = built is None and torch_backend is None and _find_image_base(lock) is None
+    if is_plain and (torch := torch_build.find_image_torch(lock, version)):
         place = cache / ENVIRONMENTS / _make_name(lock, variant=torch.key)
         try:
             built = EnvironmentBuild(place, lock, torch.python, cache, log_line, stop, image_torch=torch).build_once()
@@ -184,6 +187,14 @@ def _find_complete(cache: Path, lock: Path, name: str) -> Path | None:
         if not has_unwanted_torch and is_complete(built, lock):
             return built
     return None
+
+
+def _find_image_base(lock: Path) -> Path | None:
+    """Return the environment of the image that a lock only adds packages to; None for none."""
+    base = lock.with_name(added_packages.BASE_FILE)
+    if lock.name != added_packages.LOCK_FILE or not base.is_file():
+        return None
+    return _find_complete(uv_program.get_image_folder(), base, _make_name(base))
 
 
 def _digest_lock(lock: Path) -> str:
@@ -260,6 +271,9 @@ class EnvironmentBuild:
     def _install_lock(self, tool: Path, scratch: Path) -> dict[str, object]:
         """Install the lock, perhaps with another torch. Return the facts for the marker."""
         pip = (tool, "pip", "install", "--python", get_python(scratch))
+        base = _find_image_base(self.lock) if self.torch_backend is None and self.image_torch is None else None
+        if base is not None:
+            return self._extend_base(base, pip, scratch)
         split = torch_build.split_lock(self.lock.read_text(encoding="utf-8"))
         if split is None or not (self.image_torch or self.torch_backend):
             self._run(*pip, *LOCKED_FLAGS, self.lock)
@@ -277,6 +291,17 @@ class EnvironmentBuild:
             unpinned = self._run(*pip, *options, *split.torch_pins)
         remark = torch_build.describe_unpinned(split.torch_pins, unpinned, backend)
         return {"torch_backend": backend, "unpinned": unpinned, "remark": remark}
+
+    def _extend_base(self, base: Path, pip: tuple[str | Path, ...], scratch: Path) -> dict[str, object]:
+        """Install what is added, and link the packages of an environment of the image."""
+        added = self.lock.with_name(added_packages.ADDED_FILE)
+        if added_packages.list_packages(added.read_text(encoding="utf-8")):
+            self._run(*pip, *LOCKED_FLAGS, added)
+        own = next(scratch.glob("lib/python*/site-packages"))
+        for top in sorted(next(base.glob("lib/python*/site-packages")).iterdir()):
+            torch_build.link_tree(top, own / top.name)
+        facts = _read_marker(base)
+        return {"extends": str(base), **{name: facts[name] for name in BUILD_FACTS if name in facts}}
 
     def _link_image_torch(self, split: SplitLock, torch: ImageTorch, scratch: Path) -> dict[str, object]:
         """Link the image's torch. Raise ImageTorchUnusable if it cannot be imported then."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import Finding
-from robotrain_runtime.environments import environment, interpreter, torch_build, uv_program
+from robotrain_runtime.environments import environment, installed_environment, interpreter, torch_build, uv_program
 from robotrain_runtime.machine import disk_cache
 
 ENVIRONMENT_OPTION = "--environment PATH"
@@ -31,6 +31,10 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
     if placement.environment is not None:
         yield from _check_given(required, placement.environment)
         return
+    if required.required_modules:
+        if installed_environment.find_installed_python(required) is None:
+            yield _make_uninstalled_finding(required)
+        return
     cache, backend = Path(placement.cache), placement.torch_backend
     if environment.find_environment(required.lock, required.python, cache, backend):
         return
@@ -51,8 +55,24 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
         )
 
 
+def _make_uninstalled_finding(required: PythonEnvironment) -> Finding:
+    packages = [f"{name} {version}" for name, version in required.required_packages.items()]
+    names = " and ".join([*packages, *required.required_modules])
+    modules = " and ".join(required.required_modules)
+    return Finding(
+        code="image-lacks-packages",
+        title=f"no Python here has {names}",
+        why=f"robotrain does not install {modules}: an image, or an environment of your own, brings it.",
+        ways=(f"--image IMAGE   one that has {names}", ENVIRONMENT_OPTION),
+    )
+
+
 def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
     python = environment.get_python(Path(folder))
+    if required.required_modules:
+        if why := installed_environment.explain_missing(python, required):
+            yield _make_unusable_finding(folder, f"It {why}.", None, is_built=False)
+        return
     versions = read_versions(python, required.required_packages)
     if versions is None:
         yield _make_unusable_finding(folder, f"{python} does not exist or does not run.", None)
@@ -63,8 +83,9 @@ def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
             yield _make_unusable_finding(folder, f"It {found}; the job needs version {version}.", required.lock)
 
 
-def _make_unusable_finding(folder: str, why: str, lock: Path | None) -> Finding:
-    ways: tuple[str, ...] = ("leave --environment out: the locked environment is then built",)
+def _make_unusable_finding(folder: str, why: str, lock: Path | None, *, is_built: bool = True) -> Finding:
+    ways: tuple[str, ...] = ("leave --environment out: the locked environment is then built",) if is_built else ()
+    ways = ways or (f"{ENVIRONMENT_OPTION}   another environment, which has it",)
     if lock:
         ways += (f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}",)
     return Finding(

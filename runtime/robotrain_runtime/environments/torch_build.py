@@ -186,7 +186,7 @@ class ImageTorch:
     def link(self, site_packages: Path) -> None:
         """Link it into another environment; existing files stay. Raise OSError."""
         for top in self.tops:
-            _link_tree(top, site_packages / top.name)
+            link_tree(top, site_packages / top.name)
 
 
 def find_image_torch(lock: Path, wanted: str, any_build: bool = False) -> ImageTorch | None:
@@ -289,10 +289,10 @@ def _probe_interpreter(python: Path, question: str) -> Mapping[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _link_tree(top: Path, to: Path) -> None:
+def link_tree(top: Path, to: Path) -> None:
     """Link a file or folder; if the folder exists, because several packages share it, link what it holds."""
     if not os.path.lexists(to):
         to.symlink_to(top)
     elif top.is_dir() and to.is_dir() and not to.is_symlink():
         for inner in top.iterdir():
-            _link_tree(inner, to / inner.name)
+            link_tree(inner, to / inner.name)

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ MEMORY_INFO = Path("/proc/meminfo")
 NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader,nounits")
 DRIVER_SECONDS = 8.0
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 OLDEST_DRIVER = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
 """The oldest Linux driver for each major version of CUDA: CUDA Toolkit Release Notes, table "CUDA Toolkit and Minimum
 Required Driver Version for CUDA Minor Version Compatibility".
@@ -50,6 +51,15 @@ def count_cores(cgroup: Path = CGROUP) -> int:
         *(_read_numbers(cgroup / "cpu/cpu.cfs_period_us") or (1,)),
     )
     return max(1, min(cores, quota // period)) if quota > 0 < period else cores
+
+
+def count_threads(processes: int, spare: int = 0, environ: Mapping[str, str] = os.environ) -> int:
+    """Return the threads of each of several processes on this machine; OMP_NUM_THREADS takes precedence.
+
+    :param spare: cores to leave to others.
+    """
+    value = environ.get(THREADS_VARIABLE, "")
+    return int(value) if value.isdecimal() else max(1, (count_cores() - spare) // max(1, processes))
 
 
 def get_available_memory(cgroup: Path = CGROUP, memory_info: Path = MEMORY_INFO) -> int | None:
@@ -132,6 +142,14 @@ def query_gpus() -> list[Gpu]:
         output = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
         raise DriverUnavailable(f"nvidia-smi printed: {output.rstrip('.')}")
     return gpus
+
+
+def count_visible_gpus() -> int:
+    """Return how many NVIDIA GPUs programs on this machine may use; 0 without a driver."""
+    try:
+        return len(_select_visible(query_gpus()))
+    except DriverUnavailable:
+        return 0
 
 
 def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from robotrain_runtime.contract import claim, event
-from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note
+from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note, Outcome, StageEvent
 
 WATCHED_METRIC = "loss"
 QUOTED = "> "
@@ -20,10 +20,12 @@ QUOTED = "> "
 class EventRelay:
     """The relay of a run's events: from any thread to the log and events file, then to each sink in order.
 
-    Both have whole lines only. Neither a closed standard output nor a full disk stops the run.
+    Both have whole lines only. Neither a closed standard output nor a full disk stops the run. `node` is the rank of
+    this node: the log of another node than the lead has no events but errors, as one run has one progress and one end.
     """
 
-    def __init__(self, events: Path) -> None:
+    def __init__(self, events: Path, node: int = 0) -> None:
+        self._node = node
         self._events = events.open("a", encoding="utf-8", buffering=1)
         with events.open("rb") as written, suppress(OSError):
             written.seek(-1, os.SEEK_END)
@@ -68,7 +70,8 @@ class EventRelay:
         with self._lock:
             with suppress(OSError, ValueError):  # closed: a process left behind may still send events
                 self._events.write(line + "\n")
-            self._print(line)
+            if printed := describe_node_event(record, self._node) if self._node else line:
+                self._print(printed)
 
     def write_line(self, text: str) -> None:
         """Write an ordinary log line; one that looks like an event is quoted, so that no reader takes it for one."""
@@ -83,3 +86,19 @@ class EventRelay:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again at exit
         except OSError:
             pass
+
+
+def describe_node_event(record: EventRecord, node: int) -> str:
+    """Return the log line for an event of another node than the lead; empty for one that only its events file has."""
+    match record.event:
+        case Note(level="error", text=text):
+            return event.format_event(Note(level="error", text=f"node {node}: {text}"), record.time)
+        case Outcome(state="failed", reason=reason):
+            return event.format_event(Note(level="error", text=f"node {node} failed: {reason}"), record.time)
+        case Outcome(state=state, reason=reason):
+            return f"node {node}: {reason or state}"
+        case Note(level=level, text=text):
+            return f"node {node}: {level}: {text}"
+        case StageEvent(name=name, state=state, seconds=seconds):
+            return f"node {node}: {name} {state}" + (f" after {seconds:.1f} s" if seconds else "")
+    return ""

@@ -1,6 +1,7 @@
 """The handover of a pipeline step's output to later steps, and the step that registers a policy."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from robotrain_runtime.checkpoints import atomic_copy
@@ -11,7 +12,7 @@ from robotrain_runtime.contract.container_plugin import PublishingSpec
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Evaluated, Registered
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, JobFailed
-from robotrain_runtime.contract.step_output import POLICY_FOLDER, RESULTS_FOLDER, StepOutput
+from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, StepOutput
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import registration
@@ -29,8 +30,12 @@ def hand_over(
     evaluated: Evaluated | None,
     tracking_run: str,
     is_cancelled: CancelCheck,
+    chosen: Sequence[SealedArtifact] = (),
 ) -> Path:
-    """Copy the policy and the results to the folder that later steps read, and return it. Raise OSError, Cancelled."""
+    """Copy the policy and the results to the folder that later steps read, and return it. Raise OSError, Cancelled.
+
+    :param chosen: the checkpoints that later steps read beside the policy.
+    """
     folder = contract_document.resolve_folder(document.placement.handover)
     folder.mkdir(parents=True, exist_ok=True)
     digests: dict[str, str] = {}
@@ -44,18 +49,55 @@ def hand_over(
         files = {path.relative_to(results).as_posix(): path for path in sorted(results.rglob("*")) if path.is_file()}
         atomic_copy.replace_folder(files, folder / RESULTS_FOLDER, is_cancelled, key=document.run)
         digests |= {f"{RESULTS_FOLDER}/{path}": checkpoint.hash_file(file) for path, file in files.items()}
+    if chosen:
+        files = {
+            f"{one.folder.name}/{_get_model_path(one.manifest, path)}": one.folder / one.manifest.model / path
+            for one in chosen
+            for path in one.manifest.model_files
+        }
+        atomic_copy.replace_folder(files, folder / CHECKPOINTS_FOLDER, is_cancelled, key=document.run)
+        digests |= {
+            f"{CHECKPOINTS_FOLDER}/{one.folder.name}/{_get_model_path(one.manifest, path)}": digest
+            for one in chosen
+            for path, digest in one.manifest.model_files.items()
+        }
     output = StepOutput(
         run=document.run,
         job=document.job,
         tracking_run=tracking_run,
         policy_kind="" if candidate is None else "policy" if evaluated else "checkpoint",
         policy={**dataclasses.asdict(candidate.manifest), "name": candidate.folder.name} if candidate else {},
+        checkpoints={one.folder.name: dataclasses.asdict(one.manifest) for one in chosen},
         files=digests,
         evaluated=dataclasses.asdict(evaluated) if evaluated else {},
         publishing=dataclasses.asdict(spec),
     )
     step_output.write_step_output(folder, output)
     return folder
+
+
+def select_checkpoints(parents: Iterable[Path], run: str, which: str) -> list[SealedArtifact]:
+    """Return the sealed checkpoints of a run that `which` selects, as `checkpoint.select_steps` does.
+
+    :param parents: the folders with checkpoints; of a step in several ones, that in the first counts.
+    """
+    found: dict[int, SealedArtifact] = {}
+    for parent in parents:
+        for step, folder in checkpoint.list_checkpoints(parent):
+            manifest = checkpoint.read_manifest(folder)
+            if manifest is not None and manifest.run == run:
+                found.setdefault(step, SealedArtifact(folder=folder, manifest=manifest))
+    return [found[step] for step in checkpoint.select_steps(found, which)]
+
+
+def list_missing_steps(spec: PublishingSpec, chosen: Iterable[SealedArtifact]) -> list[int]:
+    """Return the steps of the checkpoints that the work saved for later steps, and that are not among the chosen."""
+    return sorted({*checkpoint.select_steps(spec.saved_steps, spec.hands_over)} - {one.manifest.step for one in chosen})
+
+
+def _get_model_path(manifest: CheckpointManifest, path: str) -> str:
+    """Return the path of a model's file in its checkpoint."""
+    return f"{manifest.model}/{path}" if manifest.model else path
 
 
 def register_step(document: JobDocument, stop: StopSignal, log_line: LogFunction) -> Registered:

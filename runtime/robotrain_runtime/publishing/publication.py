@@ -1,5 +1,6 @@
 """The publication of one run: its destinations, the publisher, and the registration at its end."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,11 +21,12 @@ from robotrain_runtime.contract.failure import (
     describe_error,
 )
 from robotrain_runtime.contract.plugin_loader import make_container_context
-from robotrain_runtime.contract.target import TargetWriter
+from robotrain_runtime.contract.target import TargetContainerPlugin, TargetWriter
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
-from robotrain_runtime.publishing import handover, registration
+from robotrain_runtime.publishing import description, handover, registration
+from robotrain_runtime.publishing.description import ReportedFacts
 from robotrain_runtime.publishing.publisher import Publisher
 from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, PublishedCopy, SealedArtifact
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST, Tracker
@@ -96,12 +98,19 @@ class PlatformFolderDestination(FolderDestination):
 class AddressDestination(Destination):
     """An address that a container plugin writes to. `open` returns the writer when it is needed, or raises OSError."""
 
-    def __init__(self, name: str, target: ArtifactTarget, run: str, open: Callable[[], TargetWriter]) -> None:
-        self.name = name
+    def __init__(
+        self, plugin: TargetContainerPlugin, target: ArtifactTarget, run: str, open: Callable[[], TargetWriter]
+    ) -> None:
+        self.name = plugin.normalize(target.to)
+        self._plugin = plugin
         self._keep_last = target.keep_last
         self._run = run
         self._open = open
         self._writer: TargetWriter | None = None
+
+    def contains_address(self, address: str) -> bool:
+        """Return whether the address of a published checkpoint is in this destination."""
+        return bool(self._plugin.get_name(self.name, address))
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Let the plugin write an artifact."""
@@ -110,14 +119,18 @@ class AddressDestination(Destination):
         except (OSError, Cancelled):
             self.close()  # the next try starts with a new writer
             raise
-        return PublishedCopy(f"{self.name}/{sealed.folder.name}", new)
+        return PublishedCopy(self._plugin.locate(self.name, sealed.folder.name), new)
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
         """Remove the oldest checkpoints of the run."""
         if self._keep_last is None:
             return ()
         removed = self._get_writer().trim(self._run, self._keep_last, is_cancelled)
-        return tuple(f"{self.name}/{name}" for name in removed)
+        return tuple(self._plugin.locate(self.name, name) for name in removed)
+
+    def describe_remedy(self, run: str) -> str:
+        """Return the command that sends what is missing."""
+        return f"; `robotrain publish {run} {self.name}` sends what is missing"
 
     def close(self) -> None:
         """Close the writer."""
@@ -160,6 +173,27 @@ class TrackingDestination(Destination):
         return PublishedCopy(str(reply["to"]), bool(reply["new"]), str(reply.get("file", "")))
 
 
+def open_target(
+    plugin: TargetContainerPlugin,
+    address: str,
+    document: JobDocument,
+    spec: PublishingSpec,
+    facts: ReportedFacts,
+    log_line: Callable[[str], None],
+) -> TargetWriter:
+    """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
+    try:
+        python = environment.build_python(plugin.ENVIRONMENT, Path(document.placement.cache), log_line, StopSignal())
+    except JobFailed as failed:
+        raise OSError(failed.reason) from failed
+    context = dataclasses.replace(
+        make_container_context(document, python, log_line),
+        describe_checkpoint=lambda step: description.make_description(document, spec, facts, step),
+        path_files=spec.path_files,
+    )
+    return plugin.open(address, context)
+
+
 class Publication:
     """The publication of a run: publishes each checkpoint and result that the relay passes on, from creation on."""
 
@@ -173,6 +207,7 @@ class Publication:
     ) -> None:
         self._document, self._spec, self._relay = document, spec, relay
         self._earlier, self._tracker = earlier, tracker
+        self._facts = ReportedFacts(description.list_metric_names(spec))
         destinations: list[Destination] = []
         if tracker is not None:
             destinations.append(TrackingDestination(tracker, spec.artifact_folders))
@@ -185,6 +220,7 @@ class Publication:
         self._publisher = Publisher(
             document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._wait_for_tracking_run
         )
+        relay.add_sink(self._facts.add_record)
         relay.add_sink(self._publisher.add_record)
 
     def has_pending(self, succeeded: bool) -> bool:
@@ -225,7 +261,10 @@ class Publication:
         evaluated, tracking_run = self._publisher.evaluated, self._get_tracking_run()
         try:
             candidate = self._choose_candidate() if evaluated is None or self._publisher.policy else None
-            folder = handover.hand_over(self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled)
+            chosen = self._select_handed_over()
+            folder = handover.hand_over(
+                self._document, self._spec, candidate, evaluated, tracking_run, is_cancelled, chosen
+            )
         except (JobFailed, OSError, PermanentError, document.UnsetVariable) as error:
             why = error.reason if isinstance(error, JobFailed) else describe_error(error)
             return [f"nothing was handed over to later steps: {why}"]
@@ -233,6 +272,22 @@ class Publication:
             return []
         self._emit_note(f"the steps that need this one read {folder}")
         return []
+
+    def _select_handed_over(self) -> list[SealedArtifact]:
+        """Return the checkpoints for later steps; warn about missing ones. Raise UnsetVariable.
+
+        On another machine than that of an earlier attempt, only the folder that the platform keeps has them all.
+        """
+        if not self._spec.hands_over:
+            return []
+        kept = targets.get_platform_folder(self._document)
+        parents = [*sorted(self._publisher.parents), *([kept] if kept else [])]
+        chosen = handover.select_checkpoints(parents, self._document.run, self._spec.hands_over)
+        if missing := handover.list_missing_steps(self._spec, chosen):
+            steps = f"step{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+            text = f"later steps do not get the checkpoints of {steps}: they are not on this machine"
+            self._relay.emit(Note(level="warning", text=text))
+        return chosen
 
     def _register(self, stop: StopSignal, python: Path) -> Registered:
         try:
@@ -278,16 +333,14 @@ class Publication:
         if plugin is None:
             return FolderDestination(target, run)
 
-        def open_writer() -> TargetWriter:
-            """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
-            cache, log_line = Path(self._document.placement.cache), self._relay.write_line
-            try:
-                python = environment.build_python(plugin.ENVIRONMENT, cache, log_line, StopSignal())
-            except JobFailed as failed:
-                raise OSError(failed.reason) from failed
-            return plugin.open(target.to, make_container_context(self._document, python, log_line))
+        log_line = self._relay.write_line
 
-        return AddressDestination(plugin.normalize(target.to), target, run, open_writer)
+        def open_writer() -> TargetWriter:
+            return open_target(plugin, target.to, self._document, self._spec, self._facts, log_line)
+
+        destination = AddressDestination(plugin, target, run, open_writer)
+        destination.is_required = plugin.IS_REQUIRED or self._document.placement.volatile
+        return destination
 
     def _emit_note(self, text: str) -> None:
         self._relay.emit(Note(level="info", text=text))

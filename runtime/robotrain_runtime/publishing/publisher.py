@@ -363,7 +363,8 @@ class Publisher:
         for to, queue in self._queues:
             current = [(item, why) for item, why in queue.unfinished if self._is_current(item)]
             for why, items in _group_by_error(current):
-                yield f"{_describe_artifacts(items)} could not be published to {to.name}: {why}", to.is_required
+                remedy = "" if to.is_required else to.describe_remedy(self._document.run)
+                yield f"{_describe_artifacts(items)} could not be published to {to.name}: {why}{remedy}", to.is_required
 
 
 def _group_by_error(unfinished: Iterable[tuple[ArtifactItem, str]]) -> Iterable[tuple[str, list[ArtifactItem]]]:

@@ -25,6 +25,7 @@ from robotrain_runtime.tracking.tracker import REGISTER_REQUEST, Tracker
 LogFunction = Callable[[str], None]
 
 
+NOT_BEGUN = "the run has no checkpoint yet, and its tracking has not begun"
 NO_POLICY = "the run did not keep the policy that it evaluated"
 
 
@@ -119,7 +120,10 @@ def register_ended_run(
         raise JobFailed(f"there is no run in {work}", EXIT_PREFLIGHT)
     earlier = recovery.read_earlier_attempts(work)
     if not (run_id := earlier.get_tracking_run(uri)):
-        raise JobFailed(f"the model {name} was not registered: the run was not tracked", EXIT_PREFLIGHT)
+        has_model = bool(earlier.checkpoints) or earlier.evaluated is not None
+        has_begun = not uri or has_model or earlier.tracking is not None
+        why = "the run was not tracked" if has_begun else NOT_BEGUN
+        raise JobFailed(f"the model {name} was not registered: {why}", EXIT_PREFLIGHT)
     if earlier.evaluated:
         candidate = _choose_policy(document, earlier.evaluated, step)
     else:

@@ -89,6 +89,10 @@ class Destination:
         """Remove surplus checkpoints of the run; return their addresses. Raise as `RetryQueue` expects."""
         return ()
 
+    def describe_remedy(self, run: str) -> str:
+        """Return how to send what is missing, as the end of a sentence; empty if nothing can."""
+        return ""
+
     def close(self) -> None:
         """Release resources."""
 

@@ -207,6 +207,9 @@ class TrackingRun:
                 self._step = self._step if step is None else step
                 self._wanted_at = min(self.due, now + BATCH_SECONDS)
                 self._pending.append([MetricValue(name, values[name], record.time, self._step) for name in values])
+            case event.Scored(step=step, scores=values) if values:  # beside other checkpoints: at their own steps
+                self._wanted_at = min(self.due, now + BATCH_SECONDS)
+                self._pending.append([MetricValue(name, values[name], record.time, step) for name in values])
             case event.Checkpoint():
                 self._wanted_at = now  # a run that goes on from it elsewhere does not repeat the steps before it
             case Track() | Outcome():

@@ -8,14 +8,16 @@ import importlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST
+from robotrain_runtime.contract.failure import PermanentError, SourceError
 
 from robotrain_sources.fetching import errors, named_secret
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.huggingface import reference
+from robotrain_sources.huggingface import layout, reference
 from robotrain_sources.huggingface.errors import (
     HubRequest,
     explain_hub_error,
@@ -90,6 +92,22 @@ def load_hub_token(credential: str) -> HubToken:
     return HubToken(text, "your token (HF_TOKEN)" if text else "")
 
 
+FILE_SECONDS = 20.0
+
+
+def read_file(api: Any, repository: str, path: str, commit: str) -> bytes | None:
+    """Return the content of a small file of a model's commit; None if it has none of the name. Raise as the library."""
+    utils: Any = importlib.import_module("huggingface_hub.utils")
+    address = import_hub_library().hf_hub_url(repository, path, revision=commit, endpoint=api.endpoint)
+    headers = utils.build_hf_headers(token=api.token or False, library_name="robotrain")
+    answer = utils.get_session().get(address, headers=headers, timeout=FILE_SECONDS, follow_redirects=True)
+    if answer.status_code == 404:
+        return None
+    utils.hf_raise_for_status(answer)
+    content: bytes = answer.content
+    return content
+
+
 INFO_SECONDS = 10.0
 MAX_SIBLINGS = 50_000
 """With more files, the Hub's short listing may be incomplete."""
@@ -103,11 +121,18 @@ QUIET_ENV = {
 
 
 class RepositoryFiles(DataOrigin):
-    """The files of one repository; `kind` is model or dataset, `remedy` the platform's way to give the job a token."""
+    """The files of one repository; `kind` is model or dataset, `remedy` the platform's way to give the job a token.
+
+    As a checkpoint it has the files of the one that robotrain published, where they were before: see `layout`.
+    """
 
     can_leave_out = True  # a commit identifies each file
 
-    def __init__(self, repository: Repository, kind: str, token: HubToken, remedy: str = "") -> None:
+    def __init__(
+        self, repository: Repository, kind: str, token: HubToken, remedy: str = "", *, is_checkpoint: bool = False
+    ) -> None:
+        self._is_checkpoint = is_checkpoint
+        self._repository_paths: dict[str, str] = {}
         self.place = f"huggingface/{kind}s/{repository.id.replace('/', '--')}"
         self._commit = repository.revision
         self._repository = repository
@@ -131,10 +156,35 @@ class RepositoryFiles(DataOrigin):
             )
             listing = (_make_source_file(item.path, item) for item in items if hasattr(item, "blob_id"))
         entries = map(_check_fetchable, listing)
+        if self._is_checkpoint:
+            return self._arrange_checkpoint({entry.name: entry for entry in entries})
         if self._kind == "dataset":
             return (entry for entry in entries if not is_debris(entry.name))
         entry_by_name = {entry.name: entry for entry in entries}
         return (entry_by_name[name] for name in select_files(entry_by_name))
+
+    def _arrange_checkpoint(self, entries: dict[str, SourceFile]) -> Iterator[SourceFile]:
+        """Yield the files of the checkpoint under their paths in it; all files if robotrain did not publish it."""
+        try:
+            content = read_file(self._hub, self._repository.id, MANIFEST, self._commit) if MANIFEST in entries else b""
+            manifest = checkpoint.parse_manifest(content or b"")
+            paths = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {}
+        except PermanentError as error:
+            raise FetchError(f"{self._repository} is not a checkpoint: {error}", "data") from None
+        except Exception as error:
+            raise self._make_fetch_error(error) from error
+        if manifest is None:
+            yield from (entry for entry in entries.values() if not is_debris(entry.name))
+            return
+        if missing := sorted({*paths.values()} - entries.keys()):
+            raise FetchError(f"{self._repository} lacks {missing[0]}, which its {MANIFEST} names", "data")
+        self._repository_paths = paths
+        for path, where in paths.items():
+            yield replace(entries[where], name=path)
+
+    def get_store_path(self, name: str) -> str:
+        """Return the path of a file in the repository."""
+        return self._repository_paths.get(name, name)
 
     def open_store(self) -> Any:
         """Return the store of the commit's files. The token goes to the Hub only, not to redirection targets."""
@@ -186,7 +236,8 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
         raise FetchError(problem, "configuration")
     os.environ.update(QUIET_ENV)  # before the library is imported
     kind = "dataset" if role == "dataset" else "model"
-    return RepositoryFiles(Repository(repository.id, pin or repository.revision), kind, load_hub_token(credential), way)
+    pinned, token = Repository(repository.id, pin or repository.revision), load_hub_token(credential)
+    return RepositoryFiles(pinned, kind, token, way, is_checkpoint=role == "resume")
 
 
 def _check_fetchable(entry: SourceFile) -> SourceFile:

@@ -5,14 +5,16 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind, TargetForm
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.huggingface import reference
+from robotrain_sources.role_flags import make_resume_flag
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
 
+_TARGET_ADDRESS = r"(?i)\s*(?:hf:|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 _ADDRESS = r"(?i)\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 
 
@@ -36,7 +38,7 @@ KIND = SourceKind(
     name=reference.Repository.kind,
     title="Hugging Face repositories",
     form=reference.FORM,
-    example="lerobot/pusht",
+    example="hf://lerobot/pusht",
     help="A repository of the Hugging Face Hub, at a branch, a tag or a commit.",
     roles={
         "dataset": RoleFlag(
@@ -56,6 +58,9 @@ KIND = SourceKind(
             repeatable=False,
             help="A policy of the Hugging Face Hub to go on from, or to evaluate; REVISION pins it.",
         ),
+        "resume": make_resume_flag(  # OWNER/NAME may be a folder
+            lambda text: bool(re.match(_ADDRESS, text)), f"{reference.SCHEME}{reference.FORM}"
+        ),
         "backbone": RoleFlag(
             "--backbone-repo-id",
             help="A backbone or tokenizer of the Hugging Face Hub that the policy names, if the one that it implies is "
@@ -66,6 +71,13 @@ KIND = SourceKind(
     parse=lambda text, base: reference.parse_repository(text),
     warn=find_warnings,
     container_plugin="robotrain_sources.huggingface.fetch",
+    target="robotrain_sources.huggingface_publish.target",
+    target_form=TargetForm(
+        form=reference.BRANCH_FORM,
+        recognizes=lambda text: bool(re.match(_TARGET_ADDRESS, text)),
+        parse=reference.parse_branch,
+        takes_results=False,
+    ),
     pinning=Pinning.from_module("robotrain_sources.huggingface.pin"),
 )
 

@@ -17,8 +17,11 @@ from robotrain.errors import Suggestion
 from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_warning
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_sources import parallel
+from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface.errors import (
     HubRequest,
     explain_hub_error,
@@ -146,7 +149,12 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
 
     def query_missing_paths() -> list[str]:
         hub, kind, revision = _make_hub_client(), _get_repository_kind(role), repository.revision or None
-        return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
+        where = _map_paths(repository.id, kind, revision or "main", paths) if role == "resume" else {}
+        return [
+            path
+            for path in paths
+            if not hub.file_exists(repository.id, where.get(path, path), repo_type=kind, revision=revision)
+        ]
 
     return _run_with_deadline(query_missing_paths)
 
@@ -160,12 +168,22 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
 
     def download() -> dict[str, bytes]:
         try:
-            return _download_files(repository, kind, pin, paths)
+            where = _map_paths(repository, kind, pin, paths) if role == "resume" else {path: path for path in paths}
+            found = _download_files(repository, kind, pin, list(where.values()))
+            return {path: found[name] for path, name in where.items() if name in found}
         except Exception as error:
             request = HubRequest(repository=repository, kind=kind, revision=pin, token="", remedy="", is_pin=True)
             raise SourceError(_format_sentence(explain_hub_error(error, request).why)) from None
 
     return parallel.run_with_deadline(READ_SECONDS, download, "The Hub")
+
+
+def _map_paths(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, str]:
+    """Return where the files of a checkpoint are in a repository; where they are in it if robotrain published none."""
+    content = _download_files(repository, kind, commit, [MANIFEST]).get(MANIFEST, b"")
+    manifest = checkpoint.parse_manifest(content)
+    known = {**layout.map_paths(manifest), MANIFEST: MANIFEST} if manifest else {path: path for path in paths}
+    return {path: known[path] for path in paths if path in known}
 
 
 def _run_with_deadline(question: Callable[[], Answer]) -> Answer:

@@ -12,6 +12,9 @@ from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 FORM = "OWNER/NAME[@REVISION]"
+SCHEME = "hf://"
+BRANCH_FORM = "hf://OWNER/NAME[@BRANCH]"
+DEFAULT_BRANCH = "main"
 COMMIT_PATTERN = r"[0-9a-f]{40}"
 
 _ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"
@@ -38,11 +41,13 @@ class Repository:
 
 
 def parse_repository(text: str) -> Repository:
-    """Return the repository that `text` names. Raise SourceError."""
+    """Return the repository that `text` names: `OWNER/NAME[@REVISION]`, also after `hf://`. Raise SourceError."""
     if re.search(_TOKEN, text):
         raise SourceError("This looks like an access token, and a job must not contain secrets.")
     if text != text.strip():
         raise SourceError("There is white space around the name.", _suggest_repository(text.strip()))
+    if re.fullmatch(r"hf://[^/?#@]+/[^/?#@]+(?:@[^?#]*)?", text):
+        text = text.removeprefix(SCHEME)
     name, at, revision = text.partition("@")
     if not is_repository_id(name):
         _raise_not_a_repository(text, name)
@@ -65,6 +70,91 @@ def is_repository_id(text: str) -> bool:
     return bool(re.fullmatch(_ID, text)) and not ("--" in text or ".." in text or text.endswith(".git"))
 
 
+@lazy_dataclass(frozen=True)
+class RepositoryBranch:
+    """A branch of a model repository, to write to. An empty one is `main`."""
+
+    id: str
+    branch: str = ""
+
+    def __str__(self) -> str:
+        return f"{SCHEME}{self.id}@{self.branch}" if self.branch else f"{SCHEME}{self.id}"
+
+    @property
+    def name(self) -> str:
+        """The name of the branch."""
+        return self.branch or DEFAULT_BRANCH
+
+    def get_tag(self, checkpoint: str) -> str:
+        """Return the tag of a checkpoint, given the name of its folder."""
+        prefix = "" if self.name == DEFAULT_BRANCH else f"{self.branch}-"
+        return f"{prefix}step-{checkpoint}"
+
+    def parse_tag(self, tag: str) -> str:
+        """Return the name of the checkpoint that a tag marks; empty for a tag of something else."""
+        name = tag.removeprefix(self.get_tag(""))
+        return name if name.isdecimal() and tag == self.get_tag(name) else ""
+
+    def locate(self, checkpoint: str) -> str:
+        """Return the address of a checkpoint, given the name of its folder."""
+        return f"{SCHEME}{self.id}@{self.get_tag(checkpoint)}"
+
+
+def parse_branch(text: str) -> RepositoryBranch:
+    """Return the branch that an address names. Raise SourceError with the nearest correct address."""
+    if re.search(_TOKEN, text):
+        raise SourceError("This looks like an access token, and a job must not contain secrets.")
+    if text != text.strip():
+        raise SourceError("There is white space around the address.", _suggest_branch(text.strip()))
+    match = re.fullmatch(r"hf://([^/?#@]+)/([^/?#@]+)(?:@([^?#]*))?", text)
+    if match is None:
+        _raise_not_a_branch(text)
+    owner, name, branch = match.groups()
+    address = f"{SCHEME}{owner}/{name}"
+    if not is_repository_id(f"{owner}/{name}"):
+        fixed = "/".join(_replace_characters(part) for part in (owner, re.sub(r"(?:\.git)+$", "", name)))
+        raise SourceError(
+            "OWNER and NAME have letters, digits, `_`, `.` and `-`, with a letter, digit or `_` at both ends, no `--` "
+            "and no `..`, and NAME at most 96 characters.",
+            f"{SCHEME}{fixed}" if is_repository_id(fixed) else "",
+        )
+    if branch == "":
+        raise SourceError("The branch after `@` is missing.", address)
+    if branch and re.fullmatch(COMMIT_PATTERN, branch):
+        raise SourceError("A commit cannot be written to: name a branch.", address)
+    if branch and not re.fullmatch(_BRANCH, branch):
+        fixed = _replace_characters(branch)
+        characters = "letters, digits, `_`, `.` and `-`"
+        why = f"A branch to publish to has {characters}, at most 80, with a letter or digit at both ends."
+        raise SourceError(why, f"{address}@{fixed}" if re.fullmatch(_BRANCH, fixed) else f"{address}@BRANCH")
+    return RepositoryBranch(f"{owner}/{name}", "" if branch in (None, DEFAULT_BRANCH) else branch)
+
+
+_suggest_branch = partial(suggest_normal_form, parse_branch)
+_BRANCH = r"(?a)(?!.*(?:\.\.|\.lock$))[A-Za-z0-9](?:[\w.-]{0,78}[A-Za-z0-9])?"
+
+
+def _replace_characters(name: str) -> str:
+    """Return a name with a dash in place of what it may not have."""
+    return re.sub(r"(?a)-*[^\w.-]+-*|--+|\.\.+", "-", name).strip("-.")
+
+
+def _raise_not_a_branch(text: str) -> NoReturn:
+    if re.match(r"(?i)(?:hf:/+|(?:(?:https?:)?//)?(?:www\.)?(?:huggingface\.co|hf\.co)/+)(?:datasets|spaces)/", text):
+        raise SourceError("Checkpoints go to a model repository, not to a dataset or a space.", BRANCH_FORM)
+    if address := re.fullmatch(_ADDRESS, text):
+        branch = address["at"] or address["tree"]
+        wanted = f"{SCHEME}{address['id']}@{branch}" if branch else f"{SCHEME}{address['id']}"
+        raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.", _suggest_branch(wanted))
+    if match := re.fullmatch(r"(?i)hf:/*([^/?#@:]+/[^/?#@]+(?:@[^/?#]+)?)/*", text):
+        raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.", _suggest_branch(SCHEME + match[1]))
+    if match := re.fullmatch(r"(?i)hf:/*([^/?#@:]+)/*(@[^/?#]+)?", text):
+        raise SourceError(
+            "The owner is missing: your name on the Hub, or an organization's.", f"{SCHEME}OWNER/{match[1]}"
+        )
+    raise SourceError(f"The address of a place on the Hub is {BRANCH_FORM}.")
+
+
 def _raise_not_a_repository(text: str, name: str) -> NoReturn:
     if address := re.fullmatch(_ADDRESS, text):
         revision = address["at"] or address["tree"]
@@ -79,6 +169,9 @@ def _raise_not_a_repository(text: str, name: str) -> NoReturn:
             "A name with a version is not a Hub repository: use --policy-model NAME:VERSION for a registered model, "
             "azureml:NAME:VERSION in Azure ML."
         )
+    if match := re.fullmatch(r"(?i)hf:/+([^/?#@:]+)/*(@[^/?#]+)?", text):
+        why = "The name of the repository is missing after its owner."
+        raise SourceError(why, f"{SCHEME}{match[1]}/NAME{match[2] or ''}" if is_repository_id(match[1]) else "")
     if "://" in text:
         raise SourceError("A Hub repository is an id, OWNER/NAME, not an address.")
     if text.startswith(("/", "./", "../", "~")):

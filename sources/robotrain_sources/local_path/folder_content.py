@@ -173,7 +173,7 @@ def _update_from_file(file: io.FileIO, max_bytes: int, hasher: "hashlib._Hash") 
 
 POLICY_ROLES = ("policy", "init_policy")
 POLICY_FILES = ("config.json", "model.safetensors")
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_FILES = ("config.json", "adapter_config.json", "adapter_model.safetensors")
 MODEL_FOLDER = "pretrained_model"
 
 
@@ -196,8 +196,6 @@ def _find_model(folder: Path) -> Path | None:
 def explain_no_policy(folder: Path) -> str:
     """Return why there is no policy in `folder`, with a suggestion on a second line if there is one."""
     part = folder / MODEL_FOLDER if (folder / MODEL_FOLDER).is_dir() else folder
-    if (part / ADAPTER_CONFIG).is_file():
-        return f"{part} contains a PEFT adapter, not a policy: merge it into its base policy first."
     missing = _list_missing_files(part)
     sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
     parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
@@ -224,4 +222,5 @@ def find_corruption(part: Path, role: str) -> str:
 
 
 def _list_missing_files(part: Path) -> list[str]:
-    return [name for name in POLICY_FILES if not (part / name).is_file()]
+    is_adapter = (part / ADAPTER_FILES[1]).is_file() and not (part / POLICY_FILES[1]).is_file()
+    return [name for name in (ADAPTER_FILES if is_adapter else POLICY_FILES) if not (part / name).is_file()]

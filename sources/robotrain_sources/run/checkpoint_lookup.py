@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from robotrain.errors import Rejected
+from robotrain.model.job import Job
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.source import Source, SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
 
-LATEST = "latest"
+LATEST, ALL = "latest", "all"
 
 
 def complete_run_name(incomplete: str) -> list[str]:
@@ -56,6 +59,10 @@ def format_problems(rejected: Rejected) -> str:
 FOLDER_KINDS = ("local_path", "blob_url", "datastore_path")
 """Kinds whose printed form is a folder, to which a subfolder can be appended."""
 
+START_MARK = ":policy"
+"""After the name of a run: the policy that it started from."""
+START_ROLES = ("policy", "init_policy")
+OTHER_SOURCE = "--backbone-path FOLDER"
 NAME_PATTERN = r"(?a)[\w.-]+"
 MAX_STEPS_SHOWN = 8
 _descriptions: dict[tuple[str, str], str] = {}
@@ -68,11 +75,13 @@ def find_checkpoint_source(text: str) -> Source:
     name, at, step_text = text.partition("@")
     if not text.strip():
         raise SourceError("The name of the run is missing.", "last")
+    if text.endswith(START_MARK):
+        return _find_start(text.strip().removesuffix(START_MARK))
     if not re.fullmatch(NAME_PATTERN, name):
         raise SourceError("This is not the name of a run: use letters, digits, `_`, `.` and `-`.")
-    if at and not re.fullmatch("[0-9]{1,12}", step_text):
-        raise SourceError("The part after `@` is the step of a checkpoint, a whole number.", f"{name}@STEP")
-    step = int(step_text) if at else None
+    if at and step_text != ALL and not re.fullmatch("[0-9]{1,12}", step_text):
+        raise SourceError("The part after `@` is the step of a checkpoint, a whole number, or all.", f"{name}@STEP")
+    step = int(step_text) if at and step_text != ALL else None
     plugins = Plugins()
     try:
         if name in name_index.NEWEST_NAMES:
@@ -83,6 +92,8 @@ def find_checkpoint_source(text: str) -> Source:
             if not (checkpoints := list_checkpoints(record, platform)):
                 raise _explain_no_checkpoint(record, platform)
         checkpoint = _select_checkpoint(record, checkpoints, step)
+        if step_text == ALL:
+            checkpoint = _find_common_folder(record, checkpoints)
         kind = plugins.source_kinds().get(checkpoint.source)
     except Rejected as rejected:
         raise SourceError(format_problems(rejected)) from None
@@ -92,8 +103,23 @@ def find_checkpoint_source(text: str) -> Source:
     source = kind.parse(f"{checkpoint.uri}{model}", Path("/"))
     choice = name_index.describe_choice(name, record.run)
     _runs[text] = record.run
-    _descriptions[text, str(source)] = ", ".join(filter(None, (record.run, choice, f"step {checkpoint.step}")))
+    which = f"all {len(checkpoints)} checkpoints" if step_text == ALL else f"step {checkpoint.step}"
+    _descriptions[text, str(source)] = ", ".join(filter(None, (record.run, choice, which)))
     return source
+
+
+def _find_start(name: str) -> Source:
+    """Return the source of the policy that a run started from. Raise SourceError."""
+    try:
+        run = name_index.find_run(name)
+        sources = [source for source in plans.read_stored_sources(run) if source.role in START_ROLES]
+        kind = Plugins().source_kinds().get(sources[0].kind) if sources else None
+    except Rejected:
+        why = f"{name} is no run of this machine: only where it was submitted, it is known what it started from."
+        raise SourceError(why, OTHER_SOURCE) from None
+    if kind is None:
+        raise SourceError(f"It is not known what {name} started from.", OTHER_SOURCE)
+    return kind.parse(sources[0].uri, Path("/"))
 
 
 def describe_checkpoint(text: str, source: Source) -> str:
@@ -107,6 +133,15 @@ def find_related_sources(text: str, role: str) -> Sequence[tuple[str, str]]:
     return [(source.kind, source.uri) for source in sources if source.role == role]
 
 
+def find_job(text: str) -> Job | None:
+    """Return the job of the run that a text meant when it was parsed here; None if its plan cannot be read."""
+    if text not in _runs:
+        return None
+    with suppress(Rejected, OSError):
+        return plans.read_stored_plan(_runs[text]).plan.job
+    return None
+
+
 def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], step: int | None) -> Output:
     if step is None:
         return checkpoints[max(checkpoints)]
@@ -117,6 +152,16 @@ def _select_checkpoint(record: RunRecord, checkpoints: Mapping[int, Output], ste
         why = f"{record.run} has no checkpoint of step {step}: it has {more}{shown}."
         raise SourceError(why, f"{record.run}@{nearest}")
     return checkpoints[step]
+
+
+def _find_common_folder(record: RunRecord, checkpoints: Mapping[int, Output]) -> Output:
+    """Return the folder of all checkpoints of a run as an output. Raise SourceError if they are not in one folder."""
+    newest = checkpoints[max(checkpoints)]
+    parents = {(one.source, one.uri.rstrip("/").rpartition("/")[0]) for one in checkpoints.values()}
+    if len(parents) > 1 or newest.source not in FOLDER_KINDS:
+        why = f"The checkpoints of {record.run} are not in one folder that can be read as a whole ({newest.source})."
+        raise SourceError(why, f"{record.run}@{newest.step}")
+    return replace(newest, uri=newest.uri.rstrip("/").rpartition("/")[0], model="")
 
 
 def _explain_no_checkpoint(record: RunRecord, platform: Platform) -> SourceError:

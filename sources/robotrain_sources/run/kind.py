@@ -4,13 +4,14 @@ import os.path
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from robotrain.model.source import RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.role_flags import CHECKPOINT
 
-_HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
+_HINT = r"\s*latest\s*$|\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*|:policy)?\s*$"
 _NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,79})(?:@\S*)?"
 
 
@@ -46,6 +47,13 @@ def find_related(text: str, role: str) -> Sequence[tuple[str, str]]:
     return checkpoint_lookup.find_related_sources(text, role)
 
 
+def find_job(text: str) -> Any:
+    """Return the job of the run that a text meant when it was parsed; None for none."""
+    from robotrain_sources.run import checkpoint_lookup
+
+    return checkpoint_lookup.find_job(text)
+
+
 def complete_run_name(incomplete: str) -> list[str]:
     """Return `latest` and the run names, newest first."""
     from robotrain_sources.run import checkpoint_lookup
@@ -67,11 +75,20 @@ KIND = SourceKind(
             complete=complete_run_name,
         ),
         "checkpoint": CHECKPOINT,
+        "backbone": RoleFlag(
+            "--backbone-run",
+            help="A run whose policy is the base of an adapter: its last checkpoint, or that of a step; RUN:policy is "
+            "the policy that the run started from.",
+            form="RUN[@STEP]",
+            complete=complete_run_name,
+        ),
     },
     recognizes=recognize_run,
+    all_checkpoints="@all",
     parse=parse_source,
     describe_meaning=describe_meaning,
     find_related=find_related,
+    find_job=find_job,
 )
 
 

@@ -100,6 +100,7 @@ ROUTES = (("GET", "/computes/([^/]+)", get_compute), ("GET", "/computes", list_c
 
 SIZES = {
     "Standard_NC24ads_A100_v4": ("standardNCADSA100v4Family", 24, 1, 220),
+    "Standard_NC96ads_A100_v4": ("standardNCADSA100v4Family", 96, 4, 880),
     "Standard_NC48ads_A100_v4": ("standardNCADSA100v4Family", 48, 2, 440),
     "Standard_NC6s_v3": ("standardNCSv3Family", 6, 1, 112),
     "Standard_NV36ads_A10_v5": ("standardNVADSA10v5Family", 36, 1, 440),

@@ -1,30 +1,23 @@
 """Execution of a job as a compute of the workspace would, in threads of this process."""
 
 import contextlib
-import os
 import re
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
-
-from osmo_stand_in.pod.namespace import Namespace
-from osmo_stand_in.pod.room import Room
 
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import Job
 from azure_stand_in.ml.job_folders import DataError, Laid, Mounted, Uploaded, check_identity, lay
+from azure_stand_in.ml.job_node import TICK, Node, count_nodes, find_free_port, make_group_environ
 from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.sign_in import Managed
 
-TICK = 0.05
-CHUNK = 64 * 1024
 FAILED = (
     "Execution failed. User process '{name}' exited with status code {code}. Please check log file "
-    "'user_logs/std_log.txt' for error details. Error: {last}"
+    "'{log}' for error details. Error: {last}"
 )
 TRACKED = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 """What becomes of a job's MLflow run, by the job's end."""
@@ -80,26 +73,27 @@ class Machine:
 
 
 class Running:
-    """A job on its machine, attempt after attempt. attempts: how many there were."""
+    """A job on its machines, attempt after attempt. attempts: how many there were. nodes: its machines."""
 
     def __init__(self, machine: Machine, job: Job) -> None:
         self.job = job
         self.attempts = 0
         self._machine = machine
-        self._room = Room(machine.folder / job.name, machine.own, user=0)  # it mounts inside
-        self._process: subprocess.Popen[bytes] | None = None
-        self._namespace = Namespace()
+        folders = [machine.folder / f"{job.name}{f'-node{rank}' * bool(rank)}" for rank in range(count_nodes(job))]
+        self.nodes = [Node(job, folder, machine.own, rank) for rank, folder in enumerate(folders)]
+        self._failed = self.nodes[0]
         self._begun, self._ended = threading.Event(), threading.Event()
         self._preempted = self._stopped = False
         self._failure: BaseException | None = None
-        self._last = self._experiment = ""
+        self._experiment = ""
 
     @property
     def pid(self) -> int:
-        """Of the running attempt. Waits for it to begin."""
+        """Of the running attempt, on its first machine. Waits for it to begin."""
         assert self._begun.wait(60), self._failure
-        assert self._process is not None, self._failure
-        return self._process.pid
+        process = self.nodes[0].process
+        assert process is not None, self._failure
+        return process.pid
 
     def execute(self) -> None:
         runs, display = self._machine.runs, str(self.job.body.get("displayName") or "")
@@ -125,90 +119,68 @@ class Running:
         return str(self.job.status)
 
     def preempt(self, grace: float = 0.0) -> None:
-        """Its machine is wanted for something else: SIGTERM where there is grace, SIGKILL, and the disk is gone."""
+        """A machine of it, the last one, is wanted for something else: SIGTERM where there is grace, SIGKILL, and its
+        disk is gone. So are the others then: all of the job begins again.
+        """
         assert self.pid
         self._preempted = True
-        self._end_process(grace)
+        self._end([self.nodes[-1]], grace)
+        self._end(self.nodes, grace)
 
     def stop(self) -> None:
         self._stopped = True
         while not self._ended.wait(TICK):
-            self._kill()
+            self._kill(self.nodes)
 
     def _attempt(self) -> bool:
         """One attempt. Whether there is to be another."""
         self.attempts += 1
-        self._room.clear()
+        for node in self.nodes:
+            node.room.clear()
         if self._stopped or self._cancelled():
             return False
         self.job.state("Preparing")
         try:
             check_identity(self._machine.azureml.manager, self.job)
-            laid = lay(self._room, self.job)
+            places = [lay(node.room, self.job) for node in self.nodes]
         except DataError as error:
             self.job.fail("UserError", str(error))
             return False
         managed = Managed(*self.job.clients)
         with managed, contextlib.ExitStack() as kept:
-            for name, folder in laid.outputs.items():
+            for name, folder in [output for laid in places for output in laid.outputs.items()]:
                 to = self.job.outputs[name]
                 kept.enter_context(KEPT[to.mode](self.job.store, to, folder, self._lost))
-            code = self._execute(laid, managed)
-        return self._outcome(laid, code)
+            code = self._execute(places, managed)
+        return self._outcome(places[0], code)
 
-    def _execute(self, laid: Laid, managed: Managed) -> int:
-        """The exit code of the process."""
-        home = self._room.scratch / "home"
-        home.mkdir()
-        command = laid.command(self.job.command)
+    def _execute(self, places: Sequence[Laid], managed: Managed) -> int:
+        """The exit code of the process that failed first; 0 if none did."""
         machine = self._machine
         identity = managed.environ if machine.like_app_service else managed.environ_of_job
-        environ = environ_of(machine.azureml, self.job, laid, identity, machine.spelled, self._experiment)
-        image = {"PATH": self._room.path(), "HOME": str(home)}
-        typed, environ = self._room.words(laid.words(command), {**image, **environ, **machine.environ})
-        self._process = subprocess.Popen(
-            typed,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environ,
-            cwd=home,
-            start_new_session=True,
-        )
+        groups = make_group_environ(self.job, find_free_port())
+        for node, laid, group in zip(self.nodes, places, groups, strict=True):
+            environ = environ_of(machine.azureml, self.job, laid, identity, machine.spelled, self._experiment)
+            node.start(laid, {**environ, **group, **machine.environ})
         self.job.state("Running")
         self._begun.set()
-        return self._follow(self._process)
+        return self._follow()
 
-    def _follow(self, process: "subprocess.Popen[bytes]") -> int:
-        assert process.stdout is not None
-        reading = threading.Thread(target=self._read, args=(process.stdout,))
-        reading.start()
-        until = time.monotonic() + timeout(self.job)
-        while process.poll() is None:
-            self._namespace.look(process.pid)
-            if self.job.cancelled.is_set() or time.monotonic() > until:
+    def _follow(self) -> int:
+        """Wait for all of them; none goes on where one failed."""
+        until, failed = time.monotonic() + timeout(self.job), None
+        while running := [node for node in self.nodes if node.look() is None]:
+            failed = failed or next((node for node in self.nodes if node.look()), None)
+            if failed:
+                self._end(running, 0.0)
+            elif self.job.cancelled.is_set() or time.monotonic() > until:
                 self.job.cancelled.set()
-                self._end_process(self._machine.grace)
+                self._end(running, self._machine.grace)
             time.sleep(TICK)
-        self._namespace.end()
-        reading.join()
+        codes = {node.rank: node.end() for node in self.nodes}
+        self._failed = failed or next((node for node in self.nodes if codes[node.rank]), self.nodes[0])
         self._begun.clear()
-        return process.returncode if process.returncode >= 0 else 128 - process.returncode
-
-    def _read(self, pipe: IO[bytes]) -> None:
-        """Whole lines to the job's log, as they come."""
-        held = b""
-        with pipe:
-            while fresh := os.read(pipe.fileno(), CHUNK):
-                *whole, held = (held + fresh).split(b"\n")
-                self._say(whole)
-                time.sleep(TICK)  # not a request for each line
-            self._say([held] if held else [])
-
-    def _say(self, lines: list[bytes]) -> None:
-        if texts := [line.decode(errors="replace") for line in lines]:
-            self._last = next((line for line in reversed(texts) if line.strip()), self._last)
-            self.job.say(*texts)
+        return codes[self._failed.rank]
 
     def _outcome(self, laid: Laid, code: int) -> bool:
         if self._stopped or self._cancelled():
@@ -219,7 +191,9 @@ class Running:
             return True
         if code:
             name = re.split(r"\s", laid.command(self.job.command).strip(), maxsplit=1)[0]
-            self.job.fail("ExecutionFailed", FAILED.format(name=name, code=code, last=self._last))
+            self.job.fail(
+                "ExecutionFailed", FAILED.format(name=name, code=code, log=self._failed.log, last=self._failed.last)
+            )
         else:
             self.job.state("Finalizing")
             self.job.state("Completed")
@@ -235,20 +209,20 @@ class Running:
             self.job.state("Canceled")
         return bool(self.job.finished)
 
-    def _end_process(self, grace: float) -> None:
-        assert self._process is not None
+    def _end(self, nodes: Sequence[Node], grace: float) -> None:
         if grace:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(grace)
-        self._kill()
+            for node in nodes:
+                node.terminate()
+            until = time.monotonic() + grace
+            for node in nodes:
+                assert node.process is not None
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    node.process.wait(max(0.0, until - time.monotonic()))
+        self._kill(nodes)
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._namespace.sweep()
+    def _kill(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            node.kill()
 
 
 HOST = "westeurope.api.azureml.ms"

@@ -141,6 +141,19 @@ def _instances(job: Sent) -> Iterator[str]:
         yield f"The instance count {count} is not between 1 and {most}."
 
 
+def _distribution(job: Sent) -> Iterator[str]:
+    """Of several nodes it is that of PyTorch with one process each, which robotrain relies on; else there is none."""
+    given, count = job.properties.get("distribution"), job.resources.get("instanceCount", 1)
+    if given is None:
+        if count > 1:
+            yield f"A job with {count} instances has no distribution: each of them would do all of its work."
+        return
+    if str(given.get("distributionType")).lower() not in ("pytorch", "mpi", "tensorflow"):
+        yield f"The distribution type {given.get('distributionType')!r} is not supported."
+    elif given["distributionType"].lower() != "pytorch" or given.get("processCountPerInstance") != 1:
+        yield f"The distribution {given} is none that this stand-in starts: it starts PyTorch, with one process a node."
+
+
 def _shared(job: Sent) -> Iterator[str]:
     size = job.resources.get("shmSize")
     if size is not None and not re.fullmatch(_SHARED, size):
@@ -269,6 +282,7 @@ RULES: Mapping[str, Rule] = {
     "environment": Rule("facts 3: not looked at by the SDK", _environment, "NotFound"),
     "compute": Rule("facts 2 and 3: not looked at by the SDK", _compute, "UnknownTarget"),
     "instances": Rule("facts 7.4; sdk: instanceType, scaleSettings", _instances, "InvalidInstanceType"),
+    "distribution": Rule("sdk: DistributionType; how-to-train-distributed-gpu", _distribution, "InvalidDistribution"),
     "shared": Rule("sdk: the docstring of shmSize; facts 2", _shared),
     "timeout": Rule("sdk: the docstring of timeout", _timeout),
     "identity": Rule("facts 7.5; sdk: IdentityConfigurationType", _identity, "IdentityNotFound"),

@@ -157,6 +157,7 @@ def _child(body: Mapping[str, Any], step: str, ml: Ml, places: Mapping[tuple[str
         outputs[name] = {"jobOutputType": port["type"], "mode": mode, "uri": given.get("uri")}
     distinct = {
         "resources": {**(spec.get("resources") or {}), **(node.get("resources") or {})},
+        "distribution": _read_distribution(node.get("distribution") or spec.get("distribution") or {}),
         "limits": node.get("limits"),
         "identity": node.get("identity") or body.get("identity"),
     }
@@ -174,6 +175,13 @@ def _child(body: Mapping[str, Any], step: str, ml: Ml, places: Mapping[tuple[str
         "inputs": inputs,
         "outputs": outputs,
     }
+
+
+def _read_distribution(given: Mapping[str, Any]) -> dict[str, Any]:
+    """That of a step, whose type the SDK writes as in a file, as a command job has it."""
+    own = {name: value for name, value in given.items() if name not in ("type", "distribution_type")}
+    kind = given.get("distribution_type") or given.get("type")
+    return {"distribution_type": kind, **own} if given else {}
 
 
 def _camel(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import IO, Any
 
 from osmo_stand_in import config
@@ -27,10 +28,13 @@ SHORTEST_SECRET = 8
 
 
 class Running:
-    """The tasks of a workflow, one after the other, each attempt after attempt, from the start on.
+    """The groups of a workflow, one after the other, each task attempt after attempt, from the start on.
 
     environ: beside the tasks' own. Of several tasks, each has a room of its own name.
     """
+
+    hosts: Mapping[str, str] = MappingProxyType({})
+    """Of the tasks of a group, by name."""
 
     def __init__(self, state: State, store: Store, room: Room, name: str, environ: Mapping[str, str]) -> None:
         self.state, self.store, self.room, self.name, self.environ = state, store, room, name, environ
@@ -40,16 +44,23 @@ class Running:
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = threading.Event()
         self._namespace = Namespace()
-        self._preempted = self._stopped = False
+        self._preempted = self._stopped = self._restarted = False
+        self.members: dict[str, Running] = {}
+        """Those that run the tasks of a group of several, by name."""
         row = rows.fetch(state, name)
-        self._tasks = [task for group in row["spec"]["groups"] for task in group["tasks"]]
-        self._task = self._tasks[0]
+        self._groups = [group for group in row["spec"]["groups"]]
+        self._tasks = [task for group in self._groups for task in group["tasks"]]
+        self._task = self._choose_first()
         if rows.finished(row):
             raise RuntimeError(
                 f"{name} does not run: it is {row['status']}: {self._attempt_row(row)['failure_message']}"
             )
         self._thread = threading.Thread(target=self._attempts, daemon=True)
         self._thread.start()
+
+    def _choose_first(self) -> Mapping[str, Any]:
+        first: Mapping[str, Any] = self._tasks[0]
+        return first
 
     @property
     def pid(self) -> int:
@@ -70,6 +81,8 @@ class Running:
 
     def kill(self) -> None:
         """Kill what runs."""
+        for member in self.members.values():
+            member.kill()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -78,6 +91,8 @@ class Running:
     def stop(self) -> None:
         """Nothing of it runs any more, now or later."""
         self._stopped = True
+        for member in list(self.members.values()):
+            member.stop()
         while self._thread.is_alive():
             self.kill()
             self._thread.join(TICK)
@@ -88,20 +103,35 @@ class Running:
         self._preempted = True
         self.kill()
 
+    def restart(self) -> None:
+        """Another task of its group was rescheduled: its command starts again, on the same disk."""
+        self._restarted = True
+        self.kill()
+
     def _log(self) -> str:
         return journal.file(self.state, self.name).read_text()[-2000:]
 
     def _attempts(self) -> None:
         base = self.room
         try:
-            for task in self._tasks:
-                self._task = task
+            for group in self._groups:
+                rooms = {one["name"]: base for one in group["tasks"]}
                 if len(self._tasks) > 1:
-                    self.room = dataclasses.replace(base, scratch=base.scratch / self._task["name"])
+                    rooms = {name: dataclasses.replace(base, scratch=base.scratch / name) for name in rooms}
+                if len(rooms) > 1:
+                    self._run_together(group, rooms)
+                    continue
+                (self._task,) = group["tasks"]
+                self.room = rooms[self._task["name"]]
                 while self._attempt():
                     pass
         except BaseException as error:
             self.failure = error
+
+    def _run_together(self, group: Mapping[str, Any], rooms: Mapping[str, Room]) -> None:
+        from osmo_stand_in.pod.group import run_group
+
+        self.codes |= run_group(self, group, rooms)
 
     def _attempt(self) -> bool:
         """One attempt. Whether there is to be another."""
@@ -111,12 +141,15 @@ class Running:
             return False
         self.room.clear()
         there = config.read(self.state)
-        task = tokens.substituted(self._task, self.name)
+        task = tokens.substituted(self._task, self.name, self.hosts)
         self._set("INITIALIZING")
         self._say("Downloading Start")
         for line in self.room.furnish(task, there["credentials"], self.store, self.name):
             self._say(line)
         code = self._execute(task, there["credentials"])
+        while self._restarted:
+            self._restarted = False
+            code = self._execute(task, there["credentials"])
         if not self._preempted and code != NOT_STARTED:
             self._upload_outputs(task)
         return self._end(code, there)
@@ -126,7 +159,7 @@ class Running:
         typed = [tokens.expanded(word, environment) for word in (*task["command"], *task.get("args", []))]
         image = {"PATH": self.room.path(), "HOME": str(self.room.scratch / "home")}
         words, environ = self.room.words(typed, {**image, **environment, **self.environ})
-        (self.room.scratch / "home").mkdir()
+        (self.room.scratch / "home").mkdir(exist_ok=True)
         try:
             self._process = subprocess.Popen(
                 words,
@@ -226,7 +259,11 @@ class Running:
         self._begun.clear()
         self._set(status, code, result or None, again)
         self._keep_code(code)
+        self._announce_end(status, again)
         return again
+
+    def _announce_end(self, status: str, again: bool) -> None:
+        """Tell the group how an attempt ended."""
 
     def _keep_code(self, code: int) -> None:
         self.codes[self._task["name"]] = code

@@ -3,15 +3,21 @@
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 INPUTS, OUTPUT = "/osmo/data/input", "/osmo/data/output"
 HOST = "pod.osmo.svc.cluster.local"
+ALONE: Mapping[str, str] = MappingProxyType({})
 
 
-def substituted(task: Mapping[str, Any], workflow: str) -> dict[str, Any]:
-    """The task with OSMO's own tokens in place: anywhere in its texts, but never inside base64."""
+def substituted(task: Mapping[str, Any], workflow: str, hosts: Mapping[str, str] = ALONE) -> dict[str, Any]:
+    """The task with OSMO's own tokens in place: anywhere in its texts, but never inside base64.
+
+    hosts: of the tasks of its group. The token of a task of another group stays.
+    """
     values = {"workflow_id": workflow, "output": OUTPUT, f"host:{task['name']}": HOST}
+    values |= {f"host:{name}": host for name, host in hosts.items()}
     for index, source in enumerate(task.get("inputs", [])):
         values[f"input:{index}"] = f"{INPUTS}/{index}"
         if "task" in source:

@@ -101,4 +101,6 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         lineage={"dataset_uri": "x" * 300, "blob_urls": []},
         artifact_folders={"*/weights": str(given["place"])} if given.get("place") else {},
         last_artifact_folders={"*/weights": "final"} if given.get("place") else {},
+        hands_over=str(given.get("hands_over", "")),
+        saved_steps=list(map(int, str(given.get("saves", "")).split())),
     )

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from robotrain_runtime.contract import job_node
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
@@ -20,11 +21,13 @@ from robotrain_workloads.command import (
     program_checkpoint,
     program_packages,
     program_spec,
+    program_start,
 )
 from robotrain_workloads.command.program_environment import (
     program_environment as program_environment,  # part of the plugin
 )
 from robotrain_workloads.command.program_spec import ProgramSpec
+from robotrain_workloads.nodes import node_group, node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 RUNS_PROGRAM = True
@@ -77,6 +80,9 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     given, secrets = load_pairs(str(document.parameters["environ"] or "")), document.placement.secrets
     text = "--set-env {0} has no effect: --secret {0} gives the program its value"
     hidden = tuple(Note(level="warning", text=text.format(name)) for name in given if name in secrets)
+    nodes, launched = job_node.count_nodes(document), document.placement.node_launcher
+    alone = program_start.list_node_values(node_group.make_alone()) if nodes == 1 else {}
+    values = {**values, **alone}
     spec = ProgramSpec(
         arguments=make_arguments(document, values),
         folder=str(work / program_spec.PROGRAM_FOLDER),
@@ -90,26 +96,32 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         },
         values=dict(document.parameters),
         resume=str(resume.folder or ""),
+        nodes=nodes,
+        node_launcher=launched if nodes > 1 else (),
+        fields=values if nodes > 1 else {},
     )
     return WorkCommand(
         arguments=("-m", SUPERVISOR),
-        environ={program_spec.SPEC_VARIABLE: str(spec.save())},
+        environ={program_spec.SPEC_VARIABLE: str(spec.save()), **node_launch.make_environ(document)},
         notes=(*resume.notes, *hidden),
         joins_tracking=program_packages.has_mlflow(document),
     )
 
 
 def make_arguments(document: JobDocument, values: Mapping[str, placeholders.Value]) -> tuple[str, ...]:
-    """Return the command with the values of its placeholders; after an interruption, with `resume_args`."""
+    """Return the command with the values of its placeholders; after an interruption, with `resume_args`.
+
+    A node of several fills its command itself.
+    """
     given, arguments = document.parameters, document.trainer_args
     if given["shell"]:
         return ("bash", "-c", *arguments)
     if placeholders.RESUME in values:
         arguments = (*arguments, *parameters.parse_resume_args(given["resume_args"]))
+    if job_node.count_nodes(document) > 1:
+        return tuple(arguments)
     arguments = tuple(placeholders.fill_arguments(arguments, values))
-    if given["launcher"]:
-        arguments = launcher.make_command(arguments, max(1, int(str(given["num_gpus"]))))
-    return arguments
+    return launcher.make_command(arguments, launcher.count_processes(given)) if given["launcher"] else arguments
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
@@ -132,6 +144,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     params: dict[str, Scalar] = {
         "command": command,
         **{name: values[name] for name in ("num_gpus", "seed") if values[name] is not None},
+        **({job_node.NODES_PARAMETER: nodes} if (nodes := job_node.count_nodes(document)) > 1 else {}),
         **{name: values[name] for name in parameters.list_own(values)},
     }
     if program_packages.has_mlflow(document):  # MLflow refuses a second value, which would end the program: lr=0.0001

@@ -3,6 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robotrain_workloads.nodes.node_group import JobNodes
 
 PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 MODULE = "torch.distributed.run"
@@ -34,12 +38,21 @@ def find_program(words: Sequence[str]) -> list[str]:
     return program
 
 
-def make_command(words: Sequence[str], processes: int) -> tuple[str, ...]:
-    """Return the command that starts a `python` command in `processes` processes. Raise ValueError."""
+def count_processes(values: Mapping[str, object]) -> int:
+    """Return how many processes of a job's program are started on each node, by its parameters."""
+    return max(1, int(str(values["num_gpus"])))
+
+
+def make_command(words: Sequence[str], processes: int, group: "JobNodes | None" = None) -> tuple[str, ...]:
+    """Return the command that starts a `python` command in `processes` processes of a node. Raise ValueError.
+
+    :param group: the nodes of a job of several.
+    """
     program = find_program(words)
     if program[0] == "-m":
         program[0] = "--module"
-    return (words[0], "-m", MODULE, "--standalone", f"--nproc_per_node={processes}", *program)
+    options = group.make_torchrun_options(processes) if group else ["--standalone", f"--nproc_per_node={processes}"]
+    return (words[0], "-m", MODULE, *options, *program)
 
 
 def explain_missing_torch(python: str, environ: Mapping[str, str]) -> str:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param, get_parameters
 
-from robotrain_workloads.parameters import NAME_HELP, NAME_PATTERN, CheckpointsUrl, SystemMetrics, make_model_param
+from robotrain_workloads.parameters import (
+    NAME_HELP,
+    NAME_PATTERN,
+    CheckpointsUrl,
+    NumNodes,
+    SystemMetrics,
+    make_model_param,
+)
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Scalar
@@ -31,7 +38,11 @@ class CommandParameters:
             help="run the one argument after -- with `bash -c`; nothing is substituted, values are in $ROBOTRAIN_…",
         ),
     ] = False
-    num_gpus: Annotated[int, Param(help="GPUs of one machine that the program uses", ge=0, requires="multi_gpu")] = 1
+    num_gpus: Annotated[
+        int,
+        Param(help="GPUs of each node that the program uses", aliases=("--gpus-per-node",), ge=0, requires="multi_gpu"),
+    ] = 1
+    num_nodes: NumNodes = 1
     seed: Annotated[int | None, Param(help="what {seed} stands for", ge=0)] = None
     launcher: Annotated[
         Literal["torchrun"] | None,

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 PLACEHOLDER = re.compile(r"\{\{(?P<escaped>[A-Za-z_]\w*)\}\}|(?<!\$)\{(?P<name>[A-Za-z_]\w*)\}", re.ASCII)
 DATASET, DATASETS, POLICY, RESUME = "dataset", "datasets", "policy", "resume"
 OUTPUTS, RUN, NUM_GPUS, SEED = "outputs", "run", "num_gpus", "seed"
-NAMES = (DATASET, DATASETS, POLICY, RESUME, OUTPUTS, RUN, NUM_GPUS, SEED)
+NUM_NODES, NODE_RANK, MASTER_ADDR, MASTER_PORT = "num_nodes", "node_rank", "master_addr", "master_port"
+NAMES = (
+    *(DATASET, DATASETS, POLICY, RESUME, OUTPUTS, RUN, NUM_GPUS, SEED),
+    *(NUM_NODES, NODE_RANK, MASTER_ADDR, MASTER_PORT),
+)
 """Those that every job has, beside its own parameters."""
 OWN_VARIABLE = "ROBOTRAIN_PARAM_"
 """What the environment variables of a job's own parameters begin with: `ROBOTRAIN_PARAM_lr`."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class ProgramSpec:
     """A program, where it runs, and what is read of it."""
 
     arguments: tuple[str, ...]
-    """The command, without placeholders."""
+    """The command, without placeholders; of several nodes as its user wrote it, filled on each."""
     folder: str
     """Where it starts: a copy of its code."""
     code: str = ""
@@ -42,6 +42,12 @@ class ProgramSpec:
     """The job's parameters."""
     resume: str = ""
     """The folder of the checkpoint that it could continue from; empty for none."""
+    nodes: int = 1
+    """How many nodes it runs on together."""
+    node_launcher: tuple[str, ...] = ()
+    """The command that starts a program on each of them; empty if the platform started the job on each, or for one."""
+    fields: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    """Of several nodes: the values of the placeholders that are the same on each."""
 
     def save(self) -> Path:
         """Write it to the run's folder, and return the file. Raise OSError."""
@@ -54,4 +60,4 @@ class ProgramSpec:
 def read_spec(file: str | Path) -> ProgramSpec:
     """Return what `ProgramSpec.save` wrote. Raise OSError."""
     data = json.loads(Path(file).read_bytes())
-    return ProgramSpec(**{**data, "arguments": tuple(data["arguments"])})
+    return ProgramSpec(**{**data, **{name: tuple(data[name]) for name in ("arguments", "node_launcher")}})

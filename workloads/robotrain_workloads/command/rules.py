@@ -118,6 +118,36 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         yield make_problem("placeholder-unused", title, "--", "", why, *placed, stage=Stage.CHECK, severity="warning")
 
 
+def check_nodes(job: "Job") -> Iterator[Problem]:
+    """Require a command of several nodes to know about them: else each would do all of the work on its own."""
+    words, count = job.trainer_args, job.training_nodes
+    if count == 1 or not words or job["launcher"]:
+        return
+    if job["shell"]:
+        is_used = any(name in words[0] for name in placeholders.make_variables(dict.fromkeys(MEETING, ""), ()))
+    else:
+        is_used = bool({*MEETING} & {*placeholders.list_names((*words, *_list_resume_args(job)))})
+    if is_used:
+        return
+    title = f"each of the {count} nodes would run the whole command on its own"
+    why = "It is started once on each node, and says neither which node it is on nor where the nodes meet."
+    is_python = not job["shell"] and launcher.is_python(words[0])
+    fields = TORCHRUN_FIELDS if job["num_gpus"] else TORCHRUN_FIELDS.replace("{num_gpus}", "1")
+    ways = (
+        *([Suggestion("--launcher torchrun", "starts it once for each GPU of all nodes")] if is_python else []),
+        Suggestion(f"-- torchrun {fields} SCRIPT ARGUMENTS") if not job["shell"] else Suggestion(SHELL_FIELDS),
+        Suggestion("--num-nodes 1"),
+    )
+    yield make_usage_problem("nodes-unused", title, "--num-nodes", why, str(count), ways)
+
+
+MEETING = (placeholders.NODE_RANK, placeholders.MASTER_ADDR)
+"""The placeholders of which a command of several nodes has one."""
+TORCHRUN_FIELDS = (
+    "--nnodes {num_nodes} --node-rank {node_rank} --nproc-per-node {num_gpus}"
+    " --master-addr {master_addr} --master-port {master_port}"
+)
+SHELL_FIELDS = "-- 'PROGRAM --rank $ROBOTRAIN_NODE_RANK --address $ROBOTRAIN_MASTER_ADDR:$ROBOTRAIN_MASTER_PORT'"
 USED_BY = {"dataset": (placeholders.DATASET, placeholders.DATASETS), "policy": (placeholders.POLICY,)}
 """By role, the placeholders that stand for its sources."""
 

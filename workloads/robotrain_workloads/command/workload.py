@@ -24,6 +24,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     yield from rules.check_command(job)
     yield from rules.check_placeholders(job)
+    yield from rules.check_nodes(job)
     yield from rules.check_program_file(job)
     yield from checkpoint_rules.check_checkpoints(job)
     yield from checkpoint_rules.check_resume(job)
@@ -117,7 +118,7 @@ COMMAND = Workload(
     program_locker="robotrain_workloads.command_lock.program_locker",
     runs_own_command=True,
     own_parameters=True,
-    reserved_names=("datasets", "outputs", "run"),
+    reserved_names=("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
     get_option_name=lambda argument: "",
     check=check_job,
 )

@@ -4,12 +4,10 @@ It is stored on this machine by the content of what it was made from: the same f
 asking anybody, until they change.
 """
 
-import hashlib
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,8 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem,
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.redaction import redact
-from robotrain.store import files
-from robotrain_runtime.environments import uv_program
 
-from robotrain_workloads.command_lock import lock_inputs, lock_target, uv_resolution
+from robotrain_workloads.command_lock import lock_inputs, lock_store, lock_target, uv_resolution
 from robotrain_workloads.command_lock.lock_inputs import LockInput
 from robotrain_workloads.command_lock.lock_target import PythonChoice, Target
 from robotrain_workloads.command_lock.uv_resolution import ResolvedPackage, Say
@@ -31,8 +27,6 @@ PARAMETERS = ("requirements", "install", "python_version", "allow_builds", "ship
 """The parameters that decide what is locked, beside the code."""
 FORMAT = 1
 """Changes with what is made of equal inputs."""
-MAX_KEPT = 200
-"""Locks that are stored."""
 SILENT_SECONDS = 2.0
 WHEELS_ONLY = "--only-binary :all:"
 
@@ -48,18 +42,18 @@ def lock_program(job: Job, say: Say) -> LockedProgram | None:
     given, choice = question
     notes = tuple(_find_notes(job, given, choice))
     raise_if_any(given.problems)
-    stored = _read_stored(_make_key(job, given, choice))
+    stored = lock_store.read_stored(_make_key(job, given, choice))
     if stored is None:
-        with _report_progress(say, given):
+        with report_progress(say, given.origin):
             stored = _make_lock(given, Target(choice.version), allow_builds=bool(job["allow_builds"]))
-        _store_lock(_make_key(job, given, choice), stored)
+        lock_store.store_lock(_make_key(job, given, choice), stored)
     return _with_notes(stored, notes)
 
 
 def find_locked(job: Job) -> LockedProgram | None:
     """Return what was locked for equal inputs before; None if there is nothing. Raise Rejected."""
     question = _find_question(job)
-    return _read_stored(_make_key(job, *question)) if question else _find_shipped(job)
+    return lock_store.read_stored(_make_key(job, *question)) if question else _find_shipped(job)
 
 
 def _find_shipped(job: Job) -> LockedProgram | None:
@@ -114,9 +108,9 @@ def _find_notes(job: Job, given: LockInput, choice: PythonChoice) -> Iterator[Pr
 
 
 @contextmanager
-def _report_progress(say: Say, given: LockInput) -> Iterator[None]:
+def report_progress(say: Say, origin: str) -> Iterator[None]:
     """Say what takes long, if it does."""
-    timer = threading.Timer(SILENT_SECONDS, say, (f"locking the packages of {given.origin}: asking the package index",))
+    timer = threading.Timer(SILENT_SECONDS, say, (f"locking the packages of {origin}: asking the package index",))
     timer.daemon = True
     timer.start()
     try:
@@ -135,11 +129,11 @@ def _make_lock(given: LockInput, target: Target, *, allow_builds: bool) -> Locke
     for package in sorted(packages, key=lambda one: one.name):
         if package.place == "directory" and package.name in given.local_folders:
             continue  # it is part of the code
-        found = _choose_files(package, given, target, allow_builds)
+        found = choose_files(package, given, target, allow_builds)
         if isinstance(found, Problem):
             problems.append(found)
             continue
-        entry = _format_entry(package, found, _is_by_address(package, given))
+        entry = format_entry(package, found, is_by_address(package, given))
         if isinstance(entry, Problem):
             problems.append(entry)
             continue
@@ -170,13 +164,13 @@ def _format_locked(given: lock_inputs.GivenRequirement) -> str:
     return " \\\n    ".join([pin, *(f"--hash={one}" for one in given.hashes)])
 
 
-def _is_by_address(package: ResolvedPackage, given: LockInput) -> bool:
+def is_by_address(package: ResolvedPackage, given: LockInput) -> bool:
     """Return whether a package is installed from an address: the job asks its own index for all others by name."""
     has_own_index = package.index.rstrip("/") in given.own_indexes or "+" in package.version
     return bool(package.archive) or has_own_index
 
 
-def _choose_files(
+def choose_files(
     package: ResolvedPackage, given: LockInput, target: Target, allow_builds: bool
 ) -> list[Mapping[str, Any]] | Problem:
     """Return the files of a package that fit the target, or why there is none."""
@@ -193,7 +187,7 @@ def _choose_files(
     return uv_resolution.make_wheel_problem(package.name, given, target)
 
 
-def _format_entry(package: ResolvedPackage, found: Sequence[Mapping[str, Any]], is_by_address: bool) -> str | Problem:
+def format_entry(package: ResolvedPackage, found: Sequence[Mapping[str, Any]], is_by_address: bool) -> str | Problem:
     """Return the lines of a package: by name, or by the address of its file if its index is not that of the others."""
     hashes = [str(one.get("hashes", {}).get("sha256", "")) for one in found]
     pin = f"{package.name}=={package.version}"
@@ -215,39 +209,10 @@ def _format_entry(package: ResolvedPackage, found: Sequence[Mapping[str, Any]], 
 
 def _make_key(job: Job, given: LockInput, choice: PythonChoice) -> str:
     """Return what identifies a lock: its inputs, its target, and the index that the user's own settings name."""
-    settings = {name: value for name, value in uv_program.make_uv_environ().items() if name.startswith("UV_")}
-    folders = [Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv"), Path("/etc/uv")]
-    paths = [settings.get("UV_CONFIG_FILE", ""), *(str(folder / "uv.toml") for folder in folders)]
-    digest = hashlib.sha256(given.uv_lock)
-    for path in filter(None, paths):
-        with suppress(OSError):
-            digest.update(Path(path).read_bytes())
     lists = [[[str(one.requirement), *one.hashes] for one in part] for part in (given.requirements, given.constraints)]
     project = [sorted(given.own_indexes), sorted(given.local_folders)]
     wanted = [given.origin, *lists, *project, choice.version, bool(job["allow_builds"])]
-    facts = [FORMAT, *wanted, settings]
-    digest.update(json.dumps(facts, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _get_lock_folder() -> Path:
-    return files.get_cache_folder() / "program-locks"
-
-
-def _read_stored(key: str) -> LockedProgram | None:
-    try:
-        return LockedProgram(**files.read_checked_json(_get_lock_folder() / f"{key}.json"))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _store_lock(key: str, locked: LockedProgram) -> None:
-    folder = _get_lock_folder()
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        files.write_checked_json(folder / f"{key}.json", {**asdict(locked), "notes": ()})
-        for old in sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)[:-MAX_KEPT]:
-            old.unlink()
+    return lock_store.make_key(given.uv_lock, [FORMAT, *wanted])
 
 
 def _with_notes(locked: LockedProgram, notes: tuple[Problem, ...]) -> LockedProgram:

@@ -15,3 +15,15 @@ SUCCESS_RATE = Metric(
     count="rollout/episodes",
 )
 EPISODE_LENGTH = Metric(name="rollout/avg_length", kind="score", label="steps/episode")
+TASK_SUCCESS_RATE = Metric(
+    name=r"rollout/(?P<task>.+)/success_rate",
+    pattern=True,
+    kind="score",
+    label=r"\g<task>",
+    better="higher",
+    share=True,
+    low=r"rollout/\g<task>/success_rate_low",
+    high=r"rollout/\g<task>/success_rate_high",
+    count=r"rollout/\g<task>/episodes",
+)
+"""Of one task, where an environment has several."""

@@ -55,6 +55,8 @@ def read_results(content: bytes) -> EvaluationResults:
     damaged = [name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind)]
     if not isinstance(rollout.get("per_episode"), list | None):
         damaged.append("rollout.per_episode")
+    if not isinstance(rollout.get("tasks"), list | None):
+        damaged.append("rollout.tasks")
     return EvaluationResults(
         facts=tuple(_list_facts(data, policy, rollout)),
         values={name: value for name, value in values.items() if value is not None},
@@ -65,12 +67,28 @@ def read_results(content: bytes) -> EvaluationResults:
 
 
 def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:
+    environment = _get_text(rollout, "env")
+    if tasks := _list_rows(rollout.get("tasks")):
+        yield ResultsTable(
+            title=f"Tasks of {environment}" if environment else "Tasks",
+            head=("task", "success", "95% interval", "greatest reward", "steps", "in words"),
+            rows=tuple(_format_task_row(row) for _, row in tasks),
+        )
     if rolled:
-        environment = _get_text(rollout, "env")
+        has_tasks = any(_get_text(row, "task") for _, row in rolled)
         yield ResultsTable(
             title=f"Episodes in {environment}" if environment else "Episodes",
-            head=("episode", "outcome", "greatest reward", "steps", "sum of rewards", "seconds", "seed"),
-            rows=tuple(_format_rollout_row(index, row) for index, row in rolled),
+            head=(
+                "episode",
+                *(("task",) if has_tasks else ()),
+                "outcome",
+                "greatest reward",
+                "steps",
+                "sum of rewards",
+                "seconds",
+                "seed",
+            ),
+            rows=tuple(_format_rollout_row(index, row, has_tasks) for index, row in rolled),
         )
     if replayed := _list_rows(data.get("per_episode")):
         held_out = data.get("held_out")
@@ -92,18 +110,37 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
 
 def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
     reward, seed, success = get_number(row, "max_reward"), get_number(row, "seed"), row.get("success")
+    reached = [f"greatest reward {format_number(reward)}"] if reward is not None else []
     return EpisodeOutcome(
         episode=_get_index(row, "index", index),
         seed=int(seed) if seed is not None else None,
+        task=_get_text(row, "task"),
         success=success if isinstance(success, bool) else None,
-        remark=f"greatest reward {format_number(reward)}" if reward is not None else "",
+        remark=", ".join((*filter(None, [_get_text(row, "task")]), *reached)),
     )
 
 
-def _format_rollout_row(index: int, row: Row) -> tuple[str, ...]:
+def _format_task_row(row: Row) -> tuple[str, ...]:
+    successes, episodes, rate = (get_number(row, name) for name in ("successes", "episodes", "success_rate"))
+    interval = row.get("success_interval")
+    ends = [get_number({"end": end}, "end") for end in interval] if isinstance(interval, list) else []
+    low, high = ends if len(ends) == 2 else (None, None)
+    count = f"{successes:.0f} of {episodes:.0f}" if successes is not None and episodes is not None else ""
+    return (
+        _get_text(row, "task"),
+        f"{count}, {rate:.0%}" if count and rate is not None else count,
+        f"{low * 100:.0f}-{high * 100:.0f}%" if low is not None and high is not None else "",
+        format_number(get_number(row, "avg_max_reward")),
+        format_number(get_number(row, "avg_length")),
+        _get_text(row, "description"),
+    )
+
+
+def _format_rollout_row(index: int, row: Row, has_tasks: bool) -> tuple[str, ...]:
     success = row.get("success")
     return (
         str(_get_index(row, "index", index)),
+        *((_get_text(row, "task"),) if has_tasks else ()),
         ("success" if success else "failure") if isinstance(success, bool) else "",
         *(format_number(get_number(row, name)) for name in ("max_reward", "steps", "sum_reward")),
         format_number(get_number(row, "seconds"), 3),

@@ -10,6 +10,7 @@ from typing import Any
 MEANS = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward", "avg_length": "steps"}
 """Means over episodes, and the fields that they are of."""
 FAILURE_FIELDS = ("seed", "steps", "sum_reward", "max_reward", "video")
+TASK_FIELDS = ("task", "description")
 Z_95 = 1.959963984540054
 
 
@@ -28,6 +29,10 @@ class RolloutEpisode:
     """None if the environment does not tell."""
     seconds: float
     """Its duration, among others that ran beside it."""
+    task: str = ""
+    """The task of an environment with several."""
+    description: str = ""
+    """What a policy that reads words was told; empty for nothing."""
     video: str | None = None
     """Relative to the parent of the video folder (`videos/episode_000.mp4`); None for none."""
 
@@ -62,18 +67,43 @@ class RolloutResult:
         """95 % confidence interval of the success rate."""
         return compute_success_interval(self.successes, len(self.episodes))
 
+    @property
+    def by_task(self) -> dict[str, "RolloutResult"]:
+        """The episodes of each task, in the order of the tasks; empty for an environment that is one task."""
+        named: dict[str, list[RolloutEpisode]] = {}
+        for episode in self.episodes:
+            if episode.task:
+                named.setdefault(episode.task, []).append(episode)
+        return {task: RolloutResult(episodes=episodes) for task, episodes in named.items()}
+
     def compute_scores(self) -> dict[str, float]:
-        """Return the scores of the policy; without a success rate if the environment does not tell."""
+        """Return the scores of the policy, of all tasks and of each; a success rate if the environment tells it."""
+        means = {f"rollout/{name}": self.mean(field) for name, field in MEANS.items()}
+        scores = {**self._compute_rate("rollout/"), **means, "rollout/episodes": float(len(self.episodes))}
+        for task, result in self.by_task.items():
+            prefix = f"rollout/{task}/"
+            scores |= {**result._compute_rate(prefix), f"{prefix}episodes": float(len(result.episodes))}
+        return scores
+
+    def _compute_rate(self, prefix: str) -> dict[str, float]:
         low, high = self.success_interval
         rate = {"success_rate": self.success_rate, "success_rate_low": low, "success_rate_high": high}
-        return {
-            **{f"rollout/{name}": value for name, value in rate.items() if self.is_judged},
-            **{f"rollout/{name}": self.mean(field) for name, field in MEANS.items()},
-            "rollout/episodes": float(len(self.episodes)),
-        }
+        return {f"{prefix}{name}": value for name, value in rate.items() if self.is_judged}
 
     def summarize(self) -> dict[str, Any]:
         """Return the part `rollout` of `eval_results.json`."""
+        tasks = [
+            {"task": task, "description": result.episodes[0].description or None, **result._summarize_scores()}
+            for task, result in self.by_task.items()
+        ]
+        return {
+            **self._summarize_scores(),
+            **({"tasks": tasks} if tasks else {}),
+            "seeds": [episode.seed for episode in self.episodes],
+            "per_episode": [_describe_episode(episode) for episode in self.episodes],
+        }
+
+    def _summarize_scores(self) -> dict[str, Any]:
         judged = self.is_judged
         return {
             "episodes": len(self.episodes),
@@ -81,15 +111,14 @@ class RolloutResult:
             "success_rate": self.success_rate if judged else None,
             "success_interval": list(self.success_interval) if judged else None,
             **{name: self.mean(field) for name, field in MEANS.items()},
-            "seeds": [episode.seed for episode in self.episodes],
-            "per_episode": [dataclasses.asdict(episode) for episode in self.episodes],
         }
 
     def list_failures(self) -> Iterator[dict[str, Any]]:
         """Yield a line for each failed episode, with the seed that repeats it."""
         for episode in self.episodes:
             if episode.success is False:
-                yield {"episode": episode.index, **{name: getattr(episode, name) for name in FAILURE_FIELDS}}
+                task = {"task": episode.task} if episode.task else {}
+                yield {"episode": episode.index, **task, **{name: getattr(episode, name) for name in FAILURE_FIELDS}}
 
     def explain_low_success(self, required: float) -> str:
         """Return the sentence about a success rate below the threshold."""
@@ -97,6 +126,11 @@ class RolloutResult:
         texts = (f"{self.success_rate:.{digits}f}" for digits in range(2, 17))  # enough to be visibly lower
         rate = next((text for text in texts if float(text) < required), repr(self.success_rate))
         return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"
+
+
+def _describe_episode(episode: RolloutEpisode) -> dict[str, Any]:
+    """Return the fields of an episode, without what an environment that is one task does not have."""
+    return {name: value for name, value in dataclasses.asdict(episode).items() if value or name not in TASK_FIELDS}
 
 
 def compute_success_interval(successes: int, trials: int) -> tuple[float, float]:

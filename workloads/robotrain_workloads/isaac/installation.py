@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.machine.hardware import count_cores
+from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import signal_group
 
 from robotrain_workloads.isaac import script_options
@@ -83,7 +83,7 @@ def make_environ(processes: int = 1) -> dict[str, str]:
     """
     left_out = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME"}
     inherited = {name: value for name, value in os.environ.items() if name not in left_out}
-    threads = str(max(1, count_cores() // max(1, processes)))  # else each process takes all cores
+    threads = str(hardware.count_threads(processes, environ={}))  # else each process takes all cores
     root = {"OMNI_KIT_ALLOW_ROOT": "1"} if os.geteuid() == 0 else {}  # the simulator refuses to start as root
     own = {**TERMS, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
     return {**dict.fromkeys(THREAD_VARIABLES, threads), **root, **inherited, **own}

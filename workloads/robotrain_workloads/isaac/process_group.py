@@ -13,9 +13,9 @@ REPORT_FILE = "isaac-report.jsonl"
 """What the program reports, below the run's folder."""
 
 
-def start_script(command: Sequence[str], folder: Path, ranks: int = 1) -> ChildGroup:
-    """Start a command of Isaac Lab in a folder. `ranks`: how many of its processes train together.
+def start_script(command: Sequence[str], folder: Path, ranks: int = 1, *, has_pipe: bool = False) -> ChildGroup:
+    """Start a command of Isaac Lab in a folder. `ranks`: how many of its processes share this machine.
 
     The shell of `isaaclab.sh` ends at once when it is signalled, and Python as its orphan later.
     """
-    return ChildGroup(command, environ=installation.make_environ(ranks), folder=folder)
+    return ChildGroup(command, environ=installation.make_environ(ranks), folder=folder, has_pipe=has_pipe)

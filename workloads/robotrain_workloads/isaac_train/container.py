@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract import checkpoint, job_node
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac_train import parameters, start, training_folder
+from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.supervision.environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin
 
 SUPERVISOR = "robotrain_workloads.isaac_train.supervisor"
@@ -64,6 +66,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     begin, mode = recovered or start.find_start_path(document, data), start.find_start_mode(document, recovered)
     own = ["--backend", str(values["backend"]), "--task", str(values["task"]), "--work", str(work)]
     own += ["--checkpoints", str(checkpoints_folder), f"--num-gpus={values['num_gpus']}"]
+    nodes, launched = job_node.count_nodes(document), document.placement.node_launcher
+    own += [f"--num-nodes={nodes}", f"--node-launcher={json.dumps(launched)}"] if nodes > 1 else []
     for name in ("isaaclab_path", "isaac_version"):
         if values[name] is not None:
             own.append(f"--{name.replace('_', '-')}={values[name]}")
@@ -72,12 +76,17 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     script = ["--task", str(values["task"]), "--num_envs", str(values["num_envs"])]
     script += [f"--{name}={values[name]}" for name in ("max_iterations", "seed") if values[name] is not None]
     script += ["--headless"] if values["headless"] else []
-    script += ["--distributed"] if values["num_gpus"] != 1 else []
+    script += ["--distributed"] if is_distributed(document) else []
     return WorkCommand(
         arguments=("-m", SUPERVISOR, *own, "--", *script, *document.trainer_args),
-        environ=installation.TERMS,
+        environ={**installation.TERMS, **node_launch.make_environ(document)},
         notes=notes,
     )
+
+
+def is_distributed(document: JobDocument) -> bool:
+    """Return whether several processes train together."""
+    return document.parameters["num_gpus"] != 1 or job_node.count_nodes(document) > 1
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
@@ -100,7 +109,8 @@ def tracked(document: JobDocument) -> TrackingSpec:
     params: dict[str, Scalar] = {
         "task": values["task"],
         "num_envs": values["num_envs"],
-        "distributed": values["num_gpus"] != 1,
+        "distributed": is_distributed(document),
+        **({job_node.NODES_PARAMETER: nodes} if (nodes := job_node.count_nodes(document)) > 1 else {}),
         "algorithm": "PPO",
         **{name: values[name] for name in ("max_iterations", "seed") if values[name] is not None},
         **({"options": " ".join(document.trainer_args)} if document.trainer_args else {}),

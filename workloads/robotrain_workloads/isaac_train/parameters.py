@@ -9,7 +9,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
-from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
+from robotrain_workloads.parameters import CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
 
 if TYPE_CHECKING:
     from robotrain_workloads.isaac.script_options import Script
@@ -28,7 +28,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--max_iterations": "--max-iterations",
     "--seed": "--seed",
     "--headless": "--headless, or --no-headless",
-    "--distributed": "--num-gpus",
+    "--distributed": "--num-gpus, or --num-nodes",
     "--rl_library": "--backend",
     "--checkpoint": CHECKPOINT_HINT,
     "--resume": CHECKPOINT_HINT,
@@ -61,7 +61,10 @@ class IsaacTrainParameters:
     ] = None
     seed: Annotated[int | None, Param(help="the seed; -1 is a random one (default: the task's own)", ge=-1)] = None
     headless: shared.Headless = True
-    num_gpus: Annotated[int, Param(help="GPUs of one machine to train on", gt=0, requires="multi_gpu")] = 1
+    num_gpus: Annotated[
+        int, Param(help="GPUs of each node to train on", aliases=("--gpus-per-node",), gt=0, requires="multi_gpu")
+    ] = 1
+    num_nodes: NumNodes = 1
     checkpoint_mode: Annotated[
         str | None,
         Param(

@@ -97,6 +97,13 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
             yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
+    if (count := job.training_nodes) > 1:
+        title, why = f"--num-nodes has no effect with {CODE_FLAG}", "Each node would run the program on its own."
+        ways = (
+            Suggestion("--num-nodes 1"),
+            Suggestion("robotrain submit command", "a program of yours on several nodes"),
+        )
+        yield make_usage_problem("training-folder-conflict", title, "--num-nodes", why, str(count), ways)
     yield from code_rules.check_code(job, CODE_FLAG, lambda content: _check_entry(content.files, entry, source.uri))
 
 

@@ -5,6 +5,7 @@ launcher reports and what TensorBoard's files hold, and passes a stop on to the 
 """
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -12,17 +13,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Track, emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processes, Track, emit_event
 from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.process.stop import ChildGroup
 
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import REPORT_FILE, SCRATCH_FOLDER, start_script
+from robotrain_workloads.nodes import node_group, node_launch
+from robotrain_workloads.nodes.node_group import JobNodes
 from robotrain_workloads.supervision.event_files import EventFileReader
 from robotrain_workloads.supervision.json_lines import ReportReader
 from robotrain_workloads.supervision.process_group import GroupFollower
 
 LAUNCHER = Path(__file__).parent / "image" / "launcher.py"
+NODE_TRAINING = "robotrain_workloads.isaac_train.node_training"
 NOTHING_LEFT = 4
 EVENTS_SECONDS = 2.0
 PARAMS = ("agent.yaml", "env.yaml")
@@ -129,6 +133,9 @@ class TrainingFollower:
                 self._reader = EventFileReader(self._folder)
                 emit_event(Metrics(values={}, step=int(report["first"]), total=self._total))
                 emit_event(Track(tags={"log_dir": str(self._folder)}))
+                if (count := report["processes"]) > 1:
+                    envs = count * int(report["environments"])
+                    emit_event(Processes(count=count, nodes=self._own.num_nodes, samples=envs, unit="environments"))
             elif report["event"] == "checkpoint":
                 self._keep_checkpoint(Path(report["path"]), int(report["step"]))
             elif report["event"] == "nothing_left":
@@ -157,13 +164,21 @@ class TrainingFollower:
         emit_event(Checkpoint(step=step, path=str(target)))
 
 
-def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[str]:
-    """Yield the words that start Isaac Lab's script, wrapped by the launcher. Raise OSError with a sentence."""
-    folder = installation.find_installation(own.isaaclab_path)
+def make_command(own: argparse.Namespace, arguments: Sequence[str], group: JobNodes | None = None) -> Iterator[str]:
+    """Yield the words that start Isaac Lab's script on this node, wrapped by the launcher.
+
+    Raise OSError with a sentence.
+
+    :param group: the nodes of several, with the rank of this one. Isaac Lab's own `train_multigpu` knows one node only.
+    """
+    folder, ranks = installation.find_installation(own.isaaclab_path), own.num_gpus * own.num_nodes
     yield from ("bash", str(folder / installation.SCRIPT), "-p")
-    if own.num_gpus != 1:
-        yield from ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={own.num_gpus}")
+    if ranks != 1:
+        alone = ("--standalone", f"--nproc_per_node={own.num_gpus}")
+        yield from ("-m", "torch.distributed.run", *(group.make_torchrun_options(own.num_gpus) if group else alone))
     yield from (str(LAUNCHER), "--report", str(own.work / REPORT_FILE))
+    if ranks != 1:
+        yield f"--ranks={ranks}"
     if own.start is not None:
         file = checkpoint_file.find_checkpoint_file(own.start, own.backend)
         verb = "resuming from" if own.mode == "resume" else "starting with the weights of"
@@ -178,8 +193,8 @@ def make_command(own: argparse.Namespace, arguments: Sequence[str]) -> Iterator[
     yield from arguments
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run Isaac Lab; return the exit code. Raise SystemExit with a sentence."""
+def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, Sequence[str]]:
+    """Return the options of this program, and the arguments of Isaac Lab's script."""
     separator = arguments.index("--")
     parser = argparse.ArgumentParser(prog="supervisor")
     parser.add_argument("--backend", required=True)
@@ -187,21 +202,40 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--work", type=Path, required=True, help="the run's own folder")
     parser.add_argument("--checkpoints", type=Path, required=True)
     parser.add_argument("--num-gpus", type=int, default=1)
+    parser.add_argument("--num-nodes", type=int, default=1)
+    parser.add_argument("--node-launcher", type=json.loads, default=(), help="the platform's command, as JSON")
     parser.add_argument("--isaaclab-path")
     parser.add_argument("--isaac-version")
     parser.add_argument("--start", type=Path, help="where the checkpoint to start from is")
     parser.add_argument("--mode", default="")
     parser.add_argument("--repeated", action="store_true", help="an earlier attempt of this run saved it")
-    own = parser.parse_args(arguments[:separator])
+    return parser.parse_args(arguments[:separator]), arguments[separator + 1 :]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run Isaac Lab; return the exit code. Raise SystemExit with a sentence."""
+    own, script = parse_arguments(arguments)
     folder = own.work / SCRATCH_FOLDER
     for needed in (folder, own.checkpoints):
         needed.mkdir(parents=True, exist_ok=True)
     (own.work / REPORT_FILE).unlink(missing_ok=True)
+    group = node_group.read_group()
     try:
-        command = list(make_command(own, arguments[separator + 1 :]))
+        command = list(make_command(own, script, group))
     except OSError as error:
         raise SystemExit(f"error: {error}") from error
-    return TrainingFollower(start_script(command, folder, own.num_gpus), own).run()
+    if own.node_launcher:
+        words = ("-m", NODE_TRAINING, *arguments)
+        options = node_launch.make_starter_arguments(
+            own.num_nodes, own.node_launcher, own.work, words, stops_by_file=True
+        )
+        return TrainingFollower(ChildGroup([sys.executable, *options], folder=folder), own).run()
+    process = start_script(command, folder, own.num_gpus)
+    if group and group.rank:  # the lead reports
+        follower = GroupFollower(process)
+        follower.run()
+        return 128 - follower.exit_code if follower.exit_code < 0 else follower.exit_code
+    return TrainingFollower(process, own).run()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ METRICS = (
 )
 OPTION_HINTS = {
     **profile.OPTION_HINTS,
+    "--num-nodes": "a validation runs one simulator, on one machine",
     "--checkpoint": "use --checkpoint-uri URI",
     **dict.fromkeys(
         ("--model-name", "--model-version"), "part of the checkpoint: --checkpoint-uri models:/NAME/VERSION, or /latest"

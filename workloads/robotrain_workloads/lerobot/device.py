@@ -8,7 +8,8 @@ from typing import Any
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
-from robotrain_runtime.machine.hardware import count_cores
+from robotrain_runtime.machine import hardware
+from robotrain_runtime.machine.hardware import VISIBLE_DEVICES
 
 from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VARIABLE, find_precision_problem
 
@@ -43,6 +44,31 @@ def choose_device(requested: str, activity: str = "training") -> str:
     return chosen
 
 
+def leave_first_gpus(requested: str) -> None:
+    """Let this process, which has used no GPU yet, take the last one only: a training beside it has the first."""
+    if requested not in ("auto", "cuda"):
+        return
+    torch: Any = importlib.import_module("torch")
+    if last := choose_last_gpu(os.environ.get(VISIBLE_DEVICES), torch.cuda.device_count()):
+        os.environ[VISIBLE_DEVICES] = last
+
+
+def choose_last_gpu(visible: str | None, count: int) -> str:
+    """Return the name of the last of `count` GPUs for CUDA; empty if there are not several.
+
+    :param visible: the names of those that this process may use; None for all.
+    """
+    if count < 2:
+        return ""
+    return str(count - 1) if visible is None else visible.split(",")[count - 1].strip()
+
+
+def name_hardware(device: str) -> str:
+    """Return what a device is called, where nodes may have different ones; empty for a CPU."""
+    torch: Any = importlib.import_module("torch")
+    return str(torch.cuda.get_device_name(0)) if device == "cuda" else ""
+
+
 def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> GpuRequirement | None:
     """Return the GPUs that a training needs; None if it also runs without: `--device auto` takes one if there is one.
 
@@ -67,15 +93,19 @@ def count_ranks() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def count_local_ranks() -> int:
+    """Return how many of them run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", count_ranks()))
+
+
 def count_threads(processes: int) -> int:
-    """Return the threads of each process on this machine; OMP_NUM_THREADS takes precedence."""
-    value = os.environ.get("OMP_NUM_THREADS", "")
-    return int(value) if value.isdecimal() else max(1, (count_cores() - 1) // processes)
+    """Return the threads of each process on this machine, where a core is left for the loading of data."""
+    return hardware.count_threads(processes, spare=1)
 
 
 def _explain_missing_gpus(torch: Any, requested: str, chosen: str) -> str:
     """Return a sentence when several processes need a GPU each. Only with `--device cpu` they share the cores."""
-    count = count_ranks()
+    count = count_local_ranks()
     available = torch.cuda.device_count() if chosen == "cuda" else 0
     if count == 1 or requested == "cpu" or available >= count:
         return ""
@@ -90,6 +120,8 @@ def _describe_device(torch: Any, device: str) -> str:
     count, prefix = count_ranks(), ""
     if count > 1:
         prefix = f"{count} GPUs, " if device == "cuda" else f"{count} processes, each on "
+    if (nodes := count // count_local_ranks()) > 1:
+        prefix = f"{nodes} nodes, {prefix}"
     if device == "cuda":
         return f"{prefix}cuda ({torch.cuda.get_device_name(0)})"
     return f"{prefix}{device}, threads: {torch.get_num_threads()}" if device == "cpu" else device

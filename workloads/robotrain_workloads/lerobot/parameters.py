@@ -25,10 +25,17 @@ LearningRate = Annotated[
 ]
 SaveFreq = Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)]
 LogFreq = Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)]
-NumGpus = Annotated[
-    int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
-]
+
+
+def _make_gpus_param(what: str) -> Param:
+    names, environ = ("--gpus-per-node",), ("OSMO_NUM_GPUS",)
+    return Param(help=f"GPUs of {what} to train on", aliases=names, env=environ, gt=0, requires="multi_gpu")
+
+
+NumGpus = Annotated[int, _make_gpus_param("one machine")]
+NodeGpus = Annotated[int, _make_gpus_param("each node")]
 Seed = Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)]
+CHECKPOINTS_PATTERN, CHECKPOINTS_HELP = "^(?:all|[1-9][0-9]{0,11})$", "all, or a number of steps greater than 0"
 TrainingDevice = Annotated[
     Device, Param(help="where to train; auto uses a GPU if there is one", foreign_values=DEVICE_WORDS)
 ]

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot import file_formats, versions
+from robotrain_workloads.lerobot import adapter, file_formats, versions
 from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.packages import WITH_FLAG
 
 MODEL_FOLDER = "pretrained_model"
 STEP_FILE = Path("training_state", "training_step.json")
-CONFIG_FILE, WEIGHTS_FILE, ADAPTER_FILE = "config.json", "model.safetensors", "adapter_config.json"
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 PROCESSOR_FILES = ("policy_preprocessor.json", "policy_postprocessor.json")
-DESCRIPTION_FILES = (CONFIG_FILE, f"{MODEL_FOLDER}/{CONFIG_FILE}")
+_DESCRIBING = (CONFIG_FILE, adapter.CONFIG_FILE, adapter.BASE_FILE)
+DESCRIPTION_FILES = (*_DESCRIBING, *(f"{MODEL_FOLDER}/{name}" for name in _DESCRIBING))
 PROCESSOR_DESCRIPTION_FILES = (PROCESSOR_FILES[0], f"{MODEL_FOLDER}/{PROCESSOR_FILES[0]}")
 """The processors that read the Hub, and rename features."""
 PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
@@ -25,6 +27,7 @@ WITHOUT_UNKNOWN = (
 UNTYPED = f"has no policy type in {CONFIG_FILE}"
 FEATURE_KEYS = ("input_features", "output_features")
 SIZE_KEYS = ("crop_shape", "resize_shape")
+WITH_LINE = f"\n{WITH_FLAG} PACKAGE   a package that has it"
 TYPE_FLAGS = ("--policy-type", "--reward-model")
 """The options with a policy type, and with that of a reward model."""
 
@@ -38,8 +41,6 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
     """Return the policy's configuration. Raise OSError or ValueError with a sentence."""
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
-    if (folder / ADAPTER_FILE).is_file():
-        raise ValueError(f"{folder} holds a PEFT adapter instead of a policy: merge it into its base policy first")
     if not (folder / CONFIG_FILE).is_file():
         patterns = ("*", f"*/{MODEL_FOLDER}", f"checkpoints/*/{MODEL_FOLDER}", f"*/checkpoints/*/{MODEL_FOLDER}")
         nested = next((files for pattern in patterns if (files := sorted(folder.glob(f"{pattern}/{CONFIG_FILE}")))), [])
@@ -51,33 +52,52 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def find_weights_file(folder: Path) -> str:
+    """Return the name of the file with the weights: of an adapter only those beside its base."""
+    is_whole = (folder / WEIGHTS_FILE).is_file() or not (folder / adapter.CONFIG_FILE).is_file()
+    return WEIGHTS_FILE if is_whole else adapter.WEIGHTS_FILE
+
+
 def find_policy_problems(
-    folder: Path, settings: Mapping[str, Any], model: TrainedModel, expected: object, with_processors: bool
+    folder: Path,
+    settings: Mapping[str, Any],
+    model: TrainedModel,
+    expected: object,
+    with_processors: bool,
+    *,
+    has_packages: bool = False,
 ) -> Iterator[str]:
     """Yield one sentence a problem. `with_processors` checks the policy's processors as well.
 
     :param model: what the job trains with these settings.
     :param expected: the type that the user asks for; None for that of the settings.
+    :param has_packages: whether packages of the job may have other types than LeRobot.
     """
-    yield from find_start_type_problems(folder, settings, model, expected)
+    yield from find_start_type_problems(folder, settings, model, expected, has_packages=has_packages)
     yield from find_torn_files(folder, with_processors=with_processors)
 
 
 def find_start_type_problems(
-    name: object, settings: Mapping[str, Any], model: TrainedModel, expected: object
+    name: object, settings: Mapping[str, Any], model: TrainedModel, expected: object, *, has_packages: bool = False
 ) -> Iterator[str]:
     """Yield why LeRobot cannot go on from a policy of this type, or why it is not the requested one.
 
     :param name: what the user calls the policy.
     :param model: what the job trains with these settings.
     :param expected: the type that the user asks for; None for that of the settings.
+    :param has_packages: whether packages of the job may have other types than LeRobot.
     """
     lerobot, kind = model.lerobot, settings.get("type")
     if not kind:
         yield f"{name} {UNTYPED}"
+    elif kind not in lerobot.types and has_packages:
+        yield from find_type_problem(name, model, expected)
     elif kind not in lerobot.types:
         types = ", ".join(known for known, one in lerobot.policies.items() if not one.refused)
-        yield f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
+        yield (
+            f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
+            + WITH_LINE
+        )
     elif model.facts.refused:
         yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {name}: {model.facts.refused}"
     elif model.facts.refused_start:
@@ -119,7 +139,7 @@ def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[str]:
     """Yield one sentence for each file that is incomplete or missing."""
     tensors: Mapping[str, Any] = {}
     try:
-        tensors = file_formats.read_safetensors_header(folder / WEIGHTS_FILE)
+        tensors = file_formats.read_safetensors_header(folder / find_weights_file(folder))
     except (OSError, ValueError) as error:
         yield str(error)
     if with_processors:

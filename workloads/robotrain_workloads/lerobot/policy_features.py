@@ -47,21 +47,41 @@ def find_feature_mismatches(
     for name in (STATE, WORLD):
         if name in inputs and name not in recorded:
             yield f"the policy reads {name}, which {origin.name} does not {origin.verb}"
-        elif name in inputs and not _pads(name, model, settings, recorded):
+        elif name in inputs and not pads_feature(
+            name, model, settings, sum(_get_shape(recorded[name])), None if is_trained else sum(inputs[name])
+        ):
             yield from _compare_sizes(name, inputs[name], recorded[name], origin)
     yield from _find_missing_cameras(inputs, info, renames, model, origin, is_trained)
     for name in (name for name in inputs if name in recorded and name not in (STATE, WORLD)):
         available = get_image_shape(recorded[name])
         yield from _compare_images(name, inputs[name], available, settings, model, origin, is_trained)
     outputs = settings.get("output_features") or {}
-    if ACTION in outputs and ACTION in recorded and not (is_trained and _pads(ACTION, model, settings, recorded)):
+    actions = sum(_get_shape(recorded.get(ACTION)))
+    if ACTION in outputs and ACTION in recorded and not (is_trained and pads_feature(ACTION, model, settings, actions)):
         yield from _compare_sizes(ACTION, _get_shape(outputs[ACTION]), recorded[ACTION], origin)
 
 
-def _pads(name: str, model: ModelType, settings: Mapping[str, Any], recorded: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Return whether the type pads a feature to a size, which that of the dataset does not exceed."""
+def pads_feature(
+    name: str, model: ModelType, settings: Mapping[str, Any], size: int, trained_size: int | None = None
+) -> bool:
+    """Return whether the type pads a feature to a size, which `size` does not exceed.
+
+    :param trained_size: of a policy that is not trained further, its own size of the feature: its statistics have no
+        other one, unless that is the padded size itself.
+    """
+    largest = get_padded_size(name, model, settings)
+    return largest is not None and size <= largest and trained_size in (None, largest)
+
+
+def get_padded_size(name: str, model: ModelType, settings: Mapping[str, Any]) -> int | None:
+    """Return the size that the type pads a feature to; None if it does not."""
     largest = settings.get(model.largest_sizes.get(name) or PADDED_STATE.get(name, ""))
-    return isinstance(largest, int) and sum(_get_shape(recorded[name])) <= largest
+    return largest if isinstance(largest, int) else None
+
+
+def scales_pictures(model: ModelType, settings: Mapping[str, Any]) -> bool:
+    """Return whether a policy brings pictures of any size to a size of its own."""
+    return model.resizes or any(value for key, value in settings.items() if "resize" in key)
 
 
 def _find_missing_cameras(
@@ -179,7 +199,7 @@ def _compare_images(
         return
     crop: Sequence[int] = settings.get(model.crop_option or "crop_shape") or []
     is_cropped = len(crop) == 2 and crop[0] <= available[1] and crop[1] <= available[2]
-    is_resized = model.resizes or any(value for key, value in settings.items() if "resize" in key)
+    is_resized = scales_pictures(model, settings)
     takes_any_size = is_resized or (is_trained and (is_cropped or not model.picture_sized))
     if not takes_any_size and list(shape[1:]) != list(available[1:]):
         yield (

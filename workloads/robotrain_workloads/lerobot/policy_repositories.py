@@ -6,12 +6,13 @@ Standard library only.
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import backbones, file_formats, own_code, policy, remote_code
+from robotrain_workloads.lerobot import adapter, backbones, file_formats, own_code, policy, remote_code
 from robotrain_workloads.lerobot.backbones import HUB_KIND, REPOSITORY, NeededRepository, PolicyFiles
 from robotrain_workloads.lerobot.options import get_option_value
 
@@ -26,6 +27,13 @@ class PolicyReads(NamedTuple):
     needed: list[NeededRepository]
     start: PolicyFiles | None
     """The policy to start from; None for a new one."""
+    base: adapter.Base | None = None
+    """The policy that the start belongs to, if it is an adapter."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the repositories."""
+        return [one.name for one in self.needed]
 
 
 def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
@@ -56,7 +64,13 @@ def list_implied(
     trusted: dict[str, str] = {}
     with suppress(ValueError):  # a wrong form is reported elsewhere
         trusted = get_trusted(document)
-    return backbones.list_implied(document, reads.needed, trusted) if reads else {}
+    if reads is None:
+        return {}
+    implied = backbones.list_implied(document, reads.needed, trusted)
+    if reads.base and not adapter.find_base_source(document.sources, reads.base, reads.names):
+        texts = [text for text in (adapter.format_source(reads.base),) if text]
+        return {backbones.BACKBONE_ROLE: [*implied.get(backbones.BACKBONE_ROLE, ()), *texts]}
+    return implied
 
 
 def list_needed_files(document: JobDocument, source: JobSource, start: JobSource | None) -> tuple[str, ...]:
@@ -72,11 +86,40 @@ def list_needed_files(document: JobDocument, source: JobSource, start: JobSource
     return () if any(found) or not found else FILES_WITHOUT_WEIGHTS
 
 
-def find_problems(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:
-    """Yield one sentence for each repository that is missing, or runs code that is not trusted."""
+def find_base(
+    document: JobDocument, data: Mapping[JobSource, Path], start: JobSource | None
+) -> tuple[adapter.Base, JobSource, Path] | None:
+    """Return the base of the adapter that a job starts from, its source and its folder; None if there is none here."""
+    reads = _find_reads(document, data, start)
+    source = adapter.find_base_source(data, reads.base, reads.names) if reads and reads.base else None
+    return (reads.base, source, policy.find_model_folder(data[source])) if reads and reads.base and source else None
+
+
+def find_merged_base(document: JobDocument, data: Mapping[JobSource, Path], start: JobSource) -> JobSource | None:
+    """Return the source of the base of a merge; None if no source brings it.
+
+    :param start: the source of the adapter, or of the policy that was made of it.
+    """
+    reads = _find_reads(document, data, start)
+    return adapter.find_base_source(document.sources, reads.base or adapter.Base(), reads.names) if reads else None
+
+
+def find_problems(
+    document: JobDocument,
+    described: Mapping[JobSource, Path],
+    start: JobSource | None,
+    *,
+    is_complete: bool = False,
+) -> Iterator[str]:
+    """Yield one sentence for each repository that is missing, or runs code that is not trusted, and for a wrong base.
+
+    :param is_complete: whether all files of the sources are here.
+    """
     reads = _find_reads(document, described, start)
     if reads is None:
         return
+    if reads.base and start:
+        yield from _find_base_problems(document, described, reads, start, is_complete=is_complete)
     yield from backbones.find_backbone_problems(document, reads.needed, reads.start)
     model, trusted = backbones.choose_started_model(document.parameters, reads.start), get_trusted(document)
     needed, sources = reads.needed, backbones.list_backbones(document.sources)
@@ -87,10 +130,29 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], st
     yield from remote_code.find_trust_problems(model.kind, needed, trusted, sources, are_pinned=True)
 
 
+def _find_base_problems(
+    document: JobDocument,
+    described: Mapping[JobSource, Path],
+    reads: PolicyReads,
+    start: JobSource,
+    *,
+    is_complete: bool,
+) -> Iterator[str]:
+    assert reads.base is not None
+    source = adapter.find_base_source(document.sources, reads.base, reads.names)
+    if source is None:
+        yield adapter.explain_missing_base(start.uri, reads.base)
+    elif source in described:
+        folder = policy.find_model_folder(described[source])
+        yield from adapter.find_base_problems(reads.base, source, folder, is_complete=is_complete)
+
+
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None) -> Iterator[str]:
     """Yield a sentence for each backbone that the policy does not name, and for each whose weights a new one lacks."""
     if reads := _find_reads(document, described, start):
-        yield from backbones.list_backbone_warnings(document, reads.needed, reads.start)
+        base = adapter.find_base_source(document.sources, reads.base, reads.names) if reads.base else None
+        others = replace(document, sources=tuple(source for source in document.sources if source != base))
+        yield from backbones.list_backbone_warnings(others, reads.needed, reads.start)
         yield from _list_folder_warnings(document, reads)
     if start is not None:
         return
@@ -116,18 +178,20 @@ def _find_reads(
     document: JobDocument, described: Mapping[JobSource, Path], start: JobSource | None
 ) -> PolicyReads | None:
     """Return what the policy reads; None while it is unknown: its files are not here, or its type is a plugin's."""
-    files = None
+    files, base = None, None
     if start is not None:
         if start not in described:
             return None
         try:
             files = read_policy_files(described[start], with_processors=start.role != INITIAL_WEIGHTS_ROLE)
+            if adapter.is_adapter(files.settings):
+                base = adapter.load_adapter(policy.find_model_folder(described[start])).base
         except (OSError, ValueError):  # reported elsewhere
             return None
     model = backbones.choose_started_model(document.parameters, files)
     if model.kind not in model.lerobot.types:
         return None
-    return PolicyReads(backbones.list_needed(document.parameters, document.trainer_args, files), files)
+    return PolicyReads(backbones.list_needed(document.parameters, document.trainer_args, files), files, base)
 
 
 def get_trusted(document: JobDocument) -> dict[str, str]:

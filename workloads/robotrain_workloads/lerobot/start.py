@@ -13,6 +13,7 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
+from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, feature_renames, file_formats, policy, policy_features, versions
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.options import get_option_value, parse_value
@@ -139,7 +140,10 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
     expected_type = get_expected_type(document)
     trained = choose_model(document.parameters, start.settings)
     reads_processors = start.mode != "weights" and trained.section == versions.POLICIES
-    yield from policy.find_policy_problems(start.model_folder, start.settings, trained, expected_type, reads_processors)
+    has_packages = bool(packages.list_given(document.parameters))
+    yield from policy.find_policy_problems(
+        start.model_folder, start.settings, trained, expected_type, reads_processors, has_packages=has_packages
+    )
     yield from _compare_options(document, start)
     if root is not None:
         yield from _compare_features(document, start, root)
@@ -156,8 +160,9 @@ def find_mismatches(document: JobDocument, described: Mapping[JobSource, Path], 
             source.uri if source and not Path(source.uri).is_absolute() else start.model_folder
         )  # a step has no folder yet
         trained = choose_model(document.parameters, start.settings)
-        yield from policy.find_start_type_problems(name, start.settings, trained, get_expected_type(document))
-        if start.settings.get("type") not in trained.lerobot.types:
+        has_packages, expected = bool(packages.list_given(document.parameters)), get_expected_type(document)
+        yield from policy.find_start_type_problems(name, start.settings, trained, expected, has_packages=has_packages)
+        if start.settings.get("type") not in trained.lerobot.types and not has_packages:
             return
         yield from _compare_options(document, start)
         yield from _compare_features(document, start, root)

@@ -53,9 +53,15 @@ class TrainedModel(NamedTuple):
         return self.lerobot.get_types(self.section).get(self.kind, ModelType())
 
     @property
+    def is_known(self) -> bool:
+        """Whether LeRobot itself has the type: else it is one of a package (`--with`), of which nothing is known."""
+        return self.kind in self.lerobot.get_types(self.section)
+
+    @property
     def rate_option(self) -> str:
         """The option with its learning rate; empty if it has none."""
-        return next((name for name in RATE_OPTIONS if name in self.options), "")
+        known = RATE_OPTIONS if self.is_known else ()
+        return next((name for name in known if name in self.options), "" if self.is_known else RATE_OPTIONS[0])
 
     def get_default(self, option: str) -> Any:
         """Return LeRobot's default of an option; None where it has none, or no plain value."""
@@ -77,13 +83,13 @@ def choose_model(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> 
     saved, reward = settings.get("type"), parameters.get("reward_model")
     if saved not in lerobot.policies and (reward or saved in lerobot.reward_models):
         return TrainedModel(lerobot, versions.REWARD_MODELS, str(saved or reward))
-    kind = saved or parameters["policy_type"] or DEFAULT_POLICY_TYPE
+    kind = saved or parameters.get("policy_type") or DEFAULT_POLICY_TYPE
     return TrainedModel(lerobot, versions.POLICIES, str(kind))
 
 
 def can_warm_up(model: TrainedModel) -> bool:
     """Return whether the number of warm-up steps can be chosen: by an option, or since LeRobot has no schedule."""
-    return WARM_UP_OPTION in model.options or bool(model.facts.optimizer)
+    return not model.is_known or WARM_UP_OPTION in model.options or bool(model.facts.optimizer)
 
 
 def choose_learning_rate(model: TrainedModel, settings: Mapping[str, Any]) -> float | None:

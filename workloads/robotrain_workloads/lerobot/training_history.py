@@ -18,6 +18,8 @@ from robotrain_workloads.lerobot import file_formats
 TRAIN_CONFIG_FILE = "train_config.json"
 RECORD_FILE = "robotrain_trainings.json"
 """The record, in the folder of the policy: a checkpoint's manifest seals it."""
+MOST_TEXTS = 100
+"""Texts of tasks that are recorded at most."""
 COMPARED_FEATURES = ("action", "observation.state")
 COMPARED_STATISTICS = ("count", "mean", "std", "min", "max")
 NORMALIZER_STEPS = {
@@ -75,8 +77,10 @@ def load_trainings(model: Path) -> list[PolicyTraining]:
     return trainings
 
 
-def write_record(model: Path, earlier: Sequence[PolicyTraining]) -> None:
+def write_record(model: Path, earlier: Sequence[PolicyTraining], texts: Sequence[str] = ()) -> None:
     """Record the training of a policy, and the `earlier` ones. A resumed training counts as one with its start.
+
+    :param texts: those of its tasks, in words.
 
     Raise OSError or ValueError, or FORMAT_ERRORS.
     """
@@ -87,7 +91,16 @@ def write_record(model: Path, earlier: Sequence[PolicyTraining]) -> None:
         start, *earlier = earlier
         own = dataclasses.replace(own, started_from=start.started_from, is_resumed=start.is_resumed)
     body = [{**dataclasses.asdict(training), "model": str(training.model)} for training in (own, *earlier)]
-    write_atomically(model / RECORD_FILE, (json.dumps({"trainings": body}, sort_keys=True) + "\n").encode())
+    record = {"trainings": body, **({"tasks": list(texts[:MOST_TEXTS])} if texts else {})}
+    write_atomically(model / RECORD_FILE, (json.dumps(record, sort_keys=True) + "\n").encode())
+
+
+def read_task_texts(model: Path) -> list[str]:
+    """Return the texts of the tasks that a policy was trained with last; none if they are unknown."""
+    with suppress(OSError, ValueError, *FORMAT_ERRORS):
+        texts = file_formats.read_json_object(model / RECORD_FILE)["tasks"]
+        return [text for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
+    return []
 
 
 def is_known(model: Path, trainings: Sequence[PolicyTraining]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "lerobot_versions"
 DATA_PACKAGE = ".".join((*__name__.split(".")[:1], FOLDER.name))
-TREE_FILE, INDEX_FILE, NETWORK_FILE = "options.json", "index.json", "network.json"
+TREE_FILE, INDEX_FILE, NETWORK_FILE, TASKS_FILE = "options.json", "index.json", "network.json", "tasks.json"
 POLICIES, REWARD_MODELS = "policies", "reward_models"
 
 
@@ -88,6 +88,8 @@ class ModelType(NamedTuple):
     """Whether it learns from the feature `next.reward`."""
     reads_task: bool = False
     """Whether it reads the text of the task."""
+    adapter_modules: bool = False
+    """Whether LeRobot knows which of its modules an adapter changes, if nobody names them."""
     weighs_samples: bool = False
     """Whether it trains with samples of different weights: LeRobot's `sample_weighting`."""
     optimizer: Mapping[str, Any] = {}
@@ -116,7 +118,7 @@ class LeRobotVersion(NamedTuple):
     folder: Path
 
     def get_lock(self, name: str) -> Path:
-        """Return the lock of an environment: `train`, `eval` or `aloha`."""
+        """Return the lock of an environment: `train`, `eval`, `aloha` or `metaworld`."""
         return self.folder / f"{name}.txt"
 
     def read_tree(self) -> Mapping[str, Any]:
@@ -138,6 +140,11 @@ class LeRobotVersion(NamedTuple):
     def get_network_options(self, kind: str) -> NetworkOptions:
         """Return the options that change the network of a type; none if they are unknown."""
         return NetworkOptions(**_read_network_options(self.folder).get(kind, {}))
+
+    def read_tasks(self) -> Mapping[str, Any]:
+        """Return the tasks and groups of tasks of each simulated environment that has several."""
+        environments: Mapping[str, Any] = _read_tasks(self.folder)["environments"]
+        return environments
 
     def get_types(self, section: str) -> Mapping[str, ModelType]:
         """Return the types of POLICIES or REWARD_MODELS."""
@@ -175,7 +182,8 @@ def get_version(name: object = None) -> LeRobotVersion:
 
 def get_data_package(version: LeRobotVersion, lock: str) -> str:
     """Return the package with the files of a version that a job reads, for its payload. `lock` is as in `get_lock`."""
-    return f"{DATA_PACKAGE}.{version.folder.name}:{TREE_FILE},{INDEX_FILE},{NETWORK_FILE},{lock}.txt"
+    files = (TREE_FILE, INDEX_FILE, NETWORK_FILE, *((TASKS_FILE,) if lock != "train" else ()), f"{lock}.txt")
+    return f"{DATA_PACKAGE}.{version.folder.name}:{','.join(files)}"
 
 
 def list_type_names(section: str) -> tuple[str, ...]:
@@ -193,10 +201,22 @@ def get_installed_name() -> str:
         return get_version().name
 
 
+def get_installed_version() -> LeRobotVersion:
+    """Return what is known of the version that is installed here, else of the newest one."""
+    installed = get_installed_name()
+    return next((one for one in list_versions() if one.name == installed), list_versions()[0])
+
+
 @functools.cache
 def _read_tree(folder: Path) -> dict[str, Any]:
     tree: dict[str, Any] = json.loads((folder / TREE_FILE).read_text(encoding="utf-8"))
     return tree
+
+
+@functools.cache
+def _read_tasks(folder: Path) -> dict[str, Any]:
+    tasks: dict[str, Any] = json.loads((folder / TASKS_FILE).read_text(encoding="utf-8"))
+    return tasks
 
 
 @functools.cache

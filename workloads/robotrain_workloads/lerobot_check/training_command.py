@@ -14,7 +14,10 @@ OPTION_CHECK = "robotrain_workloads.lerobot_check.option_check"
 
 
 def make_check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
-    """Return the command that asks LeRobot about the options of the training; None if its start is not here."""
+    """Return the command that asks LeRobot about the options of the training.
+
+    None if its start is not here, or for a type that LeRobot does not have.
+    """
     try:
         begin = start.load_start(described)
     except (OSError, ValueError):  # of a checkpoint, perhaps without its step: the run says more
@@ -25,6 +28,8 @@ def make_check_command(document: JobDocument, described: Mapping[JobSource, Path
     values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
     root, user_options = container.find_dataset_root(described), document.trainer_args
     model = choose_model(values, begin.settings)
+    if not model.is_known:  # it is one of a package, which is not on this machine
+        return None
     options = (
         *container.make_owned_options(values, root or work / "dataset", work / "unmade", begin),
         *(container.make_picture_options(values, user_options, begin, root) if root else ()),

@@ -3,6 +3,7 @@
 Names of parameters and tags: contract, D.5.
 """
 
+import dataclasses
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -27,14 +28,16 @@ from robotrain_workloads.lerobot import (
     hub_cache,
     lineage,
     policy,
+    policy_packages,
     policy_repositories,
     run_setup,
 )
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
-from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation
-from robotrain_workloads.lerobot_eval.parameters import choose_lock
+from robotrain_workloads.lerobot_eval import policy_checkpoints
+from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation, tasks
+from robotrain_workloads.lerobot_eval.parameters import choose_lock, list_image_packages
 
 ENVIRONMENT = run_setup.make_environment("eval")
 
@@ -57,6 +60,8 @@ FORWARDED_PARAMETERS = {
     "replay_episodes": "replay-episodes",
     "env": "env",
     "env_steps": "env-steps",
+    "task_description": "task-description",
+    "rename": "rename",
     "success_reward": "success-reward",
     "success_threshold": "success-threshold",
     "env_workers": "workers",
@@ -64,9 +69,11 @@ FORWARDED_PARAMETERS = {
 """Parameters that are forwarded unchanged if set, and their options."""
 COPIED_PARAMETERS = (
     *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
-    *("success_reward", "success_threshold", "record_video", "seed", "system_metrics"),
+    *("success_reward", "success_threshold", "record_video", "seed", "system_metrics", "checkpoints"),
+    *("env_tasks", "task_description", "rename"),
 )
 """Parameters that become those of the tracking run if set."""
+OF_ONE_CHECKPOINT = (model_lineage.POLICY_STEP, model_lineage.POLICY_DIGEST)
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
     "policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
@@ -78,11 +85,18 @@ targets = publish_url.list_targets
 def environment(document: JobDocument) -> PythonEnvironment:
     """Return the environment of the job's LeRobot."""
     lock, version = choose_lock(document.parameters), document.parameters["lerobot_version"]
-    return run_setup.make_environment(lock, version, gib=10.0 if lock == "aloha" else 9.0)
+    locked = run_setup.make_environment(lock, version, gib=9.0 if lock == "eval" else 10.0)
+    return dataclasses.replace(locked, required_modules=list_image_packages(document.parameters))
+
+
+def takes_any_policy(document: JobDocument) -> bool:
+    """Return whether the policy is a folder of checkpoints."""
+    return document.parameters[policy_checkpoints.PARAMETER] is not None
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
+    described = policy_checkpoints.view_newest(document, described)
     yield from dataset_preparation.find_data_problems(document, described, description_only=True)
     if reward_model := compatibility.explain_reward_model(document, described):
         yield reward_model
@@ -95,16 +109,20 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what is accepted, though it is probably not what is meant."""
+    described = policy_checkpoints.view_newest(document, described)
     yield from policy_repositories.list_warnings(document, described, selection.find_policy_source(document.sources))
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policy reads and no source brings."""
+    described = policy_checkpoints.view_newest(document, described)
     return policy_repositories.list_implied(document, described, selection.find_policy_source(document.sources))
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
-    """Return patterns of the files that are read of a backbone; empty for all."""
+    """Return patterns of the files that are read of a backbone, or of checkpoints; empty for all."""
+    if source.role == selection.POLICY_ROLE and takes_any_policy(document):
+        return policy_checkpoints.FILE_PATTERNS
     if source.role != backbones.BACKBONE_ROLE:
         return ()
     return policy_repositories.list_needed_files(document, source, selection.find_policy_source(document.sources))
@@ -113,13 +131,16 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems in small files that LeRobot would fail on."""
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
+    yield from policy_checkpoints.find_problems(document, data)
+    data = policy_checkpoints.view_newest(document, data)
     yield from dataset_preparation.find_data_problems(document, data)
     if reward_model := compatibility.explain_reward_model(document, data):
         yield reward_model
         return
     yield from _find_policy_problems(document, data)
     yield from compatibility.find_mismatches(document, data)
-    yield from policy_repositories.find_problems(document, data, selection.find_policy_source(document.sources))
+    source = selection.find_policy_source(document.sources)
+    yield from policy_repositories.find_problems(document, data, source, is_complete=True)
     yield from _find_missing_episodes(document, data)
     yield from _find_unmet_needs(document, data)
     yield from _find_split_problems(document, data)
@@ -134,23 +155,29 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the launcher's command, for the run's environment. Raise OSError."""
     hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
     arguments = tuple(_make_launcher_arguments(document, data, work))
-    return WorkCommand(arguments=arguments, environ=run_setup.make_hub_environment(document, work))
+    return WorkCommand(arguments=arguments, environ=_make_environ(document, work))
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks the policy's options, if the policy is known."""
+    described = policy_checkpoints.view_newest(document, described)
     model: Path | str | None = selection.find_policy_folder(described)
     is_new = selection.find_policy_source(document.sources) is None
     if is_new and not backbones.is_read_at_parsing(document.parameters):  # else it reads what is not here yet
         model = selection.get_builtin_type(document.parameters)
     own = (argument for argument in document.trainer_args if argument.startswith("--policy."))
     options = (str(model), *own) if model else ()
-    environ = run_setup.make_hub_environment(document, work)
+    environ = _make_environ(document, work)
     return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
+
+
+def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
+    return {**run_setup.make_hub_environment(document, work), **policy_packages.make_environ(document)}
 
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
     """Return the command that asks LeRobot about the policy's options; None if there are none, or it is not here."""
+    described = policy_checkpoints.view_newest(document, described)
     module = importlib.import_module(f"{CHECK_PACKAGE}.evaluation_command")  # a job does not carry it
     command: WorkCommand | None = module.make_check_command(document, described, work)
     return command
@@ -175,6 +202,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
+        **policy_packages.describe(document),
     }
     tags = {
         "lerobot.framework": "lerobot",
@@ -199,9 +227,14 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
+    data = policy_checkpoints.view_newest(document, data)
     values, reference = document.parameters, selection.get_policy_reference(document)
     policy_type = _get_policy_type(document, selection.find_policy_folder(data))
     training_tags, azureml_tags = _make_training_tags(document, data), lineage.make_azureml_tags(document)
+    if takes_any_policy(
+        document
+    ):  # which of them is registered is not known yet: its folder's name, a tag too, is its step
+        training_tags = {name: tag for name, tag in training_tags.items() if name not in OF_ONE_CHECKPOINT}
     lines = [
         f"LeRobot {policy_type} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
         f"Registered by: {values['job_name']} (run {document.run}), which evaluated it",
@@ -217,6 +250,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         "policy_pin": reference.pin,
         **training_tags,
         **azureml_tags,
+        **policy_packages.describe(document),
     }
     env, datasets = str(values["env"] or ""), lineage.list_dataset_sources(document)
     return PublishingSpec(
@@ -315,10 +349,20 @@ def _find_split_problems(document: JobDocument, data: Mapping[JobSource, Path]) 
 
 def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:
     """Yield the arguments after python. `work`: the run's own folder. Raise OSError."""
+    followed = next(((source, folder) for source, folder in data.items() if source.grows_until), None)
+    chosen, data = policy_checkpoints.list_chosen(document, data), policy_checkpoints.view_newest(document, data)
     values, output = document.parameters, run_setup.resolve_output_folder(document, work)
     yield from ("-m", LAUNCHER)
+    if followed:
+        growing, folder = followed
+        yield from (f"--follow={folder}", f"--follow-until={growing.grows_until}")
+        yield f"--follow-steps={document.parameters[policy_checkpoints.PARAMETER]}"
+    else:
+        yield from (f"--checkpoint={folder}" for folder in chosen.values())
     model = selection.find_policy_folder(data)
     yield f"--policy={model}" if model else f"--builtin={selection.get_builtin_type(values)}"
+    if found := policy_repositories.find_base(document, data, selection.find_policy_source(data)):
+        yield f"--base={found[-1]}"
     reference = selection.get_policy_reference(document)
     yield from (f"--policy-name={reference.name}", f"--policy-source={reference.origin}")
     if reference.pin:
@@ -332,6 +376,9 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
             yield f"--tolerance={seconds:g}"
     forwarded = {option: values[name] for name, option in FORWARDED_PARAMETERS.items()}
     yield from (f"--{option}={value}" for option, value in forwarded.items() if value is not None)
+    if values["env_tasks"] is not None:
+        catalog = tasks.get_catalog(str(values["env"]), values["lerobot_version"])
+        yield f"--env-tasks={','.join(tasks.select_tasks(str(values['env_tasks']), catalog))}"
     if values["starts"] is not None:
         starts = str(values["starts"])
         if len(starts) <= LONGEST_ARGUMENT:
@@ -344,10 +391,12 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield "--record-video"
     yield f"--results={output / RESULTS_FOLDER}"
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
-        yield f"--keep-policy={output / POLICY_FOLDER / f'{step:06}'}"
+        kept = output / POLICY_FOLDER  # of several, the launcher keeps the best below its own step
+        yield f"--keep-policy={kept if chosen else kept / f'{step:06}'}"
         if _can_link_policy(document, data):
             yield "--link-policy"
-    yield from (f"--tag={name}={value}" for name, value in _make_training_tags(document, data).items())
+    tags = _make_training_tags(document, data)
+    yield from (f"--tag={name}={value}" for name, value in tags.items() if not (chosen and name in OF_ONE_CHECKPOINT))
     yield from ("--", *document.trainer_args)
 
 

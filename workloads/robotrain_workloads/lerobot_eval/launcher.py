@@ -5,64 +5,34 @@ import importlib
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
+from robotrain_runtime.contract.event import Evaluated, Note, Track, emit_event
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
-from robotrain_workloads.lerobot import dataset, device, warm_up
+from robotrain_workloads.evaluation.rollout_scores import RolloutResult
+from robotrain_workloads.lerobot import dataset, device, feature_renames, warm_up
 from robotrain_workloads.lerobot.warm_up import quick_imports
-from robotrain_workloads.lerobot_eval import replay
-from robotrain_workloads.lerobot_eval.inputs import held_out
+from robotrain_workloads.lerobot_eval import checkpoint_scores, replay
+from robotrain_workloads.lerobot_eval.inputs import held_out, task_texts, tasks
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy as loading
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import result_store, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
-    ReplayEpisode,
     ReplayRequest,
     ReplayResult,
     RolloutRequest,
 )
+from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
 ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
-REPEATED_OPTIONS = ("seed", "batch", "starts", "success_reward", "env_steps", "replay_episodes")
+REPEATED_OPTIONS = ("seed", "batch", "starts", "success_reward", "env_steps", "replay_episodes", "rename")
 """Options that the results repeat."""
-
-
-class EvaluationProgress:
-    """Events about the progress over all episodes."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-
-    def start(self) -> None:
-        """Send the number of episodes before the first one ends."""
-        self._send({})
-
-    def add_episode(self, episode: ReplayEpisode | RolloutEpisode) -> None:
-        """Send the scores of an episode."""
-        self._done += 1
-        self._send(summary.score_episode(episode))
-
-    def finish(self, result: EvaluationResult) -> None:
-        """Send the scores of all episodes, and print them for readers of the log."""
-        self._send(summary.score_evaluation(result))
-        if replayed := result.replayed:
-            print(f"replay: mse {replayed.mean('mse'):.4g}, mae {replayed.mean('mae'):.4g}", flush=True)
-        if rolled := result.rolled:
-            low, high = rolled.success_interval
-            count = f"{rolled.successes} of {len(rolled.episodes)}"
-            print(f"rollout: success {count}, {rolled.success_rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
-
-    def _send(self, values: dict[str, float]) -> None:
-        emit_event(Metrics(values=values, step=self._done, total=self._total, unit="episode"))
 
 
 def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -71,7 +41,12 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--job-name", required=True)
     add("--policy", type=Path, help="the folder of the model")
+    add("--base", type=Path, help="the folder of the policy that it belongs to, if it is an adapter")
     add("--builtin", default="", help="the type of an untrained policy")
+    add("--checkpoint", type=Path, action="append", default=[], help="the folder of a checkpoint, one of several")
+    add("--follow", type=Path, help="the folder of checkpoints of a training that still runs")
+    add("--follow-steps", default="", help="which of them: all, or those whose step is a multiple of a number")
+    add("--follow-until", type=Path, help="the file that appears once the training has ended")
     add("--policy-name", default="", help="the name that the user gave")
     add("--policy-source", default="", help="the kind of its source")
     add("--policy-pin", default="")
@@ -83,6 +58,9 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--replay-episodes", help="held-out, all, or as 0,3,5-9")
     add("--tolerance", type=float, default=1e-4, help="seconds that a video frame may be off")
     add("--env", default="")
+    add("--env-tasks", default="", help="names of tasks, with commas")
+    add("--task-description", help="what the policy is told, in place of the environment's own words")
+    add("--rename", default="", help="KEY=KEY of observations and their names in the policy, with commas")
     add("--env-steps", type=int)
     add("--starts")
     add("--starts-file", type=Path, help="a file with starts too long for --starts")
@@ -112,8 +90,13 @@ def main(arguments: Sequence[str]) -> None:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     if loading.FACTORY not in sys.modules:
         print(warm_up.LOADING, flush=True)
+    if own.follow:
+        device.leave_first_gpus(own.device)
+    if own.checkpoint or own.follow:
+        checkpoint_scores.evaluate_checkpoints(own, options, _load_policy, _evaluate)
+        return
     with quick_imports():
-        loaded = _load_policy(own, device.choose_device(own.device, "evaluating"), options)
+        loaded = _load_policy(own, options)
     with result_files.fill_folder(own.results) as folder:
         result = _evaluate(own, loaded, options, folder)
         if not result.episodes:
@@ -144,15 +127,21 @@ def _prepare_evaluation(arguments: Sequence[str]) -> None:
             loading.check_policy_configuration(*arguments)
 
 
-def _load_policy(arguments: argparse.Namespace, device_name: str, options: Sequence[str]) -> LoadedPolicy:
+def _load_policy(arguments: argparse.Namespace, options: Sequence[str]) -> LoadedPolicy:
+    device_name = device.choose_device(arguments.device, "evaluating")
     overrides = [option for option in options if option.startswith(loading.POLICY_OPTION)]
     if arguments.builtin:
         return loading.make_untrained_policy(arguments.builtin, arguments.root, device_name, overrides, arguments.seed)
-    return loading.load_policy(arguments.policy, device_name, overrides)
+    renames = feature_renames.parse_renames(vars(arguments))
+    return loading.load_policy(arguments.policy, device_name, overrides, arguments.base, renames=renames)
 
 
 def _evaluate(
-    arguments: argparse.Namespace, loaded: LoadedPolicy, options: Sequence[str], folder: Path
+    arguments: argparse.Namespace,
+    loaded: LoadedPolicy,
+    options: Sequence[str],
+    folder: Path,
+    make_progress: Callable[[int], EvaluationProgress] = EvaluationProgress,
 ) -> EvaluationResult:
     """Replay and roll out; videos go to `folder`."""
     selection = _choose_episodes(arguments) if arguments.root else None
@@ -179,9 +168,12 @@ def _evaluate(
         held_out=is_held_out,
         fps=fps,
         options=options,
+        tasks=tasks.split_names(arguments.env_tasks),
+        description=arguments.task_description,
         **{name: getattr(arguments, name) for name in REPEATED_OPTIONS},
     )
-    progress = EvaluationProgress(len(replayed_episodes) + (arguments.episodes if arguments.env else 0))
+    count = arguments.episodes * max(len(setup.tasks), 1) if arguments.env else 0
+    progress = make_progress(len(replayed_episodes) + count)
     progress.start()
     replayed = _run_replay(arguments, loaded, replayed_episodes, progress) if selection else None
     rolled = _run_rollout(arguments, loaded, options, folder, progress) if arguments.env else None
@@ -223,6 +215,10 @@ def _run_rollout(
 ) -> RolloutResult:
     request = RolloutRequest(
         env=arguments.env,
+        tasks=tuple(tasks.split_names(arguments.env_tasks)),
+        description=task_texts.choose_description(
+            loaded.kind, loaded.folder, arguments.env, arguments.task_description, arguments.root
+        ),
         episodes=arguments.episodes,
         seed=arguments.seed,
         steps=arguments.env_steps,

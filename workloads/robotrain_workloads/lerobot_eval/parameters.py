@@ -10,9 +10,10 @@ from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
 from robotrain_workloads.lerobot import version_parameters
+from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import NAME_PATTERN, ResultsUrl, SystemMetrics, make_model_param
 
-Simulation = Literal["pusht", "aloha"]
+Simulation = Literal["pusht", "aloha", "metaworld", "libero"]
 OPTION_PATTERN = r"(?s)--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*"
 EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = (
     "--eval-episodes",
@@ -23,6 +24,7 @@ OBSERVATION_HINT = "remove it: the environment shows what the policy reads; -- -
 PUBLISHING_HINT = "remove it: nothing is pushed; --register-model NAME registers the policy"
 OWNED_OPTIONS: Mapping[str, str] = {
     "--env.type": "--env",
+    "--env.task_ids": "--env-tasks SUITE/NUMBER",
     "--env.episode_length": "--env-steps",
     "--env.render_mode": "--record-video",
     "--env.features": OBSERVATION_HINT,
@@ -38,6 +40,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--policy.device": "--device",
     "--policy.push_to_hub": PUBLISHING_HINT,
     "--policy.repo_id": PUBLISHING_HINT,
+    "--rename_map": "--rename KEY=KEY",
     "--dataset.repo_id": "--dataset-repo-id",
     "--dataset.root": "--dataset-path",
     "--output_dir": "--output-dir",
@@ -70,6 +73,19 @@ class EvalParameters:
             env=("BUILTIN_POLICY",),
         ),
     ] = False
+    packages: Packages = None
+    allow_builds: AllowBuilds = False
+    checkpoints: Annotated[
+        str | None,
+        Param(
+            help="score several checkpoints of the policy in turn: all, or those whose step is a multiple of a number;"
+            " the last always",
+            metavar="all|EVERY",
+            bare_value="all",
+            pattern=shared.CHECKPOINTS_PATTERN,
+            pattern_help=shared.CHECKPOINTS_HELP,
+        ),
+    ] = None
     job_name: shared.JobName = "lerobot-eval"
     output_dir: Annotated[
         str | None, shared.make_output_param("a folder for results, from the run's own (default: outputs)")
@@ -102,6 +118,30 @@ class EvalParameters:
         ),
     ] = None
     env: Annotated[Simulation | None, Param(help="the simulated environment that the policy acts in")] = None
+    env_tasks: Annotated[
+        str | None,
+        Param(
+            help="the tasks of the environment, by name or group, such as push-v3,easy (metaworld) or libero_spatial",
+            metavar="TASK,…",
+        ),
+    ] = None
+    task_description: Annotated[
+        str | None,
+        Param(
+            help="what a policy that reads words is told to do (default: the environment's own description, else the"
+            " text that it was trained with)",
+            metavar="TEXT",
+        ),
+    ] = None
+    rename: Annotated[
+        str | None,
+        Param(
+            help="observations of the environment or dataset, each with its name in the policy, such as"
+            " observation.image=observation.images.camera1",
+            metavar="KEY=KEY,…",
+            table=True,
+        ),
+    ] = None
     env_steps: Annotated[
         int | None, Param(help="the most steps of an episode (default: the environment's own)", gt=0)
     ] = None
@@ -156,6 +196,19 @@ class EvalParameters:
     trust_remote_code: shared.TrustRemoteCode = None
 
 
+LOCKED_ENVIRONMENTS = ("aloha", "metaworld")
+"""Environments with a lock of their own: they need MuJoCo and its renderers."""
+
+
 def choose_lock(parameters: Mapping[str, object]) -> str:
-    """Return the lock of a LeRobot version that a job needs: only ALOHA's simulation needs MuJoCo."""
-    return "aloha" if parameters["env"] == "aloha" else "eval"
+    """Return the lock of a LeRobot version that a job needs."""
+    return str(parameters["env"]) if parameters["env"] in LOCKED_ENVIRONMENTS else "eval"
+
+
+IMAGE_PACKAGES = {"libero": ("libero",)}
+"""By environment, the packages that no lock brings: their wheels lack files, or need a compiler."""
+
+
+def list_image_packages(parameters: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the packages that the image of a job must have beside LeRobot."""
+    return IMAGE_PACKAGES.get(str(parameters["env"]), ())

@@ -4,21 +4,37 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
+from robotrain.errors import (
+    Problem,
+    Stage,
+    Suggestion,
+    make_problem,
+    make_usage_problem,
+    suggest_choosing,
+    suggest_leaving_out,
+)
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
-from robotrain_workloads.lerobot_eval.inputs import selection, simulation
+from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
-ROLLOUT_PARAMETERS = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
+ROLLOUT_PARAMETERS = (
+    *("env_tasks", "task_description", "env_steps", "starts", "success_reward", "success_threshold", "record_video"),
+    "env_workers",
+)
+TASKS_FLAG = "--env-tasks"
 FPS_PATTERN = re.compile("[1-9][0-9]{0,2}")
-ENVIRONMENT_SUGGESTIONS = (Suggestion("--env pusht", "or aloha"),)
+ENVIRONMENT_SUGGESTIONS = (Suggestion("--env pusht", "or aloha, metaworld, libero"),)
 DATASET_SUGGESTIONS = (Suggestion("--dataset-repo-id OWNER/NAME", "or another dataset option"),)
+TASK_OPTION = "--env.task="
+EXAMPLE_TASKS = {"metaworld": "push-v3", "libero": "libero_spatial"}
+MOST_LISTED = 5
+"""More tasks are not listed in a message."""
 STATUS_SUGGESTIONS = (Suggestion("robotrain status RUN", "shows the line that evaluates a run on its own dataset"),)
 LONGEST_VALUE = 120
 
@@ -44,6 +60,36 @@ def check_policy(job: "Job") -> Iterator[Problem]:
                 Suggestion("--builtin-policy", "an untrained one, as a baseline"),
             ),
             absent=("policy", "builtin_policy"),
+        )
+
+
+def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
+    """Require a policy with checkpoints; note what compares them without an environment."""
+    which, flag = job["checkpoints"], "--checkpoints"
+    if which is None:
+        return
+    source = selection.find_policy_source(job.sources)
+    if source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri):
+        title = f"{flag} {which}: the policy is one checkpoint"
+        parent = re.sub(r"/[0-9]+/?(pretrained_model/?)?$", "", source.uri)
+        ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
+        given = redact(source.uri, max_length=LONGEST_VALUE)
+        why = f"Its checkpoints are in {redact(parent)}."
+        yield make_usage_problem("checkpoints-not-scored", title, flag, why, given, ways)
+    elif source is None and job["builtin_policy"]:
+        title = f"{flag} has no effect with --builtin-policy: an untrained policy has no checkpoints"
+        yield make_usage_problem("checkpoints-not-scored", title, flag, suggestions=[suggest_leaving_out(flag)])
+    elif job["env"] is None:
+        title = "without --env the checkpoints are compared by the error of their actions on recorded episodes"
+        yield make_problem(
+            "checkpoints-replayed",
+            title,
+            "",
+            "",
+            "A small error does not show that a policy succeeds.",
+            *ENVIRONMENT_SUGGESTIONS,
+            stage=Stage.RESOLVE,
+            severity="note",
         )
 
 
@@ -80,6 +126,89 @@ def check_rollout_options(job: "Job") -> Iterator[Problem]:
                 yield _make_unused_problem(f"{flag} has no effect without --env", flag, job[name])
 
 
+def check_tasks(job: "Job") -> Iterator[Problem]:
+    """Require tasks that the environment has, where it has several."""
+    if job["env"] is None:
+        return
+    env, given = str(job["env"]), job["env_tasks"]
+    catalog = tasks.get_catalog(env, job["lerobot_version"])
+    own = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
+    needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
+    if own and (needs_tasks or given is not None):
+        value = redact(own.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
+        yield make_usage_problem(
+            "task-option",
+            f"{TASKS_FLAG} chooses the tasks of {env}, not an option after --",
+            where="--",
+            given=redact(own, max_length=LONGEST_VALUE),
+            suggestions=(Suggestion(f"{TASKS_FLAG} {value}"),),
+        )
+    elif needs_tasks and given is None:
+        yield make_usage_problem(
+            "tasks-missing",
+            f"{env} has {len(catalog.tasks)} tasks, and none is chosen",
+            where=TASKS_FLAG,
+            why=f"Groups of them are {', '.join(catalog.groups)}.",
+            suggestions=(Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS[env]}", "or several, with commas"),),
+            absent=("env_tasks",),
+        )
+    if given is not None:
+        yield from _find_unknown_tasks(env, str(given), catalog)
+
+
+def _find_unknown_tasks(env: str, given: str, catalog: tasks.TaskCatalog) -> Iterator[Problem]:
+    shown, names = redact(given, max_length=LONGEST_VALUE), tasks.split_names(given)
+    if not catalog.tasks:
+        ways = (suggest_leaving_out(TASKS_FLAG),)
+        title, why = f"{TASKS_FLAG} has no effect with {env}", f"{env} is one task."
+        yield make_usage_problem("task-unknown", title, TASKS_FLAG, given=shown, why=why, suggestions=ways)
+        return
+    example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))}", "for example")
+    if not names:
+        title = f"{TASKS_FLAG} names no task"
+        yield make_usage_problem("task-unknown", title, TASKS_FLAG, given=shown, suggestions=(example,))
+    listed = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
+    groups = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
+    for name in (name for name in names if name not in catalog.names):
+        prefix, same = f"{TASKS_FLAG} ", [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
+        near = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same)
+        yield make_usage_problem(
+            "task-unknown",
+            f"{env} has no task {redact(name, max_length=LONGEST_VALUE)}",
+            TASKS_FLAG,
+            given=shown,
+            why=f"It has {listed}{groups}.",
+            suggestions=near or suggest_name(name, catalog.names, prefix=prefix) or (example,),
+        )
+
+
+def _get_root(task: str) -> str:
+    """Return the name of a task without its version, and without the environment that LeRobot's own default has."""
+    name = task.removeprefix("metaworld-")
+    root, version, _ = name.rpartition("-v")
+    return root if version else name
+
+
+def check_steps(job: "Job") -> Iterator[Problem]:
+    """Reject more steps than an episode of the environment can have."""
+    if job["env"] is None or job["env_steps"] is None:
+        return
+    most = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].most_steps
+    if most is not None and job["env_steps"] > most:
+        title = f"an episode of {job['env']} has at most {most} steps"
+        ways = (Suggestion(f"--env-steps {most}"), suggest_leaving_out("--env-steps"))
+        given = str(job["env_steps"])
+        yield make_usage_problem("steps-out-of-reach", title, "--env-steps", given=given, suggestions=ways)
+
+
+def check_task_description(job: "Job") -> Iterator[Problem]:
+    """Reject a description without words."""
+    if job["task_description"] is not None and not str(job["task_description"]).strip():
+        flag = "--task-description"
+        ways = (Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag))
+        yield make_usage_problem("task-description-empty", f"{flag} is empty", flag, suggestions=ways)
+
+
 def check_starts(job: "Job") -> Iterator[Problem]:
     """Parse the starts as the run will."""
     if job["env"] is None or job["starts"] is None:
@@ -92,7 +221,7 @@ def check_starts(job: "Job") -> Iterator[Problem]:
             Suggestion("--starts '[[256, 400, 200, 300, 0.8]]'", "states, used in turn"),
             Suggestion("--starts '{\"distance\": [40, 80]}'", "ranges; others are as in easy"),
         )
-        is_placeable = job["env"] == simulation.PLACEABLE_ENVIRONMENT
+        is_placeable = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].has_placeable_objects
         yield make_usage_problem(
             "starts-invalid",
             "--starts is invalid",
@@ -161,9 +290,20 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
-            from robotrain_workloads.lerobot_options import option_tree
+            yield from _check_policy_option(job, argument)
 
-            yield from rules.make_option_problems(option_tree.find_option_problems((argument,), {}, OWNED_OPTIONS))
+
+def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
+    """Check an option of the policy with those of all types of LeRobot; one that none has, a package may have."""
+    from robotrain_workloads.lerobot import versions
+    from robotrain_workloads.lerobot_options import option_tree, package_options
+
+    compared: tuple[str, ...] = (argument,)
+    if job["packages"]:
+        lerobot = versions.get_version(job["lerobot_version"])
+        compared, unchecked = package_options.split_options(compared, lerobot, is_known=True)
+        yield from package_options.warn_of_unchecked(unchecked)
+    yield from rules.make_option_problems(option_tree.find_option_problems(compared, {}, OWNED_OPTIONS))
 
 
 def check_success_reward(job: "Job") -> Iterator[Problem]:

@@ -8,10 +8,11 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE
+from robotrain_workloads import packages
+from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE, TASK_SUCCESS_RATE
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
-from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock
+from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock, list_image_packages
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -34,6 +35,8 @@ METRICS = (
     ),
     Metric(name="rollout/avg_sum_reward", kind="score", label="mean sum of rewards", better="higher"),
     EPISODE_LENGTH,
+    TASK_SUCCESS_RATE,
+    Metric(name=r"rollout/.+/\w+", pattern=True, kind="copy"),
     Metric(name="replay/episodes", kind="score", label="recorded episodes"),
     Metric(name="replay/mse", kind="score", label="mse", brief="mse", better="lower", headline=True, note=UNITS_NOTE),
     Metric(name="replay/mae", kind="score", label="mae", brief="mae", better="lower", note=UNITS_NOTE),
@@ -49,6 +52,7 @@ METRICS = (
 )
 EPISODES_HINT = "use --eval-episodes N"
 OPTION_HINTS = {
+    "--num-nodes": "an evaluation runs on one machine",
     "--eval-n-episodes": EPISODES_HINT,
     "--n-episodes": EPISODES_HINT,
     "--num-episodes": EPISODES_HINT,
@@ -70,14 +74,19 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_policy(job)
     yield from shared_lerobot_rules.check_backbones(job)
     yield from shared_lerobot_rules.check_remote_code(job)
+    yield from rules.check_scored_checkpoints(job)
     yield from rules.check_evaluation_target(job)
     yield from rules.check_rollout_options(job)
+    yield from rules.check_tasks(job)
+    yield from rules.check_task_description(job)
+    yield from rules.check_steps(job)
     yield from rules.check_starts(job)
     yield from rules.check_success_reward(job)
     yield from rules.check_replay_episodes(job)
     yield from rules.check_lerobot_options(job)
     yield from rules.check_registration(job)
     yield from shared_rules.check_publish_url(job, "results")
+    yield from shared_rules.check_builds(job)
 
 
 def implies_sources(job: "Job") -> bool:
@@ -99,12 +108,13 @@ LEROBOT_EVAL = Workload(
     summary="evaluate a LeRobot policy on recorded episodes and in a simulated environment",
     parameters=EvalParameters,
     roles={
-        "policy": Role(typical=True, takes="checkpoints"),
+        "policy": Role(typical=True, takes="checkpoints", takes_all="checkpoints"),
         "dataset": Role(many=True, typical=True),
         "backbone": Role(many=True),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
     data_packages=lambda job: version_parameters.list_data_packages(job, choose_lock(dict(job.parameters))),
+    image_packages=lambda job: list_image_packages(dict(job.parameters)),
     implies_sources=implies_sources,
     targets=("publish_url",),
     program="LeRobot",
@@ -129,7 +139,18 @@ LEROBOT_EVAL = Workload(
         experiment="lerobot-evaluation",
     ),
     evaluates=("lerobot-train",),
-    inherits=("dataset_id", "convert_v21", "device", "system_metrics", "lerobot_version", "trust_remote_code"),
+    inherits=(
+        "dataset_id",
+        "convert_v21",
+        "device",
+        "system_metrics",
+        "lerobot_version",
+        "trust_remote_code",
+        *packages.PARAMETERS,
+    ),
+    program_locker="robotrain_workloads.package_lock.package_locker",
+    needs_lock=packages.needs_lock,
+    follow_run=packages.follow_run,
     template=__name__,
     results_reader="robotrain_workloads.evaluation.results_reader",
     managed_options=OWNED_OPTIONS,
@@ -154,7 +175,9 @@ def find_inputs(folder: Path) -> "Iterator[FoundInput]":
 
     for found, info in find_dataset_inputs(folder):
         settings = policy_features.make_new_settings(info)
-        environments = simulation.SIMULATED_ENVIRONMENTS
+        environments = [  # an environment of many tasks: which of them fits, the user knows
+            env for env, one in simulation.SIMULATED_ENVIRONMENTS.items() if not one.needs_tasks
+        ]
         suited = (env for env in environments if not any(simulation.find_environment_problems(settings, env, ())))
         if env := next(suited, ""):
             found = found._replace(parameters={**found.parameters, "env": env, "success_threshold": THRESHOLD})

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OFF_VALUES = ("false", "0", "no", "none", "null", "")
 DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "config_path", "resume"
 PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
+TASK, TASK_NUMBERS, TASKS_FLAG = "env.task", "env.task_ids", "--env-tasks"
 STEPS, SAVE_FREQ = "steps", "save_freq"
 EVAL_SPLIT, EVAL_STEPS, WANDB, PROJECT = "dataset.eval_split", "eval_steps", "wandb.enable", "wandb.project"
 REVISIONS = {
@@ -174,8 +175,6 @@ class LineTranslator:
             return option_reasons.CONFIG
         if name == RESUME and self.is_resumed and CONFIG not in self.given:
             return option_reasons.RESUME
-        if name.startswith("peft."):
-            return option_reasons.ADAPTER
         if name == PROGRESS and value.lower() not in OFF_VALUES and not self.is_dataset_file(value):
             return option_reasons.PROGRESS
         return ""
@@ -217,8 +216,10 @@ class LineTranslator:
         elif name == SAVE_FREQ and not effective_options.is_positive(value):  # LeRobot saves at the end alone
             self.given[name] = self.given.get(STEPS) or str(option_tree.find_default(STEPS, "", self.tree.version))
             self.add_option(name, self.given[name] or "")
-        elif name == RENAME and self.is_training:
+        elif name == RENAME:
             self.add_names(value)
+        elif name in (TASK, TASK_NUMBERS) and self.given.get(ENVIRONMENT) in self.trained.lerobot.read_tasks():
+            self.add_tasks()
         elif name == WANDB and value.lower() == "true" and PROJECT not in self.given:
             self.add_option(name, value)
             self.add_option(PROJECT, format_value(option_tree.find_default(PROJECT, "", self.trained.lerobot.name)))
@@ -243,7 +244,23 @@ class LineTranslator:
         else:
             text = ",".join(f"{name}={renamed}" for name, renamed in names.items())
             self.flags[RENAME_FLAG] = (RENAME_FLAG, text)
-            self.notes[f"--{RENAME}"] = option_reasons.RENAME_NOTE.format(self.trained.lerobot.name)
+            if self.is_training:
+                self.notes[f"--{RENAME}"] = option_reasons.RENAME_NOTE.format(self.trained.lerobot.name)
+
+    def add_tasks(self) -> None:
+        """Translate the tasks of an environment: groups and tasks by name, with the numbers of tasks in them."""
+        names, numbers = (
+            self.given.get(TASK) or "",
+            effective_options.parse_value(self.given.get(TASK_NUMBERS) or "null"),
+        )
+        if not numbers:
+            tasks = names
+        elif isinstance(numbers, list) and names:
+            tasks = ",".join(f"{name}/{number}" for name in names.split(",") for number in numbers)
+        else:
+            self.refused[f"--{TASK_NUMBERS}"] = option_reasons.TASK_NUMBERS
+            return
+        self.add_flag(f"--{TASK}", (TASKS_FLAG, tasks))
 
     def find_hint(self, name: str) -> str | None:
         """Return what robotrain has for an option that it sets itself; None for another option."""

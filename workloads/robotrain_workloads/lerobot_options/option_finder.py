@@ -25,11 +25,15 @@ MEANINGS: Mapping[str, Sequence[str]] = {
     "freeze-vision-encoder": ("policy.freeze_vision_encoder",),
     "freeze-backbone": ("policy.freeze_vision_encoder",),
     "train-expert-only": ("policy.train_expert_only",),
-    "lora": ("policy.enable_lora_vlm", "peft.method_type"),
-    "use-lora": ("policy.enable_lora_vlm", "peft.method_type"),
+    "lora": ("policy.enable_lora_vlm", "--lora-rank"),
+    "use-lora": ("policy.enable_lora_vlm", "--lora-rank"),
+    "peft": ("--lora-rank",),
+    "lora-r": ("--lora-rank",),
+    "lora-alpha": ("peft.lora_alpha",),
+    "lora-target-modules": ("peft.target_modules",),
 }
 """What trainers call an option, with the names that LeRobot may have for it, the best first."""
-ADAPTERS = "LeRobot trains adapters of a policy to start from; robotrain does not evaluate them yet."
+ADAPTERS = "LeRobot trains adapters of a policy to start from."
 DTYPE_FLAGS = ("--dtype", "--torch-dtype")
 
 
@@ -94,6 +98,8 @@ def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tupl
         return newer, ()
     meanings = MEANINGS.get(name, ())
     for meaning in meanings:
+        if meaning.startswith("--"):
+            return ADAPTERS, [f"{meaning} {value if value.isdecimal() else 'RANK'}"]
         parent, _, option = meaning.partition(".")
         if parent != "policy":
             return ADAPTERS, [f"-- --{meaning}={value or name.rpartition('-')[2].upper()}"]

@@ -23,11 +23,11 @@ REVISION = (
 VALUE = "LeRobot refuses an option without a value"
 PLACE = "remove it: --platform names where the job runs"
 PACKAGES = "the packages of a job are those that robotrain locks: a policy or an environment of another one is missing"
-ADAPTER = "robotrain keeps no adapters yet: it trains the policy itself, whose frozen parts --policy. options choose"
 PROGRESS = "a job has the files of its dataset alone: put this one into the dataset's folder as sarm_progress.parquet"
 RENAME = "LeRobot renames only for a policy that the training starts from: --policy.path=OWNER/NAME"
 RENAME_FORM = """robotrain reads names as in --rename_map='{"observation.image": "observation.images.camera1"}'"""
 RENAME_NOTE = "robotrain normalizes a renamed feature with its own statistics, where LeRobot {} loses them"
+TASK_NUMBERS = "the numbers of tasks are those of a suite: --env.task=SUITE --env.task_ids=[0,1]"
 PRECISION = "LeRobot {} trains the type {} in a number format of its own options, whatever the launcher says"
 AMP = "LeRobot {} does not read it when it trains the type {}"
 AMP_NOTE = (

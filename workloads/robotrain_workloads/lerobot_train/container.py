@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract import checkpoint, job_node
 from robotrain_runtime.contract.container_plugin import (
     ArtifactTarget,
     GpuRequirement,
@@ -33,19 +33,22 @@ from robotrain_workloads.lerobot import (
     lineage,
     parameters,
     policy,
+    policy_card,
     policy_features,
+    policy_packages,
     policy_repositories,
     precision,
     run_setup,
     start,
     versions,
 )
-from robotrain_workloads.lerobot.options import get_option_value, list_option_names
+from robotrain_workloads.lerobot.options import list_option_names
 from robotrain_workloads.lerobot.start import Start
-from robotrain_workloads.lerobot.trained_model import WARM_UP_OPTION, choose_learning_rate, choose_model
+from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_data_check import comparison
-from robotrain_workloads.lerobot_train import tracking, wandb, worker_count
+from robotrain_workloads.lerobot_train import adapter_options, card, schedule_options, tracking, wandb, worker_count
+from robotrain_workloads.nodes import node_launch
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 CHECK_PACKAGE = ".".join((__name__.partition(".")[0], "lerobot_check"))
@@ -64,12 +67,10 @@ DESCRIBED = {
     ),
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
-OPTIMIZER, SCHEDULER = "optimizer", "scheduler"
 BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
 FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
-DECAY, DECAY_STEPS = "optimizer_weight_decay", "scheduler_decay_steps"
 RULES_MODULE = ".".join((*__name__.split(".")[:1], "lerobot_options", "start_rules"))
 """It is not in the payload: on the machine of a job, LeRobot itself has the rules."""
 prepare = dataset_preparation.plan_preparation
@@ -89,6 +90,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     if not data_problems and (root := find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
         yield from comparison.find_problems(document, described, root)
+    yield from adapter_options.find_problems(document, described)
     yield from _find_precision_problems(document, described)
     yield from _find_broken_rules(document, described)
 
@@ -115,9 +117,14 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 
 
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
-    """Write the configuration and the processor of the policy that the training will make, if they are known."""
+    """Write the configuration and the processor of the policy that the training will make, if they are known.
+
+    Of an adapter, its base too.
+    """
     if settings := start.predict_policy_settings(document, described, find_dataset_root(described)):
-        named = backbones.list_naming_options(document.parameters, document.trainer_args)
+        named: dict[str, Any] = dict(backbones.list_naming_options(document.parameters, document.trainer_args))
+        with suppress(OSError, ValueError):  # reported with the problems of the start
+            named |= {"use_peft": True} if adapter_options.describe_adapter(document, described, folder) else {}
         (folder / policy.CONFIG_FILE).write_text(json.dumps({**settings, **named}), encoding="utf-8")
         if steps := start.predict_processor_steps(document, described):
             (folder / policy.PROCESSOR_FILES[0]).write_text(json.dumps({"steps": steps}), encoding="utf-8")
@@ -130,7 +137,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from map("\n".join, parameters.find_device_problems(document.parameters))
     root = None if data_problems else find_dataset_root(data)
     yield from start.find_start_problems(document, data, root)
-    yield from policy_repositories.find_problems(document, data, lineage.find_start_source(document.sources))
+    begin = lineage.find_start_source(document.sources)
+    yield from policy_repositories.find_problems(document, data, begin, is_complete=True)
+    yield from adapter_options.find_problems(document, data)
     if root is not None:
         yield from comparison.find_problems(document, data, root, is_complete=True)
     yield from _find_precision_problems(document, data)
@@ -183,16 +192,17 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     defaults = make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
     pictures = make_picture_options(values, user_options, begin, root)
     options = (*make_owned_options(values, root, output, begin), *pictures, *wandb_options, *defaults)
+    launcher = _make_launcher_arguments(document, data, begin)
     return WorkCommand(
-        arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
-        environ=make_environ(document, work),
+        arguments=(*node_launch.make_arguments(document, work, [*launcher, "--", *options, *user_options]),),
+        environ={**make_environ(document, work), **node_launch.make_environ(document)},
         notes=(*notes, *worker_notes),
     )
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks its options, as far as they are known."""
-    alone = document.parameters["num_gpus"] == 1
+    alone = _count_ranks(document) == 1
     options: tuple[str, ...] = ()
     with suppress(OSError, ValueError):
         begin = start.load_start(described)
@@ -221,7 +231,11 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
 def make_environ(document: JobDocument, work: Path) -> dict[str, str]:
     """Return the environment variables that are added for LeRobot. `work`: the run's own folder."""
     number_format = str(document.parameters["mixed_precision"] or FULL_PRECISION)
-    return {**run_setup.make_hub_environment(document, work), parameters.PRECISION_VARIABLE: number_format}
+    return {
+        **run_setup.make_hub_environment(document, work),
+        **policy_packages.make_environ(document),
+        parameters.PRECISION_VARIABLE: number_format,
+    }
 
 
 def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:
@@ -238,7 +252,7 @@ def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Pat
     else:  # the options `path` and `type` exclude each other
         is_new = start.mode == "scratch"
         yield model.format_option("type", model.kind) if is_new else model.format_option("path", start.folder)
-        if model.rate_option and (rate := get_learning_rate(parameters, start)) is not None:
+        if model.rate_option and (rate := schedule_options.get_learning_rate(parameters, start)) is not None:
             yield model.format_option(model.rate_option, rate)
     if start.mode != "scratch" and (renames := feature_renames.parse_renames(parameters)):
         yield feature_renames.format_option(renames)
@@ -260,12 +274,6 @@ def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Pat
     yield "--save_checkpoint_to_hub=false"
 
 
-def get_learning_rate(parameters: Mapping[str, Scalar], start: Start) -> Scalar:
-    """Return the learning rate of the job, else that of what it trains; None if LeRobot's code has it alone."""
-    rate = parameters["learning_rate"]
-    return rate if rate is not None else choose_learning_rate(choose_model(parameters, start.settings), start.settings)
-
-
 def make_default_options(
     parameters: Mapping[str, Scalar], options: Sequence[str], start: Start, tolerance: float | None = None
 ) -> Iterator[str]:
@@ -283,47 +291,14 @@ def make_default_options(
     if is_free(BACKBONE):  # else LeRobot downloads weights, even if the policy's own replace them
         yield model.format_option(BACKBONE, "null")
     yield from (model.format_option(*one) for one in model.facts.training_options.items() if is_free(one[0]))
+    yield from adapter_options.make_options(parameters, options, start)
     if start.mode == "checkpoint":  # optimizer and schedule resume as saved
         return
-    if is_free(BACKBONE_RATE) and (rate := get_learning_rate(parameters, start)) is not None:
+    if is_free(BACKBONE_RATE) and (rate := schedule_options.get_learning_rate(parameters, start)) is not None:
         yield model.format_option(BACKBONE_RATE, rate)
     if is_free(GROUP_NORM) and uses_random_backbone(parameters, options, start):
         yield model.format_option(GROUP_NORM, "true")
-    yield from _make_chosen_training_options(parameters, options, start)
-    if parameters["lr_warmup_steps"] is not None:
-        yield from _make_warm_up_options(parameters, options, start)
-
-
-def _make_chosen_training_options(values: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
-    """Yield what an optimizer and a schedule of the user's lack: the options of the policy do not count for them."""
-    names, rate = list_option_names(options), get_learning_rate(values, start)
-    if f"--{OPTIMIZER}.type" in names and rate is not None:
-        yield f"--{OPTIMIZER}.lr={rate}"
-    if f"--{SCHEDULER}.type" in names and values["lr_warmup_steps"] is not None:
-        yield f"--{SCHEDULER}.num_warmup_steps={values['lr_warmup_steps']}"
-
-
-def _make_warm_up_options(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
-    """Yield the number of warm-up steps; where LeRobot has no schedule, one beside the optimizer that it would use."""
-    model, steps = choose_model(parameters, start.settings), parameters["lr_warmup_steps"]
-    if WARM_UP_OPTION in model.options:
-        yield model.format_option(WARM_UP_OPTION, steps)
-        decay, total = start.settings.get(DECAY_STEPS, model.get_default(DECAY_STEPS)), parameters["training_steps"]
-        is_free = f"--{model.prefix}.{DECAY_STEPS}" not in list_option_names(options)
-        if is_free and isinstance(decay, int) and isinstance(total, int) and total < decay:
-            yield model.format_option(DECAY_STEPS, total)  # else LeRobot shortens the warm-up as it does the decay
-        return
-    names, optimizer = list_option_names(options), dict(model.facts.optimizer)
-    decay = get_option_value(options, f"--{model.prefix}.{DECAY}") or start.settings.get(DECAY)
-    yield "--use_policy_training_preset=false"
-    if f"--{OPTIMIZER}.type" not in names:
-        yield f"--{OPTIMIZER}.type={optimizer.pop('type')}"
-        yield f"--{OPTIMIZER}.lr={get_learning_rate(parameters, start)}"
-        for name, value in (optimizer | ({"weight_decay": decay} if decay is not None else {})).items():
-            yield f"--{OPTIMIZER}.{name}={value}"
-    if f"--{SCHEDULER}.type" not in names:
-        yield f"--{SCHEDULER}.type=constant_with_warmup"
-        yield f"--{SCHEDULER}.num_warmup_steps={steps}"
+    yield from schedule_options.make_options(parameters, options, start)
 
 
 def make_picture_options(
@@ -377,6 +352,10 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         description=tracking.describe_model(document, data),
         tags=tracking.make_model_tags(document, data),
         lineage=tracking.make_lineage(document),
+        describes=card.describe_policy(document, data),
+        path_files=policy_card.PATH_FILES,
+        hands_over=str(values["evaluate_checkpoints"] or ""),
+        saved_steps=_list_saved_steps(document, start.get_start_step(data)) if values["evaluate_checkpoints"] else (),
     )
 
 
@@ -414,6 +393,11 @@ def _find_publish_problems(document: JobDocument, output: Path, first: int) -> I
             return
 
 
+def _list_saved_steps(document: JobDocument, first: int) -> list[int]:
+    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
+    return [step for step in (*range(every, last, every), last) if step > first]
+
+
 def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
     last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
     return first < step <= last and (step % every == 0 or step == last)
@@ -421,12 +405,15 @@ def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
 
 def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:
     values = document.parameters
-    if values["num_gpus"] == 1:
+    if (ranks := _count_ranks(document)) == 1:
         yield from ("-m", LAUNCHER)
     else:
         yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={values['num_gpus']}")
         yield from (f"--mixed-precision={values['mixed_precision'] or FULL_PRECISION}", "--")
     yield from ("--device", str(values["device"]))
+    if ranks > 1:
+        yield from (f"--nodes={job_node.count_nodes(document)}", f"--ranks={ranks}")
+        yield f"--batch={values['batch_size']}"
     model = choose_model(values, begin.settings)
     if model.section == versions.REWARD_MODELS:
         yield f"--trains={model.prefix}"
@@ -434,6 +421,7 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield f"--first={begin.step}"
     if begin.mode == "weights":
         yield "--new-processors"
+    yield from adapter_options.make_launcher_arguments(document, data, begin)
     if uses_random_backbone(values, document.trainer_args, begin):
         yield "--random-backbone"
     if model.facts.reads_task:
@@ -443,6 +431,11 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
     if not tracking.name_type(values):  # the job names none, and its start could not be read before
         yield f"--tag=lerobot.{model.parameter}={model.kind}"
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
+
+
+def _count_ranks(document: JobDocument) -> int:
+    """Return the processes that train together."""
+    return _expect_int(document.parameters["num_gpus"]) * job_node.count_nodes(document)
 
 
 def find_dataset_root(data: Mapping[JobSource, Path]) -> Path | None:

@@ -20,7 +20,16 @@ from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
-from robotrain_workloads.lerobot import dataset, device, hub_cache, process_group, training_history, warm_up
+from robotrain_workloads.lerobot import (
+    dataset,
+    device,
+    hub_cache,
+    policy,
+    policy_packages,
+    training_history,
+    warm_up,
+)
+from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
 from robotrain_workloads.lerobot.feature_renames import RENAME_OPTION
 from robotrain_workloads.lerobot.options import (
     ConfigurationRefused,
@@ -28,11 +37,21 @@ from robotrain_workloads.lerobot.options import (
     explain_parser_errors,
     get_option_value,
 )
-from robotrain_workloads.lerobot.process_group import GroupStop, SingleProcessStop, StopHandler
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_train import wandb
+from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
+from robotrain_workloads.lerobot_training import process_group
+from robotrain_workloads.lerobot_training.process_group import (
+    GroupStop,
+    NodesStop,
+    ProcessAgreement,
+    SingleProcessStop,
+    StopHandler,
+)
+from robotrain_workloads.nodes.node_group import read_group
+from robotrain_workloads.nodes.rank_store import RankStore
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
 REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
@@ -245,7 +264,28 @@ def main(arguments: Sequence[str]) -> None:
         return
     with process_group.report_failures(agreement):
         process_group.attach_to_launcher()
-        _run_trainer(arguments, GroupStop(agreement, first=device.is_first_rank()))
+        agreement.enter_rank()
+        _run_trainer(arguments, _make_group_stop(agreement))
+        agreement.leave_rank()
+
+
+def _make_group_stop(agreement: ProcessAgreement) -> GroupStop:
+    is_first = device.is_first_rank()
+    if not read_group():
+        return GroupStop(agreement, first=is_first)
+    process_group.outlive_platform_signals(agreement)
+    return NodesStop(agreement, RankStore(), first=is_first)
+
+
+def find_policy_type(options: Sequence[str]) -> str:
+    """Return the type of policy that options name, perhaps by the folder of one; empty if they do not."""
+    if kind := get_option_value(options, "--policy.type"):
+        return kind
+    config = get_option_value(options, "--config_path")
+    folder = Path(config).parent if config else Path(get_option_value(options, "--policy.path") or "")
+    with suppress(OSError, ValueError):
+        return str(policy.load_policy_settings(folder).get("type") or "")
+    return ""
 
 
 def _prepare_training(options: Sequence[str]) -> None:
@@ -253,6 +293,7 @@ def _prepare_training(options: Sequence[str]) -> None:
     sys.argv = ["lerobot-train", *options]
     with quick_imports():
         importlib.import_module(TRAINER)
+        policy_packages.register_policies(find_policy_type(options))
     if options:
         check_training_configuration(options)
 
@@ -263,12 +304,17 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     own, trainer = _parse_own_options(arguments[:separator]), list(arguments[separator + 1 :])
     if device.is_first_rank() and own.tag:
         emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
+    if isinstance(stop_handler, NodesStop):
+        stop_handler.require_same_start(own.first)
     if own.first >= int(get_option_value(trainer, "--steps") or 1):  # an earlier attempt finished
         return
     if device.is_first_rank() and TRAINER not in sys.modules:
         print(warm_up.LOADING, flush=True)
     with quick_imports():
-        trainer.append(f"--{own.trains}.device={device.choose_device(own.device)}")
+        chosen = device.choose_device(own.device)
+        if isinstance(stop_handler, NodesStop):
+            stop_handler.require_same(chosen, device.name_hardware(chosen))
+        trainer.append(f"--{own.trains}.device={chosen}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
         trainer += disable_empty_split(root, trainer)
         if device.is_first_rank():  # known only now: a task of one episode disables it
@@ -282,6 +328,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
                     output.rmdir()  # LeRobot rejects a folder that exists
         sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it several times
         module = importlib.import_module(TRAINER)
+        policy_packages.register_policies(find_policy_type(trainer))
     if own.new_processors:
         rebuild_processors(module)
     if renames := get_option_value(trainer, RENAME_OPTION):
@@ -289,6 +336,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     require_loaded_weights(module)
     keep_statistics(module)
     keep_data_order(module)
+    if own.base:
+        BasePolicy(own.base, own.base_reference).install(module)
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
@@ -297,7 +346,9 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         stop_handler,
         own.first,
         allow_non_finite=own.allow_non_finite,
+        ranks=(own.nodes, own.ranks, own.batch),
         earlier=_load_earlier_trainings(trainer),
+        texts=read_dataset_texts(root),
     )
     monitor.install(module)
     atexit.register(_kill_workers)
@@ -353,8 +404,13 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--random-backbone", action="store_true")
     parser.add_argument("--first", type=int, default=0, help="the step to continue from")
     parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
+    parser.add_argument("--base", type=Path, help="the folder of the policy that the trained adapter belongs to")
+    parser.add_argument("--base-reference", default="", help="where it comes from, as JSON")
     parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
     parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
+    parser.add_argument("--nodes", type=int, default=1, help="how many train together")
+    parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
+    parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")
     parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
     return parser.parse_args(arguments)
 

@@ -1,28 +1,44 @@
-"""Several processes that train together, one a GPU: `accelerate launch` with one response to a stop or a failure.
+"""Several processes that train together, one a GPU, with one response to a stop or a failure.
+
+`accelerate launch` starts those of one machine, torchrun those of a node of several: there the former would silently
+start a training on each.
 
 `python -m robotrain_workloads.lerobot_train.multi_gpu_launcher --count 2 --mixed-precision no -- LAUNCHER OPTIONS`
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from robotrain_runtime.contract.failure import EXIT_RETRY
+from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import STOPPED_STATUS, signal_group
 
-from robotrain_workloads.lerobot import device, process_group
-from robotrain_workloads.lerobot.process_group import ProcessAgreement
+from robotrain_workloads.exit_status import exit_with_status
+from robotrain_workloads.lerobot import device
+from robotrain_workloads.lerobot_training import process_group
+from robotrain_workloads.lerobot_training.process_group import ProcessAgreement
+from robotrain_workloads.nodes import node_group
+from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL, JobNodes
+from robotrain_workloads.nodes.starter import LINGER_SECONDS, POLL_SECONDS
 
 LAUNCHER = f"{__package__}.launcher"
 ACCELERATE_SETTINGS = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU", "num_machines": 1}
 TORCH_SIGNALS = "SIGHUP,SIGQUIT"  # SIGTERM is ours
+ANSWER_SECONDS = 60.0
+"""How long what listens at the port of the nodes may take to answer as a store of PyTorch."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,17 +48,35 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--mixed-precision", required=True)
     own, launcher = parser.parse_args(arguments[:separator]), arguments[separator + 1 :]
+    nodes = node_group.read_group()
+    if nodes and nodes.ends:
+        node_group.report_start(nodes.ends)
     with tempfile.TemporaryDirectory(prefix="robotrain-training-") as folder:
         agreement = ProcessAgreement(Path(folder))
         os.environ[process_group.AGREEMENT_VARIABLE] = folder
         stop_handler = LaunchStopHandler(agreement)
-        config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
-        config.write_text(json.dumps(ACCELERATE_SETTINGS))
-        command = make_accelerate_options(own.count, own.mixed_precision, device.count_threads(own.count), config)
-        print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
-        failures = _launch_processes(command, launcher, folder)
-        status = _choose_status(failures, agreement, own.count)
-    process_group.exit_with_status(STOPPED_STATUS if stop_handler.is_requested else status)
+        LaunchWatch(agreement, own.count, nodes).start()
+        if nodes:
+            os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(own.count))
+            failures, text = _launch_node(nodes, own.count, launcher, folder)
+        else:
+            config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
+            config.write_text(json.dumps(ACCELERATE_SETTINGS))
+            command = make_accelerate_options(own.count, own.mixed_precision, device.count_threads(own.count), config)
+            print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
+            failures, text = _launch_processes(command, launcher, folder), ""
+        status, why = _choose_status(failures, agreement, own.count * (nodes.count if nodes else 1))
+        is_done = all(agreement.list_ranks().values())
+    status, text = status or int(bool(text)), text or why
+    if stop_handler.is_requested:
+        status, text = STOPPED_STATUS, ""
+    elif nodes and not nodes.ends and not (status or is_done):  # else the starter knows of the stop
+        status, text = EXIT_RETRY, "error: the platform stopped another node; this one has stopped with it"
+    if nodes and nodes.ends:
+        node_group.report_end(nodes.ends, status, text)  # printed once for all nodes
+    elif text:
+        print(text.rstrip("\n"), flush=True)
+    exit_with_status(status)
 
 
 def make_accelerate_options(count: int, mixed_precision: str, threads: int, config: Path) -> list[str]:
@@ -66,7 +100,8 @@ class LaunchStopHandler:
     def __init__(self, agreement: ProcessAgreement) -> None:
         self.is_requested = False
         self._agreement = agreement
-        signal.signal(signal.SIGTERM, self._handle)
+        for number in (signal.SIGTERM, NODE_STOP_SIGNAL):
+            signal.signal(number, self._handle)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime forwards it as SIGTERM
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -78,14 +113,108 @@ class LaunchStopHandler:
         self.is_requested = True
 
 
-def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: str) -> Mapping[int, Any]:
-    launch: Any = importlib.import_module("accelerate.commands.launch")
-    errors: Any = importlib.import_module("torch.distributed.elastic.multiprocessing.errors")
-    arguments = launch.launch_command_parser().parse_args([*command, "-m", LAUNCHER])
-    arguments.training_script_args = list(launcher)
-    arguments.signals_to_handle, arguments.log_dir = TORCH_SIGNALS, folder  # options of torchrun
+class LaunchWatch(threading.Thread):
+    """Ends this process if it outlives all ranks that it started: torchrun's agents may wait for one another."""
+
+    def __init__(self, agreement: ProcessAgreement, count: int, nodes: JobNodes | None) -> None:
+        super().__init__(daemon=True)
+        self._agreement = agreement
+        self._count = count
+        self._nodes = nodes
+
+    def run(self) -> None:
+        """Watch the ranks."""
+        ended_at = float("inf")
+        while time.monotonic() - ended_at < LINGER_SECONDS:
+            time.sleep(POLL_SECONDS)
+            try:
+                ranks = self._agreement.list_ranks()
+            except OSError:  # the folder is gone: this process ends
+                return
+            if len(ranks) == self._count and not any(map(_is_alive, ranks)):
+                ended_at = min(ended_at, time.monotonic())
+        failed = not all(ranks.values())
+        text = f"the launcher is ended: it outlived its {self._count} processes by {LINGER_SECONDS:.0f} s"
+        process_group.print_line(text)
+        if self._nodes and self._nodes.ends:
+            node_group.report_end(self._nodes.ends, int(failed), self._agreement.failure if failed else "")
+        elif failed:
+            process_group.print_line(self._agreement.failure.rstrip("\n"))
+        os._exit(int(failed))
+
+
+def _is_alive(process: int) -> bool:
+    """Return whether a process runs: one that has ended may wait for its parent to hear of it."""
     try:
-        launch.launch_command(arguments)
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def _launch_node(nodes: JobNodes, count: int, launcher: Sequence[str], folder: str) -> tuple[Mapping[int, Any], str]:
+    """Run the ranks of this node with torchrun; return those that failed, and why torchrun itself did."""
+    torchrun: Any = importlib.import_module("torch.distributed.run")
+    rendezvous: Any = importlib.import_module("torch.distributed.elastic.rendezvous")
+    distributed: Any = importlib.import_module("torch.distributed")
+    options = [*nodes.make_torchrun_options(count), f"--signals-to-handle={TORCH_SIGNALS}", f"--log-dir={folder}"]
+    process_group.print_line(" ".join(["torchrun", *options, "-m", LAUNCHER, "…"]))
+    meeting = f"{nodes.address}:{nodes.port}"
+    if nodes.rank is None and nodes.address != socket.gethostname():
+        _wait_for_first_node(nodes)
+    elif nodes.rank is None and _is_port_taken(nodes, distributed.TCPStore):
+        return {}, f"error: the nodes cannot meet at {meeting}: another program has the port; submit it again"
+    try:
+        return _catch_failures(lambda: torchrun.run(torchrun.parse_args([*options, "-m", LAUNCHER, *launcher]))), ""
+    except (rendezvous.RendezvousTimeoutError, distributed.DistStoreError):
+        hours = node_group.JOIN_SECONDS // 3600
+        return {}, f"error: not all of {nodes.count} nodes came to {meeting} within {hours} h: a rank never started"
+    except (rendezvous.RendezvousError, distributed.DistNetworkError) as error:
+        why = " ".join(str(error.__cause__ or error).split())
+        return {}, f"error: the nodes did not meet at {meeting}: is the port taken, or closed between them? {why}"
+
+
+def _wait_for_first_node(nodes: JobNodes) -> None:
+    """Wait while the first node refuses connections: it starts later. torchrun would give up after a minute."""
+    until, is_told = time.monotonic() + node_group.JOIN_SECONDS, False
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection((nodes.address, nodes.port), ANSWER_SECONDS):
+                return
+        except ConnectionRefusedError:
+            if not is_told:
+                process_group.print_line(f"waiting for the first node, {nodes.address}, to start")
+            is_told = True
+        except OSError:  # torchrun reports it
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _is_port_taken(nodes: JobNodes, store: Any) -> bool:
+    """Return whether a program that is none of the nodes listens at their port: torchrun waits for it without limit.
+
+    :param store: PyTorch's class.
+    """
+    with socket.socket() as listener, contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("", nodes.port))
+        return False
+
+    def connect() -> None:
+        with contextlib.suppress(RuntimeError):  # torchrun reports it
+            store(nodes.address, nodes.port, is_master=False, wait_for_workers=False)
+
+    connection = threading.Thread(target=connect, daemon=True)
+    connection.start()
+    connection.join(ANSWER_SECONDS)
+    return connection.is_alive()
+
+
+def _catch_failures(launch: Callable[[], object]) -> Mapping[int, Any]:
+    """Return the ranks that failed, by number."""
+    errors: Any = importlib.import_module("torch.distributed.elastic.multiprocessing.errors")
+    try:
+        launch()
     except errors.ChildFailedError as error:
         for failure in error.failures.values():
             signal_group(failure.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
@@ -93,19 +222,24 @@ def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: s
     return {}
 
 
-def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, count: int) -> int:
-    """Return the status of the rank that failed first, and print its error: later ones only follow from it."""
+def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: str) -> Mapping[int, Any]:
+    launch: Any = importlib.import_module("accelerate.commands.launch")
+    arguments = launch.launch_command_parser().parse_args([*command, "-m", LAUNCHER])
+    arguments.training_script_args = list(launcher)
+    arguments.signals_to_handle, arguments.log_dir = TORCH_SIGNALS, folder  # options of torchrun
+    return _catch_failures(lambda: launch.launch_command(arguments))
+
+
+def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, count: int) -> tuple[int, str]:
+    """Return the status of the rank that failed first, and its error: later ones only follow from it."""
     if not failures:
-        return 0
+        return 0, ""
     codes = {rank: int(failure.exitcode) for rank, failure in failures.items()}
     if killed := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
         rank = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))
-        print(f"rank {rank} of {count} was ended by signal {-codes[rank]}", flush=True)
-        return codes[rank]
-    if failure_text := agreement.failure:
-        print(failure_text.rstrip("\n"), flush=True)
+        return codes[rank], f"rank {rank} of {count} was ended by signal {-codes[rank]}"
     first = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
-    return codes[first]
+    return codes[first], agreement.failure
 
 
 if __name__ == "__main__":

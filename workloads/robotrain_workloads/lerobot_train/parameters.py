@@ -8,11 +8,12 @@ from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
 from robotrain_workloads.lerobot import version_parameters, versions
-from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
+from robotrain_workloads.packages import AllowBuilds, Packages
+from robotrain_workloads.parameters import CheckpointsUrl, NumNodes, SystemMetrics, make_model_param
 
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
-PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url FOLDER copies them"
+PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url hf://OWNER/NAME publishes them"
 POLICY_HINT = "--policy-repo-id OWNER/NAME, or --policy-path FOLDER"
 RESUME_HINT = "robotrain resume RUN"
 OWNED_OPTIONS: Mapping[str, str] = {
@@ -41,6 +42,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--policy.pretrained_path": POLICY_HINT,
     "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
     "--policy.repo_id": PUBLISHING_HINT,
+    "--policy.use_peft": "--lora-rank RANK",
     "--rename_map": "--rename KEY=KEY",
     "--resume": RESUME_HINT,
     "--config_path": RESUME_HINT,
@@ -77,6 +79,7 @@ class TrainParameters:
             metavar="TYPE",
             choice_notes=version_parameters.list_type_notes(versions.POLICIES),
             foreign_values=version_parameters.list_other_types(versions.POLICIES, "--reward-model"),
+            open_with="packages",
         ),
     ] = None
     reward_model: Annotated[
@@ -88,6 +91,8 @@ class TrainParameters:
             foreign_values=version_parameters.list_other_types(versions.REWARD_MODELS, "--policy-type"),
         ),
     ] = None
+    packages: Packages = None
+    allow_builds: AllowBuilds = False
     job_name: shared.JobName = "lerobot-act-training"
     output_dir: Annotated[
         str | None, shared.make_output_param("a new folder for checkpoints, from the run's own (default: outputs)")
@@ -119,6 +124,14 @@ class TrainParameters:
             gt=0,
         ),
     ] = None
+    lora_rank: Annotated[
+        int | None,
+        Param(
+            help="with a policy to start from: train a LoRA adapter of this rank on it, instead of all its weights",
+            metavar="RANK",
+            gt=0,
+        ),
+    ] = None
     lr_warmup_steps: Annotated[
         int | None,
         Param(
@@ -130,6 +143,17 @@ class TrainParameters:
         Param(help="steps between validation losses (default: as --save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),
     ] = None
     save_freq: shared.SaveFreq = 5000
+    evaluate_checkpoints: Annotated[
+        str | None,
+        Param(
+            help="score the checkpoints as well: all, or those whose step is a multiple of a number, and the last;"
+            " with the options of lerobot-eval, such as --env",
+            metavar="all|EVERY",
+            bare_value="all",
+            pattern=shared.CHECKPOINTS_PATTERN,
+            pattern_help=shared.CHECKPOINTS_HELP,
+        ),
+    ] = None
     log_freq: shared.LogFreq = 200
     val_split: Annotated[
         float,
@@ -143,7 +167,8 @@ class TrainParameters:
         ),
     ] = shared.DEFAULT_VAL_SPLIT
     system_metrics: SystemMetrics = True
-    num_gpus: shared.NumGpus = 1
+    num_gpus: shared.NodeGpus = 1
+    num_nodes: NumNodes = 1
     mixed_precision: Annotated[
         Precision | None,
         Param(

@@ -22,8 +22,11 @@ from robotrain_workloads.lerobot.trained_model import (
     choose_model,
 )
 from robotrain_workloads.lerobot_train import parameters
+from robotrain_workloads.packages import WITH_FLAG
 
 WARM_UP = "--lr-warmup-steps"
+NEW_START_ROLES = ("policy", "init_policy")
+WITH_WAY = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -74,8 +77,8 @@ def check_type(job: "Job") -> Iterator[Problem]:
             ],
         )
     elif model := _find_model(job):
-        is_known, refused = model.kind in model.lerobot.get_types(model.section), model.facts.refused
-        if is_known and not refused:
+        is_known, refused = model.is_known, model.facts.refused
+        if (is_known and not refused) or (values["packages"] and not is_known and not values["reward_model"]):
             return
         having = [one.name for one in versions.list_versions() if model.kind in one.types]
         yield make_usage_problem(
@@ -84,7 +87,7 @@ def check_type(job: "Job") -> Iterator[Problem]:
             where=model.flag,
             given=model.kind,
             why=f"{refused[0].upper()}{refused[1:]}." if refused else "",
-            suggestions=() if is_known else [Suggestion(f"--lerobot-version {name}") for name in having],
+            suggestions=() if is_known else [*(Suggestion(f"--lerobot-version {name}") for name in having), WITH_WAY],
         )
 
 
@@ -125,27 +128,32 @@ def check_options(job: "Job") -> Iterator[Problem]:
     """Check options after `--` as the locked LeRobot would on the machine of the job."""
     if not job.trainer_args:
         return
-    from robotrain_workloads.lerobot_options import option_rules, option_tree
+    from robotrain_workloads.lerobot_options import option_rules, option_tree, package_options
 
     starts = any(source.role in START_ROLES for source in job.sources)
     model = choose_model(dict(job.parameters), {})
     chosen = {model.prefix: model.kind} if not starts or job["policy_type"] or job["reward_model"] else {}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
-    found = option_tree.find_option_problems(job.trainer_args, chosen, reported_elsewhere, job["lerobot_version"])
+    arguments = job.trainer_args
+    if job["packages"] and not (chosen and model.is_known):
+        arguments, unchecked = package_options.split_options(arguments, model.lerobot, is_known=not chosen)
+        yield from package_options.warn_of_unchecked(unchecked)
+        chosen = chosen if model.is_known else {}
+    found = option_tree.find_option_problems(arguments, chosen, reported_elsewhere, job["lerobot_version"])
     yield from shared_rules.make_option_problems(found)
     if not any(source.role == "resume" for source in job.sources):
         flags = [WARM_UP] if job["lr_warmup_steps"] is not None else []
         owned = parameters.OWNED_OPTIONS
-        missing = option_tree.find_missing_options(job.trainer_args, owned, flags, job["lerobot_version"])
+        missing = option_tree.find_missing_options(arguments, owned, flags, job["lerobot_version"])
         yield from shared_rules.make_option_problems(missing)
     if starts and not chosen:
-        broken: Iterable[OptionProblem] = option_rules.find_common_problems(job.trainer_args, model.lerobot)
+        broken: Iterable[OptionProblem] = option_rules.find_common_problems(arguments, model.lerobot)
     else:
         settings = None if starts else dict[str, Any]()
         own = functools.partial(_list_own_options, job)
         loads = starts and not any(source.role == "resume" for source in job.sources)
         broken = option_rules.find_problems(
-            job.trainer_args, model, settings, starts=starts, own=own, owned=reported_elsewhere, loads=loads
+            arguments, model, settings, starts=starts, own=own, owned=reported_elsewhere, loads=loads
         )
     yield from shared_rules.make_option_problems(broken)
 
@@ -176,6 +184,60 @@ def check_rename(job: "Job") -> Iterator[Problem]:
         )
 
 
+def check_adapter(job: "Job") -> Iterator[Problem]:
+    """Require a policy to start from with --lora-rank, one way to say it, and modules that LeRobot knows."""
+    rank = job["lora_rank"]
+    if rank is None and not any(option.startswith("--peft.") for option in job.trainer_args):
+        return
+    from robotrain_workloads.lerobot_train import adapter_options  # costs start-up
+
+    given = adapter_options.read_given(job.trainer_args)
+    flag = adapter_options.RANK_FLAG
+    again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in given]
+    twice = [f"{adapter_options.PREFIX}{name}={given[name]}" for name in again]
+    if rank is not None and twice:
+        yield make_usage_problem(
+            "lora-given-twice",
+            f"{flag} and {' and '.join(twice)} say the same: give one of them",
+            where=flag,
+            given=str(rank),
+            suggestions=[suggest_choosing(f"{flag} {rank}", f"-- {' '.join(twice)}")],
+        )
+    if rank is not None and job["reward_model"]:
+        yield make_usage_problem(
+            "lora-without-start",
+            f"{flag} has no effect on a reward model",
+            where=flag,
+            given=str(rank),
+            why="LeRobot trains adapters of policies only.",
+            suggestions=[suggest_leaving_out(flag)],
+        )
+    elif rank is not None and not find_start_source(job.sources):
+        yield make_usage_problem(
+            "lora-without-start",
+            f"{flag} has no effect without a policy to start from",
+            where=flag,
+            given=str(rank),
+            why="An adapter adds to the weights of a trained policy.",
+            suggestions=(
+                suggest_leaving_out(flag),
+                Suggestion("--policy-repo-id OWNER/NAME"),
+                Suggestion("--policy-path FOLDER"),
+            ),
+        )
+    model = _find_model(job) if any(source.role in NEW_START_ROLES for source in job.sources) else None
+    is_known = model is None or model.facts.adapter_modules or model.section == versions.REWARD_MODELS
+    if model and not is_known and adapter_options.MODULES not in given:
+        title, way = adapter_options.explain_unknown_modules(model)
+        yield make_usage_problem(
+            "adapter-modules-unknown",
+            title,
+            where=flag if rank is not None else "--",
+            given=str(rank or ""),
+            suggestions=(Suggestion(f"-- {way}", "names of its layers, or all-linear"),),
+        )
+
+
 def check_keep(job: "Job") -> Iterator[Problem]:
     """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:
@@ -192,6 +254,30 @@ def check_keep(job: "Job") -> Iterator[Problem]:
             ),
             absent=("publish_url",),
         )
+
+
+def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
+    """Require checkpoints of a policy, at the steps that are to be scored."""
+    which, flag = job["evaluate_checkpoints"], "--evaluate-checkpoints"
+    if which is None:
+        return
+    if job["reward_model"] is not None:
+        title = f"{flag} scores policies, but this job trains a reward model"
+        yield make_usage_problem(
+            "checkpoints-not-scored", title, flag, given=str(which), suggestions=[suggest_leaving_out(flag)]
+        )
+    if not str(which).isdecimal():
+        return
+    every, saved = int(which), int(job["save_freq"])
+    if every % saved:
+        nearest = max(round(every / saved), 1) * saved
+        why = f"Checkpoints are saved every {saved} steps (--save-freq), and after the last."
+        ways = (
+            Suggestion(f"{flag} {nearest}"),
+            Suggestion(f"--save-freq {every}", "saves checkpoints at these steps", "--save-freq"),
+        )
+        title = f"{flag} {every}: no checkpoint is saved at most of these steps"
+        yield make_usage_problem("checkpoints-not-scored", title, flag, why, str(which), ways)
 
 
 def check_wandb_project(job: "Job") -> Iterator[Problem]:

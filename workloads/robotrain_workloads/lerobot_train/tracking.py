@@ -6,9 +6,11 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
-from robotrain_workloads.lerobot import dataset_preparation, lineage, start
+from robotrain_workloads.lerobot import dataset_preparation, lineage, policy_packages, start
 from robotrain_workloads.lerobot.options import format_options
+from robotrain_workloads.lerobot_train import adapter_options
 
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
@@ -29,7 +31,10 @@ MODEL_URI_FORMS = (
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
     """Return a description for people."""
     values, start = document.parameters, lineage.find_start_source(document.sources)
-    kind = " ".join((*name_type(values).values(), "reward model" if values.get("reward_model") else "policy"))
+    tags = adapter_options.make_tags(document, data)
+    adapted = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
+    noun = "reward model" if values.get("reward_model") else "policy"
+    kind = " ".join((*adapted, *name_type(values).values(), noun))
     lines = [
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
@@ -56,7 +61,9 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
         **lineage.make_dataset_tags(document),
         **lineage.make_azureml_tags(document),
         **base,
+        **policy_packages.describe(document),
         **lineage.make_parent_tags(data),
+        **adapter_options.make_tags(document, data),
     }
     return {name: value for name, value in tags.items() if value}
 
@@ -93,26 +100,30 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags."""
     values, sources = document.parameters, document.sources
     policies = [source.uri for source in sources if source.role == "policy"]
-    batch, gpus = int(str(values["batch_size"])), int(str(values["num_gpus"]))
+    batch, ranks = int(str(values["batch_size"])), int(str(values["num_gpus"])) * count_nodes(document)
     params = {
         "dataset_repo_id": values["dataset_id"],
         **name_type(values),
         **{name: values[name] for name in COPIED_PARAMETERS},
-        "distributed": gpus > 1,
-        "effective_batch_size": batch * gpus,
+        "distributed": ranks > 1,
+        "effective_batch_size": batch * ranks,
         "output_dir": str(output),
+        **({NODES_PARAMETER: nodes} if (nodes := count_nodes(document)) > 1 else {}),
         **({"policy_repo_id": policies[0]} if policies else {}),
+        **({"lora_rank": rank} if (rank := adapter_options.get_rank(values)) else {}),
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
+        **policy_packages.describe(document),
         **start.read_saved_parameters(sources),
     }
     tags = {
         "lerobot.framework": "lerobot",
         **{f"lerobot.{name}": kind for name, kind in name_type(values).items()},
         **{f"lerobot.{name}": str(values[name] or "no") for name in TAGGED_PARAMETERS},
-        "lerobot.distributed": str(gpus > 1).lower(),
+        "lerobot.distributed": str(ranks > 1).lower(),
         "dataset.repo_id": str(values["dataset_id"]),
         "dataset.source": lineage.describe_dataset_kind(sources),
         **({"model.register_name": str(values["register_checkpoint"])} if values["register_checkpoint"] else {}),
+        **{f"lerobot.{name}": value for name, value in policy_packages.describe(document).items()},
         **_make_warm_start_tags(sources),
     }
     return TrackingSpec(

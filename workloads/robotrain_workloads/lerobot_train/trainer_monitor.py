@@ -13,14 +13,14 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Processes, emit_event
 from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.lerobot import training_history
 from robotrain_workloads.lerobot.device import is_first_rank
-from robotrain_workloads.lerobot.policy import MODEL_FOLDER, WEIGHTS_FILE
-from robotrain_workloads.lerobot.process_group import StopHandler
+from robotrain_workloads.lerobot.policy import MODEL_FOLDER, find_weights_file
 from robotrain_workloads.lerobot.training_history import PolicyTraining
+from robotrain_workloads.lerobot_training.process_group import StopHandler
 
 METRIC_NAMES = {
     "train/loss": "loss",
@@ -62,20 +62,25 @@ class TrainerMonitor:
         first: int = 0,
         *,
         allow_non_finite: bool = False,
+        ranks: tuple[int, int, int] = (1, 1, 0),
         earlier: Sequence[PolicyTraining] = (),
+        texts: Sequence[str] = (),
     ) -> None:
         """`total`: steps of the training. `first`: the step that it continues from.
 
-        `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite. `earlier`: the trainings of the
-        policy that this one starts from.
+        `allow_non_finite` keeps checkpoints whose weights or loss are NaN or infinite. `ranks`: the nodes, processes on
+        all of them, and samples of a step on each, that there must be. `earlier`: the trainings of the policy that this
+        one starts from. `texts`: those of its tasks, in words.
         """
+        self._ranks = ranks
         self._total = total
         self._stop_handler = stop_handler
         self._allow_non_finite = allow_non_finite
-        self._earlier = earlier
+        self._earlier, self._texts = earlier, texts
         self._last_loss = (first, 0.0)
         """Step and value of the last training loss."""
         self._stopping = False
+        self._has_counted = False
         self._reduced = math.nan
         self._sent = time.monotonic()
 
@@ -136,12 +141,13 @@ class TrainerMonitor:
 
     def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
         step = int(folder.name)
-        if not self._allow_non_finite and (tensor := find_non_finite_tensor(folder / MODEL_FOLDER / WEIGHTS_FILE)):
+        weights = folder / MODEL_FOLDER / find_weights_file(folder / MODEL_FOLDER)
+        if not self._allow_non_finite and (tensor := find_non_finite_tensor(weights)):
             raise SystemExit(f"error: the weights are NaN or infinite at step {step} ({tensor}): {NON_FINITE_HINT}")
         if step >= self._total:
             self.require_finite_loss()
         with suppress(OSError, ValueError, *training_history.FORMAT_ERRORS):  # its trainings are unknown then
-            training_history.write_record(folder / MODEL_FOLDER, self._earlier)
+            training_history.write_record(folder / MODEL_FOLDER, self._earlier, self._texts)
         result = original(folder, *arguments, **named)
         if problem := self._find_loss_problem():
             emit_event(Note(level="warning", text=f"checkpoint {folder.name} is not used: {problem}"))
@@ -162,11 +168,21 @@ class TrainerMonitor:
 
     def _leave_group(self, original: Callable[..., Any], accelerator: Any) -> Any:
         """Leave after all processes have waited here for the first one, which saves."""
+        self._require_ranks(accelerator.num_processes)
         result = original(accelerator)
         if self._stopping and self._stop_handler.is_group:
             accelerator.end_training()
             raise SystemExit(0)  # no failure: the launching process knows of the stop
         return result
+
+    def _require_ranks(self, count: int) -> None:
+        """Raise SystemExit if another number of processes trains together than was asked for; else tell it once."""
+        nodes, ranks, batch = self._ranks
+        if count != ranks:
+            raise SystemExit(f"error: {count} processes train together, not {ranks} on {nodes} nodes")
+        if ranks > 1 and not self._has_counted and is_first_rank():
+            emit_event(Processes(count=count, nodes=nodes, samples=count * batch))
+        self._has_counted = True
 
 
 def _wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:

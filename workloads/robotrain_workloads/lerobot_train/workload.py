@@ -8,6 +8,7 @@ from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
+from robotrain_workloads import packages
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
@@ -51,8 +52,11 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_single_start(job)
     yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
+    yield from shared_rules.check_builds(job)
     yield from train_rules.check_rename(job)
+    yield from train_rules.check_adapter(job)
     yield from train_rules.check_keep(job)
+    yield from train_rules.check_scored_checkpoints(job)
     yield from train_rules.check_wandb_project(job)
 
 
@@ -113,6 +117,11 @@ LEROBOT_TRAIN = Workload(
     check=check_job,
     logs_metric=logs_metric,
     pipeline_name="lerobot-pipeline",
+    program_locker="robotrain_workloads.package_lock.package_locker",
+    needs_lock=packages.needs_lock,
+    follow_run=packages.follow_run,
+    evaluated_with="evaluate_checkpoints",
+    merge="lerobot-merge {policy} {backbone?}",
 )
 
 PARAMETERS = {

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from robotrain_runtime.process.stop import ChildGroup, StopForwarder
 
-from robotrain_workloads.lerobot import device, process_group
+from robotrain_workloads.exit_status import exit_with_status
+from robotrain_workloads.lerobot import device
+from robotrain_workloads.lerobot_training import process_group
 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 GRACE_SECONDS = 10.0
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         status = run_ranks(own.count, own.settings, Path(folder))
         if failure := process_group.ProcessAgreement(Path(folder)).failure:
             print(failure.rstrip("\n"), flush=True)
-    process_group.exit_with_status(status)
+    exit_with_status(status)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import torch
 from robotrain_runtime.contract.event import emit_event
 from torch import nn
 
-from robotrain_workloads.lerobot import process_group
 from robotrain_workloads.lerobot.device import count_ranks
+from robotrain_workloads.lerobot_training import process_group
 
 RENDEZVOUS_FILE = "rendezvous"
 """In the folder that the processes share: by it they find each other."""

@@ -27,9 +27,9 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.process.stop import SIGNALS, STOPPED_STATUS
 from torch import Tensor
 
-from robotrain_workloads.lerobot import process_group
 from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
+from robotrain_workloads.lerobot_training import process_group
 from robotrain_workloads.rosbag_act_train import policy_start
 from robotrain_workloads.rosbag_act_train.act.config import ActConfig, PolicyError
 from robotrain_workloads.rosbag_act_train.act.model import NOISE, PADDED, Act, Loss

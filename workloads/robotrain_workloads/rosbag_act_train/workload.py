@@ -48,6 +48,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 OPTION_HINTS = {
     **TRAINING_HINTS,
+    "--evaluate-checkpoints": "no workload evaluates the policies of rosbag-act-train: try them on your robot",
+    "--num-nodes": "its own trainer has processes on one machine, one for each GPU: --num-gpus N",
     **dict.fromkeys(("--fp16", "--amp"), "rosbag-act-train has no fp16: --mixed-precision bf16 takes as little memory"),
 }
 

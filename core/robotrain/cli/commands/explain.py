@@ -14,6 +14,7 @@ from robotrain.cli.output import format_table, print_json, print_message, print_
 from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, find_error_code, make_usage_problem, raise_if_any
 
 if TYPE_CHECKING:
+    from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import PreparedJob
 
 HELP = """Show each value of a job, where it came from, and what it overrode.
@@ -28,6 +29,8 @@ With an error code instead of a job, explain what the code means and what to do.
 
 class ExplainCommand(JobCommand):
     """The command that explains a job or an error code."""
+
+    can_evaluate = True
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Print what an error code that is given alone means, and leave the command; else compose the options."""
@@ -57,7 +60,7 @@ class ExplainCommand(JobCommand):
             why = f"{CHECKER} has no effect without --check"
             raise Rejected([make_usage_problem("usage", why, CHECKER, suggestions=[instead])])
         print_problems(prepared.warnings)
-        if prepared.workload and prepared.workload.program_locker:
+        if prepared.needs_lock:
             from robotrain.submission import program_lock
 
             prepared = program_lock.add_known_lock(prepared)
@@ -84,6 +87,32 @@ class ExplainCommand(JobCommand):
                 print_result("\n" + format_table([title, *map(format_program_option, options)]))
             if values.get("check"):
                 check_job(prepared, values)
+
+    def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
+        """Print every value of a job and its evaluation."""
+        _refuse_check(values)
+        print_pipeline_values(prepared, bool(values.get("json")))
+
+
+def _refuse_check(values: dict[str, Any]) -> None:
+    """Raise Rejected if `--check` is given: a pipeline is checked by a dry run."""
+    if values.get("check") or values.get("checker"):
+        why = "`robotrain submit … --dry-run` checks the inputs and options of every step."
+        title = "--check is for one job, not for the pipeline of a job and its evaluation"
+        raise Rejected([make_usage_problem("usage", title, "--check", why)])
+
+
+def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
+    """Print every value of every step of a pipeline."""
+    from robotrain.store import run_values
+
+    print_problems(prepared.warnings)
+    rows = [dict(row) for row in prepared.values]
+    if as_json:
+        print_json({"pipeline": prepared.job.workload, "job": prepared.job.digest, "values": rows})
+    else:
+        merged = map(format_row, run_values.merge_option_rows(rows))
+        print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *merged]))
 
 
 def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:

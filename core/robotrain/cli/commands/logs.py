@@ -1,5 +1,6 @@
 """`robotrain logs`: print or follow the log of a run."""
 
+import dataclasses
 import functools
 import gc
 from collections import deque
@@ -12,6 +13,7 @@ from robotrain.cli.arguments import JsonLinesOption, RunArgument, StepOption, ma
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_message, print_result_line
 from robotrain.errors import EXIT_INTERRUPTED
+from robotrain.model.run import STEP_KEY
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.renderer import LineFormat
@@ -30,7 +32,9 @@ def logs(
     tail: Annotated[
         int | None, typer.Option("-n", "--tail", min=0, metavar="INT", help="Print only the last lines.")
     ] = None,
-    task: Annotated[str, typer.Option("--task", metavar="NAME", help="The run's task: every run has one.")] = "",
+    task: Annotated[
+        str, typer.Option("--task", metavar="NAME", help="The task of one of several nodes; other runs have one.")
+    ] = "",
     step: StepOption = "",
     raw: Annotated[bool, typer.Option("--raw", help="Print all lines unchanged, including events.")] = False,
     json: JsonLinesOption = False,
@@ -45,10 +49,8 @@ def logs(
         raise make_usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_step(ctx, run, step, wait=follow)
-    if task and task != (name := record.reference.get("task") or record.workload):
-        raise make_usage_error(
-            f"{record.run} has no task {task!r}", f"Its only task is {name}.", (f"--task {name}", "")
-        )
+    if task:
+        record = _select_task(record, task)
     line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)
     if json or raw:
         line_format = renderer.format_json_line if json else str
@@ -71,6 +73,17 @@ def logs(
         print_message(f"the log of {record.run} is empty: the run is {state}")
         if not status.finished:
             print_message(f"  robotrain logs -f {record.run}    wait for it")
+
+
+def _select_task(record: Any, task: str) -> Any:
+    """Return a record whose log is that of a task. Raise Rejected if the run has no such task."""
+    reference = record.reference
+    lead = reference.get("task") or reference.get(STEP_KEY) or record.workload
+    tasks = (reference.get("tasks") or reference.get(f"tasks:{lead}") or lead).split(",")
+    if task not in tasks:
+        why = f"Its tasks are {', '.join(tasks)}." if len(tasks) > 1 else f"Its only task is {lead}."
+        raise make_usage_error(f"{record.run} has no task {task!r}", why, *((f"--task {name}", "") for name in tasks))
+    return dataclasses.replace(record, reference={**reference, "task": task})
 
 
 def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat", count: int) -> list[str]:

@@ -24,6 +24,7 @@ from robotrain.model import amounts
 from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
+    from robotrain.cli.training_run import TrainingRun
     from robotrain.model.platform import Platform
     from robotrain.model.run import Output, RunRecord, Status
 
@@ -38,6 +39,12 @@ def outputs(
     checkpoint: Annotated[
         str, option("--checkpoint", "STEP|last|all", "Only checkpoints: of one step, the last, or all.")
     ] = "",
+    merged: Annotated[
+        bool,
+        typer.Option(
+            "--merged", help="Make one policy of an adapter and its base, on this machine; --to is its folder."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the complete checkpoints and other outputs of a run so far; with --to, download them.
@@ -47,6 +54,12 @@ def outputs(
     if to:
         check_is_folder(to, "--to")
     record, platform = open_step(ctx, run, step)
+    training = None
+    if merged:
+        from robotrain.cli.training_run import open_training
+
+        training = open_training(ctx, record, platform)
+        record, platform = training.record, training.platform
     available = list(platform.outputs(record.reference))
     if not available:
         status = platform.status(record.reference)
@@ -56,6 +69,8 @@ def outputs(
         ways, why = (Suggestion(*(show if status.finished else watch)),), _explain_no_outputs(status)
         # an empty list would look like success
         raise Rejected([Problem(code="outputs-missing", stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)])
+    if training:
+        return _print_merged(ctx, training, _select_outputs(available, checkpoint or "last", record), to, json)
     chosen = _select_outputs(available, checkpoint, record)
     has_checkpoint = any(output.kind == "checkpoint" for output in available)
     if record.makes == "checkpoints" and not has_checkpoint and not _is_evaluated(record, platform):
@@ -76,6 +91,34 @@ def outputs(
         print_result("\n".join(str(path) for path in downloaded.values()))
 
 
+def select_checkpoints(record: RunRecord, platform: Platform, checkpoint: str, flag: str) -> list[Output]:
+    """Return the checkpoints of a run that an option names: `all`, `last`, or that of a step. Raise Rejected."""
+    available = [output for output in platform.outputs(record.reference) if output.kind == "checkpoint"]
+    return _select_outputs(available, checkpoint or "all", record, flag)
+
+
+def _print_merged(
+    ctx: typer.Context, training: TrainingRun, chosen: Sequence[Output], to: Path | None, as_json: bool
+) -> None:
+    """Merge a checkpoint, and print where the policy is."""
+    from robotrain.cli.commands import merged_policy
+
+    if len(chosen) > 1:
+        ways = [Suggestion("--checkpoint last"), Suggestion("--checkpoint STEP")]
+        title = f"{merged_policy.FLAG} makes a policy of one checkpoint, not of {len(chosen)}"
+        raise Rejected([make_usage_problem("options-conflict", title, "--checkpoint", suggestions=ways)])
+    raise_if_any(_find_existing([to] if to else []))
+    made = merged_policy.merge_checkpoint(ctx, training, chosen[0])
+    path = to or Path(made.output.uri) / made.output.model
+    if to:
+        merged_policy.copy_policy(made, to)
+    if as_json:
+        merge, run = made.record.run, training.record.run
+        print_json({"run": run, "step": chosen[0].step, "merge": merge, "path": str(path.absolute())})
+    else:
+        print_result(str(path))
+
+
 def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
     """Return whether a run reported scores: a program of the user's own may evaluate, and save no checkpoint."""
     from robotrain.store import progress_cache  # costs start-up
@@ -83,7 +126,9 @@ def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
     return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].evaluated is not None
 
 
-def _select_outputs(available: Sequence[Output], checkpoint: str, record: RunRecord) -> list[Output]:
+def _select_outputs(
+    available: Sequence[Output], checkpoint: str, record: RunRecord, flag: str = "--checkpoint"
+) -> list[Output]:
     """Return the requested outputs; raise Rejected when there is none."""
     if not checkpoint:
         return list(available)
@@ -95,8 +140,8 @@ def _select_outputs(available: Sequence[Output], checkpoint: str, record: RunRec
         steps = [str(one.step) for one in checkpoints]
         of = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
         title, why = f"{record.run} has no checkpoint{of}", f"Its checkpoints: {', '.join(steps) or 'none'}."
-        ways = [Suggestion(f"--checkpoint {step}") for step in ["last", *steps[-3:]] if steps]
-        raise Rejected([make_usage_problem("checkpoint-missing", title, "--checkpoint", why, suggestions=ways)])
+        ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
+        raise Rejected([make_usage_problem("checkpoint-missing", title, flag, why, suggestions=ways)])
     return selected
 
 
@@ -165,13 +210,19 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
             yield Problem(code="output-name-unsafe", stage=Stage.SUBMIT, title=title)
 
 
+def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
+    """Find targets that exist."""
+    for place in filter(os.path.lexists, places):
+        title, given = "the target exists and is not overwritten", str(place)
+        ways = (Suggestion("--to FOLDER", "another folder"), Suggestion(f"rm -r {place}", "if it is not needed"))
+        code, stage = "output-there-already", Stage.PREFLIGHT
+        yield Problem(code=code, stage=stage, title=title, where="--to", given=given, suggestions=ways)
+
+
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
     """Find targets that exist, and a disk that is too small."""
     stage, where = Stage.PREFLIGHT, "--to"
-    for place in [to / one.name for one in outputs if os.path.lexists(to / one.name)]:
-        title, given = "the target exists and is not overwritten", str(place)
-        ways = (Suggestion("--to FOLDER", "another folder"), Suggestion(f"rm -r {place}", "if it is not needed"))
-        yield Problem(code="output-there-already", stage=stage, title=title, where=where, given=given, suggestions=ways)
+    yield from _find_existing([to / one.name for one in outputs])
     needed, free = sum(one.size or 0 for one in outputs), disk_cache.get_free_bytes(to.absolute())
     if needed > free:
         title = f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed"

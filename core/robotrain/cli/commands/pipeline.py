@@ -30,7 +30,7 @@ from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, 
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
-from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 if TYPE_CHECKING:
@@ -99,16 +99,8 @@ def explain(
     robotrain pipeline explain pipeline.yaml --platform PLATFORM
     """
     from robotrain.cli.commands import explain
-    from robotrain.store import run_values
 
-    prepared = prepare_file(ctx, file, platform, profile, set or [])
-    print_problems(prepared.warnings)
-    rows = [dict(row) for row in prepared.values]
-    if json:
-        print_json({"pipeline": prepared.job.workload, "job": prepared.job.digest, "values": rows})
-    else:
-        merged = map(explain.format_row, run_values.merge_option_rows(rows))
-        print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *merged]))
+    explain.print_pipeline_values(prepare_file(ctx, file, platform, profile, set or []), json)
 
 
 def submit(

@@ -1,14 +1,21 @@
 """`robotrain register`: register a checkpoint, or the policy that a run evaluated, as a version of a model."""
 
 import functools
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_step, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.errors import Rejected, make_usage_problem
+from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from robotrain_runtime.contract.event import Evaluated, Registered
+
+    from robotrain.model.workload_profile import Metric
 
 
 def register(
@@ -19,27 +26,40 @@ def register(
         str,
         option("--step", "INT|STEP", "The checkpoint's step; default: the last. Of a pipeline: a step by its name."),
     ] = "",
+    best: Annotated[
+        bool, typer.Option("--best", help="The checkpoint with the best score, in place of the last.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Register a checkpoint of a run, or the policy it evaluated, as a version of a model in the platform's registry.
     If it is registered already, that version gets the scores of the evaluation.
 
     robotrain register last pusht-act
+
+    robotrain register last pusht-act --best
     """
     from robotrain.cli.watch.run_summary import read_run_log
-    from robotrain.model import scores
     from robotrain.store import records
     from robotrain.submission import registration
 
     run = find_run_to_change(ctx, run)
+    if best and step:
+        title, ways = "--best and --step cannot be used together", [suggest_choosing("--best", f"--step {step}")]
+        raise Rejected([make_usage_problem("options-conflict", title, "--best", suggestions=ways)])
     of_step = open_step(ctx, run, step) if step and not step.isdecimal() else None
     run = of_step[0].run if of_step else run
     plugins = get_plugins(ctx)
-    on_start = functools.partial(print_message, f"registering the model of {run} …")
     number = int(step) if step.isdecimal() else None  # of a checkpoint; None for the last one
     if number == 0:
         title = "--step needs a whole number greater than 0"
         raise Rejected([make_usage_problem("value-invalid", title, "--step")])
+    if best:
+        from robotrain.cli.best_checkpoint import find_best_checkpoint
+
+        chosen = find_best_checkpoint(ctx, records.read_record(run))
+        run, number, of_step = chosen.run, chosen.step, chosen.of_step
+        print_message(f"the best checkpoint is that of step {chosen.scored.step}, by the scores of {chosen.scored_by}")
+    on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
     record = records.read_record(run)
     progress, _ = read_run_log(record, plugins.platform_of(record))
@@ -58,15 +78,24 @@ def register(
             }
         )
     else:
-        at = f"step {registered.step}  " if registered.step else ""
-        print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
-        if note := scores.format_registration_note(registered):
-            print_result(f"  {note}")
-        if evaluated and (text := scores.format_scores_with_conditions(evaluated, record.metrics)):
-            print_result(f"  {text}")
-        counted = scores.count_successes(evaluated, scores.find_share_metric(record.metrics)) if evaluated else None
-        if why := scores.format_failure_count(counted):
-            print_message(f"warning: this policy is registered, though {why}")
+        _print_version(registered, evaluated, record.metrics)
+
+
+def _print_version(registered: "Registered", evaluated: "Evaluated | None", metrics: "Sequence[Metric]") -> None:
+    """Print the version with the scores of its evaluation; warn if no episode succeeded."""
+    from robotrain.model import scores
+
+    at = f"step {registered.step}  " if registered.step else ""
+    print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
+    if note := scores.format_registration_note(registered):
+        print_result(f"  {note}")
+    if evaluated is None:
+        return
+    if text := scores.format_scores_with_conditions(evaluated, metrics):
+        print_result(f"  {text}")
+    counted = scores.count_successes(evaluated, scores.find_share_metric(metrics))
+    if why := scores.format_failure_count(counted):
+        print_message(f"warning: this policy is registered, though {why}")
 
 
 app = make_app(register)

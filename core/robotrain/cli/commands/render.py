@@ -1,6 +1,7 @@
 """`robotrain render`: print a plan or write it to a folder. Only `--pin` uses the network."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from robotrain.plugins.guards import has_method
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
+    from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
@@ -38,6 +40,8 @@ MAX_NAMED_SOURCES = 3
 class RenderCommand(JobCommand):
     """The command that renders a plan."""
 
+    can_evaluate = True
+
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options for the folder, the attempt, pins and JSON."""
         options.add_own("--to", help="write all files of the plan to this folder", metavar="DIR")
@@ -48,8 +52,6 @@ class RenderCommand(JobCommand):
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Print the plan, or write it to a folder."""
-        from robotrain.store import plans
-
         if values.get("pin"):
             from robotrain.submission import pinned_job, queried_settings
 
@@ -58,11 +60,29 @@ class RenderCommand(JobCommand):
             raise_if_any(silent)
             print_problems([*notes, *silent])
         else:
-            if prepared.workload and prepared.workload.program_locker:
+            if prepared.needs_lock:
                 from robotrain.submission import program_lock
 
                 prepared = program_lock.add_known_lock(prepared)
             print_problems(_make_unresolved_note(prepared))
+        self._write_plan(ctx, prepared, values)
+
+    def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
+        """Print the plan of a job and its evaluation, or write it to a folder."""
+        from robotrain.cli.pipeline_preview import describe_driver
+
+        if values.get("pin"):
+            from robotrain.pipelines.prepare import pin_pipeline
+
+            pinned, found = pin_pipeline(prepared, say=print_message)
+            raise_if_any(found)
+            prepared = replace(pinned, warnings=(*prepared.warnings, *found))
+        print_problems(describe_driver(prepared))
+        self._write_plan(ctx, prepared, values)
+
+    def _write_plan(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
+        from robotrain.store import plans
+
         rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
         plan = rendered.plan
         print_problems(prepared.warnings)
@@ -72,7 +92,7 @@ class RenderCommand(JobCommand):
             plans.write_plan_folder(rendered, folder)
             content = f"{len(plan.files)} files, digest {plan.digest[:12]}"
             print_message(f"wrote the plan of {plan.run} to {folder} ({content})")
-            if added := write_package(get_plugins(ctx), rendered, folder):
+            if not rendered.steps and (added := write_package(get_plugins(ctx), rendered, folder)):
                 print_message(f"wrote {', '.join(added)} beside it")
         if values.get("json"):
             print_json(dump_plan(plan))
@@ -111,7 +131,7 @@ def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
     sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
     unpinned = [one.uri for one, kind in sources if kind.pinning or kind.pinned_by_platform]
     settings = has_method(prepared.platform, "query_settings")
-    is_locker_pending = bool(prepared.workload and prepared.workload.program_locker) and not prepared.job.program_lock
+    is_locker_pending = prepared.needs_lock and not prepared.job.program_lock
     if not settings and not unpinned and not is_locker_pending:
         return []
     names = unpinned[:MAX_NAMED_SOURCES]

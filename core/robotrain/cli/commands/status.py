@@ -67,6 +67,7 @@ def _format_status(
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
     yield from reasons
     yield from run_summary.format_run_steps(record, steps)
+    yield from run_summary.format_checkpoint_scores(known)
     if last:
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)
@@ -118,6 +119,8 @@ def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iter
         yield f"{'ended' if now.finished else 'is'} in stage {known.format_line(ended=now.finished)}"
     if known.evaluated and (within := scores.format_conditions(known.evaluated)):
         yield f"under: {within}"
+    if known.evaluated:
+        yield from scores.format_group_scores(known.evaluated, known.declared_metrics, record.run)
     if now.started and now.finished and now.ended:
         yield f"ran {format_duration(now.ended - now.started)}, ended {_format_time(now.ended)}"
     elif now.started and not now.finished and not is_running:  # it waits for its next start

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
+    from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import PreparedJob
     from robotrain.submission.submitter import Submission
 
@@ -63,6 +65,8 @@ Announcer = Callable[[str], None]
 
 class SubmitCommand(JobCommand):
     """The command that submits a job or a plan."""
+
+    can_evaluate = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the switches, `--save-spec` and `--plan`."""
@@ -112,6 +116,16 @@ class SubmitCommand(JobCommand):
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Submit the job, and follow it if requested."""
         submit_job(ctx, prepared, values)
+
+    def run_pipeline(self, ctx: typer.Context, prepared: PreparedPipeline, values: dict[str, Any]) -> None:
+        """Submit the pipeline of a job and its evaluation, and follow it if requested."""
+        from robotrain.cli.pipeline_preview import preview_pipeline
+        from robotrain.pipelines.prepare import pin_pipeline
+
+        print_message("the checkpoints are evaluated in turn by one job: the step evaluate")
+        pinned, found = pin_pipeline(prepared, not values.get("no_pin"), print_message)
+        ready = preview_pipeline(replace(pinned, warnings=prepared.warnings), found, native_only=False)
+        submit_job(ctx, ready, {**values, "no_pin": True})
 
 
 app = make_job_command("submit", SubmitCommand, HELP)

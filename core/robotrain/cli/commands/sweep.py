@@ -99,12 +99,14 @@ class SweepCommand(JobCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
+        from robotrain.cli import evaluated_training
         from robotrain.cli.commands import submit
         from robotrain.pipelines.prepare import pin_pipeline
         from robotrain.sweeps.prepare import prepare_sweep
         from robotrain.sweeps.space import SweepRequest
 
         request, workload, platform, problems = self.read_request(ctx, choice, values)
+        problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
         wanted = SweepRequest(
             job=request,

@@ -14,8 +14,9 @@ import typer
 from robotrain.cli.arguments import LABELS
 from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.evaluated_training import EVALUATION_PREFIX, add_evaluation_options
 from robotrain.cli.job_command import JobCommand
-from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
+from robotrain.cli.options import SET_NAME, ComposedOptions
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ ANSWERS = {
     "--save-as": "`robotrain pipeline render pipeline.yaml --to FOLDER` writes the pipeline",
 }
 """Options of other tools that the pipeline does without."""
-EVALUATION_PREFIX = "evaluation__"
 STEP_SETTINGS = ("compute",)
 """Settings of a platform that each step may have of its own: `--compute-train`, `--compute-evaluate`, and, where the
 engine registers, `--compute-register`."""
@@ -80,12 +80,10 @@ class TrainEvalCommand(JobCommand):
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the evaluation that are not the training's too."""
-        from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN, find_evaluation
+        from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
 
         super().add_plugin_options(options, choice, plugins)
-        if evaluation := find_evaluation(choice.workload, plugins):
-            panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
-            add_declared(options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
+        add_evaluation_options(options, choice, plugins)
         platform = load_or_none(plugins.platform, choice.platform)
         is_native = platform is not None and bool(platform.capabilities.feature("native_dag"))
         steps = (TRAIN, EVALUATE, REGISTER) if is_native else (TRAIN, EVALUATE)

@@ -69,14 +69,18 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         return
     if command:
         print_result(command)
-    if has_browser:
+    host = platform.find_host(record.reference) if command else ""
+    if has_browser and not host:
         return
-    if command and is_here:
-        line = _make_forward_line(MLFLOW_PORT, _find_ssh_login() or "USER@HOST")
-        print_message("No browser on this machine. Run the command here, and on yours:")
+    if command and (is_here or host):
+        line = _make_forward_line(MLFLOW_PORT, host or _find_ssh_login() or "USER@HOST")
+        here = "No browser on this machine. Run the command here, and on yours:"
+        print_message(f"Run the command on {host}, and here:" if host else here)
         print_message(f"  {line}\nthen open http://127.0.0.1:{MLFLOW_PORT}")
+    elif command:
+        print_message("Run the command where the files of the run are.")
     else:
-        print_message(f"No browser on this machine. {'Run the command' if command else 'Open the address'} on yours.")
+        print_message("No browser on this machine. Open the address on yours.")
 
 
 def _find_ssh_login() -> str:

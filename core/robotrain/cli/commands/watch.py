@@ -60,13 +60,13 @@ def watch(
     renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(output.print_result_line)
     follower = RunFollower(opened, renderer, get_plugins(ctx))
     if drawn:
-        _follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
+        follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
     else:
-        _follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
+        follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
     for one in follower.runs:
         if drawn and one.is_over and not one.failure:
             print_message("   ".join(list_next_commands(one.record, one.status, one.progress)[0]))
-    _exit_with_outcome(follower)
+    exit_with_outcome(follower)
 
 
 def wait(
@@ -90,7 +90,7 @@ def wait(
     else:
         renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
     follower = RunFollower(opened, renderer, get_plugins(ctx))
-    in_time = _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
+    in_time = follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
     elif len(opened) == 1:
@@ -100,7 +100,7 @@ def wait(
         print_json(known if len(known) > 1 else known[0])
     else:
         print_text("\n".join(line for one in follower.runs for line in _format_brief_end(one)))
-    _exit_with_outcome(follower)
+    exit_with_outcome(follower)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
@@ -135,13 +135,13 @@ def follow_submitted(
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
     runs = [(record, platform)]
     follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds)
-    if not _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
+    if not follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
         print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
     _print_end(follower.runs[0], as_json, with_tail=not stream)
 
 
-def _follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_over: Callable[[], bool]) -> bool:
+def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_over: Callable[[], bool]) -> bool:
     """Follow runs; return what waiting returns. After Ctrl-C, say which runs continue, and leave the command."""
     gc.enable()  # following may take days
     try:
@@ -160,7 +160,7 @@ def _follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_
     return in_time
 
 
-def _exit_with_outcome(follower: RunFollower) -> None:
+def exit_with_outcome(follower: RunFollower) -> None:
     """Exit with the code of the first failure; return if no run failed."""
     if problems := [problem for one in follower.runs if one.failure for problem in one.failure.problems]:
         print_problems(problems)
@@ -265,10 +265,15 @@ def _format_end(followed: FollowedRun) -> str:
         rows = [(validation.name, f"{value:.4g}")]
     if known.evaluated:
         rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
+        groups = scores.format_group_scores(known.evaluated, known.declared_metrics, record.run)
+        rows += [("" if number else "of these", text) for number, text in enumerate(groups)]
     rows += run_summary.list_places(followed.record.run, known, run_summary.is_machine_gone(followed.platform, status))
     rows += [("warning", known.registration_warning)]
     lines = [f"{name:<11} {value}" for name, value in rows if value]
-    lines[:0] = run_summary.format_run_steps(record, followed.steps)
+    lines[:0] = [
+        *run_summary.format_run_steps(record, followed.steps),
+        *run_summary.format_checkpoint_scores(known),
+    ]
     lines += format_next_steps(record, status, known)
     return "\n  ".join([_format_state(followed), *lines])
 

@@ -12,9 +12,10 @@ from robotrain.cli.next_commands import suggest_commands
 from robotrain.cli.output import print_message
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
+from robotrain.model.checkpoint_table import dump_table, list_table_rows
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
-from robotrain.store import progress_cache
+from robotrain.store import progress_cache, published
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -38,6 +39,8 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
     known, lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
+    for step, to, place in published.read_published(record.run):
+        known.add_later_copy(step, to, place)
     return known, [line for line in lines if not is_platform_line(line, record)] or lines
 
 
@@ -135,6 +138,7 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "unit": known.unit,
         "download": {"done": known.download.done, "total": known.download.total} if known.download else None,
         "metrics": metrics,
+        "processes": dump_processes(known.processes),
         "checkpoint": known.checkpoint or None,
         "checkpoint_step": known.checkpoint_step,
         "published": [{"step": one.step, "to": one.to} for one in known.published],
@@ -149,7 +153,16 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
         "next": [text for text, _ in suggest_commands(record, status, known)],
         "name": record.name,
         "note": record.note,
+        **({"checkpoint_scores": table} if (table := dump_table(known)) else {}),
     }
+
+
+def dump_processes(group: event.Processes | None) -> dict[str, int | str] | None:
+    """Return the processes that work together as data; the keys are an API."""
+    if group is None:
+        return None
+    unit = {"unit": group.unit} if group.unit else {}
+    return {"count": group.count, "nodes": group.nodes, "samples": group.samples, **unit}
 
 
 def dump_step(step: StepStatus) -> dict[str, Any]:
@@ -205,6 +218,15 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
         yield f"{'best':<11} unknown: no trial reported {' or '.join(found.missing)}; name the metric with the sweep"
 
 
+def format_checkpoint_scores(known: Progress) -> Iterator[str]:
+    """Yield the lines of the table of the checkpoints' scores; none without scores."""
+    if rows := list_table_rows(known):
+        from robotrain.cli.output import format_table
+
+        yield "checkpoints:"
+        yield from format_table(rows).splitlines()
+
+
 def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
     """Yield a line for each step: its name, its state, how long it took, its run, and the reason."""
     width = max((len(step.name) for step in steps), default=0)
@@ -233,6 +255,10 @@ def list_places(run: str, known: Progress, gone: bool) -> Iterator[tuple[str, st
 
     :param gone: the machine is gone, and every folder on it.
     """
+    if group := known.processes:
+        nodes = f" on {group.nodes} nodes" if group.nodes > 1 else ""
+        samples = f", {group.samples} {group.unit or 'samples'} a step" if group.samples else ""
+        yield "processes", f"{group.count}{nodes}{samples}"
     if known.checkpoint and not gone:
         step = "" if known.checkpoint_step is None else f"step {known.checkpoint_step}, "
         yield "checkpoint", f"{step}{known.checkpoint}"

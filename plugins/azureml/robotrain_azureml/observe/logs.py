@@ -16,7 +16,9 @@ from robotrain.cluster import reasons
 from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_azure.storage import StorageError
-from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Note, Outcome
+from robotrain_runtime.contract.failure import EXIT_FAILED
 
 from robotrain_azureml import errors
 from robotrain_azureml.observe import job_state
@@ -25,11 +27,11 @@ from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.service.datastore import NOT_FOUND, RANGE_NOT_SATISFIABLE
 
 LOG_NAME = r"user_logs/std_log[^/]*\.txt"
-"""Logs of one or several processes."""
+"""Logs of one or several processes: `std_log.txt`, or `std_log_process_0.txt` of the first node of several."""
 
 
 def select_run_logs(names: Iterable[str]) -> list[str]:
-    """Return the logs of the run's processes in order."""
+    """Return the logs of the run's processes in order: that of the first node, which leads the others, in front."""
     return sorted((name for name in names if re.fullmatch(LOG_NAME, name)), key=_make_sort_key)
 
 
@@ -166,15 +168,20 @@ class JobLogs:
                 yield from self._add_names(name, [RESTARTED_LINE])
 
     def read_last(self, count: int) -> Iterator[str]:
-        """Yield the last lines; `read_new` continues after them. Raises Rejected."""
-        parts: list[tuple[str, list[str]]] = []
-        for name, reader in reversed(self._list_readers()):
+        """Yield the last lines of the first log; `read_new` continues after them, and at the end of the others.
+
+        Raises Rejected.
+        """
+        for number, (name, reader) in enumerate(self._list_readers()):
             with self._reject_errors():
-                lines = reader.read_last(count)
-            count -= len(lines)
-            parts.append((name, lines))
-        for name, lines in reversed(parts):
+                lines = reader.read_last(0 if number else count)
             yield from self._add_names(name, lines)
+
+    def read_others(self, count: int) -> Iterator[list[str]]:
+        """Yield the last lines of each log but the first. Raises Rejected."""
+        for _, reader in self._list_readers()[1:]:
+            with self._reject_errors():
+                yield reader.read_last(count)
 
     def read_end(self) -> Iterator[str]:
         """Yield unfinished lines of a job that has ended, and a hint if it has no output."""
@@ -253,14 +260,44 @@ def follow_log(reference: Reference, tail: int | None) -> Iterator[str]:
         time.sleep(pause if select_run_logs(files.job.logs) or quiet else BEGIN_SECONDS)
 
 
+CONSEQUENCE = (
+    r"(?i)connection (?:was )?(?:closed|reset|refused)|broken pipe|\b(?:gloo|nccl)\b|\bDist\w*Error\b|other node"
+)
+"""What a process reports that lost another one: the reason is with that."""
+
+
 def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
-    """Return the outcome in the log of a job that has ended; None if it has none or cannot be read."""
+    """Return the outcome in the log of a job that has ended; None if it has none or cannot be read.
+
+    Of several nodes it is that of the first one, unless another one tells why it failed.
+    """
     if not select_run_logs(job.logs):
         return None
+    files = JobLogs(reference, job)
     try:
-        return reasons.find_outcome(JobLogs(reference, job).read_last(reasons.OUTCOME_LINES))
+        outcome = reasons.find_outcome(files.read_last(reasons.OUTCOME_LINES))
+        if job.state != "failed" or (outcome and outcome.state == "failed" and not _is_consequence(outcome.reason)):
+            return outcome
+        failures = [failure for lines in files.read_others(reasons.OUTCOME_LINES) if (failure := _find_failure(lines))]
     except Rejected:  # the state is known anyway
         return None
+    causes = sorted(failures, key=lambda failure: (_is_consequence(failure[1]), failure))
+    if not causes or (outcome and outcome.state == "failed" and _is_consequence(causes[0][1])):
+        return outcome
+    return Outcome(state="failed", exit_code=job.exit_code or EXIT_FAILED, reason=causes[0][1])
+
+
+def _is_consequence(reason: str) -> bool:
+    return re.search(CONSEQUENCE, reason) is not None
+
+
+def _find_failure(lines: Iterable[str]) -> tuple[float, str] | None:
+    """Return when and why a node failed that is not the first: its log has no outcome, but its last error."""
+    records = [record for line in lines if (record := event.parse_event(line))]
+    failures = [
+        (one.time, one.event.text) for one in records if isinstance(one.event, Note) and one.event.level == "error"
+    ]
+    return failures[-1] if failures else None
 
 
 def read_log(reference: Reference, tail: int | None = None) -> Iterator[str]:

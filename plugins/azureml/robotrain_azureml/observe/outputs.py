@@ -13,7 +13,7 @@ from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import storage
-from robotrain_azure.outputs import download_blobs
+from robotrain_azure.outputs import download_source
 from robotrain_azure.storage import Datastore
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
@@ -194,8 +194,8 @@ def fetch_output(reference: Reference, output: Output, to: Path) -> None:
     From a datastore with the workspace's secret for it, else with the user's own sign-in.
     """
     url = reference.get("publishes", "").rstrip("/")
-    if url and output.uri.startswith(f"{url}/"):  # not in a datastore
-        download_blobs(output.source, output.uri, to)
+    if output.source == outputs.HUB_KIND or (url and output.uri.startswith(f"{url}/")):  # not in a datastore
+        download_source(output.source, output.uri, to)
         return
     if output.source == DatastorePath.kind:
         path = datastore_path.parse_datastore_path(output.uri)

@@ -46,6 +46,8 @@ class PreflightContext:
     spec: AzureMLSubmissionSpec
     workspace: Mapping[str, Any] = field(default_factory=dict)
     """The workspace's resource; empty if it is not known."""
+    nodes: int = 1
+    """How many nodes the job trains on together."""
 
     def get(self, path: str) -> dict[str, Any]:
         """Return a part of the workspace by its path. Raises ArmError."""

@@ -7,6 +7,7 @@ from typing import Any
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
+from robotrain.model.job import NODES_FLAG
 from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import ArmError
@@ -134,8 +135,12 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
     return None
 
 
-def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority: bool) -> Iterator[Problem]:
-    """Check that the quota allows another node. Raises ArmError."""
+def check_quota(
+    preflight: PreflightContext, machine: MachineSize, low_priority: bool, nodes: int = 1
+) -> Iterator[Problem]:
+    """Check that the quota allows so many more nodes. Raises ArmError."""
+    cores = machine.cores * nodes
+    need = f"a node needs {cores}" if nodes == 1 else f"{nodes} nodes need {cores}"
     usages = (
         usage
         for usage in preflight.arm.list_all(_make_location_path(preflight, "usages"))
@@ -144,14 +149,14 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
     )
     usage: Mapping[str, Any] = next(usages, {})
     limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
-    if limit is None or limit == UNLIMITED or not machine.cores or used + machine.cores <= limit:
+    if limit is None or limit == UNLIMITED or not cores or used + cores <= limit:
         return
     title = f"the quota of {machine.family} in {preflight.region} is {limit} cores"
-    severity: Severity = "error" if machine.cores > limit else "warning"
-    if machine.cores > limit:
-        title, why = f"{title}, but a node needs {machine.cores}", "The compute never gets a node."
+    severity: Severity = "error" if cores > limit else "warning"
+    if cores > limit:
+        title, why = f"{title}, but {need}", f"The compute never gets {'a node' if nodes == 1 else 'them'}."
     else:
-        title, why = f"{title}, of which {used} are used: a node needs {machine.cores}", "The job waits for other jobs."
+        title, why = f"{title}, of which {used} are used: {need}", "The job waits for other jobs."
     name, command = preflight.spec.compute, f"compute list-usage --location {preflight.region}"
     more = Suggestion("https://ml.azure.com/quota", "to request more")
     usage_fix = Suggestion(preflight.spec.make_az_command(command), "shows the usage")
@@ -211,6 +216,10 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
     elif state in BROKEN_STATES:
         why, details = get_first_message(compute.details.get("errors")), suggest_details(preflight.spec)
         yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, details)
+    if preflight.nodes > 1:
+        title = f"the compute instance {name} is one machine, but the job trains on {preflight.nodes} nodes"
+        other = Suggestion("--compute NAME", "a compute cluster")
+        yield _make_node_count_problem(preflight, title, 1, other)
     yield from _check_size(preflight, compute, 0)
 
 
@@ -223,7 +232,8 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
     most = as_int(as_mapping(compute.details.get("scaleSettings")).get("maxNodeCount"))
     now = as_int(compute.details.get("currentNodeCount")) or 0
     idle = as_int(as_mapping(compute.details.get("nodeStateCounts")).get("idleNodeCount")) or 0
-    name = compute.name
+    growth = float("inf") if most is None else max(0, most - now)
+    name, wanted = compute.name, preflight.nodes
     if why := get_first_message(compute.details.get("errors")):
         title = f"the compute {name} reports an error of its nodes"
         details = suggest_details(preflight.spec)
@@ -232,12 +242,24 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
         )
     if most == 0:
         title = f"the compute {name} has a maximum of 0 nodes: the job would wait forever"
-        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances 1")
+        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
         yield make_preflight_problem("azureml-compute-empty", title, "--compute", name, "", fix)
-    elif most is not None and now >= most and not idle:
+    elif most is not None and most < wanted:
+        title = f"the compute {name} has at most {most} node{'s' * (most > 1)}, but the job trains on {wanted}"
+        fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
+        yield _make_node_count_problem(preflight, title, most, Suggestion(fix, "if its quota allows it"))
+    elif idle + growth < wanted:
         title = f"all {most} nodes of the compute {name} are busy: the job waits"
+        if idle + growth:
+            title = f"{idle + growth:.0f} of {most} nodes of the compute {name} are free: the job waits for {wanted}"
         yield make_preflight_problem("azureml-compute-busy", title, "--compute", name, severity="note")
-    yield from _check_size(preflight, compute, 0 if idle or (most is not None and now >= most) else 1)
+    yield from _check_size(preflight, compute, int(min(max(0, wanted - idle), growth)))
+
+
+def _make_node_count_problem(preflight: PreflightContext, title: str, most: int, other: Suggestion) -> Problem:
+    """Return the problem of a compute with fewer nodes than the job trains on: it would wait for them for ever."""
+    given, fewer, why = str(preflight.nodes), f"{NODES_FLAG} {most}", "The job would wait forever."
+    return make_preflight_problem("azureml-too-few-nodes", title, NODES_FLAG, given, why, fewer, other)
 
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:
@@ -249,7 +271,7 @@ def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> It
     subject = f"a {size} of the compute {compute.name}"
     yield from check_gpu_count(preflight.spec, machine.gpus, subject, "--compute", [])
     if nodes:
-        yield from check_quota(preflight, machine, is_low_priority(compute))
+        yield from check_quota(preflight, machine, is_low_priority(compute), nodes)
 
 
 def check_preemption(preflight: PreflightContext, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from robotrain.model.workload_profile import OutputProfile
 from robotrain_azure import preflight_checks
 from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry
-from robotrain_runtime.contract import document
+from robotrain_runtime.contract import document, job_node
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_azureml.errors import PROBLEM_CODES
@@ -62,7 +62,7 @@ def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
 
 def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:
     """Check the workspace first, so that a denied access is reported once, then everything in it."""
-    preflight = PreflightContext(CachingArmClient(), spec)
+    preflight = PreflightContext(CachingArmClient(), spec, nodes=job_node.count_nodes(document))
     try:
         preflight = replace(preflight, workspace=preflight.arm.get(spec.target_workspace.resource))
     except ArmError as error:

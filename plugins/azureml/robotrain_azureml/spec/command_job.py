@@ -17,7 +17,7 @@ from robotrain_azure import workspace
 from robotrain_azureml import identity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import job_settings, submission_spec
+from robotrain_azureml.spec import job_settings, nodes, submission_spec
 from robotrain_azureml.spec.inputs import JobInput
 from robotrain_azureml.spec.job_settings import get_experiment_name
 
@@ -123,7 +123,8 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "command": START_COMMAND,
             "environment": environment.reference,
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
-            "resources": {"instance_count": 1, **machine, "shm_size": settings.shm_size},
+            "resources": {"instance_count": job.training_nodes, **machine, "shm_size": settings.shm_size},
+            "distribution": nodes.make_distribution(job.training_nodes),
             "limits": drop_empty({"timeout": job_settings.parse_timeout(settings)}),
             "identity": identity.make_identity(settings.workload_identity),
             "environment_variables": make_variables(job, settings),

@@ -182,7 +182,7 @@ CREDENTIALS = {
 
 def list_needed_credentials(job: Job, settings: AzureMLSettings) -> dict[str, str]:
     """Return the names or URLs of the secrets with tokens that the job's sources need, by kind."""
-    kinds = {source.kind for source in job.sources}
+    kinds = {source.kind for source in job.sources} | ({"huggingface"} if job.publishes_to_hub else set())
     values = {kind: credential.get_value(settings) for kind, credential in CREDENTIALS.items() if kind in kinds}
     return {kind: text for kind, text in values.items() if text}
 

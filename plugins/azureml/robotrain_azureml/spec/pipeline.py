@@ -42,7 +42,10 @@ MAX_BYTES = 4 * 1024 * 1024
 Azure ML's own limit, 30,000 steps, is beyond that of robotrain.
 """
 _COMPONENT_KEYS = ("command", "environment")
-_NODE_KEYS = ("compute", "resources", "limits", "identity", "environment_variables", "inputs", "outputs")
+_NODE_KEYS = (
+    *("compute", "resources", "distribution", "limits", "identity", "environment_variables"),
+    *("inputs", "outputs"),
+)
 
 
 def is_pipeline(plan: Plan) -> bool:

@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import Placement, format_document
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import inputs as spec_inputs
-from robotrain_azureml.spec import job_settings, submission_spec
+from robotrain_azureml.spec import job_settings, nodes, submission_spec
 from robotrain_azureml.spec.command_job import START_PROGRAM, dump_yaml, make_command_job, make_compat_variables
 from robotrain_azureml.spec.inputs import JobInput
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, KeyVaultSecret
@@ -120,7 +120,7 @@ def make_submission_spec(
 
 def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]) -> Placement:
     """Return the machine as the job document describes it."""
-    profile = job.profile.outputs
+    profile, is_group = job.profile.outputs, job.training_nodes > 1
     output = f"${{AZURE_ML_OUTPUT_{profile.folder}}}"  # a variable that Azure ML sets
     return Placement(
         work=f"{settings.work_dir}/{run}",
@@ -138,4 +138,6 @@ def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequen
         ways=CREDENTIAL_OPTIONS,
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
+        node_rank=nodes.RANK_VARIABLE if is_group else "",
+        node_address=nodes.ADDRESS if is_group else "",
     )

@@ -28,7 +28,7 @@ SWEEP_SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json
 DEFAULT_DATASTORE = "workspaceblobstore"
 """Where Azure ML keeps outputs without a path of their own, such as those of trials: `azureml/TRIAL/OUTPUT`."""
 GOALS: Mapping[str, str] = {"lower": "minimize", "higher": "maximize"}
-_TRIAL_KEYS = ("code", "command", "environment", "environment_variables")
+_TRIAL_KEYS = ("code", "command", "environment", "environment_variables", "distribution")
 _SHARED_KEYS = ("display_name", "experiment_name", "tags", "compute", "resources", "identity", "inputs")
 
 

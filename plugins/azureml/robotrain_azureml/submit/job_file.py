@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 from robotrain.cluster.answers import as_mapping
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.job import NODES_FLAG
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.store import files, records
-from robotrain_runtime.contract import document
+from robotrain_runtime.contract import document, job_node
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import IDENTITY_KEYS
-from robotrain_azureml.spec import check_job, inputs, pipeline, submission_spec, sweep
+from robotrain_azureml.spec import check_job, inputs, nodes, pipeline, submission_spec, sweep
 from robotrain_azureml.spec.command_job import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.pipeline import HANDOVER, is_pipeline
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
@@ -73,6 +74,7 @@ def _list_expected_values(
     yield ExpectedValue("compute", f"azureml:{spec.compute}", "--compute NAME")
     yield ExpectedValue("environment", spec.environment.reference, "--environment-name NAME")
     yield ExpectedValue("resources.instance_type", spec.instance_type, "--instance-type NAME")
+    yield from _list_group_values(document)
     for key in IDENTITY_KEYS:
         yield ExpectedValue(key, spec.identity, "--workload-identity CLIENT-ID")
     yield ExpectedValue(f"outputs.{spec.output}.path", output_uri, "--datastore NAME")
@@ -89,6 +91,15 @@ def _list_expected_values(
     for asset in spec.assets:
         if inputs.make_asset_uri(asset) not in known:
             yield ExpectedValue("inputs", inputs.make_asset_uri(asset), f"{asset.flag} …")
+
+
+def _list_group_values(document: JobDocument) -> Iterator[ExpectedValue]:
+    """Yield how many nodes there are, and how they are started: others would wait for one another, or train alone."""
+    count, flag, file = job_node.count_nodes(document), f"{NODES_FLAG} N", submission_spec.DOCUMENT_FILE
+    yield ExpectedValue("resources.instance_count", str(count), flag, file)
+    for name in nodes.DISTRIBUTION:
+        expected = str(nodes.make_distribution(count).get(name, ""))
+        yield ExpectedValue(f"distribution.{name}", expected, flag, file)
 
 
 VALUE_RULES = (

@@ -10,13 +10,15 @@ import re
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from robotrain.cluster import reasons
 from robotrain.external_command import CommandStream
 from robotrain.model.run import STEP_KEY, Reference
-from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Note, Outcome
+from robotrain_runtime.contract.failure import EXIT_FAILED
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import CommandFailed
@@ -114,21 +116,34 @@ OUTCOME_SECONDS = 5.0
 INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LOG_SECONDS:g} s"
 
 
-def read_outcome(reference: Reference) -> Outcome | None:
-    """Return the outcome that an ended run logged, or None. Raise Rejected."""
+def read_outcome(reference: Reference, node: int = 0) -> Outcome | None:
+    """Return the outcome that an ended run logged, or that of another node than the lead; or None. Raise Rejected."""
     last = () if pipeline_steps.is_step(reference) else ("-n", str(reasons.OUTCOME_LINES))  # other tasks may go on
     with open_log(reference, *last) as log:
         lines = _select_lines(reference, read_raw_lines(log, OUTCOME_SECONDS))
-        return reasons.find_outcome(map(parse_text, _read_until_quiet(lines, OUTCOME_SECONDS)))
+        return _find_outcome(map(parse_text, _read_until_quiet(lines, OUTCOME_SECONDS)), node)
 
 
-def read_outcomes(reference: Reference, workflow: WorkflowState) -> dict[str, Outcome | None]:
-    """Return the outcome that each step of an ended pipeline logged, or None. Raise Rejected."""
+def _find_outcome(lines: Iterable[str], node: int) -> Outcome | None:
+    """Return the outcome in the log of a run. Another node than the lead logs an error in its place."""
+    if not node:
+        return reasons.find_outcome(lines)
+    notes = (record.event for line in lines if (record := event.parse_event(line)))
+    began = f"node {node} failed: "
+    texts = [note.text for note in notes if isinstance(note, Note) and note.text.startswith(began)]
+    return Outcome(state="failed", exit_code=EXIT_FAILED, reason=texts[-1].removeprefix(began)) if texts else None
+
+
+def read_outcomes(reference: Reference, workflow: WorkflowState, nodes: Mapping[str, int]) -> dict[str, Outcome | None]:
+    """Return the outcome that each step of an ended pipeline logged, or None. Raise Rejected.
+
+    :param nodes: the rank of the node, of a step of several, that its outcome is that of.
+    """
     read = _find_ended_log(reference) or _read_log(reference, workflow)
     found = {}
     for name in pipeline_steps.list_step_names(reference):
         own = _select_lines(pipeline_steps.select_step({**reference, STEP_KEY: name}), iter(read.lines))
-        found[name] = reasons.find_outcome(parse_text(raw) for raw in own if raw is not None)
+        found[name] = _find_outcome((parse_text(raw) for raw in own if raw is not None), nodes.get(name, 0))
     return found
 
 
@@ -203,13 +218,17 @@ def _select_lines(
 ) -> Iterator[str | None]:
     """Yield the lines of a step's task, all of a run of one task, and None in pauses.
 
+    Of several nodes, they are those of the lead, and the events of the others: their errors.
+
     :param with_pauses: also in pauses that other tasks fill.
     """
-    step_task = reference.get("task", "") if pipeline_steps.is_step(reference) else ""
-    is_own, last = not step_task, time.monotonic()
+    nodes = reference.get(pipeline_steps.TASKS_KEY, "").split(",")
+    task = reference.get("task", "") if pipeline_steps.is_step(reference) or len(nodes) > 1 else ""
+    others = nodes[1:] if task == nodes[0] else []
+    is_own, last = not task, time.monotonic()
     for raw in raw_lines:
-        if step_task and raw and (match := _LINE.fullmatch(raw)):  # other lines belong to the one before
-            is_own = match["task"] == step_task
+        if task and raw and (match := _LINE.fullmatch(raw)):  # other lines belong to the one before
+            is_own = match["task"] == task or (match["task"] in others and match["text"].startswith(event.PREFIX))
         if raw is None or is_own:
             yield raw
         elif with_pauses and time.monotonic() - last > QUIET_SECONDS:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain.cluster import outputs
-from robotrain.cluster.outputs import BLOB_KIND, ExpectedOutput, RunLog
+from robotrain.cluster.outputs import BLOB_KIND, HUB_KIND, HUB_PREFIX, ExpectedOutput, RunLog
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
-from robotrain_azure.outputs import download_blobs
+from robotrain_azure.outputs import download_source
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
@@ -43,7 +43,8 @@ def _make_unread_error(reference: Reference) -> Rejected:
     title = f"could not look for the outputs of {reference['workflow']}: OSMO does not send the end of its log"
     retry = Suggestion("the same command", "a little later")
     url = reference.get("publishes", "")
-    listing = Suggestion(f"osmo data list {to_storage_url(url)} --no-pager", "lists the storage") if url else ""
+    in_storage = url and not url.startswith(HUB_PREFIX)
+    listing = Suggestion(f"osmo data list {to_storage_url(url)} --no-pager", "lists the storage") if in_storage else ""
     return Rejected([make_problem("osmo-log-unread", title, "", "", "", retry, listing)], transient=True)
 
 
@@ -161,18 +162,22 @@ DOWNLOAD_SECONDS = 6 * 3600.0
 
 def expect_output(reference: Reference, output: Output) -> ExpectedOutput:
     """Return what a download of an output must be."""
+    listing = Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage")
+    if output.source == HUB_KIND:
+        listing = Suggestion(f"robotrain outputs {reference.get('run', '')}".rstrip(), "lists the outputs")
     return ExpectedOutput(
         run=reference.get("run", ""),
         submission=pipeline_steps.get_submission(reference),
         sealed=output.step is not None,  # results that OSMO copied have no manifest
-        listing=Suggestion(f"osmo data list {to_storage_url(output.uri)} --no-pager", "lists the storage"),
+        listing=listing,
     )
 
 
 def fetch_output(reference: Reference, output: Output, to: Path) -> None:
     """Download an output into the empty folder `to`: what the run published itself without the `osmo` command."""
-    if output.source == BLOB_KIND and not storage.is_storage_url(reference.get("publishes", "")):
-        download_blobs(output.source, output.uri, to)
+    is_copy = storage.is_storage_url(reference.get("publishes", ""))
+    if output.source == HUB_KIND or (output.source == BLOB_KIND and not is_copy):
+        download_source(output.source, output.uri, to)
     else:
         words = ("data", "download", to_storage_url(output.uri), str(to))
         service.query_text(workflow_state.get_command(reference), *words, seconds=DOWNLOAD_SECONDS)

@@ -1,13 +1,19 @@
 """Steps of a pipeline, which are tasks of one workflow: their references, and OSMO's answers about one task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mappings, as_text
 from robotrain.model.run import STEP_KEY, Reference
 
+TASKS_KEY = "tasks"
+"""The key of a reference with the names of the tasks of several nodes, between commas: the lead's first."""
 STEPS_KEY = "steps"
 """The key of a reference with the names of all steps, between commas."""
+
+
+EMPTY: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def get_publish_key(step: str) -> str:
@@ -15,10 +21,15 @@ def get_publish_key(step: str) -> str:
     return f"publishes:{step}"
 
 
-def make_reference(published: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of a pipeline's reference about its steps. `published`: the URL of each step, or ""."""
+def make_reference(published: Mapping[str, str], tasks: Mapping[str, Sequence[str]] = EMPTY) -> dict[str, str]:
+    """Return the part of a pipeline's reference about its steps.
+
+    :param published: the URL of each step, or "".
+    :param tasks: the names of the tasks of each step of several nodes.
+    """
     urls = {get_publish_key(name): url for name, url in published.items() if url}
-    return {STEPS_KEY: ",".join(published), **urls}
+    nodes = {f"{TASKS_KEY}:{name}": ",".join(names) for name, names in tasks.items() if names}
+    return {STEPS_KEY: ",".join(published), **urls, **nodes}
 
 
 def list_step_names(reference: Reference) -> list[str]:
@@ -47,25 +58,32 @@ def select_step(reference: Reference) -> Reference:
     if not step:
         return reference
     names: Mapping[str, str] = {
-        "task": step,
+        "task": reference.get("task") or step,
         "run": f"{reference['run']}-{step}",
         "whole": reference["run"],
         "submission": f"{reference['workflow']}-{step}",
         "publishes": reference.get(get_publish_key(step), ""),
     }
+    if tasks := reference.get(f"{TASKS_KEY}:{step}"):
+        names = {**names, TASKS_KEY: tasks}
     kept = ("workflow", "cli", "server")
     return {**{key: reference[key] for key in kept if key in reference}, **names}
 
 
+def list_group_rows(answer: Mapping[str, Any], task: str) -> list[Mapping[str, Any]]:
+    """Return OSMO's rows of the attempts of a task, and of those of its group; none if it has no such task."""
+    groups = ([*as_mappings(group.get("tasks"))] for group in as_mappings(answer.get("groups")))
+    return next((rows for rows in groups if any(row.get("name") == task for row in rows)), [])
+
+
 def select_task(answer: Mapping[str, Any], task: str) -> Mapping[str, Any]:
-    """Return OSMO's answer about a workflow as if `task` were its only task."""
-    groups = [
-        {**group, "tasks": [row for row in as_mappings(group.get("tasks")) if row.get("name") == task]}
-        for group in as_mappings(answer.get("groups"))
-    ]
-    (own, *_) = [group for group in groups if group["tasks"]] or [{"tasks": []}]
-    newest: Mapping[str, Any] = max(own["tasks"], key=lambda row: as_int(row.get("retry_id")) or 0, default={})
-    status = as_text(newest.get("status"))
+    """Return OSMO's answer about a workflow as if the group of `task` were its only one."""
+    groups = as_mappings(answer.get("groups"))
+    own = next((one for one in groups if any(row.get("name") == task for row in as_mappings(one.get("tasks")))), {})
+    rows = [row for row in as_mappings(own.get("tasks")) if row.get("name") == task]
+    newest: Mapping[str, Any] = max(rows, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+    has_nodes = len({row.get("name") for row in as_mappings(own.get("tasks"))}) > 1
+    status = as_text((own if has_nodes else newest).get("status"))
     is_final = status == "COMPLETED" or status.startswith("FAILED")
     return {
         **answer,

@@ -83,7 +83,7 @@ def explain_status(reference: Reference, workflow: WorkflowState) -> str:
     outcome = None
     if is_own_failure(workflow):
         with contextlib.suppress(Rejected):  # the state is known without it
-            outcome = logs.read_outcome(reference)
+            outcome = logs.read_outcome(reference, workflow.node)
     return explain_failure(workflow, outcome)
 
 
@@ -198,6 +198,11 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
 
     :param outcome: what the run itself logged at its end, which counts more.
     """
+    why = _explain_task_failure(workflow, outcome)
+    return f"node {workflow.node}: {why}" if workflow.node and workflow.failure != CANCELLED_STATUS else why
+
+
+def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> str:
     status, code = workflow.failure, workflow.exit_code
     if is_own_failure(workflow) and (reason := reasons.explain_outcome(outcome, code)):
         explanation = OSMO_EXIT_CODES.get(code or 0)
@@ -259,7 +264,7 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     outcomes: Mapping[str, Outcome | None] = {}
     if workflow.is_finished and any(is_own_failure(step) for step in steps.values()):
         with contextlib.suppress(Rejected):  # the states are known without the log
-            outcomes = logs.read_outcomes(reference, workflow)
+            outcomes = logs.read_outcomes(reference, workflow, {name: step.node for name, step in steps.items()})
     whole = _make_pipeline_status(reference, workflow, steps, outcomes)
     return whole, [_make_step_status(name, step, outcomes.get(name)) for name, step in steps.items()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
 from robotrain.model.run import Reference, RunGone
 from robotrain.store import files, records
+from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.observe import pipeline_steps
+from robotrain_osmo.spec import node_names
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunState
@@ -42,6 +44,8 @@ class WorkflowState:
     """Status of the task's last attempt."""
     retry: int = 0
     """Number of the last attempt, from 0."""
+    node: int = 0
+    """The rank of the node, of a job of several, whose task these are about: that which explains the state."""
     exit_code: int | None = None
     message: str = ""
     """Reason of the failure in OSMO's words."""
@@ -98,15 +102,16 @@ def parse_workflow(answer: object, task: str = "") -> WorkflowState:
     """Parse the answer of `osmo workflow query -t json`. `task`: the task's name; empty for any."""
     data = as_mapping(answer)
     groups = as_mappings(data.get("groups"))
-    attempts = [row for group in groups for row in as_mappings(group.get("tasks"))]
-    attempts = [row for row in attempts if row.get("name") == task] or attempts
-    newest = max(attempts, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+    attempts = pipeline_steps.list_group_rows(data, task)
+    attempts = attempts or [row for group in groups for row in as_mappings(group.get("tasks"))]
+    newest = _choose_task(attempts, task)
     messages = (row.get("failure_message") for row in (newest, *groups))
     return WorkflowState(
         name=as_text(data.get("name")),
         workflow_status=as_text(data.get("status")),
         task_status=as_text(newest.get("status")),
-        retry=as_int(newest.get("retry_id")) or 0,
+        retry=max((as_int(row.get("retry_id")) or 0 for row in attempts), default=0),
+        node=node_names.parse_node(as_text(newest.get("name")), task),
         exit_code=as_int(newest.get("exit_code")),
         message=as_text(next(filter(None, messages), "")),
         queued_seconds=as_number(data.get("queued_time")),
@@ -117,6 +122,24 @@ def parse_workflow(answer: object, task: str = "") -> WorkflowState:
         cancelled_by=as_text(data.get("cancelled_by")),
         overview=as_text(data.get("overview")),
     )
+
+
+def _choose_task(attempts: Sequence[Mapping[str, Any]], task: str) -> Mapping[str, Any]:
+    """Return the last attempt that explains the state: of several nodes, that which failed, or waits again.
+
+    A node that was ended because another one failed has no exit code, or that of a lost connection.
+    """
+    last: dict[str, Mapping[str, Any]] = {}
+    for row in sorted(attempts, key=lambda row: as_int(row.get("retry_id")) or 0):
+        last[as_text(row.get("name"))] = row
+    failed = [row for row in last.values() if as_text(row.get("status")).startswith("FAILED")]
+    if task in last and failed:
+        follows = (None, EXIT_RETRY)
+        return min(failed, key=lambda row: (as_int(row.get("exit_code")) in follows, as_text(row.get("end_time"))))
+    waiting = [row for row in last.values() if row.get("retry_id") and row.get("status") in PENDING_TASK_STATUSES]
+    if task in last:
+        return waiting[0] if waiting else last[task]
+    return max(attempts, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
 
 
 def parse_step(answer: object, task: str) -> WorkflowState:

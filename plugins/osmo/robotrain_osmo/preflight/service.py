@@ -208,18 +208,25 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> I
         yield make_preflight_problem(code, title, flag, name, why, *fixes, severity="warning")
 
 
+_LOWER = Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")
+
+
 def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    """Check the GPUs of a task against those that the pool guarantees and that are free.
+    """Check the GPUs of a task, or of all its nodes, against those that the pool guarantees and that are free.
 
     Above the guarantee, OSMO accepts only the priority LOW.
     """
     guaranteed, is_low = pool.guaranteed_gpus, submission.priority == LOW_PRIORITY
-    if guaranteed is not None and submission.gpus > guaranteed and not is_low:
-        fixes = [Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")]
-        fixes += [Suggestion(f"--gpus {guaranteed}", "the guaranteed number")] if guaranteed else []
+    nodes = submission.nodes or 1
+    if guaranteed is not None and submission.gpus * nodes > guaranteed and not is_low:
+        fixes, each = [_LOWER], guaranteed // nodes
+        if each:
+            fixes.append(Suggestion(f"--gpus {each}", f"the guaranteed number{' for each node' if nodes > 1 else ''}"))
         count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
-        title = f"the pool {pool.name} guarantees only {count}"
-        yield make_preflight_problem("osmo-quota", title, "--gpus", given, "OSMO refuses the workflow.", *fixes)
+        title, why = f"the pool {pool.name} guarantees only {count}", "OSMO refuses the workflow."
+        if nodes > 1:
+            why = f"The {nodes} nodes need {submission.gpus * nodes} together: {why}"
+        yield make_preflight_problem("osmo-quota", title, "--gpus", given, why, *fixes)
     counts = [pool.free_gpus] if is_low else [pool.free_gpus, pool.quota_gpus]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
         title = f"no GPU of the pool {pool.name} is free now: the workflow will wait"

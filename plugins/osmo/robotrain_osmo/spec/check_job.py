@@ -7,13 +7,13 @@ from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, select_errors
-from robotrain.model.job import Job
+from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
 
 from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import check_tracking, environment, inputs, resources
+from robotrain_osmo.spec import check_tracking, environment, inputs, node_names, resources
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
 from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
@@ -27,6 +27,7 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         *check_gpus(job, filled),
         *check_image(job, filled),
         *check_quantities(filled),
+        *check_nodes(job),
         *check_task_name(job),
         *check_labels(filled),
         *check_credential_names(job, filled),
@@ -50,6 +51,24 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 MAX_TASK_NAME_LENGTH = 58
 """OSMO names the task's group `<task>-group`, in at most 64 characters."""
 MAX_RUN_NAME_LENGTH = 64
+MAX_CONTAINER_NAME_LENGTH = 63
+MAX_TASKS = 20
+"""Tasks of a workflow that OSMO accepts unless it is configured otherwise."""
+
+
+def get_longest_task_name(nodes: int) -> int:
+    """Return how long the name of a task may be, of a job of so many nodes."""
+    return min(MAX_TASK_NAME_LENGTH, MAX_CONTAINER_NAME_LENGTH - node_names.count_suffix(nodes))
+
+
+def check_nodes(job: Job) -> Iterator[Problem]:
+    """Check that the tasks of a job of several nodes are a workflow that OSMO accepts."""
+    if (count := job.training_nodes) > MAX_TASKS:
+        title = f"OSMO takes at most {MAX_TASKS} tasks in a workflow, and {count} nodes are {count} tasks"
+        fix = f"{NODES_FLAG} {MAX_TASKS}"
+        yield make_unsupported_problem("osmo-too-many-nodes", title, NODES_FLAG, str(count), "", fix)
+
+
 POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 """Names of pools and of their platforms."""
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
@@ -60,7 +79,9 @@ MAX_LABELS = 16
 
 def check_task_name(job: Job) -> Iterator[Problem]:
     """Check the workload's name, which is the task's name and part of the workflow's."""
-    longest = min(MAX_TASK_NAME_LENGTH, MAX_RUN_NAME_LENGTH - len(job.run_name(999)) + len(job.workload))
+    longest = min(
+        get_longest_task_name(job.training_nodes), MAX_RUN_NAME_LENGTH - len(job.run_name(999)) + len(job.workload)
+    )
     if not re.fullmatch(environment.NAME_PATTERN, job.workload) or len(job.workload) > longest:
         why = f"Task names are a letter followed by letters, digits, `-` and `_`, at most {longest} characters."
     elif job.workload.lower().replace("_", "-") == "osmo-ctrl":

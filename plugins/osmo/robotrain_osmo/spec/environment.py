@@ -99,7 +99,7 @@ def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredentia
     """Return the credentials that a job needs. Raise CredentialError if a name is invalid."""
     kinds = {source.kind for source in job.sources}  # what they name may be private
     names = {
-        "--hf-credential": settings.hf_credential if "huggingface" in kinds else None,
+        "--hf-credential": settings.hf_credential if "huggingface" in kinds or job.publishes_to_hub else None,
         "--wandb-credential": settings.wandb_credential if is_wandb_enabled(job) else None,
         "--blob-credential": settings.blob_credential,
         "--git-credential": settings.git_credential if "git" in kinds else None,
@@ -156,6 +156,8 @@ SUBMISSION_VARIABLE = "ROBOTRAIN_SUBMISSION"
 OUTPUT_VARIABLE = "ROBOTRAIN_STEP_OUTPUT"
 OUTPUT_REFERENCE = f"${{{OUTPUT_VARIABLE}}}"
 """The folder of the task that OSMO keeps when it has succeeded, for later tasks and as a dataset."""
+NODE_RANK_VARIABLE, NODE_ADDRESS_VARIABLE = "ROBOTRAIN_NODE_RANK", "ROBOTRAIN_NODE_ADDRESS"
+"""Of a job of several nodes: the rank of the task's node, and the host of the first one."""
 PLAN_VARIABLE = "ROBOTRAIN_PLAN"
 """Distinguishes workflows of one name."""
 AZURE_AUTHORITY = "https://login.microsoftonline.com"

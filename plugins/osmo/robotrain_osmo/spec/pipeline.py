@@ -3,7 +3,6 @@
 All tasks carry the same files, which are written once, as an alias of YAML: OSMO keeps them once for each task.
 """
 
-import base64
 import io
 import re
 import zipfile
@@ -21,9 +20,18 @@ from robotrain.model.plan import Payload
 from robotrain.model.run import Reference
 from robotrain_runtime.contract.document import format_document
 
-from robotrain_osmo.spec import check_tracking, environment, render, resources, submission_spec, workflow
+from robotrain_osmo.spec import (
+    check_tracking,
+    environment,
+    groups,
+    node_names,
+    render,
+    resources,
+    submission_spec,
+    workflow,
+)
 from robotrain_osmo.spec import inputs as spec_inputs
-from robotrain_osmo.spec.check_job import MAX_TASK_NAME_LENGTH
+from robotrain_osmo.spec.check_job import get_longest_task_name
 from robotrain_osmo.spec.render import TaskBuilder
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, get_step_path
 
@@ -69,16 +77,28 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
 
 
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
+    tasks = sum(step.job.training_nodes for step in steps)
     if len(steps) > MAX_STEPS:
         title = f"OSMO takes at most {MAX_STEPS} steps in a workflow, but the pipeline has {len(steps)}"
         yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(_DRIVEN,))
+    elif tasks > MAX_STEPS:
+        title = f"OSMO takes at most {MAX_STEPS} tasks in a workflow, but the nodes of all steps are {tasks}"
+        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(_DRIVEN,))
     names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
+    names |= {
+        node_names.make_node_name(step.name, rank).lower().replace("_", "-")
+        for step in steps
+        for rank in range(1, step.job.training_nodes)
+    }
     for step in steps:
         kubernetes_name = step.name.lower().replace("_", "-")
-        if not re.fullmatch(environment.NAME_PATTERN, step.name) or len(step.name) > MAX_TASK_NAME_LENGTH:
+        longest = get_longest_task_name(step.job.training_nodes)
+        if not re.fullmatch(environment.NAME_PATTERN, step.name) or len(step.name) > longest:
             yield _make_name_problem(step, "A name is a letter followed by letters, digits, `-` and `_`.")
         elif kubernetes_name == "osmo-ctrl" or kubernetes_name in names:
-            yield _make_name_problem(step, "OSMO uses it: the group of a task is named `TASK-group`.")
+            yield _make_name_problem(
+                step, "OSMO or another step uses it: `TASK-group` is a task's group, `TASK-node-1` a node."
+            )
         if step.registers and not environment.get_tracking_uri(step.settings):
             title = f"step {step.name}: there is no registry for the model"
             why = "Models are registered where the run is tracked, and it is not tracked."
@@ -189,19 +209,19 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
         limits = [_get_time_limit(task.builder) for task in tasks]
         requested = {task.step.name: workflow.build_resource(task.builder.settings) for task in tasks[:count]}
         whole = replace(settings, exec_timeout=max(limits, key=resources.parse_duration))
-        return workflow.assemble_workflow(run, whole, requested, [make_task(one) for one in tasks[:count]])
+        nodes = [task.builder.job.training_nodes for task in tasks[:count]]
+        return workflow.assemble_workflow(run, whole, requested, [make_task(one) for one in tasks[:count]], nodes)
 
     digest = render.compute_digest(archive, *map(submission_spec.SUBMISSION.dump, submissions))
-    archive_size = len(base64.b64encode(archive))
 
-    def dump_inline(count: int) -> tuple[str, bool]:
-        """Return the workflow of the first steps with the archive in it, and whether OSMO accepts it."""
+    def dump_inline(count: int) -> tuple[str, int, bool]:
+        """Return the workflow of the first steps with the archive, its size in OSMO, and whether that is accepted."""
         spec = build(lambda task: task.build(render.ARCHIVE_PATH, [], [render.ARCHIVE_FILE], digest), count)
-        text, others = _dump_with_shared_files(spec, archive), count - 1
-        is_small = len(text) + others * archive_size <= workflow.MAX_EXPANDED_BYTES
-        return text, is_small and len(text) <= workflow.MAX_WORKFLOW_BYTES
+        text = workflow.dump_with_shared_files(spec, archive)
+        expanded = workflow.compute_expanded_size(len(text), archive, len(groups.list_tasks(spec)))
+        return text, expanded, workflow.is_accepted_size(len(text), expanded)
 
-    text, fits = dump_inline(len(tasks))
+    text, expanded, fits = dump_inline(len(tasks))
     uploaded: dict[str, bytes] = {}
     if settings.storage_account and not (fits and len(text) <= workflow.LARGE_WORKFLOW_BYTES):
         upload = spec_inputs.make_archive_upload(archive, settings)
@@ -215,8 +235,8 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
         uploaded = {submission_spec.PAYLOAD_FILE: archive}
         fits = len(text) <= workflow.MAX_WORKFLOW_BYTES
     if not fits:
-        count = next((count for count in range(len(tasks) - 1, 0, -1) if dump_inline(count)[1]), 0)
-        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else archive_size, count, len(tasks))])
+        count = next((count for count in range(len(tasks) - 1, 0, -1) if dump_inline(count)[2]), 0)
+        raise Rejected([_make_too_large_problem(len(text), 0 if uploaded else expanded, count, len(tasks))])
     return {
         submission_spec.WORKFLOW_FILE: text.encode(),
         SUBMISSION_FILE: submission_spec.SUBMISSION.dump(_combine_submissions(submissions, run)),
@@ -230,18 +250,6 @@ def _build_files(tasks: Sequence[_StepTask], run: str, archive: bytes) -> dict[s
             )
         },
     }
-
-
-_ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
-
-
-def _dump_with_shared_files(spec: Mapping[str, Any], archive: bytes) -> str:
-    """Return the YAML of a workflow whose tasks have equal files: all but the first refer to those of the first."""
-    body = spec["workflow"]
-    first, *others = body["tasks"]
-    tasks = [first, *({**task, "files": _ALIAS} for task in others)]
-    text = workflow.dump_workflow({"workflow": {**body, "tasks": tasks}}, archive)
-    return text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
 
 
 def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) -> OsmoSubmissionSpec:
@@ -259,14 +267,16 @@ def _combine_submissions(submissions: Sequence[OsmoSubmissionSpec], run: str) ->
     )
 
 
-def _make_too_large_problem(sent: int, archive: int, fit: int, count: int) -> Problem:
-    """Return the problem of a workflow of `count` steps, of which `fit` fit with the archive, 0 if it is uploaded."""
+def _make_too_large_problem(sent: int, expanded: int, fit: int, count: int) -> Problem:
+    """Return the problem of a workflow of `count` steps, of which `fit` fit.
+
+    :param expanded: the size with the archive once for each task; 0 if it is uploaded.
+    """
     if sent > workflow.MAX_WORKFLOW_BYTES:
         size = f"{format_size(sent)}, and OSMO has no time to read more than 1 MiB"
     else:
-        expanded = sent + (count - 1) * archive
-        size = f"{format_size(expanded)} in OSMO, which stores the code once for each step"
+        size = f"{format_size(expanded)} in OSMO, which stores the code once for each task"
     title, upload = f"the workflow of {count} steps is too large: {size}", "uploads them once instead"
-    why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if archive else ""
-    ways = ((Suggestion("--storage-account NAME", upload),) if archive else ()) + (_DRIVEN,)
+    why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
+    ways = ((Suggestion("--storage-account NAME", upload),) if expanded else ()) + (_DRIVEN,)
     return Problem(code="osmo-workflow-too-large", stage=Stage.CHECK, title=title, why=why, suggestions=ways)

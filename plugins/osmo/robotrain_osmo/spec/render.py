@@ -129,14 +129,15 @@ def render_plan(
     archive = pack_documents(payload, {DOCUMENT_FILE: document, **builder.read_code()})
     files = builder.build_files(archive)
     size = len(files[WORKFLOW_FILE])
-    if code and settings.delivery == "auto" and size > MAX_INLINE_BYTES and settings.storage_account:
+    expanded = workflow.compute_expanded_size(size, archive, job.training_nodes)
+    fits = workflow.is_accepted_size(size, expanded)
+    is_small = fits and size <= (MAX_INLINE_BYTES if code else workflow.LARGE_WORKFLOW_BYTES)
+    if code and settings.delivery == "auto" and not is_small and settings.storage_account:
         return render_plan(job, replace(settings, delivery="dataset"), run, payload, container_plugins)
-    if code and size > workflow.MAX_WORKFLOW_BYTES:
-        raise Rejected([workflow.make_too_large_problem(size, code.uri)])
-    if not code and size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
+    if not code and not is_small and settings.storage_account:
         files = builder.build_files(archive, uploaded=True)
-    elif size > workflow.MAX_WORKFLOW_BYTES:
-        raise Rejected([workflow.make_too_large_problem(size)])
+    elif not fits:
+        raise Rejected([workflow.make_too_large_problem(size, code.uri if code else "", expanded)])
     return plan.Plan(
         platform="osmo",
         run=run,
@@ -253,8 +254,10 @@ class TaskBuilder:
             [] if uploaded else [ARCHIVE_FILE],
         )
         requested = {workflow.RESOURCE_NAME: workflow.build_resource(self.settings)}
-        spec = workflow.assemble_workflow(self.run, self.settings, requested, [task])
-        text = workflow.dump_workflow(spec, b"" if uploaded else archive).encode()
+        nodes = self.job.training_nodes
+        spec = workflow.assemble_workflow(self.run, self.settings, requested, [task], [nodes])
+        dump = workflow.dump_workflow if uploaded or nodes == 1 else workflow.dump_with_shared_files
+        text = dump(spec, b"" if uploaded else archive).encode()
         return {WORKFLOW_FILE: text, SUBMISSION_FILE: submission, **({PAYLOAD_FILE: archive} if uploaded else {})}
 
     def build_placement(self) -> Placement:
@@ -263,6 +266,7 @@ class TaskBuilder:
         if self.code:
             place, origin = f"{self.work}/{CODE_MEMBER}", "the code in the workflow"
             mounts.insert(0, Mount(role=self.code.role, uri=self.code.uri, folder=place, origin=origin))
+        has_nodes = self.job.training_nodes > 1
         credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
         files = {
             kind: f"{environment.CREDENTIAL_FOLDERS[flag]}/{credentials[flag].key}"
@@ -285,6 +289,9 @@ class TaskBuilder:
             handover=environment.OUTPUT_REFERENCE if self.published_dataset else "",
             left=spec_inputs.make_input_reference(len(self.inputs) - 1) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
+            volatile=self.job.publishes_to_hub,
+            node_rank=environment.NODE_RANK_VARIABLE if has_nodes else "",
+            node_address=f"${{{environment.NODE_ADDRESS_VARIABLE}}}" if has_nodes else "",
         )
 
     def build_task(
@@ -324,6 +331,7 @@ class TaskBuilder:
             uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
             inputs=tuple(item.required for item in self.task_inputs if item.required),
             credentials=environment.collect_credentials(self.job, self.settings),
+            nodes=self.job.training_nodes if self.job.training_nodes > 1 else 0,
             publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
             dataset=self.published_dataset,
         )

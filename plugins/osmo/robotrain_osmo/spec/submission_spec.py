@@ -79,6 +79,8 @@ class OsmoSubmissionSpec:
     gpu_platform: str
     gpus: int = 0
     """GPUs of the task."""
+    nodes: int = 0
+    """Tasks of a job of several nodes; 0 for a job of one."""
     priority: str = ""
     exec_timeout: str = ""
     shared_memory: str = ""

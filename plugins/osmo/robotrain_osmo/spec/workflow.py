@@ -14,6 +14,7 @@ from robotrain.model.plan import Plan
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import groups
 from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 
 GUARD = TemplateGuard(
@@ -45,8 +46,11 @@ def assemble_workflow(
     settings: OsmoSettings,
     requested: Mapping[str, Mapping[str, Any]],
     tasks: Sequence[Mapping[str, Any]],
+    nodes: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Return the workflow of tasks. `requested`: resources by name."""
+    """Return the workflow of tasks. `requested`: resources by name. `nodes`: those of each task, one if not given."""
+    has_groups = any(count > 1 for count in nodes)
+    of_nodes = [groups.make_group(*pair) for pair in zip(tasks, nodes, strict=True)] if has_groups else ()
     return {
         "workflow": drop_empty(
             {
@@ -54,7 +58,8 @@ def assemble_workflow(
                 "labels": parse_pairs(settings.labels or ""),
                 "timeout": drop_empty({"exec_timeout": settings.exec_timeout, "queue_timeout": settings.queue_timeout}),
                 "resources": requested,
-                "tasks": list(tasks),
+                "tasks": [] if has_groups else list(tasks),
+                "groups": of_nodes,
             }
         )
     }
@@ -62,7 +67,7 @@ def assemble_workflow(
 
 ARCHIVE_PLACEHOLDER = "\x00archive\x00"
 """Replaced by the archive after the YAML is written: YAML would take most of a second for it."""
-_OSMO_VARIABLE = r"\{\{(?:workflow_id|output|input:\d+)\}\}"
+_OSMO_VARIABLE = r"\{\{(?:workflow_id|output|input:\d+|host:[A-Za-z0-9_-]+)\}\}"
 _QUOTED_PLACEHOLDER = '"\\0archive\\0"'
 
 
@@ -78,6 +83,25 @@ def dump_workflow(workflow: Mapping[str, Any], archive: bytes = b"") -> str:
     return f"{before}'{base64.b64encode(archive).decode()}'{after}" if archive else text
 
 
+_ALIAS, _QUOTED_ALIAS = "\x00files\x00", '"\\0files\\0"'
+
+
+def dump_with_shared_files(workflow: Mapping[str, Any], archive: bytes = b"") -> str:
+    """Return the YAML of a workflow whose tasks have equal files: all but the first refer to those of the first."""
+    first, *_ = groups.list_tasks(workflow)
+
+    def share(tasks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return [task if task is first or "files" not in task else {**task, "files": _ALIAS} for task in tasks]
+
+    body = dict(workflow["workflow"])
+    if groups.is_group(workflow):
+        body["groups"] = [{**group, "tasks": share(group["tasks"])} for group in body["groups"]]
+    else:
+        body["tasks"] = share(body["tasks"])
+    text = dump_workflow({"workflow": body}, archive)
+    return text.replace("files:\n", "files: &files\n", 1).replace(_QUOTED_ALIAS, "*files")
+
+
 LARGE_WORKFLOW_BYTES = 400 << 10
 MAX_WORKFLOW_BYTES = 1 << 20
 """Limits of the text that is sent: OSMO has half a second to render it. A busy service accepted 512 KiB and refused
@@ -90,9 +114,25 @@ MAX_EXPANDED_BYTES = 8_000_000
 _UPLOAD = Suggestion("--storage-account NAME", "uploads the archive instead")
 
 
-def make_too_large_problem(byte_count: int, code: str = "") -> Problem:
-    """Return the problem of a workflow that is too large. `code`: the folder of code in it."""
+def compute_expanded_size(byte_count: int, archive: bytes, tasks: int) -> int:
+    """Return the size of a workflow in which each of the tasks has the archive."""
+    return byte_count + (tasks - 1) * ((len(archive) + 2) // 3 * 4)  # in base64
+
+
+def is_accepted_size(byte_count: int, expanded: int) -> bool:
+    """Return whether OSMO accepts a workflow of this size."""
+    return byte_count <= MAX_WORKFLOW_BYTES and expanded <= MAX_EXPANDED_BYTES
+
+
+def make_too_large_problem(byte_count: int, code: str = "", expanded: int = 0) -> Problem:
+    """Return the problem of a workflow that is too large. `code`: the folder of code in it.
+
+    :param expanded: the size with the archive once for each node.
+    """
     title = f"the workflow is too large: {format_size(byte_count)}, and OSMO has no time to read more than 1 MiB"
+    if byte_count <= MAX_WORKFLOW_BYTES:
+        size = f"{format_size(expanded)} in OSMO, which stores the code once for each node"
+        title = f"the workflow is too large: {size}, and at most {format_size(MAX_EXPANDED_BYTES)} of it"
     if not code:
         why = "It contains the runtime and the job's modules."
         return make_unsupported_problem("osmo-workflow-too-large", title, "", "", why, _UPLOAD)

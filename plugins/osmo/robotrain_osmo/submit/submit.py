@@ -28,7 +28,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
 from robotrain_osmo.observe import pipeline_steps
-from robotrain_osmo.spec import environment, submission_spec
+from robotrain_osmo.spec import environment, node_names, submission_spec
 from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
@@ -244,9 +244,14 @@ def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) ->
     if not submission_spec.is_pipeline(plan):
         dataset = submission.dataset.replace(WORKFLOW_ID, workflow)
         own = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
-        return {**shared, **own, **({"dataset": dataset} if dataset else {})}
+        more = {
+            "dataset": dataset,
+            pipeline_steps.TASKS_KEY: ",".join(node_names.list_node_names(submission.task, submission.nodes)),
+        }
+        return {**shared, **own, **{name: value for name, value in more.items() if value}}
     parts = [own for _, own in submission_spec.list_parts(plan, Stage.SUBMIT)]
-    return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts})
+    tasks = {own.task: node_names.list_node_names(own.task, own.nodes) for own in parts}
+    return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts}, tasks)
 
 
 def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:

@@ -62,6 +62,6 @@ def make_environment() -> dict[str, str]:
 
 def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:
     """Return the problem of a machine without Slurm's commands."""
-    there = Suggestion("ssh LOGIN-NODE", "and submit there")
+    there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
     title = f"`{command}` of Slurm cannot be started here"
     return make_problem("slurm-not-here", title, "", "", why, there, stage=stage)

@@ -2,16 +2,16 @@
 
 import functools
 import getpass
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
-from robotrain.redaction import redact
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain.run_folder import scheduler_commands
+from robotrain.run_folder.scheduler_commands import Refusal, find_refusal
 
 from robotrain_slurm.client import cluster
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
@@ -21,28 +21,19 @@ Options = Mapping[str, str | None]
 OPTIONS_OF_FLAGS = {"--memory": "mem", "--cpus": "cpus-per-task", "--gpus": "gres"}
 """Options of sbatch that robotrain calls otherwise."""
 LIST_ACCOUNTS = "sacctmgr show associations user=$USER format=account,partition,qos"
-MAX_TEXT_LENGTH = 400
 QUERY_SECONDS = 10.0
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A kind of refusal: how it is recognised, and the parts of its problem."""
-
-    pattern: str
-    code: str
-    title: str
-    where: str = ""
-    transient: bool = False
-    suggestions: tuple[Suggestion, ...] = ()
 
 
 @functools.cache
 def load_refusals() -> tuple[Refusal, ...]:
     """Return the known refusals in the order in which they are compared."""
-    import tomllib
+    file = Path(__file__).with_name("refusals.toml")
+    try:
+        import tomllib
 
-    rows = tomllib.loads(Path(__file__).with_name("refusals.toml").read_text(encoding="utf-8"))["refusal"]
+        rows = tomllib.loads(file.read_text(encoding="utf-8"))["refusal"]
+    except ModuleNotFoundError:  # Python 3.10 of a login node, where the same stands beside it
+        rows = json.loads(file.with_name(f"{file.name}.json").read_bytes())["refusal"]
     for row in rows:
         row["suggestions"] = tuple(Suggestion(*one) for one in row.get("suggestions", ()))
     return tuple(Refusal(**row) for row in rows)
@@ -56,13 +47,12 @@ def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Pro
     :param command: another command, such as `sinfo`, that failed.
     """
     why = f"{command} says: {quote_message(text) or 'nothing'}."
-    for kind in load_refusals():
-        if match := re.search(kind.pattern, text):
-            given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
-            given = given or next(filter(None, match.groups()), "")
-            fixes = kind.suggestions or tuple(suggest_existing(kind.code, kind.where, given, options))
-            problem = make_problem(kind.code, kind.title, kind.where, given, why, *fixes)
-            return replace(problem, transient=kind.transient)
+    if found := find_refusal(load_refusals(), text):
+        kind, match = found
+        given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
+        given = given or next(filter(None, match.groups()), "")
+        others = () if kind.suggestions else suggest_existing(kind.code, kind.where, given, options)
+        return kind.make_problem(given, why, *others)
     if command != "sbatch":
         return make_problem("slurm-failed", f"{command} failed", "", "", why)
     return make_problem("slurm-refused", "Slurm refused the job", "", "", why)
@@ -70,9 +60,8 @@ def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Pro
 
 def quote_message(text: str) -> str:
     """Return what a command printed in one redacted line, without what every message has."""
-    lines = re.split(r"\n|(?:^|(?<=\s))s\w+: (?:error: )?", text.replace("Batch job submission failed: ", ""))
-    sentences = dict.fromkeys(line.strip().rstrip(".") for line in lines if line.strip())
-    return redact("; ".join(sentences), max_length=MAX_TEXT_LENGTH)
+    text = text.replace("Batch job submission failed: ", "")
+    return scheduler_commands.quote_message(re.sub(r"(?:^|(?<=\s))s\w+: (?:error: )?", "\n", text))
 
 
 def suggest_existing(code: str, flag: str, given: str, options: Options) -> Iterator[Suggestion]:

@@ -149,7 +149,7 @@ SENTENCES = {
     "requeue": "the job is requeued: ",
     "slurm": "",
     "node": "the job was sent again: ",
-    "login": "the job is sent again from the login node, by its driver or by `robotrain status`: ",
+    "login": "the next job is sent by the driver of the run, where robotrain was typed, or by `robotrain status`: ",
     "": "the run does not go on: ",
 }
 

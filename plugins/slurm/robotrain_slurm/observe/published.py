@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from robotrain.cluster.outputs import make_checkpoint_name, print_progress
+from robotrain.cluster.outputs import HUB_KIND, make_checkpoint_name, make_output_uri, print_progress
 from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import Output, Reference
 from robotrain.redaction import redact
@@ -44,7 +44,7 @@ def download_published(reference: Reference, output: Output, to: Path) -> None:
         return
     title = f"{output.name} is at the address that the run published it to"
     why = "The run had --storage node, so its files are not on a disk that this machine sees."
-    way = f"--policy-url {output.uri}"
+    way = f"{'--policy-repo-id' if output.source == HUB_KIND else '--policy-url'} {output.uri}"
     raise Rejected([make_problem("slurm-files-on-node", title, "", output.uri, why, way)])
 
 
@@ -73,7 +73,8 @@ def _list_at_addresses(document: JobDocument) -> Iterator[Output]:
             if run == document.run:
                 mark = target.inspection.marks.get(step)
                 name = mark.name if mark else f"{step:06}"
-                yield _make_output(step, target.kind, f"{target.to}/{name}")
+                address = target.plugin.locate(target.to, name)
+                yield _make_output(step, target.kind, make_output_uri(address))
 
 
 def _make_output(step: int, kind: str, address: str) -> Output:

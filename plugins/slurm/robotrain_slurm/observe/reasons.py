@@ -154,10 +154,11 @@ START_STEP_SECONDS = 600.0
 
 def _format_start(start: float | None, step: float, before: str) -> str:
     """Return when a job starts, in local time, after a word or two; empty if that is not known, or past."""
-    if start is None or start < time.time():
+    now = time.time()
+    if start is None or start < now:
         return ""
     rounded = time.localtime(-(-start // step) * step)
-    is_today = rounded[:3] == time.localtime()[:3]
+    is_today = rounded[:3] == time.localtime(now)[:3]
     return f"{before} {time.strftime('%H:%M' if is_today else '%Y-%m-%d %H:%M', rounded)}"
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import Output, Reference, RunGone
 from robotrain.run_folder import log
-from robotrain.run_folder.status import PAYLOAD_FOLDER
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
@@ -15,6 +14,8 @@ from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
 from robotrain_slurm.observe.step_references import read_spec, select_step
 from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, SUBMISSION_FILE
+
+FOLDER_KIND = "local_path"
 
 
 def find_events_file(reference: Reference) -> Path | None:
@@ -45,6 +46,16 @@ def download_output(reference: Reference, output: Output, to: Path) -> None:
         outputs.download_output(output, to)
 
 
+def find_output(reference: Reference, output: Output) -> Path:
+    """Return where an output is. Raise Rejected if it is not on a disk that this machine sees, or gone."""
+    source = Path(output.uri)
+    if is_on_node(reference) and output.source != FOLDER_KIND:
+        raise make_published_error(reference)
+    if not source.exists():
+        raise Rejected([make_problem("output-gone", f"{output.name} no longer exists", "", output.uri)])
+    return source
+
+
 def register_model(reference: Reference, name: str, step: int | None) -> Registered:
     """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
 
@@ -54,7 +65,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     if is_on_node(reference):
         raise make_published_error(reference)
-    payload = find_folder(reference) / PAYLOAD_FOLDER
+    payload = find_folder(reference) / log.PAYLOAD_FOLDER
     return ended_run.register_model(find_folder(select_step(reference)), name, step, payload)
 
 

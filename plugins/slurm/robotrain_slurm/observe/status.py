@@ -43,11 +43,16 @@ def query_status(reference: Reference) -> Status:
             raise
         jobs = []
     status = make_status(reference, jobs)
-    if not status.finished and (
-        status.reason.startswith(WAITS_FOR_DRIVER) or continuation_driver.was_started(own.folder)
-    ):
+    if waits_for_driver(own.folder, status):
         continuation_driver.start_driver(own.folder)
     return status
+
+
+def waits_for_driver(folder: Path, status: Status) -> bool:
+    """Return whether a driver is to continue a run, and this user may start it."""
+    if status.finished or find_other_user(folder):
+        return False
+    return status.reason.startswith(WAITS_FOR_DRIVER) or continuation_driver.was_started(folder)
 
 
 def query_jobs(references: Collection[Reference], all_names: bool = False) -> list[QueuedJob]:

@@ -9,6 +9,7 @@ from robotrain.model.run import STEP_KEY, Reference
 from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.files import read_limited_file
 
+from robotrain_slurm.login.address import LOGIN_KEY
 from robotrain_slurm.spec.submission_spec import (
     CLUSTER_KEY,
     JOBS_KEY,
@@ -87,6 +88,6 @@ def _list_trials(reference: Reference) -> dict[str, Reference]:
 
 
 def describe_reference(reference: Reference) -> Mapping[str, str]:
-    """Return the number of the job in Slurm."""
-    shown = {name: reference.get(name, "") for name in ("job", JOBS_KEY)}
+    """Return the number of the job in Slurm, and the login node that knows it."""
+    shown = {name: reference.get(name, "") for name in ("job", JOBS_KEY, LOGIN_KEY)}
     return {name: text for name, text in shown.items() if text}

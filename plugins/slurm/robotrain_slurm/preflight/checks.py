@@ -20,8 +20,9 @@ from robotrain_slurm.client.commands import SlurmRefused
 from robotrain_slurm.preflight import folders
 from robotrain_slurm.preflight.array_size import check_array_size
 from robotrain_slurm.preflight.container import check_containers
+from robotrain_slurm.preflight.job_request import JobRequest
 from robotrain_slurm.preflight.locks import check_locks
-from robotrain_slurm.preflight.resources import JobRequest, find_request_problems
+from robotrain_slurm.preflight.resources import find_request_problems
 from robotrain_slurm.spec.node_script import MAX_SCRIPT_BYTES
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, SUBMISSION, SlurmSpec
@@ -44,7 +45,7 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
         partial(folders.check_files, jobs, spec.storage == "shared"),
-        partial(check_containers, spec),
+        partial(check_containers, spec, plan.files),
         partial(check_locks, Path(jobs[0].placement.cache)) if spec.storage == "shared" else partial(check_size, plan),
         *([partial(check_array_size, spec)] if any(job.trials for job in spec.jobs) else []),
     ]
@@ -63,7 +64,7 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
     """Check what the jobs ask for against the partitions and nodes of the cluster, and that it answers."""
     if not shutil.which(COMMAND):
         title = "this machine does not send jobs to Slurm"
-        there = Suggestion("ssh LOGIN-NODE", "and the same command on a login node of the cluster")
+        there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
         here = Suggestion("--platform local", "runs the job on this machine")
         yield make_preflight_problem("slurm-not-here", title, "", "", f"`{COMMAND}` is not on PATH.", there, here)
         return
@@ -83,5 +84,5 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
         options = read_options(plan.files[job.script].decode())
         yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
     needed, host = folders.list_needed_files(spec, jobs), os.uname().nodename
-    is_alone = not (spec.is_pipeline or spec.jobs[0].trials)
+    is_alone = not (spec.is_pipeline or spec.jobs[0].trials or plan.job.training_nodes > 1)
     yield from folders.find_unshared_files(needed, partitions, host, is_alone=is_alone)

@@ -1,7 +1,8 @@
 """Whether the cluster has what a job's container needs."""
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -12,20 +13,30 @@ from robotrain_slurm.spec.submission_spec import SlurmSpec
 
 PYXIS_OPTION = "--container-image"
 FLAG = "--container"
+LOADED = rf"^\s*module load .*\b(?:{'|'.join(TOOLS)})\b"
+"""A line of a batch script that loads Apptainer, which need not be on this machine then."""
 
 
-def check_containers(spec: SlurmSpec) -> Iterator[Problem]:
-    """Check that srun has the options of Pyxis, or that Apptainer is installed here, and so probably on the nodes."""
+def check_containers(spec: SlurmSpec, files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Check that srun has the options of Pyxis, or that Apptainer is installed here, and so probably on the nodes.
+
+    :param files: those of the plan; a batch script that loads Apptainer as a module is not checked.
+    """
     for tool in sorted({job.container.tool for job in spec.jobs} - {""}):
         other = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
         without = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
         if tool == "pyxis" and not _has_pyxis():
             title, why = "Slurm has no Pyxis here", f"`srun --help` does not name {PYXIS_OPTION}."
             yield make_preflight_problem("slurm-container-missing", title, FLAG, tool, why, other, without)
-        elif tool == "apptainer" and not any(map(shutil.which, TOOLS)):
+        elif tool == "apptainer" and not any(map(shutil.which, TOOLS)) and not _is_loaded(spec, files):
             title, why = "Apptainer is not on this machine", f"Neither {' nor '.join(TOOLS)} is on PATH."
-            loaded = Suggestion("module load apptainer", "here, and --module apptainer for the job, if it is a module")
+            loaded = Suggestion("--module apptainer", "if it is a module of the nodes")
             yield make_preflight_problem("slurm-container-missing", title, FLAG, tool, why, loaded, other, without)
+
+
+def _is_loaded(spec: SlurmSpec, files: Mapping[str, bytes]) -> bool:
+    scripts = [files[job.script].decode() for job in spec.jobs if job.container.tool == "apptainer"]
+    return all(re.search(LOADED, script, re.MULTILINE) for script in scripts)
 
 
 def _has_pyxis() -> bool:

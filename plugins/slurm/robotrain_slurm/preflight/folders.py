@@ -1,7 +1,6 @@
 """The folders and files of a run: there is space to write to, the nodes see them, and secrets are closed to others."""
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,17 +9,14 @@ from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.secrets import check_secret_files
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.plan import Plan
+from robotrain.run_folder import folder_access
 from robotrain.run_folder.status import has_plan_files
 from robotrain.store import files
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.machine.disk_cache import GIB, find_existing_parent
 
 from robotrain_slurm.client.cluster import Partition
 from robotrain_slurm.spec.submission_spec import SlurmSpec
 from robotrain_slurm.submit.run_folder import (
-    ELSEWHERE,
-    find_owner,
-    format_user,
     is_sent,
     make_existing_folder_problem,
 )
@@ -52,15 +48,7 @@ def check_run_folder(spec: SlurmSpec, plan: Plan) -> Iterator[Problem]:
 
 def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
     """Check that a folder can be created or written to, and that there is some space."""
-    above, elsewhere = find_existing_parent(folder), ELSEWHERE._replace(text=f"{flag} FOLDER")
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        title = f"the folder of {flag} is not writable"
-        owner = format_user(find_owner(above))
-        why = f"{above} belongs to {owner}." if above.is_dir() else f"{above} is not a folder."
-        yield make_preflight_problem("slurm-folder-refused", title, flag, str(folder), why, elsewhere)
-    elif (free := shutil.disk_usage(above).free / GIB) < MIN_FREE_GIB:
-        title, why = f"there is too little disk space in the folder of {flag}", f"{free:.2f} GiB are free."
-        yield make_preflight_problem("slurm-folder-full", title, flag, str(folder), why, elsewhere)
+    return folder_access.check_writable(folder, flag, "slurm-folder-refused", "slurm-folder-full")
 
 
 def check_files(jobs: Sequence[JobDocument], is_shared: bool) -> Iterator[Problem]:
@@ -92,7 +80,7 @@ def find_unshared_files(
     """Warn of folders and files on a disk of this machine, which other nodes hardly see.
 
     :param host: the name of this machine.
-    :param is_alone: whether the run is neither a pipeline nor a sweep, which need a shared disk.
+    :param is_alone: whether the run is one job of one node: pipelines, sweeps and several nodes need a shared disk.
     """
     nodes = {group.names for one in partitions for group in one.nodes}
     local = {flag: path for flag, path in needed.items() if files.get_filesystem(Path(path)) in LOCAL_FILESYSTEMS}

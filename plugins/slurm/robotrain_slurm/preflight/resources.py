@@ -2,93 +2,26 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
+from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
-from robotrain.model.job import GPUS_PARAMETER, Job
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain.model.job import GPUS_PARAMETER
 
 from robotrain_slurm.client.cluster import (
     LIST_FEATURES,
     LIST_PARTITIONS,
-    NodeGroup,
     Partition,
     format_limit,
     list_features,
     list_open_partitions,
-    parse_gpus,
-    read_limit,
     select_partitions,
 )
-from robotrain_slurm.spec.options import parse_memory
+from robotrain_slurm.preflight.job_request import JobRequest
+from robotrain_slurm.preflight.node_count import check_node_count
 
-GPU_OPTIONS = ("gres", "gpus", "gpus-per-node")
 REFUSED_STATES = ("drain", "inact", "inactive")
 """States of a partition that refuses jobs; one that is `down` lets them wait."""
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
-class JobRequest:
-    """What a batch job asks for."""
-
-    partition: str = ""
-    """Its partitions, separated by commas; empty for the default one."""
-    qos: str = ""
-    seconds: float = 0.0
-    """Its time limit; infinity for none, 0 if the partition's own counts."""
-    constraint: str = ""
-    gpus: int = 0
-    gpu_type: str = ""
-    cpus: int = 0
-    memory: str = ""
-    mib: int = 0
-    trains_on_gpus: bool = False
-    """Whether it asks for as many GPUs as it trains on."""
-    has_device: bool = False
-    """Whether its workload lets the user choose the device."""
-
-    @classmethod
-    def parse(cls, options: Mapping[str, str | None], job: Job) -> "JobRequest":
-        """Return what a batch script asks for by its options."""
-        given = {name: value or "" for name, value in options.items()}
-        gpus = [one for name in GPU_OPTIONS for one in parse_gpus(_name_gpus(name, given.get(name, "")))]
-        count = sum(number for _, number in gpus)
-        return cls(
-            partition=given.get("partition", ""),
-            qos=given.get("qos", ""),
-            seconds=read_limit(given["time"]) if given.get("time") else 0.0,
-            constraint=given.get("constraint", ""),
-            gpus=count,
-            gpu_type=next((kind for kind, _ in gpus if kind), ""),
-            cpus=int(given["cpus-per-task"]) if given.get("cpus-per-task", "").isdigit() else 0,
-            memory=given.get("mem", ""),
-            mib=_read_memory(given.get("mem", "")),
-            trains_on_gpus=count == job.training_gpus,
-            has_device="device" in dict(job.parameters),
-        )
-
-    def can_start(self, partition: Partition) -> bool:
-        """Return whether a node of the partition is up and has as much as the job asks for."""
-        return any(group.is_usable and self.fits(group) for group in partition.nodes)
-
-    def fits(self, nodes: NodeGroup) -> bool:
-        """Return whether a node has as much as the job asks for."""
-        has_gpus = nodes.count_gpus(self.gpu_type) >= self.gpus
-        return has_gpus and nodes.cpus >= self.cpus and nodes.memory >= self.mib
-
-
-def _read_memory(text: str) -> int:
-    """Return the MiB of a size; 0 if sbatch may read it otherwise, as in a script that was edited."""
-    try:
-        return parse_memory(text)
-    except QuantityError:
-        return 0
-
-
-def _name_gpus(option: str, value: str) -> str:
-    """Return the value of an option about GPUs as that of `--gres`."""
-    return value if option == "gres" else ",".join(f"gpu:{one}" for one in value.split(",") if one)
 
 
 def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) -> Iterator[Problem]:
@@ -108,6 +41,8 @@ def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) 
     yield from _check_time(request, chosen, partitions)
     yield from _check_constraint(request, partitions)
     yield from _check_nodes(request, chosen, partitions)
+    if request.nodes > 1:
+        yield from check_node_count(request, chosen, partitions)
 
 
 def _describe(chosen: Sequence[Partition]) -> str:

@@ -8,13 +8,16 @@ from robotrain.cluster.checks import QuantityError, make_missing_value_problem, 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_leaving_out
 from robotrain.model.job import Job
 from robotrain.run_folder import settings_rules
+from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.secret_rules import value_holds_secret
 from robotrain_runtime.contract.parameter import load_pairs
 
+from robotrain_slurm.login.address import check_login
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
 from robotrain_slurm.spec.check_node_storage import check_node_storage
+from robotrain_slurm.spec.check_nodes import check_nodes
 from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
 
@@ -26,6 +29,7 @@ _CONTROL = r"[\x00-\x1f\x7f]"
 def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check everything that Slurm would refuse or misread, and settings that have no effect."""
     problems = [
+        *check_login(settings.login),
         *check_other_options(settings),
         *check_quantities(job, settings),
         *check_texts(settings),
@@ -35,6 +39,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         *check_publishing(job, settings),
         *check_staging(job, settings),
         *check_node_storage(job, settings),
+        *check_nodes(job, settings),
         *check_tracking_uri(settings),
         *settings_rules.check_torch_backend(settings.torch_backend, settings.environment),
         *settings_rules.check_secrets(settings.secrets, ("SLURM_", "SBATCH_")),
@@ -132,7 +137,7 @@ def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     for flag, text in (("--time", settings.time), ("--memory", settings.memory)):
         try:
             if flag == "--time":
-                limit = options.parse_time(options.fill_settings(job, settings).time or "")
+                limit = options.parse_time(fill_settings(job, settings).time or "")
             elif text not in (None, options.NO_MEMORY):
                 options.parse_memory(text or "")
         except QuantityError as error:
@@ -240,13 +245,10 @@ def check_tracking_uri(settings: SlurmSettings) -> Iterator[Problem]:
 
 
 def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
-    """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for."""
-    needed, asked = options.count_gpus(job), options.fill_settings(job, settings).gpus or 0
-    if asked < needed:
-        title = f"the job uses {needed} GPU{'s' if needed > 1 else ''}, but asks Slurm for {asked}"
-        why = "It fails if it needs them, unless the node gives all its GPUs to every job."
-        fewer = f"--num-gpus {asked}" if asked else "--device cpu" if "device" in dict(job.parameters) else ""
-        yield make_warning("slurm-gpus-too-few", title, "--gpus", str(asked), why, f"--gpus {needed}", fewer)
+    """Check that the job asks for the GPUs that it uses, and that a type of GPU has an effect."""
+    asked = fill_settings(job, settings).gpus or 0
+    if asked < job.used_gpus:
+        yield from settings_rules.check_requested_gpus(job, asked, "Slurm", "slurm-gpus-too-few")
     elif not asked and settings.gpu_type:
         title = "--gpu-type has no effect: the job asks for no GPU"
         yield make_warning("slurm-gpu-type-unused", title, "--gpu-type", settings.gpu_type, "", "--gpus 1")

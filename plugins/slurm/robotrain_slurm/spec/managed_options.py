@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping
 
-ONE_NODE = "a run has one node and one task, with all GPUs of the job: use --gpus N"
+ONE_NODE = "a run has one task on each node, with all its GPUs: use --num-nodes N for several nodes, --gpus N"
 _SUBSTITUTES = {
     "account partition qos constraint exclude time": "use --{name}",
     "gpus gpus-per-node gpus-per-task gpus-per-socket": "use --gpus N, and --gpu-type TYPE",

@@ -3,12 +3,12 @@
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
 
 from robotrain.cluster.checks import QuantityError
-from robotrain.model.job import GPUS_PARAMETER, Job
+from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
+from robotrain.run_folder import scheduler_settings
+from robotrain.run_folder.scheduler_settings import TIME_FORMS, fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import SlurmSettings
@@ -83,11 +83,11 @@ def format_option(option: Option) -> str:
 
 
 _TIME_FORMS = (
-    r"(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?",
+    *TIME_FORMS,
     r"(\d{1,4})-(\d{1,2})(?::(\d{1,2}))?(?::(\d{1,2}))?",
-    r"()(?:(\d{1,6}):(?=\d+:))?(\d{1,8})(?::(\d{1,2}))?",
+    r"()()(\d{1,8})()",
 )
-"""Days, hours, minutes and seconds: robotrain's form, and Slurm's with and without days."""
+"""robotrain's forms, and Slurm's with days, or minutes alone."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _TIME_WHY = "A time is a number with d, h, m or s, or as Slurm writes it: minutes, HOURS:MINUTES:SECONDS, DAYS-HOURS."
 
@@ -98,11 +98,9 @@ def parse_time(text: str) -> int | None:
     """
     if re.fullmatch(r"(?i)0|unlimited|infinite", text):
         return None
-    match = next(filter(None, (re.fullmatch(form, text, re.ASCII) for form in _TIME_FORMS)), None)
-    if not match:
+    total = scheduler_settings.parse_time(text, _TIME_FORMS)
+    if total is None:
         raise QuantityError(_TIME_WHY, "4h")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    total = days * DAY + hours * HOUR + minutes * MINUTE + seconds
     if total < MINUTE:
         raise QuantityError("Slurm counts in minutes: it is at least one.", "1m")
     return total
@@ -116,19 +114,15 @@ def format_time(seconds: int | None) -> str:
     return f"{days}-{rest // HOUR:02}:{rest % HOUR // MINUTE:02}:{rest % MINUTE:02}"
 
 
-_MEMORY_UNITS = {"K": 2**-10, "M": 1, "G": 2**10, "T": 2**20}
-
-
 def parse_memory(text: str) -> int:
     """Return the MiB of `48G`, `48Gi`, `1.5T`, or of Slurm's `49152` (MiB); 0 for all memory of the node. Raise
     QuantityError.
     """
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([KMGT]?)(?:i?B|i)?", text, re.ASCII)
-    if not match:
+    size = scheduler_settings.parse_memory(text, unit="M")
+    if size is None:
         near = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", text.lower(), re.ASCII)
         fix = f"{near[1]}{near[2].upper()}" if near else "48G"
         raise QuantityError("A size is a number with K, M, G or T; 0 is all memory of the node.", fix)
-    size = float(match[1]) * _MEMORY_UNITS[match[2] or "M"]
     if 0 < size < 1:
         raise QuantityError("Slurm counts in mebibytes: it is at least one.", "1M")
     return int(size)
@@ -136,7 +130,7 @@ def parse_memory(text: str) -> int:
 
 def format_memory(size: int) -> str:
     """Return MiB as Slurm writes them: `48G`."""
-    return f"{size >> 10}G" if size and size % 1024 == 0 else f"{size}M" if size else "0"
+    return scheduler_settings.format_memory(size) if size else "0"
 
 
 MAX_STOP_SECONDS = 120
@@ -150,35 +144,10 @@ def choose_stop_seconds(job: Job, settings: SlurmSettings) -> int:
     return MAX_STOP_SECONDS if limit is None else min(MAX_STOP_SECONDS, limit // 3)
 
 
-def count_gpus(job: Job) -> int:
-    """Return the GPUs that a job uses: those that it trains on; else one, unless it computes on the CPU."""
-    parameters = dict(job.parameters)
-    if parameters.get("device") == "cpu":
-        return 0
-    return job.training_gpus if GPUS_PARAMETER in parameters else 1
-
-
-def fill_settings(job: Job, settings: SlurmSettings) -> SlurmSettings:
-    """Return the settings with what the workload usually needs in place of those that are not set."""
-    declared = _get_declared_resources(job)
-    return replace(settings, **{name: value for name, value in declared.items() if getattr(settings, name) is None})
-
-
 def derive_defaults(job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:
     """Return the settings' defaults for a job, by name; the caller ignores those that are set."""
-    declared = {name: str(value) for name, value in _get_declared_resources(job).items()}
-    defaults = {name: PlatformDefault(value, f"for {job.workload}") for name, value in declared.items()}
+    defaults = scheduler_settings.derive_defaults(job)
     with contextlib.suppress(QuantityError):  # `check` reports it
         seconds = choose_stop_seconds(job, settings)
         defaults["stop_seconds"] = PlatformDefault(str(seconds), "at most a third of the time limit")
     return defaults
-
-
-def _get_declared_resources(job: Job) -> dict[str, Any]:
-    declared = job.profile.resources
-    return {
-        "time": declared.time_limit,
-        "gpus": count_gpus(job),
-        "cpus": declared.cpu,
-        "memory": declared.memory,
-    }

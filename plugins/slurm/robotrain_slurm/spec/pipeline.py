@@ -17,11 +17,14 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.run import Reference
+from robotrain.run_folder.scheduler_plan import make_token
+from robotrain.run_folder.scheduler_settings import fill_settings
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
 from robotrain_slurm.spec.container import make_container
-from robotrain_slurm.spec.options import NO_MEMORY, Option, choose_stop_seconds, fill_settings, parse_memory
+from robotrain_slurm.spec.options import NO_MEMORY, Option, choose_stop_seconds, parse_memory
+from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
@@ -38,7 +41,7 @@ from robotrain_slurm.spec.submission_spec import (
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy has at most, unless its user gives it more."""
-RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation", "stage": "--stage"}
+RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation", "stage": "--stage", "login": "--login"}
 """Settings that a run has once, with their options."""
 _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
 
@@ -46,18 +49,20 @@ _DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends e
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> Plan:
     """Return the plan of a pipeline. Raise Rejected for what its steps cannot do as jobs that wait for each other."""
     raise_if_any(list(_check_steps(steps)))
+    login = steps[0].settings.login or ""
+    steps = [replace(step, settings=place_settings(step.settings)) for step in steps]
     settings: SlurmSettings = steps[0].settings
     root = os.path.join(settings.runs_dir, run)
     folders = {name: _get_handover(reference["folder"], name) for name, reference in finished.items()}
     folders |= {step.name: _get_handover(root, step.name) for step in steps}
-    rendered = [_render_step(step, run, root, folders) for step in steps]
+    rendered = [_render_step(step, run, root, folders, login) for step in steps]
     payload = _merge_payloads(step.payload for step in steps)
     content = [(one.step.needs, one.options, one.prologue, one.document, one.container) for one in rendered]
-    token = render.make_token(content, payload.digest)
+    token = make_token(content, payload.digest)
     names = {step.name for step in steps}
     jobs = tuple(one.make_job(token, names) for one in rendered)
     stop_seconds = min(choose_stop_seconds(step.job, step.settings) for step in steps)
-    spec = render.make_spec(settings, run, root, jobs, stop_seconds)
+    spec = render.make_spec(settings, run, root, jobs, stop_seconds, login)
     interpreters = dict.fromkeys(name for step in steps for name in step.job.profile.container.interpreters)
     scripts = {
         one.script: script.make_script([*part.options, ("comment", one.comment)], part.prologue, "../..").encode()
@@ -135,7 +140,7 @@ class _StepJob:
         )
 
 
-def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str, str]) -> _StepJob:
+def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str, str], login: str) -> _StepJob:
     """Return a step. `handovers`: by step, the folder of its output."""
     name, folder = f"{run}-{step.name}", os.path.join(root, get_step_path(step.name))
     document = render.render_document(
@@ -147,6 +152,7 @@ def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str
         mounts=[replace(one, origin=f"step {one.uri}") for one in step.list_mounts(handovers)],
         handover=handovers[step.name] if step.hands_over else "",
         registers=step.registers,
+        sources=place_sources(step.job.sources, login),
     )
     options = render.list_script_options(step.job, step.settings, name, folder)
     container = make_container(step.job, step.settings, root, document)

@@ -1,6 +1,5 @@
 """Render a job to the plan of a batch job. Pure, except for where the user's folders are."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,14 +8,23 @@ from typing import Any
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
-from robotrain.run_folder.settings import NO_TRACKING
+from robotrain.run_folder.code_copy import list_code_folders
+from robotrain.run_folder.placement import make_placement
+from robotrain.run_folder.scheduler_plan import make_token
+from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document, parse_document
-from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import node_script, script
 from robotrain_slurm.spec.container import make_container
-from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
+from robotrain_slurm.spec.options import (
+    CORES_OPTION,
+    Option,
+    choose_stop_seconds,
+    collect_other_options,
+    list_options,
+)
+from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
@@ -31,9 +39,6 @@ from robotrain_slurm.spec.submission_spec import (
 
 OUTPUT_FILE = "slurm.txt"
 """In the run folder: what the batch script prints itself."""
-CODE_FOLDER = "code"
-"""The run's copy of the user's folder of code."""
-TOKEN_LENGTH = 16
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
 """The environment of a job. sbatch takes the last three from who submits, so that a plan is the same for everyone."""
@@ -49,15 +54,17 @@ def render_plan(
     job: Job, settings: SlurmSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> Plan:
     """Return the plan: the batch script, the job document and the payload."""
+    login, settings = settings.login or "", place_settings(settings)
     folder = os.path.join(settings.runs_dir, run)
-    document = render_document(job, settings, run, folder, container_plugins)
+    sources = place_sources(job.sources, login)
+    document = render_document(job, settings, run, folder, container_plugins, sources=sources)
     options, prologue = list_script_options(job, settings, run, folder), read_prologue(settings)
     container = make_container(job, settings, folder, document)
     token = make_token(options, prologue, document, payload.digest, container)
     comment = make_comment(run, token)
     search = script.make_python_search(job.profile.container.interpreters)
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, container=container)
-    spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings))
+    spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings), login)
     files = {SUBMISSION_FILE: SUBMISSION.dump(spec), DOCUMENT_FILE: document, SEARCH_FILE: search.encode()}
     if settings.storage == "node":
         carried = {**files, **node_script.unpack_payload(payload.archive)}
@@ -75,7 +82,7 @@ def render_plan(
 
 
 def make_spec(
-    settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJob, ...], stop_seconds: int
+    settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJob, ...], stop_seconds: int, login: str
 ) -> SlurmSpec:
     """Return how a run of these batch jobs is submitted. `stop_seconds`: how long each has to save a checkpoint."""
     return SlurmSpec(
@@ -86,6 +93,7 @@ def make_spec(
         continuation=settings.continuation,
         stop_seconds=stop_seconds,
         staged=settings.stage,
+        login=login,
     )
 
 
@@ -106,9 +114,9 @@ def render_document(
     :param code_folder: the run's copy of the user's code, if it is not below `folder`.
     :param mounts: what it reads beside the code: outputs of earlier steps.
     :param handover: the folder that later steps read; empty for none.
-    :param parts: other fields of the document, such as `registers`.
+    :param parts: other fields of the document, such as `registers`; `sources` as the nodes see them.
     """
-    placement = make_placement(job, settings, folder, code_folder or os.path.join(folder, CODE_FOLDER))
+    placement = place_job(job, settings, folder, code_folder)
     document = plan.make_job_document(
         job,
         run=run,
@@ -119,48 +127,39 @@ def render_document(
     return format_document(replace(document, **parts)).encode()
 
 
-def make_placement(job: Job, settings: SlurmSettings, folder: str, code_folder: str) -> Placement:
+def place_job(job: Job, settings: SlurmSettings, folder: str, code_folder: str) -> Placement:
     """Return where a job works, and what it finds there."""
-    credentials = {  # paths only
-        "blob_url": settings.blob_credential_file,
-        "huggingface": settings.hub_token_file,
-        "git": settings.git_token_file,
-    }
-    return Placement(
-        work=folder,
-        cache=settings.cache_dir,
-        tracking_uri="" if settings.tracking_uri == NO_TRACKING else settings.tracking_uri or "",
-        environment=settings.environment,
-        torch_backend=settings.torch_backend,
-        credentials={kind: file for kind, file in credentials.items() if file},
-        secrets={name: os.path.expanduser(file) for name, file in load_pairs(settings.secrets).items()},
-        download_mib=settings.download_mib,
-        cache_gib=settings.cache_gib,
+    cache, tracking_uri = settings.cache_dir, settings.tracking_uri
+    return replace(
+        make_placement(job, settings, folder, cache=cache, tracking_uri=tracking_uri, code_folder=code_folder),
         submission=node_script.SUBMISSION_VARIABLE if settings.storage == "node" else "",
-        ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
-        mounts=tuple(
-            Mount(role="code", uri=source.uri, folder=code_folder, origin=f"the run's copy of {source.uri}")
-            for source in job.sources
-            if _is_code_folder(source)
-        ),
+        volatile=settings.storage == "node" and job.publishes_to_hub,
+        node_launcher=make_node_launcher(job, settings),
     )
 
 
-def _is_code_folder(source: JobSource) -> bool:
-    return (source.role, source.kind) == ("code", "local_path")
+def make_node_launcher(job: Job, settings: SlurmSettings) -> tuple[str, ...]:
+    """Return the command that starts a program on each node of a job; empty for one node."""
+    if (count := job.training_nodes) == 1:
+        return ()
+    cores = fill_settings(job, settings).cpus  # srun does not take them over from its job
+    return (
+        "srun",
+        f"--nodes={count}",
+        f"--ntasks={count}",
+        "--ntasks-per-node=1",
+        *((f"--cpus-per-task={cores}",) if CORES_OPTION not in collect_other_options(settings) else ()),
+        "--kill-on-bad-exit=1",
+        "--export=ALL",  # else only what the batch script lists
+    )
 
 
 def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[BatchJob]) -> Iterator[tuple[JobSource, str]]:
     """Yield the folders of code on this machine that a run has a copy of, each with the folder of the copy."""
     for job in jobs:
         document = parse_document(files[job.documents[0]].decode())  # trials share the code
-        sources = {source.uri: source for source in document.sources if _is_code_folder(source)}
+        sources = {source.uri: source for source in list_code_folders(document.sources)}
         yield from ((sources[one.uri], one.folder) for one in document.placement.mounts if one.uri in sources)
-
-
-def make_token(*sent: object) -> str:
-    """Return what tells a plan from every other one of the same run: a digest of what is sent."""
-    return hashlib.sha256(repr(sent).encode()).hexdigest()[:TOKEN_LENGTH]
 
 
 def make_comment(name: str, token: str) -> str:
@@ -176,8 +175,9 @@ def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: st
     return [
         ("job-name", name),
         *list_options(job, settings),
-        ("nodes", "1"),
-        ("ntasks", "1"),
+        ("nodes", str(job.training_nodes)),
+        ("ntasks", str(job.training_nodes)),
+        *([("ntasks-per-node", "1")] if job.training_nodes > 1 else []),
         ("chdir", start),
         ("output", output.replace("%", "%%")),
         ("open-mode", "append"),

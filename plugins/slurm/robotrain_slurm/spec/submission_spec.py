@@ -80,6 +80,8 @@ class SlurmSpec:
     """The seconds before the time limit in which a checkpoint is saved."""
     staged: bool = False
     """Whether this machine fetches what the job needs before it is sent."""
+    login: str = ""
+    """The address of the login node that it is submitted on, by ssh; empty for this machine."""
     schema: int = SCHEMA
 
     @property

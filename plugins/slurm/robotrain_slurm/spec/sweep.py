@@ -11,12 +11,15 @@ from robotrain.errors import Rejected, Stage, make_problem
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
+from robotrain.run_folder.code_copy import CODE_FOLDER
+from robotrain.run_folder.scheduler_plan import make_token
 from robotrain.sweeps.space import fit_values, list_trial_values
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import render, script
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
+from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
@@ -48,12 +51,14 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     if obstacle := find_sweep_obstacle(sweep):
         title, fix = f"Slurm cannot run this sweep on its own: {obstacle}", "omit --native-only"
         raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
+    login = sweep.settings.login or ""
+    sweep = replace(sweep, settings=place_settings(sweep.settings))
     settings: SlurmSettings = sweep.settings
     folder = os.path.join(settings.runs_dir, run)
-    documents = _render_documents(sweep, run, folder)
+    documents = _render_documents(sweep, run, folder, login)
     options, prologue = _list_array_options(sweep, run, folder), read_prologue(settings)
     container = make_container(sweep.jobs[0], settings, folder, documents[get_trial_path(1, DOCUMENT_FILE)])
-    token = render.make_token(options, prologue, documents, sweep.payload.digest, container)
+    token = make_token(options, prologue, documents, sweep.payload.digest, container)
     batch_job = BatchJob(
         name=run,
         script=SCRIPT_FILE,
@@ -63,7 +68,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         container=container,
     )
     stop_seconds = choose_stop_seconds(sweep.jobs[0], settings)
-    spec = render.make_spec(settings, run, folder, (batch_job,), stop_seconds)
+    spec = render.make_spec(settings, run, folder, (batch_job,), stop_seconds, login)
     interpreters = sweep.jobs[0].profile.container.interpreters
     return Plan(
         platform="slurm",
@@ -86,10 +91,10 @@ def get_trial_path(number: int, file: str = "") -> str:
     return os.path.join(TRIALS_FOLDER, str(number), file).rstrip("/")
 
 
-def _render_documents(sweep: SweepSpec, run: str, folder: str) -> dict[str, bytes]:
+def _render_documents(sweep: SweepSpec, run: str, folder: str, login: str) -> dict[str, bytes]:
     """Return the job document of each trial, by its path in the plan."""
     first, found = sweep.jobs[0], {}
-    parameters = dict(first.parameters)
+    parameters, sources = dict(first.parameters), place_sources(first.sources, login)
     chosen = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
     for number, (trial, values) in enumerate(zip(sweep.trials, chosen, strict=True), start=1):
         own = replace(first, parameters=tuple({**parameters, **fit_values(values, parameters)}.items()))
@@ -100,8 +105,9 @@ def _render_documents(sweep: SweepSpec, run: str, folder: str) -> dict[str, byte
             f"{run}-{trial}",
             place,
             sweep.container_plugins,
-            code_folder=os.path.join(folder, render.CODE_FOLDER),
+            code_folder=os.path.join(folder, CODE_FOLDER),
             space=sweep.space,
+            sources=sources,
         )
     return found
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.files import is_locked, lock_file
 
+from robotrain_slurm.login.address import AGENT_VARIABLE
 from robotrain_slurm.node import attempts, commands, continuation
 from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 from robotrain_slurm.spec.submission_spec import SUBMISSION, SUBMISSION_FILE
@@ -49,6 +50,8 @@ def start_driver(folder: Path) -> None:
     from robotrain import background  # costs start-up
     from robotrain.store.files import PRIVATE_FILE
 
+    if AGENT_VARIABLE in os.environ:  # the machine that asks starts it
+        return
     with suppress(OSError):
         if folder.stat().st_uid != os.getuid() or is_locked(folder / LOCK_FILE):
             return
@@ -158,16 +161,26 @@ class ContinuationDriver:
                 return
 
 
-def drive_run(folder: Path) -> None:
-    """Drive a run to its end, unless another process does."""
+def drive_run(folder: Path) -> bool:
+    """Drive a run to its end; return False at once if another process does."""
     handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if lock_file(handle, seconds=LOCK_SECONDS):
-            os.truncate(handle, 0)
-            os.write(handle, f"{os.uname().nodename} {os.getpid()}\n".encode())
-            ContinuationDriver(folder).drive()
+        if not lock_file(handle, seconds=LOCK_SECONDS):
+            return False
+        os.truncate(handle, 0)
+        os.write(handle, f"{os.uname().nodename} {os.getpid()}\n".encode())
+        ContinuationDriver(folder).drive()
+        return True
     finally:
         os.close(handle)
+
+
+def drive_from_login(folder: str) -> bool:
+    """Drive the run of a folder for another machine, which starts this again when the line is lost.
+
+    Return False at once if another process does, which may be that of an earlier line whose end is not noticed yet.
+    """
+    return not Path(folder).is_dir() or drive_run(Path(folder))
 
 
 def _print_line(text: str) -> None:

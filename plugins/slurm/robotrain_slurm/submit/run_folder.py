@@ -2,17 +2,16 @@
 
 import errno
 import os
-import pwd
 import shlex
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.run_folder import status as run_folder
-from robotrain.store import code_folder
-from robotrain_runtime.contract.files import make_atomically, remove_folder
+from robotrain.run_folder.code_copy import StageCode, copy_code
+from robotrain.run_folder.folder_access import find_owner, format_user
+from robotrain_runtime.contract.files import remove_folder
 
 from robotrain_slurm.spec.render import list_code_copies
 from robotrain_slurm.spec.submission_spec import PAYLOAD_FILE, SlurmSpec
@@ -23,7 +22,7 @@ ELSEWHERE = Suggestion("--runs-dir FOLDER", "a folder that you may write to, and
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
+def create_run_folder(plan: Plan, spec: SlurmSpec, stage_code: StageCode | None = None) -> bool:
     """Create the run folder with the plan's files, its unpacked payload and its code; return whether it is new.
 
     Raise Rejected, also if the run in it was sent already.
@@ -33,10 +32,7 @@ def create_run_folder(plan: Plan, spec: SlurmSpec) -> bool:
         folder.parent.mkdir(parents=True, exist_ok=True)
         is_new = run_folder.create_run_folder(plan, folder, PAYLOAD_FILE)
         for source, place in list_code_copies(plan.files, spec.jobs):
-            if not Path(place).exists():
-                staged = code_folder.stage_folder(Path(source.uri), source.pin)
-                with make_atomically(Path(place)) as copy:
-                    shutil.copytree(staged, copy)
+            copy_code(source, Path(place), stage_code)
     except OSError as error:
         if os.path.lexists(folder):
             raise Rejected([make_existing_folder_problem(folder, Stage.SUBMIT)]) from None
@@ -78,19 +74,3 @@ def _make_refused_problem(error: OSError, folder: Path) -> Problem:
         return make_problem("slurm-folder-full", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
     title = "the run folder cannot be created"
     return make_problem("slurm-folder-refused", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
-
-
-def find_owner(path: Path) -> int:
-    """Return the number of the user whom a file belongs to; -1 if that is not known."""
-    try:
-        return os.lstat(path).st_uid
-    except OSError:
-        return -1
-
-
-def format_user(number: int) -> str:
-    """Return the name of a user."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except (KeyError, OverflowError):
-        return "another user"

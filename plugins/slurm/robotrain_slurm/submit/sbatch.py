@@ -1,31 +1,19 @@
-"""A batch job, sent once: sbatch writes its answer to a file, which outlives the command that started it.
+"""A batch job, sent once: what sbatch answers, and whether Slurm may have taken the job without an answer."""
 
-The file is locked as long as sbatch runs, and is there before it starts. So an interrupted submit left either no file
-and no job, or a file with the number of the job, or one that does not say whether Slurm took it: then Slurm is asked.
-"""
-
-import contextlib
-import fcntl
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from robotrain.errors import Problem, Rejected, Suggestion, Unanswered, make_problem
-from robotrain_runtime.contract.files import lock_file, read_limited_file, sync_folder
+from robotrain.errors import Rejected
+from robotrain.external_command import CommandStartError
+from robotrain.run_folder.submit_call import SubmitCall, is_unsure_answer, run_to_file
 
 from robotrain_slurm.client.commands import SlurmAway, SlurmRefused, make_environment, make_missing_command_problem
 from robotrain_slurm.spec.submission_spec import BatchJob
 
-PATIENCE_SECONDS = 180.0
-"""sbatch tries again for two minutes where the queue is full."""
-QUIET_SECONDS = 5.0
 SETTLE_SECONDS = 2.0
 """Slurm lists a job so long after it took it over from an sbatch that heard no answer."""
-MAX_ANSWER_BYTES = 1 << 16
 NUMBER = r"(?m)^(\d+)(?:;\S+)?\s*$"
 UNSURE_SIGNS = r"timed out|(?:send|receive|shutdown) failure|Zero Bytes|not connected|reset by peer|auth_verify"
 """What sbatch says when its message left and no answer came: Slurm may have taken the job, or take it later."""
@@ -36,12 +24,14 @@ def get_answer_file(root: Path, job: BatchJob) -> Path:
     return root / f"sbatch-{job.name}.txt"
 
 
+def make_command(root: Path, job: BatchJob) -> SubmitCall:
+    """Return the sbatch of a job."""
+    return SubmitCall(get_answer_file(root, job), NUMBER, UNSURE_SIGNS, "slurm-still-sending")
+
+
 def read_answer(root: Path, job: BatchJob) -> str | None:
     """Return what sbatch printed so far; None if it never began. Raise OSError."""
-    try:
-        return read_limited_file(get_answer_file(root, job), MAX_ANSWER_BYTES).decode(errors="replace")
-    except FileNotFoundError:
-        return None
+    return make_command(root, job).read_answer()
 
 
 def find_number(answer: str | None) -> str:
@@ -52,9 +42,7 @@ def find_number(answer: str | None) -> str:
 
 def is_unsure(answer: str | None) -> bool:
     """Return whether Slurm may have a job of which sbatch did not print the number."""
-    if answer is None or find_number(answer):
-        return False
-    return not answer.strip() or bool(re.search(UNSURE_SIGNS, answer))
+    return is_unsure_answer(answer, NUMBER, UNSURE_SIGNS)
 
 
 class JobRefused(SlurmRefused):
@@ -72,16 +60,9 @@ def send_job(job: BatchJob, root: Path, *options: str, gone: str = "") -> str:
     :param options: those of sbatch that only this submit knows, such as `--dependency`.
     :param gone: the number of an earlier job, which is no longer in the queue.
     """
-    with _open_answer(root, job) as file:
-        number = find_number(read_answer(root, job))
-        if number and number != gone:  # another submit sent it meanwhile
-            return number
-        if os.fstat(file.fileno()).st_size:  # of a job that was refused, or is gone
-            file.truncate(0)
-            os.fsync(file.fileno())
-        sync_folder(root)
-        code = run_sbatch([*options, str(root / job.script)], root, file)
-        answer = read_answer(root, job) or ""
+    words = [*options, str(root / job.script)]
+    code = make_command(root, job).call(lambda file: run_sbatch(words, root, file), gone)
+    answer = read_answer(root, job) or ""
     if number := find_number(answer):
         return number
     if code is None or is_unsure(answer):
@@ -91,49 +72,16 @@ def send_job(job: BatchJob, root: Path, *options: str, gone: str = "") -> str:
     raise JobRefused(job, answer, code)
 
 
-@contextlib.contextmanager
-def _open_answer(root: Path, job: BatchJob) -> Iterator[IO[bytes]]:
-    """Yield the file for the answer, locked; sbatch inherits the lock. Raise Unanswered if another has it."""
-    with get_answer_file(root, job).open("ab") as file:
-        with contextlib.suppress(OSError):  # a file system without locks
-            if not lock_file(file.fileno()):
-                raise Unanswered([_make_busy_problem(job)])
-        yield file
-
-
 def run_sbatch(words: Iterable[str], root: Path, file: IO[bytes]) -> int | None:
     """Run sbatch and return its exit code; None if it did not end in time. Raise Rejected if it cannot start."""
+    waiting = "Slurm has not answered yet; sbatch tries again"
     try:
-        process = subprocess.Popen(
-            ["sbatch", "--parsable", *words],
-            cwd=root, env=make_environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-            start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:
-        raise Rejected([make_missing_command_problem("sbatch", f"{error.strerror or error}.")]) from None
-    try:
-        try:
-            return process.wait(QUIET_SECONDS)
-        except subprocess.TimeoutExpired:
-            print("Slurm has not answered yet; sbatch tries again", file=sys.stderr, flush=True)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(PATIENCE_SECONDS)
-        return None
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+        return run_to_file(["sbatch", "--parsable", *words], root, file, make_environment(), waiting)
+    except CommandStartError as error:
+        raise Rejected([make_missing_command_problem("sbatch", str(error))]) from None
 
 
 def wait_for_sbatch(root: Path, jobs: Iterable[BatchJob]) -> None:
     """Wait until no sbatch of an earlier submit of these jobs runs. Raise Unanswered if one does not end."""
     for job in jobs:
-        with contextlib.suppress(OSError), get_answer_file(root, job).open("rb") as file:
-            if not lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
-                raise Unanswered([_make_busy_problem(job)])
-
-
-def _make_busy_problem(job: BatchJob) -> Problem:
-    title, why = "an sbatch of another submit of this run is still at work", "It may still send the job."
-    search = Suggestion(f"pgrep -af {job.script}", "shows it; end it if it hangs")
-    return make_problem("slurm-still-sending", title, "", job.name, why, search)
+        make_command(root, job).wait()

@@ -9,6 +9,7 @@ from pathlib import Path
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
+from robotrain.run_folder.code_copy import StageCode
 from robotrain.run_folder.status import has_plan_files
 
 from robotrain_slurm.client.commands import SlurmAway
@@ -27,17 +28,20 @@ from robotrain_slurm.submit import sbatch, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
 
-def submit_plan(plan: Plan) -> Reference:
-    """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known."""
+def submit_plan(plan: Plan, stage_code: StageCode | None = None) -> Reference:
+    """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known.
+
+    :param stage_code: returns a copy of a folder of code as it was pinned.
+    """
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
     if spec.staged:
         from robotrain_slurm.submit import staging  # costs start-up
 
         staged = staging.fetch_inputs(plan)
-        is_new = create_run_folder(plan, spec)
+        is_new = create_run_folder(plan, spec, stage_code)
         staging.write_staged_files(Path(spec.folder), staged)
     else:
-        is_new = create_run_folder(plan, spec)
+        is_new = create_run_folder(plan, spec, stage_code)
     try:
         if spec.is_pipeline:
             return step_jobs.send_steps(spec, is_new)

@@ -42,6 +42,14 @@ def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def count_processes() -> int:
+    """Return how many processes train together, as PyTorch knows them."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return 1
+    return int(distributed.get_world_size())
+
+
 class StopRequest:
     """SIGTERM during a training: it is remembered until weights are whole, then the handler before it is called."""
 
@@ -76,6 +84,17 @@ class Training:
         self.reporter = Reporter(options.report)
         self.stop = StopRequest()
 
+    def report_start(self, folder: str, first: int, total: int, rollouts: int, env: Any) -> None:
+        """Report what begins; end if not all processes train together: each would train on its own."""
+        count, expected = count_processes(), self.options.ranks
+        if count != expected:
+            if is_first():
+                print(f"error: {count} of {expected} processes train together", flush=True)
+            os._exit(1)
+        number = int(getattr(env, "num_envs", 0) or 0)
+        facts = {"first": first, "total": total, "rollouts": rollouts, "processes": count, "environments": number}
+        self.reporter.append_report("began", folder=folder, **facts)
+
     def end_without_steps(self, done: int, total: int) -> None:
         """End: the checkpoint has all iterations."""
         if not self.options.repeated:
@@ -97,7 +116,7 @@ class Training:
             log_dir = getattr(runner, "log_dir", None) or getattr(getattr(runner, "logger", None), "log_dir", None)
             if first and first + 1 >= total:
                 return training.end_without_steps(first + 1, total)
-            training.reporter.append_report("began", folder=str(log_dir), first=first, total=total, rollouts=1)
+            training.report_start(str(log_dir), first, total, 1, runner.env)
             training.watch_rsl_rl(runner, str(log_dir), first)
             training.stop.install()
             result = original(runner, total - first, *arguments, **named)
@@ -159,7 +178,7 @@ class Training:
             if first and first >= total:
                 return training.end_without_steps(first // rollouts, total // rollouts)
             folder = str(agent.experiment_dir)
-            training.reporter.append_report("began", folder=folder, first=first, total=total, rollouts=rollouts)
+            training.report_start(folder, first, total, rollouts, trainer.env)
             training.watch_skrl(agent, folder, first, total, rollouts)
             training.track_numbers(trainer)
             settings.timesteps = total - first
@@ -257,6 +276,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="launcher")
     parser.add_argument("--report", required=True)
     parser.add_argument("--checkpoint", default="")
+    parser.add_argument("--ranks", type=int, default=1, help="how many processes train together")
     parser.add_argument("--mode", default="")
     parser.add_argument("--first", type=int, default=0, help="the timestep of a checkpoint of skrl")
     parser.add_argument("--repeated", action="store_true", help="an earlier attempt may have finished")

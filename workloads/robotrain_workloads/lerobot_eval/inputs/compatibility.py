@@ -7,6 +7,7 @@ from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
+from robotrain_workloads import packages
 from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
@@ -17,7 +18,7 @@ from robotrain_workloads.lerobot import (
     versions,
 )
 from robotrain_workloads.lerobot.trained_model import choose_model
-from robotrain_workloads.lerobot_eval.inputs import selection, simulation
+from robotrain_workloads.lerobot_eval.inputs import selection, simulation, task_texts, trained_sizes
 
 OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
@@ -39,16 +40,26 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         yield from policy.find_type_problem(name, trained, expected_type)
         if policy_type in trained.lerobot.policies:
             yield from policy.find_unknown_settings(name, settings, trained)
+        elif document.placement.environment is None and not packages.list_given(document.parameters):
+            owner = f"LeRobot {trained.lerobot.name}"
+            yield f"{name} has the policy type {policy_type}, which {owner} does not have{policy.WITH_LINE}"
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
     lerobot = versions.get_version(document.parameters["lerobot_version"])
     model = lerobot.policies.get(str(policy_type), policy_features.UNKNOWN_TYPE)
+    if not document.parameters["builtin_policy"] and (folder := selection.find_policy_folder(folders)):
+        settings = trained_sizes.correct_sizes(settings, folder, model)
     if model.refused:
         yield f"LeRobot {lerobot.name}'s {policy_type} cannot be evaluated: {model.refused}"
     for info in infos[:1]:  # several have the same features, or cannot be merged
         yield from policy_features.find_feature_mismatches(settings, info, renames, model, is_trained=False)
     if env := document.parameters["env"]:
-        yield from simulation.find_environment_problems(settings, str(env), document.trainer_args, model)
+        options = document.trainer_args
+        yield from simulation.find_environment_problems(settings, str(env), options, model, renames)
+        folder = selection.find_policy_folder(folders) if not document.parameters["builtin_policy"] else None
+        given, has_dataset = document.parameters["task_description"], bool(infos)
+        if missing := task_texts.explain_missing_words(model, str(env), given, folder, may_be_recorded=has_dataset):
+            yield missing
 
 
 def explain_reward_model(document: JobDocument, folders: Mapping[JobSource, Path]) -> str:
@@ -73,7 +84,8 @@ def _load_settings(
         with suppress(OSError, ValueError):
             model = selection.find_policy_folder(folders)
             assert model is not None
-            return policy.load_policy_settings(model), _load_renames(model)
+            given = feature_renames.parse_renames(document.parameters)
+            return policy.load_policy_settings(model), given or _load_renames(model)
     return None, {}
 
 

@@ -7,12 +7,14 @@ import contextlib
 import importlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot import hub_cache, options, versions
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
+
+from robotrain_workloads.lerobot import hub_cache, options, policy_packages, versions
 from robotrain_workloads.lerobot import policy as policy_files
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 
@@ -40,6 +42,11 @@ class LoadedPolicy:
     """Folder of its files; None for one that was made here."""
 
     @property
+    def renames(self) -> Mapping[str, str]:
+        """The new name of each observation that its processors rename."""
+        return next((dict(step.rename_map) for step in _list_rename_steps(self.preprocessor)), {})
+
+    @property
     def kind(self) -> str:
         """Its type in LeRobot."""
         return str(self.settings.get("type", ""))
@@ -56,14 +63,28 @@ class LoadedPolicy:
             return self.postprocessor(self.policy.select_action(self.preprocessor(observations))).float().cpu()
 
 
-def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> LoadedPolicy:
-    """Load the policy in `folder`. `overrides`: `--policy.NAME=VALUE`. Raise SystemExit with a sentence."""
+def load_policy(
+    folder: Path,
+    device: str,
+    overrides: Sequence[str] = (),
+    base: Path | None = None,
+    add: Callable[[Any, Path, str], Any] | None = None,
+    renames: Mapping[str, str] | None = None,
+) -> LoadedPolicy:
+    """Load the policy in `folder`. Raise SystemExit with a sentence.
+
+    :param overrides: options `--policy.NAME=VALUE`.
+    :param base: the folder of the policy that it belongs to, if it is an adapter.
+    :param add: what adds an adapter to its base, and returns the policy; by default `add_adapter`.
+    :param renames: observations with another name for the policy, in place of those that it was saved with.
+    """
     folder = policy_files.find_model_folder(folder)
     with _explain_load_errors(folder):
         settings = policy_files.load_policy_settings(folder)
         if problem := next(policy_files.find_torn_files(folder, with_processors=True), ""):
             raise ValueError(problem)
-        require_known_type(settings.get("type"), _import_config_class().get_known_choices(), folder)
+        kind = str(settings.get("type") or "")
+        require_known_type(settings.get("type"), _import_config_class(kind).get_known_choices(), folder)
         config = _read_configuration(folder, device, overrides)
         config.pretrained_path = folder
         _forget_backbone(config)  # its own weights replace them; else they would be downloaded
@@ -71,9 +92,13 @@ def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> Loa
         preprocessor, postprocessor = factory.make_pre_post_processors(
             config, str(folder), preprocessor_overrides={"device_processor": {"device": device}}
         )
-        policy = factory.get_policy_class(config.type).from_pretrained(folder, config=config)
-        if problem := explain_missing_weights(policy, folder):
+        if renames:
+            _replace_renames(preprocessor, renames)
+        policy = factory.get_policy_class(config.type).from_pretrained(base or folder, config=config)
+        if problem := explain_missing_weights(policy, base or folder):
             raise ValueError(problem)
+        if base:
+            policy = (add or add_adapter)(policy, folder, device)
     return LoadedPolicy(
         policy=policy.eval(),
         preprocessor=preprocessor,
@@ -84,10 +109,41 @@ def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> Loa
     )
 
 
+def add_adapter(policy: Any, folder: Path, device: str) -> Any:
+    """Return a policy whose layers compute with an adapter beside their weights. Raise ValueError, see below."""
+    return attach_adapter(policy, folder, device).get_base_model()
+
+
+def attach_adapter(policy: Any, folder: Path, device: str) -> Any:
+    """Return PEFT's model of a policy and an adapter. Raise ValueError if the adapter lacks a part."""
+    peft: Any = importlib.import_module("peft")
+    adapted = peft.PeftModel.from_pretrained(policy, str(folder), torch_device=device)
+    weights = folder / policy_files.find_weights_file(folder)
+    with importlib.import_module("safetensors").safe_open(weights, framework="pt") as file:
+        parts = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        missing = sorted(set(parts) - set(file.keys()))
+    if missing:
+        raise ValueError(f"{weights} lacks parts of the adapter: {', '.join(missing[:MOST_NAMED])}")
+    return adapted
+
+
+def _list_rename_steps(preprocessor: Any) -> list[Any]:
+    return [step for step in preprocessor.steps if isinstance(getattr(step, "rename_map", None), dict)]
+
+
+def _replace_renames(preprocessor: Any, renames: Mapping[str, str]) -> None:
+    """Let the policy's processors rename these observations. Raise ValueError with a sentence if they rename none."""
+    steps = _list_rename_steps(preprocessor)
+    if not steps:
+        raise ValueError("--rename has no effect: the policy's processors have no step that renames observations")
+    for step in steps:
+        step.rename_map = dict(renames)
+
+
 def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequence[str], seed: int) -> LoadedPolicy:
     """Make a policy with random weights for the dataset at `root`. Raise SystemExit with a sentence."""
     with _explain_load_errors(None):
-        require_known_type(kind, _import_config_class().get_known_choices(), "the untrained policy")
+        require_known_type(kind, _import_config_class(kind).get_known_choices(), "the untrained policy")
         config = _make_configuration(kind, device, overrides)
         _forget_backbone(config)
         meta = importlib.import_module("lerobot.datasets").LeRobotDatasetMetadata(root.name, root=root)
@@ -132,6 +188,8 @@ def _explain_load_errors(folder: Path | None) -> Iterator[None]:
     except options.ConfigurationRefused as refused:
         options.end_as_preflight(refused)
     except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == EXIT_PREFLIGHT:  # it has said why
+            raise
         if sentence := explain_load_error(error, folder):
             raise SystemExit(f"error: {sentence}") from error
         raise
@@ -146,9 +204,13 @@ def _forget_backbone(config: Any) -> None:
         setattr(config, BACKBONE_SETTING, None)
 
 
-def _import_config_class() -> Any:
-    """Return the base class of policy configurations, with those of plugins registered."""
+def _import_config_class(kind: str = "") -> Any:
+    """Return the base class of policy configurations, with those of plugins registered. Raise SystemExit.
+
+    :param kind: the type that is needed; empty if it is not known.
+    """
     importlib.import_module("lerobot.policies")
+    policy_packages.register_policies(kind)
     importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
     return importlib.import_module("lerobot.configs").PreTrainedConfig
 

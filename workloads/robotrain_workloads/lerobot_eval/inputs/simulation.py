@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -21,14 +21,12 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 from robotrain_workloads.lerobot.versions import ModelType
 
-OBSERVATION_TYPE_OPTION = "--env.obs_type="
-"""With this option the user decides what the environment shows."""
+DECIDING_OPTIONS = ("--env.obs_type=", "--env.camera_name=", "--env.camera_name_mapping=")
+"""With these options the user decides what the environment shows."""
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
 SIZE_OPTIONS = ("observation_height", "observation_width")
 OBSERVATION_OPTIONS = ("obs_type", *SIZE_OPTIONS)
 EASY_STARTS = "easy"
-PLACEABLE_ENVIRONMENT = "pusht"
-"""The environment whose objects can be placed."""
 WORLD_SIZE = 512.0
 """Length of its sides; positions lie within."""
 LARGEST_NUMBER = 1e6
@@ -44,7 +42,7 @@ Position = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedEnvironment:
-    """Inputs and outputs of an environment."""
+    """Inputs and outputs of an environment, as LeRobot's processors bring them to a policy."""
 
     action: int
     """Size of its action."""
@@ -52,14 +50,26 @@ class SimulatedEnvironment:
     """Size of the robot's state; 0 for none."""
     world: int = 0
     """Size of the state of objects; 0 for none."""
-    camera: str
-    """Name of its only camera."""
+    cameras: tuple[str, ...]
+    """Names of its cameras."""
+    picture: tuple[int, int]
+    """Height and width of their pictures, unless options say otherwise."""
     is_exclusive: bool = False
     """Whether it shows either objects or images."""
     max_reward: float
-    """The least is 0."""
+    """Of a step; the least is 0."""
     options: tuple[str, ...]
     """Names for `--env.NAME`, besides the common ones."""
+    tasks: tuple[str, ...] = ()
+    """Its tasks, if LeRobot has no list of them (`tasks.json`)."""
+    needs_tasks: bool = False
+    """Whether it has no task unless the user names one."""
+    has_description: bool = False
+    """Whether it describes its tasks in words."""
+    most_steps: int | None = None
+    """The most steps that an episode can have; None for any number."""
+    has_placeable_objects: bool = False
+    """Whether the start of an episode can be given."""
 
 
 SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
@@ -67,38 +77,109 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
         action=2,
         state=2,
         world=16,
-        camera="observation.image",
+        cameras=("observation.image",),
+        picture=(96, 96),
         is_exclusive=True,
         max_reward=1.0,
         options=(*OBSERVATION_OPTIONS, "visualization_width", "visualization_height"),
+        has_placeable_objects=True,
     ),
     "aloha": SimulatedEnvironment(
-        action=14, state=14, camera="observation.images.top", max_reward=4.0, options=OBSERVATION_OPTIONS
+        action=14,
+        state=14,
+        cameras=("observation.images.top",),
+        picture=(480, 640),
+        max_reward=4.0,
+        options=OBSERVATION_OPTIONS,
+        tasks=("AlohaInsertion-v0", "AlohaTransferCube-v0"),
+    ),
+    "metaworld": SimulatedEnvironment(
+        action=4,
+        state=4,
+        cameras=("observation.image",),
+        picture=(480, 480),
+        max_reward=10.0,
+        options=("obs_type",),
+        needs_tasks=True,
+        has_description=True,
+        most_steps=500,
+    ),
+    "libero": SimulatedEnvironment(
+        action=7,
+        state=8,
+        cameras=("observation.images.image", "observation.images.image2"),
+        picture=(360, 360),
+        max_reward=1.0,
+        options=(
+            *OBSERVATION_OPTIONS,
+            "camera_name",
+            "camera_name_mapping",
+            "control_mode",
+            "init_states",
+            "hard_reset",
+        ),
+        needs_tasks=True,
+        has_description=True,
     ),
 }
 
 
 def find_environment_problems(
-    settings: Mapping[str, Any], env: str, options: Sequence[str], model: ModelType = UNKNOWN_TYPE
+    settings: Mapping[str, Any],
+    env: str,
+    options: Sequence[str],
+    model: ModelType = UNKNOWN_TYPE,
+    renames: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield one sentence for each reason why a policy of the type `model` cannot act there. `options`: the user's."""
-    if any(option.startswith(OBSERVATION_TYPE_OPTION) for option in options):
+    """Yield one sentence for each reason why a policy of the type `model` cannot act there.
+
+    :param options: the user's, for LeRobot.
+    :param renames: observations that have another name for the policy.
+    """
+    if any(option.startswith(DECIDING_OPTIONS) for option in options):
         return
-    environment, inputs = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings)
-    cameras = [name for name in inputs if name not in (STATE, WORLD)]
-    camera = cameras[0] if len(cameras) == 1 else environment.camera  # with one camera each, names do not matter
+    environment, inputs, renames = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings), renames or {}
+    shown = list(environment.cameras)
+    renames = {**match_single_camera(inputs, shown, renames), **renames}
     sizes = {ACTION: environment.action, STATE: environment.state, WORLD: environment.world}
     features: dict[str, Any] = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
-    own = inputs.get(camera, [])[1:] or [0, 0]  # a note of the run says so if the environment's default is another
-    shape = [3]
-    for name, length in zip(SIZE_OPTIONS, own, strict=False):
+    shape = [3, *environment.picture]
+    for place, name in enumerate(SIZE_OPTIONS, start=1):
         value = get_option_value(options, f"--env.{name}") or ""
-        shape.append(int(value) if value.isdecimal() else length)
-    features[camera] = {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
+        shape[place] = int(value) if value.isdecimal() else shape[place]
+    features |= {
+        name: {"dtype": "image", "shape": shape, "names": ["channels", "height", "width"]}
+        for name in environment.cameras
+    }
     origin = FeatureOrigin(env, "show")
-    yield from find_feature_mismatches(settings, {"features": features}, {}, model, origin, is_trained=False)
-    if environment.is_exclusive and cameras and WORLD in inputs:
-        yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
+    problems = find_feature_mismatches(settings, {"features": features}, renames, model, origin, is_trained=False)
+    way = _find_size_way(inputs, environment)
+    for sentence in problems:
+        yield sentence + (f"\n{way}" if way and " wide and " in sentence else "")
+    if environment.is_exclusive and WORLD in inputs and any(is_camera(name) for name in inputs):
+        yield f"the policy reads both {WORLD} and {shown[0]}, but {env} shows only one of them"
+
+
+def is_camera(name: str) -> bool:
+    """Return whether an observation that a policy reads is a camera's."""
+    return name not in (STATE, WORLD)
+
+
+def match_single_camera(inputs: Iterable[str], shown: Sequence[str], renames: Mapping[str, str]) -> dict[str, str]:
+    """Return the rename of the environment's only camera to the policy's only one: then names do not matter."""
+    read = [name for name in inputs if is_camera(name)]
+    if len(read) != 1 or len(shown) != 1 or renames.get(shown[0], shown[0]) == read[0]:
+        return {}
+    return {shown[0]: read[0]} if shown[0] not in renames else {}
+
+
+def _find_size_way(inputs: Mapping[str, Sequence[int]], environment: SimulatedEnvironment) -> str:
+    """Return the options that render the size of the policy's pictures; empty if the environment has none."""
+    sizes = {tuple(shape[1:]) for name, shape in inputs.items() if is_camera(name)}
+    if len(sizes) != 1 or not {*SIZE_OPTIONS} <= {*environment.options}:
+        return ""
+    (size,) = sizes
+    return "-- " + " ".join(f"--env.{name}={length}" for name, length in zip(SIZE_OPTIONS, size, strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +216,9 @@ def parse_starts(text: str | None, env: str) -> Starts | None:
         raise ValueError(
             f"it has {len(text):,} characters, and at most {MOST_CHARACTERS:,} are allowed: use ranges or fewer states"
         )
-    if env != PLACEABLE_ENVIRONMENT:
-        raise ValueError(f"{env} chooses its own starts: only {PLACEABLE_ENVIRONMENT} takes --starts")
+    if not SIMULATED_ENVIRONMENTS[env].has_placeable_objects:
+        takers = ", ".join(name for name, one in SIMULATED_ENVIRONMENTS.items() if one.has_placeable_objects)
+        raise ValueError(f"{env} chooses its own starts: only {takers} takes --starts")
     if text == EASY_STARTS:
         return StartRanges()
     try:

@@ -58,11 +58,20 @@ class ReplayEpisode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutRequest:
-    """What to roll out. Episode i has the seed `seed + i`."""
+    """What to roll out. Episode i of each task has the seed `seed + i`."""
 
     env: str
-    """`pusht` or `aloha`."""
+    """A key of `SIMULATED_ENVIRONMENTS`."""
+    tasks: tuple[str, ...] = ()
+    """Those of the environment, one after the other; empty for its only one."""
+    task: str = ""
+    """The one that is rolled out now."""
+    first: int = 0
+    """The number of its first episode among those of all tasks."""
+    description: str | None = None
+    """What a policy that reads words is told; None for what the environment says."""
     episodes: int = 10
+    """Of each task."""
     seed: int = 1000
     steps: int | None = None
     """The most of an episode; None for the environment's own."""
@@ -113,6 +122,11 @@ class EvaluationSetup:
     statistics: str = ""
     """Beginning of the digest of the dataset's statistics; empty for no dataset."""
     env: str = ""
+    tasks: Sequence[str] = ()
+    """Those of the environment that were chosen; empty for its only one."""
+    description: str | None = None
+    """What the user says that the policy is told."""
+    rename: str | None = None
     held_out: bool | None = None
     """Whether no training of the policy saw the replayed episodes; None for no replay."""
     fps: float | None = None

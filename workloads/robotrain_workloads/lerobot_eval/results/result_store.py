@@ -61,13 +61,19 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
 
 def copy_policy(loaded: LoadedPolicy, folder: Path, *, link: bool = False) -> None:
     """Copy the policy's files, or save an untrained one. `link` allows links to files that never change."""
+    if loaded.folder is not None:
+        copy_model(loaded.folder, folder, link=link)
+        return
     with result_files.fill_folder(folder) as partial:
-        if loaded.folder is None:
-            for component in (loaded.policy, loaded.preprocessor, loaded.postprocessor):
-                component.save_pretrained(partial)
-            return
-        for path in list_policy_files(loaded.folder):
-            target = partial / path.relative_to(loaded.folder)
+        for component in (loaded.policy, loaded.preprocessor, loaded.postprocessor):
+            component.save_pretrained(partial)
+
+
+def copy_model(model: Path, folder: Path, *, link: bool = False) -> None:
+    """Copy the files of a model. `link` allows links to files that never change."""
+    with result_files.fill_folder(folder) as partial:
+        for path in list_policy_files(model):
+            target = partial / path.relative_to(model)
             target.parent.mkdir(parents=True, exist_ok=True)
             if link:
                 with suppress(OSError):  # another disk, or one without links

@@ -1,12 +1,13 @@
 """What an evaluation found: `eval_results.json`, `metrics.json` with verdicts, tracked scores and their conditions."""
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.result_files import JudgedMetric
-from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import POLICY_OPTION
@@ -21,6 +22,8 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
 EPISODE_FIELDS = ("steps", "mse", "mae", "max_error", "avg_inference_ms", "throughput_hz")
 LATENCY_FIELDS = ("frames", "mean", "p50", "p95", "p99", "max")
 AGGREGATES = ("mse", "mae", "avg_inference_ms", "throughput_hz")
+MOST_NAMED_TASKS = 3
+"""More tasks are counted in the conditions, with a digest of their names."""
 ROLLOUT_SETTINGS = ("env", "starts", "success_reward", "env_steps", "batch")
 """What a repetition needs besides the seeds; null: the environment's own."""
 ERROR_SUFFIXES = ("_mse", "_mae")
@@ -99,12 +102,34 @@ def describe_conditions(result: EvaluationResult) -> str:
         where = f"{text} starts" if text.isidentifier() else f"starts {text}"
         limit = "default steps" if steps is None else f"at most {steps} step{'s' * (steps != 1)}"
         rule = "default success rule" if reward is None else f"success from reward {reward:g}"
-        conditions.append(", ".join((setup.env, where, limit, rule, *_describe_options(setup.options))))
+        env = " ".join((setup.env, *_describe_tasks(setup.tasks)))
+        told = {episode.description for episode in result.rolled.episodes if episode.description}
+        is_own = simulation.SIMULATED_ENVIRONMENTS[setup.env].has_description and len(told) == max(len(setup.tasks), 1)
+        words = () if is_own and not setup.description else tuple(f"told {text!r}" for text in sorted(told))
+        where = ", ".join((where, *words))
+        conditions.append(", ".join((env, where, limit, rule, *_describe_options(setup.options))))
     if result.replayed:
         options = [option for option in setup.options if option.startswith(POLICY_OPTION)]
         replay = _describe_replay(setup, len(result.replayed.episodes))
         conditions.append(", ".join((replay, *_describe_options(options))))
     return "; ".join(conditions)
+
+
+def _describe_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
+    if len(tasks) <= MOST_NAMED_TASKS:
+        return (" + ".join(tasks),) if tasks else ()
+    digest = hashlib.sha256(",".join(tasks).encode()).hexdigest()[:8]
+    return (f"{len(tasks)} tasks ({digest})",)
+
+
+def format_task_table(rolled: RolloutResult) -> Iterator[str]:
+    """Yield a line a task: how many of its episodes succeeded, and the 95 % interval of the rate."""
+    results = rolled.by_task
+    width = max(map(len, results), default=0)
+    for task, result in results.items():
+        low, high = result.success_interval
+        count = f"{result.successes} of {len(result.episodes)}"
+        yield f"  {task:{width}}  {count:>8}  {result.success_rate:4.0%}  ({low:.0%} to {high:.0%})"
 
 
 def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
@@ -167,6 +192,7 @@ def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
         metrics.append(JudgedMetric("success_rate", rolled.success_rate, result.threshold, result.passed))
         metrics.append(JudgedMetric("avg_sum_reward", rolled.mean("sum_reward")))
         metrics.append(JudgedMetric("avg_max_reward", rolled.mean("max_reward")))
+        metrics += [JudgedMetric(f"success_rate/{task}", one.success_rate) for task, one in rolled.by_task.items()]
     return result_files.make_metrics_report(result.passed, metrics)
 
 

@@ -3,12 +3,15 @@
 LeRobot, Gymnasium and the environment's package are imported on use.
 """
 
+import contextlib
+import dataclasses
 import importlib
+import io
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,23 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.lerobot import options as lerobot_options
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.policy_features import (
+    EMPTY_CAMERA,
+    UNKNOWN_TYPE,
+    get_policy_inputs,
+    pads_feature,
+    scales_pictures,
+)
+from robotrain_workloads.lerobot.versions import ModelType
+from robotrain_workloads.lerobot_eval.inputs import trained_sizes
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.inputs.simulation import SIZE_OPTIONS
+from robotrain_workloads.lerobot_eval.inputs.simulation import (
+    SIMULATED_ENVIRONMENTS,
+    SIZE_OPTIONS,
+    match_single_camera,
+)
+from robotrain_workloads.lerobot_eval.inputs.tasks import make_task_options
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 
 ENVIRONMENT_OPTION = "--env."
@@ -26,12 +44,10 @@ STATE_OBSERVATION, IMAGE_OBSERVATION = "environment_state_agent_pos", "pixels_ag
 KEY_POINTS = "observation.environment_state"
 ACTION = "action"
 Shapes = Mapping[str, tuple[int, ...]]
-ImageSize = tuple[int, ...]
-"""Height and width."""
 RENDERER_VARIABLE = "MUJOCO_GL"
-MUJOCO_ENVIRONMENTS = ("aloha",)
+MUJOCO_ENVIRONMENTS = ("aloha", "metaworld", "libero")
 """Environments that MuJoCo renders."""
-OPENGL_PACKAGES = {"OpenGL", "_render"}
+OPENGL_PACKAGES = {"OpenGL", "_render", "egl", "osmesa", "glfw"}
 """Folders of packages that call OpenGL."""
 
 
@@ -39,8 +55,11 @@ OPENGL_PACKAGES = {"OpenGL", "_render"}
 class RolloutEnvironment:
     """An environment that fits the policy."""
 
+    name: str
     config: Any
     """LeRobot's configuration."""
+    options: tuple[str, ...]
+    """Those that the configuration was parsed from, without a prefix."""
     render_size: Mapping[str, int]
     """Image size for the policy, for Gymnasium; empty for LeRobot's default."""
     renamed: Mapping[str, str]
@@ -48,41 +67,54 @@ class RolloutEnvironment:
     scaled: bool
     """Whether the policy knows key points as -1 to 1."""
 
-    def make_gym_environment(self) -> Any:
-        """Return a gym environment. Raise SystemExit with a sentence."""
-        keywords = {**self.config.gym_kwargs, **self.render_size}
-        gym = importlib.import_module("gymnasium")
-        with explain_render_errors(self.config.type):
-            return gym.make(self.config.gym_id, disable_env_checker=self.config.disable_env_checker, **keywords)
+    def make_gym_environment(self, task: str) -> Any:
+        """Return a gym environment of a task, "" for the only one. Raise SystemExit with a sentence."""
+        config = _parse_config(self.name, [*self.options, *make_task_options(self.name, task)], ())
+        with explain_render_errors(self.name):
+            if is_built_by_lerobot(self.name):
+                factory = importlib.import_module("lerobot.envs.factory")
+                with contextlib.redirect_stdout(io.StringIO()):  # it announces each of them
+                    groups = factory.make_env(config, n_envs=1)
+                (group,) = groups.values()
+                (vector,) = group.values()
+                return vector.envs[0]
+            gym = importlib.import_module("gymnasium")
+            keywords = {**config.gym_kwargs, **self.render_size}
+            return gym.make(config.gym_id, disable_env_checker=config.disable_env_checker, **keywords)
+
+
+def is_built_by_lerobot(env: str) -> bool:
+    """Return whether LeRobot's `make_env` makes an environment: Gymnasium's list does not have it."""
+    return SIMULATED_ENVIRONMENTS[env].needs_tasks
 
 
 def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> RolloutEnvironment:
-    """Return the requested environment, for this policy. Raise SystemExit with a sentence when they do not match."""
+    """Return the requested environment, for this policy. Raise SystemExit with a sentence if it cannot be made."""
     # Register the environment with Gymnasium. It renders without a screen by default
     if request.env in MUJOCO_ENVIRONMENTS:
         os.environ.setdefault(RENDERER_VARIABLE, "egl")
-    package = f"gym_{request.env}"
+    package = request.env if is_built_by_lerobot(request.env) else f"gym_{request.env}"
     with explain_render_errors(request.env):
         try:
             importlib.import_module(package)
+            if request.env == "libero":
+                _import_libero()
         except ModuleNotFoundError as error:
             if error.name != package:
                 raise
             raise SystemExit(f"error: --env {request.env}: this run's environment lacks {package}") from error
-    inputs = get_feature_shapes(loaded.policy.config.input_features)
-    images = [name for name in inputs if is_image(name)]
-    config = _parse_config(request, IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION)
-    # Import the package once, before there are worker processes
-    registration = importlib.import_module("gymnasium.envs.registration")
-    with explain_render_errors(config.type), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pygame imports the deprecated pkg_resources
-        registration.load_env_creator(registration.spec(config.gym_id).entry_point)
-    shapes = get_feature_shapes(importlib.import_module("lerobot.envs.utils").env_to_policy_features(config))
-    shown, renames = [name for name in shapes if is_image(name)], {}
-    if len(images) == len(shown) == 1 and images != shown:  # with one camera each, names do not matter
-        renames = {shown[0]: images[0]}
-        emit_event(Note(level="info", text=f"the environment's {shown[0]} is used as the policy's {images[0]}"))
-    require_matching_features(request.env, loaded, {renames.get(name, name): shape for name, shape in shapes.items()})
+    images = any(is_image(name) for name in get_feature_shapes(loaded.policy.config.input_features))
+    observation_type = IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION
+    options = [f"--obs_type={observation_type}"]
+    options += [f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in request.env_options]
+    if request.steps is not None:
+        options.append(f"--episode_length={request.steps}")
+    config = _parse_config(request.env, options, request.env_options)
+    if not is_built_by_lerobot(request.env):  # import the package once, before there are worker processes
+        registration = importlib.import_module("gymnasium.envs.registration")
+        with explain_render_errors(config.type), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pygame imports the deprecated pkg_resources
+            registration.load_env_creator(registration.spec(config.gym_id).entry_point)
     is_scaled = needs_scaled_key_points(loaded)
     if is_scaled:
         text = "the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)"
@@ -90,22 +122,53 @@ def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> Roll
     # LeRobot reads the options of the image's size, but does not pass them on to Gymnasium.
     requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in request.env_options}
     render_size = {name: getattr(config, name) for name in SIZE_OPTIONS if name in requested}
-    return RolloutEnvironment(config=config, render_size=render_size, renamed=renames, scaled=is_scaled)
+    return RolloutEnvironment(
+        name=request.env, config=config, options=tuple(options), render_size=render_size, renamed={}, scaled=is_scaled
+    )
 
 
-def _parse_config(request: RolloutRequest, observation_type: str) -> Any:
-    """Return LeRobot's configuration with the given options. Raise SystemExit with a sentence for an invalid option."""
-    draccus: Any = importlib.import_module("draccus")
-    config_class = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(request.env)
-    overrides = (f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in request.env_options)
-    options = [f"--obs_type={observation_type}", *overrides]
-    if request.steps is not None:
-        options.append(f"--episode_length={request.steps}")
+def _import_libero() -> None:
+    """Import LIBERO. At its first import on a machine it asks whether datasets have a folder of their own: they do not.
+
+    Then it writes its usual paths into `~/.libero/config.yaml`, or below `LIBERO_CONFIG_PATH`.
+    """
+    usual, sys.stdin = sys.stdin, io.StringIO("n\n")
     try:
-        with lerobot_options.explain_parser_errors(request.env_options, f"the configuration of {request.env}"):
-            return draccus.parse(config_class, args=options)
+        with contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module("libero.libero")
+    finally:
+        sys.stdin = usual
+
+
+def _parse_config(env: str, options: Sequence[str], given: Sequence[str]) -> Any:
+    """Return LeRobot's configuration with options. Raise SystemExit with a sentence for an invalid one.
+
+    :param given: those of the user, as typed.
+    """
+    draccus: Any = importlib.import_module("draccus")
+    config_class = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(env)
+    try:
+        with lerobot_options.explain_parser_errors(given, f"the configuration of {env}"):
+            return draccus.parse(config_class, args=list(options))
     except Exception as error:
         raise SystemExit(f"error: {error}") from error
+
+
+def adapt_to_policy(environment: RolloutEnvironment, loaded: LoadedPolicy, shown: Shapes) -> RolloutEnvironment:
+    """Return the environment with the policy's name of its camera. Raise SystemExit with a sentence on a mismatch.
+
+    :param shown: the shapes of what the environment shows.
+    """
+    inputs = get_feature_shapes(loaded.policy.config.input_features)
+    cameras = [name for name in shown if is_image(name)]
+    renamed = match_single_camera([name for name in inputs if is_image(name)], cameras, loaded.renames)
+    for name, read in renamed.items():
+        emit_event(Note(level="info", text=f"the environment's {name} is used as the policy's {read}"))
+    names = {**loaded.renames, **renamed}
+    available = {names.get(name, name): shape for name, shape in shown.items()}
+    available[ACTION] = get_feature_shapes(environment.config.features)[ACTION]
+    require_matching_features(environment.name, loaded, available)
+    return dataclasses.replace(environment, renamed=renamed)
 
 
 def get_feature_shapes(features: Any) -> Shapes:
@@ -120,17 +183,28 @@ def is_image(name: str) -> bool:
 
 def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes) -> None:
     """Raise SystemExit with a sentence about all mismatches."""
-    config = loaded.policy.config
+    config, kind = loaded.policy.config, versions.get_installed_version().policies.get(loaded.kind, UNKNOWN_TYPE)
     inputs, outputs = get_feature_shapes(config.input_features), get_feature_shapes(config.output_features)
-    problems = [f"it reads {name}, which {env} does not show" for name in inputs if name not in available]
+    if loaded.folder:
+        trained = get_policy_inputs(trained_sizes.correct_sizes(loaded.settings, loaded.folder, kind))
+        inputs = {name: tuple(trained.get(name, shape)) for name, shape in inputs.items()}
+    read = {name: shape for name, shape in inputs.items() if not name.startswith(EMPTY_CAMERA)}
+    problems = [f"it reads {name}, which {env} does not show" for name in read if name not in available]
     problems += [
         f"its {name} has the shape {list(shape)}, but that of {env} has {list(available[name])}"
-        for name, shape in {**inputs, **outputs}.items()
-        if name in available and not is_image(name) and shape != available[name]
+        for name, shape in {**read, **outputs}.items()
+        if name in available and shape != available[name] and not _takes(name, shape, available[name], kind, loaded)
     ]
     if problems:
         names = ", ".join(sorted(set(available) - {ACTION}))
         raise SystemExit(f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {names})")
+
+
+def _takes(name: str, own: tuple[int, ...], shape: tuple[int, ...], kind: ModelType, loaded: LoadedPolicy) -> bool:
+    """Return whether a policy brings an observation of another shape to its own."""
+    if is_image(name):
+        return scales_pictures(kind, loaded.settings)
+    return name != ACTION and pads_feature(name, kind, loaded.settings, sum(shape), sum(own))
 
 
 def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
@@ -140,12 +214,7 @@ def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
     return {"min", "max"} <= limits.keys() and all((abs(limits[name]) <= 1).all() for name in ("min", "max"))
 
 
-def get_image_size(shapes: Mapping[str, Sequence[int]]) -> ImageSize:
-    """Return the size of the first image among the shapes of observations; empty for none."""
-    return next((tuple(shape[-2:]) for name, shape in shapes.items() if is_image(name)), ())
-
-
-@contextmanager
+@contextlib.contextmanager
 def explain_render_errors(env: str) -> Iterator[None]:
     """Turn a missing rendering library into a sentence with the remedy."""
     try:

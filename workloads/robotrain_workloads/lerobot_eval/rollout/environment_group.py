@@ -1,6 +1,7 @@
 """Groups of environments, each in one episode after the other: in this process, or in worker processes."""
 
 import importlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -15,6 +16,11 @@ from robotrain_workloads.lerobot_eval.rollout.environment import RolloutEnvironm
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool, WorkerTask
 
 RESET_REQUEST, STEP_REQUEST = "reset", "step"
+WORDS, STEPS = "task_description", "_max_episode_steps"
+"""Attributes of LeRobot's environments: the task in words, and the most steps of an episode."""
+
+
+METAWORLD_MODULE = "lerobot.envs.metaworld"
 
 
 class EnvironmentObservation(NamedTuple):
@@ -53,7 +59,11 @@ class RunningEnvironment:
     """An environment and its current episode."""
 
     def __init__(self, environment: RolloutEnvironment, request: RolloutRequest) -> None:
-        self._env, self._config, self._request = environment.make_gym_environment(), environment.config, request
+        self._env, self._config, self._request = (
+            environment.make_gym_environment(request.task),
+            environment.config,
+            request,
+        )
         self._starts = simulation.parse_starts(request.starts, request.env)
         self._rewards: list[float] = []
         self._success = False
@@ -64,13 +74,16 @@ class RunningEnvironment:
         self._episode, self._seed, self._began = episode, self._request.seed + episode, time.monotonic()
         self._rewards, self._success = [], False
         with environment.explain_render_errors(self._request.env):
+            determine_start(self._env.unwrapped, episode, self._seed)
             observation, _ = self._env.reset(seed=self._seed)
         if self._starts:
             place_start(self._env.unwrapped, self._starts, episode, self._seed)
             observation = self._env.unwrapped.get_obs()
         folder, self._video = self._request.video_folder, None
         if folder and episode < video.MOST_FILMED:
-            self._video = video.EpisodeVideo(folder / f"episode_{episode:03d}.mp4", self._config.fps)
+            number = self._request.first + episode
+            file = folder / video.name_folder(self._request.task) / f"episode_{number:03d}.mp4"
+            self._video = video.EpisodeVideo(file, self._config.fps)
         self._record_frame()
         return EnvironmentObservation(observation, self._get_task())
 
@@ -81,10 +94,10 @@ class RunningEnvironment:
         self._success |= bool(info.get("is_success", False))
         self._record_frame()
         ended = None
-        if terminated or truncated:
+        if terminated or truncated or len(self._rewards) >= self._limit:
             best, required = max(self._rewards), self._request.success_reward
             ended = RolloutEpisode(
-                index=self._episode,
+                index=self._request.first + self._episode,
                 seed=self._seed,
                 steps=len(self._rewards),
                 sum_reward=sum(self._rewards),
@@ -92,16 +105,29 @@ class RunningEnvironment:
                 final_reward=self._rewards[-1],
                 success=self._success if required is None else best >= required,
                 seconds=time.monotonic() - self._began,
-                video=self._video.finish() if self._video else None,
+                task=self._request.task,
+                description=self._get_task(),
+                video=self._finish_video(),
             )
         return StepResult(EnvironmentObservation(observation, self._get_task()), ended)
 
+    @property
+    def _limit(self) -> float:
+        """The most steps of an episode: not every environment ends it by itself."""
+        own = self._env.get_wrapper_attr(STEPS) if self._env.has_wrapper_attr(STEPS) else None
+        return min(self._request.steps or math.inf, own or math.inf)
+
     def _get_task(self) -> str:
-        for name in ("task_description", "task"):
-            if self._env.has_wrapper_attr(name):
-                task = self._env.get_wrapper_attr(name)
-                return str(task() if callable(task) else task)
-        return ""
+        """Return what the policy is told; empty if the environment has no words and nobody gave any."""
+        if self._request.description is not None:
+            return self._request.description
+        words = self._env.get_wrapper_attr(WORDS) if self._env.has_wrapper_attr(WORDS) else ""
+        return str(words() if callable(words) else words)
+
+    def _finish_video(self) -> str | None:
+        """Return the path of the complete video below the results; None for none."""
+        folder = self._request.video_folder
+        return self._video.finish().relative_to(folder.parent).as_posix() if self._video and folder else None
 
     def _record_frame(self) -> None:
         if self._video:
@@ -150,6 +176,20 @@ def serve_environments(environments: LocalEnvironments) -> WorkerTask:
             pipe.send(environments.reset(share) if request == RESET_REQUEST else environments.step(share))
 
     return serve
+
+
+def determine_start(world: Any, episode: int, seed: int) -> None:
+    """Let the start of an episode depend on its number and seed alone, whatever was played before.
+
+    LIBERO takes its recorded starts in turn. Meta-World draws starts from a generator of its own, which LeRobot seeds
+    since 0.6.1.
+    """
+    if hasattr(world, "init_state_id"):
+        world.init_state_id = episode
+    if world.__class__.__module__ == METAWORLD_MODULE:
+        world._ensure_env()
+        world._env.seeded_rand_vec = True
+        world._env.seed(seed)
 
 
 def place_start(world: Any, starts: Starts, index: int, seed: int) -> None:

@@ -27,7 +27,6 @@ from robotrain_runtime.machine.hardware import count_cores
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.inputs.simulation import SIZE_OPTIONS
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 from robotrain_workloads.lerobot_eval.rollout import environment as rollout_environment
 from robotrain_workloads.lerobot_eval.rollout import video, worker_pool
@@ -52,11 +51,8 @@ class PolicyActor:
 
     def __init__(self, loaded: LoadedPolicy, environment: RolloutEnvironment) -> None:
         self._loaded, self._environment = loaded, environment
-        envs = importlib.import_module("lerobot.envs")
-        self._preprocess = envs.preprocess_observation
-        self._preprocessor, self._postprocessor = envs.make_env_pre_post_processors(
-            env_cfg=environment.config, policy_cfg=loaded.policy.config
-        )
+        self._preprocess = importlib.import_module("lerobot.envs").preprocess_observation
+        self._preprocessor, self._postprocessor = _make_environment_processors(loaded, environment)
 
     def reset(self, seed: int) -> None:
         """Start a wave of episodes. The same seed draws the same."""
@@ -65,7 +61,7 @@ class PolicyActor:
 
     def act(self, observations: Sequence[EnvironmentObservation]) -> Any:
         """Return the next action of each, as rows of an array."""
-        action = self._loaded.act(self._preprocessor(self.batch(observations)))
+        action = self._loaded.act(self.batch(observations))
         return self._postprocessor({"action": action})["action"].numpy()
 
     def batch(self, observations: Sequence[EnvironmentObservation]) -> dict[str, Any]:
@@ -73,8 +69,20 @@ class PolicyActor:
         values = self._preprocess(_stack_observations([observation.observation for observation in observations]))
         if self._environment.scaled:
             values[KEY_POINTS] = values[KEY_POINTS] / WORLD_CENTER - 1
-        batch = {self._environment.renamed.get(name, name): value for name, value in values.items()}
-        return {**batch, "task": [observation.task for observation in observations]}
+        values = self._preprocessor({**values, "task": [observation.task for observation in observations]})
+        return {self._environment.renamed.get(name, name): value for name, value in values.items()}
+
+
+def _make_environment_processors(loaded: LoadedPolicy, environment: RolloutEnvironment) -> tuple[Any, Any]:
+    """Return LeRobot's processors of the environment. For X-VLA it takes those of LIBERO, whatever the environment."""
+    if loaded.kind == "xvla" and environment.name != "libero":
+        own: tuple[Any, Any] = environment.config.get_env_processors()
+        return own
+    envs = importlib.import_module("lerobot.envs")
+    made: tuple[Any, Any] = envs.make_env_pre_post_processors(
+        env_cfg=environment.config, policy_cfg=loaded.policy.config
+    )
+    return made
 
 
 def _stack_observations(observations: Sequence[Any]) -> Any:
@@ -121,37 +129,23 @@ class TrialResult(NamedTuple):
 
 
 def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: RolloutRequest) -> TrialResult:
-    """Try the policy on LeRobot's image size, then on its own. Raise SystemExit with a sentence."""
-    actor = PolicyActor(loaded, environment)
+    """Compare the policy with what the environment shows, and try it. Raise SystemExit with a sentence."""
     environments = LocalEnvironments(environment, replace(request, video_folder=None))
     if request.workers:
         with WorkerPool(serve_environments(environments), 1) as pool:
             observations = WorkerEnvironments(pool).reset([0])
     else:
         observations = environments.reset([0])
-    batch, features = actor.batch(observations), loaded.policy.config.input_features
-    rendered = rollout_environment.get_image_size({name: getattr(batch[name], "shape", ()) for name in batch})
-    read = rollout_environment.get_image_size(rollout_environment.get_feature_shapes(features))
-    differs = rendered and read and rendered != read and not environment.render_size
-    default_size, policy_size = ("x".join(map(str, size)) for size in (rendered, read))
-    keywords = dict(zip(SIZE_OPTIONS, read, strict=False))
+    batch = PolicyActor(loaded, environment).batch(observations)
+    shown = {name: tuple(value.shape[1:]) for name, value in batch.items() if hasattr(value, "shape")}
+    environment = rollout_environment.adapt_to_policy(environment, loaded, shown)
     try:
+        actor = PolicyActor(loaded, environment)
         draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
-        if not differs:
-            traceback.print_exc()
-            reason = f"the policy cannot act on the observations of --env {request.env}"
-            raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
-        text = f"images are {policy_size}, the policy's size: it cannot act on LeRobot's {default_size}"
-        emit_event(Note(level="info", text=text))
-        return try_policy(loaded, replace(environment, render_size=keywords), request)
-    if differs:
-        options = " ".join(f"--env.{name}={length}" for name, length in keywords.items())
-        text = (
-            f"images are {default_size}, the default of LeRobot's environment; the policy's configuration says"
-            f" {policy_size}: -- {options} renders this size"
-        )
-        emit_event(Note(level="info", text=text))
+        traceback.print_exc()
+        reason = f"the policy cannot act on the observations of --env {request.env}"
+        raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
     return TrialResult(environment, draws)
 
 
@@ -174,7 +168,7 @@ def _draw_numbers(device: str) -> tuple[float, ...]:
 
 
 def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
-    """Roll out all episodes; call `on_episode` for each in order. Raise SystemExit with a sentence."""
+    """Roll out all episodes of all tasks; call `on_episode` for each in order. Raise SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
     if sys.platform != "linux":
         if request.workers:
@@ -183,21 +177,39 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
         request = replace(request, workers=0)
     elif request.workers is None:
         request = replace(request, workers=count_cores())
-    trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), request)
+    requests = [
+        replace(request, task=task, first=number * request.episodes)
+        for number, task in enumerate(request.tasks or ("",))
+    ]
+    trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), requests[0])
     if request.video_folder and request.episodes > video.MOST_FILMED:
-        text = f"videos are recorded of the first {video.MOST_FILMED} of {request.episodes} episodes"
+        each = " of each task" if request.tasks else ""
+        text = f"videos are recorded of the first {video.MOST_FILMED} of {request.episodes} episodes{each}"
         emit_event(Note(level="info", text=text))
+    rolled: list[RolloutEpisode] = []
+    for one in requests:
+        rolled += _roll_out_task(loaded, trial, one, on_episode)
+    return rolled
+
+
+def _roll_out_task(
+    loaded: LoadedPolicy, trial: TrialResult, request: RolloutRequest, on_episode: OnEpisode
+) -> list[RolloutEpisode]:
     rolled: list[RolloutEpisode] = []
     waiting: dict[int, RolloutEpisode] = {}  # those that end before an earlier one
     with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
         for episode in episodes:
             waiting[episode.index] = episode
-            while len(rolled) in waiting:
-                rolled.append(waiting.pop(len(rolled)))
+            while (number := request.first + len(rolled)) in waiting:
+                rolled.append(waiting.pop(number))
                 on_episode(rolled[-1])
-    videos = [episode.video for episode in rolled if episode.video]
-    if request.video_folder and videos:
-        video.write_video_grid(request.video_folder, videos, trial.environment.config.fps)
+    folder = request.video_folder
+    if folder and (videos := [folder.parent / episode.video for episode in rolled if episode.video]):
+        video.write_video_grid(folder / video.name_folder(request.task), videos, trial.environment.config.fps)
+    if request.task:
+        words = f", told {rolled[0].description!r}" if rolled[0].description else ""
+        count = f"{sum(episode.success is True for episode in rolled)} of {len(rolled)}"
+        print(f"rollout: {request.task}{words}: success {count}", flush=True)
     return rolled
 
 
@@ -226,7 +238,7 @@ def _play_in_workers(
     max_workers = min(workers, request.batch, request.episodes)
     waves = deal_waves(request, shares=1 if trial.draws else max_workers)
     count = min(workers, len(waves)) if trial.draws else max_workers
-    if count < max_workers:
+    if count < max_workers and not request.first:  # once for all tasks
         text = (
             f"the policy draws random numbers: each batch of {request.batch} episodes runs in one process, so that"
             f" results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"

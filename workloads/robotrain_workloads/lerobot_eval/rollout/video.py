@@ -37,22 +37,27 @@ class EpisodeVideo:
         contiguous = importlib.import_module("numpy").ascontiguousarray(image[:height, :width])
         self._write(self._av.VideoFrame.from_ndarray(contiguous, format="rgb24"))
 
-    def finish(self) -> str:
-        """Complete the video; return its path from the folder above its own."""
+    def finish(self) -> Path:
+        """Complete the video; return its file."""
         self._write(None)
         self._container.close()
         self._unfinished.rename(self._file)
-        return f"{self._file.parent.name}/{self._file.name}"
+        return self._file
 
     def _write(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
 
 
-def write_video_grid(folder: Path, videos: Sequence[str], fps: int) -> None:
-    """Write the videos side by side; ended ones keep their last frame. `videos` are paths from the folder above."""
+def name_folder(task: str) -> str:
+    """Return the folder of a task's videos below that of all; empty for an environment that is one task."""
+    return task.replace("/", "_")
+
+
+def write_video_grid(folder: Path, videos: Sequence[Path], fps: int) -> None:
+    """Write the videos side by side; ended ones keep their last frame."""
     numpy: Any = importlib.import_module("numpy")
-    readers = [_read_frames(folder.parent / name) for name in videos[:MOST_IN_GRID]]
+    readers = [_read_frames(file) for file in videos[:MOST_IN_GRID]]
     frames = [next(reader) for reader in readers]
     grid = EpisodeVideo(folder / GRID_FILE, fps)
     while True:

@@ -6,23 +6,29 @@ step without its gradients, so each finds the announcement when it is done. It c
 """
 
 import os
-import resource
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
+from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
 
 from robotrain_workloads.lerobot.device import is_first_rank
+from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL
+from robotrain_workloads.nodes.rank_store import RankStore
 
 AGREEMENT_VARIABLE = "ROBOTRAIN_AGREEMENT"
 """The environment variable with the shared folder, set in each of several processes that train together."""
+NOTICE_SECONDS = 5.0
+"""How long the launching process may take to notice a signal that all processes got."""
+RANK_PREFIX, DONE = "rank-", b"done"
 
 
 class ProcessAgreement:
@@ -33,6 +39,7 @@ class ProcessAgreement:
         """Exists when a step is done: from now on a stop waits for a checkpoint."""
         self.stop_requested = folder / "asked"
         """Exists when training is to stop."""
+        self._folder = folder
         self._last_step_file = folder / "last"
         self._failure_file = folder / "failed"
 
@@ -58,6 +65,19 @@ class ProcessAgreement:
         with suppress(FileNotFoundError):
             return self._failure_file.read_text(encoding="utf-8")
         return ""
+
+    def enter_rank(self) -> None:
+        """Record that this process is one of the ranks that train."""
+        write_atomically(self._folder / f"{RANK_PREFIX}{os.getpid()}", b"")
+
+    def leave_rank(self) -> None:
+        """Record that this process has done its work."""
+        write_atomically(self._folder / f"{RANK_PREFIX}{os.getpid()}", DONE)
+
+    def list_ranks(self) -> dict[int, bool]:
+        """Return the processes that have entered, each with whether it has done its work."""
+        files = self._folder.glob(f"{RANK_PREFIX}*")
+        return {int(file.name.removeprefix(RANK_PREFIX)): file.read_bytes() == DONE for file in files}
 
 
 def get_process_agreement() -> ProcessAgreement | None:
@@ -122,6 +142,77 @@ class GroupStop:
         return self._agreement.last_step == step
 
 
+class NodesStop(GroupStop):
+    """Stop of one of the processes on several nodes: by a store, as their disks differ.
+
+    A node that is asked to stop says so, and the first process announces the last step as in `GroupStop`.
+    """
+
+    def __init__(self, agreement: ProcessAgreement, store: RankStore, *, first: bool) -> None:
+        super().__init__(agreement, first=first)
+        signal.signal(NODE_STOP_SIGNAL, signal.SIG_IGN)  # Slurm sends it to all processes of a task, not to its first
+        self._store = store
+        self._has_started = False
+
+    def require_same(self, device: str, hardware: str) -> None:
+        """Raise SystemExit if this process would compute on another device than the first: they would wait for ever.
+
+        A node with other hardware of the same kind is only slower, which is noted.
+        """
+        if self._first:
+            self._store.announce(DEVICE, f"{device}\n{hardware}")
+            return
+        first, _, firsts_hardware = self._store.wait(DEVICE).partition("\n")
+        if first != device:
+            here = f"this node trains on {device} and the first one on {first}"
+            raise SystemExit(f"error: the nodes are of different kinds: {here} (use like nodes, or --device cpu)")
+        if hardware != firsts_hardware and os.environ.get("LOCAL_RANK", "0") == "0":
+            text = f"nodes of different kinds train together, at the pace of the slowest: {firsts_hardware}, {hardware}"
+            emit_event(Note(level="warning", text=text))
+
+    def require_same_start(self, step: int) -> None:
+        """Raise SystemExit if this process would go on from another step than the first one."""
+        if self._first:
+            self._store.announce(START, str(step))
+        elif (first := self._store.wait(START)) != str(step):
+            here = f"this node would go on from step {step} and the first one from step {first}"
+            raise SystemExit(f"error: the nodes have different checkpoints: {here}")
+
+    def should_stop(self, step: int) -> bool:
+        """Return whether `step` is the one they agreed on."""
+        if not self._has_started:
+            self._agreement.started.touch()
+            self._has_started = True
+        if self._agreement.stop_requested.exists():
+            self._store.announce(STOP_REQUEST, "1")
+        if self._first and not self._announced and self._store.find(STOP_REQUEST):
+            self._store.announce(LAST_STEP, str(step + 1))
+            self._announced = True
+        return self._store.find(LAST_STEP) == str(step)
+
+
+def outlive_platform_signals(agreement: ProcessAgreement) -> None:
+    """Let SIGTERM of another process than the launching one pass where that one was asked to stop as well.
+
+    Slurm sends it to all processes of a node that it takes away: those that train are to save a checkpoint first. Must
+    be called before other threads exist.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_wait_for_launcher, args=(agreement,), daemon=True).start()
+
+
+def _wait_for_launcher(agreement: ProcessAgreement) -> None:
+    while True:
+        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
+        until = time.monotonic() + NOTICE_SECONDS
+        while sender != os.getppid() and not agreement.stop_requested.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        if sender == os.getppid() or not agreement.stop_requested.exists():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+START, STOP_REQUEST, LAST_STEP, DEVICE = "start", "stop", "last", "device"
 StopHandler = SingleProcessStop | GroupStop
 """What decides after each step whether training stops."""
 
@@ -148,13 +239,3 @@ def report_failures(agreement: ProcessAgreement) -> Iterator[None]:
     except Exception:
         agreement.report_failure(traceback.format_exc())
         raise SystemExit(1) from None
-
-
-def exit_with_status(status: int) -> None:
-    """End as a process did that failed, so that the runtime sees its signal. Raise SystemExit."""
-    if status < 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if -status != signal.SIGKILL:
-            signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    raise SystemExit(status)

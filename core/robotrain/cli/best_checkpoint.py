@@ -1,0 +1,102 @@
+"""The checkpoint of a run with the best score, for `robotrain register --best`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain.cli.arguments import open_step
+from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.training_run import find_training_steps
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.model.checkpoint_table import find_best
+from robotrain.store import progress_cache, records
+
+if TYPE_CHECKING:
+    import typer
+    from robotrain_runtime.contract.event import Scored
+
+    from robotrain.model.progress import Progress
+    from robotrain.model.run import RunRecord
+    from robotrain.plugins.manager import Plugins
+
+BEST_FLAG = "--best"
+
+
+class BestCheckpoint(NamedTuple):
+    """What to register."""
+
+    run: str
+    step: int | None
+    """The step of a checkpoint; None for the policy that the run kept of its evaluation."""
+    of_step: tuple[RunRecord, Any] | None
+    """As `registration.register_checkpoint` takes it."""
+    scored: Scored
+    scored_by: str
+    """The run with the scores."""
+
+
+def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoint:
+    """Return the best checkpoint of a run: a pipeline, a training or an evaluation. Raise Rejected without scores.
+
+    The newest evaluation of several checkpoints counts. It kept the best one, unless it was stopped: then it is the
+    checkpoint of the training.
+    """
+    plugins = get_plugins(ctx)
+    for found, known in list_scored_runs(record, plugins):
+        best = find_best(known.scored, found.metrics)
+        if best is None:
+            continue
+        evaluated = known.evaluated
+        if evaluated and evaluated.policy and evaluated.step == best.step:
+            return BestCheckpoint(found.run, None, None, best, found.run)
+        return _find_saved(ctx, record, found, best, plugins)
+    raise Rejected([_make_missing_problem(record, plugins)])
+
+
+def list_scored_runs(record: RunRecord, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
+    """Yield the runs that may have scores of a run's checkpoints: it, its pipeline, and its newest evaluations."""
+    known, _ = progress_cache.read_run_log(record, plugins.platform_of(record))
+    yield record, known
+    yield from list_evaluating_runs(record, known, plugins)
+
+
+def list_evaluating_runs(record: RunRecord, known: Progress, plugins: Plugins) -> Iterator[tuple[RunRecord, Progress]]:
+    """Yield the other runs that may have scores of a run's checkpoints. `known`: what the run reported."""
+    if owner := records.find_record(record.pipeline) if record.pipeline else None:
+        yield owner, progress_cache.read_run_log(owner, plugins.platform_of(owner))[0]
+    if record.makes == "checkpoints" or record.steps:
+        from robotrain.report.collect import find_evaluations
+
+        outputs = tuple(plugins.platform_of(record).outputs(record.reference))
+        for related in find_evaluations(record, known, outputs, plugins):
+            other = records.read_record(related.run)
+            yield other, progress_cache.read_run_log(other, plugins.platform_of(other))[0]
+
+
+def _find_saved(
+    ctx: typer.Context, record: RunRecord, scored_by: RunRecord, best: Scored, plugins: Plugins
+) -> BestCheckpoint:
+    """Return the checkpoint as its training saved it. Raise Rejected if the evaluation alone is known."""
+    if record.steps and (steps := find_training_steps(record, plugins.platform_of(record))):
+        of_step = open_step(ctx, record.run, steps[0])
+        return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run)
+    if record.makes == "checkpoints":
+        return BestCheckpoint(record.run, best.step, None, best, scored_by.run)
+    title = f"{record.run} did not keep the best checkpoint, that of step {best.step}"
+    ways = [Suggestion(f"robotrain register TRAINING --step {best.step}", "with the run that trained it")]
+    raise Rejected([make_usage_problem("scores-missing", title, BEST_FLAG, suggestions=ways)])
+
+
+def _make_missing_problem(record: RunRecord, plugins: Plugins) -> Any:
+    from robotrain.cli.next_commands import make_evaluation_command
+    from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
+
+    title = f"no checkpoint of {record.run} has a score"
+    ways = [Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")]
+    evaluation = find_evaluation(record.workload, plugins)
+    parameter = evaluation.roles[POLICY_ROLE].takes_all if evaluation else ""
+    if parameter and (command := make_evaluation_command(record)):
+        flag = f"--{parameter.replace('_', '-')} all"
+        ways.insert(0, Suggestion(f"{command} {flag}", "scores each checkpoint"))
+    return make_usage_problem("scores-missing", title, BEST_FLAG, suggestions=ways)

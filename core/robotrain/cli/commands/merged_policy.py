@@ -1,0 +1,167 @@
+"""`outputs --merged`: a run on this machine makes one policy of a checkpoint and the policy that it belongs to."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from robotrain.cli.output import print_message, print_problems
+from robotrain.errors import Problem, Rejected, Stage, make_usage_problem, suggest_leaving_out
+
+if TYPE_CHECKING:
+    from robotrain.cli.training_run import TrainingRun
+    from robotrain.model.job import Job
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import Output, RunRecord
+    from robotrain.model.workload import Workload
+    from robotrain.plugins.manager import Plugins
+    from robotrain.submission.prepare import PreparedJob
+
+FLAG = "--merged"
+
+
+class MergedPolicy(NamedTuple):
+    """The policy that a merge wrote."""
+
+    record: RunRecord
+    """The run that merged."""
+    platform: Platform
+    output: Output
+    """Its checkpoint."""
+
+
+def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Output) -> MergedPolicy:
+    """Merge a checkpoint of a run on this machine, and wait for it.
+
+    Raise Rejected if it cannot be merged, typer.Exit with the code of the run that failed.
+    """
+    from robotrain.cli.command_factory import get_plugins
+
+    plugins, (record, platform, _, job) = get_plugins(ctx), training
+    here = _find_platform_here(record, plugins)
+    with _find_policy(record, platform, checkpoint) as policy:
+        prepared = _prepare_merge(record, job, policy, here, plugins)
+        print_message(f"merging step {checkpoint.step} of {record.run} on this machine")
+        _announce_environment(prepared)
+        merge = _run(ctx, prepared, plugins)
+    found = [one for one in here.outputs(merge.reference) if one.kind == "checkpoint"]
+    if not found:
+        title = f"{merge.run} wrote no policy"
+        raise Rejected([Problem(code="outputs-missing", stage=Stage.RUN, title=title)])
+    return MergedPolicy(merge, here, found[-1])
+
+
+def _find_platform_here(record: RunRecord, plugins: Plugins) -> Platform:
+    """Return the platform that runs jobs on this machine. Raise Rejected if none is installed."""
+    found = {name: one for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")}
+    if not found:
+        title = f"{FLAG} needs a platform that runs jobs on this machine, and none is installed"
+        raise Rejected([make_usage_problem("feature-not-there", title, FLAG)])
+    return found.get(record.platform) or next(iter(found.values()))
+
+
+@contextmanager
+def _find_policy(record: RunRecord, platform: Platform, checkpoint: Output) -> Iterator[str]:
+    """Yield the option with the policy to merge: the run itself, or, if it ran elsewhere, a copy of its checkpoint."""
+    if platform.capabilities.feature("runs_here"):
+        yield f"--policy-run {record.run}@{checkpoint.step}"
+        return
+    folder = Path(tempfile.mkdtemp(prefix="robotrain-"))
+    try:
+        copy = folder / "checkpoint"
+        platform.download(record.reference, checkpoint, copy)
+        yield f"--policy-path {shlex.quote(str(copy / checkpoint.model))}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare_merge(record: RunRecord, job: Job, policy: str, here: Platform, plugins: Plugins) -> PreparedJob:
+    """Return the job that merges. Raise Rejected if its workload makes nothing to merge."""
+    from robotrain import api_call
+    from robotrain.cli.next_commands import fill_in_sources
+
+    template = plugins.workload(job.workload).merge
+    words = shlex.split(fill_in_sources(template, record, {"policy": policy}, job.sources)) if template else []
+    if not words:
+        title = f"{record.run} is a run of {job.workload}, which leaves nothing to merge"
+        ways = [suggest_leaving_out(FLAG)]
+        raise Rejected([make_usage_problem("outputs-not-mergeable", title, FLAG, suggestions=ways)])
+    values: dict[str, Any] = {}
+    for flag, text in zip(words[1::2], words[2::2], strict=True):
+        values.setdefault(flag.removeprefix("--").replace("-", "_"), []).append(text)
+    values = {name: texts if len(texts) > 1 else texts[0] for name, texts in values.items()}
+    return api_call.prepare_call(
+        plugins,
+        None,
+        {**_list_followed(job, plugins.workload(words[0])), **values},
+        platform_name=here.name,
+        workload_name=words[0],
+        profile="",
+        trainer_args=None,
+    )
+
+
+def _list_followed(earlier: Job, merge: Workload) -> dict[str, Any]:
+    """Return what a merge takes over from the run of the checkpoint, of which it gets a copy that names no run."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    if merge.follow_run is None:
+        return {}
+    defaults = tuple((parameter.name, parameter.default) for parameter in get_parameters(merge.parameters))
+    job = dataclasses.replace(earlier, workload=merge.name, parameters=defaults)
+    return {name: value for name, (value, _) in merge.follow_run(job, earlier).items()}
+
+
+def _announce_environment(prepared: PreparedJob) -> None:
+    """Say that the environment of the job is built first, if it is not built on this machine."""
+    from robotrain.submission.checker import find_built_environment
+    from robotrain.submission.container_plugins import load_workload_container
+    from robotrain.submission.implied_sources import make_description_document
+
+    plugin = load_workload_container(prepared.container_plugins)
+    if plugin is None:
+        return
+    document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
+    required = plugin.environment(document)
+    if find_built_environment(required) is None:
+        size = f", about {required.gib:g} GB on disk" if required.gib else ""
+        print_message(f"the environment of {prepared.job.workload} is built on this machine first, once{size}")
+
+
+def _run(ctx: typer.Context, prepared: PreparedJob, plugins: Plugins) -> RunRecord:
+    """Submit the job, and wait for its end. Raise Rejected, or typer.Exit if the run does not succeed."""
+    from robotrain.cli.commands import watch
+    from robotrain.cli.commands.submit import interrupt_on_sigterm
+    from robotrain.cli.watch.follower import RunFollower
+    from robotrain.cli.watch.renderer import LiveLineRenderer
+    from robotrain.submission import submitter
+
+    print_problems(prepared.warnings)
+    with interrupt_on_sigterm():
+        record, is_new = submitter.submit_job(prepared, print_problems, print_message, plugins)
+    renderer = LiveLineRenderer()
+    follower = RunFollower([(record, prepared.platform)], renderer, plugins, just_sent=is_new)
+    watch.follow(follower, renderer, "wait", follower.wait_until_over)
+    watch.exit_with_outcome(follower)
+    return record
+
+
+def copy_policy(merged: MergedPolicy, to: Path) -> None:
+    """Copy the policy to a new folder. Raise Rejected, or what the platform raises."""
+    from robotrain_runtime.contract.files import make_atomically
+
+    parent = to.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".robotrain-", dir=parent) as place:
+        copy = Path(place) / "checkpoint"
+        merged.platform.download(merged.record.reference, merged.output, copy)
+        with make_atomically(to) as scratch:
+            (copy / merged.output.model).rename(scratch)

@@ -1,0 +1,58 @@
+"""`robotrain publish`: send the checkpoints of a run to a place, such as a repository of the Hugging Face Hub."""
+
+from typing import Annotated
+
+import typer
+
+from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_run, option
+from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.output import print_json, print_message, print_result
+
+
+def publish(
+    ctx: typer.Context,
+    run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
+    url: Annotated[str, argument("URL", "Where to: hf://OWNER/NAME[@BRANCH], or a blob URL.")],
+    step: Annotated[str, option("--step", "STEP|last|all", "Only checkpoints: of one step, the last, or all.")] = "all",
+    json: JsonOption = False,
+) -> None:
+    """Send complete checkpoints of a run to a place, through this machine. What is there already stays, and the same
+    command sends what is missing. The run may have ended, or go on.
+
+    robotrain publish last hf://OWNER/NAME
+    robotrain publish --step last pusht-act hf://OWNER/NAME@pusht-act
+    """
+    import dataclasses
+
+    from robotrain.cli.best_checkpoint import list_evaluating_runs, list_scored_runs
+    from robotrain.cli.commands.outputs import select_checkpoints
+    from robotrain.cli.training_run import open_training, split_step
+    from robotrain.cli.watch.run_summary import read_run_log
+    from robotrain.store import published
+    from robotrain.submission import publishing
+
+    plugins = get_plugins(ctx)
+    place = publishing.find_place(url, plugins)
+    pipeline, name = split_step(run)
+    whole, platform = open_run(ctx, pipeline, lambda text: find_run_to_change(ctx, text))
+    record, platform, name, job = open_training(ctx, whole, platform, name)
+    outputs = select_checkpoints(record, platform, step, "--step")
+    progress, _ = read_run_log(record, platform)
+    is_whole = name == whole.run
+    others = list_evaluating_runs(whole, progress, plugins) if is_whole else list_scored_runs(whole, plugins)
+    named, log, sent = dataclasses.replace(record, run=name), [progress, *(known for _, known in others)], []
+    try:
+        for one in publishing.publish_outputs(named, job, platform, outputs, place, log, plugins, print_message):
+            sent.append(one)
+            state = "published" if one.new else "is there already"
+            print_message(f"  step {one.step}: {state}")
+    finally:
+        published.add_published(record.run, [(one.step, one.to) for one in sent], place[1])
+    if json:
+        values = [{"step": one.step, "to": one.to, "new": one.new} for one in sent]
+        print_json({"run": name, "place": place[1], "published": values})
+    else:
+        print_result("\n".join(one.to for one in sent))
+
+
+app = make_app(publish)

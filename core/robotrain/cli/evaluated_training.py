@@ -1,0 +1,154 @@
+"""A job whose checkpoints are scored (`Workload.evaluated_with`): it is sent as a pipeline with its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract import checkpoint
+
+from robotrain.cli.choice import Choice
+from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+
+if TYPE_CHECKING:
+    import typer
+
+    from robotrain.config.provenance import Value
+    from robotrain.config.request import Request
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Workload
+    from robotrain.pipelines.prepare import PreparedPipeline
+    from robotrain.plugins.manager import Plugins
+
+EVALUATION_PREFIX = "evaluation__"
+
+
+def add_evaluation_options(options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
+    """Add the options of the workload that evaluates the chosen one which this one does not have."""
+    from robotrain.pipelines.train_eval import find_evaluation
+
+    if evaluation := find_evaluation(choice.workload, plugins):
+        panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
+        add_declared(options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
+
+
+ReadRequest = Callable[["typer.Context", Choice, dict[str, Any]], "tuple[Request, Workload, Platform, list[Problem]]"]
+
+
+def prepare_evaluated(
+    ctx: typer.Context, choice: Choice, values: dict[str, Any], options: ComposedOptions, read_request: ReadRequest
+) -> PreparedPipeline:
+    """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected.
+
+    :param options: those of the command.
+    :param read_request: returns what the arguments ask for, as the command does.
+    """
+    from robotrain.cli import usage
+    from robotrain.cli.command_factory import get_plugins
+    from robotrain.pipelines import train_eval
+    from robotrain.pipelines.pipeline_file import change_steps
+    from robotrain.pipelines.prepare import prepare_pipeline
+
+    plugins = get_plugins(ctx)
+    names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+    sets = [text for text in values.get(SET_NAME) or () if text.partition(".")[0] in names]
+    values[SET_NAME] = [text for text in values.get(SET_NAME) or () if text not in sets]
+    if values.get("save_as"):
+        title, way = "--save-as writes one job, not the pipeline of a job and its evaluation", "--save-as"
+        raise Rejected([make_usage_problem("options-conflict", title, way, suggestions=[suggest_leaving_out(way)])])
+    request, workload, platform, problems = read_request(ctx, choice, values)
+    evaluation = train_eval.find_evaluation(workload.name, plugins)
+    if evaluation is None or not evaluation.roles[train_eval.POLICY_ROLE].takes_all:
+        raise Rejected([*problems, make_missing_evaluation(workload)])
+    given = usage.collect_values(values, options, EVALUATION_PREFIX)
+    request, in_file = _split_file(request, workload, evaluation)
+    which = _find_value(request, workload)
+    request, model = take_model(request, workload)
+    wanted = train_eval.TrainEval(
+        evaluation=evaluation,
+        parameters={**in_file, **given},
+        checkpoints=_read_selection(which),
+        model=model,
+    )
+    pipeline = train_eval.make_train_eval(request, workload, wanted, problems)
+    steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
+    prepared = prepare_pipeline(replace(pipeline, steps=tuple(steps), problems=tuple(problems)), platform, plugins)
+    return replace(prepared, warnings=(*prepared.warnings, *train_eval.describe_fine_tuning(request)))
+
+
+def make_missing_evaluation(workload: Workload) -> Problem:
+    """Return the problem of a workload whose checkpoints no installed workload scores."""
+    flag = format_flag(workload)
+    title = f"no installed workload evaluates the checkpoints of {workload.name}"
+    return make_usage_problem("evaluation-missing", title, flag, suggestions=[suggest_leaving_out(flag)])
+
+
+def make_misplaced_evaluation(workload: Workload, rows: Sequence[Mapping[str, Any]]) -> Problem:
+    """Return the problem of a value that neither the command line nor a job file gives: other layers are read later.
+
+    :param rows: the values of the job, with their origins.
+    """
+    flag = format_flag(workload)
+    row = next(row for row in rows if row["name"] == workload.evaluated_with)
+    title, why = f"{workload.evaluated_with} counts only as an option and in a job file", f"It is of: {row['origin']}."
+    return make_usage_problem("value-invalid", title, flag, why, suggestions=[Suggestion(f"{flag} {row['value']}")])
+
+
+def find_unsent_evaluation(request: Request, workload: Workload, what: str) -> list[Problem]:
+    """Return a problem if a request asks for scores that what is submitted cannot have.
+
+    :param what: what is submitted, with its article: `a sweep`.
+    """
+    if not (value := _find_value(request, workload)):
+        return []
+    flag = value.origin.where or format_flag(workload)
+    title = f"{what} does not evaluate the checkpoints of its jobs"
+    return [make_usage_problem("options-conflict", title, flag, suggestions=[suggest_leaving_out(flag)])]
+
+
+def format_flag(workload: Workload) -> str:
+    """Return the option that asks for the scores of checkpoints."""
+    return f"--{workload.evaluated_with.replace('_', '-')}"
+
+
+def take_model(request: Request, workload: Workload) -> tuple[Request, str]:
+    """Return the request without the training's own registration, and the model to register; empty for none.
+
+    The pipeline registers the best checkpoint once it is known.
+    """
+    name = workload.profile.outputs.register_parameter
+    file = request.file
+    found = request.parameters.get(name) or (file.parameters.get(name) if file else None)
+    if file:
+        file = replace(file, parameters={key: value for key, value in file.parameters.items() if key != name})
+    kept = {key: value for key, value in request.parameters.items() if key != name}
+    return replace(request, parameters=kept, file=file), str(found.value) if found and found.value else ""
+
+
+def _find_value(request: Request, workload: Workload) -> Value | None:
+    """Return the value that asks for the scores of checkpoints; None without one."""
+    in_file = request.file.parameters if request.file else {}
+    name = workload.evaluated_with
+    return request.parameters.get(name) or in_file.get(name) if name else None
+
+
+def _read_selection(which: Value | None) -> str:
+    """Return which checkpoints are scored; of an invalid value, which is a problem of the training, all."""
+    text = str(which.value).strip() if which else ""
+    return text if text.isdecimal() and int(text) else checkpoint.ALL
+
+
+def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:
+    """Return the request without the values of its job file that only the evaluation has, and those values."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    if request.file is None:
+        return request, {}
+    own = {one.name for one in get_parameters(workload.parameters)}
+    others = {one.name for one in get_parameters(evaluation.parameters)} - own
+    values = request.file.parameters
+    kept = {name: value for name, value in values.items() if name not in others}
+    file = replace(request.file, parameters=kept)
+    return replace(request, file=file), {name: value for name, value in values.items() if name in others}

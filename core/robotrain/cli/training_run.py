@@ -1,0 +1,69 @@
+"""The run that saved checkpoints: a training, or the step of a pipeline that trains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain.cli.arguments import open_step
+from robotrain.cli.command_factory import get_plugins
+from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.model.run import STEP_KEY
+from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.pipelines.step_runs import StepJobs
+from robotrain.store import plans, records
+
+if TYPE_CHECKING:
+    import typer
+
+    from robotrain.model.job import Job
+    from robotrain.model.run import RunRecord
+
+
+class TrainingRun(NamedTuple):
+    """A run with checkpoints. Of a step that the platform's engine runs, the record is that of the pipeline."""
+
+    record: RunRecord
+    platform: Any
+    name: str
+    """The run that the checkpoints name; of a step that an engine runs, PIPELINE-STEP."""
+    job: Job
+
+
+def split_step(text: str) -> tuple[str, str]:
+    """Return the pipeline and the step that PIPELINE-STEP means; any other text, and an empty step.
+
+    A step that an engine runs has no record of its own, but is named so in its log.
+    """
+    for at, character in enumerate(text):
+        if character == "-" and not records.has_record(text) and records.has_record(text[:at]):
+            record = records.read_record(text[:at])
+            if record.native and not record.is_sweep and text[at + 1 :] in record.steps:
+                return record.run, text[at + 1 :]
+    return text, ""
+
+
+def find_training_steps(record: RunRecord, platform: Any) -> list[str]:
+    """Return the steps of a pipeline that have begun and save checkpoints."""
+    sent = platform.list_sent(record.reference) if isinstance(platform, PipelinePlatform) else []
+    return [one.name for one in sent if one.produces == "checkpoints"]
+
+
+def open_training(ctx: typer.Context, record: RunRecord, platform: Any, step: str = "") -> TrainingRun:
+    """Return the run with checkpoints: of a pipeline, its only step that trains. Raise Rejected if it has several.
+
+    :param step: the step, if it is known.
+    """
+    steps = [step] if step else find_training_steps(record, platform)
+    if len(steps) > 1:
+        title, why = f"{record.run} has several steps with checkpoints", f"Name the run of one: {', '.join(steps)}."
+        ways = [Suggestion(f"robotrain status {record.run}", "shows them")]
+        raise Rejected([make_usage_problem("step-ambiguous", title, "RUN", why, suggestions=ways)])
+    if steps:
+        record, platform = open_step(ctx, record.run, steps[0])
+    stored = plans.read_stored_plan(record.run)
+    name, step = record.run, record.reference.get(STEP_KEY, "") if record.native else ""
+    if not step:
+        return TrainingRun(record, platform, name, stored.plan.job)
+    jobs = StepJobs(stored.plan, stored.values, platform, get_plugins(ctx))
+    job = jobs.make_job(next(one for one in jobs.plan.steps if one.name == step)).job
+    return TrainingRun(record, platform, f"{jobs.plan.finished.get(step, {}).get('run', name)}-{step}", job)

@@ -1,0 +1,112 @@
+"""The scores of checkpoints as a table, and the best of them, by the metrics that the workload declares."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from robotrain.model import scores
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Evaluated, Scored
+
+    from robotrain.model.progress import Progress
+    from robotrain.model.workload_profile import Metric
+
+MAX_ROWS = 40
+"""How many checkpoints the table in a terminal shows: the newest, and the best."""
+MAX_REASON = 80
+BEST_MARK = "best"
+
+
+def find_headline(scored: Sequence[Scored], declared: Sequence[Metric]) -> Metric | None:
+    """Return the metric that says which checkpoint is the best: the first declared headline score that one has."""
+    headlines = [metric for metric in declared if metric.kind == "score" and metric.headline and metric.better]
+    return next((one for one in headlines if any(_get_value(scores_of, one) is not None for scores_of in scored)), None)
+
+
+def find_best(scored: Sequence[Scored], declared: Sequence[Metric]) -> Scored | None:
+    """Return the checkpoint with the best headline score, of equal ones the later; None if none has one."""
+    metric = find_headline(scored, declared)
+    if metric is None:
+        return None
+    sign = 1 if metric.better == "higher" else -1
+    values = [(sign * value, one.step, one) for one in scored if (value := _get_value(one, metric)) is not None]
+    return max(values, key=lambda found: found[:2])[2]
+
+
+def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str, ...]]:
+    """Return the table as rows, the head first: step, scores, loss, and which is the best; empty without scores.
+
+    :param most: how many checkpoints it has at most: the newest, and the best.
+    """
+    scored = sorted(progress.scored, key=lambda one: one.step)
+    if not scored:
+        return []
+    declared = progress.declared_metrics
+    best = find_best(scored, declared)
+    shown = scored if len(scored) <= most else [one for one in scored if one in scored[1 - most :] or one is best]
+    listed = {one.step: dict(scores.list_scores(_as_evaluated(one), declared)) for one in shown}
+    names = list(dict.fromkeys(name for found in listed.values() for name in found))
+    losses = {one.step: find_loss(progress, one.step) for one in shown}
+    main = progress.main_metric
+    loss_name = [main.brief or main.title] if main and any(value is not None for value in losses.values()) else []
+    rows = [("step", *names, *loss_name, "")]
+    for one in shown:
+        cells = [listed[one.step].get(name, "") for name in names]
+        loss = losses[one.step]
+        cells += ["" if loss is None else scores.format_number(loss, 4)] * len(loss_name)
+        rows.append((str(one.step), *cells, BEST_MARK if one is best else _describe_failure(one)))
+    return rows
+
+
+def dump_table(progress: Progress) -> dict[str, Any] | None:
+    """Return the table as data; None without scores. The keys are an API."""
+    scored = sorted(progress.scored, key=lambda one: one.step)
+    if not scored:
+        return None
+    best, metric = find_best(scored, progress.declared_metrics), find_headline(scored, progress.declared_metrics)
+    rows = [
+        {
+            "step": one.step,
+            "scores": dict(one.scores),
+            "episodes": one.episodes,
+            "conditions": one.conditions,
+            "passed": one.passed,
+            "error": _redact_reason(one),
+            "loss": find_loss(progress, one.step),
+        }
+        for one in scored
+    ]
+    return {"metric": metric.name if metric else None, "best": best.step if best else None, "checkpoints": rows}
+
+
+def find_loss(progress: Progress, step: int) -> float | None:
+    """Return the training loss at a step, or the last one measured before; None if the log has none."""
+    losses = (metric for metric in progress.declared_metrics if metric.kind == "loss" and not metric.pattern)
+    points = next((found for metric in losses if (found := progress.get_points(metric.name))), [])
+    before = [value for at, value in points if at <= step]
+    return before[-1] if before else None
+
+
+def _get_value(scored: Scored, metric: Metric) -> float | None:
+    found: Mapping[str, float] = scored.scores
+    return scores.get_share(found, metric.name) if metric.share else scores.get_number(found, metric.name)
+
+
+def _as_evaluated(scored: Scored) -> Evaluated:
+    from robotrain_runtime.contract.event import Evaluated
+
+    return Evaluated(episodes=scored.episodes, scores=scored.scores, results="", step=scored.step)
+
+
+def _describe_failure(scored: Scored) -> str:
+    return f"not evaluated: {_redact_reason(scored)}" if scored.error else ""
+
+
+def _redact_reason(scored: Scored) -> str:
+    if not scored.error:
+        return ""
+    from robotrain.redaction import redact
+
+    return redact(scored.error, max_length=MAX_REASON)

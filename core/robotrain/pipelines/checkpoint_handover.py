@@ -1,0 +1,54 @@
+"""Which checkpoints a step of a pipeline hands over: the newest, or all those that later steps take of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract import checkpoint
+
+from robotrain.config.provenance import PIPELINE_LAYER, Origin
+from robotrain.errors import Problem, Stage
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain.model.workload import Role, Workload
+    from robotrain.pipelines.steps import StepRequest
+    from robotrain.submission.prepare import PreparedJob
+
+
+def find_taken_checkpoints(job: Job, role: Role) -> str | None:
+    """Return which checkpoints of a step a role of a job takes (`Role.takes_all`); None for the newest alone."""
+    value = dict(job.parameters).get(role.takes_all) if role.takes_all else None
+    return None if value is None else str(value)
+
+
+def hand_over_checkpoints(
+    by_name: Mapping[str, StepRequest],
+    workloads: Mapping[str, Workload],
+    prepared: dict[str, PreparedJob],
+    problems: list[Problem],
+) -> None:
+    """Let each step hand over the checkpoints that others take of it; add a problem if it can hand over one only."""
+    taken: dict[str, set[str]] = {}
+    for name, job in prepared.items():
+        for given in by_name[name].inputs:
+            role = workloads[name].roles.get(given.role)
+            if role and (which := find_taken_checkpoints(job.job, role)) is not None and given.step in prepared:
+                taken.setdefault(given.step, set()).add(which)
+    for maker, each in taken.items():
+        parameter = workloads[maker].evaluated_with
+        if not parameter:
+            title = f"step {maker} hands over its newest checkpoint only: it is a {workloads[maker].name}"
+            where = by_name[maker].where
+            problems.append(Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=where))
+            continue
+        which = each.pop() if len(each) == 1 else checkpoint.ALL
+        job, origin = prepared[maker], str(Origin(PIPELINE_LAYER, "the steps that read it"))
+        changed = job.job.with_parameter(parameter, which)
+        rows = [
+            {**row, "value": which, "origin": origin} if row["name"] == parameter and row["value"] != which else row
+            for row in job.values
+        ]
+        prepared[maker] = dataclasses.replace(job, job=changed, values=tuple(rows))

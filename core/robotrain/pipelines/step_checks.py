@@ -1,0 +1,89 @@
+"""Checks of the steps of a pipeline against each other, and the problems of all steps together."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from robotrain.check.capability_checks import FeatureRequirement, check_requirement
+from robotrain.errors import Problem, Stage
+from robotrain.redaction import redact
+from robotrain.submission.registration import check_model_name
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Workload
+    from robotrain.pipelines.steps import StepRequest
+    from robotrain.plugins.manager import Plugins
+    from robotrain.submission.prepare import PreparedJob
+
+RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
+
+
+def check_pipeline_name(name: str) -> Iterator[Problem]:
+    """Yield the problem of a name that no run could have."""
+    if not re.fullmatch(RUN_NAME_PATTERN, name):
+        title = f"{redact(name)!r} is not a name for a pipeline"
+        why = "A name has at most 40 small letters, digits and `-`, and begins with a letter."
+        yield Problem(code="pipeline-name-invalid", stage=Stage.PARSE, title=title, where="name", why=why)
+
+
+def check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
+    """Yield problems of inputs that the role does not take, or that their step does not make."""
+    for given in one.inputs:
+        role, maker = workload.roles.get(given.role), workloads.get(given.step)
+        if role is None or given.step == one.name:  # reported as an unknown role, or as a cycle
+            continue
+        if role.takes is None:
+            title = f"the role {given.role} of {workload.name} cannot be filled by a step"
+            taking = [name for name, other in workload.roles.items() if other.takes]
+            why = f"Roles that can: {', '.join(taking) or 'none'}."
+            yield Problem(code="step-input-refused", stage=Stage.CHECK, title=title, where=one.where, why=why)
+        elif maker is not None and maker.produces != role.takes:
+            output = "policy" if role.takes == "checkpoints" else role.takes
+            title = f"step {given.step} makes no {output}, which the {given.role} of {one.name} needs"
+            why = f"{maker.name} makes {maker.produces}."
+            yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
+
+
+def check_registration(
+    one: StepRequest,
+    by_name: Mapping[str, StepRequest],
+    workloads: Mapping[str, Workload],
+    prepared: Mapping[str, PreparedJob],
+    platform: Platform,
+    plugins: Plugins,
+) -> Iterator[Problem]:
+    """Yield problems of a step that registers a policy: its model, its platform, and the step it takes it from."""
+    yield from check_model_name(one.model)
+    source = prepared.get(one.policy_from)
+    requirement = FeatureRequirement("register_model", one.where, one.model)
+    yield from check_requirement(requirement, platform, source.settings if source else None, plugins.platforms)
+    maker, workload = by_name.get(one.policy_from), workloads.get(one.policy_from)
+    if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
+        return
+    if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
+        title = f"step {maker.name} has no policy to register"
+        why = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
+        yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
+
+
+def label_problems(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield problems with the step that they belong to; notes and warnings, which steps often share, as they are."""
+    for problem in problems:
+        if problem.severity != "error":
+            yield problem
+            continue
+        place = problem.where or one.where
+        yield dataclasses.replace(problem, where=f"step {one.name}: {place}" if place != one.where else place)
+
+
+def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return each problem once; of those that several steps share, the first."""
+    found: dict[tuple[str, ...], Problem] = {}
+    for problem in problems:
+        where = re.sub(r"^step \S+: ", "", problem.where)
+        found.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
+    return list(found.values())

@@ -1,0 +1,197 @@
+"""A base class for schedulers whose jobs are sent by a command, such as `qsub`, and work in run folders."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.model.platform import PlatformDefault
+from robotrain.run_folder.status import RunFolderPlatform
+
+if TYPE_CHECKING:
+    from robotrain.cluster.platform import PreflightCheck
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Payload, Plan
+    from robotrain.model.run import Reference
+    from robotrain.run_folder.scheduler_commands import SchedulerCommands
+    from robotrain.run_folder.scheduler_plan import SchedulerJob
+    from robotrain.run_folder.submit_call import SubmitCall
+
+
+class SchedulerPlatform(RunFolderPlatform):
+    """A platform with run folders whose jobs one command sends, each exactly once. Its settings: `SchedulerSettings`.
+
+    A scheduler is described by its attributes, and by `make_submit_words`, `search_job`, `make_refusal`,
+    `get_engine_state`, `explain_state` and `stop_job`.
+    """
+
+    commands: SchedulerCommands
+    """How the scheduler's commands are called."""
+    submit_command: str
+    """The command that sends a job; it prints the name of the job."""
+    job_pattern: str
+    """What in the answer of the submit command is the name of the job: a regular expression, with it as its group."""
+    job_variable: str
+    """The environment variable with that name, where the job runs."""
+    own_variables: Sequence[str] = ()
+    """The environment variables that the scheduler sets for a job, or how they begin: no secret may be called so."""
+    settle_seconds = 2.0
+    """How long after the end of a submit command its job may appear in the queue."""
+    folder_flag = "--runs-dir"
+    """The option of the folder of run folders, for messages."""
+
+    def make_submit_words(self, job: Job, settings: Any, sent: SchedulerJob) -> Sequence[str]:
+        """Return the words after the submit command that have it start `sent.program`, marked with `sent.token`. Pure.
+
+        :param settings: with what the workload needs in place of those that are not set.
+        """
+        raise NotImplementedError
+
+    def search_job(self, plan: Plan) -> str:
+        """Return the job of this very plan that the engine has, by what marks it; empty for none.
+
+        Called only after a submit command that left no answer. Raise Rejected if the engine does not answer.
+        """
+        raise NotImplementedError
+
+    def make_refusal(self, plan: Plan, answer: str) -> Rejected:
+        """Return the refusal of a job, in words. `answer`: what the submit command printed."""
+        raise NotImplementedError
+
+    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
+        """Return further checks of `preflight`, which run side by side; each returns problems or raises Rejected."""
+        return ()
+
+    def check(self, job: Job, settings: Any) -> Iterable[Problem]:
+        """Check the settings that schedulers share against the job."""
+        from robotrain.run_folder import settings_rules  # costs start-up
+
+        yield from settings_rules.check_tracking_uri(settings.tracking_uri or "")
+        yield from settings_rules.check_torch_backend(settings.torch_backend, settings.environment)
+        yield from self.check_secrets(settings.secrets, self.own_variables)
+        yield from settings_rules.check_requested_gpus(job, settings.gpus, self.commands.engine)
+
+    def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
+        """Return what the workload needs, as defaults of the settings `time`, `cpus`, `gpus` and `memory`."""
+        from robotrain.run_folder.scheduler_settings import derive_defaults  # costs start-up
+
+        return derive_defaults(job)
+
+    def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
+        """Return the plan: the words of the submit command, the job document, the payload and the start script."""
+        from robotrain.run_folder import scheduler_plan  # costs start-up
+        from robotrain.run_folder.scheduler_settings import fill_settings
+
+        filled = fill_settings(job, settings)
+        return scheduler_plan.render_plan(
+            job,
+            settings,
+            run,
+            payload,
+            container_plugins,
+            platform=self.name,
+            job_variable=self.job_variable,
+            output_file=self.output_file,
+            make_words=lambda sent: self.make_submit_words(job, filled, sent),
+        )
+
+    def read_job(self, plan: Plan) -> SchedulerJob:
+        """Return how the job of a plan is sent. Raise Rejected if the plan is damaged."""
+        from robotrain.run_folder.scheduler_plan import make_spec_file  # costs start-up
+
+        return make_spec_file(self.name).load(plan, Stage.SUBMIT)
+
+    def get_run_folder(self, plan: Plan) -> Path:
+        """Return the run folder of a plan."""
+        return Path(self.read_job(plan).folder)
+
+    def list_submit_words(self, plan: Plan) -> Sequence[str]:
+        """Return the words after the submit command for the job of a plan; it is started in the run folder."""
+        return self.read_job(plan).words
+
+    def make_submit_call(self, folder: Path) -> SubmitCall:
+        """Return the one call of the submit command for the job of a run folder."""
+        from robotrain.run_folder.submit_call import SubmitCall  # costs start-up
+
+        return SubmitCall(folder / f"{self.submit_command}.txt", self.job_pattern, self.commands.away_pattern)
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Find problems that would make the plan fail, all at once. Nothing is changed."""
+        from robotrain.run_folder import scheduler_preflight  # costs start-up
+
+        return scheduler_preflight.find_problems(
+            plan, self.submit_command, self.get_run_folder(plan), self.list_checks(plan)
+        )
+
+    def make_health_check(self, check: PreflightCheck) -> HealthCheck:
+        """Return the check of `doctor`: the submit command is here, and the scheduler answers what `check` asks."""
+        from robotrain.model.health import HealthCheck  # costs start-up
+        from robotrain.run_folder import scheduler_preflight
+
+        run = partial(scheduler_preflight.check_health, self.submit_command, check)
+        return HealthCheck(name=self.commands.engine, run=run)
+
+    def submit(self, plan: Plan) -> Reference:
+        """Create the run folder and send its job. Raise Rejected when the engine refused it, Unanswered if unknown."""
+        folder = self.get_run_folder(plan)
+        call = self.make_submit_call(folder)
+        if not self._create_run(plan, folder) and call.read_job():
+            raise Rejected([self._make_folder_problem("run-folder-taken", f"{folder} holds a run that was submitted")])
+        code = call.run(self.list_submit_words(plan))
+        answer = call.read_answer() or ""
+        if job := call.find_job(answer):
+            return make_reference(folder, job)
+        if code is not None and not call.is_unsure(answer):
+            shutil.rmtree(folder, ignore_errors=True)
+            raise self.make_refusal(plan, answer)
+        with suppress(Rejected):
+            if found := self.find(plan):
+                return found
+        title = f"{self.name} did not say whether it took the job"
+        raise Unanswered([make_problem("submit-unanswered", title, "", "", " ".join(answer.split()))])
+
+    def find(self, plan: Plan) -> Reference | None:
+        """Return the run of this very plan that an interrupted submit sent; None if the engine has no job of it.
+
+        Raise Rejected when the engine does not answer, Unanswered while a submit command of it is at work.
+        """
+        folder = self.get_run_folder(plan)
+        call = self.make_submit_call(folder)
+        call.wait()
+        if not self.has_plan(plan, folder):
+            return None
+        answer = call.read_answer()
+        job = call.find_job(answer)
+        if call.is_unsure(answer):
+            job = self.find_working_job(folder) or self.search_job(plan)
+            if not job:
+                time.sleep(self.settle_seconds)
+                job = self.search_job(plan)
+        return make_reference(folder, job) if job else None
+
+    def _create_run(self, plan: Plan, folder: Path) -> bool:
+        """Create the run folder with the user's code; return whether it is new. Raise Rejected."""
+        try:
+            is_new = self.create_folder(plan, folder)
+            self.copy_code(plan, folder)
+            return is_new
+        except OSError as error:
+            title = f"the run folder {folder} cannot be created"
+            why = f"{error.strerror or error}."
+            raise Rejected([self._make_folder_problem("run-folder-refused", title, why)]) from None
+
+    def _make_folder_problem(self, code: str, title: str, why: str = "") -> Problem:
+        other = Suggestion(f"{self.folder_flag} FOLDER", "another folder, which all nodes see")
+        return make_problem(code, title, self.folder_flag, "", why, other)
+
+
+def make_reference(folder: Path, job: str) -> Reference:
+    """Return what finds a run again."""
+    return {"folder": str(folder), "job": job}

@@ -1,0 +1,96 @@
+"""The commands of a scheduler: how they are called, when it does not answer, and why it refused a job."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.external_command import CommandStartError, ProcessResult, run_command
+from robotrain.redaction import redact
+
+MAX_QUOTED = 400
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A kind of refusal: how it is recognised, and the parts of its problem."""
+
+    pattern: str
+    """What the command prints: a regular expression."""
+    code: str
+    title: str
+    where: str = ""
+    """The option that is refused."""
+    transient: bool = False
+    """Whether the same job may be accepted later."""
+    suggestions: tuple[Suggestion, ...] = ()
+
+    def make_problem(self, given: str, why: str, *others: Suggestion | str, stage: Stage = Stage.SUBMIT) -> Problem:
+        """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""
+        problem = make_problem(
+            self.code, self.title, self.where, given, why, *(self.suggestions or others), stage=stage
+        )
+        return replace(problem, transient=self.transient)
+
+
+def find_refusal(kinds: Iterable[Refusal], text: str) -> tuple[Refusal, re.Match[str]] | None:
+    """Return the first kind that fits what a command printed, and the match of its pattern; None for an unknown one."""
+    found = ((kind, re.search(kind.pattern, text)) for kind in kinds)
+    return next(((kind, match) for kind, match in found if match), None)
+
+
+def quote_message(text: str, prefix: str = "") -> str:
+    """Return what a command printed in one redacted line, each sentence once. `prefix`: what each may begin with."""
+    sentences = (re.sub(f"^(?:{prefix})", "", line.strip()).strip().rstrip(".") for line in text.splitlines())
+    return redact("; ".join(dict.fromkeys(filter(None, sentences))), max_length=MAX_QUOTED)
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class SchedulerCommands:
+    """The commands of a scheduler."""
+
+    engine: str
+    """Its name, for messages."""
+    away_pattern: str
+    """What its commands print when it does not answer, and whether it acted is not known: a regular expression."""
+    ping: str
+    """The command that shows whether it answers."""
+    seconds: float = 30.0
+    """How long a command may take; one that sends a job has its own limit."""
+
+    def run(self, command: str, *words: str) -> ProcessResult:
+        """Run a command and return its result, whatever the exit code.
+
+        Raise Rejected, `transient` if the scheduler does not answer.
+        """
+        environ = {**os.environ, "LC_ALL": "C"}
+        try:
+            result = run_command(command, *words, seconds=self.seconds, env=environ, cwd=child_python.NEUTRAL_FOLDER)
+        except CommandStartError as error:
+            raise Rejected([make_missing_command_problem(command, str(error))]) from None
+        if result.timed_out:
+            raise self.make_silence(f"`{command}` was not done within {self.seconds:g} seconds.")
+        if result.exit_code and re.search(self.away_pattern, result.stderr):
+            raise self.make_silence(self.quote(result.stderr))
+        return result
+
+    def quote(self, text: str) -> str:
+        """Return what a command printed as one redacted sentence."""
+        return f"{self.engine} says: {quote_message(text, r'[a-z]+: ') or 'nothing'}."
+
+    def make_silence(self, why: str) -> Rejected:
+        """Return the passing failure of a scheduler that does not answer."""
+        title = f"{self.engine} does not answer"
+        ping = Suggestion(self.ping, "shows whether it answers")
+        return Rejected([make_problem("scheduler-away", title, "", "", why, ping)], transient=True)
+
+
+def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:
+    """Return the problem of a machine without a command of the scheduler."""
+    there = Suggestion("ssh LOGIN-NODE", "and the same command there")
+    title = f"`{command}` cannot be started here"
+    return make_problem("submit-command-missing", title, "", "", why, there, stage=stage)

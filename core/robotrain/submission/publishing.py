@@ -1,0 +1,165 @@
+"""Publication of a run's checkpoints after the fact: from its platform's outputs to a place, through this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.event import Evaluated
+from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.publishing.late_publication import LatePublication
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.plan import make_job_document
+from robotrain.model.source import SourceError, SourceKind
+from robotrain.redaction import redact
+from robotrain.store import files
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain.model.platform import Platform
+    from robotrain.model.progress import Progress
+    from robotrain.model.run import Output, RunRecord
+    from robotrain.plugins.manager import Plugins
+
+URL_ARGUMENT = "URL"
+MAX_REASON = 1000
+LogFunction = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedOutput:
+    """A checkpoint at a place."""
+
+    step: int
+    to: str
+    new: bool
+    """Whether it was not there before."""
+
+
+def find_place(url: str, plugins: Plugins) -> tuple[SourceKind, str]:
+    """Return the kind of a place that can be written to, and its printed form. Raise Rejected."""
+    kinds = [kind for kind in plugins.source_kinds().values() if kind.target]
+    kind = next((one for one in kinds if one.recognizes_target(url)), None)
+    if kind is None:
+        ways = [Suggestion(f"robotrain publish RUN {one.place_form}") for one in kinds]
+        why = f"Supported: {', '.join(one.title for one in kinds)}."
+        title, given = "nothing that is installed can write to this address", redact(url)
+        raise Rejected([make_problem("target-unknown", title, URL_ARGUMENT, given, why, *ways, stage=Stage.PARSE)])
+    try:
+        return kind, str(kind.parse_target(url))
+    except SourceError as error:
+        way = Suggestion(f"robotrain publish RUN {error.suggestion or kind.place_form}")
+        code, title = f"{kind.name.replace('_', '-')}-invalid", "this is not an address to publish to"
+        given = redact(url, kind.schemes)
+        raise Rejected([make_problem(code, title, URL_ARGUMENT, given, error.why, way, stage=Stage.PARSE)]) from None
+
+
+def publish_outputs(
+    record: RunRecord,
+    job: Job,
+    platform: Platform,
+    outputs: Sequence[Output],
+    place: tuple[SourceKind, str],
+    known: Sequence[Progress],
+    plugins: Plugins,
+    log_line: LogFunction,
+) -> Iterator[PublishedOutput]:
+    """Publish complete checkpoints, oldest first; yield each. Raise Rejected, also before the first.
+
+    :param record: names the run as its checkpoints do.
+    :param known: what the run reported, and then what the runs reported that evaluated its checkpoints.
+    """
+    kind, address = place
+
+    def show_line(line: str) -> None:
+        log_line(f"  {redact(line, max_length=MAX_REASON)}")
+
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = _open_publication(record, job, kind, address, plugins, show_line)
+            late = stack.enter_context(contextlib.closing(opened))
+            points = {name: known[0].get_points(name) for name in late.metric_names}
+            late.add_facts(points, _list_evaluations(known))
+            log_line(f"publishing {len(outputs)} checkpoint{'s' * (len(outputs) != 1)} of {record.run} to {address}")
+            for output in outputs:
+                with _open_checkpoint(platform, record, output, log_line) as folder:
+                    copy = late.publish(folder)
+                yield PublishedOutput(step=output.step or 0, to=copy.address, new=copy.is_new)
+        except JobFailed as failed:
+            raise Rejected([_make_unpublished_problem(record.run, address, failed.reason)]) from None
+
+
+def _list_evaluations(known: Sequence[Progress]) -> Iterator[Evaluated]:
+    """Yield what the runs reported of the policy, and of each checkpoint: of another run only what names its step."""
+    for progress in known:
+        scored = {one.step: one for one in progress.scored if not one.error}
+        best = progress.evaluated
+        if best and best.step not in scored and (best.step or progress is known[0]):
+            yield best
+        for step, one in scored.items():
+            yield Evaluated(episodes=one.episodes, scores=one.scores, results="", step=step, conditions=one.conditions)
+
+
+def _open_publication(
+    record: RunRecord, job: Job, kind: SourceKind, address: str, plugins: Plugins, log_line: LogFunction
+) -> LatePublication:
+    """Return what writes to the address, if one may write there, and it does not belong to another run.
+
+    Raise JobFailed, Rejected. The document is for this machine: without folders and credentials of the platform.
+    """
+    workload, cache = plugins.workload(job.workload), str(files.get_cache_folder())
+    modules = {f"workload.{workload.name}": workload.container_plugin, f"target.{kind.name}": kind.target}
+    placement = Placement(work=cache, cache=cache)
+    document = make_job_document(
+        job, run=record.run, platform=record.platform, container_plugins=modules, placement=placement
+    )
+    late = LatePublication(document, address, log_line)
+    found, warnings = late.inspect()
+    if found:
+        late.close()
+        raise Rejected(
+            [
+                Problem(
+                    code=finding.code,
+                    stage=Stage.PREFLIGHT,
+                    title=redact(finding.title, max_length=MAX_REASON),
+                    where=URL_ARGUMENT,
+                    suggestions=tuple(_suggest_way(record.run, kind, way) for way in finding.ways),
+                )
+                for finding in found
+            ]
+        )
+    for warning in warnings:
+        log_line(f"warning: {warning}")
+    return late
+
+
+def _suggest_way(run: str, kind: SourceKind, way: str) -> Suggestion:
+    """Return what to type: of another address the whole command."""
+    return Suggestion(f"robotrain publish {run} {way}" if kind.recognizes_target(way) else way)
+
+
+@contextlib.contextmanager
+def _open_checkpoint(platform: Platform, record: RunRecord, output: Output, log_line: LogFunction) -> Iterator[Path]:
+    """Return the folder of a checkpoint, named by its step; download one from elsewhere. Raise Rejected."""
+    here = Path(output.uri)
+    if output.source == "local_path" and here.is_dir() and here.name.isdecimal():
+        yield here
+        return
+    with tempfile.TemporaryDirectory(prefix="robotrain-publish-") as scratch:
+        folder = Path(scratch, f"{output.step:06}")
+        log_line(f"  step {output.step}: downloading")
+        platform.download(record.reference, output, folder)
+        yield folder
+
+
+def _make_unpublished_problem(run: str, address: str, why: str) -> Problem:
+    again = Suggestion("the same command", "sends what is missing")
+    reason = f"{redact(why[:1].upper() + why[1:], max_length=MAX_REASON)}."
+    return make_problem("not-published", f"{run} could not be published", "", address, reason, again)

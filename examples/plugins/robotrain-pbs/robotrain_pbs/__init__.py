@@ -1,0 +1,1 @@
+"""Where it runs: a PBS cluster."""

@@ -1,0 +1,95 @@
+"""The PBS platform: a run is a folder that every node sees, and a job that qsub sends.
+
+`--help` and the TAB key import this module too: what is expensive is imported where it is used.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import pairwise
+
+from robotrain.plugin import (
+    HealthCheck,
+    Job,
+    Plan,
+    Platform,
+    Problem,
+    Rejected,
+    SchedulerJob,
+    SchedulerPlatform,
+    Status,
+    hook,
+    make_problem,
+)
+
+from robotrain_pbs import client
+from robotrain_pbs.settings import CAPABILITIES, Settings, check_settings, make_words
+
+
+class PBS(SchedulerPlatform):
+    """Runs a job on a PBS cluster."""
+
+    name, summary = "pbs", "a PBS cluster (OpenPBS, PBS Professional)"
+    settings: type = Settings
+    capabilities = CAPABILITIES
+    commands = client.COMMANDS
+    submit_command, job_pattern, job_variable = "qsub", r"(?m)^(\d+\.[\w.-]+)\s*$", "PBS_JOBID"
+    own_variables = ("PBS_",)
+    output_file = "pbs.txt"
+    option_hints: Mapping[str, str] = {
+        "--walltime": "use --time TIME",
+        **dict.fromkeys(("-q", "--partition", "--pool"), "use --queue NAME"),
+        **dict.fromkeys(("-l", "--select"), "use --cpus N, --gpus N, --memory SIZE, --resource NAME=VALUE"),
+    }
+
+    def check(self, job: Job, settings: Settings) -> Iterator[Problem]:
+        yield from super().check(job, settings)
+        yield from check_settings(settings)
+
+    def make_submit_words(self, job: Job, settings: Settings, sent: SchedulerJob) -> list[str]:
+        return make_words(settings, sent)
+
+    def list_checks(self, plan: Plan) -> list[partial[Iterator[Problem]]]:
+        return [partial(client.find_queue_problems, self._get_queue(plan))]
+
+    def make_refusal(self, plan: Plan, answer: str) -> Rejected:
+        return Rejected([client.explain_refusal(answer, self._get_queue(plan))])
+
+    def search_job(self, plan: Plan) -> str:
+        variable = f"ROBOTRAIN_TOKEN={self.read_job(plan).token}"
+        jobs = (job for job in client.query_jobs() if job.get("Job_Name") == plan.run)
+        return next((job["name"] for job in jobs if variable in job.get("Variable_List", "").split(",")), "")
+
+    def get_engine_state(self, job: str) -> str:
+        return next((client.describe_job(one) for one in client.query_jobs(job)), "")
+
+    def explain_state(self, engine_state: str) -> Status:
+        return client.explain_state(engine_state)
+
+    def stop_job(self, job: str) -> None:
+        letter = self.get_engine_state(job)[:1]
+        if letter in ("", "F", "E"):
+            return
+        # qdel would kill what has not ended ten seconds later
+        command = ["qsig", "-s", "SIGTERM"] if letter == "R" else ["qdel"]
+        result = client.COMMANDS.run(*command, job)
+        if result.exit_code and not re.search("Unknown Job Id|has finished|invalid for state", result.stderr):
+            why = client.COMMANDS.quote(result.stderr)
+            raise Rejected([make_problem("pbs-cancel-refused", "PBS did not stop the job", why=why)])
+
+    def _get_queue(self, plan: Plan) -> str:
+        """Return the queue that the job of a plan goes to; empty for the server's default."""
+        words = self.read_job(plan).words
+        return dict(pairwise(words)).get("-q", "")
+
+
+@hook
+def robotrain_platforms() -> Iterable[Platform]:
+    """Return the platform of this distribution."""
+    return [PBS()]
+
+
+@hook
+def robotrain_health() -> list[HealthCheck]:
+    """Return the check of `robotrain doctor`."""
+    return [PBS().make_health_check(partial(client.find_queue_problems, ""))]

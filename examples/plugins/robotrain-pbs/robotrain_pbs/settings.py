@@ -1,0 +1,97 @@
+"""Settings of PBS, what it supports, and the words of `qsub` that follow."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from robotrain.plugin import (
+    ANY,
+    YES,
+    Capabilities,
+    Param,
+    Problem,
+    SchedulerJob,
+    SchedulerSettings,
+    Stage,
+    Support,
+    format_memory,
+    format_time,
+    load_pairs,
+    make_problem,
+    no,
+    not_yet,
+    parse_memory,
+    parse_time,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SchedulerSettings):
+    """What PBS has beside time, cores, GPUs, memory and folders."""
+
+    queue: Annotated[
+        str | None,
+        Param(
+            help="queue (default: the server's)", pattern=r"[A-Za-z][\w.-]*(@[\w.-]+)?", pattern_help="QUEUE[@SERVER]"
+        ),
+    ] = None
+    account: Annotated[
+        str | None,
+        Param(help="account that is charged", destination=True, pattern=r"[\w.:+-]+", pattern_help="one word"),
+    ] = None
+    resources: Annotated[
+        str | None,
+        Param(
+            help="another resource of the chunk: gpu_model=a100", flag="--resource", metavar="NAME=VALUE", pairs=True
+        ),
+    ] = None
+
+
+ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
+FEATURES = "several_datasets multi_gpu mixed_precision publish_folder wandb stream_logs cancel"
+NOT_NATIVE = not_yet("robotrain submits the parts one after the other.", "omit --native-only")
+TRACKED = Support("yes", "With --tracking-uri.")
+CAPABILITIES = Capabilities(
+    sources={**{(role, ANY): YES for role in ROLES}, ("code", "local_path"): YES, ("code", "git"): YES},
+    workloads={ANY: YES},
+    features={
+        **dict.fromkeys(FEATURES.split(), YES),
+        **dict.fromkeys(("tracking", "register_model"), TRACKED),
+        **dict.fromkeys(("native_dag", "native_sweep"), NOT_NATIVE),
+        "multi_node": not_yet("It asks PBS for one chunk, and starts the program there.", "--num-nodes 1"),
+        "runs_here": no("It runs on a node of the cluster.", "--platform local"),
+    },
+    required_settings=dict.fromkeys(("tracking", "register_model"), "tracking_uri"),
+    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", "none")),
+)
+
+
+def check_settings(settings: Settings) -> Iterator[Problem]:
+    """Check what PBS would misread: a path that it takes for a host or a list, and resources."""
+    for folder, flag in ((settings.runs_dir, "--runs-dir"), (settings.cache_dir, "--cache-dir")):
+        if re.search(r"[:,\n\r\0]", folder):
+            title = f"the folder of {flag} has a character in its path that PBS does not take"
+            yield make_problem("pbs-folder-path", title, flag, folder, stage=Stage.CHECK)
+    for name, value in load_pairs(settings.resources).items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*=[A-Za-z0-9._/-]+", text := f"{name}={value}"):
+            title = "--resource is not the name of a resource and its value"
+            yield make_problem("pbs-resource-malformed", title, "--resource", text, stage=Stage.CHECK)
+
+
+def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:
+    """Return the words of qsub for settings without gaps.
+
+    -f: no process of qsub stays behind. --: PBS starts the program itself; with a script, a shell stands between PBS
+    and it, which ends at the first signal, before a checkpoint is saved.
+    """
+    memory = format_memory(int(parse_memory(settings.memory or "") or 0))
+    chunk = {"ncpus": settings.cpus, "mem": f"{memory.lower()}b", "ngpus": settings.gpus or None}
+    asked = [f"{name}={value}" for name, value in (chunk | load_pairs(settings.resources)).items() if value]
+    select = ":".join(["select=1", *asked])
+    named = {"-q": settings.queue, "-A": settings.account}
+    words = [word for option, value in named.items() if value for word in (option, value)]
+    limits = ["-l", select, "-l", f"walltime={format_time(parse_time(settings.time or '') or 0)}"]
+    printed = ["-j", "oe", "-o", sent.output]
+    started = ["-r", "y", "-v", f"ROBOTRAIN_TOKEN={sent.token}", "--", *sent.program]
+    return ["-f", "-N", sent.run, *words, *limits, *printed, *started]

@@ -1,0 +1,37 @@
+"""Whether the checkpoints of a training are evaluated beside it: that takes a GPU of their own, or enough cores."""
+
+import sys
+
+from robotrain.model.job import GPUS_PARAMETER, Job
+from robotrain.model.platform import FollowingDecision
+from robotrain_runtime.machine.hardware import count_cores, count_visible_gpus
+
+from robotrain_local.settings import LocalSettings
+
+MIN_CORES = 4
+"""Cores from which on a training and an evaluation without a GPU run at once."""
+DEVICE_PARAMETER = "device"
+
+
+def decide_following(job: Job, settings: LocalSettings) -> FollowingDecision:
+    """Return whether a job that evaluates the checkpoints of `job` runs beside it, by the cores and GPUs that are here.
+
+    The jobs take the first GPUs, the evaluation the last one.
+    """
+    values = dict(job.parameters)
+    device = str(values.get(DEVICE_PARAMETER, "auto"))
+    if device == "mps" or (device == "auto" and sys.platform == "darwin"):
+        return FollowingDecision(False, "this machine has one GPU")
+    gpus = 0 if device == "cpu" else count_visible_gpus()
+    if gpus == 1:
+        return FollowingDecision(False, "this machine has one GPU")
+    if gpus:
+        used = int(values.get(GPUS_PARAMETER) or 1)
+        if used >= gpus:
+            return FollowingDecision(False, f"the training takes all {gpus} GPUs of this machine")
+        return FollowingDecision(True, f"this machine has {gpus} GPUs, and the training takes {used}")
+    cores = count_cores()
+    known = f"this machine has {cores} core{'s' * (cores != 1)} to compute on, not a GPU"
+    if cores < MIN_CORES:
+        return FollowingDecision(False, f"{known}, and both at once take {MIN_CORES} or more")
+    return FollowingDecision(True, known)

@@ -1,0 +1,43 @@
+"""The frames in which two machines talk: an object as a line of JSON, and bytes that it refers to."""
+
+import json
+from typing import IO, Any, NamedTuple
+
+MAX_LINE_BYTES = 1 << 26
+MAX_BLOB_BYTES = 1 << 31
+
+
+class Frame(NamedTuple):
+    """What one side says."""
+
+    head: dict[str, Any]
+    blobs: list[bytes]
+
+
+class BrokenFrame(Exception):
+    """What came is no frame."""
+
+
+def write_frame(stream: IO[bytes], head: dict[str, Any], blobs: list[bytes]) -> None:
+    """Write a frame. Raise OSError."""
+    line = json.dumps({**head, "sizes": [len(blob) for blob in blobs]})
+    stream.write(line.encode() + b"\n")
+    for blob in blobs:
+        stream.write(blob)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> Frame | None:
+    """Return the next frame; None at the end. Raise BrokenFrame, OSError."""
+    line = stream.readline(MAX_LINE_BYTES)
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        head = json.loads(line)
+        sizes = [int(size) for size in head.pop("sizes")]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BrokenFrame("a line is no frame") from error
+    if not all(0 <= size <= MAX_BLOB_BYTES for size in sizes):
+        raise BrokenFrame("a frame is too large")
+    blobs = [stream.read(size) for size in sizes]
+    return Frame(head, blobs) if [len(blob) for blob in blobs] == sizes else None

@@ -1,0 +1,119 @@
+"""Why no connection to a login node came about, in a sentence each."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.redaction import redact
+
+from robotrain_slurm.login.address import FLAG
+
+NO_PYTHON_CODE, SSH_CODE = 98, 255
+"""The exit codes of the command that finds no Python, and of an ssh that does not run it."""
+MAX_TEXT_LENGTH = 300
+
+
+class SshFailure(NamedTuple):
+    """What ssh prints when it fails in one way, and what that means. `{}` is the login node."""
+
+    pattern: str
+    code: str
+    title: str
+    command: str = ""
+    remark: str = ""
+    transient: bool = False
+
+
+FAILURES = (
+    SshFailure(
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed",
+        "slurm-login-host-changed",
+        "{} shows another host key than before",
+        "ssh {}",
+        "says how to go on, once its administrator has confirmed the new key",
+    ),
+    SshFailure(
+        r"Host key verification failed|No \S+ host key is known",
+        "slurm-login-host-unknown",
+        "ssh does not know the host {}",
+        "ssh {}",
+        "shows its key, and asks whether it is the right one",
+    ),
+    SshFailure(
+        r"Permission denied|Too many authentication failures|No more authentication methods|password has expired",
+        "slurm-login-denied",
+        "{} does not let you in without asking for a password",
+        "ssh-copy-id {}",
+        "lets your key in; `ssh-add` unlocks one with a passphrase",
+    ),
+    SshFailure(
+        r"Could not resolve hostname", "slurm-login-no-host", "there is no host {}", "ssh -v {}", "shows where it looks"
+    ),
+    SshFailure(
+        r"Connection refused|timed out|No route to host|unreachable|Connection (?:reset|closed)|kex_exchange|banner",
+        "slurm-login-away",
+        "{} does not answer",
+        "ssh {}",
+        "shows whether it answers",
+        transient=True,
+    ),
+)
+
+
+def make_rejection(code: str, title: str, why: str, *ways: Suggestion | str, transient: bool = False) -> Rejected:
+    """Return the error of a login node."""
+    return Rejected([make_problem(code, title, FLAG, "", why, *ways, stage=Stage.SUBMIT)], transient=transient)
+
+
+def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
+    """Return why ssh ended before the login node answered. `text`: what it printed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "Warning: Permanently added" not in line]
+    why = f"ssh says: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
+    if exit_code == NO_PYTHON_CODE:
+        title = f"{login} has no python3 of version 3.10 or newer on PATH"
+        fix = Suggestion(f"ssh {login}", "and load one in ~/.bashrc there, such as with `module load python`")
+        return make_rejection("slurm-login-no-python", title, "robotrain's own code runs there.", fix)
+    for one in FAILURES:
+        if re.search(one.pattern, text):
+            way = Suggestion(one.command.format(login), one.remark)
+            return make_rejection(one.code, one.title.format(login), why, way, transient=one.transient)
+    if exit_code is not None and 0 <= exit_code < SSH_CODE:
+        return _make_shell_rejection(login, lines, exit_code)
+    tried = Suggestion(f"ssh {login} true", "shows whether ssh works")
+    why = why or f"ssh ended with exit code {exit_code} and printed nothing."
+    return make_rejection("slurm-login-failed", f"the connection to {login} failed", why, tried)
+
+
+def _make_shell_rejection(login: str, lines: Sequence[str], exit_code: int) -> Rejected:
+    """Return the error of a login node that ssh reached, and whose shell did not run the command."""
+    last = f" It printed: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
+    why = f"It ended with exit code {exit_code}.{last} A line of ~/.bashrc there ends it, or reads its input."
+    tried = Suggestion(f"ssh {login} echo it works", "prints `it works` once that is mended")
+    return make_rejection("slurm-login-shell", f"the shell of {login} ended before it ran a command", why, tried)
+
+
+def make_missing_ssh_error(why: str) -> Rejected:
+    """Return the error of a machine without ssh."""
+    here = Suggestion("ssh -V", "shows whether it is installed")
+    return make_rejection("slurm-login-no-ssh", "there is no `ssh` on this machine", why, here)
+
+
+def make_missing_slurm_problem(login: str) -> Problem:
+    """Return the problem of a host without Slurm."""
+    title = f"there is no `sbatch` on {login}"
+    why = "It is not on the PATH of a command that comes by ssh, nor on that of a login shell."
+    another = Suggestion(f"{FLAG} USER@HOST", "a login node of the cluster")
+    return make_problem("slurm-login-no-slurm", title, FLAG, login, why, another)
+
+
+def make_lost_problem(login: str) -> Problem:
+    """Return the problem of a connection that broke off."""
+    title = f"the connection to {login} broke off"
+    return make_problem("slurm-login-away", title, FLAG, "", "", Suggestion(f"ssh {login}", "shows whether it answers"))
+
+
+def make_silence_error(login: str, seconds: float) -> Rejected:
+    """Return the error of a login node that has not answered in time."""
+    why, way = f"It gave no answer in {seconds:g} s.", Suggestion(f"ssh {login}", "shows whether it answers")
+    return make_rejection("slurm-login-away", f"{login} does not answer", why, way, transient=True)

@@ -1,0 +1,224 @@
+"""The platform's methods for a run that a login node knows, where they are more than a call of the same function."""
+
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from robotrain.cluster.outputs import download_atomically
+from robotrain.cluster.platform import PreflightCheck
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.plan import Plan
+from robotrain.model.run import Output, Reference, RunGone, Status, StepStatus
+from robotrain.plugins.calls import get_time_limit
+from robotrain.store import code_folder
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+
+from robotrain_slurm.login import calls
+from robotrain_slurm.login.address import LOGIN_KEY, find_login
+from robotrain_slurm.remote import driver
+from robotrain_slurm.remote.events_mirror import EventsMirror
+from robotrain_slurm.spec.render import list_code_copies
+from robotrain_slurm.spec.submission_spec import SUBMISSION
+
+TASKS = "robotrain_slurm.remote.tasks"
+OBSERVE = "robotrain_slurm.observe"
+LISTING_SHARE = 0.8
+"""Of the time limit of a list: how long each login node may take, so that the answers of the others still count."""
+
+
+def list_checks(login: str, plan: Plan) -> list[PreflightCheck]:
+    """Return one check, which makes all of them there. Raise Rejected for a plan that cannot be read."""
+    SUBMISSION.load(plan, Stage.PREFLIGHT)
+
+    def check() -> Iterable[Problem]:
+        return [calls.translate_problem(one, login) for one in calls.call(login, f"{TASKS}:preflight", plan)]
+
+    return [check]
+
+
+def prepare(login: str, plan: Plan) -> Iterator[str]:
+    """Fetch there what a plan needs; yield a line for each source. Raise as `prepare_plan`."""
+    return calls.stream(login, "robotrain_slurm.submit.staging:prepare_plan", plan)
+
+
+def submit(login: str, plan: Plan) -> Reference:
+    """Send a plan, with the user's folders of code. Raise as `submit_plan`."""
+    spec = SUBMISSION.load(plan, Stage.SUBMIT)
+    if spec.staged:  # first, alone: until that is done, nothing was sent
+        try:
+            list(prepare(login, plan))
+        except KeyboardInterrupt:
+            raise NotSubmitted from None
+    copies = {source.uri: source.pin for source, _ in list_code_copies(plan.files, spec.jobs)}
+    codes = [[address, _pack_folder(code_folder.stage_folder(Path(address), pin))] for address, pin in copies.items()]
+    reference = {**calls.send(login, f"{TASKS}:submit", plan, codes), LOGIN_KEY: login}
+    if spec.continuation == "login":
+        driver.start_driver(reference)
+    return reference
+
+
+def _pack_folder(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as packed:
+        packed.add(folder, ".")
+    return buffer.getvalue()
+
+
+def find_run(login: str, plan: Plan) -> Reference | None:
+    """Return the run of a plan that an interrupted submit sent; None if there is none. Raise as `find_run`."""
+    found = calls.call(login, "robotrain_slurm.submit.submit:find_run", plan)
+    if not found:
+        return None
+    reference = {**found, LOGIN_KEY: login}
+    if SUBMISSION.load(plan, Stage.SUBMIT).continuation == "login":
+        driver.start_driver(reference)
+    return reference
+
+
+def query_status(login: str, reference: Reference) -> Status:
+    """Return the status of a run, and take over its new events if they are followed. Raise RunGone, Rejected."""
+    mirror = EventsMirror(login, reference)
+    known = mirror.describe() if mirror.is_followed else None
+    try:
+        answer = calls.call(login, f"{TASKS}:query_status", reference, known)
+    except Rejected as rejected:
+        raise _add_ended_driver(rejected, reference) from None
+    if mirror.is_followed and answer["events"] is not None:
+        mirror.add(*answer["events"])
+    status: Status = answer["status"]
+    if answer["needs_driver"]:
+        which = driver.ensure_driver(reference, answer["is_driven"])
+        status = replace(status, reason="; ".join(filter(None, (status.reason, which))))
+    return status
+
+
+def _add_ended_driver(rejected: Rejected, reference: Reference) -> Rejected:
+    """Return the error of a status with what else there is to know: nobody sends the next job of the run."""
+    why = driver.read_end(reference)
+    if not why or isinstance(rejected, RunGone):
+        return rejected
+    title = f"the driver of {reference['run']} on this machine ended, so nothing sends its next job"
+    again = Suggestion(f"robotrain status {reference['run']}", "starts it again, once the login node answers")
+    ended = make_problem("slurm-driver-ended", title, "--continuation", "", f"It stopped at: {why}.", again)
+    return Rejected([*rejected.problems, ended], rejected.transient)
+
+
+def query_pipeline(login: str, reference: Reference) -> tuple[Status, list[StepStatus]]:
+    """Return the status of the whole, and the steps. Raise RunGone, Rejected."""
+    status, steps = calls.call(login, f"{OBSERVE}.pipeline_status:query_pipeline", reference)
+    return status, steps
+
+
+def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
+    """Return the status of each run, those of a login node by one request; None for the runs of one that fails.
+
+    `query_status` then says why, without asking it again. Raise Rejected if all runs are of the one that fails.
+    """
+    places: dict[str, list[int]] = {}
+    for at, one in enumerate(references):
+        places.setdefault(find_login(one), []).append(at)
+    seconds = get_time_limit() * LISTING_SHARE
+    listings = {
+        login: DeadlineFuture(partial(_list_there, login, [references[at] for at in indexes]))
+        for login, indexes in places.items()
+    }
+    found: list[Status | None] = [None] * len(references)
+    for login, indexes in places.items():
+        try:
+            listed = listings[login].result(seconds if login else None)
+        except (DeadlineExceeded, Rejected) as error:
+            failure = error if isinstance(error, Rejected) else calls.note_silence(login, seconds)
+            if len(places) == 1:
+                raise failure from None
+            continue
+        for at, status in zip(indexes, listed, strict=True):
+            found[at] = status
+    return found
+
+
+def _list_there(login: str, references: Sequence[Reference]) -> Sequence[Status | None]:
+    function = f"{OBSERVE}.pipeline_status:list_statuses"
+    return calls.call(login, function, references) if login else _list_here(references)
+
+
+def _list_here(references: Sequence[Reference]) -> list[Status | None]:
+    from robotrain_slurm.observe import pipeline_status
+
+    return pipeline_status.list_statuses(references)
+
+
+def read_logs(login: str, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+    """Yield the lines of the log. Raise RunGone, Rejected."""
+    function = f"{OBSERVE}.logs:read_logs"
+    if follow:
+        return calls.stream(login, function, reference, follow, tail)
+    return iter(calls.collect(login, function, reference, follow, tail))
+
+
+def find_events_file(login: str, reference: Reference) -> Path | None:
+    """Return this machine's copy of the events, which every `query_status` continues. Raise RunGone, Rejected."""
+    mirror, more = EventsMirror(login, reference), True
+    while more:
+        events = calls.call(login, f"{TASKS}:read_events", reference, *mirror.describe())
+        if events is None:
+            return None
+        more = mirror.add(*events)
+    mirror.follow()
+    return mirror.path
+
+
+def download_output(login: str, reference: Reference, output: Output, to: Path) -> None:
+    """Copy one output atomically. Raise Rejected."""
+
+    def fetch(scratch: Path) -> None:
+        parts = calls.stream(login, f"{TASKS}:send_output", reference, output)
+        _write_parts(parts, scratch)
+        if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
+            raise OSError(wrong.replace(str(scratch), output.uri))
+
+    download_atomically(output, to, fetch)
+
+
+def _write_parts(parts: Iterable[dict[str, Any]], top: Path) -> None:
+    """Write what `send_output` yields below `top`. Raise OSError, also for a path that leads out of it."""
+    file = None
+    try:
+        for part in parts:
+            if "content" in part and file:
+                file.write(part["content"])
+                continue
+            if file:
+                file.close()
+                file = None
+            path = os.path.normpath(part["path"]) if part["path"] else ""
+            if os.path.isabs(path) or path.split(os.sep)[0] == "..":
+                raise OSError(f"{part['path']!r} leads out of the output")
+            place = top / path if path else top
+            if part["folder"]:
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file = open(place, "xb", opener=partial(os.open, mode=part["mode"] | 0o600))  # noqa: SIM115
+    finally:
+        if file:
+            file.close()
+
+
+def list_outputs(login: str, reference: Reference) -> list[Output]:
+    """Return the outputs of a run; their folders are those of the cluster. Raise RunGone, Rejected."""
+    found: list[Output] = calls.call(login, f"{TASKS}:list_outputs", reference)
+    return found
+
+
+def remove_run(login: str, reference: Reference, dry_run: bool = False) -> int:
+    """Remove the run's folder unless `dry_run` is set; return the bytes freed. Raise RunGone, Rejected."""
+    freed: int = calls.call(login, f"{OBSERVE}.run_files:remove_run", reference, dry_run)
+    if not dry_run:
+        EventsMirror(login, reference).remove()
+    return freed

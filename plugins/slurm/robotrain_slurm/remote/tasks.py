@@ -1,0 +1,137 @@
+"""What another machine asks for beside the platform's own functions. These run on the login node."""
+
+import hashlib
+import os
+import shlex
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from robotrain.cluster.checks import make_preflight_problem
+from robotrain.cluster.platform import run_checks
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model.plan import Plan
+from robotrain.model.run import Output, Reference
+from robotrain.run_folder.log import PAYLOAD_FOLDER
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.files import is_locked, open_regular_file
+
+from robotrain_slurm.login.address import find_login
+from robotrain_slurm.observe import pipeline_status, run_files
+from robotrain_slurm.observe.node_files import is_on_node
+from robotrain_slurm.observe.status import find_folder, find_other_user, waits_for_driver
+from robotrain_slurm.observe.step_references import is_whole, read_spec, select_step
+from robotrain_slurm.preflight.checks import list_checks
+from robotrain_slurm.remote.events_mirror import PROBE_BYTES
+from robotrain_slurm.spec.submission_spec import SUBMISSION
+from robotrain_slurm.submit.continuation_driver import LOCK_FILE
+from robotrain_slurm.submit.submit import submit_plan
+
+CHUNK_BYTES = 1 << 22
+MAX_EVENT_BYTES = 1 << 23
+
+SentCode = Sequence[Sequence[Any]]
+"""Folders of code: the address of each, and an archive of its files."""
+
+
+def submit(plan: Plan, codes: SentCode) -> Reference:
+    """Send a plan with the folders of code that came with it. Raise as `submit_plan`."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
+        copies = {}
+        for number, (address, archive) in enumerate(codes):
+            copies[address] = Path(temporary, str(number))
+            with tarfile.open(fileobj=BytesIO(archive)) as packed:
+                packed.extractall(copies[address])  # the files of the user, which `methods` packed
+        return submit_plan(plan, lambda folder, pin: copies[str(folder)])
+
+
+def preflight(plan: Plan) -> list[Problem]:
+    """Return what would make a plan fail. Raise Rejected for one that cannot be read."""
+    return run_checks([*list_checks(plan), lambda: check_sources(plan)])
+
+
+def check_sources(plan: Plan) -> Iterator[Problem]:
+    """Check that the folders that a job reads are here: those of the user's own machine are not."""
+    for path in dict.fromkeys(one for job in SUBMISSION.load(plan, Stage.PREFLIGHT).jobs for one in job.documents[:1]):
+        document = parse_document(plan.files[path].decode())
+        copied = {(mount.role, mount.uri) for mount in document.placement.mounts}
+        for source in document.sources:
+            is_read = source.kind == "local_path" and (source.role, source.uri) not in copied
+            if is_read and not os.path.lexists(source.uri):
+                title = f"the {source.role} is not on this machine"
+                why = "With --login, folders of data and policies are those of the cluster; only code is copied there."
+                copy = f"rsync -a {_quote_path(source.uri)} {find_login(plan)}:FOLDER"
+                there = Suggestion(copy, "copies it; then give that folder instead")
+                yield make_preflight_problem("slurm-login-source", title, "--login", source.uri, why, there)
+
+
+def _quote_path(path: str) -> str:
+    """Return a path as a word of a line for the other machine, whose home folder is another one."""
+    home = os.path.expanduser("~").rstrip("/")
+    return f"~/{shlex.quote(path[len(home) + 1 :])}" if home and path.startswith(f"{home}/") else shlex.quote(path)
+
+
+def query_status(reference: Reference, known: Sequence[Any] | None) -> Mapping[str, Any]:
+    """Return the status, whether the run needs a driver and has one here, and new events. Raise as `query_status`.
+
+    :param known: of the events, as for `read_events`; None if they are not followed.
+    """
+    status = pipeline_status.query_status(reference)
+    needs_driver = is_driven = False
+    if not is_whole(reference) and not status.finished:
+        folder = find_folder(select_step(reference))
+        follows = read_spec(reference).continuation == "login" and not find_other_user(folder)
+        needs_driver = follows or waits_for_driver(folder, status)
+        is_driven = needs_driver and bool(is_locked(folder / LOCK_FILE))
+    events = read_events(reference, *known) if known is not None else None  # afterwards: the last ones are there
+    return {"status": status, "needs_driver": needs_driver, "is_driven": is_driven, "events": events}
+
+
+def read_events(reference: Reference, offset: int, probe: str) -> Sequence[Any] | None:
+    """Return where new events begin, those, and whether there are more; None if there is no file of events.
+
+    :param probe: the digest of what stands before `offset`, as far as it is known.
+    """
+    if (path := run_files.find_events_file(reference)) is None:
+        return None
+    with open_regular_file(path) as file:
+        start = max(0, offset - PROBE_BYTES)
+        file.seek(start)
+        if hashlib.sha256(file.read(offset - start)).hexdigest() != probe:
+            offset = 0
+        file.seek(offset)
+        content = file.read(MAX_EVENT_BYTES)
+        return [offset, content, len(content) == MAX_EVENT_BYTES]
+
+
+def list_outputs(reference: Reference) -> list[Output]:
+    """Return the outputs of a run. Raise RunGone, Rejected."""
+    if is_on_node(reference):  # its own code says what it published
+        sys.path.append(str(find_folder(reference) / PAYLOAD_FOLDER))
+    return [*run_files.list_outputs(reference)]
+
+
+def send_output(reference: Reference, output: Output) -> Iterator[Mapping[str, Any]]:
+    """Yield the files of an output: the path and mode of each, then its content in parts. Raise Rejected."""
+    source = run_files.find_output(reference, output)
+    if source.is_file():
+        yield from _send_file(source, "")
+        return
+    yield {"path": "", "mode": 0, "folder": True}
+    for place, folders, names in os.walk(source, followlinks=True):
+        inside = os.path.relpath(place, source)
+        for name in folders:
+            yield {"path": os.path.normpath(os.path.join(inside, name)), "mode": 0, "folder": True}
+        for name in names:
+            yield from _send_file(Path(place, name), os.path.normpath(os.path.join(inside, name)))
+
+
+def _send_file(file: Path, path: str) -> Iterator[Mapping[str, Any]]:
+    with file.open("rb") as opened:
+        yield {"path": path, "mode": os.fstat(opened.fileno()).st_mode & 0o777, "folder": False}
+        while content := opened.read(CHUNK_BYTES):
+            yield {"content": content}

@@ -1,0 +1,62 @@
+"""Settings and sources with the folders of the cluster as its nodes see them, where it is reached by ssh."""
+
+import functools
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from robotrain.run_folder.settings import SQLITE_SCHEME
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.parameter import load_pairs
+
+from robotrain_slurm.login.address import is_cluster_folder
+from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec.cluster_paths import keep_home
+
+FOLDERS = ("runs_dir", "cache_dir", "environment", "blob_credential_file", "hub_token_file", "git_token_file", "image")
+
+
+def place_settings(settings: SlurmSettings) -> SlurmSettings:
+    """Return the settings with absolute paths, and without a login node, which is asked for the home folder if need be.
+
+    Raise Rejected.
+    """
+    if not settings.login:
+        return settings
+    find_home = functools.cache(functools.partial(_find_home, settings.login))
+    changes: dict[str, Any] = {
+        name: _expand(value, find_home)
+        for name in FOLDERS
+        if (value := getattr(settings, name)) and str(value).startswith("~")
+    }
+    if (uri := settings.tracking_uri or "").startswith(f"{SQLITE_SCHEME}~"):
+        changes["tracking_uri"] = SQLITE_SCHEME + _expand(uri.removeprefix(SQLITE_SCHEME), find_home)
+    if settings.secrets:
+        found = load_pairs(settings.secrets)
+        changes["secrets"] = json.dumps({name: _expand(file, find_home) for name, file in found.items()})
+    return replace(settings, login=None, **changes)
+
+
+def place_sources(sources: Iterable[JobSource], login: str) -> tuple[JobSource, ...]:
+    """Return the sources of a job for a login node, with absolute paths there; without one, as they are.
+
+    Raise Rejected.
+    """
+    if not login:
+        return tuple(sources)
+    find_home = functools.partial(_find_home, login)
+    return tuple(
+        replace(source, uri=_expand(keep_home(source.uri), find_home)) if is_cluster_folder(source) else source
+        for source in sources
+    )
+
+
+def _expand(text: str, find_home: Callable[[], str]) -> str:
+    return f"{find_home().rstrip('/')}{text[1:]}" if text == "~" or text.startswith("~/") else text
+
+
+def _find_home(login: str) -> str:
+    from robotrain_slurm.login import calls  # costs start-up
+
+    return calls.find_home(login)

@@ -1,0 +1,86 @@
+"""Packages that a job adds to the environment of its workload: one lock with all, and the files that it names.
+
+They are locked when the job is submitted (`JobDocument.program_lock`), against the lock of the workload's environment,
+so that none of its packages changes.
+"""
+
+import base64
+import bz2
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from robotrain_runtime.contract import files
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument
+
+FOLDER = "added-packages"
+"""The folder of the cache with a folder for each such lock."""
+LOCK_FILE, BASE_FILE, ADDED_FILE = "packages.txt", "base.txt", "added.txt"
+"""The lock of all, and the two that it is of: that of the workload, as it is, and that of the packages."""
+FILES_PLACE = "${FILES}"
+"""What stands in a lock for the folder of the files that it names."""
+ADDRESSED = re.compile(r"^([A-Za-z0-9][\w.-]*) @ \S*?([^/\s]+)(?=\s|$)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;]+)", re.MULTILINE)
+VERSIONED_FILE = re.compile(r"[^-]+-([^-]+)(?:-.*)?(?:\.whl|\.tar\.gz)")
+SIZE = re.compile(r"\A#.*?(\d+) bytes$", re.MULTILINE)
+UNPACKED = 2.5
+"""How many times as large as its wheels a package is."""
+
+
+def encode_file(content: bytes) -> str:
+    """Return a file as a job document has it: text that no rule for secrets takes for one."""
+    return base64.b64encode(bz2.compress(content)).decode()
+
+
+def decode_file(text: str) -> bytes:
+    """Return the content of a file of a job document."""
+    return bz2.decompress(base64.b64decode(text))
+
+
+def list_packages(lock: str) -> dict[str, str]:
+    """Return the version of each package of a lock by its name; empty for one that its file does not tell."""
+    found = dict(PINNED.findall(lock))
+    for name, file in ADDRESSED.findall(lock):
+        match = VERSIONED_FILE.fullmatch(unquote(file))
+        found[name] = match[1] if match else ""
+    return found
+
+
+def add_packages(environment: PythonEnvironment, document: JobDocument) -> PythonEnvironment:
+    """Return an environment with the packages that a job adds to it; its lock is written into the cache.
+
+    A document without a cache describes a job for a check: its environment is the workload's own. Raise OSError.
+    """
+    if not document.program_lock or not document.placement.cache:
+        return environment
+    lock = environment.lock.read_text(encoding="utf-8")
+    parts = [lock, document.program_lock, *document.program_files]
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    folder = Path(document.placement.cache, FOLDER, digest).absolute()
+    if not (folder / LOCK_FILE).is_file():
+        _write_lock(folder, lock, document.program_lock, document.program_files)
+    size = SIZE.search(document.program_lock)
+    return dataclasses.replace(
+        environment,
+        lock=folder / LOCK_FILE,
+        gib=round(environment.gib + (int(size[1]) * UNPACKED / 1024**3 if size else 0), 1),
+        required_packages={**environment.required_packages, **list_packages(document.program_lock)},
+    )
+
+
+def _write_lock(folder: Path, lock: str, added: str, packages: Mapping[str, str]) -> None:
+    """Write the lock of both, and the files that it names."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.with_name(f"{folder.name}.lock").touch()  # so that it can be removed from the cache
+    with files.make_atomically(folder, replace=True) as scratch:
+        scratch.mkdir(exist_ok=True)
+        for name, text in packages.items():
+            (scratch / Path(name).name).write_bytes(decode_file(text))
+        added = added.replace(FILES_PLACE, folder.as_uri())
+        texts = {BASE_FILE: lock, ADDED_FILE: added, LOCK_FILE: f"{lock.rstrip()}\n{added}"}
+        for name, text in texts.items():
+            (scratch / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,128 @@
+"""Publication of a run's checkpoints apart from the run: on another machine, or once it has ended."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain_runtime.checkpoints import targets
+from robotrain_runtime.checkpoints.targets import InspectedTarget
+from robotrain_runtime.contract import checkpoint, plugin_loader
+from robotrain_runtime.contract.container_plugin import ArtifactTarget, PublishingSpec
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.event import Evaluated, Metrics, make_record
+from robotrain_runtime.contract.failure import Finding, JobFailed, PermanentError, describe_error
+from robotrain_runtime.contract.target import TargetWriter
+from robotrain_runtime.environments import environment
+from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.publishing import description, publication
+from robotrain_runtime.publishing.description import ReportedFacts
+
+RETRY_PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between the tries of one checkpoint."""
+LogFunction = Callable[[str], None]
+Points = Iterable[tuple[float, float]]
+
+
+class LateCopy(NamedTuple):
+    """A checkpoint at its place."""
+
+    address: str
+    is_new: bool
+    """Whether it was not there before."""
+
+
+class LatePublication:
+    """Writes sealed checkpoints to one address. Methods raise JobFailed with a sentence.
+
+    :param document: names the plugins of the workload and of the address; its placement has this machine's cache.
+    """
+
+    def __init__(self, document: JobDocument, address: str, log_line: LogFunction) -> None:
+        plugin = targets.find_target_plugin(document, address)
+        if plugin is None:
+            raise JobFailed(f"nothing writes to {address}")
+        self._document, self._address, self._log_line = document, plugin.normalize(address), log_line
+        self._plugin = plugin
+        self._spec = _load_spec(document)
+        self._facts = ReportedFacts(self.metric_names)
+        self._writer: TargetWriter | None = None
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The metrics that say how good a checkpoint is."""
+        return description.list_metric_names(self._spec)
+
+    def add_facts(self, metrics: Mapping[str, Points], evaluated: Iterable[Evaluated]) -> None:
+        """Add what the run reported: (step, value) by metric, and its evaluations."""
+        for name, points in metrics.items():
+            for step, value in points:
+                self._facts.add_record(make_record(Metrics(values={name: value}, step=int(step))))
+        for one in evaluated:
+            self._facts.add_record(make_record(one))
+
+    def inspect(self) -> tuple[list[Finding], list[str]]:
+        """Return why one may not write there, and warnings. The plugin's environment is built if necessary."""
+        cache = Path(self._document.placement.cache)
+        try:
+            python = environment.build_python(self._plugin.ENVIRONMENT, cache, self._log_line, StopSignal())
+        except OSError as error:
+            raise JobFailed(describe_error(error)) from None
+        context = plugin_loader.make_container_context(self._document, python, self._log_line)
+        found = InspectedTarget(
+            target=ArtifactTarget(to=self._address),
+            kind="",
+            plugin=self._plugin,
+            to=self._address,
+            inspection=self._plugin.inspect(self._address, context),
+        )
+        problems = [*targets.find_target_problems(self._document, [found])]
+        return problems, [*targets.list_target_warnings(self._document, [found])]
+
+    def publish(self, folder: Path) -> LateCopy:
+        """Write a sealed checkpoint, in a folder that is named by its step; retry what may pass."""
+        manifest, wrong = checkpoint.read_manifest(folder), checkpoint.validate_checkpoint(folder)
+        if manifest is not None and not wrong and manifest.run != self._document.run:
+            wrong = f"it is a checkpoint of the run {manifest.run}"
+        if manifest is None or wrong:
+            raise JobFailed(wrong)
+        for pause in (*RETRY_PAUSES, None):
+            try:
+                is_new = self._get_writer(folder).write(folder, manifest, lambda: False)
+                return LateCopy(self._plugin.locate(self._address, folder.name), is_new)
+            except (OSError, PermanentError) as error:
+                self.close()
+                if pause is None or isinstance(error, PermanentError):
+                    raise JobFailed(describe_error(error)) from None
+                self._log_line(f"step {manifest.step}: {describe_error(error)}; trying again")
+                time.sleep(pause)
+        raise AssertionError
+
+    def close(self) -> None:
+        """End everything that is still running."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _get_writer(self, folder: Path) -> TargetWriter:
+        if self._writer is None:
+            self._spec = _load_spec(self._document, folder)
+            self._writer = publication.open_target(
+                self._plugin, self._address, self._document, self._spec, self._facts, self._log_line
+            )
+        return self._writer
+
+
+def _load_spec(document: JobDocument, folder: Path | None = None) -> PublishingSpec:
+    """Return what the workload says about its checkpoints; nothing if it can only be told where the run was.
+
+    :param folder: a checkpoint, which stands for the data of the run: a training that goes on from it makes the same
+        kind of model.
+    """
+    data = {JobSource(role="resume", kind="local_path", uri=str(folder)): folder} if folder else {}
+    for given in (data, {}):
+        try:
+            return plugin_loader.load_workload_plugin(document).publishing(document, given)
+        except Exception:  # of a plugin, which may read its data
+            continue
+    return PublishingSpec()

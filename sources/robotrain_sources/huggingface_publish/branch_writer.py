@@ -1,0 +1,296 @@
+"""Checkpoints on a branch of the Hub: each a commit and a tag, whole or absent, of one run only.
+
+The branch belongs to the run that commits the claim first: a commit names its parent, so that only one of two wins. A
+tag is made last, once the Hub has every file of the commit, and never marks another run's checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
+from robotrain_runtime.contract.failure import PermanentError
+
+from robotrain_sources.fetching import errors
+from robotrain_sources.huggingface import layout
+from robotrain_sources.huggingface.layout import ATTRIBUTES, CARD, CLAIM, FREE_FILES, BranchClaim, PublishedFiles
+from robotrain_sources.huggingface.reference import DEFAULT_BRANCH
+from robotrain_sources.huggingface_publish import model_card
+from robotrain_sources.huggingface_publish.branch_client import BranchClient, BranchCommit, is_status
+
+CONFLICTS = (409, 412)
+"""Statuses of a commit whose parent is no longer the head, and of a name that is taken meanwhile."""
+MAX_TRIES = 5
+DIGEST_LINE = "checkpoint-sha256: "
+"""The line of a commit's text that names its checkpoint."""
+SIDE_BRANCH = "robotrain-older-"
+"""Begins the name of the branch on which a checkpoint is committed that is older than the head's."""
+
+
+class CommitMismatch(Exception):
+    """The Hub has something else than what was sent. The text says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedCheckpoint:
+    """What came of a checkpoint."""
+
+    new: bool
+    warning: str = ""
+
+
+class BranchWriter:
+    """Writes checkpoints to a branch."""
+
+    def __init__(self, client: BranchClient) -> None:
+        self._client = client
+        self._place = client.place
+
+    def publish(
+        self, folder: Path, digest: str, description: Mapping[str, Any], path_files: Mapping[str, str | None]
+    ) -> PublishedCheckpoint:
+        """Publish a sealed checkpoint under the tag of its folder's name.
+
+        Raise PermanentError if the branch or the tag is of another run, or the folder changed since it was sealed;
+        CommitMismatch; what the library raises.
+        """
+        if not folder.name.isdecimal():
+            raise PermanentError("a commit of a model repository is a checkpoint: results are not published there")
+        manifest = checkpoint.read_manifest(folder)
+        if manifest is None or manifest.digest != digest:
+            raise PermanentError(f"{folder} changed since it was sealed")
+        if wrong := checkpoint.validate_checkpoint(folder):
+            raise PermanentError(wrong)
+        files = layout.arrange_checkpoint(folder, manifest, path_files)
+        self._claim_branch(manifest)
+        tag, warning = self._place.get_tag(folder.name), ""
+        _, tags = self._client.list_references()
+        if tag in tags:
+            if self._is_published(tag, tags[tag], files.manifest):
+                return PublishedCheckpoint(new=False)
+            self._client.delete_tag(tag)  # the run saved the step again
+        commit = self._find_commit(files.manifest)
+        if not commit:
+            card = b"" if CARD in files.paths.values() else self._format_card(tag, description)
+            commit, warning = self._commit_checkpoint(folder, files, tag, card)
+        self._verify_commit(commit, folder, files)
+        self._create_tag(tag, commit, files.manifest)
+        self._delete_side_branch(tag)
+        return PublishedCheckpoint(new=True, warning=warning)
+
+    def delete_oldest(self, run: str, keep: int) -> list[str]:
+        """Delete the tags of all but the last `keep` checkpoints of `run`; return the names of those checkpoints."""
+        claim = self.read_claim()
+        if claim is None or claim.run != run:
+            return []
+        _, tags = self._client.list_references()
+        names = sorted(filter(None, map(self._place.parse_tag, tags)), key=int)
+        removed = []
+        for name in names[: -max(keep, 1)]:
+            tag = self._place.get_tag(name)
+            manifest = self._read_manifest(tags[tag])
+            if manifest and manifest.run == run:
+                self._client.delete_tag(tag)
+                removed.append(name)
+        return removed
+
+    def list_checkpoints(self) -> list[str]:
+        """Return the names of the checkpoints that are tagged."""
+        _, tags = self._client.list_references()
+        return sorted(filter(None, map(self._place.parse_tag, tags)), key=int)
+
+    def read_claim(self) -> BranchClaim | None:
+        """Return the claim at the branch's head; None for none, and for a branch that is new or does not exist."""
+        branches, _ = self._client.list_references()
+        head = branches.get(self._place.name)
+        content = self._client.read_file(CLAIM, head) if head and not self._is_new(head) else None
+        return layout.parse_claim(content) if content else None
+
+    def find_foreign_file(self) -> str:
+        """Return a file of the branch beside which no run may publish; empty for none."""
+        branches, _ = self._client.list_references()
+        head = branches.get(self._place.name)
+        return _find_foreign_file(self._client.read_commit(head)) if head and not self._is_new(head) else ""
+
+    def _claim_branch(self, manifest: CheckpointManifest) -> None:
+        """Make the branch the run's own. Raise PermanentError if it is another's, or holds other files."""
+        self._client.create_repository()
+        wanted = BranchClaim(
+            run=manifest.run, job=manifest.job, submission=manifest.submission, tracking=manifest.tracking
+        )
+        for _ in range(MAX_TRIES):
+            head = self._find_head()
+            if head is None:
+                continue
+            is_new = self._is_new(head.id)
+            content = self._client.read_file(CLAIM, head.id) if CLAIM in head.files and not is_new else None
+            if content is not None and (claim := layout.parse_claim(content)):
+                self._check_claim(claim, manifest)
+                return
+            if not is_new and (foreign := _find_foreign_file(head)):
+                where = f"the branch {self._place.name} of {self._place.id}"
+                raise PermanentError(
+                    f"{where} holds other files, such as {foreign}: name a new branch, as in "
+                    f"hf://{self._place.id}@{manifest.run}"
+                )
+            try:
+                title = f"robotrain: the branch of {manifest.run}"
+                kept = {CLAIM, ATTRIBUTES} if is_new else FREE_FILES
+                self._client.commit(title, "", {CLAIM: wanted.to_bytes()}, head.files.keys() - kept, head.id)
+                return
+            except Exception as error:
+                if not is_status(error, *CONFLICTS):
+                    raise
+        raise CommitMismatch(f"the branch {self._place.name} of {self._place.id} changes all the time")
+
+    def _check_claim(self, claim: BranchClaim, manifest: CheckpointManifest) -> None:
+        if not claim.admits(manifest):
+            another = (
+                f"the run {claim.run}" if claim.run != manifest.run else f"another submission ({claim.submission})"
+            )
+            where = f"the branch {self._place.name} of {self._place.id}"
+            raise PermanentError(
+                f"{where} belongs to {another}: name a branch of its own, as in hf://{self._place.id}@{manifest.run}"
+            )
+
+    def _find_head(self) -> BranchCommit | None:
+        """Return the head of the branch; None if it was created just now, at the repository's first commit."""
+        branches, _ = self._client.list_references()
+        if self._place.name in branches:
+            return self._client.read_commit(branches[self._place.name])
+        self._client.create_branch(self._place.name, self._find_first_commit())
+        return None
+
+    def _find_first_commit(self) -> str:
+        """Return the first commit of `main`: after a squash of its history, the one with all of its files."""
+        return str(self._client.api.list_repo_commits(self._place.id, repo_type="model")[-1].commit_id)
+
+    def _is_new(self, head: str) -> bool:
+        """Return whether the branch has no commit of its own: its files, and a claim among them, are those of `main`.
+
+        :param head: the commit of the branch.
+        """
+        return self._place.name != DEFAULT_BRANCH and head == self._find_first_commit()
+
+    def _read_manifest(self, commit: str) -> CheckpointManifest | None:
+        content = self._client.read_file(MANIFEST, commit)
+        return checkpoint.parse_manifest(content) if content else None
+
+    def _is_published(self, tag: str, commit: str, manifest: CheckpointManifest) -> bool:
+        """Return whether a tag marks this very checkpoint, not another one of the run. Raise PermanentError."""
+        found = self._read_manifest(commit)
+        if found is None or found.run != manifest.run:
+            owner = f"a checkpoint of the run {found.run}" if found else "something else"
+            raise PermanentError(f"the tag {tag} of {self._place.id} marks {owner}")
+        return found == manifest
+
+    def _find_commit(self, manifest: CheckpointManifest) -> str:
+        """Return the commit of a checkpoint that an earlier try made, and did not tag; empty for none."""
+        line = DIGEST_LINE + manifest.digest
+        for commit in self._client.list_commits():
+            if line in (commit.message or "").splitlines() and self._read_manifest(commit.commit_id) == manifest:
+                return str(commit.commit_id)
+        return ""
+
+    def _commit_checkpoint(self, folder: Path, files: PublishedFiles, tag: str, card: bytes) -> tuple[str, str]:
+        """Commit a checkpoint; return the commit, and a warning if the Hub refused the card."""
+        manifest = files.manifest
+        added: dict[str, Path | bytes] = {
+            where: files.contents.get(path, folder / path) for path, where in files.paths.items()
+        }
+        added[MANIFEST] = checkpoint.format_manifest(manifest)
+        title = f"step {manifest.step}"
+        text = f"run: {manifest.run}\n{DIGEST_LINE}{manifest.digest}"
+        warning = ""
+        for _ in range(MAX_TRIES):
+            branches, _tags = self._client.list_references()
+            head = self._client.read_commit(branches[self._place.name])
+            claim = layout.parse_claim(self._client.read_file(CLAIM, head.id) or b"")
+            if claim is not None:
+                self._check_claim(claim, manifest)
+            newest = self._read_manifest(head.id) if MANIFEST in head.files else None
+            branch = self._place.name
+            if newest is not None and newest.step > manifest.step:  # the head stays the newest checkpoint
+                branch = self._open_side_branch(tag, head.id)
+            owned = {*layout.map_paths(newest).values()} if newest else set()
+            content = {**added, **({CARD: card} if card else {})}
+            try:
+                return self._client.commit(
+                    title, text, content, (owned & head.files.keys()) - content.keys(), head.id, branch
+                ), warning
+            except Exception as error:
+                if card and _is_about_card(error):
+                    card, warning = b"", _explain_card(error, self._place.id)
+                elif not is_status(error, *CONFLICTS):
+                    raise
+        raise CommitMismatch(f"the branch {self._place.name} of {self._place.id} changes all the time")
+
+    def _open_side_branch(self, tag: str, head: str) -> str:
+        self._delete_side_branch(tag)
+        branch = f"{SIDE_BRANCH}{tag}"
+        self._client.create_branch(branch, head)
+        return branch
+
+    def _delete_side_branch(self, tag: str) -> None:
+        branches, _ = self._client.list_references()
+        if f"{SIDE_BRANCH}{tag}" in branches:
+            self._client.delete_branch(f"{SIDE_BRANCH}{tag}")
+
+    def _verify_commit(self, commit: str, folder: Path, files: PublishedFiles) -> None:
+        """Raise CommitMismatch if the commit does not have every file of the checkpoint as it was sealed."""
+        there = self._client.read_commit(commit).files
+        for path, where in files.paths.items():
+            found, lfs = there.get(where), getattr(there.get(where), "lfs", None)
+            content = files.contents.get(path)
+            if lfs:
+                is_same = lfs.sha256 == files.manifest.files[path]
+            else:
+                content = (folder / path).read_bytes() if content is None else content
+                is_same = found is not None and found.blob_id == hash_git_blob(content)
+            if not is_same:
+                raise CommitMismatch(f"{where} of {self._place.id} differs from what was sent")
+
+    def _create_tag(self, tag: str, commit: str, manifest: CheckpointManifest) -> None:
+        try:
+            self._client.create_tag(tag, commit)
+        except Exception as error:
+            if not is_status(error, *CONFLICTS):
+                raise
+            _, tags = self._client.list_references()
+            if tag not in tags or not self._is_published(tag, tags[tag], manifest):
+                raise CommitMismatch(f"the tag {tag} of {self._place.id} marks another checkpoint") from error
+
+    def _format_card(self, tag: str, description: Mapping[str, Any]) -> bytes:
+        if not description:
+            return b""
+        return model_card.format_card(description, {"repository": self._place.id, "tag": tag})
+
+
+def _find_foreign_file(head: BranchCommit) -> str:
+    """Return a file that is somebody else's; empty for none."""
+    return next((path for path in sorted(head.files) if path not in FREE_FILES), "")
+
+
+def hash_git_blob(content: bytes) -> str:
+    """Return what git calls a file with this content."""
+    import hashlib
+
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _is_about_card(error: Exception) -> bool:
+    """Return whether the Hub refused a commit for the metadata of its card."""
+    texts = [str(cause) for cause in errors.iter_causes(error)]
+    return any("README.md" in text and "etadata" in text for text in texts) or (
+        is_status(error, 400) and any("README" in text for text in texts)
+    )
+
+
+def _explain_card(error: Exception, repository: str) -> str:
+    reasons = next(iter(model_card.list_card_problems(str(error))), "")
+    why = f" ({reasons})" if reasons else ""
+    return f"the Hub refuses the model card of {repository}{why}: the checkpoint is published without it"

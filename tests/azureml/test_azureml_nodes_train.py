@@ -1,0 +1,103 @@
+"""A training on two nodes, each of which the compute starts with the variables of Azure ML, and one that is lost."""
+
+import os
+import re
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from azureml_trained_jobs import (
+    list_kept,
+    made_or_ended,
+    size_training,
+    submit,
+    tracked,
+    upload_dataset,
+    wait_for_end,
+    wait_until,
+)
+from robotrain_runtime.contract import event
+
+__all__ = ["submit", "upload_dataset", "wait_for_end"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
+LEAD, OTHER = (f"user_logs/std_log_process_{rank}.txt" for rank in range(2))
+MANIFEST = "robotrain-checkpoint.json"
+
+
+@pytest.fixture
+def submit_nodes(cluster, submit, upload_dataset):
+    """Submit a training on two nodes: the run's name, and the job."""
+    cluster.data("mini", 3, upload_dataset("pusht-mini", "sets/mini"))
+    words = ("--dataset-asset", "azureml:mini:3", "--num-nodes", "2", "--output-mode", "rw_mount")
+    return lambda *more: submit(*words, *more)
+
+
+def read_logs(job) -> str:
+    return "\n".join([*job.read_log(LEAD), *job.read_log(OTHER), str(job.error)])
+
+
+def test_two_nodes_train_as_one_job_whose_first_node_alone_publishes_tracks_and_registers(
+    robotrain, cluster, machine, submit_nodes
+):
+    run, job = submit_nodes("-r", "pusher", *size_training(4, 2))
+    assert (job.body["resources"]["instanceCount"], job.body["distribution"]) == (
+        2,
+        {"distributionType": "PyTorch", "processCountPerInstance": 1},
+    )
+    assert machine.wait(job.name) == "Completed", read_logs(job)
+    assert list_kept(cluster, job, "model.safetensors") == ["000002", "000004"]
+    params, metrics, tags = tracked(machine, job)
+    assert (params["num_nodes"], params["batch_size"]) == ("2", "4")
+    assert (metrics["train/samples"], tags["training_status"]) == (32, "completed")
+    assert not made_or_ended(cluster)
+    assert [one["tags"]["checkpoint"] for one in cluster.versions("pusher").values()] == ["000004"]
+    others = job.read_log(OTHER)
+    assert [line for line in others if event.parse_event(line)] == []
+    assert "node 1: succeeded" in others
+    work = machine.folder / f"{job.name}-node1/disk/tmp/robotrain/{run}"
+    assert not list(work.glob("outputs/checkpoints/*/pretrained_model"))
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["step"]) == ("succeeded", 4)
+    assert status["processes"] == {"count": 2, "nodes": 2, "samples": 8}
+    assert "node 1: succeeded" in robotrain("logs", run).stdout
+    assert "node 1: " not in robotrain("logs", run, "--tail", "5").stdout
+
+
+def test_all_nodes_begin_again_where_one_is_preempted_and_go_on_from_the_same_checkpoint(
+    robotrain, cluster, machine, submit_nodes
+):
+    run, job = submit_nodes(*size_training(60, 20))
+    wait_until(lambda: list_kept(cluster, job, MANIFEST), job)
+    machine.running[job.name].preempt()
+    assert machine.wait(job.name) == "Completed", read_logs(job)
+    assert machine.running[job.name].attempts == 2
+    steps = [
+        re.findall(r"resuming from step (\d+) of an earlier", "\n".join(job.read_log(log))) for log in (LEAD, OTHER)
+    ]
+    assert steps[0] == steps[1] != [], read_logs(job)
+    assert list_kept(cluster, job, MANIFEST)[-1] == "000060"
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["step"]) == ("succeeded", 60)
+
+
+def test_a_killed_rank_ends_the_job_and_status_names_its_node(robotrain, cluster, machine, submit_nodes):
+    run, job = submit_nodes(*size_training(5000, 5000))
+    wait_until(lambda: '"event": "metrics"' in "\n".join(job.read_log(LEAD)), job)
+    os.kill(find_rank(job.name, 1), signal.SIGKILL)
+    assert machine.wait(job.name) == "Failed", read_logs(job)
+    reason = robotrain("status", run, "--json").json["reason"]
+    assert "node 1 failed: the program was ended by signal 9" in reason, f"{reason}\n{read_logs(job)}"
+
+
+def find_rank(job: str, rank: int) -> int:
+    """The process that trains as a rank of a job."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words, environ = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+            is_trainer = b"lerobot_train.launcher" in words and f"\0AZUREML_RUN_ID={job}\0".encode() in environ
+            if is_trainer and f"\0RANK={rank}\0".encode() in environ and b"--output_dir" in words:
+                return int(process.name)
+    raise AssertionError(f"rank {rank} of {job} does not run")

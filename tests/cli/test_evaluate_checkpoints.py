@@ -1,0 +1,147 @@
+"""`submit --evaluate-checkpoints`: a training and the evaluation of its checkpoints, as one pipeline."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+CAMERA = Path(__file__).parents[2] / "examples/pusht-camera"
+PUSHT = ("--env", "pusht")
+SIZE = ("--training-steps", "400", "--save-freq", "100")
+
+
+@pytest.fixture
+def plan_steps(robotrain, pusht, fake_platform):
+    """The planned steps of a dry run, by name."""
+
+    def plan(*options: object, platform="fake"):
+        words = ("--platform", platform, "--dataset-path", pusht, *SIZE, *options)
+        answer = robotrain("submit", "--dry-run", "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
+
+    return plan
+
+
+@pytest.fixture
+def find_problems(robotrain, pusht, fake_platform):
+    """The exit code and the errors of a request, by code."""
+
+    def find(*options: object, command=("submit", "--dry-run")):
+        answer = robotrain(*command, "--platform", "fake", "--dataset-path", pusht, "--json", *SIZE, *options)
+        found = [one for one in answer.json["problems"] if one["severity"] == "error"]
+        return answer.exit_code, {one["code"]: one for one in found}
+
+    return find
+
+
+@pytest.mark.parametrize(("value", "which"), [((), "all"), (("200",), "200"), (("all",), "all")])
+def test_a_training_is_followed_by_one_evaluation_of_its_checkpoints(plan_steps, value, which):
+    found = plan_steps("--evaluate-checkpoints", *value, "--eval-episodes", "5", "--seed", "3", *PUSHT)
+    assert [*found] == ["train", "evaluate"]
+    train, evaluate = (found[name]["parameters"] for name in found)
+    assert (train["evaluate_checkpoints"], train["seed"], train["save_freq"]) == (which, 3, 100)
+    assert (evaluate["checkpoints"], evaluate["env"], evaluate["eval_episodes"]) == (which, "pusht", 5)
+    assert found["evaluate"]["inputs"] == [{"role": "policy", "step": "train"}]
+
+
+def test_a_model_is_registered_once_the_best_checkpoint_is_known(plan_steps):
+    found = plan_steps("--evaluate-checkpoints", "-r", "pusher", *PUSHT)
+    assert found["train"]["parameters"]["register_checkpoint"] is None
+    assert (found["register"]["model"], found["register"]["policy_from"]) == ("pusher", "evaluate")
+
+
+def test_a_job_file_has_the_values_of_both(plan_steps, tmp_path):
+    job = tmp_path / "job.yaml"
+    job.write_text("workload: lerobot-train\nparameters: {evaluate_checkpoints: 200, env: pusht, starts: easy}\n")
+    found = plan_steps(job)
+    assert found["evaluate"]["parameters"]["checkpoints"] == "200"
+    assert found["evaluate"]["parameters"]["starts"] == "easy"
+    assert plan_steps(job, "--starts", "[[1, 2, 3, 4, 0]]")["evaluate"]["parameters"]["starts"] == "[[1, 2, 3, 4, 0]]"
+
+
+def test_without_the_option_a_training_is_one_job(robotrain, pusht, fake_platform):
+    answer = robotrain("submit", "--dry-run", "--json", "--platform", "fake", "--dataset-path", pusht)
+    assert answer.exit_code == 0, answer.stderr
+    assert "pipeline.json" not in answer.json["files"]
+
+
+def test_steps_are_changed_by_their_names(plan_steps):
+    found = plan_steps("--evaluate-checkpoints", *PUSHT, "--set", "evaluate.seed=7", "--set", "train.batch_size=4")
+    assert (found["evaluate"]["parameters"]["seed"], found["train"]["parameters"]["batch_size"]) == (7, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--evaluate-checkpoints", "150", *PUSHT), "checkpoints-not-scored"),
+        (("--evaluate-checkpoints", "0", *PUSHT), "value-invalid"),
+        (("--evaluate-checkpoints", "often", *PUSHT), "value-invalid"),
+        (("--evaluate-checkpoints", *PUSHT, "--reward-model", "sarm"), "checkpoints-not-scored"),
+        (("--evaluate-checkpoints", *PUSHT, "--save-as", "job.yaml"), "options-conflict"),
+        (("--evaluate-checkpoints", "--success-threshold", "0.5"), "without-env"),
+        (PUSHT, "option-elsewhere"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(find_problems, options, code):
+    exit_code, found = find_problems(*options)
+    assert exit_code == 2
+    assert code in found
+
+
+def test_the_nearest_number_of_steps_is_offered(find_problems):
+    _, found = find_problems("--evaluate-checkpoints", "260", *PUSHT)
+    texts = [one["text"] for one in found["checkpoints-not-scored"]["instead"]]
+    assert texts == ["--evaluate-checkpoints 300", "--save-freq 260"]
+
+
+def test_a_sweep_has_no_scores_of_checkpoints(find_problems):
+    _, found = find_problems("--evaluate-checkpoints", "--over", "seed=1,2", command=("sweep", "--dry-run"))
+    assert found["options-conflict"]["where"] == "--evaluate-checkpoints"
+
+
+def test_a_variable_does_not_ask_for_scores(find_problems, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_EVALUATE_CHECKPOINTS", "200")
+    exit_code, found = find_problems()
+    assert exit_code == 2
+    assert [one["text"] for one in found["value-invalid"]["instead"]] == ["--evaluate-checkpoints 200"]
+
+
+def test_what_the_training_will_make_is_compared_with_the_environment(find_problems):
+    _, problems = find_problems("--evaluate-checkpoints", "--env", "aloha")
+    assert problems["data-unusable"]["where"] == "step evaluate"
+
+
+def test_an_adapter_is_evaluated_with_its_base(robotrain, fake_platform):
+    words = ("--evaluate-checkpoints", *PUSHT, "--platform", "fake", "--dry-run", "--json")
+    answer = robotrain("submit", CAMERA / "adapter.yaml", *words)
+    assert answer.exit_code == 0, answer.stderr
+    steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
+    evaluate = next(step for step in steps if step["name"] == "evaluate")
+    assert str(CAMERA / "base") in [one["uri"] for one in evaluate["sources"] if one["role"] == "backbone"]
+
+
+def test_scores_without_an_environment_are_explained(robotrain, pusht, fake_platform):
+    words = ("--platform", "fake", "--dataset-path", pusht, *SIZE, "--evaluate-checkpoints")
+    assert "checkpoints-replayed" in robotrain("submit", "--dry-run", *words).stderr
+
+
+def test_other_trainings_say_that_nothing_evaluates_them(robotrain, pusht, fake_platform):
+    answer = robotrain("submit", "rosbag-act-train", "--platform", "fake", "--evaluate-checkpoints", "--dry-run")
+    assert "no workload evaluates the policies of rosbag-act-train" in answer.stderr
+
+
+def test_values_of_both_steps_are_explained(robotrain, pusht, fake_platform):
+    words = ("--platform", "fake", "--dataset-path", pusht, *SIZE, "--evaluate-checkpoints", "200", *PUSHT)
+    answer = robotrain("explain", "--json", *words)
+    assert answer.exit_code == 0, answer.stderr
+    values = {row["name"]: row["value"] for row in answer.json["values"]}
+    assert (values["train.evaluate_checkpoints"], values["evaluate.checkpoints"]) == ("200", "200")
+
+
+def test_a_native_pipeline_mounts_the_checkpoints(robotrain, pusht, dag_platform, tmp_path):
+    words = ("--platform", "dag", "--dataset-path", pusht, *SIZE, "--evaluate-checkpoints", *PUSHT)
+    answer = robotrain("render", *words, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    rendered = "".join(file.read_text() for file in (tmp_path / "plan").rglob("*.json"))
+    assert "/checkpoints" in rendered

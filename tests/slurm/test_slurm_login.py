@@ -1,0 +1,400 @@
+"""A cluster that is reached by ssh, as a user of a laptop sees it: a real sshd, and the commands of the stand-in."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from login_node import HOST, LoginNode
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.files import is_locked
+from robotrain_runtime.environments import interpreter
+from robotrain_slurm.login import calls
+from robotrain_slurm.remote import driver, methods
+from robotrain_slurm.submit.continuation_driver import LOCK_FILE
+from slurm_stand_in import SlurmStandIn
+
+PROGRAM = ("--", "python", "main.py")
+
+
+@pytest.fixture(autouse=True)
+def code():
+    Path("code").mkdir()
+    Path("code", "main.py").write_text("print(1)\n")
+    Path("code", "run me.sh").write_text("#!/bin/sh\n")
+    Path("code", "run me.sh").chmod(0o755)
+
+
+@pytest.fixture
+def words(login_node, tmp_path):
+    """The command line of a submit."""
+    places = ("--runs-dir", tmp_path / "cluster runs", "--cache-dir", tmp_path / "cache")
+    job = ("command", "--platform", "slurm", "--login", HOST, "--code", "code", "--gpus", "0")
+    return ("submit", *job, "--cpus", "1", "--memory", "1G", *places)
+
+
+@pytest.fixture
+def submit(robotrain, words):
+    """Submit a run; return its name and its folder on the cluster."""
+
+    def run(*more: object) -> tuple[str, Path]:
+        answer = robotrain(*words, *more, "--json", *PROGRAM)
+        assert answer.exit_code == 0, answer.stderr
+        name = json.loads(answer.stdout)["run"]
+        return name, Path(records.read_record(name).reference["folder"])
+
+    return run
+
+
+def test_submit_copies_the_code_and_sends_the_job_once_by_one_ssh(submit, slurm, login_node):
+    run, folder = submit()
+    (job,) = slurm.read_jobs()
+    assert (job["name"], job["folder"]) == (run, str(folder))
+    assert (folder / "code/main.py").read_text() == "print(1)\n"
+    assert os.access(folder / "code/run me.sh", os.X_OK)
+    assert (folder / "payload/robotrain_runtime/__main__.py").is_file()
+    assert records.read_record(run).reference["login"] == HOST
+    assert len(login_node.list_calls()) == 1
+
+
+def test_status_is_one_ssh(submit, slurm, login_node, robotrain):
+    run, _ = submit()
+    slurm.set_state("1", "RUNNING", nodes="gpu-1")
+    calls.close_connections()
+    login_node.clear_calls()
+    answer = robotrain("status", run)
+    assert "running" in answer.stdout
+    assert len(login_node.list_calls()) == 1
+    calls.close_connections()
+    assert login_node.list_running() == []
+
+
+SILENCE = "echo 'ssh: connect to host stranger port 22: Connection timed out' >&2; exit 255"
+
+
+@pytest.mark.parametrize("silence", [SILENCE, pytest.param("exec sleep 60", marks=pytest.mark.slow)])
+def test_silent_login_node_hides_no_runs_of_another_one(submit, words, slurm, login_node, robotrain, silence):
+    run, _ = submit()
+    slurm.set_state("1", "RUNNING", nodes="gpu-1")
+    elsewhere = ["stranger" if word == HOST else word for word in words]
+    for _ in range(3):
+        assert robotrain(*elsewhere, "--new", *PROGRAM).exit_code == 0
+    calls.close_connections()
+    login_node.clear_calls()
+    ssh = login_node.bin / "ssh"
+    ssh.write_text(ssh.read_text().replace("exec", f'case "$*" in *" stranger "*) {silence};; esac\nexec', 1))
+    answer = robotrain("runs", "--json")
+    found = {one["run"]: one for one in json.loads(answer.stdout)["runs"]}
+    assert found.pop(run)["state"] == "running"
+    assert [one["state"] for one in found.values()] == ["unknown"] * 3
+    assert all("stranger does not answer" in one["reason"] for one in found.values())
+    assert len(login_node.list_calls()) == 2
+
+
+def test_log_and_outputs_come_over_the_line(submit, slurm, robotrain, tmp_path):
+    run, folder = submit()
+    (folder / "log.txt").write_text("first\nsecond ü\n")
+    (folder / "outputs/deep/er").mkdir(parents=True)
+    (folder / "outputs/deep/er/tool.sh").write_text("echo\n")
+    (folder / "outputs/deep/er/tool.sh").chmod(0o750)
+    (folder / "outputs/empty").mkdir()
+    (folder / "outputs/large.bin").write_bytes(os.urandom((1 << 22) + 5))
+    slurm.set_state("1", "COMPLETED")
+    assert robotrain("logs", run).stdout == "first\nsecond ü\n"
+    assert robotrain("logs", "--tail", "1", run).stdout == "second ü\n"
+    answer = robotrain("outputs", run, "--to", tmp_path / "copy")
+    assert answer.exit_code == 0, answer.stderr
+    copied = {path.name: path for path in (tmp_path / "copy").rglob("*")}
+    assert copied["tool.sh"].stat().st_mode & 0o777 == 0o750
+    assert copied["large.bin"].read_bytes() == (folder / "outputs/large.bin").read_bytes()
+    assert copied["empty"].is_dir()
+
+
+@pytest.mark.slow
+def test_following_log_ends_with_the_run(submit, slurm, robotrain):
+    run, folder = submit()
+    slurm.set_state("1", "RUNNING", nodes="gpu-1")
+    log = folder / "log.txt"
+    log.write_text("first\n")
+
+    def end_run() -> None:
+        with log.open("a") as file:
+            file.write("last\n")
+        slurm.set_state("1", "COMPLETED")
+
+    timer = threading.Timer(1.5, end_run)
+    timer.start()
+    answer = robotrain("logs", "-f", run)
+    assert answer.stdout == "first\nlast\n"
+
+
+def test_progress_is_read_from_a_copy_of_the_events_that_grows(submit, slurm, robotrain, login_node):
+    run, folder = submit()
+    slurm.set_state("1", "RUNNING", nodes="gpu-1")
+    events = folder / "events.jsonl"
+
+    def add(step: int) -> None:
+        line = {"event": "metrics", "time": time.time(), "values": {"loss": 1.0 / step}, "step": step}
+        with events.open("a") as file:
+            file.write(f"{event.PREFIX}{json.dumps(line)}\n")
+
+    for step in (1, 2):
+        add(step)
+    assert "step 2" in robotrain("status", run).stdout
+    add(30)
+    assert "step 30" in robotrain("status", run).stdout
+    events.write_text("")
+    add(7)  # another file: the run has begun anew
+    assert "step 7" in robotrain("status", run).stdout
+
+
+def test_waiting_run_is_cancelled_there(submit, slurm, robotrain):
+    run, _ = submit()
+    answer = robotrain("cancel", run)
+    assert answer.exit_code == 0, answer.stderr
+    assert slurm.read_job("1")["state"].startswith("CANCELLED")
+    assert "cancelled" in robotrain("status", run).stdout
+
+
+def test_ended_run_is_removed_there(submit, slurm, robotrain):
+    run, folder = submit()
+    slurm.set_state("1", "FAILED")
+    robotrain("status", run)
+    answer = robotrain("runs", "--prune", "--keep", "0", "--yes")
+    assert answer.exit_code == 0, answer.stderr
+    assert not folder.exists()
+
+
+def test_no_value_passes_through_a_shell(words, tmp_path, robotrain, login_node, monkeypatch):
+    name = "$(touch hacked) `touch hacked`'; touch hacked #"
+    monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(tmp_path / name))
+    answer = robotrain(
+        *(word for word in words if word != "--runs-dir" and not str(word).endswith("runs")), "--note", name, *PROGRAM
+    )
+    assert answer.exit_code == 0, answer.stderr
+    run = records.list_runs()[0]
+    folder = Path(records.read_record(run).reference["folder"])
+    assert folder.parent.name == name
+    (folder / "log.txt").write_text("line\n")
+    assert robotrain("logs", run).stdout == "line\n"
+    assert not [*login_node.home.rglob("hacked"), *Path().rglob("hacked")]
+
+
+def test_python_3_10_of_a_login_node_is_enough(submit, slurm, login_node, robotrain, tmp_path):
+    if (python := interpreter.find_interpreter("3.10")) is None:
+        pytest.skip("no Python 3.10 on this machine")
+    (programs := tmp_path / "programs").mkdir()
+    (programs / "python3").symlink_to(python)
+    login_node.restart(PATH=f"{programs}:{login_node.environment['PATH']}")
+    run, folder = submit()
+    (folder / "log.txt").write_text("line\n")
+    (folder / "outputs").mkdir()
+    (folder / "outputs/a.txt").write_text("a")
+    slurm.set_state("1", "COMPLETED")
+    assert "succeeded" in robotrain("status", run).stdout
+    assert robotrain("logs", run).stdout == "line\n"
+    assert robotrain("outputs", run, "--to", tmp_path / "copy").exit_code == 0
+    assert "not-registered" in robotrain("register", run, "model").stderr  # by the payload's own runtime
+    assert "unknown option" not in robotrain("register", run, "model").stderr.lower()
+
+
+def test_home_folder_is_that_of_the_login_node(robotrain, login_node, monkeypatch):
+    job = ("command", "--platform", "slurm", "--login", HOST, "--code", "code", "--environment", "~/env")
+    answer = robotrain("render", *job, *PROGRAM)
+    assert answer.exit_code == 0, answer.stderr
+    assert f"#SBATCH --chdir={login_node.home}/robotrain-runs/" in answer.stdout
+    assert f'"environment": "{login_node.home}/env"' in answer.stdout
+    assert f'"cache": "{login_node.home}/.cache/robotrain"' in answer.stdout
+
+
+def test_plan_with_absolute_folders_needs_no_connection(robotrain, login_node):
+    places = ("--runs-dir", "/scratch/me/runs", "--cache-dir", "/scratch/me/cache")
+    job = ("command", "--platform", "slurm", "--login", HOST, "--code", "code", *places)
+    assert robotrain("render", *job, *PROGRAM).exit_code == 0
+    assert login_node.list_calls() == []
+
+
+def test_data_on_the_laptop_is_no_data_of_the_cluster(robotrain, login_node, words):
+    gone = ("submit", "lerobot-train", *words[2:6], "--dataset-path", "/nowhere/episodes", *words[8:])
+    answer = robotrain(*gone, "--dry-run")
+    assert "slurm-login-source" in answer.stderr
+    assert f"the dataset is not on {HOST}" in answer.stderr
+    assert f"rsync -a /nowhere/episodes {HOST}:FOLDER" in answer.stderr
+
+
+def test_data_in_the_home_folder_is_in_that_of_the_login_node(robotrain, login_node, words):
+    data = ("--dataset-path", Path.home() / "my data", "--policy-path", "~/policy")
+    job = ("lerobot-train", *words[2:6], *words[8:])
+    answer = robotrain("render", *job, *data)
+    assert answer.exit_code == 0, answer.stderr
+    assert f'"uri": "{login_node.home}/my data"' in answer.stdout
+    assert f'"uri": "{login_node.home}/policy"' in answer.stdout
+    answer = robotrain("submit", *job, *data, "--dry-run")
+    assert f"rsync -a ~/'my data' {HOST}:FOLDER" in answer.stderr
+    for command in (
+        ("sweep", *job, "--over", "batch-size=2,3"),
+        ("pipeline", "train-eval", *job[1:], "--env", "pusht"),
+    ):
+        answer = robotrain(*command, *data[:2], "--dry-run")
+        assert f"{login_node.home}/my data" in answer.stderr
+
+
+def test_folder_of_the_same_path_on_the_laptop_is_not_read(robotrain, login_node, words, tmp_path):
+    (meta := tmp_path / "data/meta").mkdir(parents=True)
+    (meta / "info.json").write_text("{}")
+    data = ("--dataset-path", meta.parent)
+    answer = robotrain("render", "--pin", *words[1:], *data, *PROGRAM)
+    assert answer.exit_code == 0, answer.stderr
+    document, _ = json.JSONDecoder().raw_decode(answer.stdout, answer.stdout.index("{\n"))
+    pins = {source["role"]: source["pin"] for source in document["sources"]}
+    assert (pins["dataset"], pins["code"].partition(":")[0]) == ("", "folder")
+    job = ("submit", "lerobot-train", *words[2:6], *words[8:])
+    answer = robotrain(*job, *data, "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+
+
+@pytest.mark.parametrize("layer", ["robotrain.toml", ".env"])
+def test_file_of_a_project_chooses_no_login_node(robotrain, layer, login_node):
+    text = '[platforms.slurm]\nlogin = "evil"\n' if layer == "robotrain.toml" else "ROBOTRAIN_LOGIN=evil\n"
+    Path(layer).write_text(text)
+    answer = robotrain("render", "command", "--platform", "slurm", "--code", "code", *PROGRAM)
+    assert "setting-not-trusted" in answer.stderr
+    assert login_node.list_calls() == []
+
+
+def test_environment_chooses_the_login_node(robotrain, login_node, words, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_LOGIN", HOST)
+    answer = robotrain(*(word for word in words if word not in ("--login", HOST)), *PROGRAM)
+    assert answer.exit_code == 0, answer.stderr
+    assert len(login_node.list_calls()) == 1
+
+
+def test_line_that_is_lost_while_sbatch_works_is_an_interrupted_submit(
+    robotrain, words, slurm: SlurmStandIn, login_node: LoginNode
+):
+    slurm.set_mood("hangs")
+    killer = threading.Thread(target=_cut_when, args=(lambda: slurm.read_calls("sbatch"), login_node))
+    killer.start()
+    answer = robotrain(*words, *PROGRAM)
+    killer.join()
+    assert answer.exit_code != 0
+    assert f"the connection to {HOST} broke off" in answer.stderr.replace("The connection", "the connection")
+    _wait_until(lambda: not login_node.find_agents(), "the end of what the lost call had started")
+    answer = robotrain(*words, "--json", *PROGRAM)
+    assert answer.exit_code == 0, answer.stderr
+    assert len(slurm.read_jobs()) == 1
+
+
+def _cut_when(condition, login_node: LoginNode) -> None:
+    _wait_until(condition, "the moment")
+    time.sleep(0.3)
+    _cut_lines(login_node)
+
+
+def _wait_until(condition, what: str, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.02)
+
+
+def test_code_is_sent_once(submit, login_node):
+    submit()
+    (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
+    before = place.stat().st_ino
+    calls.close_connections()
+    submit("--new")
+    assert place.stat().st_ino == before
+    assert place.stat().st_mode & 0o077 == 0
+
+
+def test_code_that_others_may_write_to_is_not_run(submit, robotrain, login_node, words):
+    run, _ = submit()
+    (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
+    place.chmod(0o777)
+    calls.close_connections()
+    answer = robotrain("status", run)
+    assert f"robotrain's code cannot be stored on {HOST}" in answer.stderr + answer.stdout
+
+
+@pytest.fixture
+def driven(submit, slurm, login_node) -> Iterator[tuple[str, Path, Path]]:
+    """A run with `--continuation login`, its folder, and where its driver keeps its files; the driver is at work."""
+    run, folder = submit("--continuation", "login")
+    slurm.set_state("1", "RUNNING", nodes="gpu-1")
+    place = driver.find_place(records.read_record(run).reference)
+    _wait_until(lambda: is_locked(folder / LOCK_FILE), "the driver")
+    yield run, folder, place
+    (folder / "cancelled").touch()
+    calls.close_connections()
+    _wait_until(lambda: not is_locked(place.with_suffix(".lock")), "the end of the driver")
+    _wait_until(lambda: not login_node.find_agents(), "the end of what it ran there")
+
+
+@pytest.mark.slow
+def test_driver_of_a_continuation_stays_on_this_machine(driven, slurm, robotrain, login_node):
+    run, folder, _ = driven
+    assert int((folder / LOCK_FILE).read_text().split()[1]) in login_node.find_agents()
+    assert "on gpu-1; a driver on this machine sends its next job" in robotrain("status", run).stdout
+
+
+@pytest.mark.slow
+def test_driver_connects_again_when_its_line_is_lost(driven, robotrain, login_node):
+    run, folder, _ = driven
+    calls.close_connections()
+    before = (folder / LOCK_FILE).read_text()
+    _cut_lines(login_node)
+    _wait_until(lambda: is_locked(folder / LOCK_FILE) and (folder / LOCK_FILE).read_text() != before, "the driver")
+    assert "a driver on this machine" in robotrain("status", run).stdout
+
+
+@pytest.mark.slow
+def test_driver_that_ended_is_named_by_status_which_starts_it_again(driven, robotrain, login_node):
+    run, folder, place = driven
+    keys = login_node.folder / "authorized_keys"
+    calls.close_connections()
+    keys.rename(login_node.folder / "away")
+    _cut_lines(login_node)
+    _wait_until(lambda: place.with_suffix(".end").exists(), "the driver to give up")
+    _wait_until(lambda: not is_locked(place.with_suffix(".lock")), "its end")
+    answer = robotrain("status", run)
+    assert {"slurm-login-denied", "slurm-driver-ended"} <= set(re.findall(r"\[(slurm-[a-z-]+)\]", answer.stderr))
+    assert f"robotrain status {run}" in answer.stderr
+    (login_node.folder / "away").rename(keys)
+    found = robotrain("status", run).stdout
+    assert f"ended ({HOST} does not let you in without asking for a password), and was started again" in found
+    _wait_until(lambda: is_locked(folder / LOCK_FILE), "the new driver")
+    assert not place.with_suffix(".end").exists()
+
+
+@pytest.mark.slow
+def test_driver_of_another_machine_is_not_doubled(driven, robotrain, monkeypatch, tmp_path):
+    run, *_ = driven
+    reference = records.read_record(run).reference
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "another machine"))
+    assert methods.query_status(HOST, reference).reason == "on gpu-1; a driver on another machine sends its next job"
+    assert not driver.find_place(reference).parent.exists()
+
+
+def _cut_lines(login_node: LoginNode) -> None:
+    for process in login_node.list_running():
+        os.kill(process, signal.SIGKILL)
+
+
+def test_mlflow_of_a_run_is_served_on_the_login_node(submit, slurm, robotrain):
+    run, folder = submit()
+    slurm.set_state("1", "RUNNING", nodes="gpu-1")
+    command = "uvx mlflow@1.0 ui --backend-store-uri sqlite:///x"
+    tracking = event.Tracking(uri="sqlite:///x", experiment_id="1", run_id="r", ui=command)
+    for name in ("events.jsonl", "log.txt"):
+        (folder / name).write_text(event.format_event(tracking) + "\n")
+    answer = robotrain("ui", run)
+    assert answer.stdout.strip() == command
+    assert f"Run the command on {HOST}, and here:" in answer.stderr
+    assert answer.stderr.count(f"ssh -N -L 5000:127.0.0.1:5000 {HOST}\n") == 1

@@ -1,0 +1,122 @@
+"""Runs on a real Slurm that is reached through a real sshd: the whole way of a user with a laptop."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import start_login_node
+from counting_runs import RESOURCES, CountingRuns, read_numbers
+from lab import SEARCHED, SlurmLab, wait_until
+from login_node import HOST, LoginNode
+from robotrain_slurm.node import attempts
+
+pytestmark = pytest.mark.slow
+
+
+class LoginRuns(CountingRuns):
+    """Runs of a user whose machine has no cluster."""
+
+    def __init__(self, folder: Path, lab: SlurmLab, node: LoginNode) -> None:
+        super().__init__(folder, lab)
+        self.node = node
+        self._environ |= {"PATH": os.environ["PATH"], "ROBOTRAIN_LOGIN": HOST, "SLURM_CONF": "/nowhere"}
+
+
+@pytest.fixture
+def node(lab, tmp_path, monkeypatch) -> Iterator[LoginNode]:
+    environment = {"PATH": f"/usr/bin:/bin:{SEARCHED}", "SLURM_CONF": str(lab.configuration)}
+    yield from start_login_node(tmp_path / "node", monkeypatch, **environment)
+
+
+@pytest.fixture
+def runs(lab, node, tmp_path) -> Iterator[LoginRuns]:
+    made = LoginRuns(tmp_path, lab, node)
+    yield made
+    made.close()
+
+
+def test_run_is_followed_from_afar_and_leaves_its_checkpoints(runs, node, tmp_path):
+    folder = runs.submit(40, "--save-freq", 20)
+    runs.wait_for_number(folder)
+    node.clear_calls()
+    found = runs.read_status(folder)
+    assert (found["state"], found["reason"][:4]) == ("running", "on n")
+    assert len(node.list_calls()) == 1
+    node.clear_calls()
+    follower = runs.start("logs", "-f", folder.name)
+    assert runs.run("wait", folder.name)[0] == 0
+    assert len(node.list_calls()) <= 4, "each has one for the log, and one for the status"
+    assert "40" in follower.communicate(timeout=30)[0]
+    assert runs.read_status(folder)["step"] == 40
+    code, output = runs.run("outputs", folder.name, "--checkpoint", "last", "--to", tmp_path / "best")
+    assert code == 0, output
+    assert [*(tmp_path / "best").rglob("*.json")]
+    wait_until(lambda: not node.find_agents(), "the agents to end")
+    assert node.list_running() == []
+
+
+def test_running_job_saves_a_checkpoint_when_it_is_cancelled(runs):
+    folder = runs.submit(3000, "--save-freq", 1000)
+    runs.wait_for_number(folder, 5)
+    code, output = runs.run("cancel", folder.name)
+    assert code == 0, output
+    found = runs.read_status(folder)
+    assert (found["state"], found["checkpoint_step"]) == ("cancelled", found["step"])
+
+
+def test_sweep_and_a_run_that_is_sent_again_work_from_afar(runs, node):
+    places = ("--runs-dir", runs.folder / "runs", "--cache-dir", runs.folder / "cache")
+    small = [word for pair in RESOURCES.items() for word in pair]
+    code, output = runs.run("sweep", "count", "--platform", "slurm", *places, *small, "--over", "count=2,3", "--wait")
+    assert code == 0, output
+    assert len(re.findall(r"trial-[12] .* succeeded ", output)) == 2, output
+    folder = runs.submit(4)
+    assert runs.run("wait", folder.name)[0] == 0
+    before = {*folder.parent.glob("count-*")}
+    code, output = runs.run("resubmit", folder.name, "--set", "count=6", "--wait")
+    assert code == 0, output
+    (again,) = {*folder.parent.glob("count-*")} - before
+    assert (read_numbers(folder)[-1], read_numbers(again)[-1]) == (4, 6)
+
+
+@pytest.mark.parametrize(("what", "count"), [("nothing", 5000), ("driver", 5001), ("line", 5002)])
+def test_driver_of_this_machine_sends_the_next_job(runs, lab, node, what, count):
+    folder = runs.submit(count, "--continuation", "login")
+    wait_until(lambda: (folder / "driver.lock").exists(), "the driver")
+    runs.wait_for_number(folder)
+    job = runs.find_job(folder)
+    if what == "driver":
+        for process in find_drivers():
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: not node.find_agents(), "what it ran there to end")
+    if what == "line":
+        for process in node.list_running():
+            os.kill(process, signal.SIGKILL)
+    lab.run("scancel", "--batch", "--signal=TERM", job)
+    if what == "driver":
+        lab.wait_for_state(job, "FAILED")
+        found = runs.read_status(folder)
+        assert (found["state"], found["reason"].partition(":")[0]) == ("pending", "this machine will send its next job")
+    wait_until(lambda: len(attempts.read_attempts(folder)) == 2, "the second job", 90)
+    jobs = [one.job for one in attempts.read_attempts(folder)]
+    assert jobs[0] == job
+    assert len({*jobs}) == 2
+    assert len(find_drivers()) == 1
+    assert runs.run("cancel", folder.name)[0] == 0
+    wait_until(lambda: not find_drivers(), "the driver to end", 90)
+
+
+def find_drivers() -> list[int]:
+    """Return the drivers on this machine of runs on login nodes."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"robotrain_slurm.remote.driver" in words:
+            found.append(int(folder.name))
+    return found

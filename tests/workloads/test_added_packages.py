@@ -1,0 +1,345 @@
+"""Packages that a job adds to its environment (`--with`): what is locked, what travels, and what is refused before."""
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pretend_index
+import pytest
+from robotrain.cli.commands import merged_policy
+from robotrain.store import plans
+from robotrain_runtime.contract import added_packages, document
+from robotrain_runtime.environments import uv_program
+from robotrain_workloads.lerobot import versions
+
+pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
+ROOT = Path(__file__).parents[2]
+PLATFORM = ROOT / "tests/plain_platform.py"
+DATASET = ROOT / "workloads/robotrain_workloads/examples/pusht-mini/dataset"
+TINY = ("--policy-type", "tiny")
+PASSWORD = "aVerySecretWord1"
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch, install) -> Path:
+    """The folder of wheels that stands in for the package index, and a platform that takes trainings."""
+    install("robotrain-plain", {"platform.plain": "plain_plugin"}, plain_plugin=PLATFORM.read_text())
+    folder = tmp_path / "shelf"
+    (tmp_path / "uv.toml").write_text(f"no-index = true\nfind-links = [{json.dumps(str(folder))}]\n")
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    pretend_index.wheel(folder, "lerobot_policy_tiny", "1.0", needs=("helper", "numpy"))
+    pretend_index.wheel(folder, "lerobot_policy_tiny", "1.1", needs=("helper", "numpy"))
+    pretend_index.wheel(folder, "lerobot_policy_old", "1.0", needs=("numpy<2",))
+    pretend_index.wheel(folder, "helper", "2.0")
+    numpy = added_packages.list_packages(read_own_lock())["numpy"]
+    pretend_index.wheel(folder, "numpy", numpy)
+    return folder
+
+
+def read_own_lock() -> str:
+    return versions.get_version().get_lock("train").read_text()
+
+
+@pytest.fixture
+def submit(robotrain, shelf):
+    """Submit a training with packages: `submit("--with", "helper")`."""
+
+    def run(*words: object, command: str = "submit", platform: str = "plain"):
+        job = ("lerobot-train", "--platform", platform, "--dataset-path", DATASET)
+        return robotrain(command, *job, *words)
+
+    return run
+
+
+def read_document(run: str) -> document.JobDocument:
+    return document.parse_document(plans.read_stored_plan(run).plan.files["job.json"].decode())
+
+
+def list_codes(answer) -> list[str]:
+    return [one["code"] for one in answer.json["problems"]]
+
+
+def test_only_what_the_environment_lacks_is_locked_by_hash(submit, shelf):
+    answer = submit("--with", "LeRobot-Policy.tiny<1.1", *TINY)
+    lock = read_document(answer.stdout.strip()).program_lock
+    assert added_packages.list_packages(lock) == {"helper": "2.0", "lerobot-policy-tiny": "1.0"}
+    for wheel in ("helper-2.0", "lerobot_policy_tiny-1.0"):
+        assert pretend_index.sha256(shelf / f"{wheel}-py3-none-any.whl") in lock
+
+
+def test_a_dry_run_and_explain_show_the_packages(submit):
+    shown = submit("--with", "lerobot_policy_tiny", *TINY, "--dry-run").stdout
+    assert "packages  --with: lerobot-policy-tiny 1.1 and 1 more, Python 3.12, sha256:" in shown
+    assert "lerobot-policy-tiny 1.1" in submit("--with", "lerobot_policy_tiny", *TINY, command="explain").stdout
+
+
+def test_a_job_without_packages_has_no_trace_of_them(submit):
+    body = plans.read_stored_plan(submit("--no-pin").stdout.strip()).plan.files["job.json"].decode()
+    assert "program_" not in body
+
+
+def test_packages_are_part_of_the_job_and_kept_by_resubmit(submit, robotrain, shelf):
+    with_it = submit("--with", "lerobot_policy_tiny", *TINY, "--no-pin", "--json").json
+    assert with_it["job"] != submit("--with", "helper", "--with", "lerobot_policy_tiny", *TINY, "--json").json["job"]
+    pretend_index.wheel(shelf, "lerobot_policy_tiny", "2.0")
+    again = robotrain("resubmit", with_it["run"], "--set", "seed=3", "--new").stdout.strip()
+    assert read_document(again).program_lock == read_document(with_it["run"]).program_lock
+
+
+def test_a_wheel_file_travels_in_the_document(submit, tmp_path):
+    wheel = pretend_index.wheel(tmp_path / "own", "lerobot_policy_mine", "0.3", needs=("helper",))
+    sent = read_document(submit("--with", wheel, "--policy-type", "mine").stdout.strip())
+    assert added_packages.decode_file(sent.program_files[wheel.name]) == wheel.read_bytes()
+    assert f"lerobot-policy-mine @ {added_packages.FILES_PLACE}/{wheel.name}" in sent.program_lock
+    assert pretend_index.sha256(wheel) in sent.program_lock
+    assert added_packages.list_packages(sent.program_lock) == {"helper": "2.0", "lerobot-policy-mine": "0.3"}
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A folder with the source of a package."""
+    folder = tmp_path / "job" / "my_policy"
+    (folder / "lerobot_policy_mine").mkdir(parents=True)
+    (folder / "lerobot_policy_mine/__init__.py").touch()
+    project = '[project]\nname = "lerobot_policy_mine"\nversion = "0.4"\ndependencies = ["helper"]\n'
+    (folder / "pyproject.toml").write_text(project)
+    return folder
+
+
+def test_a_folder_is_built_in_the_job_if_the_user_allows_that(submit, project):
+    refused = submit("--with", project, "--policy-type", "mine", "--json")
+    assert list_codes(refused) == ["not-lockable"]
+    assert "--allow-builds" in refused.stdout
+    sent = read_document(submit("--with", project, "--allow-builds", "--policy-type", "mine").stdout.strip())
+    assert list(sent.program_files) == ["lerobot_policy_mine-0.4.tar.gz"]
+    assert "--only-binary" not in sent.program_lock
+    assert "helper==2.0" in sent.program_lock
+
+
+def test_a_job_file_names_packages_and_wheels_and_no_folder(robotrain, shelf, project):
+    wheel = pretend_index.wheel(project.parent, "lerobot_policy_mine", "0.3")
+    job = project.parent / "job.yaml"
+
+    def run(*packages: str):
+        given = {"policy_type": "mine", "packages": packages, "allow_builds": True}
+        sources = {"dataset": [{"local_path": str(DATASET)}]}
+        job.write_text(json.dumps({"workload": "lerobot-train", "parameters": given, "sources": sources}))
+        return robotrain("submit", job, "--platform", "plain", "--json")
+
+    answer = run("./my_policy")
+    assert "setting-not-trusted" in list_codes(answer)
+    assert "folder" in answer.json["problems"][0]["title"]
+    assert run(wheel.name).exit_code == 0
+    assert run("lerobot_policy_tiny").exit_code == 0
+
+
+def test_a_saved_job_file_keeps_the_packages_and_leaves_a_folder_out(submit, project, tmp_path):
+    submit("--with", "helper", "--save-as", tmp_path / "one.yaml", "--dry-run")
+    submit("--with", project, "--allow-builds", "--save-as", tmp_path / "two.yaml", "--dry-run")
+    assert "helper" in (tmp_path / "one.yaml").read_text()
+    assert "# A file cannot hold --with" in (tmp_path / "two.yaml").read_text()
+
+
+def test_builds_of_no_package_are_warned_of(robotrain, submit, shelf):
+    given = submit("--allow-builds", "--dry-run")
+    assert given.exit_code == 0
+    assert "--allow-builds has no effect without --with" in given.stderr
+    assert "[builds-without-packages]" not in submit("--allow-builds", "--with", "helper", "--dry-run").stderr
+    line = ("--platform", "local", "--policy-path", "policy", "--allow-builds", "--dry-run")
+    for words in (("lerobot-eval", "--env", "pusht"), ("lerobot-merge",)):
+        assert "[builds-without-packages]" in robotrain("submit", *words, *line).stderr
+
+
+def test_an_unknown_type_is_accepted_only_with_a_package(submit):
+    refused = submit("--policy-type", "difusion", "--json")
+    ways = [way["text"] for way in refused.json["problems"][0]["instead"]]
+    assert ways == ["--policy-type diffusion", "--with PACKAGE"]
+    assert submit("--policy-type", "tiny", "--with", "helper", "--dry-run").exit_code == 0
+
+
+def test_options_of_its_type_pass_with_a_warning_and_others_are_checked(submit):
+    words = ("--with", "helper", *TINY, "--dry-run", "--json", "--")
+    answer = submit(*words, "--policy.hidden=8", "--policy.use_amp=maybe", "--dataset.image_transforms.enabl=true")
+    given = {one["code"]: one["title"] for one in answer.json["problems"]}
+    assert len(answer.json["problems"]) == 2
+    assert "hidden" not in "".join(given.values())
+    passed = submit(*words, "--policy.hidden=8")
+    assert passed.exit_code == 0
+    assert "package-options-unchecked" in passed.stderr
+
+
+def test_many_unchecked_options_are_cut_between_two(submit):
+    """A title has room for about ten."""
+    names = [f"--policy.of_its_own_{number:02}" for number in range(14)]
+    passed = submit("--with", "helper", *TINY, "--dry-run", "--", *(f"{name}=1" for name in names))
+    listed, more = re.search(r"(--policy.+) and (\d+) more were not checked: ", passed.stderr).groups()
+    assert listed.split(", ") == names[: -int(more)]
+    assert len(listed) <= 200
+
+
+def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf):
+    line = ("submit", "lerobot-eval", "--platform", "local", "--policy-path", "policy", "--env", "pusht", "--dry-run")
+    without = robotrain(*line, "--json", "--", "--policy.hidden=8")
+    assert list_codes(without) == ["script-option-invalid"]
+    passed = robotrain(*line, "--json", "--with", "helper", "--", "--policy.hidden=8", "--policy.use_amp=maybe")
+    assert list_codes(passed) == ["package-options-unchecked", "script-option-invalid"]
+    assert ["use_amp" in one["title"] for one in passed.json["problems"]] == [False, True]
+
+
+def test_a_pipeline_of_a_job_file_gives_its_packages_to_the_evaluation(robotrain, shelf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"policy_type": "tiny", "packages": ["lerobot_policy_tiny"]}
+    sources = {"dataset": [{"local_path": str(DATASET)}]}
+    (tmp_path / "job.yaml").write_text(json.dumps({"parameters": given, "sources": sources}))
+    assert robotrain("init", "--pipeline", "--platform", "local").exit_code == 0
+    answer = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "local", "--dry-run", "--json")
+    assert answer.exit_code == 0, answer.stdout
+    steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
+    assert ["lerobot-policy-tiny==1.1" in step.get("program_lock", "") for step in steps] == [True, True, False]
+
+
+LEAVES_AN_ADAPTER = """
+    def outputs(self, reference: Any) -> Iterator[Any]:
+        from robotrain.plugin import Output
+        yield Output(name="000002", kind="checkpoint", source="blob_url", uri="https://x/000002", step=2, model="model")
+
+    def download(self, reference: Any, output: Any, to: Path) -> None:
+        import shutil
+        shutil.copytree(Path("adapter"), to / "model")
+
+
+@hook
+"""
+
+
+def make_adapter_shell(folder: Path) -> None:
+    """Make what of an adapter of the type `tiny` is read before a job is sent."""
+    shutil.copytree(ROOT / "examples/pusht-camera/base", folder, ignore=shutil.ignore_patterns("model.safetensors"))
+    shutil.copyfile(ROOT / "examples/pusht-camera/base/model.safetensors", folder / "adapter_model.safetensors")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "type": "tiny", "use_peft": True}))
+    base = {"base_model_name_or_path": str(ROOT / "examples/pusht-camera/base"), "peft_type": "LORA", "r": 4}
+    (folder / "adapter_config.json").write_text(json.dumps(base))
+
+
+@pytest.mark.parametrize("version", ["0.6.0", "0.6.1"])
+def test_a_merge_has_the_packages_and_the_lerobot_of_the_run(
+    submit, robotrain, install, tmp_path, monkeypatch, version
+):
+    """Also where the run was elsewhere: then a copy of its checkpoint is merged, which names no run."""
+    monkeypatch.chdir(tmp_path)
+    plugin = PLATFORM.read_text().replace('name = "plain"', 'name = "other"').replace("\n@hook\n", LEAVES_AN_ADAPTER)
+    install("robotrain-other", {"platform.other": "other_plugin"}, other_plugin=plugin)
+    make_adapter_shell(tmp_path / "adapter")
+    words = ("--with", "lerobot_policy_tiny<1.1", *TINY, "--lerobot-version", version, "--no-pin")
+    run = submit(*words, platform="other").stdout.strip()
+    jobs = []
+    monkeypatch.setattr(merged_policy, "_run", lambda _ctx, prepared, _plugins: jobs.append(prepared.job) or exit(7))
+    answer = robotrain("outputs", run, "--merged", "--to", tmp_path / "merged")
+    assert answer.exit_code == 7, answer.stderr
+    values = dict(jobs[0].parameters)
+    assert (json.loads(values["packages"]), values["lerobot_version"]) == (["lerobot_policy_tiny==1.0"], version)
+
+
+def test_a_merge_adds_packages_and_names_the_flag_for_a_type_that_lerobot_lacks(robotrain, shelf, tmp_path):
+    line = ("submit", "lerobot-merge", "--platform", "local", "--policy-path", tmp_path / "adapter", "--dry-run")
+    make_adapter_shell(tmp_path / "adapter")
+    refused = robotrain(*line, "--json")
+    assert "--with PACKAGE" in json.dumps(refused.json["problems"])
+    added = robotrain(*line, "--with", "lerobot_policy_tiny", "--no-pin", "--json").json
+    assert "files" in added, added
+    assert "lerobot-policy-tiny==1.1" in json.loads(added["files"]["job.json"]["text"])["program_lock"]
+
+
+BAD = {
+    "numpy==1.26.0": ("packages-conflict", "numpy"),
+    "lerobot_policy_old": ("packages-conflict", "numpy<2"),
+    "no_such_policy==3": ("package-missing", "no-such-policy"),
+    "lerobot_policy_tiny==9": ("package-missing", "lerobot-policy-tiny"),
+    "not a package": ("requirement-invalid", "not a package"),
+    "-r other.txt": ("requirement-invalid", "-r"),
+    "git+https://example.com/x.git": ("not-lockable", "address"),
+    "x @ https://example.com/x-1-py3-none-any.whl": ("not-lockable", "address"),
+    "/nowhere/lerobot_policy_x-1-py3-none-any.whl": ("package-unreadable", "lerobot_policy_x"),
+    "/nowhere/folder": ("package-unreadable", "folder"),
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_what_cannot_be_added_is_named_before_anything_is_sent(submit, robotrain, text):
+    code, named = BAD[text]
+    answer = submit(f"--with={text}", *TINY, "--json")
+    assert list_codes(answer) == [code]
+    problem = answer.json["problems"][0]
+    assert named in f"{problem['title']} {problem['given']}"
+    assert problem["instead"]
+    assert answer.exit_code in (2, 4)
+    assert robotrain("runs", "--json").json["runs"] == []
+
+
+def test_a_conflict_names_both(submit):
+    title = submit("--with", "lerobot_policy_old", *TINY, "--json").json["problems"][0]["title"]
+    numpy = added_packages.list_packages(read_own_lock())["numpy"]
+    assert title == f"lerobot-policy-old needs numpy<2, and the environment of lerobot-train has numpy {numpy}"
+
+
+def test_a_package_is_given_once_however_it_is_spelled(submit):
+    answer = submit("--with", "Lerobot_Policy_Tiny==1.0", "--with", "lerobot-policy-tiny==1.1", *TINY, "--json")
+    assert list_codes(answer) == ["packages-conflict"]
+
+
+def test_a_source_alone_needs_a_wheel_or_its_folder(submit, shelf):
+    (shelf / "gripper-1.0.tar.gz").write_bytes(b"its setup.py would run")
+    answer = submit("--with", "gripper", "--json")
+    assert list_codes(answer) == ["not-lockable"]
+    assert "--allow-builds" in json.dumps(answer.json["problems"][0]["instead"])
+
+
+def test_a_password_in_an_address_is_not_repeated(submit):
+    answer = submit("--with", f"x @ https://me:{PASSWORD}@example.com/x-1-py3-none-any.whl", *TINY, "--json")
+    assert answer.exit_code == 2
+    assert PASSWORD not in answer.stdout + answer.stderr
+
+
+def test_unfit_wheels_are_refused(submit, tmp_path):
+    good = pretend_index.wheel(tmp_path, "lerobot_policy_mine", "0.3").read_bytes()
+    torn, other = "lerobot_policy_torn-1-py3-none-any.whl", "lerobot_policy_mine-0.3-cp310-cp310-win_amd64.whl"
+    renamed = "lerobot_policy_yours-0.3-py3-none-any.whl"
+    for name, content in {torn: good[:200], other: good, renamed: good}.items():
+        (tmp_path / name).write_bytes(content)
+    answers = {name: submit("--with", tmp_path / name, "--json") for name in (torn, other, renamed)}
+    expected = ["package-unreadable", "not-lockable", "package-unreadable"]
+    assert [code for answer in answers.values() for code in list_codes(answer)] == expected
+    assert "Python 3.12" in answers[other].json["problems"][0]["title"]
+
+
+def test_files_that_are_too_large_for_a_document_belong_in_an_index(submit, tmp_path):
+    import os
+
+    wheel = pretend_index.wheel(tmp_path, "lerobot_policy_mine", "0.3")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("weights.bin", os.urandom(600 << 10))
+    answer = submit("--with", wheel, *TINY, "--json")
+    assert list_codes(answer) == ["not-lockable"]
+    assert "512 KiB" in answer.json["problems"][0]["title"]
+
+
+def test_the_environment_of_a_job_is_its_own_with_the_packages(submit, tmp_path):
+    from dataclasses import replace
+
+    from robotrain_runtime.contract.plugin_loader import get_job_environment
+
+    wheel = pretend_index.wheel(tmp_path / "own", "lerobot_policy_mine", "0.3")
+    sent = read_document(submit("--with", wheel, "--policy-type", "mine").stdout.strip())
+    sent = replace(sent, placement=replace(sent.placement, cache=str(tmp_path / "cache")))
+    environment = get_job_environment(sent)
+    text = environment.lock.read_text()
+    assert text.startswith(read_own_lock().rstrip())
+    assert (environment.lock.parent / wheel.name).read_bytes() == wheel.read_bytes()
+    assert f"@ {environment.lock.parent.as_uri()}/{wheel.name}" in text
+    assert environment.required_packages == {"lerobot": "0.6", "lerobot-policy-mine": "0.3"}
+    assert get_job_environment(sent).lock == environment.lock
+    plain = replace(sent, program_lock="", program_files={})
+    assert get_job_environment(plain).lock != environment.lock

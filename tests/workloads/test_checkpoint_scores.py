@@ -1,0 +1,180 @@
+"""Several checkpoints in turn, with a pretended policy and environment: scores, failures, restarts, what is kept."""
+
+import argparse
+import json
+
+import pytest
+from eval_launcher import list_events
+from robotrain.model import checkpoint_table
+from robotrain_runtime.contract.event import Evaluated, Scored, Track
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.lerobot_eval import checkpoint_scores
+from robotrain_workloads.lerobot_eval.checkpoint_scores import CheckpointScore, choose_best
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, EvaluationSetup
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+
+EPISODES = 4
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three checkpoints of a training."""
+    for step in (100, 200, 300):
+        model = tmp_path / f"checkpoints/{step:06}/pretrained_model"
+        model.mkdir(parents=True)
+        (model / "config.json").write_text(json.dumps({"type": "act", "step": step}))
+        (model / "model.safetensors").write_text(f"weights of {step}")
+    return tmp_path / "checkpoints"
+
+
+class PretendedEvaluation:
+    """Successes by step; an exception in place of their number is raised."""
+
+    def __init__(self, folder, successes, **given):
+        self.successes, self.evaluated = successes, []
+        options = {"device": "cpu", "episodes": EPISODES, "env": "pusht", "seed": 1000, "success_threshold": None}
+        self.arguments = argparse.Namespace(
+            **{
+                **options,
+                "checkpoint": sorted(folder.iterdir()),
+                "policy_name": str(folder),
+                "results": folder.parent / "outputs/eval_results",
+                "keep_policy": folder.parent / "outputs/policy",
+                "link_policy": False,
+                "tag": [],
+                "follow": None,
+                **given,
+            }
+        )
+
+    def load(self, arguments, options):
+        return arguments.policy
+
+    def evaluate(self, arguments, loaded, options, folder, make_progress):
+        self.evaluated.append(arguments.policy_step)
+        count = self.successes[arguments.policy_step]
+        if isinstance(count, BaseException):
+            raise count
+        progress = make_progress(EPISODES)
+        episodes = [
+            RolloutEpisode(
+                index=at,
+                seed=at,
+                steps=9,
+                sum_reward=1.0,
+                max_reward=1.0,
+                final_reward=1.0,
+                success=at < count,
+                seconds=1,
+            )
+            for at in range(EPISODES)
+        ]
+        for episode in episodes:
+            progress.add_episode(episode)
+        policy = {"name": arguments.policy_name, "type": "act", "step": arguments.policy_step, "source": "local-path"}
+        about = EvaluationSetup(job_name="pretend", policy=policy, device="cpu", env="pusht")
+        threshold = arguments.success_threshold
+        return EvaluationResult(about=about, rolled=RolloutResult(episodes=episodes), threshold=threshold)
+
+    def run(self):
+        checkpoint_scores.evaluate_checkpoints(self.arguments, [], self.load, self.evaluate)
+
+
+@pytest.fixture
+def run_scores(folder, capfd):
+    """Evaluate the checkpoints; the evaluation, its events by kind, and the sentence that it ended with."""
+
+    def run(successes, **given):
+        made, sentence = PretendedEvaluation(folder, successes, **given), ""
+        try:
+            made.run()
+        except SystemExit as error:
+            sentence = error.code
+        lines = capfd.readouterr().out.splitlines()
+        return made, {kind: list_events(lines, kind) for kind in (Scored, Evaluated, Track)}, sentence
+
+    return run
+
+
+def test_each_checkpoint_gets_a_score_and_the_best_is_kept(run_scores, folder):
+    _, events, sentence = run_scores({100: 1, 200: 3, 300: 2})
+    assert sentence == ""
+    assert {one.step: one.scores["rollout/success_rate"] for one in events[Scored]} == {100: 0.25, 200: 0.75, 300: 0.5}
+    (evaluated,) = events[Evaluated]
+    assert (evaluated.step, evaluated.scores["rollout/success_rate"]) == (200, 0.75)
+    kept = folder.parent / "outputs/policy/000200"
+    assert (evaluated.policy, (kept / "model.safetensors").read_text()) == (str(kept), "weights of 200")
+    assert events[Track][-1].tags == {"policy_step": "200"}
+    results = folder.parent / "outputs/eval_results"
+    table = json.loads((results / "checkpoints.json").read_text())
+    assert (table["best"], [row["step"] for row in table["checkpoints"]]) == (200, [100, 200, 300])
+    assert json.loads((results / "eval_results.json").read_text())["policy"]["step"] == 200
+    each = [json.loads((results / f"checkpoints/{step:06}/eval_results.json").read_text()) for step in (100, 200, 300)]
+    assert [one["policy"]["step"] for one in each] == [100, 200, 300]
+
+
+def test_of_equal_checkpoints_the_later_is_the_best(run_scores):
+    _, events, _ = run_scores({100: 2, 200: 2, 300: 1})
+    assert events[Evaluated][0].step == 200
+
+
+def test_a_checkpoint_that_fails_is_named_and_the_others_are_evaluated(run_scores, folder):
+    broken = SystemExit("error: its weights are damaged")
+    made, events, sentence = run_scores({100: 1, 200: broken, 300: ValueError("no such feature")})
+    assert made.evaluated == [100, 200, 300]
+    assert [one.error for one in events[Scored]] == ["", "its weights are damaged", "ValueError: no such feature"]
+    assert events[Evaluated][0].step == 100
+    assert sentence.startswith("error: 2 of 3 checkpoints could not be evaluated: step 200 (its weights are damaged)")
+    assert not (folder.parent / "outputs/eval_results/checkpoints/000200").exists()
+
+
+def test_without_any_score_nothing_is_kept(run_scores, folder):
+    _, events, sentence = run_scores(dict.fromkeys((100, 200, 300), ValueError("no")))
+    assert (events[Evaluated], "3 of 3" in sentence) == ([], True)
+    assert not (folder.parent / "outputs/policy").exists()
+
+
+def test_the_best_one_is_held_to_the_threshold(run_scores):
+    assert run_scores({100: 1, 200: 4, 300: 1}, success_threshold=0.9)[2] == ""
+    _, events, sentence = run_scores({100: 1, 200: 3, 300: 1}, success_threshold=0.95)
+    assert "step 200" in sentence
+    assert "below --success-threshold 0.95" in sentence
+    assert (events[Evaluated][0].step, events[Evaluated][0].passed) == (200, False)
+
+
+def test_a_restarted_attempt_evaluates_what_is_left(run_scores, folder, capfd):
+    with pytest.raises(SystemExit) as stopped:  # as by a signal
+        PretendedEvaluation(folder, {100: 1, 200: SystemExit(143)}).run()
+    assert stopped.value.code == 143
+    capfd.readouterr()
+    made, events, _ = run_scores({100: 4, 200: 2, 300: 3})
+    assert made.evaluated == [200, 300]
+    assert [one.scores["rollout/success_rate"] for one in events[Scored]] == [0.25, 0.5, 0.75]
+
+
+def test_another_request_evaluates_all_again(run_scores):
+    run_scores({100: 1, 200: 2, 300: 3})
+    assert run_scores({100: 1, 200: 2, 300: 3})[0].evaluated == []
+    assert run_scores({100: 1, 200: 2, 300: 3}, seed=7)[0].evaluated == [100, 200, 300]
+
+
+def test_a_changed_checkpoint_is_evaluated_again(run_scores, folder):
+    run_scores({100: 1, 200: 2, 300: 3})
+    (folder / "000200/pretrained_model/model.safetensors").write_text("others")
+    assert run_scores({100: 1, 200: 2, 300: 3})[0].evaluated == [200]
+
+
+@pytest.mark.parametrize(
+    ("found", "best"),
+    [
+        ([{"rollout/success_rate": 0.5, "replay/mse": 0.1}, {"rollout/success_rate": 0.4, "replay/mse": 0.01}], 1),
+        ([{"replay/mse": 0.1}, {"replay/mse": 0.01}, {"replay/mse": 0.01}], 3),
+        ([{"replay/mse": float("nan")}, {"replay/mse": 0.3}], 2),
+        ([{"rollout/success_rate": 0.5}, {}, {"rollout/success_rate": 0.5}], 3),
+    ],
+)
+def test_a_job_and_its_views_agree_on_the_best(found, best):
+    scores = [CheckpointScore(step=step, scores=one) for step, one in enumerate(found, 1)]
+    metrics = LEROBOT_EVAL.profile.metrics
+    assert choose_best(scores).step == best
+    assert checkpoint_table.find_best([one.event for one in scores], metrics).step == best

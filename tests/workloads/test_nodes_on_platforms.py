@@ -1,0 +1,54 @@
+"""The same job file has two nodes on each platform that starts the job on every node: OSMO and Azure ML."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from osmo_stand_in.fixtures import osmo, osmo_post
+from robotrain_azureml.spec import submission_spec
+from robotrain_runtime.contract.document import parse_document
+
+__all__ = ["osmo", "osmo_post"]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SETTINGS = {
+    "osmo": ("--pool", "default", "--gpu-platform", "gpu_platform", "--storage-account", "acct"),
+    "azureml": ("--workspace-name", "aml", "--compute", "gpu", "--subscription-id", "s", "--resource-group", "g"),
+}
+JOBS = {
+    "pusht-mini": (EXAMPLES / "pusht-mini/job.yaml",),
+    "two-nodes": (EXAMPLES / "two-nodes/job.yaml",),
+    "isaac-train": ("isaac-train", "--task", "Isaac-Cartpole-v0"),
+}
+
+
+@pytest.fixture
+def render(robotrain, tmp_path):
+    """`render("osmo", words…)`: the files of the plan."""
+
+    def render(platform: str, *words: object):
+        folder = tmp_path / platform
+        place = ("--platform", platform, *SETTINGS[platform])
+        answer = robotrain("render", *words, *place, "--tracking-uri", "none", "--num-nodes", "2", "--to", folder)
+        assert answer.exit_code == 0, answer.stderr
+        return folder
+
+    return render
+
+
+@pytest.mark.parametrize("words", JOBS.values(), ids=JOBS)
+def test_same_job_has_two_nodes_on_osmo_and_azure_ml(render, osmo_post, words):
+    folders = {platform: render(platform, *words) for platform in SETTINGS}
+    workflow = (folders["osmo"] / "workflow.yaml").read_text()
+    (group,) = yaml.safe_load(workflow)["workflow"]["groups"]
+    assert [one["environment"]["ROBOTRAIN_NODE_RANK"] for one in group["tasks"]] == ["0", "1"]
+    status, answer = osmo_post(text=workflow)
+    assert status == 200, answer
+    spec = yaml.safe_load((folders["azureml"] / "job.yaml").read_text())
+    assert spec["resources"]["instance_count"] == 2
+    assert spec["distribution"] == {"type": "pytorch", "process_count_per_instance": 1}
+    paths = (folders["osmo"] / "job.json", folders["azureml"] / submission_spec.DOCUMENT_FILE)
+    first, second = documents = [parse_document(path.read_text()) for path in paths]
+    assert (first.job, first.parameters["num_nodes"], first.trainer_args) == (second.job, 2, second.trainer_args)
+    assert [one.placement.node_rank for one in documents] == ["ROBOTRAIN_NODE_RANK", "NODE_RANK"]
+    assert [one.placement.node_address[:2] for one in documents] == ["${", "${"]

@@ -1,0 +1,135 @@
+"""The start of a job's program on its node: its environment, its command, and why it cannot be started."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import PROGRAM_PYTHON_VARIABLE
+from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, Note, emit_event
+from robotrain_runtime.machine import hardware
+from robotrain_runtime.process.stop import ChildGroup
+
+from robotrain_workloads.command import launcher, mlflow_variables, placeholders, program_spec, report_package
+from robotrain_workloads.command.program_packages import ProgramPackages, find_python
+from robotrain_workloads.command.program_spec import ProgramSpec
+from robotrain_workloads.nodes import node_launch
+from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes
+
+REPORT_VARIABLE = "ROBOTRAIN_REPORT"
+"""The file that `robotrain_runtime.report` writes to."""
+OWN_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONSAFEPATH",
+    "UV",
+    PROGRAM_PYTHON_VARIABLE,
+    EVENTS_DESCRIPTOR,
+    NODES_VARIABLE,
+    program_spec.SPEC_VARIABLE,
+)
+"""Variables of the supervisor, by which the program would import robotrain's packages in place of its own."""
+LEAD_VARIABLES = (REPORT_VARIABLE, *mlflow_variables.VARIABLES)
+"""Those by which a program reports: of several nodes, the first alone."""
+NODE_PROGRAM = "robotrain_workloads.command.node_program"
+NOT_FOUND = 127
+"""The exit code of a program that is not there, as in a shell."""
+
+
+class NotStarted(Exception):
+    """The program cannot be started. The message says why."""
+
+    def __init__(self, text: str, exit_code: int = NOT_FOUND) -> None:
+        super().__init__(f"error: {text}")
+        self.exit_code = exit_code
+
+
+def make_environ(spec: ProgramSpec) -> dict[str, str]:
+    """Return the environment variables of the program: those of the machine, without robotrain's own packages."""
+    kept = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
+    if python := os.environ.get(PROGRAM_PYTHON_VARIABLE):
+        scripts = Path(python).parent
+        kept |= {"VIRTUAL_ENV": str(scripts.parent), "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', os.defpath)}"}
+    report = str(Path(spec.work, program_spec.REPORT_FILE))
+    own = {**kept, "PYTHONUNBUFFERED": "1", REPORT_VARIABLE: report, **spec.environ}
+    packages = ProgramPackages(find_python(spec.arguments[0], own.get("PATH", os.defpath), Path(spec.folder)))
+    return add_report_package(mlflow_variables.set_variables(own, packages), packages, Path(spec.work))
+
+
+def add_report_package(environ: dict[str, str], packages: ProgramPackages, work: Path) -> dict[str, str]:
+    """Return the variables of a program that can import `robotrain_runtime.report`."""
+    if packages.has("robotrain_runtime"):
+        return environ
+    try:
+        folder = str(report_package.make_report_package(work))
+    except OSError as error:
+        emit_event(Note(level="warning", text=f"the program cannot import robotrain_runtime.report: {error}"))
+        return environ
+    return {**environ, "PYTHONPATH": os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), folder)))}
+
+
+def add_node_variables(environ: dict[str, str], spec: ProgramSpec, group: JobNodes) -> dict[str, str]:
+    """Return the variables of the program on its node: the group's, and threads for the processes of torchrun."""
+    found = {**environ, **placeholders.make_variables(list_node_values(group), ())}
+    if group.rank:
+        found = {name: value for name, value in found.items() if name not in LEAD_VARIABLES}
+    if spec.values["launcher"]:
+        threads = hardware.count_threads(launcher.count_processes(spec.values), environ=found)
+        found[hardware.THREADS_VARIABLE] = str(threads)  # torchrun itself would take one
+    return found
+
+
+def list_node_values(group: JobNodes) -> dict[str, placeholders.Value]:
+    """Return the values of the placeholders about a node and its group."""
+    return {
+        placeholders.NUM_NODES: str(group.count),
+        placeholders.NODE_RANK: str(group.rank),
+        placeholders.MASTER_ADDR: group.address,
+        placeholders.MASTER_PORT: str(group.port),
+    }
+
+
+def make_node_arguments(spec: ProgramSpec, group: JobNodes) -> tuple[str, ...]:
+    """Return the command of one of several nodes."""
+    if spec.values["shell"]:
+        return spec.arguments
+    words = tuple(placeholders.fill_arguments(spec.arguments, {**spec.fields, **list_node_values(group)}))
+    if spec.values["launcher"]:
+        return launcher.make_command(words, launcher.count_processes(spec.values), group)
+    return words
+
+
+def start_program(
+    spec: ProgramSpec, environ: dict[str, str], group: JobNodes | None, *, has_pipe: bool = False
+) -> ChildGroup:
+    """Start the program on this node, or the starter of all nodes. Raise NotStarted.
+
+    :param group: that of a job of several nodes, with the rank of this one; None for one node, or for the starter.
+    """
+    arguments, folder = spec.arguments, Path(spec.folder)
+    if group:
+        arguments, environ = make_node_arguments(spec, group), add_node_variables(environ, spec, group)
+    elif spec.node_launcher:
+        return ChildGroup(make_starter_command(spec), has_pipe=has_pipe)
+    try:
+        return ChildGroup(arguments, environ=environ, folder=folder, has_pipe=has_pipe)
+    except FileNotFoundError:
+        raise NotStarted(_describe_missing(arguments[0], environ.get("PATH", os.defpath))) from None
+    except OSError as error:
+        text = f"the program {arguments[0]} cannot be started: {error.strerror}"
+        raise NotStarted(text, NOT_FOUND - 1) from error
+
+
+def make_starter_command(spec: ProgramSpec) -> list[str]:
+    """Return the command that starts the program on all nodes of a job, from the first one."""
+    words = ["-m", NODE_PROGRAM]
+    options = node_launch.make_starter_arguments(
+        spec.nodes, spec.node_launcher, Path(spec.work), words, stops_by_file=True
+    )
+    return [sys.executable, *options]
+
+
+def _describe_missing(name: str, path: str) -> str:
+    """Return why a program cannot be started, with what there is in its place."""
+    pythons = [one for one in ("python", "python3", "bash", "uv", "torchrun") if shutil.which(one, path=path)]
+    there = f"; there is {', '.join(pythons)}" if pythons else ""
+    return f"the program {name} is not in the environment of the job{there}"

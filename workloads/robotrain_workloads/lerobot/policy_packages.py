@@ -1,0 +1,124 @@
+"""Policy types of packages that a job adds to its environment: they are imported here, so that LeRobot knows them.
+
+LeRobot itself imports only distributions whose name is spelled `lerobot_policy_…`, and only logs why one fails.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from textwrap import shorten
+from typing import Any, NoReturn
+
+from robotrain_runtime.contract.added_packages import list_packages
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
+
+from robotrain_workloads import packages
+
+PACKAGES_VARIABLE = "ROBOTRAIN_POLICY_PACKAGES"
+"""The environment variable of the work with the names of the packages that the user gave, separated by commas."""
+PLUGIN_PREFIXES = tuple(f"lerobot-{kind}-" for kind in ("policy", "env", "robot", "camera", "teleoperator"))
+"""What the normalized names of LeRobot's plugins begin with."""
+LONGEST_VALUE = 250
+"""Characters that a tag of a model may have everywhere."""
+NO_MODULES = ("", "..", "bin", "share", "etc")
+
+
+def list_names(document: JobDocument) -> list[str]:
+    """Return the names of the packages that the user gave: not of what these need."""
+    given = packages.list_given(document.parameters)
+    locked = {packages.normalize_name(name): name for name in list_packages(document.program_lock)}
+    names = map(packages.normalize_name, map(packages.find_name, given))
+    files = {packages.normalize_name(file.partition("-")[0]) for file in document.program_files}
+    found = [name for name in locked if name in files]
+    return list(dict.fromkeys([*(name for name in names if name), *found]))
+
+
+def describe(document: JobDocument) -> dict[str, str]:
+    """Return the packages that a job adds, with their versions, as a value of tracking; nothing if there are none."""
+    found = [
+        f"{name}=={version}" if version else name for name, version in list_packages(document.program_lock).items()
+    ]
+    return {"packages": shorten(", ".join(found), LONGEST_VALUE, placeholder=" …")} if found else {}
+
+
+def make_environ(document: JobDocument) -> Mapping[str, str]:
+    """Return the variable with the names; none for a job without packages."""
+    names = list_names(document)
+    return {PACKAGES_VARIABLE: ",".join(names)} if names else {}
+
+
+def register_policies(kind: str = "") -> None:
+    """Import the packages of this job that are plugins of LeRobot; for a type that these do not have, also the others.
+
+    Raise SystemExit, as preflight does, with the name and the error of a package that cannot be imported.
+
+    :param kind: the type of policy that is needed; empty if it is not known.
+    """
+    names = [name for name in os.environ.get(PACKAGES_VARIABLE, "").split(",") if name]
+    plugins = [name for name in names if packages.normalize_name(name).startswith(PLUGIN_PREFIXES)]
+    for name in plugins:
+        _import_package(name)
+    if kind and names and kind not in _list_types():
+        for name in names:
+            if name not in plugins:
+                _import_package(name)
+        if kind not in _list_types():
+            _end(f"{' and '.join(names)} of {packages.WITH_FLAG} have no policy type {kind}: there is {_list_others()}")
+
+
+def _list_types() -> list[str]:
+    importlib.import_module("lerobot.policies")
+    config_class: Any = importlib.import_module("lerobot.configs").PreTrainedConfig
+    return sorted(config_class.get_known_choices())
+
+
+def _list_others() -> str:
+    """Return the types that are not LeRobot's own, or else all."""
+    config_class: Any = importlib.import_module("lerobot.configs").PreTrainedConfig
+    choices: Mapping[str, type] = config_class.get_known_choices()
+    own = [name for name in choices if not choices[name].__module__.startswith("lerobot.")]
+    return ", ".join(sorted(own or choices))
+
+
+def _import_package(name: str) -> None:
+    """Import what a distribution has. Raise SystemExit."""
+    try:
+        modules = list(list_modules(name))
+    except importlib.metadata.PackageNotFoundError:
+        _end(f"the package {name} is not in the environment")
+    if not modules:
+        _end(f"the package {name} has no module to import")
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            why = " ".join(str(error).split())
+            _end(f"the package {name} cannot be imported: {type(error).__name__}: {why}", error)
+
+
+def list_modules(name: str) -> Iterator[str]:
+    """Yield the top-level modules of a distribution, by its metadata. Raise PackageNotFoundError."""
+    distribution = importlib.metadata.distribution(name)
+    if listed := distribution.read_text("top_level.txt"):
+        yield from listed.split()
+        return
+    tops: dict[str, None] = {}
+    for file in distribution.files or ():
+        top = file.parts[0]
+        if len(file.parts) == 1 and top.endswith(".py"):
+            tops[top.removesuffix(".py")] = None
+        elif len(file.parts) > 1 and file.name.endswith(".py") and top not in NO_MODULES and top.isidentifier():
+            tops[top] = None
+    yield from tops
+
+
+def _end(sentence: str, cause: BaseException | None = None) -> NoReturn:
+    """Print a sentence, and end with the exit code of preflight. Raise SystemExit."""
+    end = SystemExit(f"error: {sentence}")
+    end.code = EXIT_PREFLIGHT  # Python prints only what it exits with
+    sys.stdout.write(f"error: {sentence}\n")  # in one piece: others may write to the same pipe
+    sys.stdout.flush()
+    raise end from cause

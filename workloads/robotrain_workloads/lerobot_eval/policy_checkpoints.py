@@ -1,0 +1,79 @@
+"""Several checkpoints of a policy, of which an evaluation scores each. Standard library only.
+
+The policy's source is then a folder with one subfolder a step, as trainings write it. What is checked before the work
+is checked for the newest checkpoint: the others of a training are of the same kind.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import adapter, policy
+from robotrain_workloads.lerobot_eval.inputs import selection
+
+PARAMETER, FLAG = "checkpoints", "--checkpoints"
+FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFEST}")
+"""The files of a folder of checkpoints that are read: not the state of the training, which is larger."""
+
+
+def list_chosen(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[int, Path]:
+    """Return the folders of the checkpoints to evaluate by step, ascending; none if one policy is evaluated."""
+    which, source = document.parameters[PARAMETER], selection.find_policy_source(document.sources)
+    if which is None or source is None or source not in data:
+        return {}
+    found = list_complete(data[source])
+    return {step: found[step] for step in checkpoint.select_steps(found, str(which))}
+
+
+def list_complete(folder: Path) -> dict[int, Path]:
+    """Return the folders with a model by step: of a training that seals its checkpoints, those that are sealed."""
+    found = {
+        step: path
+        for step, path in checkpoint.list_checkpoints(folder)
+        if any((place / name).is_file() for place in (path / policy.MODEL_FOLDER, path) for name in _MODEL_FILES)
+    }
+    return list_sealed(found) or found
+
+
+def list_sealed(found: Mapping[int, Path]) -> dict[int, Path]:
+    """Return those of the checkpoints whose training has completed them."""
+    return {step: path for step, path in found.items() if checkpoint.read_manifest(path)}
+
+
+_MODEL_FILES = (policy.CONFIG_FILE, adapter.CONFIG_FILE)
+
+
+def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
+    """Return `data` with the newest of the checkpoints to evaluate as the policy.
+
+    Without any, the policy is left out: a description of files from elsewhere does not have them. That of what a step
+    of a pipeline will train is one policy, and stays.
+    """
+    if document.parameters[PARAMETER] is None:
+        return dict(data)
+    chosen, source = list_chosen(document, data), selection.find_policy_source(document.sources)
+    if source and source in data and not list_complete(data[source]) and _is_policy(data[source]):
+        return dict(data)
+    kept = {one: folder for one, folder in data.items() if one != source}
+    return {**kept, **({source: chosen[max(chosen)]} if chosen and source else {})}
+
+
+def _is_policy(folder: Path) -> bool:
+    return (policy.find_model_folder(folder) / policy.CONFIG_FILE).is_file()
+
+
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield a sentence if the policy is no folder of checkpoints."""
+    which, source = document.parameters[PARAMETER], selection.find_policy_source(document.sources)
+    if which is None or source is None or source not in data or list_complete(data[source]):
+        return
+    folder = data[source]
+    if _is_policy(folder):
+        yield (
+            f"{FLAG} {which}: {folder} is one policy, not a folder with a checkpoint for each step\n"
+            "--policy-run RUN, or --policy-path FOLDER   with the folder that holds all of them"
+        )
+    else:
+        yield f"{FLAG} {which}: {folder} has no complete checkpoint\n--policy-run RUN"

@@ -1,0 +1,175 @@
+"""`lerobot-merge` in the container: environment, problems with inputs, the command, and what is told of the policy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads import model_card, packages
+from robotrain_workloads.lerobot import (
+    adapter,
+    backbones,
+    hub_cache,
+    lineage,
+    policy,
+    policy_card,
+    policy_packages,
+    policy_repositories,
+    run_setup,
+    start,
+    versions,
+)
+from robotrain_workloads.lerobot_merge.parameters import MergeParameters
+
+LAUNCHER = "robotrain_workloads.lerobot_merge.merger"
+ENVIRONMENT = run_setup.make_environment("train")
+DESCRIBED = {"policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES, policy.STEP_FILE.as_posix())}
+checkpoints = start.get_checkpoints_folder
+
+
+def environment(document: JobDocument) -> PythonEnvironment:
+    """Return the environment of the job's LeRobot."""
+    return run_setup.make_environment("train", document.parameters["lerobot_version"])
+
+
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield problems that descriptions alone show."""
+    yield from _find_problems(document, described, is_complete=False)
+
+
+def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
+    """Return the base of the adapter, and the backbones that it reads, if no source brings them."""
+    return policy_repositories.list_implied(document, described, lineage.find_start_source(document.sources))
+
+
+def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
+    """Return patterns of the files that are read of a backbone; empty for all."""
+    if source.role != backbones.BACKBONE_ROLE:
+        return ()
+    return policy_repositories.list_needed_files(document, source, lineage.find_start_source(document.sources))
+
+
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+    """Yield problems in small files, and a base that is another one."""
+    yield from _find_problems(document, data, is_complete=True)
+    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
+    if output.exists() and not run_setup.is_own_output(Path(document.placement.work), output):
+        yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
+
+
+def _find_problems(document: JobDocument, data: Mapping[JobSource, Path], *, is_complete: bool) -> Iterator[str]:
+    source = lineage.find_start_source(data)
+    if source is None:
+        return
+    folder = policy.find_model_folder(data[source])
+    try:
+        settings = policy.load_policy_settings(folder)
+    except (OSError, ValueError) as error:
+        yield str(error)
+        return
+    if not adapter.is_adapter(settings):
+        yield f"{source.uri} is a whole policy already: there is no adapter to merge"
+        return
+    lerobot, kind = versions.get_version(document.parameters["lerobot_version"]), settings.get("type")
+    has_own_types = packages.list_given(document.parameters) or document.placement.environment is not None
+    if kind and kind not in lerobot.types and not has_own_types:
+        owner = f"LeRobot {lerobot.name}"
+        yield f"{source.uri} has the policy type {kind}, which {owner} does not have{policy.WITH_LINE}"
+        return
+    if is_complete:
+        yield from policy.find_torn_files(folder, with_processors=True)
+    yield from policy_repositories.find_problems(document, data, source, is_complete=is_complete)
+
+
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    """Return the merger's command. Raise OSError."""
+    hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
+    source = lineage.find_start_source(data)
+    assert source is not None
+    found, step = policy_repositories.find_base(document, data, source), _read_step(data[source])
+    arguments = (
+        *("-m", LAUNCHER, f"--adapter={policy.find_model_folder(data[source])}"),
+        *([f"--base={found[-1]}"] if found else []),
+        *(f"--to={checkpoints(document, work) / f'{step:06}'}", f"--step={step}"),
+        *(["--float32"] if document.parameters["float32"] else []),
+    )
+    environ = {**run_setup.make_hub_environment(document, work), **policy_packages.make_environ(document)}
+    return WorkCommand(arguments=arguments, environ=environ)
+
+
+def _read_step(folder: Path) -> int:
+    """Return the step at which the adapter was saved; 0 if it is unknown."""
+    manifest = lineage.read_checkpoint_manifest(folder)
+    return manifest.step if manifest else 0
+
+
+def tracked(document: JobDocument) -> TrackingSpec:
+    """Return the metadata of the tracking run."""
+    values, source = document.parameters, lineage.find_start_source(document.sources)
+    policies = {"policy_repo_id": source.uri} if source else {}
+    return TrackingSpec(
+        experiment="lerobot-merge",
+        run_name=document.run,
+        params={**policies, "float32": values["float32"], **policy_packages.describe(document)},
+        tags={"lerobot.framework": "lerobot"},
+        machine=bool(values["system_metrics"]),
+    )
+
+
+def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
+    """Return the metadata of a registered policy: what was merged into what."""
+    source = lineage.find_start_source(document.sources)
+    tags = {
+        "framework": "lerobot",
+        "policy_uri": source.uri if source else "",
+        "policy_pin": source.pin if source else "",
+        **lineage.make_parent_tags(data),
+        **policy_packages.describe(document),
+    }
+    with suppress(OSError, ValueError):
+        if source and source in data:
+            folder = policy.find_model_folder(data[source])
+            known = adapter.load_adapter(folder)
+            tags["policy_type"] = str(policy.load_policy_settings(folder).get("type") or "")
+            tags |= {"merged_adapter": f"{known.method} of rank {known.rank}", "adapter_base": str(known.base)}
+    lines = [
+        f"LeRobot {tags.get('policy_type', '')} policy: an adapter merged into its base".replace("  ", " "),
+        f"Merged by the run {document.run}",
+    ]
+    return PublishingSpec(
+        description="\n".join(lines),
+        tags={name: value for name, value in tags.items() if value},
+        lineage={},
+        describes=_describe_policy(document, data),
+        path_files=policy_card.PATH_FILES,
+    )
+
+
+def _describe_policy(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, object]:
+    """Return the fields of the policy's description."""
+    start, base, kind = lineage.find_start_source(data), None, ""  # the adapter, or the policy that was made of it
+    with suppress(OSError, ValueError):
+        if start:
+            base = policy_repositories.find_merged_base(document, data, start)
+            kind = str(policy.load_policy_settings(policy.find_model_folder(data[start])).get("type") or "")
+    given = [("The adapter", lineage.find_start_source(document.sources)), ("Its base", base)]
+    merged = [f"- {name}: {model_card.format_source(source)}" for name, source in given if source]
+    sections = [
+        ("Use", policy_card.describe_use(document)),
+        ("Merged", "\n".join(merged)),
+        ("Repeat the merge", model_card.format_job(document, MergeParameters)),
+    ]
+    origin = [base] if base else document.sources
+    return {
+        "title": f"{document.run}: a LeRobot {kind} policy, an adapter merged into its base".replace("  ", " "),
+        "metadata": {
+            "library_name": policy_card.LIBRARY,
+            "pipeline_tag": "robotics",
+            "base_model": model_card.list_hub_names(origin, backbones.BACKBONE_ROLE if base else "policy"),
+            "tags": [policy_card.LIBRARY, "robotics", *([kind] if kind else [])],
+        },
+        "sections": [list(section) for section in sections],  # as JSON has them, for a later registration
+        "is_resumable": False,
+    }

@@ -1,0 +1,78 @@
+"""The workload `lerobot-merge`: its declaration. Imports nothing heavy."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from robotrain.model.workload import Role, Workload
+from robotrain.model.workload_profile import Container, OutputProfile, Resources, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+
+from robotrain_workloads import packages
+from robotrain_workloads.lerobot import version_parameters
+from robotrain_workloads.lerobot_merge.parameters import MergeParameters
+
+if TYPE_CHECKING:
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+
+def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
+    """Return the packages and the version of LeRobot of the run whose adapter a job takes: those that load it."""
+    version = dict(earlier.parameters).get("lerobot_version")
+    found = {"lerobot_version": (version, packages.OWNER)} if version else {}
+    return {**found, **packages.follow_run(job, earlier)}
+
+
+def check_job(job: "Job") -> "Iterator[Problem]":
+    """Check what does not depend on the platform."""
+    from robotrain.errors import make_usage_problem, suggest_leaving_out
+    from robotrain.redaction import redact
+
+    from robotrain_workloads import rules as shared_rules
+    from robotrain_workloads.lerobot import rules
+
+    yield from rules.check_backbones(job)
+    yield from rules.check_remote_code(job)
+    yield from shared_rules.check_builds(job)
+    for argument in job.trainer_args[:1]:
+        title = "lerobot-merge runs no program that takes options after --"
+        ways = [suggest_leaving_out("--")]
+        yield make_usage_problem("script-option-invalid", title, where="--", given=redact(argument), suggestions=ways)
+
+
+LEROBOT_MERGE = Workload(
+    name="lerobot-merge",
+    summary="merge an adapter of a LeRobot policy into its base: one policy that plain LeRobot loads",
+    parameters=MergeParameters,
+    roles={"policy": Role(required=True, typical=True, takes="checkpoints"), "backbone": Role(many=True)},
+    container_plugin="robotrain_workloads.lerobot_merge.container",
+    data_packages=version_parameters.list_data_packages,
+    implies_sources=lambda job: True,
+    program="LeRobot",
+    program_locker="robotrain_workloads.package_lock.package_locker",
+    needs_lock=packages.needs_lock,
+    follow_run=follow_run,
+    profile=WorkloadProfile(
+        resources=Resources(cpu=4, memory="48Gi", storage="80Gi", time_limit="2h"),
+        container=Container(environment="lerobot-training-env"),
+        outputs=OutputProfile(noun="merge", evaluation="lerobot-eval --policy-run {run} {backbone?}"),
+        experiment="lerobot-merge",
+    ),
+    check=check_job,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """Return the workload of this module."""
+    return (LEROBOT_MERGE,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """Return the checks of `robotrain doctor`."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.lerobot_merge.container import ENVIRONMENT
+
+    return (environment_health.make_health_check(LEROBOT_MERGE.name, ENVIRONMENT),)

@@ -1,0 +1,52 @@
+"""Options after `--` of a policy type that a package brings (`--with`): nobody here knows what it takes."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from robotrain.errors import Problem, Stage, make_problem
+from robotrain.redaction import MAX_LENGTH, redact
+
+from robotrain_workloads.lerobot.options import split_options as split_arguments
+from robotrain_workloads.lerobot.versions import POLICIES, LeRobotVersion
+
+POLICY_PREFIX = "policy."
+
+
+def split_options(
+    arguments: Sequence[str], lerobot: LeRobotVersion, *, is_known: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the arguments that LeRobot's own options can be compared with, and the names of the other options.
+
+    What all types of LeRobot have, one of a package has too.
+
+    :param is_known: whether the type may be one of LeRobot's, so that an option that any of these has counts as known.
+    """
+    types = [lerobot.get_model_options(POLICIES, kind) for kind in lerobot.policies]
+    names = {name for options in types for name in options}
+    common = names if is_known else set.intersection(*(set(options) for options in types))
+    compared: list[str] = []
+    unchecked: list[str] = []
+    for name, value in split_arguments(arguments):
+        part = name.removeprefix(POLICY_PREFIX).partition(".")[0]
+        if name.startswith(POLICY_PREFIX) and part not in common:
+            unchecked.append(f"--{name}")
+        else:
+            option = f"--{name}" if value is None else f"--{name}={value}"
+            compared.append(option if name else str(value))
+    return tuple(compared), tuple(unchecked)
+
+
+def warn_of_unchecked(names: Sequence[str]) -> Iterator[Problem]:
+    """Yield a warning of options that nobody has checked."""
+    if names:
+        listed = _list_names([redact(name) for name in names])
+        title = f"{listed} {'was' if len(names) == 1 else 'were'} not checked: only the package of the policy knows"
+        yield make_problem("package-options-unchecked", title, "--", "", "", stage=Stage.CHECK, severity="warning")
+
+
+def _list_names(names: Sequence[str]) -> str:
+    """Return names for a title, which is cut at the same length as any text of a user; at least the first."""
+    lengths = itertools.accumulate(len(name) + len(", ") for name in names)
+    shown = max(1, sum(length <= MAX_LENGTH for length in lengths))
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more else "")

@@ -1,0 +1,1 @@
+"""What the programs share that train with LeRobot; evaluations do not carry it."""

@@ -1,0 +1,219 @@
+"""The packages that a job adds to its environment, as they are given: requirements, wheel files and folders.
+
+Files are only read: nothing of a package runs here.
+"""
+
+import gzip
+import hashlib
+import io
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.redaction import redact
+from robotrain_runtime.contract.files import read_limited_file
+
+from robotrain_workloads.command_lock.lock_inputs import make_unlockable_problem
+from robotrain_workloads.command_lock.lock_target import Target
+from robotrain_workloads.packages import BUILDS_FLAG, PATH_FORM, WITH_FLAG
+
+MAX_BYTES = 512 << 10
+"""The size of all files that a job document carries: larger packages belong in an index."""
+MAX_UNPACKED = 16 << 20
+"""The size of the files of a folder."""
+SKIPPED = re.compile(r"\..*|__pycache__|.*\.py[co]|.*\.egg-info|build|dist")
+"""What of a folder no build needs."""
+INDEX_WAY = Suggestion(f"{WITH_FLAG} NAME==VERSION", "from a package index, which your uv.toml may name")
+REQUIREMENT_WAY = Suggestion(f"{WITH_FLAG} NAME==VERSION", "or a wheel file; with --allow-builds also a folder")
+
+
+@dataclass(slots=True, kw_only=True)
+class GivenPackages:
+    """What was given."""
+
+    requirements: dict[str, Requirement] = field(default_factory=dict)
+    """Those of an index, by their canonical names."""
+    files: dict[str, "PackageFile"] = field(default_factory=dict)
+    """The wheels and folders, by their canonical names."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all."""
+        return [*self.requirements, *self.files]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageFile:
+    """A package that is given as a file of this machine."""
+
+    path: Path
+    name: str
+    """The name of the file that the job gets."""
+    content: bytes
+    needs: tuple[str, ...] = ()
+    """Its requirements, if uv cannot read them from `path`: those of a folder."""
+
+    @property
+    def digest(self) -> str:
+        """Its SHA-256 in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read_packages(texts: Sequence[str], target: Target, *, allow_builds: bool) -> GivenPackages:
+    """Return what was given, with everything that is wrong with it."""
+    found = GivenPackages()
+    for text in dict.fromkeys(texts):
+        try:
+            if re.fullmatch(PATH_FORM, text):
+                path = Path(text)
+                read = _read_wheel(path, target) if path.suffix == ".whl" else _read_folder(path, allow_builds)
+                _add(found, read[0], text, found.files, read[1])
+            else:
+                requirement = _parse_requirement(text)
+                _add(found, requirement.name, text, found.requirements, requirement)
+        except _Unfit as unfit:
+            found.problems.append(unfit.problem)
+    if (size := sum(len(one.content) for one in found.files.values())) > MAX_BYTES:
+        title = f"the files of {WITH_FLAG} have {size >> 10} KiB, and a job carries at most {MAX_BYTES >> 10} KiB"
+        found.problems.append(make_unlockable_problem(title, WITH_FLAG, "", "", INDEX_WAY))
+    return found
+
+
+class _Unfit(Exception):
+    """Something that cannot be a package of a job."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.title)
+        self.problem = problem
+
+
+def _add(found: GivenPackages, name: str, text: str, into: dict[str, Any], value: object) -> None:
+    key = canonicalize_name(name)
+    if key in found.names:
+        title, way = f"{key} is given twice", Suggestion(f"{WITH_FLAG} {key}==VERSION", "once")
+        found.problems.append(make_usage_problem("packages-conflict", title, WITH_FLAG, "", redact(text), [way]))
+    else:
+        into[key] = value
+
+
+def _parse_requirement(text: str) -> Requirement:
+    """Return a requirement of an index. Raise _Unfit."""
+    if text.lstrip().startswith("-"):
+        title = f"{redact(text.split('=')[0].split()[0])} is an option of pip or uv, and no package"
+        why = "Which index is asked says your own uv.toml, or UV_INDEX."
+        raise _Unfit(make_usage_problem("requirement-invalid", title, WITH_FLAG, why, redact(text), [REQUIREMENT_WAY]))
+    if "://" in text or re.match(r"(?:git|hg|svn|bzr)\+", text):
+        title = "a package from an address cannot be locked"
+        why = "Only packages of an index and wheel files are known by hash before the job starts."
+        wheel = Suggestion(f"{WITH_FLAG} FILE.whl", "a wheel that you fetched")
+        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, redact(text), why, wheel, INDEX_WAY))
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        title = "this is not a package"
+        problem = make_usage_problem("requirement-invalid", title, WITH_FLAG, "", redact(text), [REQUIREMENT_WAY])
+        raise _Unfit(problem) from None
+
+
+def _make_unreadable(path: Path, why: str) -> _Unfit:
+    what = "wheel" if path.suffix == ".whl" else "package"
+    ways = [Suggestion("uv build --wheel FOLDER", "builds one"), INDEX_WAY]
+    title = f"the {what} {path.name} cannot be read"
+    return _Unfit(make_usage_problem("package-unreadable", title, WITH_FLAG, f"{why}.", str(path), ways))
+
+
+def _read_wheel(path: Path, target: Target) -> tuple[str, PackageFile]:
+    """Return the name in a wheel's metadata, and the file. Raise _Unfit."""
+    try:
+        content = read_limited_file(path, 64 << 20)
+        named, version, *_ = parse_wheel_filename(path.name)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if damaged := archive.testzip():
+                raise _make_unreadable(path, f"{damaged} in it is damaged")
+            inside = next(one for one in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", one))
+            metadata = BytesParser().parsebytes(archive.read(inside), headersonly=True)
+    except InvalidWheelFilename:
+        raise _make_unreadable(path, "Its name is not that of a wheel: NAME-VERSION-PYTHON-ABI-PLATFORM.whl") from None
+    except StopIteration:
+        raise _make_unreadable(path, "It has no metadata") from None
+    except zipfile.BadZipFile:
+        raise _make_unreadable(path, "It is torn or no wheel") from None
+    except (OSError, ValueError) as error:
+        raise _make_unreadable(path, getattr(error, "strerror", None) or str(error)) from None
+    name = str(metadata.get("Name", ""))
+    if canonicalize_name(name) != named or str(metadata.get("Version", "")) != str(version):
+        raise _make_unreadable(path, f"It has {redact(name)} {redact(str(metadata.get('Version', '')))} inside")
+    if not target.choose_wheels({path.name: path}):
+        title, way = f"{path.name} is not for {target.description}", Suggestion("uv build --wheel", "for that machine")
+        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), "", way))
+    return name, PackageFile(path=path, name=path.name, content=content)
+
+
+def _read_folder(path: Path, allow_builds: bool) -> tuple[str, PackageFile]:
+    """Return the name of the package in a folder, and its files as an archive that the job builds. Raise _Unfit."""
+    if not path.is_dir():
+        if path.exists():
+            raise _make_unreadable(path, "It is neither a wheel nor a folder")
+        raise _make_unreadable(path, "No such file or directory")
+    if not allow_builds:
+        title, why = f"{path.name} is a folder, and must be built", "That runs its code, in the job."
+        ways = (
+            Suggestion(BUILDS_FLAG, "builds it there"),
+            Suggestion("uv build --wheel FOLDER", "then give the wheel"),
+        )
+        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), why, *ways))
+    try:
+        data = tomllib.loads(read_limited_file(path / "pyproject.toml", 1 << 20).decode())
+        project: Mapping[str, Any] = data["project"]
+        name, needs = str(project["name"]), tuple(str(Requirement(one)) for one in project.get("dependencies", ()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = "Its pyproject.toml has no [project] with a name" if isinstance(error, KeyError) else str(error)
+        raise _make_unreadable(path, why) from None
+    if "dependencies" in project.get("dynamic", ()):
+        title, why = f"the dependencies of {path.name} are dynamic", "Only a build tells them, which never runs here."
+        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), why, Suggestion("uv build --wheel FOLDER")))
+    top = f"{canonicalize_name(name).replace('-', '_')}-{project.get('version', '0')}"
+    content = _pack_folder(path, top)
+    return name, PackageFile(path=path, name=f"{top}.tar.gz", content=content, needs=needs)
+
+
+def _pack_folder(folder: Path, top: str) -> bytes:
+    """Return the files of a folder as an archive; equal files give equal bytes. Raise _Unfit."""
+    buffer, size = io.BytesIO(), 0
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in _list_files(folder):
+            try:
+                content = read_limited_file(path, MAX_UNPACKED)
+            except (OSError, ValueError) as error:
+                raise _make_unreadable(folder, f"{path.relative_to(folder)}: {error}") from None
+            if (size := size + len(content)) > MAX_UNPACKED:
+                raise _make_unreadable(folder, f"It has more than {MAX_UNPACKED >> 20} MiB")
+            entry = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
+            entry.size, entry.mode = len(content), 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _list_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder in order, without links and without what no build needs."""
+    for path in sorted(folder.iterdir()):
+        if SKIPPED.fullmatch(path.name) or path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _list_files(path)
+        elif path.is_file():
+            yield path

@@ -1,0 +1,88 @@
+"""A program of somebody else's on one of several nodes: followed to its end, which is reported to the starter.
+
+The first node prints what its program prints. A line of another one begins with the node, so that a log tells them
+apart and a metric counts once.
+"""
+
+import os
+import re
+import signal
+from collections import deque
+from typing import IO
+
+from robotrain_runtime.contract import failure
+from robotrain_runtime.process import child
+from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
+
+from robotrain_workloads.nodes import node_group
+from robotrain_workloads.nodes.node_group import JobNodes
+from robotrain_workloads.supervision.output_pipe import PIECE_BYTES, OutputSplitter
+from robotrain_workloads.supervision.process_group import GroupFollower
+
+OTHER_LINE = re.compile(rb"\[node \d+\] ")
+"""How a line begins of a node that is not the first."""
+MARGIN_SECONDS = 4.0
+"""How much earlier than the run's work a node's program is killed after a stop."""
+
+
+def follow_program(group: JobNodes, program: ChildGroup) -> int:
+    """Follow the program of this node to its end, and report it; return the exit status of this process.
+
+    It is 0 after a stop: a platform ends all nodes where one fails, while others may still save their work.
+
+    :param program: with a pipe for its output.
+    """
+    follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
+    output = NodeOutput(f"[node {group.rank}] " if group.rank else "")
+    assert program.output is not None
+    reader = child.start_reader(output.forward, program.output)
+
+    def look_for_stop() -> bool:
+        if not follower.is_stopped and node_group.is_stop_requested(group.ends):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    follower.run(look_for_stop)
+    reader.join(child.LAST_OUTPUT_SECONDS)
+    status = program.exit_code or 0
+    if follower.is_stopped:
+        is_lead = group.rank == 0  # whether its work was saved is known there
+        report_end(group, status if is_lead and status else STOPPED_STATUS, "")
+        return 0
+    report_end(group, status, failure.explain_exit(status, output.read_last()) if status else "")
+    return status
+
+
+def report_end(group: JobNodes, status: int, reason: str) -> None:
+    """Report how the work of this node ended, and why if it failed, to the starter, which prints it. Raise OSError."""
+    text = failure.NODE_END.format(group.rank, group.count, reason.removeprefix("error: ")) if reason else ""
+    node_group.report_end(group.ends, status, text)
+
+
+class NodeOutput:
+    """The output of a node's program on its way to the log. `prefix`: what each line begins with; empty for none."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix.encode()
+        self._splitter = OutputSplitter()
+        self._last: deque[bytes] = deque(maxlen=child.REMEMBERED_LINES)
+        self._to = 1
+
+    def forward(self, pipe: IO[bytes]) -> None:
+        """Print what is read, to its end."""
+        while piece := os.read(pipe.fileno(), PIECE_BYTES):
+            self._print(piece, self._splitter.feed(piece))
+        self._print(b"", self._splitter.flush())
+
+    def read_last(self) -> list[str]:
+        """Return the last lines, without the prefix."""
+        return [line.decode(errors="replace") for line in self._last]
+
+    def _print(self, piece: bytes, lines: list[bytes]) -> None:
+        self._last.extend(lines)
+        content = memoryview(b"".join(b"%b%b\n" % (self._prefix, line) for line in lines) if self._prefix else piece)
+        try:
+            while content:
+                content = content[os.write(self._to, content) :]
+        except OSError:  # nobody reads it any more; the program goes on
+            self._to = os.open(os.devnull, os.O_WRONLY)
