@@ -5,7 +5,7 @@ import json
 import subprocess
 
 import pytest
-from osmo_stand_in.fixtures import URL, task
+from osmo_stand_in.fixtures import RESOURCES, URL, task
 from osmo_stand_in.pod.namespace import Namespace
 from osmo_stand_in.pod.room import HIDDEN_PYTHON, UNSHARE, isolates
 from robotrain.cluster.spec import make_python_search
@@ -76,6 +76,17 @@ def test_image_is_like_that_of_isaac_lab(osmo, osmo_cli, osmo_post):
     log = osmo_cli("workflow", "logs", "hello-1")[1]
     printed = [line.partition("[train] ")[2] for line in log.splitlines() if "[train] " in line]
     assert printed == ["1000", HIDDEN_PYTHON]
+
+
+def test_a_group_whose_lead_is_done_has_not_failed(osmo, osmo_post):
+    lead, other = (
+        {"name": name, "image": "ubuntu:22.04", "lead": name == "lead", "command": ["sleep", seconds]}
+        for name, seconds in (("lead", "1"), ("other", "60"))
+    )
+    group = {"name": "both", "ignoreNonleadStatus": False, "tasks": [lead, other]}
+    assert osmo_post({"name": "hello", "groups": [group], "resources": {"default": RESOURCES}})[0] == 200
+    assert osmo.run("hello-1", timeout=30) == 0
+    assert osmo.workflows["hello-1"].status == "COMPLETED"
 
 
 def test_what_the_machine_cannot_start_is_a_start_error(osmo, osmo_post):

@@ -241,8 +241,10 @@ class Running:
 
     def _end(self, code: int, there: Mapping[str, Any]) -> bool:
         row = rows.fetch(self.state, self.name)
-        if self._stopped or rows.finished(self._attempt_row(row)):
-            self._keep_code(code)
+        attempt = self._attempt_row(row)
+        if self._stopped or rows.finished(attempt):
+            # A node that its group ended, because the lead's work was done, did not fail.
+            self._keep_code(0 if attempt["status"] == "COMPLETED" else code)
             return False
         code, status, result = self._outcome(code)
         action = _find_action(code, self._task.get("exitActions", {}))
