@@ -187,6 +187,29 @@ def test_a_card_has_the_scores_of_later_evaluations(robotrain, hub, data_python,
 
 
 @pytest.mark.slow
+def test_scores_of_an_evaluation_after_the_publication_renew_the_card_of_the_branch(
+    robotrain, hub, data_python, fake_platform, left_there, run
+):
+    robotrain("publish", run, PLACE).check(0)
+    before = dict(hub.repositories["models/me/act"].tags)
+    words = ("--platform", "fake", "--policy-run", run, "--env", "pusht", "--json")
+    evaluation = robotrain("submit", "lerobot-eval", *words).json["run"]
+    scored = [Scored(step=step, episodes=4, scores={"rollout/success_rate": step / 800}) for step in STEPS]
+    best = Evaluated(episodes=4, scores=scored[-1].scores, results="/work/results", step=400)
+    log = [event.format_event(one) for one in (*scored, best)]
+    set_run_state(fake_platform, evaluation, state="succeeded", log=log)
+    again = robotrain("publish", run, PLACE)
+    again.check(0, "step 400: the model card has new scores", "step 400: is there already")
+    found = hub.repositories["models/me/act"]
+    head = found.commits[found.branches["main"]]
+    assert re.findall(r"\| (\w+/\w+) \| (\S+) \|", head["README.md"].decode()) == [("rollout/success_rate", "0.5")]
+    manifest = checkpoint.parse_manifest(head[checkpoint.MANIFEST])
+    assert manifest
+    assert (manifest.step, found.tags) == (400, before)
+    assert "new scores" not in robotrain("publish", run, PLACE).stderr
+
+
+@pytest.mark.slow
 def test_a_branch_of_another_run_and_a_refused_token_end_before_anything_is_sent(
     robotrain, hub, data_python, left_there, run, monkeypatch
 ):

@@ -123,6 +123,29 @@ def test_the_card_has_its_metadata_and_names_the_tag(publish, save, repository):
     assert "`me/act` at `second-step-000200`" in text
 
 
+def test_a_card_that_says_less_replaces_none(place, save, repository):
+    folder, rows = save(200), ["| training loss | 200 | 0.5 |", "| rollout/success_rate | 0.25 |"]
+    told: list[str] = []
+
+    def write(*known: str) -> str:
+        description = dataclasses.replace(DESCRIPTION, sections=[("Metrics", "\n".join(known))])
+        there = dataclasses.replace(place, log_line=told.append, describe_checkpoint=lambda step: description)
+        with contextlib.closing(target.open(ADDRESS, there)) as writer:
+            writer.write(folder, checkpoint.read_manifest(folder), lambda: False)
+        found = repository()
+        return found.commits[found.branches["main"]]["README.md"].decode()
+
+    assert rows[0] in write(rows[0])
+    assert rows[0] in write()
+    assert rows[0] in write(rows[1])
+    assert told == []
+    whole = write(*rows)
+    assert rows[0] in whole
+    assert rows[1] in whole
+    assert told == ["step 200: the model card has new scores"]
+    assert rows[1] not in read_tag(repository(), "step-000200")["README.md"].decode()  # a tag is never moved
+
+
 def test_a_card_that_the_hub_refuses_does_not_lose_the_checkpoint(place, save, repository):
     lines: list[str] = []
     wrong = ModelDescription(title="A policy", metadata={"license": "not a license"})

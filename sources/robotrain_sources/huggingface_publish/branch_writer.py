@@ -41,6 +41,8 @@ class PublishedCheckpoint:
 
     new: bool
     warning: str = ""
+    has_new_card: bool = False
+    """Whether it was there, and only the card at the head of the branch is new."""
 
 
 class BranchWriter:
@@ -68,14 +70,14 @@ class BranchWriter:
         files = layout.arrange_checkpoint(folder, manifest, path_files)
         self._claim_branch(manifest)
         tag, warning = self._place.get_tag(folder.name), ""
+        card = b"" if CARD in files.paths.values() else self._format_card(tag, description)
         _, tags = self._client.list_references()
         if tag in tags:
             if self._is_published(tag, tags[tag], files.manifest):
-                return PublishedCheckpoint(new=False)
+                return self._renew_card(files.manifest, card)
             self._client.delete_tag(tag)  # the run saved the step again
         commit = self._find_commit(files.manifest)
         if not commit:
-            card = b"" if CARD in files.paths.values() else self._format_card(tag, description)
             commit, warning = self._commit_checkpoint(folder, files, tag, card)
         self._verify_commit(commit, folder, files)
         self._create_tag(tag, commit, files.manifest)
@@ -228,6 +230,30 @@ class BranchWriter:
                 elif not is_status(error, *CONFLICTS):
                     raise
         raise CommitMismatch(f"the branch {self._place.name} of {self._place.id} changes all the time")
+
+    def _renew_card(self, manifest: CheckpointManifest, card: bytes) -> PublishedCheckpoint:
+        """Commit the card of a checkpoint that is there, if it says more than that at the head of the branch.
+
+        A run that was restarted knows less than it did: then the card stays. So do those of older checkpoints, whose
+        tags are never moved.
+        """
+        for _ in range(MAX_TRIES):
+            branches, _tags = self._client.list_references()
+            head = self._client.read_commit(branches[self._place.name])
+            if not card or MANIFEST not in head.files or self._read_manifest(head.id) != manifest:
+                break
+            present = self._client.read_file(CARD, head.id) if CARD in head.files else None
+            if not model_card.list_rows(present or b"") < model_card.list_rows(card):
+                break
+            try:
+                self._client.commit(f"card of step {manifest.step}", "", {CARD: card}, (), head.id)
+                return PublishedCheckpoint(new=False, has_new_card=True)
+            except Exception as error:
+                if _is_about_card(error):
+                    return PublishedCheckpoint(new=False, warning=_explain_card(error, self._place.id))
+                if not is_status(error, *CONFLICTS):
+                    raise
+        return PublishedCheckpoint(new=False)
 
     def _open_side_branch(self, tag: str, head: str) -> str:
         self._delete_side_branch(tag)

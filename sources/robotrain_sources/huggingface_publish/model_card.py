@@ -35,6 +35,11 @@ def _keep_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def list_rows(card: bytes) -> set[str]:
+    """Return the rows of the tables of a card: its metrics and scores."""
+    return {line for line in card.decode("utf-8", "replace").splitlines() if line.startswith("| ")}
+
+
 def list_card_problems(message: str) -> Iterator[str]:
     """Yield what a Hub finds wrong with a card, from its answer, each as a short text."""
     for line in message.splitlines()[1:]:

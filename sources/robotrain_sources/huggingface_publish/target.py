@@ -107,6 +107,8 @@ class HubTargetWriter:
         answer = self.request_action(PUT, body, halted)
         if answer["warning"]:
             self._place.log_line(f"warning: {answer['warning']}")
+        if answer["has_new_card"]:
+            self._place.log_line(f"step {manifest.step}: the model card has new scores")
         return bool(answer["new"])
 
     def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
