@@ -147,6 +147,21 @@ def test_program_that_is_missing_is_named_once(start):
     assert sum("no-such-program" in line for line in lines) == 1
 
 
+def test_lines_of_nodes_are_never_mixed(start):
+    program = """
+        import sys, time
+        for number in range(20):
+            sys.stdout.write(f"loss={number}")
+            time.sleep(0.01)
+            sys.stdout.write("\\n")
+    """
+    code, lines, _ = read_end(start(program, "{node_rank}"))
+    assert code == 0
+    expected = [f"loss={number}" for number in range(20)]
+    assert [line for line in lines if line.startswith("loss=")] == expected
+    assert [line for line in lines if line.startswith("[node 1] ")] == [f"[node 1] {one}" for one in expected]
+
+
 @pytest.mark.slow
 def test_stop_reaches_the_programs_as_sigterm_alone_and_waits_until_the_lead_has_saved(start):
     program = """
@@ -211,6 +226,43 @@ def test_torchrun_is_started_on_each_node_with_threads_for_its_processes(make_do
     assert words[-2:] == ("train.py", "1")
     assert program_start.add_node_variables({}, spec, group)["OMP_NUM_THREADS"] == "4"
     assert program_start.add_node_variables({"OMP_NUM_THREADS": "2"}, spec, group)["OMP_NUM_THREADS"] == "2"
+
+
+AGENT = """
+import os, subprocess, sys, time
+print("an agent that looks at its machine first", subprocess.check_output(["echo"]), flush=True)
+time.sleep(1.5)
+rank = subprocess.Popen(["sleep", "2"], env={**os.environ, "TORCHELASTIC_RUN_ID": "a"})
+time.sleep(1.5)
+if rank.wait() or len(sys.argv) > 1:
+    print("E1125 torch/api.py:984] failed (exitcode: 3) local_rank: 0 (pid: 7) of binary: python", flush=True)
+print("waiting for other agents", flush=True)
+time.sleep(60)
+"""
+
+
+FOLLOWS = """
+import sys
+from robotrain_runtime.process.stop import ChildGroup
+from robotrain_workloads.nodes.node_group import JobNodes
+from robotrain_workloads.supervision import node_program, process_group
+from robotrain_workloads.supervision.launcher_watch import LauncherWatch
+process_group.CLOSE_SECONDS = 1.0
+group = JobNodes(count=2, address="n1", port=4000, id="a", rank=0, ends=sys.argv[1])
+program = ChildGroup([sys.executable, "-c", *sys.argv[2:]], has_pipe=True)
+sys.exit(node_program.follow_program(group, program, LauncherWatch(program.pid)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "status"), [((), 0), (("fails",), 3)], ids=["succeeded", "failed"])
+def test_launcher_that_outlives_its_processes_is_ended_as_they_ended(tmp_path, words, status):
+    command = [sys.executable, "-c", FOLLOWS, tmp_path, AGENT, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == status, done.stderr
+    assert "waiting for other agents" in done.stdout
+    assert "torchrun is ended: it outlived its processes" in done.stdout
+    assert [end.status for end in node_group.read_ends(tmp_path)] == [status]
 
 
 def test_node_that_the_platform_started_has_the_rank_of_the_platform(make_document, tmp_path, monkeypatch):

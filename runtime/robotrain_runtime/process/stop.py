@@ -180,6 +180,11 @@ class ChildGroup:
         self.output: IO[bytes] | None = self._leader.stdout
 
     @property
+    def pid(self) -> int:
+        """The id of the process itself."""
+        return self._leader.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code of the process itself; None while it runs."""
         return self._leader.poll()

@@ -13,6 +13,7 @@ from robotrain_workloads.command.program_start import NotStarted
 from robotrain_workloads.exit_status import exit_with_status
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.supervision import node_program
+from robotrain_workloads.supervision.launcher_watch import LauncherWatch
 
 
 def main() -> None:
@@ -25,7 +26,8 @@ def main() -> None:
     except NotStarted as error:
         node_program.report_end(group, error.exit_code, str(error))
         sys.exit(error.exit_code)
-    exit_with_status(node_program.follow_program(group, program))
+    watch = LauncherWatch(program.pid) if spec.values["launcher"] else None
+    exit_with_status(node_program.follow_program(group, program, watch))
 
 
 if __name__ == "__main__":

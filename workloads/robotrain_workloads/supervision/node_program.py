@@ -16,8 +16,9 @@ from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.nodes.node_group import JobNodes
-from robotrain_workloads.supervision.output_pipe import PIECE_BYTES, OutputSplitter
-from robotrain_workloads.supervision.process_group import GroupFollower
+from robotrain_workloads.supervision.launcher_watch import LauncherWatch, find_failure
+from robotrain_workloads.supervision.output_pipe import MAX_LINE_BYTES, PIECE_BYTES, OutputSplitter
+from robotrain_workloads.supervision.process_group import CLOSE_SECONDS, GroupFollower
 
 OTHER_LINE = re.compile(rb"\[node \d+\] ")
 """How a line begins of a node that is not the first."""
@@ -25,12 +26,13 @@ MARGIN_SECONDS = 4.0
 """How much earlier than the run's work a node's program is killed after a stop."""
 
 
-def follow_program(group: JobNodes, program: ChildGroup) -> int:
+def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch | None = None) -> int:
     """Follow the program of this node to its end, and report it; return the exit status of this process.
 
     It is 0 after a stop: a platform ends all nodes where one fails, while others may still save their work.
 
     :param program: with a pipe for its output.
+    :param launcher: of a program that is torchrun, which is ended if it outlives its processes.
     """
     follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
     output = NodeOutput(f"[node {group.rank}] " if group.rank else "")
@@ -40,11 +42,14 @@ def follow_program(group: JobNodes, program: ChildGroup) -> int:
     def look_for_stop() -> bool:
         if not follower.is_stopped and node_group.is_stop_requested(group.ends):
             os.kill(os.getpid(), signal.SIGTERM)
-        return False
+        return launcher is not None and launcher.have_ranks_ended()
 
     follower.run(look_for_stop)
     reader.join(child.LAST_OUTPUT_SECONDS)
     status = program.exit_code or 0
+    if launcher and status == -signal.SIGKILL and launcher.have_ranks_ended():
+        print(f"torchrun is ended: it outlived its processes by {CLOSE_SECONDS:.0f} s", flush=True)
+        status = find_failure(output.read_last())
     if follower.is_stopped:
         is_lead = group.rank == 0  # whether its work was saved is known there
         report_end(group, status if is_lead and status else STOPPED_STATUS, "")
@@ -60,11 +65,16 @@ def report_end(group: JobNodes, status: int, reason: str) -> None:
 
 
 class NodeOutput:
-    """The output of a node's program on its way to the log. `prefix`: what each line begins with; empty for none."""
+    """The output of a node's program on its way to the log, in whole lines, as those of all nodes meet there.
+
+    :param prefix: what each line begins with; empty for none, then each state of a progress bar is passed on.
+    """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix.encode()
         self._splitter = OutputSplitter()
+        self._held = b""
+        """What came of the next line."""
         self._last: deque[bytes] = deque(maxlen=child.REMEMBERED_LINES)
         self._to = 1
 
@@ -72,7 +82,7 @@ class NodeOutput:
         """Print what is read, to its end."""
         while piece := os.read(pipe.fileno(), PIECE_BYTES):
             self._print(piece, self._splitter.feed(piece))
-        self._print(b"", self._splitter.flush())
+        self._print(b"\n" if self._held else b"", self._splitter.flush())
 
     def read_last(self) -> list[str]:
         """Return the last lines, without the prefix."""
@@ -80,9 +90,22 @@ class NodeOutput:
 
     def _print(self, piece: bytes, lines: list[bytes]) -> None:
         self._last.extend(lines)
-        content = memoryview(b"".join(b"%b%b\n" % (self._prefix, line) for line in lines) if self._prefix else piece)
+        if self._prefix:
+            whole = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
+        else:
+            whole = self._take_whole(piece)
+        content = memoryview(whole)
         try:
             while content:
                 content = content[os.write(self._to, content) :]
         except OSError:  # nobody reads it any more; the program goes on
             self._to = os.open(os.devnull, os.O_WRONLY)
+
+    def _take_whole(self, piece: bytes) -> bytes:
+        """Return what ends with a line of what has come; the rest waits for its end, unless it is very long."""
+        content = self._held + piece
+        end = max(content.rfind(b"\n"), content.rfind(b"\r")) + 1
+        if len(content) - end > MAX_LINE_BYTES:
+            end = len(content)
+        self._held = content[end:]
+        return content[:end]
