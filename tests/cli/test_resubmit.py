@@ -10,7 +10,7 @@ from robotrain.model.run import Output
 from robotrain.store import plans, records
 from robotrain.submission import prepare, resume
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.event import Checkpoint, Metrics, StageEvent, format_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Published, StageEvent, format_event
 
 
 @pytest.fixture
@@ -271,6 +271,21 @@ def test_resume_needs_another_branch_of_the_hub(robotrain, fake_platform, instal
     assert way in robotrain("status", run, "--json").json["next"]
     robotrain("resume", run).check(2, "[publish-branch-taken]", f"hf://me/act@first belongs to {run}", way)
     robotrain("resume", run, "--set", "publish_url=hf://me/act@second").check(0, "resuming from step 4")
+
+
+def test_resubmit_needs_another_branch_of_the_hub_once_the_run_has_it(robotrain, fake_platform, install, pusht):
+    install("robotrain-hub", {"platform.hub": "hub_plugin"}, hub_plugin=HUB_PLATFORM)
+    to = ("--publish-url", "hf://me/act", "--no-pin")
+    run = robotrain("submit", "--platform", "hub", "--dataset-path", pusht, *to).stdout.strip()
+    set_run_state(fake_platform, run, state="failed")
+    robotrain("resubmit", run, "--dry-run").check(0)  # it never came to a checkpoint
+    set_run_state(
+        fake_platform, run, state="failed", log=[format_event(Published(step=4, to="hf://me/act@step-000004"))]
+    )
+    way = f"robotrain resubmit {run} --set publish_url=hf://me/act@BRANCH"
+    for words in ((), ("--set", "publish_url=hf://me/act")):
+        robotrain("resubmit", run, *words).check(2, "[publish-branch-taken]", f"hf://me/act belongs to {run}", way)
+    robotrain("resubmit", run, "--set", "publish_url=hf://me/act@second").check(0)
 
 
 def test_interrupted_resume_is_reconciled(robotrain, fake_platform, sent_run):

@@ -56,6 +56,18 @@ def list_targets(
             yield TargetAddress(name, text, kind)
 
 
+def find_address(job: Job, kinds: Mapping[str, SourceKind]) -> str:
+    """Return where a job publishes its checkpoints, in its printed form; as it was given if no kind parses it."""
+    text = str(dict(job.parameters).get(CHECKPOINT_PARAMETER) or "").strip()
+    for kind in kinds.values():
+        if text and _is_writable(kind) and kind.recognizes_target(text):
+            try:
+                return str(kind.parse_target(text))
+            except SourceError:
+                continue
+    return text
+
+
 def is_address(text: str) -> bool:
     """Return whether a text is an address, and not a folder."""
     return bool(re.match(_ADDRESS, text))

@@ -46,7 +46,7 @@ def find_last_intact_checkpoint(found: Sequence[Output], print_warning: Callable
 
 def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugins") -> PreparedJob:
     """Return the job continued from a checkpoint of `run`, with its optimizer state and step. Raise Rejected."""
-    raise_if_any(_check_branch(prepared.job, run))
+    raise_if_any(check_branch(prepared.job, run, plugins, "resume"))
     workload = plugins.workload(prepared.job.workload)
     kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
@@ -69,15 +69,21 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     return prepared
 
 
-def _check_branch(job: Job, run: str) -> Iterator[Problem]:
-    """Yield a problem if the job publishes to the branch of the Hub that belongs to the run."""
-    earlier = plans.read_stored_plan(run).plan.job
-    before, after = (str(dict(one.parameters).get(PUBLISH_PARAMETER) or "").strip() for one in (earlier, job))
-    if job.publishes_to_hub and before == after:
-        why = "A branch of the Hub has the checkpoints of one run, and a resumed run is a new run."
-        way = Suggestion(f"robotrain resume {run} --set {PUBLISH_PARAMETER}={after.partition('@')[0]}@BRANCH")
-        title = f"{after} belongs to {run}"
-        yield make_usage_problem("publish-branch-taken", title, PUBLISH_PARAMETER, why, suggestions=[way])
+def check_branch(job: Job, run: str, plugins: "Plugins", command: str) -> Iterator[Problem]:
+    """Yield a problem if the job publishes to the branch of the Hub that belongs to the run.
+
+    :param command: what submits the job.
+    """
+    if not job.publishes_to_hub:
+        return
+    earlier, kinds = plans.read_stored_plan(run).plan.job, plugins.source_kinds()
+    before, after = (publish_targets.find_address(one, kinds) for one in (earlier, job))
+    if before == after:
+        why = f"A branch of the Hub has the checkpoints of one run, and `{command}` starts a new run."
+        way = Suggestion(f"robotrain {command} {run} --set {PUBLISH_PARAMETER}={after.partition('@')[0]}@BRANCH")
+        yield make_usage_problem(
+            "publish-branch-taken", f"{after} belongs to {run}", PUBLISH_PARAMETER, why, suggestions=[way]
+        )
 
 
 def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Output | None:

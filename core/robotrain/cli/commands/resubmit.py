@@ -22,8 +22,10 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import submit
 from robotrain.cli.output import print_message
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.model.job import HUB_SCHEME
 
 if TYPE_CHECKING:
+    from robotrain.model.job import Job
     from robotrain.model.run import RunRecord
     from robotrain.submission.prepare import PreparedJob
 
@@ -66,6 +68,8 @@ def resubmit(
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
+    if prepared.job.publishes_to_hub:
+        _check_branch(ctx, stored.plan.run, prepared.job)
     unchanged = not (set or repin or trainer_args)  # then sources that were not pinned stay so
     _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged})
 
@@ -114,6 +118,19 @@ def resume(
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
+
+
+def _check_branch(ctx: typer.Context, run: str, job: "Job") -> None:
+    """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
+    from robotrain.cli.watch.run_summary import read_run_log
+    from robotrain.errors import raise_if_any
+    from robotrain.store import records
+    from robotrain.submission import resume
+
+    record, plugins = records.read_record(run), get_plugins(ctx)
+    progress, _ = read_run_log(record, plugins.platform_of(record))
+    if any(copy.to.startswith(HUB_SCHEME) for copy in progress.published):
+        raise_if_any(resume.check_branch(job, run, plugins, "resubmit"))
 
 
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "RunRecord | None":
