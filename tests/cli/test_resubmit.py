@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from fake_engine import answer_submits, set_run_state
+from hub_platform import HUB_PLATFORM
 from robotrain.model.plan import Payload
 from robotrain.model.run import Output
 from robotrain.store import plans, records
@@ -239,26 +240,6 @@ def test_resume_continues_from_the_last_checkpoint_of_the_run_as_a_new_run(robot
     second = robotrain("resume", run, "--set", "batch_size=4").stdout.strip()
     sources = plans.read_stored_plan(second).plan.job.sources
     assert [source.uri for source in sources if source.role == "resume"] == [f"/fake/{run}/checkpoints/000008"]
-
-
-HUB_PLATFORM = """
-from dataclasses import replace
-
-from fake_plugin import FakePlatform
-from robotrain.plugin import YES, hook
-
-
-class HubPlatform(FakePlatform):
-    name = "hub"
-    capabilities = replace(
-        FakePlatform.capabilities, sources={**FakePlatform.capabilities.sources, ("publish", "huggingface"): YES}
-    )
-
-
-@hook
-def robotrain_platforms():
-    return [HubPlatform()]
-"""
 
 
 def test_resume_needs_another_branch_of_the_hub(robotrain, fake_platform, install, pusht):

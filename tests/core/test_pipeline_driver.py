@@ -22,6 +22,7 @@ from driven_pipelines import (
     wait_for,
 )
 from fake_engine import answer_submits, count_submissions, set_run_state
+from hub_platform import HUB_PLATFORM
 from robotrain.errors import Rejected
 from robotrain.pipelines import driven_platform, driver, progress
 from robotrain.plugins import manager
@@ -111,6 +112,26 @@ def test_resume_sends_only_what_is_not_done(engine, submit_pipeline, robotrain):
     assert len(count_submissions(engine)) == 4
     answer = robotrain("pipeline", "resume", third, "--json")
     assert [one["code"] for one in answer.json["problems"]] == ["pipeline-complete"]
+
+
+@pytest.mark.slow
+def test_step_that_publishes_to_the_same_branch_again_is_named(engine, install, robotrain, tmp_path, monkeypatch):
+    site = install("robotrain-hub", {"platform.hub": "hub_plugin"}, hub_plugin=HUB_PLATFORM)
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    file = tmp_path / "here/pipeline.yaml"
+    file.write_text(f"steps: {{train: {{job: {PUSHT}/job.yaml}}}}")
+    words = ("--platform", "hub", "--set", "train.publish_url=hf://me/act")
+    answer = robotrain("pipeline", "submit", file, *words)
+    assert answer.exit_code == 0, answer.stderr
+    run = answer.stdout.split()[0]
+    wait_for(run, "train", "running")
+    set_run_state(engine, get_step_run(run, "train"), "failed")
+    wait_for(run, "train", "failed")
+    way = "robotrain pipeline submit PIPELINE.yaml --set train.publish_url=hf://me/act@BRANCH"
+    for command in ("resubmit", "resume"):
+        robotrain(command, run, "--dry-run").check(
+            0, "[publish-branch-taken]", "step train publishes to hf://me/act", way
+        )
 
 
 def test_preflight_of_first_steps_uses_their_run_names(robotrain, pusht, tmp_path):

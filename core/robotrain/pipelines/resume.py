@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
+from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.platform import NoSettings
 from robotrain.model.run import STEP_KEY, RunGone
 from robotrain.pipelines import driven_platform, progress
@@ -74,6 +75,7 @@ def repeat_pipeline(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
         produces=stored.produces,
         default_name=record.name,
         platforms=plugins.platforms,
+        warnings=tuple(_find_taken_branches(plan)),
         plan=plan,
         payloads={path: stored.plan.files[path] for path in payloads},
         jobs={step.name: step_jobs.make_engine_job(step) for step in plan.steps} if record.native else {},
@@ -179,7 +181,20 @@ def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: 
     plan = dataclasses.replace(repeated.plan, resumes=record.run, finished=finished)
     if isinstance(repeated.platform, NativePlatform):
         plan = _find_copies(plan, repeated.platform)
-    return dataclasses.replace(repeated, plan=plan)
+    return dataclasses.replace(repeated, plan=plan, warnings=tuple(_find_taken_branches(plan)))
+
+
+def _find_taken_branches(plan: PipelinePlan) -> Iterator[Problem]:
+    """Yield a warning for each step that runs again and publishes to the same branch of the Hub."""
+    for step in plan.steps:
+        place = str(step.parameters.get(PUBLISH_PARAMETER) or "")
+        if step.name in plan.finished or not place.startswith(HUB_SCHEME):
+            continue
+        title = f"step {step.name} publishes to {place} again"
+        why = "If it published a checkpoint there, the branch belongs to that run, and the new one is refused."
+        change = f"--set {step.name}.{PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH"
+        way = Suggestion(f"robotrain pipeline submit PIPELINE.yaml {change}", "runs all steps, with another branch")
+        yield make_problem("publish-branch-taken", title, "", "", why, way, stage=Stage.CHECK, severity="warning")
 
 
 def _suggest_resubmit(run: str) -> Suggestion:
