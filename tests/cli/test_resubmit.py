@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from fake_engine import answer_submits, set_run_state
@@ -269,6 +270,33 @@ def test_resubmit_needs_another_branch_of_the_hub_once_the_run_has_it(robotrain,
     robotrain("resubmit", run, "--set", "publish_url=hf://me/act@second").check(0)
 
 
+FAR_PLATFORM = """
+from fake_plugin import FakePlatform
+from robotrain.plugin import hook
+
+
+class FarPlatform(FakePlatform):
+    name = "far"
+
+    def is_remote_folder(self, source, settings):
+        return source.kind == "local_path"
+
+
+@hook
+def robotrain_platforms():
+    return [FarPlatform()]
+"""
+
+
+def test_resume_reads_no_folder_here_for_one_of_a_cluster(robotrain, fake_platform, install, pusht, tmp_path):
+    install("robotrain-far", {"platform.far": "far_plugin"}, far_plugin=FAR_PLATFORM)
+    place = tmp_path / "published"
+    words = ("--dataset-path", pusht, "--publish-url", place, "--no-pin")
+    run = robotrain("submit", "--platform", "far", *words).stdout.strip()
+    set_run_state(fake_platform, run, state="failed", checkpoints=[])
+    robotrain("resume", run, "--dry-run").check(0, "resuming from a published copy", f"resuming from {place}")
+
+
 def test_interrupted_resume_is_reconciled(robotrain, fake_platform, sent_run):
     set_run_state(fake_platform, sent_run, state="failed", checkpoints=[2, 4])
     with answer_submits(fake_platform, "takes it and hangs up"):
@@ -343,7 +371,9 @@ def test_resume_skips_a_damaged_checkpoint(tmp_path):
         one = Output(name=name, kind="checkpoint", source="local_path", uri=str(folder), step=step, digest=digest)
         found.append(one)
     messages = []
-    assert resume.find_last_intact_checkpoint(found, messages.append).step == 4
+    here, there = (SimpleNamespace(is_remote_folder=lambda source, far=far: far) for far in (False, True))
+    assert resume.find_last_intact_checkpoint(found, here, messages.append).step == 4
     (tmp_path / "000004/model").write_text("torn")
-    assert resume.find_last_intact_checkpoint(found, messages.append).step == 2
+    assert resume.find_last_intact_checkpoint(found, there, messages.append).step == 4, "it is on another machine"
+    assert resume.find_last_intact_checkpoint(found, here, messages.append).step == 2
     assert messages == [f"warning: {tmp_path}/000004/model is not what was saved: skipped"]

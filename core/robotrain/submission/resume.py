@@ -30,14 +30,16 @@ REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy", "checkpoint")
 LOCAL_KIND = "local_path"
 
 
-def find_last_intact_checkpoint(found: Sequence[Output], print_warning: Callable[[str], None]) -> Output:
+def find_last_intact_checkpoint(
+    found: Sequence[Output], prepared: PreparedJob, print_warning: Callable[[str], None]
+) -> Output:
     """Return the newest of `found` (oldest first) that is valid; if none is, the newest, which the run then refuses.
 
-    Only local checkpoints are validated.
+    Only those on this machine are validated.
     """
     for output in reversed(found):
         folder = Path(output.uri)
-        local = output.source == LOCAL_KIND and output.digest and folder.is_dir()
+        local = output.source == LOCAL_KIND and output.digest and _is_here(prepared, folder) and folder.is_dir()
         if not (why := checkpoint.validate_checkpoint(folder) if local else ""):
             return output
         print_warning(f"warning: {why}: skipped")
@@ -86,16 +88,22 @@ def check_branch(job: Job, run: str, plugins: "Plugins", command: str) -> Iterat
         )
 
 
-def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Output | None:
+def _is_here(prepared: PreparedJob, folder: Path) -> bool:
+    """Return whether a folder that the job would resume from is one of this machine."""
+    source = document.JobSource(role="resume", kind=LOCAL_KIND, uri=str(folder))
+    return not prepared.is_remote_folder(source)
+
+
+def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugins: "Plugins") -> Output | None:
     """Return the place where a run published checkpoints; None if it has none.
 
-    For a local folder, return its newest valid checkpoint; the run itself looks into other places.
+    For a folder of this machine, return its newest valid checkpoint; the run itself looks into other places.
     """
     job, run = stored.plan.job, stored.plan.run
     for kind, uri in publish_targets.list_published_copies(
         job, plugins.workload(job.workload), plugins.source_kinds(), RESUME_ROLE
     ):
-        if kind != LOCAL_KIND:
+        if kind != LOCAL_KIND or not _is_here(prepared, Path(uri)):
             return _make_output(kind, uri)
         if found := checkpoint.find_last_complete(Path(uri), run=run):
             return _make_output(kind, str(found[1]), found[0])

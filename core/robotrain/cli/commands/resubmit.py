@@ -114,7 +114,7 @@ def resume(
     if resume_from:
         checkpoint: Any = resume.parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
-        checkpoint = _find_last_checkpoint(ctx, stored)
+        checkpoint = _find_last_checkpoint(ctx, stored, prepared)
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
@@ -197,7 +197,7 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", opti
     submit.submit_job(ctx, prepared, {**options, "name": options["name"] or (before.name if before else "")})
 
 
-def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
+def _find_last_checkpoint(ctx: typer.Context, stored: Any, prepared: "PreparedJob") -> Any:
     """Return the newest intact checkpoint; where the run's own are gone, a published one.
 
     Raise Rejected when there is none, or the run has not ended.
@@ -216,10 +216,10 @@ def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
             ]
             raise Rejected([make_usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
         if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
-            return resume.find_last_intact_checkpoint(checkpoints, print_message)
+            return resume.find_last_intact_checkpoint(checkpoints, prepared, print_message)
     except RunGone as gone:
         why = gone.problems[0].title
-    if copy := resume.find_published_checkpoint(stored, get_plugins(ctx)):
+    if copy := resume.find_published_checkpoint(stored, prepared, get_plugins(ctx)):
         print_message(f"{why}: resuming from a published copy")
         return copy
     ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
