@@ -37,13 +37,17 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, *X, "--secret", "A=b"), ["--secret is an option of platform", "on plain"]),
         (("render", *LOCAL, *X, "--image", "a:1"), ["container platform", "--environment PATH"]),
         (("render", *LOCAL, *X, "--config-preview", "y"), ["local takes no --config-preview"]),
+        (("render", "lerobot-eval", *LOCAL, "--task", "reach-v3"), ["takes no --task", "use   --env-tasks reach-v3"]),
         (("render", *LOCAL, *X, "--stream"), ["--stream is an option of other commands only", "submit, pipeline"]),
         (("render", *ON_PLAIN, *X, "--policy.dim_model=32"), ["after `--`"]),
         (
             ("render", *ON_PLAIN, "--dataset-path", "--json"),
             ["--dataset-path needs a value, but the next word is --json"],
         ),
-        (("render", *ON_PLAIN, *X, "--steps", "5", "--training-steps", "6"), ["--training-steps is given 2 times"]),
+        (
+            ("render", *ON_PLAIN, *X, "--steps", "5", "--training-steps", "6"),
+            ["--training-steps (also --steps) is given 2 times"],
+        ),
         (("render", *ON_PLAIN, *X, "--no-val-split", "--val-split", "0.2"), ["contradict"]),
         (("render", *ON_PLAIN), ["needs a dataset", "--dataset-path", "--blob-url"]),
         (("render", *ON_PLAIN, *X, "-d", "lerobot/pusht"), ["--dataset-id"]),

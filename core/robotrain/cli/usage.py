@@ -94,7 +94,9 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
     for name in dict.fromkeys(order):
         if order.count(name) > 1 and name not in repeatable:
             flag = _get_canonical_flag(name, options)
-            title = f"{flag} is given {order.count(name)} times; it takes one value"
+            others = [spelling for spelling, one in options.flags.items() if one == name and spelling != flag]
+            spellings = f"{flag} (also {', '.join(others)})" if others else flag
+            title = f"{spellings} is given {order.count(name)} times; it takes one value"
             yield make_usage_problem("option-repeated", title, flag)
         if OFF_PREFIX + name in order:
             both = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(OFF_PREFIX + name, options)}"

@@ -58,6 +58,7 @@ OPTION_HINTS = {
     "--num-episodes": EPISODES_HINT,
     "--eval-env": "use --env NAME",
     "--eval-seed": "use --seed N",
+    **dict.fromkeys(("--task", "--tasks", "--env-task"), "use --env-tasks NAMES"),
     "--bs": "use --batch-size N",
     **ID_HINTS,
     "DEFAULT_LEROBOT_EVAL_IMAGE": IMAGE_HINT,
