@@ -142,6 +142,33 @@ def test_checkpoints_of_a_pipeline_are_those_of_its_training(
 
 
 @pytest.mark.slow
+def test_one_of_several_trainings_has_to_be_named(robotrain, hub, data_python, dag_platform, save, pusht, tmp_path):
+    parameters = "{training_steps: 400, save_freq: 200, seed: SEED}"
+    training = f"{{job: {pusht.parent}/job.yaml, parameters: {parameters}}}"
+    evaluation = (
+        f"{{job: {pusht.parent}/evaluate.yaml, parameters: {{checkpoints: all}}, sources: {{policy: [{{from: big}}]}}}}"
+    )
+    file = tmp_path / "here/pipeline.yaml"
+    trainings = "".join(
+        f"  {name}: {training.replace('SEED', seed)}\n" for name, seed in (("small", "1"), ("big", "2"))
+    )
+    file.write_text(f"steps:\n{trainings}  evaluate: {evaluation}\n")
+    run = robotrain("pipeline", "submit", file, "--platform", "dag", "--no-pin", "--json").json["run"]
+    scored = [event.format_event(Scored(step=200, episodes=4, scores={"rollout/success_rate": 0.9}))]
+    states = {name: {"state": "succeeded", "checkpoints": STEPS} for name in ("small", "big")}
+    fake_engine.set_run_state(dag_platform, run, "succeeded")
+    (dag_platform / f"{run}.steps.json").write_text(
+        json.dumps({**states, "evaluate": {"state": "succeeded", "log": scored}})
+    )
+    by_option = ("[step-ambiguous]", "--step small", "--step big")
+    robotrain("register", run, "model", "--best").check(2, *by_option)
+    robotrain("outputs", run, "--merged").check(2, *by_option)
+    robotrain("publish", run, PLACE).check(2, "[step-ambiguous]", f"{run}-small, {run}-big")
+    save(dag_platform / "left/checkpoints", f"{run}-big")
+    robotrain("publish", f"{run}-big", PLACE).check(0, "step 400: published")
+
+
+@pytest.mark.slow
 def test_the_last_checkpoint_alone_goes_to_a_branch(robotrain, hub, data_python, left_there, run):
     answer = robotrain("publish", "--step", "last", "--json", run, f"{PLACE}@second")
     assert answer.json["published"] == [{"step": 400, "to": f"{PLACE}@second-step-000400", "new": True}]

@@ -170,7 +170,7 @@ REFUSED: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("hf_" + "a1" * 17, "access token", ""),
         ("u/d@ghp_" + "a1" * 18, "access token", ""),
         ("HTTPS://hf.co/datasets/u/d/tree/v1.0/meta?x=s3cr3t#s3cr3t", "not its address", "u/d@v1.0"),
-        ("https://user:s3cr3t@huggingface.co/u/d?token=s3cr3t", "not its address", "u/d"),
+        ("https://user:s3cr3t@huggingface.co/u/d?token=s3cr3t", "not its address", "hf://u/d"),
         ("hf://datasets/u/d@main/meta/info.json", "not its address", "u/d@main"),
         ("huggingface.co/datasets/u", ID, ""),
         ("u/d@", "is missing", "u/d"),

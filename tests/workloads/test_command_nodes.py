@@ -232,12 +232,21 @@ AGENT = """
 import os, subprocess, sys, time
 print("an agent that looks at its machine first", subprocess.check_output(["echo"]), flush=True)
 time.sleep(1.5)
-rank = subprocess.Popen(["sleep", "2"], env={**os.environ, "TORCHELASTIC_RUN_ID": "a"})
-time.sleep(1.5)
-if rank.wait() or len(sys.argv) > 1:
+rank = subprocess.Popen([sys.executable, "-c", sys.argv[1]], env={**os.environ, "TORCHELASTIC_RUN_ID": "a"})
+if rank.wait() or len(sys.argv) > 2:
     print("E1125 torch/api.py:984] failed (exitcode: 3) local_rank: 0 (pid: 7) of binary: python", flush=True)
+    print("a traceback of another process\\n" * 300, flush=True)
 print("waiting for other agents", flush=True)
 time.sleep(60)
+"""
+RANK = """
+import ctypes, pathlib, time
+time.sleep(1.5)
+fields = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+start, end = int(fields[47]), int(fields[48])
+ctypes.memset(start, 0, end - start)  # as a program does that sets its title
+time.sleep(3)
+print("a rank that is done", flush=True)
 """
 
 
@@ -257,9 +266,10 @@ sys.exit(node_program.follow_program(group, program, LauncherWatch(program.pid))
 @pytest.mark.slow
 @pytest.mark.parametrize(("words", "status"), [((), 0), (("fails",), 3)], ids=["succeeded", "failed"])
 def test_launcher_that_outlives_its_processes_is_ended_as_they_ended(tmp_path, words, status):
-    command = [sys.executable, "-c", FOLLOWS, tmp_path, AGENT, *words]
+    command = [sys.executable, "-c", FOLLOWS, tmp_path, AGENT, RANK, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
     assert done.returncode == status, done.stderr
+    assert "a rank that is done" in done.stdout
     assert "waiting for other agents" in done.stdout
     assert "torchrun is ended: it outlived its processes" in done.stdout
     assert [end.status for end in node_group.read_ends(tmp_path)] == [status]

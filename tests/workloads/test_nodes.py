@@ -117,6 +117,10 @@ def test_command_that_outlives_all_nodes_is_ended_and_the_run_ends_as_they_did(s
         ([NodeEnd(1, LOST_PEER, 1), NodeEnd(-9, "killed", 2)], 1, False, -9),
         ([NodeEnd(1, LOST_PEER, 1), NodeEnd(1, LOST_PEER, 2)], 1, False, 1),
         ([NodeEnd(3, "ValueError: no", 1)], 1, False, 3),
+        ([NodeEnd(1, "", 1)], 1, False, EXIT_RETRY),  # a launcher that ends so when it is signalled
+        ([NodeEnd(1, "", 1), NodeEnd(-9, "killed", 2)], 1, False, -9),  # also by clocks that differ
+        ([NodeEnd(1, "", 1), NodeEnd(STOPPED_STATUS, "", 2)], 1, False, EXIT_RETRY),
+        ([NodeEnd(1, "", 1), NodeEnd(STOPPED_STATUS, "", 2)], 1, True, 1),
         ([], -9, False, 137),
         ([], 1, True, STOPPED_STATUS),
     ],

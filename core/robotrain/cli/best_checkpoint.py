@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.training_run import find_training_steps
+from robotrain.cli.training_run import find_training_steps, require_one_training
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.checkpoint_table import find_best
 from robotrain.store import progress_cache, records
@@ -37,12 +37,15 @@ class BestCheckpoint(NamedTuple):
 
 
 def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoint:
-    """Return the best checkpoint of a run: a pipeline, a training or an evaluation. Raise Rejected without scores.
+    """Return the best checkpoint of a run: a pipeline, a training or an evaluation.
+
+    Raise Rejected without scores, and for a pipeline with several trainings, whose scores are told apart by step alone.
 
     The newest evaluation of several checkpoints counts. It kept the best one, unless it was stopped: then it is the
     checkpoint of the training.
     """
     plugins = get_plugins(ctx)
+    require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
     for found, known in list_scored_runs(record, plugins):
         best = find_best(known.scored, found.metrics)
         if best is None:

@@ -48,16 +48,32 @@ def find_training_steps(record: RunRecord, platform: Any) -> list[str]:
     return [one.name for one in sent if one.produces == "checkpoints"]
 
 
-def open_training(ctx: typer.Context, record: RunRecord, platform: Any, step: str = "") -> TrainingRun:
+def require_one_training(record: RunRecord, platform: Any, option: str = "", remark: str = "") -> list[str]:
+    """Return the step of a pipeline that trains, if it has one. Raise Rejected if several do.
+
+    :param option: the option that names one of them, and `remark` what it does; else one is named by its run.
+    """
+    steps = find_training_steps(record, platform)
+    if len(steps) > 1:
+        title, why = f"{record.run} has several steps with checkpoints", ""
+        ways = [Suggestion(f"{option} {name}", remark) for name in steps]
+        if not option:
+            runs = {one.name: one.run for one in platform.list_steps(record.reference)}
+            names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
+            why, ways = f"Name the run of one: {', '.join(names)}.", []
+        raise Rejected([make_usage_problem("step-ambiguous", title, "RUN", why, suggestions=ways)])
+    return steps
+
+
+def open_training(
+    ctx: typer.Context, record: RunRecord, platform: Any, step: str = "", option: str = ""
+) -> TrainingRun:
     """Return the run with checkpoints: of a pipeline, its only step that trains. Raise Rejected if it has several.
 
     :param step: the step, if it is known.
+    :param option: the option that names it; without one it is named by its run.
     """
-    steps = [step] if step else find_training_steps(record, platform)
-    if len(steps) > 1:
-        title, why = f"{record.run} has several steps with checkpoints", f"Name the run of one: {', '.join(steps)}."
-        ways = [Suggestion(f"robotrain status {record.run}", "shows them")]
-        raise Rejected([make_usage_problem("step-ambiguous", title, "RUN", why, suggestions=ways)])
+    steps = [step] if step else require_one_training(record, platform, option)
     if steps:
         record, platform = open_step(ctx, record.run, steps[0])
     stored = plans.read_stored_plan(record.run)

@@ -140,6 +140,15 @@ def signal_group(leader: int, number: int) -> bool:
     return True
 
 
+def is_alive(process: int | str) -> bool:
+    """Return whether a process runs: one that has ended may wait for its parent to hear of it. Linux only."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
 def _set_process_option(option: int, value: int) -> None:
     import ctypes  # costs start-up
 

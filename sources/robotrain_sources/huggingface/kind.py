@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
 
 _TARGET_ADDRESS = r"(?i)\s*(?:hf:|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
-_ADDRESS = r"(?i)\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
+_ADDRESS = r"(?i)\s*(?:hf:|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 
 
 def recognizes(text: str) -> bool:

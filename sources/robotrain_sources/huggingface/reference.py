@@ -20,7 +20,7 @@ COMMIT_PATTERN = r"[0-9a-f]{40}"
 _ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"
 _TOKEN = r"(?:hf|gh[opsur])_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
 _ADDRESS = (
-    r"(?is)(?:hf:/+|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
+    r"(?is)(?:hf:/*|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
     r"(?:datasets/+)?(?!(?:datasets|spaces)/)(?P<id>[^/?#@]+/[^/?#@]+)(?:@(?P<at>[^/?#]+)|/(?:tree|resolve|blob)/(?P<tree>[^/?#]+))?.*"
 )
 _VERSIONED = r"[A-Za-z0-9_][A-Za-z0-9._-]*:[0-9]+"
@@ -122,6 +122,9 @@ def parse_branch(text: str) -> RepositoryBranch:
         raise SourceError("The branch after `@` is missing.", address)
     if branch and re.fullmatch(COMMIT_PATTERN, branch):
         raise SourceError("A commit cannot be written to: name a branch.", address)
+    if branch and re.fullmatch(_OWN_NAME, branch):
+        why = "This is a name that robotrain gives a checkpoint: name the branch that it is on."
+        raise SourceError(why, address)
     if branch and not re.fullmatch(_BRANCH, branch):
         fixed = _replace_characters(branch)
         characters = "letters, digits, `_`, `.` and `-`"
@@ -131,6 +134,8 @@ def parse_branch(text: str) -> RepositoryBranch:
 
 
 _suggest_branch = partial(suggest_normal_form, parse_branch)
+_OWN_NAME = r"(?:.*-)?step-[0-9]+|robotrain-older-.*"
+"""Tags of checkpoints, and the branches of those that are older than the head's."""
 _BRANCH = r"(?a)(?!.*(?:\.\.|\.lock$))[A-Za-z0-9](?:[\w.-]{0,78}[A-Za-z0-9])?"
 
 
@@ -159,7 +164,10 @@ def _raise_not_a_repository(text: str, name: str) -> NoReturn:
     if address := re.fullmatch(_ADDRESS, text):
         revision = address["at"] or address["tree"]
         repository_id = f"{address['id']}@{revision}" if revision else address["id"]
-        raise SourceError("Use the repository's id, not its address.", _suggest_repository(repository_id))
+        suggestion = _suggest_repository(repository_id)
+        is_dataset = re.search(r"(?i)[/:]datasets/", text)  # a checkpoint is taken with the scheme alone
+        way = suggestion if is_dataset or not suggestion else f"{SCHEME}{suggestion}"
+        raise SourceError("Use the repository's id, not its address.", way)
     if text.lower().startswith("azureml:"):
         raise SourceError(
             "An Azure ML name is not a Hub repository; platforms without such names accept the blob URL of its files."

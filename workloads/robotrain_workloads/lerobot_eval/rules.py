@@ -17,6 +17,7 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
+from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
 
@@ -75,6 +76,12 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
         given = redact(source.uri, max_length=LONGEST_VALUE)
         why = f"Its checkpoints are in {redact(parent)}."
+        yield make_usage_problem("checkpoints-not-scored", title, flag, why, given, ways)
+    elif source is not None and source.kind == HUB_KIND:
+        title = f"{flag} {which}: a repository of the Hub is one policy"
+        why = "Its other checkpoints are other revisions."
+        ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
+        given = redact(source.uri, max_length=LONGEST_VALUE)
         yield make_usage_problem("checkpoints-not-scored", title, flag, why, given, ways)
     elif source is None and job["builtin_policy"]:
         title = f"{flag} has no effect with --builtin-policy: an untrained policy has no checkpoints"

@@ -24,7 +24,7 @@ from typing import Any
 
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.machine import hardware
-from robotrain_runtime.process.stop import STOPPED_STATUS, signal_group
+from robotrain_runtime.process.stop import STOPPED_STATUS, is_alive, signal_group
 
 from robotrain_workloads.exit_status import exit_with_status
 from robotrain_workloads.lerobot import device
@@ -131,7 +131,7 @@ class LaunchWatch(threading.Thread):
                 ranks = self._agreement.list_ranks()
             except OSError:  # the folder is gone: this process ends
                 return
-            if len(ranks) == self._count and not any(map(_is_alive, ranks)):
+            if len(ranks) == self._count and not any(map(is_alive, ranks)):
                 ended_at = min(ended_at, time.monotonic())
         failed = not all(ranks.values())
         text = f"the launcher is ended: it outlived its {self._count} processes by {LINGER_SECONDS:.0f} s"
@@ -141,15 +141,6 @@ class LaunchWatch(threading.Thread):
         elif failed:
             process_group.print_line(self._agreement.failure.rstrip("\n"))
         os._exit(int(failed))
-
-
-def _is_alive(process: int) -> bool:
-    """Return whether a process runs: one that has ended may wait for its parent to hear of it."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
 
 
 def _launch_node(nodes: JobNodes, count: int, launcher: Sequence[str], folder: str) -> tuple[Mapping[int, Any], str]:

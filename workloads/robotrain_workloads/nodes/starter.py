@@ -115,20 +115,22 @@ def choose_end(
 ) -> tuple[int, str]:
     """Return the exit status, and what is printed about it: that of the node that failed first.
 
-    A node that lost its connection fails because another one did, or was lost: then a retry may succeed.
+    A node that lost its connection, or that was ended and says nothing, fails because another one did, or was lost: then a
+    retry may succeed.
 
     :param ends: those of the nodes that reported one, in their order.
     :param started: the names of the nodes whose programs were started.
     :param code: the exit code of the platform's command.
     """
     failed = [end for end in ends if end.status not in (0, STOPPED_STATUS)]
-    causes = [end for end in failed if not CONSEQUENCE.search(end.text)]
-    if causes or (failed and len(ends) >= count):
+    causes = [end for end in failed if end.text and not CONSEQUENCE.search(end.text)]
+    has_stopped = any(end.status == STOPPED_STATUS for end in ends)
+    if causes or (failed and len(ends) >= count and (is_stopped or not has_stopped)):
         first = (causes or failed)[0]
         return first.status, f"on the node {first.node}:\n{first.text}" if first.node and first.text else first.text
     if is_stopped:
         return STOPPED_STATUS, ""
-    if any(end.status == STOPPED_STATUS for end in ends):  # not through this process
+    if has_stopped:  # not through this process
         return EXIT_RETRY, "error: the platform stopped the nodes"
     if len(ends) >= count:
         return 0, ""

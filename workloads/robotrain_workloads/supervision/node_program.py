@@ -16,7 +16,7 @@ from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
 
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.nodes.node_group import JobNodes
-from robotrain_workloads.supervision.launcher_watch import LauncherWatch, find_failure
+from robotrain_workloads.supervision.launcher_watch import LauncherWatch
 from robotrain_workloads.supervision.output_pipe import MAX_LINE_BYTES, PIECE_BYTES, OutputSplitter
 from robotrain_workloads.supervision.process_group import CLOSE_SECONDS, GroupFollower
 
@@ -35,7 +35,7 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     :param launcher: of a program that is torchrun, which is ended if it outlives its processes.
     """
     follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
-    output = NodeOutput(f"[node {group.rank}] " if group.rank else "")
+    output = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher)
     assert program.output is not None
     reader = child.start_reader(output.forward, program.output)
 
@@ -49,7 +49,7 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     status = program.exit_code or 0
     if launcher and status == -signal.SIGKILL and launcher.have_ranks_ended():
         print(f"torchrun is ended: it outlived its processes by {CLOSE_SECONDS:.0f} s", flush=True)
-        status = find_failure(output.read_last())
+        status = launcher.status
     if follower.is_stopped:
         is_lead = group.rank == 0  # whether its work was saved is known there
         report_end(group, status if is_lead and status else STOPPED_STATUS, "")
@@ -68,10 +68,12 @@ class NodeOutput:
     """The output of a node's program on its way to the log, in whole lines, as those of all nodes meet there.
 
     :param prefix: what each line begins with; empty for none, then each state of a progress bar is passed on.
+    :param launcher: what looks for a failure in the lines.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, launcher: LauncherWatch | None = None) -> None:
         self._prefix = prefix.encode()
+        self._launcher = launcher
         self._splitter = OutputSplitter()
         self._held = b""
         """What came of the next line."""
@@ -90,6 +92,8 @@ class NodeOutput:
 
     def _print(self, piece: bytes, lines: list[bytes]) -> None:
         self._last.extend(lines)
+        if self._launcher:
+            self._launcher.read_lines(lines)
         if self._prefix:
             whole = b"".join(b"%b%b\n" % (self._prefix, line) for line in lines)
         else:

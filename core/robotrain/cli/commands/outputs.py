@@ -58,7 +58,7 @@ def outputs(
     if merged:
         from robotrain.cli.training_run import open_training
 
-        training = open_training(ctx, record, platform)
+        training = open_training(ctx, record, platform, option="--step")
         record, platform = training.record, training.platform
     available = list(platform.outputs(record.reference))
     if not available:
