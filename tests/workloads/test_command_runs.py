@@ -207,3 +207,29 @@ def test_a_program_that_ignores_a_stop_is_killed_in_time(start, signals):
     took = time.monotonic() - began
     assert took < (5.0 if signals == 1 else 3.0), ran.lines
     assert not [line for line in ran.lines if "Traceback" in line]
+
+
+APART = """
+import pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) == 3:
+    subprocess.Popen([sys.executable, *sys.argv, "rank"], start_new_session=True)
+    time.sleep(60)
+for number in range(600):
+    pathlib.Path(sys.argv[2]).write_text(str(number))
+    if number == 0:
+        print("ready", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_processes_with_groups_of_their_own_do_not_outlive_a_stop(start, tmp_path):
+    """As torchrun's have."""
+    steps = tmp_path / "steps"
+    ran = start(APART, str(steps))
+    ran.wait_for(lambda ran: "ready" in ran.lines)
+    ran.process.terminate()
+    assert ran.end() == 143
+    last = steps.read_text()
+    time.sleep(0.5)
+    assert steps.read_text() == last

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -149,6 +149,27 @@ def is_alive(process: int | str) -> bool:
     return state not in "ZX"
 
 
+def list_children(process: int | str = "self") -> set[str]:
+    """Return the ids of the child processes of one, which may have ended. Linux only."""
+    found: set[str] = set()
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            found.update(thread.read_text().split())
+    return found
+
+
+def kill_orphans(kept: Set[str]) -> None:
+    """Kill the processes that this one inherited: they left the group of a program, and outlived what started them.
+
+    :param kept: the ids of its own children.
+    """
+    while orphans := list_children() - kept:
+        for orphan in map(int, orphans):
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(orphan, signal.SIGKILL)
+                os.waitpid(orphan, 0)  # its own children are inherited now
+
+
 def _set_process_option(option: int, value: int) -> None:
     import ctypes  # costs start-up
 
@@ -221,6 +242,8 @@ class StopForwarder:
     def __init__(self, grace_seconds: float) -> None:
         self.groups: list[ChildGroup] = []
         self.is_requested = False
+        self.has_killed = False
+        """Whether the groups had to be killed."""
         self._grace_seconds = grace_seconds
         self._kill_at = float("inf")
         self._first_at = 0.0
@@ -234,6 +257,7 @@ class StopForwarder:
     def kill_overdue(self) -> None:
         """Kill the groups if their time is up."""
         if time.monotonic() > self._kill_at:
+            self.has_killed = True
             self._send(signal.SIGKILL)
 
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:

@@ -115,8 +115,8 @@ def choose_end(
 ) -> tuple[int, str]:
     """Return the exit status, and what is printed about it: that of the node that failed first.
 
-    A node that lost its connection, or that was ended and says nothing, fails because another one did, or was lost: then a
-    retry may succeed.
+    A node that lost its connection, or that was ended and says nothing, fails because another one did, or was lost:
+    then a retry may succeed.
 
     :param ends: those of the nodes that reported one, in their order.
     :param started: the names of the nodes whose programs were started.

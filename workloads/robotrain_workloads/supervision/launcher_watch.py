@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from robotrain_runtime.process.stop import is_alive
+from robotrain_runtime.process.stop import is_alive, list_children
 
 RANK_VARIABLE = b"TORCHELASTIC_RUN_ID="
 """In the environment of each process that torchrun starts for the program."""
@@ -33,7 +33,7 @@ class LauncherWatch:
         """Return whether it had processes, and has none any more."""
         if not self._have_ended and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_SECONDS
-            children = _list_children(self._agent)
+            children = list_children(self._agent)
             self._ranks.update(filter(_is_rank, children))
             self._have_ended = bool(self._ranks) and not any(map(is_alive, self._ranks.intersection(children)))
         return self._have_ended
@@ -43,17 +43,6 @@ class LauncherWatch:
         for line in lines:
             if not self.status and (found := FAILURE.search(line)):
                 self.status = int(found[1])
-
-
-def _list_children(process: int) -> list[str]:
-    """Return the ids of the child processes of one, which may have ended."""
-    found: list[str] = []
-    for thread in Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            found += thread.read_text().split()
-        except OSError:  # the thread has ended
-            continue
-    return found
 
 
 def _is_rank(process: str) -> bool:

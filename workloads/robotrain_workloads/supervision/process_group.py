@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup, StopForwarder
+from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup, StopForwarder, kill_orphans, list_children
 
 SAVE_SECONDS = 20.0
 """How long the processes may take to end after a stop."""
@@ -19,6 +19,7 @@ class GroupFollower:
         self._group = group
         self._stop = StopForwarder(save_seconds)
         self._stop.groups.append(group)
+        self._children = list_children()
 
     def run(self, read: Callable[[], bool] = lambda: False) -> None:
         """Call `read`, which returns whether the work is done, until all processes have ended, and then once more."""
@@ -29,6 +30,8 @@ class GroupFollower:
                 self._stop.limit_time(CLOSE_SECONDS)
             self._stop.kill_overdue()
             time.sleep(POLL_SECONDS)
+        if self._stop.has_killed:  # torchrun was, before it ended its processes, which have groups of their own
+            kill_orphans(self._children)
         read()
 
     @property
