@@ -171,6 +171,28 @@ def test_settings_of_the_cluster_do_not_depend_on_this_machine(monkeypatch):
     assert SlurmSettings(login=HOST, tracking_uri="sqlite:////Users/me/a.db").tracking_uri == "sqlite:///~/a.db"
 
 
+@pytest.mark.parametrize(
+    ("text", "exit_code", "code"),
+    [
+        ("~/.bashrc: line 3: /opt/x: Permission denied", 1, "slurm-login-shell"),
+        ("Load key k: Permission denied\nconnect to host h: Connection timed out", 255, "slurm-login-away"),
+        ("me@h: Permission denied (publickey).", 255, "slurm-login-denied"),
+        ("Host key for h has changed\nHost key verification failed.", 255, "slurm-login-host-changed"),
+        ("j: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535", 255, "slurm-login-denied"),
+    ],
+)
+def test_failure_is_that_of_ssh_not_of_a_key_or_of_the_shell(text, exit_code, code):
+    assert ssh_failures.explain_failure(HOST, text, exit_code).problems[0].code == code
+
+
+@pytest.mark.parametrize("login", ["me@cluster:2222", "cluster:22"])
+def test_port_goes_to_the_configuration_of_ssh(login):
+    (problem,) = check_login(login)
+    assert problem.code == "slurm-login-invalid"
+    assert f"`Port {login.rpartition(':')[2]}` and `HostName cluster`" in problem.why
+    assert [*check_login("me@fd00::1")] == []
+
+
 def test_unknown_failure_shows_what_ssh_says():
     (problem,) = ssh_failures.explain_failure(HOST, "kex: strange\n", 255).problems
     assert (problem.code, problem.why) == ("slurm-login-failed", "ssh says: kex: strange.")

@@ -116,6 +116,8 @@ def test_cluster_without_gpus_computes_on_cpus():
 def test_more_gpus_than_a_node_has_is_about_the_option_that_asked_for_them():
     (problem,) = find_problems(trained=job(num_gpus=16), gres="gpu:16")
     assert problem.suggestions[0].text == "--num-gpus 8"
+    (problem,) = find_problems(trained=job(num_gpus=16, num_nodes=2), gres="gpu:16", nodes="2")
+    assert [one.text for one in problem.suggestions][:2] == ["--num-gpus 8", "--num-nodes 4 --num-gpus 8"]
 
 
 def test_what_no_node_has_at_once_is_listed():

@@ -17,6 +17,8 @@ LOGIN_KEY = "login"
 FLAG = "--login"
 ADDRESS = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*"
 """A host, or a name in the user's configuration of ssh: no word that ssh reads as an option."""
+PORT = r"(?:[^@]*@)?([^:]+):([0-9]+)"
+"""An address with a port; one of IPv6 has more colons."""
 SUBMISSION_FILE = "slurm.json"
 AGENT_VARIABLE = "ROBOTRAIN_LOGIN_AGENT"
 """Set on a login node where calls of another machine run: what outlives a command is started there, not here."""
@@ -32,6 +34,10 @@ def check_login(login: str | None) -> Iterator[Problem]:
     if login and not is_address(login):
         title, fix = f"the value of {FLAG} is not a login node", f"{FLAG} USER@HOST"
         why = "It is USER@HOST, HOST, or a name in your configuration of ssh, which has ports and other options."
+        yield make_problem("slurm-login-invalid", title, FLAG, login, why, fix, stage=Stage.PARSE)
+    elif login and (port := re.fullmatch(PORT, login)):
+        title, fix = f"{FLAG} takes no port", f"{FLAG} NAME"
+        why = f"Ports are in ~/.ssh/config: `Port {port[2]}` and `HostName {port[1]}` below a line `Host NAME`."
         yield make_problem("slurm-login-invalid", title, FLAG, login, why, fix, stage=Stage.PARSE)
 
 

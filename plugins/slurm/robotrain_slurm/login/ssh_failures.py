@@ -27,7 +27,7 @@ class SshFailure(NamedTuple):
 
 FAILURES = (
     SshFailure(
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed",
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|[Hh]ost key .* has changed",
         "slurm-login-host-changed",
         "{} shows another host key than before",
         "ssh {}",
@@ -41,7 +41,7 @@ FAILURES = (
         "shows its key, and asks whether it is the right one",
     ),
     SshFailure(
-        r"Permission denied|Too many authentication failures|No more authentication methods|password has expired",
+        r"Permission denied \(|Too many authentication failures|No more authentication methods|password has expired",
         "slurm-login-denied",
         "{} does not let you in without asking for a password",
         "ssh-copy-id {}",
@@ -74,12 +74,12 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
         title = f"{login} has no python3 of version 3.10 or newer on PATH"
         fix = Suggestion(f"ssh {login}", "and load one in ~/.bashrc there, such as with `module load python`")
         return make_rejection("slurm-login-no-python", title, "robotrain's own code runs there.", fix)
+    if exit_code is not None and 0 <= exit_code < SSH_CODE:  # what was printed is the shell's
+        return _make_shell_rejection(login, lines, exit_code)
     for one in FAILURES:
         if re.search(one.pattern, text):
             way = Suggestion(one.command.format(login), one.remark)
             return make_rejection(one.code, one.title.format(login), why, way, transient=one.transient)
-    if exit_code is not None and 0 <= exit_code < SSH_CODE:
-        return _make_shell_rejection(login, lines, exit_code)
     tried = Suggestion(f"ssh {login} true", "shows whether ssh works")
     why = why or f"ssh ended with exit code {exit_code} and printed nothing."
     return make_rejection("slurm-login-failed", f"the connection to {login} failed", why, tried)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from robotrain.cluster.checks import QuantityError
-from robotrain.model.job import Job
+from robotrain.model.job import NODES_PARAMETER, Job
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.cluster import NodeGroup, Partition, parse_gpus, read_limit
@@ -30,6 +30,8 @@ class JobRequest:
     nodes: int = 1
     trains_on_gpus: bool = False
     """Whether it asks for as many GPUs as it trains on."""
+    takes_nodes: bool = False
+    """Whether its workload can train on several nodes."""
     has_device: bool = False
     """Whether its workload lets the user choose the device."""
 
@@ -51,6 +53,7 @@ class JobRequest:
             mib=_read_memory(given.get("mem", "")),
             nodes=int(given["nodes"]) if given.get("nodes", "").isdigit() else 1,
             trains_on_gpus=count == job.training_gpus,
+            takes_nodes=NODES_PARAMETER in dict(job.parameters),
             has_device="device" in dict(job.parameters),
         )
 
