@@ -176,6 +176,19 @@ def test_the_last_checkpoint_alone_goes_to_a_branch(robotrain, hub, data_python,
 
 
 @pytest.mark.slow
+def test_checkpoints_are_missing_until_they_are_at_the_place(
+    robotrain, hub, data_python, fake_platform, left_there, run
+):
+    why = f"could not be published to {PLACE}: no"
+    note = event.Note(level="warning", text=f"checkpoints 000200 and 000400 {why}")
+    state = {"state": "succeeded", "checkpoints": STEPS, "log": [event.format_event(note)]}
+    (fake_platform / "others.json").write_text(json.dumps(state))
+    for step, place, is_missing in (("200", f"{PLACE}-2", True), ("400", PLACE, True), ("200", PLACE, False)):
+        robotrain("publish", "--step", step, run, place).check(0)
+        assert (why in " ".join(robotrain("status", "--json", run).json["warnings"])) == is_missing, (step, place)
+
+
+@pytest.mark.slow
 def test_a_card_has_the_scores_of_its_own_checkpoint(robotrain, hub, data_python, fake_platform, left_there, run):
     scored = [Scored(step=step, episodes=4, scores={"rollout/success_rate": step / 800}) for step in STEPS]
     state = {"state": "succeeded", "checkpoints": STEPS, "log": [event.format_event(one) for one in scored]}

@@ -105,6 +105,9 @@ def test_log_and_outputs_come_over_the_line(submit, slurm, robotrain, tmp_path):
     (folder / "outputs/deep/er/tool.sh").chmod(0o750)
     (folder / "outputs/empty").mkdir()
     (folder / "outputs/large.bin").write_bytes(os.urandom((1 << 22) + 5))
+    os.mkfifo(folder / "outputs/pipe")  # these three are left out
+    (folder / "outputs/gone").symlink_to("/nowhere")
+    (folder / "outputs/deep/again").symlink_to(folder / "outputs")
     slurm.set_state("1", "COMPLETED")
     assert robotrain("logs", run).stdout == "first\nsecond ü\n"
     assert robotrain("logs", "--tail", "1", run).stdout == "second ü\n"
@@ -312,6 +315,20 @@ def test_code_is_sent_once(submit, login_node):
     submit("--new")
     assert place.stat().st_ino == before
     assert place.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "removed", ["robotrain_slurm/login/agent.py", "robotrain_slurm/remote/methods.py", ".files.json"]
+)
+def test_code_of_which_a_cluster_removed_a_file_is_sent_again(submit, robotrain, login_node, removed):
+    run, _ = submit()
+    (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
+    (place / removed).unlink()
+    calls.close_connections()
+    assert robotrain("status", run).exit_code == 0
+    calls.close_connections()
+    assert (place / removed).is_file()
+    assert [*place.parent.iterdir()] == [place]
 
 
 def test_code_that_others_may_write_to_is_not_run(submit, robotrain, login_node, words):

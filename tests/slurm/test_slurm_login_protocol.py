@@ -112,6 +112,12 @@ def test_error_arrives_as_it_was_raised(error):
     assert getattr(arrived, "transient", False) == getattr(error, "transient", False)
 
 
+def test_error_of_a_file_names_it():
+    arrived = decode_error(json.loads(json.dumps(encode_error(FileNotFoundError(2, "No such file", "/runs/a"), []))))
+    assert (type(arrived), str(arrived)) == (FileNotFoundError, "[Errno 2] No such file: '/runs/a'")
+    assert str(decode_error(encode_error(OSError("odd"), []))) == "odd"
+
+
 def test_other_error_is_a_text():
     assert str(decode_error(encode_error(ValueError("odd"), []))) == "ValueError: odd"
 

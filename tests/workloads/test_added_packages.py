@@ -1,8 +1,10 @@
 """Packages that a job adds to its environment (`--with`): what is locked, what travels, and what is refused before."""
 
+import io
 import json
 import re
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -116,6 +118,32 @@ def test_a_folder_is_built_in_the_job_if_the_user_allows_that(submit, project):
     assert list(sent.program_files) == ["lerobot_policy_mine-0.4.tar.gz"]
     assert "--only-binary" not in sent.program_lock
     assert "helper==2.0" in sent.program_lock
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('dynamic = ["version"]', "not-lockable"),
+        ('dynamic = ["dependencies"]', "not-lockable"),
+        ("dynamic = 1", "package-unreadable"),
+    ],
+)
+def test_a_folder_whose_facts_only_a_build_tells_is_refused(submit, project, line, code):
+    build = '[build-system]\nrequires = ["setuptools>=61", "setuptools-scm[toml]>=8"]\n'
+    (project / "pyproject.toml").write_text(f'[project]\nname = "lerobot_policy_mine"\n{line}\n{build}')
+    answer = submit("--with", project, "--allow-builds", "--policy-type", "mine", "--json")
+    assert list_codes(answer) == [code]
+
+
+def test_what_builds_leave_is_left_out_at_the_top_alone(submit, project):
+    for folder in ("build", "lerobot_policy_mine/build"):
+        (project / folder).mkdir()
+        (project / folder / "module.py").write_text("x = 1\n")
+    sent = read_document(submit("--with", project, "--allow-builds", "--policy-type", "mine").stdout.strip())
+    (content,) = sent.program_files.values()
+    with tarfile.open(fileobj=io.BytesIO(added_packages.decode_file(content))) as archive:
+        names = [name for name in archive.getnames() if "build" in name]
+    assert names == ["lerobot_policy_mine-0.4/lerobot_policy_mine/build/module.py"]
 
 
 def test_a_job_file_names_packages_and_wheels_and_no_folder(robotrain, shelf, project):
@@ -307,10 +335,16 @@ def test_unfit_wheels_are_refused(submit, tmp_path):
     good = pretend_index.wheel(tmp_path, "lerobot_policy_mine", "0.3").read_bytes()
     torn, other = "lerobot_policy_torn-1-py3-none-any.whl", "lerobot_policy_mine-0.3-cp310-cp310-win_amd64.whl"
     renamed = "lerobot_policy_yours-0.3-py3-none-any.whl"
-    for name, content in {torn: good[:200], other: good, renamed: good}.items():
+    damaged, packed = "lerobot_policy_damaged-1-py3-none-any.whl", io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights", b"x" * 10_000)
+    content = bytearray(packed.getvalue())
+    content[37:45] = b"\xff" * 8  # in the compressed data
+    files = {torn: good[:200], other: good, renamed: good, damaged: bytes(content)}
+    for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    answers = {name: submit("--with", tmp_path / name, "--json") for name in (torn, other, renamed)}
-    expected = ["package-unreadable", "not-lockable", "package-unreadable"]
+    answers = {name: submit("--with", tmp_path / name, "--json") for name in files}
+    expected = ["package-unreadable", "not-lockable", "package-unreadable", "package-unreadable"]
     assert [code for answer in answers.values() for code in list_codes(answer)] == expected
     assert "Python 3.12" in answers[other].json["problems"][0]["title"]
 

@@ -109,6 +109,26 @@ def test_options_that_push_to_the_hub_are_answered_with_what_publishes_there(rob
     assert "--publish-url hf://OWNER/NAME" in json.dumps(problem)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--x={path: /home/me}",
+        "--x=[a,/home/me/y]",
+        "--x='/home/me'",
+        "--x=[ '/home/me' ]",
+        "--x=a:/home/me",
+        "--wandb.notes=see /home/me",
+        "--x=/home/me/two words",
+    ],
+)
+def test_no_form_of_an_option_brings_a_folder_into_the_card(training, option):
+    document = training("/data/pusht", (option, "--u=https://host/home/me", "--y=a / b"))
+    text = dict(make_publishing(document).describes["sections"])["Repeat the training"]
+    assert text.count("/home/me") == text.count("https://host/home/me") == 1
+    assert "FOLDER" in text
+    assert "--y=a / b" in text
+
+
 def test_the_card_repeats_the_job_without_folders_of_the_machine(training):
     packages = json.dumps(["/home/me/dist/my_policy-1.0-py3-none-any.whl", "/home/me/policies", "einops==0.8.1"])
     options = ("--policy.vlm_model_name=/data/vlm", '--dataset.roots=["/data/a", "b"]', "--policy.chunk_size=7")

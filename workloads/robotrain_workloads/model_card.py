@@ -14,6 +14,8 @@ FOLDER = "FOLDER"
 """Stands for a folder of the machine that trained."""
 PATH = re.compile(r'(?:^|(?<=[="\[@]))\s*(?:/|file:)[^"\]]*')
 """A path in a text: at its begin, as the value of an option, and in a list."""
+INNER_PATH = re.compile(r"""(?<=[\s'{(,])(?:/|file:)[^\s'",\]})]+|(?<=:)/(?!/)[^\s'",\]})]*""")
+"""One further in: after a space, a quote, a comma or a colon, not one of an address."""
 
 
 def format_job(document: JobDocument, declared: type) -> str:
@@ -76,7 +78,8 @@ def _list_given(document: JobDocument, declared: type) -> Iterator[tuple[str, Sc
 
 def _hide_paths(text: str) -> str:
     """Return an argument or a package without paths of the machine; of a wheel the name of the file stays."""
-    return PATH.sub(lambda found: f"{FOLDER}/{Path(found[0]).name}" if found[0].endswith(".whl") else FOLDER, text)
+    hidden = PATH.sub(lambda found: f"{FOLDER}/{Path(found[0]).name}" if found[0].endswith(".whl") else FOLDER, text)
+    return INNER_PATH.sub(FOLDER, hidden)
 
 
 def _format_scalar(value: Scalar | list[str]) -> str:

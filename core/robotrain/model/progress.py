@@ -67,6 +67,8 @@ class Progress:
     processes: event.Processes | None = None
     """Those that work together; None for one alone."""
     outcome: event.Outcome | None = None
+    _later_copies: dict[str, set[int]] = field(default_factory=dict)
+    """The steps that were published after the run, by place."""
     _running_stages: list[str] = field(default_factory=list)
     _first_measurement: tuple[float, int] | None = None
     _newest_time: float = 0.0
@@ -253,7 +255,8 @@ class Progress:
         """Add a copy that was made after the run; warnings that it is missing at the place no longer hold."""
         if all((copy.step, copy.to) != (step, to) for copy in self.published):
             self.published.append(event.Published(step=step, to=to))
-        steps = {copy.step for copy in self.published if copy.to == to or copy.to.startswith(place)}
+        steps = self._later_copies.setdefault(place, set())
+        steps.add(step)
         self.notes = [note for note in self.notes if not _is_settled(note.text, place, steps)]
 
     def list_copies(self, step: int | None) -> list[str]:

@@ -269,8 +269,8 @@ def _identify(record: RunRecord, file: BinaryIO, offset: int) -> list[Any]:
 _EVENTS = ("download", "evaluated", "processes", "outcome")
 _EVENT_LISTS = ("published", "registered", "delivered", "stages", "notes", "scored")
 _SERIES = ("series", "machine_series")
-_DERIVED = ("declared_metrics", "_main_name", "_validation_name")
-"""Fields that the record determines."""
+_DERIVED = ("declared_metrics", "_main_name", "_validation_name", "_later_copies")
+"""Fields that the record determines, and the files beside it."""
 
 
 def _dump_progress(progress: Progress) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.parser import BytesParser
@@ -31,8 +32,15 @@ MAX_BYTES = 512 << 10
 """The size of all files that a job document carries: larger packages belong in an index."""
 MAX_UNPACKED = 16 << 20
 """The size of the files of a folder."""
-SKIPPED = re.compile(r"\..*|__pycache__|.*\.py[co]|.*\.egg-info|build|dist")
+SKIPPED = re.compile(r"\..*|__pycache__|.*\.py[co]|.*\.egg-info")
 """What of a folder no build needs."""
+BUILT = ("build", "dist")
+"""What builds leave in the folder of a project."""
+GIT_BUILDERS = re.compile(
+    r"(?i)(setuptools[_.-]scm|hatch[_.-]vcs|setuptools[_.-]git[_.-]versioning|versioningit|"
+    r"(poetry|uv)[_.-]dynamic[_.-]versioning)\b"
+)
+"""Packages that a build needs to take the version from the repository, which does not travel with the job."""
 INDEX_WAY = Suggestion(f"{WITH_FLAG} NAME==VERSION", "from a package index, which your uv.toml may name")
 REQUIREMENT_WAY = Suggestion(f"{WITH_FLAG} NAME==VERSION", "or a wheel file; with --allow-builds also a folder")
 
@@ -147,7 +155,7 @@ def _read_wheel(path: Path, target: Target) -> tuple[str, PackageFile]:
         raise _make_unreadable(path, "Its name is not that of a wheel: NAME-VERSION-PYTHON-ABI-PLATFORM.whl") from None
     except StopIteration:
         raise _make_unreadable(path, "It has no metadata") from None
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError):  # a RuntimeError for one with a password
         raise _make_unreadable(path, "It is torn or no wheel") from None
     except (OSError, ValueError) as error:
         raise _make_unreadable(path, getattr(error, "strerror", None) or str(error)) from None
@@ -177,11 +185,18 @@ def _read_folder(path: Path, allow_builds: bool) -> tuple[str, PackageFile]:
         data = tomllib.loads(read_limited_file(path / "pyproject.toml", 1 << 20).decode())
         project: Mapping[str, Any] = data["project"]
         name, needs = str(project["name"]), tuple(str(Requirement(one)) for one in project.get("dependencies", ()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        dynamic, builders = set(project.get("dynamic", ())), data.get("build-system", {}).get("requires", ())
+        from_git = "version" in dynamic and any(map(GIT_BUILDERS.match, builders))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         why = "Its pyproject.toml has no [project] with a name" if isinstance(error, KeyError) else str(error)
         raise _make_unreadable(path, why) from None
-    if "dependencies" in project.get("dynamic", ()):
+    if from_git or "dependencies" in dynamic:
         title, why = f"the dependencies of {path.name} are dynamic", "Only a build tells them, which never runs here."
+        if from_git:
+            title, why = (
+                f"the version of {path.name} is that of its repository",
+                "No history travels with a job.",
+            )
         raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), why, Suggestion("uv build --wheel FOLDER")))
     top = f"{canonicalize_name(name).replace('-', '_')}-{project.get('version', '0')}"
     content = _pack_folder(path, top)
@@ -195,7 +210,7 @@ def _pack_folder(folder: Path, top: str) -> bytes:
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path in _list_files(folder):
+        for path in _list_files(folder, BUILT):
             try:
                 content = read_limited_file(path, MAX_UNPACKED)
             except (OSError, ValueError) as error:
@@ -208,10 +223,13 @@ def _pack_folder(folder: Path, top: str) -> bytes:
     return buffer.getvalue()
 
 
-def _list_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder in order, without links and without what no build needs."""
+def _list_files(folder: Path, skipped: Sequence[str] = ()) -> Iterator[Path]:
+    """Yield the files of a folder in order, without links and without what no build needs.
+
+    :param skipped: other names that are left out in the folder itself.
+    """
     for path in sorted(folder.iterdir()):
-        if SKIPPED.fullmatch(path.name) or path.is_symlink():
+        if SKIPPED.fullmatch(path.name) or path.name in skipped or path.is_symlink():
             continue
         if path.is_dir():
             yield from _list_files(path)

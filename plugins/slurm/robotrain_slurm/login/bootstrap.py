@@ -17,6 +17,8 @@ MARK = "robotrain-login-node"
 """What an answer begins with: profiles of a shell may print before it."""
 LOGIN_SHELL_SECONDS = 20
 KEPT_SECONDS = 30 * 86400
+FILES = ".files.json"
+"""In the folder of a code: the size of each file, as clusters remove single files that nobody has read for long."""
 
 
 def get_code_folder() -> str:
@@ -35,6 +37,17 @@ def is_own(folder: str) -> bool:
     except OSError:
         return False
     return os.path.isdir(folder) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+
+
+def is_whole(folder: str) -> bool:
+    """Return whether a folder is this user's own, and has each file that was unpacked there."""
+    try:
+        with open(os.path.join(folder, FILES), encoding="utf-8") as file:
+            sizes = json.load(file)
+        found = all(os.path.getsize(os.path.join(folder, name)) == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+    return found and is_own(folder)
 
 
 def read_login_shell() -> None:
@@ -62,12 +75,19 @@ def unpack(archive: bytes, folder: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as packed:
             packed.extractall(scratch)
+            sizes = {one.filename: one.file_size for one in packed.infolist() if not one.is_dir()}
+        with open(os.path.join(scratch, FILES), "w", encoding="utf-8") as file:
+            json.dump(sizes, file)
         if os.path.lexists(folder) and not is_own(folder):
             raise PermissionError(13, "another user may write to it", folder)
+        if os.path.lexists(folder) and not is_whole(folder):
+            damaged = tempfile.mkdtemp(prefix=".", dir=above)
+            os.rename(folder, damaged)
+            shutil.rmtree(damaged, ignore_errors=True)
         os.rename(scratch, folder)
     except OSError:
         shutil.rmtree(scratch, ignore_errors=True)
-        if not is_own(folder):  # else another command unpacked it meanwhile
+        if not is_whole(folder):  # else another command unpacked it meanwhile
             raise
     for name in os.listdir(above):
         old = os.path.join(above, name)
@@ -86,7 +106,7 @@ def main() -> None:
         "host": os.uname().nodename,
         "python": ".".join(map(str, sys.version_info[:2])),
         "has_sbatch": shutil.which("sbatch") is not None,
-        "has_code": is_own(folder),
+        "has_code": is_whole(folder),
     }
     answer.write(f"\n{MARK} {json.dumps(about)}\n".encode())
     answer.flush()

@@ -118,6 +118,9 @@ def encode_error(error: BaseException, blobs: list[bytes]) -> dict[str, Any]:
         return {"error": kind, "problems": encode(error.problems, blobs), "transient": transient}
     if isinstance(error, KeyboardInterrupt):
         return {"error": "not submitted" if isinstance(error, NotSubmitted) else "interrupted"}
+    if isinstance(error, OSError):
+        file = str(error.filename or "")
+        return {"error": "os", "errno": error.errno, "text": error.strerror or str(error), "file": file}
     return {"error": "other", "text": f"{type(error).__name__}: {error}"}
 
 
@@ -133,4 +136,7 @@ def decode_error(head: Mapping[str, Any]) -> BaseException:
         if kind == "gone":
             return RunGone(problems[0].title)
         return Unanswered(problems) if kind == "unanswered" else Rejected(problems, head["transient"] is True)
+    if kind == "os":
+        number, text, file = head.get("errno"), str(head.get("text", "")), str(head.get("file", ""))
+        return OSError(number, text, file or None) if isinstance(number, int) else OSError(text)
     return RuntimeError(str(head.get("text", kind)))

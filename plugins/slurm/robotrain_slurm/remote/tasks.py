@@ -116,17 +116,26 @@ def list_outputs(reference: Reference) -> list[Output]:
 
 
 def send_output(reference: Reference, output: Output) -> Iterator[Mapping[str, Any]]:
-    """Yield the files of an output: the path and mode of each, then its content in parts. Raise Rejected."""
+    """Yield the files of an output: the path and mode of each, then its content in parts. Raise Rejected, OSError.
+
+    Links are followed, each folder once. What is no file, such as a pipe or a link to nothing, is left out.
+    """
     source = run_files.find_output(reference, output)
     if source.is_file():
         yield from _send_file(source, "")
         return
     yield {"path": "", "mode": 0, "folder": True}
+    seen = set[tuple[int, int]]()
     for place, folders, names in os.walk(source, followlinks=True):
+        found = os.stat(place)
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
         inside = os.path.relpath(place, source)
         for name in folders:
             yield {"path": os.path.normpath(os.path.join(inside, name)), "mode": 0, "folder": True}
-        for name in names:
+        for name in filter(lambda name: Path(place, name).is_file(), names):
             yield from _send_file(Path(place, name), os.path.normpath(os.path.join(inside, name)))
 
 
