@@ -71,6 +71,13 @@ def test_steps_are_changed_by_their_names(plan_steps):
     assert (found["evaluate"]["parameters"]["seed"], found["train"]["parameters"]["batch_size"]) == (7, 4)
 
 
+@pytest.mark.parametrize("value", ["05000", "1234567890123"])
+def test_a_wrong_number_of_steps_is_one_problem(find_problems, value):
+    exit_code, found = find_problems("--evaluate-checkpoints", value, *PUSHT)
+    assert (exit_code, [*found]) == (2, ["value-invalid"])
+    assert "--checkpoints" not in found["value-invalid"]["title"].split()
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [

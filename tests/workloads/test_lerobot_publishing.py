@@ -83,6 +83,10 @@ def test_a_name_at_the_hub_is_shown_as_its_address_too(url):
     ]
 
 
+def test_an_address_of_the_hub_that_is_wrong_is_no_folder():
+    assert [*check_job("hf:me/act")] == []  # the kind of source says what it should be
+
+
 @pytest.mark.parametrize("url", ["me/act", "./act", "act", "me/act/more"])
 def test_results_and_other_folders_are_no_names_at_the_hub(url):
     evaluation = Job(workload="lerobot-eval", parameters=(("publish_url", url),))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.model.job import HUB_SCHEME
 from robotrain.redaction import redact
 
 from robotrain_workloads import packages, publish_url
@@ -21,7 +22,7 @@ HUB_NAME = r"(?a)\b[\w.-]+\b/\b[\w.-]{1,96}\b(?:@[\w.-]+)?"
 def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Problem]:
     """Require a folder that is the same on every machine. Source kinds check remote URLs."""
     url, flag = job["publish_url"], publish_url.PUBLISH_URL_FLAG
-    if url is None or publish_url.is_remote_url(url):
+    if url is None or publish_url.is_remote_url(url) or url.strip().lower().startswith(HUB_SCHEME):
         return
     try:
         reason = "It names no folder." if publish_url.parse_folder(url) in ("", "/") else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 EVALUATION_PREFIX = "evaluation__"
+STEPS = r"(?a)[1-9]\d{0,11}"
+"""Every how many steps, as the parameters of workloads take it."""
 
 
 def add_evaluation_options(options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
@@ -137,7 +140,7 @@ def _find_value(request: Request, workload: Workload) -> Value | None:
 def _read_selection(which: Value | None) -> str:
     """Return which checkpoints are scored; of an invalid value, which is a problem of the training, all."""
     text = str(which.value).strip() if which else ""
-    return text if text.isdecimal() and int(text) else checkpoint.ALL
+    return text if re.fullmatch(STEPS, text) else checkpoint.ALL
 
 
 def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:

@@ -77,7 +77,8 @@ def explain_state(text: str) -> Status:
     if not letter:
         return Status(state="lost", reason="PBS no longer knows its job, and it left no outcome")
     if letter == "F":
-        return explain_end(*re.fullmatch(r"(-?\d*) ?(\d*)", rest).groups())  # type: ignore[union-attr]
+        end = re.fullmatch(r"(-?\d*) ?(\d*)", rest)
+        return explain_end(*end.groups()) if end else Status(state="failed", reason=f"it ended, and PBS says {rest}")
     state, reason = STATES.get(letter, ("running", f"PBS says {text}"))
     return Status(state=state, reason=f"{reason}: {rest}" if rest and letter in STATES else reason)
 

@@ -69,6 +69,9 @@ REFUSALS = {
     "pbs-account-refused": {"account": "other"},
     "pbs-resource-unknown": {"resources": {"shelf": "3"}},
     "pbs-resource-malformed": {"resources": {"a": "b:ncpus=99"}},
+    "pbs-resource-owned": {"resources": {"ncpus": "64"}},
+    "pbs-time-short": {"time": "0h"},
+    "pbs-memory-small": {"memory": "1K"},
 }
 
 

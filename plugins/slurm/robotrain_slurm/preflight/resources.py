@@ -152,9 +152,9 @@ def _check_gpus(
     else:
         title = f"no node of {_describe(chosen)} has {asked}: at most {most}"
         name = f"--{GPUS_PARAMETER.replace('_', '-')}" if request.trains_on_gpus else "--gpus"
-        nodes = request.nodes * request.gpus // most
+        count = request.nodes * request.gpus // most
         whole = request.trains_on_gpus and request.takes_nodes and not request.gpus % most
-        several = [Suggestion(f"--num-nodes {nodes} {name} {most}", "as many GPUs on several nodes")] if whole else []
+        several = [Suggestion(f"--num-nodes {count} {name} {most}", "as many GPUs on several nodes")] if whole else []
         fixes = [Suggestion(f"{name} {most}", "of each node"), *several, *fixes]
     yield make_preflight_problem("slurm-gpus-missing", title, flag, given, "", *fixes)
 
