@@ -126,7 +126,7 @@ def test_a_run_is_shown_as_what_it_resolved_to(explain, tmp_path):
         (("--policy-repo-id", "azureml:act:3"), "--policy-model azureml:act:3"),
         (("--policy-repo-id", "runs:/0123/model"), "--policy-model runs:/0123/model"),
         (("--policy-repo-id", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
-        (("--policy-repo-id", "https://huggingface.co/u/p/tree/v1"), "--policy-repo-id u/p@v1"),
+        (("--policy-repo-id", "https://huggingface.co/u/p/tree/v1"), "--policy-repo-id hf://u/p@v1"),
         (("--policy-path", "hf://u/p"), "--policy-repo-id u/p"),
         (("--policy-path", BLOB), f"--policy-url {BLOB}"),
         (("--policy-path", "models:/act/3"), "--policy-model models:/act/3"),
