@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.training_run import find_training_steps, require_one_training
+from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.checkpoint_table import find_best
 from robotrain.store import progress_cache, records
@@ -45,7 +45,7 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
     checkpoint of the training.
     """
     plugins = get_plugins(ctx)
-    require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
+    trained = require_one_training(record, plugins.platform_of(record), "--step", "registers its last checkpoint")
     for found, known in list_scored_runs(record, plugins):
         best = find_best(known.scored, found.metrics)
         if best is None:
@@ -53,7 +53,7 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
         evaluated = known.evaluated
         if evaluated and evaluated.policy and evaluated.step == best.step:
             return BestCheckpoint(found.run, None, None, best, found.run)
-        return _find_saved(ctx, record, found, best, plugins)
+        return _find_saved(ctx, record, trained, found, best)
     raise Rejected([_make_missing_problem(record, plugins)])
 
 
@@ -78,11 +78,14 @@ def list_evaluating_runs(record: RunRecord, known: Progress, plugins: Plugins) -
 
 
 def _find_saved(
-    ctx: typer.Context, record: RunRecord, scored_by: RunRecord, best: Scored, plugins: Plugins
+    ctx: typer.Context, record: RunRecord, trained: Sequence[str], scored_by: RunRecord, best: Scored
 ) -> BestCheckpoint:
-    """Return the checkpoint as its training saved it. Raise Rejected if the evaluation alone is known."""
-    if record.steps and (steps := find_training_steps(record, plugins.platform_of(record))):
-        of_step = open_step(ctx, record.run, steps[0])
+    """Return the checkpoint as its training saved it. Raise Rejected if the evaluation alone is known.
+
+    :param trained: of a pipeline, its step that trains.
+    """
+    if trained:
+        of_step = open_step(ctx, record.run, trained[0])
         return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run)
     if record.makes == "checkpoints":
         return BestCheckpoint(record.run, best.step, None, best, scored_by.run)

@@ -237,10 +237,10 @@ class BranchWriter:
         A run that was restarted knows less than it did: then the card stays. So do those of older checkpoints, whose
         tags are never moved.
         """
-        for _ in range(MAX_TRIES):
+        for _ in range(MAX_TRIES if card else 0):
             branches, _tags = self._client.list_references()
             head = self._client.read_commit(branches[self._place.name])
-            if not card or MANIFEST not in head.files or self._read_manifest(head.id) != manifest:
+            if MANIFEST not in head.files or self._read_manifest(head.id) != manifest:
                 break
             present = self._client.read_file(CARD, head.id) if CARD in head.files else None
             if not model_card.list_rows(present or b"") < model_card.list_rows(card):
