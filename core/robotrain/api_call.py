@@ -176,7 +176,7 @@ def format_value(value: Any) -> str:
 
 
 def _make_unknown_problem(name: str, known: Mapping[str, Any], workload: Workload, platform: Platform) -> Problem:
-    shown = redact(re.sub(r"[^\w-]", "?", name))
+    shown = re.sub(r"[^\w<>-]", "?", redact(name))
     title = f"{workload.name} on {platform.name} has no value {shown!r}"
     fields = (find_field(name, declared) for declared in (workload.parameters, platform.settings))
     field = next((field for field in fields if field), name)

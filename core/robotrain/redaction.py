@@ -29,6 +29,8 @@ MAX_SENTENCE = 1000
 HIDDEN = "<redacted>"
 MIN_WORD = 4
 """Length of a word from which on a suggestion that repeats it is dropped."""
+MIN_RUN = 8
+"""Letters and digits in a row of something hidden from which on a suggestion that has them is dropped."""
 MAX_REMEMBERED = 4096
 
 _COLON = r"(?::|：|%(?:25)*3a)"
@@ -117,9 +119,10 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
     while redacted != text:  # the result of one rule may match another
         text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
     if HIDDEN in redacted:
-        if len(_hidden_words) >= MAX_REMEMBERED:  # a process may redact for days
-            _hidden_words.clear()
-        _hidden_words[redacted] = _list_words(original) - _list_words(redacted.replace(HIDDEN, " "))
+        if len(_hidden_parts) >= MAX_REMEMBERED:  # a process may redact for days
+            _hidden_parts.clear()
+        hidden = _list_hidden_parts(original, redacted)
+        _hidden_parts[redacted] = hidden | _hidden_parts.get(redacted, frozenset())  # it may be redacted a second time
     return redacted
 
 
@@ -173,12 +176,37 @@ def redact_argument(arguments: Sequence[str], index: int) -> str:
     return shown if is_shown else f"{redact(arguments[index - 1])} {HIDDEN}"
 
 
-_hidden_words: dict[str, frozenset[str]] = {}
-"""The words that `redact` hid in this process, by the text that it returned."""
+_hidden_parts: dict[str, frozenset[str]] = {}
+"""What `redact` hid in this process, by the text that it returned: letters and digits of each part and word."""
+
+
+def _squeeze(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def _list_words(text: str) -> frozenset[str]:
-    return frozenset(word for word in re.split(r"[\W_]+", text.lower()) if len(word) >= MIN_WORD)
+    return frozenset(word for word in map(_squeeze, re.split(r"[\W_]+", text)) if len(word) >= MIN_WORD)
+
+
+def _list_hidden_parts(original: str, redacted: str) -> frozenset[str]:
+    original, shown = original.replace(HIDDEN, " "), redacted.removesuffix("…").split(HIDDEN)
+    pieces, rest = list[str](), original.removeprefix(shown[0])
+    for text in shown[1:]:
+        hidden, found, after = rest.partition(text) if text else (rest, "", "")
+        rest = after if found else rest
+        pieces.append(_squeeze(hidden))
+    return (_list_words(original) - _list_words(" ".join(shown))) | {one for one in pieces if len(one) >= MIN_WORD}
+
+
+def _repeats(text: str, hidden: frozenset[str]) -> bool:
+    """Return whether a text has a word that was hidden, or a run of letters and digits of it, whatever is between."""
+    squeezed, words = _squeeze(text), _list_words(text)
+    return not hidden.isdisjoint(words) or any(
+        part[start : start + MIN_RUN] in squeezed
+        for part in hidden
+        if len(part) >= MIN_RUN
+        for start in range(len(part) - MIN_RUN + 1)
+    )
 
 
 def redact_report(
@@ -190,10 +218,9 @@ def redact_report(
     """
     redacted = {name: redact_sentence(text) for name, text in texts.items()}
     shown = "\n".join(redacted.values())
-    hidden = [words for text, words in _hidden_words.items() if HIDDEN in shown and text in shown]
-    words = frozenset().union(*hidden)
+    hidden = frozenset().union(*(parts for text, parts in _hidden_parts.items() if HIDDEN in shown and text in shown))
     ways = [[redact_sentence(text) for text in each] for each in suggestions]
-    return redacted, [each for each in ways if not words & _list_words(" ".join(each))]
+    return redacted, [each for each in ways if not (hidden and _repeats(" ".join(each), hidden))]
 
 
 def redact_sentence(text: str) -> str:

@@ -93,8 +93,12 @@ _NAME = (
 )
 """The end of a name whose value is a secret. `key` alone is not enough."""
 _ASSIGNMENT = rf"({_NAME})[\"']?(\s{{0,9}}[=:])(\s{{0,9}}[\"']?)([^\s\"',;&]*)"
-_USER = r"(?<![\w-])(?:-u|--user)(?:\s{1,9}|=)[\"']?(?!\d+:\d+(?!\S))[^\s:\"'/$]{1,64}:(?![/$])([^\s\"']+)"
-"""A user with a password, as curl has it; `-u 1000:1000` is a user with a group."""
+_USER = (
+    r"(?<![\w–—-])[–—-]{1,4}(?:u|(?:[\w-]{1,40}-)?user)(?:\s{1,9}|=)[\"']?(?!\d+:\d+(?!\S))"
+    r"[^\s:\"'/$]{1,64}:(?![/$]|<\w+>(?!\S))([^\s\"']+)"
+)
+"""A user with a password, as curl has it, also if it is misspelt: `---u me:word`, `–u me:word`, `--proxy-user me:word`;
+`-u 1000:1000` is a user with a group."""
 _NO_SECRET = (
     r"(?:none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\{?\w+\}?|\*+|x+|<[^>]*>|\{\w*\}|\.\.\.|…"
     r"|(?-i:NAME|FILE|VALUE|TOKEN|KEY|TEXT|PATH|URI|URL|FOLDER))[.)`]*"
@@ -121,7 +125,7 @@ def find_named_secret(text: str) -> int | None:
     if ("=" in text or ":" in text) and any(marker in lower for marker in NAME_MARKERS):
         named = (found for found in compile_pattern(_ASSIGNMENT).finditer(text) if _is_assigned_secret(found))
         starts += [found.start(4) for found in (next(named, None),) if found]
-    if ":" in text and ("-u" in lower or "--user" in lower):
+    if ":" in text and any(marker in lower for marker in ("-u", "–u", "—u")):
         starts += [found.start(1) for found in (compile_pattern(_USER).search(text),) if found]
     return min(starts, default=None)
 
@@ -186,8 +190,8 @@ def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
     """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
     found = {index for index, text in enumerate(arguments) if value_holds_secret(text)}
     for index, (option, value) in enumerate(pairwise(arguments), 1):
-        is_option = option.startswith("-") and "=" not in option  # else it has its value already
+        is_option = option.startswith(("-", "–", "—")) and "=" not in option  # else it has its value already
         is_named = is_option and not value.startswith("-") and is_secret_value(option, value)
-        if is_named or (option in ("-u", "--user") and find_named_secret(f"{option} {value}") is not None):
+        if is_named or (is_option and ":" in value and find_named_secret(f"{option} {value}") is not None):
             found.add(index)
     return sorted(found)

@@ -136,6 +136,10 @@ LINES = (
     ("report", "{}"),
     ("init", "--example", "{}"),
     ("from-lerobot", "--", "lerobot-train", "--job_name={}", "--dataset.repo_id=x/y", "--policy.type=act"),
+    ("publish", "train-1", "hf://o/n@{}"),
+    ("publish", "train-1", "hf://o {}/n"),
+    ("publish", "train-1", "hf://o/n {}"),
+    ("publish", "train-1", "https://huggingface.co/o/n/tree/{}"),
     ("{}",),
 )
 
@@ -178,6 +182,9 @@ REFUSED = (
     ("submit", f"hf_{WORD}{WORD}.yaml"),
     ("platforms", f"hf_{WORD}{WORD}"),
     ("status", f"hf_{WORD}{WORD}"),
+    (*ON_LOCAL, f"---u user:{WORD}"),
+    (*ON_LOCAL, "---u", f"user:{WORD}"),
+    (*ON_LOCAL, f"–u user:{WORD}"),
 )
 
 

@@ -33,6 +33,9 @@ NAMED = (
     f"credentials: {WORD}",
     "curl -u me:hunter2 https://host.example",
     "--user=me:hunter2",
+    "---u me:hunter2",
+    "–u me:hunter2",
+    "curl --proxy-user me:hunter2",
 )
 HARMLESS = (
     "--policy.language_token=task",

@@ -196,7 +196,7 @@ def _run_checker(question: _Question, checker: Checker, archive: bytes, options:
         return _Answer(verdicts, is_final=done.exit_code == 0)
     last = next((line.strip() for line in reversed((done.stderr or done.stdout).splitlines()) if line.strip()), "")
     end = f"exit code {done.exit_code}" if done.exit_code >= 0 else f"signal {-done.exit_code}"
-    why = f"it ended without a verdict ({end})" + (f": {redact(last[:300])}" if last else "")
+    why = f"it ended without a verdict ({end})" + (f": {redact(last, max_length=300)}" if last else "")
     return _make_unusable(checker, why, options)
 
 
