@@ -75,7 +75,9 @@ class Problem:
     """What the user can do, the best first."""
     severity: Literal["error", "warning", "note"] = "error"
     absent: tuple[str, ...] = ()
-    """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value."""
+    """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value, and a
+    warning if one was unset on purpose.
+    """
     source: str = ""
     """The address of the source that it is about, if `given` says more than that."""
     transient: bool = False

@@ -230,14 +230,14 @@ def test_a_feature_that_needs_a_setting_needs_its_value(submit, declare_capabili
     assert submit("--dataset-stone", "stone:basalt", "--telescope", "hubble").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
     declare_capabilities(
-        sources={("dataset", ANY): YES}, features={"tracking": YES}, disabled_by={"tracking": ("telescope", "none")}
+        sources={("dataset", ANY): YES}, features={"tracking": YES}, disabled_by={"tracking": ("telescope", "off")}
     )
-    answer = submit("--dataset-stone", "stone:basalt", "--telescope", "none")
+    answer = submit("--dataset-stone", "stone:basalt", "--telescope", "off")
     assert answer.exit_code == 3
-    assert "plain cannot track a run with MLflow with --telescope none" in answer.stderr
+    assert "plain cannot track a run with MLflow with --telescope off" in answer.stderr
     assert "  leave out --telescope\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt").exit_code == 0
-    assert submit("--blob-url", f"{BLOB}/one", "--telescope", "none").exit_code == 0
+    assert submit("--blob-url", f"{BLOB}/one", "--telescope", "off").exit_code == 0
 
 
 def test_a_named_kind_counts_before_any(submit, declare_capabilities):

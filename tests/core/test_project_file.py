@@ -338,3 +338,44 @@ def test_a_secret_is_refused_and_never_echoed(robotrain, text):
 def test_byte_order_mark_and_line_ends_of_windows(explain):
     Path(NAME).write_bytes(b"\xef\xbb\xbf[parameters]\r\nseed = 7\r\n")
     assert explain("--platform", "local")["seed"]["value"] == 7
+
+
+FOR_ALL = "[parameters]\npublish_url = '{}'\nkeep = {}\n"
+
+
+def test_a_value_of_the_project_that_a_job_cannot_use_is_left_out_with_a_note(robotrain):
+    write_project_file(FOR_ALL.format("azure://acct1/checkpoints/project", 3))  # for osmo
+    answer = robotrain("explain", "--platform", "local", *FOLDER, "--json")
+    notes = re.findall(r"note: (\S+) of robotrain.toml .* is left out.*\[value-left-out\]", answer.stderr)
+    assert (answer.exit_code, notes) == (0, ["--publish-url", "--keep"])  # without a place there is nothing to keep
+    rows = {row["name"]: row for row in answer.json["values"]}
+    assert (rows["publish_url"]["value"], rows["keep"]["value"]) == (None, None)
+
+
+def test_a_value_that_is_wrong_is_not_left_out(robotrain):
+    write_project_file(FOR_ALL.format("relative/folder", 0))
+    answer = robotrain("render", "--platform", "local", *FOLDER, "--json")
+    codes = {problem["code"] for problem in answer.json["problems"] if problem["severity"] == "error"}
+    assert (answer.exit_code, codes) == (2, {"publish-url-invalid", "value-invalid"})
+
+
+def test_none_unsets_a_value_of_any_weaker_layer(explain, monkeypatch):
+    write_project_file(
+        "platform = 'local'\n[parameters]\npublish_url = '/project'\n[profiles.own.parameters]\npublish_url = 'none'\n"
+    )
+    assert explain()["publish_url"]["value"] == "/project"
+    assert explain("--profile", "own")["publish_url"]["value"] is None
+    monkeypatch.setenv("ROBOTRAIN_PUBLISH_URL", "/environment")
+    assert explain("--profile", "own")["publish_url"]["value"] == "/environment"
+    row = explain("--publish-url", "none")["publish_url"]
+    assert (row["value"], row["origin"]) == (None, "default")
+    assert [lost["value"] for lost in row["overrode"][:3]] == ["none", "/environment", "/project"]
+
+
+def test_what_cannot_be_used_and_is_not_on_the_line_is_unset_there(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_KEEP", "3")
+    words = ("render", "--platform", "local", *FOLDER, "--json")
+    (problem,) = robotrain(*words).json["problems"]
+    assert problem["code"] == "keep-without-publish-url"
+    assert "--keep none" in [way["text"] for way in problem["instead"]]
+    assert robotrain(*words, "--keep", "none").exit_code == 0

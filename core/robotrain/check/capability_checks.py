@@ -204,6 +204,8 @@ def check_requirement(
     can = platform.capabilities
     if not can.feature(requirement.feature):
         others = suggest_platforms(platform, platforms, lambda can: can.feature(requirement.feature), "can")
+        if requirement.flag and not requirement.where.startswith("-"):  # a file's, so that the job may do without
+            others = (*others, suggest_leaving_out(requirement.flag))
         phrase, support = f"cannot {_describe_feature(requirement)}", can.feature(requirement.feature)
         where, given = requirement.where, requirement.given
         yield make_refusal("feature-not-there", phrase, support, platform.name, others, where, given)
@@ -292,9 +294,17 @@ def check_job(
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
     for problem in workload.check(job):
         # how to correct a value does not help if its feature is missing
-        if problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent):
+        is_shown = problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent)
+        if is_shown and not _is_intended(problem, resolution):
             yield _suggest_related_sources(problem, chosen, platform, kinds)
-    yield from platform.check(resolution.job, resolution.settings)
+    for problem in platform.check(resolution.job, resolution.settings):
+        if not _is_intended(problem, resolution):
+            yield problem
+
+
+def _is_intended(problem: Problem, resolution: Resolution) -> bool:
+    """Return whether a warning is about the lack of a value that was unset on purpose."""
+    return problem.severity != "error" and not resolution.unset.isdisjoint(problem.absent)
 
 
 def _suggest_related_sources(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.platform import suggest_platforms
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.model.support import format_refusal, make_refusal
@@ -140,7 +140,7 @@ def _check_target(
     if not makes_checkpoints and kind.target_form and not kind.target_form.takes_results:
         title = f"{kind.title} take checkpoints, and this workload leaves results"
         why = "A commit of a model repository is a policy."
-        yield make_problem("target-takes-checkpoints", title, where, place.text, why, Suggestion(f"omit {flag}"))
+        yield make_problem("target-takes-checkpoints", title, where, place.text, why, suggest_leaving_out(flag))
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
@@ -148,6 +148,7 @@ def _check_target(
         others = suggest_platforms(
             platform, platforms, lambda can: can.source(PUBLISH_ROLE, kind), f"publishes to {kind.name}"
         )
+        others = others if where.startswith("-") else (*others, suggest_leaving_out(flag))
         yield make_refusal("target-not-accepted", phrase, support, platform.name, others, where, given)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract.parameter import UNSET
+
 from robotrain.cli.choice import Choice, is_job_file
 from robotrain.cli.options import OFF_PREFIX, SOURCE_PREFIX, ComposedOptions
 from robotrain.config.provenance import Origin, Value
@@ -28,6 +30,8 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
         if isinstance(value, bool):
             flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
             collected[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
+        elif value and list(value) == [UNSET] and parameter.can_be_unset:  # of several texts
+            collected[parameter.name] = Value(UNSET, Origin("flag", parameter.flag))
         elif parameter.param.pairs:
             if texts := [text for text in value or () if not is_flag(text, options)]:
                 from robotrain.config import pairs

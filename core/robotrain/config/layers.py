@@ -14,6 +14,7 @@ from robotrain.config.provenance import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
     PLATFORM_LAYER,
+    PROJECT_LAYERS,
     Origin,
     Value,
 )
@@ -98,6 +99,8 @@ class LayerStack:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._problems: list[Problem] = []
+        self.unset: set[str] = set()
+        """The names of the values that are unset on purpose."""
 
     def resolve_values(
         self,
@@ -117,20 +120,23 @@ class LayerStack:
         parameters = get_parameters(declared)
         layers = list(self._list_layers(parameters, config, *tables))
         given = {p.name: values for p in parameters if (values := list(self._collect_given(p, layers)))}
-        fallbacks = self._find_fallbacks(parameters, given)
+        unset = [p.name for p in parameters if p.name in given and p.is_unset_by(given[p.name][0].value)]
+        lost = {name: given.pop(name) for name in unset}
+        self.unset.update(unset)
+        fallbacks = self._find_fallbacks([one for one in parameters if one.name not in lost], given)
         found = {}
         for parameter in parameters:
             name = parameter.name
-            values = given.get(name, [])
+            values, gone = given.get(name, []), lost.get(name, [])
             if name in fallbacks and (not values or parameter.param.pairs):
                 values = [*values, fallbacks[name]]
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
             if parameter.param.pairs:
                 from robotrain.config import pairs  # costs start-up
 
-                values = pairs.merge_values(values)
+                values, gone = pairs.merge_values(values), pairs.merge_values(gone)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
-            found[name] = Value(values[0].value, values[0].origin, tuple(values[1:]))
+            found[name] = Value(values[0].value, values[0].origin, (*gone, *values[1:]))
         return found
 
     def problems(self) -> Iterator[Problem]:
@@ -197,6 +203,11 @@ class LayerStack:
         for layer, folder in layers:
             value = layer.get(parameter.name)
             if not value or (value.value == "" and not parameter.param.allow_empty):
+                continue
+            if parameter.name in self._request.left_out and value.origin.layer in PROJECT_LAYERS:
+                continue
+            if parameter.is_unset_by(value.value):
+                yield value
                 continue
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)

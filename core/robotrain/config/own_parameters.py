@@ -144,7 +144,11 @@ def _extend_class(declared: type, names: tuple[str, ...]) -> type:
     fields: list[tuple[str, Any, Any]] = []
     for name in names:
         param = Param(
-            help="a parameter of your own", flag=f"{PARAM_FLAG} {name}", allow_empty=True, instead_of_secret=SECRET_WAY
+            help="a parameter of your own",
+            flag=f"{PARAM_FLAG} {name}",
+            allow_empty=True,
+            takes_none=True,
+            instead_of_secret=SECRET_WAY,
         )
         fields.append((name, Annotated[str | None, param], dataclasses.field(default=None)))
     get_parameters(declared)  # completes a class whose fields are made when something asks for them

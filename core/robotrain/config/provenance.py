@@ -40,7 +40,9 @@ MAX_KEYS = 1000
 """The largest number of names in one table of such a file."""
 JOB_FILE_LAYER, CONFIG_LAYER = "job file", "config file"
 PROJECT_LAYER = "robotrain.toml"
-FOLDER_LAYERS = (JOB_FILE_LAYER, CONFIG_LAYER, ".env.local", ".env", PROJECT_LAYER)
+PROJECT_LAYERS = (".env.local", ".env", PROJECT_LAYER)
+"""The layers of files that are for all jobs of a project, so that a job may have no use for one of their values."""
+FOLDER_LAYERS = (JOB_FILE_LAYER, CONFIG_LAYER, *PROJECT_LAYERS)
 """The layers of files that may come with a cloned repository: they may not name a program to run."""
 DEFAULT_ORIGIN = Origin("default")
 IMPLIED_ORIGIN = Origin("implied", "by the job")

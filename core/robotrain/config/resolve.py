@@ -55,6 +55,8 @@ class Resolution:
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
     """The parameters and roles with an invalid value."""
+    unset: frozenset[str] = frozenset()
+    """The parameters and settings that are unset on purpose: `--publish-url none`."""
     workload: Workload
     """With the user's own parameters."""
 
@@ -129,6 +131,7 @@ def resolve_job(
         inputs=inputs,
         problems=tuple(problems),
         unread=request.unread | inputs.unread | unread,
+        unset=frozenset(stack.unset),
         workload=workload,
     )
 

@@ -54,6 +54,7 @@ TrackingURI = Annotated[
         help="MLflow tracking URI that nodes reach (default and none: no tracking; MLFLOW_TRACKING_URI is ignored)",
         metavar="URI",
         destination=True,
+        takes_none=True,
     ),
 ]
 BlobCredentialFile = Annotated[

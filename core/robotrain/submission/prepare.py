@@ -215,7 +215,7 @@ def prepare_job(
     :param kinds: the source kinds; None for those of the plugins.
     """
     kinds = plugins.source_kinds() if kinds is None else kinds
-    resolution = resolve_job(request, workload, platform, kinds)
+    given_workload, resolution = workload, resolve_job(request, workload, platform, kinds)
     workload = resolution.workload
     implied: list[Problem] = []
     if not select_errors(resolution.problems) and workload.implies_sources(resolution.job):
@@ -234,7 +234,15 @@ def prepare_job(
         problems += implied
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
-    raise_if_any(problems)
+    if select_errors(problems):
+        from robotrain.check import unused_values  # costs start-up
+
+        if unused := dict(unused_values.find_unused_values(problems, resolution)):
+            request = dataclasses.replace(request, left_out=request.left_out | unused.keys())
+            return prepare_job(
+                request, given_workload, platform, plugins, (*earlier_problems, *unused.values()), assets_only, kinds
+            )
+        raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
     return PreparedJob(
         job=resolution.job,
         platform=platform,

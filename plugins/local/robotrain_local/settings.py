@@ -34,6 +34,7 @@ class LocalSettings:
             help="MLflow tracking URI (default: a SQLite file in the state folder; none: no tracking; "
             "MLFLOW_TRACKING_URI is ignored)",
             destination=True,
+            takes_none=True,
         ),
     ] = None
 

@@ -59,6 +59,7 @@ class OsmoSettings(AzureSettings):
         Param(
             help="MLflow tracking URI instead of the workspace; none: no tracking (MLFLOW_TRACKING_URI is ignored)",
             destination=True,
+            takes_none=True,
         ),
     ] = None
     hf_credential: Annotated[

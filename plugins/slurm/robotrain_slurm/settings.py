@@ -82,6 +82,7 @@ class SlurmSettings:
             help="memory, such as 48G; 0: all of the node; none: the partition's default (default: the workload's)",
             env=("SBATCH_MEM_PER_NODE",),
             metavar="SIZE",
+            takes_none=True,
         ),
     ] = None
     constraint: Annotated[

@@ -10,6 +10,8 @@ import typing
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 PAIR_FORM = "NAME=VALUE"
+UNSET = "none"
+"""The value with which a parameter has none, whatever a project's file or a variable says."""
 
 
 class Param(NamedTuple):
@@ -81,6 +83,8 @@ class Param(NamedTuple):
     """Of texts: a regular expression for those that are paths. They become absolute, as with `path`."""
     program_texts: str = ""
     """Of texts: a regular expression for those that name code to run: files of a project may not give them."""
+    takes_none: bool = False
+    """`none` is a value of its own. Of any other parameter whose default is None it unsets what weaker layers say."""
     open_with: str = ""
     """Of a parameter with choices: the one with which any other word is a value too, since it may bring it."""
 
@@ -120,6 +124,16 @@ class Parameter(NamedTuple):
     required: bool = False
     custom: bool = False
     """Whether the annotation has more than a `Param`, which only pydantic can apply."""
+
+    def is_unset_by(self, value: object) -> bool:
+        """Return whether a raw value says that there is to be none."""
+        return value == UNSET and self.can_be_unset
+
+    @property
+    def can_be_unset(self) -> bool:
+        """Whether `none` unsets it."""
+        has_own = self.param.takes_none or UNSET in self.choices or UNSET in dict(self.param.foreign_values)
+        return self.default is None and not self.required and not has_own
 
 
 @functools.cache  # called some twenty times by a command

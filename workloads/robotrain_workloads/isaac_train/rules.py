@@ -96,11 +96,12 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         if job[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
-            yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])))
+            ways = (suggest_leaving_out(flag),)
+            yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])), ways)
     if (count := job.training_nodes) > 1:
         title, why = f"--num-nodes has no effect with {CODE_FLAG}", "Each node would run the program on its own."
         ways = (
-            Suggestion("--num-nodes 1"),
+            suggest_leaving_out("--num-nodes"),
             Suggestion("robotrain submit command", "a program of yours on several nodes"),
         )
         yield make_usage_problem("training-folder-conflict", title, "--num-nodes", why, str(count), ways)
