@@ -48,12 +48,12 @@ def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(
     [
         ({}, "0.1", "5000"),
         ({"val_split": 0}, "0", "0"),
-        ({"eval_freq": 0}, "0", "0"),
+        ({"eval_freq": 0}, "0.1", "0"),
         ({"eval_freq": 70}, "0.1", "70"),
         ({"training_steps": 300}, "0.1", "300"),
     ],
 )
-def test_held_out_episodes_and_their_loss_are_there_together_or_not_at_all(training, given, split, every):
+def test_a_loss_of_held_out_episodes_needs_some(training, given, split, every):
     found = options(training(**given))
     assert (found["--dataset.eval_split"], found["--eval_steps"]) == (split, every)
 
@@ -74,14 +74,13 @@ def test_no_policy_downloads_image_weights_unless_an_option_says_so(training):
     for kind in ("act", "diffusion"):
         given = options(training(policy_type=kind))
         assert (given["--random-backbone"], given["--policy.pretrained_backbone_weights"]) == ("", "null")
-    assert options(training(policy_type="diffusion"))["--policy.use_group_norm"] == "true"
-    loaded = training(args=["--policy.pretrained_backbone_weights=X"], policy_type="diffusion")
-    assert "--policy.use_group_norm" not in options(loaded)
 
 
-def test_the_whole_of_act_learns_at_the_given_rate(training):
-    given = options(training(learning_rate=3e-4))
-    assert given["--policy.optimizer_lr"] == given["--policy.optimizer_lr_backbone"] == "0.0003"
+def test_a_network_and_the_rate_of_its_backbone_are_lerobots(training):
+    for kind in ("act", "diffusion"):
+        given = options(training(policy_type=kind, learning_rate=3e-4))
+        assert given["--policy.optimizer_lr"] == "0.0003"
+        assert not {"--policy.use_group_norm", "--policy.optimizer_lr_backbone"} & {*given}
 
 
 def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(training):
@@ -141,3 +140,27 @@ def test_the_names_of_tracking_are_those_of_the_contract(training):
         *("lerobot.mixed_precision", "dataset.repo_id", "dataset.source", "model.register_name"),
     }
     assert tracked.tags["dataset.source"] == "local-path"
+
+
+@pytest.mark.parametrize(
+    ("line", "marked"),
+    [
+        ((), {"batch_size": 32, "learning_rate": 1e-4, "save_freq": 5000, "val_split": 0.1}),
+        (("--batch-size", "32", "--learning-rate", "1e-4", "--val-split", "0.1"), {"save_freq": 5000}),
+        (("--policy-type", "diffusion", "--eval-freq", "0"), {"batch_size": 32, "save_freq": 5000}),
+    ],
+)
+def test_a_default_that_is_not_lerobots_is_marked(robotrain, dataset, line, marked):
+    words = ("--platform", "local", "--dataset-path", str(dataset()), *line)
+    rows = robotrain("explain", "--json", *words).json["values"]
+    assert {row["name"]: row["value"] for row in rows if "trainer_default" in row} == marked
+    robotrain("render", "--to", "plan", *words)
+    outline = robotrain("submit", "--plan", "plan", "--dry-run").stdout
+    assert all(f"{name} {value} (LeRobot's is " in outline for name, value in marked.items())
+
+
+def test_an_optimizer_of_the_user_has_its_own_rate(robotrain, dataset):
+    own = ("--use_policy_training_preset=false", "--optimizer.type=sgd", "--scheduler.type=constant_with_warmup")
+    words = ("--platform", "local", "--dataset-path", str(dataset()))
+    rows = robotrain("explain", "--json", *words, "--", *own).json["values"]
+    assert next(row["value"] for row in rows if row["name"] == "learning_rate") is None

@@ -25,7 +25,7 @@ from robotrain.config.provenance import (
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
-from robotrain.model.job import Job
+from robotrain.model.job import TRAINER_DEFAULT, Job
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, redact_argument
 from robotrain.secret_rules import find_secret_arguments
@@ -305,7 +305,8 @@ def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[
 def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dict[str, Any]]:
     """Return sources, parameters, settings and trainer arguments as name, value, origin and overridden values.
 
-    The first argument of an option has its name as `option`; it is empty for an argument that belongs to none.
+    The first argument of an option has its name as `option`; it is empty for an argument that belongs to none. What the
+    trainer does by itself, where a default is not its own, is `trainer_default`.
     """
     rows: list[tuple[str, Any, Origin, Sequence[Value], dict[str, str]]] = []
     for chosen in resolution.inputs.chosen:
@@ -314,10 +315,12 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
     resolved = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
     declared = (resolution.workload.parameters, type(resolution.settings))
     pairs = {one.name for group in declared for one in get_parameters(group) if one.param.pairs}
+    marked = {one.name: one.param.trainer_default for group in declared for one in get_parameters(group)}
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
         shown = resolved[name]
         text = _redact_value(shown, name in pairs) if isinstance(shown, str) else shown
-        rows.append((name, text, value.origin, value.overrode, {}))
+        is_marked = marked[name] and shown is not None and value.origin == DEFAULT_ORIGIN
+        rows.append((name, text, value.origin, value.overrode, {TRAINER_DEFAULT: marked[name]} if is_marked else {}))
     for option in split_options(resolution.trainer_args, workload):
         for index, one in enumerate(option.arguments):
             named = {} if index else {"option": option.name}

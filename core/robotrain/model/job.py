@@ -16,6 +16,8 @@ PUBLISH_PARAMETER = "publish_url"
 HUB_SCHEME = "hf:"
 TRAINER_ARGS = "trainer_args"
 """What the arguments of the trainer are called among the values of a job."""
+TRAINER_DEFAULT = "trainer_default"
+"""What a value of a job, as `explain` shows it, has beside a default that is not the trainer's own."""
 ARGUMENT_KEYS = (TRAINER_ARGS, "run")
 """What a job file may call them: the second suits a workload whose arguments are a whole command."""
 

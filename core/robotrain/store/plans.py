@@ -22,7 +22,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.model import code_commit_tags
-from robotrain.model.job import TRAINER_ARGS, Job, parse_attempt
+from robotrain.model.job import TRAINER_ARGS, TRAINER_DEFAULT, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.redaction import redact
@@ -50,11 +50,13 @@ class PlanValue:
     overrode: list[OverriddenValue]
     option: str | None = None
     """The name of the trainer's option that this argument begins; empty for an argument of none."""
+    trainer_default: str | None = None
+    """What the trainer does by itself, if the value is a default that is not the trainer's own."""
 
     def make_row(self) -> dict[str, Any]:
         """Return the value as `values` of a plan have it."""
-        row = dataclasses.asdict(self)
-        return row if self.option is not None else {name: row[name] for name in row if name != "option"}
+        optional = ("option", TRAINER_DEFAULT)
+        return {key: one for key, one in dataclasses.asdict(self).items() if one is not None or key not in optional}
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

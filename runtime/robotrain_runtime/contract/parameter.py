@@ -69,6 +69,10 @@ class Param(NamedTuple):
     """It names the folder of one run: the trials of a sweep cannot share an absolute one."""
     default_note: str = ""
     """A sentence about the default, which is noted with each job that nobody gave another value."""
+    trainer_default: str = ""
+    """What the trainer does by itself where the default is not its own, such as `LeRobot's is 8`: `explain` and
+    `submit --dry-run` show it with a default that counts.
+    """
     foreign_values: tuple[tuple[str, str], ...] = ()
     """What other tools call a choice, each with the choice, or a whole flag, for a suggestion: `("gpu", "cuda")`."""
     instead_of_secret: str = ""

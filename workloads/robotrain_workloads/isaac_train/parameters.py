@@ -48,7 +48,14 @@ class IsaacTrainParameters:
         "skrl"
     )
     num_envs: Annotated[
-        int, Param(help="environments that are simulated together", short="-n", env=("NUM_ENVS",), gt=0)
+        int,
+        Param(
+            help="environments that are simulated together",
+            short="-n",
+            env=("NUM_ENVS",),
+            gt=0,
+            trainer_default="Isaac Lab's is the task's own",
+        ),
     ] = 2048
     max_iterations: Annotated[
         int | None,

@@ -16,9 +16,11 @@ from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VAR
 WITHOUT_GPU = "--device cpu   computes on the CPU, slowly"
 
 
-def choose_device(requested: str, activity: str = "training") -> str:
+def choose_device(requested: str, activity: str = "training", *, leaves_core: bool = False) -> str:
     """Return the device; `auto` takes the best. `activity` names the work in the note about the device.
 
+    :param leaves_core: whether a CPU has a core left for other processes. A training leaves none by itself: sums of
+        another number of threads differ in the last bit from those of the trainer alone.
     Raise SystemExit with a sentence when the requested one is not available.
     """
     torch: Any = importlib.import_module("torch")
@@ -35,7 +37,7 @@ def choose_device(requested: str, activity: str = "training") -> str:
         raise SystemExit(f"error: {problem}")
     if problem := find_precision_problem(chosen, os.environ.get(PRECISION_VARIABLE, "no")):
         raise SystemExit(f"error: {problem} ({PRECISION_HINT})")
-    if chosen == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+    if chosen == "cpu" and leaves_core and "OMP_NUM_THREADS" not in os.environ:
         # With a thread on every core, one busy core delays all of them: measured, up to ten times slower.
         os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
         torch.set_num_threads(count_threads(1))

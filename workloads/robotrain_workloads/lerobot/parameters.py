@@ -19,11 +19,13 @@ ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for th
 TrainingSteps = Annotated[
     int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
 ]
-BatchSize = Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)]
+BATCH_SIZE_PARAM = Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)
+BatchSize = Annotated[int, BATCH_SIZE_PARAM]
 LearningRate = Annotated[
     float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
 ]
-SaveFreq = Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)]
+SAVE_FREQ_PARAM = Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)
+SaveFreq = Annotated[int, SAVE_FREQ_PARAM]
 LogFreq = Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)]
 
 

@@ -10,8 +10,8 @@ from robotrain_workloads.lerobot.versions import LeRobotVersion, ModelType
 RATE_OPTIONS = ("optimizer_lr", "learning_rate")
 """What types call their learning rate."""
 WARM_UP_OPTION = "scheduler_warmup_steps"
-LEARNING_RATES = {"act": 1e-4, "diffusion": 1e-4}
-"""Where robotrain's default is not LeRobot's: the scripts that it replaces had this one (contract, A.1)."""
+LEARNING_RATES = {"act": 1e-4}
+"""Where robotrain's default for a new policy is not LeRobot's: the scripts that it replaces had this one."""
 
 
 class TrainedModel(NamedTuple):
@@ -94,7 +94,7 @@ def can_warm_up(model: TrainedModel) -> bool:
 
 def choose_learning_rate(model: TrainedModel, settings: Mapping[str, Any]) -> float | None:
     """Return the default of the learning rate; None if LeRobot's code has it alone."""
-    if model.kind in LEARNING_RATES:
-        return LEARNING_RATES[model.kind]
     rate = settings.get(model.rate_option, model.get_default(model.rate_option))
+    if not settings:
+        rate = LEARNING_RATES.get(model.kind, rate)
     return rate if isinstance(rate, int | float) else None

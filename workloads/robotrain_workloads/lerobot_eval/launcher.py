@@ -128,7 +128,7 @@ def _prepare_evaluation(arguments: Sequence[str]) -> None:
 
 
 def _load_policy(arguments: argparse.Namespace, options: Sequence[str]) -> LoadedPolicy:
-    device_name = device.choose_device(arguments.device, "evaluating")
+    device_name = device.choose_device(arguments.device, "evaluating", leaves_core=True)
     overrides = [option for option in options if option.startswith(loading.POLICY_OPTION)]
     if arguments.builtin:
         return loading.make_untrained_policy(arguments.builtin, arguments.root, device_name, overrides, arguments.seed)

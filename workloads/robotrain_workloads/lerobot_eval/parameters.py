@@ -97,7 +97,11 @@ class EvalParameters:
     eval_episodes: Annotated[
         int,
         Param(
-            help="episodes to roll out, and the most to replay", aliases=("--episodes",), env=("EVAL_EPISODES",), gt=0
+            help="episodes to roll out, and the most to replay",
+            aliases=("--episodes",),
+            env=("EVAL_EPISODES",),
+            gt=0,
+            trainer_default="LeRobot's is 50",
         ),
     ] = 10
     eval_batch_size: Annotated[

@@ -29,9 +29,12 @@ PLACES = re.compile(
     r"dataset\.(?:repo_id|root|revision|video_backend)|output_dir|job_name|resume|config_path|tolerance_s"
     r"|(?:policy|reward_model)\.(?:device|use_amp|path|pretrained_path|pretrained_revision|push_to_hub|repo_id|private"
     r"|tags|license)"
-    r"|save_checkpoint_to_hub|eval_steps|max_eval_samples|env_eval_freq|(?:env|eval|job|wandb)(?:\..*)?|num_workers|log_freq"
+    r"|save_checkpoint_to_hub|env_eval_freq|(?:env|eval|job|wandb)(?:\..*)?|num_workers|log_freq"
 )
 """Options that say where a training runs, what it reports and where its results go, not what it learns."""
+WORKERS, WORKER_DRAWS = "num_workers", ("dataset.streaming", "dataset.image_transforms.enable")
+"""The processes that load data, and what draws random numbers in them: then their number decides what is learned."""
+STEPS, EVAL_STEPS, SPLIT = "steps", "eval_steps", "dataset.eval_split"
 WEIGHTS_OPTION = "policy.pretrained_backbone_weights"
 """A policy that a training starts from brings its own."""
 PRESET, PRESET_OPTIONS = "use_policy_training_preset", ("optimizer.", "scheduler.")
@@ -67,7 +70,11 @@ def compute_effective_options(
     found[PRECISION] = _find_precision(found, model, tree.version, environment_precision)
     if settings:
         found.pop(WEIGHTS_OPTION, None)
-    return {name: value for name, value in found.items() if not PLACES.fullmatch(name)}
+    steps, interval = parse_value(found.get(STEPS)), parse_value(found.get(EVAL_STEPS))
+    if isinstance(steps, float) and isinstance(interval, float):
+        found[EVAL_STEPS] = min(interval, steps)  # a loss after the last step changes nothing
+    draws = any(parse_value(found.get(name)) is True for name in WORKER_DRAWS)
+    return {name: value for name, value in found.items() if not PLACES.fullmatch(name) or (draws and name == WORKERS)}
 
 
 def _find_model(given: Mapping[str, object], tree: OptionTree, settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -124,11 +131,14 @@ def list_job_options(job: "Job", settings: Mapping[str, Any] | None, container: 
 def find_differences(wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:
     """Return the options with different values, each with both: None for a default that is no plain value."""
     names = dict.fromkeys([*wanted, *found])
-    return {
+    differences = {
         name: (wanted.get(name), found.get(name))
         for name in names
         if parse_value(wanted.get(name)) != parse_value(found.get(name))
     }
+    if SPLIT in differences:  # first: without held-out episodes no loss is computed
+        differences.pop(EVAL_STEPS, None)
+    return differences
 
 
 def parse_value(value: object) -> object:

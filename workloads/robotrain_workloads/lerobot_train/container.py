@@ -67,7 +67,7 @@ DESCRIBED = {
     ),
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
-BACKBONE, BACKBONE_RATE, GROUP_NORM = "pretrained_backbone_weights", "optimizer_lr_backbone", "use_group_norm"
+BACKBONE = "pretrained_backbone_weights"
 FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
@@ -242,9 +242,8 @@ def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Pat
     """Yield the options that robotrain owns, except for the device, which only the run's machine knows."""
     steps, eval_freq = _expect_int(parameters["training_steps"]), parameters["eval_freq"]
     every = _expect_int(parameters["save_freq"] if eval_freq is None else eval_freq)
-    split, interval = parameters["val_split"] or 0, _limit_interval(every, start.step, steps)
-    if not split or not interval:  # one is of no use without the other
-        split, interval = 0, 0
+    split = parameters["val_split"] or 0
+    interval = _limit_interval(every, start.step, steps) if split else 0  # LeRobot refuses a loss of no episodes
     model = choose_model(parameters, start.settings)
     if start.mode == "checkpoint":
         yield f"--config_path={start.folder / TRAIN_CONFIG}"
@@ -294,10 +293,6 @@ def make_default_options(
     yield from adapter_options.make_options(parameters, options, start)
     if start.mode == "checkpoint":  # optimizer and schedule resume as saved
         return
-    if is_free(BACKBONE_RATE) and (rate := schedule_options.get_learning_rate(parameters, start)) is not None:
-        yield model.format_option(BACKBONE_RATE, rate)
-    if is_free(GROUP_NORM) and uses_random_backbone(parameters, options, start):
-        yield model.format_option(GROUP_NORM, "true")
     yield from schedule_options.make_options(parameters, options, start)
 
 
@@ -323,9 +318,12 @@ def uses_random_backbone(parameters: Mapping[str, Scalar], options: Sequence[str
 
 
 def _limit_interval(interval: int, first: int, steps: int) -> int:
-    """Return an interval that is met at least once between the first step and the last; 0: never."""
+    """Return an interval that is met between the first step and the last, be it only at the last; 0: never.
+
+    No other step may be met: to compute a loss draws random numbers, which the training would miss.
+    """
     limited = min(interval, steps)
-    return limited if limited == 0 or steps // limited * limited > first else steps - first
+    return limited if limited == 0 or steps // limited * limited > first else steps
 
 
 def _expect_int(value: Any) -> int:

@@ -114,11 +114,12 @@ class TrainParameters:
         ImageStatistics, Param(help="the statistics that camera images are normalized with")
     ] = "imagenet"
     training_steps: shared.TrainingSteps = 100_000
-    batch_size: shared.BatchSize = 32
+    batch_size: Annotated[int, shared.BATCH_SIZE_PARAM._replace(trainer_default="LeRobot's is 8")] = 32
     learning_rate: Annotated[
         float | None,
         Param(
-            help="the optimizer's learning rate (default: 1e-4 for act and diffusion, else LeRobot's for the type)",
+            help="the optimizer's learning rate (default: 1e-4 for a new act, else LeRobot's for the type)",
+            trainer_default="LeRobot's is 1e-05",
             aliases=("--lr",),
             env=("LEARNING_RATE",),
             gt=0,
@@ -142,7 +143,7 @@ class TrainParameters:
         int | None,
         Param(help="steps between validation losses (default: as --save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),
     ] = None
-    save_freq: shared.SaveFreq = 5000
+    save_freq: Annotated[int, shared.SAVE_FREQ_PARAM._replace(trainer_default="LeRobot's is 20000")] = 5000
     evaluate_checkpoints: Annotated[
         str | None,
         Param(
@@ -164,6 +165,7 @@ class TrainParameters:
             env=("VAL_SPLIT",),
             ge=0,
             lt=1,
+            trainer_default="LeRobot's is 0",
         ),
     ] = shared.DEFAULT_VAL_SPLIT
     system_metrics: SystemMetrics = True

@@ -13,6 +13,7 @@ from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import precision, versions
 from robotrain_workloads.lerobot.lineage import find_start_source
+from robotrain_workloads.lerobot.options import list_option_names
 from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot.trained_model import (
     LEARNING_RATES,
@@ -25,6 +26,7 @@ from robotrain_workloads.lerobot_train import parameters
 from robotrain_workloads.packages import WITH_FLAG
 
 WARM_UP = "--lr-warmup-steps"
+OPTIMIZER_TYPE = "--optimizer.type"
 NEW_START_ROLES = ("policy", "init_policy")
 WITH_WAY = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
 
@@ -49,11 +51,14 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
         if not settings or given not in (None, settings.get("type")):  # reported when the start is compared
             return {}
     model = choose_model(dict(job.parameters), settings)
-    origin = f"of {model.kind} in LeRobot {model.lerobot.name}"
-    return {
-        "learning_rate": (choose_learning_rate(model, settings), "" if model.kind in LEARNING_RATES else origin),
-        model.parameter: (model.kind, f"of {begin.uri}" if begin else ""),
-    }
+    origin = f"of {begin.uri}" if begin else f"of {model.kind} in LeRobot {model.lerobot.name}"
+    found: dict[str, tuple[Any, str]] = {model.parameter: (model.kind, f"of {begin.uri}" if begin else "")}
+    if OPTIMIZER_TYPE not in list_option_names(job.trainer_args):  # an optimizer of the user's has its own
+        is_own = begin is None and model.kind in LEARNING_RATES
+        found["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin)
+    if job["eval_freq"] == 0:
+        found["val_split"] = (0.0, "without a validation loss (--eval-freq 0)")
+    return found
 
 
 def _find_model(job: "Job") -> TrainedModel | None:

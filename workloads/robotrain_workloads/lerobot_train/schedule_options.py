@@ -20,14 +20,14 @@ def get_learning_rate(parameters: Mapping[str, Scalar], start: Start) -> Scalar:
 
 def make_options(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
     """Yield the options of the schedule that the job asks for."""
-    yield from _make_chosen_training_options(parameters, options, start)
+    yield from _make_chosen_training_options(parameters, options)
     if parameters["lr_warmup_steps"] is not None:
         yield from _make_warm_up_options(parameters, options, start)
 
 
-def _make_chosen_training_options(values: Mapping[str, Scalar], options: Sequence[str], start: Start) -> Iterator[str]:
-    """Yield what an optimizer and a schedule of the user's lack: the options of the policy do not count for them."""
-    names, rate = list_option_names(options), get_learning_rate(values, start)
+def _make_chosen_training_options(values: Mapping[str, Scalar], options: Sequence[str]) -> Iterator[str]:
+    """Yield what the job gives an optimizer and a schedule of the user's: the policy's options do not count there."""
+    names, rate = list_option_names(options), values["learning_rate"]
     if f"--{OPTIMIZER}.type" in names and rate is not None:
         yield f"--{OPTIMIZER}.lr={rate}"
     if f"--{SCHEDULER}.type" in names and values["lr_warmup_steps"] is not None:

@@ -12,6 +12,7 @@ from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, find_error_code, make_usage_problem, raise_if_any
+from robotrain.model.job import TRAINER_DEFAULT
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
@@ -146,7 +147,8 @@ def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     """Return the cells of a value."""
     overridden = [f"{other['value']} ({other['origin']})" for other in row["overrode"] if other["value"] != "None"]
     value = "-" if row["value"] is None else str(row["value"])
-    return row["name"], value, row["origin"], ", ".join(overridden) if row["origin"] != "default" else ""
+    origin = "; ".join(filter(None, (row["origin"], row.get(TRAINER_DEFAULT))))
+    return row["name"], value, origin, ", ".join(overridden) if row["origin"] != "default" else ""
 
 
 app = make_job_command("explain", ExplainCommand, HELP)

@@ -225,6 +225,7 @@ def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
     """
     from robotrain.model.amounts import format_size
     from robotrain.model.code_commit_tags import format_commit
+    from robotrain.model.job import TRAINER_DEFAULT
     from robotrain.submission import program_lock
 
     plan, job = rendered.plan, rendered.plan.job
@@ -232,11 +233,14 @@ def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
     texts = (f"{one.role} {one.kind} {redact_if_secret(one.uri)}{commits.get(one, '')}" for one in job.sources)
     size = format_size(sum(map(len, plan.files.values())))
     locked = program_lock.describe_lock(rendered.values)
+    marked = (row for row in rendered.values if TRAINER_DEFAULT in row)
+    own = ", ".join(f"{row['name']} {row['value']} ({row[TRAINER_DEFAULT]})" for row in marked)
     rows = [
         ("run", plan.run),
         ("job", f"{job.workload} on {plan.platform}"),
         ("steps", ", ".join(rendered.steps)) if rendered.steps else ("sources", "; ".join(texts) or "none"),
         *([("packages", locked)] if locked else []),
+        *([("defaults", f"robotrain's own: {own}")] if own else []),
         ("plan", f"{len(plan.files)} files, {size}; the spec is {plan.spec}"),
         ("files", "--json prints them" + (f", and so does `{render_command}`" if render_command else "")),
     ]
