@@ -57,9 +57,9 @@ REFUSED = [
     ),
     # a key that the rules only warn of
     (
-        f"{ISAAC} -- agent.max_iteration=50",
-        HYDRA.format("max_iteration"),
-        "--set 'trainer_args=[\"agent.max_iterations=50\"]'",
+        f"{ISAAC} -- agent.save_interva=50",
+        HYDRA.format("save_interva"),
+        "--set 'trainer_args=[\"agent.save_interval=50\"]'",
     ),
     # what nobody here knows
     (

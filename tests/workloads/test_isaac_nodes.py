@@ -123,7 +123,7 @@ def test_program_of_a_folder_is_refused_on_several_nodes(tmp_path):
     found = list(rules.check_training_folder(Job(workload="isaac-train", parameters=values, sources=(source,))))
     (problem,) = [one for one in found if one.where == "--num-nodes"]
     assert (problem.code, problem.severity) == ("training-folder-conflict", "error")
-    assert [way.text for way in problem.suggestions] == ["--num-nodes 1", "robotrain submit command"]
+    assert [way.text for way in problem.suggestions] == ["leave out --num-nodes", "robotrain submit command"]
 
 
 def test_processes_that_would_train_each_on_their_own_end(tmp_path, monkeypatch, capsys):

@@ -33,13 +33,18 @@ def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> di
         (("--video_lenght", "3"), "has no option --video_lenght", "-- --video_length 3"),
         (("--vid",), "--vid is an abbreviation", "-- --video"),
         (("--max_iteration=100",), "--max_iteration is an abbreviation", "--max-iterations 100"),
-        (("--video_length", "long"), "--video_length does not take 'long'", None),
-        (("--video_length",), "--video_length needs a value", "-- --video_length VALUE"),
+        (("--video", "--video_length", "long"), "--video_length does not take 'long'", None),
+        (("--video", "--video_length"), "--video_length needs a value", "-- --video_length VALUE"),
         (("--video=1",), "--video takes no value", "-- --video"),
         (("--livestream", "7"), "--livestream does not take '7'", None),
         (("--run_name", "x"), "skrl has no option --run_name", "leave out --run_name"),
         (("agent.nope",), "neither an option nor an override", "agent.NAME=VALUE"),
-        (("agnet.seed=3",), "there is no 'agnet' to override", "agent.seed=3"),
+        (("agnet.class=3",), "there is no 'agnet' to override", "agent.class=3"),
+        (("agnet.seed=3",), "there is no 'agnet' to override", "--seed 3"),
+        (("--agent.resume=True",), "has no option --agent.resume", "--checkpoint-uri URI --checkpoint-mode MODE"),
+        (("--agent.separate", "True"), "has no option --agent.separate", "agent.separate=True"),
+        (("--video_interval", "5"), "--video_interval has no effect without --video", "-- --video"),
+        (("--anim_recording_stop_time=5",), "no effect without --anim_recording", "-- --anim_recording_enabled"),
         (("env.scene=[1",), "the value of env.scene cannot be read", None),
     ],
 )
@@ -56,7 +61,13 @@ def test_options_that_the_scripts_would_refuse_are_refused_at_once(
     "words",
     [
         ("--video", "--video_length", "100", "--kit_args", "--x=1 --y"),
-        ("agent.agent.learning_rate=1e-4", "env.scene.num_envs=64", "+agent.nope=3", "++env.x=1", "~env.events.push"),
+        (
+            "agent.agent.learning_rate=1e-4",
+            "env.scene.env_spacing=64",
+            "+agent.nope=3",
+            "++env.x=1",
+            "~env.events.push",
+        ),
         ("agent.models.policy.network=[{name: net, layers: [32, 32]}]", "env.a.b={x: 1}", "env.text='a [b'"),
         ("--algorithm", "IPPO", "-rid", "3"),
     ],
@@ -67,18 +78,18 @@ def test_valid_options_are_accepted(robotrain: Any, words: tuple[str, ...]) -> N
 
 TYPES = [
     # overrides for rsl_rl; what is refused (empty: nothing), and whether it is a warning only
-    ("agent.max_iterations=many", "agent.max_iterations does not take 'many' in Isaac Lab 2.3 or 3.0", False),
+    ("agent.save_interval=many", "agent.save_interval does not take 'many' in Isaac Lab 2.3 or 3.0", False),
     ("agent.num_steps_per_env=24.0", "agent.num_steps_per_env does not take '24.0'", False),
     ("agent.algorithm.learning_rate=fast", "agent.algorithm.learning_rate does not take 'fast'", False),
     ("agent.algorithm.learning_rate='1e-4'", "does not take \"'1e-4'\"", False),
     ("agent.algorithm.gamma=1", "Isaac Lab 2.3 may not take agent.algorithm.gamma=1", True),
-    ("env.scene.num_envs=a_few", "env.scene.num_envs does not take 'a_few'", False),
+    ("env.decimation=a_few", "env.decimation does not take 'a_few'", False),
     ("env.sim.dt=1/120", "env.sim.dt does not take '1/120'", False),
-    ("agent.max_iterations=1_000", "", False),
+    ("agent.save_interval=1_000", "", False),
     ("agent.algorithm.learning_rate=1e-4", "", False),
     ("agent.save_interval=null", "", False),
     ("agent.algorithm.learning_rate=${env.rate}", "", False),
-    ("++agent.max_iterations=many", "", False),
+    ("++agent.save_interval=many", "", False),
     ("env.rewards.alive.weight=1", "", False),
 ]
 
@@ -102,9 +113,7 @@ PLAY = Script(PLAY_OPTIONS, {}, "rsl_rl")
 
 @pytest.mark.parametrize("script", [make_script("skrl"), make_script("rsl_rl"), PLAY, PLAY._replace(backend="")])
 @pytest.mark.parametrize("version", [None, "2.3", "3.0"])
-@pytest.mark.parametrize(
-    "words", [("--nowhere",), ("--video_length", "long"), ("--video=1",), ("--agent",), ("x.y=1",)]
-)
+@pytest.mark.parametrize("words", [("--nowhere",), ("--livestream", "long"), ("--video=1",), ("--agent",), ("x.y=1",)])
 def test_each_refusal_names_the_version(script: Script, version: str | None, words: tuple[str, ...]) -> None:
     (problem,) = find_option_problems(words, script, version)
     assert f"Isaac Lab {version or '2.3 or 3.0'}" in problem.title
@@ -167,7 +176,7 @@ def test_options_that_are_new_in_3_are_taken(robotrain: Any, backend: str, words
 def test_options_of_training_and_play_differ() -> None:
     play = Script(PLAY_OPTIONS, {}, "rsl_rl")
     assert [problem.given for problem in find_option_problems(NEW_TRAIN, play, "3.0")] == [*NEW_TRAIN[::2]]
-    assert list(find_option_problems(("--train_env_cfg", "--video_interval", "5"), play, "3.0")) == []
+    assert list(find_option_problems(("--train_env_cfg", "--video", "--video_interval", "5"), play, "3.0")) == []
     assert list(find_option_problems(("--train_env_cfg",), make_script("rsl_rl"), "3.0"))
 
 
@@ -181,6 +190,40 @@ def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, .
     assert document["trainer_args"] == [*words]
     still = ("--pass-unknown", "--", "--vid")  # an abbreviation would mean another option
     assert find_error(robotrain, *still)["code"] == ERROR
+
+
+SPELLINGS = [
+    # what is given, for whose effect robotrain passes an option of its own; what to type instead
+    ("isaac-train", ("--", "env.scene.num_envs=64"), "--num-envs 64"),
+    ("isaac-train", ("--num-envs", "32", "--", "env.scene.num_envs=64"), "leave out env.scene.num_envs"),
+    ("isaac-train", ("-b", "rsl_rl", "--", "++agent.max_iterations=20"), "--max-iterations 20"),
+    ("isaac-train", ("--", "agent.trainer.timesteps=100"), "--max-iterations N"),
+    ("isaac-train", ("--", "agent.seed=3"), "--seed 3"),
+    ("isaac-train", ("--", "env.seed=3"), "--seed 3"),
+    ("isaac-train", ("-b", "rsl_rl", "--", "agent.load_run=x"), "--checkpoint-uri URI --checkpoint-mode MODE"),
+    ("isaac-train", ("--", "--distributed"), "--num-gpus INT"),
+    ("isaac-train", ("--num-gpus", "2", "--", "--distributed"), "leave out --distributed"),
+    ("isaac-train", ("--", "--device", "cuda:1"), "leave out --device"),
+    ("isaac-train", ("--num-gpus", "2", "--", "--device=cuda:1"), "leave out --device"),
+    ("isaac-train", ("--", "env.sim.device=cpu"), "-- --device cpu"),
+    ("isaac-export", (*BLOB, "--", "env.scene.num_envs=64"), "--num-envs 64"),
+    ("isaac-validate", (*BLOB, "--", "agent.resume=true"), "leave out agent.resume"),
+    ("isaac-validate", (*BLOB, "--", "--device", "cuda:1"), "leave out --device"),
+]
+
+
+@pytest.mark.parametrize(("workload", "words", "way"), SPELLINGS)
+def test_nothing_is_taken_that_an_option_of_robotrain_would_beat(
+    robotrain: Any, workload: str, words: tuple[str, ...], way: str
+) -> None:
+    problem = find_error(robotrain, *words, workload=workload)
+    assert problem["code"] in ("trainer-arg-owned", "device-unusable")
+    assert [one["text"] for one in problem["instead"]] == [way]
+
+
+@pytest.mark.parametrize("words", [("--device", "cpu"), ("--device=cuda:0",), ("agent.device=cuda",)])
+def test_a_device_that_the_job_has_is_handed_on(robotrain: Any, words: tuple[str, ...]) -> None:
+    assert list_warnings(robotrain, "-b", "rsl_rl", "--", *words) == ""
 
 
 @pytest.mark.parametrize(

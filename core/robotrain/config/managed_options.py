@@ -47,12 +47,13 @@ def find_misplaced_args(
         name, equals, value = str(argument.value).partition("=")
         if not equals and following is not None and not str(following.value).startswith("--"):
             value = str(following.value)
+        managed = name if name in workload.managed_options else workload.get_option_name(name + equals)  # `+a.b=1`
         needed, roles = workload.managed_with_roles.get(name, ()), {chosen.role for chosen in inputs.chosen}
         if needed and roles.isdisjoint(needed):
             title, why = f"{name} has no effect on this job", f"It needs one of these inputs: {', '.join(needed)}."
             yield _make_argument_problem("owned", title, argument, suggest_leaving_out(name), why=why)
-        elif name in workload.managed_options:
-            why, texts = replace_managed_option(name, value, workload)
+        elif managed in workload.managed_options:
+            why, texts = replace_managed_option(managed, value, workload)
             ways = [_place_option(text, name, request, workload, platform) for text in texts]
             yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
         elif name in hints and name not in own and name.startswith("--"):  # a trainer may have any short option

@@ -8,6 +8,10 @@ from robotrain_runtime.contract.parameter import Param
 Backend = Literal["skrl", "rsl_rl"]
 IsaacVersion = Literal["2.3", "3.0"]
 MAX_NAME = 255
+OWNED_KEYS = {"env.scene.num_envs": "--num-envs", "env.seed": "--seed", "agent.seed": "--seed"}
+"""Hydra's keys that the scripts replace by their own options, which robotrain passes, each with robotrain's own."""
+CHECKPOINT_KEYS = ("agent.resume", "agent.load_run", "agent.load_checkpoint")
+"""Those that name a checkpoint, which robotrain gives to the script."""
 
 CheckpointDigest = Annotated[
     str | None,

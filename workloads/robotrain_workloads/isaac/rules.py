@@ -1,9 +1,11 @@
 """Rules for a resolved job that all workloads of Isaac Lab share, on the submit side."""
 
+import itertools
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT_FLAG = "--checkpoint-uri"
 CAMERAS_OPTION = "--enable_cameras"
+DEVICE_OPTION, SIMULATION_DEVICE = "--device", "env.sim.device"
+DEVICE_OPTIONS = (DEVICE_OPTION, SIMULATION_DEVICE, "agent.device")
 
 
 def check_terms(job: "Job") -> Iterator[Problem]:
@@ -86,8 +90,33 @@ def _make_doubt(title: str, why: str, task: str, *ways: Suggestion) -> Problem:
     )
 
 
+def check_device(job: "Job") -> Iterator[Problem]:
+    """Refuse a device that the job has not, or that the script replaces."""
+    count = job.training_gpus or 1
+    is_distributed = count * job.training_nodes > 1
+    for argument, following in itertools.zip_longest(job.trainer_args, job.trainer_args[1:], fillvalue=""):
+        name, equals, value = argument.lstrip("+").partition("=")
+        if name not in DEVICE_OPTIONS:
+            continue
+        value = value if equals else following
+        number = re.fullmatch(r"cuda:(\d{1,4})", value.strip("'\""))
+        way, why = suggest_leaving_out(argument.partition("=")[0]), ""
+        if is_distributed:
+            title, why = f"{name} has no effect on several processes", "Each of them takes a GPU of its own."
+        elif name == SIMULATION_DEVICE:
+            title, why = f"{name} has no effect", f"The script replaces it by {DEVICE_OPTION}, whose default is cuda:0."
+            way = Suggestion(f"-- {DEVICE_OPTION} {value or 'DEVICE'}", replaces=argument.partition("=")[0])
+        elif number and int(number[1]) >= count:
+            title = f"{value} is none of the job's GPUs: it asks for {count}"
+            why = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."
+        else:
+            continue
+        yield make_usage_problem("device-unusable", title, "--", why, redact(argument), (way,))
+
+
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:
     """Check what comes after `--`: Isaac Lab's scripts would do it only once the simulator has started."""
     script = script._replace(pass_unknown=job["pass_unknown"])
     found = script_options.find_option_problems(job.trainer_args, script, job["isaac_version"])
     yield from rules.make_option_problems(found)
+    yield from check_device(job)

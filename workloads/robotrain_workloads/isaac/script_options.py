@@ -64,6 +64,12 @@ NEW_TRAIN_OPTIONS = {
 }
 NEW_PLAY_OPTIONS = {**NEW_OPTIONS, "--video_interval": "int", "--train_env_cfg": SWITCH}
 NEW_BACKEND_OPTIONS: Mapping[str, Mapping[str, str]] = {"rsl_rl": {"--external_callback": "text"}, "skrl": {}}
+NEEDED_SWITCHES = {
+    **dict.fromkeys(("--video_length", "--video_interval"), "--video"),
+    **dict.fromkeys(("--anim_recording_start_time", "--anim_recording_stop_time"), "--anim_recording_enabled"),
+    **{name: "--capture_env_sensors" for name in NEW_TRAIN_OPTIONS if name.startswith("--capture_env_sensors_")},
+}
+"""Options with the one without which the scripts ignore them."""
 SWITCHES = frozenset(
     name
     for options in (TRAIN_OPTIONS, PLAY_OPTIONS, *BACKEND_OPTIONS.values(), NEW_TRAIN_OPTIONS, NEW_PLAY_OPTIONS)
@@ -100,14 +106,12 @@ AGENT_FIELDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 FIELD_TYPES = {
-    **dict.fromkeys(
-        ("num_steps_per_env", "max_iterations", "save_interval", "num_learning_epochs", "num_mini_batches"), "int"
-    ),
+    **dict.fromkeys(("num_steps_per_env", "save_interval", "num_learning_epochs", "num_mini_batches"), "int"),
     **dict.fromkeys(("gamma", "lam", "entropy_coef", "max_grad_norm", "value_loss_coef", "clip_param"), "number"),
     **dict.fromkeys(("learning_rate", "init_noise_std"), "number"),
 }
 """Fields of every agent of rsl_rl with the type that Isaac Lab requires; those of skrl take any value."""
-ENVIRONMENT_TYPES = {"scene.num_envs": "int", "decimation": "int", "episode_length_s": "number", "sim.dt": "number"}
+ENVIRONMENT_TYPES = {"decimation": "int", "episode_length_s": "number", "sim.dt": "number"}
 """The same of every environment."""
 UNTYPED = re.compile(r"null|true|false|[+-]?(?:inf|nan)|\$\{.*", re.DOTALL | re.IGNORECASE)
 """Values that pass for a number, or that only Hydra can read."""
@@ -151,6 +155,11 @@ def find_option_problems(arguments: Sequence[str], script: Script, version: str 
     """Yield the problems of options that a script would reject. `version` is one of VERSIONS; None for any of them."""
     known = {one: script.list_options(one) for one in ([version] if version else VERSIONS)}
     lab = _format_versions(version)
+    given = {argument.partition("=")[0] for argument in arguments}
+    for name, needed in NEEDED_SWITCHES.items():
+        if name in given and needed not in given and needed not in script.owned:
+            way = _format_option(needed, "" if needed in SWITCHES else "N")
+            yield OptionProblem(name, f"{name} has no effect without {needed}", "The script ignores it.", way)
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)
@@ -198,6 +207,10 @@ def _explain_unknown(
         if script.backend not in ("", other) and name in theirs:
             title, why = f"{script.backend} has no option {name}", f"It belongs to --backend {other}."
             return OptionProblem(name, title, why, f"leave out {name}", replaces=name)
+    if (key := name.lstrip("-")).partition(".")[0] in ROOTS and "." in key:
+        way = _fill_in(script.owned[key], value) if key in script.owned else f"{key}={value or 'VALUE'}"
+        why = f"Hydra's overrides have no dashes: {key}=VALUE."
+        return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", why, way, replaces=name)
     if "3.0" not in known and name in script.list_options("3.0"):
         return OptionProblem(name, f"Isaac Lab {versions} has no option {name}", "It is new in 3.0.")
     if script.pass_unknown:
@@ -227,12 +240,14 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
             text, f"{text!r} is neither an option nor an override", form, "agent.NAME=VALUE", replaces=text
         )
         return
+    if match["root"] + match["path"] in script.owned:
+        return  # every workload's owned options are refused in one place
     roots = ROOTS if version == "2.3" else (*ROOTS, *NEW_ROOTS)
     if match["root"] not in roots and script.pass_unknown:
         yield OptionProblem(text, f"{match['root']} is not known here and handed on", PASSED_ON, level="warning")
     elif match["root"] not in roots:
         near = difflib.get_close_matches(match["root"], roots, 1)
-        suggestion = text.replace(match["root"], near[0], 1) if near else ""
+        suggestion = _correct_key(text, match["root"], near[0], script) if near else ""
         title = f"there is no {match['root']!r} to override in {_format_versions(version)}"
         why, replaced = f"{form} {PASS_UNKNOWN} hands on what is none of them.", text.partition("=")[0]
         yield OptionProblem(text, title, why, suggestion, replaces=replaced)
@@ -244,11 +259,18 @@ def _check_override(text: str, script: Script, version: str | None) -> Iterator[
         fields, backend = script.list_agent_fields(), script.backend or "Isaac Lab"
         for name in re.findall(r"[A-Za-z_]\w*", match["path"]):
             if name not in fields and (near := difflib.get_close_matches(name, sorted(fields), 1, 0.75)):
-                suggestion = text.replace(name, near[0], 1)
+                suggestion = _correct_key(text, name, near[0], script)
                 why = f"{backend} has {near[0]}; Hydra refuses keys that the task's agent does not have."
                 title, replaced = f"agents of {backend} usually have no {name}", text.partition("=")[0]
                 yield OptionProblem(text, title, why, suggestion, "warning", replaced)
                 return
+
+
+def _correct_key(text: str, part: str, correct: str, script: Script) -> str:
+    """Return an override with a part of its key corrected; robotrain's own option, if that is what sets it."""
+    corrected = text.replace(part, correct, 1)
+    key, _, value = corrected.lstrip("+~").partition("=")
+    return _fill_in(script.owned[key], value) if key in script.owned else corrected
 
 
 def _find_type_problem(text: str, match: re.Match[str], script: Script, version: str | None) -> OptionProblem | None:

@@ -26,6 +26,8 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--use_pretrained_checkpoint": CHECKPOINT_HINT,
     "--video": "--video-length",
     "--video_length": "--video-length",
+    **shared.OWNED_KEYS,
+    **dict.fromkeys(shared.CHECKPOINT_KEYS, CHECKPOINT_HINT),
 }
 
 

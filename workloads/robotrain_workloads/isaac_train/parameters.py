@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robotrain_workloads.isaac.script_options import Script
 
 Mode = Literal["from-scratch", "warm-start", "resume"]
-CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode resume   or warm-start"
+CHECKPOINT_HINT = "--checkpoint-uri URI --checkpoint-mode MODE"
 ENTRY = "scripts/train.sh"
 MODES = ("from-scratch", "warm-start", "resume", "fresh")
 MODE_PATTERN = (
@@ -28,12 +28,16 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--max_iterations": "--max-iterations",
     "--seed": "--seed",
     "--headless": "--headless, or --no-headless",
-    "--distributed": "--num-gpus, or --num-nodes",
+    "--distributed": "--num-gpus",
     "--rl_library": "--backend",
     "--checkpoint": CHECKPOINT_HINT,
     "--resume": CHECKPOINT_HINT,
     "--load_run": CHECKPOINT_HINT,
     "--use_pretrained_checkpoint": CHECKPOINT_HINT,
+    **shared.OWNED_KEYS,
+    **dict.fromkeys(shared.CHECKPOINT_KEYS, CHECKPOINT_HINT),
+    "agent.max_iterations": "--max-iterations",
+    "agent.trainer.timesteps": "--max-iterations N",
 }
 
 

@@ -30,6 +30,8 @@ NODE_TRAINING = "robotrain_workloads.isaac_train.node_training"
 NOTHING_LEFT = 4
 EVENTS_SECONDS = 2.0
 PARAMS = ("agent.yaml", "env.yaml")
+VIDEOS = "videos"
+"""The folder of videos, of Isaac Lab's training and of a checkpoint."""
 REWARD = "mean_reward"
 EPISODE_LENGTH = "mean_episode_length"
 RSL_RL_NAMES = {
@@ -87,6 +89,8 @@ class TrainingFollower:
         self._total: int | None = None
         self._rollouts = 1
         self._reader: EventFileReader | None = None
+        self._videos = set[Path]()
+        """Those that an earlier checkpoint has."""
         self._read_events_at = 0.0
 
     def run(self) -> int:
@@ -160,8 +164,20 @@ class TrainingFollower:
             for name in PARAMS:
                 if (self._folder / "params" / name).is_file():
                     shutil.copyfile(self._folder / "params" / name, scratch / "params" / name)
+            for video in self._list_new_videos(file):
+                (scratch / VIDEOS).mkdir(exist_ok=True)
+                shutil.copyfile(video, scratch / VIDEOS / video.name)
         emit_event(Track(tags={"checkpoint_directory": str(file.parent), "checkpoint_latest": str(file)}))
         emit_event(Checkpoint(step=step, path=str(target)))
+
+    def _list_new_videos(self, checkpoint: Path) -> list[Path]:
+        """Return the videos of `--video` that were complete when a checkpoint was saved, and that no other one has."""
+        assert self._folder is not None
+        saved = checkpoint.stat().st_mtime_ns
+        found = [one for one in (self._folder / VIDEOS).glob("**/*.mp4") if one.stat().st_mtime_ns <= saved]
+        new = sorted({*found} - self._videos)
+        self._videos.update(new)
+        return new
 
 
 def make_command(own: argparse.Namespace, arguments: Sequence[str], group: JobNodes | None = None) -> Iterator[str]:
