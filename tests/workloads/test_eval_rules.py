@@ -132,6 +132,11 @@ def test_a_reward_that_no_episode_or_every_episode_reaches_is_refused():
     [
         (("--policy-path", "/p", "--env", "pusth", "--env-steps", "9"), "use   --env pusht", "value-invalid"),
         (("--policy.path=./p", "--env.type=pusht"), "use   --policy-path ./p", "option-owned"),
+        (
+            ("--policy-path", "/p", "--env", "pusht", "--", "--eval.batch_size", "3"),
+            "use   --eval-batch-size 3",
+            "trainer-arg-owned",
+        ),
     ],
 )
 def test_invalid_value_is_not_reported_as_missing(robotrain, words, says, codes):

@@ -193,6 +193,38 @@ def test_switch_of_robotrain_after_the_dashes_is_one_before_them(robotrain: Any,
     assert [way["text"] for way in problem["instead"]] == [instead]
 
 
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ('--policy={"device": "cpu"}', "--policy TYPE"),
+        ('--wandb={"enable": true}', "--wandb"),
+        ("--lr=x", "--lr FLOAT"),
+    ],
+)
+def test_value_that_an_option_before_the_dashes_refuses_is_not_repeated(
+    robotrain: Any, option: str, instead: str
+) -> None:
+    (problem,) = explain_options(robotrain, "--", option).json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [instead]
+
+
+IDLE = [
+    # options that LeRobot takes and does not use, and what is suggested; empty if they count
+    (("--", "--eval.n_episodes=3", "--env.type=pusht"), "leave out --eval.n_episodes and --env.type"),
+    (("--", "--optimizer.type=sgd"), "-- --use_policy_training_preset=false --scheduler.type=TYPE"),
+    (("--", "--scheduler.type=diffuser"), "-- --use_policy_training_preset=false --optimizer.type=TYPE"),
+    (("--lr-warmup-steps", "5", "--", "--scheduler.type=diffuser"), ""),  # without a warm-up of its own act has none
+    (("-p", "diffusion", "--lr-warmup-steps", "5", "--", "--scheduler.type=diffuser"), "optimizer.type=TYPE"),
+    (("--", "--use_policy_training_preset=false", "--optimizer.type=sgd", "--scheduler.type=diffuser"), ""),
+]
+
+
+@pytest.mark.parametrize(("words", "way"), IDLE)
+def test_options_that_change_nothing_are_named(robotrain: Any, words: tuple[str, ...], way: str) -> None:
+    answer = explain_options(robotrain, *words)
+    assert ("[script-option-doubtful]" in answer.stderr, way in answer.stderr) == (bool(way), True), answer.stderr
+
+
 def test_schedule_without_a_number_that_it_needs_is_refused(robotrain: Any) -> None:
     own = ["--use_policy_training_preset=false", "--optimizer.type=adam"]
     line = ["--", *own, "--scheduler.type=cosine_annealing_with_warmup"]

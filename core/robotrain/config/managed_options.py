@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
-from robotrain.config.coerce import describe_expected_value, find_field, is_refused_number
+from robotrain.config.coerce import describe_expected_value, find_field, is_kind_of_value, is_refused_number
 from robotrain.config.provenance import Value
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
 from robotrain.nearest_name import suggest_name
@@ -101,8 +101,11 @@ def _find_given(flag: str, request: Request, workload: Workload, platform: Platf
 def _move_option(flag: str, value: str, workload: Workload, platform: Platform) -> str:
     """Return an option before `--`, with the value that it had after it; a switch has none."""
     declared = (*get_parameters(workload.parameters), *get_parameters(platform.settings))
-    if any(one.is_switch and flag in one.flags for one in declared) and value.lower() in ("true", "false"):
+    parameter = next((one for one in declared if flag in one.flags), None)
+    if parameter and parameter.is_switch:
         return f"--no-{flag.lstrip('-')}" if value.lower() == "false" else flag
+    if parameter and value and not is_kind_of_value(parameter, value):
+        return f"{flag} {parameter.metavar}"
     return f"{flag} {shlex.quote(value) if _can_show(value) else 'VALUE'}" if value else flag
 
 

@@ -268,8 +268,10 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
 
 def check_lerobot_options(job: "Job") -> Iterator[Problem]:
     """Require that all options after `--` are LeRobot's for the environment or the policy."""
+    before = ""
     for argument in job.trainer_args:
-        if argument.partition("=")[0] in OWNED_OPTIONS:  # reported already, with a suggestion
+        is_value, before = before in OWNED_OPTIONS and not argument.startswith("--"), argument
+        if is_value or argument.partition("=")[0] in OWNED_OPTIONS:  # reported already, with a suggestion
             continue
         match = re.fullmatch(OPTION_PATTERN, argument)
         if match is None:

@@ -6,17 +6,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_choosing, suggest_leaving_out
+from robotrain.errors import (
+    Problem,
+    Suggestion,
+    make_usage_problem,
+    select_errors,
+    suggest_choosing,
+    suggest_leaving_out,
+)
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import precision, versions
 from robotrain_workloads.lerobot.lineage import find_start_source
-from robotrain_workloads.lerobot.options import list_option_names
+from robotrain_workloads.lerobot.options import get_option_value, list_option_names
 from robotrain_workloads.lerobot.rules import START_ROLES
 from robotrain_workloads.lerobot.trained_model import (
     LEARNING_RATES,
+    WARM_UP_OPTION,
     TrainedModel,
     can_warm_up,
     choose_learning_rate,
@@ -26,7 +34,7 @@ from robotrain_workloads.lerobot_train import parameters
 from robotrain_workloads.packages import WITH_FLAG
 
 WARM_UP = "--lr-warmup-steps"
-OPTIMIZER_TYPE = "--optimizer.type"
+OPTIMIZER_TYPE, SCHEDULER_TYPE, PRESET = "--optimizer.type", "--scheduler.type", "--use_policy_training_preset"
 NEW_START_ROLES = ("policy", "init_policy")
 WITH_WAY = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
 
@@ -130,9 +138,16 @@ def check_precision(job: "Job") -> Iterator[Problem]:
 
 
 def check_options(job: "Job") -> Iterator[Problem]:
-    """Check options after `--` as the locked LeRobot would on the machine of the job."""
+    """Check options after `--` as the locked LeRobot would on the machine of the job, and whether they change it."""
     if not job.trainer_args:
         return
+    refused = list(_find_refused_options(job))
+    yield from refused
+    if not select_errors(refused):
+        yield from shared_rules.make_option_problems(find_idle_options(job, choose_model(dict(job.parameters), {})))
+
+
+def _find_refused_options(job: "Job") -> Iterator[Problem]:
     from robotrain_workloads.lerobot_options import option_rules, option_tree, package_options
 
     starts = any(source.role in START_ROLES for source in job.sources)
@@ -300,4 +315,31 @@ def check_wandb_project(job: "Job") -> Iterator[Problem]:
             given=name,
             why=reason,
             suggestions=(Suggestion("--experiment-name NAME", "such as lerobot-act"),),
+        )
+
+
+def find_idle_options(job: "Job", model: TrainedModel) -> "Iterator[OptionProblem]":
+    """Yield a warning for options after `--` that LeRobot takes and that change nothing in a training."""
+    from robotrain_workloads.lerobot_options.option_reasons import SIMULATOR
+    from robotrain_workloads.option_kinds import OptionProblem
+
+    given = dict.fromkeys(one.partition("=")[0] for one in job.trainer_args if one.startswith("--"))
+
+    def find_names(*groups: str) -> list[str]:
+        return [name for name in given if name.lstrip("-").partition(".")[0] in groups]
+
+    if simulated := find_names("env", "eval"):
+        title, flags = f"{', '.join(simulated)}: no effect on a training", " ".join(simulated)
+        way = f"leave out {' and '.join(simulated)}"
+        yield OptionProblem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
+    of_preset = find_names("optimizer", "scheduler")
+    is_replaced = job["lr_warmup_steps"] is not None and WARM_UP_OPTION not in model.options
+    is_off = (get_option_value(job.trainer_args, PRESET) or "true").lower() == "false" or is_replaced
+    resumes = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
+    if of_preset and not is_off and not resumes:
+        title, flags = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset", " ".join(of_preset)
+        missing = [f"{one}=TYPE" for one in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if one not in given]
+        way = " ".join(["--", f"{PRESET}=false", *missing])
+        yield OptionProblem(
+            flags, title, "A preset is the optimizer and the schedule of the policy's type.", way, "warning"
         )
