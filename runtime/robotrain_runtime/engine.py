@@ -120,15 +120,17 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
         exit_code = services.stop.exit_code
         return Outcome(state="cancelled", exit_code=exit_code, reason=f"the run was stopped{why}", fault=fault)
     except JobFailed as failed:
-        code = failure.choose_exit_code(failed.exit_code, failed.fault)
-        return Outcome(state="failed", exit_code=code, reason=failed.reason, fault=failed.fault)
+        return _make_failure(failed)
     except Exception as error:
         for line in traceback.format_exc().splitlines():
             services.relay.write_line(line)
         reason = f"{type(error).__name__}: {error}"
-        fault = failure.classify_error(reason) or "code"
-        code = failure.choose_exit_code(EXIT_FAILED, fault)
-        return Outcome(state="failed", exit_code=code, reason=reason, fault=fault)
+        return _make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
+
+
+def _make_failure(failed: JobFailed) -> Outcome:
+    code, known = failure.choose_exit_code(failed.exit_code, failed.fault), failed.cause._replace(fault=failed.fault)
+    return Outcome(state="failed", exit_code=code, reason=failed.reason, **known._asdict())
 
 
 class Engine:

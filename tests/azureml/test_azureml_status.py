@@ -148,7 +148,7 @@ FAILURES = {
         ('/storageAccounts/ACCOUNT"',),
     ),
     "memory, by its name": ("Container was OOMKilled", ("out of memory", "--batch-size")),
-    "memory, by the exit code": (USER.format(137), ("out of memory", "--instance-type")),
+    "memory, by the exit code": (USER.format(137), ("it was killed", "--instance-type")),
     "a disk that is full": ("OSError: [Errno 28] No space left on device", ("disk is full", "--cache-gib")),
     "an input that is not there": (
         "ScriptExecution.StreamAccess.NotFound: The requested stream was not found.",

@@ -130,6 +130,27 @@ def test_change_that_a_failure_names_is_suggested(scripted, robotrain, reason, e
     assert (remark in robotrain("status").stdout) is bool(change)
 
 
+@pytest.mark.parametrize(
+    ("cause", "fault", "next_line"),
+    [
+        ("gpu-memory", "configuration", "robotrain resubmit train-1 --set batch_size=VALUE"),
+        ("hub-gated", "access", "robotrain resubmit train-1"),
+        ("gpu-assert", "code", "robotrain logs --tail 40 train-1"),
+    ],
+)
+def test_what_helps_with_a_known_cause_is_told(scripted, robotrain, cause, fault, next_line):
+    known = {"fault": fault, "cause": cause, "subject": "o/n", "remedy": "ask for o/n"}
+    outcome = Outcome(state="failed", exit_code=1, reason="it failed", **known)
+    scripted.run("train-1", outcome, state="failed", reason="it failed")
+    values = {"batch_size": ["8", "32"]}
+    record = dataclasses.replace(records.read_record("train-1"), values=values, workload="lerobot-train")
+    records.write_record(record)
+    found = robotrain("status", "--json").json
+    assert {name: found[name] for name in known} == known
+    assert found["next"][-1] == next_line
+    assert f"{fault}: ask for o/n" in robotrain("status").stdout
+
+
 def test_option_that_the_trainer_refused_is_suggested_to_change(scripted, robotrain):
     reason = "rejects --policy.chunk_size=16 --policy.n_action_steps=20: the chunk size is the upper bound"
     outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")

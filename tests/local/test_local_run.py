@@ -94,7 +94,7 @@ def test_lost_run_names_its_complete_and_incomplete_checkpoints(runs: Runs) -> N
     process.send_signal(runs.processes(reference), signal.SIGKILL)
     status = runs.wait_for_end(reference)
     assert status.state == "lost"
-    assert "memory ran out" in status.reason
+    assert "memory" not in status.reason  # nothing says so
     assert f"step 400, is at {last}" in status.reason
     assert "incomplete" not in status.reason
     (last / checkpoint.MANIFEST).unlink()

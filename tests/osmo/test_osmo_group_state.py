@@ -64,7 +64,7 @@ def test_progress_is_that_of_the_lead_and_doctor_reads_the_record(group, uncount
     ("lead", "other", "codes", "exit_code", "reason"),
     [
         ("COMPLETED", "COMPLETED", (0, 0), 0, "succeeded"),
-        ("FAILED", "FAILED", (75, 137), 5, "node 1: memory ran out"),
+        ("FAILED", "FAILED", (75, 137), 5, "node 1: it was killed"),
     ],
 )
 def test_end_of_the_group_is_the_end_of_the_run(group, lead, other, codes, exit_code, reason):

@@ -131,7 +131,7 @@ FAILURES = [
     ("FAILED_SERVER_ERROR", 3002, "", ("OSMO failed",)),
     ("FAILED_START_ERROR", 3003, "", ("could not start", "--image")),
     ("FAILED_START_TIMEOUT", 3005, "", ("in time",)),
-    ("FAILED", 137, "", ("memory ran out", "--memory")),
+    ("FAILED", 137, "", ("it was killed", "OOMKilled", "--memory")),
     ("FAILED", 2010, "", ("could not download an input", "osmo data list")),
     ("FAILED", 2012, "", ("could not upload", "--publish-url")),
     ("FAILED", 2013, "", ("Storage Blob Data Contributor",)),

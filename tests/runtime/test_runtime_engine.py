@@ -62,7 +62,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp
     done = [stage.name for stage in ran.of_kind(StageEvent) if stage.state == "done"]
     assert done == ["preflight", "environment", "data", "work"]
     assert ran.last == Outcome(state="succeeded", exit_code=0)
-    assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
+    assert {name: value for name, value in ran.outcome.items() if value} == {"state": "succeeded"}
 
 
 def test_the_work_knows_its_data_and_its_folder_and_nothing_of_the_environment_around_it(run, job, tmp_path):
@@ -92,7 +92,7 @@ def test_work_that_a_signal_ends_is_told_from_work_that_fails(run, job):
     assert ran.exit_code == 137
     assert ran.outcome["state"] == "failed"
     assert "SIGKILL" in ran.outcome["reason"]
-    assert "memory" in ran.outcome["reason"]
+    assert ("memory" in ran.outcome["reason"], ran.outcome["cause"]) == (False, "killed")  # the kernel counted none
 
 
 def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(run, job):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.contract.failure_causes import CAUSES
 
 TRACEBACK = "Traceback (most recent call last):"
 ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
@@ -16,7 +17,7 @@ ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
     [
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "configuration"),
         ("RuntimeError: CUDA error: out of memory", "configuration"),
-        ("RuntimeError: DataLoader worker: insufficient shared memory (shm)", "configuration"),
+        ("RuntimeError: DataLoader worker: insufficient shared memory (shm)", "machine"),
         ("OSError: [Errno 28] No space left on device: '/work/x'", "disk_full"),
         ("MemoryError: Unable to allocate 8.00 GiB for an array", "out_of_memory"),
         ("ConnectionResetError: [Errno 104] Connection reset by peer", "network"),
@@ -31,14 +32,14 @@ ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
         ("requests.exceptions.HTTPError: 503 Server Error: Service Unavailable for url: h", "network"),
         ("urllib.error.URLError: <urlopen error [Errno 111] Connection refused>", "network"),
         ("azure.core.exceptions.ServiceRequestError: Failed to resolve 'h'", "network"),
-        ("requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: h", "code"),
+        ("requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: h", "access"),
         ("KeyError: 'observation.state'", "code"),
         ("ValueError: 503 is no valid number of steps", "code"),
     ],
 )
 def test_a_traceback_tells_whose_fault_it_was(raised, fault):
     lines = [TRACEBACK, '  File "train.py", line 3, in f', raised, ""]
-    assert failure.classify_exit(1, failure.explain_exit(1, lines), lines, out_of_memory=False) == fault
+    assert failure.diagnose_exit(1, lines, out_of_memory=False).fault == fault
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,14 @@ def test_a_traceback_tells_whose_fault_it_was(raised, fault):
         (1, ["  exitcode  : -9 (pid: 7)"], True, "out_of_memory"),
         (1, ["the loss is nan"], True, ""),
         (-signal.SIGSEGV, [], False, "code"),
+        (128 + signal.SIGSEGV, ["step 3"], False, "code"),
         (-signal.SIGTERM, [], False, "stopped"),
         (2, ["usage: train [-h]", "train: error: unrecognized arguments: --x"], False, "configuration"),
         (3, ["it did not work"], False, ""),
     ],
 )
 def test_an_exit_status_tells_whose_fault_it_was(code, lines, out_of_memory, fault):
-    assert failure.classify_exit(code, failure.explain_exit(code, lines), lines, out_of_memory) == fault
+    assert failure.diagnose_exit(code, lines, out_of_memory).fault == fault
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,118 @@ def test_program_that_a_signal_ended_is_not_explained_by_its_last_line(code, lin
 
 def test_of_several_processes_the_one_that_failed_is_heard_not_their_launcher():
     lines = [f"[rank1]: {TRACEBACK}", "[rank1]: torch.OutOfMemoryError: CUDA out of memory.", TRACEBACK, ELASTIC]
-    why = failure.explain_exit(1, lines)
-    assert why == "torch.OutOfMemoryError: CUDA out of memory."
-    assert failure.classify_exit(1, why, lines, out_of_memory=False) == "configuration"
+    failed = failure.diagnose_exit(1, lines, out_of_memory=False)
+    assert (failed.reason, failed.fault) == ("torch.OutOfMemoryError: CUDA out of memory.", "configuration")
     assert failure.explain_output([TRACEBACK, ELASTIC.strip(), ""]) == ELASTIC.strip()
+
+
+HUB = "https://huggingface.co"
+REPORTS = {
+    "arch": (
+        1,
+        "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.\n"
+        "{T}RuntimeError: CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors",
+        ("gpu-architecture", "machine", "NVIDIA GeForce RTX 5090 sm_120"),
+    ),
+    "assert": (1, "{T}RuntimeError: CUDA error: device-side assert triggered", ("gpu-assert", "code", "")),
+    "driver": (
+        1,
+        "{T}RuntimeError: The NVIDIA driver on your system is too old (found version 12020). Please update",
+        ("gpu-driver", "machine", "version 12020"),
+    ),
+    "no GPU": (1, "{T}RuntimeError: Found no NVIDIA driver on your system.", ("gpu-missing", "machine", "")),
+    "shared memory, by the exception that caused the last one": (
+        1,
+        "{T}RuntimeError: DataLoader worker (pid 79) is killed by signal: Bus error. It is possible that dataloader's"
+        " workers are out of shared memory.\n\nThe above exception was the direct cause of the following exception:\n\n"
+        "{T}RuntimeError: DataLoader worker (pid(s) 79) exited unexpectedly",
+        ("shared-memory", "machine", ""),
+    ),
+    "worker": (
+        1,
+        "{T}RuntimeError: DataLoader worker (pid 22358) is killed by signal: Killed.",
+        ("killed", "", "DataLoader worker (pid 22358)"),
+    ),
+    "killed": (-9, "step 3", ("killed", "", "")),
+    "disk": (1, "{T}OSError: [Errno 28] No space left on device: '/work/a'", ("disk-full", "disk_full", "/work/a")),
+    "GPU memory": (
+        1,
+        "{T}torch.OutOfMemoryError: CUDA out of memory. GPU 0 has a total capacity of 23.64 GiB.",
+        ("gpu-memory", "configuration", "GPU 0"),
+    ),
+    "NCCL": (
+        1,
+        "{T}torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled system error (run"
+        " with NCCL_DEBUG=INFO for details), NCCL version 2.27.5",
+        ("nccl", "machine", "unhandled system error"),
+    ),
+    "NCCL of another node": (
+        1,
+        "step 3\nerror: node 1 of 2: torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690,"
+        " unhandled cuda error",
+        ("nccl", "machine", "unhandled cuda error"),
+    ),
+    "gated": (
+        1,
+        f"Fetching {HUB}/a/b\n{{T}}huggingface_hub.errors.GatedRepoError: 401 Client Error. (Request ID: x)\n\n"
+        f"Cannot access gated repo for url {HUB}/google/paligemma-3b-pt-224/resolve/main/config.json.\n"
+        "Access to model google/paligemma-3b-pt-224 is restricted. You must have access to it.",
+        ("hub-gated", "access", "google/paligemma-3b-pt-224"),
+    ),
+    "gated, as transformers says": (
+        1,
+        f"{{T}}OSError: You are trying to access a gated repo.\nMake sure to have access to it at {HUB}/o/n.\n401.",
+        ("hub-gated", "access", "o/n"),
+    ),
+    "private": (
+        1,
+        "{T}huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error. (Request ID: x)\n\n"
+        f"Repository Not Found for url: {HUB}/api/datasets/o/n/revision/main.",
+        ("hub-private", "access", "o/n"),
+    ),
+    "codec": (
+        1,
+        "{T}RuntimeError: Could not load libtorchcodec. Likely causes:\n  1. FFmpeg is not properly installed",
+        ("video-library", "machine", ""),
+    ),
+    "Vulkan": (
+        139,
+        "[Error] [gpu.foundation.plugin] No device could be created. Some known system issues:\n- The driver",
+        ("graphics", "machine", ""),
+    ),
+    "EGL": (
+        1,
+        "{T}ImportError: libEGL.so.1: cannot open shared object file: No such file",
+        ("graphics", "machine", ""),
+    ),
+    "library": (
+        1,
+        "{T}ImportError: libusb-1.0.so.0: cannot open shared object file: No such file or directory",
+        ("library-missing", "machine", "libusb-1.0.so.0"),
+    ),
+    "file": (1, "{T}PermissionError: [Errno 13] Permission denied: '/data/x'", ("file-denied", "access", "/data/x")),
+    "file, by a shell": (1, "sh: 1: cannot create /data/x: Permission denied", ("file-denied", "access", "/data/x")),
+    "login": (1, "{T}wandb.errors.UsageError: api_key not configured (no-tty)", ("login-missing", "access", "")),
+    "what was tried again": (3, "Connection refused, retrying\nit did not work", ("", "", "")),
+    "an earlier exception that was handled": (
+        1,
+        "{T}OSError: [Errno 28] No space left on device\nit goes on elsewhere\n{T}KeyError: 'a'",
+        ("", "code", ""),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_cause_and_its_subject_are_found_in_the_last_lines_of_any_program(name):
+    code, text, (cause, fault, subject) = REPORTS[name]
+    failed = failure.diagnose_exit(code, text.replace("{T}", f"{TRACEBACK}\n  main()\n").splitlines(), False)
+    assert (failed.cause.cause, failed.fault, failed.cause.subject) == (cause, fault, subject)
+    assert not subject or subject in failed.cause.remedy
+    assert "memory" not in failed.reason or "GPU" in failed.reason or "shared" in failed.reason
+
+
+def test_each_known_cause_has_a_step_that_helps():
+    assert [one.code for one in CAUSES if not one.remedy and one.code != "network"] == []
 
 
 @pytest.mark.parametrize(

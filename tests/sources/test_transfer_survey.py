@@ -155,10 +155,9 @@ def test_a_transfer_program_that_the_kernel_kills_is_out_of_memory(cache, tmp_pa
     counted = iter(kills)
     monkeypatch.setattr(failure, "count_oom_kills", lambda: next(counted))
     made = container.deliver([], {}, ContainerContext(cache=cache, python=killed), {})
-    with pytest.raises(
-        JobFailed, match="ended with -9: " + ("the system killed it: out of memory" if fault else "")
-    ) as failed:
+    with pytest.raises(JobFailed, match="ended with -9: ") as failed:
         made.survey()
+    assert ("memory ran out" in str(failed.value)) == bool(fault)
     assert failed.value.fault == fault
 
 

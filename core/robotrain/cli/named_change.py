@@ -34,6 +34,8 @@ def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChan
     errors = [note.text for note in known.notes if note.level == "error"]
     titles = [text for text in errors if text.partition(".")[0] in reason or reason in text]
     change = find_named_change(record, titles or [reason]) if reason else None
+    if not change and known.outcome and known.outcome.cause:
+        change = _find_helping_change(record, known.outcome.cause)
     return change if change and not holds_secret(change.words) else None
 
 
@@ -73,6 +75,16 @@ def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | 
         if parameter := parameters.get(flag):
             return NamedChange(f"--set {parameter.name}={VALUE}", _get_current(record, parameter))
     return None
+
+
+def _find_helping_change(record: RunRecord, cause: str) -> NamedChange | None:
+    """Return the change of the first option of the job's that helps with a known cause."""
+    from robotrain_runtime.contract import failure_causes
+
+    parameters = _find_parameters(record)
+    flags = (flag for flag in failure_causes.list_flags(cause) if flag in parameters)
+    found = next((parameters[flag] for flag in flags), None)
+    return NamedChange(f"--set {found.name}={VALUE}", _get_current(record, found)) if found else None
 
 
 def _runs_own_command(record: RunRecord) -> bool:

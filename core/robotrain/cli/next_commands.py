@@ -21,6 +21,8 @@ MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 JOB_FAULTS = ("configuration", "data", "code")
 """Faults of the job itself: an unchanged job would fail again."""
+PLACE_FAULTS = ("machine", "access", "disk_full")
+"""Faults of the place where it ran: an unchanged job may succeed once they are mended there."""
 EXTERNAL_FAULTS = ("stopped", "preempted", "evicted", "network")
 """Faults that no change of the job mends."""
 
@@ -64,6 +66,8 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         value = f"{VALUE} in place of {change.replaced}" if change.replaced else f"choose {VALUE}"
         what = "with the change that the reason names" if change.is_complete else value
         yield f"{again} {change.words}", f"{what}: the same job would fail again{f' ({fault})' if fault else ''}"
+    elif fault in PLACE_FAULTS:
+        yield again, "once that is mended"
     elif known.checkpoint and fault not in JOB_FAULTS:
         yield again, f"continue from step {known.checkpoint_step}"
     elif status.state != "failed":
@@ -97,10 +101,19 @@ def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iter
 
 
 def format_next_steps(record: RunRecord, status: Status, known: Progress) -> list[str]:
-    """Return the next commands as lines; remarks of commands longer than `MAX_ALIGNED` are not aligned."""
+    """Return whose fault a failure is, with what helps, and the next commands as lines; remarks of commands longer
+    than `MAX_ALIGNED` are not aligned.
+    """
+    from robotrain.redaction import redact_sentence  # costs start-up
+
     commands = list_next_commands(record, status, known)
     width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
-    return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
+    lines = [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
+    ended = known.outcome if status.state == "failed" else None
+    if ended and ended.remedy:
+        fault = ended.fault.replace("_", " ") or "unknown"
+        lines.insert(0, f"{'fault':<11} {fault}: {redact_sentence(ended.remedy)}")
+    return lines
 
 
 def make_evaluation_command(record: RunRecord) -> str:

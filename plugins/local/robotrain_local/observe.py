@@ -21,7 +21,7 @@ CANCELLING_REASON = "it is being cancelled before its start; if this does not ch
 ORPHANED_REASON = "its supervisor is gone, but the work continues"
 STOPPED_REASON = "it was stopped before it reported a result"
 RESTARTED_REASON = "the machine was restarted while it ran"
-KILLED_REASON = "its process disappeared: it was killed, or memory ran out"
+KILLED_REASON = "its process disappeared: it was killed"
 CONTAINER_GONE_REASON = "its process disappeared, probably with its container"
 START_INTERRUPTED_REASON = "its supervisor was killed during start"
 START_SECONDS = 10.0
@@ -114,8 +114,6 @@ def _read_ended_status(folder: Path, started: float | None, exit_record: dict[st
             reason = f"the runtime ended with exit code {code}" + (f": {logged}" if logged else " and no message")
         else:
             reason = f"the runtime was killed by signal {code - 128} ({failure.get_signal_name(code - 128)})"
-            if code == process.KILLED_EXIT_CODE:
-                reason += ": unless somebody did that, memory ran out"
         reason += _describe_survivors(folder)
     return Status(
         state="cancelled" if cancelled else "failed", reason=reason, exit_code=code, started=started, ended=ended

@@ -199,9 +199,21 @@ class Processes:
 
 
 Fault = Literal[
-    "", "stopped", "preempted", "evicted", "network", "out_of_memory", "disk_full", "configuration", "data", "code"
+    "",
+    "stopped",
+    "preempted",
+    "evicted",
+    "network",
+    "out_of_memory",
+    "disk_full",
+    "machine",
+    "access",
+    "configuration",
+    "data",
+    "code",
 ]
-"""The cause of a failure. `stopped`: from outside, for an unknown reason. Empty: none, or unknown."""
+"""What is to blame for a failure. `stopped`: from outside, for an unknown reason. `machine`: it, or its image, lacks
+what the job needs. `access`: the job may not read or write something. Empty: none, or unknown."""
 
 INFRASTRUCTURE: frozenset[Fault] = frozenset({"stopped", "preempted", "evicted", "network", "out_of_memory"})
 """Faults of the infrastructure, not of the job: the same run may succeed when it is retried."""
@@ -224,6 +236,12 @@ class Outcome:
     """The exit code of the runtime; 128+n if signal n ended it."""
     reason: str = ""
     fault: Fault = ""
+    cause: str = ""
+    """The code of a known cause, as in `failure_causes`."""
+    subject: str = ""
+    """The name of what the cause concerns, such as a repository or a file."""
+    remedy: str = ""
+    """One step that helps, as a sentence without its period."""
 
     @property
     def worth_a_retry(self) -> bool:

@@ -22,6 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain_runtime.contract.failure_causes import HOST_MEMORY, KILLED, FoundCause, describe_cause, find_cause
+from robotrain_runtime.contract.failure_causes import UNKNOWN_HOST as UNKNOWN_HOST
+
 TYPE_CHECKING = False  # plans need an exit code of this module alone: events would cost start-up
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Fault
@@ -56,11 +59,15 @@ def suggest_normal_form(parse: Callable[[str], object], text: str) -> str:
 class JobFailed(Exception):
     """The run cannot continue; the message is the reason."""
 
-    def __init__(self, reason: str, exit_code: int = EXIT_FAILED, fault: Fault = "") -> None:
+    def __init__(
+        self, reason: str, exit_code: int = EXIT_FAILED, fault: Fault = "", cause: FoundCause | None = None
+    ) -> None:
+        """`cause` is what the output of a program names; by default, what the reason does."""
         super().__init__(reason)
         self.reason = reason
         self.exit_code = exit_code
         self.fault: Fault = fault
+        self.cause = find_cause([reason]) if cause is None else cause
 
 
 class Finding(NamedTuple):
@@ -124,8 +131,7 @@ def explain_exit(code: int, lines: Sequence[str]) -> str:
         or number == signal.SIGKILL
         or (number in CRASH_SIGNALS and not _find_error(strip_rank_prefixes(lines)))
     ):
-        hint = "; on Linux the most common reason is that memory ran out" if number == signal.SIGKILL else ""
-        return f"the program was ended by signal {number} ({get_signal_name(number)}){hint}"
+        return f"the program was ended by signal {number} ({get_signal_name(number)})"
     return explain_output(lines).removeprefix("error: ") or f"the program ended with exit code {code} and no output"
 
 
@@ -175,28 +181,6 @@ def get_signal_name(number: int) -> str:
 STOP_REASON_FILE = "stop-reason"
 STOP_REASONS: tuple[Fault, ...] = ("preempted", "evicted")
 
-UNKNOWN_HOST = r"Name or service not known|No address associated with hostname"
-"""Errors of a host name that does not exist: probably mistyped. An unreachable name server reports otherwise."""
-FAULT_PATTERNS: tuple[tuple[str, Fault], ...] = (
-    (r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError", "configuration"),
-    (r"insufficient shared memory|unable to (open|allocate) shared memory", "configuration"),
-    (r"No space left on device|Disk quota exceeded|disk is full|ENOSPC", "disk_full"),
-    (r"^MemoryError\b|Cannot allocate memory|can't allocate memory", "out_of_memory"),
-    (UNKNOWN_HOST, "configuration"),
-    (r"^[\w.]*(Connection|Connect|Protocol|Proxy)\w*Error\b", "network"),
-    (r"^[\w.]*((Read|Connect|Write|Pool)Timeout(Error)?|Timeout(Error)?)\b", "network"),
-    (r"^[\w.]*(gaierror|NameResolutionError|MaxRetryError|IncompleteRead|RemoteDisconnected)\b", "network"),
-    (r"^[\w.]*(ServiceRequest|ServiceResponse|IncompleteRead|RemoteProtocol)Error\b", "network"),
-    (r"Temporary failure in name resolution|Network is unreachable", "network"),
-    (r"(?i)\bconnection closed by peer|ncclRemoteError|Connection was likely closed", "network"),  # a rank was lost
-    (r"(?i)\bconnection (refused|reset|aborted)|\b(connection|operation|request|urlopen error) timed out", "network"),
-    (
-        r"\bHTTP\b.{0,24}\b5\d\d\b|\b5\d\d (Server Error|Internal Server|Bad Gateway|Service Unavail|Gateway Time)",
-        "network",
-    ),
-    (r"\bstatus(_code| code)?\W{1,3}5\d\d\b|too many 50\d error responses", "network"),
-)
-"""Error messages and their faults; the first match counts. GPU memory is `configuration`: the job can use less."""
 KILLED_PATTERN = r"SIGKILL|killed by signal: Killed|exitcode\W+-9\b"
 """The output of a program one of whose processes was killed."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -204,24 +188,52 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 def classify_error(text: str) -> Fault:
     """Return the fault of an error message; empty if unknown."""
-    return next((fault for pattern, fault in FAULT_PATTERNS if re.search(pattern, text)), "")
+    return find_cause([text]).fault
 
 
-def classify_exit(code: int, reason: str, lines: Sequence[str], out_of_memory: bool) -> Fault:
-    """Return the fault of a program that failed with `code` (negative for a signal).
+def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFailed:
+    """Return the failure of a program that ended with `code` (negative for a signal): reason, fault and cause.
 
-    `reason` is the result of `explain_exit`; `out_of_memory` says that the kernel killed a process meanwhile.
+    `out_of_memory` says that the kernel killed a process meanwhile: only then memory is to blame for a kill.
     """
-    killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    if killed or any(re.search(KILLED_PATTERN, line) for line in lines):
-        return "out_of_memory" if out_of_memory else ""
-    if code < 0:
-        return "stopped" if -code in STOP_SIGNALS else "code"
-    if fault := classify_error(reason):
-        return fault
-    if any(line.startswith(TRACEBACK) for line in strip_rank_prefixes(lines)):
-        return "code"
-    return "configuration" if code in (2, EXIT_PREFLIGHT) else ""  # as argparse exits
+    reason, status = explain_exit(code, lines), 128 - code if code < 0 else code
+    output, number = strip_rank_prefixes(lines), status - 128
+    if number == signal.SIGKILL or any(re.search(KILLED_PATTERN, line) for line in lines):
+        cause = describe_cause(HOST_MEMORY if out_of_memory else KILLED, output)
+        why = ": the kernel killed a process because memory ran out" if out_of_memory else ""
+        return JobFailed(reason + why, status, cause.fault, cause)
+    if code < 0 and number in STOP_SIGNALS:
+        return JobFailed(reason, status, "stopped", FoundCause())
+    error, has_traceback = _find_error(output), any(line.startswith(TRACEBACK) for line in output)
+    others = _list_related(output, error) if has_traceback else output[::-1]
+    cause = find_cause([re.sub(NODE_END_PATTERN, "", explain_output(lines))], output, others)
+    fault = cause.fault
+    if not fault and (has_traceback or code < 0 or number in CRASH_SIGNALS):
+        fault = "code"
+    if not fault and code in (2, EXIT_PREFLIGHT):  # as argparse exits
+        fault = "configuration"
+    return JobFailed(reason, status, fault, cause)
+
+
+DIRECT_CAUSE = "The above exception was the direct cause"
+MESSAGE_LINES = 12
+"""The lines after an exception that may belong to its message."""
+
+
+def _list_related(output: Sequence[str], error: str) -> list[str]:
+    """Return the further lines of an exception's message, then the exceptions that caused it."""
+    found = [index for index, line in enumerate(output) if line == error]
+    if not found:
+        return []
+    at = found[-1]
+    after = output[at + 1 : at + 1 + MESSAGE_LINES]
+    end = next((index for index, line in enumerate(after) if line.startswith(TRACEBACK)), len(after))
+    start = max((index for index in range(at) if output[index].startswith(TRACEBACK)), default=0)
+    if start and output[start - 1].startswith(DIRECT_CAUSE):
+        earlier = output[: start - 1]
+        cause = _find_error(earlier)
+        return [*after[:end], cause, *_list_related(earlier, cause)]
+    return [*after[:end]]
 
 
 def combine_faults(faults: Iterable[Fault]) -> Fault:

@@ -12,7 +12,6 @@ from typing import IO
 
 from robotrain_runtime.contract import event, failure
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, EventRecord
-from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import GRACE_VARIABLE, StopRequested, StopSignal, stop_process
 
 BAR_SECONDS = 10.0
@@ -110,9 +109,7 @@ class Program:
     def wait_successfully(self, stop: StopSignal) -> None:
         """Wait. Raise JobFailed with the reason, the exit code and the fault if it fails."""
         if code := self.wait(stop):
-            why = failure.explain_exit(code, self._lines)
-            fault = failure.classify_exit(code, why, self._lines, failure.count_oom_kills() > self._oom_kills)
-            raise JobFailed(why, 128 - code if code < 0 else code, fault)
+            raise failure.diagnose_exit(code, [*self._lines], failure.count_oom_kills() > self._oom_kills)
 
     def finish_reading(self) -> None:
         """Wait for the last output; a process that the program left behind may keep the pipe open."""

@@ -120,10 +120,8 @@ class TransferProcess:
                 self._last_lines.append(line)
                 self._place.log_line(line)
         code = self._process.wait() if self._process else 0
-        last = self._last_lines[-1] if self._last_lines else ""
-        fault = failure.classify_exit(code, last, self._last_lines, failure.count_oom_kills() > self._kills)
-        killed = "the system killed it: out of memory" if code < 0 and fault == "out_of_memory" else ""
-        raise JobFailed(f"{MODULE} ended with {code}: {killed or last or 'no output'}", fault=fault)
+        failed = failure.diagnose_exit(code, [*self._last_lines], failure.count_oom_kills() > self._kills)
+        raise JobFailed(f"{MODULE} ended with {code}: {failed.reason}", fault=failed.fault, cause=failed.cause)
 
     def stop(self) -> None:
         """Stop the program if it runs."""

@@ -162,6 +162,7 @@ def _explain_state(reference: Reference, job: AzureMLJob) -> str:
 OTHER_INSTANCE_TYPE = "`robotrain resubmit --set instance_type=NAME`"
 """For a job that exists; for a rejected one, the option itself is suggested."""
 OUT_OF_MEMORY = "out of memory: use an --instance-type with more, a smaller --batch-size or fewer --num-workers"
+KILLED = "it was killed (exit code 137): if memory ran out, use an --instance-type with more, or a smaller --batch-size"
 _ACCOUNT_PATTERN = r"(?:https://(?=[a-z0-9]+\.(?:blob|dfs)\.)|account[ :]*')([a-z0-9]{3,24})"
 _IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
 
@@ -202,6 +203,7 @@ def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
         "workspace_reader": make_role_command("PRINCIPAL-ID-OF-THE-WORKSPACE", BLOB_READER_ROLE, account),
         "by_identity": make_identity_auth_command(workspace),
         "out_of_memory": OUT_OF_MEMORY,
+        "killed": KILLED,
         "retry_hint": RETRY_HINT,
     }
     return sentence.format_map(facts)
@@ -235,7 +237,7 @@ RUNNING_REASONS: Mapping[str, str] = {
 }
 """Reasons by Azure ML's state, while the job runs."""
 
-EXIT_CODE_REASONS: Mapping[int, str] = {**reasons.EXIT_REASONS, 137: f"{OUT_OF_MEMORY} (exit code 137)"}
+EXIT_CODE_REASONS: Mapping[int, str] = {**reasons.EXIT_REASONS, 137: KILLED}
 """Reasons by the exit code of the run itself; its log has details."""
 
 _EMPTY_MESSAGES = (

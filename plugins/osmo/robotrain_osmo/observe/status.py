@@ -147,7 +147,8 @@ FAILURE_REASONS: Mapping[str, str] = {
 
 OSMO_EXIT_CODES: Mapping[int, str] = {
     124: "it reached its time limit (exit code 124): try a larger --exec-timeout",
-    137: "memory ran out (exit code 137): use more --memory, a smaller --batch-size or fewer --num-workers",
+    137: "it was killed (exit code 137): if `osmo workflow events` shows OOMKilled, memory ran out, and more --memory, "
+    "a smaller --batch-size or fewer --num-workers help",
     256: "OSMO could not prepare the container (exit code 256): see `osmo workflow events`",
     257: "OSMO could not prepare the container (exit code 257): see `osmo workflow events`",
     2002: "OSMO's own container in the pod failed (exit code 2002): try `robotrain resubmit`",

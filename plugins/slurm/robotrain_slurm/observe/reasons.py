@@ -92,7 +92,7 @@ END_REASONS: Mapping[str, str] = {
 """Why a job ended, by its state."""
 LAUNCH_FAILURE = "JobLaunchFailure"
 KILLED_CODE = 128 + signal.SIGKILL
-KILLED = "its program was killed on its node: unless somebody did that, memory ran out"
+KILLED = "its program was killed on its node, and Slurm does not say that memory ran out"
 FAILURE_REASONS: Mapping[str, str] = {
     "BadConstraints": "no node has what it asks for",
     LAUNCH_FAILURE: "Slurm could not start it: its folder or its batch script cannot be read on the node",

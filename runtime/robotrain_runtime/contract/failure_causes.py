@@ -1,0 +1,266 @@
+"""Causes of failures that programs report in their own words: whose fault it is, what it concerns, and what helps.
+
+A table, for every workload; the first row that matches a text counts. Its patterns are those of PyTorch, NCCL, CUDA,
+the Hub, the system and Python. A fault of the machine or of access is no fault of the program, which reports it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+TYPE_CHECKING = False  # as in `failure`, which every command imports
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Fault
+
+
+class Cause(NamedTuple):
+    """A row: what a failure's words mean."""
+
+    code: str
+    fault: Fault
+    pattern: str
+    """Searched for in a line of the failure; compiled by `re` at first use, since few commands need any."""
+    remedy: str = ""
+    """One step that helps, as a sentence without its period; `{subject}` stands in it."""
+    kind: str = ""
+    """The subject where the words do not name it."""
+    subject: str = ""
+    """The pattern of the subject in all lines; its last match counts, with its groups joined by a space."""
+    flags: tuple[str, ...] = ()
+    """Options whose other value helps, best first; a job has some of them."""
+
+
+class FoundCause(NamedTuple):
+    """The cause of one failure."""
+
+    cause: str = ""
+    """The code of the row; empty for none."""
+    fault: Fault = ""
+    subject: str = ""
+    """The name of what it concerns, such as a repository or a file; empty if it is not named."""
+    remedy: str = ""
+
+
+UNKNOWN_HOST = r"Name or service not known|No address associated with hostname"
+"""Errors of a host name that does not exist: probably mistyped. An unreachable name server reports otherwise."""
+_REPOSITORY = r"(?:\burl:? |Cannot access content at: |access to it at )https?://[^/\s]+/"
+_REPOSITORY += r"(?:api/(?:models|datasets|spaces)/|datasets/)?([\w.-]+/[\w.-]+?)(?=[/\s'\"?]|\.?$)"
+_TOKEN = "give the job a token (HF_TOKEN) that may read it"
+_FILE = r"'([^']+)'\s*$"
+
+CAUSES: tuple[Cause, ...] = (
+    Cause(
+        "gpu-memory",
+        "configuration",  # the job can use less
+        r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError",
+        "use a smaller batch, or a GPU with more memory than {subject} has",
+        "this one",
+        r"\b(GPU \d+) has a total capacity of",
+        ("--batch-size",),
+    ),
+    Cause(
+        "shared-memory",
+        "machine",
+        r"insufficient shared memory|unable to (open|allocate) shared memory|out of shared memory"
+        r"|killed by signal: Bus error",
+        "give the container more shared memory (/dev/shm), or load data with fewer processes",
+        flags=("--shm-size", "--num-workers"),
+    ),
+    Cause(
+        "disk-full",
+        "disk_full",
+        r"No space left on device|Disk quota exceeded|disk is full|ENOSPC",
+        "free space where {subject} lies, or ask for a larger disk",
+        "its folder",
+        rf"(?:No space left on device|Disk quota exceeded): {_FILE}",
+        ("--storage",),
+    ),
+    Cause(
+        "host-memory",
+        "out_of_memory",
+        r"^MemoryError\b|Cannot allocate memory|can't allocate memory|\b_ArrayMemoryError\b|\bstd::bad_alloc\b",
+        "give the job more memory, or load data with fewer processes and a smaller batch",
+        flags=("--memory", "--num-workers", "--batch-size"),
+    ),
+    Cause(
+        "gpu-architecture",
+        "machine",
+        r"no kernel image is available|is not compatible with the current PyTorch installation"
+        r"|no kernel image is available for execution|cudaErrorNoKernelImageForDevice|invalid device function",
+        "use another GPU, or a PyTorch that was built for {subject}",
+        "this one",
+        r"([\w. -]+?) with CUDA capability (sm_\d+) is not compatible",
+    ),
+    Cause(
+        "gpu-driver",
+        "machine",
+        r"NVIDIA driver on your system is too old|CUDA driver version is insufficient|cudaErrorInsufficientDriver"
+        r"|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|[Dd]river/library version mismatch|forward compatibility was attempted"
+        r"|unsupported toolchain|provided PTX was compiled with an unsupported",
+        "use a machine with a newer NVIDIA driver than {subject}, or a PyTorch built for an older CUDA",
+        "this one",
+        r"\b(?:found )?(version \d+)\)",
+    ),
+    Cause(
+        "gpu-missing",
+        "machine",
+        r"Found no NVIDIA driver|No CUDA GPUs are available|no CUDA-capable device|Torch not compiled with CUDA enabled"
+        r"|CUDA(?: driver)? initialization(?::| error)|invalid device ordinal|busy or unavailable",
+        "ask for a GPU, and see with `nvidia-smi` that the machine gives the job as many as it uses",
+        flags=("--num-gpus", "--gpus"),
+    ),
+    Cause(
+        "gpu-broken",
+        "machine",
+        r"uncorrectable (?:ECC|NVLink) error|GPU has fallen off the bus|GPU is lost|CUDA error: (?:unknown error|"
+        r"hardware stack error)|cudaErrorECCUncorrectable|\bXid\b.*\b(?:48|63|64|74|79|94|95)\b",
+        "run it on another machine, and report this one: its GPU is broken",
+    ),
+    Cause(
+        "gpu-assert",
+        "code",
+        r"device-side assert triggered|an illegal memory access was encountered",
+        "run it once with the variable CUDA_LAUNCH_BLOCKING=1: then the traceback names the line that is wrong",
+    ),
+    Cause(
+        "graphics",
+        "machine",
+        r"gpu\.foundation\.plugin\].*No device could be created|VkResult|vkCreate(Instance|Device) failed|VK_ERROR_\w+"
+        r"|ERROR_INCOMPATIBLE_DRIVER|(initialize|create|get) (an? )?(EGL|OpenGL)|gladLoadGL|eglQuery\w+"
+        r"|EGL_NOT_INITIALIZED|EGLError|lib(EGL|GL|OSMesa|vulkan)\S*\.so\S*: cannot open|GLFW(Error| error)",
+        "let the container draw (NVIDIA_DRIVER_CAPABILITIES=all and an image with EGL and Vulkan); MuJoCo also draws"
+        " without a GPU (MUJOCO_GL=osmesa)",
+    ),
+    Cause(
+        "rank-lost",
+        "network",
+        r"(?i)\bconnection closed by peer|ncclRemoteError|Connection was likely closed",
+        "see the log of the other processes: one of them ended first",
+    ),
+    Cause(
+        "nccl",
+        "machine",
+        r"\bNCCL error in\b|\bnccl(System|UnhandledCuda|Internal|InvalidUsage)Error\b|NCCL WARN .*(error|fail)",
+        "see why ({subject}) with the variable NCCL_DEBUG=INFO; NCCL_SOCKET_IFNAME chooses the network",
+        "NCCL does not say",
+        r"NCCL error in: [^,]+, ([\w ]+?)(?: \(run with[^)]*\))?(?:,|$)",
+    ),
+    Cause(
+        "hub-gated",
+        "access",
+        r"\bGatedRepoError\b|Cannot access gated repo|trying to access a gated repo|is restricted.*must have access",
+        "request access on the page of {subject} at the Hub, then " + _TOKEN,
+        "the repository",
+        rf"{_REPOSITORY}|Access to (?:model|dataset) (\S+) is restricted",
+    ),
+    Cause(
+        "hub-private",
+        "access",
+        r"\bRepositoryNotFoundError\b|trying to access a private or gated repo|is not a valid model identifier listed"
+        r"|Cannot access content at: https?://",
+        "check the name of {subject}; if it is private, " + _TOKEN,
+        "the repository",
+        rf"{_REPOSITORY}|^OSError: ([\w.-]+/[\w.-]+) is not a local folder",
+    ),
+    Cause(
+        "login-missing",
+        "access",
+        r"api_key not configured|wandb: ERROR .*(login|API key)|\bLocalTokenNotFoundError\b|Invalid user token"
+        r"|InvalidLogin|\b(ExpiredToken|InvalidAccessKeyId|NoCredentialsError|CredentialUnavailableError)\b"
+        r"|\b(ClientAuthenticationError|AuthenticationFailed)\b",
+        "give the job a login that the service accepts",
+    ),
+    Cause(
+        "access-denied",
+        "access",
+        r"\b40[13] Client Error|\bHTTP (Error )?40[13]\b|AuthorizationPermissionMismatch|AuthorizationFailure\b"
+        r"|\bAccessDenied\b|status(_code| code)?\W{1,3}40[13]\b",
+        "let the job's account read {subject}",
+        "it",
+        r"for url: (https?://[^\s?'\"]+)",
+    ),
+    Cause(
+        "file-denied",
+        "access",
+        r"\[Errno (13|1|30)\]|^PermissionError\b|: Permission denied$|Read-only file system",
+        "let the job's user read and write {subject}, or use another folder",
+        "that file",
+        rf"\[Errno (?:13|1|30)\] [^:]+: {_FILE}|([^\s:]+): (?:Permission denied|Read-only file system)$",
+    ),
+    Cause(
+        "video-library",
+        "machine",
+        r"Could not load libtorchcodec|No module named 'torchcodec'|libav\w+\.so\S*: cannot open"
+        r"|\bffmpeg: (command )?not found|No such file or directory: '(\S*/)?(ffmpeg|ffprobe)'",
+        "install FFmpeg (versions 4 to 8) and torchcodec in its image, or decode with PyAV (`pyav`)",
+        flags=("--video-backend",),
+    ),
+    Cause(
+        "library-missing",
+        "machine",
+        r"\.so\S*: cannot open shared object file|version `(GLIBC|GLIBCXX|CXXABI)_\S+' not found",
+        "install the library {subject} in its image, or use an image that has it",
+        "that it names",
+        r"(\S+\.so\S*): cannot open shared object|version `(\S+)' not found",
+    ),
+    Cause(
+        "system-limit",
+        "machine",
+        r"Too many open files|can't start new thread|Resource temporarily unavailable|inotify (watch|instance)",
+        "raise the limits of its machine (`ulimit -n`, `ulimit -u`), or load data with fewer processes",
+        flags=("--num-workers",),
+    ),
+    Cause("unknown-host", "configuration", UNKNOWN_HOST, "check the host's name, and that its machine may reach it"),
+    *(
+        Cause("network", "network", pattern)
+        for pattern in (
+            r"^[\w.]*(Connection|Connect|Protocol|Proxy)\w*Error\b",
+            r"^[\w.]*((Read|Connect|Write|Pool)Timeout(Error)?|Timeout(Error)?)\b",
+            r"^[\w.]*(gaierror|NameResolutionError|MaxRetryError|IncompleteRead|RemoteDisconnected)\b",
+            r"^[\w.]*(ServiceRequest|ServiceResponse|IncompleteRead|RemoteProtocol)Error\b",
+            r"Temporary failure in name resolution|Network is unreachable",
+            r"(?i)\bconnection (refused|reset|aborted)|\b(connection|operation|request|urlopen error) timed out",
+            r"\bHTTP\b.{0,24}\b5\d\d\b|\b5\d\d (Server Error|Internal Server|Bad Gateway|Service Unavail|Gateway Time)",
+            r"\bstatus(_code| code)?\W{1,3}5\d\d\b|too many 50\d error responses",
+        )
+    ),
+)
+"""Specific rows first: a gated repository answers with HTTP 401, and a missing EGL is a missing library."""
+HOST_MEMORY = next(cause for cause in CAUSES if cause.code == "host-memory")
+KILLED = Cause(
+    "killed",
+    "",
+    "",
+    "look up who killed {subject}: the system's log (`dmesg`) on its machine names what it killed",
+    "it",
+    r"(DataLoader worker \(pid(?:\(s\))? \d+\)) is killed",
+)
+"""Nothing says that memory ran out."""
+
+
+def find_cause(texts: Sequence[str], output: Sequence[str] = (), others: Sequence[str] = ()) -> FoundCause:
+    """Return the cause that the first matching text names; an empty one if none does.
+
+    :param texts: lines of the failure, the one that says most first.
+    :param output: all lines, in which the subject may stand.
+    :param others: more lines, which may be about what was tried again: no fault of the network is found there.
+    """
+    for index, text in enumerate((*texts, *others)):
+        for cause in CAUSES:
+            if re.search(cause.pattern, text) and (index < len(texts) or cause.fault != "network"):
+                return describe_cause(cause, output or texts)
+    return FoundCause()
+
+
+def describe_cause(cause: Cause, output: Sequence[str] = ()) -> FoundCause:
+    """Return a cause with its subject as the lines of a failure name it."""
+    found = [*re.finditer(cause.subject, "\n".join(output), re.MULTILINE)] if cause.subject else []
+    subject = " ".join(filter(None, (part and part.strip() for part in found[-1].groups()))) if found else ""
+    return FoundCause(cause.code, cause.fault, subject, cause.remedy.format(subject=subject or cause.kind))
+
+
+def list_flags(code: str) -> tuple[str, ...]:
+    """Return the options whose other value helps with a cause."""
+    return next((cause.flags for cause in CAUSES if cause.code == code), ())
