@@ -41,10 +41,13 @@ SAVE_FREQ = 20
 MOMENT_SECONDS = 2.0
 """Within how many seconds after a new step a cut comes."""
 WAIT_SECONDS = 180.0
-COMPARED = ("pretrained_model/model.safetensors", "training_state/optimizer*", "training_state/scheduler*")
-"""Files of a checkpoint that a cut must not change. LeRobot draws a random number each time that it begins to read its
-data; this training uses none.
-"""
+COMPARED = (
+    "pretrained_model/model.safetensors",
+    *(f"training_state/{part}*" for part in ("optimizer", "scheduler", "rng")),
+)
+"""Files of a checkpoint that a cut must not change."""
+RANDOM = ("--policy.use_vae=true", "--policy.dropout=0.1")
+"""What draws random numbers in each step."""
 JOB = ("--device", "cpu", "--cpus", "1", "--memory", "3000M", "--time", "15m", "--continuation", "requeue")
 
 
@@ -107,7 +110,18 @@ def submit(lab: SlurmLab, top: Path, steps: int) -> Path:
     """Submit the training; return its run folder."""
     words = [sys.executable, "-m", "robotrain", "submit", str(ROOT / "examples/pusht-mini/job.yaml"), *JOB]
     words += ["--platform", "slurm", "--runs-dir", str(top / "runs"), "--new", "--json"]
-    words += ["--training-steps", str(steps), "--save-freq", str(SAVE_FREQ), "--log-freq", "1", "--batch-size", "32"]
+    words += [
+        "--training-steps",
+        str(steps),
+        "--save-freq",
+        str(SAVE_FREQ),
+        "--log-freq",
+        "1",
+        "--batch-size",
+        "32",
+        "--",
+        *RANDOM,
+    ]
     environ = lab.environment | {"ROBOTRAIN_STATE": str(top / "state")}
     done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -18,6 +18,10 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "update_last_checkpoint": ("checkpoint_dir",),
         "TrainPipelineConfig.validate": ("self",),
         "TrainPipelineConfig.save_freq": (),
+        "TrainPipelineConfig.eval_steps": (),
+        "TrainPipelineConfig.persistent_workers": (),
+        "EpisodeAwareSampler.set_epoch": ("epoch",),
+        "EpisodeAwareSampler.load_state_dict": ("state",),
         "make_pre_post_processors": ("pretrained_path", "preprocessor_overrides"),
     },
     "lerobot.configs.train": {"TrainPipelineConfig.validate": ("self",)},
@@ -78,6 +82,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "accelerate": {"Accelerator.reduce": (), "Accelerator.wait_for_everyone": (), "Accelerator.end_training": ()},
     "accelerate.commands.launch": {"launch_command_parser": (), "launch_command": ("args",)},
     "torch.distributed.elastic.multiprocessing.errors": {"ChildFailedError": ()},
+    "torch.utils.data": {"DataLoader._get_iterator": ()},
     "torch.nn.modules.module": {"register_module_forward_pre_hook": ("hook",)},
     "draccus": {"parse": ("config_class", "args"), "encode": ()},
 }

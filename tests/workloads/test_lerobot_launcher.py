@@ -36,6 +36,8 @@ def pretended_trainer(tmp_path, monkeypatch):
     (folder / "lerobot_train.py").write_text(TRAINER)
     accelerator = type("Accelerator", (), {"reduce": print, "wait_for_everyone": print})
     monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=accelerator))
+    loader = types.SimpleNamespace(_get_iterator=None)
+    monkeypatch.setitem(sys.modules, "torch.utils.data", types.SimpleNamespace(DataLoader=loader))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setattr(atexit, "register", lambda function: None)
@@ -138,21 +140,3 @@ def test_a_reward_model_that_resumes_is_given_the_statistics_of_its_data():
     meta = types.SimpleNamespace(stats="of the data")
     assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta) == "of the data"
     assert trainer.make_reward_pre_post_processors("sarm", dataset_meta=meta, dataset_stats="given") == "given"
-
-
-def test_order_of_the_data_is_not_set_back_to_the_first_epoch():
-    """LeRobot's sampler starts at the epoch of the checkpoint; accelerate tells it the first one of this process."""
-
-    class Sampler:
-        epoch = 3
-
-        def set_epoch(self, epoch):
-            self.epoch = epoch
-
-    trainer = types.ModuleType("trainer")
-    launcher.keep_data_order(trainer)
-    trainer.EpisodeAwareSampler = Sampler
-    launcher.keep_data_order(trainer)
-    sampler = Sampler()
-    sampler.set_epoch(0)
-    assert sampler.epoch == 3

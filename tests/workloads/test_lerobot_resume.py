@@ -106,6 +106,18 @@ def test_a_killed_run_resumes_when_it_is_started_again(start, train, pusht, tmp_
     assert (parent / "last").resolve() == there[240]
 
 
+def test_a_resumed_training_ends_with_the_weights_of_an_uncut_one(train, small):
+    """With dropout and a variational encoder, which draw random numbers."""
+    settings = json.loads((small.checkpoint / MODEL / "config.json").read_text())
+    assert settings["use_vae"]
+    assert settings["dropout"]
+    halfway = small.checkpoint.with_name("000003")
+    resumed = train(small.dataset, (), {"resume": halfway}, learning_rate=3e-4, log_freq=1)
+    made = resumed.work / "outputs/checkpoints/000006"
+    for file in (f"{MODEL}/model.safetensors", "training_state/rng_state.safetensors"):
+        assert (made / file).read_bytes() == (small.checkpoint / file).read_bytes(), file
+
+
 def test_a_stopped_run_is_resumed_by_another_run(start, train, pusht, tmp_path):
     given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
     process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)

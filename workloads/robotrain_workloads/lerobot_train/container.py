@@ -424,6 +424,8 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield "--random-backbone"
     if model.facts.reads_task:
         yield "--reads-task"
+    if values["num_workers"] == 0:
+        yield "--loads-alone"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

@@ -41,6 +41,7 @@ from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
+from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.lerobot_training import process_group
 from robotrain_workloads.lerobot_training.process_group import (
@@ -56,7 +57,6 @@ from robotrain_workloads.nodes.rank_store import RankStore
 PROCESSOR_FACTORY = "make_pre_post_processors"
 REWARD_PROCESSOR_FACTORY = "make_reward_pre_post_processors"
 POLICY_FACTORY = "make_policy"
-SAMPLER = "EpisodeAwareSampler"
 UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
 """What LeRobot's pi policies print where the others raise an error."""
 STATISTICS_OPTIONS = ("dataset_stats", "stats")
@@ -155,20 +155,6 @@ def keep_statistics(trainer: ModuleType) -> None:
         if (meta := options.get("dataset_meta")) is not None:
             options.setdefault("dataset_stats", meta.stats)
         return original(*arguments, **options)
-
-
-def keep_data_order(trainer: ModuleType) -> None:
-    """Let a training that resumes read its data in the order that it would have had without the interruption.
-
-    LeRobot's sampler goes on at the right epoch and counts epochs by itself; accelerate counts those of this process,
-    and would set the sampler back to the first one.
-    """
-    if (sampler := getattr(trainer, SAMPLER, None)) is not None:
-        sampler.set_epoch = _keep_epoch
-
-
-def _keep_epoch(sampler: object, epoch: int) -> None:
-    pass
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
@@ -335,7 +321,6 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         rename_statistics(module, json.loads(renames))
     require_loaded_weights(module)
     keep_statistics(module)
-    keep_data_order(module)
     if own.base:
         BasePolicy(own.base, own.base_reference).install(module)
     explain_refusals(trainer)
@@ -351,6 +336,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         texts=read_dataset_texts(root),
     )
     monitor.install(module)
+    RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
     atexit.register(_kill_workers)
     try:
         module.main()
@@ -403,6 +389,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--trains", default="policy", help="what the names of its options begin with")
     parser.add_argument("--random-backbone", action="store_true")
     parser.add_argument("--first", type=int, default=0, help="the step to continue from")
+    parser.add_argument("--loads-alone", action="store_true", help="the user wants no process that loads data")
     parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")
     parser.add_argument("--base", type=Path, help="the folder of the policy that the trained adapter belongs to")
     parser.add_argument("--base-reference", default="", help="where it comes from, as JSON")

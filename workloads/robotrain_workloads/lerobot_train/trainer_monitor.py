@@ -88,11 +88,11 @@ class TrainerMonitor:
         """Wrap the functions that the trainer calls."""
         accelerator = importlib.import_module("accelerate").Accelerator
         logging.getLogger().addFilter(self._filter_record)
-        _wrap_attribute(trainer.MetricsTracker, "reset_averages", self._send_window)
-        _wrap_attribute(accelerator, "reduce", self._remember_reduced)
-        _wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
-        _wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
-        _wrap_attribute(trainer.TrainPipelineConfig, "validate", self._watch_interval)
+        wrap_attribute(trainer.MetricsTracker, "reset_averages", self._send_window)
+        wrap_attribute(accelerator, "reduce", self._remember_reduced)
+        wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
+        wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
+        wrap_attribute(trainer.TrainPipelineConfig, "validate", self._watch_interval)
 
     def _send_window(self, original: Callable[..., Any], tracker: Any) -> None:
         """Send the averages of a window before they are reset."""
@@ -185,7 +185,7 @@ class TrainerMonitor:
         self._has_counted = True
 
 
-def _wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
+def wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Replace `place.name` by a function that calls `wrapper` with the original first."""
     original = getattr(place, name)
 
