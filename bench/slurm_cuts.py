@@ -41,10 +41,8 @@ SAVE_FREQ = 20
 MOMENT_SECONDS = 2.0
 """Within how many seconds after a new step a cut comes."""
 WAIT_SECONDS = 180.0
-COMPARED = (
-    "pretrained_model/model.safetensors",
-    *(f"training_state/{part}*" for part in ("optimizer", "scheduler", "rng")),
-)
+STATE = ("optimizer", "scheduler", "rng")
+COMPARED = ("pretrained_model/model.safetensors", *(f"training_state/{part}*" for part in STATE))
 """Files of a checkpoint that a cut must not change."""
 RANDOM = ("--policy.use_vae=true", "--policy.dropout=0.1")
 """What draws random numbers in each step."""
@@ -110,18 +108,8 @@ def submit(lab: SlurmLab, top: Path, steps: int) -> Path:
     """Submit the training; return its run folder."""
     words = [sys.executable, "-m", "robotrain", "submit", str(ROOT / "examples/pusht-mini/job.yaml"), *JOB]
     words += ["--platform", "slurm", "--runs-dir", str(top / "runs"), "--new", "--json"]
-    words += [
-        "--training-steps",
-        str(steps),
-        "--save-freq",
-        str(SAVE_FREQ),
-        "--log-freq",
-        "1",
-        "--batch-size",
-        "32",
-        "--",
-        *RANDOM,
-    ]
+    words += ["--training-steps", str(steps), "--save-freq", str(SAVE_FREQ), "--log-freq", "1"]
+    words += ["--batch-size", "32", "--", *RANDOM]
     environ = lab.environment | {"ROBOTRAIN_STATE": str(top / "state")}
     done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -197,6 +197,26 @@ def test_values_without_statistics_are_a_warning(compare):
     assert "lacks action: act is trained on values that are not normalized" in warning
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "count", "warned"),
+    [
+        ("pi0", ["--policy.use_relative_actions=true"], 20, "relative_action true --operation.chunk_size 50"),
+        ("pi0", ["--policy.use_relative_actions=true"], 160, ""),
+        ("pi05", [], 160, "pi05 learns absolute actions"),
+        ("act", [], 160, "act learns absolute actions"),
+        ("act", [], 20, ""),
+        ("groot", ["--policy.use_relative_actions=true"], 20, ""),  # computes its own
+    ],
+)
+def test_statistics_of_absolute_actions_are_not_those_of_relative_ones(compare, kind, options, count, warned):
+    """LeRobot's tool computes the second over all chunks of actions, and then there are more of them than frames."""
+    numbers = job_documents.make_statistics(PICTURES)
+    counts = {"action": count, "observation.state": 20}
+    statistics = {name: {**numbers[name], "count": [counts[name]]} for name in counts}
+    _, warnings = compare(options, PICTURES, statistics, policy_type=kind)
+    assert [warned in warning for warning in warnings if "meta/stats.json" in warning] == [True] * bool(warned)
+
+
 def feature(kind, *shape):
     return {"type": kind, "shape": list(shape)}
 

@@ -84,6 +84,8 @@ class ModelType(NamedTuple):
     """By value of the option `action_mode`, the number of values of an action."""
     normalization: Mapping[str, str] = {}
     """By kind of feature (`VISUAL`, `STATE`, `ACTION`), how it is normalized: LeRobot's `normalization_mapping`."""
+    relative_statistics: bool = False
+    """Whether it normalizes relative actions, if it learns such, with the dataset's own statistics of actions."""
     reads_reward: bool = False
     """Whether it learns from the feature `next.reward`."""
     reads_task: bool = False

@@ -30,6 +30,8 @@ PLAIN_MODE = "MEAN_STD"
 IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 FRAME = "frame_index"
+RELATIVE_OPTION = "use_relative_actions"
+RECOMPUTING = "lerobot-edit-dataset --operation.type recompute_stats"
 PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
 """What types that drop frames by default compute their number from: the first less the others, and one."""
 
@@ -43,13 +45,13 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], ro
     needs = load_needs(document, described, root)
     if needs is None or dataset.is_convertible(needs.info):  # conversion makes the statistics
         return
-    path, is_alone = root / dataset.STATISTICS_FILE, [one.role for one in document.sources].count("dataset") == 1
+    path = root / dataset.STATISTICS_FILE
     statistics: Mapping[str, Any] = {}
     with suppress(OSError, ValueError):
         statistics = read_json_object(path) if path.is_file() else {}
     replaced = document.parameters["image_normalization"] == IMAGENET
     yield from _find_mapping_problems(needs)
-    if not is_alone:  # merged datasets have statistics of their own
+    if not _is_alone(document):
         return
     if replaced:
         yield from _find_picture_problems(needs, statistics)
@@ -72,6 +74,29 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], ro
         if raw:
             lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
             yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized"
+        uses_them = needs.model.facts.relative_statistics or RELATIVE_OPTION not in needs.model.options
+        if uses_them and ACTION in normalized and _is_alone(document):
+            yield from _list_relative_warnings(needs, statistics)
+
+
+def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence if the statistics of actions are not of such as are learned, relative to the state or absolute.
+
+    LeRobot's tool computes those of relative actions over all chunks, of anything else over the frames.
+    """
+    count, frames = ((statistics.get(name) or {}).get("count") for name in (ACTION, STATE))
+    wanted, are_relative = needs.get_option(RELATIVE_OPTION) is True, count != frames
+    if count is None or frames is None or wanted == are_relative:
+        return
+    learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
+    way = f" --operation.relative_action true --operation.chunk_size {needs.get_option('chunk_size')}" if wanted else ""
+    found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: `{RECOMPUTING}{way}` mends it"
+    yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {found}"
+
+
+def _is_alone(document: JobDocument) -> bool:
+    """Return whether there is one dataset: merged ones have statistics of their own."""
+    return [one.role for one in document.sources].count("dataset") == 1
 
 
 def _get_modes(needs: DataNeeds) -> Mapping[str, str]:
