@@ -62,6 +62,43 @@ def test_a_lost_run_that_runs_again_is_the_run_of_the_job(submit, fake_platform)
     assert submit("--json").json["run"] == first
 
 
+def leave(fake_platform, run: str, state: str, *steps: int) -> None:
+    set_run_state(fake_platform, run, state, checkpoints=list(steps))
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "is_noted"),
+    [("lost", [2, 4], True), ("failed", [4], True), ("lost", [], False), ("succeeded", [4], False)],
+)
+def test_what_the_earlier_run_left_is_noted_before_anything_is_sent(submit, fake_platform, state, steps, is_noted):
+    first = submit("--json").json["run"]
+    leave(fake_platform, first, state, *steps)
+    for words in (("--dry-run",), ()):
+        said = submit(*words).stderr
+        noted = [text in said for text in ("[run-left-checkpoint]", "step 4", f"robotrain resume {first}")]
+        assert noted == [is_noted] * 3
+    assert len(count_submissions(fake_platform)) == 2
+
+
+def test_resume_lost_goes_on_from_the_newest_checkpoint_of_all_that_continued_the_job(submit, fake_platform):
+    def find_start(run: str) -> list[str]:
+        return [one.uri for one in plans.read_stored_plan(run).plan.job.sources if one.role == "resume"]
+
+    first = submit("--json", "--resume-lost", "--name", "pick").json["run"]
+    assert find_start(first) == []
+    leave(fake_platform, first, "lost", 2)
+    second = submit("--json", "--resume-lost").json["run"]
+    assert find_start(second) == [f"/fake/{first}/checkpoints/000002"]
+    assert records.read_record(second).name == "pick"
+    assert submit("--json", "--resume-lost").json["run"] == second, "it has not ended"
+    assert f"robotrain watch {second}" in submit("--dry-run").stderr
+    leave(fake_platform, second, "lost", 6)
+    third = submit("--json", "--resume-lost").json["run"]
+    assert find_start(third) == [f"/fake/{second}/checkpoints/000006"]
+    set_run_state(fake_platform, third, "succeeded")
+    assert find_start(submit("--json", "--resume-lost").json["run"]) == []
+
+
 @pytest.mark.parametrize("flag", ["--wait", "--stream"])
 @pytest.mark.parametrize(("state", "exit_code"), [("succeeded", 0), ("failed", 5)])
 def test_waiting_follows_the_run_and_exits_as_it_does(submit, fake_platform, monkeypatch, flag, state, exit_code):

@@ -189,7 +189,7 @@ def test_cause_and_its_subject_are_found_in_the_last_lines_of_any_program(name):
 
 
 def test_each_known_cause_has_a_step_that_helps():
-    assert [one.code for one in CAUSES if not one.remedy and one.code != "network"] == []
+    assert [one.name for one in CAUSES if not one.remedy and one.name != "network"] == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from robotrain.config.sources import parse_source
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.run import Output
+from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.support import UNKNOWN
 from robotrain.redaction import holds_secret, redact
 from robotrain.store import plans
@@ -44,6 +44,34 @@ def find_last_intact_checkpoint(
             return output
         print_warning(f"warning: {why}: skipped")
     return found[-1]
+
+
+def find_last_checkpoint(
+    record: RunRecord, stored: RenderedPlan, prepared: PreparedJob, plugins: "Plugins", say: Callable[[str], None]
+) -> Output:
+    """Return the newest intact checkpoint; where the run's own are gone, a published one.
+
+    Raise Rejected when there is none, or the run has not ended.
+    """
+    run, why = record.run, f"{record.run} has no complete checkpoint to resume from"
+    platform = plugins.platform_of(record)
+    try:
+        status = platform.status(record.reference)
+        if not status.finished:
+            ways = [
+                Suggestion(f"robotrain wait {run}", "waits until it ends"),
+                Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
+            ]
+            raise Rejected([make_usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
+        if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
+            return find_last_intact_checkpoint(checkpoints, prepared, say)
+    except RunGone as gone:
+        why = gone.problems[0].title
+    if copy := find_published_checkpoint(stored, prepared, plugins):
+        say(f"{why}: resuming from a published copy")
+        return copy
+    ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
+    raise Rejected([make_usage_problem("checkpoint-missing", why, suggestions=ways)])
 
 
 def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugins") -> PreparedJob:

@@ -27,7 +27,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
 from robotrain.store import name_lock, plans, records
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, input_check, pin, unfinished
+from robotrain.submission import checked_plan, input_check, left_run, pin, unfinished
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
@@ -246,10 +246,14 @@ def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib
 def _find_same_run(
     prepared: PreparedJob, plugins: "Plugins", report: ReportProblems, name: str = ""
 ) -> UnfinishedRun | None:
-    """Return the run of the same job that has not ended, and report it; None if there is none. Raise Rejected."""
+    """Return the run of the same job that has not ended, and report it, or what an earlier one left; None if there is
+    none. Raise Rejected.
+    """
     same = unfinished.find_same_run(prepared, plugins, report)
     if same:
         report([unfinished.make_same_run_note(same, name)])
+    elif left := left_run.find_left_run(prepared, plugins):
+        report([left_run.make_left_note(left)])
     return same
 
 

@@ -237,7 +237,7 @@ class Outcome:
     reason: str = ""
     fault: Fault = ""
     cause: str = ""
-    """The code of a known cause, as in `failure_causes`."""
+    """The name of a known cause, as in `failure_causes`."""
     subject: str = ""
     """The name of what the cause concerns, such as a repository or a file."""
     remedy: str = ""

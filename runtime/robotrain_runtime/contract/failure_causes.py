@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Cause(NamedTuple):
     """A row: what a failure's words mean."""
 
-    code: str
+    name: str
     fault: Fault
     pattern: str
     """Searched for in a line of the failure; compiled by `re` at first use, since few commands need any."""
@@ -36,7 +36,7 @@ class FoundCause(NamedTuple):
     """The cause of one failure."""
 
     cause: str = ""
-    """The code of the row; empty for none."""
+    """The name of the row; empty for none."""
     fault: Fault = ""
     subject: str = ""
     """The name of what it concerns, such as a repository or a file; empty if it is not named."""
@@ -228,7 +228,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
 )
 """Specific rows first: a gated repository answers with HTTP 401, and a missing EGL is a missing library."""
-HOST_MEMORY = next(cause for cause in CAUSES if cause.code == "host-memory")
+HOST_MEMORY = next(cause for cause in CAUSES if cause.name == "host-memory")
 KILLED = Cause(
     "killed",
     "",
@@ -258,9 +258,9 @@ def describe_cause(cause: Cause, output: Sequence[str] = ()) -> FoundCause:
     """Return a cause with its subject as the lines of a failure name it."""
     found = [*re.finditer(cause.subject, "\n".join(output), re.MULTILINE)] if cause.subject else []
     subject = " ".join(filter(None, (part and part.strip() for part in found[-1].groups()))) if found else ""
-    return FoundCause(cause.code, cause.fault, subject, cause.remedy.format(subject=subject or cause.kind))
+    return FoundCause(cause.name, cause.fault, subject, cause.remedy.format(subject=subject or cause.kind))
 
 
-def list_flags(code: str) -> tuple[str, ...]:
+def list_flags(name: str) -> tuple[str, ...]:
     """Return the options whose other value helps with a cause."""
-    return next((cause.flags for cause in CAUSES if cause.code == code), ())
+    return next((cause.flags for cause in CAUSES if cause.name == name), ())

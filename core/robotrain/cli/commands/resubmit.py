@@ -114,7 +114,8 @@ def resume(
     if resume_from:
         checkpoint: Any = resume.parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
     else:
-        checkpoint = _find_last_checkpoint(ctx, stored, prepared)
+        record, _ = open_run(ctx, stored.plan.run)
+        checkpoint = resume.find_last_checkpoint(record, stored, prepared, get_plugins(ctx), print_message)
     step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
     print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
@@ -195,35 +196,6 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", opti
         print_message(f"  {name}: {redact(str(old)) or '–'} → {redact(str(new)) or '–'}")
     before = records.find_record(run)
     submit.submit_job(ctx, prepared, {**options, "name": options["name"] or (before.name if before else "")})
-
-
-def _find_last_checkpoint(ctx: typer.Context, stored: Any, prepared: "PreparedJob") -> Any:
-    """Return the newest intact checkpoint; where the run's own are gone, a published one.
-
-    Raise Rejected when there is none, or the run has not ended.
-    """
-    from robotrain.model.run import RunGone
-    from robotrain.submission import resume
-
-    run, why = stored.plan.run, f"{stored.plan.run} has no complete checkpoint to resume from"
-    try:
-        record, platform = open_run(ctx, run)
-        status = platform.status(record.reference)
-        if not status.finished:
-            ways = [
-                Suggestion(f"robotrain wait {run}", "waits until it ends"),
-                Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
-            ]
-            raise Rejected([make_usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
-        if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
-            return resume.find_last_intact_checkpoint(checkpoints, prepared, print_message)
-    except RunGone as gone:
-        why = gone.problems[0].title
-    if copy := resume.find_published_checkpoint(stored, prepared, get_plugins(ctx)):
-        print_message(f"{why}: resuming from a published copy")
-        return copy
-    ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
-    raise Rejected([make_usage_problem("checkpoint-missing", why, suggestions=ways)])
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline
+    from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
     from robotrain.submission.submitter import Submission
 
@@ -52,6 +53,7 @@ SUBMIT_SWITCHES = {
     "--dry-run": "check, render and run the preflight checks, but do not submit",
     "--assets-only": "upload what the run needs (its environment, local folders), but do not submit",
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
+    "--resume-lost": "continue the newest run of this job if it ended early and left a checkpoint",
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
@@ -138,7 +140,11 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     from robotrain.submission.run_labels import make_labels
 
     check_asset_options(prepared.platform, options)
-    labels = make_labels(options.get("name") or "", options.get("note") or "")
+    name = options.get("name") or ""
+    if options.get("resume_lost"):
+        prepared, earlier_name = _resume_left_run(prepared, get_plugins(ctx))
+        name = name or earlier_name
+    labels = make_labels(name, options.get("note") or "")
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     given, has_flag = options.get("checker") or "", "checker" in options
@@ -153,6 +159,17 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
         )
 
     _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
+
+
+def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJob, str]:
+    """Return the job continued from what its newest run left, and that run's name; the job itself if none left any."""
+    from robotrain.submission import left_run
+
+    if left := left_run.find_left_run(prepared, plugins):
+        print_message(f"{left.text}: resuming from it")
+        return left.resumed, left.record.name
+    print_message("no earlier run of this job can be continued: it starts from the beginning")
+    return prepared, ""
 
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:

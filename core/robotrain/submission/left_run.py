@@ -1,0 +1,99 @@
+"""The earlier run of a job that ended before its end and left a checkpoint, from which the job can go on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain_runtime.contract.deadline import DeadlineFuture
+
+from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.plugins import calls
+from robotrain.store import name_lock, progress_cache, records
+from robotrain.submission import resubmit, resume, unfinished
+
+if TYPE_CHECKING:
+    from robotrain.model.run import RunRecord
+    from robotrain.plugins.manager import Plugins
+    from robotrain.submission.prepare import PreparedJob
+
+
+class LeftRun(NamedTuple):
+    """A run that left a checkpoint."""
+
+    record: RunRecord
+    state: str
+    step: int
+    resumed: PreparedJob
+    """Its job, continued from that checkpoint with its pins."""
+    continued_by: str = ""
+    """The run that does so already; empty for none."""
+
+    @property
+    def text(self) -> str:
+        """What it left, as the part of a sentence."""
+        by = f", which {self.continued_by} continues" if self.continued_by else ""
+        return f"{self.record.run} is {self.state}, and left a checkpoint of step {self.step}{by}"
+
+
+def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
+    """Return the newest earlier run of the job, or the newest that continued it, which left a checkpoint.
+
+    None if a newer one succeeded, or if nothing is known of them.
+    """
+    query = DeadlineFuture(partial(_find_last_left, prepared, plugins))
+    try:
+        with calls.redirect_output():
+            return query.result(calls.get_online_limit())
+    except Exception:  # whatever a plugin raises: the job is submitted as it is
+        return None
+
+
+def make_left_note(left: LeftRun) -> Problem:
+    """Return the note that a job starts again although an earlier run can be continued."""
+    run, by = left.record.run, left.continued_by
+    way = (
+        Suggestion(f"robotrain watch {by}", "follows it")
+        if by
+        else Suggestion(f"robotrain resume {run}", "continues it")
+    )
+    title = f"{left.text}: this run starts from the beginning"
+    return make_problem("run-left-checkpoint", title, "", "", "", way, severity="note")
+
+
+def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | None = None) -> LeftRun | None:
+    """Return the newest run of a job that left a checkpoint, or the newest that continued it; `found` if none did.
+
+    Raise whatever a plugin raises.
+    """
+    for record in _list_runs(prepared):
+        platform = plugins.platform_of(record)
+        status = records.read_final_status(record.run) or platform.status(record.reference)
+        if status.state == "succeeded":
+            return None
+        if not status.finished:
+            return found and found._replace(continued_by=record.run)
+        again = resubmit.repeat_job(stored := resubmit.read_plan_to_repeat(record.run), plugins)
+        try:
+            checkpoint = resume.find_last_checkpoint(record, stored, again, plugins, lambda text: None)
+        except Rejected:  # it left none
+            continue
+        known, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
+        step = checkpoint.step if checkpoint.step is not None else known.checkpoint_step
+        if step is not None:  # else it is a published copy, of which nothing says that it is there
+            left = LeftRun(record, status.state, step, resume.resume_job(again, record.run, checkpoint, plugins))
+            return _find_last_left(left.resumed, plugins, left)
+    return found
+
+
+def _list_runs(prepared: PreparedJob) -> Iterator[RunRecord]:
+    """Yield the runs of a job with its settings and pins, the newest first."""
+    for attempt in reversed(name_lock.list_attempts(prepared.job)):
+        record = None
+        with contextlib.suppress(Rejected):  # a record that is damaged
+            record = records.find_record(prepared.job.run_name(attempt))
+        is_own = record and record.phase == "sent" and not (record.pipeline or record.steps)
+        if record and is_own and unfinished.is_same_job(record, prepared):
+            yield from [record] * unfinished.has_same_inputs(record, prepared)
