@@ -131,3 +131,26 @@ def compress(picture: np.ndarray, format: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format.upper(), **({"quality": 95} if format == "jpeg" else {}))
     return buffer.getvalue()
+
+
+def add_channel(folder: Path, topic: str, kind: str, encoding: str) -> None:
+    """Write the MCAP file of a bag anew, with a channel more, of another encoding."""
+    from mcap.reader import make_reader
+    from mcap.writer import Writer
+
+    (file,) = folder.glob("*.mcap")
+    with file.open("rb") as stream:
+        recorded = list(make_reader(stream).iter_messages())
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2")
+        channels: dict[str, int] = {}
+        for schema, channel, message in recorded:
+            if channel.topic not in channels:
+                number = writer.register_schema(schema.name, schema.encoding, schema.data)
+                channels[channel.topic] = writer.register_channel(channel.topic, channel.message_encoding, number)
+            times = {"log_time": message.log_time, "publish_time": message.publish_time}
+            writer.add_message(channels[channel.topic], data=message.data, **times)
+        number = writer.register_channel(topic, encoding, writer.register_schema(kind, encoding, b"\n\0"))
+        writer.add_message(number, log_time=START, publish_time=START, data=b"\0")
+        writer.finish()

@@ -182,3 +182,59 @@ def test_a_submission_ends_at_bags_that_do_not_fit(robotrain, tmp_path, platform
     assert answer.exit_code == 4
     (problem,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
     assert "the encoding yuv422 is not supported" in problem["title"]
+
+
+def change_metadata(change):
+    """Return a damage that changes the text of metadata.yaml."""
+
+    def damage(folder):
+        file = folder / "metadata.yaml"
+        file.write_text(change(file.read_text()))
+
+    return damage
+
+
+def replace_storage(content):
+    def damage(folder):
+        next(folder.glob("*.mcap")).write_bytes(content)
+
+    return damage
+
+
+FILES = [
+    # what is wrong with the files of a bag, the file that is named, and why
+    (change_metadata(lambda text: ""), "metadata.yaml", "empty"),
+    (change_metadata(lambda text: text[: len(text) // 3]), "metadata.yaml", "cut off"),
+    (change_metadata(lambda text: text.replace("identifier: mcap", "identifier: sqlite3")), "metadata.yaml", "sqlite3"),
+    (change_metadata(lambda text: text.replace("identifier: mcap", "identifier: tape")), "metadata.yaml", "tape"),
+    (change_metadata(lambda text: text.replace("version: 9", "version: 12")), "metadata.yaml", "version 12"),
+    (change_metadata(lambda text: text.replace("- one.mcap", "- one.mcap\n  - 2.mcap")), "2.mcap", "missing"),
+    (replace_storage(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "one.mcap", "git lfs pull"),
+    (replace_storage(b"SQLite format 3\0" + bytes(4080)), "one.mcap", "file of sqlite3"),
+    (replace_storage(b"hello" * 100), "one.mcap", "does not begin as MCAP"),
+]
+
+
+@pytest.mark.parametrize(("damage", "name", "why"), FILES)
+def test_a_file_that_cannot_be_read_is_named_alike_before_the_job_and_in_it(compare, tmp_path, damage, name, why):
+    folder = Recording(steps=6).write(tmp_path / "bags" / "one", "mcap")
+    damage(folder)
+    (problem,), warnings = compare(folder.parent)
+    assert (warnings, problem.startswith(f"{folder / name}: "), why in problem) == ([], True, True), problem
+    values = make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action")
+    assert read(folder.parent, values) == problem
+    if name == "metadata.yaml" and "remove metadata.yaml" in problem:
+        (folder / name).unlink()
+        assert (compare(folder.parent), read(folder.parent, values)) == (([], []), "")
+
+
+@pytest.mark.parametrize("is_in_metadata", [False, True])
+def test_a_channel_of_another_encoding_does_not_refuse_the_others(compare, tmp_path, is_in_metadata):
+    folder = Recording(steps=6).write(tmp_path / "bags" / "one", "mcap")
+    recorded_bags.add_channel(folder, "/log", "foxglove.Log", "protobuf")
+    change = change_metadata(
+        lambda text: text.replace("serialization_format: cdr", "serialization_format: protobuf", 1)
+    )
+    change(folder) if is_in_metadata else (folder / "metadata.yaml").unlink()
+    values = make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action")
+    assert (compare(folder.parent), read(folder.parent, values)) == (([], []), "")

@@ -15,12 +15,14 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag_act_train import parameters
 from robotrain_workloads.rosbag_act_train.bags import bag_probe
-from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, select_bags
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, check_files, select_bags
 from robotrain_workloads.rosbag_act_train.bags.bag_probe import ProbedTopic
 from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem, find_visible_damage
 
 BUDGET_SECONDS = 0.12
 """How long bags are looked at: the first of many, the others by the job."""
+FILES_SECONDS = 1.0
+"""How long the beginnings of files are, which is some thousands of them."""
 IMAGES = (bag_probe.IMAGE, bag_probe.COMPRESSED_IMAGE)
 VECTORS = (bag_probe.JOINTS, "std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
 TOPICS = {"state_topic": "joint_names", "environment_state_topic": "", "action_topic": "action_joint_names"}
@@ -53,8 +55,9 @@ class BagCheck:
             return [f"{error}\n--exclude-bags {','.join(near)}" if near else str(error)]
         except (BagError, OSError) as error:
             return [str(error)]
+        unreadable = self._check_files(bags) if not self._values["salvage"] else []
         end = time.monotonic() + BUDGET_SECONDS
-        for number, bag in enumerate(bags):
+        for number, bag in enumerate([bag for bag in bags if bag not in unreadable]):
             if number and time.monotonic() > end:
                 break
             try:
@@ -64,6 +67,21 @@ class BagCheck:
             except OSError:  # the job says it
                 continue
         return [f"{_describe_bags(paths)}: {text}" for text, paths in self._problems.items()]
+
+    def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
+        """Look at the beginning of all files, which takes no time; return the bags that cannot be opened."""
+        end, found = time.monotonic() + FILES_SECONDS, list[Bag]()
+        for bag in bags:
+            if time.monotonic() > end:
+                break
+            try:
+                check_files(bag)
+            except BagError as error:
+                self._add_problem(error.file, error.why)
+                found.append(bag)
+            except OSError:  # the job says it
+                continue
+        return found
 
     def _add_problem(self, path: Path, text: str) -> None:
         self._problems.setdefault(text, []).append(path)

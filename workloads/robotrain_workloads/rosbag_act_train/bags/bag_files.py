@@ -17,6 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from robotrain_workloads.rosbag_act_train.bags.file_checks import (
+    METADATA,
+    SQLITE_DAMAGED,
+    find_file_faults,
+    has_other_formats,
+)
 from robotrain_workloads.rosbag_act_train.bags.storage import (
     COMPRESSED_SUFFIX,
     STORAGE_SUFFIXES,
@@ -26,9 +32,9 @@ from robotrain_workloads.rosbag_act_train.bags.storage import (
     get_plain_path,
     is_storage_file,
     iterate_messages,
+    tolerate_other_encodings,
 )
 
-METADATA = "metadata.yaml"
 _PART = re.compile(r"^(?P<name>.+)_(?P<part>\d+)$")
 _NANOSECONDS = 1_000_000_000
 _MAX_LISTED = 12
@@ -191,16 +197,19 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
 
     if not bag.files:
         raise BagError(bag.path, f"has {METADATA} but no file that ends in {' or '.join(STORAGE_SUFFIXES)}")
+    if not salvage:
+        check_files(bag)
     store = get_typestore(Stores.LATEST)
     with contextlib.ExitStack() as stack:
         salvaged = ""
         try:
-            if bag.folder:
+            if bag.folder and not has_other_formats(bag.folder):
                 paths = [bag.folder]
             else:
                 scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-bag-")))
                 paths = [decompress_file(file, scratch) for file in bag.files]
-            reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
+            with tolerate_other_encodings():
+                reader: Any = stack.enter_context(AnyReader(paths, default_typestore=store))
             iterate = partial(iterate_messages, reader)
         except Exception as error:  # damage: rosbags, apsw, mcap and zstd have no common error
             files = [file for file in bag.files if get_plain_path(file).suffix == ".mcap"]
@@ -221,6 +230,12 @@ def open_bag(bag: Bag, *, salvage: bool = False) -> Iterator[OpenBag]:
         yield OpenBag(bag, topics, iterate, reader.deserialize, salvaged)
 
 
+def check_files(bag: Bag) -> None:
+    """Check what the first bytes of a bag's files and its `metadata.yaml` tell. Raise BagError for the first fault."""
+    for file, why in find_file_faults(bag.files, bag.folder):
+        raise BagError(file, why)
+
+
 def format_time(time_ns: int) -> str:
     """Return a time in UTC with milliseconds."""
     at = datetime.fromtimestamp(time_ns / _NANOSECONDS, tz=timezone.utc)
@@ -239,13 +254,11 @@ def _explain_unreadable(bag: Bag, error: Exception) -> str:
     if type(error).__name__ == "ZstdError":
         return "the compressed file is damaged; record it again, or leave it out"
     if "malformed" in text or "missing tables" in text:
-        return "the SQLite file is cut off or damaged, and nothing of it can be read; record it again, or leave it out"
+        return SQLITE_DAMAGED
     if "empty" in text:
         return "the file is empty"
     if "YAML" in text:
         return f"{METADATA} is damaged; remove it to read the storage file without it"
-    if "Some database files are missing" in text:
-        return f"{METADATA} names a storage file that is not there"
     return text or type(error).__name__
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
-from robotrain_workloads.rosbag_act_train.bags.bag_files import METADATA, Bag, BagError
+from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError
+from robotrain_workloads.rosbag_act_train.bags.file_checks import MCAP_MAGIC, METADATA, SQLITE_DAMAGED
 from robotrain_workloads.rosbag_act_train.bags.storage import COMPRESSED_SUFFIX
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 JOINTS = "sensor_msgs/msg/JointState"
-MCAP_MAGIC = b"\x89MCAP0\r\n"
 FOOTER_BYTES = 29 + len(MCAP_MAGIC)
 LARGEST_READ = 64 << 20
 """Bytes of an index, or of a chunk of messages, that are read."""
@@ -142,8 +142,7 @@ def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict
     except sqlite3.DatabaseError as error:
         if time.monotonic() > deadline:  # it was interrupted
             return None
-        why = "the SQLite file is cut off or damaged, and nothing of it can be read; record it again, or leave it out"
-        raise BagError(file, why) from error
+        raise BagError(file, SQLITE_DAMAGED) from error
 
 
 def _sample_rows(connection: Any, topic: int) -> dict[int, bytes]:

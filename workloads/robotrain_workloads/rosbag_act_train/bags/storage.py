@@ -6,7 +6,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -57,6 +57,32 @@ def decompress_file(path: Path, folder: Path) -> Path:
     with open_storage(path) as source, plain.open("wb") as target:
         shutil.copyfileobj(source, target)
     return plain
+
+
+@contextmanager
+def tolerate_other_encodings() -> Iterator[None]:
+    """Let rosbags open an MCAP file that has a channel of another encoding beside those that are read.
+
+    rosbags 0.11 refuses the whole file with a KeyError.
+    """
+    from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+    from rosbags.rosbag2 import storage_mcap
+
+    module: Any = storage_mcap
+    get_definition = module.get_msgdef
+
+    def get_known_definition(schema: Any) -> MessageDefinition:
+        try:
+            found: MessageDefinition = get_definition(schema)
+        except KeyError:
+            return MessageDefinition(MessageDefinitionFormat.NONE, "")
+        return found
+
+    module.get_msgdef = get_known_definition
+    try:
+        yield
+    finally:
+        module.get_msgdef = get_definition
 
 
 def iterate_messages(reader: Any, topics: Collection[str]) -> Iterator[RawMessage]:
