@@ -175,7 +175,7 @@ def break_metadata(bag):
         (empty_database, "sqlite3", "holds no message.*stopped before it closed"),
         (change_counts, "sqlite3", "40 messages, and its metadata says 41"),
         (remove_storage, "sqlite3", "no file that ends in"),
-        (break_metadata, "sqlite3", "metadata.yaml is damaged"),
+        (break_metadata, "sqlite3", "the file is cut off or damaged"),
     ],
 )
 def test_damage_is_named_with_its_file(tmp_path, damage, storage, why):
