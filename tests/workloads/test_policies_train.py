@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import eval_launcher
 import policy_trials
 import pytest
+import tiny_backbones
+from fork_server import ForkServer
 from hub_stand_in import HubStandIn
 from policy_trials import TRIALS, PolicyTrial
 
@@ -31,6 +34,9 @@ tiny_backbones.make_repositories(pathlib.Path(sys.argv[1]), sys.argv[2:])
 TRAINED = [trial for trial in TRIALS if "train" in trial.stages]
 RESUMED = ("act", "smolvla", "groot", "pi0", "reward_classifier")
 """The types that resume in every run of the tests; the others did so by hand, with ROBOTRAIN_TEST_RESUME=all."""
+TRANSLATED = ("act", "diffusion", "vqbet", "tdmpc", "smolvla", "multi_task_dit")
+"""The types whose training is what `from-lerobot` makes of a line of lerobot-train, which is run as well."""
+TRANSLATED_STEPS = 20
 CONTINUED = [
     (trial, stage)
     for trial in TRAINED
@@ -46,6 +52,8 @@ class Hub(NamedTuple):
     address: str
     commits: Mapping[str, str]
     """By repository."""
+    folder: Path
+    """The files of the repositories."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,7 @@ def hub(training_python: Path, made_once: Callable[..., Path]) -> Iterator[Hub]:
                 if path.is_file()
             }
             commits[name] = server.repository(name, files)
-        yield Hub(server.address, commits)
+        yield Hub(server.address, commits, folder)
 
 
 def make_environment(folder: Path, base: str, imported: str = "") -> Path:
@@ -110,7 +118,8 @@ def run(hub: Hub, datasets: Callable[[str], Path]) -> Run:
     """Submit a job for a trial, with its data and repositories, and wait for its end."""
 
     def run(trial: PolicyTrial, folder: Path, words: Sequence[object], options: Sequence[str]) -> None:
-        given = ["--dataset-path", datasets(trial.dataset), "--output-dir", folder / "outputs", *words]
+        given = ["--output-dir", folder / "outputs", *words]
+        given += [] if "--dataset-path" in given else ["--dataset-path", datasets(trial.dataset)]
         given += [word for name in trial.named for word in ("--backbone-repo-id", name)]
         if trial.trusted:
             given += ["--trust-remote-code", ",".join(f"{name}@{hub.commits[name]}" for name in trial.trusted)]
@@ -141,22 +150,84 @@ def submit(run: Run, environment: Path, tmp_path_factory: pytest.TempPathFactory
     return submit
 
 
+def make_line(trial: PolicyTrial, dataset: Path) -> list[str]:
+    """Return the options of a line of lerobot-train, with places, seed, split and decoder; all else is LeRobot's."""
+    places = ("--dataset.repo_id=dataset", f"--dataset.root={dataset}", "--policy.device=cpu")
+    given = ("--policy.push_to_hub=false", "--seed=3", "--dataset.eval_split=0.25", "--dataset.video_backend=pyav")
+    weights = ("--policy.pretrained_backbone_weights=null",) if trial.type in ("act", "diffusion", "vqbet") else ()
+    own = (f"--policy.type={trial.type}", f"--steps={TRANSLATED_STEPS}", "--num_workers=0", *weights, *trial.options)
+    return [*own, *places, *given]
+
+
 @pytest.fixture(scope="module")
-def train(submit: Submit, made_once: Callable[..., Path]) -> Callable[[PolicyTrial], Path]:
+def submit_line(run: Run, datasets: Callable[[str], Path]) -> Callable[[PolicyTrial, Path], None]:
+    """Train a trial on this machine by what `from-lerobot` makes of its line."""
+
+    def submit_line(trial: PolicyTrial, folder: Path) -> None:
+        command = [sys.executable, "-m", "robotrain", "from-lerobot", "--json", "--", "lerobot-train"]
+        done = subprocess.run([*command, *make_line(trial, datasets(trial.dataset))], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        words = json.loads(done.stdout)["command"][4:]
+        at = words.index("--")
+        run(trial, folder, [*words[:at], "--no-system-metrics", "--platform", "local", "--wait"], words[at + 1 :])
+
+    return submit_line
+
+
+@pytest.fixture(scope="module")
+def train(submit: Submit, submit_line: Callable[..., None], made_once: Callable[..., Path]) -> Callable[..., Path]:
     """Return the checkpoint of a new training, which each type has once."""
 
     def train(trial: PolicyTrial) -> Path:
         flag = "--reward-model" if trial.reward_model else "--policy-type"
-        folder = made_once(f"trained-{trial.type}", lambda to: submit(trial, trial.steps, flag, trial.type, to=to))
-        return folder / f"outputs/checkpoints/{trial.steps:06}"
+        is_translated = trial.type in TRANSLATED
+
+        def make(folder: Path) -> None:
+            if is_translated:
+                submit_line(trial, folder)
+            else:
+                submit(trial, trial.steps, flag, trial.type, to=folder)
+
+        steps = TRANSLATED_STEPS if is_translated else trial.steps
+        return made_once(f"trained-{trial.type}", make) / f"outputs/checkpoints/{steps:06}"
 
     return train
+
+
+@pytest.fixture(scope="module")
+def trainer(training_python: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """LeRobot's own trainer, which finds the repositories in a cache of the Hub."""
+    cache = tmp_path_factory.mktemp("hub")
+    tiny_backbones.serve(hub.folder, cache)
+    environ = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    modules = ("lerobot.scripts.lerobot_train", "transformers", "diffusers")
+    python, program = str(training_python), "lerobot.scripts.lerobot_train"
+    with closing(ForkServer(*modules, environ=environ, python=python, program=program)) as server:
+        yield server
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", TRAINED, ids=lambda trial: trial.type)
 def test_a_type_trains(train: Callable[[PolicyTrial], Path], trial: PolicyTrial) -> None:
     assert (train(trial) / "pretrained_model/model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", [one for one in TRAINED if one.type in TRANSLATED], ids=lambda trial: trial.type)
+def test_a_translated_line_trains_the_weights_of_lerobot_train(
+    train: Callable[[PolicyTrial], Path],
+    trainer: ForkServer,
+    datasets: Callable[[str], Path],
+    tmp_path: Path,
+    trial: PolicyTrial,
+) -> None:
+    ours, log = train(trial), tmp_path / "log"
+    line = make_line(trial, datasets(trial.dataset))
+    trainer.start([*line, f"--output_dir={tmp_path}/outputs"], output=str(log))
+    assert trainer.wait() == 0, log.read_text()[-3000:]
+    weights = "pretrained_model/model.safetensors"
+    plain = tmp_path / "outputs/checkpoints" / ours.name / weights
+    assert (ours / weights).read_bytes() == plain.read_bytes()
 
 
 @pytest.mark.slow
@@ -167,7 +238,7 @@ def test_a_type_is_trained_further(
 ) -> None:
     start = train(trial)
     if stage == "resume":
-        checkpoint = submit(trial, trial.steps + 2, "--resume-from", start)
+        checkpoint = submit(trial, int(start.name) + 2, "--resume-from", start)
     else:
         checkpoint = submit(trial, trial.steps, "--policy-path", start)
     assert (checkpoint / "pretrained_model/model.safetensors").is_file()
