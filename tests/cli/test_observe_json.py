@@ -21,7 +21,8 @@ from robotrain_runtime.contract.event import (
 )
 
 RUN = [
-    *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "created", "started", "ended"),
+    *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "cause"),
+    *("subject", "remedy", "created", "started", "ended"),
     *("stage", "step", "total", "unit", "download", "metrics", "processes", "checkpoint", "checkpoint_step"),
     *("published", "registered", "evaluated", "delivered", "tracking", "warnings", "notes", "next", "name", "note"),
 ]
@@ -43,7 +44,7 @@ CHANGES = {
     "evaluated": "episodes scores results policy step passed conditions units better",
     "delivered": "to seconds",
     "note": "level text",
-    "outcome": "state exit_code reason fault",
+    "outcome": "state exit_code reason fault cause subject remedy",
     "state": "state reason exit_code started ended over",
 }
 EVENTS = [

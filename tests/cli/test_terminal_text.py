@@ -98,7 +98,7 @@ def test_a_dry_run_gives_its_answer_before_the_plan(plain_platform):
     shown = CliRunner().invoke(app, words)
     assert 0 <= shown.output.index("is valid; nothing was sent") < shown.output.index("run  ")
     lines = [line.split(maxsplit=1) for line in shown.stdout.splitlines()]
-    assert [name for name, _ in lines] == ["run", "job", "sources", "plan", "files"]
+    assert [name for name, _ in lines] == ["run", "job", "sources", "defaults", "plan", "files"]
     facts = dict(lines)
     assert facts["job"] == "lerobot-train on plain"
     assert facts["sources"] == "dataset huggingface lerobot/pusht"

@@ -71,17 +71,17 @@ def test_a_list_replaces_that_of_the_file_and_options_add_to_it(explain):
 
 def test_overrides_of_isaac_lab_are_named_by_their_key(robotrain):
     Path("job.yaml").write_text(
-        "workload: isaac-train\ntrainer_args: [agent.seed=1, +agent.algorithm.gamma=0.9, --video, env.decimation=2]\n"
+        "workload: isaac-train\ntrainer_args: [agent.clip=1, +agent.algorithm.gamma=0.9, --video, env.decimation=2]\n"
     )
-    words = ("--", "+agent.seed=3", "~agent.algorithm.gamma", "--video", "--video_length", "9")
+    words = ("--", "+agent.clip=3", "~agent.algorithm.gamma", "--video", "--video_length", "9")
     answer = robotrain("explain", "job.yaml", "--platform", "local", "--json", *words)
     rows = [row for row in answer.json["values"] if row["name"] == "trainer_args"]
     assert [row["value"] for row in rows] == ["env.decimation=2", *words[1:]]
     assert [lost["value"] for row in rows for lost in row["overrode"]] == [
-        *("agent.seed=1", "+agent.algorithm.gamma=0.9", "--video")
+        *("agent.clip=1", "+agent.algorithm.gamma=0.9", "--video")
     ]
     assert run_values.join_trainer_args(rows) == {
-        **{"env.decimation": "2", "agent.seed": "3", "agent.algorithm.gamma": ""},
+        **{"env.decimation": "2", "agent.clip": "3", "agent.algorithm.gamma": ""},
         **{"--video": "", "--video_length": "9"},
     }
 

@@ -179,7 +179,7 @@ def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_pyt
     [
         (MemoryError(), "me/act_pusht: MemoryError: ", "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device", "disk_full"),
-        (PermissionError(errno.EACCES, "Permission denied"), "PermissionError: [Errno 13]", ""),
+        (PermissionError(errno.EACCES, "Permission denied"), "PermissionError: [Errno 13]", "access"),
         (UnicodeEncodeError("ascii", "\u00e9", 0, 1, "ordinal not in range(128)"), "UnicodeEncodeError: ", "code"),
     ],
     ids=repr,
