@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import job_documents
 import pytest
@@ -213,6 +214,16 @@ def test_states_of_another_size_fit_a_type_that_pads_them(training, policy, make
     folder = policy(input_features=inputs(TOP, state=6), output_features=outputs, **settings)
     document = training(make_dataset(record(TOP)), starts={"policy": folder}, policy_type="smolvla")
     assert job_documents.find_data_problems(document) == []
+
+
+@pytest.mark.parametrize(("kind", "is_noted"), [("act", True), ("smolvla", False)])
+def test_a_renamed_feature_that_is_normalized_is_noted(compare, kind, is_noted):
+    """LeRobot by itself leaves it as it is; smolvla leaves pictures as they are."""
+    renames = f"observation.{TOP}=observation.{FIRST}"
+    document, problems = compare([FIRST], [TOP], renames, kind=kind)
+    assert problems == []
+    notes = container.work(document, job_documents.folders(document), Path(document.placement.work)).notes
+    assert any(f"observation.{FIRST}: normalized" in note.text for note in notes) == is_noted
 
 
 @pytest.mark.slow

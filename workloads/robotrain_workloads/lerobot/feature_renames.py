@@ -5,9 +5,12 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.event import Note
 
+from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.option_kinds import find_near_option
 
 RENAME_FLAG = "--rename"
@@ -16,6 +19,8 @@ RENAME_STEP = "rename_observations_processor"
 """What LeRobot calls the step of a saved processor that renames features."""
 OBSERVATION = "observation"
 """What names of features that can be renamed begin with."""
+IDENTITY = "IDENTITY"
+"""How LeRobot normalizes what stays as it is."""
 LEAST_LIKENESS = 0.6
 """Of two names, from 0 to 1, to be one camera."""
 
@@ -34,6 +39,19 @@ def format_option(renames: Mapping[str, str]) -> str:
 def format_flag(renames: Mapping[str, str]) -> str:
     """Return robotrain's option, as a user types it."""
     return f"{RENAME_FLAG} {shlex.quote(','.join(f'{name}={renamed}' for name, renamed in renames.items()))}"
+
+
+def list_notes(parameters: Mapping[str, Scalar], settings: Mapping[str, Any]) -> Iterator[Note]:
+    """Yield a note if renamed features are normalized, which LeRobot by itself does not do.
+
+    :param settings: the configuration of the policy that a training starts from.
+    """
+    inputs = settings.get("input_features") or {}
+    modes = settings.get("normalization_mapping") or choose_model(parameters, settings).facts.normalization
+    kinds = {name: str((inputs.get(name) or {}).get("type")) for name in parse_renames(parameters).values()}
+    if normalized := ", ".join(name for name, kind in kinds.items() if modes.get(kind, IDENTITY) != IDENTITY):
+        text = "normalized with the statistics of the features that are renamed; LeRobot alone would not normalize them"
+        yield Note(level="info", text=f"{normalized}: {text}")
 
 
 def find_rename_problems(

@@ -180,7 +180,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     if recovered is None:
         resumed = start.list_resume_notes(document.parameters, begin) if begin.mode == "checkpoint" else ()
         warnings = (Note(level="warning", text=text) for text in list_warnings(document, data))
-        notes = (*notes, *resumed, *warnings)
+        notes = (*notes, *resumed, *warnings, *feature_renames.list_notes(document.parameters, begin.settings))
     workers, worker_notes = worker_count.choose_worker_count(document, begin, root)
     values = {**document.parameters, "num_workers": workers}
     wandb_options: Iterable[str] = ("--wandb.enable=false",)
