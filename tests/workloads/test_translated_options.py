@@ -102,6 +102,23 @@ def find_option_differences(line: str, words: list[str], options: Any, config: d
     return find_differences(wanted, compute_effective_options(found, tree, config, precision))
 
 
+OWN_DEFAULTS = {"batch_size", "save_freq", "dataset.eval_split"}
+"""Options whose default is robotrain's own: `explain` and `submit --dry-run` say so."""
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_job_without_options_trains_what_lerobot_trains(train_options: Any, kind: str) -> None:
+    line = f"{BASE} --policy.type={kind}"
+    facts = NEWEST.policies[kind]
+    needed = {f"policy.{name}" for name in facts.training_options}  # LeRobot trains with no other value
+    code = [f"{name}@{0:040}" for name, one in facts.repositories.items() if one.code == "runs" and not one.only_if]
+    words = ["robotrain", "submit", "--platform", "PLATFORM", "--policy-type", kind, "--dataset-repo-id", "me/cups"]
+    words += ["--trust-remote-code", ",".join(code)] if code else []
+    found = set(find_option_differences(line, words, train_options)) - {effective_options.WEIGHTS_OPTION}
+    own = OWN_DEFAULTS | ({"policy.optimizer_lr"} if kind == "act" else set())
+    assert found - needed == own
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_robotrain_gives_lerobot_what_the_line_gives_it(translate: Any, train_options: Any, line: str) -> None:
     answer = translate("from-lerobot", *shlex.split(line))
