@@ -111,9 +111,18 @@ def test_the_rest_of_a_training_is_logged_and_evaluated_at_least_once(training, 
 
 def test_what_a_resumed_training_cannot_change_is_noted(training, pusht, saved):
     diffuser = {"type": "diffuser", "num_warmup_steps": 500}
-    folder = saved("run/outputs/checkpoints/000400", 400, config={"scheduler": diffuser})
+    folder = saved(
+        "run/outputs/checkpoints/000400", 400, config={"scheduler": diffuser, "dataset": {"eval_split": 0.1}}
+    )
     same = {"learning_rate": 1e-4, "training_steps": 400}
-    changed = {"learning_rate": 3e-4, "training_steps": 900, "lr_warmup_steps": 7, "seed": 2, "batch_size": 8}
+    changed = {
+        "learning_rate": 3e-4,
+        "training_steps": 900,
+        "lr_warmup_steps": 7,
+        "seed": 2,
+        "batch_size": 8,
+        "val_split": 0,
+    }
     notes = " / ".join(note.text for note in get_work(training(pusht, starts={"resume": folder}, **changed)).notes)
     for fact in (
         "resuming from step 400 of lerobot-train-00000000-1",
@@ -122,9 +131,20 @@ def test_what_a_resumed_training_cannot_change_is_noted(training, pusht, saved):
         "spans 900 steps instead of 400",
         "--seed is 2 now, and was 1000",
         "--batch-size is 8 now, and was 32",
+        "--val-split is 0 now, and was 0.1",
     ):
         assert fact in notes
     assert len(get_work(training(pusht, starts={"resume": folder}, **same)).notes) == 1
+
+
+def test_what_a_resumed_training_reads_and_in_which_order_is_as_before(robotrain, pusht, saved):
+    """LeRobot takes everything from the configuration of the checkpoint."""
+    config = {"batch_size": 8, "seed": 5, "dataset": {"eval_split": 0.25}, "eval_steps": 50, "optimizer": {"lr": 1e-5}}
+    folder = saved("run/outputs/checkpoints/000400", 400, config=config)
+    words = ("--platform", "local", "--dataset-path", str(pusht), "--resume-from", str(folder), "--seed", "7")
+    found = {row["name"]: row["value"] for row in robotrain("explain", "--json", *words).json["values"]}
+    expected = {"batch_size": 8, "seed": 7, "val_split": 0.25, "eval_freq": 50}
+    assert {name: found[name] for name in expected} == expected
 
 
 def test_a_learning_rate_that_nobody_gave_is_not_noted(training, pusht, saved):

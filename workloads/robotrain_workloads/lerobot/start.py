@@ -22,7 +22,8 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 CHECKPOINTS_FOLDER = "checkpoints"
-ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
+SPLIT_KEY = "eval_split"
+ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes", "val_split": SPLIT_KEY}
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
 INPUTS_OPTION = "--policy.input_features"
@@ -108,11 +109,29 @@ def _list_surprises(parameters: Mapping[str, Scalar], start: Start, saved: Mappi
     if scheduler.get("type") == "diffuser" and saved.get("steps") != steps:
         saved_steps = saved.get("steps")
         yield f"the learning-rate schedule spans {steps} steps instead of {saved_steps}: the rate jumps on resume"
-    state = {**saved, **file_formats.read_json_object(start.folder / policy.STEP_FILE)}
+    state = {**saved, **_get_dataset(saved), **file_formats.read_json_object(start.folder / policy.STEP_FILE)}
     for name, key in ORDER_KEYS.items():
         if state.get(key) not in (None, parameters[name]):
             flag = "--" + name.replace("_", "-")
             yield f"the order of samples changes: {flag} is {parameters[name]} now, and was {state[key]} before"
+
+
+def _get_dataset(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a configuration says of the dataset."""
+    found = saved.get("dataset")
+    return found if isinstance(found, dict) else {}
+
+
+def read_resumed_choices(folder: Path) -> dict[str, Scalar]:
+    """Return parameters that LeRobot takes from a checkpoint as it resumes: what is learned from, in which order.
+
+    Raise OSError or ValueError.
+    """
+    saved = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE)
+    split = _get_dataset(saved).get(SPLIT_KEY)
+    found = {"batch_size": saved.get("batch_size"), "seed": saved.get("seed"), "val_split": split}
+    found |= {"eval_freq": saved.get("eval_steps")} if split else {}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
 def read_saved_parameters(sources: Sequence[JobSource]) -> dict[str, Scalar]:

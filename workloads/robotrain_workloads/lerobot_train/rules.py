@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     """Return the type that a job trains and its learning rate, as far as this machine knows them."""
     settings: Mapping[str, Any] = {}
+    resumed: dict[str, Any] = {}
     begin = find_start_source(job.sources)
     if begin is not None:
         if not Path(begin.uri).is_absolute():
@@ -55,6 +56,7 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
 
         with suppress(OSError, ValueError):
             settings = start.load_start({begin: Path(begin.uri)}).settings
+            resumed = start.read_resumed_choices(Path(begin.uri)) if begin.role == "resume" else {}
         given = job["reward_model"] or job["policy_type"]
         if not settings or given not in (None, settings.get("type")):  # reported when the start is compared
             return {}
@@ -66,7 +68,7 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
         found["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin)
     if job["eval_freq"] == 0:
         found["val_split"] = (0.0, "without a validation loss (--eval-freq 0)")
-    return found
+    return found | {name: (value, origin) for name, value in resumed.items()}
 
 
 def _find_model(job: "Job") -> TrainedModel | None:
