@@ -108,7 +108,13 @@ def test_each_dataset_must_be_one_to_train_on_by_itself(training, make_two_datas
     first, second = make_two_datasets({"codebase_version": "v2.1"}, **{"observation.environment_state": STATE})
     (sentence,) = find_conflicts(training, first, second)
     assert str(second) in sentence
-    assert "--convert-v21" in sentence
+    assert "cannot be converted" in sentence
+    assert "--convert-v21" not in sentence
+    for name in ("tasks", "episodes", "episodes_stats"):
+        (second / f"meta/{name}.jsonl").write_text("{}\n")
+        (first / f"meta/{name}.jsonl").write_text("{}\n")
+    (sentence,) = find_conflicts(training, first, second)
+    assert sentence.endswith("\n--convert-v21")
     assert str(first) not in sentence
     assert find_conflicts(training, first, second, convert_v21=True) == []
 

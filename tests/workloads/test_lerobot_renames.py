@@ -281,3 +281,27 @@ def test_from_lerobot_translates_the_option(robotrain, policy):
     renames = {"observation.image": "observation.images.camera1"}
     answer = robotrain("from-lerobot", "--", *line, f"--rename_map={json.dumps(renames)}")
     assert "--rename observation.image=observation.images.camera1" in answer.stdout
+
+
+RECORDED = ["observation.state", "observation.image", "action"]
+UNKNOWN_NAMES = [
+    # the rename, the features of the dataset; the remedy
+    ({"image": "observation.images.top"}, RECORDED, "--rename observation.image=observation.images.top"),
+    ({"image": "observation.image"}, RECORDED, "leave out --rename"),
+    ({"image": "observation.image"}, ["action"], ""),
+]
+
+
+@pytest.mark.parametrize(("renames", "recorded", "way"), UNKNOWN_NAMES)
+def test_an_unknown_name_is_answered_with_what_there_is(renames, recorded, way):
+    (sentence,) = feature_renames.find_rename_problems(renames, recorded, None)
+    title, _, remedy = sentence.partition("\n")
+    assert (remedy, title.endswith("only ")) == (way, False)
+
+
+def test_leaving_an_option_out_is_a_suggestion_that_changes_the_line():
+    from robotrain.model.health import convert_finding
+    from robotrain_runtime.contract.failure import make_finding
+
+    (way,) = convert_finding(make_finding("data-unusable", "no image\nleave out --rename")).suggestions
+    assert (way.text, way.replaces) == ("leave out --rename", "--rename")

@@ -1,12 +1,13 @@
 """Health checks of `robotrain doctor` with their results and fixes, and findings of the runtime as problems."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from robotrain_runtime.contract.failure import Finding
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
@@ -81,10 +82,16 @@ NOTE_SEPARATOR = "   "
 """Separates what to type from its remark in a finding of the runtime."""
 
 
+def _list_left_out(way: str) -> str:
+    """Return the options that a way leaves out, separated by spaces; empty for a way that does something else."""
+    options = way.removeprefix(LEAVE_OUT).split(" and ") if way.startswith(LEAVE_OUT) else []
+    return " ".join(options) if all(re.fullmatch(r"--[\w.-]+", option) for option in options) else ""
+
+
 def convert_finding(finding: Finding) -> Problem:
     """Return a finding of the runtime as a problem of preflight."""
     suggestions = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
-    ways = (Suggestion(text.strip(), remark.strip()) for text, _, remark in suggestions)
+    ways = (Suggestion(way := text.strip(), remark.strip(), _list_left_out(way)) for text, _, remark in suggestions)
     return make_problem(
         finding.code, finding.title, finding.where, finding.given, redact(finding.why), *ways, stage=Stage.PREFLIGHT
     )

@@ -23,6 +23,8 @@ READABLE_VERSIONS = re.compile(r"v?3(?:\.\d+)*")
 CONVERTIBLE_VERSION = re.compile(r"v?2\.1")
 OLD_VERSIONS = re.compile(r"v?[012](?:\.\d+)*")
 CONVERT_FLAG = "--convert-v21"
+RECOMPUTING = "lerobot-edit-dataset --operation.type recompute_stats"
+"""LeRobot's command that computes the statistics of a dataset."""
 COUNTED_KEYS = ("total_episodes", "total_frames", "total_tasks", "fps")
 NEEDED_KEYS = ("codebase_version", *COUNTED_KEYS, "features")
 STATISTICS_FILE = "meta/stats.json"
@@ -268,7 +270,7 @@ def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> 
     old = is_convertible(info)
     files = FILES_V21 if old else FILES
     if not old and not (folder / STATISTICS_FILE).is_file():
-        yield f"{name} has no {STATISTICS_FILE}: its values cannot be normalized"
+        yield f"{name} has no {STATISTICS_FILE}: its values cannot be normalized; `{RECOMPUTING}` makes it"
     if missing := [pattern for pattern in (*files, *_list_video_patterns(info, old)) if not any(folder.glob(pattern))]:
         yield f"{name} is incomplete: there is no {', no '.join(missing)}"
     tables = _list_first_files(folder, (pattern for pattern in files if pattern.endswith(".parquet")))

@@ -65,6 +65,13 @@ def find_source_problems(
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
     for sentence in problems:
+        title, _, way = sentence.partition("\n")
+        if way == dataset.CONVERT_FLAG:
+            is_whole = str(folder) == source.uri  # a folder of this machine, not only what describes it
+            later = dataset.find_dataset_problems(folder, source.uri, convert=True, description_only=not is_whole)
+            if faults := [fault.partition("\n")[0] for fault in later]:
+                yield f"{title}; it cannot be converted: {'; '.join(faults)}"
+                continue
         hint = f"\n--dataset-path {shlex.quote(str(nested[0]))}" if nested and "\n" not in sentence else ""
         yield sentence + hint
 

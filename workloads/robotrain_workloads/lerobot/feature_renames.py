@@ -68,8 +68,7 @@ def find_rename_problems(
         if name in (read or ()) and renamed in recorded and name not in recorded:
             yield f"{begin}: the dataset's name comes first\n{format_flag({renamed: name})}"
         elif name not in known:
-            unused = [one for one in known if one not in (read or ())]  # what the policy reads keeps its name
-            yield f"{begin}: the dataset has no {name}, only {', '.join(known)}" + _suggest(name, unused, renamed)
+            yield f"{begin}: {_explain_unknown(name, renamed, known, read or ())}"
         elif not renamed.startswith(OBSERVATION):
             yield f"{begin}: only observations are renamed, to other observations"
         elif read is not None and renamed not in read:
@@ -82,9 +81,17 @@ def find_rename_problems(
             yield f"{RENAME_FLAG} makes one feature of several: {' and '.join(names)} would both be {renamed}"
 
 
-def _suggest(name: str, known: Sequence[str], renamed: str) -> str:
-    near = find_near_option(name, known)
-    return f"\n{format_flag({near: renamed})}" if near else ""
+def _explain_unknown(name: str, renamed: str, known: Sequence[str], read: Sequence[str]) -> str:
+    """Return why a name is none of the dataset's observations, with the remedy as the second line."""
+    if not known:
+        return f"the dataset records no observation, and so no {name}"
+    lacks = f"the dataset has no {name}, only {', '.join(known)}"
+    if renamed in known:
+        return f"{lacks}; {renamed} has that name already\nleave out {RENAME_FLAG}"
+    unused = [one for one in known if one not in read]  # what the policy reads keeps its name
+    same = [one for one in unused if one.rpartition(".")[2] == name.rpartition(".")[2]]
+    near = same[0] if len(same) == 1 else find_near_option(name, unused)
+    return f"{lacks}\n{format_flag({near: renamed})}" if near else lacks
 
 
 def find_likely_renames(

@@ -31,7 +31,6 @@ IMAGENET = "imagenet"
 IMAGENET_STATISTICS = ("mean", "std")
 FRAME = "frame_index"
 RELATIVE_OPTION = "use_relative_actions"
-RECOMPUTING = "lerobot-edit-dataset --operation.type recompute_stats"
 PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
 """What types that drop frames by default compute their number from: the first less the others, and one."""
 
@@ -53,7 +52,7 @@ def find_problems(document: JobDocument, described: Mapping[JobSource, Path], ro
     yield from _find_mapping_problems(needs)
     if not _is_alone(document):
         return
-    if replaced:
+    if replaced and path.is_file():  # without one, no other option helps
         yield from _find_picture_problems(needs, statistics)
     if not needs.resumes:  # a checkpoint has its own
         yield from _find_mode_problems(needs, statistics, has_imagenet=replaced)
@@ -90,7 +89,7 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
         return
     learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
     way = f" --operation.relative_action true --operation.chunk_size {needs.get_option('chunk_size')}" if wanted else ""
-    found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: `{RECOMPUTING}{way}` mends it"
+    found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: `{dataset.RECOMPUTING}{way}` mends it"
     yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {found}"
 
 
