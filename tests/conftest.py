@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import Any
 
 import hypothesis
 import pytest
+from local_server import QuietHandler, serve
+from robotrain_sources.torchvision import weights_table
 from session_caches import cache_discovery
 from session_variables import OUTSIDE
 from typer.testing import CliRunner
@@ -153,6 +155,27 @@ def tmp_path(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.getbasetemp() / f"{name}-{next(FOLDER_NUMBERS)}"
     folder.mkdir(mode=0o700)
     return folder
+
+
+@pytest.fixture(scope="session")
+def weights_rows() -> Iterator[Mapping[str, tuple[str, str]]]:
+    """The table of torchvision's weights, with a host on this machine that says that it has them."""
+
+    class Handler(QuietHandler):
+        do_HEAD = QuietHandler.answer
+
+        def do_GET(self) -> None:
+            self.answer(b"weights")
+
+    with serve(Handler) as host:
+        rows = weights_table.WEIGHTS.items()
+        yield {name: (f"{host}/{url.rpartition('/')[2]}", digest) for name, (url, digest) in rows}
+
+
+@pytest.fixture(autouse=True)
+def no_weights_host(monkeypatch, weights_rows) -> None:
+    """Keep commands in this process from asking the host of torchvision's weights."""
+    monkeypatch.setattr(weights_table, "WEIGHTS", weights_rows)
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ class FakePlatform(Platform):
     summary = "a folder that takes jobs"
     settings = Settings
     capabilities = Capabilities(
-        sources={(role, kind): YES for role in ROLES for kind in KINDS},
+        sources={**{(role, kind): YES for role in ROLES for kind in KINDS}, ("backbone", "torchvision"): YES},
         workloads={ANY: YES},
         features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
     )

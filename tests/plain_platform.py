@@ -36,6 +36,7 @@ class PlainPlatform(Platform):
         sources={
             **{("dataset", kind): YES for kind in KINDS},
             ("policy", "blob_url"): not_yet("The line is being laid."),
+            ("backbone", "torchvision"): YES,
         },
         workloads={"lerobot-train": YES},
         features={

@@ -64,7 +64,7 @@ def stone_server(install, fake_platform, tmp_path, monkeypatch):
     return path
 
 
-JOB = ("--platform", "fake", "--stone", "basalt")
+JOB = ("--platform", "fake", "--stone", "basalt", "--policy-type", "tdmpc")
 
 
 def pins(run):

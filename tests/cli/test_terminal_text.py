@@ -101,6 +101,6 @@ def test_a_dry_run_gives_its_answer_before_the_plan(plain_platform):
     assert [name for name, _ in lines] == ["run", "job", "sources", "defaults", "plan", "files"]
     facts = dict(lines)
     assert facts["job"] == "lerobot-train on plain"
-    assert facts["sources"] == "dataset huggingface lerobot/pusht"
+    assert facts["sources"].startswith("dataset huggingface lerobot/pusht; backbone torchvision ResNet18")
     assert facts["run"].startswith("lerobot-train-")
     assert "robotrain render" in facts["files"]

@@ -15,6 +15,8 @@ BLOB = "https://acc.blob.core.windows.net/box"
 BLOBS = ("--blob-url", f"{BLOB}/one", "--blob-url", f"{BLOB}/two")
 MIXED = ("--blob-url", f"{BLOB}/one", "--dataset-path", "/data/two")
 TAKEN = {("dataset", kind): YES for kind in ("blob_url", "local_path", "huggingface")}
+WEIGHTS = {("backbone", "torchvision"): YES}
+"""What a job of these data implies."""
 REFUSED = no("A rover carries stones of one kind.", "a rover for each")
 
 STONES = """
@@ -48,6 +50,7 @@ def declare_capabilities(plain_platform, monkeypatch):
         import plain_plugin
 
         whole = {"sources": TAKEN, "workloads": {ANY: YES}, "features": {"several_datasets": YES}, **given}
+        whole["sources"] = WEIGHTS | whole["sources"]
         monkeypatch.setattr(plain_plugin.PlainPlatform, "capabilities", Capabilities(**whole))
 
     return declare

@@ -236,7 +236,7 @@ def test_source_kind_of_a_platform_cannot_replace_a_built_in_one(robotrain, inst
     install_source(PLATFORM + shadow)
     answer = robotrain("render", *JOB, "--json")
     assert answer.exit_code == 0
-    (source,) = json.loads(answer.json["files"]["job.json"]["text"])["sources"]
+    source, *_ = json.loads(answer.json["files"]["job.json"]["text"])["sources"]
     assert Path(source["uri"]).is_absolute()  # the built-in kind makes it so; the other keeps what was typed
     assert any("source local_path" in remark for remark in read_remarks(robotrain)["platform.plain"])
 

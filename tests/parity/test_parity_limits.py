@@ -26,7 +26,7 @@ def test_every_limit_is_tested() -> None:
 @pytest.mark.parametrize(("platform", "number"), list_limits("sources"))
 def test_limit_of_sources(render_job, find_errors, platform: str, number: int) -> None:
     typed = [word for index in range(number) for word in ("--blob-url", f"{BLOB}{index}")]
-    assert len(render_job(platform, *typed).document.sources) == number
+    assert sum(not source.implied for source in render_job(platform, *typed).document.sources) == number
     (problem,) = find_errors(platform, *typed, "--blob-url", BLOB, code=3 if number < MAX_SOURCES else 2)
     assert str(number) in problem["title"]
 

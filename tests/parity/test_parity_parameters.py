@@ -67,7 +67,7 @@ def test_parameters_are_equal_on_every_platform(render_job: Callable[..., Arrive
 def test_options_after_dashes_end_the_command(
     render_job: Callable[..., Arrived], execute_document: Made, platform: str
 ) -> None:
-    after = ("--policy.chunk_size=150", "--policy.vision_backbone", "resnet34", "--dataset.episodes=[0, 1]")
+    after = ("--policy.chunk_size=150", "--policy.n_heads", "4", "--dataset.episodes=[0, 1]")
     work = execute_document(render_job(platform, *DATASET, after=after).document)["command"]
     assert work.arguments[-4:] == after
 

@@ -43,7 +43,7 @@ def test_only_the_kind_run_has_no_example() -> None:
 def test_accepted_source_reaches_the_runtime(render_job, cell: Cell) -> None:
     role, kind = cell.what
     document = render_job(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
-    (found,) = (source for source in document.sources if source.role == role)
+    (found,) = (source for source in document.sources if source.role == role and not source.implied)
     assert found == JobSource(role=role, kind=kind, uri=printed(kind))
     mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
     assert f"source.{kind}" in document.halves or (role, found.uri) in mounted
@@ -85,7 +85,7 @@ def test_several_backbones_reach_the_runtime_in_the_order_in_which_they_were_typ
     }
     given = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
     document = render_job(platform, *DATASET, *given).document
-    found = [source for source in document.sources if source.role == "backbone"]
+    found = [source for source in document.sources if source.role == "backbone" and not source.implied]
     assert [source.uri for source in found] == [text for texts in typed.values() for text in texts]
     mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "backbone"}
     assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"

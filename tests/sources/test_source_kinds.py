@@ -118,7 +118,9 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 
 def test_only_kinds_that_act_in_the_container_have_a_container_plugin() -> None:
     assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
-        **{name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface")},
+        **{
+            name: f"robotrain_sources.{name}.fetch" for name in ("blob_url", "https_file", "huggingface", "torchvision")
+        },
         **{name: f"robotrain_sources.{name}.container" for name in ("local_path", "git")},
     } | dict.fromkeys(("registered_model", "latest_model", "mlflow_run"), "robotrain_sources.mlflow.container")
 
@@ -148,4 +150,5 @@ def test_a_package_that_is_packed_does_nothing_when_imported(folder: Path) -> No
 
 
 def test_kinds_whose_content_may_change_are_pinned() -> None:
-    assert {name for name, kind in KINDS.items() if kind.pinning} == {"blob_url", "git", "huggingface", "local_path"}
+    pinned = {name for name, kind in KINDS.items() if kind.pinning}
+    assert pinned == {"blob_url", "git", "huggingface", "local_path", "torchvision"}

@@ -33,8 +33,6 @@ class PolicyTrial:
 
     options: tuple[str, ...] = ()
     """What follows `--` at a new training; a fine-tuning and a resumption read the network from the checkpoint.
-
-    What robotrain sends by itself (a random ResNet with group normalization) is not among them.
     """
 
     every_time: tuple[str, ...] = ()
@@ -98,6 +96,7 @@ POLICIES: tuple[PolicyTrial, ...] = (
         "pusht-camera",
         "trains",
         options=(
+            "--policy.pretrained_backbone_weights=null",
             "--policy.crop_shape=[56,56]",
             "--policy.down_dims=[16,32]",
             "--policy.horizon=8",
@@ -109,6 +108,7 @@ POLICIES: tuple[PolicyTrial, ...] = (
         "pusht-camera",
         "trains",
         options=(
+            "--policy.pretrained_backbone_weights=null",
             "--policy.crop_shape=[56,56]",
             "--policy.gpt_n_layer=1",
             "--policy.gpt_n_head=2",

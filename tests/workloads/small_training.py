@@ -10,8 +10,11 @@ from pathlib import Path
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Note
 
+NO_WEIGHTS = "--policy.pretrained_backbone_weights=null"
+"""They would be downloaded."""
 SMALL = {
     "act": (
+        NO_WEIGHTS,
         "--policy.dim_model=64",
         "--policy.n_heads=4",
         "--policy.dim_feedforward=64",
@@ -19,6 +22,8 @@ SMALL = {
         "--policy.n_action_steps=8",
     ),
     "diffusion": (
+        NO_WEIGHTS,
+        "--policy.use_group_norm=true",
         "--policy.down_dims=[32,64]",
         "--policy.horizon=8",
         "--policy.n_action_steps=4",

@@ -12,52 +12,45 @@ from robotrain_workloads.lerobot_options import option_tree
 
 ROOT = Path(__file__).parents[2]
 ACT = "--val-split 0 --learning-rate 1e-5 --save-freq 20000"
-WEIGHTS = "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
 LINES = {
     "lerobot-train --policy.type=act --dataset.repo_id=lerobot/pusht --steps=1000 --batch_size=4": (
-        f"--policy-type act --dataset-repo-id lerobot/pusht --training-steps 1000 --batch-size 4 {ACT} -- {WEIGHTS}"
+        f"--policy-type act --dataset-repo-id lerobot/pusht --training-steps 1000 --batch-size 4 {ACT}"
     ),
     "lerobot-train --policy.type diffusion --dataset.repo_id lerobot/pusht --policy.horizon=48": (
         "--policy-type diffusion --dataset-repo-id lerobot/pusht --val-split 0 --batch-size 8 --save-freq 20000 --"
-        f" --policy.horizon=48 {WEIGHTS}"
+        " --policy.horizon=48"
     ),
     "lerobot-train --policy.type=act --dataset.repo_id=me/cups --dataset.root=/data/cups --seed=3 --num_workers=2": (
         "--policy-type act --dataset-id me/cups --dataset-path /data/cups --seed 3 --num-workers 2 --batch-size 8"
-        f" {ACT} -- {WEIGHTS}"
+        f" {ACT}"
     ),
     "accelerate launch --num_processes=2 --mixed_precision=bf16 --main_process_port 0 /env/bin/lerobot-train"
     " --policy.type=act --dataset.repo_id=me/cups": (
-        "--num-gpus 2 --mixed-precision bf16 --policy-type act --dataset-repo-id me/cups --batch-size 8"
-        f" {ACT} -- {WEIGHTS}"
+        f"--num-gpus 2 --mixed-precision bf16 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT}"
     ),
     "python -m lerobot.scripts.lerobot_train --policy.type=act --dataset.repo_id=me/cups --output_dir='a b'"
     " --job_name=cups": (
-        "--policy-type act --dataset-repo-id me/cups --output-dir 'a b' --job-name cups --batch-size 8"
-        f" {ACT} -- {WEIGHTS}"
+        f"--policy-type act --dataset-repo-id me/cups --output-dir 'a b' --job-name cups --batch-size 8 {ACT}"
     ),
     "lerobot-train --policy.type=act --dataset.repo_id=me/cups --dataset.revision=v3.0 --dataset.episodes=[0,1]"
     " --wandb.enable=false --dataset.eval_split=0.2 --save_freq=5000 --save_checkpoint=true": (
         "--policy-type act --dataset-repo-id me/cups@v3.0 --no-wandb --val-split 0.2 --save-freq 5000 --learning-rate"
-        f" 1e-5 --batch-size 8 --eval-freq 0 -- '--dataset.episodes=[0,1]' {WEIGHTS}"
+        " 1e-5 --batch-size 8 --eval-freq 0 -- '--dataset.episodes=[0,1]'"
     ),
     "accelerate launch --multi_gpu --num_processes=2 '$(which lerobot-train)' --policy.type=act"
-    " --dataset.repo_id=me/cups": (
-        f"--num-gpus 2 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
-    ),
+    " --dataset.repo_id=me/cups": (f"--num-gpus 2 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT}"),
     "torchrun --nproc-per-node=4 --nnodes=1 -m lerobot.scripts.lerobot_train --policy.type=act"
-    " --dataset.repo_id=me/cups": (
-        f"--num-gpus 4 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
-    ),
+    " --dataset.repo_id=me/cups": (f"--num-gpus 4 --policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT}"),
     "uv run --extra train python lerobot/scripts/train.py --policy.type=act --dataset.repo_id=me/cups"
     " --policy.pretrained_backbone_weights=null": (
         f"--policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- --policy.pretrained_backbone_weights=null"
     ),
     "lerobot-train --policy.type=act --dataset.repo_id=me/cups --optimizer.lr=1e-4 --policy.optimizer_lr=1e-6": (
-        "--policy-type act --dataset-repo-id me/cups --learning-rate 1e-6 --batch-size 8 --val-split 0 --save-freq"
-        f" 20000 -- {WEIGHTS}"
+        "--policy-type act --dataset-repo-id me/cups --learning-rate 1e-6 --batch-size 8 --val-split 0"
+        " --save-freq 20000"
     ),
     "lerobot-train --policy.type=act --dataset.repo_id=me/cups --optimizer.lr=1e-4": (
-        f"--policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT} -- {WEIGHTS}"
+        f"--policy-type act --dataset-repo-id me/cups --batch-size 8 {ACT}"
     ),
     "lerobot-eval --policy.path=me/act --policy.pretrained_revision=v2 --env.type=pusht --eval.use_async_envs=false": (
         "lerobot-eval --policy-repo-id me/act@v2 --env pusht --eval-episodes 50"

@@ -108,7 +108,7 @@ def test_episodes_without_a_task_are_noted_if_it_is_trained_on(monkeypatch, task
     notes = []
     monkeypatch.setattr(launcher, "emit_event", notes.append)
     monkeypatch.setattr(launcher.dataset, "read_first_tasks", lambda root: enumerate(tasks))
-    own = types.SimpleNamespace(random_backbone=False, reads_task=True)
+    own = types.SimpleNamespace(reads_task=True)
     launcher._note_data(own, None)
     assert [told in note.text for note in notes] == [True] * bool(told)
 

@@ -64,6 +64,18 @@ BROKEN = [
         ["--policy.use_group_norm=True", "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
         "--policy.use_group_norm=false",
     ),
+    ("vqbet", ["--policy.use_group_norm=true"], "--policy.pretrained_backbone_weights=null"),
+    (
+        "act",
+        ["--policy.vision_backbone=resnet34"],
+        "--policy.pretrained_backbone_weights=ResNet34_Weights.IMAGENET1K_V1",
+    ),
+    ("act", ["--policy.pretrained_backbone_weights=None"], "--policy.pretrained_backbone_weights=null"),
+    (
+        "act",
+        ["--policy.pretrained_backbone_weights=mine.pth"],
+        "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1",
+    ),
     ("xvla", ["--policy.chunk_size=0"], "--policy.chunk_size=32"),
     ("pi0", ["--policy.paligemma_variant=gemma_300"], "--policy.paligemma_variant=gemma_300m"),
     ("pi0", ["--policy.dtype=float16"], ""),

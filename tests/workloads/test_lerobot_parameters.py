@@ -63,17 +63,14 @@ def test_a_short_run_is_logged_at_its_end_at_least(training):
 
 
 def test_an_option_after_the_dashes_takes_precedence_over_a_default(training):
-    given = "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
-    assert options(training(args=[given]))["--policy.pretrained_backbone_weights"].startswith("ResNet18")
-    assert "--random-backbone" not in options(training(args=[given]))
     spaced = get_work(training(args=["--dataset.video_backend", "torchcodec"])).arguments
     assert "--dataset.video_backend=pyav" not in spaced
 
 
-def test_no_policy_downloads_image_weights_unless_an_option_says_so(training):
-    for kind in ("act", "diffusion"):
-        given = options(training(policy_type=kind))
-        assert (given["--random-backbone"], given["--policy.pretrained_backbone_weights"]) == ("", "null")
+@pytest.mark.parametrize("kind", ["act", "diffusion", "vqbet"])
+def test_a_new_policy_starts_from_the_weights_that_lerobot_starts_from(training, kind):
+    given = options(training(policy_type=kind))
+    assert not {"--policy.pretrained_backbone_weights", "--policy.use_group_norm"} & given.keys()
 
 
 def test_a_network_and_the_rate_of_its_backbone_are_lerobots(training):

@@ -56,7 +56,7 @@ def test_a_policy_brings_its_type_and_the_learning_rate_is_the_new_one(training,
     saved = training(pusht, starts={"policy": policy("other", optimizer_lr=7e-5)})
     assert read_options(saved)["--policy.optimizer_lr"] == "7e-05"
     assert options["--policy.pretrained_backbone_weights"] == "null"
-    assert not {"--policy.type", "--policy.repo_id", "--random-backbone"} & options.keys()
+    assert not {"--policy.type", "--policy.repo_id", "--weights"} & options.keys()
     warmed_up = read_options(training(pusht, starts={"policy": folder}, lr_warmup_steps=5))
     assert warmed_up["--optimizer.weight_decay"] == "0.01"  # the policy's own
 

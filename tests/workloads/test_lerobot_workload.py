@@ -19,6 +19,7 @@ SUBMIT_SIDE = (
     *("package_locker", "given_packages", "package_options"),
 )
 ENVIRONMENT_SIDE = {
+    "lerobot_training/weights_file": {"torch", "torchvision", "safetensors"},
     "isaac_export/image/": {"torch", "yaml"},  # runs with the Python of the image
     "rosbag_act_train/": {
         *("robotrain", "typer", "yaml", "jinja2", "lerobot"),

@@ -114,7 +114,7 @@ def test_a_job_without_options_trains_what_lerobot_trains(train_options: Any, ki
     code = [f"{name}@{0:040}" for name, one in facts.repositories.items() if one.code == "runs" and not one.only_if]
     words = ["robotrain", "submit", "--platform", "PLATFORM", "--policy-type", kind, "--dataset-repo-id", "me/cups"]
     words += ["--trust-remote-code", ",".join(code)] if code else []
-    found = set(find_option_differences(line, words, train_options)) - {effective_options.WEIGHTS_OPTION}
+    found = set(find_option_differences(line, words, train_options))
     own = OWN_DEFAULTS | ({"policy.optimizer_lr"} if kind == "act" else set())
     assert found - needed == own
 

@@ -22,7 +22,14 @@ class Source(Protocol):
 
 
 class SourceUnreachable(SourceError):
-    """The source cannot be read from this machine, but the machine that runs the job may have access."""
+    """The source cannot be read from this machine, but the machine that runs the job may have access.
+
+    `pin` is known without it where a name always means the same content.
+    """
+
+    def __init__(self, why: str, suggestion: str = "", pin: str = "") -> None:
+        super().__init__(why, suggestion)
+        self.pin = pin
 
 
 class SourceNotFound(SourceError):
@@ -77,8 +84,11 @@ class Pinning(NamedTuple):
     read_tags: Callable[[Source, str, str], Sequence[str]] = lambda source, role, pin: ()
     """(source, role, pin) → `NAME=VALUE`: what a run records of the pinned source, such as the commit of code."""
 
+    is_constant: bool = False
+    """Whether a name always means the same content, so that nothing is open without a pin."""
+
     @classmethod
-    def from_module(cls, module: str) -> "Pinning":
+    def from_module(cls, module: str, *, is_constant: bool = False) -> "Pinning":
         """Return functions of a module that is imported when one is called.
 
         They are `resolve_pin`, `explain_lost_pin`, `find_missing_paths` and, if it has them, `read_files`, `read_tags`.
@@ -97,6 +107,7 @@ class Pinning(NamedTuple):
             find_missing=import_when_called("find_missing_paths"),
             read_files=import_when_called("read_files", cls._field_defaults["read_files"]),
             read_tags=import_when_called("read_tags", cls._field_defaults["read_tags"]),
+            is_constant=is_constant,
         )
 
 

@@ -230,6 +230,26 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
     return target
 
 
+def stage_file(file: Path) -> Path:
+    """Return a folder with nothing but a file, for uploads that take folders. Raise OSError."""
+    from robotrain.store import files
+
+    real = os.path.realpath(file)
+    status = os.stat(real)
+    key = hashlib.sha256(
+        b"%s\0%s\0%d\0%d" % (os.fsencode(real), os.fsencode(file.name), status.st_size, status.st_mtime_ns)
+    )
+    target = files.get_cache_folder() / "files" / key.hexdigest()[:32]
+    if not target.is_dir():
+        with make_atomically(target) as scratch:
+            scratch.mkdir()
+            try:
+                os.link(real, scratch / file.name)
+            except OSError:  # another disk
+                shutil.copy(real, scratch / file.name)
+    return target
+
+
 def _remove_old_copies(parent: Path, newest: Path) -> None:
     """Remove the oldest copies of a folder. Those that were pinned are kept for longer: runs are repeated with them."""
     others = [one for one in parent.iterdir() if one != newest and not one.name.startswith(".")]

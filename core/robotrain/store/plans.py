@@ -311,6 +311,7 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
                 uri=str(one["uri"]),
                 pin=str(one.get("pin", "")),
                 tags=tuple(map(str, one.get("tags", ()))),
+                implied=bool(one.get("implied")),
             )
             for one in entries
         )

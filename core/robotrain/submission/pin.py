@@ -46,18 +46,17 @@ def pin_job(
 ) -> tuple[Job, list[Problem]]:
     """Return the job with all sources pinned whose kinds can be, and the problems; existing pins stay."""
 
-    def pin_source(source: document.JobSource) -> document.JobSource | Problem:
+    def pin_source(source: document.JobSource) -> tuple[document.JobSource, Problem | None]:
         if is_remote_folder(source):
-            return source
-        pinned = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
-        if isinstance(pinned, Problem) or pinned.tags:
-            return pinned
-        return dataclasses.replace(pinned, tags=read_tags(pinned))
+            return source, None
+        pinned, problem = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
+        if problem or pinned.tags:
+            return pinned, problem
+        return dataclasses.replace(pinned, tags=read_tags(pinned)), None
 
     pins = query_in_parallel(pin_source, job.sources)
-    sources = tuple(source if isinstance(pin, Problem) else pin for source, pin in zip(job.sources, pins, strict=True))
-    problems = [pin for pin in pins if isinstance(pin, Problem)]
-    return dataclasses.replace(job, sources=sources), _merge_warnings(problems)
+    problems = [problem for _, problem in pins if problem]
+    return dataclasses.replace(job, sources=tuple(source for source, _ in pins)), _merge_warnings(problems)
 
 
 def find_lost_pins(
@@ -91,29 +90,34 @@ def query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) 
 
 def _pin_source(
     source: document.JobSource, kinds: SourceKinds, described: Sequence[str], pin_by_platform: PinByPlatform
-) -> document.JobSource | Problem:
+) -> tuple[document.JobSource, Problem | None]:
+    """Return the source, pinned if it can be, and what is wrong."""
     kind = kinds.get(source.kind)
     pinning = kind.pinning if kind else None
     if kind and kind.pinned_by_platform:
         pinning = Pinning(lambda *_: pin_by_platform(source), lambda *_: "")
     if source.pin or pinning is None or source.grows_until:
-        return source
+        return source, None
     try:
         pin = pinning.resolve(parse_source(source, kinds), source.role)
         if holds_secret(pin):
             raise SourceError("Its pin contains what looks like a secret.")
     except SourceUnreachable as error:
+        ways = _list_suggestions(error)
+        if error.pin:
+            return dataclasses.replace(source, pin=error.pin), _make_unseen_problem(source, error.why, *ways)
         title = f"{source.uri} is not pinned: the run uses its content at that time"
-        return _make_problem("not-pinned", title, source, error.why, *_list_suggestions(error), severity="warning")
+        return source, _make_problem("not-pinned", title, source, error.why, *ways, severity="warning")
     except SourceNotFound as error:
         title = f"{source.uri} does not exist"
-        ways = (*_list_suggestions(error), *(_suggest_copies(source, kinds) if source.implied else ()))
-        return _make_problem("source-missing", title, source, error.why, *ways)
+        ways = _list_suggestions(error) or tuple(_suggest_copies(source, kinds) if source.implied else ())
+        return source, _make_problem("source-missing", title, source, error.why, *ways)
     except Exception as error:
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
         copies = _suggest_copies(source, kinds) if source.implied else ()
-        return _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *suggestions, *copies, _SUGGEST_NO_PIN)
+        ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
+        return source, _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *ways)
     missing: Sequence[str] = ()
     with contextlib.suppress(Exception):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
@@ -121,11 +125,12 @@ def _pin_source(
         lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
         title = f"{source.uri} is not a valid {source.role}: it has no {lacks}"
         why = f"The job would fail. Use a {source.role} that contains it."
-        return _make_problem("source-undescribed", title, source, why)
+        return source, _make_problem("source-undescribed", title, source, why)
     tags: Sequence[str] = ()
     with contextlib.suppress(Exception):  # a record that no run needs
         tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
-    return dataclasses.replace(source, pin=pin, tags=(*source.tags, *(tag for tag in tags if not holds_secret(tag))))
+    tags = (*source.tags, *(tag for tag in tags if not holds_secret(tag)))
+    return dataclasses.replace(source, pin=pin, tags=tags), None
 
 
 def _list_suggestions(error: SourceError) -> tuple[Suggestion, ...]:
@@ -146,8 +151,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
     try:
         why = pinning.explain_lost_pin(parse_source(source, kinds), source.role, source.pin)
     except SourceUnreachable as error:
-        title = f"cannot check from here that {source.uri} is unchanged: the run will check it"
-        return _make_problem("pin-unseen", title, source, error.why, severity="warning")
+        return _make_unseen_problem(source, error.why)
     except Exception as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
         problem = _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
@@ -156,6 +160,11 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
     return _make_problem("pin-gone", f"the pinned revision of {source.uri} is gone", source, why, *suggestions)
+
+
+def _make_unseen_problem(source: document.JobSource, why: str, *ways: Suggestion) -> Problem:
+    title = f"cannot check from here that {source.uri} is unchanged: the run will check it"
+    return _make_problem(UNSEEN_CODE, title, source, why, *ways, severity="warning")
 
 
 def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinning) -> bool:
@@ -180,11 +189,12 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
 
 
 _UNKNOWN_CODE = "pin-unknown"
+UNSEEN_CODE = "pin-unseen"
 _UNREACHABLE_CODE = "source-unreachable"
 """Data that preflight cannot read: a warning if only the job may be able to."""
 _WARNING_TITLES = {
     "not-pinned": "{} sources are not pinned: the run uses their content at that time",
-    "pin-unseen": "cannot check from here that {} sources are unchanged: the run will check them",
+    UNSEEN_CODE: "cannot check from here that {} sources are unchanged: the run will check them",
 }
 _FAILURE_TITLES = {_UNKNOWN_CODE: "cannot resolve the revisions of {} sources"}
 
@@ -231,7 +241,9 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
         p
         for p in found
         if p.severity == "error"
-        or not ((p.code, p.title) in titles or (p.code == _UNREACHABLE_CODE and _get_source(p) in failed))
+        or not (
+            (p.code, p.title) in titles or (p.code in (_UNREACHABLE_CODE, UNSEEN_CODE) and _get_source(p) in failed)
+        )
     ]
     unresolved = {_get_source(p) for p in found if p.code == _UNKNOWN_CODE}
     both = unresolved & {_get_source(p) for p in found if p.code == _UNREACHABLE_CODE}

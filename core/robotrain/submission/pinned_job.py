@@ -14,7 +14,14 @@ from robotrain.errors import Problem, Rejected, Stage, make_problem, raise_if_an
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import list_implied_inputs, list_implied_rows
 from robotrain.submission.input_descriptions import InputDescriptions
-from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, drop_no_pin, merge_failures, pin_job
+from robotrain.submission.pin import (
+    NO_DESCRIBING_FILES,
+    UNSEEN_CODE,
+    DescribingFiles,
+    drop_no_pin,
+    merge_failures,
+    pin_job,
+)
 from robotrain.submission.prepare import InputStep
 from robotrain.submission.program_lock import lock_program
 from robotrain.submission.source_files import SourceFiles
@@ -35,13 +42,16 @@ def pin_prepared(
 
 
 def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
-    """Return the job with all sources pinned, and notes. Raise Rejected with every source that cannot be pinned."""
+    """Return the job with all sources pinned, and notes. Raise Rejected with every source that cannot be pinned.
+
+    One whose pin is known is, though it cannot be seen from here.
+    """
     job, problems = pin_prepared(prepared)
     pinned, found = settle_sources(prepared.with_job(job), problems)
     pinned, lock_problems = lock_program(pinned)
     found += lock_problems
-    notes = [problem for problem in found if problem.severity == "note"]
-    failed = (problem for problem in found if problem.severity != "note")
+    notes = [problem for problem in found if problem.severity == "note" or problem.code == UNSEEN_CODE]
+    failed = (problem for problem in found if problem not in notes)
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))
     return pinned, notes
 

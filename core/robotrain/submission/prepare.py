@@ -218,7 +218,8 @@ def prepare_job(
     given_workload, resolution = workload, resolve_job(request, workload, platform, kinds)
     workload = resolution.workload
     implied: list[Problem] = []
-    if not select_errors(resolution.problems) and workload.implies_sources(resolution.job):
+    is_run = platform.capabilities.workload(workload.name) and not select_errors(resolution.problems)
+    if is_run and workload.implies_sources(resolution.job):
         from robotrain.submission.implied_sources import add_known_sources  # costs start-up
 
         resolution, implied = add_known_sources(resolution, workload, platform, kinds)

@@ -40,7 +40,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         ("resume", "datastore_path"): YES,
-        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
+        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
         **{(role, "huggingface"): YES for role in ("resume", "publish")},

@@ -27,7 +27,7 @@ CAPABILITIES = Capabilities(
         **{(role, ANY): YES for role in CONTAINER_ROLES},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
-        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
+        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
         **{(role, "huggingface"): YES for role in ("resume", "publish")},

@@ -35,7 +35,7 @@ CAPABILITIES = Capabilities(
         **{(role, "huggingface"): YES for role in ("resume", "publish")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
-        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
+        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
         **{("code", kind): YES for kind in ("local_path", "git", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},

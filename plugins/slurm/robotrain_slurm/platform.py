@@ -34,7 +34,7 @@ CAPABILITIES = Capabilities(
         **{("policy", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{(role, "huggingface"): YES for role in ("resume", "publish")},
-        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
+        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         **{(role, ANY): YES for role in NODE_ROLES},
     },

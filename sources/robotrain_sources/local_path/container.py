@@ -23,11 +23,11 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
         near = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
         way = f"\n{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
         yield f"The folder {folder} does not exist on this machine.{way}"
-    elif not folder.is_dir():
+    elif not (folder.is_dir() or folder_content.is_used_file(folder, source.role)):
         noun = "policy" if source.role in folder_content.POLICY_ROLES else source.role
         yield f"{folder} is not a folder: use the folder of the {noun}."
-    elif not os.access(folder, os.R_OK | os.X_OK):
-        yield f"The folder {folder} cannot be read by the user that runs the job."
+    elif not os.access(folder, os.R_OK | (os.X_OK if folder.is_dir() else 0)):
+        yield f"The {'folder' if folder.is_dir() else 'file'} {folder} cannot be read by the user that runs the job."
     elif not folder_content.has_used_part(folder, source.role, place.takes_any_policy):
         yield folder_content.explain_no_policy(folder)
     elif source.pin and source.role != CODE_ROLE:

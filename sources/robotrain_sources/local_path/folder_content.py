@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
@@ -61,13 +61,43 @@ def describe_difference(before: FolderDigest, now: FolderDigest) -> str:
     return f"the same size ({now}), but other content" if is_same_size else f"{before} then, {now} now"
 
 
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+
+
+def is_used_file(path: Path, role: str) -> bool:
+    """Return whether a path is a file that a role takes in place of a folder: weights of a backbone."""
+    return role == "backbone" and path.suffix in WEIGHTS_SUFFIXES and path.is_file()
+
+
+class _FileEntry:
+    """A file as if it were alone in a folder, under the name of the link to it, if that is given."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.name, self.path = os.path.basename(path), os.path.realpath(path)
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        return False
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        return True
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        return os.stat(self.path)
+
+
 def list_entries(
     folder: str | Path, on_skip: Callable[[str], object] = lambda path: None, parent_path: str = ""
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield path and entry of the content below a folder, without folders, in a fixed order.
+    """Yield path and entry of the content below a folder, without folders, in a fixed order; a file is its own content.
 
     `on_skip` is called with the path of each skipped file or folder.
     """
+    if not parent_path and os.path.isfile(folder):
+        yield os.path.basename(folder), cast("os.DirEntry[str]", _FileEntry(folder))
+        return
     with os.scandir(folder) as entries:
         ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     for entry in ordered:

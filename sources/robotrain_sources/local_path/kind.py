@@ -8,9 +8,12 @@ from typing import ClassVar
 
 from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
+from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
+from robotrain_sources.torchvision import weights_table
 
 FORM = "FOLDER"
 
@@ -50,6 +53,19 @@ def parse_folder(text: str, base: Path) -> LocalFolder:
     return LocalFolder("/" + path.lstrip("/") if path.startswith("//") else path)
 
 
+def find_warnings(folder: LocalFolder) -> list[str]:
+    """Return that a file of weights is none of torchvision's, whose digests are known."""
+    path = Path(folder.path)
+    if not folder_content.is_used_file(path, "backbone"):
+        return []
+    try:
+        digest = hash_file(path)
+    except OSError:  # reported elsewhere
+        return []
+    is_known = any(digest.startswith(known) for _, known in weights_table.WEIGHTS.values())
+    return [] if is_known else [f"the file is none of torchvision's: its SHA-256 is {digest}"]
+
+
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 
 KIND = SourceKind(
@@ -71,12 +87,13 @@ KIND = SourceKind(
         "backbone": RoleFlag(
             "--backbone-path",
             help="A backbone or tokenizer that the policy names, in a folder of the machine that runs the job: the "
-            "last two parts of the path are its name.",
-            form="…/OWNER/NAME",
+            "last two parts of the path are its name. Or a file with weights that the cameras' network starts from.",
+            form="…/OWNER/NAME|FILE.pth",
         ),
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_folder,
+    warn=find_warnings,  # type: ignore[arg-type]
     container_plugin="robotrain_sources.local_path.container",
     pinning=Pinning.from_module("robotrain_sources.local_path.pin"),
 )

@@ -243,6 +243,8 @@ def _find_pinned_part(source: Source, role: str, pin: str = "") -> Path | None:
     folder = Path(str(source))
     if role == "code" and folder.is_dir():
         return code_folder.stage_folder(folder, pin)
+    if folder_content.is_used_file(folder, role):
+        return folder
     return folder_content.find_used_part(folder, role) if folder.is_dir() else None
 
 

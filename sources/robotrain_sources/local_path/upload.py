@@ -73,11 +73,16 @@ def scan_folder(folder: Path) -> FolderContent:
 
 
 def select_uploaded_part(plan: Plan, path: str) -> Path:
-    """Return what is uploaded of a folder: of a policy the model, of code what no ignore file names; so is its pin."""
+    """Return what is uploaded of a folder: of a policy the model, of code what no ignore file names; so is its pin.
+
+    Of a file, it is a folder with that file alone.
+    """
     folder = Path(path)
     given = [source for source in plan.job.sources if source.uri == path]
     if [source.role for source in given] == ["code"] and folder.is_dir():
         return code_folder.stage_folder(folder, given[0].pin)
+    if given and folder_content.is_used_file(folder, given[0].role):
+        return code_folder.stage_file(folder)
     return folder_content.find_used_part(folder, given[0].role) if len(given) == 1 else folder
 
 

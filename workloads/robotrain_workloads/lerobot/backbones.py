@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 BACKBONE_ROLE = "backbone"
 BACKBONE_FLAG = "--backbone-repo-id"
-HUB_KIND = "huggingface"
+HUB_KIND, FOLDER_KIND = "huggingface", "local_path"
+TORCHVISION_KIND = "torchvision"
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+"""Of a file with weights of the cameras' network, which stands for no repository."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 HUB_CACHE_FOLDER = re.compile(r".*/models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{40})/?")
@@ -205,8 +208,14 @@ def get_snapshot_name(source: JobSource) -> str:
 
 
 def list_backbones(sources: Iterable[JobSource]) -> list[JobSource]:
-    """Return the sources of backbones."""
-    return [source for source in sources if source.role == BACKBONE_ROLE]
+    """Return the sources of backbones that are repositories, or stand for one."""
+    return [source for source in sources if source.role == BACKBONE_ROLE and not is_weights(source)]
+
+
+def is_weights(source: JobSource) -> bool:
+    """Return whether a source is a file with weights of the cameras' network."""
+    is_file = source.kind == FOLDER_KIND and source.uri.endswith(WEIGHTS_SUFFIXES)
+    return source.role == BACKBONE_ROLE and (is_file or source.kind == TORCHVISION_KIND)
 
 
 def list_missing(needed: Iterable[NeededRepository], sources: Iterable[JobSource]) -> list[NeededRepository]:

@@ -80,11 +80,20 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
 
 def check_backbones(job: "Job") -> Iterator[Problem]:
     """Require that each backbone stands for a repository, and each repository for one backbone."""
-    given = [source for source in job.sources if source.role == "backbone" and not source.implied]
-    if not given:
+    if not any(source.role == "backbone" for source in job.sources):
         return
     from robotrain_workloads.lerobot import backbones  # costs start-up
 
+    given = [source for source in backbones.list_backbones(job.sources) if not source.implied]
+    files = [one.uri for one in filter(backbones.is_weights, job.sources) if one.kind == backbones.FOLDER_KIND]
+    if len(files) > 1:
+        texts = [f"--backbone-path {redact(one)}" for one in files]
+        yield make_usage_problem(
+            "several-backbones",
+            f"the cameras' network starts from one file of weights, and {len(files)} are given",
+            given=", ".join(map(redact, files)),
+            suggestions=[suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once")],
+        )
     names = [backbones.get_repository_name(source) for source in given]
     for source, name in zip(given, names, strict=True):
         flag = BACKBONE_FLAGS.get(source.kind, "--backbone-…")

@@ -10,7 +10,7 @@ from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
 
-from robotrain_workloads.lerobot import hub_cache, versions
+from robotrain_workloads.lerobot import backbones, hub_cache, image_weights, versions
 
 PYTHON = "3.12"
 PLATFORM = "Linux-x86_64"
@@ -47,8 +47,9 @@ def make_hub_environment(document: JobDocument, work: Path) -> dict[str, str]:
     """
     sources = document.sources
     cache = hub_cache.make_cache_variables(sources, work)
-    local = all(source.kind == "local_path" for source in sources)
-    return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local or cache else {}), **cache}
+    local = all(source.kind == "local_path" or backbones.is_weights(source) for source in sources)
+    weights = image_weights.make_home_variables(sources, work)
+    return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local or cache else {}), **cache, **weights}
 
 
 def is_own_output(work: Path, output: Path) -> bool:

@@ -6,7 +6,7 @@ What LeRobot's classes refuse, `option_rules` has.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain_workloads.lerobot import precision
+from robotrain_workloads.lerobot import image_weights, precision
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options.option_tree import list_scalars
 from robotrain_workloads.lerobot_options.option_values import BOOLEANS, NULLS, read_given, read_value
@@ -25,7 +25,9 @@ def find_rule_problems(
     given = read_given(tuple(arguments))
     yield from _check_number_format(given, model)
     yield from _check_adapter(given, model)
-    yield from _check_group_norm(given, model)
+    yield from _check_group_norm(given, model, is_new=settings == {})
+    if settings == {}:
+        yield from _check_weights(arguments, given, model)
     if loads:
         yield from _check_truth_values(given, model)
     if model.kind == "diffusion" and settings is not None:
@@ -44,17 +46,38 @@ def _check_number_format(given: Mapping[str, str | None], model: TrainedModel) -
     yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
 
 
-def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
+def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel, *, is_new: bool) -> Iterator[OptionProblem]:
     """Refuse another normalization in a network with trained weights: LeRobot says so once it has downloaded them."""
-    names = [f"{model.prefix}.{name}" for name in ("use_group_norm", "pretrained_backbone_weights")]
-    if any(given.get(name) is None for name in names):
-        return
-    is_replaced = BOOLEANS.get(str(given[names[0]]).lower())
-    if is_replaced and str(given[names[1]]).lower() not in NULLS:
-        options = [f"--{name}={given[name]}" for name in names]
+    names = [f"{model.prefix}.{name}" for name in ("use_group_norm", image_weights.WEIGHTS_OPTION)]
+    usual = model.get_default(image_weights.WEIGHTS_OPTION) if is_new else None
+    weights = given.get(names[1]) or str(usual or "")
+    is_replaced = BOOLEANS.get(str(given.get(names[0])).lower())
+    if is_replaced and weights.lower() not in NULLS:
+        options = [f"--{names[0]}={given[names[0]]}", f"--{names[1]}={weights}"]
         title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {' with '.join(options)}"
         why = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
-        yield OptionProblem(options[0], title, why, f"--{names[0]}=false")
+        way = f"--{names[0]}=false" if given.get(names[1]) else f"--{names[1]}=null"
+        yield OptionProblem(options[0], title, why, way)
+
+
+def _check_weights(
+    arguments: Sequence[str], given: Mapping[str, str | None], model: TrainedModel
+) -> Iterator[OptionProblem]:
+    """Require weights of torchvision that fit the network: LeRobot fails once it makes the network."""
+    option = model.format_flag(image_weights.WEIGHTS_OPTION)
+    value = given.get(option[2:])
+    if value is not None and value.lower() not in image_weights.NO_WEIGHTS and not image_weights.NAME.fullmatch(value):
+        title = f"torchvision has no weights {value or repr(value)}"
+        wanted = "null" if value.lower() in ("", "none") else model.get_default(image_weights.WEIGHTS_OPTION)
+        why = "null means random weights; --backbone-path FILE.pth brings a file."
+        yield OptionProblem(f"{option}={value}", title, why, f"{option}={wanted}")
+        return
+    name, network, fitting = image_weights.find_network_mismatch(arguments, model)
+    if name:
+        typed = f"{model.format_flag(image_weights.NETWORK_OPTION)}={network}"
+        title = f"{name} are weights of another network than {network}"
+        why = f"LeRobot {model.lerobot.name}'s {model.kind} starts from {name} unless an option says something else."
+        yield OptionProblem(typed, title, "" if value else why, f"{option}={fitting}")
 
 
 def _check_truth_values(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:

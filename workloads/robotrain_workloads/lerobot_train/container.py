@@ -30,6 +30,7 @@ from robotrain_workloads.lerobot import (
     device,
     feature_renames,
     hub_cache,
+    image_weights,
     lineage,
     parameters,
     policy,
@@ -67,7 +68,6 @@ DESCRIBED = {
     ),
 }
 CAMERAS, FEATURES = "num_cameras", "input_features"
-BACKBONE = "pretrained_backbone_weights"
 FULL_PRECISION = "no"
 DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
@@ -97,7 +97,11 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what LeRobot accepts, though it is probably not what is meant."""
-    yield from policy_repositories.list_warnings(document, described, lineage.find_start_source(document.sources))
+    begin = lineage.find_start_source(document.sources)
+    yield from policy_repositories.list_warnings(document, described, begin)
+    weights = _find_needed_weights(document, described)
+    model = choose_model(document.parameters, {})
+    yield from image_weights.list_warnings(document, weights, model, is_new=begin is None)
     yield from start.list_part_warnings(document, described)
     if root := find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
@@ -106,12 +110,16 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policy reads and no source brings."""
-    return policy_repositories.list_implied(document, described, lineage.find_start_source(document.sources))
+    implied = policy_repositories.list_implied(document, described, lineage.find_start_source(document.sources))
+    weights = _find_needed_weights(document, described)
+    if not weights or image_weights.find_source(document.sources, weights):
+        return implied
+    return {backbones.BACKBONE_ROLE: [*implied.get(backbones.BACKBONE_ROLE, ()), weights]}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     """Return patterns of the files that are read of a backbone; empty for all."""
-    if source.role != backbones.BACKBONE_ROLE:
+    if source.role != backbones.BACKBONE_ROLE or backbones.is_weights(source):
         return ()
     return policy_repositories.list_needed_files(document, source, lineage.find_start_source(document.sources))
 
@@ -173,10 +181,11 @@ def _find_broken_rules(document: JobDocument, described: Mapping[JobSource, Path
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the training environment. Raise OSError."""
     hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
-    user_options, root = document.trainer_args, find_dataset_root(data) or Path()
+    root = find_dataset_root(data) or Path()
     output = run_setup.resolve_output_folder(document, work)
     recovered, notes = start.recover_previous_attempt(document, output)
     begin = recovered or start.load_start(data)
+    user_options = _list_user_options(document, begin)
     if recovered is None:
         resumed = start.list_resume_notes(document.parameters, begin) if begin.mode == "checkpoint" else ()
         warnings = (Note(level="warning", text=text) for text in list_warnings(document, data))
@@ -210,7 +219,7 @@ def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Pa
         needs_backbone = backbones.is_read_at_parsing(document.parameters)  # which is not here yet
         if begin.mode != "checkpoint" and is_start_known and not needs_backbone:
             values = {**document.parameters, "num_workers": document.parameters["num_workers"] or 0}
-            user_options = document.trainer_args
+            user_options = _list_user_options(document, begin)
             options = (
                 *make_owned_options(values, Path("dataset"), work / "unmade", begin),
                 *make_default_options(values, user_options, begin),
@@ -287,8 +296,8 @@ def make_default_options(
     if tolerance is not None and TOLERANCE not in names:
         yield f"{TOLERANCE}={tolerance:g}"
     yield from precision.make_precision_options(parameters, options, start.settings)
-    if is_free(BACKBONE):  # else LeRobot downloads weights, even if the policy's own replace them
-        yield model.format_option(BACKBONE, "null")
+    if start.mode != "scratch" and is_free(image_weights.WEIGHTS_OPTION):  # else LeRobot downloads what it replaces
+        yield model.format_option(image_weights.WEIGHTS_OPTION, "null")
     yield from (model.format_option(*one) for one in model.facts.training_options.items() if is_free(one[0]))
     yield from adapter_options.make_options(parameters, options, start)
     if start.mode == "checkpoint":  # optimizer and schedule resume as saved
@@ -310,11 +319,17 @@ def make_picture_options(
     yield from (model.format_option(name, values[name]) for name in wanted)
 
 
-def uses_random_backbone(parameters: Mapping[str, Scalar], options: Sequence[str], start: Start) -> bool:
-    """Return whether robotrain, not the user, decides that image backbones start from random weights."""
-    model = choose_model(parameters, start.settings)
-    is_given = f"--{model.prefix}.{BACKBONE}" in list_option_names(options)
-    return start.mode == "scratch" and BACKBONE in model.options and not is_given
+def _list_user_options(document: JobDocument, start: Start) -> list[str]:
+    """Return the options after `--` that LeRobot gets."""
+    options = list(document.trainer_args)
+    if start.mode == "scratch":
+        return options
+    return image_weights.drop_option(options, choose_model(document.parameters, start.settings))
+
+
+def _find_needed_weights(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
+    """Return the weights that the cameras' network starts from; empty for none."""
+    return image_weights.find_needed(document, lineage.find_start_source(document.sources), find_dataset_root(data))
 
 
 def _limit_interval(interval: int, first: int, steps: int) -> int:
@@ -420,8 +435,11 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
     if begin.mode == "weights":
         yield "--new-processors"
     yield from adapter_options.make_launcher_arguments(document, data, begin)
-    if uses_random_backbone(values, document.trainer_args, begin):
-        yield "--random-backbone"
+    weights = _find_needed_weights(document, data) if begin.mode == "scratch" else ""
+    if weights and (source := image_weights.find_source(data, weights)):
+        yield from ("--weights", str(image_weights.find_file(data[source])), f"--weights-name={weights}")
+        if source.kind != backbones.TORCHVISION_KIND:
+            yield "--given-weights"
     if model.facts.reads_task:
         yield "--reads-task"
     if values["num_workers"] == 0:

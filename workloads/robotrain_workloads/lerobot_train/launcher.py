@@ -43,7 +43,7 @@ from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
-from robotrain_workloads.lerobot_training import process_group
+from robotrain_workloads.lerobot_training import process_group, weights_file
 from robotrain_workloads.lerobot_training.process_group import (
     GroupStop,
     NodesStop,
@@ -65,10 +65,6 @@ TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
 ORIGINAL = "robotrain_original"
 """The attribute of a wrapper that holds LeRobot's own function."""
-RANDOM_BACKBONE_NOTE = (
-    "the image backbone starts from random weights, because pretrained ones would be downloaded;"
-    " to use them: -- --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
-)
 
 
 def _replace(module: ModuleType, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -323,6 +319,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     keep_statistics(module)
     if own.base:
         BasePolicy(own.base, own.base_reference).install(module)
+    if own.weights:
+        _place_weights(own)
     explain_refusals(trainer)
     if wandb.ENABLED_OPTION in trainer and device.is_first_rank():
         wandb.allow_unknown_runs()
@@ -347,10 +345,18 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     monitor.require_finite_loss()
 
 
+def _place_weights(own: argparse.Namespace) -> None:
+    """Put the weights where torchvision looks for them. Raise SystemExit with a sentence."""
+    try:
+        warning = weights_file.place_weights(own.weights, own.weights_name, is_given=own.given_weights)
+    except (OSError, weights_file.WeightsError) as error:
+        raise SystemExit(f"error: {error}") from error
+    if warning and device.is_first_rank():
+        emit_event(Note(level="warning", text=warning))
+
+
 def _note_data(own: argparse.Namespace, root: Path) -> None:
     """Tell what only the dataset's files show, which do not keep the training from running."""
-    if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)):
-        emit_event(Note(level="info", text=RANDOM_BACKBONE_NOTE))
     if own.reads_task:
         untold = sum(not task.strip() for _, task in dataset.read_first_tasks(root))
         if untold:
@@ -387,7 +393,9 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher")
     parser.add_argument("--device", required=True)
     parser.add_argument("--trains", default="policy", help="what the names of its options begin with")
-    parser.add_argument("--random-backbone", action="store_true")
+    parser.add_argument("--weights", type=Path, help="a file of weights that the cameras' network starts from")
+    parser.add_argument("--weights-name", default="", help="the name that torchvision has for them")
+    parser.add_argument("--given-weights", action="store_true", help="the user gives the file")
     parser.add_argument("--first", type=int, default=0, help="the step to continue from")
     parser.add_argument("--loads-alone", action="store_true", help="the user wants no process that loads data")
     parser.add_argument("--allow-non-finite", action="store_true", help="keep NaN and infinite weights")

@@ -61,12 +61,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 
 def implies_sources(job: "Job") -> bool:
-    """Return whether the policy may read repositories that nobody gave: a start may name some, as some types do."""
-    from robotrain_workloads.lerobot import lineage
+    """Return whether the policy may read what nobody gave: repositories that it or its type names, and weights."""
+    from robotrain_workloads.lerobot import image_weights, lineage
     from robotrain_workloads.lerobot.trained_model import choose_model
 
     has_start = lineage.find_start_source(job.sources) is not None
-    return has_start or bool(choose_model(dict(job.parameters), {}).facts.repositories)
+    model = choose_model(dict(job.parameters), {})
+    return has_start or bool(model.facts.repositories) or image_weights.WEIGHTS_OPTION in model.options
 
 
 def logs_metric(job: "Job", metric: str) -> bool:

@@ -129,7 +129,9 @@ def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
     from robotrain.redaction import redact
 
     sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
-    unpinned = [one.uri for one, kind in sources if kind.pinning or kind.pinned_by_platform]
+    unpinned = [
+        one.uri for one, kind in sources if (kind.pinning and not kind.pinning.is_constant) or kind.pinned_by_platform
+    ]
     settings = has_method(prepared.platform, "query_settings")
     is_locker_pending = prepared.needs_lock and not prepared.job.program_lock
     if not settings and not unpinned and not is_locker_pending:

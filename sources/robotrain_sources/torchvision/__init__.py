@@ -1,0 +1,1 @@
+"""Weights of torchvision: what the cameras' network of a policy starts from."""

@@ -1,0 +1,242 @@
+"""Weights of torchvision that a new policy starts from: named by LeRobot, brought by the job, given as a file."""
+
+import json
+import os
+import subprocess
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from hub_stand_in import HubStandIn
+from job_documents import get_work
+from local_server import QuietHandler, serve
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.torchvision import weights_table
+from robotrain_workloads.lerobot_train import container
+
+ROOT = Path(__file__).parents[2]
+CAMERA, STATES = (ROOT / f"examples/{name}/dataset" for name in ("pusht-camera", "pusht-mini"))
+RESNET18, RESNET34 = (f"ResNet{number}_Weights.IMAGENET1K_V1" for number in (18, 34))
+DIGEST = weights_table.WEIGHTS[RESNET18][1]
+OPTION = "--policy.pretrained_backbone_weights"
+NULL = f"{OPTION}=null"
+OSMO = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none")
+FOLDER = "--dataset-path", CAMERA
+
+
+@pytest.fixture
+def bring(robotrain):
+    """Render a job; return the backbones that it brings, with their pins, and whether nobody gave them."""
+
+    def run(*words, after=(), platform=("--platform", "local"), pin="--pin"):
+        tail = ("--", *after) if after else ()
+        answer = robotrain("render", "lerobot-train", *platform, *words, *filter(None, [pin]), "--json", *tail)
+        answer.check(0)
+        document = next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json"))
+        sources = json.loads(document)["sources"]
+        return [
+            (one["uri"], one["pin"], one.get("implied", False)) for one in sources if one["role"] == "backbone"
+        ], answer.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "after", "name"),
+    [
+        (FOLDER, (), RESNET18),
+        ((*FOLDER, "--policy-type", "diffusion"), (), RESNET18),
+        ((*FOLDER, "--policy-type", "vqbet"), (), RESNET18),
+        (FOLDER, (f"{OPTION}=IMAGENET1K_V1",), RESNET18),
+        (FOLDER, ("--policy.vision_backbone", "resnet34", OPTION, RESNET34), RESNET34),
+        (FOLDER, ("--policy.vision_backbone=resnet34", f"{OPTION}=DEFAULT"), "ResNet34_Weights.DEFAULT"),
+        (FOLDER, (NULL,), ""),
+        (("--dataset-path", STATES), (), ""),
+        ((*FOLDER, "--policy-type", "tdmpc"), (), ""),
+        (("--dataset-path", "/not/here"), (), RESNET18),
+    ],
+)
+def test_a_job_brings_the_weights_that_its_new_policy_names(bring, words, after, name):
+    found, _ = bring(*words, after=after)
+    assert found == ([(name, weights_table.WEIGHTS[name][1], True)] if name else [])
+
+
+@pytest.mark.parametrize("role", ["--policy-path", "--resume-from"])
+def test_a_job_that_starts_from_a_policy_brings_none(bring, role, policy, saved):
+    start = policy("start", type="act") if role == "--policy-path" else saved("checkpoints/000003", 3)
+    assert bring(*FOLDER, role, start, pin="")[0] == []
+
+
+def test_what_a_dataset_of_the_hub_has_decides(bring, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with HubStandIn() as hub:
+        for name, folder in (("lab/states", STATES), ("lab/pictures", CAMERA)):
+            files = {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.glob("meta/*.json")}
+            hub.repository(name, files, "dataset")
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        assert bring("-d", "lab/states")[0] == []
+        assert bring("-d", "lab/pictures")[0] == bring("-d", "lab/pictures", platform=OSMO)[0]
+        assert bring("-d", "lab/pictures")[0] == [(RESNET18, DIGEST, True)]
+        assert bring("-d", "lab/states", pin="")[0] == [(RESNET18, "", True)], "nobody looked"
+
+
+@pytest.fixture
+def ask_host(monkeypatch, robotrain):
+    """Submit without sending, while the host of the weights answers with a status; 0: there is no host."""
+
+    def run(status: int, *platform):
+        class Handler(QuietHandler):
+            def do_HEAD(self: BaseHTTPRequestHandler) -> None:
+                self.answer(status=status)
+
+        with serve(Handler) as host:
+            address = f"{host if status else 'http://127.0.0.1:1'}/resnet18-f37072fd.pth"
+            monkeypatch.setattr(weights_table, "WEIGHTS", {RESNET18: (address, DIGEST)})
+            return robotrain("submit", "lerobot-train", *platform, *FOLDER, "--dry-run", "--json")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "severity"),
+    [(404, "source-missing", "error"), (503, "pin-unseen", "warning"), (0, "pin-unseen", "warning")],
+)
+def test_a_submit_says_at_once_that_weights_cannot_be_had(ask_host, status, code, severity):
+    answer = ask_host(status, *OSMO)
+    (found,) = (one for one in answer.json["problems"] if one["code"] == code)
+    assert (found["severity"], [way["text"] for way in found["instead"]]) == (severity, ["--backbone-path FILE.pth"])
+
+
+def test_a_given_file_stands_for_the_weights(bring, robotrain, tmp_path):
+    file, other = tmp_path / "mine.pth", tmp_path / "mine.safetensors"
+    for path in (file, other):
+        path.write_bytes(b"weights")
+    found, said = bring(*FOLDER, "--backbone-path", file)
+    assert [(uri, implied) for uri, _, implied in found] == [(str(file), False)]
+    assert "[source-doubtful]" in said, "it has another digest"
+    assert found[0][1].startswith("folder:")
+    answer = robotrain(
+        "render",
+        "lerobot-train",
+        "--platform",
+        "local",
+        *FOLDER,
+        *(word for path in (file, other) for word in ("--backbone-path", path)),
+    )
+    answer.check(2, "[several-backbones]")
+
+
+def test_a_file_is_uploaded_alone_under_its_name(tmp_path):
+    from robotrain_sources.local_path import folder_content, pin, upload
+    from robotrain_sources.local_path.kind import LocalFolder
+
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/0123").write_bytes(b"weights")
+    link = tmp_path / "mine.pth"
+    link.symlink_to("cache/0123")
+    plan = type(
+        "Plan",
+        (),
+        {"job": type("Job", (), {"sources": (JobSource(role="backbone", kind="local_path", uri=str(link)),)})},
+    )
+    folder = upload.select_uploaded_part(plan, str(link))
+    assert [path.name for path in folder.iterdir()] == ["mine.pth"]
+    assert pin.compute_folder_digest(folder).pin == pin.resolve_pin(LocalFolder(str(link)), "backbone")
+    assert folder_content.describe_pin_difference(link, pin.compute_folder_digest(folder).pin) == ""
+    assert not upload.scan_folder(folder).unsupported
+
+
+def get_pairs(document, data):
+    """The launcher's options about weights, and where PyTorch looks."""
+    command = container.work(document, data, Path(document.placement.work))
+    words = [word for word in command.arguments if "weights" in word or word.endswith((".pth", ".safetensors"))]
+    return words, command.environ.get("TORCH_HOME")
+
+
+def test_the_trainer_gets_the_file_of_its_weights(training, tmp_path):
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    (folder / "resnet18-f37072fd.pth").touch()
+    source = JobSource(role="backbone", kind="torchvision", uri=RESNET18, pin=DIGEST)
+    document = training(CAMERA, starts={"backbone": source})
+    data = dict(zip(document.sources, (CAMERA, folder), strict=True))
+    words, home = get_pairs(document, data)
+    assert words == ["--weights", str(folder / "resnet18-f37072fd.pth"), f"--weights-name={RESNET18}"]
+    assert home == str(tmp_path / "work/torch")
+
+    file = tmp_path / "mine.safetensors"
+    file.touch()
+    document = training(CAMERA, starts={"backbone": file})
+    words, _ = get_pairs(document, dict(zip(document.sources, (CAMERA, file), strict=True)))
+    assert words == ["--weights", str(file), f"--weights-name={RESNET18}", "--given-weights"]
+
+
+def test_a_start_replaces_weights_that_an_option_names(training, policy, pusht):
+    document = training(pusht, starts={"policy": policy("start", type="act")}, args=[f"{OPTION}={RESNET18}"])
+    arguments = get_work(document).arguments
+    assert [word for word in arguments if word.startswith(OPTION)] == [NULL]
+    data = {source: Path(source.uri) for source in document.sources}
+    assert any(f"{OPTION}={RESNET18} has no effect" in one for one in container.list_warnings(document, data))
+
+
+PLACE = """
+import json, sys
+from pathlib import Path
+import torch, torchvision
+from safetensors.torch import save_file
+from robotrain_workloads.lerobot_training import weights_file
+
+class Boom:
+    def __reduce__(self):
+        return (open, ("boom", "w"))
+
+name, folder = "ResNet18_Weights.IMAGENET1K_V1", Path(sys.argv[1])
+network = torchvision.models.resnet18().state_dict()
+made = {key: torch.rand_like(value.float()).to(value.dtype) for key, value in network.items()}
+body = {key: value for key, value in made.items() if not key.startswith("fc.")}
+torch.save(made, folder / "made.pth")
+save_file(body, folder / "made.safetensors")
+torch.save({"conv1.weight": made["conv1.weight"]}, folder / "part.pth")
+torch.save({"conv1.weight": Boom()}, folder / "boom.pth")
+(folder / "text.pth").write_text("weights")
+told = {}
+for file in ("made.pth", "made.safetensors", "part.pth", "boom.pth", "text.pth"):
+    try:
+        warning = weights_file.place_weights(folder / file, name, is_given=True)
+        found = torchvision.models.resnet18(weights=name).state_dict()
+        told[file] = [warning, all(torch.equal(found[key], value) for key, value in body.items())]
+    except weights_file.WeightsError as error:
+        told[file] = str(error)
+try:
+    weights_file.place_weights(folder / "made.pth", name, is_given=False)
+except weights_file.WeightsError as error:
+    told["fetched"] = str(error)
+told["boom"] = Path("boom").exists()
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.slow
+def test_a_given_file_is_read_without_its_code_and_saved_again(training_environment, tmp_path):
+    packages = os.pathsep.join(str(ROOT / name) for name in ("workloads", "runtime"))
+    environ = {**os.environ, "PYTHONPATH": packages, "TORCH_HOME": str(tmp_path / "home")}
+    words = [f"{training_environment}/bin/python", "-c", PLACE, str(tmp_path)]
+    done = subprocess.run(words, env=environ, cwd=tmp_path, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    for name in ("made.pth", "made.safetensors"):
+        warning, is_equal = told[name]
+        assert is_equal
+        assert "its SHA-256 is" in warning
+    assert "does not fit resnet18" in told["part.pth"]
+    assert "cannot be read as weights" in told["boom.pth"]
+    assert "cannot be read as weights" in told["text.pth"]
+    assert "is not torchvision's" in told["fetched"]
+    assert not told["boom"]
+
+
+@pytest.mark.slow
+def test_the_table_of_weights_is_that_of_torchvision(training_environment):
+    subprocess.run(
+        [f"{training_environment}/bin/python", str(ROOT / ".ci/export_torchvision.py"), "--check"], check=True
+    )

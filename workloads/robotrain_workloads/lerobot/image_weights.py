@@ -1,0 +1,108 @@
+"""Weights of torchvision that the cameras' network of a new policy starts from: which ones, and what brings them.
+
+LeRobot's option names them, by default ImageNet's. A policy to start from brings its own. Standard library only.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
+from robotrain_workloads.lerobot.options import get_option_value, split_options
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+
+WEIGHTS_OPTION, NETWORK_OPTION = "pretrained_backbone_weights", "vision_backbone"
+NAME = re.compile(r"(?:(\w+)_Weights\.)?([A-Z0-9_]+)")
+NETWORK = r"resnet(?:18|34|50|101|152)"
+NO_WEIGHTS = ("null", "~")
+"""What LeRobot reads as no weights, in small letters: `none` is a name for it."""
+HOME_FOLDER = "torch"
+"""The folder of PyTorch's downloads, in the run's own."""
+
+
+def make_home_variables(sources: Iterable[JobSource], work: Path) -> dict[str, str]:
+    """Return the environment variables of a job that brings weights; none of another one."""
+    return {"TORCH_HOME": str(work / HOME_FOLDER)} if any(map(is_weights, sources)) else {}
+
+
+def read_name(options: Sequence[str], model: TrainedModel) -> str:
+    """Return the weights that a new policy starts from, as torchvision names them; empty for none, and for no name."""
+    given = get_option_value(options, f"--{model.prefix}.{WEIGHTS_OPTION}")
+    value = str(model.get_default(WEIGHTS_OPTION) or "") if given is None else given
+    match = NAME.fullmatch(value)
+    if value.lower() in NO_WEIGHTS or not match:
+        return ""
+    return value if match[1] else f"{_read_network(options, model).replace('resnet', 'ResNet')}_Weights.{value}"
+
+
+def find_network_mismatch(options: Sequence[str], model: TrainedModel) -> tuple[str, str, str]:
+    """Return the weights, the network that they do not fit, and that network's own; empty if they fit."""
+    name, network = read_name(options, model), _read_network(options, model)
+    is_known = re.fullmatch(NETWORK, network) is not None  # else LeRobot refuses it
+    if not name or not is_known or name.partition("_Weights")[0].lower() == network:
+        return "", "", ""
+    return name, network, f"{network.replace('resnet', 'ResNet')}_Weights.IMAGENET1K_V1"
+
+
+def _read_network(options: Sequence[str], model: TrainedModel) -> str:
+    given = get_option_value(options, f"--{model.prefix}.{NETWORK_OPTION}")
+    return given or str(model.get_default(NETWORK_OPTION) or "")
+
+
+def find_needed(document: JobDocument, start: JobSource | None, root: Path | None) -> str:
+    """Return the weights that a job's policy starts from; empty for none.
+
+    :param start: the source of its policy; None for a new one.
+    :param root: a folder with the dataset's description; None while it is unknown.
+    """
+    if start is not None:
+        return ""
+    name = read_name(document.trainer_args, choose_model(document.parameters, {}))
+    if name and root is not None:
+        try:
+            cameras = dataset.list_cameras(dataset.load_dataset_info(root))
+        except (OSError, ValueError):  # reported elsewhere
+            return name
+        return name if cameras else ""
+    return name
+
+
+def find_source(sources: Iterable[JobSource], name: str) -> JobSource | None:
+    """Return the source that brings weights: a file that the user gives, else torchvision's own."""
+    found = [one for one in sources if is_weights(one) and (one.kind != TORCHVISION_KIND or one.uri == name)]
+    return min(found, key=lambda one: one.kind == TORCHVISION_KIND, default=None)
+
+
+def find_file(folder: Path) -> Path:
+    """Return the file of weights: it is alone where it was downloaded or mounted. Raise OSError."""
+    if folder.is_file():
+        return folder
+    files = [one for one in sorted(folder.iterdir()) if one.suffix in WEIGHTS_SUFFIXES]
+    if len(files) != 1:
+        raise FileNotFoundError(f"{folder} does not hold one file of weights ({', '.join(WEIGHTS_SUFFIXES)})")
+    return files[0]
+
+
+def drop_option(options: Sequence[str], model: TrainedModel) -> list[str]:
+    """Return options without that of the weights: those of a policy to start from replace them."""
+    words = []
+    for name, value in split_options(options):
+        if name != f"{model.prefix}.{WEIGHTS_OPTION}":
+            words.append(f"--{name}={value}" if name and value is not None else f"--{name}" if name else str(value))
+    return words
+
+
+def list_warnings(document: JobDocument, name: str, model: TrainedModel, *, is_new: bool) -> Iterator[str]:
+    """Yield what has no effect: weights that nothing reads, and the option beside a policy to start from."""
+    option = f"--{model.prefix}.{WEIGHTS_OPTION}"
+    given = get_option_value(document.trainer_args, option)
+    if not is_new and given is not None and given.lower() not in NO_WEIGHTS:
+        yield f"{option}={given} has no effect: the training starts with the weights of a {model.noun}"
+    read = find_source(document.sources, name) if name else None
+    for source in filter(is_weights, document.sources):
+        if not source.implied and source != read:
+            reads = f"starts from {name}" if name else "starts from no weights of a file"
+            yield f"{source.uri} is not read: the {model.noun} {reads}"

@@ -1,0 +1,108 @@
+"""A file of weights of torchvision, in the environment of the training: it is read, compared and put into its place."""
+
+import os
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.checkpoint import hash_file
+
+SAFE_SUFFIX = ".safetensors"
+HEAD = "fc."
+"""What the names of the classifier begin with. No policy has it, and torchvision asks for it."""
+COUNTS = ".num_batches_tracked"
+"""What a file of an old PyTorch lacks, and PyTorch adds."""
+FILE_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+"""What torchvision itself says of the SHA-256 of a file: its first digits."""
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be used; the message is a sentence."""
+
+
+def read_weights(file: Path) -> Mapping[str, Any]:
+    """Return the weights of a file of torchvision (`.pth`) or safetensors; no code of it runs. Raise WeightsError."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        is_safe = file.suffix == SAFE_SUFFIX
+        found: Any = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{file} cannot be read as weights: {why}") from error
+    if not isinstance(found, Mapping):
+        raise WeightsError(f"{file} holds no weights by name")
+    return found
+
+
+def find_digest_problem(file: Path, name: str) -> str:
+    """Return why a file is not torchvision's, by the digits that torchvision knows; empty if it is."""
+    expected = FILE_DIGEST.search(_get_weights(name).url)
+    digest = hash_file(file)
+    if expected is None or digest.startswith(expected[1]):
+        return ""
+    return f"{file} is not torchvision's {name}: its SHA-256 is {digest}, not {expected[1]}…"
+
+
+def place_weights(file: Path, name: str, *, is_given: bool) -> str:
+    """Put a file where torchvision looks for its weights; return a warning about it. Raise OSError, WeightsError.
+
+    A file that the user gives is read without running code of it, and saved again; what was downloaded is a link.
+
+    :param name: the weights, such as `ResNet18_Weights.IMAGENET1K_V1`.
+    """
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / _get_weights(name).url.rpartition("/")[2]
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    problem = find_digest_problem(file, name)
+    if is_given:
+        torch.save(_complete(read_weights(file), name, file), scratch)
+    elif problem:
+        raise WeightsError(problem)
+    else:
+        scratch.unlink(missing_ok=True)
+        scratch.symlink_to(file.absolute())
+    scratch.replace(target)
+    return f"{problem}: it is read as plain weights" if problem else ""
+
+
+def _get_weights(name: str) -> Any:
+    import torchvision
+
+    try:
+        return torchvision.models.get_weight(name)
+    except (ValueError, AttributeError) as error:
+        raise WeightsError(f"torchvision {torchvision.__version__} has no weights {name}") from error
+
+
+def _complete(weights: Mapping[str, Any], name: str, file: Path) -> dict[str, Any]:
+    """Return the weights that a network of torchvision takes; a classifier of another size is left empty."""
+    import torch
+    import torchvision
+
+    network = name.partition("_Weights")[0].lower()
+    with torch.device("meta"):
+        wanted = getattr(torchvision.models, network)(weights=None).state_dict()
+    if wrong := list(_list_wrong(weights, wanted)):
+        more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
+        raise WeightsError(f"{file} does not fit {network}: {wrong[0]}{more} is missing or of another size")
+    empty = {one: torch.zeros(size.shape) for one, size in wanted.items() if one.startswith(HEAD)}
+    return {
+        one: weights[one] if getattr(weights.get(one), "shape", None) == size.shape else empty[one]
+        for one, size in wanted.items()
+        if one in weights or one in empty
+    }
+
+
+def _list_wrong(weights: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    for name, own in wanted.items():
+        is_optional = name.startswith(HEAD) or (name.endswith(COUNTS) and name not in weights)
+        if not is_optional and getattr(weights.get(name), "shape", None) != own.shape:
+            yield name
