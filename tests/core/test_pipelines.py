@@ -1,6 +1,7 @@
 """A pipeline of steps: read, checked with all problems at once, and rendered."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -314,3 +315,19 @@ def test_the_help_of_options_that_jobs_have_too_speaks_of_pipelines(robotrain, c
         "even if the same job or pipeline is running",
     )
     assert all(text in shown for text in phrases[:flags]), shown
+
+
+def test_what_a_registration_lacks_is_suggested_in_the_language_of_pipelines(robotrain, problems, pipeline):
+    """Its settings are those of the step that made the policy."""
+    off = ("--set", "evaluate.tracking_uri=none")
+    (way,) = problems(THREE, *off)["feature-not-there"]["instead"]
+    assert way == {
+        "text": "leave out --set evaluate.tracking_uri",
+        "remark": "",
+        "replaces": "--set=evaluate.tracking_uri",
+    }
+    words = ("pipeline", "render", pipeline(THREE), "--platform", "osmo")
+    refused = robotrain(*words, "--set", "train.storage_account=acct1").stderr
+    ways = re.findall(r"^  (?:use  |or   ) (.*)$", refused, re.MULTILINE)
+    assert any(way.endswith(".tracking_uri=none") for way in ways)  # also of warnings
+    assert [way for way in ways if way.startswith("--") and not way.startswith("--set ")] == []

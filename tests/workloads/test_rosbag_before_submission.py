@@ -238,3 +238,16 @@ def test_a_channel_of_another_encoding_does_not_refuse_the_others(compare, tmp_p
     change(folder) if is_in_metadata else (folder / "metadata.yaml").unlink()
     values = make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action")
     assert (compare(folder.parent), read(folder.parent, values)) == (([], []), "")
+
+
+def test_the_state_is_not_offered_as_the_action(compare, tmp_path, robotrain):
+    folder = Recording(steps=6, without=("/action",)).write(tmp_path / "bags" / "one", "mcap")
+    (problem,), _ = compare(folder.parent, environment_state_topic=None)
+    assert problem.partition("\n")[2].startswith("leave out --action-topic")
+    assert compare(folder.parent, environment_state_topic=None, action_topic=None)[0] == []
+    words = ("render", "rosbag-act-train", "--platform", "local", "--dataset-path", folder, "--json")
+    topics = ("--image-topics", f"{CAMERA}=top", "--action-topic", "/joint_states")
+    (refused,) = robotrain(*words, *topics).json["problems"]
+    assert (refused["code"], refused["where"]) == ("rosbag-policy-impossible", "--action-topic")
+    two_arms = ("--joint-names", "pusher_x", "--action-joint-names", "pusher_y")
+    assert robotrain(*words, *topics, *two_arms).exit_code == 0

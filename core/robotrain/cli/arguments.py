@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import shlex
 import sys
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
-from robotrain.cli.output import is_terminal, print_message, print_problems
+from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
 from robotrain.errors import (
+    LEAVE_OUT,
     Problem,
     Rejected,
     Suggestion,
@@ -126,17 +128,24 @@ class TrainerArgsCommand(OwnCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Its problems suggest `--set` for values that have an option in other commands."""
-        try:
-            return super().invoke(ctx)
-        except Rejected as rejected:
-            own = {spelling for one in self.params for spelling in (*one.opts, *one.secondary_opts)}
-            texts = [way.text for problem in rejected.problems for way in problem.suggestions]
-            if "--set" in own and any(text.startswith("--") for text in texts):
-                from robotrain.cli.override_suggestions import express_as_overrides
+        own = {spelling for one in self.params for spelling in (*one.opts, *one.secondary_opts)}
 
-                keys = {flag: key for flag, key in _list_keys(ctx).items() if flag not in own}
-                is_pipeline = bool(self.key_prefix)
-                rejected.problems = tuple(express_as_overrides(one, keys, is_pipeline) for one in rejected.problems)
+        @functools.cache
+        def list_keys() -> dict[str, str]:
+            return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own}
+
+        def express(problem: Problem) -> Problem:
+            if "--set" not in own or not any(way.text.startswith(("--", LEAVE_OUT)) for way in problem.suggestions):
+                return problem
+            from robotrain.cli.override_suggestions import express_as_overrides
+
+            return express_as_overrides(problem, list_keys(), is_pipeline=bool(self.key_prefix))
+
+        try:
+            with express_problems(express):
+                return super().invoke(ctx)
+        except Rejected as rejected:
+            rejected.problems = tuple(map(express, rejected.problems))
             raise
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from robotrain.errors import Problem, Rejected, Suggestion, format_problem
@@ -120,10 +121,25 @@ MAX_PRINTED, MAX_DUMPED = 100, 500
 """The largest number of problems that are printed, and of those in JSON: a damaged file can have thousands."""
 
 
+_EXPRESSIONS: list[Callable[[Problem], Problem]] = []
+"""What the running command makes of a problem before it is printed."""
+
+
+@contextlib.contextmanager
+def express_problems(express: Callable[[Problem], Problem]) -> Iterator[None]:
+    """Print problems as the command that runs meanwhile has its options."""
+    _EXPRESSIONS.append(express)
+    try:
+        yield
+    finally:
+        _EXPRESSIONS.pop()
+
+
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
-    found = sorted(problems, key=lambda problem: problem.severity != "error")
+    expressed = map(_EXPRESSIONS[-1], problems) if _EXPRESSIONS else problems
+    found = sorted(expressed, key=lambda problem: problem.severity != "error")
     if len(found) > MAX_PRINTED:
         print_message(f"{len(found)} problems; the first {MAX_PRINTED} are:")
     for problem in sorted(found[:MAX_PRINTED], key=lambda problem: problem.severity == "error"):

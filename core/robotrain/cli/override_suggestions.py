@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from robotrain.config.overrides import SET_FLAG
 from robotrain.corrected_line import DASHES
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import LEAVE_OUT, Problem, Suggestion, suggest_leaving_out
 
 STEP = re.compile(r"step (\S+?)(?:: .*)?", re.DOTALL)
 """Where a problem of a pipeline's step is."""
@@ -30,6 +30,10 @@ def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline:
 
 
 def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -> Suggestion:
+    replaced = (f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in way.replaces.split())
+    if way.text.startswith(LEAVE_OUT) and way.replaces and all(name in keys for name in way.replaces.split()):
+        given = (f"{SET_FLAG} {prefix}{keys[name]}" for name in way.replaces.split())
+        return suggest_leaving_out(*given, remark=way.remark)._replace(replaces=" ".join(replaced))
     try:
         words = shlex.split(way.text)
     except ValueError:
@@ -47,6 +51,5 @@ def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -
     if not options or not all(option[0] in keys for option in options):
         return way
     changes = (f"{prefix}{keys[flag]}={value[0] if value else 'true'}" for flag, *value in options)
-    replaced = (f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in way.replaces.split())
     text = " ".join(f"{SET_FLAG} {shlex.quote(change)}" for change in changes)
     return way._replace(text=text, replaces=" ".join(replaced))

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 
 
+STEP_PLACE = "step "
+"""What the place of a problem of a step begins with."""
+
+
 def check_pipeline_name(name: str) -> Iterator[Problem]:
     """Yield the problem of a name that no run could have."""
     if not re.fullmatch(RUN_NAME_PATTERN, name):
@@ -60,7 +64,8 @@ def check_registration(
     yield from check_model_name(one.model)
     source = prepared.get(one.policy_from)
     requirement = FeatureRequirement("register_model", one.where, one.model)
-    yield from check_requirement(requirement, platform, source.settings if source else None, plugins.platforms)
+    for problem in check_requirement(requirement, platform, source.settings if source else None, plugins.platforms):
+        yield dataclasses.replace(problem, where=f"step {one.policy_from}: {one.where}")  # whose settings it has
     maker, workload = by_name.get(one.policy_from), workloads.get(one.policy_from)
     if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
         return
@@ -71,19 +76,25 @@ def check_registration(
 
 
 def label_problems(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield problems with the step that they belong to; notes and warnings, which steps often share, as they are."""
+    """Yield problems with the step that they belong to; notes and warnings, which steps often share, only if they
+    suggest something, which changes the step.
+    """
     for problem in problems:
-        if problem.severity != "error":
+        if problem.where.startswith(STEP_PLACE) or (problem.severity != "error" and not problem.suggestions):
             yield problem
-            continue
-        place = problem.where or one.where
-        yield dataclasses.replace(problem, where=f"step {one.name}: {place}" if place != one.where else place)
+        elif problem.severity != "error":
+            yield dataclasses.replace(problem, where=f"{STEP_PLACE}{one.name}: {problem.where}".removesuffix(": "))
+        else:
+            place = problem.where or one.where
+            yield dataclasses.replace(
+                problem, where=f"{STEP_PLACE}{one.name}: {place}" if place != one.where else place
+            )
 
 
 def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
     """Return each problem once; of those that several steps share, the first."""
     found: dict[tuple[str, ...], Problem] = {}
     for problem in problems:
-        where = re.sub(r"^step \S+: ", "", problem.where)
+        where = re.sub(r"^step [^\s:]+(?:: |$)", "", problem.where)
         found.setdefault((problem.code, problem.title, where, problem.given, problem.why), problem)
     return list(found.values())

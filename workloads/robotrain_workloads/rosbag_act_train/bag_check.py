@@ -109,10 +109,13 @@ class BagCheck:
     ) -> None:
         flag, found = f"--{name.replace('_', '-')}", topics.get(topic)
         if found is None:
-            fitting = [one for one in topics if topics[one].type in kinds]
+            taken = (*self._cameras, *self._topics.values())  # the state is not the action
+            fitting = [one for one in topics if topics[one].type in kinds and one not in taken]
             near = find_near_option(topic, fitting) or (fitting[0] if len(fitting) == 1 else "")
             known = ", ".join(sorted(topics))
             way = f"\n{flag} {self._replace_topic(topic, near)}" if near else ""
+            if not near and name == "action_topic" and "state_topic" in self._topics:
+                way = f"\nleave out {flag}   the action is the next state"
             self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {known}{way}")
         elif found.type not in kinds:
             needs = " or ".join(kinds)

@@ -193,6 +193,12 @@ def read_topic(text: str | None) -> str | None:
     return None if text in (None, NO_TOPIC) else text
 
 
+def is_action_the_state(values: Mapping[str, Any]) -> bool:
+    """Return whether the action of a step is the state of the same step."""
+    action, state = (read_topic(values[name]) for name in ("action_topic", "state_topic"))
+    return action is not None and action == state and values["joint_names"] == values["action_joint_names"]
+
+
 def find_policy_problems(values: Mapping[str, Any]) -> list[str]:
     """Return why no policy can be made of these values, each as a sentence without a full stop."""
     problems = []

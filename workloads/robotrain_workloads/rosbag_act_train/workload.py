@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 
+ACTION_FORM = "--action-topic TOPIC"
+
+
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
@@ -24,12 +27,17 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
-    from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems
+    from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems, is_action_the_state
 
     most = f"--n-action-steps {job['chunk_size']}"
     for problem in find_policy_problems(dict(job.parameters)):
         ways = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
         yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem, suggestions=ways)
+    if is_action_the_state(dict(job.parameters)):
+        title = "--action-topic names the topic of the state: the action would be what the policy sees"
+        ways = [suggest_leaving_out("--action-topic", remark="the action is the next state"), Suggestion(ACTION_FORM)]
+        topic = redact(str(job["action_topic"]))
+        yield make_usage_problem("rosbag-policy-impossible", title, "--action-topic", "", topic, ways)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
     for name in ("pretrained_backbone_weights", "backbone_file") if starts else ():
         if job[name] is not None:

@@ -100,10 +100,10 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
                 step, "OSMO or another step uses it: `TASK-group` is a task's group, `TASK-node-1` a node."
             )
         if step.registers and not environment.get_tracking_uri(step.settings):
-            title = f"step {step.name}: there is no registry for the model"
+            title, where = "there is no registry for the model", f"step {step.name}: --tracking-uri"
             why = "Models are registered where the run is tracked, and it is not tracked."
             fixes = check_tracking.suggest_tracking(step.settings)
-            yield make_missing_value_problem("osmo-no-registry", title, "--tracking-uri", step.registers, why, *fixes)
+            yield make_missing_value_problem("osmo-no-registry", title, where, step.registers, why, *fixes)
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:
