@@ -410,3 +410,13 @@ def test_a_region_out_of_reach_lists_nothing(azureml, jobs):
     references = jobs("Running", "Queued")
     azureml.fault("POST .*batchrundata", status=403, code="Forbidden")
     assert AzureMLPlatform().list_statuses(references) == [None, None]
+
+
+@pytest.mark.parametrize(
+    "message", ["The node was preempted", "Container was OOMKilled", USER.format(137), "disk full"]
+)
+def test_no_instance_type_is_suggested_on_a_managed_compute(message):
+    """`resubmit --set instance_type=…` would be refused there."""
+    job = dataclasses.replace(make_job("Failed", message), instance_type="")
+    reason = status.explain_failure(job, HERE, None)
+    assert ("--compute" in reason, "--instance-type" in reason) == (True, False)

@@ -61,6 +61,7 @@ class AzureMLJob:
     """The signed URL of each log, by name; it expires."""
     compute: str = ""
     instance_type: str = ""
+    """That of a Kubernetes compute; empty for a managed one, which has none."""
     identity: str = ""
     output_mode: str = ""
     storage_account: str = ""
@@ -94,6 +95,11 @@ class AzureMLJob:
         if self.job_status in (CANCELED, "Failed") and re.search(_TIMEOUT_PATTERN, messages):
             return ran >= self.limit - _TIMEOUT_SLACK_SECONDS
         return self.job_status == CANCELED and ran >= self.limit
+
+    @property
+    def other_machine(self) -> str:
+        """What to choose for a machine of another kind: a managed compute has no instance types."""
+        return "an --instance-type" if self.instance_type else "a --compute"
 
     @property
     def exit_code(self) -> int | None:

@@ -161,8 +161,8 @@ def _explain_state(reference: Reference, job: AzureMLJob) -> str:
 
 OTHER_INSTANCE_TYPE = "`robotrain resubmit --set instance_type=NAME`"
 """For a job that exists; for a rejected one, the option itself is suggested."""
-OUT_OF_MEMORY = "out of memory: use an --instance-type with more, a smaller --batch-size or fewer --num-workers"
-KILLED = "it was killed (exit code 137): if memory ran out, use an --instance-type with more, or a smaller --batch-size"
+OUT_OF_MEMORY = "out of memory: use {} with more, a smaller --batch-size or fewer --num-workers"
+KILLED = "it was killed (exit code 137): if memory ran out, use {} with more, or a smaller --batch-size"
 _ACCOUNT_PATTERN = r"(?:https://(?=[a-z0-9]+\.(?:blob|dfs)\.)|account[ :]*')([a-z0-9]{3,24})"
 _IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
 
@@ -202,8 +202,9 @@ def find_cause(message: str, job: AzureMLJob, workspace: Workspace) -> str:
         "sender_writer": make_role_command(job.sender or UNKNOWN_OBJECT_ID, BLOB_CONTRIBUTOR_ROLE, account),
         "workspace_reader": make_role_command("PRINCIPAL-ID-OF-THE-WORKSPACE", BLOB_READER_ROLE, account),
         "by_identity": make_identity_auth_command(workspace),
-        "out_of_memory": OUT_OF_MEMORY,
-        "killed": KILLED,
+        "out_of_memory": OUT_OF_MEMORY.format(job.other_machine),
+        "killed": KILLED.format(job.other_machine),
+        "other_machine": job.other_machine,
         "retry_hint": RETRY_HINT,
     }
     return sentence.format_map(facts)
@@ -237,8 +238,7 @@ RUNNING_REASONS: Mapping[str, str] = {
 }
 """Reasons by Azure ML's state, while the job runs."""
 
-EXIT_CODE_REASONS: Mapping[int, str] = {**reasons.EXIT_REASONS, 137: KILLED}
-"""Reasons by the exit code of the run itself; its log has details."""
+KILLED_CODE = 137
 
 _EMPTY_MESSAGES = (
     r"Execution failed\.?",
@@ -272,6 +272,12 @@ def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
     return reason
 
 
+def _explain_exit_code(code: int, job: AzureMLJob) -> str:
+    """Return the reason by the exit code of the run itself; its log has details."""
+    known = {**reasons.EXIT_REASONS, KILLED_CODE: KILLED.format(job.other_machine)}
+    return known.get(code, f"it ended with exit code {code}")
+
+
 def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | None) -> str:
     """Return why a job failed: a timeout, its own outcome, the meaning of Azure ML's message, or its exit code."""
     if job.has_timed_out:
@@ -281,11 +287,11 @@ def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | No
     if cause and job.exit_code is None:
         return _append_message(cause, job.message)
     if own := reasons.explain_outcome(outcome, job.exit_code):
-        return f"{EXIT_CODE_REASONS[137]} ({own})" if job.exit_code == 137 else own
+        return f"{KILLED.format(job.other_machine)} ({own})" if job.exit_code == KILLED_CODE else own
     if not cause and job.exit_code is None:
         cause = "it failed" if job.message or not job.code else f"it failed ({reasons.redact_text(job.code)})"
     code = job.exit_code or 0
-    return _append_message(cause or EXIT_CODE_REASONS.get(code, f"it ended with exit code {code}"), job.message)
+    return _append_message(cause or _explain_exit_code(code, job), job.message)
 
 
 def _append_message(sentence: str, message: str) -> str:
