@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -19,7 +21,7 @@ from robotrain.config.trainer_args import drop_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
-from robotrain.model.source import SourceKind
+from robotrain.model.source import SourceError, SourceKind
 from robotrain.model.support import Support, format_refusal, make_refusal
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_if_secret
@@ -349,11 +351,16 @@ def _check_source(
     accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
     first = support.suggestion or next((f"{other.roles[role].flag} {other.get_form(role)}" for other in accepted), "")
+    flag = kind.roles[role].flag
+    for other in accepted:  # the same thing, as a kind with this flag names it that the platform accepts
+        with contextlib.suppress(SourceError):
+            first = f"{flag} {other.parse(str(item.source), Path('/'))}" if other.roles[role].flag == flag else first
     phrase = f"{format_refusal('accept', support)} {kind.title}"
     others = suggest_platforms(platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}")
     ways = (*([Suggestion(first, accepts)] if first else []), *others)
     where, given = item.where, str(item.source)
-    yield make_refusal("source-not-accepted", phrase, support, platform.name, ways, where, given)
+    refused = support._replace(suggestion=first)
+    yield make_refusal("source-not-accepted", phrase, refused, platform.name, ways, where, given)
 
 
 @lazy_dataclass(frozen=True)

@@ -21,6 +21,8 @@ from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL
 
 CONTAINER_PLUGIN = "robotrain_sources.mlflow.container"
 MODEL_ASSETS = AssetFamily("models", "model", ("data", "data asset"))
+_ADDRESS_HINT = r"\s*models:/[^/:@\s]+/[0-9]+\s*"
+"""A version of a model, as MLflow and `robotrain status` name it."""
 _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"
 """Address of a job's tracking artifacts."""
 
@@ -41,6 +43,9 @@ class ModelAsset:
 
 def parse_model_asset(text: str) -> ModelAsset:
     """Return the model that `text` names. Raise SourceError."""
+    if re.fullmatch(_ADDRESS_HINT, text):  # as a run says what it registered: the registry is the workspace
+        model = reference.parse_registered_model(text.strip())
+        text = f"azureml:{model.name}:{model.version}"
     try:
         return ModelAsset(*parse_asset_name(text, MODEL_ASSETS))
     except SourceError as error:
