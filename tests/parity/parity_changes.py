@@ -45,10 +45,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("command", "num_nodes"): {"--launcher": "torchrun"},
     ("command", "step_pattern"): {"--metric": "loss=loss (.*)"},
     **{("command", name): {"--requirements": str(REQUIREMENTS)} for name in ("python_version", "allow_builds")},
-    **{
-        ("rosbag-act-train", name): {"--image-topics": "/camera"}
-        for name in ("pretrained_backbone_weights", "backbone_file")
-    },
+    ("rosbag-act-train", "pretrained_backbone_weights"): {"--image-topics": "/camera"},
 }
 """What some do nothing without."""
 VALUES = {

@@ -43,9 +43,10 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
     work = data.parent / "work"  # what the work needs there is made
     job = replace(job, placement=replace(job.placement, work=str(work)))
     half: Any = plugin_loader.load_workload_plugin(job)
-    there, before = (
-        {source: policy if source.role == "policy" else folder for source in job.sources} for folder in (data, old)
-    )
+    weights = data.parent / "weights.pth"
+    weights.touch()
+    own = {"policy": policy, "backbone": weights}
+    there, before = ({source: own.get(source.role, folder) for source in job.sources} for folder in (data, old))
     return {
         "command": _read_named_files(half.work(job, there, work), work),
         "tracked": half.tracked(job),

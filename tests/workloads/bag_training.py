@@ -58,7 +58,14 @@ class BagTraining:
     def __init__(self, folder: Path, python: Path, bags: Path) -> None:
         self.folder, self._python, self._bags = folder, python, bags
 
-    def settings(self, name: str, resume: Path | None = None, policy: Path | None = None, **changed: Any) -> str:
+    def settings(
+        self,
+        name: str,
+        resume: Path | None = None,
+        policy: Path | None = None,
+        weights: Path | None = None,
+        **changed: Any,
+    ) -> str:
         """The trainer's argument."""
         settings = {
             "parameters": make_parameters(**changed),
@@ -67,6 +74,7 @@ class BagTraining:
             "checkpoints": str(self.folder / name),
             "resume": resume and str(resume),
             "policy": policy and str(policy),
+            "weights": [(str(weights), "")] if weights else [],
         }
         return json.dumps(settings)
 

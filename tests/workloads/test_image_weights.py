@@ -12,6 +12,7 @@ from job_documents import get_work
 from local_server import QuietHandler, serve
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.torchvision import weights_table
+from robotrain_workloads.lerobot import image_weights
 from robotrain_workloads.lerobot_train import container
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,11 @@ def bring(robotrain):
 def test_a_job_brings_the_weights_that_its_new_policy_names(bring, words, after, name):
     found, _ = bring(*words, after=after)
     assert found == ([(name, weights_table.WEIGHTS[name][1], True)] if name else [])
+
+
+def test_the_names_that_options_take_are_those_of_the_table():
+    known = [name for network in image_weights.NETWORKS for name in image_weights.list_known(network)]
+    assert sorted(known) == sorted(weights_table.WEIGHTS)
 
 
 @pytest.mark.parametrize("role", ["--policy-path", "--resume-from"])

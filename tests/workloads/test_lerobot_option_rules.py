@@ -70,6 +70,16 @@ BROKEN = [
         ["--policy.vision_backbone=resnet34"],
         "--policy.pretrained_backbone_weights=ResNet34_Weights.IMAGENET1K_V1",
     ),
+    (
+        "act",
+        ["--policy.vision_backbone=resnet50", "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
+        "--policy.pretrained_backbone_weights=ResNet50_Weights.IMAGENET1K_V1",
+    ),
+    (
+        "act",
+        ["--policy.pretrained_backbone_weights=ResNet18_Weights.V2"],
+        "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1",
+    ),
     ("act", ["--policy.pretrained_backbone_weights=None"], "--policy.pretrained_backbone_weights=null"),
     (
         "act",

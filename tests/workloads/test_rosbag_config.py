@@ -107,7 +107,7 @@ def test_every_key_sets_its_parameter(explain, tmp_path):
         if (name := known[section][key]) in found:
             assert found[name]["origin"].startswith("config file config.yaml:"), key
     every = {(section, key) for section, keys in known.items() for key in keys}
-    elsewhere = {("data", "blob_url"), ("data", "storage"), ("model", "backbone_file"), ("train", "mixed_precision")}
+    elsewhere = {("data", "blob_url"), ("data", "storage"), ("model", "backbone_path"), ("train", "mixed_precision")}
     assert every - elsewhere == {(section, key) for section, keys in content.items() for key in keys}
 
 

@@ -124,7 +124,7 @@ def test_the_cameras_network_starts_with_the_weights_of_a_file(tmp_path, rosbag_
     bags = BagTraining(tmp_path, rosbag_python, tmp_path / "bags")
     given = {"image_topics": "/camera/top=top", "environment_state_topic": None, "val_split": 0.0}
     given |= {"training_steps": 1, "lr_backbone": 1e-12, "batch_size": 2}
-    bags.train_several([bags.settings("random", **given), bags.settings("given", **given, backbone_file=str(file))])
+    bags.train_several([bags.settings("random", **given), bags.settings("given", weights=file, **given)])
     compare = (
         "import sys, torch; from safetensors.torch import load_file;"
         "a, b = torch.load(sys.argv[1]), load_file(sys.argv[2]);"
@@ -138,6 +138,6 @@ def test_the_cameras_network_starts_with_the_weights_of_a_file(tmp_path, rosbag_
 
     assert differ("given") < 1e-6 < 1e-2 < differ("random")
     file.write_bytes(b"no weights")
-    process = bags.start("broken", **given, backbone_file=str(file))
+    process = bags.start("broken", weights=file, **given)
     output = process.communicate(timeout=120)[0]
     assert (process.returncode, "cannot be read as weights" in output, "Traceback" in output) == (4, True, False)

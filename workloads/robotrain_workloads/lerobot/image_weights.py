@@ -16,7 +16,8 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 WEIGHTS_OPTION, NETWORK_OPTION = "pretrained_backbone_weights", "vision_backbone"
 NAME = re.compile(r"(?:(\w+)_Weights\.)?([A-Z0-9_]+)")
-NETWORK = r"resnet(?:18|34|50|101|152)"
+NETWORKS = {"resnet18": 1, "resnet34": 1, "resnet50": 2, "resnet101": 2, "resnet152": 2}
+"""The networks that LeRobot takes of torchvision, each with the number of its ImageNet weights."""
 NO_WEIGHTS = ("null", "~")
 """What LeRobot reads as no weights, in small letters: `none` is a name for it."""
 HOME_FOLDER = "torch"
@@ -35,16 +36,31 @@ def read_name(options: Sequence[str], model: TrainedModel) -> str:
     match = NAME.fullmatch(value)
     if value.lower() in NO_WEIGHTS or not match:
         return ""
-    return value if match[1] else f"{_read_network(options, model).replace('resnet', 'ResNet')}_Weights.{value}"
+    return value if match[1] else f"{_name_class(_read_network(options, model))}.{value}"
 
 
-def find_network_mismatch(options: Sequence[str], model: TrainedModel) -> tuple[str, str, str]:
-    """Return the weights, the network that they do not fit, and that network's own; empty if they fit."""
+def list_known(network: str) -> list[str]:
+    """Return the names of the weights that torchvision has for a network."""
+    names = [f"IMAGENET1K_V{number + 1}" for number in range(NETWORKS.get(network, 0))]
+    return [f"{_name_class(network)}.{name}" for name in (*names, "DEFAULT")] if names else []
+
+
+def find_mistake(options: Sequence[str], model: TrainedModel) -> tuple[str, str]:
+    """Return what is wrong with the weights of a new policy, and the value that is meant; empty if nothing is."""
+    given = get_option_value(options, f"--{model.prefix}.{WEIGHTS_OPTION}")
     name, network = read_name(options, model), _read_network(options, model)
-    is_known = re.fullmatch(NETWORK, network) is not None  # else LeRobot refuses it
-    if not name or not is_known or name.partition("_Weights")[0].lower() == network:
-        return "", "", ""
-    return name, network, f"{network.replace('resnet', 'ResNet')}_Weights.IMAGENET1K_V1"
+    if network not in NETWORKS or (given or "").lower() in NO_WEIGHTS or (given is None and not name):
+        return "", ""  # LeRobot refuses the network, or has no such option
+    known = list_known(network)
+    if name in known:
+        return "", ""
+    if name in list_known(name.partition("_Weights")[0].lower()):
+        return f"{name} are weights of another network than {network}", known[0]
+    return f"torchvision has no weights {given or repr(given)}", "null" if given in ("", "None", "none") else known[0]
+
+
+def _name_class(network: str) -> str:
+    return f"{network.replace('resnet', 'ResNet')}_Weights"
 
 
 def _read_network(options: Sequence[str], model: TrainedModel) -> str:

@@ -64,20 +64,15 @@ def _check_weights(
     arguments: Sequence[str], given: Mapping[str, str | None], model: TrainedModel
 ) -> Iterator[OptionProblem]:
     """Require weights of torchvision that fit the network: LeRobot fails once it makes the network."""
-    option = model.format_flag(image_weights.WEIGHTS_OPTION)
-    value = given.get(option[2:])
-    if value is not None and value.lower() not in image_weights.NO_WEIGHTS and not image_weights.NAME.fullmatch(value):
-        title = f"torchvision has no weights {value or repr(value)}"
-        wanted = "null" if value.lower() in ("", "none") else model.get_default(image_weights.WEIGHTS_OPTION)
-        why = "null means random weights; --backbone-path FILE.pth brings a file."
-        yield OptionProblem(f"{option}={value}", title, why, f"{option}={wanted}")
+    title, meant = image_weights.find_mistake(arguments, model)
+    if not title:
         return
-    name, network, fitting = image_weights.find_network_mismatch(arguments, model)
-    if name:
-        typed = f"{model.format_flag(image_weights.NETWORK_OPTION)}={network}"
-        title = f"{name} are weights of another network than {network}"
-        why = f"LeRobot {model.lerobot.name}'s {model.kind} starts from {name} unless an option says something else."
-        yield OptionProblem(typed, title, "" if value else why, f"{option}={fitting}")
+    option, network = map(model.format_flag, (image_weights.WEIGHTS_OPTION, image_weights.NETWORK_OPTION))
+    value = given.get(option[2:])
+    typed = f"{network}={given.get(network[2:])}" if value is None else f"{option}={value}"
+    usual = model.get_default(image_weights.WEIGHTS_OPTION)
+    why = f"LeRobot {model.lerobot.name}'s {model.kind} starts from {usual} unless an option says something else."
+    yield OptionProblem(typed, title, why if value is None else "", f"{option}={meant}")
 
 
 def _check_truth_values(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:

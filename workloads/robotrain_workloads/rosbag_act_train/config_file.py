@@ -28,6 +28,7 @@ HEADER = """\
 # Train on it:    robotrain submit rosbag-act-train --config {name}
 """
 FOLDER, BLOB_URL, STORAGE = "bag_dir", "blob_url", "storage"
+BACKBONE = "backbone_path"
 _PLACES = {FOLDER: "dataset.local_path", BLOB_URL: "dataset.blob_url", STORAGE: "dataset.blob_url"}
 _BAG_KEYS = (
     *("image_topics", "state_topic", "environment_state_topic", "action_topic", "joint_names", "action_joint_names"),
@@ -35,7 +36,7 @@ _BAG_KEYS = (
 )
 """The keys of `data:` that are fields of DataSettings, as well as parameters."""
 _MODEL_KEYS = (
-    *("chunk_size", "n_action_steps", "vision_backbone", "pretrained_backbone_weights", "backbone_file", "dim_model"),
+    *("chunk_size", "n_action_steps", "vision_backbone", "pretrained_backbone_weights", "dim_model"),
     *("n_heads", "dim_feedforward", "n_encoder_layers", "n_decoder_layers", "n_vae_encoder_layers", "use_vae"),
     *("latent_dim", "kl_weight", "dropout", "temporal_ensemble_coeff"),
 )
@@ -45,7 +46,7 @@ _TRAIN_KEYS = (
 )
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "data": {**_PLACES, **{name: name for name in (*_BAG_KEYS, "val_split", "salvage")}},
-    "model": {"n_obs_steps": "", **{name: name for name in _MODEL_KEYS}},
+    "model": {"n_obs_steps": "", BACKBONE: "backbone.local_path", **{name: name for name in _MODEL_KEYS}},
     "train": {
         "steps": "training_steps",
         "lr": "learning_rate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import device, lineage, policy, run_setup, start
+from robotrain_workloads.lerobot import device, image_weights, lineage, policy, run_setup, start
+from robotrain_workloads.lerobot.backbones import BACKBONE_ROLE, TORCHVISION_KIND, is_weights
 from robotrain_workloads.lerobot.policy import STEP_FILE
 from robotrain_workloads.rosbag_act_train import bag_check, parameters, policy_start
 from robotrain_workloads.rosbag_act_train.act.config import TYPE
@@ -30,8 +31,8 @@ from robotrain_workloads.rosbag_act_train.bags.storage import STORAGE_SUFFIXES, 
 TRAINER = "robotrain_workloads.rosbag_act_train.trainer"
 LAUNCHER = "robotrain_workloads.rosbag_act_train.launcher"
 RANDOM_BACKBONE_NOTE = (
-    "the cameras' network starts from random weights, because pretrained ones would be downloaded;"
-    " to use them: --pretrained-backbone-weights {}_Weights.IMAGENET1K_V1"
+    "the cameras' network starts from random weights;"
+    " to start from ImageNet's: --pretrained-backbone-weights {}_Weights.IMAGENET1K_V1"
 )
 ENVIRONMENT = PythonEnvironment(
     lock=Path(__file__).parent / "locks" / "rosbag.txt",
@@ -67,6 +68,13 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     yield from check.warnings
 
 
+def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
+    """Return the weights of torchvision that the job names and no source brings."""
+    name = document.parameters["pretrained_backbone_weights"]
+    is_brought = any(map(is_weights, document.sources)) or lineage.find_start_source(document.sources)
+    return {BACKBONE_ROLE: [str(name)]} if name is not None and not is_brought else {}
+
+
 def describe_output(document: JobDocument, described: Mapping[JobSource, Path], folder: Path) -> None:
     """Write the configuration of the policy that the training will make, as far as it is known without the bags."""
     settings: Mapping[str, Any] = policy_start.predict_settings(document.parameters)
@@ -93,8 +101,6 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
             select_bags(folders, excluded)
         except BagError as error:
             yield str(error)
-    if (file := document.parameters["backbone_file"]) is not None and not Path(str(file)).is_file():
-        yield f"--backbone-file {file} is not there"
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from start.find_output_problems(document, output)
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
@@ -117,8 +123,13 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         "resume": None if begin is None else str(begin),
         "policy": None if own is None else str(policy.find_model_folder(own)),
     }
-    has_weights = begin or own or values["pretrained_backbone_weights"] or values["backbone_file"]
-    if values["image_topics"] and not has_weights:
+    if not (begin or own):
+        settings["weights"] = [
+            (str(image_weights.find_file(folder)), source.uri if source.kind == TORCHVISION_KIND else "")
+            for source, folder in data.items()
+            if is_weights(source)
+        ]
+    if values["image_topics"] and not (begin or own or settings["weights"]):
         family = str(values["vision_backbone"]).replace("resnet", "ResNet")
         notes = (*notes, Note(level="info", text=RANDOM_BACKBONE_NOTE.format(family)))
     count = values["num_gpus"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -79,37 +77,6 @@ def make_statistics(episodes: list[LoadedEpisode]) -> Statistics:
         mean[name] = torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)
         std[name] = torch.tensor(IMAGENET_STD).reshape(3, 1, 1)
     return Statistics(mean, std, {name: torch.from_numpy(one) for name, one in measure_limits(episodes).items()})
-
-
-def download_weights(name: str) -> Mapping[str, Tensor]:
-    """Return the weights of torchvision's name, such as `ResNet18_Weights.IMAGENET1K_V1`. Raise PolicyError."""
-    import torchvision
-
-    family, _, version = name.partition(".")
-    try:
-        weights: Any = getattr(getattr(torchvision.models, family), version)
-    except AttributeError:
-        raise PolicyError(f"torchvision {torchvision.__version__} has no weights {name}") from None
-    try:
-        found: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
-        raise PolicyError(f"{name} cannot be downloaded from {weights.url}: {error}") from error
-    return found
-
-
-def read_weights(file: Path) -> Mapping[str, Tensor]:
-    """Return the weights of a file of torchvision (`.pth`) or safetensors. Raise PolicyError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        is_safe = file.suffix == ".safetensors"
-        found: Any = load_file(file) if is_safe else torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        raise PolicyError(f"{file} cannot be read as weights: {error}") from error
-    if not isinstance(found, Mapping):
-        raise PolicyError(f"{file} holds no weights by name")
-    return found
 
 
 def load_backbone(backbone: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:

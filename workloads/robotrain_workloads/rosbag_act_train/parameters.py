@@ -19,7 +19,7 @@ SIZE_PATTERN = r"^[1-9][0-9]*x[1-9][0-9]*$"
 NAMES_PATTERN = r"^[^,\s]+(,[^,\s]+)*$"
 NO_TOPIC = "none"
 """What stands for no topic where the default is one."""
-PRETRAINED_PATTERN = r"^ResNet(18|34|50)_Weights\.[A-Z0-9_]+$"
+PRETRAINED_PATTERN = r"^(ResNet(18|34|50)_Weights\.(IMAGENET1K_V1|DEFAULT)|ResNet50_Weights\.IMAGENET1K_V2)$"
 
 
 def _make_topic_param(help: str) -> Param:
@@ -135,19 +135,10 @@ class RosbagActParameters:
     pretrained_backbone_weights: Annotated[
         str | None,
         Param(
-            help="weights that the cameras' network starts with, downloaded by torchvision (default: random ones)",
+            help="weights of torchvision that the cameras' network starts with (default: random ones)",
             pattern=PRETRAINED_PATTERN,
             pattern_help="a name of torchvision, such as ResNet18_Weights.IMAGENET1K_V1",
             metavar="NAME",
-        ),
-    ] = None
-    backbone_file: Annotated[
-        str | None,
-        Param(
-            help="a file with those weights, as torchvision publishes them",
-            path=True,
-            requires="runs_here",
-            metavar="FILE",
         ),
     ] = None
     dim_model: Annotated[int, Param(help="the width of the transformer", gt=0)] = 512
@@ -219,8 +210,6 @@ def find_policy_problems(values: Mapping[str, Any]) -> list[str]:
     name, network = values["pretrained_backbone_weights"], values["vision_backbone"]
     if name is not None and not name.lower().startswith(f"{network}_"):
         problems.append(f"--pretrained-backbone-weights {name} does not fit --vision-backbone {network}")
-    if name is not None and values["backbone_file"] is not None:
-        problems.append("--pretrained-backbone-weights and --backbone-file contradict each other")
-    if (name is not None or values["backbone_file"] is not None) and not values["image_topics"]:
+    if name is not None and not values["image_topics"]:
         problems.append("weights of the cameras' network have no effect without --image-topics")
     return problems

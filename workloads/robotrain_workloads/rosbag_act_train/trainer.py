@@ -29,7 +29,7 @@ from torch import Tensor
 
 from robotrain_workloads.lerobot.device import choose_device, count_ranks
 from robotrain_workloads.lerobot.policy import MODEL_FOLDER, STEP_FILE
-from robotrain_workloads.lerobot_training import process_group
+from robotrain_workloads.lerobot_training import process_group, weights_file
 from robotrain_workloads.rosbag_act_train import policy_start
 from robotrain_workloads.rosbag_act_train.act.config import ActConfig, PolicyError
 from robotrain_workloads.rosbag_act_train.act.model import NOISE, PADDED, Act, Loss
@@ -37,13 +37,11 @@ from robotrain_workloads.rosbag_act_train.act.policy_files import load_policy, s
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError
 from robotrain_workloads.rosbag_act_train.bags.pictures import CACHE_FOLDER
 from robotrain_workloads.rosbag_act_train.model_setup import (
-    download_weights,
     fit_config,
     load_backbone,
     make_config,
     make_optimizer,
     make_statistics,
-    read_weights,
     take_step,
 )
 from robotrain_workloads.rosbag_act_train.ranks import RankGroup
@@ -104,6 +102,7 @@ class ActTraining:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.values: Mapping[str, Any] = settings["parameters"]
+        self.weights: Sequence[tuple[str, str]] = settings.get("weights", ())
         self.folder = Path(settings["checkpoints"])
         self.device = choose_device(self.values["device"])
         self.group = RankGroup(self.device)
@@ -192,11 +191,14 @@ class ActTraining:
             model = Act(fit_config(config, policy.config, origin))
             model.load_state_dict(policy.state_dict())
             return model
-        model, name, file = Act(config), self.values["pretrained_backbone_weights"], self.values["backbone_file"]
-        if name and self.group.is_first:  # the others receive its weights
-            load_backbone(model.backbone, download_weights(name), name)
-        elif file:
-            load_backbone(model.backbone, read_weights(Path(file)), file)
+        model = Act(config)
+        for file, name in self.weights:
+            try:
+                if name and (problem := weights_file.find_digest_problem(Path(file), name)):
+                    raise PolicyError(problem)
+                load_backbone(model.backbone, weights_file.read_weights(Path(file)), file)
+            except (OSError, weights_file.WeightsError) as error:
+                raise PolicyError(str(error)) from error
         return model
 
     def _iterate_parts(self) -> Iterator[list[BatchPart]]:

@@ -27,6 +27,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
+    from robotrain_workloads.lerobot.backbones import is_weights
     from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems, is_action_the_state
 
     most = f"--n-action-steps {job['chunk_size']}"
@@ -39,10 +40,20 @@ def check_job(job: "Job") -> "Iterator[Problem]":
         topic = redact(str(job["action_topic"]))
         yield make_usage_problem("rosbag-policy-impossible", title, "--action-topic", "", topic, ways)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
-    for name in ("pretrained_backbone_weights", "backbone_file") if starts else ():
-        if job[name] is not None:
-            title = f"--{name.replace('_', '-')} has no effect: the training starts with the weights of a {starts[0]}"
-            yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title)
+    backbones = [source for source in job.sources if source.role == "backbone" and not source.implied]
+    given = [redact(source.uri) for source in backbones]
+    given += ["--pretrained-backbone-weights"] * (job["pretrained_backbone_weights"] is not None)
+    if starts and given:
+        title = f"{given[0]} has no effect: the training starts with the weights of a {starts[0]}"
+        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title)
+    if backbones and not job["image_topics"]:
+        title = f"{given[0]} has no effect without --image-topics"
+        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title)
+    for source in backbones:
+        if not is_weights(source):
+            title = f"{redact(source.uri)} is no file with weights of the cameras' network"
+            way = Suggestion("--backbone-path FILE.pth")
+            yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title, suggestions=(way,))
     for argument in job.trainer_args[:1]:
         title = "rosbag-act-train has no other program that could take options after --"
         why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
@@ -71,7 +82,13 @@ ROSBAG_ACT_TRAIN = Workload(
     name="rosbag-act-train",
     summary="train an ACT policy from ROS 2 bags",
     parameters=RosbagActParameters,
-    roles={"dataset": Role(required=True, many=True), "policy": Role(takes="checkpoints"), "resume": Role()},
+    roles={
+        "dataset": Role(required=True, many=True),
+        "policy": Role(takes="checkpoints"),
+        "resume": Role(),
+        "backbone": Role(),
+    },
+    implies_sources=lambda job: job["pretrained_backbone_weights"] is not None,
     container_plugin="robotrain_workloads.rosbag_act_train.container",
     targets=("publish_url",),
     profile=WorkloadProfile(
