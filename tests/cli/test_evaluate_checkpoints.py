@@ -128,6 +128,17 @@ def test_an_adapter_is_evaluated_with_its_base(robotrain, fake_platform):
     assert str(CAMERA / "base") in [one["uri"] for one in evaluate["sources"] if one["role"] == "backbone"]
 
 
+def test_an_evaluation_needs_no_weights_that_its_training_starts_from(robotrain, fake_platform, tmp_path):
+    (tmp_path / "mine.pth").write_bytes(b"weights")
+    words = ("--dataset-path", CAMERA / "dataset", "--evaluate-checkpoints", "--platform", "fake")
+    for given in ((), ("--backbone-path", tmp_path / "mine.pth")):
+        answer = robotrain("submit", *words, *given, "--dry-run", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        steps = json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]
+        found = [[one["role"] for one in step["sources"] if one["role"] == "backbone"] for step in steps]
+        assert found == [["backbone"], []]
+
+
 def test_scores_without_an_environment_are_explained(robotrain, pusht, fake_platform):
     words = ("--platform", "fake", "--dataset-path", pusht, *SIZE, "--evaluate-checkpoints")
     assert "checkpoints-replayed" in robotrain("submit", "--dry-run", *words).stderr

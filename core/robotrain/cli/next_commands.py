@@ -140,7 +140,11 @@ def fill_in_sources(
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}
     plugins = manager.get_plugins()
     try:
+        workload = template.partition(" ")[0]
+        roles = plugins.workload(workload).roles if workload in plugins.list_names("workload") else {}
         for source in plans.read_stored_sources(record.run) if sources is None else sources:
+            if source.role in roles and not roles[source.role].reads(source.uri):
+                continue
             optional = f"{source.role}?"
             name = optional if optional in options else source.role
             if f"{{{name}}}" in template and not (name == optional and source.implied):

@@ -50,6 +50,8 @@ class Role(NamedTuple):
     """Whether a source of it replaces `Workload.program`, so that nobody knows the options after `--`."""
     default: Callable[[Mapping[str, Any]], str] = lambda parameters: ""
     """Return the text of the source that a job has if none is given, by its parameters; empty for none."""
+    reads: Callable[[str], bool] = lambda text: True
+    """Return whether it needs a source that an earlier job had in this role, by its text."""
 
 
 class FoundInput(NamedTuple):

@@ -116,14 +116,19 @@ def _label_job(training: Request, step: str) -> dict[str, Value]:
 def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Request:
     """Return the request for the evaluation: on the training's data, of the policy that it trains."""
     assert wanted.evaluation is not None
-    roles = {DATASET_ROLE, *({BACKBONE_ROLE} & wanted.evaluation.roles.keys())}
+    declared = wanted.evaluation.roles
+    roles = {DATASET_ROLE, *({BACKBONE_ROLE} & declared.keys())}
+
+    def is_read(source: SourceText) -> bool:
+        return source.role not in declared or declared[source.role].reads(source.text)
+
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
     which = {wanted.evaluation.roles[POLICY_ROLE].takes_all: Value(wanted.checkpoints, ORIGIN)}
     shared = {one: training.parameters[one] for one in wanted.evaluation.inherits if one in training.parameters}
     file = training.file
     if file is not None:
         in_file = {one: file.parameters[one] for one in wanted.evaluation.inherits if one in file.parameters}
-        data = tuple(one for one in file.sources if one.role in roles)
+        data = tuple(one for one in file.sources if one.role in roles and is_read(one))
         file = JobFile(folder=file.folder, sources=data, parameters=in_file, platforms=file.platforms)
     return dataclasses.replace(
         training,
@@ -136,7 +141,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
         params={},
         defaults=_label_job(training, EVALUATE),
         settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
-        sources=(*(one for one in training.sources if one.role in roles), policy),
+        sources=(*(one for one in training.sources if one.role in roles and is_read(one)), policy),
         trainer_args=None,
         assigned_args=None,
         file=file,

@@ -1,5 +1,6 @@
 """The workload `lerobot-eval`: its declaration and metrics. Imports nothing heavy."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
 
+WEIGHTS = r"\.(?:pth|pt|safetensors)$|^\w+_Weights\.\w+$"
+"""Of the cameras' network, from which a training starts: a trained policy has its own."""
 EPISODE_PREFIX = "(?:rollout_)?ep[0-9]+_"
 """Prefix of one episode's metrics: of a rollout by its index, of a replay by its number in the dataset."""
 UNITS_NOTE = "Errors (mse, mae) are in the dataset's own units."
@@ -111,7 +114,7 @@ LEROBOT_EVAL = Workload(
     roles={
         "policy": Role(typical=True, takes="checkpoints", takes_all="checkpoints"),
         "dataset": Role(many=True, typical=True),
-        "backbone": Role(many=True),
+        "backbone": Role(many=True, reads=lambda text: not re.search(WEIGHTS, text)),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
     data_packages=lambda job: version_parameters.list_data_packages(job, choose_lock(dict(job.parameters))),
