@@ -235,8 +235,8 @@ def test_only_the_newest_checkpoint_of_a_killed_program_is_doubted(follow, rule,
 def test_a_program_reports_its_checkpoints_itself(follow):
     program = follow()
     (program.outputs / "last").symlink_to(program.write("saved/20/model").parent)
-    (program.outputs.parent / "elsewhere").write_text("x")
-    reports = [("files/last", 20), ("elsewhere", 30), ("missing", 40)]
+    program.write("other")
+    reports = [("files/last", 20), ("files/other", 30), ("files/missing", 40)]
     with Path(program.spec.work, "program-report.jsonl").open("w") as file:
         file.write('{"event": "metrics", "step": 1, "values": {}}\n{"event": "checkpoint", "step": "x"}\n')
         for name, step in reports:
@@ -245,7 +245,7 @@ def test_a_program_reports_its_checkpoints_itself(follow):
     program.wait(1)
     assert (program.steps, len(program.warnings)) == ([20, 30], 1)
     places = [program_checkpoint.read_place(program.kept / name) for name in ("000020", "000030")]
-    assert places == [program_checkpoint.Place("saved/20", False), program_checkpoint.Place("", True)]
+    assert places == [program_checkpoint.Place("saved/20", False), program_checkpoint.Place("other", True)]
     assert program.end() == []
 
 
@@ -258,17 +258,59 @@ def test_a_report_of_no_path_ends_nothing(follow):
     assert (program.steps, len(program.warnings)) == ([], 1)
 
 
-def test_what_a_link_in_a_checkpoint_leads_out_to_is_copied(follow, tmp_path):
-    (tmp_path / "dataset").write_text("d")
+def test_a_link_in_a_checkpoint_counts_as_what_it_leads_to_below_the_outputs(follow):
     program = follow(checkpoints=FOLDERS, checkpoint_complete="rename")
     model = program.write("checkpoints/10/model")
     program.write("checkpoints/20/step")
-    (program.outputs / "checkpoints/20/stats").symlink_to(tmp_path / "dataset")
     (program.outputs / "checkpoints/20/base").symlink_to(model)
+    (program.outputs / "checkpoints/20/folder").symlink_to(model.parent)
+    (program.outputs / "checkpoints/20/gone").symlink_to("missing")
     program.wait(1)
     kept = program.kept / "000020"
-    assert read_kept(kept) == {"base": "x", "stats": "d", "step": "x"}
-    assert [(kept / "stats").samefile(tmp_path / "dataset"), (kept / "base").samefile(model)] == [False, True]
+    assert read_kept(kept) == {"base": "x", "step": "x"}
+    assert (kept / "base").samefile(model)
+    assert program.end() == []
+
+
+def make_pipe(path: Path, outside: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("pattern", [FOLDERS, None])
+@pytest.mark.parametrize(
+    "make",
+    [
+        make_pipe,
+        lambda path, outside: path.symlink_to(outside / "file"),
+        lambda path, outside: path.symlink_to(outside),
+    ],
+    ids=["pipe", "link to a file", "link to a folder"],
+)
+def test_a_checkpoint_with_anything_from_outside_the_outputs_is_refused_by_name(follow, tmp_path, make, pattern):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("private")
+    program = follow(checkpoints=pattern, checkpoint_complete="rename")
+    program.write("checkpoints/20/step")
+    make(program.outputs / "checkpoints/20/odd", outside)
+    program.wait(1)
+    why = program.end()
+    assert (len(why), "checkpoints/20/odd" in why[0], program.steps) == (1, True, [])
+    assert not program.kept.exists() or not any(program.kept.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/etc", "/", "../outside", "files-2"])
+def test_a_reported_checkpoint_outside_the_outputs_is_refused_by_name(follow, tmp_path, path):
+    program = follow()
+    for name in ("outside", "files-2"):
+        (program.outputs.parent / name).mkdir()
+        (program.outputs.parent / name / "file").write_text("private")
+    reported = str(program.outputs.parent / path)
+    line = json.dumps({"event": "checkpoint", "path": reported, "step": 2})
+    Path(program.spec.work, "program-report.jsonl").write_text(f"{line}\n")
+    program.wait(1)
+    why = program.end()
+    assert (len(why), os.path.realpath(reported) in why[0], program.steps) == (1, True, [])
 
 
 def test_a_file_without_a_unicode_name_is_named(follow):

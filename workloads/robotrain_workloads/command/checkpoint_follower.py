@@ -176,6 +176,7 @@ class CheckpointFollower:
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
         elif not self._has_results:
             self._keep_outputs()
+            yield from self._failures.values()
 
     def _keep_outputs(self) -> None:
         """Take all that the program wrote as its one checkpoint."""
@@ -248,6 +249,9 @@ class CheckpointFollower:
             except (KeyError, TypeError, ValueError):  # whoever writes the file by hand may write anything
                 self._warn_once("report", f"the program reported a checkpoint of step {step} without a path of files")
                 continue
+            if not program_checkpoint.is_below(path, self._outputs):  # it may be a whole disk: it is not looked at
+                self._fail(path, f"{path} is not below {{outputs}}")
+                continue
             saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
             saved.step, saved.is_reported = step, True
             saved.signature, saved.top = program_checkpoint.read_signature(path), saved.read_top()
@@ -264,20 +268,26 @@ class CheckpointFollower:
         path = saved.path.relative_to(self._outputs).as_posix() if is_below else ""
         place, target = Place(path, saved.path.is_file()), self._get_target(saved.step)
         try:
+            if foreign := program_checkpoint.find_foreign_path(saved.path, self._outputs):
+                raise PermissionError(foreign)
             program_checkpoint.keep_checkpoint(saved.path, saved.signature, target, place)
         except ChangedMeanwhile:
             saved.signature, saved.quiet = {}, 0.0
             return
         except OSError as error:  # tried again
-            text = f"the checkpoint {saved.path} cannot be kept: {error.strerror or error}"
-            self._failures[saved.path] = text
-            self._warn_once(text, text)
+            self._fail(saved.path, error.strerror or str(error))
             return
         self._failures.pop(saved.path, None)
         saved.kept = saved.signature
         self._removed.discard(saved.step)
         self._send(Checkpoint(step=saved.step, path=str(target)))
         self._discard_removed()
+
+    def _fail(self, path: Path, why: str) -> None:
+        """Let the run fail, unless a later trial succeeds."""
+        text = f"the checkpoint {path} cannot be kept: {why}"
+        self._failures[path] = text
+        self._warn_once(text, text)
 
     def _check_order(self, saved: SavedCheckpoint) -> None:
         kept = self._list_kept()

@@ -72,12 +72,38 @@ def _get_facts(facts: os.stat_result) -> tuple[int, int, int]:
     return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
+def find_foreign_path(path: Path, outputs: Path) -> str:
+    """Return what of a checkpoint is no regular file below the outputs, in words; empty if all is.
+
+    A link counts as what it leads to; one to nothing does not count.
+    """
+    if not is_below(path, outputs):
+        return f"{os.path.realpath(path)} is not below {{outputs}}"
+    names = [str(path)]
+    for place, folders, files in os.walk(path):
+        names += (os.path.join(place, name) for name in (*folders, *files))
+    for name in names:
+        try:
+            kind = stat.S_IFMT(os.stat(name).st_mode)
+        except OSError:
+            continue
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            return f"{name} is no regular file"
+        if os.path.islink(name) and not is_below(name, outputs):
+            return f"{name} is a link to {os.path.realpath(name)}, which is not below {{outputs}}"
+    return ""
+
+
+def is_below(path: Path | str, outputs: Path | str) -> bool:
+    """Return whether a path, all links followed, is below the outputs, or they."""
+    return Path(os.path.realpath(path)).is_relative_to(outputs)
+
+
 def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place) -> None:
     """Make the run's folder `target` of a program's checkpoint; it replaces one of the same step.
 
     Raise ChangedMeanwhile if the files are not those of the signature any more, OSError if they cannot be kept.
     """
-    near = os.path.realpath(path.parent)
     with make_atomically(target, replace=True, key="save") as scratch:
         scratch.mkdir()
         for name in signature:
@@ -87,10 +113,7 @@ def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place
                 name.encode()
             except UnicodeEncodeError:
                 raise OSError(errno.EILSEQ, f"the name of a file is not valid Unicode: {name!r}") from None
-            if source.is_symlink() and not Path(os.path.realpath(source)).is_relative_to(near):
-                _copy_file(source, copy)  # it is not the program's to keep, such as a file of a dataset
-            else:
-                _link_file(source, copy)
+            _link_file(source, copy)
         body = {"path": place.path, "is_file": place.is_file}
         (scratch / PLACE_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
         if read_signature(path) != signature:
@@ -105,14 +128,7 @@ def _link_file(source: Path, copy: Path) -> None:
         except FileNotFoundError:
             raise
         except OSError:  # another device, or one without links
-            _copy_file(source, copy)
-    except FileNotFoundError:
-        raise ChangedMeanwhile from None
-
-
-def _copy_file(source: Path, copy: Path) -> None:
-    try:
-        shutil.copy2(source, copy)
+            shutil.copy2(source, copy)
     except FileNotFoundError:
         raise ChangedMeanwhile from None
 
