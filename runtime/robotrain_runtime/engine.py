@@ -14,7 +14,7 @@ from typing import Literal
 
 from robotrain_runtime.checkpoints import recovery, targets
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
-from robotrain_runtime.contract import document, event, failure, job_node, plugin_loader, staged_data
+from robotrain_runtime.contract import document, event, failure, job_node, plugin_loader, redaction, staged_data
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
@@ -70,7 +70,7 @@ def run_job(document: JobDocument) -> Outcome:
         (work / file).unlink(missing_ok=True)
     earlier = recovery.read_earlier_attempts(work)
     with _open_services(document) as services:
-        outcome = _run_to_outcome(document, services, earlier)
+        outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier))
         if services.tracker is not None:
             services.tracker.close(outcome)
         services.relay.write_record(event.make_record(outcome))

@@ -7,8 +7,10 @@ import sys
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from robotrain import redaction, secret_rules
+from robotrain import redaction
 from robotrain.redaction import HIDDEN, MAX_LENGTH, redact
+from robotrain_runtime.contract import redaction as rules
+from robotrain_runtime.contract import secret_rules
 
 SAFE = (
     "lerobot/aloha_sim_insertion_human",
@@ -250,7 +252,7 @@ def test_a_redacted_text_is_one_short_printable_line(text):
 def test_letters_that_patterns_take_for_ascii_ones_are_folded_to_those():
     found = re.findall("[a-z0-9]", "".join(map(chr, range(sys.maxunicode + 1))), re.IGNORECASE)
     assert {"\u017f", "\u212a", "\u0130", "\u0131"} < set(found)
-    assert all(re.fullmatch("[a-z0-9]", redaction._fold_letters(letter)) for letter in found)
+    assert all(re.fullmatch("[a-z0-9]", rules._fold_letters(letter)) for letter in found)
 
 
 def test_a_long_text_is_truncated():
@@ -265,6 +267,6 @@ def test_a_huge_text_is_redacted_quickly():
 
 
 def test_only_characters_that_are_escaped_are_not_printable():
-    escaped = re.findall(redaction._CONTROL, "".join(map(chr, range(sys.maxunicode + 1))))
+    escaped = re.findall(rules._CONTROL, "".join(map(chr, range(sys.maxunicode + 1))))
     assert len(escaped) > 2048
     assert not any(character.isprintable() for character in escaped)

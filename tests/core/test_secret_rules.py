@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from robotrain import secret_rules, secret_shapes
 from robotrain.redaction import HIDDEN, redact, redact_sentence
+from robotrain_runtime.contract import secret_rules, secret_shapes
 
 ROOT = Path(__file__).parents[2]
 WORD = "Zq7Xk2Vw9Rt4Lm8N"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from planned_jobs import job
 from robotrain.model.plan import Payload
-from robotrain.secret_rules import holds_secret
+from robotrain_runtime.contract.secret_rules import holds_secret
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.preflight.checks import check_size
 from robotrain_slurm.settings import SlurmSettings

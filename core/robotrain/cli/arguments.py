@@ -170,7 +170,7 @@ class TrainerArgsCommand(OwnCommand):
 
     def _read_value(self, flag: str, ctx: Any) -> str:
         """Return the value of an unknown option as it was typed, or what stands for it."""
-        from robotrain.secret_rules import find_secret_arguments
+        from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
         words = ctx.meta.get(WORDS_KEY, ())
         for word, following in itertools.zip_longest(words, words[1:], fillvalue="-"):

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract.secret_rules import find_secret_arguments
+
 from robotrain.cli.choice import is_job_file
 from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
@@ -24,7 +26,6 @@ from robotrain.command_table import (
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
-from robotrain.secret_rules import find_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins

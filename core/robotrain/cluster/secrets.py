@@ -7,10 +7,10 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
-from robotrain.secret_rules import looks_like_secret
 
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 RESERVED_VARIABLES = frozenset([

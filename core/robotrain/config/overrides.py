@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import pairs
 from robotrain.config.coerce import ValueTable, find_field
@@ -22,7 +23,6 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
-from robotrain.secret_rules import find_secret_arguments
 
 SET_FLAG = "--set"
 KEY_PATTERN = r"[a-z][a-z0-9_.-]*"

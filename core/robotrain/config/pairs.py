@@ -5,12 +5,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Stage, Suggestion, make_problem
 from robotrain.redaction import redact
-from robotrain.secret_rules import looks_like_secret
 
 
 def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, bare_names: bool = False) -> ValueTable:

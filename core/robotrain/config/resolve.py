@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
 from robotrain.config.coerce import coerce_values, find_field, list_fields
@@ -28,7 +29,6 @@ from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_er
 from robotrain.model.job import TRAINER_DEFAULT, Job
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, redact_argument
-from robotrain.secret_rules import find_secret_arguments
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from robotrain_runtime.contract import claim, event
+from robotrain_runtime.contract import claim, event, redaction
 from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note, Outcome, StageEvent
 
 WATCHED_METRIC = "loss"
@@ -52,7 +52,7 @@ class EventRelay:
 
     def forward(self, record: EventRecord) -> None:
         """Pass on an event, whoever sent it."""
-        self.write_record(record)
+        record = self.write_record(record)
         for sink in self._sinks:
             sink(record)
         if isinstance(record.event, Metrics):
@@ -63,18 +63,21 @@ class EventRelay:
             for name in sorted(diverged):
                 self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
 
-    def write_record(self, record: EventRecord) -> None:
-        """Write an event to log and file alone, if no other process took over the run."""
+    def write_record(self, record: EventRecord) -> EventRecord:
+        """Write an event to log and file alone, if no other process took over the run; return it without secrets."""
         claim.end_if_superseded()
+        record = EventRecord(record.time, redaction.hide_secrets_of_event(record.event), record.pipeline_step)
         line = event.format_event(record.event, record.time)
         with self._lock:
             with suppress(OSError, ValueError):  # closed: a process left behind may still send events
                 self._events.write(line + "\n")
             if printed := describe_node_event(record, self._node) if self._node else line:
                 self._print(printed)
+        return record
 
     def write_line(self, text: str) -> None:
-        """Write an ordinary log line; one that looks like an event is quoted, so that no reader takes it for one."""
+        """Write an ordinary log line, without secrets; one that looks like an event is quoted, for all readers."""
+        text = redaction.hide_if_secret(text)
         with self._lock:
             self._print(f"{QUOTED}{text}" if text.startswith(event.PREFIX) else text)
 

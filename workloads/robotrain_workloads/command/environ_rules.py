@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.redaction import redact, value_holds_secret
-from robotrain.secret_rules import is_secret_value
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import is_secret_value
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.config.managed_options import fill_in_value
-from robotrain.secret_rules import find_secret_arguments
 from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG

@@ -10,10 +10,10 @@ from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload_profile import WorkloadProfile
-from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec.submission_spec import WorkspaceEnvironment

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
-from robotrain.secret_rules import looks_like_secret
 from robotrain_azure import workspace
 from robotrain_azure.settings import get_workspace
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs

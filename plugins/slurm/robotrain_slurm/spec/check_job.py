@@ -10,8 +10,8 @@ from robotrain.model.job import Job
 from robotrain.run_folder import settings_rules
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain.run_folder.settings import SQLITE_SCHEME
-from robotrain.secret_rules import value_holds_secret
 from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import value_holds_secret
 
 from robotrain_slurm.login.address import check_login
 from robotrain_slurm.settings import SlurmSettings

@@ -61,7 +61,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 @functools.cache
 def _list_shapes() -> tuple[tuple[str, str], ...]:
     """Return the shapes that gitleaks knows: a text in lower case, and the pattern of what has it."""
-    from robotrain.secret_shapes import SHAPES
+    from robotrain_runtime.contract.secret_shapes import SHAPES
 
     return tuple((marker, f"(?-is:{pattern})") for markers, pattern in SHAPES for marker in markers)
 
