@@ -116,6 +116,12 @@ READING = [
         ["--dataset.streaming=true"],
         *(VECTORS, "act", {"val_split": 0.0, "num_workers": 0}, "reads nothing without a process", "--num-workers 1"),
     ),
+    (["--dataset.streaming=true"], VIDEO, "act", {}, "", ""),
+    (
+        ["--dataset.streaming=true"],
+        *(VIDEO, "act", {"val_split": 0.0, "num_workers": 1}, "with torchcodec alone", "leave out --dataset.streaming"),
+    ),
+    (["--dataset.streaming=true"], VIDEO, "act", {"val_split": 0.0, "packages": '["torchcodec==0.10"]'}, "", ""),
     (["--sample_weighting.type=rabc"], VECTORS, "act", {}, "act does not take weighted samples", ""),
     (["--sample_weighting.kappa=0.1"], VECTORS, "diffusion", {}, "diffusion does not take weighted samples", ""),
     (["--sample_weighting.type=unifrom"], PICTURES, "smolvla", {}, "has no", "-- --sample_weighting.type=uniform"),

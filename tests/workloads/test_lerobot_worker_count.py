@@ -106,6 +106,22 @@ def test_auto_chooses_from_cores_and_memory_and_says_why(
     assert all(fact in text for fact in facts), text
 
 
+STREAMED = ["--dataset.streaming=true"]
+
+
+def test_streaming_gets_the_process_that_it_needs(training, dataset, set_shared_memory, monkeypatch):
+    """As the rule for a number that is typed says."""
+    monkeypatch.setattr(worker_count, "count_cores", lambda: 2)
+    set_shared_memory(64 << 30)
+    work = get_work(training(dataset(), STREAMED, val_split=0.0))
+    assert get_option_value(work.arguments, "--num_workers") == "1"
+    (text,) = [note.text for note in work.notes if isinstance(note, Note) and "data is loaded" in note.text]
+    assert "with 1 process: --dataset.streaming=true reads nothing" in text
+    set_shared_memory(1 * MIB)
+    with pytest.raises(OSError, match="add shared memory"):
+        get_work(training(camera(dataset(folder="films"), dtype="image"), STREAMED, val_split=0.0))
+
+
 VERSION_1 = {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}
 CGROUP_FILES = {
     "version 2": ({"cpu.max": "150000 100000\n", "memory.max": f"{3 << 30}\n"}, 1, 3 << 30),

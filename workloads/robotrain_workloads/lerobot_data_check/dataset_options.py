@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
+from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE, list_datasets
 from robotrain_workloads.lerobot.options import NULLS, get_option_value
@@ -20,9 +21,11 @@ from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
 
 EPISODES, TOLERANCE, BACKEND = "--dataset.episodes", "--tolerance_s", "--dataset.video_backend"
+DECODER_PACKAGE = "torchcodec"
 STREAMING, MOST_TRANSFORMS = "--dataset.streaming", "--dataset.image_transforms.max_num_transforms"
 TRANSFORMS = "--dataset.image_transforms.enable"
 WEIGHTING, PROGRESS = "--sample_weighting.type", "--sample_weighting.progress_path"
+NO_LOADER = f"{STREAMING}=true reads nothing without a process that loads data"
 BACKENDS = ("pyav", "torchcodec", "video_reader")
 """What LeRobot 0.6 decodes videos with."""
 WEIGHTINGS, PROGRESS_FILE = ("rabc", "uniform"), "sarm_progress.parquet"
@@ -90,7 +93,9 @@ def find_problems(
     yield from _find_picture_problems(document, info)
     yield from _find_weighting_problems(document, root, model, is_complete=is_complete)
     if streams and document.parameters["num_workers"] == 0:
-        yield f"{STREAMING}=true reads nothing without a process that loads data\n--num-workers 1"
+        yield f"{NO_LOADER}\n--num-workers 1"
+    if streams and not document.placement.environment:  # else it is the user's own
+        yield from _find_missing_decoder(document, info)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -98,6 +103,14 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     if is_streamed(document) and get_option_value(document.trainer_args, EPISODES) is not None:
         yield f"{EPISODES} has no effect with {STREAMING}=true: LeRobot streams all episodes"
     yield from _list_split_warnings(document, described)
+
+
+def _find_missing_decoder(document: JobDocument, info: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why LeRobot cannot stream the videos of a dataset, if it has any."""
+    added = (re.split(r"[^\w-]", text)[0].lower() for text in packages.list_given(document.parameters))
+    if dataset.has_video(info) and DECODER_PACKAGE not in added:
+        lacks = f"{DECODER_PACKAGE} alone, which the environment of the job does not have"
+        yield f"{STREAMING}=true: LeRobot decodes streamed videos with {lacks}\nleave out {STREAMING}"
 
 
 def _list_split_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.trained_model import choose_model
+from robotrain_workloads.lerobot_data_check.dataset_options import NO_LOADER, is_streamed
 
 MAX_AUTO_WORKERS = 4
 """For each GPU: LeRobot's own default."""
@@ -47,7 +48,10 @@ def get_free_shared_memory(place: Path = SHARED_MEMORY) -> int | None:
 
 
 def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tuple[int, tuple[Note, ...]]:
-    """Return the requested number, or one for this machine, and why; at most as many as shared memory allows."""
+    """Return the requested number, or one for this machine, and why; at most as many as shared memory allows.
+
+    Raise OSError if that is none, and LeRobot needs one.
+    """
     values, available = document.parameters, get_free_shared_memory(SHARED_MEMORY)
     requested, batch_size, ranks = values["num_workers"], values["batch_size"], values["num_gpus"]
     assert isinstance(batch_size, int)
@@ -57,6 +61,10 @@ def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tupl
     if not isinstance(wanted, int):
         wanted, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
         text = f"data is loaded {_describe_place(wanted)}: {reason} (--num-workers N sets another number)"
+        notes = (Note(level="info", text=text),)
+    least = int(is_streamed(document))
+    if requested is None and wanted < least:  # the rule for a number that is typed
+        wanted, text = least, f"data is loaded {_describe_place(least)}: {NO_LOADER}"
         notes = (Note(level="info", text=text),)
     if available is None:
         return wanted, notes
@@ -69,6 +77,9 @@ def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tupl
     fitting = next((count for count in range(wanted, 0, -1) if count_bytes(count) <= available), 0)
     if fitting == wanted:
         return fitting, notes
+    if fitting < least:
+        lacks = f"{SHARED_MEMORY} has {available / MIB:.0f} MiB free, too little for its batches"
+        raise OSError(f"{NO_LOADER}, and {lacks} (add shared memory to the container, or reduce --batch-size)")
     text = (
         f"data is loaded {_describe_place(fitting, wanted)}: {SHARED_MEMORY} has {available / MIB:.0f} MiB free, but"
         f" {wanted} may need {math.ceil(count_bytes(wanted) / MIB)} MiB (add shared memory to the container, or"
