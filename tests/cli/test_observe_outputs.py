@@ -40,6 +40,16 @@ def test_checkpoint_option_selects_one_or_all(run, robotrain, asked, names):
     assert [one["name"] for one in answer.json["outputs"]] == names
 
 
+def test_names_and_lines_that_others_wrote_forge_no_row_and_command_no_terminal(scripted, robotrain):
+    odd = "a\nmetrics.json  5 bytes  \x1b]52;c;cm0=\x07\u009b2J"
+    made = scripted.run("train-1", odd.replace("\n", " "), state="failed", reason=f"it failed\n  model  {odd}")
+    made.add_output(odd, kind="file")
+    for words in (("outputs",), ("status",), ("logs",), ("logs", "--raw")):
+        answer = robotrain(*words)
+        assert (answer.exit_code, {*(answer.stdout + answer.stderr)} & {*"\x1b\x07\u009b"}) == (0, set()), words
+        assert not [line for line in answer.stdout.splitlines() if line.strip().startswith(("metrics.json", "model"))]
+
+
 @pytest.mark.parametrize("asked", ["300", "newest"])
 def test_unknown_checkpoint_is_answered_with_those_that_exist(run, robotrain, asked):
     robotrain("outputs", "--checkpoint", asked).check(2, "Its checkpoints: 200, 400.", "--checkpoint last")

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import stat
 import subprocess
 import sys
 import zipfile
@@ -15,6 +17,7 @@ from robotrain.model.plan import Payload
 from robotrain.model.run import Output, RunGone, Status, StepStatus
 from robotrain_runtime.contract.event import Registered
 from robotrain_slurm.login import calls, code
+from robotrain_slurm.login.connection import Connection
 from robotrain_slurm.login.frames import BrokenFrame, read_frame, write_frame
 from robotrain_slurm.login.values import BadValue, decode, decode_error, encode, encode_error
 from robotrain_slurm.platform import SlurmPlatform
@@ -128,6 +131,29 @@ def test_file_of_an_output_does_not_leave_its_folder(tmp_path, path):
     with pytest.raises(OSError, match="leads out"):
         methods._write_parts(parts, tmp_path / "top")
     assert not [*tmp_path.rglob("outside")]
+
+
+@pytest.mark.parametrize(("given", "mode"), [(0o104777, 0o755), (0o644, 0o644), (0, 0o644), (0o106022, 0o644)])
+def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
+    before = os.umask(0o022)
+    try:
+        methods._write_parts([{"path": "x", "mode": given, "folder": False}, {"content": b"x"}], tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
+
+
+def test_text_that_a_login_node_prints_does_not_command_the_terminal(capsys):
+    blobs: list[bytes] = []
+    stream = io.BytesIO()
+    write_frame(stream, {"printed": "waits\n\x1b]52;c;cm0=\x07\x1b[2J\u009b1m"}, blobs)
+    write_frame(stream, {"result": encode(3, blobs)}, blobs)
+    stream.seek(0)
+    connection = Connection.__new__(Connection)
+    connection.login, connection._output = "cluster", stream
+    assert connection._take_result(connection._read_frame()) == 3
+    shown = capsys.readouterr().err
+    assert (shown.startswith("waits\n"), shown.replace("\n", "").isprintable()) == (True, True)
 
 
 def test_copied_file_is_not_written_through_a_link(tmp_path):

@@ -88,12 +88,12 @@ def shorten_home(text: str) -> str:
 
 def print_result_line(text: str) -> bool:
     """Print a line of a result on stdout; return False when the reader has gone."""
-    return _write_line(sys.stdout, text)
+    return _write_line(sys.stdout, _escape_controls(text, sys.stdout))
 
 
 def print_message_line(text: str) -> bool:
     """Print a line of a message on stderr; return False when the reader has gone."""
-    return _write_line(sys.stderr, text)
+    return _write_line(sys.stderr, _escape_controls(text, sys.stderr))
 
 
 def _write_line(stream: TextIO | None, text: str) -> bool:
@@ -177,9 +177,11 @@ def dump_suggestions(suggestions: Iterable[Suggestion]) -> list[dict[str, str]]:
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows with aligned columns; on a terminal the last column is wrapped."""
+    """Return rows with aligned columns; on a terminal the last column is wrapped. No cell begins a row of its own."""
     from robotrain.cli.columns import wrap_rows
+    from robotrain.redaction import escape_controls
 
+    rows = [[*map(escape_controls, row)] for row in rows]
     if (width := get_terminal_width(sys.stdout)) is not None:
         rows = [[*map(shorten_home, row)] for row in rows]
     return "\n".join(wrap_rows(rows, width))

@@ -54,9 +54,9 @@ class Status:
         if self.state not in get_args(RunState):
             raise ValueError(f"its state is {self.state!r}; expected one of {', '.join(get_args(RunState))}")
         if self.reason:  # the text of a plugin: it is shown and recorded
-            from robotrain.redaction import redact_if_secret
+            from robotrain.redaction import escape_controls, redact_if_secret
 
-            object.__setattr__(self, "reason", redact_if_secret(self.reason))
+            object.__setattr__(self, "reason", escape_controls(redact_if_secret(self.reason)))
 
     @property
     def finished(self) -> bool:

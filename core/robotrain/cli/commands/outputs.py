@@ -205,7 +205,7 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
     """Find names that lead out of the folder."""
     for one in outputs:
         path = PurePosixPath(one.name)
-        if not one.name or path.is_absolute() or ".." in path.parts:
+        if not one.name.isprintable() or not one.name or path.is_absolute() or ".." in path.parts:
             title = f"the platform names an output {one.name!r}, which is not a path inside a folder"
             yield Problem(code="output-name-unsafe", stage=Stage.SUBMIT, title=title)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
+from robotrain.redaction import escape_controls
 from robotrain_runtime.process.stop import wait_or_kill
 
 from robotrain_slurm.login import code, ssh_failures
@@ -185,7 +186,8 @@ class Connection:
                 raise ssh_failures.make_rejection("slurm-login-no-space", title, why, there)
             if "printed" not in frame.head:
                 return frame
-            sys.stderr.write(str(frame.head["printed"]))
+            text = str(frame.head["printed"])
+            sys.stderr.write("\n".join(map(escape_controls, text.split("\n"))))
             sys.stderr.flush()
 
     def _take_result(self, frame: Frame) -> Any:

@@ -186,7 +186,10 @@ def download_output(login: str, reference: Reference, output: Output, to: Path) 
 
 
 def _write_parts(parts: Iterable[dict[str, Any]], top: Path) -> None:
-    """Write what `send_output` yields below `top`. Raise OSError, also for a path that leads out of it."""
+    """Write what `send_output` yields below `top`; the login node decides no mode but whether its user may run a file.
+
+    Raise OSError, also for a path that leads out of it.
+    """
     file = None
     try:
         for part in parts:
@@ -197,14 +200,14 @@ def _write_parts(parts: Iterable[dict[str, Any]], top: Path) -> None:
                 file.close()
                 file = None
             path = os.path.normpath(part["path"]) if part["path"] else ""
-            if os.path.isabs(path) or path.split(os.sep)[0] == "..":
+            if os.path.isabs(path) or path.split(os.sep)[0] == ".." or "\0" in path:
                 raise OSError(f"{part['path']!r} leads out of the output")
             place = top / path if path else top
             if part["folder"]:
                 place.mkdir(parents=True, exist_ok=True)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
-            file = open(place, "xb", opener=partial(os.open, mode=part["mode"] | 0o600))  # noqa: SIM115
+            file = open(place, "xb", opener=partial(os.open, mode=0o777 if part["mode"] & 0o100 else 0o666))  # noqa: SIM115
     finally:
         if file:
             file.close()
