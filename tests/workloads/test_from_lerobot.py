@@ -110,6 +110,7 @@ def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
     assert all(text in left_out[option] for option, text in expected.items()), left_out
 
 
+DASH = "\N{EN DASH}"
 BASE = "lerobot-train --policy.type=act --dataset.repo_id=me/cups"
 REFUSED = {
     "lerobot-train --config_path=lerobot/diffusion_pusht --policy.type=act": {"--config_path": "no configuration file"},
@@ -139,8 +140,7 @@ REFUSED = {
     f"{BASE} '--job_name=$DB_PASS'": {"--job_name": "$DB_PASS"},
     f"{BASE} more": {"more": "not an option"},
     f"accelerate launch --num_machines=2 --config_file a.yaml --mixed_precision=fp8 {BASE}": {
-        "--num_machines": "one machine",
-        "--config_file": "--num_processes",
+        "--config_file": "of accelerate",
         "--mixed_precision": "bf16",
     },
     "lerobot-train --dataset.repo_id=me/cups --policy.type=octo": {
@@ -170,7 +170,20 @@ REFUSED = {
     },
     f"accelerate launch --multi_gpu {BASE}": {"--multi_gpu": "--num_processes=N"},
     f"{BASE} -- --steps=5": {"--": "-- cannot be translated"},
-    f"{BASE} ''": {"''": "'' cannot be translated"},
+    f"{BASE} --batch_size=0": {"--batch_size": "greater than 0"},
+    f"lerobot-train {DASH}-policy.type=act --dataset.repo_id=me/cups --policy.type=act": {
+        f"{DASH}-policy.type=act": "type --policy.type=act"
+    },
+    "lerobot-train --policy=act --dataset=me/cups --batch-size 8 --lr 1e-5": {
+        "--policy": "use --policy.type=act",
+        "--dataset": "use --dataset.repo_id=me/cups",
+        "--batch-size": "use --batch_size=8",
+        "--lr": "use --policy.optimizer_lr=1e-5",
+    },
+    "lerobot-train --policy-type act --dataset-path=/data/cups": {
+        "--policy-type": "use --policy.type=act",
+        "--dataset-path": "use --dataset.root=/data/cups",
+    },
     "lerobot-train --policy.type=sarm --dataset.repo_id=me/cups": {"--policy.type": "use --reward_model.type=sarm"},
     "lerobot-train --policy.type=gaussian_actor --dataset.repo_id=me/cups": {"--policy.type": "cannot train"},
     "lerobot-train --reward_model.type=topreward --dataset.repo_id=me/cups": {"--reward_model.type": "cannot train"},
@@ -186,6 +199,79 @@ def test_a_line_that_cannot_mean_the_same_is_refused_with_every_reason(translate
         assert option in (where, "flag", "") or option in given
         assert fact in text
     assert "command" not in answer.json
+
+
+TWO_NODES = {"--num-nodes": "2", "--num-gpus": "4"}
+LAUNCHED: dict[str, tuple[dict[str, str], set[str]]] = {
+    "accelerate launch --num_machines=2 --machine_rank=0 --num_processes=8": (TWO_NODES, {"--machine_rank"}),
+    "python -m accelerate.commands.launch --num_machines 1 --num_processes 4": ({"--num-gpus": "4"}, set()),
+    "torchrun --nnodes=2 --nproc-per-node 4 --rdzv_backend=c10d -m": (TWO_NODES, {"--rdzv_backend"}),
+    "python3.12 -m torch.distributed.launch --use_env --nproc_per_node=4": ({"--num-gpus": "4"}, set()),
+    "deepspeed --num_nodes=2 --num_gpus=4 --hostfile=hosts": (TWO_NODES, {"--hostfile"}),
+    "mpirun --allow-run-as-root -np 4 -x HF_HUB_OFFLINE": ({"--num-gpus": "4"}, {"HF_HUB_OFFLINE"}),
+    "srun --nodes=2 --ntasks-per-node=4 --gres=gpu:a100:4 -p gpu": (TWO_NODES, {"-p"}),
+    "srun -N2 -n8": (TWO_NODES, set()),
+    "srun --ntasks=8 --ntasks-per-node=4": (TWO_NODES, set()),
+    "srun --nodes=2 --ntasks-per-node=1 torchrun --nnodes=2 --nproc_per_node=4": (TWO_NODES, set()),
+    "sky launch --gpus A100:8 --num-nodes 2 -y --": ({"--num-nodes": "2", "--num-gpus": "8"}, {"-y"}),
+    "docker run --rm --gpus all -e HF_HOME=/x image:1 bash -c": ({}, {"--rm", "--gpus", "HF_HOME", "image:1"}),
+    "CUDA_VISIBLE_DEVICES=0 nohup conda run -n lerobot python -u": ({}, {"CUDA_VISIBLE_DEVICES", "-n"}),
+    "cd lerobot && source .venv/bin/activate &&": ({}, {"lerobot", ".venv/bin/activate"}),
+}
+
+
+@pytest.mark.parametrize("words", LAUNCHED)
+def test_what_launchers_say_of_gpus_and_nodes_is_translated_and_the_rest_is_named(robotrain: Any, words: str) -> None:
+    expected, left_out = LAUNCHED[words]
+    answer = robotrain("from-lerobot", "--json", "--", *words.split(), *BASE.split()).json
+    options, _ = read_options(answer["command"][4:])
+    assert {name: options[name] for name in ("--num-nodes", "--num-gpus") if name in options} == expected
+    assert set(answer["left_out"]) == left_out
+
+
+REFUSED_LAUNCHERS = {
+    "accelerate launch --num_machines=2 --num_processes=3": "--num_processes",
+    "accelerate launch --num_processes=2 --use_fsdp": "--use_fsdp",
+    "torchrun --nproc-per-node=gpu": "--nproc-per-node",
+    "torchrun --nnodes=1:4 --nproc-per-node=2": "--nnodes",
+    "srun --nodes=4 torchrun --nnodes=2 --nproc_per_node=4": "--nnodes",
+    "docker run -v /data:/data image": "-v",
+    "ssh gpu1": "ssh",
+    "frobnicate": "frobnicate",
+    "mpirun -np 8 --bind-to core": "--bind-to",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED_LAUNCHERS)
+def test_words_before_the_program_without_an_equal_are_refused_by_name(translate: Any, words: str) -> None:
+    (problem,) = translate("from-lerobot", *words.split(), *BASE.split()).json["problems"]
+    assert (problem["code"], problem["where"]) == ("option-not-translated", REFUSED_LAUNCHERS[words])
+
+
+def test_a_line_as_it_stands_in_a_script_or_a_notebook_is_read(translate: Any) -> None:
+    for line in (
+        f"sbatch --gres=gpu:1 --wrap '{BASE}'",
+        f"!{BASE} 2>&1 | tee train.log",
+        f"nohup {BASE} > train.log 2>&1 &",
+        f"{BASE} \\  --steps=5",
+    ):
+        answer = translate("from-lerobot", line)
+        assert read_options(answer.json["command"][4:])[0]["--dataset-repo-id"] == "me/cups"
+    (problem,) = translate("from-lerobot", f"{BASE}; {BASE}").json["problems"]
+    assert "by itself" in problem["why"]
+
+
+def test_numbers_of_tasks_are_those_of_a_suite(robotrain: Any) -> None:
+    line = "lerobot-eval --policy.path=me/act --env.type=libero --env.task=libero_10 --env.task_ids=[0,3]"
+    answer = robotrain("from-lerobot", "--json", "--", *line.split())
+    assert read_options(answer.json["command"][5:])[0]["--env-tasks"] == "libero_10/0,libero_10/3"
+
+
+def test_a_value_that_robotrain_refuses_is_named_as_it_was_typed(translate: Any) -> None:
+    line = ("lerobot-train", "--policy.type=act", "--dataset.repo_id=/data/cups")
+    (problem,) = translate("from-lerobot", *line).json["problems"]
+    assert (problem["where"], problem["given"]) == ("--dataset.repo_id", "/data/cups")
+    assert [way["text"] for way in problem["instead"]] == ["--dataset.root=/data/cups"]
 
 
 def test_options_of_a_type_that_is_refused_are_not_answered_with_those_of_others(translate: Any) -> None:
@@ -243,8 +329,14 @@ def test_a_policy_that_cannot_be_read_is_trained_on_only_if_its_type_is_given(
     line = ("lerobot-train", "--policy.path=lerobot/smolvla_base", "--dataset.repo_id=me/cups")
     (problem,) = translate("from-lerobot", *line).json["problems"]
     assert "--policy.type=act" in problem["why"]
-    options, _ = read_options(translate("from-lerobot", *line, "--policy.type=act").json["command"][4:])
-    assert options["--policy-type"] == "act"
+    for start in ("lerobot/smolvla_base", "/scratch/models/smolvla_base"):
+        line = ("lerobot-train", f"--policy.path={start}", "--dataset.repo_id=me/cups", "--policy.type=smolvla")
+        answer = translate("from-lerobot", *line).json
+        options, after = read_options(answer["command"][4:])
+        defaults = {"--batch-size": "8", "--val-split": "0", "--save-freq": "20000"}
+        assert {"--policy-type": "smolvla", **defaults}.items() <= options.items()
+        assert ("--learning-rate" in options, after) == (False, [])  # the start's own
+        assert "cannot be read" in answer["notes"]["--policy.path"]
 
 
 def test_a_training_that_is_resumed_keeps_the_options_of_its_checkpoint(translate: Any, tmp_path: Path) -> None:
@@ -305,6 +397,16 @@ def test_names_of_features_and_folders_of_backbones_become_flags(translate: Any,
     assert (options["--rename"], options["--backbone-path"]) == (pairs, str(backbone))
     assert after == ["--policy.vlm_model_name=lab/smol"]
     assert "normalizes" in answer.json["notes"]["--rename_map"]
+
+
+def test_two_options_may_name_one_backbone(translate: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "lab/clip"
+    folder.mkdir(parents=True)
+    names = [f"--policy.{name}_encoder_name={folder}" for name in ("vision", "text")]
+    line = ("lerobot-train", "--policy.type=multi_task_dit", "--dataset.repo_id=me/cups", *names)
+    options, after = read_options(translate("from-lerobot", *line).json["command"][4:])
+    assert options["--backbone-path"] == str(folder)
+    assert after == ["--policy.vision_encoder_name=lab/clip", "--policy.text_encoder_name=lab/clip"]
 
 
 def test_a_line_that_saves_at_the_end_alone_saves_after_its_last_step(translate: Any) -> None:

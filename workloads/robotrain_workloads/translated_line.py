@@ -27,6 +27,8 @@ class TranslatedLine(NamedTuple):
     """Options that mean something else here, each with the difference."""
     refused: Mapping[str, str] = {}
     """Options without which the line would not mean the same, each with the reason why they are not translated."""
+    respell: Callable[[Problem], Problem] = lambda problem: problem
+    """Returns a problem of the robotrain line in the spelling of the line that it was translated from."""
     stand_ins: Mapping[str, str] = {}
     """Words that people replace by their own, each with one that stands for it when the line is checked."""
 
@@ -67,7 +69,7 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
         why = f"{reason}." if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}."
         problems.append(make_usage_problem("option-not-translated", f"{option} cannot be translated", option, why))
     if not problems and "--help" not in line.words:
-        problems = check_line(ctx, line.check_words[1:]).problems
+        problems = [line.respell(one) for one in check_line(ctx, line.check_words[1:]).problems]
     if not as_json:
         for option, text in line.left_out.items():
             print_message(f"left out: {option}\n  {text}")

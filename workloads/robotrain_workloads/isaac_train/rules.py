@@ -96,7 +96,7 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         if job[name] is not None:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
-            ways = (suggest_leaving_out(flag),)
+            ways: tuple[Suggestion, ...] = (suggest_leaving_out(flag),)
             yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])), ways)
     if (count := job.training_nodes) > 1:
         title, why = f"--num-nodes has no effect with {CODE_FLAG}", "Each node would run the program on its own."

@@ -39,6 +39,8 @@ WEIGHTS_OPTION = "policy.pretrained_backbone_weights"
 """A policy that a training starts from brings its own."""
 PRESET, PRESET_OPTIONS = "use_policy_training_preset", ("optimizer.", "scheduler.")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+UNDERSCORED = re.compile(r"[+-]?[1-9][0-9]*(?:_[0-9]+)+")
+"""A whole number as YAML takes it: `1_000`."""
 Effective = Mapping[str, object]
 """Values by the names of options without `--`. A value may be a text, or what it stands for."""
 
@@ -110,16 +112,16 @@ def _find_precision(values: Mapping[str, object], model: str, version: str, aske
 def list_job_options(job: "Job", settings: Mapping[str, Any] | None, container: Any) -> tuple[dict[str, object], str]:
     """Return the options that a job's container gives LeRobot, and the number format in its environment.
 
-    They are none for a job that continues a training, and for a start whose configuration is unknown.
+    They are none for a job that continues a training.
 
-    :param settings: the configuration of what it starts from.
+    :param settings: the configuration of what it starts from; None if it is unknown.
     :param container: the container plugin of lerobot-train.
     """
     begin, values = Start(), {**dict(job.parameters), "num_workers": job["num_workers"] or 0}
     if source := find_start_source(job.sources):
-        if source.role == "resume" or settings is None:
+        if source.role == "resume":
             return {}, ""
-        begin = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings)
+        begin = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings or {})
     owned = container.make_owned_options(values, Path("dataset"), Path("outputs"), begin)
     defaults = container.make_default_options(values, job.trainer_args, begin)
     given: dict[str, object] = dict(split_options([*owned, *defaults, *job.trainer_args]))
@@ -156,6 +158,8 @@ def parse_value(value: object) -> object:
         return text.lower() == "true"
     if NUMBER.fullmatch(text):
         return float(text)
+    if UNDERSCORED.fullmatch(text):
+        return float(text.replace("_", ""))
     if text[:1] in ("[", "{", "("):
         try:
             return parse_value(json.loads(text.translate(str.maketrans("()'", '[]"'))))
@@ -169,7 +173,8 @@ def format_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return re.sub(r"e-0(\d)", r"e-\1", f"{value:g}")
+        shown = str(int(value)) if value.is_integer() else f"{value:g}"
+        return re.sub(r"e-0(\d)", r"e-\1", shown if float(shown) == value else repr(value))
     return json.dumps(value) if isinstance(value, list | tuple | dict) else "null" if value is None else str(value)
 
 

@@ -17,13 +17,21 @@ from robotrain.cli.line_check import check_line
 
 from robotrain_workloads.lerobot import backbones
 from robotrain_workloads.lerobot.remote_code import TRUST_FLAG
-from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_tree
+from robotrain_workloads.lerobot_options import effective_options, option_reasons
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
 from robotrain_workloads.lerobot_options.line_translator import LineTranslator, fill_in_hint
-from robotrain_workloads.lerobot_options.program_line import expand_account_variables, find_program, read_program_line
+from robotrain_workloads.lerobot_options.program_line import (
+    cut_shell_words,
+    expand_account_variables,
+    expand_command_words,
+    find_program,
+    find_program_word,
+    read_program_line,
+)
 from robotrain_workloads.translated_line import TranslatedLine, make_line_app, print_line, split_line
 
 if TYPE_CHECKING:
+    from robotrain.errors import Problem
     from robotrain.model.job import Job
 
 ROBOTRAIN_API = 1
@@ -48,19 +56,27 @@ def from_lerobot(
 
 def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> TranslatedLine:
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
-    line = [expand_account_variables(word) for word in split_line(line)]
+    line = [expand_account_variables(word) for word in split_line(line) if word.strip()]
     plugins = get_plugins(ctx)
     known = [name for name, one in plugins.workloads().items() if one.translator == "from-lerobot"]
+    line = expand_command_words(line, known)
     at, name = find_program(line, known)
-    if not {*HELP_OPTIONS}.isdisjoint(line[at + 1 :]):
+    options, after = cut_shell_words(line[at + 1 :])
+    if not {*HELP_OPTIONS}.isdisjoint(options):
         return TranslatedLine(("robotrain", "submit", name, "--help"), {})
     program = read_program_line(line[:at], line[at])
-    translator = LineTranslator(plugins.workload(name), line[at + 1 :], program, plugins.source_kinds())
+    translator = LineTranslator(plugins.workload(name), options, program, plugins.source_kinds())
+    if after:
+        is_second = find_program_word(after, known) is not None
+        reasons = translator.refused if is_second else translator.left_out
+        reasons[" ".join(after)] = option_reasons.SECOND_PROGRAM if is_second else option_reasons.SHELL
     translator.translate()
     if translator.is_training and not translator.is_resumed:
-        job = check_line(ctx, translator.make_line().check_words[1:]).job
-        while not translator.refused and job is not None and _correct(translator, job):
-            job = check_line(ctx, translator.make_line().check_words[1:]).job
+        checked = check_line(ctx, translator.make_line().check_words[1:])
+        while (
+            not translator.refused and checked.job is not None and _correct(translator, checked.job, checked.problems)
+        ):
+            checked = check_line(ctx, translator.make_line().check_words[1:])
     return translator.make_line()
 
 
@@ -77,20 +93,15 @@ def _add_code_trust(translator: LineTranslator, job: Job) -> bool:
     return True
 
 
-def _correct(translator: LineTranslator, job: Job) -> bool:
+def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) -> bool:
     """Add what LeRobot trains with and the job so far does not; return whether there was something to add.
 
-    Flags are first, as one may change several options. What no flag and no option can give is refused.
+    Flags are first, as one may change several options. What no flag and no option can give is refused, unless
+    `problems` say why already.
     """
-    trained, rate = translator.trained, f"{translator.trained.model}.optimizer_lr"
+    trained = translator.trained
     container = importlib.import_module(translator.workload.container_plugin)
     options, precision = effective_options.list_job_options(job, trained.settings, container)
-    if not options:  # what it starts from cannot be read here
-        default = option_tree.find_default(rate, trained.kind, trained.lerobot.name)
-        if rate not in translator.given and default is not None:
-            translator.add_option(rate, format_value(default))
-            translator.notes[f"--{rate}"] = option_reasons.START_NOTE
-        return False
     if _add_code_trust(translator, job):
         return True
     given = {name: value for name, value in translator.given.items() if f"--{name}" not in translator.left_out}
@@ -100,6 +111,11 @@ def _correct(translator: LineTranslator, job: Job) -> bool:
     differences = effective_options.find_differences(
         wanted, compute(options, translator.tree, trained.settings, precision)
     )
+    start = f"{trained.model}.path"
+    if trained.settings is None and start in translator.given:  # both leave what it says as it is
+        translator.notes[f"--{start}"] = option_reasons.START_NOTE.format(trained.model)
+        unknown = (f"{trained.model}.", PRECISION)
+        differences = {name: both for name, both in differences.items() if not name.startswith(unknown)}
     flags, arguments = dict[str, tuple[str, ...]](), list[str]()
     for name, (value, _) in differences.items():
         hint = translator.find_hint(name) or ""
@@ -110,7 +126,7 @@ def _correct(translator: LineTranslator, job: Job) -> bool:
             arguments.append(f"--{name}={format_value(value)}")
     translator.flags |= flags
     translator.rest += [] if flags else arguments[:1]
-    if not flags and not arguments:
+    if not (flags or arguments or problems):
         type_option = f"{trained.model}.type"
         for name, (value, other) in differences.items():
             if type_option in differences and name != type_option:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,11 @@ from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.feature_renames import RENAME_FLAG
 from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
-from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_tree
+from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, option_tree
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
 from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
-from robotrain_workloads.lerobot_options.trained_type import TrainedType, find_trained_type
+from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ CHECKPOINT_CONFIG = re.compile(
     r"(?P<folder>.+?)/(?:pretrained_model/train_config\.json|train_config\.json|pretrained_model/?)"
 )
 TRAINING = "lerobot-train"
+GROUPS = ("dataset", "env", *effective_options.MODELS)
+"""What begins the names of options; as an option itself, LeRobot reads a file of options."""
+TYPE_OPTIONS = ("type", "path")
 SIMULATOR_OPTIONS = ("env.", "eval.")
 PRESET_OPTION = "use_policy_training_preset"
 PRESET_OPTIONS = {"optimizer.lr": "optimizer_lr", "scheduler.num_warmup_steps": "scheduler_warmup_steps"}
@@ -68,7 +72,11 @@ class LineTranslator:
         self.refused = {
             **program.refused,
             **{
-                value or ("--" if value is None else "''"): "it is not an option"
+                value or ("--" if value is None else "''"): (
+                    option_reasons.DASH.format(re.sub(r"^\W+", "--", value))
+                    if value and re.match("-*[–—]", value)
+                    else "it is not an option"
+                )
                 for name, value in split_options(options)
                 if not name
             },
@@ -98,7 +106,9 @@ class LineTranslator:
         rest = ["--", *self.rest] if self.rest else []
         flags = [word for words in self.flags.values() for word in words]
         words = ("robotrain", "submit", *named, "--platform", "PLATFORM", *flags, *rest)
-        return TranslatedLine(words, self.left_out, self.notes, self.refused, self.stand_ins)
+        spellings = option_spelling.list_spellings(self.workload, self.trained.model)
+        respell = partial(option_spelling.respell_problem, spellings=spellings)
+        return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins)
 
     def translate(self) -> None:
         """Translate the line, except for what robotrain does otherwise by default."""
@@ -151,6 +161,8 @@ class LineTranslator:
                 self.refused[option] = f"{variable[0]} is not replaced by its value: write the value instead"
             elif value is None:
                 self.refused[option] = option_reasons.VALUE
+            elif name in GROUPS:
+                self.refused[option] = option_reasons.GROUP.format(option, self.find_meant_option(name, text))
             elif option in self.refused:
                 pass
             elif reason := self.find_fixed_reason(name, text):
@@ -159,6 +171,10 @@ class LineTranslator:
                 self.left_out[option] = reason
             elif not self.add_special(name, text):
                 self.add_option(name, text)
+        if any(
+            f"use --{self.trained.model}.{name}=" in reason for reason in self.refused.values() for name in TYPE_OPTIONS
+        ):
+            self.refused = {option: why for option, why in self.refused.items() if why != NOTHING_REASON}
 
     def find_fixed_reason(self, name: str, value: str) -> str:
         """Return why robotrain cannot do what an option says; empty if it may."""
@@ -256,7 +272,7 @@ class LineTranslator:
         if not numbers:
             tasks = names
         elif isinstance(numbers, list) and names:
-            tasks = ",".join(f"{name}/{number}" for name in names.split(",") for number in numbers)
+            tasks = ",".join(f"{name}/{format_value(one)}" for name in names.split(",") for one in numbers)
         else:
             self.refused[f"--{TASK_NUMBERS}"] = option_reasons.TASK_NUMBERS
             return
@@ -303,7 +319,9 @@ class LineTranslator:
             managed, version = self.workload.managed_options, trained.lerobot.name
             if problem := next(option_tree.find_option_problems([argument], chosen, managed, version), None):
                 is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
-                way = f": use {problem.suggestion}" if problem.suggestion and not is_unknown else ""
+                meant = self.find_meant_option(name, value) or problem.suggestion
+                is_refused = any(option_tree.find_option_problems([meant], chosen, managed, version)) if meant else True
+                way = "" if is_refused or is_unknown else f": use {meant}"
                 others = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
                 refusal = f"{problem.title}{others or way}"
             if not refusal and name in self.list_backbone_options():
@@ -312,6 +330,17 @@ class LineTranslator:
             self.refused[f"--{name}"] = refusal
         else:
             self.rest.append(argument)
+
+    def find_meant_option(self, name: str, value: str) -> str:
+        """Return LeRobot's option for one of robotrain's, or for a group of options; empty if it is neither."""
+        if name == "dataset":
+            return f"--{DATASET if REPOSITORY.fullmatch(value) else DATASET_FOLDER}={value}"
+        if name in GROUPS:
+            is_place = name != "env" and value not in self.trained.types
+            return f"--{name}.{'path' if is_place else 'type'}={value}"
+        spellings = option_spelling.list_spellings(self.workload, self.trained.model)
+        option = spellings.get(f"--{name.replace('_', '-')}")
+        return f"{option}={value}" if option else ""
 
     def list_backbone_options(self) -> set[str]:
         """Return the options that name a repository of the type's backbone or tokenizer."""
@@ -323,7 +352,9 @@ class LineTranslator:
         folder = Path(value).expanduser()
         repository = "/".join(folder.absolute().parts[-2:])
         if folder.is_dir() and REPOSITORY.fullmatch(repository):
-            self.flags["--backbone-path"] = (*self.flags.get("--backbone-path", ()), "--backbone-path", value)
+            words = self.flags.get("--backbone-path", ())
+            is_known = any(Path(word).expanduser() == folder for word in words)  # two options may read one backbone
+            self.flags["--backbone-path"] = words if is_known else (*words, "--backbone-path", value)
             self.given[name] = repository
             return f"--{name}={repository}", ""
         is_named = REPOSITORY.fullmatch(value) or value.lower() in NULLS

@@ -20,6 +20,10 @@ REVISION = (
     "robotrain reads the folder of --dataset.root as it is: leave one of both options out; without the folder, it"
     " downloads the revision"
 )
+GROUP = "LeRobot reads a file of options in {}: use {}"
+DASH = "it begins with a dash that no keyboard types, as texts and chats make them: type {}"
+SHELL = "it is for the shell; robotrain keeps the output of a run: robotrain logs RUN"
+SECOND_PROGRAM = "it is a line of its own: translate each by itself"
 VALUE = "LeRobot refuses an option without a value"
 PLACE = "remove it: --platform names where the job runs"
 PACKAGES = "the packages of a job are those that robotrain locks: a policy or an environment of another one is missing"
@@ -35,7 +39,10 @@ AMP_NOTE = (
 )
 LOSS = "robotrain computes the validation loss of the held-out episodes, at each checkpoint"
 BACKBONE = "it names neither a repository of the Hub nor a folder of this machine"
-START_NOTE = "the configuration of the policy cannot be read here: this is LeRobot's default for its type"
+START_NOTE = (
+    "its configuration cannot be read here: where the line gives no --{}. option, LeRobot and robotrain both take what"
+    " it says, which is not known now"
+)
 OTHER_VALUE = "robotrain trains with {}, and this line with {}"
 TRUST_NOTE = (
     "the type {} runs Python code of the Hub: read it, and write the commit that you have read in place of COMMIT"

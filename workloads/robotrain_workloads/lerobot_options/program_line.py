@@ -2,14 +2,15 @@
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.parameters import PRECISION_VARIABLE
+from robotrain_workloads.lerobot_options.launchers import VARIABLE_REASON, LaunchedLine, read_launchers
 
 EXAMPLE = "robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=OWNER/NAME --steps=1000"
 ACCOUNT_VARIABLES = ("HF_USER", "HOME", "USER")
@@ -18,24 +19,10 @@ VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 OLD_PROGRAM = re.compile(r"(?:.*[/.])?lerobot[/.]scripts[/.](?:train|eval)")
 """The programs of LeRobot before 0.4."""
 OLD_PROGRAM_NOTE = "this is the program of a LeRobot before 0.4: the line means what LeRobot {} makes of it"
-LAUNCHERS = ("accelerate", "torchrun", "torch.distributed.run")
-PROCESSES = ("num_processes", "nproc_per_node")
-PRECISION_OPTION = "mixed_precision"
-"""Options of `accelerate launch` and `torchrun`, which stand before the program."""
-MACHINE_OPTIONS = ("num_machines", "nnodes")
-IMPLIED_OPTIONS = ("multi_gpu", "standalone", "module", "dynamo_backend", "num_cpu_threads_per_process", "m")
-"""Options of the launchers that robotrain sets itself, or does without."""
-PLACE_OPTIONS = re.compile(r"(main|machine|node|master|rdzv|local)_.*|gpu_ids|max_restarts|log_dir|tee|redirects")
-"""Options of the launchers that say where and how processes meet, not what they compute."""
+SHELL_WORD = re.compile(r"\|\|?|&&?|;|\d*(?:>>?|<)(?:&\d)?|&>>?|\d>&\d|[12]>.*|>.+")
+"""A word that ends a command of a shell."""
 REQUIREMENT = re.compile(r"(?:.*=)?lerobot(?:\[[\w,-]+\])?\s*(===?|~=|!=|<=?|>=?|@)\s*(.+)")
 """What installs a version of LeRobot, such as `lerobot[smolvla]==0.6.0`."""
-VARIABLE_REASON = "variables of the environment are not part of a job"
-MACHINES_REASON = "a job runs on one machine; --num-gpus is the number of its GPUs"
-LAUNCHER_REASON = "robotrain starts the processes itself"
-LAUNCHER_OPTION_REASON = (
-    "robotrain starts the processes itself, and does not know what this option changes: it takes --num_processes and"
-    " --mixed_precision"
-)
 PROCESSES_REASON = "the number of processes is missing: add --num_processes=N"
 PROCESSES_NOTE = (
     "accelerate starts a process for each GPU of its machine, or as its configuration file says; it trains here on one"
@@ -44,18 +31,11 @@ PROCESSES_NOTE = (
 
 
 @dataclass
-class ProgramLine:
+class ProgramLine(LaunchedLine):
     """What the words before the program say."""
 
     version: str = ""
     """The version of LeRobot that they install; empty if they do not say."""
-    precision: str = ""
-    """The number format that they ask for; empty for none."""
-    flags: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Words of robotrain's line, by the option that they translate."""
-    left_out: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
 
 
 def expand_account_variables(word: str) -> str:
@@ -68,15 +48,47 @@ def expand_account_variables(word: str) -> str:
     return VARIABLE.sub(expand, word)
 
 
-def find_program(line: Sequence[str], known: Collection[str]) -> tuple[int, str]:
-    """Return where LeRobot's program stands in a line, and its name. Raise Rejected if there is none of the `known`."""
+def expand_command_words(line: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the words of a line, with those of a command that is one of them: `sbatch --wrap 'lerobot-train …'`.
+
+    A notebook's `!` before the first word is left out.
+    """
+    words: list[str] = []
+    for word in line:
+        try:
+            inner = shlex.split(word.removeprefix("--wrap=")) if re.search(r"\s--", word) else []
+        except ValueError:
+            inner = []
+        words += inner if find_program_word(inner, known) is not None else [word]
+    return [words[0].removeprefix("!"), *words[1:]] if words and len(words[0]) > 1 else words
+
+
+def cut_shell_words(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the options of a program, and what follows them for the shell: a pipe, a file, another command."""
+    for index, word in enumerate(words):
+        if SHELL_WORD.fullmatch(word):
+            return words[:index], words[index:]
+        if word.endswith(";"):
+            return [*words[:index], word.removesuffix(";")], words[index + 1 :]
+    return words, ()
+
+
+def find_program_word(line: Sequence[str], known: Collection[str]) -> tuple[int, str] | None:
+    """Return where one of the `known` programs stands in a line, and its name; None if there is none."""
     for index, word in enumerate(line):
-        path = _drop_suffix(word)
+        path = _drop_suffix(word.removeprefix("!"))
         name = re.split(r"[/.\s]", path)[-1].replace("_", "-")
         if OLD_PROGRAM.fullmatch(path):
             name = f"lerobot-{name}"
         if name in known:
             return index, name
+    return None
+
+
+def find_program(line: Sequence[str], known: Collection[str]) -> tuple[int, str]:
+    """Return where LeRobot's program stands in a line, and its name. Raise Rejected if there is none of the `known`."""
+    if found := find_program_word(line, known):
+        return found
     title = "the line names no program of LeRobot that robotrain runs"
     why = "It runs lerobot-train and lerobot-eval."
     raise Rejected([make_usage_problem("command-unknown", title, why=why, suggestions=[Suggestion(EXAMPLE)])])
@@ -88,7 +100,7 @@ def _drop_suffix(word: str) -> str:
 
 def read_program_line(words: Sequence[str], program: str) -> ProgramLine:
     """Return what the words before the program say. `program`: the word itself."""
-    found = ProgramLine()
+    found = read_launchers(words, ProgramLine())
     _read_version(words, found)
     if OLD_PROGRAM.fullmatch(_drop_suffix(program)):
         found.notes[program] = OLD_PROGRAM_NOTE.format(found.version or versions.get_version().name)
@@ -98,32 +110,12 @@ def read_program_line(words: Sequence[str], program: str) -> ProgramLine:
             found.precision = match[2]
         elif match:
             found.left_out[match[1]] = VARIABLE_REASON
-    at = next((index for index, word in enumerate(words) if word.split("/")[-1] in LAUNCHERS), len(words))
-    options = {name.replace("-", "_"): (name, value) for name, value in split_options(words[at:]) if name}
-    for name, (given, value) in options.items():
-        _read_option(name, f"--{given}", value or "", found)
-    if words[at:] and words[at].split("/")[-1] == "accelerate" and PROCESSES[0] not in options:
-        if "multi_gpu" in options:
+    if found.launchers[-1:] == ["accelerate"] and "num_processes" not in found.options:
+        if "multi_gpu" in found.options:
             found.refused["--multi_gpu"] = PROCESSES_REASON
-        elif "cpu" not in options:
-            found.notes[words[at]] = PROCESSES_NOTE
+        elif "cpu" not in found.options:
+            found.notes["accelerate"] = PROCESSES_NOTE
     return found
-
-
-def _read_option(name: str, option: str, value: str, found: ProgramLine) -> None:
-    """Read an option of `accelerate launch` or `torchrun`."""
-    if name in PROCESSES and value:
-        found.flags[option] = ("--num-gpus", value)
-    elif name == PRECISION_OPTION:
-        found.precision = value
-    elif name in MACHINE_OPTIONS and value != "1":
-        found.refused[option] = MACHINES_REASON
-    elif name == "cpu":
-        found.flags[option] = ("--device", "cpu")
-    elif PLACE_OPTIONS.fullmatch(name):
-        found.left_out[option] = LAUNCHER_REASON
-    elif name not in (*MACHINE_OPTIONS, *IMPLIED_OPTIONS):
-        found.refused[option] = LAUNCHER_OPTION_REASON
 
 
 def _read_version(words: Iterable[str], found: ProgramLine) -> None:

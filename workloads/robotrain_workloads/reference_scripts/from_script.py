@@ -122,7 +122,7 @@ def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, Referenc
         command[: len(begin)] = begin
     notes |= {flag: text for flag, text in script.needed.items() if flag not in flags}
     line_words = (*command, "--platform", script.platform, *flags)
-    return TranslatedLine(line_words, left_out, notes, refused, _find_stand_ins(command)), script
+    return TranslatedLine(line_words, left_out, notes, refused, stand_ins=_find_stand_ins(command)), script
 
 
 def _find_stand_ins(command: Sequence[str]) -> dict[str, str]:

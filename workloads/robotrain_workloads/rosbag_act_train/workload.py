@@ -32,11 +32,11 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     most = f"--n-action-steps {job['chunk_size']}"
     for problem in find_policy_problems(dict(job.parameters)):
-        ways = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
+        ways: tuple[Suggestion, ...] = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
         yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem, suggestions=ways)
     if is_action_the_state(dict(job.parameters)):
         title = "--action-topic names the topic of the state: the action would be what the policy sees"
-        ways = [suggest_leaving_out("--action-topic", remark="the action is the next state"), Suggestion(ACTION_FORM)]
+        ways = (suggest_leaving_out("--action-topic", remark="the action is the next state"), Suggestion(ACTION_FORM))
         topic = redact(str(job["action_topic"]))
         yield make_usage_problem("rosbag-policy-impossible", title, "--action-topic", "", topic, ways)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]

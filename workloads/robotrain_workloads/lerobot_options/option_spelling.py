@@ -1,0 +1,55 @@
+"""LeRobot's spelling of robotrain's options: a line of LeRobot's is corrected in the words that it is typed in."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Suggestion
+from robotrain_runtime.contract.parameter import get_parameters
+
+if TYPE_CHECKING:
+    from robotrain.model.workload import Workload
+
+ALTERNATIVE = ", or "
+FLAG = re.compile(r"(?<![\w-])(--[a-z][\w-]*)(?![\w.-])")
+REVISION_FORM = "[@REVISION]"
+
+
+def list_spellings(workload: "Workload", model: str) -> dict[str, str]:
+    """Return LeRobot's option for each option of robotrain that stands for one: the first that says it.
+
+    :param model: `policy` or `reward_model`, what the line trains.
+    """
+    spellings: dict[str, str] = {}
+    for option, hint in workload.managed_options.items():
+        is_other = option.startswith(("--policy.", "--reward_model.")) and not option.startswith(f"--{model}.")
+        if not hint.startswith("--") or is_other:
+            continue
+        for way in hint.split(ALTERNATIVE):
+            spellings.setdefault(way.split()[0], option)
+    for parameter in get_parameters(workload.parameters):
+        for flag in parameter.flags if parameter.flag in spellings else ():
+            spellings.setdefault(flag, spellings[parameter.flag])
+    return spellings
+
+
+def respell_problem(problem: Problem, spellings: Mapping[str, str]) -> Problem:
+    """Return a problem with LeRobot's options; suggestions that only robotrain can take are left out."""
+
+    def respell(text: str) -> str:
+        return FLAG.sub(lambda found: spellings.get(found[1], found[1]), text)
+
+    ways = [Suggestion(text, one.remark) for one in problem.suggestions for text in _respell_way(one.text, spellings)]
+    texts = {name: respell(getattr(problem, name)) for name in ("title", "where", "given", "why")}
+    return replace(problem, **texts, suggestions=tuple(ways))  # type: ignore[arg-type]
+
+
+def _respell_way(text: str, spellings: Mapping[str, str]) -> Iterator[str]:
+    """Yield a suggestion in LeRobot's spelling, if it has one."""
+    words = text.removeprefix("-- ")
+    flag, _, value = words.partition(" ")
+    if flag in spellings:
+        yield f"{spellings[flag]}={value.replace(REVISION_FORM, '')}"
+    elif not flag.startswith("--") or "." in flag or words != text:
+        yield words
