@@ -58,7 +58,7 @@ def test_json_of_a_comparison(robotrain, submit_training, pusht, tmp_path):
     other = shutil.copytree(pusht, tmp_path / "other")
     runs = [submit_training("--batch-size", 7), submit_training("--batch-size", 13, dataset=other)]
     found = robotrain("report", *runs, "--json").json
-    assert list(found) == ["runs", "path", "scores", "conditions", "metrics", "settings", "sources"]
+    assert list(found) == ["runs", "path", "scores", "conditions", "differences", "metrics", "settings", "sources"]
     assert (found["runs"], found["path"]) == (runs, str(tmp_path / "here/comparison.html"))
     assert (found["settings"], found["scores"]) == ({"batch_size": ["7", "13"]}, [None, None])
     assert found["metrics"]["train/loss"] == [0.5, 0.5]
@@ -87,7 +87,7 @@ def record_evaluation(scripted, tmp_path):
 
     def make(name, outcomes, conditions="pusht, easy starts"):
         (folder := tmp_path / name / "eval_results").mkdir(parents=True)
-        rows = [{"seed": 1000 + at, "success": success} for at, success in enumerate(outcomes)]
+        rows = [{"trial": 1000 + at, "success": success} for at, success in enumerate(outcomes)]
         (folder / "eval_results.json").write_text(json.dumps({"rollout": {"per_episode": rows}}))
         found = SCORES | {"rollout/success_rate": sum(outcomes) / len(outcomes), "rollout/episodes": len(outcomes)}
         result = Evaluated(episodes=len(outcomes), scores=found, results="/x/eval_results", conditions=conditions)
@@ -110,6 +110,35 @@ def test_the_significance_of_a_difference_is_stated(robotrain, record_evaluation
     record_evaluation("eval-1", first)
     record_evaluation("eval-2", second)
     assert expected in read_page(robotrain, "eval-1", "eval-2").text
+
+
+def test_each_pair_of_five_runs_is_compared_on_the_page_and_as_data(robotrain, record_evaluation, tmp_path):
+    names = [f"eval-{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        record_evaluation(name, [True] * number + [False] * (5 - number))
+    page = read_page(robotrain, *names)
+    assert page.text.count("had the same 5 starts") == 10
+    assert "Of 10 pairs about 0.5 would differ so by chance alone." in page.text
+    found = robotrain("report", *names, "--to", tmp_path / "x.html", "--json").json["differences"]
+    assert len(found) == 10
+    most = next(one for one in found if (one["first"], one["second"]) == ("eval-0", "eval-4"))
+    assert {name: most[name] for name in ("only_first", "only_second", "p", "significant")} == {
+        "only_first": 0,
+        "only_second": 4,
+        "p": 0.125,
+        "significant": False,
+    }
+
+
+def test_episodes_that_repeat_a_start_are_one_trial(robotrain, record_evaluation, tmp_path):
+    for name, success in (("eval-1", True), ("eval-2", False)):
+        record_evaluation(name, [success])
+        file = tmp_path / name / "eval_results/eval_results.json"
+        rows = [{"seed": 1000 + at, "trial": 1000, "success": success} for at in range(20)]
+        file.write_text(json.dumps({"rollout": {"episodes": 20, "trials": 1, "per_episode": rows}}))
+    found = robotrain("report", "eval-1", "eval-2", "--to", tmp_path / "x.html", "--json").json["differences"]
+    assert [(one["p"], one["significant"]) for one in found] == [(1.0, False)]
+    assert "1 of 20: the others repeat a start" in read_page(robotrain, "eval-1").texts
 
 
 def test_rates_under_different_conditions_are_not_compared(robotrain, record_evaluation):

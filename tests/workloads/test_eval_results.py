@@ -101,7 +101,7 @@ def test_a_rollout_has_rate_interval_seeds_and_failed_episodes(tmp_path):
     results = read_strict_json(tmp_path / "eval_results.json")
     assert results["rollout"] | {"per_episode": []} == {
         **{"env": "pusht", "starts": None, "success_reward": None, "env_steps": None, "batch": None},
-        **{"episodes": 4, "successes": 3, "success_rate": 0.75},
+        **{"episodes": 4, "trials": 4, "successes": 3, "success_rate": 0.75},
         "success_interval": pytest.approx([0.3006, 0.9544], abs=1e-4),
         **{"avg_sum_reward": 2.0, "avg_max_reward": 0.5, "avg_length": 25.0},
         **{"seeds": [1000, 1001, 1002, 1003], "per_episode": []},
@@ -227,6 +227,19 @@ def test_long_starts_are_distinguished_by_their_digest():
 def test_a_rate_below_the_threshold_is_shown_with_enough_digits():
     found = EvaluationResult(about=ABOUT, rolled=make_rollout(*[True] * 139, *[False] * 60), threshold=0.7)
     assert summary.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
+
+
+def test_episodes_that_only_repeat_a_start_count_once():
+    episodes = [replace(one, trial=1000) for one in make_rollout(*[True] * 20).episodes]
+    rolled = RolloutResult(episodes=episodes)
+    scores = rolled.compute_scores()
+    assert (scores["rollout/success_rate"], scores["rollout/episodes"]) == (1.0, 1.0)
+    assert scores["rollout/success_rate_low"] == compute_success_interval(1, 1)[0] < 0.3
+    assert [rolled.summarize()[name] for name in ("episodes", "trials", "successes")] == [20, 1, 1]
+    two = [replace(one, trial=1000 + number % 2, success=number % 2 == 0) for number, one in enumerate(episodes)]
+    assert (RolloutResult(episodes=two).successes, RolloutResult(episodes=two).trials) == (1, 2)
+    tasks = [replace(one, task=task) for task in ("a", "b") for one in episodes]
+    assert RolloutResult(episodes=tasks).trials == 2, "a start of one task is none of another"
 
 
 def test_each_task_has_its_rate_and_interval_beside_that_of_all():

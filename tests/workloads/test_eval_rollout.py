@@ -107,6 +107,7 @@ def test_episodes_are_reported_in_order(scenes):
 
 def test_a_policy_that_draws_random_numbers_draws_the_same_on_any_number_of_processes(scenes, notes):
     none, one, two, other_seed = map(sum_rewards, scenes["random_draws"])
+    assert [one["trial"] for one in scenes["random_draws"][0]] == [one["seed"] for one in scenes["random_draws"][0]]
     assert one == pytest.approx(none, abs=1e-3)
     assert two == pytest.approx(none, abs=1e-3)
     assert other_seed != pytest.approx(none, abs=1e-3)
@@ -137,11 +138,13 @@ def test_what_the_environment_adapts_to_the_policy_is_noted(scenes, notes):
     assert [[episode["steps"] for episode in one] for one in scenes["image_sizes"]] == [[20] * 4] * 2
 
 
-def test_given_starts_are_used_in_turn_and_success_is_as_given(scenes):
+def test_given_starts_are_used_in_turn_and_success_is_as_given(scenes, notes):
     default, given = scenes["given_starts"]
     assert [episode["success"] for episode in default] == [True, False, False, True]
     assert [episode["steps"] for episode in default] == [1, 2, 2, 1]
     assert [episode["success"] for episode in given] == [True, True, False, True]
+    assert [episode["trial"] for episode in given] == [1000, 1001, 1002, 1000]
+    assert any(text.startswith("4 episodes have 3 different starts") for text in notes)
 
 
 def test_an_easy_start_is_that_of_the_example(scenes):

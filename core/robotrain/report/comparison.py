@@ -88,7 +88,8 @@ def _format_sources(sources: Sequence[JobSource]) -> Mapping[str, str]:
     return {role: ", ".join(texts) for role, texts in found.items()}
 
 
-MAX_PAIRS = 6
+MAX_PAIRS = 45
+"""Of ten runs; more are named, not compared."""
 SIGNIFICANCE = 0.05
 """The probability below which a difference is not explained by chance."""
 
@@ -105,7 +106,24 @@ class SuccessRate:
     conditions: str = ""
     """The conditions of the evaluation; empty if unknown."""
     outcomes: Mapping[tuple[str, int], bool] = field(default_factory=dict)
-    """Whether each episode succeeded, by its seed; empty if unknown."""
+    """Whether each trial succeeded, by its task and number; empty if unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateDifference:
+    """Two rates of equal conditions, and whether chance explains their difference."""
+
+    first: str
+    second: str
+    text: str
+    """A sentence that says it."""
+    only_first: int | None = None
+    """The trials in which only the first succeeded; None if they did not have the same ones."""
+    only_second: int | None = None
+    p: float | None = None
+    """The probability of such a difference by chance; None if it is not known."""
+    significant: bool | None = None
+    """None if that is not known."""
 
 
 def describe_differences(rates: Sequence[SuccessRate]) -> Iterator[str]:
@@ -123,34 +141,56 @@ def describe_differences(rates: Sequence[SuccessRate]) -> Iterator[str]:
         yield "The conditions of these rates are unknown: they can be compared only if the conditions are equal."
     else:
         yield f"Conditions of all: {rates[0].conditions}."
-    for conditions, group in groups.items():
-        pairs = itertools.islice(itertools.combinations(group, 2), MAX_PAIRS) if conditions else ()
-        yield from (_compare_rates(first, second) for first, second in pairs)
+    differences = compare_rates(rates)
+    yield from (one.text for one in differences[:MAX_PAIRS])
+    if len(differences) > MAX_PAIRS:
+        yield f"{len(differences) - MAX_PAIRS} more pairs are not shown: `robotrain report --json` has them all."
+    if len(differences) > 1:
+        by_chance = SIGNIFICANCE * len(differences)
+        yield f"Of {len(differences)} pairs about {by_chance:.2g} would differ so by chance alone."
 
 
-def _compare_rates(first: SuccessRate, second: SuccessRate) -> str:
+def compare_rates(rates: Sequence[SuccessRate]) -> list[RateDifference]:
+    """Compare each pair of rates of equal, known conditions."""
+    pairs = itertools.combinations(rates, 2)
+    return [_compare_pair(*pair) for pair in pairs if pair[0].conditions and pair[0].conditions == pair[1].conditions]
+
+
+def _compare_pair(first: SuccessRate, second: SuccessRate) -> RateDifference:
     """Compare two rates by their episodes if these are the same, else by their intervals."""
     if first.outcomes and first.outcomes.keys() == second.outcomes.keys():
         return _compare_outcomes(first, second)
     better, worse = sorted((first, second), key=lambda rate: -rate.value)
-    if better.low is None or worse.high is None:
-        return f"The uncertainty of the rates of {first.run} and {second.run} is unknown."
-    if better.low <= worse.high:
-        return f"The intervals of {first.run} and {second.run} overlap: the difference may be chance."
-    return f"The intervals of {first.run} and {second.run} do not overlap: {better.run} is better."
+    significant = None if better.low is None or worse.high is None else better.low > worse.high
+    if significant is None:
+        text = f"The uncertainty of the rates of {first.run} and {second.run} is unknown."
+    elif significant:
+        text = f"The intervals of {first.run} and {second.run} do not overlap: {better.run} is better."
+    else:
+        text = f"The intervals of {first.run} and {second.run} overlap: the difference may be chance."
+    return RateDifference(first=first.run, second=second.run, text=text, significant=significant)
 
 
-def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> str:
+def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> RateDifference:
     only_first = sum(success and not second.outcomes[start] for start, success in first.outcomes.items())
     only_second = sum(success and not first.outcomes[start] for start, success in second.outcomes.items())
     same = f"{first.run} and {second.run} had the same {len(first.outcomes)} starts"
-    if not only_first + only_second:
-        return f"{same} and succeeded in the same ones."
-    probability = compute_sign_test(only_first, only_second)
-    chance = "is probably not chance" if probability < SIGNIFICANCE else "may be chance"
-    return (
+    p = compute_sign_test(only_first, only_second)
+    chance = "is probably not chance" if p < SIGNIFICANCE else "may be chance"
+    text = (
         f"{same}: only {first.run} succeeded in {only_first}, only {second.run} in {only_second}; "
-        f"the difference {chance} (p {probability:.2g}, sign test)."
+        f"the difference {chance} (p {p:.2g}, sign test)."
+    )
+    if not only_first + only_second:
+        text = f"{same} and succeeded in the same ones."
+    return RateDifference(
+        first=first.run,
+        second=second.run,
+        text=text,
+        only_first=only_first,
+        only_second=only_second,
+        p=p,
+        significant=p < SIGNIFICANCE,
     )
 
 
@@ -236,10 +276,10 @@ def _make_rows(rows: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
 
 def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
     """Return the bars of the success rates with their intervals, and what is known of their differences."""
-    metric = next(filter(None, (scores.find_share_metric(facts.record.metrics) for facts in compared)), None)
+    metric = _find_rate_metric(compared)
     if metric is None:
         return {"rate_bars": []}
-    found = [(facts, _make_success_rate(facts, metric)) for facts in compared]
+    found = [(facts, _make_success_rate(facts, metric, facts.label)) for facts in compared]
     return {
         "rate_title": _capitalize(metric.title),
         "rate_differences": list(describe_differences([rate for _, rate in found if rate])),
@@ -258,7 +298,18 @@ def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
     }
 
 
-def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
+def dump_differences(compared: Sequence[RunFacts]) -> list[dict[str, Any]]:
+    """Return what is known of the differences of the success rates as data; the keys are an API."""
+    metric = _find_rate_metric(compared)
+    rates = [_make_success_rate(facts, metric, facts.record.run) for facts in compared] if metric else []
+    return [dataclasses.asdict(one) for one in compare_rates([rate for rate in rates if rate])]
+
+
+def _find_rate_metric(compared: Sequence[RunFacts]) -> Metric | None:
+    return next(filter(None, (scores.find_share_metric(facts.record.metrics) for facts in compared)), None)
+
+
+def _make_success_rate(facts: RunFacts, metric: Metric, run: str) -> SuccessRate | None:
     found = facts.progress.evaluated
     value = scores.get_share(found.scores, metric.name) if found else None
     if found is None or value is None:
@@ -266,13 +317,13 @@ def _make_success_rate(facts: RunFacts, metric: Metric) -> SuccessRate | None:
     results = facts.evaluation.results if facts.evaluation else None
     known = results.outcomes if results else ()
     return SuccessRate(
-        run=facts.label,
+        run=run,
         value=value,
         low=scores.get_share(found.scores, metric.low),
         high=scores.get_share(found.scores, metric.high),
         conditions=scores.format_headline_conditions(found),
         outcomes={
-            (one.task, one.seed): one.success for one in known if one.seed is not None and one.success is not None
+            (one.task, one.trial): one.success for one in known if one.trial is not None and one.success is not None
         },
     )
 

@@ -55,6 +55,8 @@ class EpisodeOutcome:
 
     episode: int
     seed: int | None = None
+    trial: int | None = None
+    """What episodes have in common that only repeat each other; None if it is not known which do."""
     task: str = ""
     """The task of an environment with several, which begin with the same seeds."""
     success: bool | None = None

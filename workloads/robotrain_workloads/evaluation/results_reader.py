@@ -110,10 +110,12 @@ def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Ro
 
 def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
     reward, seed, success = get_number(row, "max_reward"), get_number(row, "seed"), row.get("success")
+    trial = get_number(row, "trial")
     reached = [f"greatest reward {format_number(reward)}"] if reward is not None else []
     return EpisodeOutcome(
         episode=_get_index(row, "index", index),
         seed=int(seed) if seed is not None else None,
+        trial=int(trial) if trial is not None else None,
         task=_get_text(row, "task"),
         success=success if isinstance(success, bool) else None,
         remark=", ".join((*filter(None, [_get_text(row, "task")]), *reached)),
@@ -121,7 +123,7 @@ def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
 
 
 def _format_task_row(row: Row) -> tuple[str, ...]:
-    successes, episodes, rate = (get_number(row, name) for name in ("successes", "episodes", "success_rate"))
+    successes, episodes, rate = (get_number(row, name) for name in ("successes", "trials", "success_rate"))
     interval = row.get("success_interval")
     ends = [get_number({"end": end}, "end") for end in interval] if isinstance(interval, list) else []
     low, high = ends if len(ends) == 2 else (None, None)
@@ -169,6 +171,9 @@ def _list_facts(
     yield "policy digest", _get_text(policy, "sha256")
     yield "dataset", _get_text(data, "dataset_repo_id")
     yield "environment", _get_text(rollout, "env")
+    played, trials = get_number(rollout, "episodes"), get_number(rollout, "trials")
+    repeats = played and trials and trials < played
+    yield "episodes that count", f"{trials:.0f} of {played:.0f}: the others repeat a start" if repeats else ""
     yield "device", _get_text(data, "device")
 
 

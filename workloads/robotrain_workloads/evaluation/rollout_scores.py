@@ -10,7 +10,8 @@ from typing import Any
 MEANS = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward", "avg_length": "steps"}
 """Means over episodes, and the fields that they are of."""
 FAILURE_FIELDS = ("seed", "steps", "sum_reward", "max_reward", "video")
-TASK_FIELDS = ("task", "description")
+OPTIONAL_FIELDS = ("task", "description", "start", "trial")
+"""Fields that episodes of some environments lack."""
 Z_95 = 1.959963984540054
 
 
@@ -33,6 +34,12 @@ class RolloutEpisode:
     """The task of an environment with several."""
     description: str = ""
     """What a policy that reads words was told; empty for nothing."""
+    start: int | None = None
+    """The number of its start among those that were given or recorded; None if its seed draws it."""
+    trial: int | None = None
+    """The seed of the first episode of the task with the same start and the same random numbers: an episode that only
+    repeats another has the other's. None if each episode is a trial of its own.
+    """
     video: str | None = None
     """Relative to the parent of the video folder (`videos/episode_000.mp4`); None for none."""
 
@@ -53,19 +60,32 @@ class RolloutResult:
         return all(episode.success is not None for episode in self.episodes)
 
     @property
+    def trials(self) -> int:
+        """Number of episodes that count: those that only repeat another count once."""
+        return len(self._list_trial_rates())
+
+    @property
     def successes(self) -> int:
-        """Number of successful episodes."""
-        return sum(episode.success is True for episode in self.episodes)
+        """Number of successful trials."""
+        return round(sum(self._list_trial_rates()))
 
     @property
     def success_rate(self) -> float:
-        """Share of successful episodes."""
-        return self.successes / len(self.episodes)
+        """Share of successful trials."""
+        return fmean(self._list_trial_rates())
 
     @property
     def success_interval(self) -> tuple[float, float]:
         """95 % confidence interval of the success rate."""
-        return compute_success_interval(self.successes, len(self.episodes))
+        return compute_success_interval(self.successes, self.trials)
+
+    def _list_trial_rates(self) -> list[float]:
+        """Return of each trial the share of its episodes that succeeded."""
+        found: dict[tuple[str, int], list[bool]] = {}
+        for number, episode in enumerate(self.episodes):
+            key = number if episode.trial is None else episode.trial
+            found.setdefault((episode.task, key), []).append(episode.success is True)
+        return [fmean(successes) for successes in found.values()]
 
     @property
     def by_task(self) -> dict[str, "RolloutResult"]:
@@ -79,10 +99,10 @@ class RolloutResult:
     def compute_scores(self) -> dict[str, float]:
         """Return the scores of the policy, of all tasks and of each; a success rate if the environment tells it."""
         means = {f"rollout/{name}": self.mean(field) for name, field in MEANS.items()}
-        scores = {**self._compute_rate("rollout/"), **means, "rollout/episodes": float(len(self.episodes))}
+        scores = {**self._compute_rate("rollout/"), **means, "rollout/episodes": float(self.trials)}
         for task, result in self.by_task.items():
             prefix = f"rollout/{task}/"
-            scores |= {**result._compute_rate(prefix), f"{prefix}episodes": float(len(result.episodes))}
+            scores |= {**result._compute_rate(prefix), f"{prefix}episodes": float(result.trials)}
         return scores
 
     def _compute_rate(self, prefix: str) -> dict[str, float]:
@@ -107,6 +127,7 @@ class RolloutResult:
         judged = self.is_judged
         return {
             "episodes": len(self.episodes),
+            "trials": self.trials,
             "successes": self.successes if judged else None,
             "success_rate": self.success_rate if judged else None,
             "success_interval": list(self.success_interval) if judged else None,
@@ -122,15 +143,16 @@ class RolloutResult:
 
     def explain_low_success(self, required: float) -> str:
         """Return the sentence about a success rate below the threshold."""
-        count = f"{self.successes} of {len(self.episodes)}"
+        count = f"{self.successes} of {self.trials}"
         texts = (f"{self.success_rate:.{digits}f}" for digits in range(2, 17))  # enough to be visibly lower
         rate = next((text for text in texts if float(text) < required), repr(self.success_rate))
         return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"
 
 
 def _describe_episode(episode: RolloutEpisode) -> dict[str, Any]:
-    """Return the fields of an episode, without what an environment that is one task does not have."""
-    return {name: value for name, value in dataclasses.asdict(episode).items() if value or name not in TASK_FIELDS}
+    """Return the fields of an episode, without those of other environments."""
+    fields = dataclasses.asdict(episode).items()
+    return {name: value for name, value in fields if value not in ("", None) or name not in OPTIONAL_FIELDS}
 
 
 def compute_success_interval(successes: int, trials: int) -> tuple[float, float]:

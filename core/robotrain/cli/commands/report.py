@@ -133,6 +133,7 @@ def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]
         "path": str(target.absolute()),
         "scores": [dict(one.scores) if one else None for one in evaluated],
         "conditions": [one.conditions if one else None for one in evaluated],
+        "differences": comparison.dump_differences(compared),
         **{name: {row.name: list(row.values) for row in find(compared)} for name, find in differing.items()},
     }
 

@@ -128,7 +128,7 @@ def format_task_table(rolled: RolloutResult) -> Iterator[str]:
     width = max(map(len, results), default=0)
     for task, result in results.items():
         low, high = result.success_interval
-        count = f"{result.successes} of {len(result.episodes)}"
+        count = f"{result.successes} of {result.trials}"
         yield f"  {task:{width}}  {count:>8}  {result.success_rate:4.0%}  ({low:.0%} to {high:.0%})"
 
 

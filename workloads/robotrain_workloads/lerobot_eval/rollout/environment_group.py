@@ -106,10 +106,20 @@ class RunningEnvironment:
                 success=self._success if required is None else best >= required,
                 seconds=time.monotonic() - self._began,
                 task=self._request.task,
+                start=self._find_start(),
                 description=self._get_task(),
                 video=self._finish_video(),
             )
         return StepResult(EnvironmentObservation(observation, self._get_task()), ended)
+
+    def _find_start(self) -> int | None:
+        """Return the number of the start: of equal given states the first; None if the seed draws it."""
+        if isinstance(self._starts, StartStates):
+            states = self._starts.states
+            return states.index(states[self._episode % len(states)])
+        recorded = getattr(self._env.unwrapped, "_init_states", None)  # of LIBERO, unless its option says otherwise
+        has_states = recorded is not None and getattr(self._env.unwrapped, "init_states", False)
+        return self._episode % len(recorded) if recorded is not None and has_states else None
 
     @property
     def _limit(self) -> float:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
@@ -189,6 +189,13 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
     rolled: list[RolloutEpisode] = []
     for one in requests:
         rolled += _roll_out_task(loaded, trial, one, on_episode)
+    counted = RolloutResult(episodes=rolled).trials
+    if counted < len(rolled):
+        text = (
+            f"{len(rolled)} episodes have {counted} different start{'s' * (counted != 1)}, and the policy draws no"
+            " random numbers: the others repeat them, and do not count"
+        )
+        emit_event(Note(level="warning", text=text))
     return rolled
 
 
@@ -197,18 +204,22 @@ def _roll_out_task(
 ) -> list[RolloutEpisode]:
     rolled: list[RolloutEpisode] = []
     waiting: dict[int, RolloutEpisode] = {}  # those that end before an earlier one
+    trials: dict[int, int] = {}  # by start; a policy that draws numbers does not repeat itself
     with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
         for episode in episodes:
             waiting[episode.index] = episode
             while (number := request.first + len(rolled)) in waiting:
-                rolled.append(waiting.pop(number))
+                one = waiting.pop(number)
+                start = one.seed if one.start is None or trial.draws else one.start
+                rolled.append(replace(one, trial=trials.setdefault(start, one.seed)))
                 on_episode(rolled[-1])
     folder = request.video_folder
     if folder and (videos := [folder.parent / episode.video for episode in rolled if episode.video]):
         video.write_video_grid(folder / video.name_folder(request.task), videos, trial.environment.config.fps)
     if request.task:
         words = f", told {rolled[0].description!r}" if rolled[0].description else ""
-        count = f"{sum(episode.success is True for episode in rolled)} of {len(rolled)}"
+        result = RolloutResult(episodes=rolled)
+        count = f"{result.successes} of {result.trials}"
         print(f"rollout: {request.task}{words}: success {count}", flush=True)
     return rolled
 
