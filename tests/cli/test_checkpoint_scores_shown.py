@@ -25,14 +25,14 @@ def test_status_shows_each_checkpoint_and_marks_the_best(scripted, robotrain):
     rows = find_rows(robotrain("status", "eval-1").stdout)
     assert [*rows] == ["100", "200", "300"]
     assert "7 of 10, 70% (50-90%)" in rows["200"]
-    assert [step for step, row in rows.items() if row.endswith("best")] == ["200"]
+    assert [step for step, row in rows.items() if "best of 2, on the episodes that chose it" in row] == ["200"]
     assert rows["300"].endswith("not evaluated: its weights are damaged")
 
 
 def test_json_has_the_table_only_where_checkpoints_are_scored(scripted, robotrain):
     scripted.run("eval-1", *SCORES, state="succeeded")
     table = robotrain("status", "eval-1", "--json").json["checkpoint_scores"]
-    assert (table["metric"], table["best"]) == ("rollout/success_rate", 200)
+    assert (table["metric"], table["best"], table["compared"]) == ("rollout/success_rate", 200, 2)
     assert [(row["step"], row["error"]) for row in table["checkpoints"]] == [
         (100, ""),
         (200, ""),

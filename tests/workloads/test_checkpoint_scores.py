@@ -31,7 +31,7 @@ class PretendedEvaluation:
     """Successes by step; an exception in place of their number is raised."""
 
     def __init__(self, folder, successes, **given):
-        self.successes, self.evaluated = successes, []
+        self.successes, self.evaluated, self.skipped = successes, [], []
         options = {"device": "cpu", "episodes": EPISODES, "env": "pusht", "seed": 1000, "success_threshold": None}
         self.arguments = argparse.Namespace(
             **{
@@ -43,6 +43,8 @@ class PretendedEvaluation:
                 "link_policy": False,
                 "tag": [],
                 "follow": None,
+                "confirm": 0,
+                "skip": 0,
                 **given,
             }
         )
@@ -52,7 +54,8 @@ class PretendedEvaluation:
 
     def evaluate(self, arguments, loaded, options, folder, make_progress):
         self.evaluated.append(arguments.policy_step)
-        count = self.successes[arguments.policy_step]
+        self.skipped.append(arguments.skip)
+        count = 1 if arguments.skip else self.successes[arguments.policy_step]
         if isinstance(count, BaseException):
             raise count
         progress = make_progress(EPISODES)
@@ -67,7 +70,7 @@ class PretendedEvaluation:
                 success=at < count,
                 seconds=1,
             )
-            for at in range(EPISODES)
+            for at in range(arguments.episodes)
         ]
         for episode in episodes:
             progress.add_episode(episode)
@@ -111,6 +114,26 @@ def test_each_checkpoint_gets_a_score_and_the_best_is_kept(run_scores, folder):
     assert json.loads((results / "eval_results.json").read_text())["policy"]["step"] == 200
     each = [json.loads((results / f"checkpoints/{step:06}/eval_results.json").read_text()) for step in (100, 200, 300)]
     assert [one["policy"]["step"] for one in each] == [100, 200, 300]
+
+
+def test_score_that_chose_the_best_says_so(run_scores):
+    _, events, _ = run_scores({100: 1, 200: 3, 300: 2})
+    (evaluated,) = events[Evaluated]
+    assert "best of 3 checkpoints, on the starts that chose it" in evaluated.conditions.partition("; ")[0]
+    assert not any("best of" in one.conditions for one in events[Scored])
+
+
+def test_best_is_confirmed_from_other_starts(run_scores, folder):
+    made, events, sentence = run_scores({100: 1, 200: 4, 300: 2}, confirm=3, success_threshold=0.9)
+    assert (made.evaluated, made.skipped, len(events[Scored])) == ([100, 200, 300, 200], [0, 0, 0, EPISODES], 3)
+    (evaluated,) = events[Evaluated]
+    assert (evaluated.step, evaluated.episodes, evaluated.scores["rollout/success_rate"]) == (200, 3, 1 / 3)
+    assert evaluated.conditions.endswith("; best of 3 checkpoints, confirmed from fresh starts")
+    assert "of the best, step 200, the success rate 0.33 (1 of 3)" in sentence, "it is held to the threshold"
+    results = json.loads((folder.parent / "outputs/eval_results/eval_results.json").read_text())
+    assert results["rollout"]["episodes"] == 3
+    again = run_scores({100: 1, 200: 4, 300: 2}, confirm=3, success_threshold=0.9)[0]
+    assert again.evaluated == [], "nothing is done twice"
 
 
 def test_of_equal_checkpoints_the_later_is_the_best(run_scores):

@@ -53,6 +53,16 @@ def test_an_untrained_policy_needs_a_dataset_and_is_not_registered():
     assert not check_rules(DATASET, builtin_policy=True, replay_episodes="held-out")  # as a training would
 
 
+def test_a_confirmation_needs_several_checkpoints_and_other_starts():
+    one, other = [1, 2, 3, 4, 0.5], [5, 6, 7, 8, 0.5]
+    several = {"env": "pusht", "checkpoints": "all", "eval_episodes": 1, "confirm": 1}
+    assert check_rules(POLICY, **several) == check_rules(POLICY, **several, starts="easy") == {}
+    assert check_rules(POLICY, **several, starts=json.dumps([one, other])) == {}
+    assert set(check_rules(POLICY, **several, starts=json.dumps([one, one]))) == {"confirmation-not-fresh"}
+    assert set(check_rules(POLICY, **several | {"checkpoints": None})) == {"confirmation-not-fresh"}
+    assert "without-env" in check_rules(POLICY, DATASET, checkpoints="all", confirm=1)
+
+
 @pytest.mark.parametrize("parameter", [{"starts": "easy"}, {"success_threshold": 0.0}, {"env_workers": 0}])
 def test_options_of_rollouts_need_an_environment(parameter):
     assert set(check_rules(POLICY, DATASET, **parameter)) == {"without-env"}

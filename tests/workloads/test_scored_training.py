@@ -29,7 +29,20 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
         "--device",
         "cpu",
     )
-    words = (*words, *SIZE, "--val-split", 0, "--evaluate-checkpoints", 4, *ROLLED, "--name", "scored", "--wait")
+    words = (
+        *words,
+        *SIZE,
+        "--val-split",
+        0,
+        "--evaluate-checkpoints",
+        4,
+        *ROLLED,
+        "--confirm",
+        3,
+        "--name",
+        "scored",
+        "--wait",
+    )
     answer = robotrain("submit", *words, "--", *SMALL["act"])
     assert answer.exit_code == 0, answer.stdout + answer.stderr
 
@@ -43,7 +56,7 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
     best = max(rates, key=lambda step: (rates[step], step))
     assert (table["metric"], table["best"]) == ("rollout/success_rate", best)
     lines = robotrain("status", "scored").stdout.splitlines()
-    (marked,) = [line.split() for line in lines if line.endswith(" best")]
+    (marked,) = [line.split() for line in lines if "best of 2" in line and "checkpoints" not in line]
     assert marked[0] == str(best)
     page = robotrain("report", "scored", "--to", tmp_path / "report.html")
     assert page.exit_code == 0, page.stderr
@@ -56,7 +69,8 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
         stored = opened.execute("select step, value from metrics where key = 'rollout/success_rate'").fetchall()
         tags = dict(opened.execute("select key, value from model_version_tags").fetchall())
     assert dict(stored) == rates
-    assert tags["score_rollout_success_rate"] == f"{rates[best]:.6g}"
+    assert tags["score_rollout_episodes"] == "3", "its score is the confirmed one"
+    assert tags["evaluated_in"].endswith("; best of 2 checkpoints, confirmed from fresh starts")
 
     (training,) = [
         one["run"] for one in robotrain("status", "scored", "--json").json["steps"] if one["name"] == "train"

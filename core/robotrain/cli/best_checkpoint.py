@@ -9,7 +9,7 @@ from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
-from robotrain.model.checkpoint_table import find_best
+from robotrain.model.checkpoint_table import describe_best, find_best
 from robotrain.store import progress_cache, records
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class BestCheckpoint(NamedTuple):
     scored: Scored
     scored_by: str
     """The run with the scores."""
+    how: str
+    """How it was chosen, such as `best of 3, on the episodes that chose it`."""
 
 
 def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoint:
@@ -52,8 +54,8 @@ def find_best_checkpoint(ctx: typer.Context, record: RunRecord) -> BestCheckpoin
             continue
         evaluated = known.evaluated
         if evaluated and evaluated.policy and evaluated.step == best.step:
-            return BestCheckpoint(found.run, None, None, best, found.run)
-        return _find_saved(ctx, record, trained, found, best)
+            return BestCheckpoint(found.run, None, None, best, found.run, describe_best(known.scored))
+        return _find_saved(ctx, record, trained, found, best, describe_best(known.scored))
     raise Rejected([_make_missing_problem(record, plugins)])
 
 
@@ -78,7 +80,7 @@ def list_evaluating_runs(record: RunRecord, known: Progress, plugins: Plugins) -
 
 
 def _find_saved(
-    ctx: typer.Context, record: RunRecord, trained: Sequence[str], scored_by: RunRecord, best: Scored
+    ctx: typer.Context, record: RunRecord, trained: Sequence[str], scored_by: RunRecord, best: Scored, how: str
 ) -> BestCheckpoint:
     """Return the checkpoint as its training saved it. Raise Rejected if the evaluation alone is known.
 
@@ -86,9 +88,9 @@ def _find_saved(
     """
     if trained:
         of_step = open_step(ctx, record.run, trained[0])
-        return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run)
+        return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run, how)
     if record.makes == "checkpoints":
-        return BestCheckpoint(record.run, best.step, None, best, scored_by.run)
+        return BestCheckpoint(record.run, best.step, None, best, scored_by.run, how)
     title = f"{record.run} did not keep the best checkpoint, that of step {best.step}"
     ways = [Suggestion(f"robotrain register TRAINING --step {best.step}", "with the run that trained it")]
     raise Rejected([make_usage_problem("scores-missing", title, BEST_FLAG, suggestions=ways)])

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 40
 """How many checkpoints the table in a terminal shows: the newest, and the best."""
 MAX_REASON = 80
-BEST_MARK = "best"
+BEST_MARK = "best of {}, on the episodes that chose it"
+"""Such a score is too good on average."""
 
 
 def find_headline(scored: Sequence[Scored], declared: Sequence[Metric]) -> Metric | None:
@@ -33,6 +34,12 @@ def find_best(scored: Sequence[Scored], declared: Sequence[Metric]) -> Scored | 
     sign = 1 if metric.better == "higher" else -1
     values = [(sign * value, one.step, one) for one in scored if (value := _get_value(one, metric)) is not None]
     return max(values, key=lambda found: found[:2])[2]
+
+
+def describe_best(scored: Sequence[Scored]) -> str:
+    """Return how the best checkpoint was chosen; `best` for the only one."""
+    compared = sum(bool(one.scores) for one in scored)
+    return BEST_MARK.format(compared) if compared > 1 else "best"
 
 
 def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str, ...]]:
@@ -52,11 +59,12 @@ def list_table_rows(progress: Progress, most: int = MAX_ROWS) -> list[tuple[str,
     main = progress.main_metric
     loss_name = [main.brief or main.title] if main and any(value is not None for value in losses.values()) else []
     rows = [("step", *names, *loss_name, "")]
+    mark = describe_best(scored)
     for one in shown:
         cells = [listed[one.step].get(name, "") for name in names]
         loss = losses[one.step]
         cells += ["" if loss is None else scores.format_number(loss, 4)] * len(loss_name)
-        rows.append((str(one.step), *cells, BEST_MARK if one is best else _describe_failure(one)))
+        rows.append((str(one.step), *cells, mark if one is best else _describe_failure(one)))
     return rows
 
 
@@ -78,7 +86,12 @@ def dump_table(progress: Progress) -> dict[str, Any] | None:
         }
         for one in scored
     ]
-    return {"metric": metric.name if metric else None, "best": best.step if best else None, "checkpoints": rows}
+    return {
+        "metric": metric.name if metric else None,
+        "best": best.step if best else None,
+        "compared": sum(bool(one.scores) for one in scored),
+        "checkpoints": rows,
+    }
 
 
 def find_loss(progress: Progress, step: int) -> float | None:

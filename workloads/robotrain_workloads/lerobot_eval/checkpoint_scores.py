@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ HEADLINES = (("rollout/success_rate", "higher"), ("replay/mse", "lower"))
 """The scores that say which checkpoint is the best, and what is better: the first that they have."""
 OWN_OPTIONS = (
     "checkpoint",
+    "confirm",
     "follow",
     "follow_steps",
     "follow_until",
@@ -51,6 +52,8 @@ OWN_OPTIONS = (
 )
 """Options that do not change the scores of a checkpoint."""
 LONGEST_REASON = 500
+CONFIRMED = "-confirmed"
+"""What the folder of the best checkpoint's confirmation ends with."""
 
 MakeProgress = Callable[[int], EvaluationProgress]
 Load = Callable[[argparse.Namespace, Sequence[str]], LoadedPolicy]
@@ -87,10 +90,8 @@ def evaluate_checkpoints(arguments: argparse.Namespace, options: Sequence[str], 
     folders: dict[int, Path] = {}
     for folder, count in _list_checkpoints(arguments):
         step = int(folder.name)
-        own = {**vars(arguments), "policy": policy.find_model_folder(folder), "policy_step": step}
-        own["policy_name"] = f"{arguments.policy_name.rstrip('/')}/{folder.name}"
         progress = partial(CheckpointProgress, before=len(found), count=max(count, len(found) + 1))
-        run = _CheckpointRun(argparse.Namespace(**own), options, parts / folder.name, progress)
+        run = _CheckpointRun(_make_arguments(arguments, folder), options, parts / folder.name, progress)
         score = run.read_earlier() or run.evaluate(load, evaluate)
         if score.error and arguments.follow and not folder.exists():
             followed_checkpoints.note_removed(step)
@@ -103,7 +104,12 @@ def evaluate_checkpoints(arguments: argparse.Namespace, options: Sequence[str], 
     if best is None:
         raise SystemExit(f"error: {explain_failures(found) or 'no checkpoint was evaluated'}")
     best_folder = folders[best.step]
-    _write_results(arguments.results, parts, found, best_folder.name)
+    compared = sum(bool(one.scores) for one in found)
+    confirmed = None
+    if arguments.confirm and best_folder.exists():
+        confirmed = _confirm(arguments, options, best_folder, parts, len(found), load, evaluate)
+    shown = _describe_selection(confirmed if confirmed and confirmed.scores else best, compared, confirmed)
+    _write_results(arguments.results, parts, found, best_folder.name, shown)
     kept = arguments.keep_policy and arguments.keep_policy / best_folder.name
     if kept and not best_folder.exists():
         text = f"the best checkpoint, of step {best.step}, was removed after its evaluation: it is not kept"
@@ -115,19 +121,66 @@ def evaluate_checkpoints(arguments: argparse.Namespace, options: Sequence[str], 
     emit_event(Track(tags={"policy_step": str(best.step)}))
     emit_event(
         Evaluated(
-            episodes=best.episodes,
-            scores=best.scores,
+            episodes=shown.episodes,
+            scores=shown.scores,
             results=str(arguments.results.absolute()),
             policy=str(kept.absolute()) if kept else "",
             step=best.step,
-            passed=best.passed,
-            conditions=best.conditions,
+            passed=shown.passed,
+            conditions=shown.conditions,
         )
     )
     failed = explain_failures(found)
-    too_low = f"no checkpoint is good enough; of the best, step {best.step}, {best.too_low}" if best.too_low else ""
-    if sentences := "; ".join(filter(None, (too_low, failed))):
+    too_low = f"no checkpoint is good enough; of the best, step {best.step}, {shown.too_low}" if shown.too_low else ""
+    unsure = ""
+    if arguments.confirm and not (confirmed and confirmed.scores):
+        why = confirmed.error if confirmed else "it was removed"
+        unsure = f"the best checkpoint, of step {best.step}, could not be confirmed: {why}"
+    if sentences := "; ".join(filter(None, (too_low, failed, unsure))):
         raise SystemExit(f"error: {sentences}")
+
+
+def _confirm(
+    arguments: argparse.Namespace,
+    options: Sequence[str],
+    folder: Path,
+    parts: Path,
+    count: int,
+    load: Load,
+    evaluate: Evaluate,
+) -> CheckpointScore:
+    """Evaluate the best checkpoint from starts that did not choose it. `count`: the checkpoints before."""
+    own = _make_arguments(arguments, folder)
+    own.episodes, own.skip = arguments.confirm, arguments.episodes
+    progress = partial(CheckpointProgress, before=count, count=count + 1)
+    run = _CheckpointRun(own, options, parts / f"{folder.name}{CONFIRMED}", progress)
+    score = run.read_earlier() or run.evaluate(load, evaluate)
+    print(f"checkpoint {score.step}, confirmed: {score.error or _describe(score)}", flush=True)
+    return score
+
+
+def _describe_selection(
+    score: CheckpointScore, compared: int, confirmed: CheckpointScore | None = None
+) -> CheckpointScore:
+    """Return the score of the best of several with that in its conditions.
+
+    The score that chose it is too good on average, and is compared with no other; a confirmed one may be.
+    """
+    if compared < 2:
+        return score
+    headline, separator, rest = score.conditions.partition("; ")
+    if score is confirmed:
+        text = f"{score.conditions}; best of {compared} checkpoints, confirmed from fresh starts"
+    else:
+        which = "starts" if score.scores.keys() & {HEADLINES[0][0]} else "episodes"
+        text = f"{headline}, best of {compared} checkpoints, on the {which} that chose it{separator}{rest}"
+    return replace(score, conditions=text)
+
+
+def _make_arguments(arguments: argparse.Namespace, folder: Path) -> argparse.Namespace:
+    """Return the arguments that evaluate one checkpoint."""
+    own = {**vars(arguments), "policy": policy.find_model_folder(folder), "policy_step": int(folder.name)}
+    return argparse.Namespace(**own | {"policy_name": f"{arguments.policy_name.rstrip('/')}/{folder.name}"})
 
 
 def _list_checkpoints(arguments: argparse.Namespace) -> Iterator[tuple[Path, int]]:
@@ -243,15 +296,21 @@ def _free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _write_results(results: Path, parts: Path, found: Sequence[CheckpointScore], best: str) -> None:
-    """Write the results: those of the best checkpoint, the table, and those of each in a folder of its own."""
+def _write_results(
+    results: Path, parts: Path, found: Sequence[CheckpointScore], best: str, shown: CheckpointScore
+) -> None:
+    """Write the results: those of the best checkpoint, the table, and those of each in a folder of its own.
+
+    :param shown: the score of the best, confirmed or not.
+    """
+    confirmed = parts / f"{best}{CONFIRMED}"
     with result_files.fill_folder(results) as folder:
-        _link_files(parts / best, folder)
+        _link_files(confirmed if confirmed.exists() else parts / best, folder)
         for part in sorted(parts.iterdir()):
             if part.name.isdecimal() and int(part.name) in {one.step for one in found if not one.error}:
                 _link_files(part, folder / TABLE_FOLDER / part.name)
         rows = [{name: value for name, value in _dump(one).items() if name != "too_low"} for one in found]
-        result_files.write_json(folder / TABLE_FILE, {"best": int(best), "checkpoints": rows})
+        result_files.write_json(folder / TABLE_FILE, {"best": int(best), "shown": _dump(shown), "checkpoints": rows})
 
 
 def _link_files(source: Path, target: Path) -> None:

@@ -65,11 +65,13 @@ FORWARDED_PARAMETERS = {
     "success_reward": "success-reward",
     "success_threshold": "success-threshold",
     "env_workers": "workers",
+    "confirm": "confirm",
 }
 """Parameters that are forwarded unchanged if set, and their options."""
 COPIED_PARAMETERS = (
     *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
     *("success_reward", "success_threshold", "record_video", "seed", "system_metrics", "checkpoints"),
+    "confirm",
     *("env_tasks", "task_description", "rename"),
 )
 """Parameters that become those of the tracking run if set."""

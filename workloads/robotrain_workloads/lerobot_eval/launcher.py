@@ -73,6 +73,8 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=int, required=True)
     add("--device", required=True)
     add("--results", type=Path, required=True)
+    add("--confirm", type=int, default=0, help="the episodes in which the best checkpoint is confirmed; 0 for none")
+    add("--skip", type=int, default=0, help="how many starts are left out, as they were used before")
     add("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
     options = parser.parse_args(arguments)
     if options.starts_file:
@@ -144,7 +146,8 @@ def _evaluate(
     make_progress: Callable[[int], EvaluationProgress] = EvaluationProgress,
 ) -> EvaluationResult:
     """Replay and roll out; videos go to `folder`."""
-    selection = _choose_episodes(arguments) if arguments.root else None
+    is_confirmation = bool(arguments.skip)  # which replays nothing: recorded episodes have no fresh starts
+    selection = _choose_episodes(arguments) if arguments.root and not is_confirmation else None
     replayed_episodes = selection.episodes[: arguments.episodes] if selection else []
     is_held_out = selection.held_out if selection else None
     fps = float(dataset.load_dataset_info(arguments.root)["fps"]) if arguments.root else None
@@ -221,6 +224,7 @@ def _run_rollout(
         ),
         episodes=arguments.episodes,
         seed=arguments.seed,
+        skip=arguments.skip,
         steps=arguments.env_steps,
         starts=arguments.starts,
         success_reward=arguments.success_reward,

@@ -86,6 +86,15 @@ class EvalParameters:
             pattern_help=shared.CHECKPOINTS_HELP,
         ),
     ] = None
+    confirm: Annotated[
+        int | None,
+        Param(
+            help="roll the best of --checkpoints out in so many more episodes, from starts that did not choose it: its"
+            " scores are those",
+            metavar="EPISODES",
+            gt=0,
+        ),
+    ] = None
     job_name: shared.JobName = "lerobot-eval"
     output_dir: Annotated[
         str | None, shared.make_output_param("a folder for results, from the run's own (default: outputs)")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from robotrain.errors import (
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 ROLLOUT_PARAMETERS = (
     *("env_tasks", "task_description", "env_steps", "starts", "success_reward", "success_threshold", "record_video"),
-    "env_workers",
+    *("env_workers", "confirm"),
 )
 TASKS_FLAG = "--env-tasks"
 FPS_PATTERN = re.compile("[1-9][0-9]{0,2}")
@@ -237,6 +238,30 @@ def check_starts(job: "Job") -> Iterator[Problem]:
             why=_format_error(error) if isinstance(error, ValueError) else "It is nested too deeply.",
             suggestions=suggestions if is_placeable else (suggest_leaving_out("--starts"),),
         )
+
+
+def check_confirmation(job: "Job") -> Iterator[Problem]:
+    """Require several checkpoints for a confirmation, and starts that did not choose the best of them."""
+    episodes, flag = job["confirm"], "--confirm"
+    if episodes is None or job["env"] is None:
+        return
+    if job["checkpoints"] is None:
+        title, why = (
+            f"{flag} has no effect without --checkpoints",
+            "It evaluates the best of several checkpoints again.",
+        )
+        ways = [Suggestion("--checkpoints all"), suggest_leaving_out(flag)]
+        yield make_usage_problem("confirmation-not-fresh", title, flag, why, str(episodes), ways)
+    with suppress(ValueError, RecursionError):  # reported elsewhere
+        given = simulation.parse_starts(job["starts"], job["env"])
+        states, needed = getattr(given, "states", None), job["eval_episodes"] + episodes
+        if states is not None and len(set(states)) < needed:
+            title = f"--starts has {len(set(states))} different states, and {flag} needs {needed}"
+            why = (
+                f"The {job['eval_episodes']} episodes that choose the best use the first; a confirmation needs others."
+            )
+            ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
+            yield make_usage_problem("confirmation-not-fresh", title, flag, why, str(episodes), ways)
 
 
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:

@@ -85,6 +85,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_task_description(job)
     yield from rules.check_steps(job)
     yield from rules.check_starts(job)
+    yield from rules.check_confirmation(job)
     yield from rules.check_success_reward(job)
     yield from rules.check_replay_episodes(job)
     yield from rules.check_lerobot_options(job)

@@ -58,7 +58,8 @@ def register(
 
         chosen = find_best_checkpoint(ctx, records.read_record(run))
         run, number, of_step = chosen.run, chosen.step, chosen.of_step
-        print_message(f"the best checkpoint is that of step {chosen.scored.step}, by the scores of {chosen.scored_by}")
+        by = f"by the scores of {chosen.scored_by}: {chosen.how}"
+        print_message(f"the best checkpoint is that of step {chosen.scored.step}, {by}")
     on_start = functools.partial(print_message, f"registering the model of {run} …")
     registered = registration.register_checkpoint(run, name, number, plugins, on_start, of_step)
     record = records.read_record(run)

@@ -73,6 +73,8 @@ class RolloutRequest:
     episodes: int = 10
     """Of each task."""
     seed: int = 1000
+    skip: int = 0
+    """How many starts are left out: episode i has the seed and the start of episode `skip + i`."""
     steps: int | None = None
     """The most of an episode; None for the environment's own."""
     starts: str | None = None

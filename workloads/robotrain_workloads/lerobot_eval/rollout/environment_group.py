@@ -71,13 +71,14 @@ class RunningEnvironment:
 
     def reset(self, episode: int) -> EnvironmentObservation:
         """Start an episode. The environment's random numbers depend only on its seed."""
-        self._episode, self._seed, self._began = episode, self._request.seed + episode, time.monotonic()
+        self._episode, self._number, self._began = episode, self._request.skip + episode, time.monotonic()
+        self._seed = self._request.seed + self._number
         self._rewards, self._success = [], False
         with environment.explain_render_errors(self._request.env):
-            determine_start(self._env.unwrapped, episode, self._seed)
+            determine_start(self._env.unwrapped, self._number, self._seed)
             observation, _ = self._env.reset(seed=self._seed)
         if self._starts:
-            place_start(self._env.unwrapped, self._starts, episode, self._seed)
+            place_start(self._env.unwrapped, self._starts, self._number, self._seed)
             observation = self._env.unwrapped.get_obs()
         folder, self._video = self._request.video_folder, None
         if folder and episode < video.MOST_FILMED:
@@ -116,10 +117,10 @@ class RunningEnvironment:
         """Return the number of the start: of equal given states the first; None if the seed draws it."""
         if isinstance(self._starts, StartStates):
             states = self._starts.states
-            return states.index(states[self._episode % len(states)])
+            return states.index(states[self._number % len(states)])
         recorded = getattr(self._env.unwrapped, "_init_states", None)  # of LIBERO, unless its option says otherwise
         has_states = recorded is not None and getattr(self._env.unwrapped, "init_states", False)
-        return self._episode % len(recorded) if recorded is not None and has_states else None
+        return self._number % len(recorded) if recorded is not None and has_states else None
 
     @property
     def _limit(self) -> float:

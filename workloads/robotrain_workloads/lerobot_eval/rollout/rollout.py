@@ -240,7 +240,7 @@ def _play_waves(
     waves: list[Wave], actor: PolicyActor, environments: EnvironmentGroup, request: RolloutRequest
 ) -> Iterator[RolloutEpisode]:
     for wave in waves:
-        yield from play_wave(wave, actor, environments, request.seed)
+        yield from play_wave(wave, actor, environments, request.seed + request.skip)
 
 
 def _play_in_workers(
