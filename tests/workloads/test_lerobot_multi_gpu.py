@@ -94,6 +94,14 @@ def test_cores_are_shared_by_the_processes_unless_the_variable_is_set(monkeypatc
             GpuRequirement(count=1, bf16=True, cuda="12.8", without=device.WITHOUT_GPU),
         ),
         ({"device": "cuda", "num_gpus": 2, "mixed_precision": "fp16"}, GpuRequirement(count=2, cuda="12.8")),
+        (
+            {
+                "device": "auto",
+                "num_gpus": 1,
+                "mixed_precision": "fp16",
+            },  # the device that is chosen, as one that is typed
+            GpuRequirement(count=1, cuda="12.8", without="--mixed-precision bf16   computes on the CPU, slowly"),
+        ),
     ],
 )
 def test_a_job_requires_several_gpus_and_one_only_with_device_cuda(training, given, expected):

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,10 +79,14 @@ def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> Gp
     """
     count, device = parameters["num_gpus"], parameters["device"]
     assert isinstance(count, int)
-    if device in ("cpu", "mps") or (device == "auto" and count == 1):
-        return None
     precision = parameters["mixed_precision"]
-    without = "" if find_precision_problem("cpu", str(precision)) else WITHOUT_GPU
+    excludes_cpu = bool(find_precision_problem("cpu", str(precision)))
+    takes_any = device == "auto" and count == 1
+    if device in ("cpu", "mps") or (takes_any and (not excludes_cpu or sys.platform == "darwin")):
+        return None
+    without = (
+        WITHOUT_GPU if not excludes_cpu else f"{PRECISION_HINT}   computes on the CPU, slowly" if takes_any else ""
+    )
     return GpuRequirement(count=count, bf16=precision == "bf16", cuda=cuda, without=without)
 
 
