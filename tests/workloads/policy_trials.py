@@ -87,7 +87,7 @@ WITH_REDUCED_PI = ("--env.discover_packages_path=reduced_pi",)
 POLICIES: tuple[PolicyTrial, ...] = (
     PolicyTrial(
         "act",
-        "pusht-mini",
+        "pusht-camera",
         "trains",
         options=("--policy.dim_model=32", "--policy.n_heads=2", "--policy.dim_feedforward=32", *CHUNK_OF_4),
     ),

@@ -27,9 +27,13 @@ QUICK = (
 ONE_EPISODE = ("--eval-episodes", "1", "--replay-episodes", "0", "--no-keep-policy")
 ROLLED_OUT = ("--env", "pusht", "--env-steps", "6", "--env-workers", "0")
 SMALL_PICTURES = ("--env.observation_height=64", "--env.observation_width=64")
-MAKE_BACKBONES = """
-import pathlib, sys, tiny_backbones, tiny_large_backbones
-tiny_backbones.make_repositories(pathlib.Path(sys.argv[1]), sys.argv[2:])
+WEIGHTS = "resnet18-f37072fd.pth"
+"""The file of torchvision's weights that LeRobot's ACT starts from; that of the tests has random ones."""
+MAKE_BACKBONES = f"""
+import pathlib, sys, tiny_backbones, tiny_large_backbones, torch, torchvision
+folder = pathlib.Path(sys.argv[1])
+tiny_backbones.make_repositories(folder, sys.argv[2:])
+torch.save(torchvision.models.resnet18().state_dict(), folder / {WEIGHTS!r})
 """
 TRAINED = [trial for trial in TRIALS if "train" in trial.stages]
 RESUMED = ("act", "smolvla", "groot", "pi0", "reward_classifier")
@@ -154,14 +158,13 @@ def make_line(trial: PolicyTrial, dataset: Path) -> list[str]:
     """Return the options of a line of lerobot-train, with places, seed, split and decoder; all else is LeRobot's."""
     places = ("--dataset.repo_id=dataset", f"--dataset.root={dataset}", "--policy.device=cpu")
     given = ("--policy.push_to_hub=false", "--seed=3", "--dataset.eval_split=0.25", "--dataset.video_backend=pyav")
-    weights = ("--policy.pretrained_backbone_weights=null",) if trial.type in ("act", "diffusion", "vqbet") else ()
-    own = (f"--policy.type={trial.type}", f"--steps={TRANSLATED_STEPS}", "--num_workers=0", *weights, *trial.options)
+    own = (f"--policy.type={trial.type}", f"--steps={TRANSLATED_STEPS}", "--num_workers=0", *trial.options)
     return [*own, *places, *given]
 
 
 @pytest.fixture(scope="module")
-def submit_line(run: Run, datasets: Callable[[str], Path]) -> Callable[[PolicyTrial, Path], None]:
-    """Train a trial on this machine by what `from-lerobot` makes of its line."""
+def submit_line(run: Run, hub: Hub, datasets: Callable[[str], Path]) -> Callable[[PolicyTrial, Path], None]:
+    """Train a trial on this machine by what `from-lerobot` makes of its line, act from torchvision's weights."""
 
     def submit_line(trial: PolicyTrial, folder: Path) -> None:
         command = [sys.executable, "-m", "robotrain", "from-lerobot", "--json", "--", "lerobot-train"]
@@ -169,7 +172,9 @@ def submit_line(run: Run, datasets: Callable[[str], Path]) -> Callable[[PolicyTr
         assert done.returncode == 0, done.stderr
         words = json.loads(done.stdout)["command"][4:]
         at = words.index("--")
-        run(trial, folder, [*words[:at], "--no-system-metrics", "--platform", "local", "--wait"], words[at + 1 :])
+        weights = ("--backbone-path", hub.folder / WEIGHTS) if trial.type == "act" else ()
+        here = (*weights, "--no-system-metrics", "--platform", "local", "--wait")
+        run(trial, folder, [*words[:at], *here], words[at + 1 :])
 
     return submit_line
 
@@ -196,10 +201,13 @@ def train(submit: Submit, submit_line: Callable[..., None], made_once: Callable[
 
 @pytest.fixture(scope="module")
 def trainer(training_python: Path, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
-    """LeRobot's own trainer, which finds the repositories in a cache of the Hub."""
-    cache = tmp_path_factory.mktemp("hub")
-    tiny_backbones.serve(hub.folder, cache)
-    environ = {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    """LeRobot's own trainer, which finds the repositories and the weights in caches."""
+    caches = tmp_path_factory.mktemp("caches")
+    tiny_backbones.serve(hub.folder, caches / "huggingface")
+    (caches / "torch/hub/checkpoints").mkdir(parents=True)
+    (caches / "torch/hub/checkpoints" / WEIGHTS).symlink_to(hub.folder / WEIGHTS)
+    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    environ |= {"HF_HUB_CACHE": str(caches / "huggingface"), "TORCH_HOME": str(caches / "torch")}
     modules = ("lerobot.scripts.lerobot_train", "transformers", "diffusers")
     python, program = str(training_python), "lerobot.scripts.lerobot_train"
     with closing(ForkServer(*modules, environ=environ, python=python, program=program)) as server:
