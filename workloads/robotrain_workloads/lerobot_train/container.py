@@ -10,9 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract import checkpoint, job_node
+from robotrain_runtime.contract import job_node
 from robotrain_runtime.contract.container_plugin import (
-    ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -22,7 +21,6 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
 
-from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
     backbones,
     dataset,
@@ -48,7 +46,15 @@ from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot.warm_up import CHECK_ONLY, TAKE_OVER
 from robotrain_workloads.lerobot_data_check import comparison
-from robotrain_workloads.lerobot_train import adapter_options, card, schedule_options, tracking, wandb, worker_count
+from robotrain_workloads.lerobot_train import (
+    adapter_options,
+    card,
+    published_checkpoints,
+    schedule_options,
+    tracking,
+    wandb,
+    worker_count,
+)
 from robotrain_workloads.nodes import node_launch
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
@@ -159,7 +165,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from start.find_output_problems(document, output)
-    yield from _find_publish_problems(document, output, start.get_start_step(data))
+    yield from published_checkpoints.find_problems(document, output, start.get_start_step(data))
 
 
 def _find_precision_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -364,7 +370,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered checkpoint."""
-    values = document.parameters
+    values, first = document.parameters, start.get_start_step(data)
     return PublishingSpec(
         register=str(values["register_checkpoint"] or ""),
         description=tracking.describe_model(document, data),
@@ -373,52 +379,11 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         describes=card.describe_policy(document, data),
         path_files=policy_card.PATH_FILES,
         hands_over=str(values["evaluate_checkpoints"] or ""),
-        saved_steps=_list_saved_steps(document, start.get_start_step(data)) if values["evaluate_checkpoints"] else (),
+        saved_steps=published_checkpoints.list_saved_steps(document, first) if values["evaluate_checkpoints"] else (),
     )
 
 
-def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Yield the target of `--publish-url`, where checkpoints are copied to."""
-    url, keep = str(document.parameters["publish_url"] or ""), document.parameters["keep"]
-    if not url:
-        return
-    first: int | None = start.get_start_step(data)
-    resumed = next((source for source in document.sources if source.role == "resume"), None)
-    if not first and resumed:  # its data is not here: the name of the checkpoint may tell
-        name = resumed.uri.rstrip("/").rpartition("/")[2]
-        first = int(name) if name.isdecimal() else None
-    yield ArtifactTarget(
-        to=publish_url.parse_publish_url(url),
-        keep_last=None if keep is None else int(str(keep)),
-        saves_step=None if first is None else lambda step: _is_saved_step(document, first, step),
-        suggestion=publish_url.OTHER_FOLDER_HINT,
-    )
-
-
-def _find_publish_problems(document: JobDocument, output: Path, first: int) -> Iterator[str]:
-    """Yield why checkpoints cannot be copied from this machine. `first` is the step that training starts at."""
-    url = str(document.parameters["publish_url"] or "")
-    problems = list(publish_url.find_write_problems(url, output, "checkpoints"))
-    yield from problems
-    if not url or problems or publish_url.is_remote_url(url):
-        return
-    folder = Path(publish_url.parse_folder(url))
-    for step, path in checkpoint.list_checkpoints(folder):
-        manifest = checkpoint.read_manifest(path)
-        if manifest and manifest.run != document.run and _is_saved_step(document, first, step):
-            found = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
-            yield f"checkpoints cannot be published to {folder}: {found}\n{publish_url.OTHER_FOLDER_HINT}"
-            return
-
-
-def _list_saved_steps(document: JobDocument, first: int) -> list[int]:
-    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
-    return [step for step in (*range(every, last, every), last) if step > first]
-
-
-def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
-    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
-    return first < step <= last and (step % every == 0 or step == last)
+targets = published_checkpoints.list_targets
 
 
 def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:
