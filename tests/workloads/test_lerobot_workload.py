@@ -13,7 +13,15 @@ FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
-    *("from_script", "translated_line", "refusals", "checkpoint_rules", "environ_rules", "package_rules"),
+    *(
+        "from_script",
+        "translated_line",
+        "refusals",
+        "option_spelling",
+        "checkpoint_rules",
+        "environ_rules",
+        "package_rules",
+    ),
     "code_rules",
     *("program_locker", "lock_inputs", "lock_target", "uv_resolution", "lock_store"),
     *("package_locker", "given_packages", "package_options"),
