@@ -31,7 +31,7 @@ DATASET, DATASET_FOLDER, CONFIG, RESUME = "dataset.repo_id", "dataset.root", "co
 PUSH, ENVIRONMENT, RENAME, VERSION_FLAG = "push_to_hub", "env.type", "rename_map", "--lerobot-version"
 TASK, TASK_NUMBERS, TASKS_FLAG = "env.task", "env.task_ids", "--env-tasks"
 STEPS, SAVE_FREQ = "steps", "save_freq"
-EVAL_SPLIT, EVAL_STEPS, WANDB, PROJECT = "dataset.eval_split", "eval_steps", "wandb.enable", "wandb.project"
+WANDB, PROJECT = "wandb.enable", "wandb.project"
 REVISIONS = {
     DATASET: "dataset.revision",
     "policy.path": "policy.pretrained_revision",
@@ -167,7 +167,7 @@ class LineTranslator:
                 pass
             elif reason := self.find_fixed_reason(name, text):
                 self.refused[option] = reason
-            elif reason := self.find_idle_reason(name, text):
+            elif reason := self.find_idle_reason(name):
                 self.left_out[option] = reason
             elif not self.add_special(name, text):
                 self.add_option(name, text)
@@ -200,7 +200,7 @@ class LineTranslator:
         places = (self.given.get(DATASET_FOLDER), f"hf://datasets/{self.given.get(DATASET)}")
         return any(place and path == f"{place.rstrip('/')}/{PROGRESS_FILE}" for place in places)
 
-    def find_idle_reason(self, name: str, value: str) -> str:
+    def find_idle_reason(self, name: str) -> str:
         """Return why an option changes nothing that is learned, or where it is to be given; empty if it may."""
         if name in option_reasons.SPEED_OPTIONS:
             return option_reasons.SPEED_OPTIONS[name]
@@ -211,10 +211,7 @@ class LineTranslator:
             return f"LeRobot replaces it by {'what the checkpoint has' if self.is_resumed else other}"
         if self.is_training and (name.startswith(SIMULATOR_OPTIONS) or name == "eval_freq"):
             return option_reasons.SIMULATOR
-        holds_out = effective_options.is_positive(self.given.get(EVAL_SPLIT))
-        return (
-            option_reasons.LOSS if name == EVAL_STEPS and holds_out and not effective_options.is_positive(value) else ""
-        )
+        return ""
 
     def add_special(self, name: str, value: str) -> bool:
         """Translate an option whose meaning depends on others; return whether it is one."""

@@ -37,7 +37,6 @@ AMP = "LeRobot {} does not read it when it trains the type {}"
 AMP_NOTE = (
     "LeRobot computes in float16 on a GPU and in bfloat16 on a CPU: with --device cpu, it is --mixed-precision bf16"
 )
-LOSS = "robotrain computes the validation loss of the held-out episodes, at each checkpoint"
 BACKBONE = "it names neither a repository of the Hub nor a folder of this machine"
 START_NOTE = (
     "its configuration cannot be read here: where the line gives no --{}. option, LeRobot and robotrain both take what"
