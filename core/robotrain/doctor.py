@@ -35,7 +35,7 @@ from robotrain.model.health import (
 from robotrain.plugins import calls
 from robotrain.plugins.discovery import list_built_in_distributions
 from robotrain.redaction import redact
-from robotrain.store import files, name_lock, records
+from robotrain.store import files, name_lock, ownership, records
 from robotrain.submission import checker
 from robotrain.submission.container_plugins import load_workload_container
 
@@ -87,6 +87,15 @@ def check_settings_files() -> Iterator[HealthResult]:
     yield from map(convert_problem, problems)
     if not problems:
         yield report_ok(", ".join(read) if read else f"none in {here}")
+
+
+def check_configuration_folder() -> Iterator[HealthResult]:
+    """Check that nobody else can write to the folder of the user's own configuration."""
+    folder = files.get_configuration_folder()
+    found = [*ownership.find_ownership_problems([ownership.OwnFolder(folder, "XDG_CONFIG_HOME")])]
+    yield from map(convert_problem, found)
+    if not found:
+        yield report_ok(f"{folder}" if folder.exists() else f"none in {folder.parent}")
 
 
 MAX_SKEW_SECONDS = 10.0
@@ -181,6 +190,9 @@ PROBE_BYTES = 4096
 def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
     """Check a folder that a variable names; `free_space` removes what is old in it."""
     another = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
+    if problems := [*ownership.find_ownership_problems([ownership.OwnFolder(folder, name)])]:
+        yield from map(convert_problem, problems)
+        return
     if why := _describe_write_failure(folder):
         yield report_failure(f"{folder} cannot be written: {why}", another)
         return
@@ -424,6 +436,7 @@ def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckRe
         "cache folder": partial(check_folder, files.get_cache_folder(), "ROBOTRAIN_CACHE", unused_entries),
         "cache": check_cache,
         "settings files": check_settings_files,
+        "configuration folder": check_configuration_folder,
         "checker": partial(check_checker, plugins),
         "clock": check_clock,
         "completion": check_completion,

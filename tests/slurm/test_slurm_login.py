@@ -114,7 +114,7 @@ def test_log_and_outputs_come_over_the_line(submit, slurm, robotrain, tmp_path):
     answer = robotrain("outputs", run, "--to", tmp_path / "copy")
     assert answer.exit_code == 0, answer.stderr
     copied = {path.name: path for path in (tmp_path / "copy").rglob("*")}
-    assert copied["tool.sh"].stat().st_mode & 0o777 == 0o750
+    assert copied["tool.sh"].stat().st_mode & 0o700 == 0o700
     assert copied["large.bin"].read_bytes() == (folder / "outputs/large.bin").read_bytes()
     assert copied["empty"].is_dir()
 

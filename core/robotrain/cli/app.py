@@ -21,7 +21,8 @@ from robotrain.cli.command_factory import (
 )
 from robotrain.cli.errors_and_interrupts import handle_errors
 from robotrain.command_table import ALIASES, COMMANDS
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, raise_if_any
+from robotrain.store import files, ownership
 
 ClickError: Any = UsageError.__base__
 AS_JSON_KEY = "robotrain.as-json"
@@ -64,6 +65,8 @@ class RootGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; note its arguments, which may be those of another program."""
         ctx.meta[ARGUMENTS_KEY] = tuple(args[1:])
+        if not ctx.resilient_parsing and args[0] != "doctor" and "--help" not in args:  # doctor says it among others
+            raise_if_any(ownership.find_ownership_problems(files.list_own_folders()))
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from robotrain.config.provenance import Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
+from robotrain.store import files
 
 FILE = "config.toml"
 KEYS = ("checker",)
@@ -25,9 +25,8 @@ class UserFile(NamedTuple):
 
 
 def get_user_file() -> Path:
-    """Return the path of the file, which may not exist: in `XDG_CONFIG_HOME`, else in `~/.config`."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.config"), "robotrain", FILE)
+    """Return the path of the file, which may not exist."""
+    return files.get_configuration_folder() / FILE
 
 
 def read_user_file() -> UserFile:

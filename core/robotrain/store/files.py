@@ -19,6 +19,9 @@ from robotrain_runtime.contract.files import write_atomically as write_atomicall
 from robotrain_runtime.contract.files import write_given_file as write_given_file
 from robotrain_runtime.contract.files import write_new_file as write_new_file
 
+from robotrain.store import ownership
+from robotrain.store.ownership import OwnFolder
+
 DOTENV_FILES = (".env.local", ".env")
 """Files with settings in the working folder; the first wins."""
 
@@ -31,6 +34,21 @@ def get_state_folder() -> Path:
 def get_cache_folder() -> Path:
     """Return the cache folder: `ROBOTRAIN_CACHE`, or else the user's cache folder."""
     return _get_folder("ROBOTRAIN_CACHE", "XDG_CACHE_HOME", "~/.cache", "user_cache_path")
+
+
+def get_configuration_folder() -> Path:
+    """Return the folder of the user's own configuration: in `XDG_CONFIG_HOME`, else in `~/.config`."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(base if os.path.isabs(base) else os.path.expanduser("~/.config"), "robotrain")
+
+
+def list_own_folders() -> list[OwnFolder]:
+    """Return the folders of state, cache and configuration; any of them may not exist."""
+    return [
+        OwnFolder(get_state_folder(), "ROBOTRAIN_STATE"),
+        OwnFolder(get_cache_folder(), "ROBOTRAIN_CACHE"),
+        OwnFolder(get_configuration_folder(), "XDG_CONFIG_HOME"),
+    ]
 
 
 COMPUTED = "computed"
@@ -117,7 +135,14 @@ def write_private_file(path: Path, content: bytes) -> None:
 
 
 def read_state_file(path: Path) -> bytes:
-    """Return the content of a file of the state. Raise OSError, ValueError if it is too large."""
+    """Return the content of a file of the state. Raise OSError, also if others may have written it, or ValueError if it
+    is too large.
+    """
+    state = get_state_folder()
+    if path.is_relative_to(state):
+        for place in (path, *(state / parent for parent in list(path.relative_to(state).parents)[:-1])):
+            if why := ownership.find_other_writer(place):
+                raise PermissionError(errno.EPERM, f"{place} {why}")
     return read_limited_file(path, MAX_STATE_FILE)
 
 

@@ -109,9 +109,14 @@ def check_state_folder() -> list[Problem]:
     """Return the problems that would keep a run from being recorded."""
     import tempfile
 
+    from robotrain.store import ownership
+
+    if problems := [*ownership.find_ownership_problems(files.list_own_folders())]:
+        return problems
     try:
         files.make_private_folder(get_runs_folder())
-        files.close_to_others(get_runs_folder())
+        for folder in (files.get_state_folder(), get_runs_folder()):
+            files.close_to_others(folder)
         with tempfile.TemporaryFile(dir=get_runs_folder()) as file:
             return [] if _can_lock(file.fileno()) else [records.make_unlockable_problem()]
     except OSError as error:

@@ -19,8 +19,8 @@ from robotrain_runtime.machine.disk_cache import GIB
 
 from robotrain_local import observe, spec
 from robotrain_local.preflight import MIN_FREE_GIB
+from robotrain_local.render import DATABASE
 
-DATABASE = "mlflow.db"
 BUSY_SECONDS = 1.0
 MIN_AGE_SECONDS = 24 * 3600
 MAX_RUNS = 5

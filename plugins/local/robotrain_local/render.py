@@ -18,6 +18,8 @@ from robotrain_local import spec
 from robotrain_local.settings import LocalSettings
 
 DOCUMENT_FILE = "job.json"
+DATABASE = "mlflow.db"
+"""The file, in the state folder, in which runs are tracked by default."""
 TRAINER_GRACE_SECONDS = 30
 
 
@@ -60,7 +62,7 @@ def get_tracking_uri(settings: LocalSettings) -> str:
     """Return the tracking URI of the job document, or "" without tracking."""
     if settings.tracking_uri == NO_TRACKING:
         return ""
-    return settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}"
+    return settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / DATABASE}"
 
 
 def check_settings(job: Job, settings: LocalSettings) -> Iterator[Problem]:

@@ -15,10 +15,13 @@ from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.run_folder.code_copy import CODE_FOLDER, copy_code, list_code_folders
+from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.store import files
+from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 
 from robotrain_local import process, spec
+from robotrain_local.render import DATABASE, DOCUMENT_FILE
 
 PLAN_ERRORS = (ValueError, KeyError, zipfile.BadZipFile)
 """Errors of reading a damaged plan."""
@@ -45,6 +48,7 @@ def submit_plan(plan: Plan) -> Reference:
             fix = Suggestion(f"rm -r {folder}", "if you do not need it")
         problem = make_problem("run-folder-refused", title, "--runs-dir", str(folder), why, fix)
         raise Rejected([problem]) from error
+    _make_database_private(plan)
     try:
         if not spec.has_started(folder):
             _wait_until_started(folder, _start_supervisor(folder, process_spec))
@@ -55,6 +59,16 @@ def submit_plan(plan: Plan) -> Reference:
     with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
         (folder / spec.SUBMITTED_FILE).touch(files.PRIVATE_FILE)
     return {"folder": str(folder)}
+
+
+def _make_database_private(plan: Plan) -> None:
+    """Let only the owner read robotrain's own database of runs; MLflow would create it with the user's umask."""
+    path = files.get_state_folder() / DATABASE
+    document = plan.files.get(DOCUMENT_FILE)
+    if document and parse_document(document.decode()).placement.tracking_uri == f"{SQLITE_SCHEME}{path}":
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE))
+            path.chmod(files.PRIVATE_FILE)
 
 
 def find_run(plan: Plan) -> Reference | None:

@@ -1,0 +1,63 @@
+"""Folders that other users can write to are not used, nor what they may have written there."""
+
+import os
+from pathlib import Path
+
+import pytest
+from robotrain import doctor
+from robotrain.errors import Suggestion
+from robotrain.store import files, ownership
+
+FOLDERS = {
+    "ROBOTRAIN_STATE": files.get_state_folder,
+    "ROBOTRAIN_CACHE": files.get_cache_folder,
+    "XDG_CONFIG_HOME": files.get_configuration_folder,
+}
+
+
+@pytest.fixture(params=FOLDERS)
+def folder(request, monkeypatch, tmp_path) -> Path:
+    monkeypatch.setenv(request.param, str(tmp_path / "own"))
+    made: Path = FOLDERS[request.param]()
+    made.mkdir(mode=0o700, parents=True)
+    return made
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o707, 0o770])
+@pytest.mark.parametrize("name", ["", "entry"])
+def test_a_folder_that_others_can_write_to_is_refused_with_the_chmod(robotrain, folder, name, mode, monkeypatch):
+    monkeypatch.setattr(ownership, "_is_private_group", lambda number: False)
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    place.chmod(mode)
+    robotrain("runs").check(2, "[folder-open-to-others]", f"chmod go-w {place}")
+    results = [*doctor.check_folder(folder, "VARIABLE", Suggestion("")), *doctor.check_configuration_folder()]
+    assert any(one.state == "fail" and f"chmod go-w {place}" in str(one) for one in results)
+    assert robotrain("runs", "--help").exit_code == 0
+    place.chmod(mode & ~0o022)
+    assert "folder-open" not in robotrain("runs").stderr
+
+
+def test_the_users_own_group_may_write(folder, monkeypatch):
+    folder.chmod(0o770)
+    for is_private, count in ((True, 0), (False, 1)):
+        monkeypatch.setattr(ownership, "_is_private_group", lambda number, is_private=is_private: is_private)
+        assert len([*ownership.find_ownership_problems(files.list_own_folders())]) == count
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another user")
+def test_what_another_user_owns_is_refused_and_no_chmod_is_suggested(robotrain, folder):
+    os.chown(folder, 54321, -1)
+    answer = robotrain("runs")
+    answer.check(2, "[folder-open-to-others]", "=FOLDER", "54321")
+    assert "chmod" not in answer.stderr
+
+
+def test_a_record_that_others_could_write_is_not_read(robotrain, scripted):
+    scripted.run("train-1", state="succeeded")
+    record = next(files.get_state_folder().rglob("record.json"))
+    record.chmod(0o666)
+    answer = robotrain("runs", "--json")
+    assert "every user" in answer.stdout + answer.stderr
+    record.chmod(0o600)
+    assert "every user" not in robotrain("runs", "--json").stdout
