@@ -70,7 +70,13 @@ def compare(bag_document):
     """What is found of a job on a folder of bags: `compare(folder, fps=10.0)` → problems, warnings."""
 
     def make(folder, **changes):
-        given = {"image_topics": f"{CAMERA}=top", "action_topic": "/action", "salvage": False, **changes}
+        given = {
+            "image_topics": f"{CAMERA}=top",
+            "action_topic": "/action",
+            "salvage": False,
+            "chunk_size": 2,
+            **changes,
+        }
         document = bag_document(**given)
         described = {JobSource(role="dataset", kind="local_path", uri=str(folder)): folder}
         document = dataclasses.replace(document, sources=tuple(described))
@@ -177,7 +183,16 @@ print(BagCheck(values).find_problems([Path({str(folder.parent)!r})]))
 def test_a_submission_ends_at_bags_that_do_not_fit(robotrain, tmp_path, platform):
     folder = Recording(encoding="yuv422").write(tmp_path / "bags" / "one")
     cloud = ("--pool", "p", "--storage-account", "acct", "--tracking-uri", "none") if platform == "osmo" else ()
-    words = ("--dataset-path", folder.parent, "--image-topics", f"{CAMERA}=top", "--action-topic", "/action")
+    words = (
+        "--dataset-path",
+        folder.parent,
+        "--image-topics",
+        f"{CAMERA}=top",
+        "--action-topic",
+        "/action",
+        "--fps",
+        "10",
+    )
     answer = robotrain("submit", "rosbag-act-train", "--platform", platform, *words, *cloud, "--dry-run", "--json")
     assert answer.exit_code == 4
     (problem,) = (one for one in answer.json["problems"] if one["code"] == "data-unusable")
@@ -251,3 +266,37 @@ def test_the_state_is_not_offered_as_the_action(compare, tmp_path, robotrain):
     assert (refused["code"], refused["where"]) == ("rosbag-policy-impossible", "--action-topic")
     two_arms = ("--joint-names", "pusher_x", "--action-joint-names", "pusher_y")
     assert robotrain(*words, *topics, *two_arms).exit_code == 0
+
+
+TIMES = [
+    # the recording, the parameters of the job, and why a training would stop; empty if it would not
+    ({"camera_offset": 5 * SECOND}, {}, "/camera/top has a clock of its own: the header stamps are 5.0 s"),
+    ({"camera_offset": 5 * SECOND}, {"timestamp": "log"}, ""),
+    ({"camera_offset": SECOND // 2}, {}, ""),
+    ({"stamped": False}, {}, ""),
+    ({"fps": 2}, {}, "fewer messages per second than the rate of 10"),
+    ({"fps": 2}, {"sync": "previous"}, ""),
+    ({"fps": 2}, {"fps": 2.0}, ""),
+    ({"fps": 8}, {}, ""),
+    ({"steps": 1}, {}, "no episode is left"),
+    ({"steps": 30}, {"chunk_size": 40}, "no episode is left"),
+    ({"steps": 30}, {"chunk_size": 30}, ""),
+    ({"steps": 30, "lost": range(10, 20)}, {}, ""),
+]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(("recorded", "changes", "wrong"), TIMES, ids=str)
+def test_times_that_a_training_refuses_are_told_before(compare, tmp_path, storage, recorded, changes, wrong):
+    folder = Recording(**recorded).write(tmp_path / "bags" / "one", storage)
+    given = {"fps": 10.0, "environment_state_topic": None, **changes}
+    problems, warnings = compare(folder.parent, **given)
+    assert ([wrong in problem for problem in problems], warnings) == ([True] * bool(wrong), [])
+    values = {**make_parameters(image_topics=f"{CAMERA}=top", action_topic="/action"), **given}
+    stop = ""
+    try:
+        chunk = changes.get("chunk_size", 2)
+        load_bags([folder.parent], make_settings(values), tmp_path / "cache", chunk=chunk, salvage=False, report=str)
+    except BagError as error:
+        stop = str(error)
+    assert (bool(stop), wrong in stop) == (bool(wrong), True), stop

@@ -14,13 +14,15 @@ from robotrain_runtime.contract.document import Scalar
 
 from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag_act_train import parameters
-from robotrain_workloads.rosbag_act_train.bags import bag_probe
+from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR, bag_probe, explain_clocks
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, UnknownBag, check_files, select_bags
 from robotrain_workloads.rosbag_act_train.bags.bag_probe import ProbedTopic
 from robotrain_workloads.rosbag_act_train.bags.picture_formats import find_encoding_problem, find_visible_damage
 
 BUDGET_SECONDS = 0.12
 """How long bags are looked at: the first of many, the others by the job."""
+LENGTH_MARGIN = 1.05
+"""How much longer a bag may be than the times of its recording say: header stamps are others."""
 FILES_SECONDS = 1.0
 """How long the beginnings of files are, which is some thousands of them."""
 IMAGES = (bag_probe.IMAGE, bag_probe.COMPRESSED_IMAGE)
@@ -42,6 +44,8 @@ class BagCheck:
         self._topics = {name: topic for name, topic in named.items() if topic}
         self._problems: dict[str, list[Path]] = {}
         """The bags of each."""
+        self._steps: list[int] = []
+        """The most steps of each bag whose length is known."""
         self.warnings: list[str] = []
         """What may stop the training."""
 
@@ -66,6 +70,7 @@ class BagCheck:
                 self._add_problem(error.file, error.why)
             except OSError:  # the job says it
                 continue
+        self._check_lengths(folders, bags)
         return [f"{_describe_bags(paths)}: {text}" for text, paths in self._problems.items()]
 
     def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
@@ -103,6 +108,50 @@ class BagCheck:
             joints = parameters.parse_names(_get_text(self._values[TOPICS[name]])) if TOPICS[name] else ()
             if joints and topic in topics and topics[topic].type == bag_probe.JOINTS:
                 self._check_joints(bag, topics[topic], name, joints)
+
+        used = {topic: topics[topic] for topic in (*numbers.values(), *self._cameras) if topic in topics}
+        if self._values["timestamp"] == "header":
+            self._check_clocks(bag, used)
+        self._check_rates(bag, used)
+        lengths = [one.longest_ns for one in used.values()]
+        if lengths and None not in lengths:
+            seconds = min(length for length in lengths if length is not None) / 1e9
+            self._steps.append(int(seconds * float(str(self._values["fps"])) * LENGTH_MARGIN) + 1)
+
+    def _check_clocks(self, bag: Bag, used: Mapping[str, ProbedTopic]) -> None:
+        """Say that a topic has a clock of its own, if all samples of it do."""
+        late: dict[str, list[float]] = {}
+        for name, topic in used.items():
+            stamps = [bag_probe.read_stamp(topic.type, data) for data in topic.samples]
+            pairs = zip(topic.recorded, stamps if stamps and all(stamps) else topic.recorded, strict=True)
+            late[name] = [(recorded - stamp) / 1e9 for recorded, stamp in pairs]
+        if late and all(late.values()):
+            problems = {explain_clocks({name: choose(ones) for name, ones in late.items()}) for choose in (min, max)}
+            if "" not in problems:
+                self._add_problem(bag.path, max(problems))
+
+    def _check_rates(self, bag: Bag, used: Mapping[str, ProbedTopic]) -> None:
+        """Say that a topic has fewer messages than steps: for sure if all of it was looked at."""
+        fps = float(str(self._values["fps"]))
+        slow = {name: one for name, one in used.items() if 0 < one.rate * SLOW_FACTOR < fps}
+        if not slow or self._values["sync"] == "previous":
+            return
+        named = ", ".join(f"{name} {one.rate:.1f}" for name, one in sorted(slow.items()))
+        text = f"fewer messages per second than the rate of {fps:g}: {named}"
+        lowest = f"{min(one.rate for one in slow.values()):.3g}"
+        if any(len(one.first) < bag_probe.FIRST_MESSAGES for one in slow.values()):
+            self._add_problem(bag.path, f"{text}; --sync previous repeats messages\n--fps {lowest}")
+        else:
+            self.warnings.append(f"{bag.path}: {text} at the beginning; training stops if all of it is so")
+
+    def _check_lengths(self, folders: Sequence[Path], bags: Sequence[Bag]) -> None:
+        """Say that no bag is as long as a chunk, if all were looked at."""
+        chunk = int(str(self._values["chunk_size"]))
+        if self._problems or len(self._steps) < len(bags) or max(self._steps) >= chunk:
+            return
+        most = max(self._steps)
+        way = f"\n--chunk-size {most}" if most > 1 else ""
+        self._add_problem(folders[0], f"no episode is left: all bags are shorter than a chunk of {chunk} steps{way}")
 
     def _check_topic(
         self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str

@@ -1,5 +1,6 @@
 """Reading ROS 2 bags: files, messages, time, episodes and pictures. Needs the extra `rosbag`."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 Sync = Literal["nearest", "previous"]
@@ -8,3 +9,24 @@ Clock = Literal["header", "log"]
 """Which time counts: that of header stamps, where all are set, or that of the recording."""
 ClockJump = Literal["refuse", "split"]
 """What a clock that goes back does to its bag."""
+MAX_APART_S = 1.0
+"""How much the header stamps of topics may differ in their distance from the times of recording."""
+SLOW_FACTOR = 1.5
+"""A topic whose messages are this many steps apart is too slow for the rate."""
+
+
+def explain_clocks(late: Mapping[str, float]) -> str:
+    """Return why times of different topics cannot be compared; empty if they can.
+
+    :param late: the seconds by which the messages of each topic were recorded after their stamps.
+    """
+    usual = min(late.values(), key=abs, default=0.0)
+    own = [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]
+    if not own:
+        return ""
+    seconds, others = late[own[0]], ", ".join(name for name in late if name not in own)
+    return (
+        f"{', '.join(own)} {'has a clock of its own' if len(own) == 1 else 'have a clock of their own'}:"
+        f" the header stamps are {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} the times of"
+        f" recording, and the times of {others} are not; --timestamp log takes the times of recording"
+    )

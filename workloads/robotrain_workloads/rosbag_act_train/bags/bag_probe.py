@@ -5,6 +5,8 @@ The machine that a job is sent from has no rosbags: it reads SQLite and the inde
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import struct
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -26,9 +28,11 @@ LARGEST_READ = 64 << 20
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK_INDEX, _STATISTICS = 3, 4, 5, 8, 11
 _STEPS_BETWEEN_LOOKS = 10_000
 """Of SQLite's program, some milliseconds."""
-_ROWS = "SELECT id, data FROM messages WHERE topic_id = ?"
+_ROWS = "SELECT id, timestamp, data FROM messages WHERE topic_id = ?"
 _FIRST, _LAST = f"{_ROWS} ORDER BY id LIMIT 1", f"{_ROWS} ORDER BY id DESC LIMIT 1"
 _MIDDLE = f"{_ROWS} AND id >= ? ORDER BY id LIMIT 1"
+FIRST_MESSAGES = 200
+_TIMES = f"SELECT timestamp FROM messages WHERE topic_id = ? ORDER BY id LIMIT {FIRST_MESSAGES}"
 
 
 @dataclass
@@ -40,6 +44,21 @@ class ProbedTopic:
     """Whether it has no message; False if nobody looked."""
     samples: list[bytes] = field(default_factory=list)
     """Some of its messages, as they are stored; none if they are compressed."""
+    recorded: list[int] = field(default_factory=list)
+    """When each of these was recorded, in nanoseconds."""
+    first: list[int] = field(default_factory=list)
+    """When the first messages were recorded; of a topic with fewer than that all."""
+    longest_ns: int | None = None
+    """The most time between its first and its last message; None if it is unknown."""
+
+    @property
+    def rate(self) -> float:
+        """The rate of the first messages, without gaps; 0 if it is unknown."""
+        apart = [after - before for before, after in itertools.pairwise(self.first)]
+        if not apart or min(apart) <= 0:
+            return 0.0
+        regular = [one for one in apart if one <= max(5 * statistics.median(apart), statistics.fmean(apart))]
+        return 1e9 / statistics.fmean(regular)
 
 
 def probe_bag(
@@ -64,6 +83,9 @@ def probe_bag(
             known = found.setdefault(name, ProbedTopic(topic.type, is_empty=True))
             known.is_empty = known.is_empty and topic.is_empty
             known.samples += topic.samples
+            known.recorded += topic.recorded
+            if len(bag.files) == 1:  # else there is time between files, and more in others
+                known.first, known.longest_ns = topic.first, topic.longest_ns
     return found or None
 
 
@@ -85,6 +107,14 @@ def parse_message(kind: str, data: bytes) -> Any:
         return SimpleNamespace(height=height, width=width, encoding=encoding, step=step, data=reader.read_bytes())
     except (struct.error, UnicodeDecodeError) as error:
         raise ValueError("a message does not have the form of its type") from error
+
+
+def read_stamp(kind: str, data: bytes) -> int:
+    """Return the time in the header of a message, in nanoseconds; 0 if it has none, or of another type."""
+    if kind not in (IMAGE, COMPRESSED_IMAGE, JOINTS) or len(data) < 12:
+        return 0
+    seconds, rest = struct.unpack_from("<iI" if data[1:2] in (b"\1", b"\3") else ">iI", data, 4)
+    return int(seconds) * 10**9 + int(rest)
 
 
 class _CdrReader:
@@ -135,9 +165,14 @@ def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             found = {}
             for number, name, kind in connection.execute("SELECT id, name, type FROM topics").fetchall():
-                rows = _sample_rows(connection, number) if name in sampled else {0: b""}
-                samples = list(rows.values()) if name in sampled else []
-                found[name] = ProbedTopic(kind, not rows, samples)
+                if name not in sampled:
+                    found[name] = ProbedTopic(kind)
+                    continue
+                rows = _sample_rows(connection, number)
+                times = [time for time, _ in rows]
+                first = [time for (time,) in connection.execute(_TIMES, (number,))]
+                longest = times[-1] - times[0] if times else None
+                found[name] = ProbedTopic(kind, not rows, [data for _, data in rows], times, first, longest)
             return found
     except sqlite3.DatabaseError as error:
         if time.monotonic() > deadline:  # it was interrupted
@@ -145,13 +180,13 @@ def _probe_sqlite(file: Path, sampled: Collection[str], deadline: float) -> dict
         raise BagError(file, SQLITE_DAMAGED) from error
 
 
-def _sample_rows(connection: Any, topic: int) -> dict[int, bytes]:
-    """Return the first, the last and one other message of a topic; none if it has none."""
-    rows = dict(connection.execute(_FIRST, (topic,)))
+def _sample_rows(connection: Any, topic: int) -> list[tuple[int, bytes]]:
+    """Return the first, the last and one other message of a topic, with their times; none if it has none."""
+    rows = [*connection.execute(_FIRST, (topic,))]
     if rows:
-        rows |= dict(connection.execute(_LAST, (topic,)))
-        rows |= dict(connection.execute(_MIDDLE, (topic, sum(rows) // len(rows))))
-    return {number: bytes(data) for number, data in sorted(rows.items())}
+        rows += connection.execute(_LAST, (topic,))
+        rows += connection.execute(_MIDDLE, (topic, sum(number for number, _, _ in rows) // len(rows)))
+    return [(time, bytes(data)) for _, time, data in sorted(set(rows))]
 
 
 def _probe_mcap(file: Path, sampled: Collection[str], salvage: bool) -> dict[str, ProbedTopic] | None:
@@ -184,6 +219,7 @@ def _read_index(stream: IO[bytes], index: bytes, sampled: Collection[str]) -> di
     schemas: dict[int, str] = {}
     channels: dict[int, tuple[int, str]] = {}
     counts: dict[int, int] | None = None
+    longest: int | None = None
     chunks: list[tuple[int, int, str]] = []
     for kind, content in _iterate_records(index):
         if kind == _SCHEMA:
@@ -195,6 +231,8 @@ def _read_index(stream: IO[bytes], index: bytes, sampled: Collection[str]) -> di
             (length,) = struct.unpack_from("<I", content, 42)
             pairs = struct.iter_unpack("<HQ", content[46 : 46 + length])
             counts = dict(pairs)
+            begin, end = struct.unpack_from("<QQ", content, 26)
+            longest = end - begin
         elif kind == _CHUNK_INDEX:
             place, length = struct.unpack_from("<QQ", content, 16)
             (offsets,) = struct.unpack_from("<I", content, 32)
@@ -205,6 +243,7 @@ def _read_index(stream: IO[bytes], index: bytes, sampled: Collection[str]) -> di
     for number, (schema, name) in channels.items():
         topic = found.setdefault(name, ProbedTopic(schemas[schema], is_empty=True))
         topic.is_empty = topic.is_empty and not counts.get(number)
+        topic.longest_ns = longest
     names = {number: name for number, (_, name) in channels.items()}
     for place, length, compression in dict.fromkeys((*chunks[:1], *chunks[-1:])):
         if not compression and length <= LARGEST_READ:
@@ -217,12 +256,16 @@ def _add_samples(
 ) -> None:
     """Add the first and the last message of some topics in a chunk that is not compressed."""
     (length,) = struct.unpack_from("<I", chunk, 9 + 28)  # of the name of its compression, which is empty
-    messages: dict[str, list[bytes]] = {}
+    messages: dict[str, list[tuple[int, bytes]]] = {}
     for kind, content in _iterate_records(chunk[9 + 32 + length + 8 :]):
         if kind == _MESSAGE and (name := names.get(struct.unpack_from("<H", content)[0], "")) in sampled:
-            messages.setdefault(name, []).append(content[22:])
+            (recorded,) = struct.unpack_from("<Q", content, 6)
+            messages.setdefault(name, []).append((recorded, content[22:]))
     for name, stored in messages.items():
-        found[name].samples += dict.fromkeys((stored[0], stored[-1]))
+        found[name].first = found[name].first or [recorded for recorded, _ in stored[:FIRST_MESSAGES]]
+        for recorded, data in dict.fromkeys((stored[0], stored[-1])):
+            found[name].recorded.append(recorded)
+            found[name].samples.append(data)
 
 
 def _iterate_records(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from robotrain_workloads.rosbag_act_train.bags import SLOW_FACTOR
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, BagError, OpenBag, open_bag
 from robotrain_workloads.rosbag_act_train.bags.messages import (
     IMAGE_TYPES,
@@ -31,9 +32,6 @@ from robotrain_workloads.rosbag_act_train.bags.timeline import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SLOW_FACTOR = 1.5
-"""A topic whose messages are this many steps apart is too slow for the rate."""
 
 
 @dataclass(frozen=True)

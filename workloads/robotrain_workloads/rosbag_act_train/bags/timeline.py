@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robotrain_workloads.rosbag_act_train.bags import explain_clocks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,8 +26,6 @@ JUMP_NS = 1_000_000_000
 """Header stamps that go back by more than this have jumped; less is jitter."""
 LOG_JUMP_NS = 100_000_000
 """The same for log times: one clock takes them all, message by message."""
-MAX_APART_S = 1.0
-"""How far the header stamps of two topics may be from the times of recording, the one more than the other."""
 _NANOSECONDS = 1_000_000_000
 
 
@@ -202,15 +202,8 @@ def find_clock_problem(topics: Mapping[str, TopicTimes], stretches: Iterable[Str
             for name, (times, positions) in ordered.items()
             if len(positions)
         }
-        usual = min(late.values(), key=abs, default=0.0)
-        if own := [name for name, seconds in late.items() if abs(seconds - usual) > MAX_APART_S]:
-            seconds = late[own[0]]
-            others = ", ".join(name for name in late if name not in own)
-            return (
-                f"{', '.join(own)} {'has a clock of its own' if len(own) == 1 else 'have a clock of their own'}:"
-                f" the header stamps are {abs(seconds):.1f} s {'behind' if seconds > 0 else 'ahead of'} the times of"
-                f" recording, and the times of {others} are not; --timestamp log takes the times of recording"
-            )
+        if problem := explain_clocks(late):
+            return problem
     return ""
 
 
