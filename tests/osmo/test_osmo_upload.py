@@ -14,6 +14,7 @@ from robotrain_osmo.spec.submission_spec import OsmoUpload
 from robotrain_osmo.submit import upload
 from robotrain_runtime.contract.document import JobSource, Mount, Placement
 from robotrain_sources.local_path import pin as local_path_pin
+from robotrain_sources.local_path.kind import LocalFolder
 
 URL = "azure://acc/osmo/robotrain/data/00aa"
 FILES = {"meta/info.json": b"{}", "data/a b.parquet": b"x" * 1000, "b.c/d.e": b"."}
@@ -177,6 +178,19 @@ def test_only_the_model_of_a_policy_is_uploaded(osmo, tmp_path):
         make_plan(sources=(source,), uploads=(OsmoUpload(path=str(policy), url=URL, flag="--policy-path"),))
     )
     assert set(osmo.objects(URL)) == {"config.json", "model.safetensors", ".robotrain-complete-2"}
+
+
+@pytest.mark.slow
+def test_a_file_of_weights_is_uploaded_as_a_folder_of_its_own(osmo, tmp_path):
+    file = tmp_path / "mine.pth"
+    file.write_bytes(b"weights")
+    (tmp_path / "other.pth").touch()
+    pin = local_path_pin.resolve_pin(LocalFolder(str(file)), "backbone")
+    source = JobSource(role="backbone", kind="local_path", uri=str(file), pin=pin)
+    upload = OsmoUpload(path=str(file), url=URL, flag="--backbone-path", files=1)
+    OsmoPlatform().submit(make_plan(sources=(source,), uploads=(upload,)))
+    assert osmo.objects(URL)["mine.pth"] == b"weights"
+    assert set(osmo.objects(URL)) == {"mine.pth", ".robotrain-complete-1"}
 
 
 @pytest.mark.slow
