@@ -8,8 +8,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from azure_stand_in import Fault
 from hub_stand_in import Answer, Repository
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
+from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.huggingface import fetch, pin
 from robotrain_sources.huggingface.kind import KIND
@@ -193,7 +195,8 @@ def test_a_token_without_the_right_to_read_is_named_as_that(hub, monkeypatch):
         ((200, {}, {"id": "u/d", "sha": None}), "is not a Hugging Face Hub: check HF_ENDPOINT"),
     ],
 )
-def test_each_answer_of_the_hub_has_a_reason(hub, answer, told):
+def test_each_answer_of_the_hub_has_a_reason(hub, answer, told, monkeypatch):
+    monkeypatch.setattr(errors, "BUSY_PAUSES_SECONDS", ())
     hub.answers["/api/datasets/u/d"] = answer
     assert told in resolve_refused("u/d").why
 
@@ -234,6 +237,15 @@ def test_a_token_of_characters_that_none_has_is_refused_without_asking(hub, monk
     with pytest.raises(FetchError, match="HF_TOKEN") as raised:
         fetch.open("u/d", "", "dataset", "")
     assert (TOKEN in str(raised.value), raised.value.fault, list_paths(hub)) == (False, "configuration", [])
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_request_that_is_refused_for_a_moment_is_repeated(hub, monkeypatch, status):
+    monkeypatch.setattr(errors, "BUSY_PAUSES_SECONDS", (0, 0))
+    hub.faults.append(Fault("GET /api/datasets/u/d", status=status, times=2))
+    assert resolve_pin("u/d") == MAIN
+    hub.faults.append(Fault("GET /api/datasets/u/d", status=status, retry_after=3600, times=1))
+    assert f"HTTP {status}" in resolve_refused("u/d").why, "nobody waits for an hour"
 
 
 def test_a_hub_that_says_nothing_is_not_waited_for(hub, monkeypatch):
@@ -291,10 +303,10 @@ def test_a_private_repository_may_be_sent_and_a_missing_revision_may_not(hub):
     assert isinstance(resolve_refused("u/d@v4"), SourceNotFound)
 
 
-def test_equal_requests_are_sent_once(hub):
-    hub.answers["/api/datasets/u/d"] = answer_refused(503)
+def test_request_that_is_refused_for_good_is_sent_once(hub):
+    hub.answers["/api/datasets/u/d"] = answer_refused(403)
     resolve_refused("u/d")
-    assert list_paths(hub) == ["/api/datasets/u/d"]
+    assert list_paths(hub).count("/api/datasets/u/d") == 1
 
 
 @pytest.mark.slow
@@ -332,7 +344,8 @@ def test_a_pin_that_is_gone_is_a_sentence(hub):
     assert "no public dataset u/gone" in explain_lost_pin("u/gone", MAIN)
 
 
-def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub):
+def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub, monkeypatch):
+    monkeypatch.setattr(errors, "BUSY_PAUSES_SECONDS", ())
     hub.answers[f"/api/datasets/u/d/revision/{MAIN}"] = answer_refused(503)
     with pytest.raises(SourceError, match="answered HTTP 503"):
         explain_lost_pin("u/d", MAIN)

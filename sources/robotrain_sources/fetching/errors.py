@@ -45,6 +45,42 @@ def retry_once(request: Callable[[], Answer]) -> Answer:
     return request()
 
 
+BUSY_PAUSES_SECONDS: tuple[float, ...] = (1.0, 3.0)
+"""Before each repetition of a request that a service refuses for a moment."""
+MAX_BUSY_SECONDS = 5.0
+"""A service that asks for a longer pause is not asked again."""
+_LOST_ANSWERS = ("ConnectionResetError", "RemoteProtocolError", "RemoteDisconnected")
+
+
+def repeat_if_busy(request: Callable[[], Answer]) -> Answer:
+    """Return the answer of `request`, repeated while a service refuses it for a moment. Raise what it raises last."""
+    for pause in BUSY_PAUSES_SECONDS:
+        try:
+            return request()
+        except Exception as error:  # of whatever library
+            wait = _find_busy_pause(error, pause)
+            if wait is None:
+                raise
+        time.sleep(wait)
+    return request()
+
+
+def _find_busy_pause(error: BaseException, pause: float) -> float | None:
+    """Return how long to wait before the same request; None if it would fail again, or if the wait is too long."""
+    causes = list(iter_causes(error))
+    git = re.search(r"returned error: (\d{3})\b", str(error))
+    status = next((code for cause in causes if (code := parse_http_status(cause))), 0) or (int(git[1]) if git else 0)
+    if not status:
+        return None if get_class_names(*causes).isdisjoint(_LOST_ANSWERS) else pause
+    if status not in TRANSIENT_STATUS and status < 500:
+        return None
+    answers = (getattr(cause, "response", None) for cause in causes)
+    headers = (getattr(answer, "headers", None) or {} for answer in answers if answer is not None)
+    asked = next((text for found in headers if (text := str(found.get("Retry-After", "")))), "")
+    wait = max(pause, float(asked)) if asked.isdecimal() else pause
+    return wait if wait <= MAX_BUSY_SECONDS else None
+
+
 def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
     """Return the known names most similar to `name`, else the first ones."""
     similar = difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS, cutoff=0.5)

@@ -4,12 +4,14 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from robotrain.model import code_commit_tags
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 
+from robotrain_sources.fetching.errors import repeat_if_busy
 from robotrain_sources.git import git_command
 from robotrain_sources.git.git_command import GitFailed
 from robotrain_sources.git.reference import COMMIT_PATTERN, GitRepository, parse_repository
@@ -73,7 +75,8 @@ def _list_references(repository: GitRepository, *patterns: str) -> dict[str, str
         raise SourceError(why, str(GitRepository(repository.url, "COMMIT")))
     with tempfile.TemporaryDirectory(prefix="robotrain-git-") as folder:
         try:
-            output = git_command.run_git(Path(folder), ["ls-remote", "--", repository.url, *patterns], SECONDS)
+            ask = partial(git_command.run_git, Path(folder), ["ls-remote", "--", repository.url, *patterns], SECONDS)
+            output = repeat_if_busy(ask)
         except GitFailed as failed:
             raise _make_source_error(failed, repository) from None
     rows = (line.split("\t", 1) for line in output.decode(errors="replace").splitlines() if "\t" in line)

@@ -21,6 +21,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_sources import parallel
+from robotrain_sources.fetching.errors import repeat_if_busy
 from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface.errors import (
     HubRequest,
@@ -199,9 +200,13 @@ def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str
 
     def download(path: str, stopped: threading.Event) -> None:
         address = hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
-        answer = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
+        answer = repeat_if_busy(lambda: get_file(address))
         if answer.status_code != HTTPStatus.NOT_FOUND:
-            found[path] = answer.raise_for_status().content
+            found[path] = answer.content
+
+    def get_file(address: str) -> Any:
+        answer = library.get_session().get(address, headers=headers, timeout=REQUEST_SECONDS)
+        return answer if answer.status_code == HTTPStatus.NOT_FOUND else answer.raise_for_status()
 
     parallel.run_parallel(download, paths, len(paths))
     return found
@@ -222,10 +227,14 @@ def _make_hub_client() -> "HfApi":
 
 def _query_commit(repository: Repository, role: str) -> str:
     hub, kind = _make_hub_client(), _get_repository_kind(role)
-    try:
-        info = hub.repo_info(
+
+    def query_info() -> Any:
+        return hub.repo_info(
             repository.id, repo_type=kind, revision=repository.revision or None, timeout=REQUEST_SECONDS
         )
+
+    try:
+        info = repeat_if_busy(query_info)
         if getattr(info, "gated", False):  # everybody may list a gated repository, not download it
             hub.auth_check(repository.id, repo_type=kind)
     except Exception as error:
