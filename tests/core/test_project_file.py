@@ -379,3 +379,11 @@ def test_what_cannot_be_used_and_is_not_on_the_line_is_unset_there(robotrain, mo
     assert problem["code"] == "keep-without-publish-url"
     assert "--keep none" in [way["text"] for way in problem["instead"]]
     assert robotrain(*words, "--keep", "none").exit_code == 0
+
+
+def test_an_option_of_the_trainer_is_no_value_of_the_project(robotrain):
+    """`leave out --env` is about what stands after `--`."""
+    write_project_file("[workloads.lerobot-eval]\nenv = 'pusht'\n")
+    words = ("render", "lerobot-eval", "--platform", "local", "--policy-path", "/p", "--json", "--", "--env=x")
+    answer = robotrain(*words)
+    assert (answer.exit_code, "value-left-out" in answer.stderr) == (2, False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
 from robotrain.config.provenance import PROJECT_LAYERS
+from robotrain.corrected_line import DASHES
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem, select_errors
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ class _GivenOption:
             if parameter.name in values
         }
 
-    def find(self, way: Suggestion) -> list[tuple[Parameter, Value]]:
-        """Return the values whose options a suggestion leaves out; none if it also changes something else."""
-        flags = way.replaces.split() if way.text.startswith(LEAVE_OUT) else []
+    def find(self, problem: Problem, way: Suggestion) -> list[tuple[Parameter, Value]]:
+        """Return the values whose options a suggestion leaves out; none if it is about what stands after `--`."""
+        words = problem.where.rpartition(": ")[2].split()
+        is_own = words[:1] != [DASHES] and words[:1] != ["after"]
+        flags = way.replaces.split() if is_own and way.text.startswith(LEAVE_OUT) else []
         return [self._found[flag] for flag in flags] if all(flag in self._found for flag in flags) else []
 
 
@@ -54,7 +57,7 @@ def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> I
     options = _GivenOption(resolution)
     for problem in errors:
         for way in problem.suggestions:
-            found = options.find(way)
+            found = options.find(problem, way)
             if found and all(value.origin.layer in PROJECT_LAYERS for _, value in found):
                 for parameter, value in found:
                     title = f"{parameter.flag} of {value.origin} is left out: {problem.title}"
@@ -69,7 +72,7 @@ def suggest_unsetting(problem: Problem, resolution: Resolution) -> Problem:
         return problem
     options, ways = _GivenOption(resolution), list[Suggestion]()
     for way in problem.suggestions:
-        found = options.find(way)
+        found = options.find(problem, way)
         is_elsewhere = found and all(value.origin.layer not in ON_THE_LINE for _, value in found)
         if is_elsewhere and all(parameter.can_be_unset for parameter, _ in found):
             way = Suggestion(" ".join(f"{parameter.flag} {UNSET}" for parameter, _ in found), way.remark)

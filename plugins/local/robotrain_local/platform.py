@@ -36,8 +36,8 @@ CAPABILITIES = Capabilities(
     features={
         "multi_node": no("A job runs on this one machine.", "--num-nodes 1"),
         **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
-        "native_dag": no("A background process of this machine starts each step.", "omit --native-only"),
-        "native_sweep": no("A background process of this machine starts each trial.", "omit --native-only"),
+        "native_dag": no("A background process of this machine starts each step.", "leave out --native-only"),
+        "native_sweep": no("A background process of this machine starts each trial.", "leave out --native-only"),
     },
     disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
 )

@@ -41,9 +41,8 @@ def check_digest(job: "Job") -> Iterator[Problem]:
     source = next((source for source in job.sources if source.role in ("checkpoint", "resume")), None)
     if source is None and job["sha256"]:
         title = "--sha256 has no effect without a checkpoint"
-        yield make_usage_problem(
-            "digest-without-checkpoint", title, "--sha256", "", job["sha256"], (Suggestion(f"{CHECKPOINT_FLAG} URI"),)
-        )
+        ways = (Suggestion(f"{CHECKPOINT_FLAG} URI"), suggest_leaving_out("--sha256"))
+        yield make_usage_problem("digest-without-checkpoint", title, "--sha256", "", job["sha256"], ways)
     elif source is not None and source.uri.startswith("http://") and not job["sha256"]:
         yield make_usage_problem(
             "checkpoint-unverified",

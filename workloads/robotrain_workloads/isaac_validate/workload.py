@@ -47,7 +47,7 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import Suggestion, make_usage_problem
+    from robotrain.errors import Suggestion, make_usage_problem, suggest_leaving_out
 
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
@@ -61,7 +61,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
             "--video-length has no effect without --record-video",
             where="--video-length",
             given=str(job["video_length"]),
-            suggestions=(Suggestion("--record-video"),),
+            suggestions=(Suggestion("--record-video"), suggest_leaving_out("--video-length")),
             absent=("record_video",),
         )
     yield from isaac_rules.check_task(job)

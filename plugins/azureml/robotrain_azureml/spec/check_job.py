@@ -188,7 +188,8 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
             if value:
                 title = f"{flag} has no effect with an environment of a registry"
                 why = "Its full name has its version, and the registry has its image."
-                yield make_problem("options-conflict", title, flag, value, why, f"omit {flag}", stage=Stage.CHECK)
+                way = suggest_leaving_out(flag)
+                yield make_problem("options-conflict", title, flag, value, why, way, stage=Stage.CHECK)
         return
     if name.lower().startswith(submission_spec.CURATED_PREFIX) and not version:
         why = "Azure's own environments begin with it; robotrain registers none."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robotrain.cluster.spec import SubmissionSpecFile
-from robotrain.errors import Rejected, Stage, make_problem
+from robotrain.errors import Rejected, Stage, make_problem, suggest_leaving_out
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
@@ -70,7 +70,7 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
 def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     """Return the plan of one sweep job. Raise Rejected for a sweep that Azure ML cannot run."""
     if obstacle := find_sweep_obstacle(sweep):
-        title, fix = f"Azure ML cannot run this sweep on its own: {obstacle}", "omit --native-only"
+        title, fix = f"Azure ML cannot run this sweep on its own: {obstacle}", suggest_leaving_out("--native-only")
         raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
     trial, settings = sweep.jobs[0], sweep.settings
     body, placement, submission = render.render_job(trial, settings, run)

@@ -167,7 +167,7 @@ def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     if settings.image and not settings.container:
         title = "--image has no effect without --container"
         why = "The job runs in a Python environment of the node."
-        fixes = ("--container pyxis", "--container apptainer")
+        fixes = ("--container pyxis", "--container apptainer", suggest_leaving_out("--image"))
         yield make_unsupported_problem("slurm-image-unused", title, "--image", settings.image, why, *fixes)
     elif settings.container:
         yield from _check_image(job, settings)

@@ -7,7 +7,7 @@ its job document.
 import os
 from dataclasses import replace
 
-from robotrain.errors import Rejected, Stage, make_problem
+from robotrain.errors import Rejected, Stage, make_problem, suggest_leaving_out
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
@@ -49,7 +49,7 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
 def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     """Return the plan of a job array. Raise Rejected for a sweep that cannot be one."""
     if obstacle := find_sweep_obstacle(sweep):
-        title, fix = f"Slurm cannot run this sweep on its own: {obstacle}", "omit --native-only"
+        title, fix = f"Slurm cannot run this sweep on its own: {obstacle}", suggest_leaving_out("--native-only")
         raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
     login = sweep.settings.login or ""
     sweep = replace(sweep, settings=place_settings(sweep.settings))
