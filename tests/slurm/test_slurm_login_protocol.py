@@ -17,7 +17,6 @@ from robotrain.model.plan import Payload
 from robotrain.model.run import Output, RunGone, Status, StepStatus
 from robotrain_runtime.contract.event import Registered
 from robotrain_slurm.login import calls, code
-from robotrain_slurm.login.connection import Connection
 from robotrain_slurm.login.frames import BrokenFrame, read_frame, write_frame
 from robotrain_slurm.login.values import BadValue, decode, decode_error, encode, encode_error
 from robotrain_slurm.platform import SlurmPlatform
@@ -141,19 +140,6 @@ def test_mode_of_a_copied_file_is_decided_here(tmp_path, given, mode):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
-
-
-def test_text_that_a_login_node_prints_does_not_command_the_terminal(capsys):
-    blobs: list[bytes] = []
-    stream = io.BytesIO()
-    write_frame(stream, {"printed": "waits\n\x1b]52;c;cm0=\x07\x1b[2J\u009b1m"}, blobs)
-    write_frame(stream, {"result": encode(3, blobs)}, blobs)
-    stream.seek(0)
-    connection = Connection.__new__(Connection)
-    connection.login, connection._output = "cluster", stream
-    assert connection._take_result(connection._read_frame()) == 3
-    shown = capsys.readouterr().err
-    assert (shown.startswith("waits\n"), shown.replace("\n", "").isprintable()) == (True, True)
 
 
 def test_copied_file_is_not_written_through_a_link(tmp_path):

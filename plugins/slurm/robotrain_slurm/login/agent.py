@@ -12,10 +12,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from robotrain_slurm.login.address import AGENT_VARIABLE
-from robotrain_slurm.login.frames import BrokenFrame, Frame, read_frame, write_frame
+from robotrain_slurm.login.frames import ALIVE, ALIVE_SECONDS, BrokenFrame, Frame, read_frame, write_frame
 from robotrain_slurm.login.values import BadValue, decode, encode, encode_error
 
 PACKAGE = "robotrain_slurm."
@@ -60,7 +62,8 @@ def serve(source: IO[bytes], answer: IO[bytes]) -> None:
     threading.Thread(target=_read_calls, args=(source, calls), daemon=True).start()
     try:
         while frame := calls.get():
-            _answer_call(frame, answers)
+            with _say_alive(answers):
+                _answer_call(frame, answers)
     except (KeyboardInterrupt, OSError):  # the line has ended
         pass
     sys.stderr = sys.__stderr__
@@ -77,6 +80,23 @@ def _read_calls(source: IO[bytes], calls: "queue.SimpleQueue[Frame | None]") -> 
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     time.sleep(GRACE_SECONDS)
     os._exit(1)
+
+
+@contextmanager
+def _say_alive(answers: Answers) -> Iterator[None]:
+    """Tell the other machine from time to time that the call is at work."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        with suppress(OSError):
+            while not ended.wait(ALIVE_SECONDS):
+                answers.write([], **{ALIVE: True})
+
+    threading.Thread(target=repeat, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def _answer_call(frame: Frame, answers: Answers) -> None:

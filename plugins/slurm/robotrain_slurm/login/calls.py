@@ -108,8 +108,8 @@ def _connected(login: str, *, is_alone: bool = False) -> Iterator[Connection]:
         connection = pool.borrow()
         try:
             yield connection
-        except LineLost:
-            raise Rejected([make_lost_problem(login)], transient=True) from None
+        except LineLost as lost:
+            raise Rejected([make_lost_problem(login, str(lost))], transient=True) from None
         except RunGone:
             raise
         except Unanswered as unanswered:
@@ -146,10 +146,10 @@ def send(login: str, function: str, *values: Any) -> Any:
     with _connected(login) as connection:
         try:
             return connection.call(function, *values)
-        except LineLost:
+        except LineLost as lost:
             problem = make_lost_problem(login)
-            why = "The cluster may have the run: the same command looks for it, and sends it if it is missing."
-            raise Unanswered([replace(problem, why=why)]) from None
+            why = f"{lost} The cluster may have the run: the same command looks for it, and sends it if it is missing."
+            raise Unanswered([replace(problem, why=why.strip())]) from None
 
 
 def note_silence(login: str, seconds: float) -> Rejected:

@@ -7,9 +7,11 @@ over standard input, past every shell.
 import base64
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
@@ -20,8 +22,8 @@ from robotrain_runtime.process.stop import wait_or_kill
 from robotrain_slurm.login import code, ssh_failures
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.bootstrap import MARK
-from robotrain_slurm.login.frames import BrokenFrame, Frame, read_frame, write_frame
-from robotrain_slurm.login.values import BadValue, decode, decode_error, encode
+from robotrain_slurm.login.frames import ALIVE, MAX_ANSWER_BYTES, BrokenFrame, Frame, read_frame, write_frame
+from robotrain_slurm.login.values import BadValue, decode, decode_error, encode, require_answer
 
 OPTIONS = {
     "BatchMode": "yes",
@@ -42,13 +44,23 @@ exit {ssh_failures.NO_PYTHON_CODE}'"""
 """One line that sh, csh and fish read alike."""
 ANSWER_SECONDS = 90.0
 """How long a login node may take to answer at all: its profile may be slow."""
+SILENCE_SECONDS = 60.0
+"""How long there may be no whole frame from a login node that a call is at work on."""
+CALL_SECONDS = 600.0
+"""How long the whole answer to a call may take, unless it is a stream."""
+PROGRESS_SECONDS = 5.0
+"""How long a call is waited for in silence."""
 END_SECONDS, READER_SECONDS, FAILED_READER_SECONDS = 3.0, 0.2, 1.0
+WATCH_SECONDS = 0.5
 MAX_STDERR_BYTES = 1 << 14
 MAX_NOISE_BYTES = 1 << 20
 
 
+ODD_ANSWER = "It gave an answer that robotrain's code there does not give."
+
+
 class LineLost(Exception):
-    """The connection broke off, or was closed: whether a call was done is not known."""
+    """The connection broke off, or was closed: whether a call was done is not known. Its text says more, if any."""
 
 
 class About(NamedTuple):
@@ -70,6 +82,11 @@ class Connection:
         self.login = login
         self.is_at_work = False
         """Whether a call was sent whose result has not come."""
+        self._limits = [math.inf, math.inf]
+        """When the next frame must be there, and when the whole answer."""
+        self._progress_at = math.inf
+        self.timed_out = False
+        """Whether the login node took too long."""
         self._printed: list[bytes] = []
         self._noise = b""
         """The last line that came before an answer, from a profile or in place of one."""
@@ -85,11 +102,24 @@ class Connection:
         self._output: IO[bytes] = self._process.stdout
         self._reader = threading.Thread(target=self._keep_errors, daemon=True)
         self._reader.start()
+        threading.Thread(target=self._watch_limits, daemon=True).start()
         try:
             self.about = self._begin()
         except BaseException:
             self.close()
             raise
+
+    def _watch_limits(self) -> None:
+        """End a connection whose login node takes too long: what reads from it then finds its end."""
+        while self._process.poll() is None:
+            now = time.monotonic()
+            if now > self._progress_at:
+                self._progress_at = math.inf
+                print(f"waiting for {self.login}", file=sys.stderr, flush=True)
+            if now > min(self._limits):
+                self.timed_out = True
+                self._process.kill()
+            time.sleep(WATCH_SECONDS)
 
     def _keep_errors(self) -> None:
         """Keep the first lines that ssh prints. A shared connection holds the pipe open for ever."""
@@ -104,26 +134,24 @@ class Connection:
     def _begin(self) -> About:
         """Start the agent; return what the login node says of itself. Raise Rejected."""
         packed = code.pack_code()
-        timer = threading.Timer(ANSWER_SECONDS, self._process.kill)
-        timer.start()
+        self._limits[0] = time.monotonic() + ANSWER_SECONDS
         try:
             with contextlib.suppress(BrokenPipeError):
                 self._input.write(base64.b64encode(code.read_bootstrap()) + b"\n")
                 self._input.write(json.dumps({"code": packed.digest}).encode() + b"\n")
                 self._input.flush()
             about = self._read_about()
-        finally:
-            timer.cancel()
-        if about is None:
-            raise self._explain_end()
-        if not about.has_sbatch:
-            raise Rejected([ssh_failures.make_missing_slurm_problem(self.login)])
-        archive = b"" if about.has_code else packed.archive
-        try:
+            if about is None:
+                raise self._explain_end()
+            if not about.has_sbatch:
+                raise Rejected([ssh_failures.make_missing_slurm_problem(self.login)])
+            archive = b"" if about.has_code else packed.archive
             self._input.write(f"{len(archive)}\n".encode() + archive)
             self._input.flush()
         except OSError:
             raise self._explain_end() from None
+        finally:
+            self._limits[0] = math.inf
         return about
 
     def _read_about(self) -> About | None:
@@ -148,8 +176,12 @@ class Connection:
 
     def call(self, function: str, *values: Any, **named: Any) -> Any:
         """Return what a function returns there. Raise what it raises, or LineLost."""
-        self._send(function, values, named, streams=False)
-        return self._take_result(self._read_frame())
+        self._limits[1], self._progress_at = time.monotonic() + CALL_SECONDS, time.monotonic() + PROGRESS_SECONDS
+        try:
+            self._send(function, values, named, streams=False)
+            return self._decode(function, *self._take_result(self._read_frame()))
+        finally:
+            self._limits[1] = self._progress_at = math.inf
 
     def stream(self, function: str, *values: Any, **named: Any) -> Iterator[Any]:
         """Yield what a generator yields there; one that is not read to its end ends the connection."""
@@ -159,7 +191,7 @@ class Connection:
             if "item" not in frame.head:
                 self._take_result(frame)
                 return
-            yield self._decode(frame.head["item"], frame.blobs)
+            yield self._decode(function, frame.head["item"], frame.blobs)
 
     def _send(self, function: str, values: tuple[Any, ...], named: Mapping[str, Any], streams: bool) -> None:
         blobs: list[bytes] = []
@@ -169,41 +201,50 @@ class Connection:
             write_frame(self._input, head, blobs)
         except OSError:
             self._read_frame()  # the agent may have said why it ended
-            raise LineLost from None
+            raise self._make_line_lost() from None
 
     def _read_frame(self) -> Frame:
         """Return the next frame that is no text for the user, which is printed. Raise LineLost, Rejected."""
         while True:
+            self._limits[0] = time.monotonic() + SILENCE_SECONDS
             try:
-                frame = read_frame(self._output)
+                frame = read_frame(self._output, MAX_ANSWER_BYTES)
             except (BrokenFrame, OSError):
                 frame = None
+            finally:
+                self._limits[0] = math.inf
             if frame is None:
-                raise LineLost
+                raise self._make_line_lost()
             if "failure" in frame.head:
                 title, why = f"robotrain's code cannot be stored on {self.login}", f"{frame.head['failure']}."
                 there = Suggestion(f"ssh {self.login}", "and free space there, or let only you write to that folder")
                 raise ssh_failures.make_rejection("slurm-login-no-space", title, why, there)
+            if ALIVE in frame.head:
+                continue
             if "printed" not in frame.head:
                 return frame
             text = str(frame.head["printed"])
             sys.stderr.write("\n".join(map(escape_controls, text.split("\n"))))
             sys.stderr.flush()
 
-    def _take_result(self, frame: Frame) -> Any:
+    def _make_line_lost(self) -> LineLost:
+        return LineLost("It gave no answer in time." if self.timed_out else "")
+
+    def _take_result(self, frame: Frame) -> tuple[Any, list[bytes]]:
+        """Return an encoded result. Raise what the call raised."""
         self.is_at_work = False
         if "error" in frame.head:
             try:
                 raise decode_error(frame.head)
             except BadValue:
-                raise LineLost from None
-        return self._decode(frame.head.get("result"), frame.blobs)
+                raise LineLost(ODD_ANSWER) from None
+        return frame.head.get("result"), frame.blobs
 
-    def _decode(self, value: Any, blobs: list[bytes]) -> Any:
+    def _decode(self, function: str, value: Any, blobs: list[bytes]) -> Any:
         try:
-            return decode(value, blobs)
+            return require_answer(function, decode(value, blobs))
         except BadValue:
-            raise LineLost from None
+            raise LineLost(ODD_ANSWER) from None
 
     def close(self) -> None:
         """End the connection, and the call that is at work there."""

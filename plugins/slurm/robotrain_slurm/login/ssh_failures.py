@@ -107,10 +107,12 @@ def make_missing_slurm_problem(login: str) -> Problem:
     return make_problem("slurm-login-no-slurm", title, FLAG, login, why, another)
 
 
-def make_lost_problem(login: str) -> Problem:
+def make_lost_problem(login: str, why: str = "") -> Problem:
     """Return the problem of a connection that broke off."""
     title = f"the connection to {login} broke off"
-    return make_problem("slurm-login-away", title, FLAG, "", "", Suggestion(f"ssh {login}", "shows whether it answers"))
+    return make_problem(
+        "slurm-login-away", title, FLAG, "", why, Suggestion(f"ssh {login}", "shows whether it answers")
+    )
 
 
 def make_silence_error(login: str, seconds: float) -> Rejected:

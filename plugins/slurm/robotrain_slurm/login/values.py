@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.job import Job
@@ -18,6 +18,62 @@ TAG = "!"
 
 class BadValue(ValueError):
     """What came is no value of a call."""
+
+
+class OneOf(NamedTuple):
+    """Forms of a value, one of which it has."""
+
+    first: Any
+    second: Any
+
+
+_EVENTS = OneOf(None, (int, bytes, bool))
+ANSWERS: Mapping[str, Any] = {
+    "tasks:preflight": [Problem],
+    "tasks:submit": {},
+    "tasks:query_status": {"status": Status, "needs_driver": bool, "is_driven": bool, "events": _EVENTS},
+    "tasks:read_events": _EVENTS,
+    "tasks:list_outputs": [Output],
+    "tasks:send_output": OneOf({"path": str, "mode": int, "folder": bool}, {"content": bytes}),
+    "staging:prepare_plan": str,
+    "submit:find_run": OneOf(None, {}),
+    "pipeline_status:query_pipeline": (Status, [StepStatus]),
+    "pipeline_status:list_statuses": [OneOf(None, Status)],
+    "pipeline_status:list_steps": [StepStatus],
+    "pipeline_status:has_ended": bool,
+    "run_files:has_step_output": bool,
+    "run_files:register_model": Registered,
+    "run_files:remove_run": int,
+    "logs:read_logs": str,
+    "cancel:request_cancel": str,
+    "doctor:find_unwritable_folders": [Problem],
+    "doctor:survey_cluster": (str, [Problem]),
+}
+"""The form of what a function returns, or of each thing that it yields, by the last part of its module and its name: a
+type, a list of a form, a tuple of forms, or a map that has at least some names.
+"""
+
+
+def require_answer(function: str, value: Any) -> Any:
+    """Return what a function returned, or one thing that it yielded. Raise BadValue if it has another form."""
+    form = ANSWERS.get(function.rpartition(".")[2], object)
+    if not _has_form(value, form):
+        raise BadValue(f"the answer of {function} has another form")
+    return value
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    if isinstance(form, OneOf):
+        return _has_form(value, form.first) or _has_form(value, form.second)
+    if form is None:
+        return value is None
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(one, form[0]) for one in value)
+    if isinstance(form, tuple):
+        return isinstance(value, list) and len(value) == len(form) and all(map(_has_form, value, form))
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(name in value and _has_form(value[name], form[name]) for name in form)
+    return isinstance(value, form)
 
 
 def encode(value: Any, blobs: list[bytes]) -> Any:
@@ -54,7 +110,7 @@ def decode(value: Any, blobs: list[bytes]) -> Any:
     """Return the value that `encode` was given; tuples come back as lists. Raise BadValue."""
     try:
         return _decode(value, blobs)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadValue(f"a value of a call cannot be read: {error}") from error
 
 

@@ -137,7 +137,7 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
             if len(places) == 1:
                 raise failure from None
             continue
-        for at, status in zip(indexes, listed, strict=True):
+        for at, status in zip(indexes, listed, strict=False):  # of as many as a login node says anything
             found[at] = status
     return found
 
@@ -193,7 +193,9 @@ def _write_parts(parts: Iterable[dict[str, Any]], top: Path) -> None:
     file = None
     try:
         for part in parts:
-            if "content" in part and file:
+            if "content" in part:
+                if file is None:
+                    raise OSError("the login node sends content before the name of a file")
                 file.write(part["content"])
                 continue
             if file:

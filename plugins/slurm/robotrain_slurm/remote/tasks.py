@@ -31,8 +31,8 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION
 from robotrain_slurm.submit.continuation_driver import LOCK_FILE
 from robotrain_slurm.submit.submit import submit_plan
 
-CHUNK_BYTES = 1 << 22
-MAX_EVENT_BYTES = 1 << 23
+CHUNK_BYTES = MAX_EVENT_BYTES = 1 << 20
+"""Of a file in one frame, for which a slow line has `SILENCE_SECONDS`."""
 
 SentCode = Sequence[Sequence[Any]]
 """Folders of code: the address of each, and an archive of its files."""
