@@ -212,7 +212,8 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
         yield from format_table(rows).splitlines()
     if best := found.best:
         values = format_point(best.values)
-        yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)}"
+        chosen = f"best of {sum(trial.score is not None for trial in found.trials)}, by this score"
+        yield f"{'best':<11} {best.name}  {values}  {found.metric} {results.format_value(best.score)} ({chosen})"
         yield f"{'':<11} {results.make_register_command(record.run, found)}"
     if found.missing:
         yield f"{'best':<11} unknown: no trial reported {' or '.join(found.missing)}; name the metric with the sweep"
