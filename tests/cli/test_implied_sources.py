@@ -257,6 +257,23 @@ def test_without_pins_the_run_tells_what_is_missing(submit, hub):
     assert hub.requests == []
 
 
+@pytest.mark.parametrize("silent", ["lab/arm", "org/vlm"])
+def test_a_source_that_the_hub_does_not_pin_in_time_is_the_only_problem(submit, hub, monkeypatch, silent):
+    monkeypatch.setattr("robotrain_sources.huggingface.pin.REQUEST_SECONDS", 0.3)
+    hub.faults.append(Fault(f"GET /api/models/{silent}", stall=True))
+    answer, _ = submit("--head", "vla", "--policy-repo-id", "lab/arm", "--json")
+    assert [(one["code"], silent in one["title"]) for one in answer.json["problems"]] == [("pin-unknown", True)]
+
+
+def test_one_refused_request_does_not_end_a_submit(submit, hub, monkeypatch):
+    monkeypatch.setattr("robotrain_sources.fetching.errors.BUSY_PAUSES_SECONDS", (0, 0))
+    for path in ("api/models/lab/arm", "resolve", "api/models/org/vlm"):
+        hub.faults.append(Fault(path, status=503, times=1))
+    answer, sources = submit("--head", "vla", "--policy-repo-id", "lab/arm")
+    answer.check(0)
+    assert [source[1] for source in sources] == ["lab/arm", "org/vlm"]
+
+
 def test_a_hub_that_cannot_be_read_is_left_to_the_run(submit, hub, monkeypatch):
     monkeypatch.setattr("robotrain_sources.huggingface.pin.READ_SECONDS", 0.3)
     hub.faults.append(Fault("resolve", status=500))
@@ -310,7 +327,8 @@ def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
     assert [source[1] for source in without] == ["lab/arm"]
 
 
-def test_another_commit_of_the_start_may_name_another_backbone(submit, hub):
+def test_another_commit_of_the_start_may_name_another_backbone(submit, hub, monkeypatch):
+    monkeypatch.setattr("robotrain_sources.fetching.errors.BUSY_PAUSES_SECONDS", ())
     run = submit("--head", "vla", "--policy-repo-id", "lab/arm")[0].stdout.strip()
     hub.repositories["models/lab/arm"].commit({"config.json": json.dumps({"names": ["org/words"]}).encode()})
     _, renewed = submit(run, "--repin", command=("resubmit",))
