@@ -169,6 +169,9 @@ REPORTS = {
     ),
     "file": (1, "{T}PermissionError: [Errno 13] Permission denied: '/data/x'", ("file-denied", "access", "/data/x")),
     "file, by a shell": (1, "sh: 1: cannot create /data/x: Permission denied", ("file-denied", "access", "/data/x")),
+    "program": (127, "start\nsh: 1: torchrun: not found", ("program-missing", "machine", "torchrun")),
+    "program, as bash says": (127, "x.sh: line 3: nvcc: command not found", ("program-missing", "machine", "nvcc")),
+    "module": (1, "{T}ModuleNotFoundError: No module named 'mujoco'", ("module-missing", "code", "mujoco")),
     "login": (1, "{T}wandb.errors.UsageError: api_key not configured (no-tty)", ("login-missing", "access", "")),
     "what was tried again": (3, "Connection refused, retrying\nit did not work", ("", "", "")),
     "an earlier exception that was handled": (

@@ -206,6 +206,22 @@ CAUSES: tuple[Cause, ...] = (
         r"(\S+\.so\S*): cannot open shared object|version `(\S+)' not found",
     ),
     Cause(
+        "program-missing",
+        "machine",
+        r"^\S*sh: (?:line )?(?:\d+: )?\S+: (?:command )?not found$",
+        "install {subject} in its image, use an image that has it, or correct its name",
+        "the program",
+        r"(\S+): (?:command )?not found$",
+    ),
+    Cause(
+        "module-missing",
+        "code",
+        r"^ModuleNotFoundError: No module named ",
+        "add the package of {subject} to those of the job, use an image that has it, or correct the import",
+        "the module",
+        r"No module named '([^']+)'",
+    ),
+    Cause(
         "system-limit",
         "machine",
         r"Too many open files|can't start new thread|Resource temporarily unavailable|inotify (watch|instance)",
