@@ -1,6 +1,7 @@
 """Text on a terminal: wrapped at its width, never inside words, with `~` for the home folder."""
 
 import os
+import time
 
 import pytest
 from robotrain.cli import output
@@ -104,3 +105,12 @@ def test_a_dry_run_gives_its_answer_before_the_plan(plain_platform):
     assert facts["sources"].startswith("dataset huggingface lerobot/pusht; backbone torchvision ResNet18")
     assert facts["run"].startswith("lerobot-train-")
     assert "robotrain render" in facts["files"]
+
+
+def test_waiting_for_somebody_else_is_said_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(output, "SLOW_SECONDS", 0.0)
+    for is_terminal in (True, False):
+        monkeypatch.setattr(output, "is_terminal", lambda stream, is_terminal=is_terminal: is_terminal)
+        with output.say_if_slow("waiting"):
+            time.sleep(0.1)
+        assert ("waiting" in capsys.readouterr().err) == is_terminal

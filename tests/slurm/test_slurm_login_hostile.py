@@ -69,7 +69,8 @@ def test_no_answer_in_time_and_none_that_can_be_read_is_the_login_nodes_fault(no
     assert caught.value.transient
 
 
-def test_a_call_that_takes_long_says_that_it_waits(node, capsys):
+def test_a_call_that_takes_long_says_that_it_waits(node, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     node(SILENT)
     with pytest.raises(Rejected):
         methods.find_run("cluster", None)

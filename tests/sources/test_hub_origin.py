@@ -4,6 +4,10 @@ import errno
 import hashlib
 import itertools
 import json
+import socketserver
+import threading
+import time
+from contextlib import suppress
 
 import pytest
 from azure_stand_in import Fault
@@ -266,3 +270,40 @@ def test_a_cycle_of_causes_ends():
     error, cause = ValueError("a"), OSError("b")
     error.__cause__, cause.__cause__ = cause, error
     assert list(itertools.islice(errors.iter_causes(error), 9)) == [error, cause]
+
+
+class DrippingHub(socketserver.StreamRequestHandler):
+    """A Hub whose answer comes byte by byte, for ever."""
+
+    start = b""
+
+    def handle(self) -> None:
+        self.rfile.readline()
+        with suppress(OSError):
+            self.wfile.write(self.start)
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.02)
+
+
+BODY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX-Long: ", BODY], ids=["headers", "body"])
+def test_a_hub_that_drips_is_not_waited_for(monkeypatch, start):
+    monkeypatch.setattr(fetch, "INFO_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(errors, "RETRY_PAUSE_SECONDS", 0.0)
+    handler = type("Handler", (DrippingHub,), {"start": start})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+        text, fault = describe_refusal()
+        server.shutdown()
+    assert (fault, "no whole answer" in text) == ("network", True)
+
+
+def test_a_later_answer_of_the_hub_has_a_deadline_too(hub, monkeypatch):
+    hub.repository(NAME, POLICY)
+    monkeypatch.setattr(fetch, "ANSWER_SECONDS", -1.0)
+    assert describe_refusal()[1] == "network"

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
@@ -31,6 +32,22 @@ def print_message(text: str) -> None:
 
     text = "\n".join(map(redact_if_secret, text.split("\n")))
     _write_line(sys.stderr, fit_text(_escape_controls(text, sys.stderr), sys.stderr))
+
+
+SLOW_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def say_if_slow(text: str) -> Iterator[None]:
+    """Print a message on a terminal if the block takes more than `SLOW_SECONDS`: somebody else is waited for."""
+    timer = threading.Timer(SLOW_SECONDS, print_message, (text,))
+    timer.daemon = True
+    if is_terminal(sys.stderr):
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _escape_controls(text: str, stream: TextIO | None) -> str:

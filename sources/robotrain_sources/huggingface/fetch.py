@@ -7,12 +7,14 @@ import functools
 import importlib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.failure import PermanentError, SourceError
 
 from robotrain_sources.fetching import errors, named_secret
@@ -55,6 +57,7 @@ def import_hub_library() -> Any:
     def make_client() -> Any:
         client = importlib.import_module("huggingface_hub.utils._http").default_client_factory()
         client.event_hooks["request"].append(_set_request_timeout)
+        client.event_hooks["response"].append(_limit_answer)
         return client
 
     hub.set_client_factory(make_client)
@@ -66,6 +69,24 @@ def _set_request_timeout(request: Any) -> None:
     current = request.extensions.get("timeout", {})
     timeouts = {key: REQUEST_SECONDS if current.get(key) is None else current[key] for key in TIMEOUT_KEYS}
     request.extensions = {**request.extensions, "timeout": timeouts}
+
+
+ANSWER_SECONDS = 60.0
+"""How long the whole answer to a request of the library may take: files come another way."""
+
+
+def _limit_answer(response: Any) -> None:
+    """Let the whole answer have a deadline: the library's timeouts are for each part of it, maybe a byte."""
+    read, until = response.iter_raw, time.monotonic() + ANSWER_SECONDS
+
+    def iter_raw(chunk_size: int | None = None) -> Iterator[bytes]:
+        for part in read(chunk_size):
+            if time.monotonic() > until:
+                response.close()
+                raise TimeoutError(f"no whole answer in {ANSWER_SECONDS:g} s")
+            yield part
+
+    response.iter_raw = iter_raw
 
 
 TOKEN_FORM = "a token of the Hub (hf_…), and nothing else"
@@ -108,7 +129,7 @@ def read_file(api: Any, repository: str, path: str, commit: str) -> bytes | None
     return content
 
 
-INFO_SECONDS = 10.0
+INFO_SECONDS, INFO_ANSWER_SECONDS = 10.0, 20.0
 MAX_SIBLINGS = 50_000
 """With more files, the Hub's short listing may be incomplete."""
 UNREDIRECTABLE_PATTERN = r"[\[\]|^]"
@@ -212,6 +233,13 @@ class RepositoryFiles(DataOrigin):
         return FetchError(failure.why, failure.fault)
 
     def _load_repository_info(self) -> Any:
+        """Return what the Hub says of the commit. A Hub that sends a byte now and then is not waited for."""
+        try:
+            return DeadlineFuture(self._query_repository_info).result(INFO_ANSWER_SECONDS)
+        except DeadlineExceeded:
+            raise FetchError(f"the Hub gave no whole answer in {INFO_ANSWER_SECONDS:g} s", "network") from None
+
+    def _query_repository_info(self) -> Any:
         revision = self._repository.revision or None
         try:
             info = self._hub.repo_info(

@@ -19,7 +19,15 @@ from robotrain.cli.columns import truncate
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result, print_text
+from robotrain.cli.output import (
+    describe_exception,
+    print_json,
+    print_message,
+    print_problems,
+    print_result,
+    print_text,
+    say_if_slow,
+)
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any, suggest_leaving_out
 from robotrain.redaction import redact, redact_if_secret
 
@@ -200,6 +208,9 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     _submit_or_dry_run(ctx, platform, options, dry_run, submit)
 
 
+ASKING = "waiting for what the services say that the job needs"
+
+
 def _submit_or_dry_run(
     ctx: typer.Context,
     platform: Platform,
@@ -209,7 +220,7 @@ def _submit_or_dry_run(
 ) -> None:
     as_json = bool(options.get("json"))
     if options.get("dry_run"):
-        with interrupt_on_sigterm():  # a checker ends with this process
+        with interrupt_on_sigterm(), say_if_slow(ASKING):  # a checker ends with this process
             rendered = dry_run()
         print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
         if as_json:
@@ -227,7 +238,7 @@ def _submit_or_dry_run(
         prepare_assets(dry_run(), platform, as_json)
     else:
         announce = print_message if as_json else print_result
-        with interrupt_on_sigterm():
+        with interrupt_on_sigterm(), say_if_slow(ASKING):
             submission = submit(announce)
         if not submission.is_new:
             announce(submission.record.run)

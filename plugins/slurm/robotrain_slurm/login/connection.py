@@ -115,7 +115,8 @@ class Connection:
             now = time.monotonic()
             if now > self._progress_at:
                 self._progress_at = math.inf
-                print(f"waiting for {self.login}", file=sys.stderr, flush=True)
+                if sys.stderr.isatty():
+                    print(f"waiting for {self.login}", file=sys.stderr, flush=True)
             if now > min(self._limits):
                 self.timed_out = True
                 self._process.kill()
