@@ -106,6 +106,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "rosbag_policy": ["--episodes", "2", "--steps", "2"],
     "slurm_cuts": ["--cuts", "1"],
     "slurm_submit": ["--pairs", "1"],
+    "public_cases": ["--quick"],
     "startup": ["--pairs", "1"],
     "structure": [],
     "sweep": ["--trials", "1", "--steps", "2"],
