@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -129,8 +130,8 @@ def test_node_that_fails_ends_all(start):
     code, lines, _ = read_end(start(program, "{node_rank}"))
     assert code == 1
     assert "[node 1] ValueError: the reason" in lines
-    assert lines[-1] == "error: node 1 of 2: ValueError: the reason"
-    assert failure.explain_exit(code, lines) == "node 1 of 2: ValueError: the reason"
+    assert re.fullmatch(r"error: node 1 of 2 \([^)]+\): ValueError: the reason", lines[-1])
+    assert failure.explain_exit(code, lines) == lines[-1].removeprefix("error: ")
     assert time.monotonic() - began < 40
 
 
@@ -138,7 +139,8 @@ def test_signal_that_ended_a_node_is_named(start):
     program = "import os, sys, time\nif sys.argv[1] == '1': os.kill(os.getpid(), 9)\ntime.sleep(60)"
     code, lines, _ = read_end(start(program, "{node_rank}"))
     assert code == 137
-    assert lines[-1].startswith("error: node 1 of 2: the program was ended by signal 9")
+    assert re.match(r"error: node 1 of 2 \(.+\): the program was ended by signal 9", lines[-1])
+    assert "memory" not in lines[-1]
 
 
 def test_program_that_is_missing_is_named_once(start):
@@ -356,3 +358,18 @@ def test_nodes_agree_on_ranks_without_a_platform_that_has_them(tmp_path, monkeyp
     assert [join("second"), join("third"), join("first")] == [1, 2, 0]
     with pytest.raises(OSError, match="none of the 3 nodes"):
         join("fourth")
+
+
+def test_stop_of_one_node_that_nobody_asked_for_ends_all(start):
+    """A node's program may end with 0 after SIGTERM, and the others would wait for it for ever."""
+    program = """
+        import os, signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        if sys.argv[1] == "1":
+            os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(60)
+    """
+    code, lines, _ = read_end(start(program, "{node_rank}"))
+    assert code == failure.EXIT_RETRY, lines
+    assert lines[-1].startswith("error: node 1 of 2")
+    assert "was stopped" in lines[-1]

@@ -16,7 +16,7 @@ from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_training.process_group import ProcessAgreement
 from robotrain_workloads.nodes import node_launch
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes, NodeEnd
-from robotrain_workloads.nodes.starter import choose_end
+from robotrain_workloads.nodes.outcome import choose_end
 
 LAUNCHER = """
 import signal, subprocess, sys
@@ -34,7 +34,7 @@ from robotrain_workloads.nodes.node_group import read_group, report_end, report_
 group = read_group()
 report_start(group.ends)
 def end(status, text=""):
-    report_end(group.ends, status, text)
+    report_end(group, status, text)
     sys.exit(status)
 """
 """The beginning of a node's program."""
@@ -73,7 +73,9 @@ def test_run_ends_as_the_node_that_failed_first_and_prints_its_error_last(start,
     """
     process = start(program)
     lines = process.communicate(timeout=60)[0].splitlines()
-    assert (process.returncode, lines[-1]) == (3, "ValueError: the reason")
+    assert process.returncode == 3
+    assert lines[-1].startswith("error: node ")
+    assert lines[-1].endswith(": ValueError: the reason")
     assert "connection closed by peer" not in lines
 
 
@@ -101,7 +103,7 @@ def test_command_that_outlives_all_nodes_is_ended_and_the_run_ends_as_they_did(s
     process = start(f"end({status}, 'the reason' * bool({status}))", "lingers", "starter.LINGER_SECONDS = 1.0")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "the command that started them is ended" in output
+    assert "the command that started the nodes is ended" in output
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_node_that_failed_without_a_word_has_no_line():
 
 def test_node_that_failed_is_named():
     ends = [NodeEnd(1, LOST_PEER, 1, "n1"), NodeEnd(3, "ValueError: no", 2, "n2")]
-    assert choose_end(ends, ["n1", "n2"], 1, 2, is_stopped=False) == (3, "on the node n2:\nValueError: no")
+    assert choose_end(ends, ["n1", "n2"], 1, 2, is_stopped=False) == (3, "error: node n2: ValueError: no")
 
 
 @pytest.mark.parametrize(

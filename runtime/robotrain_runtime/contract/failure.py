@@ -109,9 +109,9 @@ EXCEPTION_PATTERN = (
 )
 RANK_PREFIX = r"^(?:\[node \d+\] )?(?:\[rank\d+\]: ?)?"
 """The prefixes of lines: of a node that is not the first, and of a process, which PyTorch adds."""
-NODE_END = "error: node {} of {}: {}"
+NODE_END = "error: node {}: {}"
 """The last line of a work of several nodes, with why the one failed that ended the others."""
-NODE_END_PATTERN = r"error: node \d+ of \d+: "
+NODE_END_PATTERN = r"error: node [^:]+(: | was stopped)"
 LAUNCHER_EXCEPTIONS = r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b"
 """Exceptions of a launcher whose child process failed; the child's own exception says why."""
 
@@ -120,12 +120,27 @@ CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 """Signals of a program that did something impossible."""
 
 
+MEMORY_RAN_OUT = "the kernel killed a process because memory ran out"
+
+
+def get_signal_number(code: int) -> int:
+    """Return the signal of an exit status, negative or as a shell has it; 0 for none."""
+    return code - 128 if code > 128 else max(0, -code)
+
+
+def is_outside_end(code: int) -> bool:
+    """Return whether a program with this exit status was ended by a signal that programs do not send themselves."""
+    return get_signal_number(code) in (signal.SIGKILL, *STOP_SIGNALS)
+
+
 def explain_exit(code: int, lines: Sequence[str]) -> str:
     """Return the reason of an exit status (negative for a signal, as in subprocess), from the output's last lines.
 
     A shell or a supervisor ends with 128 + the signal that ended its program, and such a program often says nothing.
     """
-    number = code - 128 if code > 128 else -code
+    number = get_signal_number(code)
+    if lines and re.match(NODE_END_PATTERN, lines[-1]):
+        return lines[-1].removeprefix("error: ")
     if (
         code < 0
         or number == signal.SIGKILL
@@ -181,7 +196,8 @@ def get_signal_name(number: int) -> str:
 STOP_REASON_FILE = "stop-reason"
 STOP_REASONS: tuple[Fault, ...] = ("preempted", "evicted")
 
-KILLED_PATTERN = r"SIGKILL|killed by signal: Killed|exitcode\W+-9\b"
+KILLED_RANK_PATTERN = r"\bexitcode\W+-9\b"
+KILLED_PATTERN = rf"SIGKILL|killed by signal: Killed|{KILLED_RANK_PATTERN}"
 """The output of a program one of whose processes was killed."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -191,16 +207,27 @@ def classify_error(text: str) -> Fault:
     return find_cause([text]).fault
 
 
+def find_exit_code(code: int, lines: Sequence[str]) -> int:
+    """Return the exit code of a run whose work ended with `code` (negative for a signal).
+
+    torchrun itself ends with 1 where one of its processes was killed.
+    """
+    if code > 0 and any(re.search(KILLED_RANK_PATTERN, line) for line in lines):
+        code = -signal.SIGKILL
+    return 128 - code if code < 0 else code
+
+
 def diagnose_exit(code: int, lines: Sequence[str], out_of_memory: bool) -> JobFailed:
     """Return the failure of a program that ended with `code` (negative for a signal): reason, fault and cause.
 
     `out_of_memory` says that the kernel killed a process meanwhile: only then memory is to blame for a kill.
     """
-    reason, status = explain_exit(code, lines), 128 - code if code < 0 else code
-    output, number = strip_rank_prefixes(lines), status - 128
+    reason, status = explain_exit(code, lines), find_exit_code(code, lines)
+    output, number = strip_rank_prefixes(lines), get_signal_number(code)
     if number == signal.SIGKILL or any(re.search(KILLED_PATTERN, line) for line in lines):
-        cause = describe_cause(HOST_MEMORY if out_of_memory else KILLED, output)
-        why = ": the kernel killed a process because memory ran out" if out_of_memory else ""
+        is_told = MEMORY_RAN_OUT in reason  # by the node that it was killed on
+        cause = describe_cause(HOST_MEMORY if out_of_memory or is_told else KILLED, output)
+        why = f": {MEMORY_RAN_OUT}" if out_of_memory and not is_told else ""
         return JobFailed(reason + why, status, cause.fault, cause)
     if code < 0 and number in STOP_SIGNALS:
         return JobFailed(reason, status, "stopped", FoundCause())

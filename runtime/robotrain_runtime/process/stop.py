@@ -244,6 +244,8 @@ class StopForwarder:
         self.is_requested = False
         self.has_killed = False
         """Whether the groups had to be killed."""
+        self.requested_at = 0.0
+        """Seconds since the epoch."""
         self._grace_seconds = grace_seconds
         self._kill_at = float("inf")
         self._first_at = 0.0
@@ -263,7 +265,7 @@ class StopForwarder:
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if not self.is_requested:
-            self.is_requested, self._first_at = True, now
+            self.is_requested, self._first_at, self.requested_at = True, now, time.time()
             self.limit_time(self._grace_seconds)
             self._send(signal.SIGTERM)
         elif now >= self._first_at + ONE_STOP_SECONDS:

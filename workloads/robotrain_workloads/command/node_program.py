@@ -24,7 +24,7 @@ def main() -> None:
     try:
         program = program_start.start_program(spec, program_start.make_environ(spec), group, has_pipe=True)
     except NotStarted as error:
-        node_program.report_end(group, error.exit_code, str(error))
+        node_group.report_end(group, error.exit_code, str(error))
         sys.exit(error.exit_code)
     watch = LauncherWatch(program.pid) if spec.values["launcher"] else None
     exit_with_status(node_program.follow_program(group, program, watch))

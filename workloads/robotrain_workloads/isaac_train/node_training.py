@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
         command = list(supervisor.make_command(own, script, group))
         program = start_script(command, own.work / SCRATCH_FOLDER, own.num_gpus, has_pipe=True)
     except OSError as error:
-        node_program.report_end(group, 1, str(error))
+        node_group.report_end(group, 1, str(error))
         sys.exit(1)
     exit_with_status(node_program.follow_program(group, program))
 

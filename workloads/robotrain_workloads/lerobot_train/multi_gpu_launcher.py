@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import STOPPED_STATUS, is_alive, signal_group
@@ -56,24 +57,35 @@ def main(arguments: Sequence[str]) -> None:
         os.environ[process_group.AGREEMENT_VARIABLE] = folder
         stop_handler = LaunchStopHandler(agreement)
         LaunchWatch(agreement, own.count, nodes).start()
-        if nodes:
-            os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(own.count))
-            failures, text = _launch_node(nodes, own.count, launcher, folder)
-        else:
-            config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
-            config.write_text(json.dumps(ACCELERATE_SETTINGS))
-            command = make_accelerate_options(own.count, own.mixed_precision, device.count_threads(own.count), config)
-            print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
-            failures, text = _launch_processes(command, launcher, folder), ""
+        memory_kills, failures, text = failure.count_oom_kills(), dict[int, Any](), ""
+        try:
+            if nodes:
+                os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(own.count))
+                failures, text = _launch_node(nodes, own.count, launcher, folder)
+            else:
+                config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
+                config.write_text(json.dumps(ACCELERATE_SETTINGS))
+                command = make_accelerate_options(
+                    own.count, own.mixed_precision, device.count_threads(own.count), config
+                )
+                print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
+                failures = _launch_processes(command, launcher, folder)
+        except SystemExit:
+            if not stop_handler.stopped_at:
+                raise
         status, why = _choose_status(failures, agreement, own.count * (nodes.count if nodes else 1))
         is_done = all(agreement.list_ranks().values())
     status, text = status or int(bool(text)), text or why
-    if stop_handler.is_requested:
+    if status == -signal.SIGKILL and failure.count_oom_kills() > memory_kills:
+        text += f": {failure.MEMORY_RAN_OUT}"
+    if stop_handler.stopped_at:
         status, text = STOPPED_STATUS, ""
     elif nodes and not nodes.ends and not (status or is_done):  # else the starter knows of the stop
         status, text = EXIT_RETRY, "error: the platform stopped another node; this one has stopped with it"
-    if nodes and nodes.ends:
-        node_group.report_end(nodes.ends, status, text)  # printed once for all nodes
+    if nodes and nodes.ends:  # printed once for all nodes
+        if stop_handler.stopped_at:
+            exit_with_status(node_group.report_stop(nodes, status, stop_handler.stopped_at))
+        node_group.report_end(nodes, status, text)
     elif text:
         print(text.rstrip("\n"), flush=True)
     exit_with_status(status)
@@ -98,19 +110,20 @@ class LaunchStopHandler:
     """Handler of SIGTERM: before the first step everything ends at once."""
 
     def __init__(self, agreement: ProcessAgreement) -> None:
-        self.is_requested = False
+        self.stopped_at = 0.0
+        """When the first one came, in seconds since the epoch; 0 for none."""
         self._agreement = agreement
         for number in (signal.SIGTERM, NODE_STOP_SIGNAL):
             signal.signal(number, self._handle)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime forwards it as SIGTERM
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        is_first, self.stopped_at = not self.stopped_at, self.stopped_at or time.time()
         if not self._agreement.started.exists():
             raise SystemExit(STOPPED_STATUS)
-        if not self.is_requested:
+        if is_first:
             process_group.print_line("stopping: saving a checkpoint first")
             self._agreement.stop_requested.touch()
-        self.is_requested = True
 
 
 class LaunchWatch(threading.Thread):
@@ -137,7 +150,7 @@ class LaunchWatch(threading.Thread):
         text = f"the launcher is ended: it outlived its {self._count} processes by {LINGER_SECONDS:.0f} s"
         process_group.print_line(text)
         if self._nodes and self._nodes.ends:
-            node_group.report_end(self._nodes.ends, int(failed), self._agreement.failure if failed else "")
+            node_group.report_end(self._nodes, int(failed), self._agreement.failure if failed else "")
         elif failed:
             process_group.print_line(self._agreement.failure.rstrip("\n"))
         os._exit(int(failed))
@@ -207,8 +220,8 @@ def _catch_failures(launch: Callable[[], object]) -> Mapping[int, Any]:
     try:
         launch()
     except errors.ChildFailedError as error:
-        for failure in error.failures.values():
-            signal_group(failure.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
+        for found in error.failures.values():
+            signal_group(found.pid, signal.SIGKILL)  # a killed rank leaves data-loading processes in its group
         return dict(error.failures)
     return {}
 
@@ -225,12 +238,13 @@ def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, cou
     """Return the status of the rank that failed first, and its error: later ones only follow from it."""
     if not failures:
         return 0, ""
-    codes = {rank: int(failure.exitcode) for rank, failure in failures.items()}
-    if killed := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
-        rank = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))
-        return codes[rank], f"rank {rank} of {count} was ended by signal {-codes[rank]}"
+    codes = {rank: int(found.exitcode) for rank, found in failures.items()}
     first = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
-    return codes[first], agreement.failure
+    if killed := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
+        first = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))
+    elif codes[first] >= 0 or agreement.failure:
+        return codes[first], agreement.failure
+    return codes[first], f"rank {first} of {count} was ended by signal {-codes[first]}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.process.stop import STOPPED_STATUS
 
 NODES_VARIABLE = "ROBOTRAIN_NODES"
 """The environment variable that describes the group, in each program that a node of several runs."""
@@ -28,6 +29,9 @@ STATIC_PORT = 29_500
 """Where the nodes of a platform meet that starts the job on each of them: torch's own default."""
 STOP_FILE = "stop"
 """In the folder for the ends of nodes: it is there once they are to stop."""
+REQUEST_SECONDS = 10.0
+"""How long a stop of the run may take to reach all nodes: a platform may send SIGTERM to their programs itself."""
+POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +117,11 @@ class NodeEnd(NamedTuple):
     text: str
     """Why it failed; empty for success."""
     time: float
+    """When; for a program that was stopped when it was told to."""
     node: str = ""
     """The name of its machine."""
+    rank: int | None = None
+    """None where torchrun's agents agree on ranks."""
 
 
 def report_start(folder: str) -> None:
@@ -127,10 +134,28 @@ def list_started(folder: Path) -> list[str]:
     return sorted(file.name.rpartition("-")[0] for file in folder.glob(f"*{STARTED_SUFFIX}"))
 
 
-def report_end(folder: str, status: int, text: str) -> None:
-    """Record how the work of this node ended, for the process that started it. Raise OSError."""
-    content = json.dumps(NodeEnd(status, text, time.time(), socket.gethostname())._asdict())
-    write_atomically(Path(folder, f"{_name_program()}.json"), content.encode())
+def report_end(group: JobNodes, status: int, text: str, at: float | None = None) -> None:
+    """Record how the work of this node ended, for the process that started it. Raise OSError.
+
+    :param at: when, if not now.
+    """
+    end = NodeEnd(status, text, time.time() if at is None else at, socket.gethostname(), group.rank)
+    write_atomically(Path(group.ends, f"{_name_program()}.json"), json.dumps(end._asdict()).encode())
+
+
+def report_stop(group: JobNodes, status: int, at: float) -> int:
+    """Record that the work of this node was stopped; return the exit status of this process. Raise OSError.
+
+    It is 0 if the run was asked to stop: a platform ends all nodes where one fails, while others may still save their
+    work. A stop of this node alone is a failure, or the others would wait for it.
+
+    :param status: `STOPPED_STATUS`, or how the program ended if that says whether its work was saved.
+    """
+    until = time.monotonic() + REQUEST_SECONDS
+    while not (is_requested := is_stop_requested(group.ends)) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    report_end(group, status if is_requested else STOPPED_STATUS, "", at)
+    return 0 if is_requested else STOPPED_STATUS
 
 
 def _name_program() -> str:

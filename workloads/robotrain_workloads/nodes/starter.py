@@ -6,7 +6,6 @@
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -14,24 +13,20 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
-from robotrain_runtime.contract.failure import EXIT_RETRY
-from robotrain_runtime.process.stop import STOPPED_STATUS, end_with_parent
+from robotrain_runtime.process.stop import end_with_parent
 
 from robotrain_workloads.exit_status import exit_with_status
-from robotrain_workloads.nodes import node_group
-from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL, JobNodes, NodeEnd
+from robotrain_workloads.nodes import node_group, outcome
+from robotrain_workloads.nodes.node_group import NODE_STOP_SIGNAL, JobNodes
 
 LINGER_SECONDS = 60.0
-"""How long the platform's command may outlive the programs of all nodes."""
+"""How long the platform's command may go on once the end of the run is decided; twice as long after SIGTERM."""
 POLL_SECONDS = 1.0
-CONSEQUENCE = re.compile(r"(?i)connection (was )?(closed|reset)\b|broken pipe|\bncclRemoteError\b|\bDistNetworkError\b")
-"""The error of a process whose connection to another one was lost."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -59,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     code = launch.wait()
     ended, started = node_group.read_ends(ends), node_group.list_started(ends)
     shutil.rmtree(own.ends, ignore_errors=True)
-    status, text = choose_end(ended, started, code, own.count, launch.is_stopped)
+    status, text = outcome.choose_end(ended, started, code, own.count, launch.is_stopped)
     if text:
         print(text.rstrip("\n"), flush=True)
     exit_with_status(status)
@@ -85,18 +80,24 @@ class NodeLaunch:
             self._forward_stop()
 
     def wait(self) -> int:
-        """Return the exit code of the command; it is ended if it outlives all nodes."""
-        ended_at = float("inf")
+        """Return the exit code of the command; it is ended if it outlives all nodes, or one that the others need."""
+        ended_at, is_told = float("inf"), False
         while True:
             try:
                 return self._process.wait(POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 pass
-            if len(node_group.read_ends(Path(self._group.ends))) >= self._group.count:
+            ends = node_group.read_ends(Path(self._group.ends))
+            if outcome.is_decided(ends, self._group.count, self.is_stopped):
                 ended_at = min(ended_at, time.monotonic())
-            if time.monotonic() - ended_at > LINGER_SECONDS:
-                print(f"all nodes ended {LINGER_SECONDS:.0f} s ago: the command that started them is ended", flush=True)
+            late = time.monotonic() - ended_at
+            if late > 2 * LINGER_SECONDS or (late > LINGER_SECONDS and len(ends) >= self._group.count):
                 self._process.kill()
+            elif late > LINGER_SECONDS and not is_told:
+                self._process.terminate()  # a platform's command passes it on, to nodes that may still save
+            if late > LINGER_SECONDS and not is_told:
+                is_told = True
+                print(f"{LINGER_SECONDS:.0f} s after the end the command that started the nodes is ended", flush=True)
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
         self.is_stopped = True
@@ -104,49 +105,9 @@ class NodeLaunch:
             self._forward_stop()
 
     def _forward_stop(self) -> None:
-        if self._stops_by_file:
-            node_group.request_stop(self._group.ends)
-        else:
+        node_group.request_stop(self._group.ends)  # by which a node also tells this stop from one that nobody asked for
+        if not self._stops_by_file:
             self._process.send_signal(NODE_STOP_SIGNAL)
-
-
-def choose_end(
-    ends: Sequence[NodeEnd], started: Sequence[str], code: int, count: int, is_stopped: bool
-) -> tuple[int, str]:
-    """Return the exit status, and what is printed about it: that of the node that failed first.
-
-    A node that lost its connection, or that was ended and says nothing, fails because another one did, or was lost:
-    then a retry may succeed.
-
-    :param ends: those of the nodes that reported one, in their order.
-    :param started: the names of the nodes whose programs were started.
-    :param code: the exit code of the platform's command.
-    """
-    failed = [end for end in ends if end.status not in (0, STOPPED_STATUS)]
-    causes = [end for end in failed if end.text and not CONSEQUENCE.search(end.text)]
-    has_stopped = any(end.status == STOPPED_STATUS for end in ends)
-    if causes or (failed and len(ends) >= count and (is_stopped or not has_stopped)):
-        first = (causes or failed)[0]
-        return first.status, f"on the node {first.node}:\n{first.text}" if first.node and first.text else first.text
-    if is_stopped:
-        return STOPPED_STATUS, ""
-    if has_stopped:  # not through this process
-        return EXIT_RETRY, "error: the platform stopped the nodes"
-    if len(ends) >= count:
-        return 0, ""
-    status = EXIT_RETRY if ends else (128 - code if code < 0 else code) or 1
-    return status, f"error: {_explain_missing(ends, started, count)}"
-
-
-def _explain_missing(ends: Sequence[NodeEnd], started: Sequence[str], count: int) -> str:
-    """Return what became of the nodes that reported no end."""
-    if len(started) < count:
-        what = f"{count - len(started)} of {count} nodes did not start the program"
-        return f"{what}: each must see the run folder and the cache, as the first one does"
-    lost = Counter(started) - Counter(end.node for end in ends)
-    text = f"{count - len(ends)} of {count} nodes ended without a report: {', '.join(lost)} was lost or killed"
-    last = next((lines[-1] for end in ends if (lines := end.text.strip().splitlines())), "")
-    return f"{text}, and then the connection to it: {last}" if last else text
 
 
 if __name__ == "__main__":

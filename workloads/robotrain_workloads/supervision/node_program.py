@@ -11,6 +11,7 @@ from collections import deque
 from typing import IO
 
 from robotrain_runtime.contract import failure
+from robotrain_runtime.contract.failure import count_oom_kills
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
 
@@ -29,13 +30,11 @@ MARGIN_SECONDS = 4.0
 def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch | None = None) -> int:
     """Follow the program of this node to its end, and report it; return the exit status of this process.
 
-    It is 0 after a stop: a platform ends all nodes where one fails, while others may still save their work.
-
     :param program: with a pipe for its output.
     :param launcher: of a program that is torchrun, which is ended if it outlives its processes.
     """
     follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
-    output = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher)
+    output, memory_kills = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher), count_oom_kills()
     assert program.output is not None
     reader = child.start_reader(output.forward, program.output)
 
@@ -50,18 +49,15 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     if launcher and status == -signal.SIGKILL and launcher.have_ranks_ended():
         print(f"torchrun is ended: it outlived its processes by {CLOSE_SECONDS:.0f} s", flush=True)
         status = launcher.status
+    elif launcher and status and failure.is_outside_end(launcher.status):
+        status = launcher.status  # torchrun itself ends with 1
     if follower.is_stopped:
         is_lead = group.rank == 0  # whether its work was saved is known there
-        report_end(group, status if is_lead and status else STOPPED_STATUS, "")
-        return 0
-    report_end(group, status, failure.explain_exit(status, output.read_last()) if status else "")
+        return node_group.report_stop(group, status if is_lead and status else STOPPED_STATUS, follower.stopped_at)
+    is_out_of_memory = count_oom_kills() > memory_kills
+    why = failure.diagnose_exit(status, output.read_last(), is_out_of_memory).reason if status else ""
+    node_group.report_end(group, status, why)
     return status
-
-
-def report_end(group: JobNodes, status: int, reason: str) -> None:
-    """Report how the work of this node ended, and why if it failed, to the starter, which prints it. Raise OSError."""
-    text = failure.NODE_END.format(group.rank, group.count, reason.removeprefix("error: ")) if reason else ""
-    node_group.report_end(group.ends, status, text)
 
 
 class NodeOutput:

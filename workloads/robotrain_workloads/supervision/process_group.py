@@ -40,6 +40,11 @@ class GroupFollower:
         return self._stop.is_requested
 
     @property
+    def stopped_at(self) -> float:
+        """When it was, in seconds since the epoch; 0 for never."""
+        return self._stop.requested_at
+
+    @property
     def exit_code(self) -> int:
         """The exit code of the program, negative for a signal; 143 after a stop."""
         return STOPPED_STATUS if self.is_stopped else self._group.exit_code or 0

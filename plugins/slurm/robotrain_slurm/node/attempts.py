@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.failure import EXIT_RETRY
+from robotrain_runtime.contract.failure import EXIT_RETRY, is_outside_end
 from robotrain_runtime.contract.files import write_atomically
 
 ATTEMPTS_FILE = "attempts.jsonl"
@@ -57,7 +57,12 @@ class AttemptEnd:
     @property
     def may_pass(self) -> bool:
         """Whether another attempt may do better."""
-        return self.state in ("cancelled", "killed") or self.exit_code == EXIT_RETRY
+        return self.state == "cancelled" or self.was_killed or self.exit_code == EXIT_RETRY
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the runtime, or its work, was ended from outside; for lack of memory as well."""
+        return self.state == "killed" or (self.state == "failed" and is_outside_end(self.exit_code))
 
 
 @dataclass(frozen=True)
@@ -159,9 +164,26 @@ def has_later_start(folder: Path, attempt: Attempt) -> bool:
 
 def read_outcome_state(folder: Path) -> str:
     """Return the state of the outcome that the runtime left; empty for none."""
-    with suppress(OSError, ValueError, KeyError, TypeError), (folder / OUTCOME_FILE).open("rb") as file:
-        return str(json.loads(file.read(MAX_OUTCOME_BYTES))["state"])
-    return ""
+    return _read_outcome(folder).get("state", "")
+
+
+def is_nobodys_end(folder: Path, attempt: Attempt, end: AttemptEnd) -> bool:
+    """Return whether an attempt failed as its nodes did, by a stop or a loss that nobody asked for.
+
+    Only the first of a row that came no further. Raise OSError.
+    """
+    if end.exit_code != EXIT_RETRY or _read_outcome(folder).get("fault", "") not in ("", "stopped"):
+        return False
+    earlier = (one.end for one in read_attempts(folder) if (one.job, one.restart) != (attempt.job, attempt.restart))
+    same = (EXIT_RETRY, end.step, end.checkpoint)
+    return not any(one and (one.exit_code, one.step, one.checkpoint) == same for one in earlier)
+
+
+def _read_outcome(folder: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError), (folder / OUTCOME_FILE).open("rb") as file:
+        found = json.loads(file.read(MAX_OUTCOME_BYTES))
+        return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    return {}
 
 
 def describe_end(folder: Path, code: int) -> AttemptEnd:

@@ -81,7 +81,14 @@ class Decision(NamedTuple):
 
 
 def decide(
-    attempt: Attempt, end: AttemptEnd, fate: str, ways: Sequence[str], *, cancelled: bool, superseded: bool
+    attempt: Attempt,
+    end: AttemptEnd,
+    fate: str,
+    ways: Sequence[str],
+    *,
+    cancelled: bool,
+    superseded: bool,
+    is_nobodys: bool = False,
 ) -> Decision:
     """Return what continues a run after an attempt, by the first rule that applies.
 
@@ -89,9 +96,10 @@ def decide(
     :param ways: what may continue the job.
     :param cancelled: whether the user cancelled the run.
     :param superseded: whether the job was started a second time while this attempt lived on.
+    :param is_nobodys: whether it failed by nothing that the run did, and none before it at the same step.
     """
     before, saved = max(attempt.step, end.restored), max(attempt.checkpoint, end.restored)
-    has_progress = end.step > before or end.checkpoint > saved
+    has_progress = is_nobodys or end.step > before or end.checkpoint > saved
     rules = (
         (superseded, "", "a later start of the job has taken the run over"),
         (end.state == "succeeded", "", "the run is done"),
@@ -99,8 +107,8 @@ def decide(
         (fate == "requeued", "slurm", "Slurm starts the job again"),
         (not end.may_pass, "", "the run failed, and would fail again"),
         (fate == "cancelled", "", "the job was cancelled in Slurm"),
+        (end.was_killed and end.checkpoint <= saved, "", "its program was killed before a new checkpoint"),
         (not has_progress and end.state == "failed", "", "the run failed before a new step or checkpoint"),
-        (not has_progress and end.state == "killed", "", "its program was killed before a new step or checkpoint"),
         (not has_progress, "", NO_PROGRESS),
         (not ways, "", "the job has --continuation never"),
     )
@@ -130,7 +138,8 @@ def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> N
     fate = "" if end.state == "succeeded" else _ask_fate(attempt, PATIENCE_SECONDS if end.may_pass else 0.0)
     cancelled = (folder / claim.CANCELLED_FILE).exists()
     superseded = attempts.has_later_start(folder, attempt)
-    way, why = decide(attempt, end, fate, job.ways, cancelled=cancelled, superseded=superseded)
+    is_nobodys = attempts.is_nobodys_end(folder, attempt, end)
+    way, why = decide(attempt, end, fate, job.ways, cancelled=cancelled, superseded=superseded, is_nobodys=is_nobodys)
     if superseded:
         return
     attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))

@@ -10,6 +10,7 @@ from pathlib import Path
 from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
 from robotrain.run_folder import status as run_folder
+from robotrain_runtime.contract import failure
 
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.queue import QueuedJob, query_queue
@@ -179,7 +180,9 @@ def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     assert outcome
     reason, outside = outcome.reason, reasons.explain_outside_end(job) if job and not own.is_settled else ""
     if outside:
-        reason += f": {outside}"
+        reason = f"{reason.removesuffix(f': {failure.MEMORY_RAN_OUT}')}: {outside}"
+    elif outcome.state == "failed" and failure.is_outside_end(outcome.exit_code) and own.why_not_continued:
+        reason += f"; {own.why_not_continued}"
     elif outcome.state == "cancelled" and not own.is_cancelled:
         why = own.why_not_continued
         reason += " by Slurm, as when its time is up" + (f"; {why}" if why else "")

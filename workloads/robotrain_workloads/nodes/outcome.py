@@ -1,0 +1,96 @@
+"""How the ends of several nodes become the end of a run: one rule, whatever started their processes.
+
+| the program of a node | the run |
+|---|---|
+| failed by itself, or crashed | fails as it did |
+| or one of its processes was killed | 128 + the signal: worth another start if it has saved something new |
+| was stopped, as the run was asked to | 143 |
+| was stopped, which nobody asked of the run | EXIT_RETRY |
+| left no report: its machine or its launcher was lost | EXIT_RETRY |
+| lost the connection to another one | as that one |
+
+Where several apply, a killed node comes first: others crash or lose their connection because of it. Then counts what
+came first.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from robotrain_runtime.contract import failure
+from robotrain_runtime.contract.failure import EXIT_RETRY
+from robotrain_runtime.process.stop import STOPPED_STATUS
+
+from robotrain_workloads.nodes.node_group import NodeEnd
+
+CONSEQUENCE = re.compile(
+    r"(?i)connection (was )?(likely )?(closed|reset)\b|broken pipe|\bncclRemoteError\b|\bDist(Network|Store)Error\b"
+    r"|\bRendezvous\w*Error\b|\bSignalException\b|the nodes did not meet"
+)
+"""The error of a process whose connection to another one was lost, or never made."""
+
+
+def is_decided(ends: Sequence[NodeEnd], count: int, is_stopped: bool) -> bool:
+    """Return whether the run ends whatever other nodes do: all have ended, or one as no other may go on without it."""
+    return len(ends) >= count or (not is_stopped and any(end.status for end in ends))
+
+
+def choose_end(
+    ends: Sequence[NodeEnd], started: Sequence[str], code: int, count: int, is_stopped: bool
+) -> tuple[int, str]:
+    """Return the exit status, and what is printed about it, whose last line names the node.
+
+    :param ends: those of the nodes that reported one, in their order.
+    :param started: the names of the nodes whose programs were started.
+    :param code: the exit code of the platform's command.
+    :param is_stopped: whether the run was asked to stop.
+    """
+    failed = [end for end in ends if end.status not in (0, STOPPED_STATUS)]
+    stops = [] if is_stopped else [end for end in ends if end.status == STOPPED_STATUS]
+    causes = [end for end in failed if _is_cause(end)]
+    is_lost = len(ends) < count
+    if not (causes or stops or is_lost or is_stopped):
+        causes = failed  # they blame one another
+    first = min(causes, key=lambda end: (not failure.is_outside_end(end.status), end.time), default=None)
+    if first and (failure.is_outside_end(first.status) or not any(end.time < first.time for end in stops)):
+        return first.status, _describe_failure(first, count)
+    if is_stopped:
+        return (failed[0].status, _describe_failure(failed[0], count)) if failed else (STOPPED_STATUS, "")
+    if is_lost and not first:
+        status = EXIT_RETRY if ends else (128 - code if code < 0 else code) or 1
+        return status, f"error: {_explain_missing(ends, started, count)}"
+    if stops:
+        later = f"; then {_describe_failure(first, count).splitlines()[-1].removeprefix('error: ')}" if first else ""
+        return EXIT_RETRY, f"error: node {_name_node(stops[0], count)} was stopped, but not the run{later}"
+    return 0, ""
+
+
+def _is_cause(end: NodeEnd) -> bool:
+    return failure.is_outside_end(end.status) or bool(end.text and not CONSEQUENCE.search(end.text))
+
+
+def _name_node(end: NodeEnd, count: int) -> str:
+    """Return a node as messages name it: by its rank, where it has one, and its machine."""
+    if end.rank is None:
+        return end.node or "unknown"
+    return f"{end.rank} of {count}" + f" ({end.node})" * bool(end.node)
+
+
+def _describe_failure(end: NodeEnd, count: int) -> str:
+    """Return the text of an end, whose last line names the node; empty for none."""
+    lines = end.text.strip().splitlines()
+    if not lines:
+        return ""
+    why = failure.explain_output(lines).removeprefix("error: ")
+    return "\n".join([*(lines if len(lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), why)])
+
+
+def _explain_missing(ends: Sequence[NodeEnd], started: Sequence[str], count: int) -> str:
+    """Return what became of the nodes that reported no end."""
+    if len(started) < count:
+        what = f"{count - len(started)} of {count} nodes did not start the program"
+        return f"{what}: each must see the run folder and the cache, as the first one does"
+    lost = Counter(started) - Counter(end.node for end in ends)
+    text = f"{count - len(ends)} of {count} nodes ended without a report: {', '.join(lost)} was lost or killed"
+    last = next((lines[-1] for end in ends if (lines := end.text.strip().splitlines())), "")
+    return f"{text}, and then the connection to it: {last}" if last else text
