@@ -120,6 +120,9 @@ def _run_job(options: argparse.Namespace) -> int:
         return _report_error(failed.reason, failed.exit_code)
     except OSError as error:
         return _report_error(f"the run's folder {job_document.placement.work} cannot be used: {error}")
+    finally:
+        if options.once:
+            claim.release_claim()
 
 
 def _fetch_job(options: argparse.Namespace) -> int:

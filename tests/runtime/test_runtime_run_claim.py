@@ -134,3 +134,19 @@ def test_a_claimed_run_leaves_its_process_group_and_drops_tracking_variables(tmp
     done = subprocess.run([sys.executable, "-c", program, tmp_path], env=environ, stdout=subprocess.PIPE, check=True)
     assert json.loads(done.stdout) == ["", True, True, None]
     assert os.readlink(tmp_path / "taken").startswith("a:b:")
+
+
+@pytest.mark.parametrize(("idle", "waits"), [(0.0, True), (60.0, False)], ids=["alive", "dead"])
+def test_later_start_waits_for_the_lease_of_a_process_that_lives(tmp_path, monkeypatch, idle, waits):
+    slept = []
+    monkeypatch.setattr(claim.time, "sleep", slept.append)
+    monkeypatch.setenv(claim.CLAIM_VARIABLE, "")
+    claim.take_claim(tmp_path, "7")
+    then = time.time() - idle
+    os.utime(tmp_path / "taken", (then, then), follow_symlinks=False)
+    claim.take_claim(tmp_path, "7")
+    assert bool(slept) == waits
+    claim.release_claim()
+    slept.clear()
+    claim.take_claim(tmp_path, "7")
+    assert slept == [], "one that has ended is not waited for"

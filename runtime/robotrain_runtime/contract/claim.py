@@ -2,10 +2,12 @@
 
 The claim is a symbolic link to `NAME:TOKEN:PROCESS`. A job that its engine starts again takes it over with a new token.
 Its earlier process may still run, on a machine that the engine lost: it reads the token before each save, and ends.
+The link's time of change is its lease: that process renews it every second, and the new one waits for it to end.
 """
 
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,9 @@ CANCELLED_FILE = "cancelled"
 """A file in the run's folder: a job that starts when it exists does nothing."""
 CLAIM_VARIABLE = "ROBOTRAIN_CLAIM"
 """The environment variable with the claim that the programs of a run work under: `TOKEN:LINK`."""
+
+LEASE_SECONDS = 5.0
+"""How long after its last renewal a process may still save: it looks at its claim every second."""
 
 
 class RunOwner(NamedTuple):
@@ -37,7 +42,8 @@ def find_owner(folder: Path) -> RunOwner | None:
 def take_claim(folder: Path, name: str) -> str:
     """Claim the run for the job `name`, also from an earlier process of it; return the name of the job that owns it.
 
-    Programs that this process starts inherit its claim. Raise OSError.
+    Programs that this process starts inherit its claim. An earlier process that was alive just now has ended when this
+    returns. Raise OSError.
     """
     link, token = folder.absolute() / CLAIM_LINK, os.urandom(8).hex()
     claim = f"{name}:{token}:{os.getpid()}"
@@ -49,9 +55,20 @@ def take_claim(folder: Path, name: str) -> str:
             return owner.name if owner else ""
         renewed = link.with_name(f".{CLAIM_LINK}.{token}")
         renewed.symlink_to(claim)
+        idle = renewed.lstat().st_mtime - link.lstat().st_mtime  # both by the clock of the file system
         renewed.replace(link)
+        if idle < LEASE_SECONDS:
+            time.sleep(LEASE_SECONDS)
     os.environ[CLAIM_VARIABLE] = f"{token}:{link}"
     return name
+
+
+def release_claim() -> None:
+    """End the lease of this process, which saves nothing more: a later start of its job need not wait."""
+    link = os.environ.get(CLAIM_VARIABLE, "").partition(":")[2]
+    if link and not is_superseded():
+        with suppress(OSError):
+            os.utime(link, (0, 0), follow_symlinks=False)
 
 
 def is_superseded() -> bool:

@@ -64,6 +64,9 @@ def write_given_file(path: Path, content: bytes) -> None:
         write_atomically(Path(os.path.realpath(path)), content)
 
 
+RENAME_TRIES = 5
+
+
 @contextmanager
 def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iterator[Path]:
     """Yield a free path beside `path`; the file or folder made there takes its name when the block ends.
@@ -77,10 +80,16 @@ def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iter
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield scratch
-        if replace and path.is_dir():
-            _remove_path(old)
-            os.rename(path, old)
-        os.rename(scratch, path)
+        for tries_left in reversed(range(RENAME_TRIES)):
+            if replace and path.is_dir():
+                _remove_path(old)
+                os.rename(path, old)
+            try:
+                os.rename(scratch, path)
+                break
+            except OSError as error:  # another process made the folder just now
+                if not (replace and tries_left and error.errno in (errno.ENOTEMPTY, errno.EEXIST)):
+                    raise
         sync_folder(path.parent)
     except BaseException:
         if old.exists() and not path.exists():
