@@ -275,8 +275,9 @@ TIMES = [
     ({"camera_offset": SECOND // 2}, {}, ""),
     ({"stamped": False}, {}, ""),
     ({"fps": 2}, {}, "fewer messages per second than the rate of 10"),
-    ({"fps": 2}, {"sync": "previous"}, ""),
-    ({"fps": 2}, {"fps": 2.0}, ""),
+    ({"fps": 3}, {"sync": "previous"}, ""),
+    ({"fps": 3}, {"fps": 3.0}, ""),
+    ({"fps": 1}, {"fps": 1.0, "max_gap_s": 1.5}, ""),
     ({"fps": 8}, {}, ""),
     ({"steps": 1}, {}, "no episode is left"),
     ({"steps": 30}, {"chunk_size": 40}, "no episode is left"),
@@ -300,3 +301,12 @@ def test_times_that_a_training_refuses_are_told_before(compare, tmp_path, storag
     except BagError as error:
         stop = str(error)
     assert (bool(stop), wrong in stop) == (bool(wrong), True), stop
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_messages_that_are_all_farther_apart_than_the_largest_gap(compare, tmp_path, storage):
+    folder = Recording(fps=1).write(tmp_path / "bags" / "one", storage)
+    given = {"fps": 1.0, "environment_state_topic": None}
+    (problem,), _ = compare(folder.parent, **given)
+    assert problem.endswith("\n--max-gap-s 2")
+    assert compare(folder.parent, max_gap_s=2.0, **given) == ([], [])

@@ -133,13 +133,18 @@ class BagCheck:
     def _check_rates(self, bag: Bag, used: Mapping[str, ProbedTopic]) -> None:
         """Say that a topic has fewer messages than steps: for sure if all of it was looked at."""
         fps = float(str(self._values["fps"]))
+        gap = float(str(self._values["max_gap_s"]))
+        alone = {name: one.shortest_s for name, one in used.items() if one.is_complete and one.shortest_s > gap}
+        if alone and int(str(self._values["chunk_size"])) > 1:
+            text = f"all messages of {', '.join(alone)} are farther apart than --max-gap-s {gap:g}, which splits there"
+            self._add_problem(bag.path, f"{text}\n--max-gap-s {2 * max(alone.values()):.3g}")
         slow = {name: one for name, one in used.items() if 0 < one.rate * SLOW_FACTOR < fps}
         if not slow or self._values["sync"] == "previous":
             return
         named = ", ".join(f"{name} {one.rate:.1f}" for name, one in sorted(slow.items()))
         text = f"fewer messages per second than the rate of {fps:g}: {named}"
         lowest = f"{min(one.rate for one in slow.values()):.3g}"
-        if any(len(one.first) < bag_probe.FIRST_MESSAGES for one in slow.values()):
+        if any(one.is_complete for one in slow.values()):
             self._add_problem(bag.path, f"{text}; --sync previous repeats messages\n--fps {lowest}")
         else:
             self.warnings.append(f"{bag.path}: {text} at the beginning; training stops if all of it is so")

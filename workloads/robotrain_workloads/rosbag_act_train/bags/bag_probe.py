@@ -52,11 +52,21 @@ class ProbedTopic:
     """The most time between its first and its last message; None if it is unknown."""
 
     @property
+    def is_complete(self) -> bool:
+        """Whether these are all."""
+        return 0 < len(self.first) < FIRST_MESSAGES
+
+    @property
+    def shortest_s(self) -> float:
+        """The least time between two of these, in seconds; 0 with fewer than two, or if a clock goes back."""
+        return max(min((after - before for before, after in itertools.pairwise(self.first)), default=0) / 1e9, 0.0)
+
+    @property
     def rate(self) -> float:
         """The rate of the first messages, without gaps; 0 if it is unknown."""
-        apart = [after - before for before, after in itertools.pairwise(self.first)]
-        if not apart or min(apart) <= 0:
+        if not self.shortest_s:
             return 0.0
+        apart = [after - before for before, after in itertools.pairwise(self.first)]
         regular = [one for one in apart if one <= max(5 * statistics.median(apart), statistics.fmean(apart))]
         return 1e9 / statistics.fmean(regular)
 
