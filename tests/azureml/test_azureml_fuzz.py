@@ -122,8 +122,11 @@ def check_render(of: Job, settings: AzureMLSettings) -> Plan | None:
     content = made.files["job.yaml"].decode()
     spec = read_yaml(content)
     assert {name: spec[name] for name in COMMAND} == COMMAND
-    assert "${{" not in content
+    (output,) = spec["outputs"].values()
+    assert (content.count("${{"), output["path"].count("${{name}}")) == (1, 1)
+    path, output["path"] = output["path"], command_job.Expression(output["path"])
     assert command_job.dump_yaml(spec) == content
+    output["path"] = path
     assert read_yaml(yaml.dump(spec, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == spec
     assert_unchanged(of, settings, made, spec)
     return made

@@ -78,6 +78,15 @@ def test_each_step_has_its_own_settings(document):
     assert train["inputs"]["dataset_asset_0"]["path"] == "azureml:episodes:3"
 
 
+def test_a_step_refuses_the_folder_of_another_pipeline_job(submit, workspace, document, tmp_path):
+    placement = parse_document((tmp_path / "plan/steps/Train-1/code/job.json").read_text()).placement
+    assert placement.kept_for == {"AZUREML_ROOT_RUN_ID": "${ROBOTRAIN_PIPELINE_JOB}"}
+    _, job = submit()
+    for step, sent in zip(("Train-1", "evaluate"), workspace.jobs[job].body["jobs"].values(), strict=False):
+        assert sent["environment_variables"]["ROBOTRAIN_PIPELINE_JOB"] == job
+        assert all(f"/paths/azureml/{job}-{step}/" in output["uri"] for output in sent["outputs"].values())
+
+
 def test_a_step_reads_what_an_earlier_one_hands_over(document, tmp_path):
     train, evaluate, register = document["jobs"].values()
     assert evaluate["inputs"]["step_train_1"] == {

@@ -88,7 +88,7 @@ outputs:
   checkpoints:
     type: uri_folder
     mode: upload
-    path: azureml://datastores/workspaceblobstore/paths/azureml/{run}/checkpoints/
+    path: azureml://datastores/workspaceblobstore/paths/azureml/${{{{name}}}}/checkpoints/
 """
 
 
@@ -128,11 +128,11 @@ def test_nothing_of_azure_is_imported_to_render() -> None:
     assert answer.stdout.strip() == "[]"
 
 
-def test_another_job_is_another_name_and_another_folder_of_the_datastore() -> None:
+def test_the_folder_of_the_output_follows_the_name_that_the_job_gets() -> None:
     one, two = render_plan(job()), render_plan(job(), attempt=2)
     assert (read_spec(one)["name"], read_spec(two)["name"]) == (one.run, two.run)
     paths = [read_spec(made)["outputs"]["checkpoints"]["path"] for made in (one, two)]
-    assert [path.split("/")[-3] for path in paths] == [one.run, two.run]
+    assert [path.split("/")[-3] for path in paths] == ["${{name}}"] * 2  # also of a file that is sent again by hand
 
 
 class TestDatasets:

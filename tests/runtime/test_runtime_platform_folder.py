@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Checkpoint, Published
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 from robotrain_runtime.preflight import run_preflight
 
 TRAIN = "from pretend_training import *\ntrain({}, 20)"
@@ -55,6 +56,17 @@ def test_a_folder_that_takes_nothing_is_told_before_the_work(plugins_on_path, jo
     assert codes(job(kept=to)) == [("publish-unwritable", title)]
 
 
+@pytest.mark.parametrize(("this_one", "expected"), [("job-1", []), ("job-2", ["publish-unwritable"])])
+def test_a_folder_that_belongs_to_another_submission_is_refused(
+    plugins_on_path, job, output, monkeypatch, this_one, expected
+):
+    monkeypatch.setenv("THIS_ONE", this_one)
+    monkeypatch.setenv("OWNER", "job-1")
+    found = codes(job(kept=OUTPUT, kept_for={"THIS_ONE": "${OWNER}"}))
+    assert [code for code, _ in found] == expected
+    assert all("job-1" in title for _, title in found)
+
+
 @pytest.mark.slow
 def test_each_complete_checkpoint_is_copied_there_beside_where_it_is_published(run, job, output, tmp_path):
     made = job(TRAIN.format(40), publish={"to": str(tmp_path / "mirror")}, kept=OUTPUT)
@@ -85,4 +97,4 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
     assert (output / "000040/model/weights").stat().st_nlink == 1  # it shares no file with what is gone on from
     shutil.rmtree(tmp_path / "work")
     other = run(job(TRAIN.format(60), **placed), THIS_ONE="job-2")
-    assert "from step 1" in other.ordinary
+    assert (other.exit_code, "another submission (job-1)" in other.outcome["reason"]) == (EXIT_PREFLIGHT, True)

@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from robotrain_runtime.contract import checkpoint, plugin_loader
 from robotrain_runtime.contract import document as contract_document
-from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import Finding, make_finding
@@ -150,7 +150,22 @@ def find_platform_folder_problems(document: JobDocument) -> Iterator[Finding]:
         why = f"{to.parent} does not exist"
     elif not os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK):
         why = "the user that runs the job may not write to it"
+    elif foreign := _find_platform_folder_owner(document, to):
+        why = f"it belongs to {foreign}"
     else:
         return
     title = f"{outputs} cannot be copied to {to}, which the platform keeps: {why}"
-    yield Finding(code="publish-unwritable", title=title)
+    yield Finding(code="publish-unwritable", title=title, fault="configuration")
+
+
+def _find_platform_folder_owner(document: JobDocument, to: Path) -> str:
+    """Return the other run or submission that the folder belongs to; empty for none. Raise UnsetVariable."""
+    for name, expected in document.placement.kept_for.items():
+        owner = contract_document.expand_variables(expected)
+        if (own := os.environ.get(name, "")) != owner:
+            return f"{owner}, and this is {own or 'another submission'}: submit it again with robotrain"
+    own = contract_document.read_submission_id(document)
+    for folder in (to, *(folder for _, folder in checkpoint.list_checkpoints(to))):  # results are the folder itself
+        if (found := checkpoint.read_manifest(folder)) and (found.run != document.run or found.submission != own):
+            return f"the run {found.run}" if found.run != document.run else f"another submission ({found.submission})"
+    return ""

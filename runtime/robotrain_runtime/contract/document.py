@@ -110,6 +110,9 @@ class Placement:
     """The folder that the platform keeps after the run: complete checkpoints are copied to it. Empty for none."""
     kept_as: str = ""
     """The name of that folder for people; it may contain `${NAME}` of environment variables."""
+    kept_for: Mapping[str, str] = field(default_factory=dict)
+    """By environment variable, the value that it has for the submission that the folder belongs to, perhaps `${NAME}`:
+    another submission is refused. Empty where the platform gives each submission a folder of its own."""
     volatile: bool = False
     """Whether everything is lost that the run does not publish: what writes to a place that is not required then is."""
     handover: str = ""
@@ -199,7 +202,7 @@ def format_document(document: JobDocument) -> str:
 OMITTED_IF_EMPTY = (
     *("space", "tags", "label", "implied", "program_lock", "program_python", "program_files", "secrets"),
     "login",
-    "volatile",
+    *("volatile", "kept_for"),
     *("node_launcher", "node_rank", "node_address"),
     "grows_until",
     "nodes",

@@ -49,7 +49,7 @@ class Tracker(HelperProcess):
         *,
         system_metrics: bool,
         environ: Mapping[str, str],
-        on_event: Callable[[EventRecord], None],
+        on_event: Callable[[EventRecord], object],
         resume_run: str = "",
         attached: bool = False,
     ) -> None:

@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from robotrain.errors import Problem, Stage, make_problem
-from robotrain.redaction import MAX_LENGTH, redact
+from robotrain.redaction import redact
+from robotrain_runtime.contract.redaction import MAX_LENGTH
 
 from robotrain_workloads.lerobot.options import split_options as split_arguments
 from robotrain_workloads.lerobot.versions import POLICIES, LeRobotVersion

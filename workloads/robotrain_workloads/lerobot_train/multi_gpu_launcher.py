@@ -57,7 +57,8 @@ def main(arguments: Sequence[str]) -> None:
         os.environ[process_group.AGREEMENT_VARIABLE] = folder
         stop_handler = LaunchStopHandler(agreement)
         LaunchWatch(agreement, own.count, nodes).start()
-        memory_kills, failures, text = failure.count_oom_kills(), dict[int, Any](), ""
+        failures: Mapping[int, Any] = {}
+        memory_kills, text = failure.count_oom_kills(), ""
         try:
             if nodes:
                 os.environ[hardware.THREADS_VARIABLE] = str(hardware.count_threads(own.count))

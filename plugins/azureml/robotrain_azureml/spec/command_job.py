@@ -27,7 +27,7 @@ EXPRESSION_START = "${{"
 
 
 class Expression(str):
-    """Text that Azure ML evaluates: the one value of a job that may hold an expression."""
+    """Text that Azure ML evaluates: only such a value of a job may hold an expression."""
 
     __slots__ = ()
 
@@ -109,7 +109,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
     """Return the job without empty values. Its command is always the same: no value of the user is in it."""
     own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, job_settings.make_environment(job, settings)
     output = job.profile.outputs.folder
-    uri = spec_inputs.make_output_uri(settings.datastore, run, output)
+    uri = Expression(spec_inputs.make_output_uri(settings.datastore, spec_inputs.OWN_NAME, output))
     machine = drop_empty({"instance_type": job_settings.choose_instance_type(job, settings)})
     return drop_empty(
         {

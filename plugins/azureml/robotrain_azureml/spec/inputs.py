@@ -45,6 +45,10 @@ def make_output_uri(datastore: str, name: str, output: str) -> str:
     return make_folder_uri(datastore, make_output_folder(name, output))
 
 
+OWN_NAME = "${{name}}"
+"""What Azure ML replaces in the path of an output by the name of the job that it starts."""
+
+
 CONTENT_PREFIX = "robotrain/data/"
 """The datastore folder of uploads that are named by their digest."""
 

@@ -36,6 +36,8 @@ PIPELINE_FILE = "pipeline-job.yaml"
 PIPELINE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
 HANDOVER = "handover"
 """The output of a step that later ones read."""
+PIPELINE_VARIABLE, ROOT_VARIABLE = "ROBOTRAIN_PIPELINE_JOB", "AZUREML_ROOT_RUN_ID"
+"""Variables of a step: the pipeline job that its folders are named by, and the one that Azure ML runs."""
 MAX_BYTES = 4 * 1024 * 1024
 """The size of a request to Azure's resource manager. The request has the size of the document, within a few percent.
 
@@ -127,6 +129,7 @@ def _render_step(
         if other in outputs_of and other not in read:
             ports[f"after_{make_key(other)}"] = _make_input(other, outputs_of[other], finished)
     body["inputs"] = {**body.get("inputs", {}), **ports}
+    set_pipeline_job(body, step.settings.datastore, name, run)
     uri = spec_inputs.make_output_uri(step.settings.datastore, name, HANDOVER)
     if step.hands_over:
         body["outputs"] = {**body["outputs"], HANDOVER: {"type": "uri_folder", "mode": "upload", "path": uri}}
@@ -135,6 +138,7 @@ def _render_step(
     placement = dataclasses.replace(
         placement,
         mounts=(*placement.mounts, *mounts),
+        kept_for={ROOT_VARIABLE: f"${{{PIPELINE_VARIABLE}}}"},
         kept_as=f"the output {step.job.profile.outputs.folder} of the step {step.name}",
         handover=f"${{AZURE_ML_OUTPUT_{HANDOVER}}}" if step.hands_over else "",
     )
@@ -151,6 +155,17 @@ def _render_step(
     )
     node = make_node(body, f"{folder}/{CODE_FOLDER}", step.name)
     return _RenderedStep(spec, node, {f"{folder}/{path}": content for path, content in files.items()})
+
+
+def set_pipeline_job(body: dict[str, Any], datastore: str, name: str, pipeline: str) -> None:
+    """Set the folders of a step's outputs by its name, and the pipeline job that they belong to.
+
+    Azure ML names the jobs of steps by itself, and what a finished step left is found by the pipeline job's name: so
+    the paths are fixed, and the step refuses to start in a pipeline job that somebody sent under another name.
+    """
+    for output, entry in body["outputs"].items():
+        entry["path"] = spec_inputs.make_output_uri(datastore, name, output)
+    body["environment_variables"] = {**body["environment_variables"], PIPELINE_VARIABLE: pipeline}
 
 
 def _make_input(other: str, output: str, finished: Mapping[str, Reference]) -> dict[str, str]:

@@ -152,7 +152,7 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
     try:
         document = load_document(plan)
         spec, timeout = whole.trial, document["limits"].get("trial_timeout")
-        uri = spec_inputs.make_output_uri(spec.datastore, spec.run, spec.output)
+        uri = spec_inputs.make_output_uri(spec.datastore, spec_inputs.OWN_NAME, spec.output)
         body = {
             "type": "command",
             "name": document["name"],

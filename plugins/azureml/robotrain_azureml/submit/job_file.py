@@ -23,7 +23,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_azureml.identity import IDENTITY_KEYS
 from robotrain_azureml.spec import check_job, inputs, nodes, pipeline, submission_spec, sweep
 from robotrain_azureml.spec.command_job import EXPRESSION_START, QUOTED_KEY
-from robotrain_azureml.spec.pipeline import HANDOVER, is_pipeline
+from robotrain_azureml.spec.pipeline import is_pipeline
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
 
@@ -69,7 +69,9 @@ def _list_expected_values(
     job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument
 ) -> Iterator[ExpectedValue]:
     """Yield what the spec says, the inputs of the document, which the lineage records, and assets of the spec alone."""
-    output_uri = inputs.make_output_uri(spec.datastore, spec.run, spec.output)
+    output_key = f"outputs.{spec.output}.path"
+    own, fixed = (inputs.make_output_uri(spec.datastore, name, spec.output) for name in (inputs.OWN_NAME, spec.run))
+    output_uri = fixed if get_job_value(job, output_key) == fixed else own
     yield ExpectedValue("name", spec.run, "--attempt N")
     yield ExpectedValue("compute", f"azureml:{spec.compute}", "--compute NAME")
     yield ExpectedValue("environment", spec.environment.reference, "--environment-name NAME")
@@ -77,7 +79,7 @@ def _list_expected_values(
     yield from _list_group_values(document)
     for key in IDENTITY_KEYS:
         yield ExpectedValue(key, spec.identity, "--workload-identity CLIENT-ID")
-    yield ExpectedValue(f"outputs.{spec.output}.path", output_uri, "--datastore NAME")
+    yield ExpectedValue(output_key, output_uri, "--datastore NAME")
     for mount in document.placement.mounts:
         if match := re.fullmatch(_INPUT_VARIABLE, mount.folder):
             key, flag = f"inputs.{match[1]}.path", inputs.find_input_flag(f"input {match[1]}")
@@ -144,7 +146,8 @@ def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "")
     if problems := list(_check_job_file(plan, job, spec, Stage.SUBMIT)):
         raise Rejected(problems)
     job["name"] = name
-    job["outputs"][spec.output]["path"] = inputs.make_output_uri(spec.datastore, name, spec.output)
+    if EXPRESSION_START not in job["outputs"][spec.output]["path"]:
+        job["outputs"][spec.output]["path"] = inputs.make_output_uri(spec.datastore, name, spec.output)
     folders = {
         inputs.make_folder_uri(spec.datastore, upload.to): _make_own_folder(spec, upload.to, name)
         for upload in spec.uploads
@@ -276,8 +279,7 @@ def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
         for part in parts:
             step, own_name = part.step, f"{name}-{part.step.name}"
             body = make_job(part.plan, part.spec, own_name)
-            if handover := body["outputs"].get(HANDOVER):
-                handover["path"] = inputs.make_output_uri(part.spec.datastore, own_name, HANDOVER)
+            pipeline.set_pipeline_job(body, part.spec.datastore, own_name, name)
             job["jobs"][step.key] |= pipeline.make_node(body, f"{make_step_folder(step.name)}/{CODE_FOLDER}", step.name)
     elif sweep.is_sweep(plan):
         trial = make_job(*sweep.split_sweep(plan, Stage.SUBMIT), name)
