@@ -123,7 +123,8 @@ def test_no_python_names_the_ways_to_get_one(needed_environment, tmp_path, monke
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
     (finding,) = check_environment(dataclasses.replace(needed_environment, python=version), tmp_path)
     assert finding.code == "python-missing"
-    ways = (f"apt install python{package} ", f"uv python install {newest}", f"pyenv install {newest}", "--environment")
+    ways = (f"apt install python{package} ", f"uv python install {newest}", f"--module python/{newest}")
+    ways = (*ways, f"pyenv install {newest}", "--environment")
     assert all(way in found for way, found in zip(ways, finding.ways, strict=True))
 
 

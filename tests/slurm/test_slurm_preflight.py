@@ -8,6 +8,7 @@ import pytest
 from planned_jobs import job, source
 from robotrain.model.plan import Payload
 from robotrain_slurm.client.cluster import parse_partitions
+from robotrain_slurm.doctor import describe_partitions
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.preflight.job_request import JobRequest
 from robotrain_slurm.preflight.resources import find_request_problems
@@ -129,6 +130,18 @@ def test_what_no_node_has_at_once_is_listed():
 def test_quality_of_service_may_allow_a_longer_time():
     (problem,) = find_problems(time="0-02:00:00", qos="long")
     assert problem.severity == "warning"
+
+
+def test_features_that_no_node_has_at_once_are_refused():
+    (problem,) = find_problems(constraint="a100&h100")
+    assert (problem.code, problem.suggestions[0].text) == ("slurm-constraint-unknown", "--constraint 'a100|h100'")
+    for constraint in ("a100&ib", "a100|h100", "[a100|h100]&ib", "a100*2&h100*2"):
+        assert find_problems(constraint=constraint) == []
+
+
+def test_doctor_tells_of_a_cluster_without_a_default_partition():
+    for cluster, has_default in ((CLUSTER, True), (CLUSTER.replace("gpu*", "gpu"), False)):
+        assert ("--partition" in describe_partitions(parse_partitions(cluster.splitlines()))) != has_default
 
 
 def test_without_a_default_partition_slurm_decides():

@@ -110,4 +110,7 @@ def describe_partitions(partitions: Sequence[Partition]) -> str:
         parts.append(f"{one.name} ({', '.join(about)})")
     if len(partitions) > MAX_PARTITIONS:
         parts.append(f"… ({len(partitions) - MAX_PARTITIONS} more)")
-    return f"partitions: {', '.join(parts)}" if parts else "the cluster has no partitions"
+    if not parts:
+        return "the cluster has no partitions"
+    must_name = "" if any(one.is_default for one in partitions) else "; none is the default: use --partition NAME"
+    return f"partitions: {', '.join(parts)}{must_name}"

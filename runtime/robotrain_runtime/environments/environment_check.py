@@ -138,6 +138,7 @@ def _make_python_finding(version: str) -> Finding:
         ways=(
             f"apt install {package}   or your system's package",
             f"uv python install {newest}",
+            f"--module python/{newest}   on a cluster with environment modules, which has it under this or a like name",
             f"pyenv install {newest}",
             f"{ENVIRONMENT_OPTION}   your own environment",
         ),

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
@@ -39,7 +40,7 @@ def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) 
         return
     yield from _check_state(request, chosen, partitions)
     yield from _check_time(request, chosen, partitions)
-    yield from _check_constraint(request, partitions)
+    yield from _check_constraint(request, chosen, partitions)
     yield from _check_nodes(request, chosen, partitions)
     if request.nodes > 1:
         yield from check_node_count(request, chosen, partitions)
@@ -92,8 +93,10 @@ def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Se
     yield make_preflight_problem("slurm-time-refused", title, "--time", given, why, *fixes, severity=severity)
 
 
-def _check_constraint(request: JobRequest, partitions: Sequence[Partition]) -> Iterator[Problem]:
-    """Check that each feature of the constraint exists."""
+def _check_constraint(
+    request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]
+) -> Iterator[Problem]:
+    """Check that each feature of the constraint exists, and that a node has all of those that `&` joins."""
     known = list_features(partitions)
     for name in dict.fromkeys(re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", request.constraint))):
         if name not in known:
@@ -103,6 +106,14 @@ def _check_constraint(request: JobRequest, partitions: Sequence[Partition]) -> I
             yield make_preflight_problem(
                 "slurm-constraint-unknown", title, "--constraint", request.constraint, "", *fixes
             )
+    names = [name.strip() for name in request.constraint.split("&")]
+    is_plain = len(names) > 1 and all(re.fullmatch(r"[\w.-]+", name) for name in names)
+    nodes = [group for one in chosen for group in one.nodes]
+    if is_plain and {*known}.issuperset(names) and not any(group.features.issuperset(names) for group in nodes):
+        title = f"no node of {_describe(chosen)} has all features of the constraint"
+        either = Suggestion(f"--constraint {shlex.quote('|'.join(names))}", "nodes that have one of them")
+        why = "With `hold`, or where Slurm lets it wait, the job would never start."
+        yield make_preflight_problem("slurm-constraint-unknown", title, "--constraint", request.constraint, why, either)
 
 
 def _check_nodes(
