@@ -178,6 +178,20 @@ def test_the_trainer_gets_the_file_of_its_weights(training, tmp_path):
     assert words == ["--weights", str(file), f"--weights-name={RESNET18}", "--given-weights"]
 
 
+@pytest.mark.parametrize(
+    ("option", "way"),
+    [("--policy.vision_backbone=resnet34", f"{OPTION}={RESNET34}"), ("--policy.use_group_norm=true", NULL)],
+)
+def test_weights_that_lerobot_would_fail_on_are_refused_if_pictures_are_read(training, option, way):
+    def find(root, *args):
+        document = training(root, args=args, policy_type="diffusion")
+        return [one for one in container.compare(document, {document.sources[0]: root}) if "Weights" in one]
+
+    (problem,) = find(CAMERA, option)
+    assert problem.endswith(f"\n-- {way}")
+    assert find(STATES, option) == find(CAMERA, option, way) == []
+
+
 def test_a_start_replaces_weights_that_an_option_names(training, policy, pusht):
     document = training(pusht, starts={"policy": policy("start", type="act")}, args=[f"{OPTION}={RESNET18}"])
     arguments = get_work(document).arguments

@@ -64,12 +64,6 @@ BROKEN = [
         ["--policy.use_group_norm=True", "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],
         "--policy.use_group_norm=false",
     ),
-    ("vqbet", ["--policy.use_group_norm=true"], "--policy.pretrained_backbone_weights=null"),
-    (
-        "act",
-        ["--policy.vision_backbone=resnet34"],
-        "--policy.pretrained_backbone_weights=ResNet34_Weights.IMAGENET1K_V1",
-    ),
     (
         "act",
         ["--policy.vision_backbone=resnet50", "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"],

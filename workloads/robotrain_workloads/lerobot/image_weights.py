@@ -15,6 +15,7 @@ from robotrain_workloads.lerobot.options import get_option_value, split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 
 WEIGHTS_OPTION, NETWORK_OPTION = "pretrained_backbone_weights", "vision_backbone"
+GROUP_NORM = "use_group_norm"
 NAME = re.compile(r"(?:(\w+)_Weights\.)?([A-Z0-9_]+)")
 NETWORKS = {"resnet18": 1, "resnet34": 1, "resnet50": 2, "resnet101": 2, "resnet152": 2}
 """The networks that LeRobot takes of torchvision, each with the number of its ImageNet weights."""
@@ -109,6 +110,23 @@ def drop_option(options: Sequence[str], model: TrainedModel) -> list[str]:
         if name != f"{model.prefix}.{WEIGHTS_OPTION}":
             words.append(f"--{name}={value}" if name and value is not None else f"--{name}" if name else str(value))
     return words
+
+
+def find_problems(document: JobDocument, name: str) -> Iterator[str]:
+    """Yield why LeRobot cannot make the network: it takes no other weights than its own, nor another normalization.
+
+    :param name: the weights that the network starts from; empty for none.
+    """
+    if not name:
+        return
+    model = choose_model(document.parameters, {})
+    option = model.format_flag(WEIGHTS_OPTION)
+    mistake, meant = find_mistake(document.trainer_args, model)
+    if mistake:
+        yield f"{mistake}\n-- {option}={meant}"
+    normalization = get_option_value(document.trainer_args, model.format_flag(GROUP_NORM)) or ""
+    if normalization.lower() == "true":
+        yield f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}\n-- {option}=null"
 
 
 def list_warnings(document: JobDocument, name: str, model: TrainedModel, *, is_new: bool) -> Iterator[str]:

@@ -25,7 +25,7 @@ def find_rule_problems(
     given = read_given(tuple(arguments))
     yield from _check_number_format(given, model)
     yield from _check_adapter(given, model)
-    yield from _check_group_norm(given, model, is_new=settings == {})
+    yield from _check_group_norm(given, model)
     if settings == {}:
         yield from _check_weights(arguments, given, model)
     if loads:
@@ -46,33 +46,26 @@ def _check_number_format(given: Mapping[str, str | None], model: TrainedModel) -
     yield OptionProblem(f"{option}={value}", title, f"It takes {' or '.join(formats)}.", suggestion)
 
 
-def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel, *, is_new: bool) -> Iterator[OptionProblem]:
+def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
     """Refuse another normalization in a network with trained weights: LeRobot says so once it has downloaded them."""
-    names = [f"{model.prefix}.{name}" for name in ("use_group_norm", image_weights.WEIGHTS_OPTION)]
-    usual = model.get_default(image_weights.WEIGHTS_OPTION) if is_new else None
-    weights = given.get(names[1]) or str(usual or "")
+    names = [f"{model.prefix}.{name}" for name in (image_weights.GROUP_NORM, image_weights.WEIGHTS_OPTION)]
+    weights = given.get(names[1]) or ""  # without pictures, those by default are not read
     is_replaced = BOOLEANS.get(str(given.get(names[0])).lower())
     if is_replaced and weights.lower() not in NULLS:
         options = [f"--{names[0]}={given[names[0]]}", f"--{names[1]}={weights}"]
         title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {' with '.join(options)}"
         why = "It says: You can't replace BatchNorm in a pretrained model without ruining the weights."
-        way = f"--{names[0]}=false" if given.get(names[1]) else f"--{names[1]}=null"
-        yield OptionProblem(options[0], title, why, way)
+        yield OptionProblem(options[0], title, why, f"--{names[0]}=false")
 
 
 def _check_weights(
     arguments: Sequence[str], given: Mapping[str, str | None], model: TrainedModel
 ) -> Iterator[OptionProblem]:
-    """Require weights of torchvision that fit the network: LeRobot fails once it makes the network."""
+    """Require that named weights are torchvision's and fit the network: LeRobot fails once it makes the network."""
+    option = model.format_flag(image_weights.WEIGHTS_OPTION)
     title, meant = image_weights.find_mistake(arguments, model)
-    if not title:
-        return
-    option, network = map(model.format_flag, (image_weights.WEIGHTS_OPTION, image_weights.NETWORK_OPTION))
-    value = given.get(option[2:])
-    typed = f"{network}={given.get(network[2:])}" if value is None else f"{option}={value}"
-    usual = model.get_default(image_weights.WEIGHTS_OPTION)
-    why = f"LeRobot {model.lerobot.name}'s {model.kind} starts from {usual} unless an option says something else."
-    yield OptionProblem(typed, title, why if value is None else "", f"{option}={meant}")
+    if title and (value := given.get(option[2:])) is not None:  # those by default may not be read
+        yield OptionProblem(f"{option}={value}", title, "", f"{option}={meant}")
 
 
 def _check_truth_values(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:

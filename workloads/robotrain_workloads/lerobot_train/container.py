@@ -97,6 +97,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     data_problems = list(dataset_preparation.find_data_problems(document, described, description_only=True))
     yield from data_problems
     yield from policy_repositories.find_problems(document, described, lineage.find_start_source(document.sources))
+    yield from image_weights.find_problems(document, _find_needed_weights(document, described))
     if not data_problems and (root := find_dataset_root(described)):
         yield from start.find_mismatches(document, described, root)
         yield from comparison.find_problems(document, described, root)
