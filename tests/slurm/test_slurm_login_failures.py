@@ -193,6 +193,12 @@ def test_port_goes_to_the_configuration_of_ssh(login):
     assert [*check_login("me@fd00::1")] == []
 
 
+@pytest.mark.parametrize("text", ["....", "\n.\n . ", ""])
+def test_a_shell_that_prints_no_word_is_not_quoted(text):
+    (problem,) = ssh_failures.explain_failure("cluster", text, 255).problems
+    assert (problem.code, "says" in problem.why) == ("slurm-login-failed", False)
+
+
 def test_unknown_failure_shows_what_ssh_says():
     (problem,) = ssh_failures.explain_failure(HOST, "kex: strange\n", 255).problems
     assert (problem.code, problem.why) == ("slurm-login-failed", "ssh says: kex: strange.")

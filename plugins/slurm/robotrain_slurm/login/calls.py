@@ -109,7 +109,10 @@ def _connected(login: str, *, is_alone: bool = False) -> Iterator[Connection]:
         try:
             yield connection
         except LineLost as lost:
-            raise Rejected([make_lost_problem(login, str(lost))], transient=True) from None
+            rejected = Rejected([make_lost_problem(login, str(lost))], transient=True)
+            if connection.timed_out:
+                pool.keep_failure(rejected)
+            raise rejected from None
         except RunGone:
             raise
         except Unanswered as unanswered:

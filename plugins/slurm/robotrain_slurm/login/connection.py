@@ -44,7 +44,7 @@ exit {ssh_failures.NO_PYTHON_CODE}'"""
 """One line that sh, csh and fish read alike."""
 ANSWER_SECONDS = 90.0
 """How long a login node may take to answer at all: its profile may be slow."""
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 30.0
 """How long there may be no whole frame from a login node that a call is at work on."""
 CALL_SECONDS = 600.0
 """How long the whole answer to a call may take, unless it is a stream."""
@@ -199,7 +199,7 @@ class Connection:
         head = {"call": function, "streams": streams, "values": encode(values, blobs), "named": encode(named, blobs)}
         self.is_at_work = True
         try:
-            write_frame(self._input, head, blobs)
+            write_frame(self._input, head, blobs, self._limit_silence)
         except OSError:
             self._read_frame()  # the agent may have said why it ended
             raise self._make_line_lost() from None
@@ -207,7 +207,7 @@ class Connection:
     def _read_frame(self) -> Frame:
         """Return the next frame that is no text for the user, which is printed. Raise LineLost, Rejected."""
         while True:
-            self._limits[0] = time.monotonic() + SILENCE_SECONDS
+            self._limit_silence()
             try:
                 frame = read_frame(self._output, MAX_ANSWER_BYTES)
             except (BrokenFrame, OSError):
@@ -227,6 +227,9 @@ class Connection:
             text = str(frame.head["printed"])
             sys.stderr.write("\n".join(map(escape_controls, text.split("\n"))))
             sys.stderr.flush()
+
+    def _limit_silence(self) -> None:
+        self._limits[0] = time.monotonic() + SILENCE_SECONDS
 
     def _make_line_lost(self) -> LineLost:
         return LineLost("It gave no answer in time." if self.timed_out else "")

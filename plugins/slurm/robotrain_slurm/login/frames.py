@@ -1,12 +1,14 @@
 """The frames in which two machines talk: an object as a line of JSON, and bytes that it refers to."""
 
 import json
+from collections.abc import Callable
 from typing import IO, Any, NamedTuple
 
 MAX_LINE_BYTES = 1 << 26
 MAX_BLOB_BYTES = 1 << 31
 MAX_ANSWER_BYTES = 1 << 24
 """The most bytes, beside its line, of a frame from a login node: files come in parts."""
+PIECE_BYTES = 1 << 16
 ALIVE = "alive"
 """What a frame is named that says only that a call is at work."""
 ALIVE_SECONDS = 10.0
@@ -24,12 +26,16 @@ class BrokenFrame(Exception):
     """What came is no frame."""
 
 
-def write_frame(stream: IO[bytes], head: dict[str, Any], blobs: list[bytes]) -> None:
-    """Write a frame. Raise OSError."""
+def write_frame(
+    stream: IO[bytes], head: dict[str, Any], blobs: list[bytes], on_piece: Callable[[], object] = lambda: None
+) -> None:
+    """Write a frame; `on_piece` is called before each piece, which may have to wait. Raise OSError."""
     line = json.dumps({**head, "sizes": [len(blob) for blob in blobs]})
-    stream.write(line.encode() + b"\n")
-    for blob in blobs:
-        stream.write(blob)
+    for content in (line.encode() + b"\n", *blobs):
+        for start in range(0, len(content), PIECE_BYTES):
+            on_piece()
+            stream.write(content[start : start + PIECE_BYTES])
+    on_piece()
     stream.flush()
 
 

@@ -68,7 +68,8 @@ def make_rejection(code: str, title: str, why: str, *ways: Suggestion | str, tra
 
 def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
     """Return why ssh ended before the login node answered. `text`: what it printed."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "Warning: Permanently added" not in line]
+    words = (line.strip() for line in text.splitlines() if re.search(r"\w", line))  # points alone say nothing
+    lines = [line for line in words if "Warning: Permanently added" not in line]
     why = f"ssh says: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
     if exit_code == NO_PYTHON_CODE:
         title = f"{login} has no python3 of version 3.10 or newer on PATH"

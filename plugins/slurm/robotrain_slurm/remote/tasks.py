@@ -31,7 +31,7 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION
 from robotrain_slurm.submit.continuation_driver import LOCK_FILE
 from robotrain_slurm.submit.submit import submit_plan
 
-CHUNK_BYTES = MAX_EVENT_BYTES = 1 << 20
+CHUNK_BYTES = MAX_EVENT_BYTES = 1 << 19
 """Of a file in one frame, for which a slow line has `SILENCE_SECONDS`."""
 
 SentCode = Sequence[Sequence[Any]]
