@@ -14,15 +14,22 @@ RULES = "E,F,I,B,UP,SIM,PT,RUF,D1"
 NOT_HELD = "D105,D107,RUF001,RUF012"
 EARLIER = Path(__file__).parents[1] / "earlier_plugins"
 LONG = "a-name-of-thirty-letters-abcde"
-KITS = {"platform": "my-cluster", "platform --remote": "ssh-box", "source": "lab-set", "workload": "hello"}
+KITS = {
+    "platform": "my-cluster",
+    "platform --remote": "ssh-box",
+    "platform --scheduler": "my-lsf",
+    "source": "lab-set",
+    "workload": "hello",
+}
 BRINGS = {
     "platform": "platform.my-cluster",
     "platform --remote": "platform.ssh-box",
+    "platform --scheduler": "platform.my-lsf",
     "source": "source.lab_set",
     "workload": "workload.hello",
 }
 
-PACKAGES = ("robotrain_my_cluster", "robotrain_ssh_box", "robotrain_lab_set", "robotrain_hello")
+PACKAGES = ("robotrain_my_cluster", "robotrain_ssh_box", "robotrain_my_lsf", "robotrain_lab_set", "robotrain_hello")
 
 
 @pytest.fixture(autouse=True)

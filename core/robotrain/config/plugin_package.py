@@ -26,6 +26,8 @@ class NewPlugin(NamedTuple):
     given: str
     remote: bool = False
     """Whether a platform's engine shares no disk with the machine that submits."""
+    scheduler: bool = False
+    """Whether a command of a scheduler sends the jobs of a platform."""
 
     @property
     def name(self) -> str:
@@ -73,7 +75,8 @@ class NewPlugin(NamedTuple):
             "version": __version__,
         }
         root = files(__package__).joinpath("plugin_templates")
-        own = f"{self.family}_remote" if self.remote else self.family
+        kind = "_remote" if self.remote else "_scheduler" if self.scheduler else ""
+        own = f"{self.family}{kind}"
         made = {}
         for path, template in (one for folder in (EVERY, own) for one in _read_templates(root / folder)):
             place = path.replace("PACKAGE", self.package).replace("SHORT", short)

@@ -91,6 +91,9 @@ def new(
     remote: Annotated[
         bool, typer.Option("--remote", help="A platform whose machines share no disk with this one.")
     ] = False,
+    scheduler: Annotated[
+        bool, typer.Option("--scheduler", help="A platform whose jobs a command sends, such as qsub or bsub.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the package of a plugin that works: with its claim, a README, and a test that runs the conformance kit.
@@ -98,6 +101,8 @@ def new(
     robotrain plugins new platform my-cluster
 
     robotrain plugins new platform my-server --remote
+
+    robotrain plugins new platform my-lsf --scheduler
 
     robotrain plugins new source lab-set --to ./plugins/lab-set
 
@@ -107,12 +112,17 @@ def new(
     from robotrain.installation import format_development_commands
     from robotrain.redaction import redact
 
-    if remote and family != "platform":
-        why = f"A {family} has no machines."
+    if remote and scheduler:
+        why = "The machines of a scheduler share a disk with the one that submits."
+        ways = [Suggestion(f"robotrain plugins new {family} {shlex.quote(redact(name))} --scheduler")]
+        title = "--remote and --scheduler are two kinds of platform"
+        raise Rejected([make_usage_problem("option-elsewhere", title, "--remote", why, suggestions=ways)])
+    if (remote or scheduler) and family != "platform":
+        why, flag = f"A {family} has no machines.", "--remote" if remote else "--scheduler"
         way = Suggestion(f"robotrain plugins new {family} {shlex.quote(redact(name))}")
-        title = "--remote is an option of platforms only"
-        raise Rejected([make_usage_problem("option-elsewhere", title, "--remote", why, suggestions=[way])])
-    plugin = NewPlugin(family, name, remote)
+        title = f"{flag} is an option of platforms only"
+        raise Rejected([make_usage_problem("option-elsewhere", title, flag, why, suggestions=[way])])
+    plugin = NewPlugin(family, name, remote, scheduler)
     _reject_name(plugin, get_plugins(ctx))
     folder = Path(to or plugin.distribution)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
