@@ -40,7 +40,7 @@ class ProcessResult:
         for match in re.finditer(r"^[ \t]*(?=[\[{])", self.stdout, re.MULTILINE):
             try:
                 value, end = decoder.raw_decode(self.stdout, match.end())
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if not self.stdout[end:].strip():
                 return value

@@ -12,9 +12,10 @@ from contextlib import suppress
 import pytest
 from azure_stand_in import Fault
 from origin_files import STRANGE_NAMES, compute_digests, read_origin
+from robotrain_runtime.contract import checkpoint
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.huggingface import fetch
+from robotrain_sources.huggingface import fetch, layout
 
 NAME = "me/act_pusht"
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"weights" * 1000, "sub/notes.txt": b"a note"}
@@ -270,6 +271,12 @@ def test_a_cycle_of_causes_ends():
     error, cause = ValueError("a"), OSError("b")
     error.__cause__, cause.__cause__ = cause, error
     assert list(itertools.islice(errors.iter_causes(error), 9)) == [error, cause]
+
+
+def test_files_of_a_repository_that_are_nested_without_end_are_no_manifest():
+    deep = b"[" * 200_000
+    assert (checkpoint.parse_manifest(deep), layout.parse_claim(deep)) == (None, None)
+    assert layout.replace_machine_paths(deep, None) == deep
 
 
 class DrippingHub(socketserver.StreamRequestHandler):

@@ -107,7 +107,7 @@ def parse_manifest(content: bytes) -> CheckpointManifest | None:
         if data.pop("schema") != SCHEMA:
             return None
         return CheckpointManifest(**{**data, "step": int(data["step"]), "files": dict(data["files"])})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

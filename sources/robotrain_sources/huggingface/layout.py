@@ -73,7 +73,7 @@ def replace_machine_paths(content: bytes, replacement: str | None) -> bytes:
         return content
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return content
     cleaned = _replace_paths(value, replacement)
     return content if cleaned == value else (json.dumps(cleaned, indent=4) + "\n").encode()
@@ -113,5 +113,5 @@ def parse_claim(content: bytes) -> BranchClaim | None:
         values = json.loads(content)
         names = ("run", "job", "submission", "tracking")
         return BranchClaim(**{name: str(values.get(name) or "") for name in names}) if values.get("run") else None
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None

@@ -99,6 +99,6 @@ def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
     except OSError as error:
         why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."
         raise SourceUnreachable(why, NAME_A_VERSION) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"The tracking server {host} did not answer as MLflow does.") from error
     return answer if isinstance(answer, dict) else {}

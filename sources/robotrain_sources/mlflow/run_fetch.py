@@ -34,7 +34,7 @@ def find_truncation(file: Path) -> str:
     try:
         tensors = json.loads(text)
         ends = [int(tensor["data_offsets"][1]) for name, tensor in tensors.items() if name != "__metadata__"]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return "has no readable header"
     expected, size = HEADER_LENGTH_BYTES + header + max(ends, default=0), file.stat().st_size
     return "" if size == expected else f"has {size:,} bytes of {expected:,}"

@@ -164,7 +164,7 @@ def _unwrap_message(text: str) -> str:
     """Return the message in a JSON or framed text, or the text itself."""
     try:
         value: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         framed = re.search(_FRAMED_MESSAGE, text, re.DOTALL)
         return framed[1].strip() if framed else text
     message = value.get("message") if isinstance(value, dict) else None
@@ -196,7 +196,7 @@ def describe_field_errors(message: str) -> str:
     try:
         details = json.loads(message)["detail"]
         fields = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         found = re.findall(_FIELD_ERROR, message)
         fields = [f"{re.sub(_FIELD_PREFIX, '', path)}: {why.rstrip('.')}" for path, why in found]
     more = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
