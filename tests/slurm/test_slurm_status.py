@@ -1,5 +1,6 @@
 """The status of a run: its own record counts first, then the queue of Slurm, what was seen of it, its accounting."""
 
+import json
 import os
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from pretend_queue import JOB, RUN, PretendQueue, RunFolder
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
+from robotrain_runtime.contract import failure
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.observe import logs, pipeline_status, status
 
@@ -176,6 +178,22 @@ def test_own_reason_is_told_with_that_of_slurm(engine, run):
     engine.set_job("FAILED", "NonZeroExitCode")
     told = status.query_status(run.reference).reason
     assert told == "the run was stopped by Slurm, as when its time is up; the job has --continuation never"
+
+
+def test_node_without_internet_is_told_what_fetches_before(engine, run):
+    run.begin()
+    run.end("failed", outcome="Network is unreachable", code=75)
+    path = run.path / "outcome.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fault": "network"}))
+    engine.set_job("FAILED", "NonZeroExitCode")
+    assert "--stage" in status.query_status(run.reference).reason
+
+
+def test_memory_that_ran_out_is_told_once(engine, run):
+    run.begin()
+    run.end("failed", outcome=f"signal 9 (SIGKILL): {failure.MEMORY_RAN_OUT}", code=137)
+    engine.set_job("OUT_OF_MEMORY", "OutOfMemory")
+    assert status.query_status(run.reference).reason.count("memory ran out") == 1
 
 
 def test_memory_kill_that_slurm_calls_a_failure_is_told(engine, run):

@@ -28,6 +28,7 @@ STATES: Mapping[str, RunState] = {
 }
 """The meaning of Slurm's states; with any other state the run is still running."""
 WAITS_FOR_DRIVER = "this machine will send its next job"
+NO_INTERNET = "if its nodes have no internet, submit it with --stage, which fetches what it needs before"
 FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
 
@@ -181,6 +182,8 @@ def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     reason, outside = outcome.reason, reasons.explain_outside_end(job) if job and not own.is_settled else ""
     if outside:
         reason = f"{reason.removesuffix(f': {failure.MEMORY_RAN_OUT}')}: {outside}"
+    elif outcome.fault == "network" and own.attempts and not (own.attempts[-1].end or own.attempts[-1]).step:
+        reason += f"; {NO_INTERNET}"
     elif outcome.state == "failed" and failure.is_outside_end(outcome.exit_code) and own.why_not_continued:
         reason += f"; {own.why_not_continued}"
     elif outcome.state == "cancelled" and not own.is_cancelled:
