@@ -56,7 +56,8 @@ class Status:
         if self.reason:  # the text of a plugin: it is shown and recorded
             from robotrain.redaction import escape_controls, redact_if_secret
 
-            object.__setattr__(self, "reason", escape_controls(redact_if_secret(self.reason)))
+            lines = redact_if_secret(self.reason).split("\n")
+            object.__setattr__(self, "reason", "\n".join(map(escape_controls, lines)))
 
     @property
     def finished(self) -> bool:

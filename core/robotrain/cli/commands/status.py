@@ -65,7 +65,7 @@ def _format_status(
     if record.note:
         yield f"note: {redact_sentence(record.note)}"
     reasons, warnings = _split_reasons(now.reason, [redact_sentence(text) for text in known.warnings])
-    yield from reasons
+    yield from (reason.replace("\n", " ") for reason in reasons)  # what others wrote begins no line of its own
     yield from run_summary.format_run_steps(record, steps)
     yield from run_summary.format_checkpoint_scores(known)
     if last:
