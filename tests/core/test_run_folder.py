@@ -69,6 +69,20 @@ def test_a_run_folder_is_created_once_and_not_overwritten(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["r"]
 
 
+def test_what_killed_submits_left_beside_run_folders_is_removed(tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    own, old, new = (runs / name for name in (".r.00aa11bb.part", ".a-1.00aa11bb.part", ".a-2.00aa11bb.part"))
+    removed, other = runs / ".a-3.00aa11bb.gone", runs / ".theirs.part"
+    for path in (own, old, new, removed, other):
+        path.mkdir()
+        (path / "job.json").touch()
+    for path in (old, removed, other):
+        os.utime(path, (1, 1))
+    assert status.create_run_folder(plan(), runs / "r")
+    assert sorted(path.name for path in runs.iterdir()) == [new.name, other.name, "r"]
+
+
 NODE, BY_ENGINE = "LEAVES ITS NODE", "it stopped by engine, as when its time is up"
 STATUSES = {
     "waits": ("WAITS (for a node)", "", False, ("pending", "engine says WAITS (for a node)")),

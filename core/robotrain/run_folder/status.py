@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -109,13 +110,35 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
         with make_atomically(folder) as part:
             plans.write_plan_files(plan, part)
             _unpack_payload(plan.files[payload], part / log.PAYLOAD_FOLDER)
-        return True
+        is_new = True
     except OSError as error:
         if not folder.is_dir():
             raise
         if not has_plan_files(plan, folder):
             raise FileExistsError(f"{folder} already exists with another content") from error
-        return False
+        is_new = False
+    _remove_leftovers(folder)
+    return is_new
+
+
+LEFTOVER_NAME = re.compile(r"\.([\w-]+)\.[0-9a-f]{8}\.(?:part|gone)")
+"""The names of run folders that were not yet complete, or are being removed, with the name of their run."""
+MIN_LEFTOVER_SECONDS = 24 * 3600
+"""A younger one may be in use."""
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed commands left beside a run folder, which exists: of its own run, and old ones of others."""
+    import shutil  # costs start-up
+
+    with suppress(OSError), os.scandir(folder.parent) as entries:
+        for entry in entries:
+            found = LEFTOVER_NAME.fullmatch(entry.name)
+            if not (found and entry.is_dir(follow_symlinks=False)):
+                continue
+            age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+            if found[1] == folder.name or age > MIN_LEFTOVER_SECONDS:
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _unpack_payload(archive: bytes, folder: Path) -> None:
