@@ -202,6 +202,8 @@ def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, m
     (problem,) = preflight(make_plan(of, hub_token_file="/home/me/token"))
     assert (problem.code, problem.severity) == ("slurm-disk-local", "warning")
     assert "--runs-dir, --hub-token-file, the dataset" in problem.title
+    said = next(one.text for one in problem.suggestions if one.text.startswith("--storage shared"))
+    assert "slurm-disk-local" not in {one.code for one in preflight(make_plan(of, storage=said.split()[1]))}
 
 
 def test_nodes_that_are_this_machine_see_its_disks(slurm, make_plan):

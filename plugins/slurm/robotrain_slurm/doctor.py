@@ -60,7 +60,7 @@ def check_cluster() -> Iterator[HealthResult]:
         if settings.login:
             yield from _check_login_node(place_settings(settings), settings.login)
         elif shutil.which("sbatch"):
-            yield from _report(*survey_cluster(_list_folders(settings), QUERY_SECONDS))
+            yield from _report(*survey_cluster(_list_doubtful_folders(settings), QUERY_SECONDS))
     except Rejected as rejected:
         yield from map(convert_problem, rejected.problems)
 
@@ -69,9 +69,8 @@ def _check_login_node(settings: SlurmSettings, login: str) -> Iterator[HealthRes
     """Check there what is checked here without a login node. Raise Rejected."""
     from robotrain_slurm.login import calls  # costs start-up
 
-    needed = _list_folders(settings)
-    unwritable = calls.call(login, f"{__name__}:find_unwritable_folders", needed)
-    summary, problems = calls.call(login, f"{__name__}:survey_cluster", needed, SECONDS)
+    unwritable = calls.call(login, f"{__name__}:find_unwritable_folders", _list_folders(settings))
+    summary, problems = calls.call(login, f"{__name__}:survey_cluster", _list_doubtful_folders(settings), SECONDS)
     yield from _report(summary, [calls.translate_problem(one, login) for one in (*unwritable, *problems)])
 
 
@@ -94,7 +93,11 @@ def survey_cluster(needed: Mapping[str, str], seconds: float) -> tuple[str, list
 
 
 def _list_folders(settings: SlurmSettings) -> dict[str, str]:
-    return {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir} if settings.storage == "shared" else {}
+    return {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir} if settings.storage != "node" else {}
+
+
+def _list_doubtful_folders(settings: SlurmSettings) -> dict[str, str]:
+    return {} if settings.storage == "shared" else _list_folders(settings)
 
 
 MAX_PARTITIONS = 8

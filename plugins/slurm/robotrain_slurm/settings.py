@@ -125,9 +125,12 @@ class SlurmSettings:
     runs_dir: RunsFolder = "~/robotrain-runs"
     cache_dir: CacheFolder = "~/.cache/robotrain"
     storage: Annotated[
-        Literal["shared", "node"],
-        Param(help="shared: every node sees these folders; node: each node has its own, and results are published"),
-    ] = "shared"
+        Literal["shared", "node"] | None,
+        Param(
+            help="shared: every node sees these folders, which is then not doubted; node: each node has its own, and "
+            "results are published (default: shared)"
+        ),
+    ] = None
     stage: Annotated[
         bool, Param(help="fetch what the job needs on this machine before it is sent, for nodes without internet")
     ] = False

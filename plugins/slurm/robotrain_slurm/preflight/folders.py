@@ -61,7 +61,7 @@ def check_files(jobs: Sequence[JobDocument], is_shared: bool) -> Iterator[Proble
 
 def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
     """Return the folders and files that the nodes need, by the option or role that they are of."""
-    if spec.storage == "node":
+    if spec.storage == "node" or spec.is_surely_shared:
         return {}
     needed = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:
@@ -89,8 +89,10 @@ def find_unshared_files(
     flag, path = next(iter(local.items()))
     title = f"the nodes may not see the files of {', '.join(local)}"
     why = f"{path} is on a disk of this machine ({files.get_filesystem(Path(path))}), and the nodes are others."
-    shared = "a disk that this machine and all nodes share; if this one is shared, all is well"
-    moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", shared)
+    moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", "a disk that all nodes see")
+    said = Suggestion(
+        "--storage shared", 'if they see this one; `storage = "shared"` in robotrain.toml says it for good'
+    )
     other = "a run works in a folder of its node and publishes what it makes"
     without = Suggestion("--storage node", other) if is_alone else ""
-    yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, without, severity="warning")
+    yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, said, without, severity="warning")

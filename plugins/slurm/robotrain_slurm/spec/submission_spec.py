@@ -75,6 +75,8 @@ class SlurmSpec:
     jobs: tuple[BatchJob, ...]
     """Each comes after those that it needs."""
     storage: Literal["shared", "node"] = "shared"
+    is_surely_shared: bool = False
+    """Whether the user says that the nodes see its folders."""
     continuation: Literal["requeue", "node", "login", "never"] = "requeue"
     stop_seconds: int = 120
     """The seconds before the time limit in which a checkpoint is saved."""
