@@ -45,6 +45,11 @@ def test_a_training_is_followed_by_one_evaluation_of_its_checkpoints(plan_steps,
     assert found["evaluate"]["inputs"] == [{"role": "policy", "step": "train"}]
 
 
+def test_results_are_kept_where_checkpoints_are(plan_steps):
+    found = plan_steps("--evaluate-checkpoints", "--publish-url", "/shared/runs", *PUSHT)
+    assert [found[step]["parameters"]["publish_url"] for step in ("train", "evaluate")] == ["/shared/runs"] * 2
+
+
 def test_a_model_is_registered_once_the_best_checkpoint_is_known(plan_steps):
     found = plan_steps("--evaluate-checkpoints", "-r", "pusher", *PUSHT)
     assert found["train"]["parameters"]["register_checkpoint"] is None

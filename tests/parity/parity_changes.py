@@ -70,6 +70,7 @@ VALUES = {
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",
     "agent_config": "/data/agent.yaml",
+    "action_topic": "/commands",
     "rename": "observation.image=observation.images.camera1",
 }
 """Of those whose values have a form of their own."""
@@ -101,6 +102,7 @@ ELSEWHERE = {
     ),  # test_added_packages
     ("lerobot-train", "evaluate_checkpoints"),  # test_evaluate_checkpoints.py
     ("lerobot-eval", "checkpoints"),  # test_checkpoint_scores.py
+    ("lerobot-eval", "confirm"),  # test_checkpoint_scores.py
 }
 """Those of a workload that change more than one document can show, or nothing without files: the tests of each."""
 LENIENT = ("pass_unknown", "trust_remote_code")

@@ -24,7 +24,7 @@ BAGS = ("rosbag-act-train", "--environment-state-topic", "/keypoints")
 LEAST: Mapping[str, Mapping[str, str]] = {
     "lerobot-train": {"-d": "lerobot/pusht"},
     "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
-    "lerobot-merge": {"--policy-repo-id": "lab/act"},
+    "lerobot-merge": {"--policy-repo-id": "lab/act", "--register-checkpoint": "merged"},
     "rosbag-act-train": {"-d": "lerobot/pusht", "--environment-state-topic": "/keypoints"},
     "command": {},
     "isaac-smoke-test": {},

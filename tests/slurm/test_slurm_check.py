@@ -66,7 +66,6 @@ REFUSED = [
     *((job(), {"container": "pyxis", "image": one}, "slurm-value-invalid", "--image") for one in ("ubuntu", "A B:1")),
     *((job(), {"modules": name}, "slurm-value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
     (job(), {"prologue": "/nowhere/prologue.sh"}, "slurm-value-invalid", "--prologue"),
-    (job(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
     (
         job(publish_url=URL),
         {"storage": "node", "tracking_uri": "sqlite:////m.db"},
@@ -86,7 +85,7 @@ REFUSED = [
 WARNED = [
     (job(num_gpus=2), {"gpus": 1}, "slurm-gpus-too-few", "--gpus"),
     (job(device="cpu"), {"gpu_type": "a100"}, "slurm-gpu-type-unused", "--gpu-type"),
-    (job(register_checkpoint="m"), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
+    (job(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
     (evaluation(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
     (
         job(*blobs(), source("git", "https://host/x", "code")),

@@ -294,7 +294,8 @@ def check_job(
     job, misplaced = resolution.job, {one.given for one in resolution.problems if one.code == MISPLACED_CODE}
     if misplaced:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
-    for problem in workload.check(job):
+    elsewhere = () if platform.capabilities.feature("runs_here") else workload.check_elsewhere(job)
+    for problem in (*workload.check(job), *elsewhere):
         # how to correct a value does not help if its feature is missing
         is_shown = problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent)
         if is_shown and not _is_intended(problem, resolution):

@@ -98,6 +98,8 @@ class Workload:
     """Of these, the options that have an effect only with a source of one of these roles."""
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
     """Check a resolved job against the workload's own rules; pure."""
+    check_elsewhere: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
+    """Check what counts only for a job that does not run on this machine; pure."""
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
     package that is named `PACKAGE:FILE,FILE` a job carries these files alone.

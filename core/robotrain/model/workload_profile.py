@@ -46,6 +46,10 @@ class OutputProfile:
     """The file in the folder that is written last; empty if each checkpoint has its own manifest."""
     register_parameter: str = "register_checkpoint"
     """The parameter that names the model to register."""
+    required: bool = False
+    """Whether they are all that a run is for: a job that would keep none of them is refused."""
+    unknown_with: str = ""
+    """The role of a program of the user's with which robotrain does not know the outputs, nor keeps them."""
     resumable: bool = True
     """Whether a restarted run continues from what is in the folder."""
     evaluation: str = ""

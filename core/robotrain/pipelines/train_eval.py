@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
 from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.errors import Problem, Stage, suggest_leaving_out
+from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 
@@ -124,10 +125,10 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
 
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
     which = {wanted.evaluation.roles[POLICY_ROLE].takes_all: Value(wanted.checkpoints, ORIGIN)}
-    shared = {one: training.parameters[one] for one in wanted.evaluation.inherits if one in training.parameters}
+    shared = _share_values(training.parameters, wanted.evaluation.inherits)
     file = training.file
     if file is not None:
-        in_file = {one: file.parameters[one] for one in wanted.evaluation.inherits if one in file.parameters}
+        in_file = _share_values(file.parameters, wanted.evaluation.inherits)
         data = tuple(one for one in file.sources if one.role in roles and is_read(one))
         file = JobFile(folder=file.folder, sources=data, parameters=in_file, platforms=file.platforms)
     return dataclasses.replace(
@@ -147,3 +148,12 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
         file=file,
         config=None,
     )
+
+
+def _share_values(given: Mapping[str, Value], names: Sequence[str]) -> dict[str, Value]:
+    """Return the values of a training that its evaluation has too; a model repository takes no results."""
+    return {
+        name: given[name]
+        for name in names
+        if name in given and not (name == PUBLISH_PARAMETER and str(given[name].value).startswith(HUB_SCHEME))
+    }

@@ -1,6 +1,7 @@
 """Rules of `command` for a resolved job, on the submit side."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name,
 if TYPE_CHECKING:
     from robotrain.model.job import Job
 
+OUTPUTS_VARIABLE = "ROBOTRAIN_OUTPUTS"
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
 """Options of Python without a value, before the script."""
 MAX_NAMES = 5
@@ -252,6 +254,24 @@ def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: s
         title, why = f"{flag} cannot find a number", f"{str(error)[:1].upper()}{str(error)[1:]}."
         ways = (Suggestion(f"{flag} '{name}{example}'"),)
         yield make_usage_problem("metric-invalid", title, flag, why, redact(f"{name}{text}"), ways)
+
+
+def check_outputs(job: "Job") -> Iterator[Problem]:
+    """Warn of a program that is not told where its outputs are kept, if it may leave any."""
+    given = dict(job.parameters)
+    texts = [*job.trainer_args, *(parameters.format_value(given[name]) for name in parameters.list_own(given))]
+    texts += load_pairs(job["environ"]).values()
+    folder = f"{{{placeholders.OUTPUTS}}}"
+    if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
+        return
+    title = f"the command has no {folder}: what the program writes elsewhere is not kept"
+    why = f"Only the folder {folder} outlives the run; a program may also read it from {OUTPUTS_VARIABLE}."
+    ways = (
+        Suggestion(f"-- PROGRAM ARGUMENTS OPTION {folder}", "the program's own option for its outputs"),
+        Suggestion("--publish-url none", "keeps nothing, on purpose"),
+    )
+    problem = make_usage_problem("command-keeps-nothing", title, "--", why, suggestions=ways, absent=("publish_url",))
+    yield replace(problem, severity="warning")
 
 
 def check_results(job: "Job") -> Iterator[Problem]:

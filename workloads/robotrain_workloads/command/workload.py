@@ -37,6 +37,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
 
 
+def check_elsewhere(job: "Job") -> "Iterator[Problem]":
+    """Check what counts only on another machine."""
+    from robotrain_workloads.command import rules
+
+    yield from rules.check_outputs(job)
+
+
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
 
@@ -121,6 +128,7 @@ COMMAND = Workload(
     reserved_names=("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
     get_option_name=lambda argument: "",
     check=check_job,
+    check_elsewhere=check_elsewhere,
 )
 
 RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")

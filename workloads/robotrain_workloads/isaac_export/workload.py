@@ -83,6 +83,7 @@ ISAAC_EXPORT = Workload(
             noun="export",
             complete_file="export_results.json",
             register_parameter="register_model",
+            required=True,
             resumable=False,
         ),
         metrics=(

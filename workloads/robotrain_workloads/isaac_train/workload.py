@@ -56,7 +56,7 @@ ISAAC_TRAIN = Workload(
     profile=WorkloadProfile(
         resources=profile.make_resources("24h"),
         container=profile.CONTAINER,
-        outputs=OutputProfile(noun="training", evaluation="isaac-validate --checkpoint-uri {run}"),
+        outputs=OutputProfile(noun="training", evaluation="isaac-validate --checkpoint-uri {run}", unknown_with="code"),
         metrics=(
             Metric(name="mean_reward", kind="curve", label="mean reward", brief="reward", better="higher"),
             Metric(name="mean_episode_length", label="mean episode length", better="higher"),

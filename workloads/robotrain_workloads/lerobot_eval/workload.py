@@ -146,6 +146,7 @@ LEROBOT_EVAL = Workload(
     evaluates=("lerobot-train",),
     inherits=(
         "dataset_id",
+        "publish_url",
         "convert_v21",
         "device",
         "system_metrics",

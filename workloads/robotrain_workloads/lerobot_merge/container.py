@@ -7,7 +7,7 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads import model_card, packages
+from robotrain_workloads import model_card, packages, publish_url
 from robotrain_workloads.lerobot import (
     adapter,
     backbones,
@@ -26,6 +26,7 @@ from robotrain_workloads.lerobot_merge.parameters import MergeParameters
 LAUNCHER = "robotrain_workloads.lerobot_merge.merger"
 ENVIRONMENT = run_setup.make_environment("train")
 DESCRIBED = {"policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES, policy.STEP_FILE.as_posix())}
+targets = publish_url.list_targets
 checkpoints = start.get_checkpoints_folder
 
 
@@ -57,6 +58,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     if output.exists() and not run_setup.is_own_output(Path(document.placement.work), output):
         yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
+    yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
 
 
 def _find_problems(document: JobDocument, data: Mapping[JobSource, Path], *, is_complete: bool) -> Iterator[str]:
@@ -113,7 +115,10 @@ def tracked(document: JobDocument) -> TrackingSpec:
         experiment="lerobot-merge",
         run_name=document.run,
         params={**policies, "float32": values["float32"], **policy_packages.describe(document)},
-        tags={"lerobot.framework": "lerobot"},
+        tags={
+            "lerobot.framework": "lerobot",
+            **({"model.register_name": str(name)} if (name := values["register_checkpoint"]) else {}),
+        },
         machine=bool(values["system_metrics"]),
     )
 
@@ -139,6 +144,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         f"Merged by the run {document.run}",
     ]
     return PublishingSpec(
+        register=str(document.parameters["register_checkpoint"] or ""),
         description="\n".join(lines),
         tags={name: value for name, value in tags.items() if value},
         lineage={},

@@ -8,7 +8,7 @@ from robotrain_runtime.contract.parameter import Param
 from robotrain_workloads.lerobot import parameters as shared
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.packages import AllowBuilds, Packages
-from robotrain_workloads.parameters import SystemMetrics
+from robotrain_workloads.parameters import CheckpointsUrl, SystemMetrics, make_model_param
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,10 @@ class MergeParameters:
     float32: Annotated[bool, Param(help="write all weights in float32, instead of the number formats of the base")] = (
         False
     )
+    register_checkpoint: Annotated[
+        str | None, make_model_param("register the policy as a model of this name", "REGISTER_CHECKPOINT")
+    ] = None
+    publish_url: CheckpointsUrl = None
     lerobot_version: version_parameters.LeRobotVersion = version_parameters.DEFAULT_LEROBOT_VERSION
     trust_remote_code: shared.TrustRemoteCode = None
     packages: Packages = None

@@ -35,6 +35,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_backbones(job)
     yield from rules.check_remote_code(job)
     yield from shared_rules.check_builds(job)
+    yield from shared_rules.check_publish_url(job)
     for argument in job.trainer_args[:1]:
         title = "lerobot-merge runs no program that takes options after --"
         ways = [suggest_leaving_out("--")]
@@ -47,6 +48,7 @@ LEROBOT_MERGE = Workload(
     parameters=MergeParameters,
     roles={"policy": Role(required=True, typical=True, takes="checkpoints"), "backbone": Role(many=True)},
     container_plugin="robotrain_workloads.lerobot_merge.container",
+    targets=("publish_url",),
     data_packages=version_parameters.list_data_packages,
     implies_sources=lambda job: True,
     program="LeRobot",
@@ -56,7 +58,7 @@ LEROBOT_MERGE = Workload(
     profile=WorkloadProfile(
         resources=Resources(cpu=4, memory="48Gi", storage="80Gi", time_limit="2h"),
         container=Container(environment="lerobot-training-env"),
-        outputs=OutputProfile(noun="merge", evaluation="lerobot-eval --policy-run {run} {backbone?}"),
+        outputs=OutputProfile(noun="merge", required=True, evaluation="lerobot-eval --policy-run {run} {backbone?}"),
         experiment="lerobot-merge",
     ),
     check=check_job,

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
 from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem, make_warning
-from robotrain.errors import Problem, Severity
+from robotrain.errors import Problem
 from robotrain.model.job import Job
-from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
@@ -137,18 +137,22 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
-_PUBLISH_FLAG = f"--{inputs.PUBLISH_PARAMETER.replace('_', '-')}"
 
 
 def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check where the run publishes checkpoints or results."""
     values = dict(job.parameters)
     url = str(values.get(inputs.PUBLISH_PARAMETER) or "")
-    outputs = job.profile.outputs
-    has_own_program = any(source.role == "code" for source in job.sources)
-    if inputs.PUBLISH_PARAMETER in values and not url and not has_own_program:
-        keeps_last = values.get(outputs.register_parameter) is not None or settings.publish_dataset is not None
-        yield from _warn_of_loss(outputs, keeps_last, settings)
+    tracking = environment.get_tracking_uri(settings)
+    is_resumable = job.profile.outputs.resumable
+    disk = LostDisk(
+        code="osmo-nothing-kept",
+        why=POD_DISK_NOTE,
+        ways=(f"--publish-url {BLOB_URL_FORM}", *(() if is_resumable or tracking else suggest_tracking(settings))),
+        keeps_last=settings.publish_dataset is not None,
+        keeps_results=bool(tracking),
+    )
+    yield from check_kept_outputs(job, disk)
     if not storage.is_storage_url(url):
         return
     if values.get("keep") is not None:
@@ -159,20 +163,3 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     output = str(values.get("output_dir") or "")
     expected, why = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
     yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, why)
-
-
-def _warn_of_loss(outputs: OutputProfile, registered: bool, settings: OsmoSettings) -> Iterator[Problem]:
-    """Warn of checkpoints or results that are deleted with the pod's disk. `registered`: whether the last is kept."""
-    severity: Severity = "warning"
-    fixes = [f"--publish-url {BLOB_URL_FORM}"]
-    if outputs.resumable and registered:
-        title, severity = "only the last checkpoint will be kept: a preempted run starts over", "note"
-    elif outputs.resumable:
-        title = f"no checkpoint of this {outputs.noun} will be kept"
-        fixes.append(f"--{outputs.register_parameter.replace('_', '-')} NAME")
-    elif environment.get_tracking_uri(settings):  # tracked results are artifacts of the tracking run
-        return
-    else:
-        title = f"only the log of this {outputs.noun} will be kept"
-        fixes += suggest_tracking(settings)
-    yield make_warning("osmo-nothing-kept", title, _PUBLISH_FLAG, "", POD_DISK_NOTE, *fixes, severity=severity)

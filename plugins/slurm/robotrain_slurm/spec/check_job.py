@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
 from robotrain.cluster import checks
-from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
+from robotrain.cluster.checks import QuantityError, make_unsupported_problem, make_warning
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_leaving_out
 from robotrain.model.job import Job
 from robotrain.run_folder import settings_rules
@@ -22,7 +23,6 @@ from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
 
 SBATCH_FLAG = "--sbatch"
-PUBLISH_PARAMETER = "publish_url"
 _CONTROL = r"[\x00-\x1f\x7f]"
 
 
@@ -216,21 +216,10 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
 
 def check_publishing(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check that what a run leaves on the disk of a node is published."""
-    values, outputs = dict(job.parameters), job.profile.outputs
-    if settings.storage != "node" or values.get(PUBLISH_PARAMETER) or PUBLISH_PARAMETER not in values:
-        return
-    why = "--storage node: a node's folder is not seen from here, and the next start may be on another node."
-    fixes = ("--publish-url URL", "--storage shared")
-    is_own_program = any(source.role == "code" for source in job.sources)
-    is_registered = bool(values.get(outputs.register_parameter))
-    if outputs.resumable and not is_registered and not is_own_program:
-        title, flag = f"no checkpoint of this {outputs.noun} would be kept", "--publish-url"
-        yield make_missing_value_problem("slurm-nothing-kept", title, flag, "", why, *fixes)
-    else:
-        title = f"what this {outputs.noun} leaves on the node is not kept"
-        if is_registered:
-            title = "only the last checkpoint is kept: a job that goes on starts over"
-        yield make_warning("slurm-nothing-kept", title, "--publish-url", "", why, *fixes)
+    if settings.storage == "node":
+        why = "--storage node: a node's folder is not seen from here, and the next start may be on another node."
+        disk = LostDisk(code="slurm-nothing-kept", why=why, ways=("--publish-url URL", "--storage shared"))
+        yield from check_kept_outputs(job, disk)
 
 
 def check_tracking_uri(settings: SlurmSettings) -> Iterator[Problem]:

@@ -1,0 +1,46 @@
+"""Whether what a run leaves outlives its disk: one question for every workload, where a platform deletes the disk."""
+
+import re
+
+import pytest
+from parity_command import platform_words
+
+BLOB = "https://account1.blob.core.windows.net/train/runs"
+MERGE = ("lerobot-merge", "--policy-repo-id", "lab/act")
+TRAIN = ("lerobot-train", "-d", "lerobot/pusht")
+
+
+@pytest.mark.parametrize(
+    ("words", "severity"),
+    [
+        (MERGE, "error"),
+        ((*MERGE, "-r", "merged"), None),
+        ((*MERGE, "--publish-url", BLOB), None),
+        (TRAIN, "warning"),
+        ((*TRAIN, "-r", "act"), "note"),
+        ((*TRAIN, "--publish-url", "none"), None),
+        (("command", "--code", "git+https://host.example/x@main", "--", "train", "{outputs}"), "warning"),
+        (("command", "--publish-url", "none", "--", "nvidia-smi"), None),
+    ],
+)
+def test_a_loss_is_an_error_where_the_outputs_are_all_that_a_job_makes(robotrain, words, severity):
+    answer = robotrain("render", words[0], *platform_words("osmo"), *words[1:])
+    found = re.findall(r"^(\w+): .*\[osmo-nothing-kept\]", answer.stderr, re.MULTILINE)
+    assert found == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("platform", "words", "warns"),
+    [
+        ("slurm", ("--", "python", "train.py"), True),
+        ("local", ("--", "python", "train.py"), False),
+        ("slurm", ("--publish-url", "none", "--", "nvidia-smi"), False),
+        ("slurm", ("--checkpoints", "saved/{step}", "--", "train"), False),
+        ("slurm", ("--", "train", "--out={outputs}"), False),
+        ("slurm", ("--param", "out={outputs}", "--", "train", "{out}"), False),
+        ("slurm", ("--shell", "--", "train > $ROBOTRAIN_OUTPUTS/log"), False),
+    ],
+)
+def test_a_program_that_is_told_of_no_folder_keeps_nothing_elsewhere(robotrain, platform, words, warns):
+    answer = robotrain("render", "command", *platform_words(platform), *words)
+    assert ("command-keeps-nothing" in answer.stderr) is warns
