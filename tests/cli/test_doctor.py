@@ -394,7 +394,7 @@ def test_json_of_the_checks(robotrain):
     names = [check["name"] for check in answer["checks"] if check["by"] is None]
     assert names == [
         *("robotrain", "plugins", "state folder", "records", "leftovers", "cache folder", "cache", "settings files"),
-        *("checker", "clock", "completion"),
+        *("configuration folder", "checker", "clock", "completion"),
     ]
 
 

@@ -1,6 +1,9 @@
 """`robotrain doctor` looks for Slurm's commands here, and asks the cluster only with `--online`."""
 
+import os
+
 import pytest
+from robotrain.doctor import CheckResult
 from robotrain_slurm import doctor
 
 
@@ -42,3 +45,17 @@ def test_controller_that_is_away_is_a_failure(slurm, configured):
     (result,) = doctor.check_cluster()
     assert result.state == "fail"
     assert "does not answer" in result.text
+
+
+def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkeypatch):
+    monkeypatch.setattr("robotrain.doctor.list_checks", list_checks_of_the_platform)
+    (found,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
+    assert "me@host" in found["findings"][0]["says"]
+    assert "ROBOTRAIN_LOGIN" not in os.environ
+    assert "value-invalid" in robotrain("doctor", "--platform", "slurm", "--storage", "cloud").stderr
+    assert "--platform slurm --login" in robotrain("doctor", "--login", "me@host").stderr
+
+
+def list_checks_of_the_platform(plugins, platform, online):
+    own = [check for check in doctor.list_health_checks() if not check.online]
+    return [CheckResult(check=check, distribution="", is_named_platform=True) for check in own]

@@ -1,7 +1,10 @@
 """`robotrain doctor`: check this machine for what would stop a submit."""
 
+import contextlib
+import itertools
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,14 +12,51 @@ import typer
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
 from robotrain.cli.columns import to_plain_line, wrap_text
-from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
+from robotrain.errors import Suggestion
 
 if TYPE_CHECKING:
+    from robotrain.cli.options import ComposedOptions
     from robotrain.doctor import CheckResult
     from robotrain.model.health import HealthResult
 
 STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
+SETTINGS_KEY, VALUES_KEY = "robotrain.settings", "robotrain.values"
+"""Where the context has the options of the chosen platform's settings, and what was typed for them."""
+
+
+class DoctorCommand(OwnCommand):
+    """The command, with the settings of the chosen platform as further options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
+        from robotrain.cli.choice import load_or_none, resolve_choice
+        from robotrain.cli.options import SETTING_PREFIX, ComposedOptions, add_declared
+
+        words = [part for word in args for part in (word.split("=", 1) if word.startswith("--platform=") else [word])]
+        named = dict(itertools.pairwise(words)).get("--platform", "")
+        plugins, options = get_plugins(ctx), ComposedOptions()
+        plugins.is_validating = True
+        if platform := load_or_none(plugins.platform, resolve_choice({"platform": named}, (), ctx).platform):
+            options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
+            owner = f"platform {platform.name}"
+            add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner, free_only=True)
+        ctx.meta[SETTINGS_KEY] = options, [option.make_parameter() for option in options.options]
+        rest = super().parse_args(ctx, args)
+        ctx.meta[VALUES_KEY] = {option.name: ctx.params.pop(option.name, None) for option in options.options}
+        return rest
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, with those of the platform once it is known."""
+        return [*super().get_params(ctx), *ctx.meta.get(SETTINGS_KEY, ((), ()))[1]]
+
+    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
+        """Return the platforms that have an option."""
+        from robotrain.cli.options import list_flags
+
+        having = (name for name, one in get_plugins(ctx).platforms().items() if flag in list_flags(one.settings))
+        return tuple(Suggestion(f"--platform {name} {flag}") for name in having) or near
 
 
 def doctor(
@@ -31,6 +71,8 @@ def doctor(
     """Check this machine for what would stop a submit, and say how to fix it. The exit code is 4 when a check fails.
 
     robotrain doctor --fix
+
+    With --platform it takes the settings of that platform, too.
     """
     from robotrain.cli.choice import load_named_plugin, resolve_choice
     from robotrain.doctor import apply_fixes, list_checks, run_checks
@@ -38,15 +80,16 @@ def doctor(
     from robotrain.plugins import calls
 
     plugins = get_plugins(ctx)
-    plugins.is_validating = True
     choice = resolve_choice({"platform": platform}, (), ctx)
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])
     limit, done = calls.get_online_limit() if online else calls.get_time_limit(), list[str]()
-    results = run_checks(list_checks(plugins, chosen, online), limit)
-    if fix:
-        results, done = apply_fixes(results, limit, print_message)
+    variables = _read_settings(ctx, plugins.platform(chosen).settings) if any(ctx.meta[VALUES_KEY].values()) else {}
+    with _setting(variables):
+        results = run_checks(list_checks(plugins, chosen, online), limit)
+        if fix:
+            results, done = apply_fixes(results, limit, print_message)
     failed = any(result.state == "fail" for result in results)
     if json:
         checks = [*map(_dump_check, results)]
@@ -66,6 +109,35 @@ def doctor(
         print_message(_summarize_results(results, chosen, fix))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
+
+
+def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
+    """Return the settings that were typed, by the variables of the same meaning. Raise Rejected for invalid ones."""
+    from robotrain.cli.options import SETTING_PREFIX
+    from robotrain.cli.usage import collect_values
+    from robotrain.config.coerce import coerce_values
+    from robotrain.errors import Rejected
+
+    options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
+    given = collect_values(ctx.meta[VALUES_KEY], options, SETTING_PREFIX)
+    if problems := [one for one in coerce_values(declared, given)[1] if one.code != "value-missing"]:
+        raise Rejected(problems)
+    return {one.env[0]: str(given[one.name].value) for one in options.declared.values() if one.name in given}
+
+
+@contextlib.contextmanager
+def _setting(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment within the block: the checks, of any plugin, read their settings there."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _list_silent(results: Sequence["CheckResult"]) -> list[str]:
@@ -124,4 +196,4 @@ def _summarize_results(results: Sequence["CheckResult"], platform: str, fixed: b
     return text + ("\n`robotrain doctor --fix` fixes what is safe to fix" if fixable and not fixed else "")
 
 
-app = make_app(doctor)
+app = make_app(doctor, cls=DoctorCommand)
