@@ -269,8 +269,14 @@ def test_the_quota_is_that_of_all_nodes_together(used, limit, severity):
     assert of_quota(usage(used, limit), nodes=2) == ([("azureml-quota", severity)] if severity else [])
 
 
+TOTAL_LOW_PRIORITY = "Total Cluster LowPriority Regional vCPUs"
+
+
 def test_only_the_quota_of_the_very_machines_counts():
     other, low = usage(0, 0, "standardDSv5Family"), usage(0, 0, kind="lowPriorityCores")
     assert of_quota(other, low, usage(0, 6)) == []
     assert of_quota(other, low, usage(0, 6), low=True) == [("azureml-quota", "error")]
     assert of_quota(other) == []
+    total = {**usage(4, 5), "name": {"value": "TotalLowPriorityCores", "localizedValue": TOTAL_LOW_PRIORITY}}
+    assert of_quota(usage(0, 99, kind="lowPriorityCores"), total, low=True) == [("azureml-quota", "error")]
+    assert of_quota(usage(0, 6), total) == []

@@ -139,19 +139,22 @@ def check_quota(
     preflight: PreflightContext, machine: MachineSize, low_priority: bool, nodes: int = 1
 ) -> Iterator[Problem]:
     """Check that the quota allows so many more nodes. Raises ArmError."""
-    cores = machine.cores * nodes
+    cores, family = machine.cores * nodes, machine.family
     need = f"a node needs {cores}" if nodes == 1 else f"{nodes} nodes need {cores}"
-    usages = (
-        usage
-        for usage in preflight.arm.list_all(_make_location_path(preflight, "usages"))
-        if str(as_mapping(usage.get("name")).get("value")).lower() == machine.family.lower()
-        and ("lowpriority" in str(usage.get("type")).lower()) == low_priority
-    )
-    usage: Mapping[str, Any] = next(usages, {})
+    usage: Mapping[str, Any] = {}
+    for one in preflight.arm.list_all(_make_location_path(preflight, "usages")):
+        named = as_mapping(one.get("name"))
+        is_family = str(named.get("value")).lower() == machine.family.lower()
+        label = f"{named.get('value')} {named.get('localizedValue')}".lower()
+        if low_priority and "lowpriority" in label and "total" in label:  # one limit for all families of the region
+            usage, family = one, "all low-priority machines"
+            break
+        if not usage and is_family and ("lowpriority" in str(one.get("type")).lower()) == low_priority:
+            usage = one
     limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not cores or used + cores <= limit:
         return
-    title = f"the quota of {machine.family} in {preflight.region} is {limit} cores"
+    title = f"the quota of {family} in {preflight.region} is {limit} cores"
     severity: Severity = "error" if cores > limit else "warning"
     if cores > limit:
         title, why = f"{title}, but {need}", f"The compute never gets {'a node' if nodes == 1 else 'them'}."
