@@ -46,7 +46,13 @@ RUNTIME_MODULES = {
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},
     # The login node has the disk of the run.
-    "robotrain_slurm": {"checkpoints.targets", "environments.environment", "machine.disk_cache", "process.stop"},
+    "robotrain_slurm": {
+        "checkpoints.targets",
+        "environments.environment",
+        "environments.interpreter",
+        "machine.disk_cache",
+        "process.stop",
+    },
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""
 ROSBAG_EXTRA = {"numpy", "rosbags", "mcap", "backports", "compression", "simplejpeg", "PIL"}

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from robotrain_slurm.preflight.array_size import check_array_size
 from robotrain_slurm.preflight.container import check_containers
 from robotrain_slurm.preflight.job_request import JobRequest
 from robotrain_slurm.preflight.locks import check_locks
+from robotrain_slurm.preflight.pythons import check_pythons, list_needed_pythons
 from robotrain_slurm.preflight.resources import find_request_problems
 from robotrain_slurm.spec.node_script import MAX_SCRIPT_BYTES
 from robotrain_slurm.spec.script import read_options
@@ -30,8 +31,11 @@ from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, SUBMISSION, SlurmS
 COMMAND = "sbatch"
 
 
-def list_checks(plan: Plan) -> list[PreflightCheck]:
-    """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
+def list_checks(plan: Plan, pythons: Mapping[str, str] | None = None) -> list[PreflightCheck]:
+    """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read.
+
+    :param pythons: as `list_needed_pythons` returned them on the machine of the user; None if this is that machine.
+    """
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
     first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
     try:
@@ -46,6 +50,7 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         partial(folders.check_run_folder, spec, plan),
         partial(folders.check_files, jobs, spec.storage == "shared"),
         partial(check_containers, spec, plan.files),
+        partial(check_pythons, list_needed_pythons(plan) if pythons is None else pythons),
         partial(check_locks, Path(jobs[0].placement.cache)) if spec.storage == "shared" else partial(check_size, plan),
         *([partial(check_array_size, spec)] if any(job.trials for job in spec.jobs) else []),
     ]

@@ -21,6 +21,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain_slurm.login import calls
 from robotrain_slurm.login.address import LOGIN_KEY, find_login
+from robotrain_slurm.preflight.pythons import list_needed_pythons
 from robotrain_slurm.remote import driver
 from robotrain_slurm.remote.events_mirror import EventsMirror
 from robotrain_slurm.spec.render import list_code_copies
@@ -37,7 +38,8 @@ def list_checks(login: str, plan: Plan) -> list[PreflightCheck]:
     SUBMISSION.load(plan, Stage.PREFLIGHT)
 
     def check() -> Iterable[Problem]:
-        return [calls.translate_problem(one, login) for one in calls.call(login, f"{TASKS}:preflight", plan)]
+        found = calls.call(login, f"{TASKS}:preflight", plan, list_needed_pythons(plan))
+        return [calls.translate_problem(one, login) for one in found]
 
     return [check]
 

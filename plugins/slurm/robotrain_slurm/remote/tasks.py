@@ -49,9 +49,12 @@ def submit(plan: Plan, codes: SentCode) -> Reference:
         return submit_plan(plan, lambda folder, pin: copies[str(folder)])
 
 
-def preflight(plan: Plan) -> list[Problem]:
-    """Return what would make a plan fail. Raise Rejected for one that cannot be read."""
-    return run_checks([*list_checks(plan), lambda: check_sources(plan)])
+def preflight(plan: Plan, pythons: Mapping[str, str]) -> list[Problem]:
+    """Return what would make a plan fail. Raise Rejected for one that cannot be read.
+
+    :param pythons: as in `list_checks`.
+    """
+    return run_checks([*list_checks(plan, pythons), lambda: check_sources(plan)])
 
 
 def check_sources(plan: Plan) -> Iterator[Problem]:

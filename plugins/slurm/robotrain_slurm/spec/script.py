@@ -1,5 +1,6 @@
 """The batch script: its options, and a body in which no value of the user stands."""
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -36,6 +37,11 @@ def make_python_search(interpreters: Iterable[str]) -> str:
 def begin_script(options: Iterable[Option], prologue: Sequence[str]) -> list[str]:
     """Return the lines of a batch script before its body."""
     return ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
+
+
+def has_prologue(script: str) -> bool:
+    """Return whether a batch script has lines of the user before its body."""
+    return not re.match(r"export .*\nexec /bin/sh ", script.partition(CLEAN_ENVIRONMENT)[2])
 
 
 def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: str = ".") -> str:

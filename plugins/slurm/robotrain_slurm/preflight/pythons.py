@@ -1,0 +1,52 @@
+"""Whether the nodes may have the Python that the environment of a job is built with: this machine is asked for them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from robotrain.cluster.checks import make_preflight_problem
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model.plan import Plan
+from robotrain_runtime.contract import plugin_loader
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.environments import environment, interpreter
+from robotrain_runtime.machine.disk_cache import COMPLETE
+
+from robotrain_slurm.spec.script import has_prologue
+from robotrain_slurm.spec.submission_spec import SUBMISSION
+
+
+def list_needed_pythons(plan: Plan) -> dict[str, str]:
+    """Return the versions of Python that nodes build environments with, by the folders of these environments.
+
+    The workload is asked: it is installed on the machine of the user, and not on a login node.
+    """
+    needed: dict[str, str] = {}
+    spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
+    for job in () if spec.staged else spec.jobs:
+        if job.container.tool or has_prologue(plan.files[job.script].decode()):  # which may bring a Python
+            continue
+        try:
+            document = parse_document(plan.files[job.documents[0]].decode())
+            placement = plugin_loader.get_run_placement(document)
+            required = plugin_loader.load_workload_plugin(document).environment(document)
+        except Exception:  # of a plugin that is written for the node alone
+            continue
+        if not (placement.environment or required.required_modules):
+            folder = environment.get_environment_folder(required.lock, Path(placement.cache), placement.torch_backend)
+            needed[str(folder)] = required.python
+    return needed
+
+
+def check_pythons(needed: Mapping[str, str]) -> Iterator[Problem]:
+    """Warn if an environment is not built yet and this machine has no Python for it: the nodes are mostly like it."""
+    missing = (version for folder, version in needed.items() if not Path(folder, COMPLETE).is_file())
+    if version := next((one for one in missing if interpreter.find_interpreter(one) is None), ""):
+        newest = interpreter.list_allowed_versions(version)[0]
+        title = f"this machine has no Python {version}, so the nodes may have none"
+        why = "The first job builds its environment on its node, which needs one."
+        loaded = Suggestion(f"--module python/{newest}", "if the cluster has such a module: `module avail python`")
+        fetched = Suggestion(f"uv python install {newest}", "here, if the nodes share your home folder")
+        own = Suggestion("--environment FOLDER", "an environment of your own, which the nodes see")
+        yield make_preflight_problem(
+            "slurm-python-missing", title, "", "", why, loaded, fetched, own, severity="warning"
+        )
