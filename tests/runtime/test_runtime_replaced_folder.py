@@ -6,7 +6,9 @@ from robotrain_runtime.contract import files
 
 
 def test_folder_that_appeared_meanwhile_is_replaced(tmp_path, monkeypatch):
-    target, rename, raced = tmp_path / "000010", os.rename, []
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    target, rename, raced = place / "000010", os.rename, []
 
     def rename_late(source, to):
         if to == target and not raced:
@@ -21,4 +23,4 @@ def test_folder_that_appeared_meanwhile_is_replaced(tmp_path, monkeypatch):
         (scratch / "new").touch()
     assert raced
     assert os.listdir(target) == ["new"]
-    assert os.listdir(tmp_path) == ["000010"]
+    assert os.listdir(place) == ["000010"]

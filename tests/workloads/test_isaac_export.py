@@ -18,7 +18,8 @@ from robotrain.report import evaluation
 from robotrain_runtime.contract.document import parse_document
 from robotrain_workloads.isaac_export import container, results_reader
 
-PLACES = {"local": (), "osmo": ("--pool", "gpu-pool", "--storage-account", "account1")}
+PUBLISHED = ("--publish-url", "https://account1.blob.core.windows.net/train/exports")
+PLACES = {"local": (), "osmo": ("--pool", "gpu-pool", "--storage-account", "account1", *PUBLISHED)}
 RSL_RL: Mapping[str, object] = {"model_state_dict": {}, "optimizer_state_dict": {}, "iter": 19}
 SKRL: Mapping[str, object] = {"policy": {}, "value": {}, "optimizer": {}}
 MakeCheckpoint = Callable[..., Path]

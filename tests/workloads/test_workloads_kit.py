@@ -21,6 +21,11 @@ BAGS = (
     *("--dim-model", "16", "--n-heads", "2", "--dim-feedforward", "32", "--batch-size", "4", "--device", "cpu"),
     *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2"),
 )
+KEPT_ON_OSMO = (
+    *("--pool", "gpu-pool", "--storage-account", "account1"),
+    *("--publish-url", "https://account1.blob.core.windows.net/train/kept"),
+)
+"""What a job says there whose outputs are all that it makes."""
 LOCKED_ONLY = {"allow_builds": "it decides what is locked, before the job is sent"}
 
 
@@ -60,6 +65,7 @@ class TestLerobotMerge(WorkloadKit):
     workload = "lerobot-merge"
     job = ("--policy-path", str(PUSHT))
     unchanged: ClassVar = LOCKED_ONLY
+    options: ClassVar = {"osmo": KEPT_ON_OSMO}
     tells = ("checkpoint",)
 
 
@@ -107,6 +113,7 @@ class TestIsaacExport(WorkloadKit):
     job = ("--checkpoint-uri", "/data/run")
     changed: ClassVar = {"sha256": "ab" * 32, "agent_config": "/data/agent.yaml"}
     unchanged: ClassVar = ONLY_JUDGED
+    options: ClassVar = {"osmo": KEPT_ON_OSMO}
     tells = ("metrics", "evaluated")
 
 
