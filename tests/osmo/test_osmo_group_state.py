@@ -74,6 +74,18 @@ def test_end_of_the_group_is_the_end_of_the_run(group, lead, other, codes, exit_
         assert (answer.exit_code, reason in answer.stdout) == (exit_code, True), answer.stdout
 
 
+@pytest.mark.parametrize(
+    ("lead", "other", "codes", "node"),
+    [("FAILED_PREEMPTED", "FAILED", (None, 75), 0), ("FAILED", "FAILED_PREEMPTED", (1, 3006), 1)],
+)
+def test_preempted_node_is_named_and_the_job_is_not_blamed(group, lead, other, codes, node):
+    group.set_tasks(lead, other, codes)
+    found = group.read_status()
+    assert (found["state"], found["reason"].partition(":")[0]) == ("lost", f"node {node}")
+    answer = group.run_command("status")
+    assert ("higher priority" in answer.stdout, "fail again" in answer.stdout) == (True, False), answer.stdout
+
+
 def test_cancel_ends_both_nodes(group):
     group.osmo.cancelling("at-once")
     group.set_tasks("RUNNING", "RUNNING")

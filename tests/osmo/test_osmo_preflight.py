@@ -270,6 +270,7 @@ def test_pool_is_compared_with_what_the_task_needs(there, order, found):
         ({"gpus": 4, "nodes": 3}, 8, ["--priority LOW", "--gpus 2"]),
         ({"gpus": 4, "nodes": 3}, 12, []),
         ({"gpus": 1, "nodes": 3}, 2, ["--priority LOW"]),
+        ({"gpus": 8, "trains_on": 8, "nodes": 2}, 8, ["--priority LOW", "--num-gpus 4 --gpus 4"]),
     ],
 )
 def test_more_gpus_than_guaranteed_need_low_priority(order, guarantee, fixes):

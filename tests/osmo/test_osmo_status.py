@@ -155,7 +155,8 @@ FAILURES = [
 @pytest.mark.parametrize(("word", "code", "message", "facts"), FAILURES, ids=lambda value: str(value)[:24])
 def test_failure_has_a_cause_and_what_to_do(word, code, message, facts):
     failed = read_state(word, word, exit_code=code, failure_message=message)
-    assert failed.state == "failed"
+    is_outside = word in ("FAILED_PREEMPTED", "FAILED_BACKEND_ERROR", "FAILED_SERVER_ERROR")
+    assert failed.state == ("lost" if is_outside else "failed")
     reason = status.explain_failure(failed)
     assert [part for part in facts if part not in reason] == []
     assert "c2VjcmV0" not in reason
@@ -167,7 +168,7 @@ def test_failure_has_a_cause_and_what_to_do(word, code, message, facts):
     [
         (("FAILED_CANCELED", "FAILED_CANCELED"), {"cancelled_by": "anna"}, "cancelled", "anna cancelled it"),
         (("FAILED_EXEC_TIMEOUT", "FAILED_EXEC_TIMEOUT"), {"cancelled_by": "osmo"}, "failed", "time limit"),
-        (("FAILED", "FAILED_BACKEND_ERROR"), {"failure_message": "Node got removed"}, "failed", "not the job"),
+        (("FAILED", "FAILED_BACKEND_ERROR"), {"failure_message": "Node got removed"}, "lost", "not the job"),
     ],
 )
 def test_failure_is_that_of_the_more_precise_status(words, more, state, reason):

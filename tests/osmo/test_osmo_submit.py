@@ -7,11 +7,13 @@ import osmo_small_plans
 import pytest
 from osmo_small_plans import MARK, RUN, add_workflow, make_plan, make_workflow
 from osmo_stand_in import platform, pool
-from robotrain.errors import Rejected, Unanswered, format_problem
-from robotrain_osmo.client import service
+from robotrain.errors import Rejected, Stage, Unanswered, format_problem
+from robotrain_osmo.client import failures, service
 from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.spec import submission_spec
 from robotrain_osmo.spec.environment import parse_secret
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoUpload
+from robotrain_osmo.submit import submit
 
 HF = OsmoCredential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
 
@@ -130,6 +132,34 @@ def test_submit_whose_answer_was_lost_is_found_among_earlier_ones(osmo, capsys, 
     assert OsmoPlatform().submit(make_plan())["workflow"] == f"{RUN}-{earlier + 1}"
     assert len(osmo.workflows) == earlier + 1
     assert f"accepted {RUN}-{earlier + 1}" in capsys.readouterr().err
+
+
+def test_slow_service_is_asked_for_the_workflow_as_long_again(osmo, monkeypatch, capsys):
+    """It stores a workflow after the command has given up."""
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.0)
+    plan = make_plan()
+    submit.NOTE.write(plan, {"before": [], "workflow": ""})
+    workflow = add_workflow(osmo)
+    osmo.fail("workflow list", "answer", stdout='{"workflows": []}', times=2)
+    spec = submission_spec.load_submission(plan, Stage.SUBMIT)
+    assert submit._handle_failure(plan, spec, failures.TIMEOUT, 60.0)["workflow"] == workflow
+    assert "slow" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "answered", "code", "slow"),
+    [
+        (("version",), False, "osmo-overdue", False),
+        (("version",), True, "osmo-overdue", True),
+        (("data", "list", "azure://a/b"), True, "osmo-storage-unreachable", False),
+    ],
+)
+def test_silence_is_that_of_a_slow_service_or_of_the_storage(osmo, monkeypatch, words, answered, code, slow):
+    monkeypatch.setattr(service, "_answered", {"osmo"} if answered else set())
+    osmo.fail("", "hang")
+    with pytest.raises(service.CommandFailed) as raised:
+        service.query_text("osmo", *words, seconds=1.0)
+    assert (raised.value.failure.code, "OSMO is slow" in raised.value.failure.title) == (code, slow)
 
 
 @pytest.mark.parametrize(

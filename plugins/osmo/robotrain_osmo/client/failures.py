@@ -4,7 +4,7 @@ import contextlib
 import functools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
 
 UNKNOWN_WORKFLOW_CODE = "osmo-workflow-unknown"
-UNREACHABLE_CODES = ("osmo-unreachable", "osmo-service-down", "osmo-busy", "osmo-overdue", "osmo-not-osmo")
+UNREACHABLE_CODES = (
+    *("osmo-unreachable", "osmo-service-down", "osmo-busy", "osmo-overdue", "osmo-not-osmo"),
+    "osmo-storage-unreachable",
+)
 """Failures that may pass without action."""
 TRANSIENT_CODES = (*UNREACHABLE_CODES, "osmo-render-time", "osmo-too-many-runs", "osmo-interrupted", "osmo-failed")
 """Failures worth a retry; the last two have unknown causes."""
@@ -99,9 +102,21 @@ def load_failure_patterns() -> tuple[FailurePattern, ...]:
 TIMEOUT = CommandFailure(
     code="osmo-overdue",
     title="OSMO did not answer in time",
-    why="The command was killed. The usual cause is a VPN or a port-forward that is down.",
+    why="The command was killed. The service is slow, or a VPN or a port-forward is down.",
     suggestions=(Suggestion("osmo version", "shows whether the service answers"),),
     certain=False,
+)
+SLOW = replace(
+    TIMEOUT,
+    title="OSMO is slow and did not answer in time",
+    why="The command was killed. The service has answered other requests, so the network is not at fault.",
+    suggestions=(Suggestion("the same command", "a little later"),),
+)
+STORAGE_TIMEOUT = CommandFailure(
+    code="osmo-storage-unreachable",
+    title="the storage did not answer in time",
+    why="`osmo data` was killed: it asks the storage from this machine, without the OSMO service.",
+    suggestions=(Suggestion("the same command", "on a machine or a network that the storage's firewall lets in"),),
 )
 INVALID_JSON = CommandFailure(
     code="osmo-not-osmo",

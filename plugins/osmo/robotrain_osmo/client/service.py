@@ -16,6 +16,8 @@ from robotrain.external_command import COMMAND_SECONDS, CommandStartError, Comma
 from robotrain_osmo.client import failures
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
 
+REQUEST_SECONDS = 60.0
+"""How long the command itself waits for an answer to one request: less is no sign of a service that is down."""
 MAX_ATTEMPTS = {"osmo-render-time": 2, "osmo-busy": 4}
 """Attempts of a call by failure code; others are not retried."""
 
@@ -37,14 +39,32 @@ def call_command(
     for attempt in itertools.count():
         try:
             result = run_command(cli, *words, seconds=seconds, **options)
+            if result.exit_code == 0 and not _asks_storage(words):
+                _answered.add(cli)
         except CommandStartError as error:
             raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
-        failure = failures.diagnose_failure(result)
+        failure = _explain_silence(cli, words) if result.timed_out else failures.diagnose_failure(result)
         if failure is None or attempt + 1 >= MAX_ATTEMPTS.get(failure.code, 1):
             break
         report(f"{failure.title}; trying again")
         time.sleep(failure.retry_delay * 2**attempt)
     return result, failure
+
+
+_answered: set[str] = set()
+"""The commands to which their service has answered: if it is silent later, it is slow."""
+
+
+def _asks_storage(words: tuple[str, ...]) -> bool:
+    """Return whether a command asks the storage, not the service."""
+    return words[:1] == ("data",)
+
+
+def _explain_silence(cli: str, words: tuple[str, ...]) -> CommandFailure:
+    """Return the failure of a command that did not end in time."""
+    if _asks_storage(words):
+        return failures.STORAGE_TIMEOUT
+    return failures.SLOW if cli in _answered else failures.TIMEOUT
 
 
 def query_text(cli: str, *words: str, stage: Stage = Stage.SUBMIT, **options: Any) -> str:

@@ -83,7 +83,7 @@ def explain_status(reference: Reference, workflow: WorkflowState) -> str:
     outcome = None
     if is_own_failure(workflow):
         with contextlib.suppress(Rejected):  # the state is known without it
-            outcome = logs.read_outcome(reference, workflow.node)
+            outcome = logs.read_outcome(reference, workflow.node or 0)
     return explain_failure(workflow, outcome)
 
 
@@ -175,7 +175,8 @@ _NO_MESSAGE = (r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure",)
 
 def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
     """Return why an active run waits, or "". `event`: the event that explains it."""
-    restart = f"it was restarted after losing its machine (retry {workflow.retry})" if workflow.retry else ""
+    who = "it" if workflow.node is None else f"node {workflow.node}"
+    restart = f"{who} was restarted after losing its machine (retry {workflow.retry})" if workflow.retry else ""
     if not workflow.is_known:
         return f"its OSMO status {workflow.workflow_status or '(empty)'} is unknown to robotrain"
     if workflow.state == "running":
@@ -200,7 +201,8 @@ def explain_failure(workflow: WorkflowState, outcome: Outcome | None = None) -> 
     :param outcome: what the run itself logged at its end, which counts more.
     """
     why = _explain_task_failure(workflow, outcome)
-    return f"node {workflow.node}: {why}" if workflow.node and workflow.failure != CANCELLED_STATUS else why
+    is_named = workflow.node is not None and why and workflow.failure != CANCELLED_STATUS
+    return f"node {workflow.node}: {why}" if is_named else why
 
 
 def _explain_task_failure(workflow: WorkflowState, outcome: Outcome | None) -> str:
@@ -265,7 +267,7 @@ def query_pipeline(reference: Reference) -> tuple[Status, list[StepStatus]]:
     outcomes: Mapping[str, Outcome | None] = {}
     if workflow.is_finished and any(is_own_failure(step) for step in steps.values()):
         with contextlib.suppress(Rejected):  # the states are known without the log
-            outcomes = logs.read_outcomes(reference, workflow, {name: step.node for name, step in steps.items()})
+            outcomes = logs.read_outcomes(reference, workflow, {name: step.node or 0 for name, step in steps.items()})
     whole = _make_pipeline_status(reference, workflow, steps, outcomes)
     return whole, [_make_step_status(name, step, outcomes.get(name)) for name, step in steps.items()]
 
@@ -301,7 +303,7 @@ def _make_pipeline_status(
     if not bad:
         reason = "" if workflow.state == "succeeded" else explain_failure(workflow)
         return Status(state=workflow.state, reason=reason, started=started, ended=ended)
-    failed = [pair for pair in bad if pair[1].state == "failed"]
+    failed = [pair for pair in bad if pair[1].state in ("failed", "lost")]
     name, first = min(failed or bad, key=lambda pair: pair[1].ended or float("inf"))
     why = explain_failure(first, outcomes.get(name))
     return Status(

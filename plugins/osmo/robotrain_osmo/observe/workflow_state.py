@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CANCELLED_STATUS = "FAILED_CANCELED"
 VAGUE_FAILURES = ("FAILED", "FAILED_UPSTREAM")
 """Failures without a cause, which the other status, of the task or the workflow, may give."""
+LOST_STATUSES = ("FAILED_PREEMPTED", "FAILED_BACKEND_ERROR", "FAILED_SERVER_ERROR")
+LOST_EXIT_CODES = (3001, 3002, 3006)
+"""Ends that no change of the job mends: the same job may succeed."""
 PENDING_TASK_STATUSES = ("SUBMITTING", "WAITING", "PROCESSING", "SCHEDULING", "INITIALIZING", "RESCHEDULED")
 _WORKFLOW_STATES: Mapping[str, RunState] = {
     "PENDING": "pending",
@@ -44,8 +47,8 @@ class WorkflowState:
     """Status of the task's last attempt."""
     retry: int = 0
     """Number of the last attempt, from 0."""
-    node: int = 0
-    """The rank of the node, of a job of several, whose task these are about: that which explains the state."""
+    node: int | None = None
+    """The rank of the node whose task these are about: that which explains the state; None for a job of one node."""
     exit_code: int | None = None
     message: str = ""
     """Reason of the failure in OSMO's words."""
@@ -71,7 +74,7 @@ class WorkflowState:
         if state := _WORKFLOW_STATES.get(self.failure or self.workflow_status):
             return state
         if self.failure:
-            return "failed"
+            return "lost" if self.failure in LOST_STATUSES or self.exit_code in LOST_EXIT_CODES else "failed"
         return _TASK_STATES.get(self.task_status) or ("running" if self.started is not None else "pending")
 
     @property
@@ -111,7 +114,7 @@ def parse_workflow(answer: object, task: str = "") -> WorkflowState:
         workflow_status=as_text(data.get("status")),
         task_status=as_text(newest.get("status")),
         retry=max((as_int(row.get("retry_id")) or 0 for row in attempts), default=0),
-        node=node_names.parse_node(as_text(newest.get("name")), task),
+        node=_parse_node(newest, attempts, task),
         exit_code=as_int(newest.get("exit_code")),
         message=as_text(next(filter(None, messages), "")),
         queued_seconds=as_number(data.get("queued_time")),
@@ -134,12 +137,25 @@ def _choose_task(attempts: Sequence[Mapping[str, Any]], task: str) -> Mapping[st
         last[as_text(row.get("name"))] = row
     failed = [row for row in last.values() if as_text(row.get("status")).startswith("FAILED")]
     if task in last and failed:
-        follows = (None, EXIT_RETRY)
-        return min(failed, key=lambda row: (as_int(row.get("exit_code")) in follows, as_text(row.get("end_time"))))
+        return min(failed, key=lambda row: (_rank_cause(row), as_text(row.get("end_time"))))
     waiting = [row for row in last.values() if row.get("retry_id") and row.get("status") in PENDING_TASK_STATUSES]
     if task in last:
-        return waiting[0] if waiting else last[task]
+        restarted = [row for row in last.values() if row.get("retry_id")]
+        return next(iter(waiting or restarted), last[task])
     return max(attempts, key=lambda row: as_int(row.get("retry_id")) or 0, default={})
+
+
+def _rank_cause(row: Mapping[str, Any]) -> int:
+    """Return the rank of a node's end as the cause of the others': one that OSMO explains, its own, one that follows."""
+    if as_text(row.get("status")) not in (*VAGUE_FAILURES, CANCELLED_STATUS):
+        return 0
+    return 2 if as_int(row.get("exit_code")) in (None, EXIT_RETRY) else 1
+
+
+def _parse_node(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], task: str) -> int | None:
+    """Return the rank of the node of a task; None if there is one node."""
+    ranks = {node_names.parse_node(as_text(one.get("name")), task) for one in attempts}
+    return node_names.parse_node(as_text(row.get("name")), task) if task and len(ranks) > 1 else None
 
 
 def parse_step(answer: object, task: str) -> WorkflowState:
@@ -148,7 +164,7 @@ def parse_step(answer: object, task: str) -> WorkflowState:
     return replace(alone, others_active=not parse_workflow(answer).is_finished)
 
 
-QUERY_SECONDS = 20.0
+QUERY_SECONDS = service.REQUEST_SECONDS
 
 
 def query_workflow(reference: Reference) -> WorkflowState:

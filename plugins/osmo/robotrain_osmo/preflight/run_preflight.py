@@ -25,7 +25,7 @@ from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
 from robotrain_osmo.submit import upload
 
-QUERY_SECONDS = 20.0
+QUERY_SECONDS = service.REQUEST_SECONDS
 """For each query of the service."""
 
 

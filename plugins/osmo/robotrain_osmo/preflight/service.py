@@ -202,7 +202,7 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> I
         title = f"no machine of the platform {name} has {needed}: the workflow will not start"
         why = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
         fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
-        fixes += [Suggestion(f"--gpus {count}")] if count else []
+        fixes += [Suggestion(task.make_gpu_options(count))] if count else []
         fixes = fixes or [Suggestion(f"osmo resource list --pool {task.pool}", "lists the machines")]
         code, flag = "osmo-gpus-missing", "--gpu-platform"
         yield make_preflight_problem(code, title, flag, name, why, *fixes, severity="warning")
@@ -221,7 +221,8 @@ def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]
     if guaranteed is not None and submission.gpus * nodes > guaranteed and not is_low:
         fixes, each = [_LOWER], guaranteed // nodes
         if each:
-            fixes.append(Suggestion(f"--gpus {each}", f"the guaranteed number{' for each node' if nodes > 1 else ''}"))
+            what = f"the guaranteed number{' for each node' if nodes > 1 else ''}"
+            fixes.append(Suggestion(submission.make_gpu_options(each), what))
         count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
         title, why = f"the pool {pool.name} guarantees only {count}", "OSMO refuses the workflow."
         if nodes > 1:

@@ -331,6 +331,7 @@ class TaskBuilder:
             uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
             inputs=tuple(item.required for item in self.task_inputs if item.required),
             credentials=environment.collect_credentials(self.job, self.settings),
+            trains_on=self.job.training_gpus,
             nodes=self.job.training_nodes if self.job.training_nodes > 1 else 0,
             publishes=spec_inputs.find_publish_url(self.job, self.checkpoint_copy),
             dataset=self.published_dataset,

@@ -79,6 +79,8 @@ class OsmoSubmissionSpec:
     gpu_platform: str
     gpus: int = 0
     """GPUs of the task."""
+    trains_on: int = 0
+    """GPUs of the task that its job trains on."""
     nodes: int = 0
     """Tasks of a job of several nodes; 0 for a job of one."""
     priority: str = ""
@@ -97,6 +99,10 @@ class OsmoSubmissionSpec:
     subscription: str = ""
     """Azure subscription in which the identity's roles are looked up."""
     schema: int = SCHEMA
+
+    def make_gpu_options(self, count: int) -> str:
+        """Return the options of a task with so many GPUs; a job that trains on more must train on fewer, too."""
+        return f"--num-gpus {count} --gpus {count}" if self.trains_on > count else f"--gpus {count}"
 
     def get_publish_url(self, workflow: str) -> str:
         """Return the URL of the checkpoints of the workflow with this id, or ""."""

@@ -33,7 +33,7 @@ from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
 
 SUBMIT_SECONDS = 300.0
-"""OSMO makes two requests of at most a minute each."""
+"""The command makes two requests, each of which it gives up after `service.REQUEST_SECONDS`."""
 TEMPORARY_FILE = "workflow.yaml"
 """OSMO would take a name that ends in `-1` for a workflow's id."""
 NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
@@ -56,11 +56,12 @@ def submit_plan(plan: Plan) -> Reference:
         with hold_lock(submission.run) as handles:
             before = list_workflow_ids(submission)
             NOTE.write(plan, {"before": before, "workflow": ""})
+            started = time.monotonic()
             result, failure = service.call_command(
                 submission.cli, *words, seconds=SUBMIT_SECONDS, report=print_progress, pass_fds=handles
             )
     if failure is not None:
-        return _handle_failure(plan, submission, failure)
+        return _handle_failure(plan, submission, failure, time.monotonic() - started)
     try:
         answer = as_mapping(result.parse_json())
     except ValueError:
@@ -147,15 +148,28 @@ def _may_list_late(run: str) -> bool:
         return True
 
 
-def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
-    """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered."""
+def _handle_failure(
+    plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure, seconds: float
+) -> Reference:
+    """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered.
+
+    :param seconds: how long the submit took. A slow service stores a workflow after the command has given up (that of
+        many nodes in minutes), so it is looked for as long again.
+    """
     if failure.certain:
         NOTE.delete(plan)
         raise Rejected([explain_refusal(failure, submission)])
-    try:
-        reference = find_workflow(plan)
-    except Rejected:
-        reference = None
+    reference, end = None, time.monotonic() + seconds
+    if seconds >= SLOW_SECONDS:
+        text = f"{failure.title} after {seconds:.0f} s: looking for the workflow, which a slow service stores later"
+        print(text, file=sys.stderr)
+    while reference is None:
+        with contextlib.suppress(Rejected):
+            reference = find_workflow(plan)
+        if time.monotonic() >= end:
+            break
+        if reference is None:
+            time.sleep(min(SETTLE_SECONDS, seconds))
     if reference is None:
         raise Unanswered([failure.to_problem()])
     print(f"{failure.title}, but accepted {reference['workflow']}", file=sys.stderr)
@@ -163,6 +177,8 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
 
 
 QUERY_SECONDS = 15.0
+SLOW_SECONDS = 10.0
+"""A submit that takes longer is that of a slow service."""
 
 
 def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> Problem:
@@ -176,6 +192,9 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
             other = Suggestion(credential.make_option(f"{credential.name}:KEY"), "uses another key")
             fixes = (other, Suggestion(environment.make_credential_command(credential)))
             return make_problem(failure.code, title, credential.flag, credential.name, failure.why, *fixes)
+    if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
+        fewer = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
+        return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer))
     if failure.code == "osmo-unreachable":
         return dataclasses.replace(problem, why="Nothing was sent.")
     if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
