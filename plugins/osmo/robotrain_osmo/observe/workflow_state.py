@@ -146,7 +146,7 @@ def _choose_task(attempts: Sequence[Mapping[str, Any]], task: str) -> Mapping[st
 
 
 def _rank_cause(row: Mapping[str, Any]) -> int:
-    """Return the rank of a node's end as the cause of the others': one that OSMO explains, its own, one that follows."""
+    """Return how far a node's end is from the cause of the others': one that OSMO explains, its own, a consequence."""
     if as_text(row.get("status")) not in (*VAGUE_FAILURES, CANCELLED_STATUS):
         return 0
     return 2 if as_int(row.get("exit_code")) in (None, EXIT_RETRY) else 1
