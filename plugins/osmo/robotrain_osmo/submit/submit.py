@@ -148,9 +148,7 @@ def _may_list_late(run: str) -> bool:
         return True
 
 
-def _handle_failure(
-    plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure, seconds: float
-) -> Reference:
+def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure, seconds: float) -> Reference:
     """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered.
 
     :param seconds: how long the submit took. A slow service stores a workflow after the command has given up (that of
