@@ -33,6 +33,7 @@ ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
         ("urllib.error.URLError: <urlopen error [Errno 111] Connection refused>", "network"),
         ("azure.core.exceptions.ServiceRequestError: Failed to resolve 'h'", "network"),
         ("requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: h", "access"),
+        ("HttpResponseError: ErrorCode:AuthorizationPermissionMismatch", "access"),
         ("KeyError: 'observation.state'", "code"),
         ("ValueError: 503 is no valid number of steps", "code"),
     ],

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from robotrain.model.amounts import format_duration
 from robotrain_sources.fetching.azure_sign_in import (
     SIGN_IN_REASON_PATTERN,
     make_pipeline,
@@ -28,6 +29,8 @@ TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 RENEWALS_VARIABLE = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
 LONGEST_PAUSE = 5.0
+LONG_PAUSE = 60.0
+"""A pause in seconds that messages name, if Azure asks for it."""
 
 UNREACHED_PATTERN = rf"{UNREACHABLE_PATTERN}|SSLError"
 """Why there was no answer, in the error texts of Azure's libraries."""
@@ -155,9 +158,12 @@ class ArmClient:
         given = answer.get("error")
         details = given if isinstance(given, dict) else {}
         code, message = str(details.get("code") or ""), shorten_message(str(details.get("message") or ""), status)
-        refusal = ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
         seconds = response.headers.get("Retry-After", "")
-        refusal.retry_after = float(seconds) if seconds.isdecimal() else 0.0
+        asked = float(seconds) if seconds.isdecimal() else 0.0
+        if asked >= LONG_PAUSE:
+            message += f", and asks to wait {format_duration(asked)}"
+        refusal = ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
+        refusal.retry_after = asked
         raise refusal
 
 

@@ -71,6 +71,7 @@ def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
 
 
 KEYS_DISABLED_CODE = "KeyBasedAuthenticationNotPermitted"
+ROLE_MISSING_CODE = "AuthorizationPermissionMismatch"
 NETWORK_DENIED_CODE = "AuthorizationFailure"
 """Usually a network rule; a missing role may have this code too."""
 NETWORK_HINT = "use a network that the account's firewall allows, if it has one"
@@ -95,6 +96,8 @@ def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnos
             command = make_role_command(credential.get_caller_object_id(), BLOB_CONTRIBUTOR_ROLE, scope)
             is_network = error.code == NETWORK_DENIED_CODE
             suggestions = (NETWORK_HINT, command) if is_network else (command, NETWORK_HINT)
+            if error.code == ROLE_MISSING_CODE:
+                suggestions = (command,)  # the network let it through
         return Diagnosis(kind="role", title=f"{subject} denies you access", why=answer, suggestions=suggestions)
     retry = ("try again later",) if error.is_transient else ()
     title = f"{subject} failed"

@@ -173,9 +173,17 @@ CAUSES: tuple[Cause, ...] = (
         "give the job a login that the service accepts",
     ),
     Cause(
+        "role-missing",
+        "access",
+        r"AuthorizationPermissionMismatch",
+        "give the job's identity a role for the data of {subject}: Storage Blob Data Reader, or Contributor to write",
+        "the storage account",
+        r"\b([a-z0-9]{3,24})\.blob\.core\.|storage account ([a-z0-9]{3,24})\b",
+    ),
+    Cause(
         "access-denied",
         "access",
-        r"\b40[13] Client Error|\bHTTP (Error )?40[13]\b|AuthorizationPermissionMismatch|AuthorizationFailure\b"
+        r"\b40[13] Client Error|\bHTTP (Error )?40[13]\b|AuthorizationFailure\b"
         r"|\bAccessDenied\b|status(_code| code)?\W{1,3}40[13]\b",
         "let the job's account read {subject}",
         "it",

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
+from robotrain.model.amounts import format_duration
+from robotrain_azure.arm import ArmError
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain_azureml.service import datastore
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 10.0
 """The longest pause between two attempts in seconds without a line that says so."""
 LONGEST_RETRY_AFTER = 300.0
-"""A longer `Retry-After` in seconds is not waited for."""
+"""A longer `Retry-After` in seconds is refused: nothing is asked before its end."""
 TIMEOUTS = {"connection_timeout": 10, "read_timeout": 25}
 JOB_TIMEOUTS = {"connection_timeout": 10, "read_timeout": 90}
 """Longer than others: without an answer, nobody knows whether the job exists."""
@@ -108,6 +110,9 @@ def make_transport(calls: SdkCalls) -> Any:
             return response
 
         def sleep(self, duration: float) -> None:
+            if duration > LONGEST_RETRY_AFTER:
+                pause = format_duration(duration)
+                raise ArmError(f"Azure refuses requests for {pause}", 429, "TooManyRequests")
             if is_announced := LONGEST_PAUSE < duration <= LONGEST_RETRY_AFTER:
                 _print_line(f"Azure limits your requests and asks for a pause; waiting {duration:g} s", stderr)
             super().sleep(duration if is_announced else min(duration, LONGEST_PAUSE))
