@@ -185,6 +185,14 @@ def test_what_changes_the_job_is_refused_with_what_to_do_instead(translate: Any)
     assert "--plan" in reasons["--workflow"]
 
 
+def test_words_before_the_script_are_not_dropped_unread(translate: Any) -> None:
+    line = "srun --nodes=4 frobnicate bash ./submit-osmo-lerobot-training.sh -d u/d"
+    assert {one["where"] for one in translate("from-script", *line.split()).json["problems"]} == {
+        "--nodes",
+        "frobnicate",
+    }
+
+
 @pytest.mark.parametrize(
     ("line", "where", "fact"),
     [

@@ -219,6 +219,8 @@ class LineTranslator:
         repository = next((one for one, revision in REVISIONS.items() if revision == name), "")
         if name == DATASET and self.given.get(DATASET_FOLDER):
             self.flags["--dataset-id"] = ("--dataset-id", value)
+        elif name == DATASET and value.startswith("/"):  # LeRobot joins it to its own folder, which makes no difference
+            self.flags["--dataset-path"] = ("--dataset-path", value)
         elif name in REVISIONS and REPOSITORY.fullmatch(value) and (revision := self.given.get(REVISIONS[name])):
             flag, words = fill_in_hint(self.find_hint(name) or "", value)
             self.flags[flag] = (flag, f"{words}@{revision}")
@@ -350,8 +352,8 @@ class LineTranslator:
         repository = "/".join(folder.absolute().parts[-2:])
         if folder.is_dir() and REPOSITORY.fullmatch(repository):
             words = self.flags.get("--backbone-path", ())
-            is_known = any(Path(word).expanduser() == folder for word in words)  # two options may read one backbone
-            self.flags["--backbone-path"] = words if is_known else (*words, "--backbone-path", value)
+            known = {Path(word).expanduser().absolute() for word in words}  # two options may read one backbone
+            self.flags["--backbone-path"] = words if folder.absolute() in known else (*words, "--backbone-path", value)
             self.given[name] = repository
             return f"--{name}={repository}", ""
         is_named = REPOSITORY.fullmatch(value) or value.lower() in NULLS

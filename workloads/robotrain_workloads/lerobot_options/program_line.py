@@ -23,6 +23,9 @@ SHELL_WORD = re.compile(r"\|\|?|&&?|;|\d*(?:>>?|<)(?:&\d)?|&>>?|\d>&\d|[12]>.*|>
 """A word that ends a command of a shell."""
 REQUIREMENT = re.compile(r"(?:.*=)?lerobot(?:\[[\w,-]+\])?\s*(===?|~=|!=|<=?|>=?|@)\s*(.+)")
 """What installs a version of LeRobot, such as `lerobot[smolvla]==0.6.0`."""
+COMPUTING_VARIABLES = "ACCELERATE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|FSDP_.*|PARALLELISM_CONFIG_.*"
+"""Variables that say what processes compute together, as options of `accelerate launch` do."""
+COMPUTING_REASON = "robotrain starts the processes itself: --num-gpus, --num-nodes and --mixed-precision say how"
 PROCESSES_REASON = "the number of processes is missing: add --num_processes=N"
 PROCESSES_NOTE = (
     "accelerate starts a process for each GPU of its machine, or as its configuration file says; it trains here on one"
@@ -108,6 +111,8 @@ def read_program_line(words: Sequence[str], program: str) -> ProgramLine:
         match = re.match(r"([A-Z_][A-Z0-9_]*)=(.*)", word)
         if match and match[1] == PRECISION_VARIABLE:
             found.precision = match[2]
+        elif match and re.fullmatch(COMPUTING_VARIABLES, match[1]) and match[2] not in ("", "1", "0", "false", "no"):
+            found.refused[match[1]] = COMPUTING_REASON
         elif match:
             found.left_out[match[1]] = VARIABLE_REASON
     if found.launchers[-1:] == ["accelerate"] and "num_processes" not in found.options:

@@ -1,5 +1,6 @@
 """What a line of lerobot-train trains: a type of policy or of reward model, new or from a configuration."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,9 @@ def _read_start(
         found.settings = read_policy_config(path, given.get(f"{found.model}.pretrained_revision") or "", kinds)
     except (OSError, ValueError) as error:
         if not kind:
-            found.refused[option] = TYPE_REASON.format(str(error).rstrip("."), found.model, next(iter(found.types)))
+            words = re.split(r"\W|_", path.lower())
+            named = max((one for one in found.types if one in words), key=len, default="TYPE")
+            found.refused[option] = TYPE_REASON.format(str(error).rstrip("."), found.model, named)
             return
     found.kind = str((found.settings or {}).get("type") or kind)
     if kind not in (None, found.kind):

@@ -17,6 +17,7 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
+from robotrain_workloads.lerobot_options.launchers import LaunchedLine, read_launchers
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line, split_line
 
 ROBOTRAIN_API = 1
@@ -70,6 +71,7 @@ class ReferenceScript(NamedTuple):
     """Why robotrain has nothing in its place."""
 
 
+LAUNCHED_REASON = "the script sends one job, whatever starts it: --num-nodes and --num-gpus are options of that"
 Values = dict[str, tuple[ScriptOption, list[str]]]
 """Options with their values, by name; a switch has an empty one."""
 
@@ -98,6 +100,9 @@ def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, Referenc
     notes: dict[str, str] = {}
     given = _read_values(line[at + 1 :], script, refused)
     _add_variables(line[:at], script, given, left_out)
+    launched = read_launchers(line[:at], LaunchedLine())
+    refused |= launched.refused | dict.fromkeys(launched.flags, LAUNCHED_REASON)
+    left_out |= launched.left_out
     typed = set(given)
     for option in script.options:
         if option.name in script.defaults:
