@@ -73,11 +73,11 @@ def test_what_killed_submits_left_beside_run_folders_is_removed(tmp_path):
     runs = tmp_path / "runs"
     runs.mkdir()
     own, old, new = (runs / name for name in (".r.00aa11bb.part", ".a-1.00aa11bb.part", ".a-2.00aa11bb.part"))
-    removed, other = runs / ".a-3.00aa11bb.gone", runs / ".theirs.part"
-    for path in (own, old, new, removed, other):
+    removed, refused, other = (runs / name for name in (".a-3.00aa11bb.gone", ".a-4.00aa11bb", ".theirs.part"))
+    for path in (own, old, new, removed, refused, other):
         path.mkdir()
         (path / "job.json").touch()
-    for path in (old, removed, other):
+    for path in (old, removed, refused, other):
         os.utime(path, (1, 1))
     assert status.create_run_folder(plan(), runs / "r")
     assert sorted(path.name for path in runs.iterdir()) == [new.name, other.name, "r"]

@@ -121,7 +121,7 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
     return is_new
 
 
-LEFTOVER_NAME = re.compile(r"\.([\w-]+)\.[0-9a-f]{8}\.(?:part|gone)")
+LEFTOVER_NAME = re.compile(r"\.([\w-]+)\.[0-9a-f]{8}(?:\.part|\.gone)?")
 """The names of run folders that were not yet complete, or are being removed, with the name of their run."""
 MIN_LEFTOVER_SECONDS = 24 * 3600
 """A younger one may be in use."""
