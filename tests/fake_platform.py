@@ -127,7 +127,8 @@ class FakePlatform(Platform):
         return json.loads(read_word(f"{reference['id']}.json") or read_word("others.json") or "{}")
 
     def status(self, reference: Any) -> Status:
-        return Status(state=self._state(reference).get("state", "running"))
+        known = self._state(reference)
+        return Status(state=known.get("state", "running"), started=known.get("started"), ended=known.get("ended"))
 
     def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         return iter(self._state(reference).get("log", []))

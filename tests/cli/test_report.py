@@ -65,6 +65,23 @@ def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
     assert not re.search(r"<script|@import|url\(|https?://", text)
 
 
+@pytest.mark.parametrize(
+    ("log", "times", "shown"),
+    [
+        ([], {"ended": 1060.0}, ["1:00 min"]),
+        (Metrics(values={"train/loss": 0.5}, step=10, total=40), {}, ["1:30 min"]),
+        (Metrics(values={"train/loss": 0.5}, step=10, total=40), {"started": None}, []),
+        ([], {}, []),
+    ],
+    ids=["ended", "until its last values", "never started", "no sign"],
+)
+def test_time_of_a_run_whose_end_nobody_saw_does_not_grow(robotrain, fake_platform, run, log, times, shown):
+    lines = [event.format_event(log, 1090.0)] if log else []
+    write_state(fake_platform, run, *lines, **{"state": "lost", "started": 1000.0} | times)
+    page = read_page(robotrain, run)
+    assert [text for text in page.texts if re.fullmatch(r"[\d:]+ (s|min|h)", text)] == shown
+
+
 def test_page_of_a_new_run_has_no_measurements_yet(robotrain, fake_platform, run):
     write_state(fake_platform, run, StageEvent(name="environment", state="started"), state="running")
     page = read_page(robotrain, run)

@@ -45,6 +45,8 @@ class Progress:
     """(seconds since the first event, value) by metric of the machine."""
     began: float | None = None
     """When the first event was sent."""
+    measured: float | None = None
+    """When the last values were measured."""
     stages: list[event.StageEvent] = field(default_factory=list)
     """The stages that have ended."""
     notes: list[event.Note] = field(default_factory=list)
@@ -163,6 +165,7 @@ class Progress:
             case event.Metrics(step=int() as step):
                 self.add_metrics(record.time, happened.values, step, happened.total, happened.unit)
             case event.Metrics():
+                self.measured = record.time
                 self.machine.update(happened.values)
                 for name, value in happened.values.items():
                     self.machine_series[name].add(record.time - self.began, value)
@@ -226,11 +229,11 @@ class Progress:
             self.series[name].extend([*zip(steps, column, strict=True)])
         if self._validation_name in columns:
             self.validation_step = steps[-1]
-        self.step, self._newest_time = steps[-1], end
+        self.step, self._newest_time, self.measured = steps[-1], end, end
 
     def add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
         """Update the progress with the values of metrics at a step."""
-        self.began = at if self.began is None else self.began
+        self.began, self.measured = at if self.began is None else self.began, at
         self.metrics.update(values)
         count = len(self.series)
         for name, value in values.items():

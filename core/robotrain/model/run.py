@@ -83,6 +83,17 @@ class StepStatus:
     """The model version that it registered: `NAME version 3`."""
 
 
+def measure_seconds(status: Status | StepStatus, now: float, seen: float | None = None) -> float | None:
+    """Return how long a run or step took until now; None if it did not start or nobody saw its end.
+
+    :param seen: when it was last known to work, which counts as an end that nobody saw.
+    """
+    if status.started is None or status.state == "waiting":
+        return None
+    until = status.ended or (seen if status.state in (*FINAL_STATES, "skipped") else now)
+    return None if until is None else max(until - status.started, 0.0)
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Output:
     """A checkpoint or file that a run produced."""

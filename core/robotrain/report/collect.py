@@ -12,7 +12,7 @@ from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.model.progress import Progress
-from robotrain.model.run import Output, RunRecord, Status, StepStatus
+from robotrain.model.run import Output, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.redaction import redact
@@ -128,6 +128,11 @@ class RunFacts:
     """The steps of a pipeline."""
     label: str = ""
     """What tells the run from those it is compared with; empty of a single run."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, or takes; until its last values if nobody saw its end."""
+        return measure_seconds(self.status, self.written, self.progress.measured)
 
 
 def format_value(value: Any) -> str:

@@ -232,13 +232,13 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
 
 
 def _describe_run(facts: RunFacts) -> str:
-    known, status, record = facts.progress, facts.status, facts.record
+    known, record = facts.progress, facts.record
     parts = [facts.label] if facts.label != record.run else []
     parts += [f"{record.workload} on {record.platform}", f"submitted {format_time(record.created)}"]
     if known.step is not None:
         parts.append(f"{known.step}{f' of {known.total}' if known.total else ''} {known.unit}s")
-    if status.started:
-        parts.append(format_duration((status.ended or facts.written) - status.started))
+    if facts.seconds is not None:
+        parts.append(format_duration(facts.seconds))
     if facts.training_run:
         parts.append(f"with the policy of {facts.training_run}")
     return ", ".join(parts)

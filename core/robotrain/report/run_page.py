@@ -10,7 +10,7 @@ from robotrain.model import checkpoint_table, scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
-from robotrain.model.run import RunRecord, StepStatus
+from robotrain.model.run import RunRecord, StepStatus, measure_seconds
 from robotrain.model.series import Point, Series
 from robotrain.model.workload_profile import Metric
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
@@ -105,19 +105,19 @@ def _describe_sweep(record: RunRecord) -> dict[str, Any]:
 
 
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
-    took = format_duration((step.ended or now) - step.started) if step.started else ""
+    seconds = measure_seconds(step, now)
+    took = "" if seconds is None else format_duration(seconds)
     return step.name, step.state, took, step.registered or step.run, redact_text(step.reason)
 
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
-    known, status = facts.progress, facts.status
-    until = status.ended or facts.written
+    known = facts.progress
     step = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
     metrics = [] if facts.evaluation else [known.main_metric, known.validation_metric]  # its scores have their tiles
     return [
         (f"{known.unit}s", step, ""),
         *((metric.name, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
-        ("time", format_duration(until - status.started) if status.started else "", ""),
+        ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
         (f"{known.unit}s/s", format_number(known.rate, 3) if known.rate else "", ""),
     ]
 

@@ -233,11 +233,11 @@ def _format_steps(listed_run: "ListedRun") -> str:
 
 def _format_duration(listed_run: "ListedRun", now: float) -> str:
     from robotrain.model.amounts import format_duration
+    from robotrain.model.run import measure_seconds
 
     status = listed_run.status
-    if status is None or status.started is None or (status.finished and status.ended is None):  # nobody saw its end
-        return ""
-    return format_duration((status.ended or now) - status.started)
+    seconds = status and measure_seconds(status, now)
+    return "" if seconds is None else format_duration(seconds)
 
 
 def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from robotrain.cli import output
 from robotrain.cli.columns import measure_width, to_plain_line
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
+from robotrain.model.run import measure_seconds
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun
@@ -153,8 +154,8 @@ def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     parts = _draw_name(run)
     if stage and not status.finished and not run.record.steps:
         parts.append(f"  {stage}")
-    if status.started:
-        parts.append((f"  {format_duration((status.ended or time.time()) - status.started)}", "dim"))
+    if (seconds := measure_seconds(status, time.time(), run.progress.measured)) is not None:
+        parts.append((f"  {format_duration(seconds)}", "dim"))
     yield [*parts, (f"  on {run.record.platform}", "dim")]
     if run.record.steps:  # each step has its own
         yield from _draw_steps(run, canvas, only_running=True)

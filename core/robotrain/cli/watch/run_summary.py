@@ -14,7 +14,7 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
 from robotrain.model.progress import Progress
-from robotrain.model.run import Status
+from robotrain.model.run import Status, measure_seconds
 from robotrain.store import progress_cache, published
 
 if TYPE_CHECKING:
@@ -232,7 +232,8 @@ def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
     """Yield a line for each step: its name, its state, how long it took, its run, and the reason."""
     width = max((len(step.name) for step in steps), default=0)
     for step in steps:
-        took = format_duration((step.ended or time.time()) - step.started) if step.started else ""
+        seconds = measure_seconds(step, time.time())
+        took = "" if seconds is None else format_duration(seconds)
         shown = step.registered or step.run
         parts = (f"{step.name:<{width}}", f"{step.state:<9}", f"{took:>9}", shown, step.reason)
         yield "  ".join(part for part in parts if part).rstrip()
