@@ -116,6 +116,20 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
     assert made.files["code/start.py"].decode() == command_job.START_PROGRAM
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ((), "lerobot-train-"),
+        (("--job-name", "mine"), "mine\n"),
+        (("--job-name", "mine", "--display-name", "other"), "other\n"),
+    ],
+)
+def test_the_studio_and_mlflow_show_the_name_that_the_user_chose(robotrain, words, name) -> None:
+    where = ("--compute", "k8s", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+    answer = robotrain("render", "--platform", "azureml", *where, "-d", "lerobot/pusht", *words)
+    assert f"\ndisplay_name: {name}" in answer.stdout, answer.stderr
+
+
 def test_the_command_is_the_same_for_every_job() -> None:
     odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
     assert {read_spec(render_plan(each))["command"] for each in (job(), odd)} == {"/bin/sh python.sh -I start.py"}

@@ -98,6 +98,7 @@ def resolve_job(
         trainer_args=tuple(str(argument.value) for argument in arguments),
         profile=workload.profile,
         labels=labels,
+        title=_find_title(workload, typed_parameters),
     )
     followed = _follow_runs(job, inputs, workload, kinds)
     for name, (default, owner) in (*followed.items(), *workload.derive_defaults(job).items()):
@@ -159,6 +160,13 @@ def _apply_label(parameters: dict[str, Value], name: str, request: Request) -> t
         return ()
     parameters[name] = label
     return ((name, before.value),)
+
+
+def _find_title(workload: Workload, parameters: Any) -> str:
+    """Return the name that a user gave the job; empty for the default of the workload."""
+    found = next((one for one in get_parameters(workload.parameters) if one.name == workload.name_parameter), None)
+    name = getattr(parameters, workload.name_parameter, None)
+    return "" if found is None or name in (None, found.default) else str(name)
 
 
 def _read_config(request: Request, workload: Workload) -> JobFile | None:

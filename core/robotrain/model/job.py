@@ -35,6 +35,8 @@ class Job:
     """What the workload declares for platforms; not part of the digest."""
     labels: tuple[tuple[str, Scalar], ...] = ()
     """Parameters that only say what the run is called, each with the value that the digest has instead."""
+    title: str = ""
+    """What the user calls it; empty if its name is the workload's default. Not part of the digest."""
     program_lock: str = ""
     """The requirements, with hashes, of the environment that the user's program runs in, or of the packages that are
     added to that of the workload, locked when the job was submitted; empty for none. Like the pins of sources it is not

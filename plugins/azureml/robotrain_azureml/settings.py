@@ -70,7 +70,11 @@ class AzureMLSettings(AzureSettings):
         ),
     ] = None
     display_name: Annotated[
-        str | None, Param(help="the job's name in the studio (default: the run's name)", metavar="TEXT")
+        str | None,
+        Param(
+            help="the job's name in the studio and MLflow (default: that of --name or --job-name, or the run's)",
+            metavar="TEXT",
+        ),
     ] = None
     exec_timeout: Annotated[
         str | None, Param(help="how long the job may run, like 12h (default: no limit)", metavar="TIME")

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, job_settings, submission_spec
-from robotrain_azureml.spec.command_job import EXPRESSION_START
+from robotrain_azureml.spec.command_job import EXPRESSION_START, MAX_DISPLAY_NAME, is_display_name, is_line
 
 VARIABLE_FLAGS = {
     "BLOB_URLS": ("--blob-url", "--dataset-asset azureml:NAME:VERSION"),
@@ -225,13 +225,11 @@ JOB_SUFFIX_LENGTH = len("-a1b2c3")
 """The suffix makes the job's name unique if a colleague submits an equal job."""
 EXPERIMENT_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}"
 EXPERIMENT_FORM = "It has at most 256 letters, digits, `_` and `-`, and starts with a letter or a digit."
-MAX_DISPLAY_NAME = 256
 MAX_LABELS = 24
 """A job may have 50 tags; robotrain's own need the rest."""
 _LABEL_NAME_PATTERN = r"[\w./: -]{1,100}"
 MAX_LABEL_VALUE = 1000
 _RESERVED_LABEL = r"(?i)(?:robotrain|mlflow|azureml)[._]"
-_CONTROL_CHARACTER = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 
 def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -248,13 +246,9 @@ def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         fix = fixed and f"--experiment-name {fixed}"
         yield _make_invalid_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fix)
     text = settings.display_name
-    if text is not None and not (text.strip() and _is_line(text, MAX_DISPLAY_NAME)):
+    if text is not None and not is_display_name(text):
         why = f"It is one line of at most {MAX_DISPLAY_NAME} characters."
         yield _make_invalid_problem("--display-name", text, "a valid display name", why)
-
-
-def _is_line(text: str, longest: int) -> bool:
-    return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
 
 
 def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -267,7 +261,7 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
             why = f"{redact(name)!r} is not a valid tag name: it has at most 100 letters, digits and `_-./: `."
         elif re.match(_RESERVED_LABEL, name):
             why = f"{redact(name)!r} is a tag that robotrain or Azure ML sets."
-        elif not _is_line(value, MAX_LABEL_VALUE):
+        elif not is_line(value, MAX_LABEL_VALUE):
             why = f"The value of {redact(name)!r} must be one line of at most {MAX_LABEL_VALUE} characters."
         else:
             continue

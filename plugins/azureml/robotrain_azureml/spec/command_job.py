@@ -105,6 +105,25 @@ DIGEST_TAG = "robotrain.job"
 """Tags of every job: the run's name, and the digest of the job before pinning."""
 
 
+MAX_DISPLAY_NAME = 256
+_CONTROL_CHARACTER = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+
+
+def is_line(text: str, longest: int) -> bool:
+    """Return whether Azure ML takes a text as a value of one line."""
+    return len(text) <= longest and not re.search(_CONTROL_CHARACTER, text) and EXPRESSION_START not in text
+
+
+def is_display_name(text: str) -> bool:
+    """Return whether Azure ML takes it as the name that the studio and MLflow show."""
+    return bool(text.strip()) and is_line(text, MAX_DISPLAY_NAME)
+
+
+def choose_display_name(job: Job, settings: AzureMLSettings) -> str:
+    """Return the name that the user chose for the studio or gave the job; empty for that of the run."""
+    return settings.display_name or (job.title if is_display_name(job.title) else "")
+
+
 def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iterable[JobInput]) -> dict[str, Any]:
     """Return the job without empty values. Its command is always the same: no value of the user is in it."""
     own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, job_settings.make_environment(job, settings)
@@ -116,7 +135,7 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "$schema": JOB_SCHEMA,
             "type": "command",
             "name": run,
-            "display_name": settings.display_name or run,
+            "display_name": choose_display_name(job, settings) or run,
             "experiment_name": get_experiment_name(job),
             "tags": {**own_tags, **parse_pairs(settings.labels)},  # `check` rejects labels of these names
             "code": submission_spec.CODE_FOLDER,

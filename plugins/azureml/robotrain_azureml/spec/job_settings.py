@@ -236,7 +236,7 @@ def derive_defaults(job: Job, settings: AzureMLSettings) -> dict[str, PlatformDe
         "environment_version": PlatformDefault(
             environment.version, f"from the {'environment' if environment.registry else 'image'}"
         ),
-        "display_name": PlatformDefault("", "the run's name"),
+        "display_name": PlatformDefault("", "the job's name if it was given, else the run's"),
         "experiment_name": PlatformDefault(get_experiment_name(job), for_workload),
         "compute_kind": PlatformDefault("", LOOKED_UP),
         "workload_identity": PlatformDefault("", LOOKED_UP),
