@@ -183,3 +183,13 @@ def test_two_commands_never_submit_one_run_at_once():
     with submit.hold_lock(RUN), pytest.raises(Unanswered) as raised, submit.hold_lock(RUN):
         pass
     assert "pgrep" in format_problem(raised.value.problems[0])
+
+
+@pytest.mark.parametrize(("written", "end"), [("1000.0", 1100.0), (None, 0.0)])
+def test_workflow_of_many_tasks_may_be_listed_later(monkeypatch, written, end):
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 5.0)
+    if written is not None:
+        lock = records.get_run_folder(RUN) / submit.LOCK_FILE
+        lock.parent.mkdir(parents=True)
+        lock.write_text(written)
+    assert submit._get_settle_end(RUN, 20) == end

@@ -210,6 +210,7 @@ ROWS = [
     (10, print_server_error(502, "<html><title>502</title></html>"), "osmo-service-down", "(HTTP 502)", UNKNOWN),
     (75, print_failure("slow down", 429), "osmo-busy", "too many requests"),
     (10, print_failure(REFUSED_CONNECTION, 1), "osmo-unreachable", "VPN"),
+    (2, print_failure("Traceback …\nConnectionError: Connection reset by peer", 1), "osmo-failed", "reset", UNKNOWN),
     (
         10,
         print_failure(
@@ -224,8 +225,8 @@ ROWS = [
         print_failure(
             "\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1
         ),
-        "osmo-unreachable",
-        "lost",
+        "osmo-overdue",
+        "OSMO is slow",
         UNKNOWN,
     ),
     (

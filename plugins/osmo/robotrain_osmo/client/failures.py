@@ -70,6 +70,8 @@ class FailurePattern(CommandFailure):
     """What the reason is taken from in the message: a key of EXPLANATIONS."""
     exits: tuple[int, ...] = ()
     """Required exit codes; empty for any."""
+    is_of_storage: bool = False
+    """Whether only commands that ask the storage themselves report it: those of the service may have acted."""
 
     def make_failure(self, match: re.Match[str], message: str) -> CommandFailure:
         """Return the failure of a message in which the pattern was found."""
@@ -141,10 +143,13 @@ def make_start_failure(cli: str, sentence: str) -> CommandFailure:
     )
 
 
-def diagnose_failure(answer: ProcessResult) -> CommandFailure | None:
-    """Return the failure that a result means, or None if the command succeeded."""
+def diagnose_failure(answer: ProcessResult, asks_storage: bool = False) -> CommandFailure | None:
+    """Return the failure that a result means, or None if the command succeeded.
+
+    :param asks_storage: whether the command asked the storage, not the service.
+    """
     if answer.timed_out:
-        return TIMEOUT
+        return STORAGE_TIMEOUT if asks_storage else TIMEOUT
     if answer.exit_code == 0:
         return None
     message = _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()  # usage errors are on stderr
@@ -154,6 +159,8 @@ def diagnose_failure(answer: ProcessResult) -> CommandFailure | None:
     status = int(next(filter(None, found.groups()))) if found else 0
     text = f"{message}\nHTTP {status}\n{answer.stderr}"
     for pattern in load_failure_patterns():
+        if pattern.is_of_storage and not asks_storage:
+            continue
         match = re.search(pattern.pattern, text, re.DOTALL | re.MULTILINE)
         if match and answer.exit_code in (pattern.exits or (answer.exit_code,)):
             return pattern.make_failure(match, message)

@@ -11,13 +11,13 @@ from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_text, as_texts
 from robotrain.errors import Stage
-from robotrain.external_command import COMMAND_SECONDS, CommandStartError, CommandStream, ProcessResult, run_command
+from robotrain.external_command import CommandStartError, CommandStream, ProcessResult, run_command
 
 from robotrain_osmo.client import failures
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
 
-REQUEST_SECONDS = 60.0
-"""How long the command itself waits for an answer to one request: less is no sign of a service that is down."""
+REQUEST_SECONDS = 65.0
+"""A little longer than the command itself waits for an answer: then it says whether it was connected."""
 MAX_ATTEMPTS = {"osmo-render-time": 2, "osmo-busy": 4}
 """Attempts of a call by failure code; others are not retried."""
 
@@ -25,7 +25,7 @@ MAX_ATTEMPTS = {"osmo-render-time": 2, "osmo-busy": 4}
 def call_command(
     cli: str,
     *words: str,
-    seconds: float = COMMAND_SECONDS,
+    seconds: float = REQUEST_SECONDS,
     stage: Stage = Stage.SUBMIT,
     report: Callable[[str], None] = lambda line: None,
     **options: Any,
@@ -43,7 +43,9 @@ def call_command(
                 _answered.add(cli)
         except CommandStartError as error:
             raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error
-        failure = _explain_silence(cli, words) if result.timed_out else failures.diagnose_failure(result)
+        failure = failures.diagnose_failure(result, _asks_storage(words))
+        if failure is failures.TIMEOUT and cli in _answered:
+            failure = failures.SLOW
         if failure is None or attempt + 1 >= MAX_ATTEMPTS.get(failure.code, 1):
             break
         report(f"{failure.title}; trying again")
@@ -58,13 +60,6 @@ _answered: set[str] = set()
 def _asks_storage(words: tuple[str, ...]) -> bool:
     """Return whether a command asks the storage, not the service."""
     return words[:1] == ("data",)
-
-
-def _explain_silence(cli: str, words: tuple[str, ...]) -> CommandFailure:
-    """Return the failure of a command that did not end in time."""
-    if _asks_storage(words):
-        return failures.STORAGE_TIMEOUT
-    return failures.SLOW if cli in _answered else failures.TIMEOUT
 
 
 def query_text(cli: str, *words: str, stage: Stage = Stage.SUBMIT, **options: Any) -> str:

@@ -121,8 +121,8 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         if problems:
             yield from problems
         elif error.failure.code in UNREACHABLE_CODES:  # that may pass until the submit
-            title = "could not list the uploaded files in time"
-            why = "The submit lists them again and waits longer: many files take minutes."
+            title, why = "could not list the uploaded files", error.failure.title
+            why = f"{why[:1].upper()}{why[1:]}. The submit lists them again and waits longer: many files take minutes."
             yield make_preflight_problem("osmo-upload-unchecked", title, item.flag, item.url, why, severity="warning")
         else:
             problem = error.failure.to_problem(Stage.PREFLIGHT)

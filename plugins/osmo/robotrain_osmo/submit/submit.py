@@ -138,14 +138,18 @@ def _make_lock_problem(title: str, run: str) -> Problem:
     return make_problem(LOCK_CODE, title, "", run, why, search, retry)
 
 
-def _may_list_late(run: str) -> bool:
-    """Return whether OSMO may not list yet what was submitted: the command has just ended, or nobody saw its end."""
+def _get_settle_end(run: str, tasks: int) -> float:
+    """Return until when OSMO may not list yet what was submitted: some time after the command's end, or after now if
+    nobody saw that.
+    """
+    now = time.time()
     try:
-        return time.time() - float((records.get_run_folder(run) / LOCK_FILE).read_text()) < SETTLE_SECONDS
+        ended = min(float((records.get_run_folder(run) / LOCK_FILE).read_text()), now)
     except OSError:
-        return False  # nothing was sent
+        return 0.0  # nothing was sent
     except ValueError:
-        return True
+        ended = now
+    return ended + SETTLE_SECONDS * tasks
 
 
 def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure, seconds: float) -> Reference:
@@ -210,7 +214,7 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
 
 
 SETTLE_SECONDS = 5.0
-"""Time until OSMO lists a workflow whose answer was lost."""
+"""Time for each task until OSMO lists a workflow whose answer was lost: it stores one of 20 nodes in some 100 s."""
 PAGE_SIZE = 200
 SPEC_SECONDS = (0.0, 0.5, 1.5)
 """Delays of the attempts: OSMO stores the text of a workflow some time after accepting it."""
@@ -230,8 +234,12 @@ def find_workflow(plan: Plan) -> Reference | None:
     found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
     mark = found[1] if found else ""
     workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
-    if not workflow and _may_list_late(submission.run):
-        time.sleep(SETTLE_SECONDS)
+    tasks = sum(own.nodes or 1 for _, own in submission_spec.list_parts(plan, Stage.SUBMIT))
+    end = _get_settle_end(submission.run, tasks)
+    if not workflow and (left := end - time.time()) > SLOW_SECONDS:
+        print(f"looking for the workflow for up to {left:.0f} s: OSMO may list it late", file=sys.stderr)
+    while not workflow and (left := end - time.time()) > 0:
+        time.sleep(min(left, SETTLE_SECONDS))
         workflow = _find_workflow_of_plan(submission, mark, note["before"])
     return make_reference(plan, submission, workflow) if workflow else None
 
