@@ -434,9 +434,9 @@ def test_setting_with_a_flag_of_robotrain(robotrain, install_source):
 @pytest.mark.parametrize(
     ("environ", "limits"),
     [
-        ({}, (5, 300, 20)),
+        ({}, (5, 300, 60)),
         ({"ROBOTRAIN_HOOK_SECONDS": "7"}, (7, 300, 7)),
-        ({"ROBOTRAIN_PLUGIN_SECONDS": "9"}, (5, 9, 20)),
+        ({"ROBOTRAIN_PLUGIN_SECONDS": "9"}, (5, 9, 60)),
     ],
 )
 def test_time_limits_of_hooks_of_requested_plugins_and_of_online_questions(monkeypatch, environ, limits):

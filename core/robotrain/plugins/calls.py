@@ -20,7 +20,7 @@ HOOK_SECONDS_VARIABLE = "ROBOTRAIN_HOOK_SECONDS"
 PLUGIN_SECONDS_VARIABLE = "ROBOTRAIN_PLUGIN_SECONDS"
 DEFAULT_SECONDS = {HOOK_SECONDS_VARIABLE: 5.0, PLUGIN_SECONDS_VARIABLE: 300.0}
 """By the variable of the limit: of hooks; of importing a requested plugin, of preflight and of pinning."""
-ONLINE_SECONDS = 20.0
+ONLINE_SECONDS = 60.0
 """The time limit of a question to a remote service that decides what a command does, unless `HOOK_SECONDS_VARIABLE` is
 set."""
 MAX_SECONDS = 3600.0
