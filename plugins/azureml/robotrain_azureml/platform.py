@@ -82,12 +82,12 @@ OPTION_HINTS: Mapping[str, str] = make_option_hints(
             "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"
         ),
         "--serverless": (
-            "serverless compute is not supported: a job signs in with the identity of its compute, and it has none; "
+            "serverless compute is not supported: robotrain was never tried with its user-assigned identities; "
             "use --compute NAME, such as a cluster whose least number of nodes is 0"
         ),
         "--queue-settings --job-tier": (
-            "queue_settings (`job_tier`, `priority`) belong to serverless compute, which is not supported: a job signs "
-            "in with the identity of its compute, and it has none; use --compute NAME"
+            "queue_settings (`job_tier`, `priority`) belong to serverless compute, which is not supported: "
+            "robotrain was never tried with its user-assigned identities; use --compute NAME"
         ),
         "--sampling-algorithm --bayesian": (
             "Azure ML runs grid and random sweeps; its bayesian sampling takes no logarithmic ranges: "

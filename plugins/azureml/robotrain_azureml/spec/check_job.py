@@ -90,8 +90,9 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
     if name.lower().removeprefix("azureml:") == "serverless":
         title = "serverless compute is not supported"
         why = (
-            "A job signs in with the managed identity of its compute, which robotrain looks up; serverless compute has "
-            "none. A cluster whose least number of nodes is 0 costs nothing while it is idle."
+            "robotrain looks up the identity, the machines and the quota of a named compute. A serverless job may take "
+            "a user-assigned identity, but robotrain was never tried with one. A cluster whose least number of nodes "
+            "is 0 costs nothing while it is idle."
         )
         fix = "--compute NAME"
         yield make_problem("azureml-compute-serverless", title, "--compute", name, why, fix, stage=Stage.CHECK)
