@@ -352,6 +352,9 @@ def _check_source(
     accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
     first = support.suggestion or next((f"{other.roles[role].flag} {other.get_form(role)}" for other in accepted), "")
+    flags = {one.roles[role].flag for one in kinds.values() if role in one.roles}
+    if not accepted and first.partition(" ")[0] in flags:
+        first = ""
     flag = kind.roles[role].flag
     for other in accepted:  # the same thing, as a kind with this flag names it that the platform accepts
         with contextlib.suppress(SourceError):

@@ -31,7 +31,7 @@ from robotrain.plugin import (
 
 from robotrain_earlier_platform import engine
 
-ROLES = ("dataset", "policy", "init_policy", "resume", "publish")
+ROLES = ("dataset", "policy", "init_policy", "resume", "backbone", "publish")
 FEATURES = (
     "several_datasets",
     "multi_gpu",
