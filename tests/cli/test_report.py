@@ -71,9 +71,10 @@ def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
         ([], {"ended": 1060.0}, ["1:00 min"]),
         (Metrics(values={"train/loss": 0.5}, step=10, total=40), {}, ["1:30 min"]),
         (Metrics(values={"train/loss": 0.5}, step=10, total=40), {"started": None}, []),
+        (event.Outcome(state="succeeded", exit_code=0), {}, ["1:30 min"]),
         ([], {}, []),
     ],
-    ids=["ended", "until its last values", "never started", "no sign"],
+    ids=["ended", "until its last values", "never started", "until its outcome", "no sign"],
 )
 def test_time_of_a_run_whose_end_nobody_saw_does_not_grow(robotrain, fake_platform, run, log, times, shown):
     lines = [event.format_event(log, 1090.0)] if log else []

@@ -46,7 +46,7 @@ class Progress:
     began: float | None = None
     """When the first event was sent."""
     measured: float | None = None
-    """When the last values were measured."""
+    """When the last values were measured, or the run said how it ended."""
     stages: list[event.StageEvent] = field(default_factory=list)
     """The stages that have ended."""
     notes: list[event.Note] = field(default_factory=list)
@@ -201,7 +201,7 @@ class Progress:
                     "ui": happened.ui,
                 }
             case event.Outcome():
-                self.outcome = happened
+                self.outcome, self.measured = happened, record.time
                 if happened.state == "succeeded":
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
