@@ -88,7 +88,7 @@ def measure_seconds(status: Status | StepStatus, now: float, seen: float | None 
 
     :param seen: when it was last known to work, which counts as an end that nobody saw.
     """
-    if status.started is None or status.state == "waiting":
+    if status.started is None:
         return None
     until = status.ended or (seen if status.state in (*FINAL_STATES, "skipped") else now)
     return None if until is None else max(until - status.started, 0.0)

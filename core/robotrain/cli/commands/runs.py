@@ -236,7 +236,7 @@ def _format_duration(listed_run: "ListedRun", now: float) -> str:
     from robotrain.model.run import measure_seconds
 
     status = listed_run.status
-    seconds = status and measure_seconds(status, now)
+    seconds = None if status is None else measure_seconds(status, now)
     return "" if seconds is None else format_duration(seconds)
 
 
