@@ -152,3 +152,11 @@ def _processes(wanted):
             continue
         if state != "Z" and wanted(words, above):
             yield folder
+
+
+def test_log_of_a_slow_service_begins_late():
+    def print_late():
+        time.sleep(0.05)
+        yield from ("one", "two")
+
+    assert [*logs._read_until_quiet(print_late(), 0.01)][:1] == ["one"]

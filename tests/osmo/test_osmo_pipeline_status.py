@@ -4,7 +4,7 @@ import pytest
 from osmo_pipelines import RUN, plan, steps
 from osmo_stand_in.world import CutShort, cut_short
 from robotrain.errors import Rejected
-from robotrain_osmo.observe import logs
+from robotrain_osmo.client import service
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Outcome, Published
@@ -89,7 +89,7 @@ def test_the_log_of_an_ended_pipeline_is_read_once_for_all_steps(osmo, reference
 
 def test_outputs_of_a_log_that_osmo_does_not_send_are_unknown_not_missing(osmo, reference, monkeypatch):
     complete_steps(osmo, reference, "train", "evaluate", "register")
-    monkeypatch.setattr(logs.read_raw_lines, "__defaults__", (0.3, False))
+    monkeypatch.setattr(service, "REQUEST_SECONDS", 0.3)
     osmo.fail("workflow logs", "hang", times=None)
     for step in ("train", "evaluate"):
         with pytest.raises(Rejected) as rejected:

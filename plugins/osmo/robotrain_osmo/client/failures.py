@@ -117,8 +117,8 @@ SLOW = replace(
 STORAGE_TIMEOUT = CommandFailure(
     code="osmo-storage-unreachable",
     title="the storage did not answer in time",
-    why="`osmo data` was killed: it asks the storage from this machine, without the OSMO service.",
-    suggestions=(Suggestion("the same command", "on a machine or a network that the storage's firewall lets in"),),
+    why="`osmo data` asks it without the OSMO service: its firewall may not let this network in.",
+    suggestions=(Suggestion("osmo data list URL --no-pager", "shows whether OSMO reaches it"),),
 )
 INVALID_JSON = CommandFailure(
     code="osmo-not-osmo",

@@ -85,7 +85,7 @@ def read_raw_lines(log: CommandStream, start: float = START_SECONDS, is_awaited:
             return
         if line is None:
             if is_awaited and not started:
-                raise CommandFailed(failures.TIMEOUT)
+                raise CommandFailed(failures.SLOW)  # it has answered about the workflow
             yield from held
             held.clear()
             yield None
@@ -201,7 +201,7 @@ def _read_log(reference: Reference, workflow: WorkflowState | None = None) -> _R
             return _ReadLog()
         has_ended = workflow.is_finished and not workflow.others_active
         try:
-            raw_lines = read_raw_lines(log, is_awaited=True)
+            raw_lines = read_raw_lines(log, service.REQUEST_SECONDS, is_awaited=True)
             lines = list(_read_to_end(raw_lines) if has_ended else _read_until_quiet(raw_lines))
             is_cut = lines[-1:] == [INCOMPLETE_LINE]
             read = _ReadLog(lines[:-1] if is_cut else lines, is_cut)
@@ -239,8 +239,9 @@ def _select_lines(
 
 
 def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_LOG_SECONDS) -> Iterator[str]:
-    until = time.monotonic() + seconds
+    until = 0.0
     for raw in raw_lines:
+        until = until or time.monotonic() + seconds  # a slow service takes longer to begin
         if raw is None or time.monotonic() > until:
             return
         yield raw
