@@ -81,13 +81,13 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     if problems:
         raise Rejected(problems)
     experiment = job_settings.get_experiment_name(steps[0].job)
-    names = {step.settings.display_name for step in steps}
+    titles = {step.settings.display_name for step in steps}
     document = command_job.dump_yaml(
         {
             "$schema": PIPELINE_SCHEMA,
             "type": "pipeline",
             "name": run,
-            "display_name": (names.pop() if len(names) == 1 else None) or run,
+            "display_name": (titles.pop() if len(titles) == 1 else None) or run,
             "experiment_name": experiment,
             "tags": {command_job.RUN_TAG: run, command_job.DIGEST_TAG: job.digest},
             "settings": {"continue_on_step_failure": False, "force_rerun": True},
