@@ -34,6 +34,10 @@ PAYLOAD = "payload.tar.bz2"
 ARCHIVE, PLACE = r"(?<=')[^'\s]{1000,}(?=')", "placeholder-of-the-archive"
 
 
+KEPT = ("--publish-url", "https://account1.blob.core.windows.net/train/kept")
+"""What a job says whose outputs are all that it makes."""
+
+
 class CutShort(BaseException):
     """Nobody catches it by chance."""
 
@@ -66,6 +70,7 @@ class OsmoWorld(World):
 
     options = ("--pool", "default", "--tracking-uri", "none", "--storage-account", "account1")
     needs: Mapping[str, Sequence[str]] = {
+        **dict.fromkeys(("lerobot-merge", "isaac-export"), KEPT),
         **dict.fromkeys(("model_asset", "latest_model"), ("--tracking-uri", "azureml-workspace://sub-1/rg-1/ws-1")),
         **dict.fromkeys(("mlflow_run", "registered_model"), ("--tracking-uri", "https://mlflow.example")),
     }
@@ -75,6 +80,7 @@ class OsmoWorld(World):
         "RUNNING": "running",
         "COMPLETED": "succeeded",
         **dict.fromkeys(FAILED, "failed"),
+        **dict.fromkeys(("FAILED_SERVER_ERROR", "FAILED_BACKEND_ERROR", "FAILED_PREEMPTED"), "lost"),
         "FAILED_UPSTREAM": "failed",
         "FAILED_CANCELED": "cancelled",
     }

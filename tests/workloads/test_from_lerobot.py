@@ -158,6 +158,7 @@ REFUSED = {
         "--policy.gradient_checkpointing": "LeRobot 0.6.1 has it"
     },
     f"{BASE} --peft.method_type=LORA": {"--peft.method_type": "pretrained"},
+    f"{BASE} --policy.use_peft=true": {"--policy.use_peft": "--policy.path"},
     f"{BASE} --sample_weighting.progress_path=/data/p.parquet": {"--sample_weighting.progress_path": "dataset"},
     f"{BASE} --policy.discover_packages_path=mine": {"--policy.discover_packages_path": "packages"},
     f"{BASE} --dataset.repo_type=bucket --dataset.streaming=true": {"--dataset.repo_type": "buckets"},

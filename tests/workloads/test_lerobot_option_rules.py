@@ -95,6 +95,8 @@ BROKEN = [
 ASSERTED = (
     *("--policy.n_heads=7", "--policy.gpt_n_head=7", "--policy.vision_backbone=resnet20"),
     "--policy.use_group_norm=True",
+    *("--policy.vision_backbone=resnet50", "--policy.pretrained_backbone_weights=ResNet18_Weights.V2"),
+    *("--policy.pretrained_backbone_weights=None", "--policy.pretrained_backbone_weights=mine.pth"),
 )
 """Those of them that are refused when the network is made, not before."""
 

@@ -50,7 +50,7 @@ class World:
     texts: Mapping[str, str] = {}
     """By source kind, a text to try instead of the kind's example."""
     needs: Mapping[str, Sequence[str]] = {}
-    """By source kind or feature, the options that it needs; they replace the same among `options`."""
+    """By source kind, feature or workload, the options that it needs; they replace the same among `options`."""
     native_states: Mapping[str, RunState] = {}
     """Every native state of the engine, and what it means."""
     only_native_states: bool = False

@@ -152,6 +152,7 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
             support = bench.can.workload(name)
             starter = load_template(workload).parameters
             words = [f"--{name.replace('_', '-')}={value}" for name, value in starter.items() if value is not None]
+            words += bench.world.needs.get(name, ())
             try:
                 result = bench.render(*words, workload=workload)
             except pytest.skip.Exception:  # the platform accepts no kind of an input that it requires

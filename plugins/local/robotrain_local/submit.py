@@ -65,8 +65,8 @@ def _make_database_private(plan: Plan) -> None:
     """Let only the owner read robotrain's own database of runs; MLflow would create it with the user's umask."""
     path = files.get_state_folder() / DATABASE
     document = plan.files.get(DOCUMENT_FILE)
-    if document and parse_document(document.decode()).placement.tracking_uri == f"{SQLITE_SCHEME}{path}":
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # a document that cannot be read is the run's to refuse
+        if document and parse_document(document.decode()).placement.tracking_uri == f"{SQLITE_SCHEME}{path}":
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE))
             path.chmod(files.PRIVATE_FILE)
 

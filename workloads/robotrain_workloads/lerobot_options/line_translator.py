@@ -181,6 +181,8 @@ class LineTranslator:
         if name in option_reasons.USUAL_VALUES:
             usual, reason = option_reasons.USUAL_VALUES[name]
             return reason if value.lower() != usual else ""
+        if name == "policy.use_peft" and value.lower() == "true" and not self.given.get("policy.path"):
+            return option_reasons.ADAPTER
         if name.endswith(f".{option_tree.PLUGINS_OPTION}"):
             return option_reasons.PACKAGES
         if name == REVISIONS[DATASET] and self.given.get(DATASET_FOLDER):
