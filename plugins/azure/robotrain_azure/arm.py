@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from robotrain.model.amounts import format_duration
+from robotrain_runtime.contract.files import format_duration
 from robotrain_sources.fetching.azure_sign_in import (
     SIGN_IN_REASON_PATTERN,
     make_pipeline,
