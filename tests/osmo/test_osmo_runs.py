@@ -14,7 +14,8 @@ __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+SIZES = ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2", "pretrained_backbone_weights=null")
+NETWORK = ("--", *(f"--policy.{one}" for one in SIZES))
 NAMED = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
 ROLLED = ("--env", "pusht", "--starts", "easy", "--env-steps", "5", "--episodes", "2", "--env-workers", "0")
 
@@ -173,7 +174,7 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     assert running.wait(60) == 3006
     status = robotrain("status", run, "--json").json
     assert status["state"] == "failed"
-    assert status["reason"].startswith("step evaluate failed: a job of higher priority preempted it")
+    assert status["reason"].startswith("step evaluate lost: a job of higher priority preempted it")
     states = {one["name"]: one["state"] for one in status["steps"]}
     assert states == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
 
