@@ -99,6 +99,9 @@ def decide(
     :param is_nobodys: whether it failed by nothing that the run did, and none before it at the same step.
     """
     before, saved = max(attempt.step, end.restored), max(attempt.checkpoint, end.restored)
+    is_killed_work = (
+        end.was_killed and end.state == "failed"
+    )  # a runtime that was killed itself may be tried after a step
     has_progress = is_nobodys or end.step > before or end.checkpoint > saved
     rules = (
         (superseded, "", "a later start of the job has taken the run over"),
@@ -107,8 +110,9 @@ def decide(
         (fate == "requeued", "slurm", "Slurm starts the job again"),
         (not end.may_pass, "", "the run failed, and would fail again"),
         (fate == "cancelled", "", "the job was cancelled in Slurm"),
-        (end.was_killed and end.checkpoint <= saved, "", "its program was killed before a new checkpoint"),
+        (is_killed_work and end.checkpoint <= saved, "", "its program was killed before a new checkpoint"),
         (not has_progress and end.state == "failed", "", "the run failed before a new step or checkpoint"),
+        (not has_progress and end.state == "killed", "", "its program was killed before a new step or checkpoint"),
         (not has_progress, "", NO_PROGRESS),
         (not ways, "", "the job has --continuation never"),
     )
