@@ -10,7 +10,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = (*("--training-steps", "2", "--batch-size", "4", "--num-workers", "0", "--device", "cpu", "--wait", "--json"),)
-NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+SIZES = ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2", "pretrained_backbone_weights=null")
+NETWORK = ("--", *(f"--policy.{one}" for one in SIZES))
 
 
 def upload_examples(azure, box: str, *examples: str) -> list[str]:
