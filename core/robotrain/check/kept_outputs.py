@@ -43,14 +43,14 @@ def check_kept_outputs(job: Job, disk: LostDisk) -> Iterator[Problem]:
     is_registered = values.get(outputs.register_parameter) is not None or disk.keeps_last
     if disk.keeps_results and not outputs.resumable:
         return
-    register = f"--{outputs.register_parameter.replace('_', '-')} NAME"
-    ways = (*disk.ways, *((register,) if outputs.resumable and outputs.register_parameter in values else ()))
     if is_registered and (outputs.required or not outputs.resumable):
         return
+    ways = disk.ways
     severity: Severity
+    if not is_registered and outputs.resumable and outputs.register_parameter in values:
+        ways = (*ways, f"--{outputs.register_parameter.replace('_', '-')} NAME")
     if is_registered:
         title, severity = "only the last checkpoint is kept: a run that is interrupted starts over", "note"
-        ways = disk.ways
     elif outputs.required:
         title, severity = f"the outputs of this {outputs.noun} would not be kept", "error"
     elif outputs.resumable:
@@ -58,6 +58,5 @@ def check_kept_outputs(job: Job, disk: LostDisk) -> Iterator[Problem]:
     else:
         title, severity = f"only the log of this {outputs.noun} will be kept", "warning"
     stage = Stage.RESOLVE if severity == "error" else Stage.CHECK
-    absent = (PUBLISH_PARAMETER,)
     problem = make_problem(disk.code, title, PUBLISH_FLAG, "", disk.why, *ways, stage=stage, severity=severity)
-    yield problem if severity == "error" else replace(problem, absent=absent)
+    yield problem if severity == "error" else replace(problem, absent=(PUBLISH_PARAMETER,))

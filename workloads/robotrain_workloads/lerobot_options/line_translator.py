@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.config.managed_options import fill_in_value
+from robotrain.config.managed_options import ALTERNATIVE, fill_in_value
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
@@ -400,10 +400,10 @@ class LineTranslator:
 
 def fill_in_hint(hint: str, value: str | None) -> tuple[str, ...]:
     """Return the words that a hint of `managed_options` stands for with a value; none if it is no flag."""
-    ways = hint.split(", or ")
+    ways = hint.split(ALTERNATIVE)
     if len(ways) == 2 and (value or "").lower() in ("true", "false"):
         return tuple(shlex.split(ways[0] if value and value.lower() == "true" else ways[1]))
-    filled = fill_in_value(hint, value or "").split(", or ")
+    filled = fill_in_value(hint, value or "").split(ALTERNATIVE)
     changed = [way for way, before in zip(filled, ways, strict=True) if way != before]
     return tuple(shlex.split(changed[0])) if changed else ()
 

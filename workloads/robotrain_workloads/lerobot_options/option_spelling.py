@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from robotrain.config.managed_options import ALTERNATIVE
 from robotrain.errors import Problem, Suggestion
 from robotrain_runtime.contract.parameter import get_parameters
 
 if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
-ALTERNATIVE = ", or "
 FLAG = re.compile(r"(?<![\w-])(--[a-z][\w-]*)(?![\w.-])")
 REVISION_FORM = "[@REVISION]"
 
