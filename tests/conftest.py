@@ -20,6 +20,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from known_skips import KnownSkips, read_known
 from local_server import QuietHandler, serve
 from robotrain_sources.torchvision import weights_table
 from session_caches import cache_discovery
@@ -49,10 +50,16 @@ PUSHT = ROOT / "examples/pusht-mini"
 MEMORY = Path("/dev/shm")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--known-skips", action="store_true", help="fail for a skip that known_skips.txt does not list")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Write the files of fast tests to memory, which takes a sixth of the time of a disk. Tests that train or install
     need more room, and caches beside them.
     """
+    if config.option.known_skips and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(KnownSkips(read_known()))
     if config.option.markexpr == "not slow" and os.access(MEMORY, os.W_OK):
         room = os.statvfs(MEMORY)
         if room.f_bavail * room.f_frsize > 4 << 30:
@@ -69,7 +76,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Spread the slow files that train among those that wait, so that the workers do not all train at the same time.
     xdist keeps this order with `--no-loadscope-reorder`.
     """
-    if config.option.markexpr.startswith(("slow", "long")):
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("slow"):
+            raise pytest.UsageError(f"a long test is slow as well, or `pytest` runs it: {item.nodeid}")
+    if config.option.markexpr in ("slow", "slow and not long", "long"):
         items[:] = spread_trainings(items)
 
 
