@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 from robotrain_runtime.contract import claim, document
@@ -21,7 +19,6 @@ from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.process.stop import STOPPED_STATUS, StopRequested, StopSignal
 
 MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
-CLAIM_CHECK_SECONDS = 1.0
 
 
 def claim_run(folder: Path, name: str) -> str:
@@ -39,14 +36,8 @@ def claim_run(folder: Path, name: str) -> str:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # before the check: a cancel writes the file, then signals
     for variable in MLFLOW_VARIABLES:
         os.environ.pop(variable, None)
-    threading.Thread(target=_watch_claim, daemon=True).start()
+    claim.start_watch()
     return "the run was cancelled" if (folder / claim.CANCELLED_FILE).exists() else ""
-
-
-def _watch_claim() -> None:
-    while True:
-        time.sleep(CLAIM_CHECK_SECONDS)
-        claim.end_if_superseded()
 
 
 def redirect_output(path: Path) -> None:

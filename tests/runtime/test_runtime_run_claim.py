@@ -111,6 +111,22 @@ def test_a_claim_that_cannot_be_read_ends_nothing(tmp_path):
     assert done.returncode == -signal.SIGKILL
 
 
+def test_programs_under_a_lost_claim_end_whatever_group_they_are_in(tmp_path):
+    claims = [os.environ | {claim.CLAIM_VARIABLE: f"{token}:{tmp_path}/taken"} for token in ("a-token", "another")]
+    start = ["sh", "-c", "sleep 300 & sleep 300"]
+    own, other = (subprocess.Popen(start, env=environ, start_new_session=True) for environ in claims)
+    try:
+        (tmp_path / "taken").symlink_to("7:another:1")
+        program = "from robotrain_runtime.contract import claim; claim.start_watch(); import time; time.sleep(60)"
+        done = subprocess.run([sys.executable, "-c", program], env=claims[0], start_new_session=True, check=False)
+        assert done.returncode == own.wait(timeout=10) == -signal.SIGKILL
+        wait_until(lambda: {state[0] for state in list_states(own.pid)} <= {"Z"})
+        assert other.poll() is None
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+
+
 def test_without_the_option_every_start_is_a_run(begin_run, tmp_path):
     assert begin_run()[0] == begin_run()[0] == 2
     assert not (tmp_path / "taken").exists()

@@ -7,6 +7,7 @@ The link's time of change is its lease: that process renews it every second, and
 
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +19,11 @@ CANCELLED_FILE = "cancelled"
 CLAIM_VARIABLE = "ROBOTRAIN_CLAIM"
 """The environment variable with the claim that the programs of a run work under: `TOKEN:LINK`."""
 
+CHECK_SECONDS = 1.0
 LEASE_SECONDS = 5.0
 """How long after its last renewal a process may still save: it looks at its claim every second."""
+KILL_ROUNDS = 5
+"""How often the programs of a run are looked for that is superseded: one may start another meanwhile."""
 
 
 class RunOwner(NamedTuple):
@@ -85,10 +89,41 @@ def is_superseded() -> bool:
     return owner is not None and owner.token != token
 
 
+def start_watch() -> None:
+    """Look every second from now on, in a thread, whether another process took over the run, and end then."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(CHECK_SECONDS)
+            end_if_superseded()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def end_if_superseded() -> None:
-    """End this process and its group at once if another process took over the run: nothing more may be saved."""
+    """End this process and all that works under its claim here, if another process took over the run.
+
+    At once: nothing more may be saved.
+    """
     if is_superseded():
         process = f"process {os.getpid()} on {os.uname().nodename}"
         with suppress(OSError):
             os.write(2, f"this run was started again by its engine: {process} ends without saving\n".encode())
+        rounds = 0
+        while _kill_programs() and rounds < KILL_ROUNDS:
+            rounds += 1
         os.killpg(0, signal.SIGKILL)
+
+
+def _kill_programs() -> bool:
+    """Kill the programs under the claim of this process, which may lead groups of their own; return whether any was.
+
+    Linux only.
+    """
+    mark, found = f"{CLAIM_VARIABLE}={os.environ[CLAIM_VARIABLE].partition(':')[0]}:".encode(), False
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is somebody else's
+            if folder.name != str(os.getpid()) and mark in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
+                found = True
+    return found

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from robotrain_runtime.contract import failure
+from robotrain_runtime.contract import claim, failure
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import STOPPED_STATUS, is_alive, signal_group
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     nodes = node_group.read_group()
     if nodes and nodes.ends:
         node_group.report_start(nodes.ends)
+        claim.start_watch()  # the process that started the nodes may be lost with its own
     with tempfile.TemporaryDirectory(prefix="robotrain-training-") as folder:
         agreement = ProcessAgreement(Path(folder))
         os.environ[process_group.AGREEMENT_VARIABLE] = folder

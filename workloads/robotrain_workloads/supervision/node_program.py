@@ -10,7 +10,7 @@ import signal
 from collections import deque
 from typing import IO
 
-from robotrain_runtime.contract import failure
+from robotrain_runtime.contract import claim, failure
 from robotrain_runtime.contract.failure import count_oom_kills
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import STOPPED_STATUS, ChildGroup
@@ -33,6 +33,7 @@ def follow_program(group: JobNodes, program: ChildGroup, launcher: LauncherWatch
     :param program: with a pipe for its output.
     :param launcher: of a program that is torchrun, which is ended if it outlives its processes.
     """
+    claim.start_watch()  # the process that started the nodes may be lost with its own
     follower = GroupFollower(program, max(1.0, child.get_grace_seconds() - MARGIN_SECONDS))
     output, memory_kills = NodeOutput(f"[node {group.rank}] " if group.rank else "", launcher), count_oom_kills()
     assert program.output is not None
