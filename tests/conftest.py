@@ -29,8 +29,6 @@ from typer.testing import CliRunner
 
 __all__ = ["cache_discovery"]
 
-collect_ignore = ["earlier_plugins"]  # packages with tests of their own, which test_new_plugin.py runs
-
 # Without bytecode, every worker compiles all tests anew, and every process that a test starts all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

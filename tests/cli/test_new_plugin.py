@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ import tomllib
 
 RULES = "E,F,I,B,UP,SIM,PT,RUF,D1"
 NOT_HELD = "D105,D107,RUF001,RUF012"
-EARLIER = Path(__file__).parents[1] / "earlier_plugins"
 LONG = "a-name-of-thirty-letters-abcde"
 KITS = {
     "platform": "my-cluster",
@@ -111,15 +109,6 @@ def test_the_packages_are_typed(robotrain):
 def test_the_package_passes_the_whole_kit_at_once(robotrain, family):
     result = run_package_tests(write(robotrain, family, KITS[family]))
     assert " passed" in result
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("folder", sorted(EARLIER.iterdir()), ids=lambda folder: folder.name)
-def test_package_of_an_earlier_robotrain_passes_the_kit(tmp_path, folder):
-    """Those of robotrain 0.1.0 of 2026-11-22: authors have changed them since, and do not write them anew."""
-    package = tmp_path / folder.name
-    shutil.copytree(folder, package)
-    assert " passed" in run_package_tests(package)
 
 
 def test_a_job_of_the_new_workload_becomes_a_plan_of_the_new_platform(robotrain, monkeypatch):

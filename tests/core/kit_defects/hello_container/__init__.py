@@ -1,1 +1,0 @@
-"""Container plugins that say hello: one that is whole, others each wrong in one way."""

@@ -1,1 +1,0 @@
-"""Container plugins of shelves: one that is whole, others each wrong in one way."""

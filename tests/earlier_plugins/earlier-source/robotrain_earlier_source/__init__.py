@@ -1,1 +1,0 @@
-"""The source kind earlier_source of robotrain."""

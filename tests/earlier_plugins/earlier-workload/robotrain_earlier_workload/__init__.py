@@ -1,1 +1,0 @@
-"""The workload earlier-workload of robotrain."""
