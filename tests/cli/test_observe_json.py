@@ -1,4 +1,4 @@
-"""What programs read: the keys of every `--json` about runs, which are only ever added to; more in json_before/."""
+"""What programs read: the keys of every `--json` about runs, which are only ever added to; more in json_keys.json."""
 
 import json
 
