@@ -51,6 +51,13 @@ def test_end_of_a_node_is_that_of_the_run(tmp_path, ends, code, node, continued,
     assert bool(way) == continued[[*MOMENTS].index(moment)]
 
 
+@pytest.mark.parametrize("code", [143, 137, -9])
+def test_node_that_is_stopped_as_its_program_begins_is_tried_once_more(code):
+    status, text = choose_end([], [], code, 2, is_stopped=False)
+    assert status == EXIT_RETRY
+    assert text == "error: 2 of 2 nodes did not start the program: one was stopped or killed before"
+
+
 def test_stop_that_nobody_asked_for_is_tried_once_more_at_the_same_step(tmp_path):
     first, second = (Attempt(job="7", restart=number, node="n1", began=0.0) for number in (0, 1))
     end = AttemptEnd("failed", EXIT_RETRY)

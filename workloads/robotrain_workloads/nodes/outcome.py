@@ -6,7 +6,7 @@
 | or one of its processes was killed | 128 + the signal: worth another start if it has saved something new |
 | was stopped, as the run was asked to | 143 |
 | was stopped, which nobody asked of the run | EXIT_RETRY |
-| left no report: its machine or its launcher was lost | EXIT_RETRY |
+| left no report: its machine or its launcher was lost, or it was stopped or killed as it began | EXIT_RETRY |
 | lost the connection to another one | as that one |
 
 Where several apply, a killed node comes first: others crash or lose their connection because of it. Then counts what
@@ -57,8 +57,9 @@ def choose_end(
     if is_stopped:
         return (failed[0].status, _describe_failure(failed[0], count)) if failed else (STOPPED_STATUS, "")
     if is_lost and not first:
-        status = EXIT_RETRY if ends else (128 - code if code < 0 else code) or 1
-        return status, f"error: {_explain_missing(ends, started, count)}"
+        is_early = len(started) < count and failure.is_outside_end(code)
+        status = EXIT_RETRY if ends or is_early else (128 - code if code < 0 else code) or 1
+        return status, f"error: {_explain_missing(ends, started, count, is_early=is_early)}"
     if stops:
         later = f"; then {_describe_failure(first, count).splitlines()[-1].removeprefix('error: ')}" if first else ""
         return EXIT_RETRY, f"error: node {_name_node(stops[0], count)} was stopped, but not the run{later}"
@@ -85,10 +86,12 @@ def _describe_failure(end: NodeEnd, count: int) -> str:
     return "\n".join([*(lines if len(lines) > 1 else ()), failure.NODE_END.format(_name_node(end, count), why)])
 
 
-def _explain_missing(ends: Sequence[NodeEnd], started: Sequence[str], count: int) -> str:
+def _explain_missing(ends: Sequence[NodeEnd], started: Sequence[str], count: int, *, is_early: bool) -> str:
     """Return what became of the nodes that reported no end."""
     if len(started) < count:
         what = f"{count - len(started)} of {count} nodes did not start the program"
+        if is_early:
+            return f"{what}: one was stopped or killed before"
         return f"{what}: each must see the run folder and the cache, as the first one does"
     lost = Counter(started) - Counter(end.node for end in ends)
     text = f"{count - len(ends)} of {count} nodes ended without a report: {', '.join(lost)} was lost or killed"
