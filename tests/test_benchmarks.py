@@ -125,6 +125,7 @@ def test_each_benchmark_has_options_to_be_started_with() -> None:
         "suite",
         "environments",
         "compare_lines",
+        "planted_breaks",
         "kills",
         "pipeline_kills",
         "command_kills",
