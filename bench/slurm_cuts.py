@@ -80,7 +80,13 @@ class CutTraining:
 
     def _reach_limit(self) -> None:
         """Let its time be up: Slurm signals the batch script, a minute or less before the limit."""
-        self._lab.run("scontrol", "update", f"jobid={self.job}", "TimeLimit=1")
+        number = len(self._read_attempts())
+        self._limit_time(1)
+        wait_until(lambda: self._read_attempts()[number - 1].end is not None, "the end of the attempt", WAIT_SECONDS)
+        self._limit_time(15)  # before the next one begins, or Slurm signals that before it can hear
+
+    def _limit_time(self, minutes: int) -> None:
+        self._lab.run("scontrol", "update", f"jobid={self.job}", f"TimeLimit={minutes}")
 
     def _kill_runtime(self) -> None:
         owner = claim.find_owner(self._folder)
@@ -96,8 +102,7 @@ class CutTraining:
         self._lab.set_down(self._lost_node)
 
     def _repair(self) -> None:
-        """Give the job its time limit again, and Slurm its node."""
-        self._lab.run("scontrol", "update", f"jobid={self.job}", "TimeLimit=15")
+        """Give Slurm its node again."""
         if self._lost_node:
             self._lab.start_node(self._lost_node)
             self._lab.resume(self._lost_node)
