@@ -175,6 +175,9 @@ REFUSED = {
     f"lerobot-train {DASH}-policy.type=act --dataset.repo_id=me/cups --policy.type=act": {
         f"{DASH}-policy.type=act": "type --policy.type=act"
     },
+    f"lerobot-train {DASH}-policy.type=act --dataset.repo_id=me/cups": {
+        f"{DASH}-policy.type=act": "type --policy.type=act"
+    },
     "lerobot-train --policy=act --dataset=me/cups --batch-size 8 --lr 1e-5": {
         "--policy": "use --policy.type=act",
         "--dataset": "use --dataset.repo_id=me/cups",
@@ -203,31 +206,65 @@ def test_a_line_that_cannot_mean_the_same_is_refused_with_every_reason(translate
 
 
 TWO_NODES = {"--num-nodes": "2", "--num-gpus": "4"}
+ON_CPU = {"--device": "cpu"}
 LAUNCHED: dict[str, tuple[dict[str, str], set[str]]] = {
-    "accelerate launch --num_machines=2 --machine_rank=0 --num_processes=8": (TWO_NODES, {"--machine_rank"}),
+    "accelerate launch --num_machines=2 --machine_rank=0 --num_processes=8": (
+        TWO_NODES,
+        {"accelerate launch --machine_rank=0"},
+    ),
     "python -m accelerate.commands.launch --num_machines 1 --num_processes 4": ({"--num-gpus": "4"}, set()),
-    "torchrun --nnodes=2 --nproc-per-node 4 --rdzv_backend=c10d -m": (TWO_NODES, {"--rdzv_backend"}),
+    "torchrun --nnodes=2 --nproc-per-node 4 --rdzv_backend=c10d -m": (TWO_NODES, {"torchrun --rdzv_backend=c10d"}),
     "python3.12 -m torch.distributed.launch --use_env --nproc_per_node=4": ({"--num-gpus": "4"}, set()),
     "deepspeed --num_nodes=2 --num_gpus=4 --hostfile=hosts": (TWO_NODES, {"--hostfile"}),
     "mpirun --allow-run-as-root -np 4 -x HF_HUB_OFFLINE": ({"--num-gpus": "4"}, {"HF_HUB_OFFLINE"}),
-    "srun --nodes=2 --ntasks-per-node=4 --gres=gpu:a100:4 -p gpu": (TWO_NODES, {"-p"}),
+    "mpirun -H a:4,b:4": (TWO_NODES, set()),
+    "mpirun -np 8 --host a,b": (TWO_NODES, set()),
+    "srun --nodes=2 --ntasks-per-node=4 --gres=gpu:a100:4 -p gpu --time=8:00": (
+        TWO_NODES,
+        {"srun -p gpu", "srun --time=8:00"},
+    ),
     "srun -N2 -n8": (TWO_NODES, set()),
     "srun --ntasks=8 --ntasks-per-node=4": (TWO_NODES, set()),
     "srun --nodes=2 --ntasks-per-node=1 torchrun --nnodes=2 --nproc_per_node=4": (TWO_NODES, set()),
-    "sky launch --gpus A100:8 --num-nodes 2 -y --": ({"--num-nodes": "2", "--num-gpus": "8"}, {"-y"}),
-    "docker run --rm --gpus all -e HF_HOME=/x image:1 bash -c": ({}, {"--rm", "--gpus", "HF_HOME", "image:1"}),
-    "CUDA_VISIBLE_DEVICES=0 nohup conda run -n lerobot python -u": ({}, {"CUDA_VISIBLE_DEVICES", "-n"}),
-    "cd lerobot && source .venv/bin/activate &&": ({}, {"lerobot", ".venv/bin/activate"}),
+    "sky launch --gpus A100:8 --num-nodes 2 -y --": ({"--num-nodes": "2", "--num-gpus": "8"}, {"sky launch -y"}),
+    "docker run --rm --gpus all -e HF_HOME=/x image:1 bash -c": (
+        {},
+        {"docker run --rm --gpus all", "HF_HOME", "docker run image:1"},
+    ),
+    """docker run --gpus '"device=0,1"' image:1""": ({"--num-gpus": "2"}, {"docker run image:1"}),
+    "apptainer exec --nv -e policy.sif": ({}, {"apptainer exec --nv -e", "apptainer exec policy.sif"}),
+    "CUDA_VISIBLE_DEVICES=0 nohup conda run -n lerobot python -u": (
+        {},
+        {"CUDA_VISIBLE_DEVICES", "conda run -n lerobot"},
+    ),
+    "CUDA_VISIBLE_DEVICES=-1": (ON_CPU, set()),
+    "export CUDA_VISIBLE_DEVICES= &&": (ON_CPU, set()),
+    "docker run -e CUDA_VISIBLE_DEVICES= image:1": (ON_CPU, {"docker run image:1"}),
+    "cd lerobot && source .venv/bin/activate &&": ({}, {"cd lerobot", "source .venv/bin/activate"}),
+    "pip install lerobot==0.6.1 &&": ({}, {"pip install lerobot==0.6.1"}),
+    "nice -n 10": ({}, {"nice -n 10"}),
+    "nice -10 numactl -N 0 taskset 0xff": ({}, {"nice -10", "numactl -N 0", "taskset 0xff"}),
+    "timeout -k 5 8h": ({}, {"timeout -k 5 8h"}),
+    "sudo -E env -u DISPLAY stdbuf -oL /usr/bin/time -v setsid": ({}, set()),
+    "xvfb-run -a -s '-screen 0 640x480x24' tmux new -d -s run": ({}, set()),
+    "uv run --no-sync": ({}, {"uv run --no-sync"}),
+    "accelerate launch --num_processes=2 $(command -v": ({"--num-gpus": "2"}, set()),
 }
 
 
 @pytest.mark.parametrize("words", LAUNCHED)
 def test_what_launchers_say_of_gpus_and_nodes_is_translated_and_the_rest_is_named(robotrain: Any, words: str) -> None:
     expected, left_out = LAUNCHED[words]
-    answer = robotrain("from-lerobot", "--json", "--", *words.split(), *BASE.split()).json
+    answer = robotrain("from-lerobot", "--json", "--", *shlex.split(words), *BASE.split()).json
     options, _ = read_options(answer["command"][4:])
-    assert {name: options[name] for name in ("--num-nodes", "--num-gpus") if name in options} == expected
+    assert {name: options[name] for name in ("--num-nodes", "--num-gpus", "--device") if name in options} == expected
     assert set(answer["left_out"]) == left_out
+
+
+@pytest.mark.parametrize("launcher", ["accelerate launch", "deepspeed"])
+def test_a_launcher_of_all_gpus_of_its_machine_says_that_one_is_trained_on(translate: Any, launcher: str) -> None:
+    notes = translate("from-lerobot", *launcher.split(), *BASE.split()).json["notes"]
+    assert "--num-gpus N" in notes[launcher.partition(" ")[0]]
 
 
 REFUSED_LAUNCHERS = {
@@ -242,6 +279,12 @@ REFUSED_LAUNCHERS = {
     "ACCELERATE_USE_FSDP=true": "ACCELERATE_USE_FSDP",
     "WORLD_SIZE=8 RANK=0": "WORLD_SIZE",
     "mpirun -np 8 --bind-to core": "--bind-to",
+    "mpirun -H a:8,b:4": "-H",
+    "mpirun -np 8 --hostfile hosts": "--hostfile",
+    "deepspeed --num_gpus=4 --hostfile=hosts": "--hostfile",
+    "docker run -e ACCELERATE_USE_FSDP=true image": "ACCELERATE_USE_FSDP",
+    "timeout 8h frobnicate": "frobnicate",
+    "docker run image frobnicate": "frobnicate",
 }
 
 
@@ -249,6 +292,37 @@ REFUSED_LAUNCHERS = {
 def test_words_before_the_program_without_an_equal_are_refused_by_name(translate: Any, words: str) -> None:
     (problem,) = translate("from-lerobot", *words.split(), *BASE.split()).json["problems"]
     assert (problem["code"], problem["where"]) == ("option-not-translated", REFUSED_LAUNCHERS[words])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("yes", "--wandb"), ("On", "--wandb"), ("TRUE", "--wandb"), ("off", "--no-wandb"), ("1", "")],
+)
+def test_true_and_false_are_read_as_lerobot_reads_them(translate: Any, value: str, expected: str) -> None:
+    answer = translate("from-lerobot", *BASE.split(), f"--wandb.enable={value}").json
+    if expected:
+        assert expected in answer["command"]
+    else:
+        assert [one["where"] for one in answer["problems"]] == ["--wandb.enable"]
+
+
+def test_options_of_other_trainers_are_answered_with_those_of_lerobot(translate: Any) -> None:
+    expected = {
+        "--num-train-steps=5": "use --steps=5",
+        "--max_steps=5": "use --steps=5",
+        "--train-steps=5": "use --steps=5",
+        "--batch-sise=5": "use --batch_size=5",
+        "--eval-steps=5": "use --eval_steps=5",
+        "--epochs=5": "not epochs: --steps N",
+        "--wandb=true": "use --wandb.enable=true",
+        "--max-steps=many": "has no option --max-steps.",
+        "--precision=bf16": "has no option --precision.",
+        "--checkpoint=last": "has no option --checkpoint.",
+    }
+    problems = translate("from-lerobot", *BASE.split(), *expected).json["problems"]
+    reasons = {one["where"]: one["why"] for one in problems}
+    for option, text in expected.items():
+        assert text in reasons[option.partition("=")[0]]
 
 
 def test_a_line_as_it_stands_in_a_script_or_a_notebook_is_read(translate: Any) -> None:

@@ -3,10 +3,11 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.config.managed_options import ALTERNATIVE, fill_in_value
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
@@ -17,6 +18,7 @@ from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
 from robotrain_workloads.lerobot_options import effective_options, option_reasons, option_spelling, option_tree
 from robotrain_workloads.lerobot_options.effective_options import PRECISION, format_value
+from robotrain_workloads.lerobot_options.option_values import BOOLEANS
 from robotrain_workloads.lerobot_options.program_line import VARIABLE, ProgramLine
 from robotrain_workloads.lerobot_options.saved_config import REPOSITORY, read_saved_options
 from robotrain_workloads.lerobot_options.trained_type import NOTHING_REASON, TrainedType, find_trained_type
@@ -44,7 +46,7 @@ CHECKPOINT_CONFIG = re.compile(
 TRAINING = "lerobot-train"
 GROUPS = ("dataset", "env", *effective_options.MODELS)
 """What begins the names of options; as an option itself, LeRobot reads a file of options."""
-TYPE_OPTIONS = ("type", "path")
+TYPE_OPTIONS = [f"{model}.{name}" for model in effective_options.MODELS for name in ("type", "path")]
 SIMULATOR_OPTIONS = ("env.", "eval.")
 PRESET_OPTION = "use_policy_training_preset"
 PRESET_OPTIONS = {"optimizer.lr": "optimizer_lr", "scheduler.num_warmup_steps": "scheduler_warmup_steps"}
@@ -63,27 +65,23 @@ class LineTranslator:
         self, workload: "Workload", options: Sequence[str], program: ProgramLine, kinds: Mapping[str, "SourceKind"]
     ) -> None:
         self.workload, self.kinds, self.program = workload, kinds, program
-        self.given = {name: value for name, value in split_options(options) if name}
+        self.trained = TrainedType(versions.get_version(program.version or None))
+        self.given = {name: self.read_switch(name, value) for name, value in split_options(options) if name}
         self.flags: dict[str, tuple[str, ...]] = {}
         """The words by their flag."""
         self.rest: list[str] = []
         self.left_out: dict[str, str] = program.left_out
         self.notes: dict[str, str] = program.notes
-        self.refused = {
-            **program.refused,
-            **{
-                value or ("--" if value is None else "''"): (
-                    option_reasons.DASH.format(re.sub(r"^\W+", "--", value))
-                    if value and re.match("-*[–—]", value)
-                    else "it is not an option"
-                )
-                for name, value in split_options(options)
-                if not name
-            },
-        }
+        self.refused: dict[str, str] = program.refused
         self.stand_ins: dict[str, str] = {}
         """Words that people replace, each with one that stands for it when the line is checked."""
-        self.trained = TrainedType(versions.get_version(program.version or None))
+        self.meant: set[str] = set()
+        """LeRobot's options that refused words stand for."""
+        for value in [value for name, value in split_options(options) if not name]:
+            is_dash = value and re.match("-*[–—]", value)
+            meant = re.sub(r"^\W+", "--", value or "") if is_dash else ""
+            reason = option_reasons.DASH.format(meant) if meant else "it is not an option"
+            self.refuse(value or ("--" if value is None else "''"), reason, meant)
 
     @property
     def is_training(self) -> bool:
@@ -100,14 +98,29 @@ class LineTranslator:
         """The options of the line's LeRobot."""
         return option_tree.load_option_tree(self.trained.lerobot.name)
 
+    def refuse(self, word: str, reason: str, meant: str = "") -> None:
+        """Refuse a word. `meant`: the option of LeRobot that it probably stands for."""
+        self.refused[word] = reason
+        self.meant.add(meant.partition("=")[0].removeprefix("--"))
+
+    def read_switch(self, name: str, value: str | None) -> str | None:
+        """Return `true` or `false` for a value that LeRobot reads so, as YAML: `yes`; any other value as it is."""
+        means = BOOLEANS.get((value or "").lower())
+        is_switch = means is not None and option_tree.is_switch(name, self.trained.lerobot.name)
+        return format_value(means) if is_switch else value
+
+    @cached_property
+    def spellings(self) -> dict[str, str]:
+        """LeRobot's options by what stands for them, once it is known what the line trains."""
+        return option_spelling.list_spellings(self.workload, self.trained.model)
+
     def make_line(self) -> TranslatedLine:
         """Return the line."""
         named = () if self.workload.default else (self.workload.name,)
         rest = ["--", *self.rest] if self.rest else []
         flags = [word for words in self.flags.values() for word in words]
         words = ("robotrain", "submit", *named, "--platform", "PLATFORM", *flags, *rest)
-        spellings = option_spelling.list_spellings(self.workload, self.trained.model)
-        respell = partial(option_spelling.respell_problem, spellings=spellings)
+        respell = partial(option_spelling.respell_problem, spellings=self.spellings)
         return TranslatedLine(words, self.left_out, self.notes, self.refused, respell, self.stand_ins)
 
     def translate(self) -> None:
@@ -115,7 +128,7 @@ class LineTranslator:
         self.add_saved_options()
         if self.is_training:
             self.add_type()
-        for option, words in self.program.flags.items():
+        for option, words in self.program.flags:
             self.add_flag(option, words)
         self.add_options()
         if self.is_training:
@@ -162,7 +175,8 @@ class LineTranslator:
             elif value is None:
                 self.refused[option] = option_reasons.VALUE
             elif name in GROUPS:
-                self.refused[option] = option_reasons.GROUP.format(option, self.find_meant_option(name, text))
+                meant = self.find_meant_option(name, text)
+                self.refuse(option, option_reasons.GROUP.format(option, meant), meant)
             elif option in self.refused:
                 pass
             elif reason := self.find_fixed_reason(name, text):
@@ -171,9 +185,7 @@ class LineTranslator:
                 self.left_out[option] = reason
             elif not self.add_special(name, text):
                 self.add_option(name, text)
-        if any(
-            f"use --{self.trained.model}.{name}=" in reason for reason in self.refused.values() for name in TYPE_OPTIONS
-        ):
+        if not self.meant.isdisjoint(TYPE_OPTIONS):
             self.refused = {option: why for option, why in self.refused.items() if why != NOTHING_REASON}
 
     def find_fixed_reason(self, name: str, value: str) -> str:
@@ -195,6 +207,8 @@ class LineTranslator:
             return option_reasons.RESUME
         if name == PROGRESS and value.lower() not in OFF_VALUES and not self.is_dataset_file(value):
             return option_reasons.PROGRESS
+        if value.lower() not in (*BOOLEANS, *NULLS[1:]) and option_tree.is_switch(name, self.trained.lerobot.name):
+            return option_reasons.SWITCH
         return ""
 
     def is_dataset_file(self, path: str) -> bool:
@@ -308,7 +322,7 @@ class LineTranslator:
 
     def add_rest(self, name: str, value: str) -> None:
         """Add an option that LeRobot is given as it is, unless it would be refused."""
-        argument, refusal = f"--{name}={value}", ""
+        option, argument, refusal = f"--{name}", f"--{name}={value}", ""
         if not self.is_training and not name.startswith(("policy.", "env.")):
             refusal = option_reasons.EVALUATION
         elif name.startswith("env."):
@@ -317,31 +331,50 @@ class LineTranslator:
         else:
             trained = self.trained
             chosen = {trained.model: trained.kind} if self.is_training and trained.kind else {}
-            managed, version = self.workload.managed_options, trained.lerobot.name
+            managed, version = dict.fromkeys(self.workload.managed_options, ""), trained.lerobot.name
             if problem := next(option_tree.find_option_problems([argument], chosen, managed, version), None):
                 is_unknown = bool(trained.kind) and trained.kind not in trained.types  # it has no option to offer
-                meant = self.find_meant_option(name, value) or problem.suggestion
-                is_refused = any(option_tree.find_option_problems([meant], chosen, managed, version)) if meant else True
-                way = "" if is_refused or is_unknown else f": use {meant}"
+                meant = self.find_meant_option(name, value) or problem.suggestion or self.find_near_option(name, value)
+                is_refused = any(option_tree.find_option_problems([meant], chosen, {}, version)) if meant else True
+                hint = self.find_program_hint(name)
+                way = "" if hint or is_refused or is_unknown else f": use {meant}"
                 others = f"; {problem.why.rstrip('.')}" if problem.why.startswith("LeRobot ") else ""
-                refusal = f"{problem.title}{others or way}"
-            if not refusal and name in self.list_backbone_options():
+                self.refuse(option, f"{problem.title}{others or way or hint}", meant if way else "")
+                return
+            if name in self.list_backbone_options():
                 argument, refusal = self.add_backbone(name, value)
         if refusal:
-            self.refused[f"--{name}"] = refusal
+            self.refused[option] = refusal
         else:
             self.rest.append(argument)
 
     def find_meant_option(self, name: str, value: str) -> str:
-        """Return LeRobot's option for one of robotrain's, or for a group of options; empty if it is neither."""
+        """Return LeRobot's option for one of robotrain's or another trainer's, or for a group; empty if it is none."""
         if name == "dataset":
             return f"--{DATASET if REPOSITORY.fullmatch(value) else DATASET_FOLDER}={value}"
         if name in GROUPS:
             is_place = name != "env" and value not in self.trained.types
             return f"--{name}.{'path' if is_place else 'type'}={value}"
-        spellings = option_spelling.list_spellings(self.workload, self.trained.model)
-        option = spellings.get(f"--{name.replace('_', '-')}")
-        return f"{option}={value}" if option else ""
+        if option_tree.has_option(spelled := name.replace("-", "_"), {}, self.trained.lerobot.name):
+            return f"--{spelled}={value}" if spelled != name else ""
+        return self.respell_option(f"--{name.replace('_', '-')}", value)
+
+    def respell_option(self, flag: str, value: str) -> str:
+        """Return LeRobot's option for one of robotrain's with this value; empty if none means it."""
+        option = self.spellings.get(flag, "")
+        words = fill_in_hint(self.workload.managed_options.get(option, ""), value)
+        return f"{option}={value}" if words and not _find_refusal(words, self.workload) else ""
+
+    def find_near_option(self, name: str, value: str) -> str:
+        """Return LeRobot's option for a misspelt one of robotrain's; empty if there is none."""
+        return self.respell_option(find_misspelt_option(f"--{name}", self.spellings), value)
+
+    def find_program_hint(self, name: str) -> str:
+        """Return what is said of an option of another trainer that no option stands for; empty for others."""
+        flag = f"--{name.replace('_', '-')}"
+        hint = "" if flag in self.spellings else self.workload.option_hints.get(flag, "")
+        is_respelled = all(one in self.spellings for one in option_spelling.FLAG.findall(hint))
+        return f": {option_spelling.respell(hint, self.spellings)}" if hint and is_respelled else ""
 
     def list_backbone_options(self) -> set[str]:
         """Return the options that name a repository of the type's backbone or tokenizer."""

@@ -26,6 +26,7 @@ DASH = "it begins with a dash that no keyboard types, as texts and chats make th
 SHELL = "it is for the shell; robotrain keeps the output of a run: robotrain logs RUN"
 SECOND_PROGRAM = "it is a line of its own: translate each by itself"
 VALUE = "LeRobot refuses an option without a value"
+SWITCH = "LeRobot takes true or false"
 PLACE = "remove it: --platform names where the job runs"
 PACKAGES = "the packages of a job are those that robotrain locks: a policy or an environment of another one is missing"
 PROGRESS = "a job has the files of its dataset alone: put this one into the dataset's folder as sarm_progress.parquet"

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 FLAG = re.compile(r"(?<![\w-])(--[a-z][\w-]*)(?![\w.-])")
+HINT = re.compile(r"use (--[a-z][a-z-]*) [A-Z]+")
+"""What robotrain has for an option of another trainer, with the same value."""
 REVISION_FORM = "[@REVISION]"
 
 
 def list_spellings(workload: "Workload", model: str) -> dict[str, str]:
     """Return LeRobot's option for each option of robotrain that stands for one: the first that says it.
+
+    Options of other trainers that robotrain answers with one of these are among them.
 
     :param model: `policy` or `reward_model`, what the line trains.
     """
@@ -31,17 +35,22 @@ def list_spellings(workload: "Workload", model: str) -> dict[str, str]:
     for parameter in get_parameters(workload.parameters):
         for flag in parameter.flags if parameter.flag in spellings else ():
             spellings.setdefault(flag, spellings[parameter.flag])
+    for flag, hint in workload.option_hints.items():
+        if (found := HINT.fullmatch(hint)) and found[1] in spellings:
+            spellings.setdefault(flag, spellings[found[1]])
     return spellings
+
+
+def respell(text: str, spellings: Mapping[str, str]) -> str:
+    """Return a text with LeRobot's options."""
+    return FLAG.sub(lambda found: spellings.get(found[1], found[1]), text)
 
 
 def respell_problem(problem: Problem, spellings: Mapping[str, str]) -> Problem:
     """Return a problem with LeRobot's options; suggestions that only robotrain can take are left out."""
 
-    def respell(text: str) -> str:
-        return FLAG.sub(lambda found: spellings.get(found[1], found[1]), text)
-
     ways = [Suggestion(text, one.remark) for one in problem.suggestions for text in _respell_way(one.text, spellings)]
-    texts = {name: respell(getattr(problem, name)) for name in ("title", "where", "given", "why")}
+    texts = {name: respell(getattr(problem, name), spellings) for name in ("title", "where", "given", "why")}
     return replace(problem, **texts, suggestions=tuple(ways))  # type: ignore[arg-type]
 
 

@@ -158,6 +158,12 @@ def has_option(name: str, types: Mapping[str, str], version: object = None) -> b
     return _find_place(load_option_tree(version), name, types).is_known
 
 
+def is_switch(name: str, version: object = None) -> bool:
+    """Return whether an option of a LeRobot version takes true or false alone, for every type that has it."""
+    kinds = [kind for kind, *_ in _find_place(load_option_tree(version), name, {}).kinds]
+    return bool(kinds) and all({*map(str, _list_kinds(kind))} - {"null"} == {"bool"} for kind in kinds)
+
+
 def _check_option(
     tree: OptionTree, name: str, value: str | None, types: Mapping[str, str], owned: Mapping[str, str]
 ) -> Iterator[OptionProblem]:

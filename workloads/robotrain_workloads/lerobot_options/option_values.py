@@ -13,7 +13,7 @@ from robotrain_workloads.lerobot_options.rule_expressions import Unknown
 
 SET = "set"
 """Stands for a group of options (`peft`, `policy`) of which some are given."""
-BOOLEANS = {**dict.fromkeys(("true", "yes", "on", "y"), True), **dict.fromkeys(("false", "no", "off", "n"), False)}
+BOOLEANS = {**dict.fromkeys(("true", "yes", "on"), True), **dict.fromkeys(("false", "no", "off"), False)}
 NULLS = ("", "null", "~")
 BARE_WORDS = re.compile(r"\[\s*[A-Za-z_][\w.-]*(?:\s*,\s*[A-Za-z_][\w.-]*)*\s*\]")
 """A list of words without quotes."""

@@ -26,11 +26,9 @@ REQUIREMENT = re.compile(r"(?:.*=)?lerobot(?:\[[\w,-]+\])?\s*(===?|~=|!=|<=?|>=?
 COMPUTING_VARIABLES = "ACCELERATE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|FSDP_.*|PARALLELISM_CONFIG_.*"
 """Variables that say what processes compute together, as options of `accelerate launch` do."""
 COMPUTING_REASON = "robotrain starts the processes itself: --num-gpus, --num-nodes and --mixed-precision say how"
-PROCESSES_REASON = "the number of processes is missing: add --num_processes=N"
-PROCESSES_NOTE = (
-    "accelerate starts a process for each GPU of its machine, or as its configuration file says; it trains here on one"
-    " GPU: add --num-gpus N for more"
-)
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+NO_GPU = ("", "-1", "none", "void", "NoDevFiles")
+"""Values of `GPU_VARIABLES` that hide every GPU, so that LeRobot trains on the CPU."""
 
 
 @dataclass
@@ -107,19 +105,15 @@ def read_program_line(words: Sequence[str], program: str) -> ProgramLine:
     _read_version(words, found)
     if OLD_PROGRAM.fullmatch(_drop_suffix(program)):
         found.notes[program] = OLD_PROGRAM_NOTE.format(found.version or versions.get_version().name)
-    for word in words:
-        match = re.match(r"([A-Z_][A-Z0-9_]*)=(.*)", word)
-        if match and match[1] == PRECISION_VARIABLE:
-            found.precision = match[2]
-        elif match and re.fullmatch(COMPUTING_VARIABLES, match[1]) and match[2] not in ("", "1", "0", "false", "no"):
-            found.refused[match[1]] = COMPUTING_REASON
-        elif match:
-            found.left_out[match[1]] = VARIABLE_REASON
-    if found.launchers[-1:] == ["accelerate"] and "num_processes" not in found.options:
-        if "multi_gpu" in found.options:
-            found.refused["--multi_gpu"] = PROCESSES_REASON
-        elif "cpu" not in found.options:
-            found.notes["accelerate"] = PROCESSES_NOTE
+    for name, value in found.variables.items():
+        if name == PRECISION_VARIABLE and value is not None:
+            found.precision = value
+        elif name in GPU_VARIABLES and value in NO_GPU:
+            found.flags.append((name, ("--device", "cpu")))
+        elif re.fullmatch(COMPUTING_VARIABLES, name) and value not in ("", "1", "0", "false", "no"):
+            found.refused[name] = COMPUTING_REASON
+        else:
+            found.left_out[name] = VARIABLE_REASON
     return found
 
 

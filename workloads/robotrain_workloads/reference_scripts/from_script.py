@@ -17,7 +17,7 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
-from robotrain_workloads.lerobot_options.launchers import LaunchedLine, read_launchers
+from robotrain_workloads.lerobot_options.launchers import LaunchedLine, read_launchers, split_assignment
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line, split_line
 
 ROBOTRAIN_API = 1
@@ -26,7 +26,6 @@ JOB_FILE_SUFFIX = ".yaml"
 EXAMPLES_FOLDER = Path(__file__).parents[1] / "examples"
 Entry = str | Mapping[str, str]
 EXAMPLE = "robotrain from-script -- submit-osmo-lerobot-training.sh -d OWNER/NAME --training-steps 1000"
-ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 SUBMIT_OPTIONS = ("--save-spec", "--assets-only", "--stream", "--name")
 """Options of `submit` that `explain` does not have; `pipeline` lacks the first two."""
 REFUSED = "! "
@@ -99,9 +98,9 @@ def translate_script_line(line: Sequence[str]) -> tuple[TranslatedLine, Referenc
     refused: dict[str, str] = {}
     notes: dict[str, str] = {}
     given = _read_values(line[at + 1 :], script, refused)
-    _add_variables(line[:at], script, given, left_out)
     launched = read_launchers(line[:at], LaunchedLine())
-    refused |= launched.refused | dict.fromkeys(launched.flags, LAUNCHED_REASON)
+    _add_variables(launched.variables, script, given, left_out)
+    refused |= launched.refused | {option: LAUNCHED_REASON for option, _ in launched.flags}
     left_out |= launched.left_out
     typed = set(given)
     for option in script.options:
@@ -146,7 +145,7 @@ def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
                 title = f"lines of {script.name} are not translated"
                 raise Rejected([make_usage_problem("script-not-translated", title, why=f"{script.without}.")])
             return index, script
-    candidates = [_get_stem(word) for word in line if not ASSIGNMENT.fullmatch(word)]
+    candidates = [_get_stem(word) for word in line if not split_assignment(word)]
     near = [way for word in candidates[:2] for way in suggest_name(word, list(by_name))]
     raise Rejected(
         [
@@ -207,13 +206,14 @@ def _skip_values(words: list[str]) -> None:
         words.pop(0)
 
 
-def _add_variables(words: Sequence[str], script: ReferenceScript, given: Values, left_out: dict[str, str]) -> None:
+def _add_variables(
+    variables: Mapping[str, str | None], script: ReferenceScript, given: Values, left_out: dict[str, str]
+) -> None:
     """Add the values of variables that stand before the script; an option wins, and an empty value counts as none."""
-    variables = {match[1]: match[2] for word in words if (match := ASSIGNMENT.fullmatch(word))}
     known = {name for option in script.options for name in option.variables}
     left_out |= dict.fromkeys((name for name in variables if name not in known), "the script does not read it")
     for option in script.options:
-        value = next((variables[name] for name in option.variables if variables.get(name)), "")
+        value = next((text for name in option.variables if (text := variables.get(name))), "")
         if value and (option.metavar or value.lower() in ON_VALUES):
             given.setdefault(option.name, (option, [value if option.metavar else ""]))
 
