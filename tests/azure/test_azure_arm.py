@@ -1,11 +1,12 @@
 """Azure's resource manager, asked by several threads, and over several pages."""
 
 import contextlib
+import json
 
 import pytest
 from azure_stand_in.http_server import Fault
 from azure_stand_in.manager import SUBSCRIPTION
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import ArmClient, ArmError, parse_answer
 
 
 @pytest.fixture
@@ -17,7 +18,9 @@ def arm(tenant) -> ArmClient:
 def list_resources(arm: ArmClient, following: str, monkeypatch) -> list[str]:
     """A list whose second page lies at that address."""
     pages = [{"value": [{"name": "one"}], "nextLink": following}, {"value": [{"name": "two"}]}]
-    monkeypatch.setattr(ArmClient, "_send_request", lambda self, method, url, query, body: pages.pop(0))
+    monkeypatch.setattr(
+        ArmClient, "_send_request", lambda self, method, url, query, body: parse_answer(json.dumps(pages.pop(0)))
+    )
     return [one["name"] for one in arm.list_all("/list", "1")]
 
 

@@ -1,6 +1,7 @@
 """Names of models of a workspace, and the storage locations behind Azure ML's addresses."""
 
 import io
+import json
 import subprocess
 import sys
 import zipfile
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from robotrain.submission import packing
+from robotrain_azure.arm import parse_answer
 from robotrain_azure.models import container, origin
 from robotrain_azure.models.origin import DatastoreFolder, JobOutputFolder
 from robotrain_azure.workspace import MODEL_CONTAINER_PLUGINS, Workspace, find_model_plugins
@@ -117,7 +119,7 @@ def test_an_output_lies_where_the_job_says_or_at_azure_mls_default(said, folder)
     ],
 )
 def test_a_datastore_has_an_address_where_it_holds_blobs_of_the_public_cloud(changed, url):
-    arm = SimpleNamespace(get_properties=lambda path: {**BLOBS, **changed})
+    arm = SimpleNamespace(get_properties=lambda path: parse_answer(json.dumps({**BLOBS, **changed})))
     assert origin.find_blob_url(arm, DatastoreFolder(HERE, "d", "a/b")) == url
 
 

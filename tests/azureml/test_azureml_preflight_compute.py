@@ -1,10 +1,12 @@
 """What is said of a compute before a job is sent there: of what the workspace answered."""
 
 import dataclasses
+import json
 
 import pytest
 from azureml_plans import job, read_submission_spec, render_plan
 from robotrain.errors import format_problem
+from robotrain_azure.arm import Answer, parse_answer
 from robotrain_azureml.preflight import compute, machines
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.preflight.machines import MachineSize
@@ -24,7 +26,7 @@ def make_kubernetes(types=TYPES, identities=ONE, own="", **more):
     identity = {"identity": {"type": own or "UserAssigned", "userAssignedIdentities": identities}}
     properties = {"computeType": "Kubernetes", "provisioningState": "Succeeded", **more}
     body = {"name": NAME, "properties": {"properties": {"instanceTypes": types}, **properties}}
-    return machines.parse_compute(body | (identity if identities or own else {}))
+    return machines.parse_compute(parse_answer(json.dumps(body | (identity if identities or own else {}))))
 
 
 def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
@@ -34,7 +36,9 @@ def make_cluster(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     inner = {"vmSize": "Standard_NC6s_v3", "scaleSettings": {"maxNodeCount": most}, **counts, **said}
     properties = {"computeType": kind, "provisioningState": "Succeeded", "properties": inner}
     identity = {"type": "UserAssigned", "userAssignedIdentities": identities}
-    return machines.parse_compute({"name": "gpus", "properties": properties, "identity": identity})
+    return machines.parse_compute(
+        parse_answer(json.dumps({"name": "gpus", "properties": properties, "identity": identity}))
+    )
 
 
 def check_compute(found, wanted_nodes=1, **order):
@@ -234,7 +238,7 @@ class Usages:
 
     def list_all(self, path: str):
         assert path.endswith("/locations/westeurope/usages")
-        return iter(self.rows)
+        return iter(parse_answer(json.dumps({"value": self.rows})).get_objects("value"))
 
 
 def usage(used: object, limit: object, family: str = "standardNCSv3Family", kind: str = "dedicatedCores"):
@@ -243,7 +247,7 @@ def usage(used: object, limit: object, family: str = "standardNCSv3Family", kind
 
 
 def of_quota(*rows, low=False, nodes=1):
-    looking = PreflightContext(Usages(*rows), ORDER, {"location": "West Europe"})  # type: ignore[arg-type]
+    looking = PreflightContext(Usages(*rows), ORDER, Answer(location="West Europe"))  # type: ignore[arg-type]
     wanted = MachineSize("Standard_NC6s_v3", "standardNCSv3Family", 6, 1)
     return list_codes(machines.check_quota(looking, wanted, low, nodes))
 

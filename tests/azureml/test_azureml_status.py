@@ -2,9 +2,11 @@
 
 import copy
 import dataclasses
+import json
 import time
 
 import pytest
+from azure_stand_in import manager
 from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azureml_observed_run import EVENTS, JOB, RUN
@@ -420,3 +422,34 @@ def test_no_instance_type_is_suggested_on_a_managed_compute(message):
     job = dataclasses.replace(make_job("Failed", message), instance_type="")
     reason = status.explain_failure(job, HERE, None)
     assert ("--compute" in reason, "--instance-type" in reason) == (True, False)
+
+
+WRONG_ANSWERS = {"page": "<html></html>", "list": "[]", "deep": "[" * 100_000, "type": '{"properties": 7}'}
+WRONG_FIELDS = ('{"properties": {"services": "x"}}', '{"properties": {"services": {"Tracking": [7]}}}')
+
+
+@pytest.mark.parametrize("answer", WRONG_ANSWERS.values(), ids=WRONG_ANSWERS)
+def test_an_answer_of_another_form_is_azures_fault(run, robotrain, answer_all, answer):
+    answer_all(answer)
+    found = robotrain("status", run.record(), "--json")
+    assert found.exit_code == 1
+    assert [problem["code"] for problem in json.loads(found.stdout)["problems"]] == ["azureml-refused"]
+    assert "Azure's answer cannot be read" in found.stdout
+
+
+@pytest.mark.parametrize("answer", WRONG_FIELDS)
+def test_a_region_that_is_not_named_leaves_what_the_job_says(run, robotrain, answer_all, answer):
+    answer_all(answer)
+    found = robotrain("status", run.record())
+    assert (found.exit_code, "Azure's answer cannot be read" in found.stderr) == (0, True)
+
+
+@pytest.fixture
+def answer_all(monkeypatch):
+    """Let the resource manager answer everything with a text."""
+
+    def change(text):
+        answer = lambda self, status, content: self.answer(status, text.encode())  # noqa: E731
+        monkeypatch.setattr(manager._Handler, "answer_json", answer)
+
+    return change

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -138,3 +139,24 @@ def test_an_address_of_the_cluster_alone_is_left_to_the_job():
     with pytest.raises(SourceUnreachable, match="cannot be reached from here") as raised:
         registry.find_latest_version(source("walker"), "http://127.0.0.1:1")
     assert raised.value.suggestion == "--checkpoint-uri models:/NAME/VERSION"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("<html></html>", "[]", "[" * 100_000, '{"model_versions": 7}', '{"model_versions": [7]}'),
+        *('{"model_versions": [{}]}', '{"model_versions": [{"version": null}]}', '{"registered_models": [{}]}'),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_an_answer_of_another_form_is_the_tracking_servers_fault(monkeypatch, answer):
+    monkeypatch.setattr(registry, "_read_answer", lambda request: answer.encode())
+    with pytest.raises(SourceError, match="did not answer as MLflow does"):
+        registry.find_latest_version(source("walker"), "https://tracking.example")
+
+
+def test_a_tracking_server_that_drips_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(registry, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(registry, "_read_answer", lambda request: time.sleep(3))
+    with pytest.raises(SourceUnreachable):
+        registry.find_latest_version(source("walker"), "https://tracking.example")

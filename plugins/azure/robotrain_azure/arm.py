@@ -1,6 +1,7 @@
 """A client of Azure's resource manager. It needs azure-identity, which is imported with the first request."""
 
 import importlib
+import json
 import os
 import re
 import time
@@ -13,7 +14,7 @@ from robotrain_sources.fetching.azure_sign_in import (
     SIGN_IN_REASON_PATTERN,
     make_pipeline,
     make_token_policy,
-    parse_json_object,
+    send_request,
 )
 from robotrain_sources.fetching.errors import UNREACHABLE_PATTERN, get_class_names
 
@@ -25,6 +26,8 @@ API_VERSION = "2024-04-01"
 """The version of Azure ML's resources."""
 SIGNED_OUT, UNREACHABLE = "not-signed-in", "unreachable"
 """`ServiceError.code` of a request that got no answer."""
+UNREADABLE = "unreadable-answer"
+"""`ServiceError.code` of an answer that is not what Azure documents."""
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 RENEWALS_VARIABLE = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
@@ -45,7 +48,8 @@ BROKEN_OFF_PATTERN = r"(?i)timed out|connection aborted|connection reset|RemoteD
 class ServiceError(OSError):
     """A failed request to Azure.
 
-    `status` is the HTTP status, 0 without an answer; `code` is Azure's error code, SIGNED_OUT or UNREACHABLE.
+    `status` is the HTTP status, 0 without an answer that can be read; `code` is Azure's error code, SIGNED_OUT,
+    UNREACHABLE or UNREADABLE.
     """
 
     def __init__(self, message: str, status: int = 0, code: str = "") -> None:
@@ -73,6 +77,60 @@ class ArmError(ServiceError):
         return self.is_transient and (bool(self.status) or self.broke_off)
 
 
+class Answer(dict[str, Any]):
+    """An object of an answer. A field that is absent or null is empty; one of another type raises ArmError."""
+
+    def get_object(self, name: str) -> "Answer":
+        """Return an object."""
+        return self._get(name, Answer, "an object") or Answer()
+
+    def get_objects(self, name: str) -> list["Answer"]:
+        """Return a list of objects."""
+        items: list[Answer] = self._get(name, list, "a list") or []
+        if not all(isinstance(item, Answer) for item in items):
+            raise make_unreadable_error(f"{name!r} is not a list of objects")
+        return items
+
+    def get_text(self, name: str) -> str:
+        """Return a text."""
+        return self._get(name, str, "a text") or ""
+
+    def get_texts(self, name: str) -> list[str]:
+        """Return a list of texts."""
+        items: list[str] = self._get(name, list, "a list") or []
+        if not all(isinstance(item, str) for item in items):
+            raise make_unreadable_error(f"{name!r} is not a list of texts")
+        return items
+
+    def require_text(self, name: str) -> str:
+        """Return a text that every such object has."""
+        if text := self.get_text(name):
+            return text
+        raise make_unreadable_error(f"{name!r} is missing")
+
+    def _get(self, name: str, kind: type, noun: str) -> Any:
+        value = self.get(name)
+        if value is None or isinstance(value, kind):
+            return value
+        raise make_unreadable_error(f"{name!r} is not {noun}")
+
+
+def parse_answer(text: str) -> Answer:
+    """Return the object of an answer, empty for no text. Raise ArmError if it is none."""
+    try:
+        answer = json.loads(text, object_hook=Answer) if text.strip() else Answer()
+    except (ValueError, RecursionError):
+        raise make_unreadable_error("it is not JSON") from None
+    if not isinstance(answer, Answer):
+        raise make_unreadable_error("it is not an object")
+    return answer
+
+
+def make_unreadable_error(reason: str) -> ArmError:
+    """Return the error for an answer that is not what Azure documents."""
+    return ArmError(f"Azure's answer cannot be read: {reason}", code=UNREADABLE)
+
+
 class ArmClient:
     """A client that signs in on its own and retries transient errors for `patience` seconds. Raises ArmError.
 
@@ -86,28 +144,28 @@ class ArmClient:
         self._base = f"https://{host or get_cloud().manager}"
         self._pipeline: Any = None
 
-    def get(self, path: str, version: str = API_VERSION, **query: str) -> dict[str, Any]:
+    def get(self, path: str, version: str = API_VERSION, **query: str) -> Answer:
         """Return one resource."""
         return self._send_with_retries("GET", self._base + path, {"api-version": version, **query})
 
-    def get_properties(self, path: str, version: str = API_VERSION) -> dict[str, Any]:
+    def get_properties(self, path: str, version: str = API_VERSION) -> Answer:
         """Return the properties of one resource."""
-        return self.get(path, version).get("properties") or {}
+        return self.get(path, version).get_object("properties")
 
-    def create_or_update(self, path: str, body: Mapping[str, Any], version: str = API_VERSION) -> dict[str, Any]:
+    def create_or_update(self, path: str, body: Mapping[str, Any], version: str = API_VERSION) -> Answer:
         """Create or update a resource and return it."""
         return self._send_with_retries("PUT", self._base + path, {"api-version": version}, body)
 
-    def post(self, path: str, version: str = API_VERSION, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def post(self, path: str, version: str = API_VERSION, body: Mapping[str, Any] | None = None) -> Answer:
         """Run an action and return its answer."""
         return self._send_with_retries("POST", self._base + path, {"api-version": version}, body or {})
 
-    def list_all(self, path: str, version: str = API_VERSION, **query: str) -> Iterator[dict[str, Any]]:
+    def list_all(self, path: str, version: str = API_VERSION, **query: str) -> Iterator[Answer]:
         """Yield the items of a list, over all pages."""
         page = self.get(path, version, **query)
         while True:
-            yield from page.get("value") or ()
-            next_link = str(page.get("nextLink") or "")
+            yield from page.get_objects("value")
+            next_link = page.get_text("nextLink")
             if not next_link:
                 return
             own, other = urlsplit(self._base), urlsplit(next_link)
@@ -116,9 +174,7 @@ class ArmClient:
                 raise ArmError(f"the next page of {path} is on another host")
             page = self._send_with_retries("GET", next_link, {})
 
-    def _send_with_retries(
-        self, method: str, url: str, query: Mapping[str, str], body: object = None
-    ) -> dict[str, Any]:
+    def _send_with_retries(self, method: str, url: str, query: Mapping[str, str], body: object = None) -> Answer:
         until, pause, given = time.monotonic() + self._patience, 1.0, os.environ.get(RENEWALS_VARIABLE, "")
         renewals = int(given) if given.isdecimal() else 3
         while True:
@@ -140,22 +196,25 @@ class ArmClient:
         time.sleep(seconds)
         return True
 
-    def _send_request(self, method: str, url: str, query: Mapping[str, str], body: object) -> dict[str, Any]:
+    def _send_request(self, method: str, url: str, query: Mapping[str, str], body: object) -> Answer:
         try:
             request = importlib.import_module("azure.core.rest").HttpRequest(method, url, params=query, json=body)
             pipeline = self._pipeline  # another thread may reset it
             if pipeline is None:
                 token = make_token_policy(credential.get_shared_credential(), f"https://{get_cloud().manager}/.default")
                 self._pipeline = pipeline = make_pipeline(self._base, token)
-            response = pipeline.send_request(request, **TIMEOUTS)
+            response = send_request(pipeline, request, **TIMEOUTS)
         except ModuleNotFoundError as error:
             raise ArmError("azure-identity, which signs in to Azure, is not installed here", code=SIGNED_OUT) from error
         except Exception as error:
             raise make_no_answer_error(error, url.split("/")[2]) from error
-        answer, status = parse_json_object(response.text()), response.status_code
+        status = response.status_code
         if status < 400:
-            return answer
-        given = answer.get("error")
+            return parse_answer(response.text())
+        try:
+            given = parse_answer(response.text()).get("error")
+        except ArmError:  # a gateway's page
+            given = None
         details = given if isinstance(given, dict) else {}
         code, message = str(details.get("code") or ""), shorten_message(str(details.get("message") or ""), status)
         seconds = response.headers.get("Retry-After", "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robotrain_azure import credential
-from robotrain_azure.arm import SIGNED_OUT, ServiceError
+from robotrain_azure.arm import SIGNED_OUT, UNREADABLE, ServiceError
 from robotrain_azure.workspace import GUID, Workspace
 
 DATA_SCIENTIST_ROLE = "AzureML Data Scientist"
@@ -74,6 +74,12 @@ def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagn
         command = make_role_command(object_id, DATA_SCIENTIST_ROLE, workspace.resource)
         ways = (command,) if error.status == 403 else (LOGIN_ELSEWHERE,)
         return Diagnosis(kind="role", title=title, why=f"{error}.", suggestions=ways)
+    if error.code == UNREADABLE:
+        title, advice = (
+            _UNREADABLE.format(workspace.name),
+            "the same command without a proxy, which may answer in Azure's place",
+        )
+        return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=(advice,))
     title, transient = _UNREADABLE.format(workspace.name), error.status in (0, 429) or error.status >= 500
     fixes = ("try again later",) if transient else ()
     return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)

@@ -2,13 +2,12 @@
 
 import fnmatch
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from robotrain_runtime.contract.failure import Finding
 
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
 from robotrain_azure.workspace import Workspace
@@ -34,15 +33,14 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
         yield Finding(code="tracking-refused", title=title, given=given, why=why, ways=(command,))
 
 
-def is_allowed(
-    role: Mapping[str, Any], action: str, allow_field: str = "actions", deny_field: str = "notActions"
-) -> bool:
+def is_allowed(role: Answer, action: str, allow_field: str = "actions", deny_field: str = "notActions") -> bool:
     """Return whether a part of a role allows an action. Wildcards match any text; case is ignored."""
-    return _matches_any(role.get(allow_field), action) and not _matches_any(role.get(deny_field), action)
+    allowed, denied = role.get_texts(allow_field), role.get_texts(deny_field)
+    return _matches_any(allowed, action) and not _matches_any(denied, action)
 
 
-def _matches_any(patterns: Any, action: str) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), str(pattern).lower()) for pattern in patterns or ())
+def _matches_any(patterns: Iterable[str], action: str) -> bool:
+    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
 
 
 BLOB_READER_ROLE, BLOB_CONTRIBUTOR_ROLE = "Storage Blob Data Reader", "Storage Blob Data Contributor"
@@ -96,23 +94,24 @@ AUTHORIZATION_API_VERSION = "2022-04-01"
 def find_principal(arm: ArmClient, subscription: str, client_id: str) -> str:
     """Return the object id of the identity with a client id; empty if there is none. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    identities = (item.get("properties") or {} for item in arm.list_all(path, IDENTITIES_API_VERSION))
-    return next((str(item["principalId"]) for item in identities if _is_same_name(item.get("clientId"), client_id)), "")
+    identities = (item.get_object("properties") for item in arm.list_all(path, IDENTITIES_API_VERSION))
+    found = (one for one in identities if _is_same_name(one.get("clientId"), client_id))
+    return next((one.require_text("principalId") for one in found), "")
 
 
 def list_storage_accounts(arm: ArmClient, subscription: str) -> dict[str, str]:
     """Return the resource id of each storage account of a subscription, by name. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.Storage/storageAccounts"
-    return {str(item["name"]): str(item["id"]) for item in arm.list_all(path, ACCOUNTS_API_VERSION)}
+    accounts = arm.list_all(path, ACCOUNTS_API_VERSION)
+    return {item.require_text("name"): item.require_text("id") for item in accounts}
 
 
 def find_vault(arm: ArmClient, subscription: str, name: str) -> str:
     """Return the resource id of a key vault; empty if there is none or it uses access policies. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault/vaults"
     vaults = (vault for vault in arm.list_all(path, VAULTS_API_VERSION) if _is_same_name(vault.get("name"), name))
-    return next(
-        (str(vault["id"]) for vault in vaults if (vault.get("properties") or {}).get("enableRbacAuthorization")), ""
-    )
+    by_role = (vault for vault in vaults if vault.get_object("properties").get("enableRbacAuthorization"))
+    return next((vault.require_text("id") for vault in by_role), "")
 
 
 def has_permission(arm: ArmClient, resource: str, holder: str, permission: Permission) -> bool:
@@ -122,7 +121,7 @@ def has_permission(arm: ArmClient, resource: str, holder: str, permission: Permi
     """
     path = f"{resource}/providers/Microsoft.Authorization/roleAssignments"
     definitions = {
-        str(assignment["properties"]["roleDefinitionId"])
+        assignment.get_object("properties").require_text("roleDefinitionId")
         for query in (f"assignedTo('{holder}')", f"principalId eq '{holder}'")  # with groups; with lower scopes
         for assignment in arm.list_all(path, AUTHORIZATION_API_VERSION, **{"$filter": query})
     }
@@ -133,7 +132,7 @@ def _is_permitted_by(arm: ArmClient, definition: str, permission: Permission) ->
     role = definition.rpartition("/")[2].lower()
     if role in _KNOWN_ROLES:
         return role in permission.roles
-    parts = arm.get_properties(definition, AUTHORIZATION_API_VERSION).get("permissions") or ()
+    parts = arm.get_properties(definition, AUTHORIZATION_API_VERSION).get_objects("permissions")
     fields = ("dataActions", "notDataActions") if permission.on_data else ("actions", "notActions")
     return all(any(is_allowed(part, action, *fields) for part in parts) for action in permission.actions)
 

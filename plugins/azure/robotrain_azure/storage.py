@@ -61,12 +61,12 @@ class Datastore:
 def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
     """Return a datastore of a workspace. Raises ArmError, and StorageError if it holds no blobs."""
     properties = arm.get_properties(f"{workspace.resource}/datastores/{name}")
-    kind, account = str(properties.get("datastoreType") or ""), str(properties.get("accountName") or "")
-    container = str(properties.get("containerName") or properties.get("filesystem") or "")
+    kind, account = properties.get_text("datastoreType"), properties.get_text("accountName")
+    container = properties.get_text("containerName") or properties.get_text("filesystem")
     if kind not in BLOB_DATASTORE_TYPES or not account or not container:
         raise StorageError(f"the datastore {name} holds no blobs: its type is {kind or 'unknown'}", code=NO_BLOBS_CODE)
-    secret = str((properties.get("credentials") or {}).get("credentialsType") or "None")
-    suffix = str(properties.get("endpoint") or PUBLIC_SUFFIX)
+    secret = properties.get_object("credentials").get_text("credentialsType") or "None"
+    suffix = properties.get_text("endpoint") or PUBLIC_SUFFIX
     return Datastore(workspace, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
 
 

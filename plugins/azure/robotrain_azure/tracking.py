@@ -62,7 +62,7 @@ def address(uri: str) -> str:
         diagnosis = errors.diagnose_workspace_error(error, at)
         reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
         raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
-    found = str(properties.get("mlFlowTrackingUri") or "")
+    found = properties.get_text("mlFlowTrackingUri")
     if not found.startswith("azureml://"):
         raise OSError(f"the Azure ML workspace {at.name} has no tracking URI")
     return found

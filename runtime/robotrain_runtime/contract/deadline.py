@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -46,3 +46,20 @@ class DeadlineFuture(Generic[T]):
             self._result.append(self._call())
         except BaseException as error:
             self._error = error
+
+
+SILENCE_SECONDS = 60.0
+SLOWEST_BYTES = 1 << 13
+"""Bytes a second: what comes more slowly is as good as silence. Timeouts of sockets begin again with each byte."""
+
+
+def read_pieces(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Yield the pieces of a content, each of at most `size` bytes. Raise DeadlineExceeded if they come too slowly.
+
+    There is no limit for all of them.
+    """
+    while True:
+        piece = DeadlineFuture(lambda: next(pieces, None)).result(SILENCE_SECONDS + size / SLOWEST_BYTES)
+        if piece is None:
+            return
+        yield piece

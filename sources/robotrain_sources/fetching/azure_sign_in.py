@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 
@@ -38,6 +40,18 @@ def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
     return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
 
 
+ANSWER_SECONDS = 60.0
+"""How long a sign-in and the whole answer to a request may take: timeouts of the library begin again with each byte."""
+
+
+def send_request(pipeline: Any, request: Any, **timeouts: float) -> Any:
+    """Return the whole answer to a request. Raise what the pipeline raises, and TimeoutError."""
+    try:
+        return DeadlineFuture(lambda: pipeline.send_request(request, **timeouts)).result(ANSWER_SECONDS)
+    except DeadlineExceeded:
+        raise TimeoutError(f"timed out: no whole answer in {ANSWER_SECONDS:g} s") from None
+
+
 def make_token_policy(credential: Any, scope: str) -> Any:
     """Return the policy that sends a token of `credential` with each request."""
     return importlib.import_module("azure.core.pipeline.policies").BearerTokenCredentialPolicy(credential, scope)
@@ -53,7 +67,7 @@ def parse_token_claims(token: str) -> dict[str, Any]:
 
 def parse_json_object(text: str | bytes) -> dict[str, Any]:
     """Return the JSON object of an answer; empty for anything else."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(text)
         return content if isinstance(content, dict) else {}
     return {}

@@ -15,6 +15,7 @@ from robotrain_sources.fetching.azure_sign_in import (
     make_pipeline,
     make_token_policy,
     parse_json_object,
+    send_request,
 )
 from robotrain_sources.fetching.errors import FetchError
 
@@ -157,7 +158,7 @@ def _request_secret(client: Any, secret: VaultSecret) -> str:
         "GET", secret.address, params={"api-version": API_VERSION}
     )
     try:
-        answer = client.send_request(request, **VAULT_TIMEOUTS)
+        answer = send_request(client, request, **VAULT_TIMEOUTS)
     except Exception as error:
         raise explain_no_vault_answer(error, secret) from None  # a cause may repeat what was sent
     body = parse_json_object(answer.text())

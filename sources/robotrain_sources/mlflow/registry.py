@@ -1,6 +1,7 @@
 """The latest version of a model in MLflow's registry, looked up at submission without importing MLflow."""
 
 import base64
+import functools
 import json
 import os
 import sqlite3
@@ -14,13 +15,15 @@ from urllib.parse import urlencode, urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.address import redact_address
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.tracking.address import SQLITE
 
 from robotrain_sources.fetching.errors import find_similar_names
 from robotrain_sources.mlflow.reference import parse_latest_model
 
-REQUEST_SECONDS = 10.0
+REQUEST_SECONDS, ANSWER_SECONDS = 10.0, 20.0
+"""Without a byte, and for the whole answer."""
 MAX_NAMES = 1000
 NAME_A_VERSION = "--checkpoint-uri models:/NAME/VERSION"
 _DELETED = "Deleted_Internal"
@@ -72,10 +75,19 @@ def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
     """Return the last version of a model, or without one the names of all models, of an MLflow server."""
     order = {"max_results": 1, "order_by": "version_number DESC"}
     found = _request(address, "model-versions/search", filter=f"name='{name}'", **order)
-    if versions := [int(one["version"]) for one in found.get("model_versions") or ()]:
-        return versions, []
-    models = _request(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
-    return [], [str(one["name"]) for one in models or ()]
+    try:
+        if versions := [int(one["version"]) for one in found.get("model_versions") or ()]:
+            return versions, []
+        models = _request(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
+        return [], [str(one["name"]) for one in models or ()]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _make_foreign_error(address) from error
+
+
+def _read_answer(request: urllib.request.Request) -> bytes:
+    with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:
+        content: bytes = response.read()
+        return content
 
 
 def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
@@ -88,8 +100,7 @@ def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
         pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:
-            answer = json.loads(response.read())
+        answer = json.loads(DeadlineFuture(functools.partial(_read_answer, request)).result(ANSWER_SECONDS))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code >= 500:
@@ -100,5 +111,11 @@ def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
         why = f"The tracking server {host} cannot be reached from here: the job asks it when it starts."
         raise SourceUnreachable(why, NAME_A_VERSION) from error
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"The tracking server {host} did not answer as MLflow does.") from error
-    return answer if isinstance(answer, dict) else {}
+        raise _make_foreign_error(address) from error
+    if not isinstance(answer, dict):
+        raise _make_foreign_error(address)
+    return answer
+
+
+def _make_foreign_error(address: str) -> SourceError:
+    return SourceError(f"The tracking server {urlsplit(address).hostname} did not answer as MLflow does.")

@@ -92,7 +92,7 @@ def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
             if not errors.is_part_missing(error):
                 raise
             raise _make_missing_refusal(arm, model) from error
-        uri = str(version.get("modelUri") or "")
+        uri = version.get_text("modelUri")
         location = parse_location(uri, model.workspace)
         if location is None:
             raise FetchError(f"{model.label} is not stored as blobs: {uri.partition('?')[0]}", "configuration")
@@ -112,7 +112,7 @@ def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
     """Return the error for a missing version, with the versions or models that exist."""
     at, models = f"the Azure ML workspace {model.workspace.name}", f"{model.workspace.resource}/models"
     try:
-        versions = [str(item["name"]) for item in arm.list_all(f"{models}/{model.name}/versions")]
+        versions = [item.require_text("name") for item in arm.list_all(f"{models}/{model.name}/versions")]
     except ArmError as error:
         if not errors.is_part_missing(error):
             raise
@@ -120,7 +120,7 @@ def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
     if versions:
         newest = ", ".join(sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:])
         return FetchError(f"{at} has no version {model.version} of {model.name}; it has {newest}", "configuration")
-    names = sorted(str(item["name"]) for item in arm.list_all(models))
+    names = sorted(item.require_text("name") for item in arm.list_all(models))
     hint = f"it has {', '.join(similar)}" if (similar := find_similar_names(model.name, names)) else "it has no models"
     return FetchError(f"{at} has no model {model.name}; {hint}", "configuration")
 
@@ -133,8 +133,8 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
             folder = location
         else:
             job = arm.get_properties(f"{location.workspace.resource}/jobs/{location.job}")
-            output = (job.get("outputs") or {}).get(location.output) or {}
-            folder = resolve_output_folder(location, str(output.get("uri") or ""))
+            output = job.get_object("outputs").get_object(location.output)
+            folder = resolve_output_folder(location, output.get_text("uri"))
         url = find_blob_url(arm, folder)
     except ArmError as error:
         if not errors.is_part_missing(error):

@@ -21,14 +21,14 @@ def find_latest_version(source: JobSource, workspace: Workspace) -> str:
     models = f"{workspace.resource}/models"
     try:
         try:
-            names = [str(item["name"]) for item in arm.list_all(f"{models}/{name}/versions")]
+            names = [item.require_text("name") for item in arm.list_all(f"{models}/{name}/versions")]
         except ArmError as error:
             if not errors.is_part_missing(error, name):
                 raise
             names = []
         if versions := [int(one) for one in names if one.isdecimal()]:
             return str(max(versions))
-        known = [str(item["name"]) for item in arm.list_all(models)]
+        known = [item.require_text("name") for item in arm.list_all(models)]
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
         kind = SourceUnreachable if diagnosis.network else SourceError
@@ -47,6 +47,6 @@ def read_tags(source: JobSource, workspace: Workspace | None) -> Mapping[str, st
         model = parse_model_name(get_model_name(source), workspace)
         path = f"{model.workspace.resource}/models/{model.name}/versions/{model.version}"
         found = ArmClient(PATIENCE_SECONDS).get_properties(path)
+        return {**found.get_object("properties"), **found.get_object("tags")}
     except (ModelNameError, ArmError):
         return {}
-    return {**(found.get("properties") or {}), **(found.get("tags") or {})}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.workspace import ARTIFACTS_OUTPUT, Workspace
 
 CUSTOM_TYPE = "custom_model"
@@ -25,7 +25,7 @@ class WorkspaceModels:
         """Yield each version of a model with its tags; none if there is no such model."""
         try:
             for found in self._arm.list_all(f"{self._at}/models/{name}/versions"):
-                yield str(found["name"]), found["properties"].get("tags") or {}
+                yield found.require_text("name"), found.get_object("properties").get_object("tags")
         except ArmError as error:
             if error.status != 404:
                 raise
@@ -49,12 +49,12 @@ class WorkspaceModels:
         }
         for _ in range(MAX_TRIES):
             try:
-                known = self._arm.get(f"{self._at}/models/{name}")["properties"]
+                known = self._arm.get_properties(f"{self._at}/models/{name}")
             except ArmError as error:
                 if error.status != 404:
                     raise
-                known = {}
-            version = str(known.get("nextVersion") or 1)
+                known = Answer()
+            version = known.get_text("nextVersion") or "1"
             path = f"{self._at}/models/{name}/versions/{version}"
             try:
                 self._arm.create_or_update(path, {"properties": properties})
@@ -68,8 +68,8 @@ class WorkspaceModels:
     def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
         """Set tags of a version; an empty value removes a tag."""
         path = f"{self._at}/models/{name}/versions/{version}"
-        properties = self._arm.get(path)["properties"]
+        properties = self._arm.get_properties(path)
         sent = {key: value for key, value in properties.items() if key not in READ_ONLY_FIELDS}
-        merged = {**(properties.get("tags") or {}), **tags}
+        merged = {**properties.get_object("tags"), **tags}
         sent["tags"] = {key: value for key, value in merged.items() if value}
         self._arm.create_or_update(path, {"properties": sent})

@@ -17,6 +17,7 @@ from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.deadline import read_pieces
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED
 
@@ -130,7 +131,7 @@ def _iterate_pieces(answer: Any, start: int) -> Iterator[bytes]:
     if answer.status_code == FULL_CONTENT and start:
         raise StorageError("storage sent the whole log instead of the requested range", FULL_CONTENT, signed=True)
     try:
-        yield from answer.iter_raw()
+        yield from read_pieces(answer.iter_raw(), datastore.BLOCK_BYTES)
     except Exception as error:  # of any underlying library
         raise datastore.make_connection_error(error, answer.request.url) from None
 

@@ -27,7 +27,7 @@ def fetch_step_runs(reference: Reference) -> dict[str, dict[str, Any]]:
     by_job = {facts.key: step for step, facts in facts_of.items()} if is_sweep_reference(reference) else {}
     found: dict[str, dict[str, Any]] = {}
     for child in sorted(children, key=lambda one: str(one.get("createdUtc") or "")):
-        tags = child.get("tags") or {}
+        tags = as_mapping(child.get("tags"))
         named = tags.get(STEP_TAG) or by_run.get(str(child.get("displayName")))
         if step := by_job.get(str(child.get("runId"))) if by_job else named:
             found[step] = child

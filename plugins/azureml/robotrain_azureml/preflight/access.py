@@ -87,8 +87,8 @@ def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> I
             title = f"{account} does not accept keys, and the workspace uses the mode {shown}"
             why = "It is not known whether that needs a key."
             yield make_preflight_problem(context.UNCHECKED_CODE, title, *where, why, severity="note")
-    closed = str((properties.get("networkAcls") or {}).get("defaultAction") or "") == "Deny"
-    if closed or str(properties.get("publicNetworkAccess") or "") == "Disabled":
+    closed = properties.get_object("networkAcls").get_text("defaultAction") == "Deny"
+    if closed or properties.get_text("publicNetworkAccess") == "Disabled":
         title = f"{account} allows only some networks"
         why = "The job's code is uploaded from this machine, which may be in another network."
         fix = "if the upload is denied, use a network that the account's firewall allows"

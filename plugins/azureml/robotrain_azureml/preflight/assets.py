@@ -2,9 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 from urllib.parse import unquote
 
 from robotrain.cluster.answers import as_int
@@ -13,7 +12,7 @@ from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.model.source import SourceError
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain_azure import errors, storage
-from robotrain_azure.arm import ArmError, ServiceError
+from robotrain_azure.arm import Answer, ArmError, ServiceError
 from robotrain_azure.storage import Datastore
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
@@ -66,9 +65,9 @@ def fetch_environment_image(preflight: PreflightContext) -> str | None:
         if error.status == 404:
             return None
         raise
-    properties = resource.get("properties") or {}
+    properties = resource.get_object("properties")
     is_built = properties.get("condaFile") or properties.get("build")
-    return "" if is_built else str(properties.get("image") or "")
+    return "" if is_built else properties.get_text("image")
 
 
 WORKSPACE_SCOPE = r"subscriptions/([^/]+)/resourcegroups/([^/]+)(?:/providers/[^/]+)?/workspaces/([^/]+)"
@@ -94,7 +93,7 @@ def check_asset(
         yield _make_asset_problem(preflight, asset, workspace, error)
         return
     field, expected = ASSET_TYPES[asset.kind]
-    kind = str(properties.get(field) or "")
+    kind = properties.get_text(field)
     if kind.lower().replace("_", "") not in ("", expected.replace("_", "")):
         is_data = asset.kind == "data"
         title = f"the {asset.label} has the type {kind}, but the job reads {expected}"
@@ -173,13 +172,13 @@ def list_describing_files(document: JobDocument) -> Sequence[str]:
 
 
 def _check_dataset_asset(
-    preflight: PreflightContext, asset: WorkspaceAsset, properties: Mapping[str, Any], describing_files: Sequence[str]
+    preflight: PreflightContext, asset: WorkspaceAsset, properties: Answer, describing_files: Sequence[str]
 ) -> Iterator[Problem]:
     """Check that a data asset has a describing file; skipped if it cannot be read, as the job checks again."""
     if asset.kind != "data" or not describing_files:
         return
     try:
-        location = _locate_asset_folder(preflight, str(properties.get("dataUri") or ""))
+        location = _locate_asset_folder(preflight, properties.get_text("dataUri"))
         if location is None:
             return
         store, folder = location
@@ -220,7 +219,7 @@ def list_mounted_accounts(preflight: PreflightContext, document: JobDocument) ->
             address = item if isinstance(item, str) else ""
             if not isinstance(item, str) and (workspace := _find_asset_workspace(preflight, item)):
                 properties = preflight.arm.get_properties(_make_asset_path(item, workspace))
-                address = str(properties.get(ADDRESS_FIELDS[item.kind]) or "")
+                address = properties.get_text(ADDRESS_FIELDS[item.kind])
             location = _locate_asset_folder(preflight, address)
             if location and not location[0].keyed:
                 yield location[0].account

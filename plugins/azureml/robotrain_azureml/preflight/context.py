@@ -2,15 +2,14 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import errors, storage
-from robotrain_azure.arm import API_VERSION, UNREACHABLE, ArmClient, ArmError
+from robotrain_azure.arm import API_VERSION, UNREACHABLE, Answer, ArmClient, ArmError
 from robotrain_azure.errors import Diagnosis
 from robotrain_azure.lookup import PATIENCE_SECONDS, LookupClient
 from robotrain_azure.storage import Datastore
@@ -26,10 +25,10 @@ class CachingArmClient(LookupClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self._answers: dict[object, DeadlineFuture[dict[str, Any]]] = {}
+        self._answers: dict[object, DeadlineFuture[Answer]] = {}
         self._lock = threading.Lock()
 
-    def get(self, path: str, version: str = API_VERSION, **query: str) -> dict[str, Any]:
+    def get(self, path: str, version: str = API_VERSION, **query: str) -> Answer:
         """Return one resource."""
         key = (path, version, *sorted(query.items()))
         with self._lock:
@@ -44,12 +43,12 @@ class PreflightContext:
 
     arm: ArmClient
     spec: AzureMLSubmissionSpec
-    workspace: Mapping[str, Any] = field(default_factory=dict)
+    workspace: Answer = field(default_factory=Answer)
     """The workspace's resource; empty if it is not known."""
     nodes: int = 1
     """How many nodes the job trains on together."""
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str) -> Answer:
         """Return a part of the workspace by its path. Raises ArmError."""
         return self.arm.get(f"{self.spec.target_workspace.resource}/{path}")
 
@@ -59,12 +58,12 @@ class PreflightContext:
 
     @property
     def region(self) -> str:
-        """The workspace's region as in URLs; empty if it is not known."""
-        return str(self.workspace.get("location") or "").replace(" ", "").lower()
+        """The workspace's region as in URLs; empty if it is not known. Raises ArmError."""
+        return self.workspace.get_text("location").replace(" ", "").lower()
 
     def get_property(self, name: str) -> str:
         """Return a text property of the workspace; empty if it is not known."""
-        return str((self.workspace.get("properties") or {}).get(name) or "")
+        return self.workspace.get_object("properties").get_text(name)
 
 
 def suggest_existing(
@@ -72,7 +71,7 @@ def suggest_existing(
 ) -> tuple[Suggestion, ...]:
     """Suggest the names of a list of the resource manager; the command that lists them if it cannot be read."""
     try:
-        names = sorted(str(item["name"]) for item in arm.list_all(path))
+        names = sorted(item.require_text("name") for item in arm.list_all(path))
     except ArmError:
         names = []
     return suggest_names(template, wanted, names, list_command)

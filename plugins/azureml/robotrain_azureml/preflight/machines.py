@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from robotrain.cluster.answers import as_int, as_mapping, as_mappings
+from robotrain.cluster.answers import as_int
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
 from robotrain.model.job import NODES_FLAG
 from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import Answer, ArmError
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import choose_compute_identity
@@ -41,7 +40,7 @@ class Compute:
     """Its provisioning state."""
     error: str
     """Why provisioning failed; empty if it did not."""
-    details: Mapping[str, Any]
+    details: Answer
     identities: tuple[ComputeIdentity, ...]
     """User-assigned identities, in order."""
     system_assigned: bool
@@ -59,27 +58,26 @@ class Compute:
         return COMPUTE_KINDS.get(self.type, "")
 
 
-def parse_compute(body: Mapping[str, Any]) -> Compute:
-    """Parse an answer of the resource manager."""
-    properties = as_mapping(body.get("properties"))
-    identity = as_mapping(body.get("identity"))
-    assigned = as_mapping(identity.get("userAssignedIdentities"))
+def parse_compute(body: Answer) -> Compute:
+    """Parse an answer of the resource manager. Raises ArmError."""
+    properties, identity = body.get_object("properties"), body.get_object("identity")
+    assigned = identity.get_object("userAssignedIdentities")
     return Compute(
-        name=str(body.get("name") or ""),
-        type=str(properties.get("computeType") or ""),
-        state=str(properties.get("provisioningState") or ""),
-        error=get_first_message(properties.get("provisioningErrors")),
-        details=as_mapping(properties.get("properties")),
+        name=body.get_text("name"),
+        type=properties.get_text("computeType"),
+        state=properties.get_text("provisioningState"),
+        error=get_first_message(properties, "provisioningErrors"),
+        details=properties.get_object("properties"),
         identities=tuple(
             ComputeIdentity(
                 resource.rpartition("/")[2],
-                str(as_mapping(data).get("clientId") or ""),
-                str(as_mapping(data).get("principalId") or ""),
+                assigned.get_object(resource).get_text("clientId"),
+                assigned.get_object(resource).get_text("principalId"),
             )
-            for resource, data in assigned.items()
+            for resource in assigned
         ),
-        system_assigned="systemassigned" in str(identity.get("type") or "").lower(),
-        principal=str(identity.get("principalId") or ""),
+        system_assigned="systemassigned" in identity.get_text("type").lower(),
+        principal=identity.get_text("principalId"),
     )
 
 
@@ -88,11 +86,10 @@ def suggest_details(spec: AzureMLSubmissionSpec) -> Suggestion:
     return Suggestion(spec.make_az_command(f"compute show --name {spec.compute}"), "shows details")
 
 
-def get_first_message(errors: object) -> str:
-    """Return the message of the first of Azure's errors, without secrets; empty for none."""
-    for item in as_mappings(errors):
-        error = as_mapping(item.get("error")) or item
-        if message := str(error.get("message") or ""):
+def get_first_message(body: Answer, name: str) -> str:
+    """Return the message of the first of a list of Azure's errors, without secrets; empty for none. Raises ArmError."""
+    for item in body.get_objects(name):
+        if message := (item.get_object("error") or item).get_text("message"):
             return redact(message, max_length=MAX_SENTENCE)
     return ""
 
@@ -131,7 +128,7 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
     for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
         if str(item.get("name")).lower() == size.lower():
             cores, gpus = as_int(item.get("vCPUs")) or 0, as_int(item.get("gpus"))
-            return MachineSize(size, str(item.get("family") or ""), cores, gpus)
+            return MachineSize(size, item.get_text("family"), cores, gpus)
     return None
 
 
@@ -141,9 +138,9 @@ def check_quota(
     """Check that the quota allows so many more nodes. Raises ArmError."""
     cores, family = machine.cores * nodes, machine.family
     need = f"a node needs {cores}" if nodes == 1 else f"{nodes} nodes need {cores}"
-    usage: Mapping[str, Any] = {}
+    usage = Answer()
     for one in preflight.arm.list_all(_make_location_path(preflight, "usages")):
-        named = as_mapping(one.get("name"))
+        named = one.get_object("name")
         is_family = str(named.get("value")).lower() == machine.family.lower()
         label = f"{named.get('value')} {named.get('localizedValue')}".lower()
         if low_priority and "lowpriority" in label and "total" in label:  # one limit for all families of the region
@@ -176,14 +173,14 @@ GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
 
 def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:
     """Check that the instance type exists and has enough GPUs, if the compute lists its types."""
-    types = compute.details.get("instanceTypes")
-    if not isinstance(types, dict) or not spec.instance_type:
+    types = compute.details.get_object("instanceTypes")
+    if compute.details.get("instanceTypes") is None or not spec.instance_type:
         return
     flag, wanted, names = "--instance-type", spec.instance_type, sorted(types)
-    large = [name for name in names if (count_gpus(types[name]) or 0) >= spec.gpus]
+    large = [name for name in names if (count_gpus(types.get_object(name)) or 0) >= spec.gpus]
     if wanted in types:
-        alternatives = [f"{flag} {name}" for name in large]
-        yield from check_gpu_count(spec, count_gpus(types[wanted]), f"the instance type {wanted}", flag, alternatives)
+        gpus, alternatives = count_gpus(types.get_object(wanted)), [f"{flag} {name}" for name in large]
+        yield from check_gpu_count(spec, gpus, f"the instance type {wanted}", flag, alternatives)
         return
     large = large or names
     fixes = suggest_names(f"{flag} {{}}", wanted, large, "kubectl get instancetype")
@@ -194,10 +191,10 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
     yield make_preflight_problem("azureml-instance-type", title, flag, wanted, why, *fixes)
 
 
-def count_gpus(instance_type: object) -> int | None:
-    """Return the GPUs of an instance type; None if its resources are not known."""
-    resources = as_mapping(as_mapping(instance_type).get("resources"))
-    tables = [table for name in ("limits", "requests") if isinstance(table := resources.get(name), dict)]
+def count_gpus(instance_type: Answer) -> int | None:
+    """Return the GPUs of an instance type; None if its resources are not known. Raises ArmError."""
+    resources = instance_type.get_object("resources")
+    tables = [table for name in ("limits", "requests") if (table := resources.get_object(name))]
     counts = [as_int(table.get(name)) or 0 for table in tables for name in GPU_RESOURCES]
     return max(counts) if counts else None
 
@@ -211,13 +208,13 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
     if compute.type != "ComputeInstance":
         yield from _check_cluster(preflight, compute)
         return
-    name, state = compute.name, str(compute.details.get("state") or "")
+    name, state = compute.name, compute.details.get_text("state")
     title = f"the compute instance {name} is not running: its state is {state}"
     if state in STOPPED_STATES:
         fix, why = preflight.spec.make_az_command(f"compute start --name {name}"), "The job would wait forever."
         yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
     elif state in BROKEN_STATES:
-        why, details = get_first_message(compute.details.get("errors")), suggest_details(preflight.spec)
+        why, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
         yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, details)
     if preflight.nodes > 1:
         title = f"the compute instance {name} is one machine, but the job trains on {preflight.nodes} nodes"
@@ -228,16 +225,16 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
 
 def is_low_priority(compute: Compute) -> bool:
     """Return whether the compute's machines may be preempted."""
-    return str(compute.details.get("vmPriority") or "").lower() == "lowpriority"
+    return compute.details.get_text("vmPriority").lower() == "lowpriority"
 
 
 def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
-    most = as_int(as_mapping(compute.details.get("scaleSettings")).get("maxNodeCount"))
+    most = as_int(compute.details.get_object("scaleSettings").get("maxNodeCount"))
     now = as_int(compute.details.get("currentNodeCount")) or 0
-    idle = as_int(as_mapping(compute.details.get("nodeStateCounts")).get("idleNodeCount")) or 0
+    idle = as_int(compute.details.get_object("nodeStateCounts").get("idleNodeCount")) or 0
     growth = float("inf") if most is None else max(0, most - now)
     name, wanted = compute.name, preflight.nodes
-    if why := get_first_message(compute.details.get("errors")):
+    if why := get_first_message(compute.details, "errors"):
         title = f"the compute {name} reports an error of its nodes"
         details = suggest_details(preflight.spec)
         yield make_preflight_problem(
@@ -267,7 +264,7 @@ def _make_node_count_problem(preflight: PreflightContext, title: str, most: int,
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:
     """Check the machines' GPUs and, for more `nodes`, the quota."""
-    size = str(compute.details.get("vmSize") or "")
+    size = compute.details.get_text("vmSize")
     machine = find_machine_size(preflight, size) if size and preflight.region else None
     if machine is None:
         return

@@ -20,6 +20,7 @@ from robotrain_azure import arm as azure_arm
 from robotrain_azure.arm import ArmClient
 from robotrain_azure.credential import get_shared_credential
 from robotrain_azure.storage import Datastore, StorageError
+from robotrain_runtime.contract.deadline import DeadlineExceeded, read_pieces
 from robotrain_sources import parallel
 from robotrain_sources.fetching.azure_sign_in import make_pipeline
 
@@ -27,6 +28,8 @@ RETRIES = 3
 READ_RETRIES = 1
 """Retries of a request that got no answer."""
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}
+SMALL_BYTES = 1 << 19
+"""Of a file that is read at once."""
 RETRY_PAUSE = 1.0
 """Between two attempts, in seconds; a random part is added or taken away."""
 
@@ -65,7 +68,15 @@ class DatastoreBlobs:
     def read_blob(self, name: str) -> bytes:
         """Return the content of a blob."""
         with translate_errors(self.store):
-            return bytes(self.client.download_blob(name).readall())
+            return b"".join(self.read_pieces(name, SMALL_BYTES))
+
+    def read_pieces(self, name: str, size: int) -> Iterator[bytes]:
+        """Yield the content of a blob of at most `size` bytes. Raise what the SDK raises, and DeadlineExceeded."""
+
+        def download() -> Iterator[bytes]:  # the first piece is requested before the others are
+            yield from self.client.download_blob(name).chunks()
+
+        return read_pieces(download(), min(size, PIECE_BYTES))
 
     def write_blob(self, name: str, content: bytes) -> None:
         """Write a blob atomically."""
@@ -80,8 +91,8 @@ def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES)
     secret: Any = None if datastore.keyed else get_shared_credential()
     if datastore.keyed:  # with a signature or the account's key
         secrets = arm.post(f"{datastore.resource}/listSecrets")
-        secret = str(secrets.get("sasToken") or secrets.get("key") or "").removeprefix("?")
-    options = {**TIMEOUTS, **make_retry_options(retries)}
+        secret = (secrets.get_text("sasToken") or secrets.get_text("key")).removeprefix("?")
+    options = {**TIMEOUTS, **make_retry_options(retries), "max_single_get_size": PIECE_BYTES}
     with blob.ContainerClient.from_container_url(datastore.url, credential=secret, **options) as client:
         yield DatastoreBlobs(datastore, client)
 
@@ -104,6 +115,13 @@ def translate_errors(datastore: Datastore) -> Iterator[None]:
             raise make_refused_error(account, status, get_error_code(error), datastore.keyed) from error
         no_answer = azure_arm.make_no_answer_error(error, f"the storage account {account}")
         raise StorageError(str(no_answer), code=no_answer.code, account=account) from error
+    except DeadlineExceeded:
+        raise _make_slow_error(datastore.account) from None
+
+
+def _make_slow_error(account: str) -> StorageError:
+    """Return the error for content that comes too slowly; to ask again would take as long."""
+    return StorageError(f"the storage account {account} sends almost nothing", code="too-slow", account=account)
 
 
 def make_refused_error(account: str, status: int, code: str, signed: bool) -> StorageError:
@@ -156,7 +174,7 @@ def download_blobs(blobs: DatastoreBlobs, listed: Iterable[DatastoreBlob], folde
     def download(path: Path, stopped: threading.Event) -> None:
         blob, size, digest = targets[path], 0, hashlib.md5(usedforsecurity=False)
         with translate_errors(blobs.store), path.open("wb") as file:
-            for piece in blobs.client.download_blob(blob.name).chunks():
+            for piece in blobs.read_pieces(blob.name, blob.size):
                 _raise_if_stopped(stopped)
                 file.write(piece)
                 digest.update(piece)
@@ -235,6 +253,8 @@ def _compute_md5(path: Path, stopped: threading.Event) -> bytes:
 
 
 SIGNED_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
+BLOCK_BYTES = 1 << 16
+"""Bytes of an answer at a signed URL that are waited for at a time."""
 NOT_FOUND, RANGE_NOT_SATISFIABLE = 404, 416
 
 
@@ -258,12 +278,14 @@ def send_signed_request(method: str, url: str, headers: Mapping[str, str] | None
 @functools.cache
 def get_pipeline() -> Any:
     """Return the process-wide client without a sign-in, which reuses connections."""
-    return make_pipeline("https://blob", connection_data_block_size=1 << 18)
+    return make_pipeline("https://blob", connection_data_block_size=BLOCK_BYTES)
 
 
 def make_connection_error(error: Exception, url: str) -> StorageError:
     """Return the error for a request that got no answer, or only a part of it. The message does not name the URL."""
     account = _get_account_or_host(url)
+    if isinstance(error, DeadlineExceeded):
+        return _make_slow_error(account)
     reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
     return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)
 

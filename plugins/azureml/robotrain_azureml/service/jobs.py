@@ -3,11 +3,10 @@
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from robotrain.model.run import Reference, RunGone
 from robotrain_azure import errors as azure_errors
-from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml import errors
@@ -27,7 +26,7 @@ def get_run_workspace(reference: Reference) -> Workspace:
     return Workspace(*(reference.get(name, "") for name in ("subscription", "group", "workspace")))
 
 
-def find_job(arm: ArmClient, workspace: Workspace, name: str) -> dict[str, Any] | None:
+def find_job(arm: ArmClient, workspace: Workspace, name: str) -> Answer | None:
     """Return a job; None only if the workspace says that it does not exist. Raises ArmError."""
     try:
         return arm.get(f"{workspace.resource}/jobs/{name}")
@@ -37,11 +36,13 @@ def find_job(arm: ArmClient, workspace: Workspace, name: str) -> dict[str, Any] 
         raise
 
 
-def get_job(reference: Reference) -> dict[str, Any]:
+def get_job(reference: Reference) -> Answer:
     """Return the job of a run. Raises RunGone, Rejected."""
     workspace, name = get_run_workspace(reference), reference.get("job", "")
     with errors.reject_errors(workspace, f"ask Azure ML for the job {name}"):
         job = find_job(get_client(), workspace, name)
+        if job is not None:
+            job.get_object("properties")  # a state that is read from another form would be made up
     if job is None:
         raise make_run_gone(workspace, name)
     return job
@@ -61,7 +62,7 @@ region_hosts: dict[Workspace, str] = {}
 """The region's host for each workspace, once it is known."""
 
 
-def fetch_run_details(workspace: Workspace, name: str, job: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def fetch_run_details(workspace: Workspace, name: str, job: Answer | None = None) -> Answer:
     """Return the region's details of a job; empty if it does not know the job. Raises ArmError.
 
     `job`: the resource manager's answer if it is known; it names the region.
@@ -71,11 +72,11 @@ def fetch_run_details(workspace: Workspace, name: str, job: Mapping[str, Any] | 
         return region.get(f"/history/v1.0{workspace.resource}/runs/{name}/details", HISTORY_API_VERSION)
     except ArmError as error:
         if error.status == 404 and error.code:  # a gateway's 404 has no code
-            return {}
+            return Answer()
         raise
 
 
-def fetch_children(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+def fetch_children(workspace: Workspace, name: str) -> list[Answer]:
     """Return the region's details of the steps of a pipeline job that could begin, in any order. Raises ArmError."""
     region = get_client(_find_region_host(workspace, None))
     path = f"/history/v1.0{workspace.resource}/runs/{name}/children"
@@ -86,25 +87,25 @@ MAX_BATCH = 200
 """How many runs are asked for at once."""
 
 
-def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def fetch_runs(workspace: Workspace, names: Sequence[str]) -> dict[str, Answer]:
     """Return the region's details of jobs by name, without logs, with one request for many. Raises ArmError.
 
     Jobs that it does not know are missing.
     """
-    region, found = get_client(_find_region_host(workspace, None)), dict[str, dict[str, Any]]()
+    region, found = get_client(_find_region_host(workspace, None)), dict[str, Answer]()
     path = f"/history/v1.0{workspace.resource}/batchrundata"
     for start in range(0, len(names), MAX_BATCH):
         requests = {name: {"runId": name, "selectRunMetadata": True} for name in names[start : start + MAX_BATCH]}
-        results = region.post(path, HISTORY_API_VERSION, {"requests": requests}).get("successfulResults") or {}
-        found |= {name: (result or {}).get("runMetadata") or {} for name, result in results.items()}
+        results = region.post(path, HISTORY_API_VERSION, {"requests": requests}).get_object("successfulResults")
+        found |= {one: results.get_object(one).get_object("runMetadata") for one in results}
     return found
 
 
-def _find_region_host(workspace: Workspace, job: Mapping[str, Any] | None) -> str:
+def _find_region_host(workspace: Workspace, job: Answer | None) -> str:
     """Return the host of a workspace's region, which is looked up once. Raises ArmError."""
     if workspace not in region_hosts:
-        services = ((job or {}).get("properties") or {}).get("services") or {}
-        host = _match_first_host([(services.get("Tracking") or {}).get("endpoint")])
+        services = (job or Answer()).get_object("properties").get_object("services")
+        host = _match_first_host([services.get_object("Tracking").get("endpoint")])
         if not host:
             properties = get_client().get_properties(workspace.resource)
             host = _match_first_host([properties.get("discoveryUrl"), properties.get("mlFlowTrackingUri")])

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 from robotrain.model.amounts import format_duration
 from robotrain_azure.arm import ArmError
-from robotrain_runtime.contract.deadline import DeadlineFuture
+from robotrain_azure.workspace import get_cloud
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain_azureml.service import datastore
 
@@ -38,6 +39,8 @@ LONGEST_RETRY_AFTER = 300.0
 TIMEOUTS = {"connection_timeout": 10, "read_timeout": 25}
 JOB_TIMEOUTS = {"connection_timeout": 10, "read_timeout": 90}
 """Longer than others: without an answer, nobody knows whether the job exists."""
+ANSWER_SECONDS = 120.0
+"""For a whole answer of the resource manager: timeouts begin again with each byte."""
 SILENCE_SECONDS = 10.0
 """Seconds without an answer until a line says so."""
 REFUSED_STATUSES = frozenset(range(400, 500)) - {408, 409}
@@ -80,13 +83,14 @@ def make_transport(calls: SdkCalls) -> Any:
     """Return a transport that all clients of the SDK share and that records each request in `calls`."""
     stderr = sys.stderr  # redirected while the SDK runs
     transports: Any = importlib.import_module("azure.core.pipeline.transport")
-    azure_error: Any = importlib.import_module("azure.core.exceptions").AzureError
+    errors: Any = importlib.import_module("azure.core.exceptions")
+    manager = get_cloud().manager
 
     class RecordingTransport(transports.RequestsTransport):  # type: ignore[misc]
         def send(self, request: Any, **options: Any) -> Any:
             try:
                 return self._send_recorded(request, **options)
-            except azure_error:
+            except errors.AzureError:
                 if request.method != "POST":  # the SDK itself retries other requests; a POST asks for an upload place
                     raise
                 return self._send_recorded(request, **options)
@@ -103,7 +107,13 @@ def make_transport(calls: SdkCalls) -> Any:
             timer.daemon = True
             timer.start()
             try:
-                response = super().send(request, **options)
+                if call.host == manager:
+                    answer = DeadlineFuture(functools.partial(super().send, request, **options))
+                    response = answer.result(ANSWER_SECONDS)
+                else:  # storage, which files are sent to
+                    response = super().send(request, **options)
+            except DeadlineExceeded:
+                raise errors.ServiceResponseError(f"no whole answer in {ANSWER_SECONDS:g} s") from None
             finally:
                 timer.cancel()
             call.status = response.status_code
@@ -140,7 +150,6 @@ class SdkClient:
 
     def __init__(self, workspace: Workspace) -> None:
         from robotrain_azure.credential import get_shared_credential
-        from robotrain_azure.workspace import get_cloud
 
         self.calls = SdkCalls()
         self._transport = make_transport(self.calls)

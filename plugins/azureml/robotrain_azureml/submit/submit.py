@@ -62,7 +62,7 @@ def find_submitted_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Re
         job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
     if job is None:
         return None
-    return job_file.make_reference(plan, name, str((job.get("properties") or {}).get("codeId") or ""))
+    return job_file.make_reference(plan, name, job.get_object("properties").get_text("codeId"))
 
 
 def submit_plan(plan: Plan) -> Reference:

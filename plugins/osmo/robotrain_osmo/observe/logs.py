@@ -112,6 +112,8 @@ CURRENT_LOG_SECONDS = 15.0
 """Time limit for the current log of an active workflow."""
 ENDED_LOG_SECONDS = 20.0
 """Longest pause in the log of an ended workflow."""
+LEAST_CHARACTERS, SLOW_LOG_SECONDS = 1 << 10, 60.0
+"""An ended workflow's log that comes more slowly is as good as a pause: a character a second has no end."""
 OUTCOME_SECONDS = 5.0
 INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LOG_SECONDS:g} s"
 
@@ -248,13 +250,18 @@ def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_
 
 
 def _read_to_end(raw_lines: Iterator[str | None]) -> Iterator[str]:
-    """Yield all lines to the end, without a limit while lines come."""
-    last_line = time.monotonic()
+    """Yield all lines to the end, without a limit while they come faster than a few characters a second."""
+    last_line = since = time.monotonic()
+    characters = 0
     for raw in raw_lines:
+        now = time.monotonic()
         if raw is not None:
-            last_line = time.monotonic()
+            last_line = now
+            characters += len(raw)
             yield raw
-        elif time.monotonic() - last_line > ENDED_LOG_SECONDS - QUIET_SECONDS:
+        if characters > LEAST_CHARACTERS:
+            since, characters = now, 0
+        if now - last_line > ENDED_LOG_SECONDS - QUIET_SECONDS or now - since > SLOW_LOG_SECONDS:
             yield INCOMPLETE_LINE
             return
 
