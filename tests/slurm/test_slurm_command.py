@@ -74,6 +74,7 @@ def find_rank(lab: SlurmLab, rank: int) -> int:
     raise AssertionError(f"no process has rank {rank}")
 
 
+@pytest.mark.long
 def test_program_goes_on_after_a_requeue_and_a_killed_rank(train, lab):
     folder = train("--param", "steps=2000", name="pair")
     wait_until(lambda: bool(read_events(folder, "checkpoint")), "the first checkpoint", SECONDS)

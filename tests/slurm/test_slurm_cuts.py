@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 BENCHMARK = Path(__file__).parents[2] / "bench/slurm_cuts.py"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("sbatch"), reason="no Slurm on this machine; .ci/run installs it where it can")
 def test_cut_training_ends_with_the_weights_of_an_uninterrupted_one():
     done = subprocess.run([sys.executable, BENCHMARK, "--quick"], capture_output=True, text=True, check=False)

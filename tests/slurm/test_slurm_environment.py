@@ -54,6 +54,7 @@ def test_two_nodes_build_the_environment_once(submit, count_builds, tmp_path):
     assert len(waited) == 1
 
 
+@pytest.mark.long
 def test_killed_build_is_repaired_by_the_node_that_waits(submit, count_builds, lab, tmp_path):
     first = submit("n1")
     wait_until(lambda: [*tmp_path.glob("cache/environments/.*.part/bin")], "the build", seconds=60)

@@ -240,6 +240,7 @@ def test_variables_of_sbatch_do_not_change_what_is_sent(slurm, plan, monkeypatch
     assert slurm.read_job("1")["partition"] == "batch"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_submits_that_are_killed_leave_one_job_each_in_slurm():
     if not find_program("slurmctld"):

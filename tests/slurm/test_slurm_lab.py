@@ -30,6 +30,7 @@ def test_requeued_job_starts_again_within_seconds(lab, tmp_path):
     wait_until(lambda: "1." in (tmp_path / "slurm.txt").read_text().split(), "the second start")
 
 
+@pytest.mark.long
 def test_job_of_the_spare_partition_makes_room(lab, tmp_path):
     spare = submit(lab, tmp_path, "sleep 100", "--partition=spare", "--requeue", "--nodelist=n1", "--exclusive")
     lab.wait_for_state(spare, "RUNNING")
@@ -58,12 +59,14 @@ def test_frozen_node_and_controller_go_on_afterwards(lab, tmp_path):
     assert lab.wait_for_state(job, "FAILED") == "FAILED (NonZeroExitCode)"
 
 
+@pytest.mark.long
 def test_job_is_forgotten_after_the_age_that_a_test_asks_for(make_lab, tmp_path):
     lab = make_lab(MinJobAge="2")
     job = submit(lab, tmp_path, "true")
     wait_until(lambda: "Invalid job id" in lab.run("scontrol", "show", "job", job), "Slurm to forget the job")
 
 
+@pytest.mark.long
 def test_accounting_knows_a_job_that_the_controller_forgot(lab_with_accounting, tmp_path):
     lab = lab_with_accounting
     job = submit(lab, tmp_path, "exit 3", "--comment=ours")

@@ -78,7 +78,9 @@ def test_status_is_one_ssh(submit, slurm, login_node, robotrain):
 SILENCE = "echo 'ssh: connect to host stranger port 22: Connection timed out' >&2; exit 255"
 
 
-@pytest.mark.parametrize("silence", [SILENCE, pytest.param("exec sleep 60", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "silence", [SILENCE, pytest.param("exec sleep 60", marks=[pytest.mark.slow, pytest.mark.long])]
+)
 def test_silent_login_node_hides_no_runs_of_another_one(submit, words, slurm, login_node, robotrain, silence):
     run, _ = submit()
     slurm.set_state("1", "RUNNING", nodes="gpu-1")

@@ -58,6 +58,7 @@ def test_run_is_followed_from_afar_and_leaves_its_checkpoints(runs, node, tmp_pa
     assert node.list_running() == []
 
 
+@pytest.mark.long
 def test_running_job_saves_a_checkpoint_when_it_is_cancelled(runs):
     folder = runs.submit(3000, "--save-freq", 1000)
     runs.wait_for_number(folder, 5)
@@ -67,6 +68,7 @@ def test_running_job_saves_a_checkpoint_when_it_is_cancelled(runs):
     assert (found["state"], found["checkpoint_step"]) == ("cancelled", found["step"])
 
 
+@pytest.mark.long
 def test_sweep_and_a_run_that_is_sent_again_work_from_afar(runs, node):
     places = ("--runs-dir", runs.folder / "runs", "--cache-dir", runs.folder / "cache")
     small = [word for pair in RESOURCES.items() for word in pair]
@@ -82,7 +84,10 @@ def test_sweep_and_a_run_that_is_sent_again_work_from_afar(runs, node):
     assert (read_numbers(folder)[-1], read_numbers(again)[-1]) == (4, 6)
 
 
-@pytest.mark.parametrize(("what", "count"), [("nothing", 5000), ("driver", 5001), ("line", 5002)])
+@pytest.mark.parametrize(
+    ("what", "count"),
+    [("nothing", 5000), *(pytest.param(*one, marks=pytest.mark.long) for one in (("driver", 5001), ("line", 5002)))],
+)
 def test_driver_of_this_machine_sends_the_next_job(runs, lab, node, what, count):
     folder = runs.submit(count, "--continuation", "login")
     wait_until(lambda: (folder / "driver.lock").exists(), "the driver")

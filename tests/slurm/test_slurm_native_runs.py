@@ -119,7 +119,7 @@ def test_steps_after_a_failed_one_are_skipped_and_run_later(cluster):
     assert names["second"] == 2
 
 
-@pytest.mark.parametrize("sent", range(4))
+@pytest.mark.parametrize("sent", [1, *(pytest.param(sent, marks=pytest.mark.long) for sent in (0, 2, 3))])
 def test_killed_submit_is_continued_by_the_same_command(cluster, sent):
     """It is killed when so many jobs are sent. No step is there twice, none starts before the one that it needs."""
     file = cluster.write_pipeline(first=["1", "ends", "1"], second=["0", "ends", "1"], third=["0", "ends", "1"])
@@ -171,6 +171,7 @@ def test_cancelled_sweep_begins_no_more_trials(cluster):
     assert not (folder / "trials/2/taken").is_symlink()
 
 
+@pytest.mark.long
 def test_requeued_step_is_waited_for(cluster):
     file = cluster.write_pipeline(first=["5", "ends", "1"], second=["0", "ends", "1"])
     cluster.run("pipeline", "submit", str(file), "--platform", "slurm", "--native-only")
@@ -184,6 +185,7 @@ def test_requeued_step_is_waited_for(cluster):
     assert first[-1].end.time <= second[0].began
 
 
+@pytest.mark.long
 def test_training_its_evaluation_and_its_registration_are_one_dag(cluster, training_environment, tracking_database):
     """The pipeline of the repository's example, small: each step reads what the one before left in the run folder."""
     tracking = tracking_database(cluster.folder / "mlflow.db")

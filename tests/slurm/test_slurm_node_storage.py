@@ -122,6 +122,7 @@ def test_cancelled_job_saves_and_publishes_and_is_not_requeued(submit, robotrain
     assert apart.run("squeue", "--noheader", f"--name={run}") == ""
 
 
+@pytest.mark.long
 def test_process_on_a_lost_node_ends_when_slurm_starts_the_job_elsewhere(submit, robotrain, apart, tmp_path):
     """Its batch program asks Slurm: there is no folder in which the new process could claim the run."""
     run = submit("--count", 1000, "--pause", 0.2, "--save-freq", 10)

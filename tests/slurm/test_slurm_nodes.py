@@ -176,6 +176,7 @@ def read_losses(folder: Path) -> list[float]:
     return [one["values"]["train/loss"] for one in read_events(folder, "metrics") if "train/loss" in one["values"]]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_nodes_train_as_one_process_with_twice_the_batch(train):
     sizes = ("--training-steps", 10, "--save-freq", 10, "--log-freq", 1, "--wait")
@@ -211,6 +212,7 @@ def test_training_whose_node_dies_goes_on_when_it_is_back(train, lab):
     assert second >= saved, "it goes on from the last complete checkpoint"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_training_saves_a_checkpoint_before_its_time_limit_and_goes_on(train, lab):
     sizes = ("--training-steps", 12, "--save-freq", 5000, "--log-freq", 1, "--batch-size", 4)
@@ -225,6 +227,7 @@ def test_training_saves_a_checkpoint_before_its_time_limit_and_goes_on(train, la
     assert (len(saved), saved[-1]) == (2, 12)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_training_that_is_preempted_saves_a_checkpoint_and_goes_on(train, lab, tmp_path):
     sizes = ("--training-steps", 400, "--save-freq", 5000, "--log-freq", 1, "--batch-size", 4)
@@ -241,6 +244,7 @@ def test_training_that_is_preempted_saves_a_checkpoint_and_goes_on(train, lab, t
     robotrain("cancel", "preempted")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_program_that_dies_on_a_node_before_the_nodes_met_ends_the_run(train, lab):
     folder = train("--num-nodes", 2, "--continuation", "never", name="early")
@@ -253,6 +257,7 @@ def test_program_that_dies_on_a_node_before_the_nodes_met_ends_the_run(train, la
     wait_until(lambda: lab.find_processes() == [], "all processes to end", 60)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_cancelled_training_saves_a_checkpoint_that_resume_goes_on_from(train):
     sizes = ("--training-steps", 5000, "--save-freq", 5000, "--log-freq", 1, "--batch-size", 4)
@@ -267,6 +272,7 @@ def test_cancelled_training_saves_a_checkpoint_that_resume_goes_on_from(train):
     assert status["processes"] == {"count": 2, "nodes": 2, "samples": 8}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_rank_ends_all_ranks(train, lab):
     sizes = ("--training-steps", 5000, "--save-freq", 5000, "--log-freq", 1, "--batch-size", 4)

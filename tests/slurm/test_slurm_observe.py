@@ -115,6 +115,7 @@ def test_batch_script_that_fails_says_why(runs, lab, tmp_path):
     assert runs.run("logs", folder.name)[1] == "[slurm] no licence is left\n"
 
 
+@pytest.mark.long
 def test_run_without_an_end_of_its_own_is_told_after_slurm_forgot_it(make_lab, make_runs):
     lab = make_lab(MinJobAge="2")
     runs = make_runs(lab)
@@ -155,6 +156,7 @@ def test_memory_that_ran_out_is_told(make_lab, make_runs, tmp_path):
     assert (found["state"], "memory ran out" in found["reason"]) == ("failed", True)
 
 
+@pytest.mark.long
 def test_end_that_nobody_saw_is_told_by_accounting(lab_with_accounting, make_runs, tmp_path):
     lab = lab_with_accounting
     runs = make_runs(lab)

@@ -152,6 +152,7 @@ def list_drivers(run) -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_job_is_requeued_before_its_time_is_up(submit, lab):
     """By Slurm's own signal, which comes when less than a minute is left."""
     run = submit("--count", 700, "--save-freq", 1000)
@@ -167,6 +168,7 @@ def test_job_is_requeued_before_its_time_is_up(submit, lab):
     assert run.list_jobs() == [run.job]
 
 
+@pytest.mark.long
 def test_run_has_not_ended_between_two_starts(submit, lab):
     run = submit()
     run.wait_for_step()
@@ -178,6 +180,7 @@ def test_run_has_not_ended_between_two_starts(submit, lab):
     run.assert_whole(2)
 
 
+@pytest.mark.long
 def test_two_requeues_in_a_row_by_an_administrator(submit, lab):
     run = submit("--save-freq", 100)
     run.wait_for_step()
@@ -191,6 +194,7 @@ def test_two_requeues_in_a_row_by_an_administrator(submit, lab):
     run.assert_whole(3)
 
 
+@pytest.mark.long
 def test_job_that_is_preempted_goes_on_later(submit, lab, tmp_path):
     run = submit("--partition", "spare", "--save-freq", 1000, "--pause", 0.2, "--count", 450, "--cpus", 2)
     run.wait_for_step()
@@ -218,7 +222,7 @@ def test_job_without_progress_is_not_started_for_ever(submit, lab):
     assert len(run.attempts) == 1
 
 
-@pytest.mark.parametrize("setting", ["requeue", "node"])
+@pytest.mark.parametrize("setting", [pytest.param("requeue", marks=pytest.mark.long), "node"])
 def test_node_sends_the_job_again_where_requeueing_is_forbidden(submit, lab, setting):
     run = submit("--continuation", setting)
     run.wait_for_step()
@@ -234,7 +238,7 @@ def test_node_sends_the_job_again_where_requeueing_is_forbidden(submit, lab, set
     assert "nothing to do: the job" in (run.folder / "slurm.txt").read_text()
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_killed", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_driver_sends_the_job_again(submit, lab, is_killed):
     run = submit("--continuation", "login")
     wait_until(lambda: len(list_drivers(run)) == 1, "the driver")
@@ -280,6 +284,7 @@ def is_running(process: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_controller_that_is_away_at_the_stop_requeues_the_job_later(submit, lab):
     run = submit()
     run.wait_for_step()
