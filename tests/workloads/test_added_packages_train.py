@@ -102,6 +102,7 @@ def test_a_policy_of_an_index_trains_resumes_and_is_evaluated_with_its_package(r
     assert "--with PACKAGE" in without.output
 
 
+@pytest.mark.long
 def test_a_name_with_dashes_is_imported_and_fine_tuned(robotrain_line, pusht, shelf, tmp_path):
     (wheel,) = shelf.glob("lerobot_policy_dashed-*.whl")
     job = ("submit", "--platform", "local", "--dataset-path", pusht, *QUICK, "--with", wheel)
@@ -114,6 +115,7 @@ def test_a_name_with_dashes_is_imported_and_fine_tuned(robotrain_line, pusht, sh
     assert tuned.code == 0, tuned.output[-3000:]
 
 
+@pytest.mark.long
 def test_a_package_of_another_name_is_imported_if_no_plugin_has_the_type(robotrain_line, pusht, shelf):
     (wheel,) = shelf.glob("my_policies-*.whl")
     job = ("submit", "--platform", "local", "--dataset-path", pusht, *QUICK)
@@ -121,6 +123,7 @@ def test_a_package_of_another_name_is_imported_if_no_plugin_has_the_type(robotra
     assert trained.code == 0, trained.output[-3000:]
 
 
+@pytest.mark.long
 def test_a_package_that_cannot_be_imported_is_named_before_training(robotrain_line, pusht, shelf):
     (wheel,) = shelf.glob("lerobot_policy_broken-*.whl")
     job = ("submit", "--platform", "local", "--dataset-path", pusht, *QUICK)
@@ -131,6 +134,7 @@ def test_a_package_that_cannot_be_imported_is_named_before_training(robotrain_li
     assert "Start offline training" not in answer.output
 
 
+@pytest.mark.long
 def test_a_type_that_no_package_has_is_named_with_those_that_they_have(robotrain_line, pusht):
     job = ("submit", "--platform", "local", "--dataset-path", pusht, *QUICK)
     answer = robotrain_line(*job, "--with", "lerobot_policy_tiny", "--policy-type", "tinny")
@@ -138,6 +142,7 @@ def test_a_type_that_no_package_has_is_named_with_those_that_they_have(robotrain
     assert "no policy type tinny: there is tiny" in answer.output, answer.output[-3000:]
 
 
+@pytest.mark.long
 def test_a_folder_is_built_in_the_job(robotrain_line, pusht, tmp_path):
     shutil.copytree(SOURCE, tmp_path / "mine")
     job = ("submit", "--platform", "local", "--dataset-path", pusht, *QUICK, "--policy-type", "tiny")

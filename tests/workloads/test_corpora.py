@@ -72,11 +72,13 @@ def test_most_broken_jobs_are_refused_without_a_checker(judged) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_good_jobs_are_not_refused_by_a_checker(asked) -> None:
     assert not find_wrong(asked, read_lines(GOOD)[::TENTH])
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_broken_jobs_are_refused_by_a_checker(asked) -> None:
     lines = read_lines(BROKEN)[::TENTH]
     wrong = find_wrong(asked, lines)

@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import eval_launcher
 import policy_trials
@@ -41,6 +41,8 @@ RESUMED = ("act", "smolvla", "groot", "pi0", "reward_classifier")
 TRANSLATED = ("act", "diffusion", "vqbet", "tdmpc", "smolvla", "multi_task_dit")
 """The types whose training is what `from-lerobot` makes of a line of lerobot-train, which is run as well."""
 TRANSLATED_STEPS = 20
+USUAL = ("act", "diffusion", "smolvla")
+"""The types that .ci/run trains; .ci/long trains the others."""
 CONTINUED = [
     (trial, stage)
     for trial in TRAINED
@@ -214,14 +216,21 @@ def trainer(training_python: Path, hub: Hub, tmp_path_factory: pytest.TempPathFa
         yield server
 
 
+def mark_rare(trials: Iterable[PolicyTrial]) -> list[Any]:
+    """Return the trials, those of a rare type marked as long."""
+    return [one if one.type in USUAL else pytest.param(one, marks=pytest.mark.long) for one in trials]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("trial", TRAINED, ids=lambda trial: trial.type)
+@pytest.mark.parametrize("trial", mark_rare(TRAINED), ids=lambda trial: trial.type)
 def test_a_type_trains(train: Callable[[PolicyTrial], Path], trial: PolicyTrial) -> None:
     assert (train(trial) / "pretrained_model/model.safetensors").is_file()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trial", [one for one in TRAINED if one.type in TRANSLATED], ids=lambda trial: trial.type)
+@pytest.mark.parametrize(
+    "trial", mark_rare(one for one in TRAINED if one.type in TRANSLATED), ids=lambda trial: trial.type
+)
 def test_a_translated_line_trains_the_weights_of_lerobot_train(
     train: Callable[[PolicyTrial], Path],
     trainer: ForkServer,
