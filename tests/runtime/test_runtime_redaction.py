@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract import redaction
 from robotrain_runtime.contract.event import Evaluated, EventRecord, Metrics, Note, Outcome
 from robotrain_runtime.process.event_relay import EventRelay
 
@@ -37,6 +38,33 @@ def test_a_line_of_the_log_has_no_secret_and_others_are_unchanged(tmp_path, caps
         for line in (PRINTED, harmless):
             relay.write_line(line)
     assert capsys.readouterr().out.splitlines() == ["error: password=<redacted>", harmless]
+
+
+KEY = ["MIIEpAIBAAKCAQEA" + "Zq7Xk2Vw9Rt4Lm8N" * 3, "Zq7Xk2Vw9Rt4Lm8N" * 4, "aB1c=="]
+BEGIN, END = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize("end", [[END], []], ids=["whole", "without its end"])
+@pytest.mark.parametrize("prefix", ["", "12:00:01 INFO "])
+def test_the_lines_of_a_private_key_are_hidden_and_those_around_it_are_not(run, job, prefix, end):
+    body = KEY if not prefix else KEY[:2]
+    printed = ["step 1", *(f"{prefix}{line}" for line in (BEGIN, *body, *end)), "step 2: loss 0.5", "saved"]
+    ran = run(job(f"print({chr(10).join(printed)!r}); raise SystemExit(1)"))
+    kept = [path.read_text() for path in Path(ran.work).rglob("*") if path.name in ("outcome.json", "events.jsonl")]
+    assert not [line for line in body for text in ("\n".join(ran.lines), *kept) if line in text]
+    assert {"step 1", "step 2: loss 0.5", "saved"} <= {*ran.lines}
+
+
+def test_a_key_without_an_end_hides_no_more_than_its_lines() -> None:
+    keys = redaction.KeyBodyHider()
+    keys.hide(BEGIN)
+    assert [keys.hide(KEY[1]) for _ in range(redaction.MAX_KEY_LINES)] == ["<redacted>"] * redaction.MAX_KEY_LINES
+    assert keys.hide(KEY[1]) == KEY[1]
+
+
+def test_a_public_key_is_not_hidden() -> None:
+    keys = redaction.KeyBodyHider()
+    assert [keys.hide(line) for line in ("-----BEGIN PUBLIC KEY-----", KEY[1])][1] == KEY[1]
 
 
 def test_the_end_of_a_run_is_kept_without_the_secret_that_its_program_printed(run, job):

@@ -28,6 +28,14 @@ HIDDEN = "<redacted>"
 HIDDEN_NAME = "redacted"
 """The same in the name of a metric or tag: tracking takes no brackets there."""
 MAX_REMEMBERED = 4096
+KEY_BEGIN, KEY_END = "-----BEGIN ", "-----END "
+MAX_KEY_LINES = 100
+"""Lines after the beginning of a private key that may belong to it, if its end does not come."""
+MIN_KEY_WORD = 16
+"""Letters of a line of a key, behind a prefix or after other lines."""
+KEY_HEADERS = ("Proc-Type:", "DEK-Info:", "Version:", "Comment:")
+"""Lines between the beginning of a key and its body."""
+_KEY_BODY = "[a-z0-9+/=]+"
 
 _COLON = r"(?::|：|%(?:25)*3a)"
 _EQUALS = r"(?:=|＝|%(?:25)*3d)"
@@ -119,6 +127,32 @@ def hide_secrets(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX
 def hide_if_secret(text: str) -> str:
     """Return a line or a sentence with its secrets hidden; one without a secret stays as it is."""
     return hide_secrets(text[: 4 * MAX_SENTENCE], max_length=MAX_SENTENCE) if value_holds_secret(text) else text
+
+
+class KeyBodyHider:
+    """Hides the lines of private keys that a program prints: the beginning of a key says what the next lines are."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        """How many further lines may belong to a key."""
+        self._follows = False
+        """Whether the last line belongs to one."""
+
+    def hide(self, line: str) -> str:
+        """Return the next line, or a mark in its place."""
+        if KEY_BEGIN in line:
+            begun = line.rpartition(KEY_BEGIN)[2]
+            self._left = MAX_KEY_LINES if "PRIVATE KEY" in begun and KEY_END not in begun else self._left
+            self._follows = self._left > 0
+            return line  # the rules know its shape
+        if not self._left:
+            return line
+        self._left = 0 if KEY_END in line else self._left - 1
+        word = (line.split() or [""])[-1]
+        is_alone = self._follows and word == line.strip()  # the last line of a key may be short
+        is_body = compile_pattern(_KEY_BODY).fullmatch(word) and (is_alone or len(word) >= MIN_KEY_WORD)
+        self._follows = bool(is_body) or (self._follows and (not word or line.startswith(KEY_HEADERS)))
+        return HIDDEN if is_body else line
 
 
 def hide_secrets_of_event(event: EventType) -> EventType:

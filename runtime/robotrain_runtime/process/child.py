@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract import event, failure, redaction
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, EventRecord
 from robotrain_runtime.process.stop import GRACE_VARIABLE, StopRequested, StopSignal, stop_process
 
@@ -87,6 +87,7 @@ class Program:
         self._lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
         self._on_line = on_line
         self._edit_line = edit_line
+        self._keys = redaction.KeyBodyHider()
         self._oom_kills = failure.count_oom_kills()
         self.process, receive = start_program(arguments, environ, stdin, folder=folder)
         assert self.process.stdout is not None
@@ -122,7 +123,7 @@ class Program:
         return failure.explain_exit(self.process.wait(), self._lines)
 
     def _take_line(self, line: str) -> None:
-        line = self._edit_line(line)
+        line = self._keys.hide(self._edit_line(line))
         self._lines.append(line)
         self._on_line(line)
 
