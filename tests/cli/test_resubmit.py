@@ -252,6 +252,9 @@ def test_resume_needs_another_branch_of_the_hub(robotrain, fake_platform, instal
     way = f"robotrain resume {run} --set publish_url=hf://me/act@BRANCH"
     assert way in robotrain("status", run, "--json").json["next"]
     robotrain("resume", run).check(2, "[publish-branch-taken]", f"hf://me/act@first belongs to {run}", way)
+    line = ("submit", "--platform", "hub", "--dataset-path", pusht, *to, "--dry-run")
+    robotrain(*line).check(0, "[run-left-checkpoint]", f"{run} is cancelled, and left a checkpoint of step 4", way)
+    robotrain(*line, "--resume-lost").check(2, "[publish-branch-taken]", way)
     robotrain("resume", run, "--set", "publish_url=hf://me/act@second").check(0, "resuming from step 4")
 
 

@@ -26,8 +26,10 @@ class LeftRun(NamedTuple):
     record: RunRecord
     state: str
     step: int
-    resumed: PreparedJob
-    """Its job, continued from that checkpoint with its pins."""
+    resumed: PreparedJob | None
+    """Its job, continued from that checkpoint with its pins; None if its branch of the Hub is in the way."""
+    problems: tuple[Problem, ...] = ()
+    """Why it is None, with what to type."""
     continued_by: str = ""
     """The run that does so already; empty for none."""
 
@@ -59,8 +61,9 @@ def make_left_note(left: LeftRun) -> Problem:
         if by
         else Suggestion(f"robotrain resume {run}", "continues it")
     )
+    ways = [one._replace(remark="continues it") for problem in left.problems for one in problem.suggestions]
     title = f"{left.text}: this run starts from the beginning"
-    return make_problem("run-left-checkpoint", title, "", "", "", way, severity="note")
+    return make_problem("run-left-checkpoint", title, "", "", "", *(ways or [way]), severity="note")
 
 
 def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | None = None) -> LeftRun | None:
@@ -83,8 +86,10 @@ def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | No
         known, _ = progress_cache.read_run_log(record, platform, on_error=lambda error: None)
         step = checkpoint.step if checkpoint.step is not None else known.checkpoint_step
         if step is not None:  # else it is a published copy, of which nothing says that it is there
-            left = LeftRun(record, status.state, step, resume.resume_job(again, record.run, checkpoint, plugins))
-            return _find_last_left(left.resumed, plugins, left)
+            if problems := tuple(resume.check_branch(again.job, record.run, plugins, "resume")):
+                return LeftRun(record, status.state, step, None, problems)
+            resumed = resume.resume_job(again, record.run, checkpoint, plugins)
+            return _find_last_left(resumed, plugins, LeftRun(record, status.state, step, resumed))
     return found
 
 

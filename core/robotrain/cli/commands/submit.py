@@ -174,8 +174,10 @@ def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJ
     from robotrain.submission import left_run
 
     if left := left_run.find_left_run(prepared, plugins):
-        print_message(f"{left.text}: resuming from it")
-        return left.resumed, left.record.name
+        raise_if_any(left.problems)
+        if left.resumed:
+            print_message(f"{left.text}: resuming from it")
+            return left.resumed, left.record.name
     print_message("no earlier run of this job can be continued: it starts from the beginning")
     return prepared, ""
 
