@@ -11,8 +11,6 @@ import robotrain_workloads
 
 DATASET = Path(__file__).parents[1] / "examples/pusht-mini/dataset"
 NETWORK = tuple(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2"))
-TRAINED_NETWORK = (*NETWORK, "--policy.pretrained_backbone_weights=null")
-"""Of a training: whether data that lie elsewhere have cameras is not known before it."""
 MAKE = f"""
 import sys
 from pathlib import Path

@@ -148,7 +148,7 @@ class Engine:
         self._does_work = does_work
         self._is_lead = job_node.is_lead(document)
         document = document if self._is_lead else job_node.make_follower_document(document)
-        self._document, self._placement = document, document.placement
+        self._placement = document.placement
         self._services, self._earlier = services, earlier
         self._relay, self._stop, self._lease = services.relay, services.stop, services.lease
         self._plugin = plugin_loader.load_workload_plugin(document)
@@ -168,6 +168,10 @@ class Engine:
         self._descriptions = Path(self._placement.work, ".descriptions")
         self._recoverable: list[RecoverableCheckpoint] = []
         self._tracking_started = False
+
+    @property
+    def _document(self) -> JobDocument:
+        return self._data.document
 
     def run(self) -> Outcome:
         """Run all stages."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         WorkCommand,
         WorkloadContainerPlugin,
     )
-    from robotrain_runtime.contract.document import JobDocument, JobSource
+    from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
     from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
     from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param, load_pairs
@@ -77,6 +77,7 @@ __all__ = [
     "TargetWriter",
     "TrackingContainerPlugin",
     "TrackingSpec",
+    "UncertainText",
     "Verdict",
     "WorkCommand",
     "WorkloadContainerPlugin",
@@ -92,7 +93,7 @@ _MODULES = {
     " ContainerContext DataPreparation GpuRequirement ModelDescription ModelRegistry PublishingSpec PythonEnvironment"
     " SourceContainerPlugin SurveyedSource"
     " TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
-    "robotrain_runtime.contract.document": "JobDocument JobSource",
+    "robotrain_runtime.contract.document": "JobDocument JobSource UncertainText",
     "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
     "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param load_pairs",

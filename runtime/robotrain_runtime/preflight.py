@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -125,6 +125,8 @@ def preflight_remotely(
         present: dict[JobSource, Path] = {}
         findings = [*_check_sources_remotely(checked, batches, present)]
         described = _describe_sources(checked, present, batches)
+        if batches.settle(local, described):
+            findings += _survey_remotely(batches)
         sentences = plugin_loader.load_workload_plugin(local).compare(local, described)  # with the sources not checked
         findings += [failure.make_finding("data-unusable", sentence) for sentence in sentences]
         return [*findings, *_check_targets_remotely(local, present)]
@@ -170,7 +172,8 @@ def collect_findings(
     try:
         workload = plugin_loader.load_workload_plugin(document)
         free = disk_cache.get_free_bytes(Path(document.placement.cache))
-        present, findings = _check_local_sources(document, batches.mounted)
+        certain = [source for source in document.sources if source not in batches.waiting]
+        present, findings = _check_local_sources(document, certain, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
         findings += [failure.make_finding("data-unusable", text) for text in workload.inspect(document, present)]
         job_environment, placement = plugin_loader.get_job_environment(document), document.placement
@@ -185,13 +188,14 @@ def collect_findings(
             start_build()
         needs_environment = plugin_loader.load_tracking_plugin(document) is not None
         tracking = None if blocked and needs_environment else TrackingCheck(document, batches.python)
-        if not blocked:
-            try:
-                findings += _survey_sources(batches)
-            except JobFailed as failed:
-                fault = failed.fault or "configuration"
-                findings.append(failure.make_finding("sources-unread", failed.reason, fault=fault))
+        findings += [] if blocked else _survey_sources(batches)
         described = _describe_sources(document, present, batches)
+        if needed := batches.settle(document, described):
+            more, found = _check_local_sources(document, needed, batches.mounted)
+            present |= more
+            findings += [*found, *([] if blocked else _survey_sources(batches))]
+            described = _describe_sources(document, present, batches)
+        document = batches.document
         findings += [failure.make_finding("data-unusable", text) for text in workload.compare(document, described)]
         if not blocked:
             required = targets.get_target_environment(document)
@@ -248,8 +252,12 @@ def _check_sources_remotely(
             yield from (failure.make_finding("data-unusable", sentence, source.uri) for sentence in problems)
             if not problems:
                 present[source] = Path(source.uri)
+    yield from _survey_remotely(batches)
+
+
+def _survey_remotely(batches: SourceBatches) -> Iterator[Finding]:
     try:
-        yield from _survey_sources(batches)
+        yield from _list_survey_problems(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
 
@@ -267,15 +275,15 @@ def _make_unchecked_finding(why: str) -> Finding:
 
 
 def _check_local_sources(
-    document: JobDocument, mounted_folders: dict[JobSource, Path]
+    document: JobDocument, checked: Iterable[JobSource], mounted_folders: dict[JobSource, Path]
 ) -> tuple[dict[JobSource, Path], list[Finding]]:
-    """Return the sources that need no download, with their folders, and the findings about them.
+    """Return those of `checked` that need no download, with their folders, and the findings about them.
 
     The folders of those that the platform mounted are added to `mounted_folders`.
     """
     present, findings = {}, []
     context = make_container_context(document, None)
-    for source in document.sources:
+    for source in checked:
         if mount := contract_document.find_mount(document, source):
             folder, mount_findings = sources.inspect_mount(document, source, mount, context)
             findings += mount_findings
@@ -301,7 +309,15 @@ def _check_other_environments(document: JobDocument) -> Iterator[Finding]:
             yield finding._replace(ways=ways)
 
 
-def _survey_sources(batches: SourceBatches) -> Iterator[Finding]:
+def _survey_sources(batches: SourceBatches) -> list[Finding]:
+    """Return why sources cannot be fetched, or be surveyed. Raise StopRequested."""
+    try:
+        return list(_list_survey_problems(batches))
+    except JobFailed as failed:
+        return [failure.make_finding("sources-unread", failed.reason, fault=failed.fault or "configuration")]
+
+
+def _list_survey_problems(batches: SourceBatches) -> Iterator[Finding]:
     """Raise JobFailed if the sources cannot be surveyed, StopRequested."""
     for source, survey in batches.survey().items():
         for sentence in survey.problems:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SIZES = ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2", "pretrained_backbone_weights=null")
-NETWORK = ("--", *(f"--policy.{one}" for one in SIZES))
+NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 QUICK = ("--batch-size", "4", "--device", "cpu", "--num-workers", "0", "--no-val-split", "--log-freq", "1")
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from azure_stand_in.manager import CONTRIBUTOR
-from untrained_policy import DATASET, TRAINED_NETWORK, environment
+from untrained_policy import DATASET, NETWORK, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -15,7 +15,7 @@ steps:
     workload: lerobot-train
     sources: {{dataset: [{{data_asset: "azureml:mini:3"}}]}}
     parameters: {{training_steps: 2, save_freq: 1, batch_size: 2, num_workers: 0, val_split: 0, device: cpu}}
-    trainer_args: {json.dumps(TRAINED_NETWORK)}
+    trainer_args: {json.dumps(NETWORK)}
   evaluate:
     workload: lerobot-eval
     sources: {{policy: [{{from: train}}]}}
@@ -65,7 +65,7 @@ JOB = f"""
 workload: lerobot-train
 sources: {{dataset: [{{data_asset: "azureml:mini:3"}}]}}
 parameters: {{training_steps: 2, save_freq: 2, log_freq: 1, batch_size: 2, num_workers: 0, val_split: 0, device: cpu}}
-trainer_args: {json.dumps(TRAINED_NETWORK)}
+trainer_args: {json.dumps(NETWORK)}
 """
 
 

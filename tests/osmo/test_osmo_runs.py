@@ -14,8 +14,7 @@ __all__ = ["azure", "azure_session", "workspace", "workspace_session"]
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SIZES = ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2", "pretrained_backbone_weights=null")
-NETWORK = ("--", *(f"--policy.{one}" for one in SIZES))
+NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 NAMED = ("--subscription-id", SUBSCRIPTION, "--resource-group", GROUP, "--workspace-name", "robots-ml")
 ROLLED = ("--env", "pusht", "--starts", "easy", "--env-steps", "5", "--episodes", "2", "--env-workers", "0")
 

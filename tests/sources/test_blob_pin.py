@@ -58,6 +58,15 @@ def test_a_file_that_does_not_lie_below_the_prefix_is_told(azure, container):
     assert KIND.pinning.find_missing(source, "dataset", ("config.json", "meta/info.json")) == ["meta/info.json"]
 
 
+def test_the_files_that_describe_data_are_read(azure, container):
+    source = KIND.parse(azure.url(container, "p"), Path("/"))
+    read, pin = KIND.pinning.read_files, resolve_pin(str(source))
+    assert read(source, "dataset", pin, ("config.json", "meta/info.json")) == {"config.json": FILES["config.json"]}
+    azure.front.faults.append(Fault("config.json", status=403, code="AuthorizationPermissionMismatch"))
+    with pytest.raises(SourceError, match="Storage Blob Data Reader"):
+        read(source, "dataset", pin, ("config.json",))
+
+
 def test_a_job_whose_data_changed_since_says_so(azure, container):
     url = azure.url(container, "p")
     before = resolve_pin(url)

@@ -1,23 +1,28 @@
 """From the command line to the first steps: what `robotrain submit --blob-url …` does on this machine, for real."""
 
+import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
+from robotrain.store import plans
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+WEIGHTS = "ResNet18_Weights.IMAGENET1K_V1"
 SMALL = (*("--training-steps", "2", "--batch-size", "4", "--num-workers", "0", "--device", "cpu", "--wait", "--json"),)
-SIZES = ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2", "pretrained_backbone_weights=null")
-NETWORK = ("--", *(f"--policy.{one}" for one in SIZES))
+NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
 
 
 def upload_examples(azure, box: str, *examples: str) -> list[str]:
     for example in examples:
         folder = EXAMPLES / example / "dataset"
-        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+        files = {
+            path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()
+        }
         azure.blobs.put(box, {f"{example}/{name}": content for name, content in files.items()})
     return [word for example in examples for word in ("--blob-url", azure.url(box, example))]
 
@@ -38,9 +43,33 @@ def test_two_prefixes_are_fetched_merged_and_trained_from(robotrain, azure, sign
     answer = robotrain("submit", "--platform", "local", *sources, *environment, *SMALL, *NETWORK)
     assert answer.exit_code == 0, answer.stderr
     assert (answer.json["state"], answer.json["step"]) == ("succeeded", 2)
+    assert read_backbones(answer.json["run"]) == [], "the data were read before: they have no camera"
     assert answer.json["download"]["done"] == answer.json["download"]["total"] > 600_000
     log = robotrain("logs", answer.json["run"]).stdout
     assert "merge: done" in log
+
+
+def read_backbones(run: str) -> list[tuple[str, bool]]:
+    document = json.loads((plans.get_plan_folder(run) / "job.json").read_text())
+    return [(one["uri"], one.get("uncertain", False)) for one in document["sources"] if one["role"] == "backbone"]
+
+
+def test_data_that_nobody_read_before_decide_in_the_job_whether_it_needs_weights(
+    robotrain, azure, signed_in, training_python
+):
+    """Their host cannot be reached from the job."""
+    environment = ("--environment", training_python.parent.parent, "--no-pin")
+    sources = upload_examples(azure, "unread", "pusht-mini")
+    answer = robotrain("submit", "--platform", "local", *sources, *environment, *SMALL, *NETWORK)
+    assert answer.exit_code == 0, answer.stderr
+    assert read_backbones(answer.json["run"]) == [(WEIGHTS, True)]
+    assert f"{WEIGHTS} is not downloaded: the job does not need it" in robotrain("logs", answer.json["run"]).stdout
+
+    cameras = upload_examples(azure, "unread", "pusht-camera")
+    before = time.monotonic()
+    answer = robotrain("submit", "--platform", "local", *cameras, *environment, *SMALL, *NETWORK)
+    answer.check(5, "download.pytorch.org cannot be reached", "--backbone-path FILE.pth", "preflight: failed")
+    assert time.monotonic() - before < 40
 
 
 def test_h1_17_data_that_may_not_be_read_is_told_before_anything_is_sent(robotrain, azure, signed_in):

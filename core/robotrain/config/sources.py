@@ -50,6 +50,8 @@ class Input:
     """What it was parsed from; None for a source of a stored plan."""
     implied: bool = False
     """Whether the job implies it, so that nobody gave it."""
+    uncertain: bool = False
+    """As in `JobSource`."""
 
     @property
     def where(self) -> str:
@@ -60,7 +62,8 @@ class Input:
     def job_source(self) -> JobSource:
         """The source as the job and its document have it."""
         role = cast("RoleName", self.role)
-        return JobSource(role=role, kind=self.source.kind, uri=str(self.source), implied=self.implied)
+        kind, uri = self.source.kind, str(self.source)
+        return JobSource(role=role, kind=kind, uri=uri, implied=self.implied, uncertain=self.uncertain)
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

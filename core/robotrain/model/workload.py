@@ -128,6 +128,10 @@ class Workload:
     """Return whether a job may need sources that nobody gave, by its parameters and sources; pure. Only then is the
     container plugin imported for its `implied_sources`, which names them.
     """
+    implied_by: str = ""
+    """A module that has the container plugin's `implied_sources` without the rest of it, which costs start-up; empty if
+    none does.
+    """
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
     """Options and environment variables of other tools, each with robotrain's equivalent."""

@@ -244,7 +244,7 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
         pipeline, problems = _settle_steps(prepared, [])
         return dataclasses.replace(pipeline, unpinned=True), problems
     pins: dict[JobSource, JobSource] = {}
-    pinned, problems = _pin_steps(prepared, pins)
+    pinned, problems = _pin_steps(prepared, pins, only_certain=True)
     settled, problems = _settle_steps(pinned, problems)
     if settled is not pinned and not select_errors(problems):
         settled, found = _pin_steps(settled, pins)
@@ -265,11 +265,17 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
     return dataclasses.replace(settled, steps=tuple(steps.values())), deduplicate_problems(problems)
 
 
-def _pin_steps(prepared: PreparedPipeline, pins: dict[JobSource, JobSource]) -> tuple[PreparedPipeline, list[Problem]]:
-    """Return the pipeline with the sources of all steps pinned that `pins` does not have yet; they are added to it."""
+def _pin_steps(
+    prepared: PreparedPipeline, pins: dict[JobSource, JobSource], *, only_certain: bool = False
+) -> tuple[PreparedPipeline, list[Problem]]:
+    """Return the pipeline with the sources of all steps pinned that `pins` does not have yet; they are added to it.
+
+    :param only_certain: whether those wait of which others decide whether they are needed.
+    """
     jobs = {source: step.job for step in prepared.steps if step.job for source in step.job.job.sources}
     known = {*pins, *pins.values()}
-    new = {source: None for source in jobs if dataclasses.replace(source, tags=()) not in known}
+    asked = (source for source in jobs if not (only_certain and source.uncertain))
+    new = {source: None for source in asked if dataclasses.replace(source, tags=()) not in known}
     every = dataclasses.replace(prepared.job, sources=tuple(new))
     pinned, problems = pin_job(
         every,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement, UncertainText
 
 from robotrain.config.provenance import IMPLIED_ORIGIN
 from robotrain.config.request import SourceText
@@ -48,7 +49,7 @@ def add_known_sources(
     here = [source for source in job.sources if not platform.is_remote_folder(source, resolution.settings)]
     folders = ((source, Path(source.uri)) for source in here)
     described = {source: folder for source, folder in folders if folder.is_absolute() and folder.is_dir()}
-    found, problems = list_implied_inputs(job, described, platform, kinds, modules)
+    found, problems = list_implied_inputs(job, workload, described, platform, kinds, modules)
     inputs = dataclasses.replace(resolution.inputs, chosen=(*resolution.inputs.chosen, *found))
     job = dataclasses.replace(job, sources=(*job.sources, *(one.job_source for one in found)))
     return dataclasses.replace(resolution, job=job, inputs=inputs), problems
@@ -56,6 +57,7 @@ def add_known_sources(
 
 def list_implied_inputs(
     job: Job,
+    workload: Workload,
     described: Mapping[JobSource, Path],
     platform: Platform,
     kinds: Mapping[str, SourceKind],
@@ -68,11 +70,12 @@ def list_implied_inputs(
     :param named: the URIs of sources that the user names for other steps.
     """
     given = dataclasses.replace(job, sources=tuple(source for source in job.sources if not source.implied))
-    plugin = load_workload_container(container_plugins)
-    if plugin is None:
+    plugin: Any = None if workload.implied_by else load_workload_container(container_plugins)
+    if not (plugin or workload.implied_by):
         return [], []
     document = make_description_document(given, platform.name, container_plugins)
     try:
+        plugin = plugin or importlib.import_module(workload.implied_by)
         texts = [(role, text) for role, found in plugin.implied_sources(document, described).items() for text in found]
     except Exception as error:  # whatever a plugin raises: the run will miss what it needs
         title = f"{job.workload} cannot tell which further sources this job needs"
@@ -105,7 +108,8 @@ def _parse_text(
     is_new_folder = Path(str(source)).is_absolute() and str(source) not in named
     if is_new_folder and not platform.capabilities.feature("runs_here"):
         return _make_folder_problem(role, str(source), kinds[source.kind].roles[role].flag)
-    return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True)
+    uncertain = isinstance(text, UncertainText)
+    return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True, uncertain=uncertain)
 
 
 def _make_folder_problem(role: str, folder: str, flag: str) -> Problem:

@@ -36,6 +36,8 @@ class InputDescriptions:
     def find_folders(self, prepared: PreparedJob, plugin: WorkloadContainerPlugin) -> dict[JobSource, Path]:
         """Return the folder of each source that can be read, is on this machine or is predicted."""
         found = {}
+        there = (source for source in prepared.job.sources if not (source.uri in self._made or source.uri[:1] == "/"))
+        self._files.read_all({one: plugin.DESCRIBED.get(one.role, ()) for one in there}, prepared.kinds)
         for source in prepared.job.sources:
             folder = self._made.get(source.uri) if source.kind == STEP_KIND else Path(source.uri)
             if folder and not folder.is_absolute():

@@ -50,6 +50,8 @@ def pin_job(
         if is_remote_folder(source):
             return source, None
         pinned, problem = _pin_source(source, kinds, describing_files.get(source.role, ()), pin_by_platform)
+        if problem and source.uncertain:
+            problem = dataclasses.replace(problem, severity="warning", why=f"{problem.why} {_PERHAPS_NEEDED}")
         if problem or pinned.tags:
             return pinned, problem
         return dataclasses.replace(pinned, tags=read_tags(pinned)), None
@@ -188,6 +190,7 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
     return kinds[source.kind].parse(source.uri, Path("/"))
 
 
+_PERHAPS_NEEDED = "The job looks at its data first, and fetches it only if they need it."
 _UNKNOWN_CODE = "pin-unknown"
 UNSEEN_CODE = "pin-unseen"
 _UNREACHABLE_CODE = "source-unreachable"

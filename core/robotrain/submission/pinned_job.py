@@ -36,7 +36,18 @@ if TYPE_CHECKING:
 def pin_prepared(
     prepared: PreparedJob, describing_files: DescribingFiles = NO_DESCRIBING_FILES
 ) -> tuple[Job, list[Problem]]:
-    """Return the job with all sources pinned that can be, and the problems, as `pin_job` does for its platform."""
+    """Return the job with all sources pinned that can be, and the problems, as `pin_job` does for its platform.
+
+    Those of which others decide whether they are needed wait for `settle_sources`.
+    """
+    job = prepared.job
+    certain = tuple(source for source in job.sources if not source.uncertain)
+    pinned, problems = _pin_all(prepared.with_job(dataclasses.replace(job, sources=certain)), describing_files)
+    waiting = tuple(source for source in job.sources if source.uncertain)
+    return dataclasses.replace(pinned, sources=(*pinned.sources, *waiting)), problems
+
+
+def _pin_all(prepared: PreparedJob, describing_files: DescribingFiles) -> tuple[Job, list[Problem]]:
     platform = (prepared.pin_source, prepared.read_tags, prepared.is_remote_folder)
     return pin_job(prepared.job, prepared.kinds, describing_files, *platform)
 
@@ -50,7 +61,8 @@ def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     pinned, found = settle_sources(prepared.with_job(job), problems)
     pinned, lock_problems = lock_program(pinned)
     found += lock_problems
-    notes = [problem for problem in found if problem.severity == "note" or problem.code == UNSEEN_CODE]
+    uncertain = {source.uri for source in pinned.job.sources if source.uncertain}
+    notes = [one for one in found if one.severity == "note" or one.code == UNSEEN_CODE or one.source in uncertain]
     failed = (problem for problem in found if problem not in notes)
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))
     return pinned, notes
@@ -72,8 +84,8 @@ def settle_sources(
     if not pinning or select_errors(found):
         return settled, found
     asked = set(prepared.job.sources)
-    new = [source for source in settled.job.sources if source.implied and source not in asked]
-    job, failed = pin_prepared(settled.with_job(dataclasses.replace(settled.job, sources=tuple(new))), describing_files)
+    new = [one for one in settled.job.sources if one.implied and (one.uncertain or one not in asked)]
+    job, failed = _pin_all(settled.with_job(dataclasses.replace(settled.job, sources=tuple(new))), describing_files)
     pins = dict(zip(new, job.sources, strict=True))
     sources = tuple(pins.get(source, source) for source in settled.job.sources)
     found += map(drop_no_pin, failed)  # without pins, nobody would know of these sources
@@ -143,15 +155,15 @@ def _settle_job(
     if workload.implies_sources(job):
         described = descriptions.find_folders(prepared, plugin)
         inputs, problems = list_implied_inputs(
-            job, described, prepared.platform, prepared.kinds, prepared.container_plugins, named
+            job, workload, described, prepared.platform, prepared.kinds, prepared.container_plugins, named
         )
         unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
         readable = [one for one in unread if one.kind in prepared.kinds and prepared.kinds[one.kind].pinning]
         problems += [_make_unread_note(readable)] if readable else []
         found = {**(known if unread or problems else {})}
         for one in inputs:
-            key = one.job_source.key
-            found[key] = known.get(key, one.job_source)
+            source = one.job_source
+            found[source.key] = dataclasses.replace(known.get(source.key, source), uncertain=source.uncertain)
     given = tuple(source for source in job.sources if not source.implied)
     settled = prepared.with_sources((*given, *found.values()), workload)
     settled = dataclasses.replace(settled, values=tuple(_replace_rows(settled)))

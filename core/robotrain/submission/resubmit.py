@@ -126,7 +126,8 @@ def change_job(
     resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
     pinned = {source.key: source for source in job.sources}
     sources = tuple(
-        dataclasses.replace(pinned.get(source.key, source), implied=source.implied) for source in prepared.job.sources
+        dataclasses.replace(pinned.get(source.key, source), implied=source.implied, uncertain=source.uncertain)
+        for source in prepared.job.sources
     )
     present = {source.key for source in sources}
     sources += tuple(

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, make_problem
 from robotrain.submission.container_plugins import load_workload_container
-from robotrain.submission.pin import NO_DESCRIBING_FILES, DescribingFiles, explain_error, parse_source
+from robotrain.submission.pin import (
+    NO_DESCRIBING_FILES,
+    DescribingFiles,
+    explain_error,
+    parse_source,
+    query_in_parallel,
+)
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
@@ -36,6 +42,12 @@ class SourceFiles:
         self.notes: list[Problem] = []
         """What could not be read."""
 
+    def read_all(self, asked: Mapping[JobSource, Sequence[str]], kinds: Mapping[str, SourceKind]) -> None:
+        """Read the files of several sources: one of each kind, then the others together."""
+        firsts = {source.kind: source for source in reversed([*asked])}.values()
+        for part in ([*firsts], [source for source in asked if source not in firsts]):
+            query_in_parallel(lambda source: self.read(source, kinds, asked[source]), part)
+
     def read(self, source: JobSource, kinds: Mapping[str, SourceKind], paths: Sequence[str]) -> Mapping[str, bytes]:
         """Return those of `paths` that a source has; none of one that is not pinned or cannot be read from here."""
         pinning = kinds[source.kind].pinning if source.kind in kinds else None
@@ -45,6 +57,8 @@ class SourceFiles:
             try:
                 self._files[source] = pinning.read_files(parse_source(source, kinds), source.role, source.pin, paths)
             except Exception as error:
+                if source.kind in self._silent_kinds:  # another one was just found not to be readable
+                    return {}
                 self._silent_kinds.add(source.kind)
                 title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
                 why = f"{explain_error(error)} The run compares them."

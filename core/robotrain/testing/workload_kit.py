@@ -198,6 +198,10 @@ class WorkloadKit(ImportTests):
             yield from report(f"implied_sources names for {role} what no installed source kind recognizes", unknown)
         if named and not declaration.implies_sources(_make_job(given)):
             yield "implied_sources names sources of a job for which implies_sources is False: it is not asked"
+        if declaration.implied_by:
+            lighter: Any = import_module(declaration.implied_by)
+            if dict(lighter.implied_sources(given, data)) != dict(plugin.implied_sources(given, data)):
+                yield f"{declaration.implied_by} implies other sources than the container plugin"
 
     def test_check_command_is_complete(
         self, declaration: Workload, rendered_document: JobDocument, data: Mapping[JobSource, Path]

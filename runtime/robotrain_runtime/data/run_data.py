@@ -29,13 +29,17 @@ class RunData:
     """The data of a job's sources: fetched, and leased for the run."""
 
     def __init__(self, document: JobDocument, relay: EventRelay, stop: StopSignal, lease: CacheLease) -> None:
-        self._document = document
         self._cache = Path(document.placement.cache)
         self._relay = relay
         self._stop = stop
         self._lease = lease
         self._plugin = plugin_loader.load_workload_plugin(document)
         self.batches = SourceBatches(document, stop, relay.write_line, self.build_python)
+
+    @property
+    def document(self) -> JobDocument:
+        """The job's document, without the implied sources that turned out not to be needed."""
+        return self.batches.document
 
     def build_python(self, required: PythonEnvironment) -> Path:
         """Return the interpreter of an environment that fetches data; build it if necessary."""
@@ -45,7 +49,7 @@ class RunData:
     @property
     def needs_run_environment(self) -> bool:
         """Whether every source either exists here or needs the run's own environment."""
-        return not any(self._has_own_environment(source) for source in self._document.sources)
+        return not any(self._has_own_environment(source) for source in self.document.sources)
 
     def fetch(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order. Raise JobFailed or StopRequested.
@@ -53,7 +57,9 @@ class RunData:
         `python` waits for the interpreter of the run's environment, for sources without an environment of their own.
         """
         data = self._fetch_all(python)
-        if problems := list(self._plugin.inspect(self._document, data)):
+        data |= self._fetch_waiting(self.document, data, python)
+        data = {source: data[source] for source in self.document.sources if source in data}
+        if problems := list(self._plugin.inspect(self.document, data)):
             sentences = "; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in problems)
             raise JobFailed(sentences, EXIT_PREFLIGHT, "data")
         return data
@@ -61,45 +67,46 @@ class RunData:
     @property
     def lists_later_mounts(self) -> bool:
         """Whether the platform mounts a source later: its folder does not exist yet."""
-        return not all(Path(mount.folder).is_dir() for mount in self._document.placement.mounts)
+        return not all(Path(mount.folder).is_dir() for mount in self.document.placement.mounts)
 
     def fetch_unmounted(self, python: Callable[[], Path]) -> list[StagedMount]:
         """Fetch the sources that are not mounted, whatever the others are. Raise JobFailed or StopRequested."""
-        if self._document.registers:
+        if self.document.registers:
             return []
-        placement = replace(self._document.placement, mounts=())
+        placement = replace(self.document.placement, mounts=())
         document_part = replace(
-            self._document, sources=document.list_fetched_sources(self._document), placement=placement
+            self.document, sources=document.list_fetched_sources(self.document), placement=placement
         )
         other = RunData(document_part, self._relay, self._stop, self._lease)
-        return other.list_staged(other._survey_and_fetch(python))
+        data = other._survey_and_fetch(python)
+        return other.list_staged(data | other._fetch_waiting(self.document, data, python))
 
     def fetch_extra(self, source: JobSource, plugin: str, python: Callable[[], Path]) -> Path:
         """Return the folder of a source that is not in the document. `plugin` is its container plugin's module.
 
         Raise JobFailed or StopRequested.
         """
-        halves = {**self._document.halves, f"source.{source.kind}": plugin}
-        placement = replace(self._document.placement, mounts=())
-        document = replace(self._document, sources=(source,), halves=halves, placement=placement)
+        halves = {**self.document.halves, f"source.{source.kind}": plugin}
+        placement = replace(self.document.placement, mounts=())
+        document = replace(self.document, sources=(source,), halves=halves, placement=placement)
         return RunData(document, self._relay, self._stop, self._lease)._survey_and_fetch(python)[source]
 
     def get_preparation(self, data: Mapping[JobSource, Path]) -> DataPreparation | None:
         """Return what the workload prepares from the data before the work; None for nothing."""
-        return self._plugin.prepare(self._document, data, {source: self._get_digest(source) for source in data})
+        return self._plugin.prepare(self.document, data, {source: self._get_digest(source) for source in data})
 
     def list_staged(self, data: Mapping[JobSource, Path]) -> list[StagedMount]:
         """Return the sources that are in the cache now, for a run that uses them as they are."""
         cache = Path(os.path.abspath(self._cache))
         return [
             StagedMount(role=source.role, uri=source.uri, folder=str(data[source]), digest=self._get_digest(source))
-            for source in document.list_fetched_sources(self._document)
-            if cache in data[source].parents
+            for source in document.list_fetched_sources(self.document)
+            if source in data and cache in data[source].parents
         ]
 
     def _get_digest(self, source: JobSource) -> str:
         """Return what identifies the content of a source; empty if unknown."""
-        mount = document.find_mount(self._document, source)
+        mount = document.find_mount(self.document, source)
         if isinstance(mount, StagedMount):
             return mount.digest
         survey = self.batches.surveys.get(source)
@@ -109,9 +116,9 @@ class RunData:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
         log_line = self._relay.write_line
         if preparation.key:
-            place = self._cache / "prepared" / self._document.workload / preparation.key
+            place = self._cache / "prepared" / self.document.workload / preparation.key
         else:
-            place = Path(self._document.placement.work) / "prepared"
+            place = Path(self.document.placement.work) / "prepared"
         is_cached = bool(preparation.key) and files.find_complete_files(place, PREPARED_FILE) is not None
         if not is_cached and preparation.key:
             surveys = self.batches.surveys
@@ -119,7 +126,7 @@ class RunData:
 
         def fill_folder(to: Path) -> None:
             command = [str(python), *preparation.arguments, str(to)]
-            environ = run_environment.make_program_environ(self._document, preparation.environ)
+            environ = run_environment.make_program_environ(self.document, preparation.environ)
             try:
                 program = child.Program(command, environ=environ, on_line=log_line, on_event=self._relay.forward)
                 program.wait_successfully(self._stop)
@@ -148,6 +155,27 @@ class RunData:
                     raise JobFailed("; ".join(survey.problems).replace("\n", ": "), fault=survey.fault)
             return self._fetch_all(python)
 
+    def _fetch_waiting(
+        self, document: JobDocument, data: Mapping[JobSource, Path], python: Callable[[], Path]
+    ) -> dict[JobSource, Path]:
+        """Return the folders of the implied sources that waited for `data`, without those that nothing needs.
+
+        One that may still be needed, while nobody can tell, is fetched if it can be.
+
+        :param document: that of the whole job.
+        """
+        needed, found = self.batches.settle(document, data), dict[JobSource, Path]()
+        for source in (*needed, *self.batches.waiting):
+            certain = replace(source, uncertain=False)
+            part = replace(self.document, sources=(certain,))
+            try:
+                found[source] = RunData(part, self._relay, self._stop, self._lease)._survey_and_fetch(python)[certain]
+            except JobFailed as failed:
+                if source in needed:
+                    raise
+                self._relay.write_line(f"{source.uri}, which the job may need, is left out: {failed.reason}")
+        return found
+
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
         """Return the folder of each source, in order, after the survey."""
         self._make_room(self.batches.missing_bytes)
@@ -158,34 +186,34 @@ class RunData:
             if is_leased:
                 break
             self.batches.survey()  # another process removed some of it before the lease
-        for source in sorted(self._document.sources, key=self._has_own_environment, reverse=True):
-            if source not in data:
+        for source in sorted(self.document.sources, key=self._has_own_environment, reverse=True):
+            if source not in data and source not in self.batches.waiting:
                 data[source] = self._fetch_source(source, python)
         self._make_room(0)
         for source, folder in data.items():
-            sources.record_tags(self._document, source, folder)
-        return {source: data[source] for source in self._document.sources}
+            sources.record_tags(self.document, source, folder)
+        return {source: data[source] for source in self.document.sources if source in data}
 
     def _has_own_environment(self, source: JobSource) -> bool:
         """Whether the source is fetched in another environment than the run's."""
-        if document.find_mount(self._document, source):
+        if document.find_mount(self.document, source):
             return False
-        plugin = plugin_loader.load_source_plugin(self._document, source)
+        plugin = plugin_loader.load_source_plugin(self.document, source)
         return bool(plugin.CARRIER or plugin.ENVIRONMENT)
 
     def _fetch_source(self, source: JobSource, python: Callable[[], Path]) -> Path:
         log_line = self._relay.write_line
-        if document.find_mount(self._document, source):
+        if document.find_mount(self.document, source):
             folder = self.batches.mounted[source]  # as preflight found it
-            context = make_container_context(self._document, None, log_line)
+            context = make_container_context(self.document, None, log_line)
             with failure.convert_os_errors(), self._stop.interruptible():
-                found = sources.fetch_from_mount(self._document, source, folder, context)
+                found = sources.fetch_from_mount(self.document, source, folder, context)
             if not self._lease.acquire(found):
                 raise JobFailed(f"{found} was removed after the run had begun")
             return found
-        plugin = plugin_loader.load_source_plugin(self._document, source)
+        plugin = plugin_loader.load_source_plugin(self.document, source)
         source_python = self.build_python(plugin.ENVIRONMENT) if plugin.ENVIRONMENT else python()
-        context = make_container_context(self._document, source_python, log_line)
+        context = make_container_context(self.document, source_python, log_line)
         with failure.convert_os_errors(), self._stop.interruptible():
             return self._make_leased(partial(plugin.fetch, source, context))
 
@@ -197,5 +225,5 @@ class RunData:
 
     def _make_room(self, incoming_bytes: int) -> None:
         """Evict data from the cache to stay within its limit; data of this run is leased or known by its digest."""
-        if (limit := self._document.placement.cache_gib) is not None:
+        if (limit := self.document.placement.cache_gib) is not None:
             disk_cache.evict_data(self._cache, limit, incoming_bytes, self._relay.write_line, self.batches.digests)

@@ -1,7 +1,7 @@
 """The sources of a run: surveyed and fetched in batches, or mounted by the platform."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
     SourceContainerPlugin,
     SurveyedSource,
 )
-from robotrain_runtime.contract.document import JobDocument, JobSource, Mount
+from robotrain_runtime.contract.document import JobDocument, JobSource, Mount, UncertainText
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import Finding, convert_os_errors, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
@@ -36,12 +36,15 @@ class SourceBatches:
         log_line: Callable[[str], None],
         python: Callable[[PythonEnvironment], Path],
     ) -> None:
+        self.document = document
+        """The job's document, without the implied sources that turned out not to be needed."""
         self.surveys: dict[JobSource, SurveyedSource] = {}
         """The results of `survey`."""
         self.mounted: dict[JobSource, Path] = {}
         """The folders of mounted sources, which preflight adds."""
+        self.waiting = {source for source in contract_document.list_fetched_sources(document) if source.uncertain}
+        """The implied sources of which it is not known yet whether the job needs them: they are not surveyed."""
         self.python = python
-        self._document = document
         self._stop = stop
         self._log_line = log_line
         self._started: list[tuple[BatchFetch, list[JobSource]]] = []
@@ -57,20 +60,45 @@ class SourceBatches:
         return frozenset(survey.digest for survey in self.surveys.values() if survey.digest)
 
     def survey(self) -> Mapping[JobSource, SurveyedSource]:
-        """Return a survey of each source. Raise JobFailed if a survey fails, StopRequested."""
-        workload = plugin_loader.load_workload_plugin(self._document)
-        described = workload.DESCRIBED
-        for name, sources in group_by_fetcher(self._document).items():
-            patterns = {source: workload.needed_files(self._document, source) for source in sources}
+        """Return a survey of each source that has none yet and does not wait.
+
+        Raise JobFailed if a survey fails, StopRequested.
+        """
+        workload = plugin_loader.load_workload_plugin(self.document)
+        described, new = workload.DESCRIBED, dict[JobSource, SurveyedSource]()
+        left_out = self.waiting.union(*(sources for _, sources in self._started))
+        for name, sources in group_by_fetcher(self.document, left_out).items():
+            patterns = {source: workload.needed_files(self.document, source) for source in sources}
             needed = {source: tuple(found) for source, found in patterns.items() if found}
             fetcher = plugin_loader.load_batch_fetcher(name)
-            plugins = {source.kind: plugin_loader.load_source_plugin(self._document, source) for source in sources}
-            context = make_container_context(self._document, self.python(fetcher.ENVIRONMENT), self._log_line)
+            plugins = {source.kind: plugin_loader.load_source_plugin(self.document, source) for source in sources}
+            context = make_container_context(self.document, self.python(fetcher.ENVIRONMENT), self._log_line)
             batch = fetcher.deliver(sources, plugins, replace(context, needed_files=needed), described)
             self._started.append((batch, sources))
             with self._stop.interruptible():
-                self.surveys.update({survey.source: survey for survey in batch.survey()})
-        return self.surveys
+                new.update({survey.source: survey for survey in batch.survey()})
+        self.surveys.update(new)
+        return new
+
+    def settle(self, document: JobDocument, described: Mapping[JobSource, Path]) -> list[JobSource]:
+        """Return the sources that no longer wait: the files that describe the others say that the job needs them.
+
+        Those that it does not need leave `document` of this object.
+
+        :param document: the document of the whole job.
+        """
+        needed = []
+        for source in [one for one in self.document.sources if one in self.waiting]:
+            if (is_needed := find_need(document, source, described)) is None:
+                continue
+            self.waiting.remove(source)
+            if is_needed:
+                needed.append(source)
+            else:
+                self._log_line(f"{source.uri} is not downloaded: the job does not need it")
+                kept = tuple(one for one in self.document.sources if one != source)
+                self.document = replace(self.document, sources=kept)
+        return needed
 
     def fetch(self, progress: Callable[[Download], None]) -> dict[JobSource, Path]:
         """Return the folder of each source, after the survey. Raise JobFailed or StopRequested."""
@@ -89,11 +117,23 @@ class SourceBatches:
             self._started.pop()[0].close()
 
 
-def group_by_fetcher(document: JobDocument) -> dict[str, list[JobSource]]:
+def find_need(document: JobDocument, source: JobSource, described: Mapping[JobSource, Path]) -> bool | None:
+    """Return whether a job needs an implied source; None while what is missing from `described` decides."""
+    workload = plugin_loader.load_workload_plugin(document)
+    others = replace(document, sources=tuple(one for one in document.sources if one != source))
+    texts = [text for found in workload.implied_sources(others, described).values() for text in found]
+    brought = {text for found in workload.implied_sources(document, described).values() for text in found}
+    missing = [text for text in texts if text not in brought]
+    if missing and all(isinstance(text, UncertainText) for text in missing):
+        return None
+    return bool(missing)
+
+
+def group_by_fetcher(document: JobDocument, left_out: Collection[JobSource]) -> dict[str, list[JobSource]]:
     """Return the sources of each batch fetcher, by its module, in order. Raise JobFailed."""
     batches: dict[str, list[JobSource]] = {}
     for source in contract_document.list_fetched_sources(document):
-        if name := plugin_loader.load_source_plugin(document, source).CARRIER:
+        if source not in left_out and (name := plugin_loader.load_source_plugin(document, source).CARRIER):
             batches.setdefault(name, []).append(source)
     return batches
 

@@ -91,6 +91,11 @@ class BlobLister:
         path = f"{self._prefix.prefix}/{name}"
         return any(blob.name == path for blob in self._client.list_blobs(name_starts_with=path, results_per_page=2))
 
+    def read_blob(self, name: str) -> bytes:
+        """Return the content of a small blob below the prefix."""
+        content: bytes = self._client.download_blob(f"{self.prefix.prefix}/{name}".lstrip("/")).readall()
+        return content
+
     def explain_empty(self) -> BlobsNotFound:
         """Return the error for a prefix without blobs, with suggestions."""
         if self._file:

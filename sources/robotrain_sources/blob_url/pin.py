@@ -1,14 +1,16 @@
-"""Pins of blob URLs: the transfer's digest of the current listing. Nothing is downloaded."""
+"""Pins of blob URLs: the transfer's digest of the current listing. Only what describes the data is downloaded."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from robotrain.model.source import Source, SourceNotFound, SourceUnreachable
+from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 
 from robotrain_sources import parallel
 from robotrain_sources.blob_url import errors, fetch, identity
 from robotrain_sources.blob_url.fetch import BlobLister
 from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
+from robotrain_sources.fetching.errors import get_class_names
 
 DEADLINE_SECONDS = 10.0
 Answer = TypeVar("Answer")
@@ -37,6 +39,34 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
     prefix = parse_blob_url(str(source))
     lister = BlobLister(prefix, identity.load_identity(""))
     return _run_with_deadline(prefix, lambda: [path for path in paths if not lister.has_blob(path)])
+
+
+def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
+    """Return the content of those of `paths` that are below the prefix. Raise SourceError."""
+    prefix = parse_blob_url(str(source))
+    return _run_with_deadline(prefix, lambda: _download_blobs(prefix, role, pin, paths))
+
+
+def _download_blobs(prefix: BlobPrefix, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:
+    blob_identity = identity.load_identity("")
+    try:
+        folder = fetch.find_pinned_checkpoint(prefix, blob_identity, pin) if role == "resume" else prefix
+        if folder is None:
+            return {}
+        lister, found = BlobLister(folder, blob_identity, role), dict[str, bytes]()
+
+        def download(path: str, stopped: threading.Event) -> None:
+            try:
+                found[path] = lister.read_blob(path)
+            except Exception as error:
+                if "ResourceNotFoundError" not in get_class_names(error):
+                    raise
+
+        parallel.run_parallel(download, paths, len(paths))
+        return found
+    except Exception as error:
+        why, _, suggestion = str(errors.explain_blob_error(error, prefix, blob_identity)).partition("\n")
+        raise SourceError(_format_sentence(why), suggestion) from None
 
 
 def _run_with_deadline(prefix: BlobPrefix, question: Callable[[], Answer]) -> Answer:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
@@ -85,6 +85,14 @@ def find_needed(document: JobDocument, start: JobSource | None, root: Path | Non
             return name
         return name if cameras else ""
     return name
+
+
+def list_implied(document: JobDocument, start: JobSource | None, root: Path | None) -> list[str]:
+    """Return the weights that a job implies, as `implied_sources` does: none that a source brings."""
+    name = find_needed(document, start, root)
+    if not name or find_source(document.sources, name):
+        return []
+    return [name if root is not None else UncertainText(name)]
 
 
 def find_source(sources: Iterable[JobSource], name: str) -> JobSource | None:

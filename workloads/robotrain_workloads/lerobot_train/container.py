@@ -49,6 +49,7 @@ from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_train import (
     adapter_options,
     card,
+    implied_inputs,
     published_checkpoints,
     schedule_options,
     tracking,
@@ -85,6 +86,8 @@ RULES_MODULE = ".".join((*__name__.split(".")[:1], "lerobot_options", "start_rul
 """It is not in the payload: on the machine of a job, LeRobot itself has the rules."""
 prepare = dataset_preparation.plan_preparation
 checkpoints = start.get_checkpoints_folder
+implied_sources = implied_inputs.implied_sources
+find_dataset_root = implied_inputs.find_dataset_root
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
@@ -117,15 +120,6 @@ def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) ->
     if root := find_dataset_root(described):
         yield from start.list_camera_warnings(document, described, root)
         yield from comparison.list_warnings(document, described, root)
-
-
-def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
-    """Return the backbones and tokenizers that the policy reads and no source brings."""
-    implied = policy_repositories.list_implied(document, described, lineage.find_start_source(document.sources))
-    weights = _find_needed_weights(document, described)
-    if not weights or image_weights.find_source(document.sources, weights):
-        return implied
-    return {backbones.BACKBONE_ROLE: [*implied.get(backbones.BACKBONE_ROLE, ()), weights]}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
@@ -425,8 +419,3 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
 def _count_ranks(document: JobDocument) -> int:
     """Return the processes that train together."""
     return _expect_int(document.parameters["num_gpus"]) * job_node.count_nodes(document)
-
-
-def find_dataset_root(data: Mapping[JobSource, Path]) -> Path | None:
-    """Return the dataset to train on; several are merged into one before."""
-    return next((folder for source, folder in data.items() if source.role == "dataset"), None)

@@ -91,6 +91,7 @@ LEROBOT_TRAIN = Workload(
     container_plugin="robotrain_workloads.lerobot_train.container",
     data_packages=version_parameters.list_data_packages,
     implies_sources=implies_sources,
+    implied_by="robotrain_workloads.lerobot_train.implied_inputs",
     targets=("publish_url",),
     profile=WorkloadProfile(
         container=Container(environment="lerobot-training-env"),

@@ -11,15 +11,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parents[3] / "pusht-mini"
 FEW = ("--training-steps", "2", "--save-freq", "2", "--log-freq", "1", "--batch-size", "4", "--num-workers", "0")
-NO_WEIGHTS = "--policy.pretrained_backbone_weights=null"
-"""Nobody knows before the job that what lies in the store has no camera."""
-SMALL = (
-    "--policy.chunk_size=16",
-    "--policy.n_action_steps=4",
-    "--policy.dim_model=64",
-    "--policy.n_heads=2",
-    NO_WEIGHTS,
-)
+SMALL = ("--policy.chunk_size=16", "--policy.n_action_steps=4", "--policy.dim_model=64", "--policy.n_heads=2")
 
 
 def test_policy_is_trained_on_data_in_the_store_and_published_there(signed_in, tmp_path):
