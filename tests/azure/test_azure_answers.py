@@ -9,7 +9,9 @@ from contextlib import suppress
 import pytest
 from robotrain_azure import errors
 from robotrain_azure.arm import UNREADABLE, Answer, ArmError, make_no_answer_error, parse_answer
+from robotrain_azure.storage import Datastore, StorageError
 from robotrain_azure.workspace import Workspace
+from robotrain_azureml.service.datastore import translate_errors
 from robotrain_runtime.contract import deadline
 from robotrain_runtime.contract.deadline import DeadlineExceeded, read_pieces
 from robotrain_sources.fetching import azure_sign_in
@@ -89,3 +91,10 @@ def test_content_that_hardly_comes_is_silence(monkeypatch):
     with pytest.raises(DeadlineExceeded):
         next(pieces)
     assert list(read_pieces(iter([b"a", b"b"]), 1)) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("error", [ValueError("Content-Range"), TypeError(), KeyError("x"), AttributeError()], ids=repr)
+def test_an_answer_that_the_storage_library_stumbles_over_is_of_the_storage(error):
+    store = Datastore(Workspace("S", "robots", "robots-ml"), "d", "acc", "box", "core.windows.net", keyed=False)
+    with pytest.raises(StorageError, match="acc cannot be read"), translate_errors(store):
+        raise error

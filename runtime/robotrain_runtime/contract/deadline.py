@@ -53,13 +53,16 @@ SLOWEST_BYTES = 1 << 13
 """Bytes a second: what comes more slowly is as good as silence. Timeouts of sockets begin again with each byte."""
 
 
-def read_pieces(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+def read_pieces(pieces: Iterator[T], size: int) -> Iterator[T]:
     """Yield the pieces of a content, each of at most `size` bytes. Raise DeadlineExceeded if they come too slowly.
 
     There is no limit for all of them.
     """
     while True:
-        piece = DeadlineFuture(lambda: next(pieces, None)).result(SILENCE_SECONDS + size / SLOWEST_BYTES)
+        try:
+            piece = DeadlineFuture(lambda: next(pieces, None)).result(SILENCE_SECONDS + size / SLOWEST_BYTES)
+        except DeadlineExceeded:
+            raise DeadlineExceeded("timed out: almost nothing comes") from None
         if piece is None:
             return
         yield piece

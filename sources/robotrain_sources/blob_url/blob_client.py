@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
+from robotrain_runtime.contract.deadline import read_pieces
+
 from robotrain_sources.blob_url.identity import BlobIdentity
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 
@@ -21,7 +23,8 @@ RUN_METADATA, SUBMISSION_METADATA, TRACKING_METADATA = "robotrain_run", "robotra
 BLOCK_SIZE = 4 << 20
 PARALLEL_FILES, PARALLEL_BLOCKS = 4, 4
 """Files at a time, and blocks of each at a time: at most 80 MiB in memory."""
-PAGE_SIZE = 5000
+PAGE_SIZE, PAGE_BYTES = 5000, 1 << 20
+"""Blobs of a page, and about as many bytes."""
 SDK_TIMEOUTS = {
     "retry_total": 3,
     "initial_backoff": 1,
@@ -183,7 +186,7 @@ def list_blobs(client: Any, start: str) -> Iterator[ListedBlob]:
     options = {"include": ["metadata"], "results_per_page": PAGE_SIZE, "raw_response_hook": take_page}
     while True:
         with contextlib.suppress(_PageArrived):
-            next(client.list_blobs(name_starts_with=start, **options).by_page(marker))
+            next(read_pieces(client.list_blobs(name_starts_with=start, **options).by_page(marker), PAGE_BYTES))
         page = ElementTree.fromstring(body)
         yield from (_parse_blob(blob, start) for blob in page.iterfind("Blobs/Blob"))
         if not (marker := page.findtext("NextMarker")):

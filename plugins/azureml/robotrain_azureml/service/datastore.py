@@ -29,7 +29,7 @@ READ_RETRIES = 1
 """Retries of a request that got no answer."""
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}
 SMALL_BYTES = 1 << 19
-"""Of a file that is read at once."""
+"""Of a file that is read at once, and of a page of a listing."""
 RETRY_PAUSE = 1.0
 """Between two attempts, in seconds; a random part is added or taken away."""
 
@@ -56,7 +56,8 @@ class DatastoreBlobs:
         """Yield the blobs of a folder, without entries for folders themselves."""
         with translate_errors(self.store):
             prefix = f"{folder.strip('/')}/".lstrip("/")
-            for blob in self.client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+            pages = self.client.list_blobs(name_starts_with=prefix, include=["metadata"]).by_page()
+            for blob in (blob for page in read_pieces(pages, SMALL_BYTES) for blob in page):
                 if (blob.metadata or {}).get("hdi_isfolder") != "true":
                     yield DatastoreBlob(blob.name, blob.size, bytes(blob.content_settings.content_md5 or b""))
 
@@ -117,6 +118,9 @@ def translate_errors(datastore: Datastore) -> Iterator[None]:
         raise StorageError(str(no_answer), code=no_answer.code, account=account) from error
     except DeadlineExceeded:
         raise _make_slow_error(datastore.account) from None
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # the SDK checks no answer
+        why = f"the answer of the storage account {datastore.account} cannot be read"
+        raise StorageError(why, code=azure_arm.UNREADABLE, account=datastore.account) from error
 
 
 def _make_slow_error(account: str) -> StorageError:
