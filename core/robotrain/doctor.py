@@ -92,7 +92,7 @@ def check_settings_files() -> Iterator[HealthResult]:
 def check_configuration_folder() -> Iterator[HealthResult]:
     """Check that nobody else can write to the folder of the user's own configuration."""
     folder = files.get_configuration_folder()
-    found = [*ownership.find_ownership_problems([ownership.OwnFolder(folder, "XDG_CONFIG_HOME")])]
+    found = [*ownership.find_ownership_problems([one for one in files.list_own_folders() if one.path == folder])]
     yield from map(convert_problem, found)
     if not found:
         yield report_ok(f"{folder}" if folder.exists() else f"none in {folder.parent}")
@@ -190,7 +190,8 @@ PROBE_BYTES = 4096
 def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
     """Check a folder that a variable names; `free_space` removes what is old in it."""
     another = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
-    if problems := [*ownership.find_ownership_problems([ownership.OwnFolder(folder, name)])]:
+    own = [one for one in files.list_own_folders() if one.path == folder]
+    if problems := [*ownership.find_ownership_problems(own)]:
         yield from map(convert_problem, problems)
         return
     if why := _describe_write_failure(folder):

@@ -1,5 +1,6 @@
 """Folders that other users can write to are not used, nor what they may have written there."""
 
+import grp
 import os
 from pathlib import Path
 
@@ -19,7 +20,7 @@ FOLDERS = {
 def folder(request, monkeypatch, tmp_path) -> Path:
     monkeypatch.setenv(request.param, str(tmp_path / "own"))
     made: Path = FOLDERS[request.param]()
-    made.mkdir(mode=0o700, parents=True)
+    made.mkdir(mode=0o755, parents=True)
     return made
 
 
@@ -30,12 +31,44 @@ def test_a_folder_that_others_can_write_to_is_refused_with_the_chmod(robotrain, 
     place = folder / name
     place.mkdir(exist_ok=True)
     place.chmod(mode)
-    robotrain("runs").check(2, "[folder-open-to-others]", f"chmod go-w {place}")
+    robotrain("runs").check(2, "[folder-open-to-others]", f"chmod -R go-w {place}")
     results = [*doctor.check_folder(folder, "VARIABLE", Suggestion("")), *doctor.check_configuration_folder()]
-    assert any(one.state == "fail" and f"chmod go-w {place}" in str(one) for one in results)
+    assert any(one.state == "fail" and f"chmod -R go-w {place}" in str(one) for one in results)
     assert robotrain("runs", "--help").exit_code == 0
     place.chmod(mode & ~0o022)
     assert "folder-open" not in robotrain("runs").stderr
+
+
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o755, True), (0o711, True), (0o700, False)])
+@pytest.mark.parametrize("below", ["", "environments", "uv"])
+def test_programs_in_the_cache_count_if_others_may_enter_it(robotrain, monkeypatch, tmp_path, below, mode, is_refused):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / below / "one").mkdir(parents=True)
+    (tmp_path / "cache" / below / "one").chmod(0o777)
+    (tmp_path / "cache").chmod(mode)
+    assert (robotrain("runs").exit_code == 2) is is_refused
+
+
+def test_cache_that_a_group_shares_is_refused_with_what_can_be_shared(robotrain, monkeypatch, tmp_path):
+    monkeypatch.setattr(ownership, "_is_private_group", lambda number: False)
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "lab"))
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab").chmod(0o2775)
+    group = grp.getgrgid((tmp_path / "lab").stat().st_gid).gr_name
+    robotrain("runs").check(2, "[folder-open-to-others]", f"group {group}", "ROBOTRAIN_CACHE=FOLDER", "share data")
+
+
+def test_own_folders_are_not_refused_where_new_files_are_the_groups(robotrain, monkeypatch, tmp_path):
+    monkeypatch.setattr(ownership, "_is_private_group", lambda number: False)
+    for variable in ("ROBOTRAIN_CACHE", "ROBOTRAIN_STATE"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    before = os.umask(0o002)
+    try:
+        assert robotrain("render", "--platform", "local", "-d", "lerobot/pusht").exit_code == 0
+        assert (tmp_path / "ROBOTRAIN_CACHE/computed").stat().st_mode & 0o020
+        assert robotrain("runs").exit_code == 0
+    finally:
+        os.umask(before)
 
 
 def test_the_users_own_group_may_write(folder, monkeypatch):

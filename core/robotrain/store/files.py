@@ -46,7 +46,7 @@ def list_own_folders() -> list[OwnFolder]:
     """Return the folders of state, cache and configuration; any of them may not exist."""
     return [
         OwnFolder(get_state_folder(), "ROBOTRAIN_STATE"),
-        OwnFolder(get_cache_folder(), "ROBOTRAIN_CACHE"),
+        OwnFolder(get_cache_folder(), "ROBOTRAIN_CACHE", programs=("environments", "uv")),
         OwnFolder(get_configuration_folder(), "XDG_CONFIG_HOME"),
     ]
 
@@ -70,7 +70,8 @@ def load_or_compute(key: str, compute: Callable[[], bytes]) -> bytes:
             return content[32:]
     result = compute()
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(get_cache_folder())
+        path.parent.mkdir(exist_ok=True)
         write_atomically(path, hashlib.sha256(result).digest() + result)
         for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)[:-MAX_COMPUTED]:
             old.unlink()

@@ -115,6 +115,7 @@ def check_state_folder() -> list[Problem]:
         return problems
     try:
         files.make_private_folder(get_runs_folder())
+        files.make_private_folder(files.get_cache_folder())  # what a job makes there has the modes of its umask
         for folder in (files.get_state_folder(), get_runs_folder()):
             files.close_to_others(folder)
         with tempfile.TemporaryFile(dir=get_runs_folder()) as file:

@@ -2,7 +2,9 @@
 
 import os
 import shlex
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,30 +16,38 @@ class OwnFolder(NamedTuple):
 
     path: Path
     variable: str
+    programs: tuple[str, ...] = ()
+    """Of a cache, the folders in it whose entries are programs."""
 
 
 def find_ownership_problems(folders: list[OwnFolder]) -> Iterator[Problem]:
-    """Yield a problem for each folder that others may write to, or that has such an entry."""
+    """Yield a problem for each folder that others may write to, or that has such an entry and that they may enter."""
     for folder in folders:
-        try:
-            with os.scandir(folder.path) as entries:
-                places = [str(folder.path), *(entry.path for entry in entries)]
-        except OSError:  # it does not exist, or says elsewhere why it cannot be read
-            continue
-        for place in places:
+        for place in _list_places(folder):
             if why := find_other_writer(place):
                 yield _make_problem(place, why, folder)
                 break
 
 
+def _list_places(folder: OwnFolder) -> Iterator[str]:
+    """Yield the folder, and its entries and programs if others may enter it. One that cannot be read has none."""
+    yield str(folder.path)
+    with suppress(OSError):
+        if os.stat(folder.path).st_mode & 0o011:
+            for parent in ("", *folder.programs):
+                with suppress(OSError), os.scandir(folder.path / parent) as entries:
+                    yield from [entry.path for entry in entries]
+
+
 def _make_problem(place: str, why: str, folder: OwnFolder) -> Problem:
-    way = Suggestion(f"{folder.variable}=FOLDER robotrain …", "a folder of your own")
-    ways = [way] if os.stat(place).st_uid != os.geteuid() else [Suggestion(f"chmod go-w {shlex.quote(place)}"), way]
-    title, about = (
-        f"{place} {why}",
-        "robotrain runs what lies there as you: first look for what others left.",
-    )
-    return make_problem("folder-open-to-others", title, "", "", about, *ways, stage=Stage.RESOLVE)
+    found, ways = os.stat(place), [Suggestion(f"{folder.variable}=FOLDER robotrain …", "a folder of your own")]
+    if found.st_uid == os.geteuid():
+        recursive = "-R " if stat.S_ISDIR(found.st_mode) else ""
+        ways.insert(0, Suggestion(f"chmod {recursive}go-w {shlex.quote(place)}"))
+    about = "robotrain runs what lies there as you: first look for what others left."
+    if folder.programs and not found.st_mode & 0o002:
+        about += " A group cannot share a cache; it can share data, as a folder that jobs read."
+    return make_problem("folder-open-to-others", f"{place} {why}", "", "", about, *ways, stage=Stage.RESOLVE)
 
 
 def find_other_writer(place: str | Path) -> str:
@@ -55,7 +65,7 @@ def find_other_writer(place: str | Path) -> str:
         return "can be written by every user"
     if not found.st_mode & 0o020:
         return ""
-    return "" if _is_private_group(found.st_gid) else f"can be written by the group {found.st_gid}"
+    return "" if _is_private_group(found.st_gid) else f"can be written by the group {_name_group(found.st_gid)}"
 
 
 def _name_user(number: int) -> str:
@@ -63,6 +73,15 @@ def _name_user(number: int) -> str:
 
     try:
         return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _name_group(number: int) -> str:
+    import grp  # costs start-up
+
+    try:
+        return grp.getgrgid(number).gr_name
     except KeyError:
         return str(number)
 
