@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from robotrain.cluster.answers import as_int
 from robotrain.cluster.checks import make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
-from robotrain.model.job import NODES_FLAG
+from robotrain.model.job import NODES_FLAG, PUBLISH_PARAMETER
 from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import Answer, ArmError
@@ -14,7 +14,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import choose_compute_identity
 from robotrain_azureml.preflight.context import PreflightContext
-from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE, PUBLISH_PARAMETER
+from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 COMPUTE_KINDS: Mapping[str, str] = {"Kubernetes": "kubernetes", "AmlCompute": "managed", "ComputeInstance": "managed"}

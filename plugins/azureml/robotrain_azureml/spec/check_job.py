@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
-from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
@@ -270,7 +271,6 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
-PUBLISH_PARAMETER = "publish_url"
 NOTHING_SURVIVES_CODE = "azureml-nothing-survives"
 PREEMPTION_TITLE = "{} may be preempted, and checkpoints are lost without --output-mode rw_mount"
 
@@ -291,7 +291,8 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     is_lost = "spot" in instance_type and settings.output_mode == "upload" and not publishes
     if job.profile.outputs.resumable and is_known and is_lost:
         title = PREEMPTION_TITLE.format(f"a machine of the type {instance_type}")
-        yield make_problem(NOTHING_SURVIVES_CODE, title, stage=Stage.CHECK, severity="note")
+        problem = make_problem(NOTHING_SURVIVES_CODE, title, stage=Stage.CHECK, severity="note")
+        yield replace(problem, absent=(PUBLISH_PARAMETER,))  # `none` says that it is meant, as in `kept_outputs`
 
 
 VAULT_FLAG = "--key-vault"
