@@ -78,7 +78,8 @@ def test_a_checkpoint_that_only_the_hub_has_is_listed_there(observing):
     run.left(400)
     first, second = run.set_native_state("Running", "Completed").outputs()
     assert (first.source, first.uri) == ("huggingface", "me/act@step-000200")
-    assert (second.source, second.addresses) == ("datastore_path", ("hf://me/act@step-000400",))
+    url = f"https://rtmemory.blob.core.windows.net/{observing.container}/azureml/{JOB}/checkpoints/000400"
+    assert (second.source, second.addresses) == ("datastore_path", ("hf://me/act@step-000400", url))
 
 
 def test_tracked_models_are_listed(run):

@@ -112,6 +112,12 @@ def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mou
     assert "of an earlier attempt, restored from" in log, log
     _, metrics, tags = tracked(machine, job)
     assert not made_or_ended(cluster)
+    kept = f"azureml://datastores/workspaceblobstore/paths/azureml/{job.name}/checkpoints/000080"
+    assert tags["checkpoint_000080_output"] == kept
+    assert not cluster.store.names("azureml", f"ExperimentRun/dcid.{job.name}/checkpoints/"), "stored once"
+    assert robotrain("register", run, "pusher", "--json").json["step"] == 80
+    (registered,) = cluster.versions("pusher").values()
+    assert registered["modelUri"].endswith("/outputs/checkpoints/paths/000080/pretrained_model/")
     assert (metrics["train/samples"], tags["training_status"]) == (320, "completed")
     assert list_kept(cluster, job, "robotrain-checkpoint.json")[-1] == "000080"
     status = robotrain("status", run, "--json").json

@@ -1,5 +1,6 @@
 """The folder that a platform keeps when a run ends: complete checkpoints are copied there, and resumed from."""
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -98,3 +99,45 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
     shutil.rmtree(tmp_path / "work")
     other = run(job(TRAIN.format(60), **placed), THIS_ONE="job-2")
     assert (other.exit_code, "another submission (job-1)" in other.outcome["reason"]) == (EXIT_PREFLIGHT, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["", "run/weights"])
+@pytest.mark.parametrize("left", ["", OUTPUT])
+def test_checkpoint_that_the_platform_stores_at_once_is_no_artifact_too(
+    run, tracked, database, output, tmp_path, left, place
+):
+    made = tracked(TRAIN.format(40), **({"place": place} if place else {}))
+    placed = {"kept": OUTPUT, "kept_as": CALLED, "left": left, "submission": "THIS_ONE"}
+    made = dataclasses.replace(made, placement=dataclasses.replace(made.placement, **placed))
+    ran = run(made, THIS_ONE="job-1")
+    assert ran.exit_code == 0, ran.lines
+    kept = [f"{CALLED.replace('${THIS_ONE}', 'job-1')}{step:06}" for step in (20, 40)]
+    assert [to for _, to in published(ran) if to.startswith("azureml:")] == kept
+    tags = dict(database("select key, value from tags where key like 'checkpoint_%'"))
+    artifacts = {path.name for path in (tmp_path / "state").rglob("checkpoints/*")}
+    if left and not place:
+        assert tags == {f"checkpoint_{step:06}_output": to for step, to in zip((20, 40), kept, strict=True)}
+        assert artifacts == set()
+    else:  # uploaded when the job ends, if it does; and files that have a place of their own among the artifacts
+        assert {tags[f"checkpoint_{step:06}_artifact"] for step in (20, 40)} == {
+            f"checkpoints/{one}" for one in artifacts
+        }
+        assert len(artifacts) == 2
+    shutil.rmtree(tmp_path / "work")
+    again = run(made, THIS_ONE="job-1")
+    assert again.exit_code == 0, again.lines
+    assert dict(database("select key, value from tags where key like 'checkpoint_%'")) == tags
+
+
+@pytest.mark.slow
+def test_checkpoint_that_is_registered_is_an_artifact_as_well(run, tracked, database, output, tmp_path):
+    made = tracked(TRAIN.format(40), register="pusher")
+    placed = {"kept": OUTPUT, "kept_as": CALLED, "left": OUTPUT, "submission": "THIS_ONE"}
+    made = dataclasses.replace(made, placement=dataclasses.replace(made.placement, **placed))
+    ran = run(made, THIS_ONE="job-1")
+    assert ran.exit_code == 0, ran.lines
+    (model,) = (tmp_path / "state").rglob("checkpoints/*")
+    ((source,),) = database("select source from model_versions where name='pusher'")
+    assert (model.name, source.removeprefix("file://")) == ("000040", str(model))
+    assert sorted(path.name for path in model.iterdir()) == ["azureml_lineage.json", "weights"]

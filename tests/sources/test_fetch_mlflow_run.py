@@ -26,6 +26,7 @@ client = mlflow.MlflowClient(uri)
 experiment = client.create_experiment("pusher", artifact_location=root or None)
 run = client.create_run(experiment).info.run_id
 client.log_artifacts(run, folder)
+client.set_tag(run, "checkpoint_000800_output", "azureml://datastores/store/paths/000800")
 print("run", run)
 """
 UNKNOWN = "f" * 32
@@ -175,6 +176,7 @@ def test_a_policy_whose_weights_are_cut_leaves_nothing_complete_in_the_cache(ser
         ),
         ("check/000400", "policy", r"has no artifacts at check/000400; it has checkpoints, cut, plots, skrl-run$"),
         ("checkpoints/000400/config.json", "policy", r"config.json of the run \w+ is a single file: use its folder$"),
+        ("checkpoints/000800", "policy", "at checkpoints/000800: that checkpoint is at azureml://.*/paths/000800$"),
         ("plots", "policy", r"^plots of the run \w+ contains no policy: it lacks config.json and model.safetensors$"),
         ("checkpoints", "policy", r"below it there is checkpoints/000400, checkpoints/000600/pretrained_model$"),
         ("skrl-run/checkpoints/agent_10.pt", "checkpoint", r"has no artifacts at skrl-run/checkpoints/agent_10\.pt"),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
+OUTPUT_TAG = "checkpoint_{}_output"
+"""The tag of a tracking run that names the place of a checkpoint, by its folder's name, that is no artifact."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

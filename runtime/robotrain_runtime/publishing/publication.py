@@ -9,6 +9,7 @@ from pathlib import Path
 from robotrain_runtime.checkpoints import atomic_copy, targets
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import document, plugin_loader
+from robotrain_runtime.contract.checkpoint import OUTPUT_TAG
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, PublishingSpec, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Published, Registered
@@ -86,13 +87,22 @@ class FolderDestination(Destination):
 
 
 class PlatformFolderDestination(FolderDestination):
-    """The folder that the platform keeps: results are copied directly into it."""
+    """The folder that the platform keeps: results are copied directly into it.
+
+    If `is_referenced`, a tag of the tracking run names each checkpoint there, and no artifact holds it.
+    """
+
+    def __init__(self, target: ArtifactTarget, run: str, name: str, is_referenced: bool) -> None:
+        super().__init__(target, run, name)
+        self._is_referenced = is_referenced
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> PublishedCopy:
         """Copy an artifact."""
         if sealed.kind == "results":
             return PublishedCopy(self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled))
-        return super().publish(sealed, is_cancelled)
+        copy = super().publish(sealed, is_cancelled)
+        tags = {OUTPUT_TAG.format(sealed.folder.name): copy.address} if self._is_referenced else {}
+        return copy._replace(tags=tags)
 
 
 class AddressDestination(Destination):
@@ -151,8 +161,10 @@ class TrackingDestination(Destination):
     is_required = False
     accepted_kinds = COPIED_KINDS | {"policy"}
 
-    def __init__(self, tracker: Tracker, places: Mapping[str, str]) -> None:
+    def __init__(self, tracker: Tracker, places: Mapping[str, str], has_checkpoints: bool = True) -> None:
         self._tracker, self._places = tracker, places
+        if not has_checkpoints:
+            self.accepted_kinds = self.accepted_kinds - {"checkpoint"}
 
     def contains_address(self, address: str) -> bool:
         """Return whether the address is an artifact's."""
@@ -209,13 +221,17 @@ class Publication:
         self._earlier, self._tracker = earlier, tracker
         self._facts = ReportedFacts(description.list_metric_names(spec))
         destinations: list[Destination] = []
+        folder = targets.get_platform_folder(document)
+        # what the next attempt finds is stored at once; files with a place among the artifacts are promised there
+        is_stored = folder is not None and document.placement.left == document.placement.kept
+        is_referenced = is_stored and tracker is not None and not spec.artifact_folders
         if tracker is not None:
-            destinations.append(TrackingDestination(tracker, spec.artifact_folders))
+            destinations.append(TrackingDestination(tracker, spec.artifact_folders, has_checkpoints=not is_referenced))
         publish_targets = list_publish_targets(plugin_loader.load_workload_plugin(document), document, {}, spec)
         destinations += [self._make_destination(target) for target in publish_targets]
-        if folder := targets.get_platform_folder(document):
+        if folder:
             target, name = ArtifactTarget(to=str(folder)), targets.get_platform_folder_name(document)
-            destinations.append(PlatformFolderDestination(target, document.run, name))
+            destinations.append(PlatformFolderDestination(target, document.run, name, is_referenced))
         needed = self._needed = bool(publish_targets or folder or spec.register or document.placement.handover)
         self._publisher = Publisher(
             document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._wait_for_tracking_run

@@ -198,8 +198,9 @@ class Publisher:
         self._sealing: RetryQueue[CompleteArtifact] = RetryQueue(
             self._seal_artifact, partial(self._warn_about, "sealing", "complete"), self._remove_discarded
         )
+        takers = [to for to in destinations if "checkpoint" in to.accepted_kinds]
         for path, event in earlier.checkpoints.items():
-            if not all(any(map(to.contains_address, self._published.get(event.step, ()))) for to in destinations):
+            if not all(any(map(to.contains_address, self._published.get(event.step, ()))) for to in takers):
                 self.has_artifacts = True
                 self._sealing.add(CompleteArtifact(folder=Path(path), event=event, from_earlier_attempt=True))
 
@@ -317,6 +318,8 @@ class Publisher:
             addresses = self._published.setdefault(step, set())
             published = Published(step=step, to=copy.address, seconds=seconds, file=copy.file)
             self._report_copy(addresses, copy.is_new, published)
+            if copy.tags:
+                self._emit_while_open(Track(tags=copy.tags))
             try:
                 removed = to.trim(is_cancelled)
             except (OSError, PermanentError) as error:  # tried again with the next checkpoint

@@ -5,7 +5,7 @@ folder: neither is ever taken for a checkpoint. Destinations take sealed artifac
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -61,6 +61,8 @@ class PublishedCopy(NamedTuple):
     is_new: bool
     file: str = ""
     """The address of a checkpoint's file alone, if it has one."""
+    tags: Mapping[str, str] = {}
+    """What the tracking run is told of it."""
 
 
 COPIED_KINDS: frozenset[ArtifactKind] = frozenset({"checkpoint", "results"})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.address import redact_address
+from robotrain_runtime.contract.checkpoint import OUTPUT_TAG
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors
@@ -63,9 +64,10 @@ class Artifact(NamedTuple):
 class ArtifactListing:
     """The artifacts of one run. Methods raise what MLflow raises, and FetchError."""
 
-    def __init__(self, client: Any, run: str) -> None:
+    def __init__(self, client: Any, run: str, tags: Mapping[str, str]) -> None:
         self._client = client
         self._run = run
+        self._tags = tags
 
     def find_policy(self, path: str, may_be_any: bool) -> Mapping[str, Artifact]:
         """Return the artifacts of the policy at `path`, or in the model folder there, by their names below it.
@@ -111,6 +113,8 @@ class ArtifactListing:
     def explain_empty(self, path: str) -> errors.FetchError:
         """Return the error for a path without artifacts, with suggestions."""
         parts = path.split("/")
+        if place := next(filter(None, (self._tags.get(OUTPUT_TAG.format(part)) for part in parts)), ""):
+            return errors.FetchError(f"the run {self._run} has no artifacts at {path}: that checkpoint is at {place}")
         for depth in range(len(parts) - 1, -1, -1):
             items = {item.path: item.is_dir for item in self._list_folder("/".join(parts[:depth]))}
             if items.get(path) is False:
@@ -180,7 +184,7 @@ class RunArtifactFetcher:
                 why = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
                 raise errors.FetchError(why) from error
         root, tags = str(run.info.artifact_uri), dict(run.data.tags)
-        listing = ArtifactListing(self._client, self._run)
+        listing = ArtifactListing(self._client, self._run, tags)
         if self._role == CHECKPOINT_ROLE:
             artifacts = listing.find_checkpoint(path)
         elif local_folder := fetch_program.find_local_folder(root):

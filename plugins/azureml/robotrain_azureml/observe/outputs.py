@@ -43,6 +43,8 @@ class SealedOutput:
     folder: str
     """Its folder in the output; empty for results, which are the whole output."""
     uri: str
+    url: str
+    """The same folder for other platforms."""
     manifest: CheckpointManifest
     size: int
     """Bytes of the present files."""
@@ -87,9 +89,11 @@ def list_sealed_outputs(reference: Reference) -> list[SealedOutput]:
                 continue
             files = {file: listed.get(f"{folder}/{file}" if folder else file) for file in manifest.files}
             size = sum(blob.size for blob in files.values() if blob)
-            uri = str(DatastorePath(reference.get("datastore", ""), f"{output}/{folder}".rstrip("/"), workspace))
+            path = f"{output}/{folder}".rstrip("/")
+            uri, url = str(DatastorePath(reference.get("datastore", ""), path, workspace)), f"{store.url}/{path}"
             missing = tuple(file for file, blob in files.items() if blob is None)
-            sealed.append(SealedOutput(folder=folder, uri=uri, manifest=manifest, size=size, missing_files=missing))
+            item = SealedOutput(folder=folder, uri=uri, url=url, manifest=manifest, size=size, missing_files=missing)
+            sealed.append(item)
     return sorted(sealed, key=lambda item: item.manifest.step)
 
 
@@ -154,7 +158,8 @@ def list_outputs(reference: Reference) -> list[Output]:
             if item.folder:
                 seal = item.manifest
                 output = replace(output, kind="checkpoint", step=seal.step, model=seal.model, digest=seal.digest)
-            complete[name] = replace(output, addresses=run_log.progress.list_addresses(output.step))
+            addresses = run_log.progress.list_addresses(output.step)
+            complete[name] = replace(output, addresses=(*addresses, *([item.url] if item.folder else [])))
     incomplete = {name: item for name, item in sealed.items() if name not in complete}
     models = list(_list_models(reference, run_log))
     if not complete and not models and (run_log.progress.checkpoint or run_log.evaluation or incomplete):

@@ -140,7 +140,7 @@ def _render_step(
         placement,
         mounts=(*placement.mounts, *mounts),
         kept_for={ROOT_VARIABLE: f"${{{PIPELINE_VARIABLE}}}"},
-        kept_as=f"the output {step.job.profile.outputs.folder} of the step {step.name}",
+        kept_as=spec_inputs.make_output_uri(step.settings.datastore, name, step.job.profile.outputs.folder),
         handover=f"${{AZURE_ML_OUTPUT_{HANDOVER}}}" if step.hands_over else "",
     )
     folder = make_step_folder(step.name)
