@@ -9,7 +9,7 @@
 coverage, with the processes that they start. Then it runs for each break the tests that reach it, those first that
 reach least, up to the first that fails; with `--slow`, for what is left, the slow tests that name the broken module. A
 test that fails without the break too does not count. `run` goes on where it stopped. `compare` exits 1 when something
-survived after that was killed before.
+survived after that was killed before. What `--limit` cut off is "unfinished", and tried again by the next `run`.
 """
 
 import argparse
@@ -293,14 +293,15 @@ class Run:
         options.folder.mkdir(parents=True, exist_ok=True)
         self.options, self.trees, self.unsteady = options, queue.SimpleQueue[Tree](), Path(f"{base}-unsteady")
         self.breaks = {one["n"]: one for one in read(options.list)}
-        self.results = {one["n"]: one for one in read(options.results)}
+        self.results = {one["n"]: one for one in read(options.results) if one["outcome"] != "unfinished"}
         trees = [Tree(Path(f"{base}-{at}"), commit) for at in range(options.jobs)]
         self.importers = {n: find_importers(trees[0].folder, one) for n, one in self.breaks.items()}
         files = {one["file"] for one in self.breaks.values()}.union(*self.importers.values())
         self.masks: dict[str, dict[str, int]] = {file: {} for file in files}  # of the lines that a test reaches
         self.sizes = collections.Counter[str]()
         for data in trees[0].collect_coverage(Path(f"{base}-coverage")).glob("data.*"):
-            with contextlib.closing(sqlite3.connect(data)) as rows:
+            # A process that was killed leaves a torn file.
+            with contextlib.closing(sqlite3.connect(data)) as rows, contextlib.suppress(sqlite3.DatabaseError):
                 joined = "line_bits JOIN file ON file.id = file_id JOIN context ON context.id = context_id"
                 for path, context, bits in rows.execute(f"SELECT path, context, numbits FROM {joined}"):
                     test, mask = re.sub(r" \((setup|call|teardown)\)$", "", context), int.from_bytes(bits, "little")
@@ -341,10 +342,19 @@ class Run:
             if text and tests[start:end] and left > 0 and not killers:
                 with tree.planted(one):
                     killers, more = tree.run_tests(tests[start:end], left, "not slow", "-x")
+                    if killers and killers[0].startswith("began "):  # it hangs, or this machine was busy
+                        killers = tree.run_tests([killers[0].removeprefix("began ")], ONE_TEST * 2, "not slow")[0]
                 ran += more
         outcome = "line gone" if not text else "killed" if killers else "survived" if tests else "not reached"
+        if outcome == "survived" and time.monotonic() - began > self.options.limit:
+            outcome = "unfinished"
         slow = {"slow": "not tried"} if outcome in ("survived", "not reached") else {}
-        result = {"outcome": outcome, "by": "".join(killers[:1]), "ran": ran, "reach": len(tests)} | slow
+        result = {
+            "outcome": outcome,
+            "by": "".join(killers[:1]).removeprefix("began "),
+            "ran": ran,
+            "reach": len(tests),
+        } | slow
         self.keep({"n": n, "at": f"{one['file']}:{one['line']}", **result}, began)
         self.trees.put(tree)
 
