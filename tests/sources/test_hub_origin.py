@@ -258,6 +258,7 @@ class TransportError(Exception):
         (TransportError("[Errno -3] Temporary failure in name resolution"), "network"),
         (TransportError("timed out"), "network"),
         (json.JSONDecodeError("Expecting value", "<html>", 0), "configuration"),
+        (RecursionError("while decoding a JSON array"), "configuration"),
         (MemoryError(), "out_of_memory"),
         (KeyError("siblings"), "code"),
     ],

@@ -82,7 +82,7 @@ def explain_hub_error(error: Exception, request: HubRequest, *, is_answer: bool 
         message = next((str(found["X-Error-Message"]) for found in headers if "X-Error-Message" in found), "")
         return _explain_status(status, message, request)  # the message is compared, never shown
     is_unparsed = not UNPARSED.isdisjoint(get_class_names(error)) and not isinstance(error, UnicodeEncodeError)
-    if "JSONDecodeError" in class_names or (is_answer and is_unparsed):
+    if class_names & {"JSONDecodeError", "RecursionError"} or (is_answer and is_unparsed):  # nested without end
         return explain_other_server()
     hub = format_hub()
     if any("Timeout" in name for name in class_names):
