@@ -17,7 +17,7 @@ from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_azure.storage import StorageError
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.deadline import read_pieces
+from robotrain_runtime.contract.deadline import DeadlineFuture, read_pieces
 from robotrain_runtime.contract.event import Note, Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED
 
@@ -44,6 +44,7 @@ def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
 WINDOW_BYTES = 1 << 16
 """Bytes of a log's end that are read first."""
 FULL_CONTENT, EXPIRED_STATUSES = 200, (401, 403)
+CLOSE_SECONDS = 1.0
 MAX_TRIES, RETRY_PAUSE = 3, 0.5
 """For a connection that breaks without any bytes, and the pause in seconds."""
 
@@ -92,7 +93,7 @@ class RemoteLogReader:
         tries, last = MAX_TRIES, "" if end is None else end - 1
         while end is None or start < end:
             try:
-                with contextlib.closing(self._send_request("GET", {"Range": f"bytes={start}-{last}"})) as answer:
+                with _close_in_time(self._send_request("GET", {"Range": f"bytes={start}-{last}"})) as answer:
                     length = _parse_length(answer)
                     if length is not None and length < self.offset:
                         self.offset, self._unfinished, self.restarted = 0, b"", True
@@ -115,6 +116,15 @@ class RemoteLogReader:
             if error.status not in EXPIRED_STATUSES:
                 raise
         return datastore.send_signed_request(method, self._address(True), headers)
+
+
+@contextlib.contextmanager
+def _close_in_time(answer: Any) -> Iterator[Any]:
+    """Close an answer at the end of the block; that would wait for a thread which still reads it."""
+    try:
+        yield answer
+    finally:
+        DeadlineFuture(answer.close).is_running(CLOSE_SECONDS)
 
 
 def _parse_length(answer: Any) -> int | None:
