@@ -186,10 +186,20 @@ def no_weights_host(monkeypatch, weights_rows) -> None:
     monkeypatch.setattr(weights_table, "WEIGHTS", weights_rows)
 
 
+HOME = Path.home()
+USER_FOLDERS = (".cache/robotrain", ".config/robotrain", ".local/state/robotrain")
+PLACES = {"PYENV_ROOT": ".pyenv", "UV_CACHE_DIR": ".cache/uv", "XDG_DATA_HOME": ".local/share"}
+"""Where the user's Pythons and uv's downloads are, which fast tests use though their home is another folder."""
+KEPT = {name: os.environ.get(name) or str(HOME / place) for name, place in PLACES.items()}
+USER_CACHE = Path(os.environ.get("ROBOTRAIN_CACHE") or HOME / ".cache/robotrain")
+SHARED = ("environments", "uv")
+"""What slow tests share in the user's cache: it takes minutes to build or to fetch."""
+
+
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    """Isolate each test from the user's state, `.env`, environment variables and plugin file, and restore the handlers
-    of signals afterwards.
+def own_folders(request, tmp_path, monkeypatch):
+    """Give each test folders of its own for state, cache and configuration, a fast one a home too; isolate it from the
+    user's `.env`, environment variables and plugin file, and restore the handlers of signals afterwards.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.modules.pop("robotrain_plugin", None)
@@ -198,23 +208,37 @@ def own_folders(tmp_path, monkeypatch):
             monkeypatch.delenv(name)
     for name in ("DATASET_REPO_ID", "BLOB_URLS", "DATASET_ASSETS", "BATCH_SIZE", "JOB_NAME", "IMAGE", *POLICY_NAMES):
         monkeypatch.delenv(name, raising=False)
+    is_slow = request.node.get_closest_marker("slow") is not None
+    cache = make_shared_cache(tmp_path) if is_slow else tmp_path / "cache"
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(cache))
     monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")  # to ask a trainer takes seconds
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    home = HOME if is_slow else tmp_path / "home"
+    if not is_slow:
+        home.mkdir()
+        for name, place in {**KEPT, "HOME": str(home)}.items():
+            monkeypatch.setenv(name, place)
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+            monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    touched = [] if is_slow else [place for place in USER_FOLDERS if (home / place).exists()]
+    assert not touched, f"this test would have written to the user's own {', '.join(touched)}"
 
 
-@pytest.fixture
-def uncounted_cache(monkeypatch) -> None:
-    """Let `doctor` skip the files of the cache: environments have 100,000."""
-    from robotrain import doctor
-
-    monkeypatch.setattr(doctor, "COUNT_SECONDS", 0.0)
+def make_shared_cache(folder: Path) -> Path:
+    """Make the cache of a slow test; return its path."""
+    cache = folder / "cache-with-environments"
+    cache.mkdir()
+    for name in SHARED:
+        (USER_CACHE / name).mkdir(parents=True, exist_ok=True)
+        (cache / name).symlink_to(USER_CACHE / name)
+    return cache
 
 
 @pytest.fixture

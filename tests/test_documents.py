@@ -82,7 +82,7 @@ def test_the_rule_of_the_plugin_guide_rules(robotrain, install):
     assert "acme-batch" in answer.stderr
 
 
-def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotrain, uncounted_cache, install):
+def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotrain, install):
     guide = (ROOT / "docs/plugins.md").read_text()
     (source,) = re.findall(r"A health check for `robotrain doctor`:\n\n```python\n(.*?)```", guide, re.DOTALL)
     install("acme", {"acme": "acme_health"}, acme_health=source.replace("/mnt/episodes", "/nowhere/episodes"))

@@ -111,7 +111,7 @@ def test_signed_out_user_is_reported_once(workspace, monkeypatch):
     assert (state, "not signed in" in text) == ("fail", True)
 
 
-def test_missing_settings_stop_a_submit(nobody, robotrain, uncounted_cache, tmp_path, monkeypatch):
+def test_missing_settings_stop_a_submit(nobody, robotrain, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
     monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "none")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
@@ -120,7 +120,7 @@ def test_missing_settings_stop_a_submit(nobody, robotrain, uncounted_cache, tmp_
     assert states["azure sign-in"] == states["azureml settings"] == {"fail"}
 
 
-def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, uncounted_cache, tmp_path, monkeypatch):
+def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
     (tmp_path / "tag").write_text(f"{doctor.AZURE_CHASSIS_TAG}\n")
     monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "tag")

@@ -51,7 +51,7 @@ def test_no_command_runs_a_program_that_a_file_names(robotrain, trap_program, fi
 
 @pytest.mark.parametrize("platform", ["osmo", "local"])
 @pytest.mark.parametrize("file", [name for name in FILES if name != "job.yaml"])
-def test_doctor_runs_no_program_that_a_file_names(uncounted_cache, robotrain, trap_program, file, platform):
+def test_doctor_runs_no_program_that_a_file_names(robotrain, trap_program, file, platform):
     Path(file).write_text(FILES[file])
     robotrain("doctor", "--platform", platform, "--online")
     assert not trap_program.exists()
@@ -73,9 +73,7 @@ WITHOUT_UV = [("doctor",), pytest.param(("submit", "--dry-run", *JOB), marks=pyt
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", WITHOUT_UV)
-def test_no_child_process_imports_a_module_of_the_folder(
-    uncounted_cache, robotrain, import_traces, monkeypatch, tmp_path, words
-):
+def test_no_child_process_imports_a_module_of_the_folder(robotrain, import_traces, monkeypatch, tmp_path, words):
     """As on a machine without uv, where pip is looked for to download it."""
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "empty"))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")

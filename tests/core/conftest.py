@@ -169,9 +169,8 @@ def song_folder(install):
 
 
 @pytest.fixture
-def ask(robotrain, song_folder, fake_platform, score, monkeypatch, tmp_path):
+def ask(robotrain, song_folder, fake_platform, score, monkeypatch):
     """Run a dry run of a song with options after `--`, and with the Python of these tests as the checker."""
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ROBOTRAIN_CHECKER", sys.executable)
 
     def ask(*options, words=("submit", "--dry-run"), platform="fake"):

@@ -41,9 +41,8 @@ def commit_all(folder: Path) -> str:
 
 
 @pytest.fixture
-def describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], CodeCommit]:
+def describe() -> Callable[[Path], CodeCommit]:
     """What is recorded of a folder that is sent."""
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
 
     def run(folder: Path) -> CodeCommit:
         sent = code_folder.stage_folder(folder)

@@ -98,8 +98,7 @@ def test_ten_gigabytes_are_refused_within_a_second(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [("9", True), (str(10**9), False), ("", False)])
-def test_small_copies_that_runs_had_outlast_many_edits(tmp_path, monkeypatch, size, is_kept):
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+def test_small_copies_that_runs_had_outlast_many_edits(tmp_path, size, is_kept):
     folder, staged = tmp_path / "code", []
     for number in range(9):
         write(folder, f"train_{number}.py")
@@ -110,10 +109,7 @@ def test_small_copies_that_runs_had_outlast_many_edits(tmp_path, monkeypatch, si
     assert [one.exists() for one in staged] == [is_kept] * 5 + [True] * 4
 
 
-def test_the_copy_that_was_pinned_is_sent_although_the_folder_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+def test_the_copy_that_was_pinned_is_sent_although_the_folder_changed(tmp_path: Path) -> None:
     folder = tmp_path / "code"
     write(folder, "train.py")
     staged = code_folder.stage_folder(folder)

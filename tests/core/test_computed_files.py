@@ -14,8 +14,7 @@ from robotrain.store.files import load_or_compute
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache" / files.COMPUTED
 
 

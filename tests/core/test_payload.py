@@ -158,7 +158,6 @@ def module_beside_plugin_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "digger.py").write_text('"""It digs."""\nDEPTH = 1  # metre\n')
     monkeypatch.setitem(sys.modules, packing.PLUGIN_FILE_MODULE, plugin)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     return "digger"
 
 

@@ -95,7 +95,7 @@ def test_claims_are_listed_with_the_file_as_their_distribution(robotrain, folder
     assert "robotrain_plugin" not in robotrain("plugins").stdout
 
 
-def test_rules_notifications_checks_and_commands_work(robotrain, uncounted_cache, folder):
+def test_rules_notifications_checks_and_commands_work(robotrain, folder):
     place = folder(PLATFORM + SITE + COMMAND)
     run = ("--plugins-from", place, "submit", "--platform", "plain", *JOB)
     assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr

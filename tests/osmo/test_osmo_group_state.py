@@ -49,7 +49,7 @@ def test_status_is_that_of_both_nodes(group):
         assert (group.read_status()["state"], lead, other) == (state, lead, other)
 
 
-def test_progress_is_that_of_the_lead_and_doctor_reads_the_record(group, uncounted_cache):
+def test_progress_is_that_of_the_lead_and_doctor_reads_the_record(group):
     group.set_tasks("RUNNING", "RUNNING")
     group.osmo.say(group.workflow, event.format_event(STEP), task=LEAD)
     group.osmo.say(group.workflow, "a line of the other node", task=OTHER)

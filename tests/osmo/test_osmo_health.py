@@ -8,7 +8,7 @@ from osmo_stand_in import platform, pool
 
 
 @pytest.fixture
-def find_check_states(robotrain, uncounted_cache, monkeypatch):
+def find_check_states(robotrain, monkeypatch):
     """`find_check_states("osmo pool")` → the findings of that check, with their states."""
 
     def look(name: str) -> list[tuple[str, str]]:

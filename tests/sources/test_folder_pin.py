@@ -142,9 +142,8 @@ def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder):
 
 
 @pytest.fixture
-def files_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are read whole, on a machine where everything was written long ago."""
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(local_path_pin, "MIN_CACHED_BYTES", 0)
     monkeypatch.setattr(local_path_pin, "SETTLED_SECONDS", -10)
     names, whole = [], local_path_pin._FolderReader._digest_file

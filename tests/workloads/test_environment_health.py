@@ -12,8 +12,7 @@ from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 

@@ -27,7 +27,6 @@ def shelf(tmp_path, monkeypatch) -> Path:
         pretend_index.wheel(folder, "joints", version)
     monkeypatch.setenv("UV_FIND_LINKS", str(folder))
     monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
     return folder
 
 
