@@ -4,7 +4,8 @@ the tests, like plain_platform.py; `scripted_runs.py` in tests/cli writes the fo
 `status.json`: the fields of Status. `log.txt`: the log, followed until the status is an end. `hangs`, `raises`, `gone`,
 `denies`, `talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`:
 cancel does. `outputs.json`: fields of Output; a uri is a path beside it. `stuck`: removing outputs fails. `keeps`: it
-keeps them.
+keeps them. It writes a byte to `asked` for each answer of `status`, and to `read` for each line of the log that its
+reader has dealt with.
 """
 
 import json
@@ -60,7 +61,11 @@ class ScriptedPlatform(Platform):
         return host.read_text() if host.exists() else ""
 
     def status(self, reference: Any) -> Status:
-        folder = Path(reference["folder"])
+        found = self._query(Path(reference["folder"]))
+        self._note(reference, "asked")
+        return found
+
+    def _query(self, folder: Path) -> Status:
         while (folder / "hangs").exists():
             time.sleep(0.05)
         if (folder / "raises").exists():
@@ -80,13 +85,14 @@ class ScriptedPlatform(Platform):
         at = len(self._log(folder)) - tail if tail is not None else 0
         at = max(0, at)
         while True:
-            over = not follow or self.status(reference).finished
+            over = not follow or self._query(folder).finished
             for line in self._log(folder)[at:]:
                 if breaks.exists() and yielded == int(breaks.read_text()):
                     breaks.unlink()
                     raise ConnectionError("the line to scripted broke")
                 at, yielded = at + 1, yielded + 1
                 yield line
+                self._note(reference, "read")
             if over:
                 return
             time.sleep(0.02)
@@ -126,6 +132,10 @@ class ScriptedPlatform(Platform):
         if not dry_run:
             shutil.rmtree(folder)
         return freed
+
+    def _note(self, reference: Any, what: str) -> None:
+        with Path(reference["folder"], what).open("a") as notes:
+            notes.write(".")
 
     def _log(self, folder: Path) -> list[str]:
         log = folder / "log.txt"

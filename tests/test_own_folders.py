@@ -1,4 +1,4 @@
-"""What a test writes is nobody's after it: neither the user's nor another test's. `own_folders` asserts it of each test."""
+"""What a test writes is nobody's after it, neither the user's nor another test's: `own_folders` asserts it of each."""
 
 import json
 import subprocess

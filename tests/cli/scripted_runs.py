@@ -95,7 +95,13 @@ class Run:
     def wait_until_raised(self) -> None:
         """Return once its platform has raised for somebody."""
         while not (self.folder / "raised").exists():
-            time.sleep(0.05)
+            time.sleep(0.02)
+
+    def wait_until(self, what: str, count: int) -> None:
+        """Return once its status was `asked` so many times, or so many lines of its log were `read`."""
+        notes = self.folder / what
+        while not notes.exists() or notes.stat().st_size < count:
+            time.sleep(0.02)
 
     def add_output(self, name: str, **fields: Any) -> None:
         """An output; of a checkpoint a folder with a file in it."""

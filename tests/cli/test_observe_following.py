@@ -153,7 +153,11 @@ def test_invalid_timeout_is_refused(scripted, robotrain, text):
 def test_broken_log_is_a_warning_and_each_line_is_printed_once(scripted, robotrain, run_later):
     run = scripted.run("train-1", "one", "two", "three")
     run.set_flag("breaks", "2")
-    run_later(*[lambda: None] * 4, lambda: run.log("four", DONE), lambda: run.status(state="succeeded"))
+    run_later(
+        lambda: run.wait_until("read", 5),  # two before it broke, three after
+        lambda: run.log("four", DONE),
+        lambda: run.status(state="succeeded"),
+    )
     answer = robotrain("logs", "-f")
     assert answer.exit_code == 0
     assert answer.stdout.splitlines() == ["one", "two", "three", "four", "[robotrain] succeeded, exit code 0"]
@@ -224,7 +228,7 @@ def test_missing_sign_in_ends_the_wait_at_once(scripted, robotrain):
 def test_run_that_its_platform_forgets_during_a_wait_is_unknown(scripted, robotrain, run_later):
     run = scripted.run("train-1")
     scripted.run("train-2", state="succeeded")
-    run_later(lambda: run.set_flag("gone"))
+    run_later(lambda: run.wait_until("asked", 1), lambda: run.set_flag("gone"))
     answer = robotrain("wait", "train-1", "train-2", "--json")
     assert answer.exit_code == 1
     assert [one["state"] for one in answer.json] == ["unknown", "succeeded"]
@@ -243,7 +247,7 @@ def stream(run, as_json=False):
 def test_broken_stream_is_a_warning(scripted, capsys, run_later):
     run = scripted.run("train-1", "hello", "again")
     run.set_flag("breaks", "1")
-    run_later(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
+    run_later(lambda: run.wait_until("read", 3), lambda: run.status(state="succeeded"))
     stream("train-1", as_json=True)
     result = capsys.readouterr()
     assert json.loads(result.out)["state"] == "succeeded"
@@ -265,8 +269,8 @@ def test_watch_follows_all_unfinished_runs_and_prints_a_line_for_each_change(scr
     second = scripted.run("train-2", step(1), age=20)
     third = scripted.run("train-3", state="pending", reason="no machine is free", age=10)
     run_later(
-        lambda: None,
-        lambda: None,
+        lambda: second.wait_until("read", 1),
+        lambda: third.wait_until("asked", 2),  # and the first answer was shown
         lambda: third.status(**BROKE),
         lambda: second.log(Checkpoint(step=3, path="/x/3"), DONE),
         lambda: second.status(state="succeeded"),
@@ -311,7 +315,7 @@ def robotrain_run_changed(run, change, status):
     install("acme", {"acme": "acme_words"}, acme_words=rule)
     run = scripted.run("train-1")
     scripted.run("train-2", state="succeeded")
-    run_later(lambda: None, lambda: run.status(**BROKE))
+    run_later(lambda: run.wait_until("asked", 1), lambda: run.status(**BROKE))
     assert robotrain("wait", "train-1", "train-2").exit_code == 5
     assert words.read_text() == "train-1 ended failed\n"
     scripted.run("train-3")

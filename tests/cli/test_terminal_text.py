@@ -4,10 +4,12 @@ import os
 import time
 
 import pytest
+from built_environment import make_built_environment
 from robotrain.cli import output
 from robotrain.cli.app import app
 from robotrain.cli.columns import measure_width
 from robotrain.command_table import COMMANDS
+from robotrain_sources import data_environment
 from typer.testing import CliRunner
 
 HOME = "/home/ada"
@@ -73,7 +75,8 @@ def test_nothing_changes_where_no_terminal_is(capsys, monkeypatch):
     assert capsys.readouterr().err == f"{text}\n"
 
 
-def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch):
+def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch, tmp_path):
+    make_built_environment(data_environment.ENVIRONMENT.lock, tmp_path / "cache")
     scripted.run("train-1", state="failed", reason="RuntimeError: " + "out of paint and of words " * 8)
     monkeypatch.setattr(output, "get_terminal_width", lambda stream: 80)
     result = robotrain("status")

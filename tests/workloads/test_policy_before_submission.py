@@ -57,6 +57,8 @@ def find_problems(robotrain):
     return find
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("data_python")
 @pytest.mark.parametrize(
     ("typed", "code", "meant"),
     [
