@@ -64,6 +64,7 @@ def install_guide_package(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_the_workload_of_the_plugin_guide_runs(robotrain, install_guide_package):
     (install_guide_package("robotrain_hello", "workload.hello", "workload") / "lock.txt").write_text("")
     options = ("--platform", "local", "--environment", sys.prefix, "--times", "4")
@@ -93,6 +94,7 @@ def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotra
     assert check["findings"][0]["says"] == "/nowhere/episodes is not mounted"
 
 
+@pytest.mark.slow
 def test_the_source_kind_of_the_plugin_guide_is_taken_checked_and_looked_for(
     robotrain, install_guide_package, tmp_path
 ):

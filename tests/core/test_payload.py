@@ -104,6 +104,7 @@ def test_a_changed_file_is_packed_anew_whatever_its_time_says(acme):
         assert packed.read("acme/s3/container.py").decode() == text
 
 
+@pytest.mark.slow
 def test_every_built_in_plugin_can_be_imported_from_its_payload_alone(tmp_path):
     import subprocess
 

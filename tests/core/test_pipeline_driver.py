@@ -134,6 +134,7 @@ def test_step_that_publishes_to_the_same_branch_again_is_named(engine, install, 
         )
 
 
+@pytest.mark.slow
 def test_preflight_of_first_steps_uses_their_run_names(robotrain, pusht, tmp_path):
     file = tmp_path / "here/pipeline.yaml"
     file.write_text(f"steps: {{train: {{job: {PUSHT}/job.yaml}}}}")

@@ -178,6 +178,7 @@ def test_an_exact_name_is_claimed_once():
     assert name_lock.claim_exact_name("train-1", lambda found: True) is None
 
 
+@pytest.mark.slow
 def test_processes_that_claim_at_once_get_different_attempts():
     code = (
         "import sys; from robotrain.store import name_lock; from robotrain.model.job import Job; sys.stdin.read();"

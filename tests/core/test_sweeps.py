@@ -217,6 +217,7 @@ def test_a_sweep_that_needs_this_machine_is_noted(sweep, instant_platform):
     assert "[sweep-driven-here]" in sweep(*words, "--at-most", "2").stderr
 
 
+@pytest.mark.slow
 def test_on_this_machine_one_trial_runs_at_a_time(robotrain):
     answer = robotrain("sweep", JOB, "--platform", "local", "--over", "seed=1,2", "--dry-run", "--json")
     assert json.loads(answer.json["files"]["pipeline.json"]["text"])["at_most"] == 1

@@ -36,6 +36,7 @@ def first_step(ran) -> int:
     return int(next(line for line in ran.ordinary if line.startswith("from step ")).removeprefix("from step "))
 
 
+@pytest.mark.slow
 def test_another_node_works_and_publishes_nothing(node, shelf):
     ran = node(1)
     assert (first_step(ran), [*shelf.iterdir()]) == (1, [])
@@ -45,6 +46,7 @@ def test_another_node_works_and_publishes_nothing(node, shelf):
     assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [40, 20]
 
 
+@pytest.mark.slow
 def test_log_of_another_node_has_no_progress_and_no_end(node):
     ran = node(1)
     assert ran.records == []
@@ -61,6 +63,7 @@ def test_failure_of_another_node_is_an_error_with_its_rank(node):
     assert ran.notes("error") == ["node 3 failed: ValueError: a reason 40"]
 
 
+@pytest.mark.slow
 def test_all_nodes_go_on_from_the_last_published_checkpoint(node, shelf, tmp_path):
     node(0, 40)
     for lost in ("node0", "cache/data"):
@@ -69,6 +72,7 @@ def test_all_nodes_go_on_from_the_last_published_checkpoint(node, shelf, tmp_pat
     assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [60, 40, 20]
 
 
+@pytest.mark.slow
 def test_checkpoint_that_only_the_lead_has_is_set_aside(node, shelf):
     node(0, 40)
     shutil.rmtree(shelf / "000040")
@@ -79,6 +83,7 @@ def test_checkpoint_that_only_the_lead_has_is_set_aside(node, shelf):
     assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [60, 40, 20]
 
 
+@pytest.mark.slow
 def test_only_the_lead_is_tracked(job, run):
     made = job("pass", tracking_uri="http://127.0.0.1:9", node_rank="NODE_RANK")
     assert run(made, NODE_RANK="1").exit_code == 0

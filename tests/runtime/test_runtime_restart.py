@@ -74,6 +74,7 @@ def test_a_run_that_was_lost_after_its_last_checkpoint_has_nothing_left_to_do(ru
     assert [one.step for one in ran.of_kind(Published)] == [40]
 
 
+@pytest.mark.slow
 def test_another_submission_does_not_write_over_the_first(run, published, lose_machine, shelf):
     run(published(40), **OURS)
     lose_machine()

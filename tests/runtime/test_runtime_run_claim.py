@@ -29,6 +29,7 @@ def begin_run(tmp_path):
     return begun
 
 
+@pytest.mark.slow
 def test_one_job_does_the_work_and_again_when_its_engine_starts_it_again(begin_run, tmp_path):
     assert begin_run("--once", "7", "--log", "log.txt") == (2, "")
     assert begin_run("--once", "8", "--log", "log.txt") == (0, "nothing to do: the job 7 does the work of this run\n")
@@ -81,6 +82,7 @@ def list_states(group):
     return [state for each, state in map(str.split, listed.splitlines()) if each == str(group)]
 
 
+@pytest.mark.slow
 def test_a_process_whose_job_was_started_again_elsewhere_ends_and_saves_nothing_more(training, tmp_path):
     first = training()
     wait_until(lambda: (tmp_path / "work/checkpoints/000010").exists())
@@ -127,6 +129,7 @@ def test_programs_under_a_lost_claim_end_whatever_group_they_are_in(tmp_path):
         other.wait()
 
 
+@pytest.mark.slow
 def test_without_the_option_every_start_is_a_run(begin_run, tmp_path):
     assert begin_run()[0] == begin_run()[0] == 2
     assert not (tmp_path / "taken").exists()

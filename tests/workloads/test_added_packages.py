@@ -170,6 +170,7 @@ def test_a_saved_job_file_keeps_the_packages_and_leaves_a_folder_out(submit, pro
     assert "# A file cannot hold --with" in (tmp_path / "two.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_builds_of_no_package_are_warned_of(robotrain, submit, shelf):
     given = submit("--allow-builds", "--dry-run")
     assert given.exit_code == 0
@@ -216,6 +217,7 @@ def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf
     assert ["use_amp" in one["title"] for one in passed.json["problems"]] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_a_job_file_gives_its_packages_to_the_evaluation(robotrain, shelf, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = {"policy_type": "tiny", "packages": ["lerobot_policy_tiny"]}

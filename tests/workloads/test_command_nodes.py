@@ -81,6 +81,7 @@ def read_end(process: "subprocess.Popen[str]") -> tuple[int, list[str], list]:
     return process.returncode, plain, [record.event for record in records if record]
 
 
+@pytest.mark.slow
 def test_each_node_knows_itself_and_where_all_meet(start):
     program = f"""
         import json, os, sys
@@ -97,6 +98,7 @@ def test_each_node_knows_itself_and_where_all_meet(start):
         assert words[4] == "{node_rank}"
 
 
+@pytest.mark.slow
 def test_lead_alone_counts(start):
     program = """
         import os, sys
@@ -119,6 +121,7 @@ def test_lead_alone_counts(start):
     assert [one.step for one in events if isinstance(one, Checkpoint)] == [7]
 
 
+@pytest.mark.slow
 def test_node_that_fails_ends_all(start):
     program = """
         import sys, time
@@ -135,6 +138,7 @@ def test_node_that_fails_ends_all(start):
     assert time.monotonic() - began < 40
 
 
+@pytest.mark.slow
 def test_signal_that_ended_a_node_is_named(start):
     program = "import os, sys, time\nif sys.argv[1] == '1': os.kill(os.getpid(), 9)\ntime.sleep(60)"
     code, lines, _ = read_end(start(program, "{node_rank}"))
@@ -143,12 +147,14 @@ def test_signal_that_ended_a_node_is_named(start):
     assert "memory" not in lines[-1]
 
 
+@pytest.mark.slow
 def test_program_that_is_missing_is_named_once(start):
     code, lines, _ = read_end(start("", "{node_rank}", executable="no-such-program"))
     assert code == 127
     assert sum("no-such-program" in line for line in lines) == 1
 
 
+@pytest.mark.slow
 def test_lines_of_nodes_are_never_mixed(start):
     program = """
         import sys, time
@@ -360,6 +366,7 @@ def test_nodes_agree_on_ranks_without_a_platform_that_has_them(tmp_path, monkeyp
         join("fourth")
 
 
+@pytest.mark.slow
 def test_stop_of_one_node_that_nobody_asked_for_ends_all(start):
     """A node's program may end with 0 after SIGTERM, and the others would wait for it for ever."""
     program = """

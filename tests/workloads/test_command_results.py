@@ -35,6 +35,7 @@ def evaluate(robotrain, monkeypatch, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_file_with_scores_makes_an_evaluation(evaluate, robotrain, tmp_path):
     answer, run = evaluate(FILE)
     assert answer.exit_code == 0, answer.stderr
@@ -55,6 +56,7 @@ def test_policy_that_does_not_pass_fails_the_run(evaluate):
     assert run.evaluated().scores["return"] == 12.3
 
 
+@pytest.mark.slow
 def test_program_without_results_has_failed(evaluate):
     answer, run = evaluate(FILE, file="scores.json")
     assert answer.exit_code == 5

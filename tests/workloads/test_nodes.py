@@ -79,6 +79,7 @@ def test_run_ends_as_the_node_that_failed_first_and_prints_its_error_last(start,
     assert "connection closed by peer" not in lines
 
 
+@pytest.mark.slow
 def test_lost_node_of_an_earlier_attempt_reports_elsewhere(start):
     """It may come back while the next attempt runs, and then misses its peers."""
     folders = set()

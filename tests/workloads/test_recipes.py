@@ -104,7 +104,8 @@ SAVED = {"robomimic-bc": [50, 100]}
 LONGER = {"openpi-pi0.5": "steps=8", "robomimic-bc": "epochs=150"}
 
 
-@pytest.mark.parametrize("name", ["gr00t-n1.5", *(pytest.param(one, marks=pytest.mark.slow) for one in [*SMALL][1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
 def test_program_takes_what_the_recipe_gives_it_and_continues(run_recipe, name):
     params = [word for text in SMALL[name] for word in ("--param", text)]
     answer = run_recipe(name, *params)
