@@ -59,8 +59,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, own_folders: None, state:
         monkeypatch.delenv(name, raising=False)
     for name, value in LEAD.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(state / "state"))
-    monkeypatch.setenv("ROBOTRAIN_CACHE", str(state / "cache"))
+    for name, folder in {"ROBOTRAIN_STATE": "state", "ROBOTRAIN_CACHE": "cache", "HOME": "home"}.items():
+        monkeypatch.setenv(name, str(state / folder))
 
 
 @pytest.fixture(scope="session")
