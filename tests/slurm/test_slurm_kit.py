@@ -4,6 +4,8 @@ import pytest
 from robotrain.testing import PlatformKit
 from slurm_world import SlurmWorld
 
+pytestmark = pytest.mark.slow  # about ninety command lines, as the kits of the other engines
+
 
 class TestSlurm(PlatformKit):
     platform = "slurm"
