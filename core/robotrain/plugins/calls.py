@@ -22,7 +22,7 @@ DEFAULT_SECONDS = {HOOK_SECONDS_VARIABLE: 5.0, PLUGIN_SECONDS_VARIABLE: 300.0}
 """By the variable of the limit: of hooks; of importing a requested plugin, of preflight and of pinning."""
 ONLINE_SECONDS = 60.0
 """The time limit of a question to a remote service that decides what a command does, unless `HOOK_SECONDS_VARIABLE` is
-set. A slow OSMO answers after 20 s: with less, the same line typed again would never be told from a second run."""
+set. A slow service answers after 20 s: with less, the same line typed again would never be told from a second run."""
 MAX_SECONDS = 3600.0
 _calls: list[DeadlineFuture[Any]] = []
 """The calls that still run; those that run at the end of the process were abandoned."""
