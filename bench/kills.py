@@ -33,7 +33,7 @@ from robotrain.store import files, records
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 
-from fork_server import ForkServer  # noqa: E402
+from warm_server import open_server  # noqa: E402
 
 DATASET = TESTS.parent / "examples/pusht-mini/dataset"
 REVISION = "a" * 40
@@ -281,18 +281,20 @@ class Commands:
 
     def __init__(self, platform: str, path: Path) -> None:
         modules = (*LOADED, *(LOADED_FOR_AZUREML if platform.startswith("azureml") else ()))
-        self._server = ForkServer(*modules, environ={**os.environ, "PYTHONPATH": str(path)})
+        environ = {**os.environ, "PYTHONPATH": str(path)}
+        log, imports = path.parent / "server.log", f"import {', '.join(modules)}"
+        self._server = open_server(log, Path(sys.executable), imports, environ)
 
     def run(self, target: Target, folder: Path, seconds: float | None = None) -> int:
         """The exit status, as `subprocess` has it. seconds: after which it is killed; None to leave it alone."""
         environ = {**os.environ, **target.environ}
         environ |= {"ROBOTRAIN_STATE": str(folder / "state"), "ROBOTRAIN_CACHE": str(folder / "cache")}
-        process = self._server.start(target.words, environ, str(folder / "output"))
+        process = self._server.start(["-m", "robotrain", *target.words], environ, str(folder / "output"))
         if seconds is not None:
             time.sleep(seconds)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        return self._server.wait()
+                os.kill(process.pid, signal.SIGKILL)
+        return process.wait()
 
     def close(self) -> None:
         """End the process that forks."""

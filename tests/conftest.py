@@ -26,6 +26,7 @@ from robotrain_sources.torchvision import weights_table
 from session_caches import cache_discovery
 from session_variables import OUTSIDE
 from typer.testing import CliRunner
+from warm_server import COLD_VARIABLE, WarmServer, share_lerobot
 
 __all__ = ["cache_discovery"]
 
@@ -328,13 +329,18 @@ def dag_platform(install, fake_platform, monkeypatch) -> Path:
     return fake_platform
 
 
+def get_shared_folder(tmp_path_factory) -> Path:
+    """Return the folder of this session that all workers share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """A folder that is made by the first test of all workers that wants it: `made_once("small", fill)`; no test may
     change what lies in it. `ROBOTRAIN_TEST_MADE`: where it lies, for several sessions of pytest.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
+    shared = get_shared_folder(tmp_path_factory)
     if kept := os.environ.get("ROBOTRAIN_TEST_MADE"):
         shared = Path(kept)
         shared.mkdir(parents=True, exist_ok=True)
@@ -354,10 +360,26 @@ def made_once(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def training_environment() -> str:
-    """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
+def trainers(tmp_path_factory) -> Iterator[WarmServer]:
+    """The server that starts LeRobot's programs, for all workers."""
     given = os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT")
-    return given or build_environment("robotrain_workloads.lerobot_train.container")
+    environment = Path(given or build_environment("robotrain_workloads.lerobot_train.container"))
+    with closing(share_lerobot(get_shared_folder(tmp_path_factory), environment, OUTSIDE)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def training_environment(trainers) -> str:
+    """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user;
+    LeRobot's programs start warm in it, except in tests that ask for `cold`.
+    """
+    return str(trainers.environment)
+
+
+@pytest.fixture
+def cold(monkeypatch) -> None:
+    """Start each program by its own Python: for tests of its start, of signals, of kills and of memory."""
+    monkeypatch.setenv(COLD_VARIABLE, "1")
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """What robotrain says to a line of the corpora before anything is sent: its command line, in this process.
 
 Left out is what asks services: pins of the Hub (`--no-pin`), and the preflight of a platform elsewhere or of a job with
-sources elsewhere. The checker is asked by a process that stays (`checker_server`).
+sources elsewhere. A checker starts warm (`warm_server` of the tests).
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,17 @@ from typing import Any
 from unittest import mock
 
 import world
-from checker_server import CheckerServer
 from lines import Line
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from warm_server import share_lerobot
+
+CACHED_DESCRIPTIONS = """
+import functools
+from draccus.wrappers import field_wrapper
+field_wrapper.docstring.get_attribute_docstring = functools.cache(field_wrapper.docstring.get_attribute_docstring)
+"""
+"""Describes each option of LeRobot only once: a check takes a third of the time."""
 NEWEST = ""
 OF_THE_MACHINE = ("gpu-missing",)
 """Problems of the machine that types, not of the job."""
@@ -58,8 +67,8 @@ class Judge:
     :param checkers: by LeRobot's version, its Python; `NEWEST` for lines that name none. Empty to ask none.
     """
 
-    def __init__(self, folder: Path, checkers: Mapping[str, Path], server: CheckerServer) -> None:
-        self.folder, self._checkers, self._server = folder, checkers, server
+    def __init__(self, folder: Path, checkers: Mapping[str, Path]) -> None:
+        self.folder, self._checkers = folder, checkers
 
     def judge(self, line: Line) -> Answer:
         """Return what robotrain says. Raise what it raises."""
@@ -79,14 +88,16 @@ class Judge:
 @contextmanager
 def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     """Make the folder of the corpora, and yield who types there."""
-    from robotrain import external_command
     from robotrain.errors import Rejected, raise_if_any
-    from robotrain.submission import checked_plan
+    from robotrain.submission import checked_plan, trainer_check
     from robotrain_runtime.environments import environment_check
 
-    server, versions = CheckerServer(), dict[str, Any]()
-    run, read = external_command.run_bounded_command, environment_check.read_versions
-
+    versions, read = dict[str, Any](), environment_check.read_versions
+    kept = {name: os.environ[name] for name in trainer_check.KEPT_VARIABLES if name in os.environ}
+    servers = {
+        name: share_lerobot(folder, python.parent.parent, kept | trainer_check.OFFLINE, CACHED_DESCRIPTIONS)
+        for name, python in checkers.items()
+    }
     preflight = checked_plan.run_preflight
 
     def run_preflight(rendered: Any, platform: Any, report: Any, earlier_problems: Any = ()) -> None:
@@ -101,12 +112,6 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
         report(problems)
         return None
 
-    def run_there(command: str, *words: str, seconds: float, **options: Any) -> Any:
-        if words[:1] != ("-m",):
-            return run(command, *words, seconds=seconds, **options)
-        code, stdout, stderr = server.ask(command, words, options["env"], seconds)
-        return external_command.ProcessResult(code, stdout, stderr, timed_out=code < 0)
-
     def read_once(python: Path, names: Any) -> Any:
         if str(python) not in versions:
             versions[str(python)] = read(python, names)
@@ -117,17 +122,19 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
         "ROBOTRAIN_CACHE": str(folder / "cache"),
         "XDG_CONFIG_HOME": str(folder / "config"),
         "HF_ENDPOINT": "http://127.0.0.1:9",
+        "OMP_NUM_THREADS": "1",  # as that of a checker that starts warm
     }
     with (
         mock.patch.dict(os.environ, environ),
         mock.patch.object(checked_plan, "run_preflight", run_preflight),
-        mock.patch.object(external_command, "run_bounded_command", run_there),
         mock.patch.object(environment_check, "read_versions", read_once),
     ):
         try:
-            yield Judge(world.make_world(folder / "world"), checkers, server)
+            pythons = {name: server.environment / "bin/python" for name, server in servers.items()}
+            yield Judge(world.make_world(folder / "world"), pythons)
         finally:
-            server.close()
+            for server in servers.values():
+                server.close()
 
 
 @contextmanager

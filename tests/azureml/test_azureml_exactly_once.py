@@ -8,13 +8,15 @@ import queue
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from azureml_workspace_plans import add_dataset, list_requests
-from fork_server import ForkServer
 from robotrain.store import files, records
+from warm_server import WarmProcess, WarmServer, open_server
 
 pytestmark = pytest.mark.slow  # real processes, killed
 
@@ -22,19 +24,20 @@ pytestmark = pytest.mark.slow  # real processes, killed
 class Forked:
     """Runs one command at a time, which another thread may kill."""
 
-    def __init__(self, server: ForkServer) -> None:
+    def __init__(self, server: WarmServer) -> None:
         self._server = server
-        self._number: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._started: queue.SimpleQueue[WarmProcess] = queue.SimpleQueue()
 
     def run(self, *words: str) -> int:
         """The exit status, as `subprocess` has it; the command sees the names of this process as they are now."""
-        self._number = queue.SimpleQueue()
-        self._number.put(self._server.start(words, os.environ))
-        return self._server.wait()
+        self._started = queue.SimpleQueue()
+        started = self._server.start(["-m", "robotrain", *words], os.environ)
+        self._started.put(started)
+        return started.wait()
 
     def kill(self) -> None:
         """End the command that runs, from another thread: it is gone when this returns."""
-        number = self._number.get()
+        number = self._started.get().pid
         watched = os.pidfd_open(number)
         os.kill(number, signal.SIGKILL)
         select.select([watched], [], [])
@@ -42,9 +45,11 @@ class Forked:
 
 
 @pytest.fixture(scope="module")
-def fork_server() -> Iterator[Forked]:
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
     """Starts commands that find the SDK loaded, forked from a process that imported it."""
-    with contextlib.closing(ForkServer("azure.ai.ml", "azure.identity", "azure.storage.blob")) as server:
+    imports = "import azure.ai.ml, azure.identity, azure.storage.blob"
+    log = tmp_path_factory.mktemp("server") / "log"
+    with contextlib.closing(open_server(log, Path(sys.executable), imports, os.environ)) as server:
         yield Forked(server)
 
 

@@ -52,6 +52,7 @@ def test_a_shipped_version_has_what_is_called(environment_of: Any, version: str)
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("version", [one.name for one in versions.list_versions()[1:]])
+@pytest.mark.usefixtures("cold")
 def test_an_older_version_trains_stops_resumes_and_is_evaluated(
     start: Any, train: Any, robotrain: Any, pusht: Path, tmp_path: Path, environment_of: Any, version: str
 ) -> None:

@@ -50,7 +50,7 @@ def list_processes(work: Path) -> list[str]:
 
 
 @pytest.fixture
-def training_in_two(start, pusht, tmp_path):
+def training_in_two(cold, start, pusht, tmp_path):
     """Start a long training of two processes; returns it with what it said until both have done steps."""
 
     def run(**changes):

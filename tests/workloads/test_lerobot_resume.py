@@ -82,6 +82,7 @@ def test_weights_that_do_not_fit_the_configuration_are_the_reason(train, small, 
     assert "weights do not match the network that its configuration describes" in ran.events(Outcome)[0].reason
 
 
+@pytest.mark.usefixtures("cold")
 def test_a_killed_run_resumes_when_it_is_started_again(start, train, pusht, tmp_path):
     given = {"training_steps": 240, "save_freq": 60, "log_freq": 10, "eval_freq": 60}
     parent = tmp_path / "work/outputs/checkpoints"
@@ -118,6 +119,7 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uncut_one(train, small):
         assert (made / file).read_bytes() == (small.checkpoint / file).read_bytes(), file
 
 
+@pytest.mark.usefixtures("cold")
 def test_a_stopped_run_is_resumed_by_another_run(start, train, pusht, tmp_path):
     given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
     process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)

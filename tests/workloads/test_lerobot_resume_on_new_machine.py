@@ -76,6 +76,7 @@ def wait_for_end(process, tmp_path: Path) -> Trained:
     return Trained(process.returncode, stdout.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
 
 
+@pytest.mark.usefixtures("cold")
 def test_it_resumes_from_what_it_published_as_the_same_tracking_run(machine, tmp_path):
     process = machine("wf-7")
     before = list(read_lines_until(process, f'"to": "{machine.url}/'))

@@ -114,6 +114,7 @@ def test_a_task_of_one_episode_keeps_it(train, recorded):
     assert not any(event.step is None for event in ran.events(Metrics))
 
 
+@pytest.mark.usefixtures("cold")
 def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_path):
     given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
     process = start(pusht, SMALL["act"], tracked=True, **given)
@@ -128,6 +129,7 @@ def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_p
     assert ran.ask("select status from runs") == [("KILLED",)]
 
 
+@pytest.mark.usefixtures("cold")
 def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(start, pusht, tmp_path, monkeypatch):
     monkeypatch.setenv(claim.CLAIM_VARIABLE, f"first:{tmp_path}/{claim.CLAIM_LINK}")
     (tmp_path / claim.CLAIM_LINK).symlink_to("7:first:4711")
@@ -140,6 +142,7 @@ def test_a_trainer_whose_run_was_started_again_elsewhere_ends_before_it_saves(st
     assert not (tmp_path / "work/outputs/checkpoints").exists()
 
 
+@pytest.mark.usefixtures("cold")
 def test_a_training_that_fails_beside_its_data_workers_ends_with_the_reason(start, pusht, tmp_path):
     process = start(pusht, SMALL["act"], num_workers=1, training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
     lines = list(read_lines_until(process, "train/loss"))

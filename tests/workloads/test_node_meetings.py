@@ -63,7 +63,7 @@ class Meeting:
 
 
 @pytest.fixture
-def meeting(training_python: Path, tmp_path: Path) -> Iterator[Meeting]:
+def meeting(cold: None, training_python: Path, tmp_path: Path) -> Iterator[Meeting]:
     made = Meeting(training_python, tmp_path)
     yield made
     made.close()

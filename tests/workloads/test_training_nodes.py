@@ -69,7 +69,7 @@ class Nodes:
 
 
 @pytest.fixture
-def nodes(training, training_environment, pusht, tmp_path, monkeypatch):
+def nodes(cold, training, training_environment, pusht, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     (tmp_path / "published").mkdir()
 
