@@ -215,7 +215,7 @@ def own_folders(request, tmp_path, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(cache))
     monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")  # to ask a trainer takes seconds
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    home = HOME if is_slow else tmp_path / "home"
+    home = HOME if is_slow else tmp_path.with_name(f"{tmp_path.name}-home")
     if not is_slow:
         home.mkdir()
         for name, place in {**KEPT, "HOME": str(home)}.items():

@@ -37,7 +37,8 @@ PUBLIC_NAMES = {
     ContainerContext DataPreparation Download Finding GpuRequirement HelperProcess JobDocument JobFailed JobSource
     Metrics ModelDescription ModelRegistry Note Param PermanentError PublishingSpec PythonEnvironment SecretStorePlugin
     SourceContainerPlugin SurveyedSource TargetContainerPlugin TargetInspection TargetWriter TrackingContainerPlugin
-    TrackingSpec Verdict WorkCommand WorkloadContainerPlugin emit_event emit_verdict load_pairs serve_requests
+    TrackingSpec UncertainText Verdict WorkCommand WorkloadContainerPlugin emit_event emit_verdict
+    load_pairs serve_requests
     """,
 }
 

@@ -15,6 +15,7 @@ SUBMIT_SIDE = (
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
     *(
         "from_script",
+        "launchers",
         "translated_line",
         "refusals",
         "option_spelling",
