@@ -97,6 +97,7 @@ def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_jo
     assert [one.prefix for one in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
 
 
+@pytest.mark.slow
 def test_an_input_that_is_not_taken_is_named_as_it_was_typed(azureml):
     problem = submit_rejected(
         make_submittable_plan(azureml, source("data_asset", "azureml://locations/mars/workspaces/w/data/a/versions/1"))
