@@ -86,7 +86,9 @@ def answer(line: socket.socket, main) -> None:
     size, streams, _, _ = socket.recv_fds(line, 4, 3)
     call = b""
     while len(call) < int.from_bytes(size, "big"):
-        call += line.recv(1 << 16)
+        if not (piece := line.recv(1 << 16)):
+            os._exit(1)  # the caller was killed as it called
+        call += piece
     folder, words, environment, here = loads(call)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
