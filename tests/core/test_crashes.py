@@ -75,8 +75,10 @@ def effects(fake_platform, pusht, tmp_path, monkeypatch) -> list[str]:
     """Every effect of one whole submit, in order; what it left is removed again."""
     import shutil
 
-    done = submit(0, pusht, tmp_path)
-    assert done.returncode == 0, done.stderr
+    for at in (10**6, 0):  # the first fills the cache
+        _clear(tmp_path)
+        done = submit(at, pusht, tmp_path)
+        assert done.returncode == 0, done.stderr
     listed = (tmp_path / "listed").read_text().splitlines()
     _clear(tmp_path)
     shutil.rmtree(fake_platform)
@@ -88,6 +90,7 @@ def _clear(tmp_path: Path) -> None:
     import shutil
 
     shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    shutil.rmtree(tmp_path / "fake/jobs", ignore_errors=True)
     (tmp_path / "listed").unlink(missing_ok=True)
 
 

@@ -1,5 +1,6 @@
 """Registering later: the run's own runtime is asked, that of an older run is not; what it says comes back."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -114,18 +115,15 @@ def test_a_run_that_was_not_tracked_has_no_registry(runs: Runs) -> None:
 
 
 @pytest.mark.slow
-def test_a_checkpoint_becomes_a_version_once(runs: Runs) -> None:
-    """The real runtime, and MLflow in the environment that `ROBOTRAIN_TEST_ENVIRONMENT` names."""
-    environment = os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT")
-    if not environment:
-        pytest.skip("ROBOTRAIN_TEST_ENVIRONMENT names no environment")
-    runs.settings = type(runs.settings)(environment=environment, runs_dir=runs.settings.runs_dir)
+def test_a_checkpoint_becomes_a_version_once(runs: Runs, training_environment: str) -> None:
+    """The real runtime, and MLflow in the environment of trainings."""
+    runs.settings = type(runs.settings)(environment=training_environment, runs_dir=runs.settings.runs_dir)
     reference = runs.submit(SAVES)
     assert runs.wait_for_end(reference).state == "succeeded"
     runs.sealed(reference)
     first = runs.local.register(reference, "arm", None)
     assert (first.name, first.version, first.step) == ("arm", "1", 400)
-    assert runs.local.register(reference, "arm", 400) == first
+    assert runs.local.register(reference, "arm", 400) == dataclasses.replace(first, new=False)
     assert runs.local.register(reference, "arm", 200).version == "2"
     placed = document.parse_document(Path(reference["folder"], "job.json").read_text()).placement
     assert Path(placed.tracking_uri.removeprefix("sqlite:///")).exists()
