@@ -3,13 +3,11 @@
 import getpass
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from accounting import AccountingLab
 from lab import SlurmLab, SlurmUnavailable
-from login_node import LoginNode
-from robotrain_slurm.login import calls
+from login_node import LoginNode, start_login_node
 from slurm_stand_in import SlurmStandIn
 
 
@@ -93,16 +91,3 @@ def login_node(slurm, tmp_path, monkeypatch) -> Iterator[LoginNode]:
     """A login node with the commands of the stand-in, which this machine lacks, and a Python without robotrain."""
     monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{slurm.folder}/bin:"))
     yield from start_login_node(tmp_path / "node", monkeypatch, PATH=f"{slurm.folder}/bin:/usr/bin:/bin")
-
-
-def start_login_node(folder: Path, patched: pytest.MonkeyPatch, **environment: str) -> Iterator[LoginNode]:
-    """Start a login node, and end it and the connections to it afterwards. Skip the test where there is no sshd."""
-    try:
-        node = LoginNode(folder, **environment)
-    except SlurmUnavailable as error:
-        pytest.skip(str(error))
-    patched.setenv("PATH", f"{node.bin}:{os.environ['PATH']}")
-    node.start()
-    yield node
-    calls.close_connections()
-    node.close()

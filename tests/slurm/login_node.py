@@ -7,9 +7,12 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from lab import SlurmUnavailable, find_free_port, find_program
+from robotrain_slurm.login import calls
 
 HOST = "cluster"
 CONFIGURATION = """
@@ -128,3 +131,16 @@ class LoginNode:
             except OSError:
                 continue
         return found
+
+
+def start_login_node(folder: Path, patched: pytest.MonkeyPatch, **environment: str) -> Iterator[LoginNode]:
+    """Start a login node, and end it and the connections to it afterwards. Skip the test where there is no sshd."""
+    try:
+        node = LoginNode(folder, **environment)
+    except SlurmUnavailable as error:
+        pytest.skip(str(error))
+    patched.setenv("PATH", f"{node.bin}:{os.environ['PATH']}")
+    node.start()
+    yield node
+    calls.close_connections()
+    node.close()

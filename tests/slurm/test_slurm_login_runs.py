@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import start_login_node
 from counting_runs import RESOURCES, CountingRuns, read_numbers
 from lab import SEARCHED, SlurmLab, wait_until
-from login_node import HOST, LoginNode
+from login_node import HOST, LoginNode, start_login_node
 from robotrain_slurm.node import attempts
 
 pytestmark = pytest.mark.slow
