@@ -175,7 +175,7 @@ def test_a_pipeline_of_one_workflow_trains_and_is_resumed_after_its_evaluation_l
     assert status["state"] == "failed"
     assert status["reason"].startswith("step evaluate lost: a job of higher priority preempted it")
     states = {one["name"]: one["state"] for one in status["steps"]}
-    assert states == {"train": "succeeded", "evaluate": "failed", "register": "skipped"}
+    assert states == {"train": "succeeded", "evaluate": "lost", "register": "skipped"}
 
     answer = robotrain("pipeline", "resume", run, "--json")
     assert answer.exit_code == 0, answer.stderr

@@ -59,7 +59,8 @@ def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
     bare.mkdir()
     for name in ("config.json", "model.safetensors"):
         shutil.copy(small.checkpoint / MODEL / name, bare)
-    begun = train(small.dataset, (), {"init_policy": bare}, training_steps=1, learning_rate=1e-30, seed=2)
+    still = ["--policy.optimizer_lr_backbone=1e-30"]
+    begun = train(small.dataset, still, {"init_policy": bare}, training_steps=1, learning_rate=1e-30, seed=2)
     made = begun.work / "outputs/checkpoints/000001"
     weights, expected = (read_tensors(folder / MODEL / "model.safetensors") for folder in (made, small.checkpoint))
     assert weights == expected
