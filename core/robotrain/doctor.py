@@ -92,10 +92,15 @@ def check_settings_files() -> Iterator[HealthResult]:
 def check_configuration_folder() -> Iterator[HealthResult]:
     """Check that nobody else can write to the folder of the user's own configuration."""
     folder = files.get_configuration_folder()
-    found = [*ownership.find_ownership_problems([one for one in files.list_own_folders() if one.path == folder])]
+    found = _find_ownership_problems(folder)
     yield from map(convert_problem, found)
     if not found:
         yield report_ok(f"{folder}" if folder.exists() else f"none in {folder.parent}")
+
+
+def _find_ownership_problems(folder: Path) -> list[Problem]:
+    own = [one for one in files.list_own_folders() if one.path == folder]
+    return [*ownership.find_ownership_problems(own)]
 
 
 MAX_SKEW_SECONDS = 10.0
@@ -190,8 +195,7 @@ PROBE_BYTES = 4096
 def check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
     """Check a folder that a variable names; `free_space` removes what is old in it."""
     another = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
-    own = [one for one in files.list_own_folders() if one.path == folder]
-    if problems := [*ownership.find_ownership_problems(own)]:
+    if problems := _find_ownership_problems(folder):
         yield from map(convert_problem, problems)
         return
     if why := _describe_write_failure(folder):

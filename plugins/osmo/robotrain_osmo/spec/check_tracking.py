@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
 from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.errors import Problem
-from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
@@ -17,7 +17,7 @@ from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
 
 from robotrain_osmo import storage
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import environment, inputs
+from robotrain_osmo.spec import environment
 from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
 
 BLOB_URL_FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
@@ -142,7 +142,7 @@ POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
 def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Check where the run publishes checkpoints or results."""
     values = dict(job.parameters)
-    url = str(values.get(inputs.PUBLISH_PARAMETER) or "")
+    url = str(values.get(PUBLISH_PARAMETER) or "")
     tracking = environment.get_tracking_uri(settings)
     is_resumable = job.profile.outputs.resumable
     disk = LostDisk(

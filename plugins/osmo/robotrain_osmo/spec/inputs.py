@@ -12,7 +12,7 @@ from typing import Any
 from robotrain.cluster.checks import make_missing_value_problem
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
@@ -171,7 +171,6 @@ def find_published_dataset(settings: OsmoSettings, submission: str) -> str:
     return str(_get_bucket_url(bucket, settings).join(given.name).join(submission))
 
 
-PUBLISH_PARAMETER = "publish_url"
 COPY_FREQUENCY = "10m"
 """Pause between two copies, each of which copies everything."""
 _DEFAULT_OUTPUT_DIR = "outputs"

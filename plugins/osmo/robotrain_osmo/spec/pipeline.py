@@ -14,7 +14,7 @@ from robotrain.cluster.checks import make_missing_value_problem, make_unsupporte
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model import plan
 from robotrain.model.amounts import format_size
-from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.model.run import Reference
@@ -157,7 +157,7 @@ def _make_builder(step: PipelineStep, run: str, names: set[str], finished: Mappi
     entries += ({"task": name, "regex": r"^step\.json$"} for name in others)
     job, settings = step.job, resources.fill_settings(step.job, step.settings)
     if step.registers:
-        kept = ((name, None if name == spec_inputs.PUBLISH_PARAMETER else value) for name, value in job.parameters)
+        kept = ((name, None if name == PUBLISH_PARAMETER else value) for name, value in job.parameters)
         job, settings = replace(job, parameters=tuple(kept)), replace(settings, publish_dataset=None)
     return TaskBuilder(
         job=job,
@@ -188,7 +188,7 @@ def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
         platform="osmo",
         container_plugins=step.container_plugins,
         placement=placement,
-        platform_managed=(spec_inputs.PUBLISH_PARAMETER,) if builder.checkpoint_copy else (),
+        platform_managed=(PUBLISH_PARAMETER,) if builder.checkpoint_copy else (),
     )
     return format_document(replace(document, registers=step.registers)).encode()
 

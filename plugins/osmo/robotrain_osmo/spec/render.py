@@ -18,7 +18,7 @@ from typing import Any
 from robotrain.cluster.spec import drop_empty, make_python_search, make_start_program
 from robotrain.errors import Rejected, make_problem
 from robotrain.model import plan
-from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Payload
 from robotrain.store.files import load_or_compute
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document
@@ -232,7 +232,7 @@ class TaskBuilder:
                 platform="osmo",
                 container_plugins=container_plugins,
                 placement=self.build_placement(),
-                platform_managed=(spec_inputs.PUBLISH_PARAMETER,) if self.checkpoint_copy else (),
+                platform_managed=(PUBLISH_PARAMETER,) if self.checkpoint_copy else (),
             )
         ).encode()
 
