@@ -1,0 +1,112 @@
+"""Problems are asserted by code and place; their sentences are compared with messages.txt, which holds those of all
+tests: `pytest --write-messages` writes what the tests that run print, and git shows what was reworded.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+FILE = Path(__file__).with_name("messages.txt")
+ROOT = FILE.parents[1]
+BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
+OTHER_EACH_TIME = {  # the first that matches counts
+    r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?\w+-\d+": "TMP",
+    re.escape(str(ROOT)): "ROOT",
+    re.escape(sys.prefix): "PREFIX",
+    r"(?<=127\.0\.0\.1|localhost):\d+": ":PORT",
+    r"\b[0-9a-f]{12,}\b": "DIGEST",
+    r"-[0-9a-f]{8}\b": "-HEX",
+    r" {2,}(?=\[[\w-]+\]$)": "  ",
+}
+
+
+def check_problems(found: str | Iterable[object], *expected: str) -> None:
+    """Assert that a report, or a list of problems, has these, each "CODE" or "CODE PLACE", and no other error; more
+    notes and warnings may be there. PLACE is how the second line of a problem's report begins.
+    """
+    shown = found if isinstance(found, str) else "\n".join(map(str, found))
+    blocks = [(match[1], match[0]) for match in BLOCK.finditer(shown)]
+    lines = [(" ".join([code, *block.split("\n  ")[1:2]]), block) for code, block in blocks]
+    named = {line: block for line, block in lines if any(is_meant(one, line) for one in expected)}
+    missing = [one for one in expected if not any(is_meant(one, line) for line, _ in lines)]
+    other = [line for line, block in lines if line not in named and block.startswith("error")]
+    assert (missing, other) == ([], []), shown
+    for block in named.values():
+        MESSAGES.compare(block)
+
+
+def is_meant(expected: str, line: str) -> bool:
+    """Return whether "CODE PLACE" names the problem of a line, its code and the second line of its report."""
+    return f"{line} ".startswith(expected if " " in expected else f"{expected} ")
+
+
+class Messages:
+    """The sentences of each test, in the order in which it asserts them."""
+
+    def __init__(self) -> None:
+        self.is_writing = False
+        self.known = {test: [*blocks] for test, blocks in read_messages(FILE.read_text(encoding="utf-8"))}
+        self.seen: dict[str, list[str]] = {}
+        self.collected: set[str] = set()
+
+    def compare(self, block: str) -> None:
+        """Compare a message of the running test with the file."""
+        test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0].removeprefix("tests/")
+        for pattern, name in OTHER_EACH_TIME.items():
+            block = re.sub(pattern, name, block, flags=re.MULTILINE)
+        seen = self.seen.setdefault(test, [])
+        seen.append(block)
+        if not self.is_writing:
+            known = self.known.get(test, [])[len(seen) - 1 : len(seen)]
+            assert known == [block], "another sentence than in messages.txt: is it meant? pytest --write-messages"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.collected |= {item.nodeid.removeprefix("tests/") for item in items}  # those that do not run too
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node) -> None:
+        """Take over what a worker of xdist has seen."""
+        seen, collected = getattr(node, "workeroutput", {}).get("messages", ({}, ()))
+        self.seen |= seen
+        self.collected |= {*collected}
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["messages"] = self.seen, [*self.collected]
+        elif self.is_writing:
+            is_whole = "::" not in "".join(session.config.args)
+            whole = {file_of(one) for one in self.collected if is_whole}
+            kept = {
+                test: blocks
+                for test, blocks in self.known.items()
+                if (FILE.parent / file_of(test)).exists() and (file_of(test) not in whole or test in self.collected)
+            }
+            FILE.write_text(format_messages(kept | self.seen), encoding="utf-8")
+
+
+def file_of(test: str) -> str:
+    """Return the file of a test, below tests/."""
+    return test.partition("::")[0]
+
+
+def read_messages(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the tests of messages.txt with their messages."""
+    for part in re.split(r"\n(?=\S)", text.strip("\n")) if text else ():
+        test, _, rest = part.partition("\n")
+        yield test, [re.sub(r"^  ", "", one, flags=re.MULTILINE) for one in re.split(r"\n(?=  \S)", rest) if one]
+
+
+def format_messages(messages: dict[str, list[str]]) -> str:
+    """Return the text of messages.txt."""
+    lines = []
+    for test, blocks in sorted(messages.items()):
+        lines += [test, *(f"  {line}" for block in blocks for line in block.splitlines())]
+    return "\n".join([*lines, ""])
+
+
+MESSAGES = Messages()
