@@ -6,7 +6,7 @@ from robotrain.errors import Rejected
 from robotrain_slurm.client.commands import SlurmRefused
 from robotrain_slurm.observe import cancel, status
 
-SOFT, HARD, QUEUED = ("--batch", "--signal=TERM", JOB), (JOB,), ("--state=PENDING", JOB)
+SOFT, HARD, QUEUED = ("--batch", "--signal=INT", JOB), (JOB,), ("--state=PENDING", JOB)
 
 
 class PretendSlurm(PretendQueue):
@@ -55,7 +55,6 @@ def run(tmp_path, engine) -> RunFolder:
         ("CONFIGURING", [HARD]),
         ("SUSPENDED", [HARD]),
         ("REQUEUE_HOLD", [HARD]),
-        ("COMPLETING", []),
         ("COMPLETED", []),
     ],
 )
@@ -63,6 +62,21 @@ def test_run_is_cancelled_in_every_state(engine, run, state, acts):
     engine.set_job(state)
     assert cancel.request_cancel(run.reference) == ""
     assert engine.acts == acts
+
+
+def test_job_that_completes_may_be_requeued(engine, run, monkeypatch):
+    """As one that was told to stop before its time limit, just before it is cancelled."""
+    states = iter(["COMPLETING", "COMPLETING", "PENDING", "PENDING"])
+    query = engine.query_queue
+
+    def query_next(*words):
+        if not engine.acts:
+            engine.set_job(next(states))
+        return query(*words)
+
+    monkeypatch.setattr(status, "query_queue", query_next)
+    assert cancel.request_cancel(run.reference) == ""
+    assert engine.acts == [QUEUED]
 
 
 def test_job_that_begins_meanwhile_saves_a_checkpoint(engine, run, monkeypatch):

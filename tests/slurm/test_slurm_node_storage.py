@@ -120,6 +120,7 @@ def test_cancelled_job_saves_and_publishes_and_is_not_requeued(submit, robotrain
     assert code == 0, output
     assert [path for path in (tmp_path / "published").iterdir() if path.is_dir()]
     assert apart.run("squeue", "--noheader", f"--name={run}") == ""
+    assert "Requeuing" not in (apart.folder / "slurmctld.log").read_text(), "not even for a moment"
 
 
 @pytest.mark.long

@@ -27,13 +27,16 @@ SAVE_SHARE = 0.75
 
 
 class RuntimeProcess:
-    """The runtime, as a child process. The first SIGTERM is passed on to it alone."""
+    """The runtime, as a child process. The first SIGTERM is passed on to it alone; SIGINT says that the user cancels
+    the run: a node may not see the run folder of the login node.
+    """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._contained = ""
         self._is_stopped = False
         signal.signal(signal.SIGTERM, self._handle_stop)
+        signal.signal(signal.SIGINT, self._handle_stop)
 
     def run(self, number: str, options: Iterable[str], job: NodeJob) -> int:
         """Run the job of the current folder; return the exit code of the runtime, negative for a signal."""
@@ -66,6 +69,9 @@ class RuntimeProcess:
                         stop.signal_group(child.pid, signal.SIGKILL)
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            with suppress(OSError):
+                Path(claim.CANCELLED_FILE).touch()
         if not self._is_stopped:
             self._stop()
         self._is_stopped = True

@@ -25,6 +25,7 @@ OVER = ("Invalid job id", "already completing or completed")
 def request_cancel(reference: Reference) -> str:
     """End a run or its parts, after the time to save a checkpoint for good. Return why Slurm refused; else empty.
 
+    SIGINT tells the job that it is not to be requeued, where its node does not see the mark in the run folder.
     Raise RunGone, or Rejected when Slurm does not answer: the run then ends with its next start.
     """
     find_folder(reference)
@@ -37,16 +38,17 @@ def request_cancel(reference: Reference) -> str:
         is_over = time.monotonic() > until
         waiting = [job.id for job in jobs if job.state == "PENDING"]
         running = [job.id for job in jobs if job.state in RUNNING_STATES and not is_over]
-        rest = [job.id for job in jobs if job.id not in waiting + running]
+        ending = [job.id for job in jobs if job.state == "COMPLETING" and not is_over]  # it may be requeued
+        rest = [job.id for job in jobs if job.id not in waiting + running + ending]
         refusals = [
             _scancel("--state=PENDING", jobs=waiting),  # not one that has begun meanwhile
-            _scancel("--batch", "--signal=TERM", jobs=[job for job in running if job not in signalled]),
+            _scancel("--batch", "--signal=INT", jobs=[job for job in running if job not in signalled]),
             _scancel(jobs=rest),
         ]
         signalled.update(running)
         if refused := next(filter(None, refusals), ""):
             return refused
-        if not waiting and not running:
+        if not waiting and not running and not ending:
             return ""
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
@@ -74,7 +76,7 @@ def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:
 
 def _is_ending(job: QueuedJob, own: OwnRecord) -> bool:
     """Return whether a job ends by itself. One that was requeued has the outcome of its earlier start."""
-    return job.state == "COMPLETING" or (job.state in RUNNING_STATES and own.is_settled)
+    return job.state in ("COMPLETING", *RUNNING_STATES) and own.is_settled
 
 
 def _scancel(*options: str, jobs: Collection[str]) -> str:
