@@ -11,6 +11,7 @@ from pathlib import Path
 import rows
 from rows import Row
 
+from plane.large_account import large_account, make_url
 from plane.machine import Machine
 
 SLACK = 1.25
@@ -21,16 +22,16 @@ LISTED, LISTING_SECONDS = 100_000, 20
 
 def measure_surveys(machine: Machine, counts: Sequence[int], sources: Sequence[int], runs: int) -> Iterator[Row]:
     """Of one source with so many blobs, and of so many sources with a thousand each."""
-    azure = machine.azure
 
     def blobs(count: int) -> list[str]:
-        return [azure.url_of_many(count, "set")]
+        return [make_url(count, "set")]
 
     def folders(count: int) -> list[str]:
-        return [azure.url_of_many(EACH, f"set-{number}") for number in range(count)]
+        return [make_url(EACH, f"set-{number}") for number in range(count)]
 
-    yield from _measure_growth(machine, "blobs", counts, blobs, runs)
-    yield from _measure_growth(machine, "sources", sources, folders, runs)
+    with large_account(machine.azure):
+        yield from _measure_growth(machine, "blobs", counts, blobs, runs)
+        yield from _measure_growth(machine, "sources", sources, folders, runs)
 
 
 def _measure_growth(

@@ -13,27 +13,22 @@ from azure_stand_in import azurite, keys
 from azure_stand_in.blobs import Blobs
 from azure_stand_in.front import Front
 from azure_stand_in.http_server import Fault
-from azure_stand_in.large_account import Many
 from azure_stand_in.sign_in import Managed
 from azure_stand_in.tenant import CLIENT, Tenant, tenant
 
 __all__ = ["CLIENT", "AzureStandIn", "Fault", "started", "tenant"]
 
-MANY = "rtmany"
-
-
 @dataclass(frozen=True)
 class AzureStandIn(Tenant):
-    """A tenant with a storage account, and an account that makes its blobs up.
+    """A tenant with a storage account.
 
-    blobs: to fill the account. front: what was asked of it, and what it refuses. many: the other account. managed: who
-    asked for the tokens of a container.
+    blobs: to fill the account. front: what was asked of it, and what it refuses. managed: who asked for the tokens of a
+    container.
     """
 
     account: str
     blobs: Blobs
     front: Front
-    many: Many
     managed: Managed
 
     @property
@@ -51,10 +46,6 @@ class AzureStandIn(Tenant):
 
     def url(self, container: str, prefix: str) -> str:
         return f"https://{self.account}.blob.core.windows.net/{container}/{prefix}"
-
-    def url_of_many(self, count: int, prefix: str) -> str:
-        """The address of a folder with so many blobs, which are made up as they are asked for."""
-        return f"https://{MANY}.blob.core.windows.net/n{count}/{prefix}"
 
     @contextlib.contextmanager
     def directly(self, latency: float = 0.0) -> Iterator[None]:
@@ -75,10 +66,6 @@ def started(folder: Path, account: str = "rtaccount") -> Iterator[AzureStandIn]:
         made = here.certificates
         port = running.enter_context(azurite.running(folder, account, made))
         front = running.enter_context(Front(made, port))
-        many = running.enter_context(Many(made))
         managed = running.enter_context(Managed(CLIENT))
-        blob = "blob.core.windows.net"
-        here.proxy.hosts |= {f"{account}.{blob}": front.port, f"{MANY}.{blob}": many.port}
-        yield AzureStandIn(
-            **vars(here), account=account, blobs=Blobs(account, port), front=front, many=many, managed=managed
-        )
+        here.proxy.hosts[f"{account}.blob.core.windows.net"] = front.port
+        yield AzureStandIn(**vars(here), account=account, blobs=Blobs(account, port), front=front, managed=managed)

@@ -49,13 +49,12 @@ def azure_session(tmp_path_factory) -> Iterator[AzureStandIn]:
 @pytest.fixture
 def azure(azure_session) -> Iterator[AzureStandIn]:
     """For one test: nothing noted, nothing refused. Blobs of earlier tests lie there still."""
-    for server in (azure_session.front, azure_session.many, azure_session.sign_in, azure_session.managed):
+    for server in (azure_session.front, azure_session.sign_in, azure_session.managed):
         server.requests.clear()
     azure_session.manager.empty()
     azure_session.proxy.refused.clear()
     yield azure_session
     azure_session.front.faults.clear()
-    azure_session.many.faults.clear()
 
 
 @pytest.fixture(scope="session")
