@@ -46,7 +46,7 @@ def blob_container(azure, request) -> str:
             "checkpoints": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/models/paths/policies/"}
         }
     }
-    ml.jobs["run-1"] = Job("run-1", f"{at}/jobs/run-1", values, azure.blobs, None, {}, {}, (), "")
+    ml.jobs["run-1"] = Job(ml, "run-1", values)
     below = "ExperimentRun/dcid.run-1/policies/act"
     artifacts = ml.datastores["workspaceartifactstore"]["containerName"]
     azure.blobs.put(artifacts, {f"{below}/{path}": content for path, content in FILES.items()})

@@ -18,6 +18,7 @@ from azure_stand_in.tenant import CLIENT, Tenant, tenant
 
 __all__ = ["CLIENT", "AzureStandIn", "Fault", "started", "tenant"]
 
+
 @dataclass(frozen=True)
 class AzureStandIn(Tenant):
     """A tenant with a storage account.

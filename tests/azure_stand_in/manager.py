@@ -108,7 +108,7 @@ class Manager(Server):
         self.there.subscriptions.add(subscription)
         group = f"/subscriptions/{subscription}/resourceGroups/{GROUP}/providers"
         at = f"{group}/{WORKSPACES}/{name}"
-        ml = Ml(at, account, models=self.there.models, data=self.there.data, region=region)
+        ml = Ml(at, account, self.here, models=self.there.models, data=self.there.data, region=region)
         self.there.workspaces[at.lower()] = ml
         host = f"{region}.api.azureml.ms"
         properties = {
@@ -194,7 +194,7 @@ class _Handler(Handler):
         if below and kind == WORKSPACES:
             at = self._resource(below[1]).id.lower()
             asked = dataclasses.replace(asked, workspace=at, rest=below[2])
-            return service.answer(self.server.here, self.server.there.workspaces[at], asked)
+            return service.answer(self.server.there.workspaces[at], asked)
         if self.command != "GET":
             raise Refused(403, "AuthorizationFailed", _words("AuthorizationFailed"))
         return 200, self._found(path, kind, query)

@@ -14,9 +14,10 @@ from azure_stand_in.blobs import signed_blob
 from azure_stand_in.certificates import Certificates
 from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.manager import Manager
-from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.job import LOGS, Job
-from azure_stand_in.ml.request import Answer, Asked, Refused, missing
+from azure_stand_in.ml.jobs import find_job
+from azure_stand_in.ml.request import Answer, Asked, Refused
 from azure_stand_in.mlflow_server import ROOT, Runs
 from azure_stand_in.sign_in import audience_of
 
@@ -90,7 +91,7 @@ class _Handler(Handler):
         parameters = {name: values[0] for name, values in parse_qs(query).items()}
         asked = Asked(self.command, path, parameters, json.loads(sent or b"{}"), self.headers["Host"])
         try:
-            found = answer_history(manager.here, manager.there.workspaces, asked)
+            found = answer_history(manager.there.workspaces, asked)
         except Refused as no:
             found = no.status, no.body
         if found is None:
@@ -147,8 +148,8 @@ AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://ma
 """The SDK comes with a token for the resource manager, and with one for the workspaces' own services."""
 
 
-def get_details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
-    job = _job(ml, name)
+def get_details(ml: Ml, asked: Asked, name: str) -> Answer:
+    job = find_job(ml, name)
     with job.lock:
         files = {file: signed_blob(job.store, LOGS, job.blob(file)) for file in job.files}
         answer = {
@@ -169,9 +170,9 @@ def get_details(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, answer
 
 
-def list_children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def list_children(ml: Ml, asked: Asked, name: str) -> Answer:
     """The steps or trials that could begin so far, the newest first, two at a time; of a command job, none."""
-    job = _job(ml, name)
+    job = find_job(ml, name)
     whole = [*reversed(list(job.children.values()))]
     begin = int(asked.query.get("$continuationtoken") or 0)
     token = str(begin + PAGE) if begin + PAGE < len(whole) else None
@@ -181,7 +182,7 @@ def list_children(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, {"value": value, "continuationToken": token, "nextLink": link}
 
 
-def list_runs(here: Here, ml: Ml, asked: Asked) -> Answer:
+def list_runs(ml: Ml, asked: Asked) -> Answer:
     """Several runs at once; those that are not there apart, and 207 then."""
     there, lacking = dict[str, Any](), dict[str, Any]()
     for key, wanted in asked.body["requests"].items():
@@ -193,12 +194,6 @@ def list_runs(here: Here, ml: Ml, asked: Asked) -> Answer:
                 metadata = {**_run(job), "warnings": []} if wanted.get("selectRunMetadata") else None
             there[key] = {"runMetadata": metadata, "runDefinition": None, "jobSpecification": None}
     return 207 if lacking else 200, {"successfulResults": there, "failedResults": lacking}
-
-
-def _job(ml: Ml, name: str) -> Job:
-    if name.lower() not in ml.jobs:
-        raise missing(f"Run {name} was not found.")
-    return ml.jobs[name.lower()]
 
 
 def _run(job: Job) -> dict[str, Any]:
@@ -229,7 +224,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
 )
 
 
-def answer_history(here: Here, workspaces: Mapping[str, Ml], asked: Asked) -> Answer | None:
+def answer_history(workspaces: Mapping[str, Ml], asked: Asked) -> Answer | None:
     """What is answered; None when it is about nothing of this. Raises Refused."""
     found = re.fullmatch(rf"/history/v1\.0(?P<at>{_WORKSPACE})(?P<rest>/.*)", asked.path, re.IGNORECASE)
     if found is None or found["at"].lower() not in workspaces:
@@ -237,5 +232,5 @@ def answer_history(here: Here, workspaces: Mapping[str, Ml], asked: Asked) -> An
     for method, pattern, act in ROUTES:
         match = re.fullmatch(pattern, found["rest"], re.IGNORECASE)
         if match and asked.method == method:
-            return act(here, workspaces[found["at"].lower()], asked, *match.groups())
+            return act(workspaces[found["at"].lower()], asked, *match.groups())
     return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.ml.job import Bound, Job
+from azure_stand_in.ml.job import Job
 from azure_stand_in.tenant import CLIENT
 from observed_run import EVENTS, RUN, ObservedRun
 from robotrain_azureml.platform import AzureMLPlatform as Platform
@@ -45,7 +45,6 @@ class Observed(ObservedRun):
         self.azure = azureml
         self.output = f"azureml/{JOB}/{output}"
         subscription, group, name = azureml.names
-        bound = Bound("uri_folder", mode, azureml.account, azureml.container, f"{self.output}/")
         body = {
             "jobType": "Command",
             "command": "python3 start.py",
@@ -56,8 +55,7 @@ class Observed(ObservedRun):
             "environmentVariables": {"AZURE_CLIENT_ID": CLIENT},
             "outputs": {output: {"jobOutputType": "uri_folder", "mode": mode}},
         }
-        at = f"{azureml.at}/jobs/{JOB}"
-        self.job = Job(JOB, at, body, azureml.store, None, {}, {output: bound}, (CLIENT,), "image")
+        self.job = Job(azureml.ml, JOB, body)
         azureml.ml.jobs[JOB.lower()] = self.job
         kept = {"subscription": subscription, "group": group, "workspace": name, "publishes": publishes, "run": RUN}
         self.reference = {"job": JOB, "datastore": "workspaceblobstore", "output": self.output, "code": "", **kept}

@@ -4,8 +4,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from azure_stand_in.ml.contents import Ml
-from azure_stand_in.ml.job_rules import RULES, Sent
+from azure_stand_in.ml.job_rules import find_wrong_texts
 from azureml_plans import ONE, blobs, find_codes, find_problems, job, model, read_spec, render_plan, settings, source
 from robotrain.errors import Problem, Stage, format_problem
 from robotrain.model.job import Job
@@ -292,25 +291,25 @@ def test_undeclared_workload_gets_one_gpu() -> None:
     assert find_problems(UNDECLARED) == find_problems(UNDECLARED, instance_type="gpu4") == []
 
 
-def is_accepted_by_workspace(rule: str, **properties: Any) -> bool:
+def is_accepted_by_workspace(**properties: Any) -> bool:
     """Whether the stand-in of the workspace takes a job with these properties."""
-    return not list(RULES[rule].finds(Sent("a-job", {"properties": properties}, Ml("", ""))))
+    return not list(find_wrong_texts("a-job", properties))
 
 
 @pytest.mark.parametrize("name", ["a_b-c", "a.b", "x" * 256, "x" * 257, "_a", "a b", "a\n"])
 def test_experiment_name_is_valid_where_the_workspace_takes_it(name: str) -> None:
     found = find_problems(job(experiment_name=name))
-    assert (not found) == is_accepted_by_workspace("experiment", experimentName=name)
+    assert (not found) == is_accepted_by_workspace(experimentName=name)
     for text in (text for problem in found for text in list_suggestions(problem)):
-        assert is_accepted_by_workspace("experiment", experimentName=text.removeprefix("--experiment-name "))
+        assert is_accepted_by_workspace(experimentName=text.removeprefix("--experiment-name "))
 
 
 @pytest.mark.parametrize("size", ["1b", "08g", "0g", "8Gi", "８g", "512 MiB"])
 def test_size_of_shared_memory_is_valid_only_where_the_workspace_takes_it(size: str) -> None:
     found = find_problems(job(), shm_size=size)
-    assert found or is_accepted_by_workspace("shared", resources={"shmSize": size})
+    assert found or is_accepted_by_workspace(resources={"shmSize": size})
     for text in (text for problem in found for text in list_suggestions(problem)):
-        assert is_accepted_by_workspace("shared", resources={"shmSize": text.removeprefix("--shm-size ")})
+        assert is_accepted_by_workspace(resources={"shmSize": text.removeprefix("--shm-size ")})
 
 
 def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None:
@@ -319,7 +318,7 @@ def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None
     assert find_codes(job(), labels=labels, display_name="x" * 256) == set()
     made = read_spec(render_plan(job(), labels=labels, display_name="x" * 256))
     assert {"team": "arms", "cost centre": "4711"}.items() <= made["tags"].items()
-    assert is_accepted_by_workspace("limits", tags=made["tags"], displayName=made["display_name"])
+    assert is_accepted_by_workspace(tags=made["tags"], displayName=made["display_name"])
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def test_a_run_that_the_region_does_not_know_yet_is_as_the_workspace_says(run):
 def test_a_token_goes_to_hosts_of_azure_ml_alone(run, monkeypatch):
     from azure_stand_in.ml import jobs
 
-    monkeypatch.setattr(jobs, "ADDRESS", "westeurope.api.azureml.ms.evil.example")
+    monkeypatch.setattr(jobs, "HOST", "westeurope.api.azureml.ms.evil.example")
     assert run.status().state == "pending"
     assert run.azure.tenant.proxy.refused == []
     assert "GET https://management.azure.com" in run.azure.calls[1]  # the workspace was asked for its region

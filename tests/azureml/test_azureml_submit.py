@@ -39,7 +39,8 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     [job] = azureml.jobs.values()
     assert job.name == reference["job"] == submit.read_job_name(wanted)
     assert job.name.startswith(f"{wanted.run}-")
-    assert job.image == IMAGE
+    environment, _, version = job.body["environmentId"].split("/")[-3:]
+    assert azureml.ml.environments[environment][version]["image"] == IMAGE
     assert job.outputs["checkpoints"].prefix == reference["output"] == f"azureml/{job.name}/checkpoints"
     container, prefix = job.code
     sent = {

@@ -1,15 +1,12 @@
 """What the stand-in of the workspace refuses in a job, a pipeline or a sweep: each of its rules has a row here."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.ml.job import Job
-from azure_stand_in.ml.job_rules import RULES
 
-HOST = "westeurope.api.azureml.ms"
 STORED = "azureml://datastores/workspaceblobstore/paths/azureml/a-job/checkpoints/"
 LONG = "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}/{}"
 
@@ -52,129 +49,6 @@ def job_body(azureml) -> dict[str, Any]:
         },
         "outputs": {"checkpoints": {"jobOutputType": "uri_folder", "mode": "Upload", "uri": STORED}},
     }
-
-
-@pytest.fixture
-def put(azureml, job_body) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """PUT the job with some of it changed; `{at}` in a text is the workspace."""
-
-    def put(change: Mapping[str, Any] | None = None, name: str = "a-job", **whole: Any) -> tuple[int, dict[str, Any]]:
-        texts = {path: value.format(at=azureml.at) for path, value in (change or {}).items() if isinstance(value, str)}
-        return azureml.ask(
-            "PUT", f"/jobs/{name}", {"properties": change_body(job_body, {**(change or {}), **texts}), **whole}
-        )
-
-    return put
-
-
-def test_a_good_job_is_made_and_is_not_started(put, azureml):
-    status, answer = put()
-    assert (status, answer["name"], answer["properties"]["status"]) == (201, "a-job", "NotStarted")
-    studio = answer["properties"]["services"]["Studio"]["endpoint"]
-    assert studio == f"https://ml.azure.com/runs/a-job?wsid={azureml.at}"
-    assert azureml.ask("GET", "/jobs/A-JOB")[1]["properties"]["command"] == "python3 start.py"
-
-
-REFUSED = [
-    ("name", {}, "It must start with a letter", "a.job"),
-    ("fields", {"resources/gpus": 1}, "Could not find member 'gpus'"),
-    ("fields", {"environmentVariables/STEPS": 5}, "Path 'properties.environmentVariables.STEPS'"),
-    ("fields", {"outputs": []}, "has to be an object. Path 'properties.outputs'"),
-    ("kind", {"jobType": "Spark"}, "job type 'Spark'"),
-    ("command", {"command": None}, "command field is required"),
-    ("experiment", {"experimentName": "a.b"}, "Experiment name must be 1-256 characters"),
-    ("limits", {"tags": {f"t{number}": "" for number in range(51)}}, "at most 50 tags"),
-    ("limits", {"tags/x": "v" * 1001}, "their values 1000"),
-    ("limits", {f"outputs/o{number}": {"jobOutputType": "uri_folder"} for number in range(20)}, "at most 20 outputs"),
-    ("code", {"codeId": "{at}/codes/nowhere/versions/1"}, "codes/nowhere/versions/1 was not found"),
-    ("environment", {"environmentId": "{at}/environments/lerobot/versions/9"}, "lerobot with version 9 was not found"),
-    ("environment", {"environmentId": "azureml:lerobot@latest"}, "no version of an environment"),
-    ("compute", {"computeId": "{at}/computes/nowhere"}, "Unknown compute target 'nowhere'"),
-    ("compute", {"computeId": "{at}/computes/broken"}, "it is Failed"),
-    ("instances", {"resources/instanceType": "gpu9"}, "Invalid instance type"),
-    ("instances", {"computeId": "{at}/computes/gpu-cluster"}, "cannot be said for the compute target 'gpu-cluster'"),
-    ("distribution", {"resources/instanceCount": 2}, "2 instances has no distribution"),
-    (
-        "distribution",
-        {"distribution": {"distributionType": "PyTorch", "processCountPerInstance": 2}},
-        "it starts PyTorch, with one process a node",
-    ),
-    ("distribution", {"distribution": {"distributionType": "Ray"}}, "'Ray' is not supported"),
-    *[("shared", {"resources/shmSize": size}, "number)(unit)") for size in ("8Gi", "8", "0g")],
-    *[("timeout", {"limits/timeout": time}, "no duration") for time in ("12h", "PT0S", "PT1.5S")],
-    ("identity", {"identity/clientId": "somebody-else"}, "somebody-else is not assigned"),
-    (
-        "identity",
-        {"computeId": "{at}/computes/nobodys", "resources/instanceType": None},
-        "has no identity that the job could use",
-    ),
-    ("bindings", {"outputs/1st": {"jobOutputType": "uri_folder"}}, "The name '1st' of outputs"),
-    ("inputs", {"inputs/asset/mode": "ro_mount"}, "'ro_mount' of the input asset"),
-    ("inputs", {"inputs/asset/uri": "{at}/data/a/versions/4"}, "data asset a with version 4 was not found"),
-    ("inputs", {"inputs/asset/uri": "{at}/data/a-file/versions/1"}, "a-file:1 is none"),
-    ("inputs", {"inputs/asset/uri": "azureml:a@latest"}, "names no version"),
-    ("inputs", {"inputs/asset/uri": LONG.format("s", "g", "w", "data/a/versions/3")}, "lies in no datastore"),
-    ("outputs", {"outputs/checkpoints/mode": "upload"}, "'upload' of the output checkpoints"),
-    ("outputs", {"outputs/checkpoints/uri": "azureml://datastores/nowhere/paths/x/"}, "lies in no datastore"),
-    ("places", {"command": "ls ${{{{inputs.nope}}}}"}, "${{inputs.nope}}"),
-    ("places", {"environmentVariables/OUT": "${{{{outputs.checkpoints}}}}"}, "variable OUT holds an expression"),
-]
-
-
-@pytest.mark.parametrize(("rule", "change", "words", "name"), [(*row, "a-job")[:4] for row in REFUSED])
-def test_what_azure_refuses(put, azureml, rule, change, words, name):
-    status, answer = put(change, name=name)
-    assert (status, answer["error"]["code"]) == (400, "UserError")
-    assert words in answer["error"]["message"]
-    (inner,) = (one["info"]["value"] for one in answer["error"]["additionalInfo"] if one["type"] == "InnerError")
-    assert inner["code"] == RULES[rule].inner
-    assert azureml.jobs == {}
-
-
-def test_each_rule_has_a_row():
-    assert {rule for rule, *_ in REFUSED} == set(RULES)
-    assert all(rule.of for rule in RULES.values())
-
-
-def test_what_stands_beside_the_properties_is_refused(put):
-    status, answer = put(tags={})
-    assert (status, "Could not find member 'tags'" in answer["error"]["message"]) == (400, True)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"computeId": "{at}/COMPUTES/GPU-Cluster", "resources/instanceType": None},
-        {"resources/instanceCount": 2, "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1}},
-        {"identity": None, "computeId": "{at}/computes/nobodys", "resources/instanceType": None},
-        {"command": "ls ${{{{inputs.asset}}}} ${{{{outputs.checkpoints}}}}", "limits/timeout": "P1DT30M"},
-        {"inputs/asset/uri": "azureml:{at}/data/a/versions/3", "outputs/checkpoints/uri": None},
-        {"experimentName": None, "displayName": None, "tags": None},
-    ],
-)
-def test_what_azure_takes(put, change):
-    assert put(change)[0] == 201
-
-
-def test_the_long_name_of_an_asset_of_this_workspace_is_taken(put, azureml):
-    assert put({"inputs/asset/uri": LONG.format(*azureml.names, "data/a/versions/3")})[0] == 201
-
-
-def test_the_same_job_again_is_the_same_job(put, azureml):
-    assert put()[0] == 201
-    status, answer = put({"displayName": "better", "tags/more": "y"})
-    assert (status, answer["properties"]["displayName"]) == (200, "better")
-    assert list(azureml.jobs) == ["a-job"]
-
-
-@pytest.mark.parametrize(("change", "part"), [({"command": "other"}, "Command"), ({"limits": None}, "Limits")])
-def test_another_job_of_the_same_name_is_refused(put, azureml, change, part):
-    put()
-    status, answer = put(change)
-    assert (status, answer["error"]["code"]) == (400, "UserError")
-    assert answer["error"]["message"].startswith("A job with this name already exists.")
-    assert f"the existing job's {part} cannot be changed" in answer["error"]["message"]
-    assert azureml.jobs["a-job"].command == "python3 start.py"
 
 
 BOUND = "${{parent.jobs.train.outputs.checkpoints}}"
@@ -237,77 +111,103 @@ def sweep_body(azureml) -> dict[str, object]:
     }
 
 
-def put_with_children(azureml: AzureML, name: str, body: Mapping[str, Any]) -> dict[str, Job]:
-    """PUT a pipeline or a sweep: the steps or trials that could begin."""
-    status, answer = azureml.ask("PUT", f"/jobs/{name}", {"properties": body})
-    assert status == 201, answer
-    return azureml.steps(name)
+NOBODYS = {"computeId": "{at}/computes/nobodys", "resources/instanceType": None}
+REFUSED = {
+    "job_body": [
+        ({"experimentName": "a.b"}, "InvalidExperimentName"),
+        ({"tags": {f"t{number}": "" for number in range(51)}}, "LimitExceeded"),
+        ({"tags/x": "v" * 1001}, "LimitExceeded"),
+        *[({"resources/shmSize": size}, "InvalidShmSize") for size in ("8Gi", "8", "0g")],
+        *[({"limits/timeout": time}, "InvalidTimeout") for time in ("12h", "PT0S", "PT1.5S")],
+        ({"command": None}, "RequiredField"),
+        ({"codeId": "{at}/codes/nowhere/versions/1"}, "NotFound"),
+        ({"environmentId": "{at}/environments/lerobot/versions/9"}, "NotFound"),
+        ({"environmentId": "azureml:lerobot@latest"}, "NotFound"),
+        ({"computeId": "{at}/computes/nowhere"}, "UnknownTarget"),
+        ({"computeId": "{at}/computes/broken"}, "UnknownTarget"),
+        ({"resources/instanceType": "gpu9"}, "InvalidInstanceType"),
+        ({"computeId": "{at}/computes/gpu-cluster"}, "InvalidInstanceType"),
+        ({"resources/instanceCount": 0}, "InvalidInstanceCount"),
+        ({"resources/instanceCount": 2}, "InvalidDistribution"),
+        ({"distribution": {"distributionType": "PyTorch", "processCountPerInstance": 2}}, "InvalidDistribution"),
+        ({"identity/clientId": "somebody-else"}, "IdentityNotFound"),
+        (NOBODYS, "IdentityNotFound"),
+        ({"outputs/1st": {"jobOutputType": "uri_folder"}}, "InvalidBindingName"),
+        ({"inputs/asset/mode": "ro_mount"}, "InvalidInput"),
+        ({"inputs/asset/uri": "{at}/data/a/versions/4"}, "InvalidInput"),
+        ({"inputs/asset/uri": "{at}/data/a-file/versions/1"}, "InvalidInput"),
+        ({"inputs/asset/uri": "azureml:a@latest"}, "InvalidInput"),
+        ({"inputs/asset/uri": LONG.format("s", "g", "w", "data/a/versions/3")}, "InvalidInput"),
+        ({"outputs/checkpoints/mode": "upload"}, "InvalidOutput"),
+        ({"outputs/checkpoints/uri": "azureml://datastores/nowhere/paths/x/"}, "InvalidOutput"),
+        ({"command": "ls ${{{{inputs.nope}}}}"}, "InvalidExpression"),
+        ({"environmentVariables/OUT": "${{{{outputs.checkpoints}}}}"}, "InvalidExpression"),
+    ],
+    "pipeline_body": [
+        ({"jobs": {}}, "InvalidPipeline"),
+        ({"jobs/e-val": {}}, "InvalidPipeline"),
+        ({"jobs/train/componentId": "azureml:nobody:1"}, "InvalidPipeline"),
+        ({"jobs/train/computeId": "nowhere"}, "UnknownTarget"),
+        ({"jobs/train/inputs": {"x": {"job_input_type": "literal", "value": "1"}}}, "InvalidPipeline"),
+        ({"jobs/evaluate/inputs": {}}, "InvalidPipeline"),
+        ({"jobs/evaluate/inputs/policy/value": BOUND.replace("train", "trian")}, "InvalidPipeline"),
+        ({"jobs/evaluate/inputs/policy/value": "${{parent.jobs.evaluate.outputs.evaluation}}"}, "InvalidPipeline"),
+    ],
+    "sweep_body": [
+        ({"searchSpace": {}}, "InvalidSweep"),
+        ({"searchSpace/lr": ["uniform", [0.1, 0.2]]}, "InvalidSweep"),
+        ({"samplingAlgorithm": {"samplingAlgorithmType": "Tpe"}}, "InvalidSweep"),
+        ({"objective/goal": "best"}, "InvalidSweep"),
+        ({"limits/maxTotalTrials": 1001}, "InvalidSweep"),
+        ({"trial/command": "x ${{search_space.lrr}}"}, "InvalidSweep"),
+        ({"trial/environmentId": "azureml:nobody:1"}, "NotFound"),
+        ({"outputs/checkpoints/uri": "azureml://datastores/workspaceblobstore/paths/made/"}, "InvalidSweep"),
+    ],
+}
+TAKEN = [
+    {"computeId": "{at}/COMPUTES/GPU-Cluster", "resources/instanceType": None},
+    {"resources/instanceCount": 2, "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1}},
+    {"identity": None, **NOBODYS},
+    {"command": "ls ${{{{inputs.asset}}}} ${{{{outputs.checkpoints}}}}", "limits/timeout": "P1DT30M"},
+    {"inputs/asset/uri": "azureml:{at}/data/a/versions/3", "outputs/checkpoints/uri": None},
+]
 
 
-def test_only_run_history_knows_what_a_step_is(azureml, pipeline_body):
-    train = put_with_children(azureml, "p1", pipeline_body)["train"]
-    train.state("Running")
-    train.say("hello")
-    assert azureml.ask("GET", f"/jobs/{train.name}")[1]["properties"] is None
-    answer = azureml.ask("GET", f"/runs/{train.name}/details", host=HOST)[1]
-    assert (answer["status"], [*answer["logFiles"]]) == ("Running", ["user_logs/std_log.txt"])
+def put_job(azureml: AzureML, body: Mapping[str, Any], change: Mapping[str, Any], name: str = "a-job") -> Any:
+    """PUT a job with some of it changed; `{at}` in a text is the workspace. The status, the answer."""
+    if body["jobType"] == "Command":
+        change = {path: one.format(at=azureml.at) if isinstance(one, str) else one for path, one in change.items()}
+    return azureml.ask("PUT", f"/jobs/{name}", {"properties": change_body(body, change)})
+
+
+@pytest.mark.parametrize(("kind", "change", "code"), [(kind, *row) for kind, rows in REFUSED.items() for row in rows])
+def test_what_azure_refuses(azureml, request, kind, change, code):
+    status, answer = put_job(azureml, request.getfixturevalue(kind), change)
+    inner = answer["error"]["additionalInfo"][1]["info"]["value"]["code"]
+    assert (status, answer["error"]["code"], inner, azureml.jobs) == (400, "UserError", code, {})
+
+
+def test_what_azure_takes(azureml, job_body, pipeline_body, sweep_body):
+    for number, change in enumerate(TAKEN):
+        assert put_job(azureml, job_body, change, f"job-{number}")[0] == 201
+    assert put_job(azureml, job_body, {}, "a.job")[0] == 400
+    assert [put_job(azureml, body, {}, body["jobType"])[0] for body in (pipeline_body, sweep_body)] == [201, 201]
+
+
+def test_a_job_that_is_there_may_be_described_anew_and_is_no_other(azureml, job_body):
+    put_job(azureml, job_body, {})
+    status, answer = put_job(azureml, job_body, {"displayName": "better"})
+    assert (status, answer["properties"]["displayName"], [*azureml.jobs]) == (200, "better", ["a-job"])
+    status, answer = put_job(azureml, job_body, {"displayName": "better", "command": "other", "limits": None})
+    assert (status, "the existing job's Command,  Limits cannot be" in answer["error"]["message"]) == (400, True)
 
 
 def test_a_trial_is_a_job_with_its_values_in_the_command(azureml, sweep_body):
-    trials = put_with_children(azureml, "s1", change_body(sweep_body, {"limits/maxConcurrentTrials": 4}))
-    assert [one.command.partition("--set ")[2] for one in trials.values()] == [
-        "lr=1e-05 --set seed=1",
-        "lr=1e-05 --set seed=2",
-        "lr=0.001 --set seed=1",
-        "lr=0.001 --set seed=2",
-    ]
+    put_job(azureml, sweep_body, {"limits/maxConcurrentTrials": 4}, "s1")
+    trials = azureml.steps("s1")
+    values = [("1e-05", 1), ("1e-05", 2), ("0.001", 1), ("0.001", 2)]
+    commands = [f"python3 start.py --set lr={lr} --set seed={seed}" for lr, seed in values]
+    assert [one.command for one in trials.values()] == commands
     assert trials["s1_2"].environ == {"A": "b", "AZUREML_SWEEP_lr": "0.001", "AZUREML_SWEEP_seed": "1"}
     assert trials["s1_2"].outputs["checkpoints"].prefix == "azureml/s1_2/checkpoints"
     assert azureml.ask("GET", "/jobs/s1_2")[1]["properties"]["limits"]["timeout"] == "PT2H"
-
-
-def test_a_random_sweep_draws_within_its_ranges(azureml, sweep_body):
-    space = {"lr": ["loguniform", [-11.5, -6.9]], "seed": ["quniform", [1, 9, 1]]}
-    sampling = {"samplingAlgorithm": {"samplingAlgorithmType": "Random", "seed": 3}}
-    changed = change_body(sweep_body, {"searchSpace": space, **sampling, "limits/maxConcurrentTrials": 4})
-    trials = put_with_children(azureml, "s1", changed)
-    values = [one.environ for one in trials.values()]
-    assert len(values) == 4
-    assert all(1e-5 < float(one["AZUREML_SWEEP_lr"]) < 1.1e-3 for one in values)
-    assert all(float(one["AZUREML_SWEEP_seed"]) in range(1, 10) for one in values)
-
-
-REFUSED_WITH_CHILDREN = {
-    "pipeline_body": [
-        ({"jobs": {}}, "has no jobs"),
-        ({"settings/colour": "red"}, "Could not find member 'colour'"),
-        ({"jobs/e-val": {}}, "node name 'e-val' is invalid"),
-        ({"jobs/train/componentId": "azureml:nobody:1"}, "component of the step train was not found"),
-        ({"jobs/train/computeId": "nowhere"}, "The step train: Unknown compute target"),
-        ({"jobs/train/inputs": {"x": {"job_input_type": "literal", "value": "1"}}}, "does not declare"),
-        ({"jobs/evaluate/inputs": {}}, "no value for its input policy"),
-        ({"jobs/evaluate/inputs/policy/value": BOUND.replace("train", "trian")}, "trian.outputs.checkpoints"),
-        ({"jobs/evaluate/inputs/policy/value": "${{parent.jobs.evaluate.outputs.evaluation}}"}, "cycle: evaluate"),
-    ],
-    "sweep_body": [
-        ({"colour": "red"}, "Could not find member 'colour'"),
-        ({"searchSpace": {}}, "no search space"),
-        ({"searchSpace/lr": ["uniform", [0.1, 0.2]]}, "Grid sampling supports choice only"),
-        ({"samplingAlgorithm": {"samplingAlgorithmType": "Tpe"}}, "'Tpe' is not supported"),
-        ({"objective/goal": "best"}, "Minimize or Maximize"),
-        ({"limits/maxTotalTrials": 1001}, "between 1 and 1000"),
-        ({"trial/command": "x ${{search_space.lrr}}"}, "search_space.lrr"),
-        ({"trial/environmentId": "azureml:nobody:1"}, "The trial: The environment"),
-        ({"outputs/checkpoints/uri": "azureml://datastores/workspaceblobstore/paths/made/"}, "All trials would write"),
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("kind", "change", "words"), [(kind, *row) for kind, rows in REFUSED_WITH_CHILDREN.items() for row in rows]
-)
-def test_what_azure_refuses_in_a_pipeline_or_a_sweep(azureml, request, kind, change, words):
-    body = change_body(request.getfixturevalue(kind), change)
-    status, answer = azureml.ask("PUT", "/jobs/whole", {"properties": body})
-    assert (status, azureml.jobs) == (400, {})
-    assert words in answer["error"]["message"]

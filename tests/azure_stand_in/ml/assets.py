@@ -6,7 +6,7 @@ from typing import Any
 
 from azure_stand_in.blobs import signed
 from azure_stand_in.ml import addresses
-from azure_stand_in.ml.contents import CONTAINER, Here, Ml, Versions
+from azure_stand_in.ml.contents import CONTAINER, Ml, Versions
 from azure_stand_in.ml.request import Answer, Asked, Refused, missing, user_error
 
 WHAT = {"data": ("dataType", "dataUri", "uri_folder"), "models": ("modelType", "modelUri", "custom_model")}
@@ -21,7 +21,13 @@ def find_versions(ml: Ml, kind: str, name: str, registry: str = "") -> Versions:
     return _whole(ml, kind).get(key, {})
 
 
-def get_asset(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
+def find_uri(ml: Ml, found: addresses.Asset) -> str:
+    """Where the version of an asset lies; empty for one that is not there."""
+    given = find_versions(ml, found.kind, found.name, found.registry).get(found.version, {})
+    return str(given.get(WHAT[found.kind][1]) or "")
+
+
+def get_asset(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
     kind = kind.lower()
     found = find_versions(ml, kind, name).get(version)
     if found is None:
@@ -29,7 +35,7 @@ def get_asset(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: s
     return 200, _resource(ml, kind, name, version, found)
 
 
-def register_asset(here: Here, ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
+def register_asset(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
     """A new version, or other words of one that is there: where it lies never changes."""
     kind = kind.lower()
     type_, uri, usual = WHAT[kind]
@@ -46,7 +52,7 @@ def register_asset(here: Here, ml: Ml, asked: Asked, kind: str, name: str, versi
     return 201 if was is None else 200, _resource(ml, kind, name, version, given)
 
 
-def list_versions(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
+def list_versions(ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
     found = find_versions(ml, kind.lower(), name)
     if not found:
         raise missing(f"The specified {kind} asset {name} was not found.")
@@ -54,14 +60,14 @@ def list_versions(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Ans
     return 200, {"value": [_resource(ml, kind.lower(), name, version, found[version]) for version in order]}
 
 
-def get_container(here: Here, ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
+def get_container(ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
     found = find_versions(ml, kind.lower(), name)
     if not found:
         raise missing(f"The specified {kind} asset {name} was not found.")
     return 200, _container(ml, kind.lower(), name, found)
 
 
-def list_containers(here: Here, ml: Ml, asked: Asked, kind: str) -> Answer:
+def list_containers(ml: Ml, asked: Asked, kind: str) -> Answer:
     mark = f"{ml.at}/".lower()
     whole = {key[len(mark) :]: found for key, found in _whole(ml, kind.lower()).items() if key.startswith(mark)}
     return 200, {"value": [_container(ml, kind.lower(), name, found) for name, found in whole.items()]}
@@ -103,14 +109,14 @@ DEFAULT: dict[str, Any] = {
 }
 
 
-def get_environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+def get_environment(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     found = ml.environments.get(name.lower(), {}).get(version)
     if found is None:
         raise missing(f"Environment {name} with version {version} was not found.")
     return 200, ml.resource(f"/environments/{name}/versions/{version}", found)
 
 
-def register_environment(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+def register_environment(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     """A new version; or a word about one that is there."""
     given: dict[str, Any] = dict(asked.body.get("properties") or {})
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name) or not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", version):
@@ -132,7 +138,7 @@ UPLOADED = "upload_status"
 """The metadata that the SDK writes on the last blob, when all are there."""
 
 
-def find_code(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def find_code(ml: Ml, asked: Asked, name: str) -> Answer:
     """Versions of a code asset, or of any with that content."""
     wanted = asked.query.get("hash")
     whole = [
@@ -144,12 +150,12 @@ def find_code(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, {"value": whole}
 
 
-def begin_upload(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+def begin_upload(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     """A container of its own, and a signature for it."""
     container = f"{ml.account}-{uuid.uuid4()}"[:63].rstrip("-")
-    here.blobs.put(container, {})
+    ml.here.store.put(container, {})
     ml.uploads[f"{name}/{version}".lower()] = container
-    address = signed(here.blobs, container, "racwdl")
+    address = signed(ml.here.store, container, "racwdl")
     subscription, group, _ = ml.names
     account = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts"
     reference = {
@@ -162,7 +168,7 @@ def begin_upload(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> A
     return 200, answer
 
 
-def register_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+def register_code(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     """A code asset, whose blobs have to be there."""
     given: dict[str, Any] = dict(asked.body.get("properties") or {})
     there = ml.codes.setdefault(name.lower(), {})
@@ -170,26 +176,26 @@ def register_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> 
         if was.get("codeUri") != given.get("codeUri"):
             raise user_error(f"The code {name}:{version} is there already and cannot be changed.", "Immutable", 409)
         return 200, ml.resource(f"/codes/{name}/versions/{version}", was)
-    _check_upload(here, ml, str(given.get("codeUri") or ""))
+    _check_upload(ml, str(given.get("codeUri") or ""))
     there[version] = {"description": None, "tags": {}, "isAnonymous": False, "isArchived": False, **given}
     there[version] |= {"provisioningState": "Succeeded"}
     return 201, ml.resource(f"/codes/{name}/versions/{version}", there[version])
 
 
-def get_code(here: Here, ml: Ml, asked: Asked, name: str, version: str) -> Answer:
+def get_code(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     there = ml.codes.get(name.lower(), {}).get(version)
     if there is None:
         raise missing(f"Code {name} with version {version} was not found.")
     return 200, ml.resource(f"/codes/{name}/versions/{version}", there)
 
 
-def _check_upload(here: Here, ml: Ml, uri: str) -> None:
+def _check_upload(ml: Ml, uri: str) -> None:
     """Whether an upload is complete: the SDK says so on one of its blobs, the last it writes. Raises Refused."""
     at = addresses.folder(uri, ml) if re.match("https://|azureml:", uri) else None
-    if at is None or at.account != here.blobs.account or at.container not in {*ml.uploads.values(), CONTAINER}:
+    if at is None or at.account != ml.here.store.account or at.container not in {*ml.uploads.values(), CONTAINER}:
         raise user_error(f"The code address {uri.partition('?')[0]} is none that was let in.", "InvalidCodeUri")
-    below = here.blobs.names(at.container, f"{at.prefix}/")
-    metadata = (here.blobs.metadata(at.container, name) or {} for name in below)
+    below = ml.here.store.names(at.container, f"{at.prefix}/")
+    metadata = (ml.here.store.metadata(at.container, name) or {} for name in below)
     if not any(one.get(UPLOADED) == "completed" for one in metadata):
         raise user_error(f"The upload to {uri.partition('?')[0]} is not complete.", "UploadIncomplete")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from azure_stand_in.ml.contents import KIND, Here, Ml
+from azure_stand_in.ml.contents import KIND, Ml
 from azure_stand_in.ml.request import Answer, Asked, Refused
 
 
@@ -85,13 +85,13 @@ def add_compute(
     return at
 
 
-def get_compute(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def get_compute(ml: Ml, asked: Asked, name: str) -> Answer:
     if name.lower() not in ml.computes:
         raise Refused(404, "ResourceNotFound", f"Compute {name} was not found in workspace {ml.names[2]}.", "NotFound")
     return 200, ml.computes[name.lower()]
 
 
-def list_computes(here: Here, ml: Ml, asked: Asked) -> Answer:
+def list_computes(ml: Ml, asked: Asked) -> Answer:
     return 200, {"value": list(ml.computes.values())}
 
 

@@ -1,21 +1,40 @@
 """The content of one workspace."""
 
+import datetime
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from azure_stand_in.blobs import Store
-from azure_stand_in.ml.job import Job, now
-from azure_stand_in.mlflow_server import Runs
-
 KIND = "Microsoft.MachineLearningServices/workspaces"
+HOST = "westeurope.api.azureml.ms"
+CONTAINER = "azureml-blobstore"
+"""That of the workspace's own datastore."""
 Versions = dict[str, dict[str, Any]]
 """Properties, by the version."""
 
 
+def now() -> str:
+    """As Azure writes times."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
 def make_system_data(at: str) -> dict[str, str]:
     return {"createdAt": at, "createdBy": "somebody", "createdByType": "User", "lastModifiedAt": at}
+
+
+@dataclass
+class Here:
+    """store: the workspaces' storage account; None where only what needs no blobs is asked. runner: who runs jobs.
+
+    runs: where a run is begun for each new job, as MLflow has it. cancelling: whether a job that nobody runs is
+    canceled when that is asked for, or later.
+    """
+
+    store: Any = None
+    runner: Callable[[Any], None] | None = None
+    runs: Any = None
+    cancelling: Literal["at-once", "slow"] = "at-once"
 
 
 @dataclass
@@ -30,6 +49,7 @@ class Ml:
 
     at: str
     account: str
+    here: Here = field(default_factory=Here)
     computes: dict[str, dict[str, Any]] = field(default_factory=dict)
     datastores: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: dict[str, Versions] = field(default_factory=dict)
@@ -38,7 +58,7 @@ class Ml:
     components: dict[str, Versions] = field(default_factory=dict)
     models: dict[str, Versions] = field(default_factory=dict)
     data: dict[str, Versions] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs: dict[str, Any] = field(default_factory=dict)
     denied: list[str] = field(default_factory=list)
     mode: str = "accessKey"
     region: str = "westeurope"
@@ -60,26 +80,3 @@ class Ml:
         kind = "/".join([KIND, *words[::2]])
         when = {"systemData": make_system_data(self.created)} if "computes" not in words else {}
         return {"id": f"{self.at}{rest}", "name": words[-1], "type": kind, "properties": properties, **when, **more}
-
-
-CONTAINER = "azureml-blobstore"
-"""That of the workspace's own datastore."""
-
-
-@dataclass
-class Here:
-    """store: the workspaces' storage account; None where only what needs no blobs is asked. runner: who runs jobs.
-
-    runs: where a run is begun for each new job, as MLflow has it. cancelling: whether a job that nobody runs is
-    canceled when that is asked for, or later.
-    """
-
-    store: Store | None = None
-    runner: Callable[[Job], None] | None = None
-    runs: Runs | None = None
-    cancelling: Literal["at-once", "slow"] = "at-once"
-
-    @property
-    def blobs(self) -> Store:
-        assert self.store is not None, "this stand-in has no storage account"
-        return self.store

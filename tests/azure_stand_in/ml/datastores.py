@@ -3,7 +3,7 @@
 from typing import Any
 
 from azure_stand_in import keys
-from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.request import Answer, Asked, missing, user_error
 
 
@@ -27,15 +27,15 @@ def make_properties(
     }
 
 
-def get_datastore(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def get_datastore(ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, _resource(ml, name)
 
 
-def list_datastores(here: Here, ml: Ml, asked: Asked) -> Answer:
+def list_datastores(ml: Ml, asked: Asked) -> Answer:
     return 200, {"value": [_resource(ml, name) for name in ml.datastores]}
 
 
-def list_secrets(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+def list_secrets(ml: Ml, asked: Asked, name: str) -> Answer:
     found = _resource(ml, name)["properties"]
     kind = found["credentials"]["credentialsType"]
     if kind == "AccountKey":

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from azure_stand_in.ml import assets, components, computes, datastores, jobs
-from azure_stand_in.ml.contents import Here, Ml
+from azure_stand_in.ml import assets, computes, datastores, jobs, pipelines
+from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.request import Answer, Asked, Refused
 from azure_stand_in.sign_in import OBJECT
 
 Route = tuple[str, str, Callable[..., Answer]]
-ROUTES: tuple[Route, ...] = (*computes.ROUTES, *datastores.ROUTES, *components.ROUTES, *assets.ROUTES, *jobs.ROUTES)
+ROUTES: tuple[Route, ...] = (*computes.ROUTES, *datastores.ROUTES, *pipelines.ROUTES, *assets.ROUTES, *jobs.ROUTES)
 
 
-def answer(here: Here, ml: Ml, asked: Asked) -> Answer:
+def answer(ml: Ml, asked: Asked) -> Answer:
     line = f"{asked.method} {asked.rest}"
     if any(re.search(pattern, line, re.IGNORECASE) for pattern in ml.denied):
         raise _denied(asked)
@@ -23,7 +23,7 @@ def answer(here: Here, ml: Ml, asked: Asked) -> Answer:
         if match := re.fullmatch(pattern, asked.rest.rstrip("/"), re.IGNORECASE):
             found = True
             if asked.method in methods.split():
-                status, body = act(here, ml, asked, *match.groups())
+                status, body = act(ml, asked, *match.groups())
                 return status, paged(asked, body) if body and set(body) == {"value"} else body
     if found:
         raise Refused(405, "MethodNotAllowed", f"The requested resource does not support {asked.method}.")

@@ -18,14 +18,10 @@ from robotrain_runtime.plugin import JobDocument
 
 from azure_stand_in.http_server import cut_short
 from azure_stand_in.ml.azureml import AzureML
-from azure_stand_in.ml.job import ENDS, now
+from azure_stand_in.ml.contents import now
+from azure_stand_in.ml.job import BEGUN, ENDS, WAITING
 
 ENDED: Mapping[str, RunState] = {"Completed": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
-BEGUN = ("Running", "Finalizing", "CancelRequested", "NotResponding", "Unknown")
-WAITING = (
-    *("NotStarted", "Unapproved", "Scheduled", "Starting", "Provisioning"),
-    *("Preparing", "Queued", "Pausing", "Paused"),
-)
 COMPUTE = "k8s-robot-dev-00"
 
 
