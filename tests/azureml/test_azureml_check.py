@@ -362,21 +362,23 @@ def test_vault_of_another_cloud(monkeypatch) -> None:
 
 
 def test_preempted_job_that_loses_its_checkpoints_is_noted() -> None:
-    found = find_problem("azureml-nothing-survives", job(), compute_kind="kubernetes")
+    found = find_problem("azureml-nothing-survives", job(), compute_kind="kubernetes", output_mode="upload")
     assert found.severity == "note"
     assert "gpuspot" in found.title
     assert "--output-mode rw_mount" in format_problem(found)
     assert len(format_problem(found).splitlines()) == 1
-    assert "spot-a" in find_problem("azureml-nothing-survives", job(), instance_type="spot-a").title
+    assert (
+        "spot-a" in find_problem("azureml-nothing-survives", job(), instance_type="spot-a", output_mode="upload").title
+    )
 
 
 @pytest.mark.parametrize(
     ("of", "given"),
     [
-        (job(), {"output_mode": "rw_mount"}),
-        (job(publish_url=ONE), {}),
-        (job(), {"instance_type": "gpu"}),
-        (job(), {"compute_kind": "managed"}),
+        (job(), {}),
+        (job(publish_url=ONE), {"output_mode": "upload"}),
+        (job(), {"instance_type": "gpu", "output_mode": "upload"}),
+        (job(), {"compute_kind": "managed", "output_mode": "upload"}),
     ],
 )
 def test_nothing_is_noted_where_nothing_is_lost(of: Job, given: dict) -> None:

@@ -339,13 +339,13 @@ def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(ready
 
 def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
     ready_workspace.managed_compute("low", priority="LowPriority")
-    words = {"compute": "low", "compute_kind": "managed"}
+    words = {"compute": "low", "compute_kind": "managed", "output_mode": "upload"}
     problem = find_problem("azureml-nothing-survives", make_plan(ready_workspace, **words))
     assert problem.severity == "note"
     assert problem.title.startswith("a machine of the compute low may be preempted")
     blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/c/p"}
     kept = (
-        make_plan(ready_workspace, **words, output_mode="rw_mount"),
+        make_plan(ready_workspace, **words | {"output_mode": "rw_mount"}),
         make_plan(ready_workspace, **words, parameters=blob),
     )
     assert all("azureml-nothing-survives" not in find_codes(one) for one in kept)

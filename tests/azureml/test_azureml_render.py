@@ -87,7 +87,7 @@ inputs:
 outputs:
   checkpoints:
     type: uri_folder
-    mode: upload
+    mode: rw_mount
     path: azureml://datastores/workspaceblobstore/paths/azureml/${{{{name}}}}/checkpoints/
 """
 
@@ -311,13 +311,13 @@ class TestContainer:
         place = read_placement(render_plan(job()))
         assert place.tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
         assert (place.tracking_run, place.submission) == ("MLFLOW_RUN_ID", "AZUREML_RUN_ID")
-        assert (place.kept, place.left) == ("${AZURE_ML_OUTPUT_checkpoints}", "")
+        assert place.kept == "${AZURE_ML_OUTPUT_checkpoints}"
         assert place.kept_as == "azureml://datastores/workspaceblobstore/paths/azureml/${AZUREML_RUN_ID}/checkpoints/"
 
     def test_an_output_that_is_mounted_holds_what_an_earlier_attempt_left(self) -> None:
-        made = render_plan(job(), output_mode="rw_mount")
-        assert read_spec(made)["outputs"]["checkpoints"]["mode"] == "rw_mount"
-        assert read_placement(made).left == read_placement(made).kept
+        place = read_placement(render_plan(job()))
+        assert place.left == place.kept
+        assert read_placement(render_plan(job(), output_mode="upload")).left == ""
 
     def test_it_works_in_a_folder_of_its_own_with_a_cache_beside_it(self) -> None:
         made = render_plan(job(), work_dir="/mnt/work", cache_gib=40.0, download_mib=512)

@@ -29,8 +29,11 @@ def test_a_loss_is_an_error_where_the_outputs_are_all_that_a_job_makes(robotrain
     assert found == ([severity] if severity else [])
 
 
+UPLOAD = ("--output-mode", "upload")
+
+
 @pytest.mark.parametrize(
-    ("more", "is_noted"), [((), True), (("--publish-url", "none"), False), (("--output-mode", "rw_mount"), False)]
+    ("more", "is_noted"), [(UPLOAD, True), ((*UPLOAD, "--publish-url", "none"), False), ((), False)]
 )
 def test_a_loss_by_preemption_is_noted_unless_nothing_is_to_be_kept(robotrain, more, is_noted):
     words = ("render", *platform_words("azureml"), "--compute-kind", "kubernetes", *TRAIN[1:], *more)

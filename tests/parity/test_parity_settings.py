@@ -101,7 +101,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "environment_version": Change("7"),
         "display_name": Change("An arm"),
         "shm_size": Change("16g"),
-        "output_mode": Change("rw_mount"),
+        "output_mode": Change("upload"),
         "datastore": Change("robots"),
         "hf_credential": Change("other-token", SECRET),
         "git_credential": Change("git-token", {**REPOSITORY, "--key-vault": "vault-1"}),

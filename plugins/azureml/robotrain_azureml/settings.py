@@ -86,10 +86,10 @@ class AzureMLSettings(AzureSettings):
     output_mode: Annotated[
         OutputMode,
         Param(
-            help="upload: checkpoints and results reach the job's output when it ends; rw_mount: as soon as they are "
-            "complete, so that a preempted training resumes from them"
+            help="rw_mount: checkpoints and results reach the job's output as soon as they are complete, so that a "
+            "preempted training resumes from them; upload: when the job ends"
         ),
-    ] = "upload"
+    ] = "rw_mount"
     datastore: Annotated[str, Param(help="datastore of the workspace for outputs and uploads", metavar="NAME")] = (
         "workspaceblobstore"
     )
