@@ -12,7 +12,7 @@ from page_session import read_pages, run_page
 from robotrain.store import records
 from robotrain_runtime.contract import checkpoint, event
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 PAGES = read_pages()
 FILES = {"pretrained_model/config.json": b"{}", "training_state/step.json": b"400"}
 
