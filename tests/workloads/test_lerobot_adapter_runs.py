@@ -146,6 +146,7 @@ def make_cache(place: Path) -> Path:
     return place / "cache"
 
 
+@pytest.mark.long
 def test_plain_lerobot_loads_the_merged_policy(
     training_python: Path, merged: Path, hub_environ: dict[str, str]
 ) -> None:
@@ -153,6 +154,7 @@ def test_plain_lerobot_loads_the_merged_policy(
     assert load_in_plain_lerobot(training_python, merged, hub_environ)["class"] == "SmolVLAPolicy"
 
 
+@pytest.mark.long
 def test_plain_lerobot_loads_the_adapter_with_its_base_from_the_hub(
     run_robotrain: Robotrain,
     training_python: Path,

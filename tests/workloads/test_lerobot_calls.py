@@ -17,6 +17,8 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Outcome
 from robotrain_workloads.lerobot import versions
 from small_training import SMALL, Trained, read_lines_until
 
+NEWEST, *OLDER = (one.name for one in versions.list_versions())
+OLDER_ARE_LONG = [NEWEST, *(pytest.param(one, marks=pytest.mark.long) for one in OLDER)]
 FOLDER = Path(robotrain_workloads.__file__).parent
 MODULE = re.compile(r"lerobot(\.\w+)+")
 TRACKED = re.compile(r"lerobot\.(framework|job_name|distributed)")
@@ -40,7 +42,7 @@ def test_every_module_of_lerobot_that_is_imported_is_checked() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", [one.name for one in versions.list_versions()])
+@pytest.mark.parametrize("version", OLDER_ARE_LONG)
 def test_a_shipped_version_has_what_is_called(environment_of: Any, version: str) -> None:
     program = Path(__file__).with_name("lerobot_calls.py")
     command = [f"{environment_of(version)}/bin/python", program]
@@ -51,7 +53,7 @@ def test_a_shipped_version_has_what_is_called(environment_of: Any, version: str)
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("version", [one.name for one in versions.list_versions()[1:]])
+@pytest.mark.parametrize("version", OLDER)
 @pytest.mark.usefixtures("cold")
 def test_an_older_version_trains_stops_resumes_and_is_evaluated(
     start: Any, train: Any, robotrain: Any, pusht: Path, tmp_path: Path, environment_of: Any, version: str

@@ -87,6 +87,10 @@ CASES = {
 }
 
 
+USUAL = ("act", "act wrong", "act network", "eo1")
+"""One of each kind of answer; those of other types are long tests."""
+
+
 @pytest.fixture
 def ask_lerobot(training_python, tmp_path):
     """The verdict that a command prints in the environment of trainings."""
@@ -110,7 +114,9 @@ def test_job_with_an_adapter_is_not_made_one_without() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [*USUAL, *(pytest.param(one, marks=pytest.mark.long) for one in CASES if one not in USUAL)]
+)
 def test_lerobot_says(make_command, ask_lerobot, case):
     options, result, named = CASES[case]
     verdict = ask_lerobot(make_command(*options, policy_type=case.split()[0]))
@@ -128,8 +134,8 @@ def test_lerobot_says(make_command, ask_lerobot, case):
     ("option", "named"),
     [
         ("--peft.r=0", "positive integer"),
-        ("--peft.init_type=nonsense", "nonsense"),
-        ("--peft.method_type=NONE", "NONE"),
+        pytest.param("--peft.init_type=nonsense", "nonsense", marks=pytest.mark.long),
+        pytest.param("--peft.method_type=NONE", "NONE", marks=pytest.mark.long),
     ],
 )
 def test_adapter_that_cannot_be_made_is_refused(ask_lerobot, training, policy, option, named, tmp_path):

@@ -203,6 +203,7 @@ def test_rule_of_one_type_does_not_count_for_a_start_of_an_unknown_type() -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("version", [one.name for one in versions.list_versions()])
 def test_lerobot_refuses_what_is_refused_and_takes_what_is_suggested(
     environment_of: Any, tmp_path: Path, version: str

@@ -403,6 +403,7 @@ def test_help_and_explain_list_the_options_of_a_type_once_it_is_chosen(robotrain
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("version", [one.name for one in versions.list_versions()])
 def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
     environment_of: Any, tmp_path: Path, version: str

@@ -13,6 +13,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         not ctypes.util.find_library("EGL"), reason="MuJoCo renders with libEGL (apt-get install libegl1)"
     ),

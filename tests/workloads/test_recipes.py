@@ -100,12 +100,15 @@ SMALL = {
     "openpi-pi0.5": ("steps=5", "save_interval=2"),
     "robomimic-bc": ("epochs=100",),
 }
+USUAL = ("openpi-pi0.5", "robomimic-bc")
 SAVED = {"robomimic-bc": [50, 100]}
 LONGER = {"openpi-pi0.5": "steps=8", "robomimic-bc": "epochs=150"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [*USUAL, *(pytest.param(one, marks=pytest.mark.long) for one in SMALL if one not in USUAL)]
+)
 def test_program_takes_what_the_recipe_gives_it_and_continues(run_recipe, name):
     params = [word for text in SMALL[name] for word in ("--param", text)]
     answer = run_recipe(name, *params)
@@ -131,6 +134,7 @@ def test_program_takes_what_the_recipe_gives_it_and_continues(run_recipe, name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_data_config_that_nobody_registers_fails(run_recipe):
     answer = run_recipe("gr00t-n1.5", "--param", "data_config=nobody", "--param", "max_steps=2")
     assert answer.exit_code == 5

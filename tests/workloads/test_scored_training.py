@@ -79,6 +79,7 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
     assert (again.exit_code, again.json["version"], again.json["new"]) == (0, answer.json["version"], False)
 
 
+@pytest.mark.long
 def test_on_four_cores_the_evaluation_begins_before_the_training_ends(robotrain, pusht, tmp_path, monkeypatch):
     monkeypatch.setattr(following, "count_cores", lambda: 4)
     monkeypatch.setattr(following, "count_visible_gpus", lambda: 0)

@@ -167,6 +167,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_lerobot_itself_makes_the_same_configuration_of_both(
     translate: Any, train_options: Any, policy: Any, training_environment: str
 ) -> None:
