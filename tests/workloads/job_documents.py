@@ -1,8 +1,15 @@
-"""Jobs of LeRobot as documents, the folders of their sources, and what the container plugin makes of them."""
+"""Jobs of LeRobot as documents, the folders of their sources, and what the container plugin makes of them; jobs of any
+workload, as they are checked where they are sent.
+"""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
+from messages import MESSAGES
+from robotrain.errors import Problem
+from robotrain.model.job import Job
+from robotrain.model.workload import Workload
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_workloads.lerobot_eval import container as eval_container
@@ -95,3 +102,20 @@ def read_options(arguments) -> dict[str, str]:
     """The options of a command with their values; of one given several times the last."""
     words = (word.partition("=") for word in arguments if word.startswith("--") and word != "--")
     return {name: value for name, _, value in words}
+
+
+def check_job(workload: Workload, *sources: JobSource, args: Iterable[str] = (), **parameters) -> list[Problem]:
+    """What a workload says of a job before it is sent, besides whose terms the job accepts."""
+    values = dataclasses.asdict(workload.parameters(**parameters))
+    job = Job(workload=workload.name, parameters=tuple(values.items()), sources=sources, trainer_args=tuple(args))
+    return [problem for problem in workload.check(job) if problem.code != "eula-accepted"]
+
+
+def check_findings(found: Iterable[str], count: int = 1) -> None:
+    """Assert how many texts there are, "what is wrong" or "what is wrong\nwhat to do" (a container has no codes); what
+    they say stands in messages.txt.
+    """
+    texts = [*found]
+    assert len(texts) == count, texts
+    for text in texts:
+        MESSAGES.compare("\n  ".join(text.splitlines()))

@@ -4,8 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script, find_option_problems
-from robotrain_workloads.isaac_train.parameters import make_script
+from job_documents import check_job
+from messages import check_problems
+from robotrain.errors import Problem
+from robotrain.model.workload import Workload
+from robotrain_workloads.isaac_export.workload import ISAAC_EXPORT
+from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
+from robotrain_workloads.isaac_validate.workload import ISAAC_VALIDATE
 
 ERROR = "script-option-invalid"
 FROM = ("--checkpoint-uri", "/data/run/model_19.pt")
@@ -27,34 +32,35 @@ def find_error(robotrain: Any, *words: str, workload: str = "isaac-train") -> di
     return {**problem, "exit_code": answer.exit_code}
 
 
+def find_problems(*words: str, workload: Workload = ISAAC_TRAIN, **parameters: Any) -> list[Problem]:
+    """What a workload's check says of words after `--`."""
+    return check_job(workload, args=words, **parameters)
+
+
 @pytest.mark.parametrize(
-    ("words", "title", "instead"),
+    "words",
     [
-        (("--video_lenght", "3"), "has no option --video_lenght", "-- --video_length 3"),
-        (("--vid",), "--vid is an abbreviation", "-- --video"),
-        (("--max_iteration=100",), "--max_iteration is an abbreviation", "--max-iterations 100"),
-        (("--video", "--video_length", "long"), "--video_length does not take 'long'", None),
-        (("--video", "--video_length"), "--video_length needs a value", "-- --video_length VALUE"),
-        (("--video=1",), "--video takes no value", "-- --video"),
-        (("--livestream", "7"), "--livestream does not take '7'", None),
-        (("--run_name", "x"), "skrl has no option --run_name", "leave out --run_name"),
-        (("agent.nope",), "neither an option nor an override", "agent.NAME=VALUE"),
-        (("agnet.class=3",), "there is no 'agnet' to override", "agent.class=3"),
-        (("agnet.seed=3",), "there is no 'agnet' to override", "--seed 3"),
-        (("--agent.resume=True",), "has no option --agent.resume", "--checkpoint-uri URI --checkpoint-mode MODE"),
-        (("--agent.separate", "True"), "has no option --agent.separate", "agent.separate=True"),
-        (("--video_interval", "5"), "--video_interval has no effect without --video", "-- --video"),
-        (("--anim_recording_stop_time=5",), "no effect without --anim_recording", "-- --anim_recording_enabled"),
-        (("env.scene=[1",), "the value of env.scene cannot be read", None),
+        ("--video_lenght", "3"),
+        ("--vid",),
+        ("--max_iteration=100",),
+        ("--video", "--video_length", "long"),
+        ("--video", "--video_length"),
+        ("--video=1",),
+        ("--livestream", "7"),
+        ("--run_name", "x"),
+        ("agent.nope",),
+        ("agnet.class=3",),
+        ("agnet.seed=3",),
+        ("--agent.resume=True",),
+        ("--agent.separate", "True"),
+        ("--video_interval", "5"),
+        ("--anim_recording_stop_time=5",),
+        ("env.scene=[1",),
     ],
+    ids=" ".join,
 )
-def test_options_that_the_scripts_would_refuse_are_refused_at_once(
-    robotrain: Any, words: tuple[str, ...], title: str, instead: str | None
-) -> None:
-    problem = find_error(robotrain, "--", *words)
-    assert (problem["code"], problem["exit_code"]) == (ERROR, 2)
-    assert title in problem["title"]
-    assert [way["text"] for way in problem["instead"]] == ([instead] if instead else [])
+def test_options_that_the_scripts_would_refuse_are_refused_at_once(words: tuple[str, ...]) -> None:
+    check_problems(find_problems(*words), f"{ERROR} --")
 
 
 @pytest.mark.parametrize(
@@ -76,88 +82,76 @@ def test_valid_options_are_accepted(robotrain: Any, words: tuple[str, ...]) -> N
     assert list_warnings(robotrain, "--", *words) == ""
 
 
-TYPES = [
-    # overrides for rsl_rl; what is refused (empty: nothing), and whether it is a warning only
-    ("agent.save_interval=many", "agent.save_interval does not take 'many' in Isaac Lab 2.3 or 3.0", False),
-    ("agent.num_steps_per_env=24.0", "agent.num_steps_per_env does not take '24.0'", False),
-    ("agent.algorithm.learning_rate=fast", "agent.algorithm.learning_rate does not take 'fast'", False),
-    ("agent.algorithm.learning_rate='1e-4'", "does not take \"'1e-4'\"", False),
-    ("agent.algorithm.gamma=1", "Isaac Lab 2.3 may not take agent.algorithm.gamma=1", True),
-    ("env.decimation=a_few", "env.decimation does not take 'a_few'", False),
-    ("env.sim.dt=1/120", "env.sim.dt does not take '1/120'", False),
-    ("agent.save_interval=1_000", "", False),
-    ("agent.algorithm.learning_rate=1e-4", "", False),
-    ("agent.save_interval=null", "", False),
-    ("agent.algorithm.learning_rate=${env.rate}", "", False),
-    ("++agent.save_interval=many", "", False),
-    ("env.rewards.alive.weight=1", "", False),
-]
+TYPES = {
+    # overrides for rsl_rl, each with the code of what is said of it
+    "agent.save_interval=many": ERROR,
+    "agent.num_steps_per_env=24.0": ERROR,
+    "agent.algorithm.learning_rate=fast": ERROR,
+    "agent.algorithm.learning_rate='1e-4'": ERROR,
+    "agent.algorithm.gamma=1": "script-option-doubtful",
+    "env.decimation=a_few": ERROR,
+    "env.sim.dt=1/120": ERROR,
+    "agent.save_interval=1_000": "",
+    "agent.algorithm.learning_rate=1e-4": "",
+    "agent.save_interval=null": "",
+    "agent.algorithm.learning_rate=${env.rate}": "",
+    "++agent.save_interval=many": "",
+    "env.rewards.alive.weight=1": "",
+}
 
 
-@pytest.mark.parametrize(("override", "title", "is_warning"), TYPES)
-def test_values_of_a_type_that_isaac_lab_refuses(override: str, title: str, is_warning: bool) -> None:
-    found = list(find_option_problems([override], make_script("rsl_rl"), None))
-    assert [title in problem.title for problem in found] == [True] * bool(title)
-    assert [problem.level for problem in found] == ["warning" if is_warning else "error"] * bool(title)
-    handed = find_option_problems([override], make_script("rsl_rl")._replace(pass_unknown=True), None)
-    assert "error" not in [problem.level for problem in handed]
-    for problem in found:
-        if problem.suggestion:
-            assert list(find_option_problems([problem.suggestion], make_script("rsl_rl"), None)) == []
+@pytest.mark.parametrize(("override", "code"), TYPES.items(), ids=TYPES)
+def test_values_of_a_type_that_isaac_lab_refuses(override: str, code: str) -> None:
+    found = find_problems(override, backend="rsl_rl")
+    check_problems(found, *filter(None, [code]))
+    assert len(found) == bool(code)
+    assert not any(one.severity == "error" for one in find_problems(override, backend="rsl_rl", pass_unknown=True))
+    for way in (way.text for one in found for way in one.suggestions):
+        assert find_problems(way.removeprefix("-- "), backend="rsl_rl") == []
     if override.startswith("agent"):  # agents of skrl are not typed
-        assert list(find_option_problems([override], make_script("skrl"), None)) == []
+        assert find_problems(override) == []
 
 
-PLAY = Script(PLAY_OPTIONS, {}, "rsl_rl")
-
-
-@pytest.mark.parametrize("script", [make_script("skrl"), make_script("rsl_rl"), PLAY, PLAY._replace(backend="")])
 @pytest.mark.parametrize("version", [None, "2.3", "3.0"])
-@pytest.mark.parametrize("words", [("--nowhere",), ("--livestream", "long"), ("--video=1",), ("--agent",), ("x.y=1",)])
-def test_each_refusal_names_the_version(script: Script, version: str | None, words: tuple[str, ...]) -> None:
-    (problem,) = find_option_problems(words, script, version)
-    assert f"Isaac Lab {version or '2.3 or 3.0'}" in problem.title
-    if words[0] in ("--nowhere", "x.y=1"):
-        assert "--pass-unknown hands" in problem.why
+@pytest.mark.parametrize("workload", [ISAAC_TRAIN, ISAAC_EXPORT, ISAAC_VALIDATE], ids=lambda one: one.name)
+def test_each_refusal_names_the_version(workload: Workload, version: str | None) -> None:
+    for words in (("--nowhere",), ("--livestream", "long"), ("--disable_fabric=1",), ("--agent",), ("x.y=1",)):
+        (problem,) = (
+            one for one in find_problems(*words, workload=workload, isaac_version=version) if one.where == "--"
+        )
+        assert f"Isaac Lab {version or '2.3 or 3.0'}" in problem.title
 
 
 @pytest.mark.parametrize(
-    ("words", "title", "way"),
+    ("words", "is_doubtful"),
     [
-        (("-t", "Isaac-Cartpol-v0"), "Isaac Lab 2.3 brings no task Isaac-Cartpol-v0", "--task Isaac-Cartpole-v0"),
-        (("-t", "isaac-ant-v0"), "brings no task isaac-ant-v0", "--task Isaac-Ant-v0"),
-        (("-t", "Isaac-Ant-v0"), "", ""),
-        (("-t", "Lab-Cup-Stacking-v0"), "", ""),
-        (("-t", "Isaac-Cartpol-v0", "--isaac-version", "3.0"), "", ""),
-        (
-            ("-b", "rsl_rl", "-t", "Isaac-Shadow-Hand-Over-Direct-v0"),
-            *("no agent of rsl_rl for Isaac-Shadow-Hand-Over-Direct-v0", "--backend skrl"),
-        ),
-        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0"), "needs cameras, which are off", "-- --enable_cameras"),
-        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0", "--", "--enable_cameras"), "", ""),
-        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0", "--", "--video"), "", ""),
+        (("-t", "Isaac-Cartpol-v0"), True),
+        (("-t", "isaac-ant-v0"), True),
+        (("-t", "Isaac-Ant-v0"), False),
+        (("-t", "Lab-Cup-Stacking-v0"), False),
+        (("-t", "Isaac-Cartpol-v0", "--isaac-version", "3.0"), False),
+        (("-b", "rsl_rl", "-t", "Isaac-Shadow-Hand-Over-Direct-v0"), True),
+        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0"), True),
+        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0", "--", "--enable_cameras"), False),
+        (("-t", "Isaac-Cartpole-RGB-Camera-Direct-v0", "--", "--video"), False),
     ],
 )
-def test_a_task_that_is_probably_a_mistake(robotrain: Any, words: tuple[str, ...], title: str, way: str) -> None:
-    answer = robotrain("submit", "isaac-train", "--platform", "local", "--dry-run", *words)
-    found = [line for line in answer.stderr.splitlines() if "[task-doubtful]" in line]
-    assert [title in line for line in found] == [True] * bool(title)
-    assert not way or f"use   {way}" in answer.stderr
+def test_a_task_that_is_probably_a_mistake(robotrain: Any, words: tuple[str, ...], is_doubtful: bool) -> None:
+    answer = robotrain("render", "isaac-train", "--platform", "local", *words)
+    answer.check_problems(0, *["task-doubtful"] * is_doubtful)
+    assert answer.stderr.count("[task-doubtful]") == is_doubtful
 
 
 def test_a_field_that_is_probably_misspelled_is_a_warning(robotrain: Any) -> None:
-    result = list_warnings(robotrain, "--", "agent.agent.learning_rat=1e-4")
-    assert result.startswith("warning: agents of skrl usually have no learning_rat")
+    answer = robotrain("render", "isaac-train", "--platform", "local", "--", "agent.agent.learning_rat=1e-4")
+    answer.check_problems(0, "script-option-doubtful --")
 
 
-def test_options_of_one_version_are_checked_against_it(robotrain: Any) -> None:
-    problem = find_error(robotrain, "--isaac-version", "2.3", "--", "--deterministic")
-    assert (problem["code"], "new in 3.0" in problem["why"]) == (ERROR, True)
-    assert find_error(robotrain, "--isaac-version", "2.3", "--", "physics=newton")["code"] == ERROR
-    assert list_warnings(robotrain, "--isaac-version", "3.0", "--", "--deterministic", "physics=newton") == ""
-    assert list_warnings(robotrain, "--", "--deterministic").startswith(
-        "warning: not every Isaac Lab has --deterministic"
-    )
+def test_options_of_one_version_are_checked_against_it() -> None:
+    for word in ("--deterministic", "physics=newton"):
+        check_problems(find_problems(word, isaac_version="2.3"), f"{ERROR} -- {word}")
+        assert find_problems(word, isaac_version="3.0") == []
+    check_problems(find_problems("--deterministic"), "script-option-doubtful --")
 
 
 NEW = ("--viz", "kit,newton", "--max_visible_envs", "4", "--frontend", "warp", "renderer=newton", "presets=a,b")
@@ -168,16 +162,19 @@ NEW_TRAIN = ("--capture_env_sensors", "2", "--capture_env_sensors_format", "file
     ("backend", "words"),
     [("skrl", NEW), ("skrl", NEW_TRAIN), ("rsl_rl", ("--external_callback", "my_tasks.register", "--visualizer=kit"))],
 )
-def test_options_that_are_new_in_3_are_taken(robotrain: Any, backend: str, words: tuple[str, ...]) -> None:
-    assert list_warnings(robotrain, "-b", backend, "--isaac-version", "3.0", "--", *words) == ""
-    assert {problem.level for problem in find_option_problems(words, make_script(backend), "2.3")} == {"error"}
+def test_options_that_are_new_in_3_are_taken(backend: str, words: tuple[str, ...]) -> None:
+    assert find_problems(*words, backend=backend, isaac_version="3.0") == []
+    assert {one.severity for one in find_problems(*words, backend=backend, isaac_version="2.3")} == {"error"}
 
 
 def test_options_of_training_and_play_differ() -> None:
-    play = Script(PLAY_OPTIONS, {}, "rsl_rl")
-    assert [problem.given for problem in find_option_problems(NEW_TRAIN, play, "3.0")] == [*NEW_TRAIN[::2]]
-    assert list(find_option_problems(("--train_env_cfg", "--video", "--video_interval", "5"), play, "3.0")) == []
-    assert list(find_option_problems(("--train_env_cfg",), make_script("rsl_rl"), "3.0"))
+    def play(*words: str) -> list[str]:
+        found = find_problems(*words, workload=ISAAC_EXPORT, isaac_version="3.0")
+        return [one.given for one in found if one.where == "--"]
+
+    assert play(*NEW_TRAIN) == [*NEW_TRAIN[::2]]
+    assert play("--train_env_cfg", "--video", "--video_interval", "5") == []
+    assert find_problems("--train_env_cfg", isaac_version="3.0", backend="rsl_rl")
 
 
 @pytest.mark.parametrize("words", [("--brand_new", "3"), ("brandnew=3",)])
@@ -291,15 +288,14 @@ def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("workload", "words", "way"),
+    ("workload", "words", "problems"),
     [
-        ("isaac-train", ("--run-smoke-test",), "isaac-smoke-test"),
-        ("isaac-validate", ("--sleep-after-unpack",), "isaac-smoke-test"),
-        ("isaac-validate", ("--model-name", "isaac-ant-v0"), "--checkpoint-uri models:/NAME/VERSION"),
+        ("isaac-train", ("--run-smoke-test",), ["option-elsewhere --run-smoke-test"]),
+        ("isaac-validate", ("--sleep-after-unpack",), ["option-elsewhere --sleep-after-unpack", "source-missing"]),
+        ("isaac-validate", ("--model-name", "isaac-ant-v0"), ["option-elsewhere --model-name", "source-missing"]),
     ],
 )
 def test_options_of_earlier_scripts_name_their_replacement(
-    robotrain: Any, workload: str, words: tuple[str, ...], way: str
+    robotrain: Any, workload: str, words: tuple[str, ...], problems: list[str]
 ) -> None:
-    answer = robotrain("submit", workload, "--platform", "local", *words)
-    assert (answer.exit_code, way in answer.stderr) == (2, True), answer.stderr
+    robotrain("submit", workload, "--platform", "local", *words).check_problems(2, *problems)
