@@ -97,10 +97,7 @@ def test_a_folder_travels_in_the_workflow_while_that_is_small(
 def test_a_folder_too_large_for_the_workflow_is_refused_with_its_size(render: Any, folder: Path) -> None:
     (folder / "weights.bin").write_bytes(os.urandom(900_000))
     answer = render(*ON_OSMO, "--delivery", "inline")
-    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
-    assert problem["code"] == "osmo-workflow-too-large"
-    assert "1.4 MB" in problem["title"]
-    assert "--delivery dataset" in problem["instead"][0]["text"]
+    answer.check_problems(3, "osmo-workflow-too-large")
 
 
 def test_code_in_a_bucket_has_a_bucket_of_its_own(robotrain: Any) -> None:
@@ -119,9 +116,7 @@ def test_a_large_folder_is_warned_of_with_the_line_that_leaves_most_of_it_here(r
     (folder / "data").mkdir()
     write_sparse(folder / "data" / "a.bin", 30_000_000)
     answer = render("--platform", "local")
-    assert answer.exit_code == 0
-    for text in ("[code-large]", "data/a.bin (30.0 MB)", f"echo /data/a.bin >> {folder}/.robotrainignore"):
-        assert text in answer.stderr
+    answer.check_problems(0, "code-large")
 
 
 def write_sparse(path: Path, size: int) -> None:
