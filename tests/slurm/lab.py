@@ -101,9 +101,15 @@ class SlurmLab:
         self._start("slurmctld", "-D", *options)
         wait_until(lambda: "is UP" in self.run("scontrol", "ping"), "slurmctld")
 
-    def start_node(self, node: str) -> None:
-        """Start slurmd for a node."""
-        self._start(node, "-D", "-N", node, program="slurmd")
+    def start_node(self, node: str, *wrapper: str) -> None:
+        """Start slurmd for a node, perhaps by another program, until it listens: Slurm sends a job that it could not
+        send once more only after a minute.
+        """
+        log = self.folder / f"{node}.log"
+        earlier = count_starts(log)
+        program, *options = [*wrapper, "slurmd"]
+        self._start(node, *options, "-D", "-N", node, program=program)
+        wait_until(lambda: count_starts(log) > earlier, f"slurmd of {node}")
 
     def stop(self, name: str) -> None:
         """Stop `slurmctld`, or the slurmd of a node: its jobs live on."""
@@ -259,6 +265,11 @@ class SlurmLab:
 def find_program(name: str) -> str:
     """Return the path of a program, which may be an administrator's; empty for none."""
     return shutil.which(name, path=SEARCHED) or ""
+
+
+def count_starts(log: Path) -> int:
+    """Return how often a slurmd with this log began to listen."""
+    return log.read_text().count("slurmd started on") if log.exists() else 0
 
 
 def find_free_port() -> int:

@@ -28,9 +28,9 @@ def apart(make_lab, tmp_path):
             (own / name).mkdir(parents=True)
             binds.append(f"mount --bind {own / name} {tmp_path / name}")
         program = lab.folder / f"slurmd-{node}.sh"
-        program.write_text(f'#!/bin/sh\n{"; ".join(binds)}\nexec slurmd "$@"\n')
+        program.write_text(f'#!/bin/sh\n{"; ".join(binds)}\nexec "$@"\n')
         program.chmod(0o755)
-        lab._start(node, "--mount", "--propagation=private", str(program), "-D", "-N", node, program="unshare")
+        lab.start_node(node, "unshare", "--mount", "--propagation=private", str(program))
     wait_until(lambda: lab.run("sinfo", "--noheader", "--partition=batch", "--format=%T %D") == "idle 2", "two nodes")
     return lab
 
