@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from isaac_stand_in import policy
-from robotrain.model.job import Job
+from job_documents import check_job
+from messages import check_problems
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Processes, parse_event
-from robotrain_workloads.isaac_train import container, node_training, rules, supervisor
+from robotrain_workloads.isaac_train import container, node_training, supervisor
 from robotrain_workloads.isaac_train.image import launcher
 from robotrain_workloads.isaac_train.parameters import IsaacTrainParameters
+from robotrain_workloads.isaac_train.workload import ISAAC_TRAIN
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes
 from two_nodes import NODE_LAUNCHER
 
@@ -119,11 +121,8 @@ def test_processes_of_a_node_share_its_cores(make_document, lab, tmp_path, monke
 
 def test_program_of_a_folder_is_refused_on_several_nodes(tmp_path):
     source = JobSource(role="code", kind="git", uri="git+https://github.com/lab/train")
-    values = tuple(dataclasses.asdict(IsaacTrainParameters(num_nodes=2)).items())
-    found = list(rules.check_training_folder(Job(workload="isaac-train", parameters=values, sources=(source,))))
-    (problem,) = [one for one in found if one.where == "--num-nodes"]
-    assert (problem.code, problem.severity) == ("training-folder-conflict", "error")
-    assert [way.text for way in problem.suggestions] == ["leave out --num-nodes", "robotrain submit command"]
+    found = check_job(ISAAC_TRAIN, source, num_nodes=2)
+    check_problems([one for one in found if one.where == "--num-nodes"], "training-folder-conflict --num-nodes")
 
 
 def test_processes_that_would_train_each_on_their_own_end(tmp_path, monkeypatch, capsys):

@@ -1,24 +1,18 @@
 """Parameters of a training become LeRobot's options, and names of tracking. The kit checks each of them alone."""
 
-import dataclasses
 import typing
 from pathlib import Path
 
 import pytest
-from job_documents import get_work, read_options
+from job_documents import check_job, get_work, read_options
+from messages import check_problems
 from pydantic import TypeAdapter, ValidationError
-from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot.lineage import StartMode
 from robotrain_workloads.lerobot.start import Start
 from robotrain_workloads.lerobot_train import container, parameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
-
-
-def job(**parameters) -> Job:
-    values = dataclasses.asdict(TrainParameters(**parameters))
-    return Job(workload="lerobot-train", parameters=tuple(values.items()))
 
 
 @pytest.mark.parametrize(
@@ -115,10 +109,8 @@ def test_the_hub_is_off_only_when_every_source_is_local(training):
 
 
 def test_a_type_that_lerobot_cannot_train_is_refused_with_the_reason():
-    (problem,) = LEROBOT_TRAIN.check(job(policy_type="gaussian_actor"))
-    assert problem.title == "LeRobot 0.6.1 cannot train gaussian_actor"
-    assert problem.why.startswith("It is the actor of reinforcement learning")
-    assert list(LEROBOT_TRAIN.check(job(policy_type="smolvla"))) == []
+    check_problems(check_job(LEROBOT_TRAIN, policy_type="gaussian_actor"), "type-not-trainable")
+    assert check_job(LEROBOT_TRAIN, policy_type="smolvla") == []
 
 
 def test_the_names_of_tracking_are_those_of_the_contract(training):

@@ -1,6 +1,5 @@
 """Logging to Weights & Biases: off unless requested, and refused at once where nobody is signed in."""
 
-import dataclasses
 import socket
 import sys
 import types
@@ -8,9 +7,9 @@ from pathlib import Path
 
 import job_documents
 import pytest
-from job_documents import get_work, read_options
+from job_documents import check_findings, check_job, get_work, read_options
 from local_server import QuietHandler, serve
-from robotrain.model.job import Job
+from messages import check_problems
 from robotrain_runtime.contract.event import Checkpoint
 from robotrain_workloads.lerobot_train import parameters, wandb
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -110,11 +109,8 @@ def test_a_run_that_the_server_does_not_know_can_be_resumed(monkeypatch):
 
 
 def test_without_a_key_it_is_refused_with_the_way_to_sign_in(training, pusht):
-    (problem,) = find_problems(training(pusht, wandb=True))
-    assert "not signed in" in problem
-    assert "\nwandb login " in problem
-    (problem,) = find_problems(training(pusht, wandb=True, placement={"ways": {"wandb": "--wandb-credential NAME"}}))
-    assert problem.endswith("\n--wandb-credential NAME")
+    for placement in (None, {"ways": {"wandb": "--wandb-credential NAME"}}):
+        check_findings(find_problems(training(pusht, wandb=True, placement=placement)))
 
 
 @pytest.mark.parametrize("key", [f"local-{KEY}", "head.body.signature"])
@@ -126,9 +122,9 @@ def test_a_key_in_the_environment_is_enough(training, pusht, monkeypatch, key):
 @pytest.mark.parametrize("key", ["secret-short", KEY + "\n"])
 def test_an_invalid_key_is_refused_and_not_repeated(training, pusht, monkeypatch, key):
     monkeypatch.setenv("WANDB_API_KEY", key)
-    (problem,) = find_problems(training(pusht, wandb=True))
-    assert f"{len(key)} characters" in problem
-    assert key.strip() not in problem
+    found = find_problems(training(pusht, wandb=True))
+    check_findings(found)
+    assert key.strip() not in found[0]
 
 
 def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, server, monkeypatch):
@@ -139,7 +135,7 @@ def test_a_login_counts_for_the_server_that_it_was_for(training, pusht, home, se
     assert len(find_problems(training(pusht, wandb=True))) == 1
     monkeypatch.delenv("NETRC")
     monkeypatch.setenv("WANDB_BASE_URL", f"http://localhost.{server}")
-    assert "not signed in" in find_problems(training(pusht, wandb=True))[0]
+    check_findings(find_problems(training(pusht, wandb=True))[:1])
 
 
 def test_the_server_is_the_one_that_wandb_login_saved(training, pusht, home, server, monkeypatch):
@@ -155,7 +151,6 @@ def test_an_unreachable_server_is_reported_at_once(training, pusht, monkeypatch,
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setenv("WANDB_BASE_URL", address)
     (problem,) = find_problems(training(pusht, wandb=True))
-    assert "cannot reach" in problem
     assert "\nWANDB_MODE=offline" in problem
     assert "secret" not in problem
 
@@ -179,16 +174,12 @@ def test_a_netrc_file_without_the_key_is_no_login(training, pusht, home, text):
     assert len(find_problems(training(pusht, wandb=True))) == 1
 
 
-@pytest.mark.parametrize(("name", "why"), [("team/arm", "cannot have /"), ("x" * 129, "128")])
-def test_an_experiment_name_that_is_no_project_name_is_refused_before_submission(name, why):
-    def check(**given):
-        values = dataclasses.asdict(parameters.TrainParameters(**given))
-        return list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(values.items()))))
-
-    (problem,) = check(wandb=True, experiment_name=name)
-    assert problem.code == "wandb-project-invalid"
-    assert why in problem.why
-    assert check(wandb=False, experiment_name=name) == check(wandb=True, experiment_name="lerobot-act") == []
+@pytest.mark.parametrize("name", ["team/arm", "x" * 129], ids=["slash", "long"])
+def test_an_experiment_name_that_is_no_project_name_is_refused_before_submission(name):
+    found = check_job(LEROBOT_TRAIN, wandb=True, experiment_name=name)
+    check_problems(found, "wandb-project-invalid")
+    assert check_job(LEROBOT_TRAIN, wandb=False, experiment_name=name) == []
+    assert check_job(LEROBOT_TRAIN, wandb=True, experiment_name="lerobot-act") == []
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_a_dry_run_says_what_was_locked_and_the_document_has_it(robotrain, words
 
 def test_explain_and_render_know_only_what_was_locked_before(robotrain, words, uv_runs):
     before = robotrain("render", *words, *COMMAND)
-    assert "the packages of your program" in before.stderr
+    before.check_problems(0, "not-asked")
     assert "moves==1.0" not in before.stdout
     assert "program_lock" not in robotrain("explain", *words, *COMMAND).stdout
     assert uv_runs() == 0
@@ -89,9 +89,7 @@ def test_packages_are_locked_without_pins_too(robotrain, words):
 
 def test_what_cannot_be_locked_stops_the_submit(robotrain, words, tmp_path):
     (tmp_path / "code/requirements.txt").write_text("no_such_thing\n")
-    answer = robotrain("submit", *words, "--json", *COMMAND)
-    assert [one["code"] for one in answer.json["problems"]] == ["lock-failed"]
-    assert answer.exit_code == 4
+    robotrain("submit", *words, *COMMAND).check_problems(4, "lock-failed")
     assert robotrain("runs", "--json").json["runs"] == []
 
 
