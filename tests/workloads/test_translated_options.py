@@ -64,6 +64,12 @@ PLACES = {"dataset", "output_dir", "job_name", "policy", "num_workers", "log_fre
 
 
 @pytest.fixture
+def translate(robotrain: Any) -> Any:
+    """What `robotrain from-lerobot` says of a line, which `train_options` renders."""
+    return lambda *words: robotrain("from-lerobot", "--json", "--", *words)
+
+
+@pytest.fixture
 def train_options(robotrain: Any, dataset: Any) -> Any:
     """Return the options that the container gives LeRobot for a printed line, and the number format around them."""
 
@@ -121,7 +127,7 @@ def test_a_job_without_options_trains_what_lerobot_trains(train_options: Any, ki
 
 @pytest.mark.parametrize("line", LINES)
 def test_robotrain_gives_lerobot_what_the_line_gives_it(translate: Any, train_options: Any, line: str) -> None:
-    answer = translate("from-lerobot", *shlex.split(line))
+    answer = translate(*shlex.split(line))
     assert answer.exit_code == 0, answer.stderr
     assert find_option_differences(line, answer.json["command"], train_options) == {}
 
@@ -132,13 +138,13 @@ def test_a_start_keeps_the_values_of_its_configuration(
 ) -> None:
     config = {"type": kind, **STARTS[kind]}
     line = f"{BASE} --policy.path={policy(**config)} --policy.n_action_steps=4"
-    answer = translate("from-lerobot", *shlex.split(line))
+    answer = translate(*shlex.split(line))
     assert answer.exit_code == 0, answer.stderr
     assert find_option_differences(line, answer.json["command"], train_options, config) == {}
 
 
 def test_the_comparison_sees_every_option_but_places(translate: Any, train_options: Any) -> None:
-    words = translate("from-lerobot", *shlex.split(ACT)).json["command"]
+    words = translate(*shlex.split(ACT)).json["command"]
     at = words.index("--learning-rate")
     changed = [*words[: at + 1], "3e-5", *words[at + 2 :]]
     assert set(find_option_differences(ACT, changed, train_options)) == {"policy.optimizer_lr"}
@@ -176,7 +182,7 @@ def test_lerobot_itself_makes_the_same_configuration_of_both(
     lists = []
     for line in lines:
         words = shlex.split(line)
-        options, _ = train_options(translate("from-lerobot", *words).json["command"])
+        options, _ = train_options(translate(*words).json["command"])
         given = [word for word in words[words.index("lerobot-train") + 1 :] if not word.startswith("--job.")]
         is_policy = not any("push_to_hub" in word or "reward_model" in word for word in given)
         push = ["--policy.push_to_hub=false"] if is_policy else []
@@ -231,7 +237,7 @@ def option_sets(draw: Any) -> list[str]:
 @given(words=option_sets())
 def test_any_options_are_refused_or_mean_the_same(translate: Any, train_options: Any, words: list[str]) -> None:
     line = shlex.join([*BASE.split(), *words])
-    answer = translate("from-lerobot", *shlex.split(line))
+    answer = translate(*shlex.split(line))
     if answer.exit_code:
         assert (answer.exit_code, "command" in answer.json) == (2, False)
     else:
