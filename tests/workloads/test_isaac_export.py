@@ -70,23 +70,22 @@ def test_a_checkpoint_of_this_machine_that_can_be_exported_is_not_refused(
 
 
 @pytest.mark.parametrize(
-    ("made", "words", "says"),
+    ("made", "words"),
     [
-        ({"agent": None}, (), "has no params/agent.yaml"),
-        ({"content": {"model_state_dict": pathlib.PurePosixPath("x")}}, (), "cannot be read as weights"),
-        ({"content": b"not a file of PyTorch"}, (), "is not a file of PyTorch"),
-        ({}, ("--sha256", "ab" * 32), "has the SHA-256"),
-        ({}, ("--backend", "skrl"), "is a checkpoint of rsl_rl, not of skrl"),
-        ({"content": SKRL, "name": "agent_320.pt"}, ("--backend", "rsl_rl"), "is a checkpoint of skrl, not of rsl_rl"),
+        ({"agent": None}, ()),
+        ({"content": {"model_state_dict": pathlib.PurePosixPath("x")}}, ()),
+        ({"content": b"not a file of PyTorch"}, ()),
+        ({}, ("--sha256", "ab" * 32)),
+        ({}, ("--backend", "skrl")),
+        ({"content": SKRL, "name": "agent_320.pt"}, ("--backend", "rsl_rl")),
     ],
 )
 def test_a_local_checkpoint_that_cannot_be_exported_is_refused_before_the_queue(
-    robotrain: Any, checkpoint: MakeCheckpoint, made: dict[str, Any], words: tuple[str, ...], says: str
+    robotrain: Any, checkpoint: MakeCheckpoint, made: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     folder = checkpoint(**made)
-    answer = render(robotrain, "osmo", "--checkpoint-uri", folder, *words)
-    (problem,) = (one for one in answer.json["problems"] if one["severity"] == "error")
-    assert (problem["code"], answer.exit_code, says in problem["title"]) == ("checkpoint-not-exportable", 4, True)
+    line = ("render", "isaac-export", "--platform", "osmo", *PLACES["osmo"], "--checkpoint-uri", folder)
+    robotrain(*line, *words).check_problems(4, "checkpoint-not-exportable")
 
 
 def test_a_report_shows_each_file_and_leaves_out_what_is_no_number() -> None:

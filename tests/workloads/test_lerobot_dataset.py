@@ -20,11 +20,9 @@ def find_problems(folder: Path) -> str:
 
 
 def test_what_is_no_dataset_is_named_and_a_dataset_in_it_is_suggested(dataset, tmp_path):
-    assert find_problems(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
     (tmp_path / "file").touch()
-    assert "is not a folder" in find_problems(tmp_path / "file")
-    assert find_problems(tmp_path).endswith("is not a LeRobot dataset: it has no meta/info.json")
-    assert f"(but {dataset()} has)" in find_problems(tmp_path)
+    for folder in (tmp_path / "gone", tmp_path / "file", tmp_path, dataset().parent):
+        check_findings(find_dataset_problems(folder))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
@@ -67,7 +65,7 @@ def test_versions_and_types_that_lerobot_reads_are_accepted(dataset, version, ki
 
 def test_missing_and_incomplete_videos_are_named(dataset):
     folder = dataset(video=True)
-    assert "no videos" in find_problems(folder)
+    check_findings(find_dataset_problems(folder))
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
     film = folder / "videos/observation.image/chunk-000/file-000.mp4"
     parts = [len(content).to_bytes(4, "big") + name + content[8:] for name, content in FILM]
@@ -80,7 +78,7 @@ def test_missing_and_incomplete_videos_are_named(dataset):
 
 def test_videos_lie_where_the_dataset_says(dataset):
     folder = dataset(video=True, video_path="films/{video_key}/{chunk_index}-{file_index:03d}.mkv")
-    assert "no films/*/*-*.mkv" in find_problems(folder)
+    check_findings(find_dataset_problems(folder))
     (folder / "films/observation.image").mkdir(parents=True)
     (folder / "films/observation.image/0-000.mkv").touch()
     assert find_problems(folder) == ""
@@ -107,8 +105,7 @@ def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_no
     (tmp_path / "out").mkdir()
     assert job_documents.find_problems(document) == []
     (tmp_path / "out" / "checkpoints").mkdir()
-    (problem,) = job_documents.find_problems(document)
-    assert str(tmp_path / "out") in problem
+    check_findings(job_documents.find_problems(document))
 
 
 def test_a_relative_output_folder_lies_below_the_run(training):
@@ -219,8 +216,6 @@ def test_a_link_out_of_a_folder_is_named_and_one_of_a_cache_or_of_fetched_data_i
         place.rename(stats)
     stats.rename(tmp_path / "secret")
     stats.symlink_to(tmp_path / "secret")
-    (problem,) = job_documents.find_problems(document)
-    assert str(stats) in problem
-    assert "\ncp -rL " in problem
+    check_findings(job_documents.find_problems(document))
     fetched = replace(document.sources[0], kind="huggingface")
     assert list(container.inspect(replace(document, sources=(fetched,)), {fetched: folder})) == []

@@ -52,7 +52,7 @@ def test_a_folder_above_names_the_newest_policy_in_it(find_problems, saved, tmp_
         saved(f"run/outputs/checkpoints/{step:06}", step)
     newest = tmp_path / "run/outputs/checkpoints/000400/pretrained_model"
     for above in ("run", "run/outputs", "run/outputs/checkpoints"):
-        assert find_problems(tmp_path / above)[0].endswith(f"(but {newest} has)")
+        assert str(newest) in find_problems(tmp_path / above)[0]
 
 
 def test_a_type_that_is_not_the_one_to_train_names_the_option(find_problems, policy):

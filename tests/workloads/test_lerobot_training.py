@@ -105,6 +105,7 @@ def test_secrets_of_the_environment_are_kept_and_shown_nowhere(start, recorded, 
     assert not [path for path in files if CANARY.encode() in path.read_bytes()]
 
 
+@pytest.mark.long
 def test_a_task_of_one_episode_keeps_it(train, recorded):
     ran = train(recorded / "two-tasks", SMALL["act"], training_steps=2, system_metrics=False, tracked=True)
     assert dict(ran.ask("select key, value from params"))["val_split"] == "0"
@@ -161,6 +162,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train,
     assert not ran.events(Checkpoint)
 
 
+@pytest.mark.long
 def test_a_warm_up_changes_the_schedule_and_nothing_of_the_optimizer(train, pusht, small):
     short = {"training_steps": 4, "save_freq": 4, "log_freq": 1, "learning_rate": 3e-4}
     warmed = train(pusht, SMALL["act"], lr_warmup_steps=4, **short)

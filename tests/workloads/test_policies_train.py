@@ -40,7 +40,7 @@ RESUMED = ("act", "smolvla", "groot", "pi0", "reward_classifier")
 TRANSLATED = ("act", "diffusion", "vqbet", "tdmpc", "smolvla", "multi_task_dit")
 """The types whose training is what `from-lerobot` makes of a line of lerobot-train, which is run as well."""
 TRANSLATED_STEPS = 20
-USUAL = ("act", "diffusion", "smolvla")
+USUAL = ("act", "smolvla")
 """The types that .ci/run trains; .ci/long trains the others."""
 CONTINUED = [
     (trial, stage)

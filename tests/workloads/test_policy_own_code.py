@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from job_documents import CONTAINERS, evaluation
+from job_documents import CONTAINERS, check_findings, evaluation
 from robotrain_runtime.contract.document import JobSource
 
 COMMIT = "d" * 40
 REPOSITORY = JobSource(role="policy", kind="huggingface", uri="lab/policy", pin=COMMIT)
-REMEDY = f"\n--trust-remote-code lab/policy@{COMMIT}"
 
 
 @pytest.fixture
@@ -30,9 +29,7 @@ def find_code(training, pusht, policy):
 
 @pytest.mark.parametrize("file", ["policy_preprocessor.json", "policy_postprocessor.json"])
 def test_a_step_of_a_class_that_is_not_lerobots_needs_trust(find_code, file):
-    (sentence,) = find_code({"class": "subprocess.Popen", "config": {"args": ["touch", "x"]}}, file=file)
-    assert f"its {file} names the class subprocess.Popen" in sentence
-    assert sentence.endswith(REMEDY)
+    check_findings(find_code({"class": "subprocess.Popen", "config": {"args": ["touch", "x"]}}, file=file))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +41,7 @@ def test_a_step_of_a_class_that_is_not_lerobots_needs_trust(find_code, file):
     ],
 )
 def test_a_folder_in_place_of_a_repository_needs_trust(find_code, step, settings):
-    (sentence,) = find_code(step, **settings)
-    assert "names the folder" in sentence
+    check_findings(find_code(step, **settings))
 
 
 @pytest.mark.parametrize(
@@ -72,4 +68,4 @@ def test_an_evaluation_needs_the_same_trust(policy, tmp_path):
     (folder / "policy_preprocessor.json").write_text(json.dumps({"steps": [{"class": "os.system"}]}))
     document = evaluation(tmp_path / "work", policy=JobSource(role="policy", kind="huggingface", uri="lab/policy"))
     found = list(CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder}))
-    assert any("its policy_preprocessor.json names the class os.system" in one for one in found)
+    check_findings(one for one in found if "any Python code" in one)

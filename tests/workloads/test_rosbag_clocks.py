@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from job_documents import check_findings
 from recorded_bags import SECOND, Recording
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
 from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
@@ -20,6 +21,13 @@ def read(folder, settings=SETTINGS):
     return read_bag(bag, settings, min_steps=2)
 
 
+def refuse(folder):
+    """Read a bag that is refused; why stands in messages.txt."""
+    with pytest.raises(BagError) as caught:
+        read(folder)
+    check_findings([str(caught.value)])
+
+
 def set_back(nanoseconds):
     """The system's clock, set back in the middle of 80 steps."""
     return lambda step: -nanoseconds if step >= 40 else 0
@@ -29,8 +37,7 @@ def set_back(nanoseconds):
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
 def test_a_system_clock_that_is_set_back_never_mixes_two_times(tmp_path, storage, compression):
     folder = Recording(steps=80, clock=set_back(3 * SECOND)).write(tmp_path / "ep", storage, compression)
-    with pytest.raises(BagError, match=r"goes back by 2\.9 s here; --on-clock-jump split"):
-        read(folder)
+    refuse(folder)
     reading = read(folder, SPLIT)
     assert [one.steps for one in reading.episodes] == [40, 40]
     for episode, first in zip(reading.episodes, (0, 40), strict=True):
@@ -52,8 +59,7 @@ def test_a_system_clock_that_is_set_back_never_mixes_two_times(tmp_path, storage
 )
 def test_every_step_back_of_the_recorders_clock_is_found(tmp_path, recording):
     folder = recording.write(tmp_path / "ep")
-    with pytest.raises(BagError, match="goes back by"):
-        read(folder)
+    refuse(folder)
     for episode in read(folder, SPLIT).episodes:
         assert (np.abs(np.diff(episode.values["observation.state"][:, 0])) <= 1).all()
 
@@ -69,9 +75,8 @@ def test_topics_that_were_written_one_after_the_other_are_no_jump(tmp_path, stor
     assert [one.steps for one in read(folder).episodes] == [40]
 
 
-@pytest.mark.parametrize(("seconds", "where"), [(-3600, r"3600\.0 s behind"), (2, r"2\.0 s ahead of")])
-def test_a_camera_with_a_clock_of_its_own_is_named(tmp_path, seconds, where):
+@pytest.mark.parametrize("seconds", [-3600, 2])
+def test_a_camera_with_a_clock_of_its_own_is_named(tmp_path, seconds):
     folder = Recording(camera_offset=seconds * SECOND).write(tmp_path / "ep")
-    with pytest.raises(BagError, match=rf"/camera/top has a clock of its own: .*{where}.*--timestamp log"):
-        read(folder)
+    refuse(folder)
     assert [one.steps for one in read(folder, replace(SETTINGS, timestamp="log")).episodes] == [40]

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from job_documents import check_findings
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train.bags.bag_files import BagError, find_bags
 from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
@@ -71,14 +72,12 @@ def test_a_compressed_file_that_is_damaged_is_named(tmp_path, storage, metadata)
     whole = file.read_bytes()
     if not metadata:
         (folder / "metadata.yaml").unlink()
-    file.write_bytes(whole[: len(whole) * 6 // 10])
-    with pytest.raises(BagError, match="ends too early") as caught:
-        count_steps(folder)
-    assert caught.value.file == file
-    assert ("--salvage" in str(caught.value)) is (storage == "mcap")
-    file.write_bytes(b"not zstd" + whole)
-    with pytest.raises(BagError, match="the compressed file is damaged"):
-        count_steps(folder)
+    for content in (whole[: len(whole) * 6 // 10], b"not zstd" + whole):
+        file.write_bytes(content)
+        with pytest.raises(BagError) as caught:
+            count_steps(folder)
+        assert caught.value.file == file
+        check_findings([str(caught.value)])
 
 
 def test_salvage_reads_whole_chunks_of_a_compressed_file(tmp_path):
