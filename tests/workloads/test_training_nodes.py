@@ -138,6 +138,7 @@ def test_killed_rank_ends_both_and_the_next_attempt_goes_on_from_what_was_publis
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_stop_of_another_node_is_no_success_of_the_lead(nodes, tmp_path):
     lead, other = nodes.start(0, **LONG), nodes.start(1, **LONG)
     for _ in read_lines_until(lead, '"event": "published"'):
@@ -150,6 +151,7 @@ def test_stop_of_another_node_is_no_success_of_the_lead(nodes, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_port_of_the_lead_that_is_in_use_is_a_sentence(nodes):
     with socket.socket() as listener:
         listener.bind(("", int(nodes._port)))
