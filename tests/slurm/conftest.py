@@ -8,6 +8,10 @@ import pytest
 from accounting import AccountingLab
 from lab import SlurmLab, SlurmUnavailable
 from login_node import LoginNode, start_login_node
+from planned_jobs import job
+from recorded_slurm import RUN, RecordedSlurm, RunFolder
+from robotrain_slurm.settings import SlurmSettings
+from slurm_pipelines import PAYLOAD, SLURM
 from slurm_stand_in import SlurmStandIn
 
 
@@ -15,6 +19,46 @@ from slurm_stand_in import SlurmStandIn
 def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
     """Slurm's commands on the PATH, which record jobs and run none."""
     return SlurmStandIn(tmp_path / "slurm", monkeypatch)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch) -> RecordedSlurm:
+    """Slurm's commands on the PATH, which print what the test sets."""
+    return RecordedSlurm(tmp_path / "slurm", monkeypatch)
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFolder:
+    """The folder of the run of `recorded`."""
+    return RunFolder(tmp_path / RUN)
+
+
+@pytest.fixture
+def make_plan(tmp_path):
+    """Return the plan of a small job, unless another one or other settings are given."""
+
+    def make(of=None, plugins=None, **settings):
+        folders = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
+        small = {"cpus": 1, "memory": "1G", "gpus": 0}
+        return SLURM.render(of or job(), SlurmSettings(**folders | small | settings), "a-1", PAYLOAD, plugins or {})
+
+    return make
+
+
+@pytest.fixture
+def shared_disks(monkeypatch):
+    monkeypatch.setattr("robotrain.store.files.get_filesystem", lambda path: "nfs4")
+
+
+@pytest.fixture
+def find_problems(recorded, shared_disks, make_plan):
+    """Return what preflight finds of a job that fits, and what is changed, on a cluster as `sinfo` prints it."""
+
+    def find(cluster, of=None, plugins=None, **settings):
+        recorded.answer("sinfo", cluster)
+        return [*SLURM.preflight(make_plan(of, plugins, **{"time": "30m"} | settings))]
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """Answers of squeue and sacct: those of 22.05 are recorded from the lab, those of others follow their documentation."""
 
 import pytest
+from messages import check_problems
+from recorded_slurm import RunFolder
 from robotrain.errors import Rejected
-from robotrain_slurm.client import accounting, queue
-from robotrain_slurm.client.commands import SlurmAway, SlurmRefused
+from slurm_pipelines import SLURM
 
 QUEUE = """\
 12|12|PENDING|BeginTime|1795491390|N/A||(null)|count-1|robotrain:count-1:aa
@@ -24,72 +25,58 @@ ACCOUNTS = """\
 7_3|9|CANCELLED by 1000|0:15|None|1795493700|None assigned|sweep|robotrain:sweep:dd
 8|8|OUT_OF_MEMORY|0:125|1795493632|1795493633|n1|count-4|
 """
+# of a command's answer: a run, its job, its state, start and end, exit code, and a word of its reason
+TOLD = [
+    ("squeue", QUEUE, "count-1", "12", "pending", None, None, None, "it starts"),
+    ("squeue", QUEUE, "sweep", "7_1", "pending", None, None, None, "no node has free"),
+    ("squeue", QUEUE, "sweep", "7_2", "running", 1795491290.0, None, None, "on n1"),
+    ("squeue", QUEUE, "count-6", "36", "pending", None, None, None, "job 29 must end"),
+    ("squeue", QUEUE, "count-9", "53", "pending", None, None, None, "scontrol release 53"),
+    ("squeue", QUEUE, "a", "90", "pending", None, None, None, "UnavailableNodes:n[1-3]"),
+    ("squeue", QUEUE, "a name", "11", "lost", None, None, None, "no longer knows"),
+    ("squeue", EARLIER, "old", "5", "running", 1795491290.0, None, None, "on n1"),
+    ("squeue", EARLIER, "old", "6", "pending", None, None, None, "higher priority"),
+    ("sacct", ACCOUNTS, "count-1", "1", "failed", 1795493632.0, 1795493632.0, 3, "exit code 3"),
+    ("sacct", ACCOUNTS, "count-2", "2", "failed", 1795493632.0, 1795493633.0, 137, "killed"),
+    ("sacct", ACCOUNTS, "count-3", "5", "running", 1795493633.0, None, None, "on n2"),
+    ("sacct", ACCOUNTS, "sweep", "7_3", "cancelled", None, 1795493700.0, 143, "cancelled it in Slurm"),
+    ("sacct", ACCOUNTS, "count-4", "8", "failed", 1795493632.0, 1795493633.0, None, "memory ran out"),
+]
 
 
-def answer(monkeypatch, module, text):
-    """Let a command of Slurm answer; return the words that it was called with."""
-    calls = []
-
-    def run_slurm(*words, **options):
-        calls.append(words)
-        if isinstance(text, Exception):
-            raise text
-        return text
-
-    monkeypatch.setattr(module, "run_slurm", run_slurm)
-    return calls
-
-
-def test_queue_is_parsed(monkeypatch):
-    calls = answer(monkeypatch, queue, QUEUE)
-    jobs = {job.id: job for job in queue.query_queue(["count-1", "sweep"], "1000")}
-    assert {"--all", "--array", "--states=all", "--user=1000", "--name=count-1,sweep"} <= {*calls[0]}
-    assert [*jobs] == ["12", "7_1", "7_2", "36", "53", "90"], "a job of another program is left out"
-    first = jobs["12"]
-    assert (first.state, first.reason, first.start, first.end) == ("PENDING", "BeginTime", 1795491390.0, None)
-    assert (first.name, first.comment, first.dependency) == ("count-1", "robotrain:count-1:aa", "")
-    trial = jobs["7_2"]
-    assert (trial.array, trial.task, trial.number, trial.nodes, trial.reason) == ("7", "2", "8", "n1", "")
-    assert jobs["36"].dependency == "afterok:29(unfulfilled)"
-    assert jobs["90"].reason == "ReqNodeNotAvail, UnavailableNodes:n[1-3]"
+@pytest.mark.parametrize(
+    ("command", "text", "name", "job", "state", "started", "ended", "code", "word"),
+    TOLD,
+    ids=[f"{row[0]} {row[3]} of {row[2]}" for row in TOLD],
+)
+def test_line_is_a_status(recorded, tmp_path, command, text, name, job, state, started, ended, code, word):
+    recorded.answer(command, text)
+    folder = RunFolder(tmp_path / name)
+    found = SLURM.status(folder.reference | {"job": job})
+    assert (found.state, found.started, found.ended, found.exit_code) == (state, started, ended, code)
+    assert word in found.reason
+    first, *others = recorded.read_calls()
+    assert {"--all", "--array", "--states=all"} <= {*first.split()}
+    assert first.endswith(f"--name={name}")
+    assert not others or f"--jobs={job}" in others[0].split()
 
 
-def test_queue_of_an_earlier_version_is_parsed(monkeypatch):
-    answer(monkeypatch, queue, EARLIER)
-    first, second = queue.query_queue()
-    assert (first.dependency, first.comment, first.end, first.nodes) == ("", "", None, "n1")
-    assert (second.dependency, second.comment, second.start, second.nodes) == ("", "", None, "")
-
-
-def test_queue_that_cannot_be_read_is_a_problem_that_may_pass(monkeypatch):
-    answer(monkeypatch, queue, SlurmRefused("squeue: error: Munge encode failed: Failed to access munge.socket", 1))
+def test_queue_that_cannot_be_read_is_a_problem_that_may_pass(recorded, run):
+    recorded.answer("squeue", error="squeue: error: Munge encode failed: Failed to access munge.socket", code=1)
     with pytest.raises(Rejected) as failed:
-        queue.query_queue(["count-1"])
-    assert failed.value.problems[0].code == "slurm-authentication"
+        SLURM.status(run.reference)
+    check_problems(failed.value.problems, "slurm-authentication")
     assert failed.value.transient
-
-
-def test_accounts_are_parsed(monkeypatch):
-    calls = answer(monkeypatch, accounting, ACCOUNTS)
-    jobs = {job.id: job for job in accounting.query_accounting(["1", "2"])}
-    assert "--jobs=1,2" in calls[0]
-    assert {number: job.exit_code for number, job in jobs.items()} == {"1": 3, "2": 137, "5": 0, "7_3": 143, "8": None}
-    assert (jobs["5"].end, jobs["7_3"].start, jobs["7_3"].end) == (None, None, 1795493700.0)
-    assert (jobs["7_3"].state, jobs["7_3"].number, jobs["7_3"].comment) == (
-        "CANCELLED by 1000",
-        "9",
-        "robotrain:sweep:dd",
-    )
 
 
 @pytest.mark.parametrize(
     "failure",
     [
-        SlurmRefused("Slurm accounting storage is disabled", 1),
-        SlurmAway("Connection refused"),
-        SlurmRefused('sacct: fatal: Invalid field requested: "JobIDRaw"', 1),
+        "Slurm accounting storage is disabled",
+        "sacct: error: Problem talking to the database: Connection refused",
+        'sacct: fatal: Invalid field requested: "JobIDRaw"',
     ],
 )
-def test_cluster_without_accounting_has_no_answer(monkeypatch, failure):
-    answer(monkeypatch, accounting, failure)
-    assert accounting.query_accounting(["1"]) is None
+def test_cluster_without_accounting_has_no_answer(recorded, run, failure):
+    recorded.answer("sacct", error=failure, code=1)
+    assert SLURM.status(run.reference).state == "lost"

@@ -1,50 +1,33 @@
 """A run is cancelled in every state: a waiting job at once, a running one after it has saved a checkpoint."""
 
+from pathlib import Path
+
 import pytest
-from pretend_queue import JOB, PretendQueue, RunFolder
+from messages import check_problems
+from recorded_slurm import RecordedSlurm
 from robotrain.errors import Rejected
-from robotrain_slurm.client.commands import SlurmRefused
-from robotrain_slurm.observe import cancel, status
+from slurm_pipelines import SLURM
 
-SOFT, HARD, QUEUED = ("--batch", "--signal=INT", JOB), (JOB,), ("--state=PENDING", JOB)
-
-
-class PretendSlurm(PretendQueue):
-    """A Slurm whose jobs change as they are cancelled."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.acts = []
-        self.on_cancel = {QUEUED: "CANCELLED", SOFT: "FAILED", HARD: "CANCELLED"}
-        """The state after each way to cancel; an exception is raised."""
-        self.is_marked = lambda: False
-
-    def run_slurm(self, command, *words):
-        assert (command, self.is_marked()) == ("scancel", True), "a job that begins now must see the mark"
-        self.acts.append(words)
-        change = self.on_cancel[words]
-        if isinstance(change, Exception):
-            raise change
-        if change and not (words == QUEUED and self.jobs[0].state != "PENDING"):
-            self.set_job(change)
-        return ""
+SOFT, HARD, QUEUED = "scancel --batch --signal=INT 12", "scancel 12", "scancel --state=PENDING 12"
+CANCEL = """\
+test -e ../count-1/cancelled || echo "a job that begins now must see the mark" >>calls
+case "$*" in
+    --state*) sed -i 's/|PENDING|/|CANCELLED|/' squeue ;;
+    --batch*) sed -i 's/|RUNNING|/|FAILED|/' squeue ;;
+    *) sed -i -E 's/^(12\\|12\\|)[A-Z_]+/\\1CANCELLED/' squeue ;;
+esac
+"""
 
 
 @pytest.fixture
-def engine(monkeypatch) -> PretendSlurm:
-    engine = PretendSlurm()
-    monkeypatch.setattr(status, "query_queue", engine.query_queue)
-    monkeypatch.setattr(status, "query_accounting", engine.query_accounting)
-    monkeypatch.setattr(cancel, "run_slurm", engine.run_slurm)
-    monkeypatch.setattr(cancel, "FIRST_PAUSE", 0.0)
-    return engine
+def recorded(recorded, monkeypatch) -> RecordedSlurm:
+    recorded.answer("scancel", act=CANCEL)
+    monkeypatch.setattr("robotrain_slurm.observe.cancel.FIRST_PAUSE", 0.0)
+    return recorded
 
 
-@pytest.fixture
-def run(tmp_path, engine) -> RunFolder:
-    run = RunFolder(tmp_path / "count-1")
-    engine.is_marked = (run.path / "cancelled").exists
-    return run
+def list_acts(recorded) -> list[str]:
+    return [call for call in recorded.read_calls() if not call.startswith(("squeue", "sacct"))]
 
 
 @pytest.mark.parametrize(
@@ -58,87 +41,66 @@ def run(tmp_path, engine) -> RunFolder:
         ("COMPLETED", []),
     ],
 )
-def test_run_is_cancelled_in_every_state(engine, run, state, acts):
-    engine.set_job(state)
-    assert cancel.request_cancel(run.reference) == ""
-    assert engine.acts == acts
+def test_run_is_cancelled_in_every_state(recorded, run, state, acts):
+    recorded.set_job(state)
+    assert SLURM.request_cancel(run.reference) == ""
+    assert list_acts(recorded) == acts
 
 
-def test_job_that_completes_may_be_requeued(engine, run, monkeypatch):
+def test_job_that_completes_may_be_requeued(recorded, run):
     """As one that was told to stop before its time limit, just before it is cancelled."""
-    states = iter(["COMPLETING", "COMPLETING", "PENDING", "PENDING"])
-    query = engine.query_queue
-
-    def query_next(*words):
-        if not engine.acts:
-            engine.set_job(next(states))
-        return query(*words)
-
-    monkeypatch.setattr(status, "query_queue", query_next)
-    assert cancel.request_cancel(run.reference) == ""
-    assert engine.acts == [QUEUED]
+    recorded.set_job("COMPLETING")
+    line, seen = (recorded.folder / "squeue").read_text(), "echo >>seen; [ $(wc -l <seen) -lt 2 ]"
+    recorded.answer("squeue", line, act=f"{seen} || sed -i 's/|COMPLETING|/|PENDING|/' squeue")
+    assert SLURM.request_cancel(run.reference) == ""
+    assert list_acts(recorded) == [QUEUED]
 
 
-def test_job_that_begins_meanwhile_saves_a_checkpoint(engine, run, monkeypatch):
+def test_job_that_begins_meanwhile_saves_a_checkpoint(recorded, run):
     """It is not ended by the request for a waiting job."""
-    engine.set_job("PENDING")
-    query = engine.query_queue
-    seen = []
-
-    def begin_after_query(*words):
-        found = query(*words)
-        if not seen:
-            seen.append(engine.set_job("RUNNING"))
-        return found
-
-    monkeypatch.setattr(status, "query_queue", begin_after_query)
-    assert cancel.request_cancel(run.reference) == ""
-    assert engine.acts == [QUEUED, SOFT]
+    recorded.set_job("PENDING")
+    recorded.answer("squeue", (recorded.folder / "squeue").read_text(), act="sed -i 's/|PENDING|/|RUNNING|/' squeue")
+    assert SLURM.request_cancel(run.reference) == ""
+    assert list_acts(recorded) == [QUEUED, SOFT]
 
 
-def test_run_that_waits_to_start_again_leaves_the_queue(engine, run):
+def test_run_that_waits_to_start_again_leaves_the_queue(recorded, run):
     """It has the outcome of its earlier start, which would do for a run that ends."""
     run.begin()
     run.end("cancelled", "requeue", "its time was up")
-    engine.set_job("PENDING", "BeginTime")
-    assert cancel.request_cancel(run.reference) == ""
-    assert engine.acts == [QUEUED]
+    recorded.set_job("PENDING", "BeginTime")
+    SLURM.cancel(run.reference)
+    assert list_acts(recorded) == [QUEUED]
 
 
-def test_job_that_does_not_end_in_time_is_ended_for_good(engine, run, monkeypatch):
-    monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
-    engine.on_cancel[SOFT] = ""
-    engine.set_job("RUNNING")
-    assert cancel.request_cancel(run.reference) == ""
-    assert engine.acts == [SOFT, HARD], "a second signal would stop the saving"
+def test_job_that_does_not_end_in_time_is_ended_for_good(recorded, run, monkeypatch):
+    monkeypatch.setattr("robotrain_slurm.observe.cancel.SAVE_SECONDS", 0.05)
+    recorded.answer("scancel", act=CANCEL.replace("--batch*) sed", "--batch*) echo"))
+    recorded.set_job("RUNNING")
+    SLURM.cancel(run.reference)
+    assert list_acts(recorded) == [SOFT, HARD], "a second signal would stop the saving"
 
 
-def test_job_that_has_just_ended_is_no_refusal(engine, run, monkeypatch):
-    engine.on_cancel[SOFT] = SlurmRefused("scancel: error: Kill job error on job id 12: Invalid job id specified", 1)
-    engine.set_job("RUNNING")
-    run_slurm = engine.run_slurm
-
-    def end_and_refuse(*words):
-        engine.set_job("COMPLETED")
-        return run_slurm(*words)
-
-    monkeypatch.setattr(cancel, "run_slurm", end_and_refuse)
-    assert cancel.request_cancel(run.reference) == ""
+def test_job_that_has_just_ended_is_no_refusal(recorded, run):
+    ended = "scancel: error: Kill job error on job id 12: Invalid job id specified"
+    recorded.answer("scancel", error=ended, code=1, act="sed -i 's/|RUNNING|/|COMPLETED|/' squeue")
+    recorded.set_job("RUNNING")
+    assert SLURM.request_cancel(run.reference) == ""
 
 
-def test_refusal_is_returned(engine, run):
-    engine.on_cancel[SOFT] = SlurmRefused("Access/permission denied", 1)
-    engine.set_job("RUNNING")
-    assert cancel.request_cancel(run.reference) == "Access/permission denied"
-
-
-def test_folder_of_another_user_is_left_alone(engine, run, monkeypatch):
-    engine.set_job("RUNNING")
+def test_refusal_of_slurm_or_of_the_folder_is_reported(recorded, run, monkeypatch):
+    recorded.answer("scancel", error="Access/permission denied", code=1)
+    recorded.set_job("RUNNING")
+    with pytest.raises(Rejected) as refused:
+        SLURM.cancel(run.reference)
+    check_problems(refused.value.problems, "cancel-refused")
+    assert list_acts(recorded) == [SOFT]
 
     def refuse(path, *more, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cancel.Path, "touch", refuse)
-    with pytest.raises(Rejected) as caught:
-        cancel.request_cancel(run.reference)
-    assert (caught.value.problems[0].code, engine.acts) == ("cancel-refused", [])
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(Rejected) as refused:
+        SLURM.cancel(run.reference)
+    check_problems(refused.value.problems, f"cancel-refused {run.path}")
+    assert list_acts(recorded) == [SOFT]

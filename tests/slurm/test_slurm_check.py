@@ -3,17 +3,18 @@
 import json
 
 import pytest
+from messages import check_problems
 from planned_jobs import blobs, evaluation, job, source
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options
-from robotrain_slurm.spec.check_job import check_job
+from slurm_pipelines import SLURM
 
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz0123"
 URL = "https://account1.blob.core.windows.net/runs/a"
 
 
 def find_problems(of, settings):
-    return list(check_job(of, SlurmSettings(**settings)))
+    return [*SLURM.check(of, SlurmSettings(**settings))]
 
 
 def sbatch(**given):
@@ -42,19 +43,27 @@ ACCEPTED = [
     (job(), {"secrets": '{"API_KEY": "~/key"}'}),
     (job(num_gpus=2), {"gpus": 4}),
     (job(device="cpu"), {"gpus": 0}),
+    (job(), {"stage": True, "torch_backend": "cu126", "tracking_uri": "sqlite:////shared/mlflow.db"}),
+    *((job(), {"login": login}) for login in ("me@login.cluster.example", "cluster", "a.b@host-1", "me@fe80::1")),
+    *((job(), {"login": login}) for login in ("10.0.0.1", "me@fd00::1")),
 ]
 
+TIMES = ("4x", "h", "-1", "1:2:3:4", "30s", "1-", "4 h", "٤h", "1h\n")
+LOGINS = (
+    *("-oProxyCommand=touch hacked", "-F/tmp/x", "a b", "user@-host", "$(touch hacked)", "host;ls", "@host", "user@"),
+    *("a\nb", "me@cluster:2222", "cluster:22"),
+)
+MANAGED = (
+    *("nodes", "ntasks", "job-name", "array", "dependency", "comment", "export", "mem", "time", "wait"),
+    *("job-n", "nod", "p", "reque", "gpus-per-node", "clusters"),
+)
 # the job, its settings, the code and the option of its only problem
 REFUSED = [
-    *((job(), {"time": time}, "slurm-value-invalid", "--time") for time in ("4x", "1:2:3:4", "30s", "١h")),
-    *((job(), {"memory": size}, "slurm-value-invalid", "--memory") for size in ("48gi", "big", "-1")),
+    *((job(), {"time": time}, "slurm-value-invalid", "--time") for time in TIMES),
+    *((job(), {"memory": size}, "slurm-value-invalid", "--memory") for size in ("48gi", "48 G", "big", "-1", "1K")),
     *((job(), {name: "a\nb"}, "slurm-value-invalid", f"--{name}") for name in ("partition", "account", "exclude")),
     *((job(), {"runs_dir": path}, "slurm-value-invalid", "--runs-dir") for path in ("/a\nb", "/a\\b")),
-    *(
-        (job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch")
-        for name in ("nodes", "ntasks", "job-name", "array", "dependency", "comment", "export", "mem", "time", "wait")
-    ),
-    *((job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch") for name in ("job-n", "nod", "p", "reque")),
+    *((job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch") for name in MANAGED),
     *((job(), sbatch(gres=gres), "slurm-option-managed", "--sbatch") for gres in ("gpu", "gpu:2", "nvme:1,gpu:a100:2")),
     *((job(), sbatch(**{name: "1"}), "slurm-option-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
     (job(), sbatch(reservation="a\nb"), "slurm-option-invalid", "--sbatch"),
@@ -80,10 +89,25 @@ REFUSED = [
     (job(), {"secrets": '{"SLURM_JWT": "/key"}'}, "secret-variable-invalid", "--secret"),
     (job(), {"secrets": '{"API_KEY": "key"}'}, "secret-reference-invalid", "--secret API_KEY"),
     (job(), {"secrets": json.dumps({"API_KEY": TOKEN})}, "secret-reference-invalid", "--secret API_KEY"),
+    *((job(), {"login": login}, "slurm-login-invalid", "--login") for login in LOGINS),
+    (job(), {"container": "apptainer", "runs_dir": "/shared/a,b"}, "slurm-mount-name", "--runs-dir"),
+    (job(num_nodes=2, publish_url=URL), {"storage": "node"}, "slurm-nodes-storage", "--num-nodes"),
+    (job(num_nodes=2), {"container": "apptainer"}, "slurm-nodes-container", "--num-nodes"),
+    (job(publish_url=URL), {"storage": "node", "continuation": "login"}, "options-conflict", "--continuation"),
+    (job(publish_url=URL), {"storage": "node", "continuation": "node"}, "options-conflict", "--continuation"),
+    (job(), {"stage": True, "torch_backend": "auto"}, "slurm-stage-backend", "--torch-backend"),
+    (
+        job(source("local_path", "/home/a/code", "code"), publish_url=URL),
+        {"storage": "node"},
+        "slurm-folder-on-node",
+        "",
+    ),
 ]
 
+STAGED = {"stage": True, "torch_backend": "cu126"}
 WARNED = [
     (job(num_gpus=2), {"gpus": 1}, "slurm-gpus-too-few", "--gpus"),
+    (job(num_gpus=1), {"gpus": 0}, "slurm-gpus-too-few", "--gpus"),
     (job(device="cpu"), {"gpu_type": "a100"}, "slurm-gpu-type-unused", "--gpu-type"),
     (job(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
     (evaluation(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
@@ -95,7 +119,16 @@ WARNED = [
     ),
     (job(), sbatch(SBATCH_EXPORT="NONE"), "slurm-variable-unused", "SBATCH_EXPORT"),
     (job(), sbatch(SBATCH_SITE="1"), "slurm-variable-unused", "SBATCH_SITE"),
+    (job(source("local_path", "/data/pusht"), publish_url=URL), {"storage": "node"}, "slurm-folder-on-node", ""),
+    (job(), STAGED | {"tracking_uri": "http://mlflow.lab:5000"}, "slurm-stage-writes", "--tracking-uri"),
+    (job(publish_url=URL), STAGED, "slurm-stage-writes", "--publish-url"),
+    (job(wandb=True), STAGED, "slurm-stage-writes", "--wandb"),
 ]
+
+
+def make_ids(table) -> list[str]:
+    """Name a row by what differs from the usual job."""
+    return [" ".join(f"{name}={value}" for name, value in settings.items())[:60] for _, settings, *_ in table]
 
 
 @pytest.mark.parametrize(("of", "settings"), ACCEPTED)
@@ -103,42 +136,17 @@ def test_valid_job_has_no_problem(of, settings):
     assert find_problems(of, settings) == []
 
 
-@pytest.mark.parametrize(("of", "settings", "code", "flag"), REFUSED)
-def test_error_names_the_option_and_not_a_secret(of, settings, code, flag):
-    (problem,) = find_problems(of, settings)
-    assert (problem.code, problem.where, problem.severity) == (code, flag, "error")
+@pytest.mark.parametrize(
+    ("severity", "of", "settings", "code", "place"),
+    [*(("error", *row) for row in REFUSED), *(("warning", *row) for row in WARNED)],
+    ids=make_ids(REFUSED + WARNED),
+)
+def test_problem_names_the_option_and_not_a_secret(severity, of, settings, code, place):
+    (problem,) = found = find_problems(of, settings)
+    check_problems(found, f"{code} {place}".rstrip())
+    assert (problem.severity == "error") == (severity == "error")
     assert TOKEN not in repr(problem)
     assert "word" not in problem.given
-
-
-@pytest.mark.parametrize(("of", "settings", "code", "flag"), WARNED)
-def test_warning_names_the_option(of, settings, code, flag):
-    (problem,) = find_problems(of, settings)
-    assert (problem.code, problem.where) == (code, flag.replace("_", "-") if flag[0] == "-" else flag)
-    assert problem.severity in ("warning", "note")
-
-
-@pytest.mark.parametrize(("count", "asked", "fewer"), [(2, 1, "--num-gpus 1"), (1, 0, "--device cpu")])
-def test_job_with_too_few_gpus_may_use_fewer(count, asked, fewer):
-    (problem,) = find_problems(job(num_gpus=count), {"gpus": asked})
-    assert [one.text for one in problem.suggestions] == [f"--gpus {count}", fewer]
-
-
-@pytest.mark.parametrize(
-    ("name", "suggested"),
-    [
-        ("mem", ["--memory SIZE"]),
-        ("gpus-per-node", ["--gpus N", "--gpu-type TYPE"]),
-        ("nodes", ["--num-nodes N", "--gpus N"]),
-        ("job-n", ["--name NAME"]),
-        ("array", ["robotrain sweep"]),
-        ("export", ["--module NAME", "--prologue FILE", "--secret NAME=FILE"]),
-        ("clusters", ["leave out --sbatch"]),
-    ],
-)
-def test_managed_option_is_refused_with_the_one_to_use(name, suggested):
-    (problem,) = find_problems(job(), sbatch(**{name: "1"}))
-    assert [one.text for one in problem.suggestions] == suggested
 
 
 def test_every_managed_option_says_what_to_use():
@@ -155,7 +163,11 @@ def test_all_problems_are_found_at_once():
         "stage": True,
         **sbatch(nodes="2", mem="1"),
     }
-    assert len(find_problems(job(), settings)) == 7
+    found = find_problems(job(), settings)
+    values = ("slurm-value-invalid --time x", "slurm-value-invalid --memory x", "slurm-image-unused --image a")
+    managed = ("slurm-option-managed --sbatch nodes=2", "slurm-option-managed --sbatch mem=1")
+    check_problems(found, *values, *managed, "options-conflict --stage", "slurm-nothing-kept --publish-url")
+    assert len(found) == 7
 
 
 @pytest.mark.parametrize(
@@ -171,10 +183,12 @@ def test_all_problems_are_found_at_once():
         (b"x" * (1 << 17), "slurm-value-invalid"),
         (f"export HF_TOKEN={TOKEN}\n".encode(), "secret-in-job"),
     ],
+    ids=["export", "source", "SBATCH", "PBS", "CRLF", "NUL", "no UTF-8", "large", "token"],
 )
 def test_prologue_is_what_a_batch_script_can_begin_with(tmp_path, content, code):
     path = tmp_path / "prologue.sh"
     path.write_bytes(content)
     problems = find_problems(job(), {"prologue": str(path)})
-    assert [problem.code for problem in problems] == ([code] if code else [])
+    check_problems(problems, *filter(None, [code]))
+    assert len(problems) == bool(code)
     assert TOKEN not in repr(problems)

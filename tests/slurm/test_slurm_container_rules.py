@@ -1,21 +1,19 @@
-"""The command of a container, and what is refused before a job is sent."""
+"""The command of a container, and what is missing for one before a job is sent."""
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
+from messages import check_problems
 from planned_jobs import job, source
-from robotrain.model.plan import Payload
 from robotrain_slurm.node import container
-from robotrain_slurm.platform import SlurmPlatform
-from robotrain_slurm.preflight.container import check_containers
-from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec.check_job import check_job
-from robotrain_slurm.spec.container import name_image
-from robotrain_slurm.spec.submission_spec import SUBMISSION_FILE, BatchJob, JobContainer, SlurmSpec
+from slurm_pipelines import SLURM
 
 DIGEST = "@sha256:" + "ab" * 32
+
+
+def read_container(plan) -> dict:
+    return json.loads(plan.files["slurm.json"])["jobs"][0]["container"]
 
 
 @pytest.mark.parametrize(
@@ -28,28 +26,29 @@ DIGEST = "@sha256:" + "ab" * 32
         ("/images/x.sqsh", "/images/x.sqsh", "/images/x.sqsh"),
     ],
 )
-def test_image_is_named_as_the_tool_does(image, pyxis, apptainer):
-    assert (name_image(image, "pyxis"), name_image(image, "apptainer")) == (pyxis, apptainer)
+def test_image_is_named_as_the_tool_does(make_plan, image, pyxis, apptainer):
+    for tool, name in (("pyxis", pyxis), ("apptainer", apptainer)):
+        assert read_container(make_plan(container=tool, image=image))["image"] == name
 
 
-def test_plan_names_the_image_and_all_folders_of_the_job():
-    settings = SlurmSettings(
-        runs_dir="/shared/runs",
-        cache_dir="/shared/cache",
-        container="pyxis",
-        tracking_uri="sqlite:////shared/tracking/mlflow.db",
-        hub_token_file="/home/a/token",
-        secrets='{"WANDB_API_KEY": "/home/a/wandb"}',
-    )
+def test_plan_names_the_image_and_all_folders_of_the_job(make_plan):
+    settings = {
+        "runs_dir": "/shared/runs",
+        "cache_dir": "/shared/cache",
+        "container": "pyxis",
+        "tracking_uri": "sqlite:////shared/tracking/mlflow.db",
+        "hub_token_file": "/home/a/token",
+        "secrets": '{"WANDB_API_KEY": "/home/a/wandb"}',
+    }
     training = job(source("local_path", "/data/pusht"), publish_url="/shared/published")
-    plan = SlurmPlatform().render(training, settings, "a-1", Payload.from_files({}), {})
-    rendered = json.loads(plan.files[SUBMISSION_FILE])["jobs"][0]["container"]
+    plan = make_plan(training, **settings)
+    rendered = read_container(plan)
     assert rendered["tool"] == "pyxis"
     assert re.fullmatch(r"pytorch/pytorch:[\w.-]+", rendered["image"])
     expected = {"/shared/runs/a-1", "/shared/cache", "/data/pusht", "/shared/tracking", "/home/a/token"}
     assert {*expected, "/home/a/wandb", "/shared/published"} <= {*rendered["mounts"], *rendered["folders"]}
-    assert SUBMISSION_FILE in plan.shown
-    other = SlurmPlatform().render(training, replace(settings, image="x/y:2"), "a-1", Payload.from_files({}), {})
+    assert "slurm.json" in plan.shown
+    other = make_plan(training, **settings, image="x/y:2")
     assert other.files[plan.spec] != plan.files[plan.spec]  # its comment tells them apart
 
 
@@ -80,31 +79,26 @@ def test_apptainer_gets_the_driver_only_with_gpus(gpus, monkeypatch):
 
 
 @pytest.mark.parametrize("tool", ["pyxis", "apptainer"])
-def test_cluster_without_the_tool_is_refused(tool, slurm, monkeypatch, tmp_path):
-    chosen = JobContainer(tool=tool, image="a/b:1")
-    batch_job = BatchJob(name="a", script="a.sh", comment="", folder="", container=chosen)
-    spec = SlurmSpec(run="a", folder="/runs/a", jobs=(batch_job,))
-    files = {"a.sh": b"module load cuda\n"}
-    (problem,) = check_containers(spec, files)
-    assert (problem.code, problem.where, problem.given) == ("slurm-container-missing", "--container", tool)
+def test_cluster_without_the_tool_is_refused(tool, slurm, shared_disks, make_plan, monkeypatch, tmp_path):
+    plan = make_plan(container=tool, image="a/b:1")
+    check_problems(SLURM.preflight(plan), f"slurm-container-missing --container {tool}")
     program = tmp_path / "bin" / ("srun" if tool == "pyxis" else "singularity")
     program.parent.mkdir(exist_ok=True)
     program.write_text("#!/bin/sh\necho '      --container-image=[USER@][REGISTRY#]IMAGE[:TAG]|PATH'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
-    assert [*check_containers(spec, files)] == []
+    assert [*SLURM.preflight(plan)] == []
 
 
-@pytest.mark.parametrize("line", ["module load cuda apptainer/1.3 || exit 1", "  module load singularity"])
-def test_apptainer_that_the_job_loads_as_a_module_is_not_looked_for_here(line, slurm):
-    chosen = JobContainer(tool="apptainer", image="a/b:1")
-    batch_job = BatchJob(name="a", script="a.sh", comment="", folder="", container=chosen)
-    spec = SlurmSpec(run="a", folder="/runs/a", jobs=(batch_job,))
-    assert [*check_containers(spec, {"a.sh": f"#!/bin/sh\n{line}\n".encode()})] == []
-    (problem,) = check_containers(spec, {"a.sh": b"#!/bin/sh\nexec apptainer\n"})
-    assert problem.suggestions[0].text == "--module apptainer"
-
-
-def test_folder_that_cannot_be_mounted_is_refused():
-    settings = SlurmSettings(container="apptainer", runs_dir="/shared/a,b")
-    assert "slurm-mount-name" in [problem.code for problem in check_job(job(), settings)]
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("module load cuda apptainer/1.3 || exit 1", ""),
+        ("  module load singularity", ""),
+        ("exec apptainer", "slurm-container-missing --container apptainer"),
+    ],
+)
+def test_apptainer_that_a_job_loads_is_not_looked_for_here(slurm, shared_disks, make_plan, tmp_path, line, code):
+    (tmp_path / "lines.sh").write_text(f"{line}\n")
+    plan = make_plan(container="apptainer", image="a/b:1", prologue=str(tmp_path / "lines.sh"))
+    check_problems(SLURM.preflight(plan), *filter(None, [code]))

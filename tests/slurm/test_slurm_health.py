@@ -4,7 +4,12 @@ import os
 
 import pytest
 from robotrain.doctor import CheckResult
-from robotrain_slurm import doctor
+from robotrain_slurm.platform import robotrain_health
+
+
+def run_check(online: bool) -> list:
+    """Return what the checks of this machine find, or those of the cluster."""
+    return [found for check in robotrain_health() if check.online == online for found in check.run()]
 
 
 @pytest.fixture
@@ -16,33 +21,39 @@ def configured(monkeypatch, tmp_path):
 
 def test_version_is_shown_without_asking_the_controller(slurm, configured):
     slurm.configure(away=True)
-    assert [(one.state, one.text) for one in doctor.check_commands()] == [("ok", "slurm 22.05.8")]
+    assert [(one.state, one.text) for one in run_check(online=False)] == [("ok", "slurm 22.05.8")]
 
 
 def test_machine_without_slurm_matters_only_to_its_users(monkeypatch, configured):
     monkeypatch.setenv("PATH", "/nowhere")
-    (result,) = doctor.check_commands()
+    (result,) = run_check(online=False)
     assert (result.state, result.required) == ("warn", True)
-    assert [*doctor.check_cluster()] == []
+    assert run_check(online=True) == []
 
 
 def test_folder_that_cannot_be_used_is_a_failure(slurm, configured, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ROBOTRAIN_RUNS_DIR", str(tmp_path / "file/runs"))
-    assert [one.state for one in doctor.check_commands()] == ["ok", "fail"]
+    assert [one.state for one in run_check(online=False)] == ["ok", "fail"]
 
 
 def test_cluster_shows_its_partitions_and_disks_that_nodes_may_not_see(slurm, configured):
     slurm.add_node("n3", "batch", gres="gpu:a100:4")
     slurm.add_partition("late", "n1", state="down")
-    cluster, disks = doctor.check_cluster()
+    cluster, disks = run_check(online=True)
     assert cluster.text == ("partitions: batch (3 nodes up, the default, a100), short (2 nodes up), late (0 nodes up)")
     assert (disks.state, "--runs-dir" in disks.text) == ("warn", True)
 
 
+def test_cluster_without_a_default_partition_asks_for_one(slurm, configured):
+    slurm.cluster["partitions"]["batch"]["default"] = False
+    slurm.configure()
+    assert "--partition" in run_check(online=True)[0].text
+
+
 def test_controller_that_is_away_is_a_failure(slurm, configured):
     slurm.configure(away=True)
-    (result,) = doctor.check_cluster()
+    (result,) = run_check(online=True)
     assert result.state == "fail"
     assert "does not answer" in result.text
 
@@ -52,10 +63,10 @@ def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkey
     (found,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
     assert "me@host" in found["findings"][0]["says"]
     assert "ROBOTRAIN_LOGIN" not in os.environ
-    assert "value-invalid" in robotrain("doctor", "--platform", "slurm", "--storage", "cloud").stderr
-    assert "--platform slurm --login" in robotrain("doctor", "--login", "me@host").stderr
+    robotrain("doctor", "--platform", "slurm", "--storage", "cloud").check_problems(2, "value-invalid --storage cloud")
+    robotrain("doctor", "--login", "me@host").check_problems(2, "usage --login")
 
 
 def list_checks_of_the_platform(plugins, platform, online):
-    own = [check for check in doctor.list_health_checks() if not check.online]
+    own = [check for check in robotrain_health() if not check.online]
     return [CheckResult(check=check, distribution="", is_named_platform=True) for check in own]

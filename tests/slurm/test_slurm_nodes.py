@@ -11,15 +11,9 @@ from pathlib import Path
 
 import pytest
 from lab import SlurmLab, wait_until
-from planned_jobs import PLUGIN_MODULES, evaluation, job, source
+from planned_jobs import evaluation, job, source
 from robotrain_runtime.contract.document import parse_document
-from robotrain_slurm.client.cluster import parse_partitions
-from robotrain_slurm.preflight.job_request import JobRequest
-from robotrain_slurm.preflight.resources import find_request_problems
-from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import render
-from robotrain_slurm.spec.check_job import check_job
-from slurm_pipelines import PAYLOAD, SLURM, make_pipeline, make_sweep, read_document, read_options, settings, step
+from slurm_pipelines import SLURM, make_pipeline, make_sweep, read_document, read_options, step
 
 ROOT = Path(__file__).parents[2]
 JOB = ROOT / "examples/pusht-mini/job.yaml"
@@ -28,32 +22,17 @@ SECONDS = 240.0
 """Longer than anything here takes on a busy machine."""
 EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")
 """Without noise, which differs by rank, and without padding, by which a loss is weighed on each process alone."""
-CLUSTER = """\
-gpu|gpu*|up|infinite|all|idle|2|64|512000|gpu[01-02]|gpu:a100:4|(null)
-gpu|gpu*|up|infinite|all|idle|3|64|512000|gpu[03-05]|gpu:h100:4|(null)
-large|large|up|infinite|all|idle|16|64|512000|l[01-16]|gpu:a100:8|(null)
-"""
 
 
-def list_options(of, **settings) -> dict[str, str | None]:
-    return dict(render.list_script_options(of, SlurmSettings(**settings), "run", "/runs/run"))
+def test_only_a_job_of_several_nodes_has_a_command_that_starts_them(make_plan):
+    def read_job(of):
+        return make_plan(of, cpus=6).files["job.json"].decode()
 
-
-def test_slurm_is_asked_for_one_task_on_each_node():
-    found = list_options(job(num_nodes=4, num_gpus=8), cpus=16)
-    assert (found["nodes"], found["ntasks"], found["ntasks-per-node"]) == ("4", "4", "1")
-    assert (found["gres"], found["cpus-per-task"]) == ("gpu:8", "16")
-    assert "ntasks-per-node" not in list_options(job())
-    assert list_options(evaluation())["nodes"] == "1"
-
-
-def test_only_a_job_of_several_nodes_has_a_command_that_starts_them():
-    words = render.place_job(job(num_nodes=2), SlurmSettings(cpus=6), "/runs/run", "/code").node_launcher
+    words = parse_document(read_job(job(num_nodes=2))).placement.node_launcher
     assert words[0] == "srun"
     assert {"--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=6", "--kill-on-bad-exit=1"} <= {*words}
-    text = render.render_document(job(), SlurmSettings(), "run", "/runs/run", {}).decode()
-    assert parse_document(text).placement.node_launcher == ()
-    assert "node_" not in text, "plans of one node are as before"
+    assert parse_document(read_job(job())).placement.node_launcher == ()
+    assert "node_" not in read_job(job()), "plans of one node are as before"
 
 
 def test_training_on_several_nodes_is_evaluated_on_one(tmp_path):
@@ -90,45 +69,12 @@ def test_each_trial_of_a_sweep_has_its_nodes(tmp_path):
     assert all("--nodes=2" in read_document(plan, f"trials/{one}").placement.node_launcher for one in (1, 2, 3))
 
 
-def test_several_nodes_are_not_told_to_work_without_a_shared_disk(tmp_path, slurm):
+def test_several_nodes_are_not_told_to_work_without_a_shared_disk(make_plan, slurm):
     slurm.add_node("gpu-2", "batch", cpus=64, memory=500_000)
     for nodes, offers in ((1, True), (2, False)):
-        given = settings(tmp_path / "runs", gpus=0)
-        plan = SLURM.render(job(num_nodes=nodes, device="cpu"), given, "run", PAYLOAD, PLUGIN_MODULES)
+        plan = make_plan(job(num_nodes=nodes, device="cpu"))
         (problem,) = [one for one in SLURM.preflight(plan) if one.code == "slurm-disk-local"]
         assert ("--storage node" in [fix.text for fix in problem.suggestions]) == offers
-
-
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [({"storage": "node"}, "slurm-nodes-storage"), ({"container": "apptainer"}, "slurm-nodes-container")],
-)
-def test_nodes_that_could_not_start_the_program_are_refused(settings, code):
-    given = SlurmSettings(**settings)
-    assert code in [problem.code for problem in check_job(job(num_nodes=2), given)]
-    assert code not in [problem.code for problem in check_job(job(), given)]
-
-
-def find_problems(**options):
-    given = {name.replace("_", "-"): value for name, value in options.items()}
-    return [*find_request_problems(JobRequest.parse(given, job()), parse_partitions(CLUSTER.splitlines()))]
-
-
-def test_more_nodes_than_the_partition_has_are_refused_with_what_there_is():
-    (problem,) = find_problems(nodes="6", gres="gpu:4")
-    assert (problem.code, problem.severity, problem.given) == ("slurm-nodes-missing", "error", "6")
-    assert [fix.text for fix in problem.suggestions] == ["--num-nodes 5", "--partition large"]
-    (problem,) = find_problems(nodes="3", gres="gpu:a100:4")  # of those with such GPUs
-    assert problem.suggestions[0].text == "--num-nodes 2"
-    assert find_problems(nodes="16", gres="gpu:8", partition="large") == []
-
-
-def test_nodes_of_different_kinds_are_named():
-    (problem,) = find_problems(nodes="4", gres="gpu:4")
-    assert (problem.code, problem.severity) == ("slurm-nodes-differ", "warning")
-    assert [fix.text for fix in problem.suggestions] == ["--gpu-type a100", "--gpu-type h100"]
-    assert find_problems(nodes="2", gres="gpu:h100:4") == []
-    assert find_problems(gres="gpu:4") == []
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """The options of sbatch in a batch script: in order, with defaults, and quoted as sbatch reads them."""
 
+import json
 import random
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from planned_jobs import evaluation, job
-from robotrain.cluster.checks import QuantityError
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import options
-from robotrain_slurm.spec.render import EXPORT
-from robotrain_slurm.spec.script import make_script, read_options
+from slurm_pipelines import PAYLOAD, PLUGIN_MODULES, SLURM
 from slurm_stand_in.options import read_script_words
 
 SPECIAL = " \"'\\#%$`!&|;<>(){}[]*?~^=,:@/+-._aZ0éß漢🚀\u00a0\u2028\u0085"
@@ -27,17 +26,21 @@ def make_texts(count: int = COUNT) -> list[str]:
     return TEXTS + made
 
 
+def render_script(of=None, **settings) -> str:
+    """Return the batch script of a job."""
+    plan = SLURM.render(of or job(), SlurmSettings(**settings), "run", PAYLOAD, PLUGIN_MODULES)
+    return plan.files[plan.spec].decode()
+
+
 def list_options(of=None, **settings) -> dict[str, str | None]:
-    return dict(options.list_options(of or job(), SlurmSettings(**settings)))
-
-
-def test_workload_has_its_usual_resources():
-    assert list_options() == {"time": "0-12:00:00", "gres": "gpu:1", "cpus-per-task": "8", "mem": "48G"}
-    assert list_options(evaluation())["time"] == "0-02:00:00"
+    """Return the options of the batch script of a job, as sbatch reads them."""
+    words = (word.removeprefix("--").partition("=") for word in read_script_words(render_script(of, **settings)))
+    return {name: value if equals else None for name, equals, value in words}
 
 
 def test_options_are_in_the_order_of_the_settings():
-    given = SlurmSettings(
+    found = list_options(
+        job(num_gpus=2),
         partition="gpu,spare",
         account="robots",
         qos="high",
@@ -50,7 +53,8 @@ def test_options_are_in_the_order_of_the_settings():
         memory="1.5G",
         sbatch='{"exclusive": "", "mail-user": "a b", "hint": "nomultithread"}',
     )
-    assert list(options.list_options(job(num_gpus=2), given)) == [
+    assert list(found.items())[:14] == [
+        ("job-name", "run"),
         ("partition", "gpu,spare"),
         ("account", "robots"),
         ("qos", "high"),
@@ -63,110 +67,96 @@ def test_options_are_in_the_order_of_the_settings():
         ("exclusive", None),
         ("mail-user", "a b"),
         ("hint", "nomultithread"),
+        ("nodes", "1"),
     ]
 
 
-@pytest.mark.parametrize(
-    ("of", "settings", "expected"),
-    [
-        (job(num_gpus=4), {}, "gpu:4"),
-        (job(device="cpu"), {}, None),
-        (job(device="cpu"), {"gpus": 1}, "gpu:1"),
-        (job(), {"gpus": 0}, None),
-        (evaluation(), {}, "gpu:1"),
-        (evaluation(device="cpu"), {}, None),
-        (job().without_gpus(), {}, None),
-        (job(), {"sbatch": '{"gres": "nvme:100"}'}, "gpu:1,nvme:100"),
-        (job(), {"gpus": 0, "sbatch": '{"gres": "nvme:100"}'}, "nvme:100"),
-    ],
-)
-def test_gpus_are_those_that_the_job_uses(of, settings, expected):
-    assert list_options(of, **settings).get("gres") == expected
-
-
-def test_option_takes_the_place_of_the_one_that_it_excludes():
-    for name in ("mem-per-gpu", "mem-per-cpu"):
-        given = list_options(sbatch=f'{{"{name}": "4G"}}')
-        assert given[name] == "4G"
-        assert "mem" not in given
-    assert "cpus-per-task" not in list_options(sbatch='{"cpus-per-gpu": "8"}')
-    assert "mem" not in list_options(memory="none")
-    assert list_options(memory="0")["mem"] == "0"
-
-
-def test_flag_is_switched_on_and_off_by_a_truth_value():
-    assert list_options(sbatch='{"hold": "true", "exclusive": "user"}').items() >= {
-        ("hold", None),
-        ("exclusive", "user"),
-    }
-    assert "hold" not in list_options(sbatch='{"hold": "false"}')
-
-
-@pytest.mark.parametrize(
-    ("text", "rendered"),
-    [
-        *(("4h", "0-04:00:00"), ("90m", "0-01:30:00"), ("1d12h", "1-12:00:00"), ("90s", "0-00:01:30")),
-        *(("90", "0-01:30:00"), ("90:30", "0-01:30:30"), ("36:00:00", "1-12:00:00"), ("1-12", "1-12:00:00")),
-        *(("1-12:30", "1-12:30:00"), ("1-12:00:00", "1-12:00:00"), ("0", "UNLIMITED"), ("UNLIMITED", "UNLIMITED")),
-    ],
-)
-def test_time_is_written_as_slurm_does(text, rendered):
-    assert options.format_time(options.parse_time(text)) == rendered
-
-
-@pytest.mark.parametrize("text", ["", "4x", "h", "-1", "1:2:3:4", "30s", "1-", "4 h", "٤h", "1h\n"])
-def test_time_that_is_none_is_refused(text):
-    with pytest.raises(QuantityError):
-        options.parse_time(text)
+USUAL = {"time": "0-12:00:00", "gres": "gpu:1", "cpus-per-task": "8", "mem": "48G", "signal": "B:TERM@120"}
+# the job, its settings, and the options of the script that these decide; None for one that is left out
+RENDERED = [
+    (job(), {}, USUAL | {"nodes": "1", "ntasks": "1", "ntasks-per-node": None, "requeue": True}),
+    (job(), {"continuation": "never"}, {"no-requeue": True, "requeue": None}),
+    (evaluation(), {}, {"time": "0-02:00:00", "gres": "gpu:1", "nodes": "1"}),
+    (job(num_gpus=4), {}, {"gres": "gpu:4"}),
+    (job(device="cpu"), {}, {"gres": None}),
+    (job(device="cpu"), {"gpus": 1}, {"gres": "gpu:1"}),
+    (job(), {"gpus": 0}, {"gres": None}),
+    (evaluation(device="cpu"), {}, {"gres": None}),
+    (job().without_gpus(), {}, {"gres": None}),
+    (job(), {"sbatch": '{"gres": "nvme:100"}'}, {"gres": "gpu:1,nvme:100"}),
+    (job(), {"gpus": 0, "sbatch": '{"gres": "nvme:100"}'}, {"gres": "nvme:100"}),
+    *((job(), {"sbatch": f'{{"{name}": "4G"}}'}, {name: "4G", "mem": None}) for name in ("mem-per-gpu", "mem-per-cpu")),
+    (job(), {"sbatch": '{"cpus-per-gpu": "8"}'}, {"cpus-per-gpu": "8", "cpus-per-task": None}),
+    (job(), {"memory": "none"}, {"mem": None}),
+    (job(), {"sbatch": '{"hold": "true", "exclusive": "user"}'}, {"hold": True, "exclusive": "user"}),
+    (job(), {"sbatch": '{"hold": "false"}'}, {"hold": None}),
+    *(
+        (job(), {"time": text}, {"time": rendered})
+        for text, rendered in (
+            *(("4h", "0-04:00:00"), ("90m", "0-01:30:00"), ("1d12h", "1-12:00:00"), ("90s", "0-00:01:30")),
+            *(("90", "0-01:30:00"), ("90:30", "0-01:30:30"), ("36:00:00", "1-12:00:00"), ("1-12", "1-12:00:00")),
+            *(("1-12:30", "1-12:30:00"), ("1-12:00:00", "1-12:00:00"), ("0", "UNLIMITED"), ("UNLIMITED", "UNLIMITED")),
+        )
+    ),
+    *(
+        (job(), {"memory": text}, {"mem": rendered})
+        for text, rendered in (
+            *(("48G", "48G"), ("48Gi", "48G"), ("48GB", "48G"), ("1.5T", "1536G"), ("500", "500M"), ("2048K", "2M")),
+            ("0", "0"),
+        )
+    ),
+    *(
+        (job(), {"time": time}, {"signal": f"B:TERM@{seconds}"})  # the last checkpoint is part of a short limit
+        for time, seconds in (("12h", 120), ("6m", 120), ("3m", 60), ("UNLIMITED", 120))
+    ),
+    (job(), {"time": "3m", "stop_seconds": 30}, {"signal": "B:TERM@30"}),
+    (
+        job(num_nodes=4, num_gpus=8),
+        {"cpus": 16},
+        {"nodes": "4", "ntasks": "4", "ntasks-per-node": "1", "gres": "gpu:8", "cpus-per-task": "16"},
+    ),
+]
 
 
 @pytest.mark.parametrize(
-    ("text", "rendered"),
-    [("48G", "48G"), ("48Gi", "48G"), ("48GB", "48G"), ("1.5T", "1536G"), ("500", "500M"), ("2048K", "2M"), ("0", "0")],
+    ("of", "settings", "expected"), RENDERED, ids=[" ".join(map(str, row[2].values())) for row in RENDERED]
 )
-def test_memory_is_written_as_slurm_does(text, rendered):
-    assert options.format_memory(options.parse_memory(text)) == rendered
-
-
-@pytest.mark.parametrize(
-    ("text", "fix"), [("48gi", "48G"), ("48 G", "48G"), ("big", "48G"), ("-1", "48G"), ("1K", "1M")]
-)
-def test_memory_that_is_none_is_refused_with_one_that_is(text, fix):
-    with pytest.raises(QuantityError) as raised:
-        options.parse_memory(text)
-    assert raised.value.suggestion == fix
-
-
-def test_time_for_the_last_checkpoint_is_part_of_a_short_limit():
-    for time, seconds in (("12h", 120), ("6m", 120), ("3m", 60), ("UNLIMITED", 120)):
-        assert options.choose_stop_seconds(job(), SlurmSettings(time=time)) == seconds
-    assert options.choose_stop_seconds(job(), SlurmSettings(time="3m", stop_seconds=30)) == 30
+def test_job_and_settings_decide_the_options(of, settings, expected):
+    found = {name: True if value is None else value for name, value in list_options(of, **settings).items()}
+    assert {name: found.get(name) for name in expected} == expected
 
 
 def test_defaults_are_explained():
-    defaults = options.derive_defaults(job(num_gpus=2), SlurmSettings(time="3m"))
+    defaults = SLURM.derive_defaults(job(num_gpus=2), SlurmSettings(time="3m"))
     expected = {"time": "12h", "gpus": "2", "cpus": "8", "memory": "48Gi", "stop_seconds": "60"}
     assert {name: default.value for name, default in defaults.items()} == expected
-    assert "stop_seconds" not in options.derive_defaults(job(), SlurmSettings(time="4x"))
+    assert "stop_seconds" not in SLURM.derive_defaults(job(), SlurmSettings(time="4x"))
 
 
-def test_any_value_is_one_word_for_sbatch():
-    for text in make_texts():
-        line = options.format_option(("comment", text))
-        script = f"#!/bin/bash\n{line}\n#SBATCH --hold\ntrue\n"
-        assert read_script_words(script) == [f"--comment={text}", "--hold"]
-        assert read_options(script) == {"comment": text, "hold": None}
-    assert options.format_option(("hold", None)) == "#SBATCH --hold"
-    assert options.format_option(("partition", "gpu,spare")) == "#SBATCH --partition=gpu,spare"
+def test_any_value_is_one_word_for_sbatch_and_for_preflight(find_problems):
+    texts = make_texts()
+    words = read_script_words(render_script(sbatch=json.dumps({f"x{at}": text for at, text in enumerate(texts)})))
+    assert [word for word in words if word.startswith("--x")] == [f"--x{at}={text}" for at, text in enumerate(texts)]
+    lines = render_script(partition="gpu,spare", sbatch='{"hold": ""}').splitlines()
+    assert {"#SBATCH --partition=gpu,spare", "#SBATCH --hold"} <= {*lines}
+    odd = "a b \"c\" 'd'"
+    (problem,) = find_problems("gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|(null)|(null)\n", partition=odd)
+    assert (problem.code, problem.given) == ("slurm-partition-unknown", odd)
+
+
+def write_script(folder: Path, names: str, **settings) -> Path:
+    """Write a batch script that does nothing, with some of the options of a job."""
+    chosen = [line for line in render_script(**settings).split("\n") if re.match(f"#SBATCH --({names})\\b", line)]
+    (folder / "job.sbatch").write_text("\n".join(("#!/bin/bash", *chosen, "true", "")))
+    return folder / "job.sbatch"
 
 
 @pytest.mark.slow
 def test_real_sbatch_reads_every_value_unchanged(lab, tmp_path):
-    texts, script = make_texts(), tmp_path / "job.sbatch"
     numbers = {}
-    for text in texts:
-        lines = ["#!/bin/bash", options.format_option(("comment", text)), "#SBATCH --hold", "true", ""]
-        script.write_text("\n".join(lines))
+    for text in make_texts():
+        script = write_script(tmp_path, "wckey|hold", sbatch=json.dumps({"wckey": text, "hold": ""}))
+        script.write_text(script.read_text().replace("--wckey", "--comment"))
         numbers[submit_script(script)] = text
     words = ["squeue", "--noheader", "--format=%i|%k|"]
     listed = subprocess.run(words, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
@@ -183,10 +173,8 @@ def submit_script(script: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(("text", "limit"), [("4h", "4:00:00"), ("1d12h", "1-12:00:00"), ("90", "1:30:00")])
 def test_real_sbatch_takes_times_and_sizes(lab, tmp_path, text, limit):
-    given = SlurmSettings(time=text, gpus=0, cpus=1, memory="1.5G", sbatch='{"hold": ""}')
-    lines = ["#!/bin/bash", *map(options.format_option, options.list_options(job(), given)), "true", ""]
-    script = tmp_path / "job.sbatch"
-    script.write_text("\n".join(lines))
+    small = {"gpus": 0, "cpus": 1, "memory": "1.5G", "sbatch": '{"hold": ""}'}
+    script = write_script(tmp_path, "time|mem|cpus-per-task|hold", time=text, **small)
     assert lab.run("squeue", "--noheader", f"--jobs={submit_script(script)}", "--format=%l %C %m") == f"{limit} 1 1.50G"
 
 
@@ -194,11 +182,12 @@ def test_real_sbatch_takes_times_and_sizes(lab, tmp_path, text, limit):
 def test_job_has_the_variables_that_its_script_lists(lab, tmp_path, monkeypatch):
     monkeypatch.setenv("LOGIN_SHELL_VARIABLE", "1")
     answer = tmp_path / "variables"
-    given = [("time", "1"), ("mem", "100M"), ("wait", None), ("export", EXPORT), ("output", "/dev/null")]
-    print_names = f"env -0 | cut -z -d= -f1 >{answer}"
-    text = make_script(given, ["export FROM_PROLOGUE=1", print_names, "exit 0"])
+    lines = tmp_path / "prologue.sh"
+    lines.write_text(f"export FROM_PROLOGUE=1\nenv -0 | cut -z -d= -f1 >{answer}\nexit 0\n")
+    small = {"time": "1m", "memory": "100M", "cpus": 1, "gpus": 0, "sbatch": '{"wait": ""}'}
+    (tmp_path / "run").mkdir()
     script = tmp_path / "job.sbatch"
-    script.write_text(text)
+    script.write_text(render_script(runs_dir=str(tmp_path), prologue=str(lines), **small))
     submit_script(script)
     names = {name for name in answer.read_text().split("\0") if name and not name.startswith("SLURM")}
     assert names - {"SHELL", "HOSTNAME", "TMPDIR", "_"} == {

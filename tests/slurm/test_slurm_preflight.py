@@ -3,19 +3,18 @@
 import dataclasses
 import os
 import shutil
+from pathlib import Path
 
 import pytest
-from planned_jobs import job, source
-from robotrain.model.plan import Payload
-from robotrain_slurm.client.cluster import parse_partitions
-from robotrain_slurm.doctor import describe_partitions
-from robotrain_slurm.platform import SlurmPlatform
-from robotrain_slurm.preflight.job_request import JobRequest
-from robotrain_slurm.preflight.resources import find_request_problems
-from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.submit.submit import submit_plan
+from messages import check_problems
+from planned_jobs import PLUGIN_MODULES, job, source
+from robotrain.store import files
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.environments import environment, interpreter
+from robotrain_runtime.machine.disk_cache import COMPLETE
+from robotrain_workloads.lerobot_train import container
+from slurm_pipelines import SLURM
 
-PAYLOAD = Payload.from_files({"robotrain_runtime/__init__.py": b""})
 CLUSTER = """\
 gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|gpu:a100:4(S:0-1)|a100,ib
 gpu|gpu*|up|1:00:00|all|idle~|1|64|512000|gpu05|gpu:h100:8|h100
@@ -31,140 +30,102 @@ slurm_load_node: a line of an error
 """
 """As sinfo 22.05 prints it; 17.11 prints the same."""
 CPU_CLUSTER = "batch|batch*|up|infinite|all|idle|2|2|10000|n[1-2]|(null)|(null)\n"
+MIXED_CLUSTER = CLUSTER.replace("|1|64|512000|gpu05", "|1|8|512000|gpu05")
+NODES = """\
+gpu|gpu*|up|infinite|all|idle|2|64|512000|gpu[01-02]|gpu:a100:4|(null)
+gpu|gpu*|up|infinite|all|idle|3|64|512000|gpu[03-05]|gpu:h100:4|(null)
+large|large|up|infinite|all|idle|16|64|512000|l[01-16]|gpu:a100:8|(null)
+"""
 
 
-def find_problems(cluster=CLUSTER, trained=None, **options):
-    given = {name.replace("_", "-"): value for name, value in options.items()}
-    request = JobRequest.parse(given, trained or job())
-    return [*find_request_problems(request, parse_partitions(cluster.splitlines()))]
-
-
-def test_partitions_and_nodes_are_read():
-    partitions = {one.name: one for one in parse_partitions(CLUSTER.splitlines())}
-    assert len(partitions) == 8
-    assert [name for name, one in partitions.items() if one.is_default] == ["gpu"]
-    assert partitions["debug"].limit == 1800
-    assert partitions["gpu"].nodes[0].gpus == (("a100", 4),)
-    assert partitions["gpu"].nodes[1].is_usable, "a node that saves power is started for a job"
-    assert partitions["long"].nodes[0].memory == 64000
-    assert partitions["empty"].nodes == ()
-
+CLUSTERS = {"usual": CLUSTER, "no GPUs": CPU_CLUSTER, "mixed": MIXED_CLUSTER, "nodes": NODES}
 
 FITTING = [
     {},
-    {"partition": "long", "cpus_per_task": "32", "mem": "62G", "time": "7-00:00:00"},
-    {"gres": "gpu:8", "constraint": "h100"},
-    {"gres": "gpu:a100:4", "constraint": "[a100*2|h100]&ib"},
-    {"gpus": "a100:4"},
-    {"gpus-per-node": "2", "partition": "debug"},
-    {"partition": "debug,long", "time": "1-00:00:00"},
-    {"gres": "nvme:100", "mem": "0", "partition": "long"},
-    {"mem": "1.5E", "partition": "long"},
+    {"partition": "long", "cpus": 32, "memory": "62G", "time": "7d"},
+    {"gpus": 8, "constraint": "h100"},
+    {"gpus": 4, "gpu_type": "a100", "constraint": "[a100*2|h100]&ib"},
+    {"sbatch": '{"gpus": "a100:4"}'},
+    {"sbatch": '{"gpus-per-node": "2"}', "partition": "debug"},
+    {"partition": "debug,long", "time": "1d"},
+    {"sbatch": '{"gres": "nvme:100"}', "memory": "0", "partition": "long"},
+    {"sbatch": '{"mem": "1.5E"}', "memory": "none", "partition": "long"},
+    *({"constraint": constraint} for constraint in ("a100&ib", "a100|h100", "[a100|h100]&ib", "a100*2&h100*2")),
 ]
 
 
-@pytest.mark.parametrize("options", FITTING)
-def test_job_that_a_node_has_room_for_is_accepted(options):
-    assert find_problems(**options) == []
+@pytest.mark.parametrize("options", FITTING, ids=str)
+def test_job_that_a_node_has_room_for_is_accepted(find_problems, options):
+    assert find_problems(CLUSTER, **options) == []
 
 
-# options of the script, the code of the only problem, its option, and what the first suggestion types
+# the settings, the code of the only problem, and its option
 REFUSED = [
-    ({"partition": "gpus"}, "slurm-partition-unknown", "--partition", "--partition gpu"),
-    ({"partition": "long,logn"}, "slurm-partition-unknown", "--partition", "--partition long"),
-    ({"constraint": "a10"}, "slurm-constraint-unknown", "--constraint", "--constraint a100"),
-    ({"constraint": "ib&nope"}, "slurm-constraint-unknown", "--constraint", "--constraint NAME"),
-    ({"time": "0-02:00:00"}, "slurm-time-refused", "--time", "--time 1h"),
-    ({"time": "UNLIMITED"}, "slurm-time-refused", "--time", "--time 1h"),
-    ({"gres": "gpu:9"}, "slurm-gpus-missing", "--gpus", "--gpus 8"),
-    ({"gres": "gpu:a100:5"}, "slurm-gpus-missing", "--gpus", "--gpus 4"),
-    ({"gres": "gpu:v100:1"}, "slurm-gpus-missing", "--gpu-type", "--gpu-type NAME"),
-    ({"gres": "gpu:1", "partition": "long"}, "slurm-gpus-missing", "--gpus", "--partition gpu"),
-    ({"cpus_per_task": "65"}, "slurm-resources-missing", "--cpus", "--cpus 64"),
-    ({"mem": "600G"}, "slurm-resources-missing", "--memory", "--memory 512000M"),
-    ({"cpus_per_task": "40", "partition": "debug"}, "slurm-resources-missing", "--cpus", "--cpus 4"),
-    ({"partition": "closed"}, "slurm-partition-closed", "--partition", "--partition gpu"),
-    ({"partition": "paused"}, "slurm-partition-closed", "--partition", "--partition gpu"),
-    ({"partition": "broken"}, "slurm-nodes-down", "--partition", "--partition gpu"),
-    ({"partition": "empty"}, "slurm-nodes-down", "--partition", "--partition gpu"),
+    ({"partition": "gpus"}, "slurm-partition-unknown", "--partition"),
+    ({"partition": "nope"}, "slurm-partition-unknown", "--partition"),
+    ({"partition": "long,logn"}, "slurm-partition-unknown", "--partition"),
+    ({"constraint": "a10"}, "slurm-constraint-unknown", "--constraint"),
+    ({"constraint": "ib&nope"}, "slurm-constraint-unknown", "--constraint"),
+    ({"constraint": "a100&h100"}, "slurm-constraint-unknown", "--constraint"),
+    ({"time": "2h"}, "slurm-time-refused", "--time"),
+    ({"time": "UNLIMITED"}, "slurm-time-refused", "--time"),
+    ({"time": "45m", "partition": "debug"}, "slurm-time-refused", "--time"),
+    ({"gpus": 9}, "slurm-gpus-missing", "--gpus"),
+    ({"gpus": 5, "gpu_type": "a100"}, "slurm-gpus-missing", "--gpus"),
+    ({"gpus": 1, "gpu_type": "v100"}, "slurm-gpus-missing", "--gpu-type"),
+    ({"gpus": 1, "partition": "long"}, "slurm-gpus-missing", "--gpus"),
+    ({"cpus": 65}, "slurm-resources-missing", "--cpus"),
+    ({"cpus": 90}, "slurm-resources-missing", "--cpus"),
+    ({"memory": "600G"}, "slurm-resources-missing", "--memory"),
+    ({"cpus": 40, "partition": "debug"}, "slurm-resources-missing", "--cpus"),
+    ({"partition": "closed"}, "slurm-partition-closed", "--partition"),
+    ({"partition": "paused"}, "slurm-partition-closed", "--partition"),
+    ({"partition": "broken"}, "slurm-nodes-down", "--partition"),
+    ({"partition": "empty"}, "slurm-nodes-down", "--partition"),
+    ({"time": "2h", "qos": "long"}, "slurm-time-refused", "--time"),
+    ({"gpus": 16, "num_gpus": 16}, "slurm-gpus-missing", "--gpus"),
+    ({"gpus": 16, "num_gpus": 16, "num_nodes": 2}, "slurm-gpus-missing", "--gpus"),
+    ({"cluster": "no GPUs", "gpus": 1}, "slurm-gpus-missing", "--gpus"),
+    ({"cluster": "no GPUs", "gpus": 1, "workload": "command"}, "slurm-gpus-missing", "--gpus"),
+    ({"cluster": "mixed", "gpus": 8, "gpu_type": "h100", "cpus": 64}, "slurm-resources-missing", ""),
+    ({"cluster": "nodes", "gpus": 4, "num_nodes": 6}, "slurm-nodes-missing", "--num-nodes"),
+    ({"cluster": "nodes", "gpus": 4, "gpu_type": "a100", "num_nodes": 3}, "slurm-nodes-missing", "--num-nodes"),
+    ({"cluster": "nodes", "gpus": 4, "num_nodes": 4}, "slurm-nodes-differ", "--num-nodes"),
 ]
-WARNINGS = ("paused", "broken", "empty")
 
 
-@pytest.mark.parametrize(("options", "code", "where", "fix"), REFUSED)
-def test_what_the_cluster_does_not_have_is_reported_with_what_it_has(options, code, where, fix):
-    (problem,) = find_problems(**options)
-    assert (problem.code, problem.where, problem.suggestions[0].text) == (code, where, fix)
-    assert problem.severity == ("warning" if options.get("partition") in WARNINGS else "error")
+@pytest.mark.parametrize(
+    ("given", "code", "place"), REFUSED, ids=[" ".join(map(str, one[0].values())) for one in REFUSED]
+)
+def test_what_the_cluster_does_not_have_is_reported_with_what_it_has(find_problems, given, code, place):
+    """Its suggestions name no partition of other users."""
+    cluster = CLUSTERS[given.get("cluster", "usual")]
+    of = job(num_gpus=given.get("num_gpus", 1), num_nodes=given.get("num_nodes", 1))
+    if "workload" in given:
+        of = dataclasses.replace(of, parameters=())
+    options = {
+        name: value for name, value in given.items() if name not in ("cluster", "num_gpus", "num_nodes", "workload")
+    }
+    (problem,) = found = find_problems(cluster, of, **options)
+    check_problems(found, f"{code} {place}".rstrip())
     assert problem.stage.exit_code == 4
 
 
-def test_partition_of_other_users_is_not_suggested():
-    (problem,) = find_problems(partition="nope")
-    assert "long" in problem.suggestions[0].remark
-    assert "secret" not in problem.suggestions[0].remark
-    (problem,) = find_problems(cpus_per_task="90")
-    assert [one.text for one in problem.suggestions] == ["--cpus 64"]
+@pytest.mark.parametrize(
+    "nodes",
+    [{"num_nodes": 16, "gpus": 8, "partition": "large"}, {"num_nodes": 2, "gpus": 4, "gpu_type": "h100"}, {"gpus": 4}],
+    ids=str,
+)
+def test_several_nodes_that_a_partition_has_are_accepted(find_problems, nodes):
+    assert find_problems(NODES, job(num_nodes=nodes.pop("num_nodes", 1)), **nodes) == []
 
 
-def test_cluster_without_gpus_computes_on_cpus():
-    (problem,) = find_problems(CPU_CLUSTER, gres="gpu:1")
-    assert (problem.title, problem.suggestions[0].text) == ("the cluster has no GPUs", "--gpus 0 --device cpu")
-    (problem,) = find_problems(CPU_CLUSTER, dataclasses.replace(job(), parameters=()), gres="gpu:1")
-    assert problem.suggestions[0].text == "--gpus 0"
-
-
-def test_more_gpus_than_a_node_has_is_about_the_option_that_asked_for_them():
-    (problem,) = find_problems(trained=job(num_gpus=16), gres="gpu:16")
-    assert problem.suggestions[0].text == "--num-gpus 8"
-    (problem,) = find_problems(trained=job(num_gpus=16, num_nodes=2), gres="gpu:16", nodes="2")
-    assert [one.text for one in problem.suggestions][:2] == ["--num-gpus 8", "--num-nodes 4 --num-gpus 8"]
-
-
-def test_what_no_node_has_at_once_is_listed():
-    mixed = CLUSTER.replace("|1|64|512000|gpu05", "|1|8|512000|gpu05")
-    (problem,) = find_problems(mixed, gres="gpu:h100:8", cpus_per_task="64")
-    assert (problem.code, problem.why) == ("slurm-resources-missing", "It asks for 8 GPUs and 64 cores.")
-
-
-def test_quality_of_service_may_allow_a_longer_time():
-    (problem,) = find_problems(time="0-02:00:00", qos="long")
-    assert problem.severity == "warning"
-
-
-def test_features_that_no_node_has_at_once_are_refused():
-    (problem,) = find_problems(constraint="a100&h100")
-    assert (problem.code, problem.suggestions[0].text) == ("slurm-constraint-unknown", "--constraint 'a100|h100'")
-    for constraint in ("a100&ib", "a100|h100", "[a100|h100]&ib", "a100*2&h100*2"):
-        assert find_problems(constraint=constraint) == []
-
-
-def test_doctor_tells_of_a_cluster_without_a_default_partition():
-    for cluster, has_default in ((CLUSTER, True), (CLUSTER.replace("gpu*", "gpu"), False)):
-        assert ("--partition" in describe_partitions(parse_partitions(cluster.splitlines()))) != has_default
-
-
-def test_without_a_default_partition_slurm_decides():
-    assert find_problems(CLUSTER.replace("gpu*", "gpu"), gres="gpu:99", time="UNLIMITED") == []
-
-
-@pytest.fixture
-def make_plan(tmp_path):
-    def make(of=None, **settings):
-        folders = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
-        small = {"cpus": 1, "memory": "1G", "gpus": 0}
-        return SlurmPlatform().render(of or job(), SlurmSettings(**folders | small | settings), "a-1", PAYLOAD, {})
-
-    return make
-
-
-@pytest.fixture
-def shared_disks(monkeypatch):
-    monkeypatch.setattr("robotrain.store.files.get_filesystem", lambda path: "nfs4")
+def test_without_a_default_partition_slurm_decides(find_problems):
+    assert find_problems(CLUSTER.replace("gpu*", "gpu"), gpus=99, time="UNLIMITED") == []
 
 
 def preflight(plan):
-    return [*SlurmPlatform().preflight(plan)]
+    return [*SLURM.preflight(plan)]
 
 
 def test_good_plan_asks_slurm_once(slurm, shared_disks, make_plan):
@@ -177,21 +138,19 @@ def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     key.write_text("x")
     key.chmod(0o644)
     found = preflight(make_plan(partition="nope", secrets=f'{{"API_KEY": "{key}"}}', runs_dir=f"{key}/runs"))
-    assert {"slurm-partition-unknown", "secret-exposed", "slurm-folder-refused"} <= {one.code for one in found}
+    check_problems(found, "slurm-partition-unknown", "secret-exposed", "slurm-folder-refused")
 
 
 def test_machine_without_slurm_names_the_ways(monkeypatch, make_plan):
     monkeypatch.setenv("PATH", "/nowhere")
-    (problem,) = preflight(make_plan())
-    assert problem.code == "slurm-not-here"
-    assert [one.text for one in problem.suggestions] == ["--login USER@HOST", "--platform local"]
+    check_problems(preflight(make_plan()), "slurm-not-here")
 
 
 def test_controller_that_is_away_may_come_back(slurm, make_plan):
     slurm.configure(away=True)
-    (problem,) = preflight(make_plan())
-    assert (problem.code, problem.stage.exit_code) == ("slurm-away", 4)
-    assert problem.suggestions[0].text == "the same command"
+    (problem,) = found = preflight(make_plan())
+    check_problems(found, "slurm-away")
+    assert problem.stage.exit_code == 4
     slurm.configure(away=False)
     assert "slurm-away" not in {one.code for one in preflight(make_plan())}
 
@@ -199,9 +158,8 @@ def test_controller_that_is_away_may_come_back(slurm, make_plan):
 def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, make_plan, monkeypatch):
     monkeypatch.setattr("robotrain.store.files.get_filesystem", lambda path: "nfs" if "cache" in str(path) else "ext4")
     of = job(source("local_path", "/data/pusht"))
-    (problem,) = preflight(make_plan(of, hub_token_file="/home/me/token"))
-    assert (problem.code, problem.severity) == ("slurm-disk-local", "warning")
-    assert "--runs-dir, --hub-token-file, the dataset" in problem.title
+    (problem,) = found = preflight(make_plan(of, hub_token_file="/home/me/token"))
+    check_problems(found, "slurm-disk-local")
     said = next(one.text for one in problem.suggestions if one.text.startswith("--storage shared"))
     assert "slurm-disk-local" not in {one.code for one in preflight(make_plan(of, storage=said.split()[1]))}
 
@@ -224,24 +182,79 @@ def test_nodes_that_are_this_machine_see_its_disks(slurm, make_plan):
 def test_plan_that_somebody_broke_is_damaged(slurm, make_plan, file, old, new):
     plan = make_plan()
     broken = dataclasses.replace(plan, files={**plan.files, file: plan.files[file].replace(old, new, 1)})
-    assert [problem.code for problem in preflight(broken)] == ["plan-damaged"]
+    check_problems(preflight(broken), "plan-damaged")
 
 
-def test_run_folder_of_another_run_is_refused(slurm, shared_disks, make_plan, tmp_path):
-    submit_plan(make_plan())
+def test_run_folder_of_another_run_is_refused(slurm, shared_disks, make_plan):
+    SLURM.submit(make_plan())
     for plan in (make_plan(), make_plan(cpus=2)):
-        (problem,) = preflight(plan)
-        assert problem.code == "slurm-folder-exists"
-    assert problem.suggestions[1].text == f"rm -r {tmp_path}/runs/a-1"
+        check_problems(preflight(plan), "slurm-folder-exists")
 
 
 def test_full_disk_is_noticed(slurm, shared_disks, make_plan, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    assert {one.code for one in preflight(make_plan())} == {"slurm-folder-full"}
+    found = preflight(make_plan())
+    check_problems(found, "slurm-folder-full")
+    assert {one.code for one in found} == {"slurm-folder-full"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_folder_that_is_not_writable_names_its_owner(slurm, shared_disks, make_plan):
     (problem,) = preflight(make_plan(runs_dir="/usr/runs"))
     assert "root" in problem.why
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "has_locks"),
+    [
+        ("nfs4", "rw,relatime,vers=4.2,local_lock=none", True),
+        ("nfs", "rw,nolock,vers=3", False),
+        ("nfs", "rw,local_lock=flock", False),
+        ("lustre", "rw,flock,lazystatfs", True),
+        ("lustre", "rw,localflock", False),
+        ("lustre", "rw,lazystatfs", False),
+        ("ext4", "rw", True),
+    ],
+)
+def test_locks_that_hold_on_one_machine_only_are_reported(
+    recorded, make_plan, kind, options, has_locks, tmp_path, monkeypatch
+):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"none / ext4 rw 0 0\nserver:/home {tmp_path} {kind} {options} 0 0\n")
+    monkeypatch.setattr(files, "MOUNTS_FILE", mounts)
+    check_problems(preflight(make_plan()), *([] if has_locks else ["slurm-locks-local"]))
+
+
+@pytest.fixture
+def list_python_problems(find_problems, monkeypatch):
+    """Those of a machine without Python 3.12, of jobs that build an environment."""
+    monkeypatch.setattr(interpreter, "find_interpreter", {"3.12": None}.__getitem__)
+    return lambda **settings: find_problems(CLUSTER, plugins=PLUGIN_MODULES, **settings)
+
+
+def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list_python_problems, make_plan, tmp_path):
+    check_problems(list_python_problems(), "slurm-python-missing")
+    document = parse_document(make_plan(plugins=PLUGIN_MODULES).files["job.json"].decode())
+    lock = container.environment(document).lock
+    built = environment.get_environment_folder(lock, tmp_path / "cache", document.placement.torch_backend)
+    built.mkdir(parents=True)
+    (built / COMPLETE).touch()
+    assert list_python_problems() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_needed"),
+    [
+        ({"modules": "python/3.12"}, False),
+        ({"environment": "/my/env"}, False),
+        ({"stage": True}, False),
+        ({"container": "apptainer", "image": "/images/lerobot.sif"}, False),
+        ({"prologue": "lines.sh"}, False),
+        ({"storage": "node"}, True),
+    ],
+    ids=str,
+)
+def test_python_that_comes_from_elsewhere_is_not_looked_for(list_python_problems, settings, is_needed):
+    Path("lines.sh").write_text("export PATH=/opt/python-3.12/bin:$PATH\n")
+    assert ("slurm-python-missing" in [one.code for one in list_python_problems(**settings)]) == is_needed

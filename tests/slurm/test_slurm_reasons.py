@@ -1,10 +1,9 @@
-"""Why a job waits and why it ended, in words: Slurm's own word is kept for administrators."""
+"""Why a run waits and why it ended, in words: Slurm's own word is kept for administrators."""
 
 import time
 
 import pytest
-from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.observe import reasons
+from slurm_pipelines import SLURM
 
 NOON = 1795521600.0  # 2026-11-24 12:00:00 UTC
 
@@ -19,8 +18,15 @@ def noon(monkeypatch):
     time.tzset()
 
 
-def make_job(reason="", state="PENDING", **values):
-    return QueuedJob(id="12", name="count-1", comment="", state=state, reason=reason, **values)
+@pytest.fixture
+def explain(recorded, run):
+    """Return the reason of a run whose job is in a state."""
+
+    def explain(state: str, reason: str = "", **values: object) -> str:
+        recorded.set_job(state, reason, **values)
+        return SLURM.status(run.reference).reason
+
+    return explain
 
 
 @pytest.mark.parametrize(
@@ -51,68 +57,64 @@ def make_job(reason="", state="PENDING", **values):
         ("InvalidQOS", "--qos"),
         ("AccountNotAllowed", "--account"),
         ("Licenses", "license"),
+        ("SolarFlare", "Slurm says SolarFlare"),
     ],
 )
-def test_reason_is_told_in_words(reason, facts):
-    told = reasons.explain_waiting(make_job(reason, dependency="afterok:11(unfulfilled)"))
+def test_reason_is_told_in_words(explain, reason, facts):
+    told = explain("PENDING", reason, dependency="afterok:11(unfulfilled)")
     assert facts in told
     assert reason in told or reason in ("", "Priority", "Dependency")
 
 
-def test_unknown_reason_is_told_as_slurm_prints_it():
-    assert reasons.explain_waiting(make_job("SolarFlare")) == "Slurm says SolarFlare"
-    assert reasons.explain_running(make_job(state="LEVITATING"), 1) == "Slurm says LEVITATING"
-    assert "LEVITATING" in reasons.explain_end(make_job(state="LEVITATING"))
-
-
-def test_expected_start_is_told_in_steps():
+def test_start_is_told_in_steps_and_with_what_was_before(explain, run):
     """An estimate changes every half minute: whoever waits would see a line each time."""
-    told = [reasons.explain_waiting(make_job("Priority", start=NOON + more)) for more in (3700, 3900, 90000, -30)]
+    told = [explain("PENDING", "Priority", start=NOON + more) for more in (3700, 3900, 90000, -30)]
     assert [text.partition("; ")[2] for text in told] == [
         "expected start 13:10",
         "expected start 13:10",
         "expected start 2026-11-25 13:00",
         "",
     ]
-    assert "expected" not in reasons.explain_waiting(make_job("JobHeldUser", start=NOON + 3700))
-
-
-def test_job_that_starts_again_says_when():
-    soon, past = make_job("BeginTime", start=NOON + 130), make_job("BeginTime", start=NOON - 1)
-    assert reasons.explain_waiting(soon) == "it starts at 12:03"
-    assert reasons.explain_waiting(soon, has_begun=True) == "it starts again at 12:03"
-    assert reasons.explain_waiting(past, has_begun=True) == "it starts again soon"
-    assert reasons.explain_waiting(make_job("Priority"), has_begun=True).startswith("it waits to start again: ")
-
-
-def test_running_job_says_where():
-    assert reasons.explain_running(make_job(state="RUNNING", nodes="n1"), 1) == "on n1"
-    assert reasons.explain_running(make_job(state="RUNNING", nodes="n2"), 4) == "on n2, for the 4th time"
-    assert "suspended" in reasons.explain_running(make_job(state="SUSPENDED", nodes="n2"), 1)
+    assert "expected" not in explain("PENDING", "JobHeldUser", start=NOON + 3700)
+    assert explain("PENDING", "BeginTime", start=NOON + 130) == "it starts at 12:03"
+    assert explain("RUNNING", nodes="n1") == "on n1"
+    assert explain("LEVITATING") == "Slurm says LEVITATING"
+    for restart in range(4):
+        run.begin(restart)
+    assert explain("PENDING", "BeginTime", start=NOON + 130) == "it starts again at 12:03"
+    assert explain("PENDING", "BeginTime", start=NOON - 1) == "it starts again soon"
+    assert explain("PENDING", "Priority").startswith("it waits to start again: ")
+    assert explain("RUNNING", nodes="n2") == "on n2, for the 4th time"
+    assert "suspended" in explain("SUSPENDED", nodes="n2")
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "code", "fact"),
+    ("state", "reason", "fact"),
     [
-        ("NODE_FAIL", "NodeDown", None, "its node failed"),
-        ("OUT_OF_MEMORY", "OutOfMemory", None, "--memory"),
-        ("TIMEOUT", "TimeLimit", None, "time limit"),
-        ("PREEMPTED", "", None, "higher priority"),
-        ("CANCELLED", "DependencyNeverSatisfied", None, "did not succeed"),
-        ("CANCELLED", "Priority", None, "cancelled in Slurm (CANCELLED)"),
-        ("CANCELLED by 0", "", None, "root cancelled it"),
-        ("FAILED", "NonZeroExitCode", None, "batch script failed"),
-        ("FAILED", "", 3, "exit code 3"),
-        ("FAILED", "", 137, "killed"),
-        ("FAILED", "JobLaunchFailure", None, "killed"),
-        ("BOOT_FAIL", "", None, "could not be started"),
-        ("DEADLINE", "DeadLine", None, "deadline"),
+        ("NODE_FAIL", "NodeDown", "its node failed"),
+        ("OUT_OF_MEMORY", "OutOfMemory", "--memory"),
+        ("TIMEOUT", "TimeLimit", "time limit"),
+        ("PREEMPTED", "", "higher priority"),
+        ("CANCELLED", "DependencyNeverSatisfied", "did not succeed"),
+        ("CANCELLED", "Priority", "cancelled in Slurm (CANCELLED)"),
+        ("CANCELLED by 0", "", "root cancelled it"),
+        ("FAILED", "NonZeroExitCode", "batch script failed"),
+        ("FAILED", "JobLaunchFailure", "killed"),
+        ("BOOT_FAIL", "", "could not be started"),
+        ("DEADLINE", "DeadLine", "deadline"),
     ],
 )
-def test_end_is_told_in_words(state, reason, code, fact):
-    assert fact in reasons.explain_end(make_job(reason, state, exit_code=code))
+def test_end_is_told_in_words(explain, run, state, reason, fact):
+    run.begin()
+    assert fact in explain(state, reason)
 
 
-def test_job_that_could_not_be_launched_is_told_apart_from_a_killed_one():
-    job = make_job("JobLaunchFailure", "FAILED")
-    assert "cannot be read on the node" in reasons.explain_end(job, has_begun=False)
+@pytest.mark.parametrize(("code", "fact"), [("3:0", "exit code 3"), ("0:9", "killed")])
+def test_exit_code_is_told_by_accounting(recorded, run, code, fact):
+    run.begin()
+    recorded.set_account("FAILED", code)
+    assert fact in SLURM.status(run.reference).reason
+
+
+def test_job_that_could_not_be_launched_is_told_apart_from_a_killed_one(explain):
+    assert "cannot be read on the node" in explain("FAILED", "JobLaunchFailure")

@@ -1,117 +1,103 @@
 """The status of a run: its own record counts first, then the queue of Slurm, what was seen of it, its accounting."""
 
-import json
 import os
 import time
 
 import pytest
-from pretend_queue import JOB, RUN, PretendQueue, RunFolder
+from messages import check_problems
+from recorded_slurm import JOB, RUN, RunFolder
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_runtime.contract import failure
-from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.observe import logs, pipeline_status, status
+from slurm_pipelines import SLURM
 
 
-@pytest.fixture
-def engine(monkeypatch) -> PretendQueue:
-    engine = PretendQueue()
-    monkeypatch.setattr(status, "query_queue", engine.query_queue)
-    monkeypatch.setattr(status, "query_accounting", engine.query_accounting)
-    return engine
-
-
-@pytest.fixture
-def run(tmp_path) -> RunFolder:
-    return RunFolder(tmp_path / RUN)
-
-
-def test_waiting_run_says_why(engine, run):
-    engine.set_job("PENDING", "Priority")
-    found = status.query_status(run.reference)
+def test_waiting_run_says_why(recorded, run):
+    recorded.set_job("PENDING", "Priority")
+    found = SLURM.status(run.reference)
     assert (found.state, found.started) == ("pending", None)
     assert "higher priority" in found.reason
-    assert engine.asked == ["squeue"]
+    assert recorded.asked == ["squeue"]
 
 
-def test_run_that_slurm_starts_again_has_not_ended(engine, run):
+def test_run_that_slurm_starts_again_has_not_ended(recorded, run):
     run.begin()
-    engine.set_job("RUNNING", nodes="n1")
-    assert status.query_status(run.reference).reason == "on n1"
+    recorded.set_job("RUNNING", nodes="n1")
+    assert SLURM.status(run.reference).reason == "on n1"
     run.end("cancelled", "requeue", "its time was up")
     for state in ("RUNNING", "COMPLETING", "REQUEUED"):
-        engine.set_job(state, nodes="n1")
-        assert not status.query_status(run.reference).finished, state
-    engine.set_job("PENDING", "BeginTime", start=time.time() + 100)
-    found = status.query_status(run.reference)
+        recorded.set_job(state, nodes="n1")
+        assert not SLURM.status(run.reference).finished, state
+    recorded.set_job("PENDING", "BeginTime", start=time.time() + 100)
+    found = SLURM.status(run.reference)
     assert (found.state, found.started) == ("pending", 1000.0)
     assert found.reason.startswith("it starts again at ")
     run.begin(restart=1)
-    engine.set_job("RUNNING", nodes="n2")
-    assert status.query_status(run.reference).reason == "on n2, for the second time"
+    recorded.set_job("RUNNING", nodes="n2")
+    assert SLURM.status(run.reference).reason == "on n2, for the second time"
 
 
-def test_run_that_another_job_continues_has_not_ended(engine, run):
+def test_run_that_another_job_continues_has_not_ended(recorded, run):
     run.begin()
     run.end("cancelled", "node", "its time was up")
     (run.path / f"continued.{JOB}").write_text("15")
     (run.path / "taken").rename(run.path / f"taken.{JOB}")
-    engine.set_job("COMPLETED")
-    engine.set_job("PENDING", "Resources", number="15", continues=JOB)
-    assert status.query_status(run.reference).state == "pending"
-    engine.set_job("FAILED", "BadConstraints", number="16", continues=JOB)
-    assert status.query_status(run.reference).state == "pending"
+    recorded.set_job("COMPLETED")
+    recorded.set_job("PENDING", "Resources", number="15", continues=JOB)
+    assert SLURM.status(run.reference).state == "pending"
+    recorded.set_job("FAILED", "BadConstraints", number="16", continues=JOB)
+    assert SLURM.status(run.reference).state == "pending"
     run.begin(job="15", began=3000.0)
     run.end("succeeded", job="15", at=4000.0, code=0)
-    engine.jobs = []
-    found = status.query_status(run.reference)
+    recorded.forget()
+    found = SLURM.status(run.reference)
     assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
 
 
-def test_job_of_a_run_of_the_same_name_in_another_folder_counts_for_nothing(engine, run):
-    engine.set_job("PENDING", "Priority")
-    engine.set_job("RUNNING", number="13")
-    engine.set_job("RUNNING", number="14", continues="13")
-    assert status.query_status(run.reference).state == "pending"
+def test_job_of_a_run_of_the_same_name_in_another_folder_counts_for_nothing(recorded, run):
+    recorded.set_job("PENDING", "Priority")
+    recorded.set_job("RUNNING", number="13")
+    recorded.set_job("RUNNING", number="14", continues="13")
+    assert SLURM.status(run.reference).state == "pending"
 
 
-def test_job_of_another_run_counts_for_nothing(engine, run):
-    engine.set_job("RUNNING", name="count-2")
-    engine.set_job("PENDING", number="13", name=RUN)
-    engine.jobs[-1] = QueuedJob(id="13", number="13", name=RUN, comment="", state="RUNNING", reason="")
-    assert status.query_status(run.reference).state == "lost"
+def test_job_of_another_run_counts_for_nothing(recorded, run):
+    recorded.set_job("RUNNING", name="count-2")
+    recorded.set_job("RUNNING", number="13", comment="")
+    assert SLURM.status(run.reference).state == "lost"
 
 
-def test_outcome_of_an_earlier_start_is_not_the_end(engine, run):
+def test_outcome_of_an_earlier_start_is_not_the_end(recorded, run):
     """Slurm requeued the job, and its next start failed before the runtime began."""
     run.begin()
     run.end("cancelled", "slurm", "Slurm starts the job again")
     (run.path / "slurm.txt").write_text("slurmstepd-n1: error: *** JOB 12 ***\nerror: no Python\nslurmstepd: done\n")
-    engine.set_job("FAILED", "NonZeroExitCode")
-    found = status.query_status(run.reference)
+    recorded.set_job("FAILED", "NonZeroExitCode")
+    found = SLURM.status(run.reference)
     assert found.state == "failed"
     assert found.reason.endswith(": no Python")
 
 
-def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(engine, run):
+def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(recorded, run):
     run.begin()
-    engine.is_away = True
+    recorded.set_away()
     with pytest.raises(Rejected) as caught:
-        status.query_status(run.reference)
+        SLURM.status(run.reference)
+    check_problems(caught.value.problems, "slurm-away")
     assert caught.value.transient
     run.end("failed", outcome="the data is gone", code=1)
-    found = status.query_status(run.reference)
+    found = SLURM.status(run.reference)
     assert (found.state, found.reason, found.exit_code) == ("failed", "the data is gone", 1)
 
 
-def test_settled_run_asks_slurm_nothing(engine, run):
+def test_settled_run_asks_slurm_nothing(recorded, run):
     run.begin()
     run.end("succeeded", code=0)
-    assert status.query_status(run.reference).state == "succeeded"
+    assert SLURM.status(run.reference).state == "succeeded"
     (run.path / "cancelled").touch()
     run.end("cancelled")
-    found = status.query_status(run.reference)
-    assert (found.state, found.reason, engine.asked) == ("cancelled", "the run was stopped", [])
+    found = SLURM.status(run.reference)
+    assert (found.state, found.reason, recorded.asked) == ("cancelled", "the run was stopped", [])
 
 
 @pytest.mark.parametrize(
@@ -124,154 +110,149 @@ def test_settled_run_asks_slurm_nothing(engine, run):
         ("PREEMPTED", "", "lost", "higher priority"),
     ],
 )
-def test_end_is_kept_when_slurm_forgets_it(engine, run, state, reason, expected, fact):
+def test_end_is_kept_when_slurm_forgets_it(recorded, run, state, reason, expected, fact):
     run.begin()
-    engine.set_job(state, reason, start=900.0, end=1100.0, nodes="n1")
-    first = status.query_status(run.reference)
+    recorded.set_job(state, reason, start=900.0, end=1100.0, nodes="n1")
+    first = SLURM.status(run.reference)
     assert (first.state, first.ended) == (expected, 1100.0)
     assert fact in first.reason
-    engine.jobs = []
-    assert status.query_status(run.reference) == first
-    assert "sacct" not in engine.asked
+    recorded.forget()
+    assert SLURM.status(run.reference) == first
+    assert "sacct" not in recorded.asked
 
 
-def test_end_that_nobody_saw_is_told_by_accounting(engine, run):
+def test_end_that_nobody_saw_is_told_by_accounting(recorded, run):
     run.begin()
-    engine.accounts = [engine.set_job("NODE_FAIL", start=900.0, end=1100.0)]
-    engine.jobs = []
-    found = status.query_status(run.reference)
-    assert (found.state, engine.asked) == ("lost", ["squeue", "sacct"])
+    recorded.set_account("NODE_FAIL")
+    found = SLURM.status(run.reference)
+    assert (found.state, recorded.asked) == ("lost", ["squeue", "sacct"])
     assert "node failed" in found.reason
 
 
-def test_number_that_slurm_gave_another_job_is_not_the_run(engine, run):
+def test_number_that_slurm_gave_another_job_is_not_the_run(recorded, run):
     """Slurm may begin its numbers again."""
-    engine.accounts = [engine.set_job("COMPLETED", name="other")]
-    engine.jobs = []
-    assert status.query_status(run.reference).state == "lost"
+    recorded.set_account("COMPLETED", name="other")
+    assert SLURM.status(run.reference).state == "lost"
 
 
-def test_run_without_any_trace_is_lost(engine, run):
+def test_run_without_any_trace_is_lost(recorded, run):
     (run.path / "slurm.txt").write_text("error: no Python\n")
-    found = status.query_status(run.reference)
+    found = SLURM.status(run.reference)
     assert (found.state, found.exit_code) == ("lost", None)
     assert found.reason.endswith(": no Python")
 
 
-def test_run_of_another_cluster_is_not_lost(engine, run, monkeypatch):
+def test_run_of_another_cluster_is_not_lost(recorded, run, monkeypatch):
     reference = {**run.reference, "conf": "/etc/slurm-a/slurm.conf"}
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm-b/slurm.conf")
-    with pytest.raises(Rejected, match="another cluster"):
-        status.query_status(reference)
-    assert pipeline_status.list_statuses([reference]) == [None]
+    with pytest.raises(Rejected) as refused:
+        SLURM.status(reference)
+    check_problems(refused.value.problems, "slurm-other-cluster")
+    assert SLURM.list_statuses([reference]) == [None]
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm-a/slurm.conf")
-    assert status.query_status(reference).state == "lost"
+    assert SLURM.status(reference).state == "lost"
 
 
-def test_own_reason_is_told_with_that_of_slurm(engine, run):
+def test_own_reason_is_told_with_that_of_slurm(recorded, run):
     run.begin()
     run.end("failed", outcome="the training was killed", code=1)
-    engine.set_job("OUT_OF_MEMORY", "OutOfMemory")
-    found = status.query_status(run.reference)
+    recorded.set_job("OUT_OF_MEMORY", "OutOfMemory")
+    found = SLURM.status(run.reference)
     assert found.reason.startswith("the training was killed: memory ran out")
     run.end("cancelled", why="the job has --continuation never")
-    engine.set_job("FAILED", "NonZeroExitCode")
-    told = status.query_status(run.reference).reason
+    recorded.set_job("FAILED", "NonZeroExitCode")
+    told = SLURM.status(run.reference).reason
     assert told == "the run was stopped by Slurm, as when its time is up; the job has --continuation never"
 
 
-def test_node_without_internet_is_told_what_fetches_before(engine, run):
+def test_node_without_internet_is_told_what_fetches_before(recorded, run):
     run.begin()
-    run.end("failed", outcome="Network is unreachable", code=75)
-    path = run.path / "outcome.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "fault": "network"}))
-    engine.set_job("FAILED", "NonZeroExitCode")
-    assert "--stage" in status.query_status(run.reference).reason
+    run.end("failed", outcome="Network is unreachable", code=75, fault="network")
+    recorded.set_job("FAILED", "NonZeroExitCode")
+    assert "--stage" in SLURM.status(run.reference).reason
 
 
-def test_memory_that_ran_out_is_told_once(engine, run):
+def test_memory_that_ran_out_is_told_once(recorded, run):
     run.begin()
     run.end("failed", outcome=f"signal 9 (SIGKILL): {failure.MEMORY_RAN_OUT}", code=137)
-    engine.set_job("OUT_OF_MEMORY", "OutOfMemory")
-    assert status.query_status(run.reference).reason.count("memory ran out") == 1
+    recorded.set_job("OUT_OF_MEMORY", "OutOfMemory")
+    assert SLURM.status(run.reference).reason.count("memory ran out") == 1
 
 
-def test_memory_kill_that_slurm_calls_a_failure_is_told(engine, run):
+def test_memory_kill_that_slurm_calls_a_failure_is_told(recorded, run):
     run.begin()
     (run.path / "slurm.txt").write_text("slurmstepd-n1: error: Exceeded job memory limit\n")
-    engine.set_job("FAILED", "JobLaunchFailure")
-    assert "--memory" in status.query_status(run.reference).reason
+    recorded.set_job("FAILED", "JobLaunchFailure")
+    assert "--memory" in SLURM.status(run.reference).reason
 
 
-def test_run_of_another_user_is_found(engine, run, monkeypatch):
-    users = []
-    monkeypatch.setattr(status, "query_queue", lambda names, user: users.append(user) or engine.jobs)
-    engine.set_job("RUNNING", nodes="n1")
+def test_run_of_another_user_is_found(recorded, run, monkeypatch):
+    recorded.set_job("RUNNING", nodes="n1")
     monkeypatch.setattr(os, "getuid", lambda: run.path.stat().st_uid + 1)
-    assert status.query_status(run.reference).state == "running"
-    assert users == [str(run.path.stat().st_uid)]
+    assert SLURM.status(run.reference).state == "running"
+    assert f"--user={run.path.stat().st_uid}" in recorded.read_calls()[0]
 
 
-def test_missing_folder_is_told(engine, tmp_path):
+def test_missing_folder_is_told(recorded, tmp_path):
     with pytest.raises(RunGone):
-        status.query_status({"run": RUN, "folder": str(tmp_path / "gone"), "job": JOB})
+        SLURM.status({"run": RUN, "folder": str(tmp_path / "gone"), "job": JOB})
 
 
-def test_fifty_runs_cost_one_question(engine, tmp_path):
+def test_fifty_runs_cost_one_question(recorded, tmp_path):
     runs = [RunFolder(tmp_path / f"count-{number}") for number in range(50)]
     for number, one in enumerate(runs):
         one.reference["job"] = str(number + 1)
-        engine.set_job("PENDING", "Priority", number=str(number + 1), name=one.path.name)
+        recorded.set_job("PENDING", "Priority", number=str(number + 1), name=one.path.name)
     gone = {"run": "count-99", "folder": str(tmp_path / "gone"), "job": "99"}
-    found = pipeline_status.list_statuses([*(one.reference for one in runs), gone])
+    found = SLURM.list_statuses([*(one.reference for one in runs), gone])
     assert [one and one.state for one in found] == ["pending"] * 50 + [None]
-    assert engine.asked == ["squeue"]
-    engine.jobs = engine.jobs[1:]
-    pipeline_status.list_statuses([one.reference for one in runs])
-    assert engine.asked[1:] == ["squeue", "sacct"]
+    assert recorded.asked == ["squeue"]
+    recorded.forget("1")
+    SLURM.list_statuses([one.reference for one in runs])
+    assert recorded.asked[1:] == ["squeue", "sacct"]
 
 
 @pytest.mark.slow
-def test_log_is_followed_over_a_requeue(engine, run, monkeypatch):
-    monkeypatch.setattr(logs, "QUERY_SECONDS", 0.0)
-    monkeypatch.setattr(logs.log, "POLL_SECONDS", 0.0)
-    engine.set_job("PENDING", "Resources")
-    lines = logs.read_logs(run.reference, follow=True)
+def test_log_is_followed_over_a_requeue(recorded, run, monkeypatch):
+    monkeypatch.setattr("robotrain_slurm.observe.logs.QUERY_SECONDS", 0.0)
+    monkeypatch.setattr("robotrain_slurm.observe.logs.log.POLL_SECONDS", 0.0)
+    recorded.set_job("PENDING", "Resources")
+    lines = SLURM.logs(run.reference, True)
     assert next(lines) == "[slurm] waiting: no node has free what it asks for (Resources)"
-    engine.set_job("PENDING", "Priority")
+    recorded.set_job("PENDING", "Priority")
     assert "higher priority" in next(lines)
     (run.path / "slurm.txt").write_text("loading cuda\n")
     assert next(lines) == "[slurm] loading cuda"
     run.begin()
-    engine.set_job("RUNNING", nodes="n1")
+    recorded.set_job("RUNNING", nodes="n1")
     (run.path / "log.txt").write_text("one\n")
     assert next(lines) == "one"
     run.end("cancelled", "requeue", "its time was up")
-    engine.set_job("PENDING", "BeginTime")
+    recorded.set_job("PENDING", "BeginTime")
     assert next(lines) == "[slurm] waiting: it starts again soon"
     run.begin(restart=1)
-    engine.set_job("RUNNING", nodes="n1")
-    engine.is_away = True
+    recorded.set_job("RUNNING", nodes="n1")
+    recorded.set_away()
     with (run.path / "log.txt").open("a") as file:
         file.write("two\nlast")
     assert next(lines) == "two"
-    engine.is_away = False
+    recorded.set_away(False)
     run.end("succeeded", code=0)
     assert [*lines] == ["last"]
 
 
-def test_log_of_a_run_that_never_began_is_that_of_its_batch_script(engine, run):
+def test_log_of_a_run_that_never_began_is_that_of_its_batch_script(recorded, run):
     (run.path / "slurm.txt").write_text("loading cuda\nslurmstepd: error: *** JOB 12 CANCELLED ***\n")
     told = ["[slurm] loading cuda", "[slurm] slurmstepd: error: *** JOB 12 CANCELLED ***"]
-    assert [*logs.read_logs(run.reference, follow=False)] == told
+    assert [*SLURM.logs(run.reference, False)] == told
     (run.path / "log.txt").write_text("one\ntwo\n")
     os.utime(run.path / "log.txt", (1000, 1000))
-    assert [*logs.read_logs(run.reference, follow=False)] == [told[0], "one", "two", told[1]]
-    assert [*logs.read_logs(run.reference, follow=False, tail=2)] == ["two", told[1]]
+    assert [*SLURM.logs(run.reference, False)] == [told[0], "one", "two", told[1]]
+    assert [*SLURM.logs(run.reference, False, tail=2)] == ["two", told[1]]
 
 
-def test_what_slurm_added_to_an_earlier_start_is_not_the_end_of_the_log(engine, run):
+def test_what_slurm_added_to_an_earlier_start_is_not_the_end_of_the_log(recorded, run):
     (run.path / "slurm.txt").write_text("slurmstepd: error: *** JOB 12 CANCELLED ***\n")
     os.utime(run.path / "slurm.txt", (1000, 1000))
     (run.path / "log.txt").write_text("succeeded\n")
-    assert [*logs.read_logs(run.reference, follow=False)][-1] == "succeeded"
+    assert [*SLURM.logs(run.reference, False)][-1] == "succeeded"

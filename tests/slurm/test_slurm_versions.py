@@ -4,12 +4,10 @@
 """
 
 import pytest
-from robotrain_slurm.client import accounting, cluster
-from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.observe import reasons, status
-from robotrain_slurm.submit import sbatch
+from slurm_pipelines import SLURM
 
 GITHUB = "https://github.com"
+PAGE = f"{GITHUB}/Bartzi/LabShare/issues/114"
 SBATCH = [
     # `--parsable` on a cluster with a name, 2023.
     ("75168975;clustername\n", "75168975", f"{GITHUB}/sampsyo/clusterfutures/pull/24"),
@@ -23,18 +21,20 @@ SBATCH = [
     ),
 ]
 NODE_STATES = [
-    ("planned", "planned", True, f"{GITHUB}/vpenso/prometheus-slurm-exporter/pull/62"),  # since 21.08
-    ("mixed-", "mixed", True, f"{GITHUB}/SckyzO/slurm_exporter/issues/243"),
-    ("idle*", "idle", True, f"{GITHUB}/SckyzO/slurm_exporter/issues/243"),
-    ("down*", "down", False, f"{GITHUB}/PySlurm/pyslurm/issues/48"),
+    ("planned", True, f"{GITHUB}/vpenso/prometheus-slurm-exporter/pull/62"),  # since 21.08
+    ("mixed-", True, f"{GITHUB}/SckyzO/slurm_exporter/issues/243"),
+    ("idle*", True, f"{GITHUB}/SckyzO/slurm_exporter/issues/243"),
+    ("down*", False, f"{GITHUB}/PySlurm/pyslurm/issues/48"),
 ]
+# the resources of a node, the GPUs of a job, and the problem
 GRES = [
-    ("gpu:2", [("", 2)], f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
-    ("tmp:844G", [], f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
-    (
-        "gpu:1080ti:1(IDX:0),gpu:980gtx:1(IDX:1)",
-        [("1080ti", 1), ("980gtx", 1)],
-        f"{GITHUB}/Bartzi/LabShare/issues/114",
+    ("gpu:2", {"gpus": 2}, "", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
+    ("gpu:2", {"gpus": 3}, "slurm-gpus-missing", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
+    ("tmp:844G", {"gpus": 1}, "slurm-gpus-missing", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
+    *(
+        ("gpu:1080ti:1(IDX:0),gpu:980gtx:1(IDX:1)", {"gpus": count, "gpu_type": kind}, problem, PAGE)
+        for kind in ("1080ti", "980gtx")
+        for count, problem in ((1, ""), (2, "slurm-gpus-missing"))
     ),
 ]
 REASONS = [
@@ -57,40 +57,41 @@ ENDS = [
 ]
 
 
-def make_job(state: str, reason: str = "") -> QueuedJob:
-    return QueuedJob(id="12", name="a-run", comment="", state=state, reason=reason)
+LINE = "gpu|gpu*|up|1:00:00|all|{state}|1|64|512000|g1|{gres}|(null)\n"
 
 
 @pytest.mark.parametrize(("answer", "number", "page"), SBATCH)
-def test_number_is_found_in_what_sbatch_prints(answer, number, page):
-    assert sbatch.find_number(answer) == number
+def test_number_is_found_in_what_sbatch_prints(recorded, make_plan, answer, number, page):
+    recorded.answer("sbatch", answer)
+    assert SLURM.submit(make_plan())["job"] == number
 
 
-@pytest.mark.parametrize(("text", "state", "is_usable", "page"), NODE_STATES)
-def test_state_of_nodes_is_read_without_its_mark(text, state, is_usable, page):
-    line = f"gpu|gpu*|up|1:00:00|all|{text}|1|64|512000|g1|(null)|(null)"
-    ((nodes,),) = (one.nodes for one in cluster.parse_partitions([line]))
-    assert (nodes.state, nodes.is_usable) == (state, is_usable)
+@pytest.mark.parametrize(("text", "is_usable", "page"), NODE_STATES)
+def test_state_of_nodes_is_read_without_its_mark(find_problems, text, is_usable, page):
+    found = find_problems(LINE.format(state=text, gres="(null)"))
+    assert [one.code for one in found] == ([] if is_usable else ["slurm-nodes-down"])
 
 
-@pytest.mark.parametrize(("text", "gpus", "page"), GRES)
-def test_gpus_are_found_among_resources(text, gpus, page):
-    assert cluster.parse_gpus(text) == gpus
+@pytest.mark.parametrize(("text", "asked", "problem", "page"), GRES)
+def test_gpus_are_found_among_resources(find_problems, text, asked, problem, page):
+    found = find_problems(LINE.format(state="idle", gres=text), **asked)
+    assert [one.code for one in found] == [*filter(None, [problem])]
 
 
 @pytest.mark.parametrize(("reason", "words", "page"), REASONS)
-def test_reason_is_shown(reason, words, page):
-    assert words in reasons.explain_waiting(make_job("PENDING", reason))
+def test_reason_is_shown(recorded, run, reason, words, page):
+    recorded.set_job("PENDING", reason)
+    assert words in SLURM.status(run.reference).reason
 
 
 @pytest.mark.parametrize(("state", "meaning", "page"), ENDS)
-def test_end_is_known_by_its_first_word(state, meaning, page):
-    assert status.get_state(make_job(state)) == meaning
+def test_end_is_known_by_its_first_word(recorded, run, state, meaning, page):
+    recorded.set_job(state)
+    assert SLURM.status(run.reference).state == meaning
 
 
-def test_job_that_was_cancelled_before_it_started_has_no_start(monkeypatch):
+def test_job_that_was_cancelled_before_it_started_has_no_start(recorded, run):
     """As https://github.com/neilmunday/slurm-mail/issues/63 shows it, of 22.05.2; `SLURM_TIME_FORMAT` is ours."""
-    line = "31178|31178|CANCELLED by 1060117793|0:0|None|1667381824|None assigned|vada|\n"
-    monkeypatch.setattr(accounting, "run_slurm", lambda *words, **more: line)
-    (job,) = accounting.query_accounting(["31178"])
-    assert (job.start, job.end, job.exit_code) == (None, 1667381824.0, 0)
+    recorded.answer("sacct", "31178|31178|CANCELLED by 1060117793|0:0|None|1667381824|None assigned|vada|\n")
+    found = SLURM.status(run.reference | {"job": "31178", "run": "vada"})
+    assert (found.state, found.started, found.ended, found.exit_code) == ("cancelled", None, 1667381824.0, 0)
