@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract.failure import Finding
 
 FILE = Path(__file__).with_name("messages.txt")
 ROOT = FILE.parents[1]
@@ -39,6 +40,27 @@ def check_problems(found: str | Iterable[object], *expected: str) -> None:
         MESSAGES.compare(block)
 
 
+def check_refusals(found: Exception | Iterable[object], *expected: str) -> None:
+    """Assert what an error, findings or sentences of the machine of a job say, each "KIND" or "KIND PLACE". The kind is
+    the code of a finding, the class of an error, or "sentence"; the place of an error is its fault: "os-error network".
+    """
+    refusals = [found] if isinstance(found, Exception) else found
+    check_problems("\n".join(map(format_refusal, refusals)), *expected)
+
+
+def format_refusal(refusal: object) -> str:
+    """Return an error, a finding or a sentence in the form of a problem's report."""
+    if isinstance(refusal, Finding):
+        lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *refusal.ways)
+        return "\n  ".join([f"error: {refusal.title}  [{refusal.code}]", *filter(None, lines)])
+    kind = "sentence" if isinstance(refusal, str) else type(refusal).__name__
+    kind = re.sub("(?<=[a-z])(?=[A-Z])|(?<=OS)(?=E)", "-", kind).lower()
+    first, *more = str(refusal).splitlines()
+    suggestion = getattr(refusal, "suggestion", "")
+    lines = (getattr(refusal, "fault", ""), *more, suggestion and f"use   {suggestion}")
+    return "\n  ".join([f"error: {first}  [{kind}]", *filter(None, lines)])
+
+
 def is_meant(expected: str, line: str) -> bool:
     """Return whether "CODE PLACE" names the problem of a line, its code and the second line of its report."""
     return f"{line} ".startswith(expected if " " in expected else f"{expected} ")
@@ -58,6 +80,7 @@ class Messages:
         test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0].removeprefix("tests/")
         for pattern, name in OTHER_EACH_TIME.items():
             block = re.sub(pattern, name, block, flags=re.MULTILINE)
+        block = block.encode(errors="backslashreplace").decode()  # half a character is none in a file
         seen = self.seen.setdefault(test, [])
         seen.append(block)
         if not self.is_writing:
