@@ -3,6 +3,7 @@ workload, as they are checked where they are sent.
 """
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,12 +13,23 @@ from robotrain.model.job import Job
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_workloads.command import container as command_container
+from robotrain_workloads.command.parameters import CommandParameters
 from robotrain_workloads.lerobot_eval import container as eval_container
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_train import container as train_container
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
-CONTAINERS = {"lerobot-train": train_container, "lerobot-eval": eval_container}
+CONTAINERS = {"command": command_container, "lerobot-train": train_container, "lerobot-eval": eval_container}
+PLATFORMS = {
+    "local": ("--platform", "local"),
+    "osmo": ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none"),
+    "azureml": (
+        *("--platform", "azureml", "--subscription-id", "00000000-0000-4000-8000-000000000000"),
+        *("--resource-group", "rg", "--workspace-name", "aml", "--compute", "gpu"),
+    ),
+}
+"""What a line has to say of each platform."""
 
 
 def make_document(workload, parameters, place, sources, args=(), platform="here") -> JobDocument:
@@ -58,6 +70,20 @@ def evaluation(work, policy=None, dataset=None, args=(), platform="here", **para
     sources += [("dataset", given) for given in _as_list(dataset)]
     place = {"work": str(work), "cache": str(work)}
     return make_document("lerobot-eval", EvalParameters(**parameters), place, sources, args, platform)
+
+
+def command(work: Path, *words: str, sources=(), placement=None, values=None, **parameters) -> JobDocument:
+    """The document of a program of the user's own; values: parameters of the user's own."""
+    place = {"work": str(work), "cache": str(work / "cache"), **(placement or {})}
+    sources = [(source.role, source) for source in sources]
+    made = make_document("command", CommandParameters(**parameters), place, sources, words)
+    return dataclasses.replace(made, parameters={**made.parameters, **(values or {})})
+
+
+def read_job(answer) -> dict:
+    """The document of a job that `render --json` or `submit --dry-run --json` shows."""
+    files = answer.json["files"].items()
+    return json.loads(next(file["text"] for path, file in files if path.endswith("job.json")))
 
 
 def _as_list(given) -> list:

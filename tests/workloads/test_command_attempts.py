@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 
+import job_documents
 import pytest
 from program_checkpoints import FollowedProgram
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_workloads.command import container, launcher, program_spec
-from robotrain_workloads.command.parameters import CommandParameters
 
 FOLDERS = "checkpoints/{step}"
 RESUME_ARGS = '["--resume", "{resume}"]'
@@ -21,18 +21,7 @@ JOB = "0" * 64
 @pytest.fixture
 def make_document(tmp_path):
     def make(words=("train", "--out={outputs}"), sources=(), **values) -> JobDocument:
-        return JobDocument(
-            schema=1,
-            run="r",
-            job=JOB,
-            workload="command",
-            platform="here",
-            halves={"workload.command": container.__name__},
-            parameters=dataclasses.asdict(CommandParameters(**values)),
-            placement=Placement(work=str(tmp_path), cache=str(tmp_path)),
-            sources=tuple(sources),
-            trainer_args=words,
-        )
+        return job_documents.command(tmp_path, *words, sources=sources, **values)
 
     return make
 
@@ -48,7 +37,7 @@ def save(tmp_path):
             (folder / "model.pt").write_text(str(step))
             path = f"checkpoints/{step}" + "/model.pt" * is_file
             (folder / "robotrain-program.json").write_text(json.dumps({"path": path, "is_file": is_file}))
-            checkpoint.seal_checkpoint(folder, step=step, run="r", job=JOB)
+            checkpoint.seal_checkpoint(folder, step=step, run="command-00000000-1", job=JOB)
         return folder
 
     return save

@@ -1,13 +1,11 @@
 """`--set-env` of `command`: variables of the program, none of them a secret or one that robotrain sets."""
 
-import dataclasses
 import json
 from pathlib import Path
 
+import job_documents
 import pytest
-from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_workloads.command import container, program_spec
-from robotrain_workloads.command.parameters import CommandParameters
 
 REFUSED = [
     ("WANDB_API_KEY=0123456789abcdef0123456789abcdef01234567", "environ-secret"),
@@ -66,18 +64,8 @@ def test_variables_stand_in_a_job_file_as_a_table(robotrain, monkeypatch, tmp_pa
 
 
 def test_a_variable_that_is_a_secret_too_is_the_secret_and_the_log_says_so(tmp_path):
-    given = CommandParameters(environ=json.dumps({"API_TOKEN": "plain", "OTHER": "x"}))
-    document = JobDocument(
-        schema=1,
-        run="r",
-        job="",
-        workload="command",
-        platform="local",
-        halves={},
-        parameters=dataclasses.asdict(given),
-        placement=Placement(work=str(tmp_path), cache="", secrets={"API_TOKEN": "/token"}),
-        trainer_args=("true",),
-    )
+    environ = json.dumps({"API_TOKEN": "plain", "OTHER": "x"})
+    document = job_documents.command(tmp_path, "true", placement={"secrets": {"API_TOKEN": "/token"}}, environ=environ)
     command = container.work(document, {}, tmp_path)
     spec = program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])
     assert ("API_TOKEN" in spec.environ, spec.environ["OTHER"]) == (False, "x")

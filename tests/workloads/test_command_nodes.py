@@ -9,16 +9,15 @@ import sys
 import textwrap
 import time
 
+import job_documents
 import pytest
-from job_documents import check_job
 from messages import check_problems
 from robotrain_runtime.contract import checkpoint, event, failure
-from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Checkpoint, Metrics
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import STOPPED_STATUS
 from robotrain_workloads.command import container, program_spec, program_start
-from robotrain_workloads.command.parameters import CommandParameters
 from robotrain_workloads.command.workload import COMMAND
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes
@@ -32,17 +31,7 @@ LONGEST_SECONDS = 60
 @pytest.fixture
 def make_document(tmp_path):
     def make(*words: str, placement=None, **values) -> JobDocument:
-        return JobDocument(
-            schema=1,
-            run="r",
-            job="0" * 64,
-            workload="command",
-            platform="here",
-            halves={"workload.command": container.__name__},
-            parameters=dataclasses.asdict(CommandParameters(**{"num_nodes": 2, **values})),
-            placement=Placement(work=str(tmp_path), cache=str(tmp_path / "cache"), **(placement or {})),
-            trainer_args=words,
-        )
+        return job_documents.command(tmp_path, *words, placement=placement, **{"num_nodes": 2, **values})
 
     return make
 
@@ -215,7 +204,7 @@ def test_run_goes_on_from_its_last_checkpoint(start, tmp_path):
     values = {"checkpoints": "checkpoints/{step}", "checkpoint_complete": "marker:model", "resume_args": '["{resume}"]'}
     words = ("{node_rank}", "{outputs}")
     assert read_end(start(program, *words, **values))[0] == 1
-    checkpoint.seal_checkpoint(tmp_path / "outputs/checkpoints/000005", step=5, run="r", job="0" * 64)
+    checkpoint.seal_checkpoint(tmp_path / "outputs/checkpoints/000005", step=5, run="command-00000000-1", job="0" * 64)
     code, lines, events = read_end(start(program, *words, **values))
     assert code == 0, lines
     assert {"from 000005", "[node 1] from 000005"} <= {*lines}
@@ -321,7 +310,7 @@ def test_one_node_has_the_same_fields(make_document, tmp_path):
 
 
 def find_problems(*words: str, **values) -> list:
-    found = check_job(COMMAND, args=words, **{"num_nodes": 2, **values})
+    found = job_documents.check_job(COMMAND, args=words, **{"num_nodes": 2, **values})
     return [problem for problem in found if problem.code == "nodes-unused"]
 
 

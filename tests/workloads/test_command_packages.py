@@ -1,5 +1,6 @@
 """What the program's environment can import, found without starting its Python, and what it gets of robotrain's."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -7,8 +8,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import job_documents
 import pytest
-from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
 from robotrain_workloads.command import container, mlflow_variables, program_start
 from robotrain_workloads.command.program_packages import ProgramPackages, find_python
@@ -123,21 +125,9 @@ def make_document(tmp_path):
     """Make a document: `make_document("python", lock="mlflow==3.1")`."""
 
     def make(program: str, lock: str = "", **parameters) -> JobDocument:
-        values = {"num_gpus": 1, "seed": 7, "shell": False, "lr": "1e-4", **parameters}
-        values |= dict.fromkeys(("experiment_name", "job_name", "register_checkpoint"))
-        return JobDocument(
-            schema=1,
-            run="r",
-            job="",
-            platform="local",
-            workload="command",
-            trainer_args=(program, "train.py"),
-            parameters={"system_metrics": True, **values},
-            sources=(),
-            halves={},
-            program_lock=lock,
-            placement=Placement(work=str(tmp_path), cache=str(tmp_path)),
-        )
+        given = {"num_gpus": 1, "seed": 7, **parameters}
+        made = job_documents.command(tmp_path, program, "train.py", values={"lr": "1e-4"}, **given)
+        return dataclasses.replace(made, program_lock=lock)
 
     return make
 

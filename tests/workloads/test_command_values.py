@@ -3,20 +3,19 @@
 The full count is that of the benchmark `bench/command_values.py`.
 """
 
-import dataclasses
 import json
 import os
 import re
 import sys
 from pathlib import Path
 
+import job_documents
 import pytest
 import yaml
 from odd_values import make_values
-from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_workloads.command import container, parameters, placeholders, program_spec, supervisor
-from robotrain_workloads.command.parameters import CommandParameters
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
 
@@ -92,17 +91,8 @@ def test_variables_and_expressions_arrive_unchanged(arrive, start):
 
 def test_long_values_reach_the_program(tmp_path):
     seen, values = tmp_path / "seen.json", {f"p{number}": str(number) * 100_000 for number in range(5)}
-    document = JobDocument(
-        schema=1,
-        run="r",
-        job="",
-        workload="command",
-        platform="local",
-        halves={},
-        parameters=dataclasses.asdict(CommandParameters()) | values,
-        placement=Placement(work=str(tmp_path / "work"), cache=""),
-        trainer_args=(sys.executable, "-c", SHOW, str(seen), *(f"{{{name}}}" for name in values)),
-    )
+    words = (sys.executable, "-c", SHOW, str(seen), *(f"{{{name}}}" for name in values))
+    document = job_documents.command(tmp_path / "work", *words, values=values)
     command = container.work(document, {}, tmp_path / "work")
     assert all(len(value) < 1 << 17 for value in command.environ.values())
     assert supervisor.run_program(program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])) == 0
@@ -116,19 +106,7 @@ def test_paths_reach_the_program_unchanged(tmp_path):
         if not name or name in (".", ".."):
             continue
         source = JobSource(role="dataset", kind="local_path", uri=f"/data/{name}")
-        parameters = dataclasses.asdict(CommandParameters())
-        document = JobDocument(
-            schema=1,
-            run="r",
-            job="",
-            workload="command",
-            platform="local",
-            halves={},
-            parameters=parameters,
-            placement=Placement(work=str(tmp_path), cache=""),
-            sources=(source,),
-            trainer_args=("echo", "{dataset}", "a={dataset}"),
-        )
+        document = job_documents.command(tmp_path, "echo", "{dataset}", "a={dataset}", sources=[source])
         command = container.work(document, {source: Path(source.uri)}, tmp_path)
         spec = program_spec.read_spec(command.environ[program_spec.SPEC_VARIABLE])
         assert spec.arguments == ("echo", source.uri, f"a={source.uri}")

@@ -8,18 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import eval_launcher
+import job_documents
 import pytest
 from job_documents import evaluation
 from robotrain_runtime.contract import document
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 
-IDENTITY = ("--subscription-id", "00000000-0000-4000-8000-000000000000", "--resource-group", "rg")
-PLATFORMS = {
-    "local": (),
-    "osmo": ("--pool", "p", "--storage-account", "acct", "--tracking-uri", "none"),
-    "azureml": (*IDENTITY, "--workspace-name", "aml", "--compute", "gpu"),
-    "slurm": ("--partition", "gpu"),
-}
+PLATFORMS = {**job_documents.PLATFORMS, "slurm": ("--platform", "slurm", "--partition", "gpu")}
 IMAGE = "registry.example.com/libero:1"
 STAND_IN = Path(__file__).with_name("libero_stand_in")
 SMALL_PICTURES = ("--env.observation_height=32", "--env.observation_width=32")
@@ -50,7 +45,7 @@ def submit(robotrain, policy):
 
     def run(platform, *words, command="submit"):
         folder = policy(f"policy-{platform}", input_features=inputs, output_features=outputs)
-        line = ("lerobot-eval", "--platform", platform, *PLATFORMS[platform], "--policy-path", folder, *words)
+        line = ("lerobot-eval", *PLATFORMS[platform], "--policy-path", folder, *words)
         end = ("--dry-run", "--json") if command == "submit" else ()
         return robotrain(command, *line, "--env", "libero", *end)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
-from job_documents import check_findings, get_work
+from job_documents import PLATFORMS, check_findings, get_work, read_job
 from local_server import QuietHandler, serve
 from messages import check_problems
 from robotrain_runtime.contract.document import JobSource
@@ -23,7 +23,7 @@ RESNET18, RESNET34 = (f"ResNet{number}_Weights.IMAGENET1K_V1" for number in (18,
 DIGEST = weights_table.WEIGHTS[RESNET18][1]
 OPTION = "--policy.pretrained_backbone_weights"
 NULL = f"{OPTION}=null"
-OSMO = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none")
+OSMO = PLATFORMS["osmo"]
 FOLDER = "--dataset-path", CAMERA
 
 
@@ -31,12 +31,11 @@ FOLDER = "--dataset-path", CAMERA
 def bring(robotrain):
     """Render a job; return the backbones that it brings, with their pins, and whether nobody gave them."""
 
-    def run(*words, after=(), platform=("--platform", "local"), pin="--pin"):
+    def run(*words, after=(), platform=PLATFORMS["local"], pin="--pin"):
         tail = ("--", *after) if after else ()
         answer = robotrain("render", "lerobot-train", *platform, *words, *filter(None, [pin]), "--json", *tail)
         answer.check(0)
-        document = next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json"))
-        sources = json.loads(document)["sources"]
+        sources = read_job(answer)["sources"]
         return [
             (one["uri"], one["pin"], one.get("implied", False)) for one in sources if one["role"] == "backbone"
         ], answer.stderr

@@ -1,10 +1,9 @@
 """What is refused of a job of Isaac Lab before a simulator starts: options, overrides, impossible starts."""
 
-import json
 from typing import Any
 
 import pytest
-from job_documents import check_job
+from job_documents import check_job, read_job
 from messages import check_problems
 from robotrain.errors import Problem
 from robotrain.model.workload import Workload
@@ -183,8 +182,7 @@ def test_unknown_option_is_passed_on_request(robotrain: Any, words: tuple[str, .
     answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--pass-unknown", "--", *words)
     assert answer.exit_code == 0, answer.stderr
     assert "warning: " in answer.stderr
-    document = json.loads(answer.json["files"]["job.json"]["text"])
-    assert document["trainer_args"] == [*words]
+    assert read_job(answer)["trainer_args"] == [*words]
     still = ("--pass-unknown", "--", "--vid")  # an abbreviation would mean another option
     assert find_error(robotrain, *still)["code"] == ERROR
 

@@ -51,13 +51,9 @@ def render(robotrain):
     return run
 
 
-def read_document(answer) -> dict:
-    return json.loads(next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json")))
-
-
 def list_base_sources(answer) -> list[tuple[str, str]]:
     given = BACKBONE[1]
-    sources = read_document(answer)["sources"]
+    sources = job_documents.read_job(answer)["sources"]
     return [(one["kind"], one["uri"]) for one in sources if one["role"] == "backbone" and one["uri"] != given]
 
 
@@ -196,18 +192,13 @@ def test_checkpoint_of_all_weights_does_not_become_an_adapter(saved, tmp_path):
     job_documents.check_findings(adapter_options.find_problems(job, job_documents.folders(job)))
 
 
-@pytest.mark.parametrize("platform", ["local", "osmo", "azureml", "slurm"])
-@pytest.mark.parametrize("workload", ["lerobot-train", "lerobot-eval"])
+@pytest.mark.parametrize(
+    ("workload", "platform"),
+    [("lerobot-train", "local"), ("lerobot-eval", "osmo"), ("lerobot-train", "azureml"), ("lerobot-eval", "slurm")],
+)
 def test_base_at_the_hub_is_a_pinned_source_of_each_job_of_the_adapter(
     robotrain, make_adapter, monkeypatch, tmp_path, platform, workload
 ):
-    places = {
-        "osmo": ("--pool", "p", "--storage-account", "acct", "--tracking-uri", "none"),
-        "azureml": (
-            *("--subscription-id", "sub-1", "--resource-group", "rg-1"),
-            *("--workspace-name", "ws-1", "--compute", "k8s-a"),
-        ),
-    }
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -222,9 +213,10 @@ def test_base_at_the_hub_is_a_pinned_source_of_each_job_of_the_adapter(
         hub.repository("lab/pusht", {"meta/info.json": (EXAMPLE / "dataset/meta/info.json").read_bytes()}, "dataset")
         words = ("--dataset-repo-id", "lab/pusht", "--policy-repo-id", "lab/adapter", "--pin", "--json")
         rename = START[2:] if workload == "lerobot-train" else ()
-        answer = robotrain("render", workload, "--platform", platform, *places.get(platform, ()), *words, *rename)
+        place = job_documents.PLATFORMS.get(platform, ("--platform", platform))
+        answer = robotrain("render", workload, *place, *words, *rename)
         answer.check(0)
-        sources = [one for one in read_document(answer)["sources"] if "base" in one["uri"]]
+        sources = [one for one in job_documents.read_job(answer)["sources"] if "base" in one["uri"]]
     assert [(one["role"], one["kind"], one["uri"], one["pin"], one["implied"]) for one in sources] == [
         ("backbone", "huggingface", f"lab/base@{commit}", commit, True)
     ]

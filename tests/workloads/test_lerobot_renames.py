@@ -15,7 +15,7 @@ from robotrain_workloads.lerobot.versions import ModelType
 from robotrain_workloads.lerobot_train import container
 
 SHAPE = [48, 64, 3]
-CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")
+CLOUD = (*job_documents.PLATFORMS["osmo"], "--dry-run")
 NAMES = ("image", "images.top", "images.wrist", "images.camera1", "images.camera2", "images.camera3", "images.left")
 Cameras = st.lists(st.sampled_from([f"observation.{name}" for name in NAMES]), max_size=4, unique=True)
 

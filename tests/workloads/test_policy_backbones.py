@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
+from job_documents import PLATFORMS, read_job
 from messages import check_problems
 
 SMOLVLM = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"
 PALIGEMMA = "google/paligemma-3b-pt-224"
 CLIP = "openai/clip-vit-base-patch16"
 FAST = "lerobot/fast-action-tokenizer"
-PLATFORMS = {
-    "local": ("--platform", "local"),
-    "osmo": ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none"),
-    "azureml": (
-        *("--platform", "azureml", "--subscription-id", "sub-1", "--resource-group", "rg-1"),
-        *("--workspace-name", "ws-1", "--compute", "k8s-a"),
-    ),
-}
 CAMERA = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
 DATA = ("--dataset-repo-id", "lab/pusht")
 
@@ -53,8 +46,7 @@ def render(robotrain, hub):
         answer = robotrain("render", words[0], *PLATFORMS[platform], "--pin", *words[1:], "--json")
         if answer.exit_code:
             return answer, {}
-        document = next(file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json"))
-        sources = json.loads(document)["sources"]
+        sources = read_job(answer)["sources"]
         return answer, {one["uri"]: one["pin"] for one in sources if one["role"] == "backbone" and one.get("implied")}
 
     return run
@@ -64,16 +56,19 @@ def get_commit(hub, name):
     return hub.repositories[f"models/{name}"].branches["main"]
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize(("policy_type", "name"), [("smolvla", SMOLVLM), ("pi0", PALIGEMMA), ("multi_task_dit", CLIP)])
+@pytest.mark.parametrize(
+    ("policy_type", "name", "platform"),
+    [("smolvla", SMOLVLM, "local"), ("pi0", PALIGEMMA, "osmo"), ("multi_task_dit", CLIP, "azureml")],
+)
 def test_what_a_new_policy_names_is_a_pinned_source_on_every_platform(render, hub, platform, policy_type, name):
     answer, backbones = render(platform, "lerobot-train", *DATA, "--policy-type", policy_type)
     answer.check(0)
     assert backbones == {name: get_commit(hub, name)}
 
 
-@pytest.mark.parametrize("workload", ["lerobot-train", "lerobot-eval"])
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    ("workload", "platform"), [("lerobot-train", "local"), ("lerobot-train", "osmo"), ("lerobot-eval", "azureml")]
+)
 def test_what_the_files_of_a_policy_name_is_a_pinned_source_on_every_platform(render, hub, platform, workload):
     words = ("--policy-type", "smolvla") if workload == "lerobot-train" else ()
     answer, backbones = render(platform, workload, *DATA, *words, "--policy-repo-id", "lab/policy")

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from azure_stand_in.http_server import Fault
 from hub_stand_in import HubStandIn
-from job_documents import check_findings
+from job_documents import PLATFORMS, check_findings
 from messages import check_problems
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.start import find_option_mismatches
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 ROOT = Path(__file__).parents[2]
-CLOUD = ("--platform", "osmo", "--pool", "p", "--storage-account", "acct", "--tracking-uri", "none", "--dry-run")
+HERE, CLOUD = ((*PLATFORMS[platform], "--dry-run") for platform in ("local", "osmo"))
 JOINTS = {"observation.state": {"type": "STATE", "shape": [6]}}
 WIDE = {"action": {"type": "ACTION", "shape": [6]}}
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
@@ -24,12 +24,6 @@ NARROW = {"action": {"type": "ACTION", "shape": [2]}}
 
 NO_OSMO = ("osmo-command-missing",)
 """What else a dry run finds on a machine without the cluster's command."""
-IDENTITY = ("--subscription-id", "00000000-0000-4000-8000-000000000000", "--resource-group", "rg")
-PLATFORMS = {
-    "local": ("--platform", "local", "--dry-run"),
-    "osmo": CLOUD,
-    "azureml": ("--platform", "azureml", *IDENTITY, "--workspace-name", "aml", "--compute", "gpu", "--dry-run"),
-}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -44,7 +38,7 @@ PLATFORMS = {
 )
 def test_a_line_that_lerobot_refuses_is_refused_on_each_platform(robotrain, platform, option, code):
     words = ("--checker", "none", "--dataset-path", ROOT / "examples/pusht-mini/dataset", "--", option)
-    answer = robotrain("submit", "lerobot-train", *PLATFORMS[platform], *words)
+    answer = robotrain("submit", "lerobot-train", *PLATFORMS[platform], "--dry-run", *words)
     answer.check_problems(4 if code == "data-unusable" else 2, code)
 
 
@@ -95,14 +89,14 @@ def test_a_policy_folder_is_compared_with_the_dataset_that_it_is_evaluated_or_tr
         assert find_problems(workload, "--policy-path", fitting, "--dataset-path", pusht) == []
 
 
-@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+@pytest.mark.parametrize("platform", [HERE, CLOUD])
 def test_datasets_alone_are_compared_with_the_type_to_train(robotrain, pusht, platform):
     words = ("submit", "lerobot-train", "--dataset-path", pusht, *platform)
     robotrain(*words, "--policy-type", "vqbet").check_problems(4, "data-unusable")
     assert "[data-unusable]" not in robotrain(*words, "--policy-type", "act").stderr
 
 
-@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+@pytest.mark.parametrize("platform", [HERE, CLOUD])
 def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset, platform):
     image = {"dtype": "image", "shape": [48, 64, 3]}
     data = dataset(features={"observation.state": STATE_FEATURE, "action": STATE_FEATURE, "observation.image": image})
@@ -131,7 +125,7 @@ NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone
     ],
     ids=str,
 )
-@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+@pytest.mark.parametrize("platform", [HERE, CLOUD])
 def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
     robotrain, policy, pusht, platform, options, is_wrong
 ):
@@ -147,7 +141,7 @@ def test_options_of_a_fine_tune_are_compared_with_the_network_of_its_policy(
         assert not [two for two in ways.json.get("problems", ()) if "whose weights" in two["title"]]
 
 
-@pytest.mark.parametrize("platform", [("--platform", "local", "--dry-run"), CLOUD])
+@pytest.mark.parametrize("platform", [HERE, CLOUD])
 def test_parts_of_a_network_that_a_fine_tune_adds_are_a_warning(robotrain, policy, pusht, platform):
     trained = policy("trained", input_features=STATE, output_features=NARROW, **NETWORK)
     words = ("submit", "lerobot-train", *platform, "--policy-path", trained, "--dataset-path", pusht)
@@ -255,9 +249,7 @@ def test_a_step_that_begins_from_an_earlier_one_is_compared_with_its_own_data(fi
     check_findings(one for one in find_in_steps({"train": training(pusht), "tune": tune}) if "state has" in one)
 
 
-@pytest.mark.parametrize(
-    "platform", [pytest.param(("--platform", "local", "--dry-run"), marks=pytest.mark.slow), CLOUD]
-)
+@pytest.mark.parametrize("platform", [pytest.param(HERE, marks=pytest.mark.slow), CLOUD])
 def test_a_pipeline_compares_what_it_fine_tunes_from_the_hub(robotrain, hub, pusht, platform):
     hub.repository("lab/start", dict(hub.repositories["models/lab/arm"].commits.popitem()[1]))
     words = ("pipeline", "train-eval", *platform, "--json", "--dataset-path", pusht, "--policy-repo-id", "lab/start")

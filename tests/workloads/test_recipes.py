@@ -1,6 +1,5 @@
 """The recipes: each renders for every platform and starts its program, which a stand-in plays, with what it takes."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from job_documents import PLATFORMS, read_job
 from robotrain import api
 from robotrain_runtime.contract.event import Checkpoint, Metrics
 
@@ -17,19 +17,6 @@ RECIPES = ROOT / "examples/recipes"
 STAND_IN = Path(__file__).parent / "recipe_stand_in"
 BLOB = ("--blob-url", "https://account1.blob.core.windows.net/train/set1")
 POLICY = ("--policy-url", "https://account1.blob.core.windows.net/train/pi05_base")
-AZURE = (
-    "--subscription-id",
-    "0" * 8 + "-0000-0000-0000-" + "0" * 12,
-    "--resource-group",
-    "rg",
-    "--workspace-name",
-    "ws",
-)
-PLATFORMS = {
-    "local": ("--platform", "local"),
-    "osmo": ("--platform", "osmo", "--pool", "p", "--storage-account", "account1"),
-    "azureml": ("--platform", "azureml", *AZURE, "--compute", "c1"),
-}
 NAMES = sorted(path.name for path in RECIPES.iterdir())
 
 
@@ -49,8 +36,7 @@ def test_recipe_renders(robotrain, name, platform):
     answer = robotrain("render", RECIPES / name / "job.yaml", *PLATFORMS[platform], *inputs, "--json")
     assert answer.exit_code == 0, answer.stderr
     assert "placeholder-unused" not in answer.stderr
-    (text,) = [file["text"] for path, file in answer.json["files"].items() if path.endswith("job.json")]
-    assert json.loads(text)["trainer_args"][0] == "python"
+    assert read_job(answer)["trainer_args"][0] == "python"
 
 
 @pytest.mark.parametrize("name", NAMES)

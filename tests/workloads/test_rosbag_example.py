@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from job_documents import PLATFORMS
 from robotrain_workloads.rosbag_act_train.bags.bag_files import Bag, find_bags, open_bag
 from robotrain_workloads.rosbag_act_train.bags.episodes import read_bag
 from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
@@ -18,11 +19,6 @@ from robotrain_workloads.rosbag_act_train.config_file import read_bag_settings
 from source_tree import ROOT
 
 EXAMPLE = ROOT / "examples/pusht-bags"
-FLAGS = {
-    "local": [],
-    "osmo": ["--pool", "p", "--tracking-uri", "none", "--storage-account", "acct"],
-    "azureml": ["--subscription-id", "S", "--resource-group", "G", "--workspace-name", "W", "--compute", "k8s-1"],
-}
 READ = """
 import json, sys
 import pyarrow.parquet as parquet
@@ -83,9 +79,9 @@ def test_init_copies_the_example_with_its_bags(robotrain):
     assert robotrain("pipeline", "render", "pusht-bags/pipeline.yaml", "--platform", "local").exit_code == 0
 
 
-@pytest.mark.parametrize("platform", FLAGS)
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_platform_renders_the_example(robotrain, platform):
-    answer = robotrain("render", EXAMPLE / "job.yaml", "--platform", platform, *FLAGS[platform])
+    answer = robotrain("render", EXAMPLE / "job.yaml", *PLATFORMS[platform])
     assert answer.exit_code == 0, answer.stderr
 
 
