@@ -3,89 +3,65 @@
 Strict where the real one is: a token of its own audience, a version of the API, names in any case.
 """
 
-import dataclasses
 import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from azure_stand_in.certificates import Certificates
 from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.ml import computes, service
+from azure_stand_in.ml.contents import KIND as WORKSPACES
 from azure_stand_in.ml.contents import Here, Ml, make_system_data
-from azure_stand_in.ml.request import Asked, Refused
-from azure_stand_in.sign_in import OBJECT, TENANT, audience_of
+from azure_stand_in.ml.request import Answer, Asked, Refused, make_unauthorized
+from azure_stand_in.sign_in import TENANT, audience_of
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SUBSCRIPTION = "aaaaaaaa-0000-0000-0000-000000000001"
 GROUP = "robots"
-PAGE = 2
-SDK = (
-    "2023-04-01",
-    "2023-04-01-preview",
-    "2023-08-01-preview",
-    "2024-01-01-preview",
-    "2024-10-01-preview",
-    "2025-01-01-preview",
-)
-"""The versions that azure-ai-ml 1.35 asks in."""
-VERSIONS = {
-    "Microsoft.MachineLearningServices/workspaces": ("2024-04-01", "2024-10-01", *SDK),
-    "Microsoft.MachineLearningServices/locations": ("2024-04-01", "2024-10-01", *SDK),
-    "Microsoft.ManagedIdentity/userAssignedIdentities": ("2023-01-31",),
-    "Microsoft.Storage/storageAccounts": ("2023-05-01",),
-    "Microsoft.KeyVault/vaults": ("2023-07-01",),
-    "Microsoft.Authorization/roleAssignments": ("2022-04-01",),
-    "Microsoft.Authorization/roleDefinitions": ("2022-04-01",),
-    "Microsoft.Authorization/permissions": ("2022-04-01",),
-}
-WORKSPACES = "Microsoft.MachineLearningServices/workspaces"
 LOCATIONS = "Microsoft.MachineLearningServices/locations"
+STORAGE = "Microsoft.Storage/storageAccounts"
+VAULTS = "Microsoft.KeyVault/vaults"
+IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+ROLES = "Microsoft.Authorization"
+SDK = ("2023-04-01", "2023-04-01-preview", "2023-08-01-preview", "2024-01-01-preview", "2024-10-01-preview")
+"""The versions that azure-ai-ml 1.35 asks in, beside one for jobs."""
+VERSIONS = {
+    **dict.fromkeys((WORKSPACES, LOCATIONS), ("2024-04-01", "2024-10-01", "2025-01-01-preview", *SDK)),
+    **{IDENTITIES: ("2023-01-31",), STORAGE: ("2023-05-01",), VAULTS: ("2023-07-01",)},
+    **{f"{ROLES}/{what}": ("2022-04-01",) for what in ("roleAssignments", "roleDefinitions", "permissions")},
+}
 DATA_SCIENTIST = {
     "actions": [f"{WORKSPACES}/*/{what}" for what in ("read", "action", "delete", "write")],
     "notActions": [f"{WORKSPACES}/{what}" for what in ("delete", "write")],
 }
 LOOKING = {"actions": ["*/read"], "notActions": []}
-STORAGE = "Microsoft.Storage/storageAccounts"
-VAULTS = "Microsoft.KeyVault/vaults"
-IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
-ROLES = "Microsoft.Authorization"
 CONTRIBUTOR, READER = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 """Storage Blob Data Contributor and Reader."""
-
-
-@dataclass
-class Resource:
-    id: str
-    properties: dict[str, Any]
-    more: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def body(self) -> dict[str, Any]:
-        return {"id": self.id, "name": self.id.rpartition("/")[2], "properties": self.properties, **self.more}
+Properties = dict[str, Any]
 
 
 @dataclass
 class Contents:
-    """What there is. granted: what the caller's own roles allow on any workspace. members: of groups, by their id.
+    """What there is. resources, workspaces: by their id in lower case, as answered, and what each workspace holds.
 
-    workspaces: what each holds, by its id in lower case. usages: of machines, by region.
+    granted: what the caller's own roles allow on any workspace. members: of groups, by their id. models, data: see
+    `Ml`. usages: of machines, by region.
     """
 
     subscriptions: set[str] = field(default_factory=lambda: {SUBSCRIPTION})
-    groups: set[str] = field(default_factory=lambda: {GROUP})
-    resources: dict[str, Resource] = field(default_factory=dict)
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)
     assignments: list[dict[str, str]] = field(default_factory=list)
-    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    definitions: dict[str, Properties] = field(default_factory=dict)
     members: dict[str, set[str]] = field(default_factory=dict)
-    granted: list[dict[str, Any]] = field(default_factory=lambda: [DATA_SCIENTIST])
-    models: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    data: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    granted: list[Properties] = field(default_factory=lambda: [DATA_SCIENTIST])
+    models: dict[str, dict[str, Properties]] = field(default_factory=dict)
+    data: dict[str, dict[str, Properties]] = field(default_factory=dict)
     workspaces: dict[str, Ml] = field(default_factory=dict)
-    usages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    usages: dict[str, list[Properties]] = field(default_factory=dict)
 
 
 class Manager(Server):
@@ -106,57 +82,51 @@ class Manager(Server):
     ) -> str:
         """A new workspace: its resource id. subscription: there from now on."""
         self.there.subscriptions.add(subscription)
-        group = f"/subscriptions/{subscription}/resourceGroups/{GROUP}/providers"
-        at = f"{group}/{WORKSPACES}/{name}"
+        at, host = _make_id(WORKSPACES, name, subscription), f"{region}.api.azureml.ms"
         ml = Ml(at, account, self.here, models=self.there.models, data=self.there.data, region=region)
         self.there.workspaces[at.lower()] = ml
-        host = f"{region}.api.azureml.ms"
         properties = {
             "friendlyName": name,
             "workspaceId": ml.identifier,
             "discoveryUrl": f"https://{host}/discovery",
             "mlFlowTrackingUri": f"azureml://{host}/mlflow/v1.0{at}",
-            "storageAccount": f"{group}/{STORAGE}/{account}",
-            "systemDatastoresAuthMode": ml.mode,
+            "storageAccount": _make_id(STORAGE, account, subscription),
+            "systemDatastoresAuthMode": "accessKey",
             "hbiWorkspace": False,
             "publicNetworkAccess": "Enabled",
             "provisioningState": "Succeeded",
         }
         own = {"type": "SystemAssigned", "principalId": str(uuid.uuid5(uuid.NAMESPACE_URL, name)), "tenantId": TENANT}
-        return self._add(
-            at,
-            properties,
-            type=WORKSPACES,
-            location=region,
-            tags={},
-            identity=own,
-            systemData=make_system_data(ml.created),
-        )
+        more = {"type": WORKSPACES, "location": region, "tags": {}, "systemData": make_system_data(ml.created)}
+        return self._add(at, properties, identity=own, **more)
 
     def account(self, name: str) -> str:
         return self._add(self.account_id(name), {})
 
     def account_id(self, name: str) -> str:
         """The resource id of a storage account, whether it is there or not."""
-        return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{STORAGE}/{name}"
+        return _make_id(STORAGE, name)
 
     def vault(self, name: str, by_roles: bool = True) -> str:
         """A new key vault: its resource id. by_roles: else access policies say who may read it."""
-        at = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{VAULTS}/{name}"
-        return self._add(at, {"enableRbacAuthorization": by_roles, "accessPolicies": []})
+        return self._add(_make_id(VAULTS, name), {"enableRbacAuthorization": by_roles, "accessPolicies": []})
 
     def identity(self, name: str, client: str, principal: str) -> str:
-        at = f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/providers/{IDENTITIES}/{name}"
-        return self._add(at, {"clientId": client, "principalId": principal, "tenantId": "t"})
+        properties = {"clientId": client, "principalId": principal, "tenantId": "t"}
+        return self._add(_make_id(IDENTITIES, name).replace("resourceGroups", "resourcegroups"), properties)
 
     def assign(self, principal: str, role: str, scope: str) -> None:
         """Give a role: the id of its definition, without what stands before it."""
         at = f"/subscriptions/{SUBSCRIPTION}/providers/{ROLES}/roleDefinitions/{role}"
         self.there.assignments.append({"principalId": principal, "roleDefinitionId": at, "scope": scope})
 
-    def _add(self, at: str, properties: dict[str, Any], **more: Any) -> str:
-        self.there.resources[at.lower()] = Resource(at, properties, more)
+    def _add(self, at: str, properties: Properties, **more: Any) -> str:
+        self.there.resources[at.lower()] = {"id": at, "name": at.rpartition("/")[2], "properties": properties, **more}
         return at
+
+
+def _make_id(kind: str, name: str, subscription: str = SUBSCRIPTION) -> str:
+    return f"/subscriptions/{subscription}/resourceGroups/{GROUP}/providers/{kind}/{name}"
 
 
 class _Handler(Handler):
@@ -166,72 +136,67 @@ class _Handler(Handler):
         sent = self.received()
         try:
             if self.fault.status:
-                raise Refused(self.fault.status, self.fault.code, _words(self.fault.code))
+                raise self._make_fault()
             if audience_of(self.headers) not in AUDIENCES:
                 raise Refused(401, "InvalidAuthenticationToken", "The access token is invalid.")
-            status, answer = self._answered(_read(sent))
+            status, answer = self._answered(json.loads(sent or b"{}"))
         except Refused as no:
             status, answer = no.status, no.body
         self.answer_json(status, answer)
 
     do_PUT = do_POST = do_DELETE = do_PATCH = do_GET
 
-    def _answered(self, sent: Mapping[str, Any]) -> tuple[int, dict[str, Any] | None]:
+    def _make_fault(self) -> Refused:
+        if self.fault.code == "AuthorizationFailed":
+            return replace(make_unauthorized("Microsoft.X/read", "/s"), status=self.fault.status)
+        return Refused(self.fault.status, self.fault.code, f"The stand-in says so: {self.fault.code}.")
+
+    def _answered(self, sent: Mapping[str, Any]) -> Answer:
         split = urlsplit(self.path)
         path = unquote(split.path)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         kind = _kind(path)
-        if "api-version" not in query:
-            raise Refused(
-                400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required."
-            )
-        if query["api-version"] not in VERSIONS.get(kind, ()):
+        if query.get("api-version") not in VERSIONS.get(kind, ()):
             raise Refused(400, "InvalidResourceType", f"No such version of the resource type {kind}.")
         asked = Asked(self.command, path, query, sent, self.headers["Host"])
-        if kind == LOCATIONS:
-            return 200, computes.answer_location(self.server.there.usages, asked)
         below = re.fullmatch(r"(.*/workspaces/[^/]+)(/.+)", path, re.IGNORECASE)
         if below and kind == WORKSPACES:
-            at = self._resource(below[1]).id.lower()
-            asked = dataclasses.replace(asked, workspace=at, rest=below[2])
-            return service.answer(self.server.there.workspaces[at], asked)
+            at = self._resource(below[1])["id"].lower()
+            return service.answer(self.server.there.workspaces[at], replace(asked, rest=below[2]))
         if self.command != "GET":
-            raise Refused(403, "AuthorizationFailed", _words("AuthorizationFailed"))
-        return 200, self._found(path, kind, query)
+            raise make_unauthorized(f"{kind}/write", path)
+        found = self._found(asked, kind)
+        return 200, service.make_page(asked, found) if isinstance(found, list) else found
 
-    def _found(self, path: str, kind: str, query: dict[str, str]) -> dict[str, Any]:
+    def _found(self, asked: Asked, kind: str) -> Any:
+        """One resource, or a list."""
+        there, path = self.server.there, asked.path
         scope, _, _ = path.partition(f"/providers/{ROLES}/")
-        there = self.server.there
+        if kind == LOCATIONS:
+            *_, region, what = path.lower().split("/")
+            return computes.list_sizes() if what == "vmsizes" else there.usages.get(region, [])
         if kind.endswith("/roleAssignments"):
-            return self._page(path, query, [{"properties": one} for one in _assigned(there, scope, query)])
+            return [{"properties": one} for one in _assigned(there, scope, asked.query)]
         if kind.endswith("/permissions"):
             self._resource(scope)
-            return self._page(path, query, there.granted)
+            return there.granted
         if kind.endswith("/roleDefinitions"):
             return {"id": path, "properties": there.definitions[path.rpartition("/")[2]]}
         if path.endswith(f"/providers/{kind}"):
-            whole = [one.body for at, one in there.resources.items() if f"/providers/{kind.lower()}/" in at]
-            return self._page(path, query, whole)
-        return self._resource(path).body
+            return [one for at, one in there.resources.items() if f"/providers/{kind.lower()}/" in at]
+        return self._resource(path)
 
-    def _resource(self, path: str) -> Resource:
+    def _resource(self, path: str) -> dict[str, Any]:
         _, _, subscription, _, group, *rest = path.split("/")
         if subscription.lower() not in self.server.there.subscriptions:
             raise Refused(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
-        if group.lower() not in self.server.there.groups:
+        if group.lower() != GROUP:
             raise Refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
         if found := self.server.there.resources.get(path.lower()):
             return found
         what = "/".join(rest[1:])
         message = f"The Resource '{what}' under resource group '{group}' was not found. For more details please go to"
         raise Refused(404, "ResourceNotFound", f"{message} https://aka.ms/ARMResourceNotFoundFix")
-
-    def _page(self, path: str, query: dict[str, str], whole: list[dict[str, Any]]) -> dict[str, Any]:
-        begin = int(query.get("$skipToken", "0"))
-        more = begin + PAGE < len(whole)
-        following = urlencode({**query, "$skipToken": str(begin + PAGE)})
-        link = {"nextLink": f"https://{self.headers['Host']}{path}?{following}"} if more else {}
-        return {"value": whole[begin : begin + PAGE], **link}
 
 
 def _kind(path: str) -> str:
@@ -253,23 +218,3 @@ def _assigned(there: Contents, scope: str, query: Mapping[str, str]) -> Iterator
         of_group = asked[1] in there.members.get(one["principalId"], ())
         if (above and (own or of_group)) or (below and own and asked[2]):
             yield one
-
-
-def _read(sent: bytes) -> Mapping[str, Any]:
-    """The JSON object that was sent. Raises Refused."""
-    try:
-        body = json.loads(sent or b"{}")
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise Refused(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
-    return body
-
-
-def _words(code: str) -> str:
-    if code == "AuthorizationFailed":
-        return (
-            f"The client 'c' with object id '{OBJECT}' does not have authorization to perform action 'Microsoft.X/read'"
-            " over scope '/s' or the scope is invalid. If access was recently granted, please refresh your credentials."
-        )
-    return f"The stand-in says so: {code}."

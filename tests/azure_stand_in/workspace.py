@@ -17,14 +17,18 @@ from azure_stand_in.manager import Manager
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.job import LOGS, Job
 from azure_stand_in.ml.jobs import find_job
-from azure_stand_in.ml.request import Answer, Asked, Refused
+from azure_stand_in.ml.request import Answer, Asked, Refused, user_error
 from azure_stand_in.mlflow_server import ROOT, Runs
 from azure_stand_in.sign_in import audience_of
 
 CONTAINER = "azureml"
-_RESOURCE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
-_MLFLOW = rf"/mlflow/v2\.0(?P<at>{_RESOURCE})(?P<path>/api/.*)"
-_ARTIFACTS = rf"/history/v1\.0{_RESOURCE}/experiments/[^/]+/runs/(?P<run>[^/]+)/artifacts(?P<path>.*)"
+PAGE = 2
+AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://management.core.windows.net")
+"""The SDK comes with a token for the resource manager, and with one for the workspaces' own services."""
+_AT = r"(?P<at>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+)"
+_MLFLOW = rf"/mlflow/v2\.0{_AT}(?P<path>/api/.*)"
+_ARTIFACTS = rf"/history/v1\.0{_AT}/experiments/[^/]+/runs/(?P<run>[^/]+)/artifacts(?P<path>.*)"
+_HISTORY = rf"/history/v1\.0{_AT}(?P<path>/.*)"
 
 
 class Workspace(Server):
@@ -51,31 +55,42 @@ class _Handler(Handler):
     def do_GET(self) -> None:
         sent = self.received()
         split = urlsplit(self.path)
-        if self.fault.status:
-            self._refuse(self.fault.status, self.fault.code, "The stand-in says so.")
-        elif audience_of(self.headers) not in AUDIENCES:
-            self._refuse(401, "UserError", "Bearer token not provided or not valid.")
-        elif found := re.fullmatch(_MLFLOW, split.path):
-            self._mlflow(found["at"], f"{found['path']}?{split.query}", sent)
-        elif found := re.fullmatch(_ARTIFACTS, split.path):
-            self._artifacts(found["run"], found["path"], json.loads(sent or b"{}"))
-        else:
-            self._history(unquote(split.path), split.query, sent)
+        path, there = unquote(split.path), self.server.manager.there
+        try:
+            if self.fault.status:
+                raise Refused(self.fault.status, self.fault.code, "The stand-in says so.")
+            if audience_of(self.headers) not in AUDIENCES:
+                raise user_error("Bearer token not provided or not valid.", status=401)
+            if found := re.fullmatch(_MLFLOW, split.path, re.IGNORECASE):
+                self._mlflow(found["at"], f"{found['path']}?{split.query}", sent)
+                return
+            if found := re.fullmatch(_ARTIFACTS, split.path, re.IGNORECASE):
+                status, answer = self._artifacts(found["run"], found["path"], json.loads(sent or b"{}"))
+            elif (found := re.fullmatch(_HISTORY, path, re.IGNORECASE)) and found["at"].lower() in there.workspaces:
+                query = {name: values[0] for name, values in parse_qs(split.query).items()}
+                asked = Asked(self.command, path, query, json.loads(sent or b"{}"), self.headers["Host"], found["path"])
+                status, answer = answer_history(there.workspaces[found["at"].lower()], asked)
+            else:
+                raise user_error("There is no such route.", status=404)
+        except Refused as no:
+            status, answer = no.status, no.body
+        self.answer_json(status, answer)
 
     do_POST = do_PATCH = do_DELETE = do_GET
 
     def _mlflow(self, at: str, path: str, sent: bytes) -> None:
-        """Passed on, but for what Azure does not do: models that are not in MLflow's own format."""
+        """Passed on, but for what Azure does not do: models that are not in MLflow's own format, texts too long."""
+        error = ()
         if at.lower() not in self.server.manager.there.resources:
-            self.answer_json(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "There is no such workspace."})
-            return
-        if path.startswith("/api/2.0/mlflow/model-versions/create"):
+            error = (404, "RESOURCE_DOES_NOT_EXIST", "There is no such workspace.")
+        elif path.startswith("/api/2.0/mlflow/model-versions/create"):
             why = "The path holds no MLmodel file: a model that is not in MLflow's format cannot be registered."
-            self.answer_json(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": why})
+            error = (400, "INVALID_PARAMETER_VALUE", why)
+        if error:
+            self.answer_json(error[0], {"error_code": error[1], "message": error[2]})
             return
-        if path.startswith("/api/2.0/mlflow/runs/log-batch") and (why := _too_long(json.loads(sent))):
-            self._refuse(400, "UserError", why)
-            return
+        if path.startswith("/api/2.0/mlflow/runs/log-batch"):
+            _check_lengths(json.loads(sent))
         server = http.client.HTTPConnection("127.0.0.1", self.server.mlflow, timeout=60)
         path, sent = self.server.runs.inward(path, sent)
         server.request(self.command, path, sent, {"Content-Type": "application/json"})
@@ -86,36 +101,21 @@ class _Handler(Handler):
         text = re.sub(rf"{re.escape(ROOT)}/(\w+)/([\w-]+)/", rf"{host}/\1/runs/\2/", body.decode())
         self.answer(came.status, text.encode(), {"Content-Type": came.headers.get("Content-Type", "application/json")})
 
-    def _history(self, path: str, query: str, sent: bytes) -> None:
-        manager = self.server.manager
-        parameters = {name: values[0] for name, values in parse_qs(query).items()}
-        asked = Asked(self.command, path, parameters, json.loads(sent or b"{}"), self.headers["Host"])
-        try:
-            found = answer_history(manager.there.workspaces, asked)
-        except Refused as no:
-            found = no.status, no.body
-        if found is None:
-            self._refuse(404, "UserError", "There is no such route.")
-        else:
-            self.answer_json(*found)
-
-    def _artifacts(self, run: str, path: str, sent: Mapping[str, Any]) -> None:
+    def _artifacts(self, run: str, path: str, sent: Mapping[str, Any]) -> Answer:
         there = self.server.artifacts.setdefault(run, [])
         if path == "/batch/metadata":
             asked = [one["path"] for one in sent["paths"]]
-            taken = {one: _conflict(run, one) for one in asked if one in there}
+            why = f"Resource Conflict: ArtifactId ExperimentRun/dcid.{run}/{{}} already exists."
+            taken = {one: {"error": {"code": "UserError", "message": why.format(one)}} for one in asked if one in there}
             new = [one for one in asked if one not in taken]
             there += new
-            self.answer_json(200, {"artifactContentInformation": self._contents(run, new), "errors": taken})
-        elif path == "/contentinfo":
+            return 200, {"artifactContentInformation": self._contents(run, new), "errors": taken}
+        if path == "/contentinfo":
             one = parse_qs(urlsplit(self.path).query)["path"][0]
-            found = self._contents(run, [one] if one in there else [])
-            self.answer_json(200 if found else 404, found.get(one) or {"error": {"code": "UserError"}})
-        else:
-            self.answer_json(200, {"value": [{**_where(run), "path": one} for one in there]})
-
-    def _refuse(self, status: int, code: str, message: str) -> None:
-        self.answer_json(status, {"error": {"code": code, "message": message}})
+            if one not in there:
+                raise user_error(f"There is no artifact {one}.", status=404)
+            return 200, self._contents(run, [one])[one]
+        return 200, {"value": [{**_where(run), "path": one} for one in there]}
 
     def _contents(self, run: str, paths: list[str]) -> dict[str, dict[str, str]]:
         account = self.server.account
@@ -125,27 +125,26 @@ class _Handler(Handler):
         return {path: {**_where(run), "path": path, "contentUri": uri} for path, uri in blobs.items()}
 
 
-def _too_long(sent: Mapping[str, Any]) -> str:
-    """Why a batch is refused whole; empty if it is not."""
+def _check_lengths(sent: Mapping[str, Any]) -> None:
+    """A batch with a text that is too long is refused whole."""
     for kind, (name, value) in {"params": (255, 500), "tags": (100, 1000)}.items():
         for one in sent.get(kind) or ():
             if len(one["key"]) > name or len(one["value"]) > value:
-                return f"Names of {kind} have at most {name} characters, their values {value}: {one['key'][:20]}."
-    return ""
+                why = f"Names of {kind} have at most {name} characters, their values {value}: {one['key'][:20]}."
+                raise user_error(why)
 
 
 def _where(run: str) -> dict[str, str]:
     return {"origin": "ExperimentRun", "container": f"dcid.{run}"}
 
 
-def _conflict(run: str, path: str) -> dict[str, Any]:
-    why = f"Resource Conflict: ArtifactId ExperimentRun/dcid.{run}/{path} already exists."
-    return {"error": {"code": "UserError", "message": why}}
-
-
-PAGE = 2
-AUDIENCES = ("https://ml.azure.com", "https://management.azure.com", "https://management.core.windows.net")
-"""The SDK comes with a token for the resource manager, and with one for the workspaces' own services."""
+def answer_history(ml: Ml, asked: Asked) -> Answer:
+    """Of run history. Raises Refused."""
+    for method, pattern, act in ROUTES:
+        match = re.fullmatch(pattern, asked.rest, re.IGNORECASE)
+        if match and asked.method == method:
+            return act(ml, asked, *match.groups())
+    raise user_error("There is no such route.", status=404)
 
 
 def get_details(ml: Ml, asked: Asked, name: str) -> Answer:
@@ -216,21 +215,8 @@ def _run(job: Job) -> dict[str, Any]:
     }
 
 
-_WORKSPACE = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
 ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("GET", "/runs/([^/]+)/details", get_details),
     ("GET", "/runs/([^/]+)/children", list_children),
     ("POST", "/batchrundata", list_runs),
 )
-
-
-def answer_history(workspaces: Mapping[str, Ml], asked: Asked) -> Answer | None:
-    """What is answered; None when it is about nothing of this. Raises Refused."""
-    found = re.fullmatch(rf"/history/v1\.0(?P<at>{_WORKSPACE})(?P<rest>/.*)", asked.path, re.IGNORECASE)
-    if found is None or found["at"].lower() not in workspaces:
-        return None
-    for method, pattern, act in ROUTES:
-        match = re.fullmatch(pattern, found["rest"], re.IGNORECASE)
-        if match and asked.method == method:
-            return act(workspaces[found["at"].lower()], asked, *match.groups())
-    return None

@@ -38,7 +38,7 @@ def check_storage(azureml, *sources, parameters=None, **settings):
 def get_account(azureml, name: str = "") -> dict:
     """The properties of a storage account."""
     found = azureml.manager.account(name or azureml.account)
-    return azureml.manager.there.resources[found.lower()].properties
+    return azureml.manager.there.resources[found.lower()]["properties"]
 
 
 def test_a_datastore_that_is_not_there_is_offered_those_that_are(ready_workspace):
@@ -76,7 +76,7 @@ def test_account_keys_are_checked_without_the_right_to_see_identities(ready_work
 
 def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(ready_workspace):
     get_account(ready_workspace)["allowSharedKeyAccess"] = False
-    workspace = ready_workspace.manager.there.resources[ready_workspace.at.lower()].properties
+    workspace = ready_workspace.manager.there.resources[ready_workspace.at.lower()]["properties"]
     workspace["systemDatastoresAuthMode"] = "UserDelegationSAS"
     assert check_storage(ready_workspace) == []
     workspace["systemDatastoresAuthMode"] = "QuantumKeys"
@@ -87,7 +87,7 @@ def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(
 def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one(ready_workspace):
     get_account(ready_workspace, "other1")["allowSharedKeyAccess"] = False
     ready_workspace.datastore("other", "c", account="other1")
-    ready_workspace.manager.there.resources[ready_workspace.at.lower()].properties["systemDatastoresAuthMode"] = (
+    ready_workspace.manager.there.resources[ready_workspace.at.lower()]["properties"]["systemDatastoresAuthMode"] = (
         "QuantumKeys"
     )
     assert "azureml-unchecked" not in [

@@ -1,7 +1,8 @@
-"""Versioned assets of a workspace: data assets, models, environments, and code of jobs."""
+"""Versioned assets of a workspace: data assets, models, environments, components, and code of jobs."""
 
 import re
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
 from azure_stand_in.blobs import signed
@@ -9,25 +10,53 @@ from azure_stand_in.ml import addresses
 from azure_stand_in.ml.contents import CONTAINER, Ml, Versions
 from azure_stand_in.ml.request import Answer, Asked, Refused, missing, user_error
 
-WHAT = {"data": ("dataType", "dataUri", "uri_folder"), "models": ("modelType", "modelUri", "custom_model")}
-"""Of a kind: what its type and its address are called, and the usual type."""
-NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
-"""Contract C.2."""
+NAME, VERSION = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}", r"[A-Za-z0-9._-]{1,255}"
+HASHED, UPLOADED = "hash_sha256", "upload_status"
+"""What the SDK writes: a property of code, the hash of its content; metadata of the last blob, when all are there."""
+USUAL = {"description": None, "tags": {}, "properties": {}, "isAnonymous": False, "isArchived": False}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """fixed: the properties that a version keeps for ever. status: of the refusal to change one. usual: properties that
+    need not be sent. address, type: what these two are called.
+    """
+
+    fixed: tuple[str, ...]
+    status: int = 409
+    usual: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
+    type: str = ""
+
+
+MADE = {"osType": "Linux", "environmentType": "UserCreated", "provisioningState": "Succeeded"}
+KINDS = {
+    "data": Kind(("dataUri",), usual={"dataType": "uri_folder"}, address="dataUri", type="dataType"),
+    "models": Kind(("modelUri",), 409, {"modelType": "custom_model", "flavors": {}}, "modelUri", "modelType"),
+    "environments": Kind(("image", "condaFile", "build", "osType", "inferenceConfig"), 400, MADE),
+    "codes": Kind(("codeUri",)),
+    "components": Kind(("componentSpec",)),
+}
 
 
 def find_versions(ml: Ml, kind: str, name: str, registry: str = "") -> Versions:
     """The versions of one; empty when it is not there. registry: empty for the workspace's own."""
-    key = f"registries/{registry}/{name}".lower() if registry else _key(ml, name)
-    return _whole(ml, kind).get(key, {})
+    known: dict[str, Versions] = getattr(ml, kind)
+    return known.get(f"registries/{registry}/{name}".lower() if registry else _key(ml, kind, name), {})
 
 
-def find_uri(ml: Ml, found: addresses.Asset) -> str:
-    """Where the version of an asset lies; empty for one that is not there."""
-    given = find_versions(ml, found.kind, found.name, found.registry).get(found.version, {})
-    return str(given.get(WHAT[found.kind][1]) or "")
+def has_version(ml: Ml, kind: str, address: str) -> bool:
+    """Whether an address names a version of this kind that is there."""
+    found = addresses.asset(address, ml)
+    return found is not None and found.kind == kind and found.version in find_versions(ml, kind, found.name)
 
 
-def get_asset(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
+def find_address(ml: Ml, found: addresses.Asset) -> str:
+    """Where a version of data or of a model lies."""
+    return str(find_versions(ml, found.kind, found.name, found.registry)[found.version][KINDS[found.kind].address])
+
+
+def get_version(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
     kind = kind.lower()
     found = find_versions(ml, kind, name).get(version)
     if found is None:
@@ -35,42 +64,45 @@ def get_asset(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answe
     return 200, _resource(ml, kind, name, version, found)
 
 
-def register_asset(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
-    """A new version, or other words of one that is there: where it lies never changes."""
+def register(ml: Ml, asked: Asked, kind: str, name: str, version: str) -> Answer:
+    """A new version, or other words of one that is there."""
     kind = kind.lower()
-    type_, uri, usual = WHAT[kind]
-    given: dict[str, Any] = dict(asked.body.get("properties") or {})
-    if not re.fullmatch(NAME, name) or not re.fullmatch(r"[A-Za-z0-9._-]+", version):
-        raise user_error(f"The name {name}:{version} cannot be.", "InvalidName")
-    was = find_versions(ml, kind, name).get(version)
-    if was is not None and was.get(uri) != given.get(uri):
-        raise Refused(409, "Conflict", f"The version {version} of {name} is there already.")
-    if not re.match(r"azureml://|runs:/|https://|azureml:/subscriptions/", str(given.get(uri) or "")):
-        raise Refused(400, "UserError", f"{uri} is no address of the workspace.")
-    given = {type_: usual, **{key: value for key, value in given.items() if value is not None}}
-    _whole(ml, kind).setdefault(_key(ml, name), {})[version] = given
-    return 201 if was is None else 200, _resource(ml, kind, name, version, given)
+    rule, given = KINDS[kind], {key: value for key, value in asked.body["properties"].items() if value is not None}
+    if not re.fullmatch(NAME, name) or not re.fullmatch(VERSION, version):
+        raise user_error(f"The {kind} asset {name}:{version} has a name or a version that cannot be.", "InvalidName")
+    known = getattr(ml, kind).setdefault(_key(ml, kind, name), {})
+    made, was = {**rule.usual, **given}, known.get(version)
+    if was is not None and any(was.get(key) != made.get(key) for key in rule.fixed):
+        why = f"{kind.title()} {name} with version {version} is already registered and cannot be changed."
+        raise user_error(why, "Immutable", rule.status)  # the sentence is that of azure-cli-extensions#5440
+    if not re.match(r"azureml://|runs:/|https://|azureml:/subscriptions/", given.get(rule.address, "https://")):
+        raise Refused(400, "UserError", f"{given[rule.address]} is no address of the workspace.")
+    if kind == "codes":
+        _check_upload(ml, str(given.get("codeUri")))
+    known[version] = made
+    return 201 if was is None else 200, _resource(ml, kind, name, version, made)
 
 
 def list_versions(ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
-    found = find_versions(ml, kind.lower(), name)
-    if not found:
-        raise missing(f"The specified {kind} asset {name} was not found.")
+    found = _find_all(ml, kind, name)
     order = reversed(found) if "desc" in asked.query.get("$orderBy", "") else iter(found)
     return 200, {"value": [_resource(ml, kind.lower(), name, version, found[version]) for version in order]}
 
 
 def get_container(ml: Ml, asked: Asked, kind: str, name: str) -> Answer:
-    found = find_versions(ml, kind.lower(), name)
-    if not found:
-        raise missing(f"The specified {kind} asset {name} was not found.")
-    return 200, _container(ml, kind.lower(), name, found)
+    return 200, _container(ml, kind.lower(), name, _find_all(ml, kind, name))
 
 
 def list_containers(ml: Ml, asked: Asked, kind: str) -> Answer:
-    mark = f"{ml.at}/".lower()
-    whole = {key[len(mark) :]: found for key, found in _whole(ml, kind.lower()).items() if key.startswith(mark)}
-    return 200, {"value": [_container(ml, kind.lower(), name, found) for name, found in whole.items()]}
+    mark, whole = f"{ml.at}/".lower(), getattr(ml, kind.lower()).items()
+    names = {key.removeprefix(mark): found for key, found in whole if key.startswith(mark)}
+    return 200, {"value": [_container(ml, kind.lower(), name, found) for name, found in names.items()]}
+
+
+def _find_all(ml: Ml, kind: str, name: str) -> Versions:
+    if found := find_versions(ml, kind.lower(), name):
+        return found
+    raise missing(f"The specified {kind} asset {name} was not found.")
 
 
 def _container(ml: Ml, kind: str, name: str, found: Versions) -> dict[str, Any]:
@@ -81,71 +113,22 @@ def _container(ml: Ml, kind: str, name: str, found: Versions) -> dict[str, Any]:
     return ml.resource(f"/{kind}/{name}", {"description": None, "tags": {}, **properties, **kinds})
 
 
-def _whole(ml: Ml, kind: str) -> dict[str, Versions]:
-    return ml.models if kind == "models" else ml.data
-
-
-def _key(ml: Ml, name: str) -> str:
-    return f"{ml.at}/{name}".lower()
+def _key(ml: Ml, kind: str, name: str) -> str:
+    """Data and models of all workspaces lie together."""
+    return f"{ml.at}/{name}".lower() if KINDS[kind].address else name.lower()
 
 
 def _resource(ml: Ml, kind: str, name: str, version: str, given: dict[str, Any]) -> dict[str, Any]:
-    usual = {"description": None, "tags": {}, "properties": {}, "isArchived": False, "isAnonymous": False}
-    more = {"flavors": {}} if kind == "models" else {}
-    return ml.resource(f"/{kind}/{name}/versions/{version}", {**usual, **more, **given})
-
-
-FIXED = ("image", "condaFile", "build", "osType", "inferenceConfig")
-"""What makes an environment, and cannot be changed."""
-DEFAULT: dict[str, Any] = {
-    "description": None,
-    "tags": {},
-    "properties": {},
-    "isAnonymous": False,
-    "isArchived": False,
-    "osType": "Linux",
-    "environmentType": "UserCreated",
-    "provisioningState": "Succeeded",
-}
-
-
-def get_environment(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    found = ml.environments.get(name.lower(), {}).get(version)
-    if found is None:
-        raise missing(f"Environment {name} with version {version} was not found.")
-    return 200, ml.resource(f"/environments/{name}/versions/{version}", found)
-
-
-def register_environment(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """A new version; or a word about one that is there."""
-    given: dict[str, Any] = dict(asked.body.get("properties") or {})
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name) or not re.fullmatch(r"[A-Za-z0-9._-]{1,255}", version):
-        raise user_error(f"The environment {name}:{version} has a name or a version that cannot be.", "InvalidName")
-    there = ml.environments.setdefault(name.lower(), {})
-    now = {**DEFAULT, **{key: value for key, value in given.items() if value is not None}}
-    was = there.get(version)
-    if was and any(was.get(key) != now.get(key) for key in FIXED):
-        # the sentence is that of azure-cli-extensions#5440
-        message = f"Environment {name} with version {version} is already registered and cannot be changed."
-        raise user_error(message, "Immutable")
-    there[version] = now
-    return 200 if was else 201, ml.resource(f"/environments/{name}/versions/{version}", now)
-
-
-HASHED = "hash_sha256"
-"""The property that the SDK writes the content's hash under."""
-UPLOADED = "upload_status"
-"""The metadata that the SDK writes on the last blob, when all are there."""
+    return ml.resource(f"/{kind}/{name}/versions/{version}", {**USUAL, **KINDS[kind].usual, **given})
 
 
 def find_code(ml: Ml, asked: Asked, name: str) -> Answer:
-    """Versions of a code asset, or of any with that content."""
-    wanted = asked.query.get("hash")
+    """Versions of code with that content."""
     whole = [
-        ml.resource(f"/codes/{one}/versions/{version}", given)
+        _resource(ml, "codes", one, version, given)
         for one, versions in ml.codes.items()
         for version, given in versions.items()
-        if (one == name.lower() if wanted is None else (given.get("properties") or {}).get(HASHED) == wanted)
+        if (given.get("properties") or {}).get(HASHED) == asked.query["hash"]
     ]
     return 200, {"value": whole}
 
@@ -154,62 +137,35 @@ def begin_upload(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
     """A container of its own, and a signature for it."""
     container = f"{ml.account}-{uuid.uuid4()}"[:63].rstrip("-")
     ml.here.store.put(container, {})
-    ml.uploads[f"{name}/{version}".lower()] = container
+    ml.uploads.add(container)
     address = signed(ml.here.store, container, "racwdl")
-    subscription, group, _ = ml.names
-    account = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts"
+    account = f"{ml.at.partition('/providers/')[0]}/providers/Microsoft.Storage/storageAccounts/{ml.account}"
     reference = {
         "blobUri": address.partition("?")[0],
-        "storageAccountArmId": f"{account}/{ml.account}",
+        "storageAccountArmId": account,
         "credential": {"credentialType": "SAS", "sasUri": address},
     }
     kind = "TemporaryBlobReference"
-    answer = {"pendingUploadId": str(uuid.uuid4()), "pendingUploadType": kind, "blobReferenceForConsumption": reference}
-    return 200, answer
-
-
-def register_code(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """A code asset, whose blobs have to be there."""
-    given: dict[str, Any] = dict(asked.body.get("properties") or {})
-    there = ml.codes.setdefault(name.lower(), {})
-    if was := there.get(version):
-        if was.get("codeUri") != given.get("codeUri"):
-            raise user_error(f"The code {name}:{version} is there already and cannot be changed.", "Immutable", 409)
-        return 200, ml.resource(f"/codes/{name}/versions/{version}", was)
-    _check_upload(ml, str(given.get("codeUri") or ""))
-    there[version] = {"description": None, "tags": {}, "isAnonymous": False, "isArchived": False, **given}
-    there[version] |= {"provisioningState": "Succeeded"}
-    return 201, ml.resource(f"/codes/{name}/versions/{version}", there[version])
-
-
-def get_code(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    there = ml.codes.get(name.lower(), {}).get(version)
-    if there is None:
-        raise missing(f"Code {name} with version {version} was not found.")
-    return 200, ml.resource(f"/codes/{name}/versions/{version}", there)
+    return 200, {"pendingUploadId": container, "pendingUploadType": kind, "blobReferenceForConsumption": reference}
 
 
 def _check_upload(ml: Ml, uri: str) -> None:
     """Whether an upload is complete: the SDK says so on one of its blobs, the last it writes. Raises Refused."""
-    at = addresses.folder(uri, ml) if re.match("https://|azureml:", uri) else None
-    if at is None or at.account != ml.here.store.account or at.container not in {*ml.uploads.values(), CONTAINER}:
+    store = ml.here.store
+    at = addresses.folder(uri, ml)
+    if at.account != store.account or at.container not in {*ml.uploads, CONTAINER}:
         raise user_error(f"The code address {uri.partition('?')[0]} is none that was let in.", "InvalidCodeUri")
-    below = ml.here.store.names(at.container, f"{at.prefix}/")
-    metadata = (ml.here.store.metadata(at.container, name) or {} for name in below)
+    metadata = (store.metadata(at.container, name) or {} for name in store.names(at.container, f"{at.prefix}/"))
     if not any(one.get(UPLOADED) == "completed" for one in metadata):
         raise user_error(f"The upload to {uri.partition('?')[0]} is not complete.", "UploadIncomplete")
 
 
 ROUTES = (
-    ("GET", "/(data|models)/([^/]+)/versions/([^/]+)", get_asset),
-    ("PUT", "/(data|models)/([^/]+)/versions/([^/]+)", register_asset),
+    ("GET", "/codes/([^/]+)/versions", find_code),
+    ("POST", "/codes/([^/]+)/versions/([^/]+)/startPendingUpload", begin_upload),
+    ("GET", "/(data|models|environments|codes)/([^/]+)/versions/([^/]+)", get_version),
+    ("PUT", "/(data|models|environments|codes|components)/([^/]+)/versions/([^/]+)", register),
     ("GET", "/(data|models)/([^/]+)/versions", list_versions),
     ("GET", "/(data|models)/([^/]+)", get_container),
     ("GET", "/(data|models)", list_containers),
-    ("GET", "/environments/([^/]+)/versions/([^/]+)", get_environment),
-    ("PUT", "/environments/([^/]+)/versions/([^/]+)", register_environment),
-    ("GET", "/codes/([^/]+)/versions", find_code),
-    ("POST", "/codes/([^/]+)/versions/([^/]+)/startPendingUpload", begin_upload),
-    ("PUT", "/codes/([^/]+)/versions/([^/]+)", register_code),
-    ("GET", "/codes/([^/]+)/versions/([^/]+)", get_code),
 )

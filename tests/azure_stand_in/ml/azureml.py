@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from azure_stand_in.blobs import Store
 from azure_stand_in.http_server import Fault
 from azure_stand_in.manager import SUBSCRIPTION
-from azure_stand_in.ml import computes, datastores
-from azure_stand_in.ml.assets import DEFAULT
+from azure_stand_in.ml import assets, computes, datastores
 from azure_stand_in.ml.contents import CONTAINER, Here, Ml
 from azure_stand_in.ml.job import LOGS, Job
 from azure_stand_in.mlflow_server import Runs
@@ -139,7 +138,8 @@ class AzureML:
 
     def environment(self, name: str, version: str, image: str, **made: Any) -> str:
         """Register one. made: how Azure builds it, as `build` or `condaFile`."""
-        self.ml.environments.setdefault(name.lower(), {})[version] = {**DEFAULT, "image": image or None, **made}
+        usual = assets.KINDS["environments"].usual
+        self.ml.environments.setdefault(name.lower(), {})[version] = {**usual, "image": image or None, **made}
         return f"{self.at}/environments/{name}/versions/{version}"
 
     def data(
@@ -193,15 +193,14 @@ class AzureML:
 
     def usage(self, family: str, used: int, limit: int, region: str = "westeurope", low: bool = False) -> None:
         """How many cores of a family of machines are used, and may be."""
-        made = computes.make_usage(region, self.names[0], family, used, limit, low)
+        made = computes.make_usage(region, family, used, limit, low)
         self.manager.there.usages.setdefault(region, []).append(made)
 
     def deny(self, pattern: str) -> None:
         self.ml.denied.append(pattern)
 
     def auth_mode(self, mode: Literal["accessKey", "identity"]) -> None:
-        self.ml.mode = mode
-        self.manager.there.resources[self.at.lower()].properties["systemDatastoresAuthMode"] = mode
+        self.manager.there.resources[self.at.lower()]["properties"]["systemDatastoresAuthMode"] = mode
 
     def fault(self, match: str, where: Where = "", **how: Any) -> Fault:
         """A bad day for requests `METHOD path?query` that match: see `Fault`. where: at one of the services alone."""
@@ -228,30 +227,18 @@ class AzureML:
 
         At the other host, below the workspace in run history.
         """
-        if not path.startswith(("/subscriptions", "/discovery")):
+        if not path.startswith("/subscriptions"):
             path = f"{self.at}{path}" if host == MANAGER else f"/history/v1.0{self.at}{path}"
-        return ask(self.tenant, method, f"https://{host}{path}?{query}", body, audience)
+        proxy = urlsplit(self.proxy.address)
+        context = ssl.create_default_context(cafile=str(self.tenant.ca))
+        line = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=context, timeout=60)
+        line.set_tunnel(host, 443)
+        with contextlib.closing(line):
+            line.request(method, f"{path}?{query}", json.dumps(body), {"Authorization": f"Bearer {token(audience)}"})
+            came = line.getresponse()
+            return came.status, json.loads(came.read() or b"{}")
 
     def _identities(self, identities: Identities) -> dict[str, tuple[str, str]]:
         """Make them: the client id and the principal of each, by resource id."""
         made = self.manager.identity
         return {made(name, client, principal): (client, principal) for name, client, principal in identities}
-
-
-def ask(
-    tenant: Tenant, method: str, url: str, body: Mapping[str, Any] | None, audience: str
-) -> tuple[int, dict[str, Any]]:
-    """The status, and the JSON: empty for an answer without a body. audience: of the token; empty: without one."""
-    proxy, asked = urlsplit(tenant.proxy.address), urlsplit(url)
-    context = ssl.create_default_context(cafile=str(tenant.ca))
-    line = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=context, timeout=60)
-    line.set_tunnel(str(asked.hostname), 443)
-    headers = {
-        "Content-Type": "application/json",
-        **({"Authorization": f"Bearer {token(audience)}"} if audience else {}),
-    }
-    with contextlib.closing(line):
-        line.request(method, f"{asked.path}?{asked.query}", None if body is None else json.dumps(body), headers)
-        came = line.getresponse()
-        content = came.read()
-    return came.status, json.loads(content) if content else {}

@@ -41,10 +41,9 @@ class Here:
 class Ml:
     """at: the workspace's resource id. Names are kept in lower case: Azure finds them in any.
 
-    uploads: the containers that code was let in to, by name and version. models, data: of all
+    uploads: the containers that code was let in to. models, data: of all
     workspaces, by `WORKSPACE/NAME`, and of registries, by `registries/REGISTRY/NAME`. denied: patterns for
-    `METHOD rest` that the caller's roles do not hold. mode: how its own datastores are opened,
-    `systemDatastoresAuthMode`.
+    `METHOD rest` that the caller's roles do not hold.
     """
 
     at: str
@@ -54,13 +53,12 @@ class Ml:
     datastores: dict[str, dict[str, Any]] = field(default_factory=dict)
     environments: dict[str, Versions] = field(default_factory=dict)
     codes: dict[str, Versions] = field(default_factory=dict)
-    uploads: dict[str, str] = field(default_factory=dict)
+    uploads: set[str] = field(default_factory=set)
     components: dict[str, Versions] = field(default_factory=dict)
     models: dict[str, Versions] = field(default_factory=dict)
     data: dict[str, Versions] = field(default_factory=dict)
     jobs: dict[str, Any] = field(default_factory=dict)
     denied: list[str] = field(default_factory=list)
-    mode: str = "accessKey"
     region: str = "westeurope"
     created: str = field(default_factory=now)
 

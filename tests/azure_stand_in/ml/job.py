@@ -172,7 +172,7 @@ class Job:
 
 def _find_input(ml: Ml, given: dict[str, Any]) -> Bound:
     named = addresses.asset(given["uri"], ml)
-    at = addresses.folder(assets.find_uri(ml, named) if named else given["uri"], ml)
+    at = addresses.folder(assets.find_address(ml, named) if named else given["uri"], ml)
     return Bound(given["jobInputType"], given.get("mode") or "ReadOnlyMount", at.account, at.container, at.prefix)
 
 

@@ -78,11 +78,9 @@ def _find_wrong_links(job: Mapping[str, Any], ml: Ml) -> Found:
     """Command, code and environment, which the SDK does not look for."""
     if not job.get("command", "").strip():
         yield "RequiredField", "The command field is required."
-    for field, kind, known in (("codeId", "codes", ml.codes), ("environmentId", "environments", ml.environments)):
+    for field, kind in (("codeId", "codes"), ("environmentId", "environments")):
         link = job.get(field, "")
-        found = addresses.asset(link, ml)
-        there = found and found.kind == kind and found.version in known.get(found.name.lower(), {})
-        if not there and (link or kind == "environments"):
+        if (link or kind == "environments") and not assets.has_version(ml, kind, link):
             yield "NotFound", f"The {field} {link} was not found."
 
 
@@ -124,9 +122,11 @@ def _find_wrong_inputs(job: Mapping[str, Any], ml: Ml) -> Found:
                 addresses.folder(given["uri"], ml)
             except Refused as no:
                 yield "InvalidInput", f"The uri of the input {name} is invalid. {no.message}"
+        elif found.kind not in ("data", "models"):
+            yield "InvalidInput", f"The uri of the input {name} is invalid: {given['uri']}."
         else:
             there = assets.find_versions(ml, found.kind, found.name, found.registry).get(found.version, {})
-            if there.get(assets.WHAT.get(found.kind, [""])[0]) != given["jobInputType"]:
+            if there.get(assets.KINDS[found.kind].type) != given["jobInputType"]:
                 yield "InvalidInput", f"There is no {given['jobInputType']} {found.name}:{found.version} for {name}."
 
 

@@ -1,4 +1,4 @@
-"""Pipeline jobs: their components, what is refused in one, and its steps, which are jobs of the service's naming."""
+"""Pipeline jobs: what is refused in one, and its steps, which are jobs of the service's naming."""
 
 import graphlib
 import re
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure_stand_in.ml import addresses, job_rules
+from azure_stand_in.ml.assets import find_versions
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.job import Parent
-from azure_stand_in.ml.request import Answer, Asked, user_error
 
 MODES = {
     "ro_mount": "ReadOnlyMount",
@@ -22,25 +22,15 @@ MODES = {
 BOUND = r"\$\{\{parent\.jobs\.([^.}]+)\.outputs\.([^.}]+)\}\}"
 
 
-def register_component(ml: Ml, asked: Asked, name: str, version: str) -> Answer:
-    """A new version, which never changes. What is wrong in it is refused in the step."""
-    given: dict[str, Any] = asked.body["properties"]
-    known = ml.components.setdefault(name.lower(), {})
-    was = known.get(version)
-    if was is not None and was["componentSpec"] != given["componentSpec"]:
-        raise user_error(f"Component {name}:{version} is there already and cannot be changed.", "Immutable", 409)
-    known[version] = {"description": None, "tags": {}, "properties": {}, "isArchived": False, **given}
-    return 201 if was is None else 200, ml.resource(f"/components/{name}/versions/{version}", known[version])
-
-
-ROUTES = (("PUT", "/components/([^/]+)/versions/([^/]+)", register_component),)
-
-
 def find_spec(ml: Ml, address: str) -> Mapping[str, Any]:
     """The spec of the component that an address names; empty when there is none."""
     found = addresses.asset(address, ml)
-    known = ml.components.get(found.name.lower(), {}) if found else {}
-    return known[found.version]["componentSpec"] if found and found.version in known else {}
+    if found is None or found.kind != "components":
+        return {}
+    spec: Mapping[str, Any] = (
+        find_versions(ml, "components", found.name).get(found.version, {}).get("componentSpec", {})
+    )
+    return spec
 
 
 def find_wrong(name: str, body: Mapping[str, Any], ml: Ml) -> job_rules.Found:

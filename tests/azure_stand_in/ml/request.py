@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from azure_stand_in.sign_in import OBJECT
+
 Answer = tuple[int, dict[str, Any] | None]
 """A status, and the body: None for an answer without one."""
 
@@ -36,21 +38,27 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """method, path, query: of the request. body: its JSON. host: whom it was asked of. workspace: its resource id, in
-    lower case. rest: what follows that.
-    """
+    """A request. body: its JSON. host: whom it was asked of. rest: the part of its path that follows the workspace."""
 
     method: str
     path: str
     query: Mapping[str, str]
     body: Mapping[str, Any]
     host: str
-    workspace: str = ""
     rest: str = ""
 
 
 def user_error(message: str, inner: str = "BadArgument", status: int = 400) -> Refused:
     return Refused(status, "UserError", message, inner)
+
+
+def make_unauthorized(action: str, scope: str) -> Refused:
+    return Refused(
+        403,
+        "AuthorizationFailed",
+        f"The client 'c' with object id '{OBJECT}' does not have authorization to perform action '{action}' over scope "
+        f"'{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+    )
 
 
 def missing(message: str) -> Refused:
