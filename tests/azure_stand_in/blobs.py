@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from email.utils import formatdate
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from azure_stand_in import keys
@@ -19,44 +19,20 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 METADATA = "x-ms-meta-"
 
 
-class Store(Protocol):
-    """The blobs of one account, in Azurite or in this process."""
-
-    account: str
-
-    def put(self, container: str, files: Mapping[str, bytes]) -> None:
-        """Make the container when it is not there, and its blobs."""
-
-    def get(self, container: str, name: str) -> bytes | None:
-        """The content of a blob; None when there is none."""
-
-    def metadata(self, container: str, name: str) -> Mapping[str, str] | None:
-        """That of a blob; None when there is none."""
-
-    def names(self, container: str, prefix: str = "") -> list[str]:
-        """The blobs whose names begin so."""
-
-    def delete(self, container: str, name: str) -> None:
-        """Delete a blob."""
-
-    def append(self, container: str, name: str, content: bytes) -> None:
-        """Make an append blob longer; it is made when it is not there."""
-
-
-def signed(store: Store, container: str, permissions: str, seconds: int = 3600) -> str:
+def signed(store: Any, container: str, permissions: str, seconds: int = 3600) -> str:
     """The address of a container, with a signature."""
     url = f"https://{store.account}.blob.core.windows.net/{container}"
     return f"{url}?{keys.sas(store.account, container, permissions, seconds)}"
 
 
-def signed_blob(store: Store, container: str, name: str, permissions: str = "r") -> str:
+def signed_blob(store: Any, container: str, name: str, permissions: str = "r") -> str:
     """The address of a blob, with a signature."""
     url, _, query = signed(store, container, permissions).partition("?")
     return f"{url}/{quote(name)}?{query}"
 
 
 class Blobs:
-    """The blobs of one account in Azurite. port: of Azurite."""
+    """The blobs of one account in Azurite; `Memory` has the same methods. port: of Azurite."""
 
     def __init__(self, account: str, port: int) -> None:
         self.account = account

@@ -71,7 +71,7 @@ def wait_until(true, job) -> None:
 
 def tracked(machine, job) -> tuple[dict, dict, dict]:
     """The parameters, the metrics and the tags of the MLflow run that the platform made for a job."""
-    run = machine.runs.get_run(job.name)
+    run = machine.azureml.runs.get_run(job.name)
     kinds = (run["data"].get(kind, ()) for kind in ("params", "metrics", "tags"))
     return tuple({one["key"]: one["value"] for one in kind} for kind in kinds)
 

@@ -23,9 +23,9 @@ def record_ranges(run, monkeypatch) -> list[str]:
     memory = run.azure.servers["blobs"].RequestHandlerClass
     read = memory._read
 
-    def noted(handler, blob):
+    def noted(handler, *blob):
         asked.append(handler.headers.get("Range") or handler.command)
-        return read(handler, blob)
+        return read(handler, *blob)
 
     monkeypatch.setattr(memory, "_read", noted)
     return asked

@@ -58,7 +58,7 @@ def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_an
     assert (params["training_steps"], params["batch_size"]) == ("4", "4")
     assert metrics["train/loss"] > 0
     assert (tags["dataset.source"], tags["training_status"]) == ("mixed", "completed")
-    assert machine.runs.get_run(job.name)["info"]["status"] == "FINISHED"
+    assert machine.azureml.runs.get_run(job.name)["info"]["status"] == "FINISHED"
     assert not made_or_ended(cluster)
     assert [one["tags"]["checkpoint"] for one in cluster.versions("pusher").values()] == ["000004"]
     model = cluster.versions("pusher")["1"]
@@ -152,7 +152,7 @@ def test_a_cancelled_training_ends_by_itself_with_what_it_has(
     assert robotrain("cancel", run).exit_code == 0
     wait_for_end(job, "Canceled")
     assert tracked(machine, job)[2]["training_status"] == "cancelled"
-    assert machine.runs.get_run(job.name)["info"]["status"] == "KILLED"
+    assert machine.azureml.runs.get_run(job.name)["info"]["status"] == "KILLED"
     assert robotrain("status", run, "--json").json["state"] == "cancelled"
 
 
@@ -170,7 +170,7 @@ def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_reported_
 
     cluster.store.put("private", {f"mini/{name}": content for name, content in dataset("pusht-mini").items()})
     refused = {"status": 403, "code": "AuthorizationPermissionMismatch"}
-    machine.before = lambda job: cluster.fault("/private", where="blobs", **refused)
+    cluster.here.runner = lambda job: (cluster.fault("/private", where="blobs", **refused), machine(job))
     run, job = submit(
         "--blob-url", f"https://{cluster.account}.blob.core.windows.net/private/mini", *size_training(2, 2)
     )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from azure_stand_in.blobs import Store
 from azure_stand_in.http_server import Fault
 from azure_stand_in.manager import SUBSCRIPTION
 from azure_stand_in.ml import assets, computes, datastores
@@ -40,7 +39,7 @@ class AzureML:
     """
 
     tenant: Tenant
-    store: Store
+    store: Any
     servers: Mapping[str, Any]
     runs: Runs | None = None
     at: str = ""

@@ -7,6 +7,7 @@ from osmo_stand_in.pod.room import isolates
 
 from azure_stand_in.fixtures import nobody
 from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.contents import HOST
 from azure_stand_in.ml.job_execution import Machine
 from azure_stand_in.ml.memory import Memory
 from azure_stand_in.vault import Vault
@@ -14,7 +15,6 @@ from azure_stand_in.workspace import Workspace
 
 __all__ = ["azureml", "azureml_session", "azureml_stored", "nobody"]
 
-HOST = "westeurope.api.azureml.ms"
 ACCOUNT = "rtmemory"
 
 

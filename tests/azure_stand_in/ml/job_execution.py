@@ -5,14 +5,14 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.contents import HOST
 from azure_stand_in.ml.job import Job
 from azure_stand_in.ml.job_folders import DataError, Laid, Mounted, Uploaded, check_identity, lay
 from azure_stand_in.ml.job_node import TICK, Node, count_nodes, find_free_port, make_group_environ
-from azure_stand_in.mlflow_server import Runs
 from azure_stand_in.sign_in import Managed
 
 FAILED = (
@@ -21,6 +21,10 @@ FAILED = (
 )
 TRACKED = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
 """What becomes of a job's MLflow run, by the job's end."""
+OWN = ("/tmp/robotrain",)
+"""The folders that a container has for itself."""
+GRACE = 30.0
+"""The seconds between the two signals that end a process."""
 KEPT = {"Upload": Uploaded, "ReadWriteMount": Mounted}
 
 
@@ -29,8 +33,7 @@ class Machine:
 
     folder: for its disks. environ: beside what the platform sets, such as what an image brings. spelled: how it spells
     the names of inputs and outputs, `declared` or `upper`. like_app_service: whether the identity is asked for as App
-    Service has it, in place of Azure Machine Learning's own way. before: called before the first attempt of a job.
-    own: the folders that a container has for itself. grace: the seconds between the two signals that end a process.
+    Service has it, in place of Azure Machine Learning's own way.
     """
 
     def __init__(self, azureml: AzureML, folder: Path, environ: Mapping[str, str]) -> None:
@@ -38,24 +41,15 @@ class Machine:
         self.environ = dict(environ)
         self.spelled = "declared"
         self.like_app_service = False
-        self.before: Callable[[Job], object] = lambda job: None
-        self.own = ("/tmp/robotrain",)
-        self.grace = 30.0
         self.running: dict[str, Running] = {}
         self._changed = threading.Condition()
 
     def __call__(self, job: Job) -> None:
-        self.before(job)
         running = Running(self, job)
         with self._changed:
             self.running[job.name] = running
             self._changed.notify_all()
         running.execute()
-
-    @property
-    def runs(self) -> Runs:
-        made: Runs = self.azureml.servers["history"].runs
-        return made
 
     def taken(self, name: str, timeout: float = 60.0) -> "Running":
         """The job of that name, once it is executed here."""
@@ -80,7 +74,7 @@ class Running:
         self.attempts = 0
         self._machine = machine
         folders = [machine.folder / f"{job.name}{f'-node{rank}' * bool(rank)}" for rank in range(count_nodes(job))]
-        self.nodes = [Node(job, folder, machine.own, rank) for rank, folder in enumerate(folders)]
+        self.nodes = [Node(job, folder, OWN, rank) for rank, folder in enumerate(folders)]
         self._failed = self.nodes[0]
         self._begun, self._ended = threading.Event(), threading.Event()
         self._preempted = self._stopped = False
@@ -96,7 +90,7 @@ class Running:
         return process.pid
 
     def execute(self) -> None:
-        runs, display = self._machine.runs, str(self.job.body.get("displayName") or "")
+        runs, display = self._machine.azureml.runs, str(self.job.body.get("displayName") or "")
         try:
             self._experiment = runs.begin(self.job.name, self.job.experiment, display)
             while self._attempt():
@@ -175,7 +169,7 @@ class Running:
                 self._end(running, 0.0)
             elif self.job.cancelled.is_set() or time.monotonic() > until:
                 self.job.cancelled.set()
-                self._end(running, self._machine.grace)
+                self._end(running, GRACE)
             time.sleep(TICK)
         codes = {node.rank: node.end() for node in self.nodes}
         self._failed = failed or next((node for node in self.nodes if codes[node.rank]), self.nodes[0])
@@ -225,7 +219,6 @@ class Running:
             node.kill()
 
 
-HOST = "westeurope.api.azureml.ms"
 DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 SECONDS = (86400, 3600, 60, 1)
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from osmo_stand_in.pod.room import Room, isolates
 
-from azure_stand_in.blobs import Store
 from azure_stand_in.manager import CONTRIBUTOR, READER, Manager
 from azure_stand_in.ml.job import Bound, Job
 
@@ -107,7 +107,7 @@ def _on(room: Room, path: str) -> Path:
     return room.disk / path.lstrip("/")
 
 
-def _brought(room: Room, store: Store, given: Bound, path: str) -> str:
+def _brought(room: Room, store: Any, given: Bound, path: str) -> str:
     """The folder, or the file in it, that the job finds an input at."""
     target = _on(room, path)
     target.mkdir()
@@ -120,7 +120,7 @@ def _brought(room: Room, store: Store, given: Bound, path: str) -> str:
     return path
 
 
-def _fetch(store: Store, container: str, prefix: str, target: Path) -> int:
+def _fetch(store: Any, container: str, prefix: str, target: Path) -> int:
     """The blobs below a prefix, as files: how many."""
     base = f"{prefix.strip('/')}/"
     names = store.names(container, base)
@@ -137,7 +137,7 @@ TICK = 0.1
 class Uploaded:
     """One with the mode `upload`: what lies in the folder when the process has ended, unless that is lost."""
 
-    def __init__(self, store: Store, to: Bound, folder: Path, lost: Callable[[], bool]) -> None:
+    def __init__(self, store: Any, to: Bound, folder: Path, lost: Callable[[], bool]) -> None:
         self.store, self.to, self.folder, self.lost = store, to, folder, lost
         self.base = f"{to.prefix.strip('/')}/"
 

@@ -1,6 +1,6 @@
 """Blobs in this process: as much of the service as its SDK uses, for tests that need no Azurite.
 
-Who asks shows a token for storage, the account's key, or a signature that holds and allows it.
+Who asks shows a token for storage, the account's key, or a signature that allows it.
 """
 
 import base64
@@ -16,12 +16,13 @@ from xml.sax.saxutils import escape
 
 from azure_stand_in import keys
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.front import MESSAGE
 from azure_stand_in.http_server import Handler, Server
-from azure_stand_in.keys import shared_key
-from azure_stand_in.sign_in import audience_of
+from azure_stand_in.sign_in import STORAGE, audience_of
 
 NEEDS = {"GET": "r", "HEAD": "r", "PUT": "wc", "DELETE": "d"}
 """The letters of a signature of which one allows it."""
+LISTED = ("ETag", "Last-Modified", "Content-Type", "Content-MD5")
 
 
 @dataclass
@@ -33,15 +34,11 @@ class Blob:
     changed: float = field(default_factory=time.time)
 
     @property
-    def etag(self) -> str:
-        """Another one after each change."""
-        state = repr((self.content, sorted(self.metadata.items()))).encode()
-        return f'"0x{hashlib.sha1(state).hexdigest()[:15].upper()}"'
-
-    @property
     def headers(self) -> dict[str, str]:
+        """Its tag is another one after each change."""
+        state = repr((self.content, sorted(self.metadata.items()))).encode()
         return {
-            "ETag": self.etag,
+            "ETag": f'"0x{hashlib.sha1(state).hexdigest()[:15].upper()}"',
             "Last-Modified": formatdate(self.changed, usegmt=True),
             "Content-Type": self.type,
             "Content-MD5": base64.b64encode(hashlib.md5(self.content).digest()).decode(),
@@ -53,11 +50,10 @@ class Blob:
 
 
 class Memory(Server):
-    """An account. keys: whether it takes keys and signatures, or tokens alone."""
+    """An account, with the methods of `Blobs`."""
 
     def __init__(self, made: Certificates, account: str) -> None:
         self.account = account
-        self.keys = True
         self.containers: dict[str, dict[str, Blob]] = {}
         self.staged: dict[tuple[str, str, str], bytes] = {}
         self.changing = threading.RLock()
@@ -68,7 +64,6 @@ class Memory(Server):
         self.faults.clear()
         self.containers.clear()
         self.staged.clear()
-        self.keys = True
 
     def put(self, container: str, files: Mapping[str, bytes]) -> None:
         there = self.containers.setdefault(container, {})
@@ -115,12 +110,18 @@ class _Handler(Handler):
             if self.fault.status:
                 raise _No(self.fault.status, self.fault.code)
             self._let_in(container)
+            if container not in self.server.containers:
+                raise _No(404, "ContainerNotFound")
             with self.server.changing:
-                self._of_blob(container, rest[0]) if rest and rest[0] else self._of_container(container)
+                if not (rest and rest[0]):
+                    self._list(container)
+                elif self.command == "PUT":
+                    self._write(container, rest[0])
+                else:
+                    self._read(container, rest[0])
         except _No as no:
-            answer = f"<Error><Code>{no.code}</Code><Message>The stand-in says so.</Message></Error>"
             headers = {"x-ms-error-code": no.code, "Content-Type": "application/xml", **no.headers}
-            self._answer(no.status, headers, f'<?xml version="1.0" encoding="utf-8"?>{answer}'.encode())
+            self._answer(no.status, headers, MESSAGE.format(code=no.code).encode())
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
@@ -128,53 +129,29 @@ class _Handler(Handler):
         """Refused in the words of the service: see azureml.md 6b."""
         account = (self.headers["Host"] or "").partition(".")[0]
         if "sig" in self.query:
-            if not self.server.keys:
-                raise _No(403, "KeyBasedAuthenticationNotPermitted")
-            self._signed(account, container)
-        elif (self.headers.get("Authorization") or "").startswith("SharedKey "):
-            if not self.server.keys:
-                raise _No(403, "KeyBasedAuthenticationNotPermitted")
-            if self.headers["Authorization"] != shared_key(account, self.command, self.path, self.headers):
+            permissions, end = self.query["sp"], self.query["se"]
+            if keys.sign(account, container, permissions, end) != self.query["sig"]:
                 raise _No(403, "AuthenticationFailed")
-        elif audience_of(self.headers) not in ("https://storage.azure.com", f"https://{account}.blob.core.windows.net"):
+            if not set("l" if self.query.get("comp") == "list" else NEEDS[self.command]) & set(permissions):
+                raise _No(403, "AuthorizationPermissionMismatch")
+        elif (self.headers.get("Authorization") or "").startswith(f"SharedKey {account}:"):
+            return  # Azurite looks at these signatures
+        elif audience_of(self.headers) not in (STORAGE, f"https://{account}.blob.core.windows.net"):
             raise _No(401 if "Authorization" in self.headers else 403, "InvalidAuthenticationInfo")
 
-    def _signed(self, account: str, container: str) -> None:
-        query = self.query
-        if keys.signature(account, container, query["sp"], query["se"]) != query["sig"]:
-            raise _No(403, "AuthenticationFailed")
-        if time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > query["se"]:
-            raise _No(403, "AuthenticationFailed")
-        need = "l" if self.query.get("comp") == "list" else NEEDS[self.command]
-        if not set(need) & set(query["sp"]):
-            raise _No(403, "AuthorizationPermissionMismatch")
-
-    def _of_container(self, container: str) -> None:
-        if container not in self.server.containers:
-            raise _No(404, "ContainerNotFound")
-        listed = self._list(self.server.containers[container], container)
+    def _list(self, container: str) -> None:
+        found = "".join(
+            _make_entry(name, self.server.containers[container][name])
+            for name in self.server.names(container, self.query.get("prefix", ""))
+        )
+        start = f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}">'
+        listed = f"{start}<Blobs>{found}</Blobs><NextMarker></NextMarker></EnumerationResults>"
         self._answer(200, {"Content-Type": "application/xml"}, listed.encode())
 
-    def _list(self, blobs: Mapping[str, Blob], container: str) -> str:
-        prefix = self.query.get("prefix", "")
-        listed = "".join(_entry(name, blobs[name]) for name in sorted(blobs) if name.startswith(prefix))
-        return (
-            f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}"><Blobs>{listed}'
-            "</Blobs><NextMarker></NextMarker></EnumerationResults>"
-        )
-
-    def _of_blob(self, container: str, name: str) -> None:
-        if container not in self.server.containers:
-            raise _No(404, "ContainerNotFound")
-        there = self.server.containers[container]
-        if self.command == "PUT":
-            self._written(there, container, name)
-            return
-        if name not in there:
+    def _read(self, container: str, name: str) -> None:
+        blob = self.server.containers[container].get(name)
+        if blob is None:
             raise _No(404, "BlobNotFound")
-        self._read(there[name])
-
-    def _read(self, blob: Blob) -> None:
         asked = (self.headers.get("x-ms-range") or self.headers.get("Range") or "").removeprefix("bytes=")
         if not asked or self.command == "HEAD":
             self._answer(200, blob.headers, blob.content)
@@ -187,41 +164,33 @@ class _Handler(Handler):
         headers["x-ms-blob-content-md5"] = headers.pop("Content-MD5")
         self._answer(206, headers, blob.content[begin : end + 1])
 
-    def _written(self, there: dict[str, Blob], container: str, name: str) -> None:
-        what, blob = self.query.get("comp", ""), there.get(name)
+    def _write(self, container: str, name: str) -> None:
+        """A whole blob, a block of one, the list that makes it of its blocks, or its metadata."""
+        what, there = self.query.get("comp", ""), self.server.containers[container]
+        metadata = {key.lower()[10:]: value for key, value in self.headers.items() if key.lower()[:10] == "x-ms-meta-"}
         if what == "block":
             self.server.staged[container, name, self.query["blockid"]] = self.sent
             self._answer(201, {})
             return
         if what == "metadata":
-            assert blob is not None
-            blob.metadata = self._metadata()
+            there[name].metadata = metadata
         else:
-            content = self._joined(container, name) if what else self.sent
+            ids = re.findall(r"<(?:Latest|Uncommitted|Committed)>([^<]+)<", self.sent.decode()) if what else []
+            content = b"".join(self.server.staged[container, name, one] for one in ids) if what else self.sent
             kind = self.headers.get("x-ms-blob-type", "BlockBlob")
             type_ = self.headers.get("x-ms-blob-content-type", "application/octet-stream")
-            there[name] = Blob(content, kind, self._metadata(), type_)
-        blob = there[name]
-        headers = {"ETag": blob.etag, "Last-Modified": formatdate(blob.changed, usegmt=True)}
-        self._answer(200 if what == "metadata" else 201, {**headers, "x-ms-request-server-encrypted": "true"})
-
-    def _joined(self, container: str, name: str) -> bytes:
-        ids = re.findall(r"<(?:Latest|Uncommitted|Committed)>([^<]+)<", self.sent.decode())
-        return b"".join(self.server.staged[container, name, one] for one in ids)
-
-    def _metadata(self) -> dict[str, str]:
-        mark = "x-ms-meta-"
-        return {key[len(mark) :]: value for key, value in self.headers.items() if key.lower().startswith(mark)}
+            there[name] = Blob(content, kind, metadata, type_)
+        told = {key: there[name].headers[key] for key in ("ETag", "Last-Modified")}
+        self._answer(200 if what == "metadata" else 201, {**told, "x-ms-request-server-encrypted": "true"})
 
     def _answer(self, status: int, headers: Mapping[str, str], content: bytes = b"") -> None:
         own = {"x-ms-version": keys.SERVICE, "x-ms-request-id": "1", "Date": formatdate(usegmt=True)}
         self.answer(status, content, {**own, **headers})
 
 
-def _entry(name: str, blob: Blob) -> str:
-    properties = {**blob.headers, "Etag": blob.etag, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
-    listed = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in properties.items() if key in _LISTED)
+def _make_entry(name: str, blob: Blob) -> str:
+    """A blob in a listing."""
+    told = {key.replace("ETag", "Etag"): value for key, value in blob.headers.items() if key in LISTED}
+    properties = {**told, "Content-Length": len(blob.content), "BlobType": blob.kind}
+    listed = "".join(f"<{key}>{escape(str(value))}</{key}>" for key, value in properties.items())
     return f"<Blob><Name>{escape(name)}</Name><Properties>{listed}</Properties></Blob>"
-
-
-_LISTED = ("Etag", "Last-Modified", "Content-Type", "Content-MD5", "Content-Length", "BlobType")
