@@ -132,12 +132,17 @@ class _ManagedHandler(Handler):
             self.answer_json(200, {**made, "resource": resource, "token_type": "Bearer", "client_id": client})
 
 
-def audience_of(headers: Message) -> str:
-    """Of a token that holds now; empty without one."""
+def read_claims(headers: Message) -> dict[str, Any]:
+    """Those of a token that holds now; empty without one."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
     try:
         middle = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except (IndexError, ValueError):
-        return ""
-    return str(claims["aud"]) if kind == "Bearer" and claims["nbf"] <= time.time() < claims["exp"] else ""
+        return {}
+    return claims if kind == "Bearer" and claims["nbf"] <= time.time() < claims["exp"] else {}
+
+
+def audience_of(headers: Message) -> str:
+    """Of such a token; empty without one."""
+    return str(read_claims(headers).get("aud", ""))

@@ -1,17 +1,14 @@
 """A key vault at `NAME.vault.azure.net`: secrets, and the identities that may read them."""
 
-import base64
-import json
 import re
 from dataclasses import dataclass
-from email.message import Message
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from azure_stand_in.certificates import Certificates
 from azure_stand_in.http_server import Handler, Server
 from azure_stand_in.ml.request import Refused
-from azure_stand_in.sign_in import LOGIN, audience_of
+from azure_stand_in.sign_in import LOGIN, read_claims
 
 AUDIENCE = "https://vault.azure.net"
 VERSIONS = ("7.4", "7.5", "7.6")
@@ -58,7 +55,7 @@ class _Handler(Handler):
         try:
             if self.fault.status:
                 raise Refused(self.fault.status, self.fault.code, "The stand-in says so.")
-            if audience_of(self.headers) != AUDIENCE:
+            if read_claims(self.headers).get("aud") != AUDIENCE:
                 raise Refused(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
             self.answer_json(200, self._found())
         except Refused as no:
@@ -71,7 +68,7 @@ class _Handler(Handler):
             raise Refused(400, "BadParameter", "Missing or invalid required api-version parameter.")
         if asked is None:
             raise Refused(400, "BadParameter", f"The request URI contains an invalid name: {split.path}")
-        client = _client(self.headers)
+        client = read_claims(self.headers)["appid"]
         if self.server.readers is not None and client not in self.server.readers:
             raise Refused(403, "ForbiddenByRbac", NOT_LET_IN.format(client=client, vault=self.server.host))
         name, version = asked[1], asked[2] or VERSION
@@ -90,8 +87,3 @@ class _Handler(Handler):
             error = {"code": "Forbidden", "message": no.message, "innererror": {"code": no.code}}
         challenge = {"WWW-Authenticate": f'Bearer authorization="{LOGIN}", resource="{AUDIENCE}"'}
         self.answer_json(no.status, {"error": error}, challenge if no.status == 401 else {})
-
-
-def _client(headers: Message) -> str:
-    middle = headers["Authorization"].split(".")[1]
-    return str(json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["appid"])

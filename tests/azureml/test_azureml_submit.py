@@ -32,6 +32,12 @@ def with_spec(wanted, change):
     return dataclasses.replace(wanted, files={**wanted.files, "job.yaml": yaml.safe_dump(spec).encode()})
 
 
+def read_image(azureml, job) -> str:
+    """Read the image of the environment that a job names."""
+    environment, _, version = job.body["environmentId"].split("/")[-3:]
+    return azureml.ml.environments[environment][version]["image"]
+
+
 def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     wanted = make_submittable_plan(azureml)
@@ -39,8 +45,7 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     [job] = azureml.jobs.values()
     assert job.name == reference["job"] == submit.read_job_name(wanted)
     assert job.name.startswith(f"{wanted.run}-")
-    environment, _, version = job.body["environmentId"].split("/")[-3:]
-    assert azureml.ml.environments[environment][version]["image"] == IMAGE
+    assert read_image(azureml, job) == IMAGE
     assert job.outputs["checkpoints"].prefix == reference["output"] == f"azureml/{job.name}/checkpoints"
     container, prefix = job.code
     sent = {
@@ -278,5 +283,5 @@ def test_bags_are_sent_with_the_environment_at_start_or_in_an_image(observing, r
     answer = robotrain("submit", "rosbag-act-train", "--platform", "azureml", *data, *words, "--json")
     assert answer.exit_code == 0, answer.stderr
     (job,) = observing.jobs.values()
-    assert job.image == image
+    assert read_image(observing, job) == image
     assert "/environments/rosbag-act-training-env/" in str(job.body)

@@ -165,6 +165,8 @@ REFUSED = {
     ],
 }
 TAKEN = [
+    {"environmentId": "azureml://registries/robots/environments/trainer/versions/7"},
+    {"environmentId": "azureml:AzureML-acpt-pytorch:7"},
     {"computeId": "{at}/COMPUTES/GPU-Cluster", "resources/instanceType": None},
     {"resources/instanceCount": 2, "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1}},
     {"identity": None, **NOBODYS},

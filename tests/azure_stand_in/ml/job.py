@@ -92,6 +92,10 @@ class Job:
         self.ml.jobs[self.name.lower()] = self
         if self.here.runs:
             self.here.runs.begin(self.name, self.experiment, str(self.body.get("displayName") or ""))
+        self.advance()
+
+    def advance(self) -> None:
+        """Hand it to who runs jobs."""
         if self.here.runner:
             threading.Thread(target=self._run, daemon=True, name=f"job {self.name}").start()
 
@@ -123,6 +127,10 @@ class Job:
             if not self.finished:
                 self.status = "CancelRequested"
                 self.cancelled.set()
+        self.end_cancelled()
+
+    def end_cancelled(self) -> None:
+        """What its end takes: of one that is run, its runner sees it."""
         if not (self.finished or self.here.runner) and self.here.cancelling == "at-once":
             self.state("Canceled")
 
@@ -188,12 +196,6 @@ class Parent(Job):
         """The children that have not ended."""
         return [child for child in self.children.values() if not child.finished]
 
-    def begin(self) -> None:
-        self.ml.jobs[self.name.lower()] = self
-        if self.here.runs:
-            self.here.runs.begin(self.name, self.experiment, str(self.body.get("displayName") or ""))
-        self.advance()
-
     def advance(self) -> None:
         """Begin each child that may run; end with the last."""
         with self._advancing:
@@ -223,12 +225,8 @@ class Parent(Job):
         child.parent, child.changed = self, self.advance
         child.begin()
 
-    def cancel(self) -> None:
-        """Ask for its end: of the children that run, and nothing begins any more."""
-        with self.lock:
-            if not self.finished:
-                self.status = "CancelRequested"
-                self.cancelled.set()
+    def end_cancelled(self) -> None:
+        """The children that run end, and nothing begins any more."""
         for child in [*self.children.values()]:
             child.cancel()
         self.advance()

@@ -108,13 +108,9 @@ def _on(room: Room, path: str) -> Path:
 
 
 def _brought(room: Room, store: Any, given: Bound, path: str) -> str:
-    """The folder, or the file in it, that the job finds an input at."""
+    """The folder that the job finds an input at."""
     target = _on(room, path)
     target.mkdir()
-    if alone := store.get(given.container, given.prefix.rstrip("/")):
-        name = given.prefix.rpartition("/")[2]
-        (target / name).write_bytes(alone)
-        return f"{path}/{name}"
     if not _fetch(store, given.container, given.prefix, target):
         raise DataError(f"{NOT_FOUND} {given.prefix}")
     return path

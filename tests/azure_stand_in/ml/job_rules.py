@@ -80,7 +80,8 @@ def _find_wrong_links(job: Mapping[str, Any], ml: Ml) -> Found:
         yield "RequiredField", "The command field is required."
     for field, kind in (("codeId", "codes"), ("environmentId", "environments")):
         link = job.get(field, "")
-        if (link or kind == "environments") and not assets.has_version(ml, kind, link):
+        is_azures = link.startswith(("azureml://registries/", "azureml:AzureML-"))  # which the SDK sends as they are
+        if (link or kind == "environments") and not is_azures and not assets.has_version(ml, kind, link):
             yield "NotFound", f"The {field} {link} was not found."
 
 
