@@ -4,9 +4,9 @@ import os
 
 import pytest
 from osmo_observed_run import quick, run
-from osmo_stand_in.fixtures import osmo, osmo_cli, osmo_post
+from osmo_stand_in.fixtures import osmo, osmo_cli
 
-__all__ = ["osmo", "osmo_cli", "osmo_post", "quick", "run"]
+__all__ = ["osmo", "osmo_cli", "quick", "run"]
 
 
 @pytest.fixture(autouse=True)

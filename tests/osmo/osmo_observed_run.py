@@ -28,9 +28,7 @@ class Observed(ObservedRun):
     def __init__(self, osmo, publishes: str = "") -> None:
         task = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"]}
         spec = {"workflow": {"name": RUN, "resources": {"default": RESOURCES}, "tasks": [task]}}
-        answer = osmo.ask("POST", "api/pool/default/workflow", {}, {"file": yaml.safe_dump(spec)})
-        assert answer.status == 200, answer
-        self.osmo, self.id = osmo, answer.body["name"]
+        self.osmo, self.id = osmo, osmo.submit(yaml.safe_dump(spec))
         kept = {"cli": "osmo", "task": TASK, "server": "6.4", "publishes": publishes, "run": RUN}
         self.reference = {"workflow": self.id, **kept}
 

@@ -52,7 +52,4 @@ def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=
 
 def add_workflow(osmo, mark: str = MARK, run: str = RUN) -> str:
     """Add such a workflow to the service; return its id."""
-    body = {"file": make_workflow(mark, run), "set_variables": [], "set_string_variables": []}
-    answer = osmo.ask("POST", "api/pool/default/workflow", {}, body)
-    assert answer.status == 200, answer.body
-    return answer.body["name"]
+    return osmo.submit(make_workflow(mark, run))

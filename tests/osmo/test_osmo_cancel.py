@@ -11,7 +11,7 @@ from robotrain_osmo.platform import OsmoPlatform
 
 def test_refused_cancel_with_exit_code_0_is_reported(run):
     run.set_status("RUNNING")
-    run.osmo.cancelling("refused")
+    run.osmo.configure(cancelling="refused")
     began = time.monotonic()
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().cancel(run.reference)
@@ -27,7 +27,7 @@ def test_workflow_that_does_not_end_is_reported_as_pending(run, monkeypatch):
     monkeypatch.setattr(OsmoPlatform, "cancel_seconds", 0.5)
     run.set_status("PROCESSING").record()
     assert "preparing" in run.status().reason
-    run.osmo.cancelling("slow")
+    run.osmo.configure(cancelling="slow")
     with pytest.raises(Rejected, match="accepted the request"):
         OsmoPlatform().cancel(run.reference)
     assert (run.status().state, "being cancelled" in run.status().reason) == ("pending", True)
@@ -45,11 +45,11 @@ def test_unknown_workflow_is_gone(run):
 @pytest.mark.slow
 def test_exit_code_of_cancel(run, robotrain):
     name = run.set_status("RUNNING").record()
-    run.osmo.cancelling("refused")
+    run.osmo.configure(cancelling="refused")
     answer = robotrain("cancel", name)
     assert answer.exit_code == 1
     assert "cancel-refused" in answer.stderr
-    run.osmo.cancelling("at-once")
+    run.osmo.configure(cancelling="at-once")
     answer = robotrain("cancel", name)
     assert answer.exit_code == 0
     assert f"{name} cancelled" in answer.stdout

@@ -52,7 +52,7 @@ def test_a_preempted_program_goes_on_on_another_node(robotrain, osmo, azure, pod
     )
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]
-    osmo.limits(max_retry_per_task=1)
+    osmo.configure(max_retry_per_task=1)
     (workflow,) = osmo.workflows
     running = osmo.start(workflow, environ=pod)
     until = time.monotonic() + 120

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 from osmo_small_plans import RUN, add_workflow, make_plan
@@ -169,14 +170,15 @@ def test_long_after_an_interruption_nothing_is_waited_for(osmo, monkeypatch):
 
 
 def test_unseen_end_of_a_command_is_waited_for_once(osmo, monkeypatch):
-    monkeypatch.setattr(submit, "SETTLE_SECONDS", 0.2)
+    slept: list[float] = []
+    clock = SimpleNamespace(time=lambda: 1e9 + sum(slept), sleep=slept.append)
+    monkeypatch.setattr(submit, "time", clock)
+    monkeypatch.setattr(submit, "SETTLE_SECONDS", 5.0)
     wanted = make_interrupted_plan()
     write_submit_lock("")
-    looks = []
     for _ in range(2):
         assert OsmoPlatform().find(wanted) is None
-        looks.append(len(osmo.calls))
-    assert looks == [2, 3]
+    assert (len(osmo.calls), slept) == (3, [5.0])
 
 
 def test_two_commands_never_submit_one_run_at_once():

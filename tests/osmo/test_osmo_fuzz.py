@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from osmo_plans import blobs, job, read_yaml, render_plan, source
-from osmo_stand_in.service import spec, template
+from osmo_stand_in.service import spec, submission
 from robotrain.config.coerce import has_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
@@ -118,7 +118,7 @@ sources_of = st.one_of(
 
 def renders(text: str) -> str:
     """Render as OSMO does: a section is taken out, its own tokens are kept, the rest is a template."""
-    return template.render(template.find_workflow(text, (6, 4, 0)), seconds=5.0)
+    return submission.render(submission.find_workflow(text, (6, 4, 0)))
 
 
 def check_render(of: Job, settings: OsmoSettings) -> bool:
@@ -132,7 +132,7 @@ def check_render(of: Job, settings: OsmoSettings) -> bool:
         text = yaml.dump(read_yaml(renders(text)), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
         assert read_yaml(text) == meant
     version = tuple(int(part) for part in f"{settings.server}.0".split("."))
-    assert spec.read(meant, version).name == made.run  # type: ignore[arg-type]
+    assert spec.read_workflow(meant, version).name == made.run  # type: ignore[arg-type]
     assert_unchanged(of, settings, made, meant["workflow"]["tasks"][0])
     return True
 

@@ -50,7 +50,7 @@ def test_group_trains_to_the_last_step_and_the_lead_publishes(robotrain, osmo, p
 
 def test_preempted_node_lets_the_group_go_on_from_the_last_checkpoint(robotrain, osmo, pod, submit):
     run, workflow = submit("lost", *size_training(40, 4))
-    osmo.limits(max_retry_per_task=3)
+    osmo.configure(max_retry_per_task=3)
     running = osmo.start(workflow, environ=pod)
     wait_for_line(robotrain, run, " published to https")
     running.members["lerobot-train-node-1"].preempt()

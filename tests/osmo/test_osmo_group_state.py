@@ -87,7 +87,7 @@ def test_preempted_node_is_named_and_the_job_is_not_blamed(group, lead, other, c
 
 
 def test_cancel_ends_both_nodes(group):
-    group.osmo.cancelling("at-once")
+    group.osmo.configure(cancelling="at-once")
     group.set_tasks("RUNNING", "RUNNING")
     answer = group.run_command("cancel")
     assert (answer.exit_code, "cancelled" in answer.stdout) == (0, True), answer.stderr

@@ -73,7 +73,7 @@ def test_signed_out_user_is_reported(osmo, find_check_states):
 
 @pytest.mark.slow
 def test_versions_are_checked_as_before_a_submit(osmo, find_check_states):
-    osmo.versions(service="6.3.1")
+    osmo.configure(service="6.3.1")
     (service, command) = find_check_states("osmo service")
     assert (service[0], command[0]) == ("fail", "warn")
     assert "version 6.3.1, but the workflow is for 6.4" in service[1]
@@ -95,10 +95,10 @@ def test_pools_in_another_form_are_understood(osmo, find_check_states):
 def test_retries_are_checked_for_administrators(osmo, find_check_states):
     ((state, says),) = find_check_states("osmo retries")
     assert (state, "administrators" in says) == ("warn", True)
-    osmo.administrator()
+    osmo.configure(administrator=True)
     ((state, says),) = find_check_states("osmo retries")
     assert (state, "max_retry_per_task is 0" in says) == ("warn", True)
-    osmo.limits(max_retry_per_task=3)
+    osmo.configure(max_retry_per_task=3)
     assert find_check_states("osmo retries") == [("ok", "a preempted task is restarted at most 3 times")]
 
 
@@ -116,9 +116,9 @@ def write_settings(robotrain, monkeypatch, tmp_path):
 
 
 def test_init_writes_the_default_or_only_pool(osmo, write_settings):
-    osmo.profile("default")
+    osmo.configure(profile_pool="default")
     assert write_settings()["pool"] == "default"
-    osmo.profile(None)
+    osmo.configure(profile_pool=None)
     assert write_settings()["pool"] == "default"
     osmo.logout()
     osmo.forget()

@@ -170,7 +170,7 @@ def test_the_example_pipeline_trains_across_a_preemption_then_validates_exports_
     sent = robotrain("pipeline", "submit", PIPELINE, "--platform", "osmo", "--native-only", *words, "--json")
     assert sent.exit_code == 0, sent.stderr
     run = sent.json["run"]
-    osmo.limits(max_retry_per_task=1)
+    osmo.configure(max_retry_per_task=1)
     (workflow,) = osmo.workflows
     running = osmo.start(workflow, environ={**pod, "STANDIN_STEP_SECONDS": "0.04"})
     until = time.monotonic() + 300

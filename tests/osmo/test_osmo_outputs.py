@@ -153,7 +153,7 @@ def test_run_is_resumed_from_a_copy_in_any_storage(osmo, robotrain, pusht, check
 
 @pytest.mark.slow
 def test_storage_that_cannot_be_listed_is_one_output(copied_run, capsys):
-    copied_run.osmo.data_access(False)
+    copied_run.osmo.configure(data_access=False)
     copied_run.set_status("COMPLETED", exit_code=0)
     assert [(one.step, one.uri) for one in copied_run.outputs()] == [(None, BLOBS)]
     assert f"cannot list {STORAGE}" in capsys.readouterr().err

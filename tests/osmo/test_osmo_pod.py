@@ -8,7 +8,6 @@ from pathlib import Path
 import osmo_plans
 import pytest
 from osmo_stand_in import OsmoStandIn
-from osmo_stand_in.datasets import Datasets
 from robotrain.model.job import Job
 from robotrain.submission.packing import pack_modules
 from robotrain_osmo.platform import OsmoPlatform
@@ -46,7 +45,7 @@ def sent_workflow(osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def send(osmo: OsmoStandIn, scratch: Path, program: str = WORKS, **given: str) -> str:
     """The id of a workflow. given: settings."""
-    osmo.limits(max_retry_per_task=1)
+    osmo.configure(max_retry_per_task=1)
     parameters = (("program", program), ("publish_url", "s3://robots/runs"))
     job = Job(workload="goes-on", parameters=parameters, sources=(osmo_plans.source("osmo_dataset", "pusht"),))
     run, settings = job.run_name(1), osmo_plans.settings(storage_account="account1", pool="default", **given)
@@ -82,13 +81,12 @@ def test_dataset_of_an_older_osmo_is_mounted(
     osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(OWN)
-    osmo.versions(client="6.3.1", service="6.3.1")
-    osmo.buckets("lerobot-datasets")
+    osmo.configure(client="6.3.1", service="6.3.1")
+    osmo.configure(buckets=["lerobot-datasets"])
     for name in ("data", "meta"):
         (tmp_path / "pusht" / name).mkdir(parents=True)
         (tmp_path / "pusht" / name / "file").write_text(name)
-    Datasets(osmo.store).upload("lerobot-datasets/pusht", str(tmp_path / "pusht"))
-    assert osmo.objects("s3://datasets-lerobot-datasets/pusht") == {}
+    osmo.store.upload(osmo.store.dataset("lerobot-datasets/pusht"), str(tmp_path / "pusht"))
     assert "reads ['data', 'meta']" in run_workflow(osmo, send(osmo, tmp_path, server="6.3"))
 
 

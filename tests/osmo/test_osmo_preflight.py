@@ -6,7 +6,6 @@ import osmo_plans
 import pytest
 from osmo_small_plans import SUBMISSION_SPEC, make_plan
 from osmo_stand_in import platform, pool
-from osmo_stand_in.datasets import Datasets
 from robotrain.errors import format_problem, select_errors
 from robotrain_azure import preflight_checks
 from robotrain_osmo.client import service as client_service
@@ -77,7 +76,7 @@ def test_machines_with_too_few_gpus_are_reported_with_others(osmo):
 
 
 def test_all_problems_are_found_at_once(osmo, tmp_path):
-    osmo.versions(client="6.2.10")
+    osmo.configure(client="6.2.10")
     osmo.pools["default"] = pool(platforms={"a100": platform()})
     (tmp_path / "empty").mkdir()
     problems = find_problems(
@@ -122,7 +121,7 @@ def test_missing_command_is_reported_once(osmo, folder_upload):
     [
         (lambda osmo: None, "osmo-upload", "note", "1 file, 2.0 kB, will be uploaded"),
         (lambda osmo: osmo.fail("data list", "hang", seconds=30.0), "osmo-upload-unchecked", "warning", "in time"),
-        (lambda osmo: osmo.data_access(False), "osmo-storage-signed-out", "error", "az login"),
+        (lambda osmo: osmo.configure(data_access=False), "osmo-storage-signed-out", "error", "az login"),
     ],
     ids=["announced", "slow list", "no access"],
 )
@@ -133,7 +132,7 @@ def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, s
     assert (problem.code, problem.severity) == (code, severity)
     assert fact in format_problem(problem)
     assert problem.where == "--dataset-path"
-    osmo.data_access(True)
+    osmo.configure(data_access=True)
     assert osmo.objects("azure://acc/osmo/x") == {}
 
 
@@ -145,7 +144,7 @@ def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, s
     ],
 )
 def test_missing_input_is_an_error_unless_it_cannot_be_listed(osmo, has_access, code, severity, fact):
-    osmo.data_access(has_access)
+    osmo.configure(data_access=has_access)
     [problem] = find_problems(make_plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
     assert (problem.code, problem.severity) == (code, severity)
     assert fact in format_problem(problem)
@@ -161,25 +160,23 @@ def test_too_large_workflow_is_reported(osmo):
 
 
 def test_dataset_of_an_older_osmo_is_looked_up(osmo, tmp_path):
-    osmo.versions(client="6.3.1", service="6.3.1")
+    osmo.configure(client="6.3.1", service="6.3.1")
     wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
     [problem] = [one for one in find_problems(wanted) if one.code == "osmo-dataset-unknown"]
     assert (problem.where, problem.given) == ("--dataset-name", "mine/pusht:1")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a").write_bytes(b"x")
-    Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
+    osmo.put(osmo.store.dataset("mine/pusht"), {"a": b"x"})
     assert "osmo-dataset-unknown" not in dict(list_codes(find_problems(wanted)))
 
 
 def test_missing_retries_are_reported_to_administrators(osmo):
     assert find_problems(make_plan()) == []
-    osmo.administrator()
+    osmo.configure(administrator=True)
     [problem] = find_problems(make_plan())
     assert (problem.code, problem.severity) == ("osmo-no-retries", "warning")
     assert "max_retry_per_task of at least 1" in format_problem(problem)
-    osmo.limits(max_retry_per_task=1)
+    osmo.configure(max_retry_per_task=1)
     assert find_problems(make_plan()) == []
 
 

@@ -24,8 +24,8 @@ def test_policy_is_an_output_of_the_task(osmo, given: dict[str, Any], output: di
     assert task["environment"]["ROBOTRAIN_STEP_OUTPUT"] == "{{output}}"
     document = osmo_plans.read_document(made)
     assert (document.placement.handover, document.parameters["publish_url"]) == ("${ROBOTRAIN_STEP_OUTPUT}", TWO)
-    osmo.versions(client=f"{given.get('server', '6.4')}.0", service=f"{given.get('server', '6.4')}.0")
-    osmo.buckets("models")
+    osmo.configure(client=f"{given.get('server', '6.4')}.0", service=f"{given.get('server', '6.4')}.0")
+    osmo.configure(buckets=["models"])
     reference = OsmoPlatform().submit(made)
     written = output.get("url", "models/act").replace("{{workflow_id}}", reference["workflow"])
     assert reference["dataset"] == OsmoPlatform().describe_reference(reference)["dataset"] == written

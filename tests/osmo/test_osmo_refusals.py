@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from osmo_stand_in.service import admission
+from osmo_stand_in import config
+from osmo_stand_in.service.submission import draw_machines
 from robotrain.errors import Rejected, format_problem
 from robotrain.external_command import ProcessResult
 from robotrain_osmo.client import failures, service
@@ -48,8 +49,8 @@ def print_server_error(status: int, body: str) -> str:
 def resource_table(*reasons: str) -> str:
     """Why no machine will do, a machine a row, as OSMO 6.4 has it."""
     tables = [
-        admission.draw_machines(
-            admission.expose_machine(
+        draw_machines(
+            config.expose_machine(
                 "default", "gpu", {"cpu": 64 - index, "memory": "128Gi", "storage": "1000Gi", "gpu": 8}
             ),
             f"Assertion failed for task train: {reason}",

@@ -73,7 +73,7 @@ def test_a_preempted_training_goes_on_and_its_last_checkpoint_becomes_a_model(ro
     )
     assert answer.exit_code == 0, answer.stderr
     run = answer.json["run"]
-    osmo.limits(max_retry_per_task=1)
+    osmo.configure(max_retry_per_task=1)
     (workflow,) = osmo.workflows
     running = osmo.start(workflow, environ=pod)
     until = time.monotonic() + 120

@@ -106,7 +106,7 @@ def test_folder_is_uploaded_unless_its_content_is_there(osmo, folder, capsys, ur
     [
         (lambda osmo: osmo.fail("data upload", "answer", code=0), "upload-incomplete", "3 of 3 files"),
         (lambda osmo: osmo.fail("data upload", "broken"), "upload-incomplete", "--dataset-path"),
-        (lambda osmo: osmo.data_access(False), "osmo-storage-signed-out", "az login"),
+        (lambda osmo: osmo.configure(data_access=False), "osmo-storage-signed-out", "az login"),
         (lambda osmo: osmo.put(URL, {"other.txt": b""}), "upload-mixed", "other.txt"),
     ],
     ids=["nothing arrived", "half arrived", "no access", "another folder"],

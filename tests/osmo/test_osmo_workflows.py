@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from osmo_plans import ONE, PINNED, TWO, blobs, job, read_workflow, render_plan, source
-from osmo_stand_in.service import spec
+from osmo_stand_in.service.spec import read_workflow as accept_workflow
 from robotrain.model.plan import Plan
 
 FOLDER = Path(__file__).parent / "workflows"
@@ -48,7 +48,7 @@ def test_workflow_is_the_stored_one(name: str) -> None:
 
 def test_service_accepts_the_secrets_of_a_program() -> None:
     made = render_plan(job(), secrets='{"API_TOKEN": "team:api"}')
-    assert spec.read({"workflow": read_workflow(made)}, (6, 4, 0)).name == made.run
+    assert accept_workflow({"workflow": read_workflow(made)}, (6, 4, 0)).name == made.run
 
 
 def test_every_stored_workflow_is_rendered() -> None:
@@ -59,4 +59,4 @@ def test_every_stored_workflow_is_rendered() -> None:
 def test_service_of_its_version_accepts_it(name: str) -> None:
     made = MADE[name]()
     version = (6, 3, 1) if name.endswith("6.3") else (6, 4, 0)
-    assert spec.read({"workflow": read_workflow(made)}, version).name == made.run
+    assert accept_workflow({"workflow": read_workflow(made)}, version).name == made.run

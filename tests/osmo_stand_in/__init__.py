@@ -6,8 +6,6 @@ until a test sets its status, or runs its payload for real.
 """
 
 from osmo_stand_in.config import platform, pool
-from osmo_stand_in.fault import Fault
-from osmo_stand_in.service import Answer
 from osmo_stand_in.stand_in import OsmoStandIn, Workflow
 
-__all__ = ["Answer", "Fault", "OsmoStandIn", "Workflow", "platform", "pool"]
+__all__ = ["OsmoStandIn", "Workflow", "platform", "pool"]

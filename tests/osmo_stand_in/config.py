@@ -1,58 +1,44 @@
-"""How the service is set up: versions, pools, credentials, limits. Plain values, kept in `service.json`."""
+"""How the service is set up, and which calls of the command fail. Plain values, kept in files of the state."""
 
 import copy
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from osmo_stand_in.state import State
 
-FILE = "service"
-URL = "https://osmo.example.com"
-Version = tuple[int, int, int]
+Version = tuple[int, ...]
+Values = dict[str, Any]
 
 
 def platform(
-    allowed_mounts: tuple[str, ...] = (),
-    default_mounts: tuple[str, ...] = (),
-    node: dict[str, str | int] | None = None,
-) -> dict[str, Any]:
+    allowed_mounts: Sequence[str] = (), default_mounts: Sequence[str] = (), node: Values | None = None
+) -> Values:
     """A kind of machine of a pool. node: one of it, as `{"cpu": 8, "memory": "64Gi", "storage": "99Gi", "gpu": 1}`."""
-    return {
-        "description": "",
-        "host_network_allowed": False,
-        "privileged_allowed": False,
-        "allowed_mounts": list(allowed_mounts),
-        "default_mounts": list(default_mounts),
-        "node": node,
-    }
+    mounts = {"allowed_mounts": list(allowed_mounts), "default_mounts": list(default_mounts)}
+    return {"description": "", "host_network_allowed": False, "privileged_allowed": False, **mounts, "node": node}
 
 
 def pool(
-    platforms: dict[str, dict[str, Any]] | None = None,
-    status: str = "ONLINE",
-    guarantee: int = -1,
-    max_exec_timeout: str = "",
-) -> dict[str, Any]:
+    platforms: dict[str, Values] | None = None, status: str = "ONLINE", guarantee: int = -1, max_exec_timeout: str = ""
+) -> Values:
     """A pool."""
     kinds = {"gpu_platform": platform()} if platforms is None else platforms
     return {
-        "description": "d",
-        "status": status,
-        "download_type": None,
-        "enable_maintenance": False,
-        "backend": "default",
-        "default_platform": next(iter(kinds), None),
-        "default_exec_timeout": "",
-        "default_queue_timeout": "",
-        "max_exec_timeout": max_exec_timeout,
-        "max_queue_timeout": "",
-        "default_exit_actions": {},
+        **{"description": "d", "status": status, "backend": "default", "default_platform": next(iter(kinds), None)},
+        **{"max_exec_timeout": max_exec_timeout, "max_queue_timeout": ""},
         "resources": {"gpu": {"guarantee": guarantee, "maximum": -1, "weight": 1}},
-        "topology_keys": [],
         "platforms": kinds,
     }
 
 
-DEFAULT: dict[str, Any] = {
+def expose_machine(pool: str, kind: str, node: Values) -> Values:
+    """What is shown of a machine: sizes are whole GiB, and all are texts."""
+    sizes = {name: str(node[name]).removesuffix("Gi") for name in ("storage", "cpu", "memory")}
+    return {"node": f"node-{kind}", "pool/platform": [f"{pool}/{kind}"], **sizes, "gpu": str(node.get("gpu", 0))}
+
+
+DEFAULT: Values = {
     "client": "6.4.0",
     "service": "6.4.0",
     "user": "testuser",
@@ -63,37 +49,61 @@ DEFAULT: dict[str, Any] = {
     "buckets": [],
     "cancelling": "at-once",
     "data_access": True,
-    "limits": {
-        "max_num_tasks": 20,
-        "max_retry_per_task": 0,
-        "max_name_length": 64,
-        "max_exec_timeout": "60d",
-        "max_queue_timeout": "60d",
-        "max_log_lines": 10000,
-        "max_task_log_lines": 1000,
-        "min_supported": "",
-        "sandbox_seconds": 0.5,
-        "expanded_bytes": 8_000_000,
-        "images_refused": [],
-        "registries_open": [],
-        "registries_unknown": [],
-    },
+    "max_retry_per_task": 0,
+    "faults": [],
 }
 
 
-def read(state: State) -> dict[str, Any]:
+def read(state: State) -> Values:
     """The set-up as it is now."""
-    there: dict[str, Any] = state.read(FILE)
+    there: Values | None = state.read("service")
     return copy.deepcopy(DEFAULT) if there is None else there
 
 
 def change(state: State, **values: Any) -> None:
     """Set up some of it anew."""
     with state.alone():
-        state.write(FILE, {**read(state), **values})
+        state.write("service", {**read(state), **values})
 
 
 def numbers(version: str) -> Version:
     """A version to compare."""
-    major, minor, revision = (int(part) for part in version.split("."))
-    return major, minor, revision
+    return tuple(int(part) for part in version.split("."))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to calls with the words `on`, in this order (empty: to all). times: how often; None for ever.
+
+    after: how many such calls pass unharmed first. code, stdout: of an `answer`. seconds: of `slow` and `hang` (0:
+    until it is killed).
+    """
+
+    on: str
+    form: Literal["answer", "hang", "slow", "refused", "server_error", "html", "lost", "broken"]
+    times: int | None = 1
+    after: int = 0
+    seconds: float = 0.0
+    code: int = 0
+    stdout: str = ""
+
+    def means(self, argv: Sequence[str]) -> bool:
+        """Whether a call is one of these."""
+        result = iter(argv)
+        return self.times != 0 and all(word in result for word in self.on.split())
+
+
+def take_fault(state: State, argv: Sequence[str]) -> Fault | None:
+    """What a call meets, if anything: the first that means it; it is used up by that."""
+    if not read(state)["faults"]:
+        return None
+    with state.alone():
+        faults = [Fault(**given) for given in read(state)["faults"]]
+        for index, fault in enumerate(faults):
+            if fault.means(argv):
+                used = {"after": fault.after - 1} if fault.after else {"times": fault.times and fault.times - 1}
+                faults[index] = replace(fault, **used)
+                change(state, faults=[asdict(one) for one in faults])
+                if not fault.after:
+                    return fault
+    return None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from osmo_stand_in import OsmoStandIn
+from osmo_stand_in.command import main
 
 RESOURCES = {"cpu": 2, "gpu": 1, "memory": "8Gi", "storage": "10Gi", "platform": "gpu_platform"}
 FILE = {"path": "/opt/job.tar", "base64": True, "contents": base64.b64encode(b"{{ x }} {% y").decode()}
@@ -50,7 +51,6 @@ def osmo(tmp_path_factory, monkeypatch) -> Iterator[OsmoStandIn]:
 @pytest.fixture
 def osmo_cli(osmo, capsys) -> Callable[..., tuple[int, str, str]]:
     """The command, in this process: exit status, stdout, stderr."""
-    from osmo_stand_in.cli.main import main
 
     def call(*argv: str) -> tuple[int, str, str]:
         try:
@@ -61,16 +61,3 @@ def osmo_cli(osmo, capsys) -> Callable[..., tuple[int, str, str]]:
         return code, output.out, output.err
 
     return call
-
-
-@pytest.fixture
-def osmo_post(osmo) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """Ask the service to take a workflow, or a text: the HTTP status, and what it answers."""
-    import yaml
-
-    def post(workflow: object = WORKFLOW, text: str | None = None, **params: object) -> tuple[int, dict[str, Any]]:
-        file = text if text is not None else yaml.safe_dump({"workflow": workflow})
-        answer = osmo.ask("POST", "api/pool/default/workflow", params, {"file": file})
-        return answer.status, answer.body
-
-    return post

@@ -1,18 +1,10 @@
 """OSMO's command, which the tests start hundreds of times: see the other `quick_command`."""
 
-import functools
-import importlib
 from pathlib import Path
 
 import quick_command
 
-from osmo_stand_in import config
-
-IMPORTED = (
-    *("jinja2.sandbox", "yaml", "osmo_stand_in.service.routes", "osmo_stand_in.service.spec"),
-    *(f"osmo_stand_in.cli.{name}" for name in ("account", "main", "observe", "submit")),
-)
-"""What most calls need."""
+from osmo_stand_in import command, config
 
 
 def script(folder: Path) -> str:
@@ -21,17 +13,8 @@ def script(folder: Path) -> str:
 
 
 def prepare() -> None:
-    """Import what most calls need, and make the usual parser once."""
-    from osmo_stand_in.cli import grammar
-
-    for name in IMPORTED:
-        importlib.import_module(name)
-    grammar.parser = functools.cache(grammar.parser)
-    grammar.parser(config.numbers(config.DEFAULT["client"]))
+    """Make the usual parser once."""
+    command.make_parser(config.numbers(config.DEFAULT["client"]))
 
 
-def main(folder: Path, words: list[str]) -> int:
-    """Run the command."""
-    from osmo_stand_in.cli.main import main
-
-    return main(folder, words)
+main = command.main

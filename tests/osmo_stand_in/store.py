@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,8 @@ LEVELS = {"azure": 2, "s3": 1, "gs": 1, "tos": 2, "swift": 3}
 
 @dataclass(frozen=True)
 class Place:
-    """A URL, taken apart. folder: of all objects of its container. prefix: what their keys begin with, or nothing."""
+    """Where a URL leads. folder: of all objects of its container. prefix: what their keys begin with, or nothing."""
 
-    url: str
     folder: Path
     prefix: str
 
@@ -33,15 +32,16 @@ class Store:
         scheme, _, rest = url.partition("://")
         parts = [part for part in rest.split("/") if part]
         level = LEVELS[scheme]
-        return Place(url, self.folder.joinpath(scheme, *parts[:level]), "/".join(parts[level:]))
+        return Place(self.folder.joinpath(scheme, *parts[:level]), "/".join(parts[level:]))
 
-    def keys(self, place: Place) -> list[str]:
+    def keys(self, url: str) -> list[str]:
         """The object of that very name; else those below it as a folder, sorted. Keys are whole."""
+        place = self.place(url)
         if place.prefix and (place.folder / place.prefix).is_file():
             return [place.prefix]
-        below = place.folder / place.prefix
-        files = (path for path in below.rglob("*") if path.is_file() and not UNFINISHED.search(path.name))
-        return sorted(path.relative_to(place.folder).as_posix() for path in files)
+        files = (path for path in (place.folder / place.prefix).rglob("*") if path.is_file())
+        whole = (path for path in files if not UNFINISHED.search(path.name))
+        return sorted(path.relative_to(place.folder).as_posix() for path in whole)
 
     def put(self, url: str, files: Mapping[str, bytes]) -> None:
         """Objects below a URL."""
@@ -54,7 +54,7 @@ class Store:
     def objects(self, url: str) -> dict[str, bytes]:
         """What lies below a URL, by names from there on."""
         place = self.place(url)
-        return {_below(key, place.prefix): (place.folder / key).read_bytes() for key in self.keys(place)}
+        return {_below(key, place.prefix): (place.folder / key).read_bytes() for key in self.keys(url)}
 
     def upload(self, url: str, path: str, regex: str | None = None, share: float = 1.0) -> list[str]:
         """A file, a folder (its own name is kept) or what is in a folder (`folder/*`). Those that failed.
@@ -63,20 +63,27 @@ class Store:
         """
         place = self.place(url)
         path = os.path.realpath(os.path.expandvars(os.path.expanduser(path)))
-        files, failed = _files(Path(path.removesuffix("/*")), path.endswith("/*"), regex)
-        whole = int(len(files) * share)
-        for name, file in files[:whole]:
+        found, failed = [], list[str]()
+        try:
+            found += _walk(Path(path.removesuffix("/*")), path.endswith("/*"), regex)
+        except OSError as error:
+            failed = [f"{path}: cannot be accessed by OSMO, skipping: {error}"]
+        whole = int(len(found) * share)
+        for name, file in found[:whole]:
             _copy(file, place.folder / place.prefix / name)
-        return [*(f"{file}: {BROKEN}" for _, file in files[whole:]), *failed]
+        return [*(f"{file}: {BROKEN}" for _, file in found[whole:]), *failed]
 
-    def download(self, url: str, folder: Path, regex: str | None = None, share: float = 1.0) -> list[str]:
-        """Into a folder, without the prefix. The keys of those that failed; perhaps there is nothing."""
+    def download(self, url: str, folder: Path, regex: str | None = None) -> None:
+        """Into a folder, without the prefix; perhaps there is nothing."""
         place = self.place(url)
-        keys = [key for key in self.keys(place) if not regex or re.match(regex, _below(key, place.prefix))]
-        whole = int(len(keys) * share)
-        for key in keys[:whole]:
-            _copy(place.folder / key, folder / _below(key, place.prefix))
-        return [f"{key}: {BROKEN}" for key in keys[whole:]]
+        for key in self.keys(url):
+            if not regex or re.match(regex, _below(key, place.prefix)):
+                _copy(place.folder / key, folder / _below(key, place.prefix))
+
+    def dataset(self, name: str) -> str:
+        """Where a dataset of OSMO's own lies, `[BUCKET/]NAME[:TAG]`, until 6.3: the tag is not looked at."""
+        bucket, _, own = name.rpartition("/")
+        return f"s3://datasets-{bucket or 'default'}/{own.partition(':')[0]}"
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -90,21 +97,14 @@ def _below(key: str, prefix: str) -> str:
     return key.rpartition("/")[2] if key == prefix else key.removeprefix(f"{prefix}/" if prefix else "")
 
 
-def _files(local: Path, inside: bool, regex: str | None) -> tuple[list[tuple[str, Path]], list[str]]:
-    """The files below a place, by the names they get; and what went wrong: it ends the walk."""
+def _walk(local: Path, inside: bool, regex: str | None) -> Iterator[tuple[str, Path]]:
+    """The files below a place, by the names they get. Raises OSError, which ends the walk."""
     base = local if inside else local.parent
-    found = []
-    try:
-        os.stat(local)
-        if inside and not local.is_dir():
-            return [], [f"{local}: is not a directory, skipping..."]
-        walk = [(str(local.parent), [], [local.name])] if local.is_file() else os.walk(local)
-        for folder, _, names in walk:
-            for path in (Path(folder, name) for name in sorted(names)):
-                name = path.relative_to(base).as_posix()
-                if not regex or re.match(regex, name):
-                    os.stat(path)
-                    found.append((name, path))
-    except OSError as error:
-        return found, [f"{local}: cannot be accessed by OSMO, skipping: {error}"]
-    return found, []
+    os.stat(local)
+    walk = [(str(local.parent), [], [local.name])] if local.is_file() else os.walk(local)
+    for folder, _, names in walk:
+        for path in (Path(folder, name) for name in sorted(names)):
+            name = path.relative_to(base).as_posix()
+            if not regex or re.match(regex, name):
+                os.stat(path)
+                yield name, path

@@ -19,8 +19,8 @@ from robotrain.testing import World
 from robotrain_runtime.contract import document
 from robotrain_runtime.plugin import JobDocument
 
-from osmo_stand_in import config, fault, quick_command
-from osmo_stand_in.cli.main import main
+from osmo_stand_in import config
+from osmo_stand_in.command import main
 from osmo_stand_in.pod import tokens
 from osmo_stand_in.pod.room import Room
 from osmo_stand_in.service import rows
@@ -87,7 +87,6 @@ class OsmoWorld(World):
 
     def __init__(self, osmo: OsmoStandIn) -> None:
         self.osmo = osmo
-        osmo.command.write_text(quick_command.script(osmo.folder))
 
     def read_document(self, plan: Plan) -> JobDocument:
         """What the task's own command would unpack: the workflow goes through the command, Jinja and admission."""
@@ -120,7 +119,7 @@ class OsmoWorld(World):
         """Connections to the service are refused."""
         self.osmo.fail("", "refused", times=None)
         yield
-        self.osmo.state.write(fault.FILE, [])
+        self.osmo.configure(faults=[])
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """Before OSMO is asked what it has, before it is asked to take the workflow, and before its answer is heard."""
@@ -136,7 +135,7 @@ class Pod:
         osmo, order = OsmoStandIn(folder / "osmo"), json.loads(plan.files["osmo.json"])
         _furnish(osmo, order)
         name, task = _submitted(osmo, order["pool"], folder / "workflow.yaml", plan.files[plan.spec].decode())
-        task = tokens.substituted(task, name)
+        task = tokens.substituted(task, name, {})
         self.environment = tokens.environment(task, osmo.credentials)
         self.command = [tokens.expanded(word, self.environment) for word in task["command"]]
         self.room = Room(folder / "pod")

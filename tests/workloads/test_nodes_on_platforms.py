@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from osmo_stand_in.fixtures import osmo, osmo_post
+from osmo_stand_in.fixtures import osmo
 from robotrain_azureml.spec import submission_spec
 from robotrain_runtime.contract.document import parse_document
 
-__all__ = ["osmo", "osmo_post"]
+__all__ = ["osmo"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SETTINGS = {
@@ -37,13 +37,12 @@ def render(robotrain, tmp_path):
 
 
 @pytest.mark.parametrize("words", JOBS.values(), ids=JOBS)
-def test_same_job_has_two_nodes_on_osmo_and_azure_ml(render, osmo_post, words):
+def test_same_job_has_two_nodes_on_osmo_and_azure_ml(render, osmo, words):
     folders = {platform: render(platform, *words) for platform in SETTINGS}
     workflow = (folders["osmo"] / "workflow.yaml").read_text()
     (group,) = yaml.safe_load(workflow)["workflow"]["groups"]
     assert [one["environment"]["ROBOTRAIN_NODE_RANK"] for one in group["tasks"]] == ["0", "1"]
-    status, answer = osmo_post(text=workflow)
-    assert status == 200, answer
+    assert osmo.submit(workflow)
     spec = yaml.safe_load((folders["azureml"] / "job.yaml").read_text())
     assert spec["resources"]["instance_count"] == 2
     assert spec["distribution"] == {"type": "pytorch", "process_count_per_instance": 1}

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from osmo_stand_in.datasets import Datasets
 from osmo_stand_in.pod import tokens
 from osmo_stand_in.store import Store
 
@@ -110,7 +109,7 @@ class Room:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def task_output(workflow: str, task: str) -> str:
+def get_task_output(workflow: str, task: str) -> str:
     """Where OSMO keeps what a task left for those that depend on it; `WORKFLOW:TASK` is one of another workflow."""
     earlier, _, name = task.rpartition(":")
     return f"s3://osmo-workflow-data/{earlier or workflow}/{name}"
@@ -118,15 +117,15 @@ def task_output(workflow: str, task: str) -> str:
 
 def _bring(source: Mapping[str, Any], folder: Path, store: Store, workflow: str) -> Iterator[str]:
     """An input into its folder; what OSMO says about it."""
-    if url := source.get("url") or ("task" in source and task_output(workflow, source["task"])):
-        if not store.objects(url):
-            yield f"No entries found for prefix {store.place(url).prefix}."
-        store.download(url, folder, source.get("regex"))
-        yield f"Downloaded {url}"
-        return
-    name = source["dataset"]["name"]
-    Datasets(store).download(name, folder / name.rpartition("/")[2].partition(":")[0])
-    yield f"Downloaded {name}"
+    if "dataset" in source:
+        name = source["dataset"]["name"]
+        url, folder = store.dataset(name), folder / name.rpartition("/")[2].partition(":")[0]
+    else:
+        url = source.get("url") or get_task_output(workflow, source["task"])
+    if not store.keys(url):
+        yield f"No entries found for prefix {store.place(url).prefix}."
+    store.download(url, folder, source.get("regex"))
+    yield f"Downloaded {url}"
 
 
 def isolates() -> bool:

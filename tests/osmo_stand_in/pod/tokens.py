@@ -3,21 +3,17 @@
 import json
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 INPUTS, OUTPUT = "/osmo/data/input", "/osmo/data/output"
-HOST = "pod.osmo.svc.cluster.local"
-ALONE: Mapping[str, str] = MappingProxyType({})
 
 
-def substituted(task: Mapping[str, Any], workflow: str, hosts: Mapping[str, str] = ALONE) -> dict[str, Any]:
+def substituted(task: Mapping[str, Any], workflow: str, hosts: Mapping[str, str]) -> dict[str, Any]:
     """The task with OSMO's own tokens in place: anywhere in its texts, but never inside base64.
 
     hosts: of the tasks of its group. The token of a task of another group stays.
     """
-    values = {"workflow_id": workflow, "output": OUTPUT, f"host:{task['name']}": HOST}
-    values |= {f"host:{name}": host for name, host in hosts.items()}
+    values = {"workflow_id": workflow, "output": OUTPUT, **{f"host:{name}": host for name, host in hosts.items()}}
     for index, source in enumerate(task.get("inputs", [])):
         values[f"input:{index}"] = f"{INPUTS}/{index}"
         if "task" in source:
@@ -31,13 +27,8 @@ def substituted(task: Mapping[str, Any], workflow: str, hosts: Mapping[str, str]
 
 def expanded(text: str, environment: Mapping[str, str]) -> str:
     """`$(NAME)` is the variable, when there is one; `$$` is a dollar."""
-
-    def one(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return environment.get(match[1], match[0])
-
-    return re.sub(r"\$\$|\$\(([^)]*)\)", one, text)
+    names = r"\$\$|\$\(([^)]*)\)"
+    return re.sub(names, lambda match: "$" if match[0] == "$$" else environment.get(match[1], match[0]), text)
 
 
 def environment(task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -49,6 +40,4 @@ def environment(task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]
         if isinstance(keys, dict):
             made |= {name: secrets[credential][key] for name, key in keys.items()}
     made["OSMO_CONFIG_FILE_DIR"] = "/osmo/login/config"
-    if not task.get("resources", {}).get("gpu"):
-        made["NVIDIA_VISIBLE_DEVICES"] = ""
     return made

@@ -1,20 +1,19 @@
-"""The rows of the service's database: workflows with their tasks, and what a status means."""
+"""The service's database: workflows with their tasks, what a status means, and the answers about them."""
 
+import base64
 import datetime
+import hashlib
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from osmo_stand_in import refusal
-from osmo_stand_in.service import kubernetes, rules
-
-if TYPE_CHECKING:
-    from osmo_stand_in.service.spec import AnyWorkflow
-    from osmo_stand_in.state import State
+from osmo_stand_in.service.refusal import Refusal
+from osmo_stand_in.service.spec import WorkflowSpec, parse_duration
+from osmo_stand_in.state import State
 
 Row = dict[str, Any]
 ALIVE = ("PENDING", "RUNNING", "WAITING")
-BEGUN = ("RUNNING",)
 UNFINISHED = ("SUBMITTING", "WAITING", "PROCESSING", "SCHEDULING", "INITIALIZING", "RUNNING")
 FIRST = ("FAILED_CANCELED", "FAILED_SERVER_ERROR", "FAILED_EXEC_TIMEOUT", "FAILED_QUEUE_TIMEOUT")
 STATUSES = (
@@ -22,6 +21,7 @@ STATUSES = (
     *("COMPLETED", "FAILED", "FAILED_SUBMISSION", *FIRST, "FAILED_BACKEND_ERROR", "FAILED_IMAGE_PULL"),
     *("FAILED_EVICTED", "FAILED_START_ERROR", "FAILED_START_TIMEOUT", "FAILED_PREEMPTED"),
 )
+LONGEST = "60d"
 
 
 def now() -> str:
@@ -34,7 +34,7 @@ def finished(row: Mapping[str, Any]) -> bool:
     return row["status"] not in (*ALIVE, *UNFINISHED)
 
 
-def insert(state: "State", name: str, row: Row) -> Row:
+def insert(state: State, name: str, row: Row) -> Row:
     """Keep a new workflow; it gets the next number of its name."""
     with state.alone():
         number = state.read("counts", {}).get(name, 0) + 1
@@ -45,93 +45,101 @@ def insert(state: "State", name: str, row: Row) -> Row:
     return row
 
 
-def fetch(state: "State", name: str) -> Row:
+def fetch(state: State, name: str) -> Row:
     """By id. Raises Refusal."""
     if name not in state.read("order", []):
-        raise refusal.missing(f"Workflow {name} is not found.")
+        raise Refusal("DATABASE", f"Workflow {name} is not found.")
     row: Row = state.read(f"workflows/{name}")
     return row
 
 
-def change(state: "State", name: str, change: Callable[[Row], None]) -> Row:
+def change(state: State, name: str, change: Callable[[Row], None]) -> None:
     """Change a row in place. Raises Refusal."""
     with state.alone():
         row = fetch(state, name)
         change(row)
-        state.write(f"workflows/{row['name']}", row)
-    return row
+        state.write(f"workflows/{name}", row)
 
 
-def every(state: "State") -> list[Row]:
+def every(state: State) -> list[Row]:
     """All of them, oldest first."""
     return [state.read(f"workflows/{name}") for name in state.read("order", [])]
 
 
-def fresh(there: Mapping[str, Any], pool: str, priority: str, status: str = "PENDING", message: str = "") -> Row:
+def make_row(there: Mapping[str, Any], pool: str, priority: str, status: str = "PENDING") -> Row:
     """A row without tasks."""
     return {
-        "submitted_by": there["user"],
-        "cancelled_by": None,
-        "submit_time": now(),
-        "start_time": None,
-        "end_time": now() if status.startswith("FAILED") else None,
-        "exec_timeout": 5184000.0,
-        "queue_timeout": 5184000.0,
-        "status": status,
-        "failure_message": message,
-        "pool": pool,
-        "backend": "default",
-        "priority": priority,
-        "labels": {},
-        "groups": [],
-        "spec": {},
+        **{"submitted_by": there["user"], "cancelled_by": None, "status": status, "priority": priority},
+        **{"submit_time": now(), "start_time": None, "end_time": now() if status.startswith("FAILED") else None},
+        **{"exec_timeout": 5184000.0, "queue_timeout": 5184000.0, "pool": pool, "backend": "default"},
+        **{"labels": {}, "groups": [], "spec": {}},
     }
 
 
-def of(workflow: "AnyWorkflow", there: Mapping[str, Any], pool: str, priority: str) -> Row:
+def make_workflow_row(workflow: WorkflowSpec, there: Mapping[str, Any], pool: str, priority: str) -> Row:
     """The row of a workflow that was taken: its tasks wait, or their pods cannot be made."""
     spec = workflow.model_dump(mode="json", exclude_defaults=True)
-    longest = rules.duration(there["pools"][pool]["max_exec_timeout"] or there["limits"]["max_exec_timeout"])
-    longest_queue = rules.duration(there["limits"]["max_queue_timeout"])
-    row = fresh(there, pool, priority)
-    row |= {
-        "exec_timeout": min(workflow.timeout.exec_timeout or longest, longest).total_seconds(),
-        "queue_timeout": min(workflow.timeout.queue_timeout or longest_queue, longest_queue).total_seconds(),
-        "labels": spec.get("labels", {}),
-        "spec": spec,
-        "groups": _groups(spec),
-    }
+    row = make_row(there, pool, priority)
+    for name in ("exec_timeout", "queue_timeout"):
+        longest = parse_duration(there["pools"][pool].get(f"max_{name}") or LONGEST)
+        row[name] = min(getattr(workflow.timeout, name) or longest, longest).total_seconds()
+    home = {task["name"]: group["name"] for group in spec["groups"] for task in group["tasks"]}
+    for group in spec["groups"]:
+        wanted = [one.get("task", "") for task in group["tasks"] for one in task.get("inputs", [])]
+        upstream = list(dict.fromkeys(home[name] for name in wanted if name in home))
+        tasks = [make_task_row(task, 0, "WAITING" if upstream else "PROCESSING") for task in group["tasks"]]
+        row["groups"].append({"name": group["name"], "status": "SUBMITTING", "upstream": upstream, "tasks": tasks})
+    row |= {"labels": spec.get("labels", {}), "spec": spec}
     settle(row)
     return row
 
 
-def _groups(spec: Mapping[str, Any]) -> list[Row]:
-    """In the order of the document. upstream: the groups whose outputs are this one's inputs."""
-    home = {task["name"]: group["name"] for group in spec["groups"] for task in group["tasks"]}
-    made = []
-    for group in spec["groups"]:
-        wanted = [one.get("task", "") for task in group["tasks"] for one in task.get("inputs", [])]
-        upstream = list(dict.fromkeys(home[name] for name in wanted if name in home))
-        status = "WAITING" if upstream else "PROCESSING"
-        tasks = [task_row(task, 0, status) for task in group["tasks"]]
-        made.append({"name": group["name"], "status": "SUBMITTING", "upstream": upstream, "tasks": tasks})
-    return made
-
-
-def task_row(task: Mapping[str, Any], retry: int, status: str = "PROCESSING") -> Row:
+def make_task_row(task: Mapping[str, Any], retry: int, status: str = "PROCESSING") -> Row:
     """A task that waits for its turn."""
-    wrong = "; ".join(kubernetes.complaints(task))
+    wrong = "; ".join(find_complaints(task)) if status == "PROCESSING" else ""
     return {
         "name": task["name"],
         "retry_id": retry,
-        "status": "FAILED_BACKEND_ERROR" if wrong and status == "PROCESSING" else status,
+        "status": "FAILED_BACKEND_ERROR" if wrong else status,
         "failure_message": f"Failed to create the pod: {wrong}" if wrong else None,
         "exit_code": 3001 if wrong else None,
         "start_time": None,
         "end_time": now() if wrong else None,
         "node_name": None,
-        "lead": True if task.get("lead") is None else task["lead"],
+        "lead": task.get("lead", False),
     }
+
+
+LARGEST_FILE = 1 << 20
+LARGEST_GROUP = 10_000_000
+
+
+def find_complaints(task: Mapping[str, Any]) -> Iterator[str]:
+    """Why Kubernetes does not make its pod after OSMO accepted it."""
+    names, total = set(), 0
+    for index, file in enumerate(task.get("files", [])):
+        base, content = file["path"].rpartition("/")[2], file["contents"]
+        encoded = content if file.get("base64") else base64.b64encode(content.encode()).decode()
+        total += len(encoded)
+        try:
+            size = len(base64.b64decode(encoded, validate=True))
+        except ValueError as error:
+            yield f"Secret in version v1 cannot be handled: illegal base64 data: {error}"
+            continue
+        if not re.fullmatch(r"[-._a-zA-Z0-9]+", base):
+            yield f'data[{base}]: Invalid value: "{base}": a valid config key must consist of alphanumeric characters'
+        if size > LARGEST_FILE:
+            yield f"data: Too long: may not be more than {LARGEST_FILE} bytes (file {index})"
+        if (name := hashlib.sha256(f"content-{encoded}{base}".encode()).hexdigest()[:32]) in names:
+            yield f'spec.volumes[{index}].name: Duplicate value: "osmo-{name}"'
+        names.add(name)
+        if ":" in file["path"]:
+            yield f"spec.containers[0].volumeMounts[{index}].mountPath: Invalid value: must not contain ':'"
+    if total > LARGEST_GROUP:
+        yield f"the group has {total} bytes of files: the connection to the backend was closed"
+    for name in task.get("environment", {}):
+        if not re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", name):
+            yield f'spec.containers[0].env.name: Invalid value: "{name}"'
 
 
 def latest(row: Mapping[str, Any]) -> list[Row]:
@@ -142,7 +150,7 @@ def latest(row: Mapping[str, Any]) -> list[Row]:
     return list(last.values())
 
 
-def group_status(group: Mapping[str, Any]) -> str:
+def find_group_status(group: Mapping[str, Any]) -> str:
     """What the tasks' statuses make of the group's: it has fewer words than they."""
     last = latest({"groups": [group]})
     statuses = [task["status"] for task in last]
@@ -155,23 +163,19 @@ def group_status(group: Mapping[str, Any]) -> str:
     return "COMPLETED" if all(status == "COMPLETED" for status in statuses) else "FAILED"
 
 
-def rolled_up(row: Mapping[str, Any]) -> str:
+def _find_workflow_status(row: Mapping[str, Any]) -> str:
     """What the groups' statuses make of the workflow's."""
-    statuses = [group_status(group) for group in row["groups"]]
+    statuses = [find_group_status(group) for group in row["groups"]]
     if any(status in UNFINISHED for status in statuses):
         return "RUNNING" if "RUNNING" in statuses else "PENDING"
-    for status in FIRST:
-        if status in statuses:
-            return status
     failed = {status for status in statuses if status.startswith("FAILED") and status != "FAILED_UPSTREAM"}
-    if len(failed) == 1:
-        return str(*failed)
-    return "FAILED" if failed else "COMPLETED"
+    first = next((status for status in FIRST if status in failed), "FAILED" if failed else "COMPLETED")
+    return str(*failed) if len(failed) == 1 else first
 
 
-def remaining(row: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
+def _list_remaining(row: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
     """The groups that one still waits for."""
-    completed = {one["name"] for one in row["groups"] if group_status(one) == "COMPLETED"}
+    completed = {one["name"] for one in row["groups"] if find_group_status(one) == "COMPLETED"}
     return [name for name in group["upstream"] if name not in completed]
 
 
@@ -180,28 +184,90 @@ def settle(row: Row) -> None:
 
     The groups are kept in the order of their last changes, as the database of OSMO gives them.
     """
-    specs = {task["name"]: task for group in row["spec"]["groups"] for task in group["tasks"]}
-    while changed := [group for group in row["groups"] if group["status"] != group_status(group)]:
+    while changed := [group for group in row["groups"] if group["status"] != find_group_status(group)]:
         for group in changed:
-            group["status"] = group_status(group)
+            group["status"] = find_group_status(group)
         row["groups"] = [*(group for group in row["groups"] if group not in changed), *changed]
         for group in row["groups"]:
             if group["status"] == "WAITING":
-                _release(row, group, specs)
-    status = rolled_up(row)
-    if status == "RUNNING":
+                _release(row, group)
+    row["status"] = _find_workflow_status(row)
+    set_times(row)
+
+
+def set_times(row: Row) -> None:
+    """Let a workflow, or a task, have begun or ended now, if its status says so."""
+    if row["status"] == "RUNNING":
         row["start_time"] = row["start_time"] or now()
-    if status not in ALIVE:
+    elif finished(row):
         row["end_time"] = row["end_time"] or now()
-    row["status"] = status
 
 
-def _release(row: Row, group: Row, specs: Mapping[str, Row]) -> None:
+def _release(row: Row, group: Row) -> None:
     """A group that waits goes on when all of those before it completed, and fails with the first that failed."""
     upstream = [one["status"] for one in row["groups"] if one["name"] in group["upstream"]]
     if any(status.startswith("FAILED") for status in upstream):
         values = {"failure_message": "Upstream task failed.", "exit_code": 3000, "end_time": now()}
         for task in group["tasks"]:
             task.update(status="FAILED_UPSTREAM", **values)
-    elif not remaining(row, group):
-        group["tasks"] = [task_row(specs[task["name"]], 0) for task in group["tasks"]]
+    elif not _list_remaining(row, group):
+        specs = {task["name"]: task for one in row["spec"]["groups"] for task in one["tasks"]}
+        group["tasks"] = [make_task_row(specs[task["name"]], 0) for task in group["tasks"]]
+
+
+def cancel(state: State, name: str, how: str, message: str | None) -> dict[str, Any]:
+    """The answer to a cancel. how: as `OsmoStandIn.cancelling` says. Raises Refusal."""
+    if finished(fetch(state, name)):
+        raise Refusal("USER", f"Workflow {name} is already finished.")
+    if how == "refused":
+        raise Refusal("USER", f"User is not allowed to cancel workflow {name}.")
+    state.change("cancels", lambda there: [*there, name], [])
+
+    def end(row: Row) -> None:
+        row["cancelled_by"] = row["submitted_by"]
+        text = f"Task was canceled by user: {row['submitted_by']}." + (f" {message}" if message else "")
+        for task in latest(row):
+            if not finished(task):
+                task.update(status="FAILED_CANCELED", failure_message=text, end_time=now())
+        settle(row)
+
+    if how == "at-once":
+        change(state, name, end)
+    return {"name": name}
+
+
+STORED = ("name", "submit_time", "start_time", "end_time", "status", "pool", "priority", "labels")
+OF_A_QUERY = ("uuid", "submitted_by", "cancelled_by", "exec_timeout", "queue_timeout", "backend")
+
+
+def describe(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a list."""
+    base = f"/api/workflow/{row['name']}"
+    stored = {name: row[name] for name in STORED}
+    waited, ran = _measure(row["submit_time"], row["start_time"] or row["end_time"] or now()), None
+    if row["start_time"]:
+        ran = _measure(row["start_time"], row["end_time"] or now())
+    addresses = {"overview": base, "logs": f"{base}/logs"}
+    return {"user": row["submitted_by"], **stored, "queued_time": waited, "duration": ran, **addresses}
+
+
+def query(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything about one, with the last attempt of each task."""
+    more = {name: row[name] for name in OF_A_QUERY}
+    return {**describe(row), **more, "groups": [_describe_group(row, group) for group in row["groups"]], "warnings": []}
+
+
+def _describe_group(row: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+    last = latest({"groups": [group]})
+    return {
+        **{"name": group["name"], "status": find_group_status(group)},
+        **{"start_time": last[0]["start_time"], "end_time": last[0]["end_time"]},
+        "remaining_upstream_groups": _list_remaining(row, group),
+        "failure_message": next((task["failure_message"] for task in last if task["failure_message"]), None),
+        "tasks": last,
+    }
+
+
+def _measure(start: str, end: str) -> float:
+    first, last = map(datetime.datetime.fromisoformat, (start, end))
+    return (last - first).total_seconds()

@@ -1,292 +1,281 @@
-"""What a workflow may say, as today's OSMO reads it. The models have OSMO's own names: its messages repeat them."""
+"""What a workflow may say, as OSMO reads it. The models have OSMO's own names: its messages repeat them.
+
+A validation's context is the version of the service: until 6.3 there were datasets, and no labels.
+"""
 
 import datetime
 import re
-from typing import Annotated, Any, ClassVar
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from osmo_stand_in import refusal
-from osmo_stand_in.service import rules
+from osmo_stand_in.service.refusal import Refusal
 
-EXACT = ConfigDict(extra="forbid")
-COERCING = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-OUTPUTS = "/osmo/data/output/"
+NAME = r"[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?"
+PART = r"[^/,;*]+"
+PLACES = {
+    "swift": re.compile(rf"^swift://{PART}(/{PART}){{2,}}/*$"),
+    "s3": re.compile(rf"^s3://{PART}(/{PART})*/*$"),
+    "gs": re.compile(rf"^gs://{PART}(/{PART})*/*$"),
+    "tos": re.compile(rf"^tos://{PART}(/{PART})+/*$"),
+    "azure": re.compile(rf"^azure://{PART}(/{PART})+/*$"),
+}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Z]*)")
+POWERS = {"T": 40, "G": 30, "M": 20, "K": 10}
+UNITS = {f"{unit}{more}": power for unit, power in POWERS.items() for more in ("", "i", "iB")} | {"B": 0, "m": -10}
+ISO = re.compile(r"^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$")
+STEPS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000001}
 EXIT_CODES = re.compile(r"^(\d+(-\d+)?)+(,\d+(-\d+)?)*$")
-EXIT_ACTIONS = ("COMPLETE", "FAIL", "RESCHEDULE")
-STORAGE = "|".join(f"({one.pattern})" for one in rules.PLACES.values())
+MOST_LABELS = 16
+LABEL = re.compile(r"^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+DNS_PART = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+PREFIX = re.compile(rf"^(?=.{{1,253}}$){DNS_PART}(?:\.{DNS_PART})*$")
+DATASET = r"^([a-zA-Z0-9_{}-]+/)?[a-zA-Z0-9_{}-]+(:[a-zA-Z0-9_{}-]*)?$"
+LAST_WITH_DATASETS = (6, 3)
 
-Name = Annotated[str, Field(pattern=f"^{rules.NAME}$")]
+
+def parse_size(value: str, field: str) -> float:
+    """The bytes of `48Gi`. Raises Refusal."""
+    match = SIZE.fullmatch(value)
+    if not match:
+        raise Refusal("RESOURCE", f"Resource {field} field has invalid value {value}")
+    if match[2] not in {"", *UNITS}:
+        raise Refusal("RESOURCE", f"Resource {field} field has invalid unit: {match[2]}")
+    return float(match[1]) * 2.0 ** UNITS.get(match[2], 0)
 
 
-class Filtered(BaseModel):
+def parse_duration(value: object) -> datetime.timedelta:
+    """A time, as `12h`, `PT12H` or seconds. Raises ValueError."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return datetime.timedelta(seconds=value)
+    text = str(value)
+    if (match := ISO.match(text)) and any(match.groups()):
+        days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return datetime.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if match := re.fullmatch(rf"([+-]?\d+)({'|'.join(STEPS)})", text):
+        return datetime.timedelta(seconds=int(match[1]) * STEPS[match[2]])
+    raise ValueError(
+        f"Cannot recognize duration: {value}. Only support ISO 8601 (e.g. PT10S) or xd, xh, xm, xs, xms, xus"
+    )
+
+
+def compare_name(name: str) -> str:
+    """A name as Kubernetes takes it: two names that become one are the same."""
+    return name.lower().replace("_", "-")
+
+
+def _to_text(value: object) -> object:
+    return str(value) if isinstance(value, (str, int, float, bool)) else value
+
+
+def _check_path(path: str) -> str:
+    parts = [part for part in path.split("/") if part]
+    if not path.startswith("/osmo/data/output/") and (not parts or parts[0] == "osmo"):
+        raise ValueError(f'Empty path or adding file to "/osmo" is forbidden for file: {path}')
+    return path
+
+
+def _check_memory(value: str) -> str:
+    parse_size(value, "memory")
+    return value
+
+
+def _check_storage(value: str) -> str:
+    parse_size(value, "storage")
+    return value
+
+
+def _check_task_name(name: str) -> str:
+    if compare_name(name) == "osmo-ctrl":
+        raise ValueError(f'Container {name} cannot be named "osmo-ctrl". This is a restricted name.')
+    return name
+
+
+def _check_actions(actions: dict[str, str]) -> dict[str, str]:
+    for action, codes in actions.items():
+        if action.upper() not in ("COMPLETE", "FAIL", "RESCHEDULE"):
+            raise ValueError(f"Invalid exit action {action}.")
+        if not EXIT_CODES.fullmatch(codes):
+            raise ValueError(f"Invalid exit codes {codes} for action {action}.")
+    return actions
+
+
+def _check_labels(labels: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    _check_version(labels, info, is_old=False)
+    if len(labels) > MOST_LABELS:
+        raise ValueError(f"Workflows can have at most {MOST_LABELS} labels.")
+    for key, value in labels.items():
+        prefix, separator, name = key.rpartition("/")
+        if separator and not PREFIX.fullmatch(prefix):
+            raise ValueError(f'Workflow label key "{key}" has an invalid DNS prefix.')
+        if not LABEL.fullmatch(name):
+            raise ValueError(f'Workflow label key "{key}" has an invalid name segment.')
+        if not LABEL.fullmatch(value):
+            raise ValueError(f'Workflow label value "{value}" is not a valid non-empty Kubernetes label value.')
+    return labels
+
+
+def _check_version(given: Any, info: ValidationInfo, is_old: bool) -> Any:
+    if (info.context[:2] <= LAST_WITH_DATASETS) is not is_old:
+        raise PydanticCustomError("extra_forbidden", "Extra inputs are not permitted")
+    return given
+
+
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Text = Annotated[str, BeforeValidator(_to_text)]
+Duration = Annotated[datetime.timedelta, BeforeValidator(parse_duration)]
+Storage = "|".join(f"({one.pattern})" for one in PLACES.values())
+
+
+class Exact(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Coercing(BaseModel):
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class Filtered(Exact):
     """What takes some files of all."""
 
-    model_config = EXACT
-    regex: str = ""
-
-    @field_validator("regex")
-    @classmethod
-    def compiles(cls, given: str) -> str:
-        try:
-            re.compile(given)
-        except re.error as error:
-            raise ValueError(f"Invalid regex: {given}") from error
-        return given
+    regex: re.Pattern[str] | None = None
 
 
 class TaskInputOutput(Filtered):
-    task: Annotated[str, Field(pattern=f"^{rules.TASK_NAME}$")]
+    task: Annotated[str, Field(pattern=f"^{NAME}(:{NAME})?$")]
 
 
 class URLInputOutput(Filtered):
     url: str
 
 
+class Dataset(Filtered):
+    name: Annotated[str, Field(pattern=DATASET)]
+
+
+class DatasetInputOutput(Exact):
+    dataset: Annotated[Dataset, BeforeValidator(partial(_check_version, is_old=True))]
+
+
 class CheckpointSpec(Filtered):
     path: str
-    url: Annotated[str, Field(pattern=STORAGE)]
-    frequency: datetime.timedelta
-
-    @field_validator("frequency", mode="before")
-    @classmethod
-    def is_duration(cls, given: object) -> datetime.timedelta:
-        if isinstance(given, bool):
-            raise ValueError("Checkpoint frequency must be a duration, not a boolean")
-        return rules.duration(given)
+    url: Annotated[str, Field(pattern=Storage)]
+    frequency: Duration
 
 
-class File(BaseModel):
-    model_config = COERCING
+class File(Coercing):
     base64: bool = False
-    path: str
+    path: Annotated[str, AfterValidator(_check_path)]
     contents: str
 
-    @field_validator("path")
-    @classmethod
-    def is_allowed(cls, path: str) -> str:
-        parts = [part for part in path.split("/") if part]
-        if not path.startswith(OUTPUTS) and (not parts or parts[0] == "osmo"):
-            raise ValueError(f'Empty path or adding file to "/osmo" is forbidden for file: {path}')
-        return path
 
-
-class ResourceSpec(BaseModel):
-    model_config = COERCING
+class ResourceSpec(Coercing):
     cpu: int | None = None
-    storage: str | None = None
-    memory: str | None = None
+    storage: Annotated[str, AfterValidator(_check_storage)] | None = None
+    memory: Annotated[str, AfterValidator(_check_memory)] | None = None
     gpu: int | None = None
     platform: str | None = None
-    nodesExcluded: list[str] = []
-
-    @field_validator("storage", "memory")
-    @classmethod
-    def is_size(cls, given: str | None, info: ValidationInfo) -> str | None:
-        if given is not None:
-            rules.size(given, str(info.field_name))
-        return given
 
 
-def _scalar(value: object) -> bool:
-    return isinstance(value, (str, int, float, bool))
-
-
-class TaskSpec(BaseModel):
-    model_config = COERCING
-    name: Name
+class TaskSpec(Coercing):
+    name: Annotated[Name, AfterValidator(_check_task_name)]
     image: str
-    command: list[str]
-    inputs: list[TaskInputOutput | URLInputOutput] = []
-    outputs: list[URLInputOutput] = []
+    command: Annotated[list[str], Field(min_length=1)]
+    inputs: list[TaskInputOutput | DatasetInputOutput | URLInputOutput] = []
+    outputs: list[DatasetInputOutput | URLInputOutput] = []
     args: list[str] = []
     lead: bool = False
-    environment: dict[str, str] = {}
+    environment: dict[str, Text] = {}
     files: list[File] = []
-    privileged: bool = False
-    hostNetwork: bool = False
     volumeMounts: list[str] = []
-    credentials: dict[str, str | dict[str, str]] = {}
-    downloadType: str | None = None
-    cacheSize: str | None = None
-    exitActions: dict[str, str] = {}
+    credentials: dict[str, Text | dict[str, Text]] = {}
+    exitActions: Annotated[dict[str, Text], AfterValidator(_check_actions)] = {}
     checkpoint: list[CheckpointSpec] = []
-    resources: ResourceSpec = ResourceSpec()
-    backend: str = ""
     resource: str = "default"
-
-    @field_validator("environment", "exitActions", mode="before")
-    @classmethod
-    def is_text(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {str(name): str(value) if _scalar(value) else value for name, value in given.items()}
-
-    @field_validator("credentials", mode="before")
-    @classmethod
-    def is_credentials(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            raise ValueError(f"credentials must be a str or dict, got {type(given).__name__}")
-        return {str(name): _credential(name, value) for name, value in given.items()}
-
-    @field_validator("name")
-    @classmethod
-    def is_free(cls, name: str) -> str:
-        if rules.kubernetes_name(name) == "osmo-ctrl":
-            raise ValueError(f'Container {name} cannot be named "osmo-ctrl". This is a restricted name.')
-        return name
-
-    @field_validator("command")
-    @classmethod
-    def says_something(cls, command: list[str], info: ValidationInfo) -> list[str]:
-        if not command:
-            raise ValueError(f"Container {info.data.get('name', '')} should have at least one command.")
-        return command
 
     @field_validator("files")
     @classmethod
-    def are_apart(cls, files: list[File], info: ValidationInfo) -> list[File]:
+    def are_apart(cls, files: list[File]) -> list[File]:
         paths = [file.path for file in files]
-        for index, path in enumerate(paths):
-            if path in paths[:index]:
-                raise ValueError(
-                    f'Task "{info.data.get("name", "")}" has multiple files at the same path "{path}". '
-                    "Each file path must be unique."
-                )
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise ValueError(f'Multiple files at the same path "{twice[0]}". Each file path must be unique.')
         return files
 
-    @field_validator("exitActions")
-    @classmethod
-    def are_actions(cls, actions: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        task = info.data.get("name", "")
-        for action, codes in actions.items():
-            if action.upper() not in EXIT_ACTIONS:
-                raise ValueError(f"Invalid exit action {action} for task {task}.")
-            if not EXIT_CODES.fullmatch(codes):
-                raise ValueError(f"Invalid exit codes {codes} for action {action} for task {task}.")
-        return actions
 
-
-def _credential(name: object, value: Any) -> Any:
-    if isinstance(value, dict):
-        for key, one in value.items():
-            if not _scalar(one):
-                text = f"credential key mapping value for {name}.{key} must be a scalar, got {type(one).__name__}"
-                raise ValueError(text)
-        return {str(key): str(one) for key, one in value.items()}
-    if _scalar(value):
-        return str(value)
-    raise ValueError(f"credential value for {name} must be a str or dict, got {type(value).__name__}")
-
-
-class TaskGroupSpec(BaseModel):
-    model_config = EXACT
+class TaskGroupSpec(Exact):
     name: Name
-    barrier: bool = True
     ignoreNonleadStatus: bool = True
-    tasks: list[TaskSpec]
+    tasks: Annotated[list[TaskSpec], Field(min_length=1)]
 
     @field_validator("tasks")
     @classmethod
-    def is_led(cls, tasks: list[TaskSpec], info: ValidationInfo) -> list[TaskSpec]:
-        group = info.data.get("name", "<unknown>")
-        if not tasks:
-            raise ValueError(f'Group "{group}" needs to have at least one task.')
-        if len(tasks) == 1:
-            tasks[0].lead = True
+    def is_led(cls, tasks: list[TaskSpec]) -> list[TaskSpec]:
+        tasks[0].lead = tasks[0].lead or len(tasks) == 1
         leaders = sum(task.lead for task in tasks)
         if leaders != 1:
-            raise ValueError(f'Group "{group}" has {leaders} leader(s) but must have exactly one.')
+            raise ValueError(f"Group has {leaders} leader(s) but must have exactly one.")
         return tasks
 
 
-class TimeoutSpec(BaseModel):
-    model_config = EXACT
-    exec_timeout: datetime.timedelta | None = None
-    queue_timeout: datetime.timedelta | None = None
-
-    @field_validator("exec_timeout", "queue_timeout", mode="before")
-    @classmethod
-    def is_duration(cls, given: object) -> datetime.timedelta | None:
-        return None if given is None else rules.duration(given)
+class TimeoutSpec(Exact):
+    exec_timeout: Duration | None = None
+    queue_timeout: Duration | None = None
 
 
-class AnyWorkflow(BaseModel):
-    """What every version has."""
-
-    GROUP: ClassVar[type[TaskGroupSpec]] = TaskGroupSpec
-    model_config = EXACT
+class WorkflowSpec(Exact):
     name: Name
-    pool: str = ""
     groups: list[TaskGroupSpec] = []
     tasks: list[TaskSpec] = []
     resources: dict[str, ResourceSpec] = {"default": ResourceSpec()}
     timeout: TimeoutSpec = TimeoutSpec()
-    backend: str = ""
+    labels: Annotated[dict[str, str], AfterValidator(_check_labels)] = {}
 
-    @model_validator(mode="before")
-    @classmethod
-    def has_tasks(cls, values: Any) -> Any:
-        groups, tasks = values.get("groups") or [], values.get("tasks") or []
-        if groups and tasks:
+    @model_validator(mode="after")
+    def has_tasks(self) -> "WorkflowSpec":
+        if self.groups and self.tasks:
             raise ValueError("Cannot use both groups and tasks in the same workflow.")
-        if not groups and not tasks:
+        if not self.groups and not self.tasks:
             raise ValueError("Workflows need to have at least one group or one task.")
-        _all_differ([*tasks, *groups, *(task for group in groups for task in _of(group, "tasks") or [])])
-        return values
+        self.groups += [TaskGroupSpec.model_construct(name=f"{one.name}-group", tasks=[one]) for one in self.tasks]
+        for task in self.tasks:
+            task.lead = True
+        self.tasks = []
+        seen: set[str] = set()
+        for one in (*self.groups, *(task for group in self.groups for task in group.tasks)):
+            if (name := compare_name(one.name)) in seen:
+                raise ValueError(
+                    f'Multiple tasks/groups have the same name: "{name}". Note that names are not case sensitive and '
+                    'we consider "-" and "_" the same. For example, "Group_1" and "group-1" are considered the same '
+                    "name."
+                )
+            seen.add(name)
+        return self
 
 
-class WorkflowSpec(AnyWorkflow):
-    labels: dict[str, str] = {}
-
-    @field_validator("labels")
-    @classmethod
-    def are_labels(cls, given: dict[str, str]) -> dict[str, str]:
-        return rules.labels(given)
-
-
-def _all_differ(named: list[Any]) -> None:
-    seen: set[str] = set()
-    for one in named:
-        if not isinstance(name := _of(one, "name"), str):
-            continue
-        name = rules.kubernetes_name(name)
-        if name in seen:
-            raise ValueError(
-                f'Multiple tasks/groups have the same name: "{name}". Note that names are not case sensitive and '
-                'we consider "-" and "_" the same. For example, "Group_1" and "group-1" are considered the same name.'
-            )
-        seen.add(name)
-
-
-def _of(one: Any, name: str) -> Any:
-    return one.get(name) if isinstance(one, dict) else getattr(one, name, None)
-
-
-class VersionedWorkflowSpec(BaseModel):
-    model_config = EXACT
-    version: int = 2
+class VersionedWorkflowSpec(Exact):
     workflow: WorkflowSpec
 
-    @field_validator("version", mode="before")
-    @classmethod
-    def is_two(cls, given: object) -> int:
-        if isinstance(given, bool) or str(given) not in ("2", "2.0"):
-            raise ValueError(f"Unsupported workflow version: {given}.")
-        return 2
 
-
-def read(document: dict[str, Any], service: tuple[int, int, int]) -> AnyWorkflow:
-    """A workflow, as that version of the service reads it. Raises Refusal, which names every wrong place."""
-    kind: type[BaseModel] = VersionedWorkflowSpec
-    if service < (6, 4, 0):
-        from osmo_stand_in.service import spec_before_6_4
-
-        kind = spec_before_6_4.Versioned
-    section = document.get("workflow", {})
-    name = section.get("name", "") if isinstance(section, dict) else ""
+def read_workflow(document: Any, service: tuple[int, ...]) -> WorkflowSpec:
+    """A workflow, a group around each task, as that version reads it. Raises Refusal, which names every wrong place."""
     try:
-        workflow: AnyWorkflow = kind(**document).workflow  # type: ignore[attr-defined]
+        return VersionedWorkflowSpec.model_validate(document, context=service).workflow
     except ValidationError as error:
-        raise refusal.usage(str(error), str(name)) from error
-    return workflow
+        raise Refusal("USAGE", str(error), _find_name(document)) from error
+
+
+def _find_name(document: Any) -> str:
+    workflow = document.get("workflow") if isinstance(document, dict) else None
+    return str(workflow.get("name", "")) if isinstance(workflow, dict) else ""
