@@ -15,7 +15,7 @@ FILE = Path(__file__).with_name("messages.txt")
 ROOT = FILE.parents[1]
 BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
 OTHER_EACH_TIME = {  # the first that matches counts
-    r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?\w+-\d+": "TMP",
+    r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?[\w-]+": "TMP",
     re.escape(str(ROOT)): "ROOT",
     re.escape(sys.prefix): "PREFIX",
     r"(?<=127\.0\.0\.1|localhost):\d+": ":PORT",

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from local_runs import SLEEP, Runs, wait_for
-from robotrain.errors import Rejected, format_problem
+from messages import check_problems
+from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_local import process
 
@@ -92,8 +93,7 @@ def test_run_of_another_machine_is_not_signalled_from_here(
         watched.setattr(os, "kill", lambda pid, number: signalled.append(pid))
         with pytest.raises(Rejected) as caught:
             runs.local.cancel(remote_run)
-    report = format_problem(caught.value.problems[0])
-    assert f"ssh {os.uname().nodename} robotrain cancel tiny-1" in report
+    check_problems(caught.value.problems, "run-elsewhere")
     assert caught.value.exit_code == 1
     assert signalled == []
     assert not Path(remote_run["folder"], "cancel.json").exists()
@@ -174,9 +174,9 @@ def test_run_in_a_container_is_lost_with_the_container(runs: Runs, container: "s
     status = runs.local.status(reference)
     assert status.state == "running"
     assert "in the container" in status.reason
-    with pytest.raises(Rejected, match="in the container") as caught:
+    with pytest.raises(Rejected) as caught:
         runs.local.cancel(reference)
-    assert caught.value.problems[0].code == "run-elsewhere"
+    check_problems(caught.value.problems, "run-elsewhere")
     assert runs.local.status(reference).state == "running"
     container.kill()
     lost = runs.wait_for_end(reference)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from messages import check_problems
+from planned_jobs import job
 from robotrain_local.platform import LocalPlatform
+from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract.parameter import get_parameters
 
 Robotrain = Callable[..., Any]
@@ -21,30 +24,28 @@ print(*sorted(set(sys.modules) - before))
 
 def test_an_azureml_model_is_declined_with_a_reason_and_a_way_out(robotrain: Robotrain, pusht: Path) -> None:
     answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, "--policy-model", "azureml:arm:3")
-    assert answer.exit_code == 3
-    assert "local does not accept azureml models" in answer.stderr
-    assert "download it (az ml model download)" in answer.stderr
+    answer.check_problems(3, "source-not-accepted --policy-model azureml:arm:3")
 
 
-@pytest.mark.parametrize("build", ["auto", "cpu", "xpu", "cu118", "cu126", "cu130", "rocm6.4", "rocm6.2.4"])
-def test_a_build_of_pytorch_can_be_chosen(robotrain: Robotrain, pusht: Path, build: str) -> None:
-    answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, "--torch-backend", build)
-    assert f'"torch_backend": "{build}"' in answer.stdout
+BUILDS = (
+    *((build, "") for build in ("auto", "cpu", "xpu", "cu118", "cu126", "cu130", "rocm6.4", "rocm6.2.4")),
+    *(
+        (build, "torch-backend-unknown --torch-backend")
+        for build in ("cuda", "cu12.6", "CPU", "gpu", "rocm", "cpu; rm", "cu126 --index x")
+    ),
+)
 
 
-@pytest.mark.parametrize("build", ["cuda", "cu12.6", "CPU", "gpu", "rocm", "cpu; rm", "cu126 --index x"])
-def test_what_is_no_build_of_pytorch_is_refused_at_once(robotrain: Robotrain, pusht: Path, build: str) -> None:
-    answer = robotrain("submit", "--platform", "local", "--dataset-path", pusht, "--torch-backend", build)
-    assert answer.exit_code == 2
-    assert "[torch-backend-unknown]" in answer.stderr
-    assert "--torch-backend cpu" in answer.stderr
+@pytest.mark.parametrize(("build", "problem"), BUILDS)
+def test_build_of_pytorch_is_one_that_there_is(build: str, problem: str) -> None:
+    check_problems(LocalPlatform().check(job(), LocalSettings(torch_backend=build)), *filter(None, [problem]))
 
 
-def test_a_build_of_pytorch_says_nothing_about_an_environment_that_is_given(robotrain: Robotrain, pusht: Path) -> None:
-    both = ("--torch-backend", "cpu", "--environment", "/opt/env")
-    answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, *both)
-    assert answer.exit_code == 2
-    assert "leave out --environment" in answer.stderr
+def test_build_of_pytorch_reaches_the_run_unless_an_environment_is_given(robotrain: Robotrain, pusht: Path) -> None:
+    words = ("render", "--platform", "local", "--dataset-path", pusht, "--torch-backend")
+    assert '"torch_backend": "cu126"' in robotrain(*words, "cu126").stdout
+    given = robotrain(*words, "cpu", "--environment", "/opt/env")
+    given.check_problems(2, "torch-backend-unused --torch-backend")
 
 
 def test_settings_are_described_and_start_with_their_flags() -> None:

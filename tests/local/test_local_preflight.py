@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_runs import Runs
-from robotrain.errors import Stage, format_problem
+from messages import check_problems
+from robotrain.errors import Stage
 from robotrain.model.health import convert_finding
 from robotrain_local.settings import LocalSettings
 from robotrain_runtime.contract.failure import Finding
@@ -24,22 +25,19 @@ def test_the_same_words_are_told_before_the_run_and_in_it(runs: Runs) -> None:
 
 def test_an_environment_that_is_not_there_is_told(runs: Runs, tmp_path: Path) -> None:
     runs.settings = LocalSettings(environment=str(tmp_path / "nowhere"))
-    (problem,) = runs.local.preflight(runs.plan("pass"))
-    assert (problem.where, problem.given) == ("--environment", str(tmp_path / "nowhere"))
+    found = [*runs.local.preflight(runs.plan("pass"))]
+    check_problems(found, f"{found[0].code} --environment {tmp_path / 'nowhere'}")
 
 
 def test_a_run_that_was_submitted_before_is_told(runs: Runs) -> None:
     runs.submit("pass")
-    (problem,) = runs.local.preflight(runs.plan("pass"))
-    assert problem.code == "run-folder-exists"
+    check_problems(runs.local.preflight(runs.plan("pass")), "run-folder-exists")
 
 
 def test_a_file_in_the_place_of_the_runs_folder_is_told(runs: Runs, tmp_path: Path) -> None:
     runs.folder.mkdir()
     (runs.folder / "runs").write_text("")
-    (problem,) = runs.local.preflight(runs.plan("pass"))
-    assert problem.code == "run-folder-unwritable"
-    assert "is not a folder" in format_problem(problem)
+    check_problems(runs.local.preflight(runs.plan("pass")), "run-folder-unwritable")
 
 
 def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
@@ -53,5 +51,4 @@ def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
 def test_a_plan_that_was_cut_short_is_told(runs: Runs) -> None:
     plan = runs.plan("pass")
     for file in ("process.json", "job.json"):
-        (problem,) = runs.local.preflight(replace(plan, files={**plan.files, file: b"{"}))
-        assert problem.code == "plan-damaged"
+        check_problems(runs.local.preflight(replace(plan, files={**plan.files, file: b"{"})), "plan-damaged")

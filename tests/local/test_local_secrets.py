@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from local_runs import Runs
+from messages import check_problems
 from robotrain_local.settings import LocalSettings
 
 VALUE = "correct-horse-battery"
@@ -25,7 +26,7 @@ def secret_file(tmp_path: Path) -> Path:
 def test_what_is_no_absolute_path_may_be_the_secret_itself_and_is_not_shown(robotrain, pusht, reference: str) -> None:
     words = ("--platform", "local", "--dataset-path", pusht, "--secret", f"API_TOKEN={reference}")
     answer = robotrain("render", *words)
-    assert (answer.exit_code, "[secret-reference-invalid]" in answer.stderr) == (2, True)
+    answer.check_problems(2, "secret-reference-invalid --secret API_TOKEN")
     assert not reference or reference not in answer.stderr
 
 
@@ -33,11 +34,9 @@ def test_a_file_that_others_may_read_is_refused_with_the_command_that_helps(runs
     runs.settings = LocalSettings(environment=runs.settings.environment, secrets=f'{{"API_TOKEN": "{secret_file}"}}')
     assert list(runs.local.preflight(runs.plan("pass"))) == []
     secret_file.chmod(0o640)
-    (problem,) = runs.local.preflight(runs.plan("pass"))
-    assert (problem.code, problem.suggestions[0].text) == ("secret-exposed", f"chmod 600 {secret_file}")
+    check_problems(runs.local.preflight(runs.plan("pass")), "secret-exposed")
     secret_file.unlink()
-    (problem,) = runs.local.preflight(runs.plan("pass"))
-    assert (problem.code, problem.where) == ("secret-unreadable", "--secret")
+    check_problems(runs.local.preflight(runs.plan("pass")), "secret-unreadable --secret")
 
 
 def test_a_file_below_the_home_folder_is_found_there(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import check_refusals
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Note
 
@@ -54,8 +55,9 @@ def test_the_digest_is_of_names_and_contents(tmp_path):
 
 def test_a_folder_without_files_is_never_sealed(tmp_path):
     (tmp_path / "000020").mkdir()
-    with pytest.raises(OSError, match="holds no files"):
+    with pytest.raises(OSError) as refused:
         checkpoint.seal_checkpoint(tmp_path / "000020", step=20, run=RUN, job=JOB)
+    check_refusals(refused.value, "file-not-found-error")
 
 
 @given(st.sampled_from(["model/weights", "model/step"]), st.integers(0, 99), st.sampled_from(["flip", "cut", "remove"]))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from messages import check_refusals
+from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.fetching.program import make_process_env
 
 STRANGE_NAMES = (
@@ -35,6 +37,11 @@ def read_origin(python: Path, module: str, *arguments: str) -> Any:
     command = [str(python), str(READER), module, *arguments]
     done = subprocess.run(command, env=make_process_env(), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
+
+
+def check_refused(origin: Mapping[str, Any], fault: str) -> None:
+    """Check why a source cannot be read, and whose fault that is."""
+    check_refusals(FetchError(origin["refused"], origin["fault"]), f"fetch-error {fault}")
 
 
 def compute_digests(files: Mapping[str, bytes]) -> dict[str, str]:

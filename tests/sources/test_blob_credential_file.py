@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from messages import check_refusals
 from robotrain_sources.blob_url import identity
 from robotrain_sources.fetching.errors import FetchError
 
@@ -50,34 +51,37 @@ def test_the_form_of_a_secret_is_known_by_its_shape(file, content, form):
         "sv=2023-11-03&sp=rl",
         "x" * 100_000,
     ],
+    ids=["word", "address", "connection string", "two lines", "no text", "no signature", "too long"],
 )
 def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(file, content):
     with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(file(content))
-    text = str(refused.value)
-    assert text.startswith(f"the credential file {file(content)} does not hold an account key, a SAS")
-    assert refused.value.fault == "configuration"
-    assert "s3cret" not in text
-    assert KEY not in text
+    check_refusals(refused.value, "fetch-error configuration")
+    assert "s3cret" not in str(refused.value)
+    assert KEY not in str(refused.value)
 
 
 def test_a_credential_file_that_is_empty_or_unreadable_is_reported(file, tmp_path):
-    with pytest.raises(FetchError, match=r"is empty: it should hold an account key"):
+    with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(file(" \n"))
-    with pytest.raises(FetchError, match=rf"^the credential file {tmp_path} cannot be read: Is a directory$"):
+    check_refusals(refused.value, "fetch-error configuration")
+    with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(str(tmp_path))
-    with pytest.raises(FetchError, match=r"cannot be read: No such file or directory"):
+    check_refusals(refused.value, "fetch-error configuration")
+    with pytest.raises(FetchError) as refused:
         identity.read_storage_secret("/nowhere/key")
+    check_refusals(refused.value, "fetch-error configuration")
 
 
 @pytest.mark.parametrize(
-    ("content", "what"),
-    [(SAS.replace("2999-01-01T00%3A00%3A00Z", "2020-01-01"), "SAS"), (token(exp=1577836800), "token")],
+    "content",
+    [SAS.replace("2999-01-01T00%3A00%3A00Z", "2020-01-01"), token(exp=1577836800)],
     ids=["SAS", "token"],
 )
-def test_an_expired_credential_is_reported_with_its_expiry(file, content, what):
-    with pytest.raises(FetchError, match=rf"^the {what} in .* expired at 2020-01-01 00:00 UTC: replace it$"):
+def test_an_expired_credential_is_reported_with_its_expiry(file, content):
+    with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(file(content))
+    check_refusals(refused.value, "fetch-error configuration")
 
 
 def test_a_newer_secret_in_the_file_is_used_from_then_on(file):

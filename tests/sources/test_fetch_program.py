@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from messages import check_refusals
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_sources.fetching import program
 
@@ -51,32 +52,38 @@ def test_a_program_answers_with_a_folder_and_its_other_lines_are_logged(run):
 
 
 def test_a_refusal_is_one_sentence(run):
-    with pytest.raises(OSError, match=r"^there is nothing there$"):
+    with pytest.raises(OSError) as refused:
         run(ANSWERS.format(act="raise errors.FetchError('there is nothing there')"))
+    check_refusals(refused.value, "os-error")
     assert run.said == ["fetching"]
 
 
 def test_trouble_of_the_system_is_named(run):
-    with pytest.raises(OSError, match=r"^No space left on device: /data/x$"):
+    with pytest.raises(OSError) as refused:
         run(ANSWERS.format(act="raise OSError(28, 'No space left on device', '/data/x')"))
+    check_refusals(refused.value, "os-error")
 
 
 def test_an_unexpected_error_says_where_and_never_repeats_a_secret(run, tmp_path):
     result = tmp_path / "told"
     result.write_text("at https://me:s3cret@host/x?sig=s3cret with hf_s3cretS3cret and Bearer s3cret.s3cret")
-    with pytest.raises(OSError, match=r"^ValueError: at https://host/x… with … and …$"):
+    with pytest.raises(OSError) as refused:
         run(ANSWERS.format(act=f"raise ValueError(Path({str(result)!r}).read_text())"))
+    check_refusals(refused.value, "os-error")
     assert any("pretend_fetch.py" in line for line in run.said)
     assert "s3cret" not in "".join(run.said)
 
 
 def test_a_program_that_crashes_is_reported_with_its_exit_code(run):
-    with pytest.raises(OSError, match=r"pretend_fetch ended with -9: fetching"):
+    with pytest.raises(OSError) as refused:
         run(ANSWERS.format(act="import os; os.kill(os.getpid(), 9)"))
-    with pytest.raises(OSError, match=r"ended with 1: ModuleNotFoundError: No module named 'nowhere'"):
+    check_refusals(refused.value, "os-error")
+    with pytest.raises(OSError) as refused:
         run("import nowhere")
-    with pytest.raises(OSError, match=r"ended with 0: no output"):
+    check_refusals(refused.value, "os-error")
+    with pytest.raises(OSError) as refused:
         run("pass")
+    check_refusals(refused.value, "os-error")
 
 
 def test_a_program_imports_the_payload_and_not_the_current_folder(tmp_path, monkeypatch):
@@ -85,8 +92,9 @@ def test_a_program_imports_the_payload_and_not_the_current_folder(tmp_path, monk
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
     place = ContainerContext(cache=tmp_path, python=Path(sys.executable))
-    with pytest.raises(OSError, match=r"required: name, version"):
+    with pytest.raises(OSError) as refused:
         program.run_program(place, "robotrain_sources.mlflow.model_fetch")
+    check_refusals(refused.value, "os-error")
 
 
 def test_a_program_ends_when_the_run_is_stopped(run, tmp_path):
@@ -120,5 +128,6 @@ def test_a_program_ends_when_the_run_is_stopped(run, tmp_path):
 
 
 def test_there_is_no_program_without_an_environment(tmp_path):
-    with pytest.raises(OSError, match="no environment"):
+    with pytest.raises(OSError) as refused:
         program.run_program(ContainerContext(cache=tmp_path), "anything")
+    check_refusals(refused.value, "os-error")

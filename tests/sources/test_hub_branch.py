@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from messages import check_refusals
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface.reference import parse_branch, parse_repository
@@ -83,6 +84,7 @@ NAMELESS = {
 
 @pytest.mark.parametrize(("text", "suggestion"), NAMELESS.items())
 def test_an_owner_alone_lacks_the_name_of_a_repository(text, suggestion):
-    with pytest.raises(SourceError, match="The name of the repository is missing") as refused:
+    with pytest.raises(SourceError) as refused:
         parse_repository(text)
+    check_refusals(refused.value, "source-error")
     assert refused.value.suggestion == suggestion

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from messages import check_refusals
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource, RoleName
@@ -76,7 +77,7 @@ def test_the_pin_of_a_link_notices_that_the_training_went_on(run: Path) -> None:
     (run / "checkpoints/last").unlink()
     (run / "checkpoints/last").symlink_to("000200")
     (sentence,) = run_preflight(run / "checkpoints/last", pin=pin)
-    assert "changed since it was pinned" in sentence
+    check_refusals([sentence], "sentence")
 
 
 def test_what_a_training_needs_beside_the_model_does_not_count_for_a_policy(trained: Path) -> None:
@@ -89,18 +90,16 @@ def test_what_a_training_needs_beside_the_model_does_not_count_for_a_policy(trai
 @pytest.mark.parametrize("where", [".", "checkpoints", ".."])
 def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, where: str) -> None:
     (sentence,) = run_preflight(run / where)
-    first, second = sentence.splitlines()
-    folder = Path(str(KIND.parse(str(run / where), Path("/"))))
-    assert first == f"{folder} contains no policy: config.json and model.safetensors are missing."
-    assert second == f"--policy-path {run}/checkpoints/000400"
+    check_refusals([sentence], "sentence --policy-path")
 
 
 def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
     (run / "checkpoints/000400" / MODEL / "model.safetensors").unlink()
     (sentence,) = run_preflight(run / "checkpoints/000400")
-    assert sentence == f"{run}/checkpoints/000400/{MODEL} contains no policy: model.safetensors is missing."
-    with pytest.raises(OSError, match=r"model\.safetensors is missing$"):
+    check_refusals([sentence], "sentence")
+    with pytest.raises(OSError) as refused:
         fetch_policy(run / "checkpoints/000400")
+    check_refusals(refused.value, "os-error")
 
 
 def test_a_policy_of_any_files_is_used_as_it_lies_for_a_workload_that_takes_them(tmp_path: Path) -> None:
@@ -109,12 +108,13 @@ def test_a_policy_of_any_files_is_used_as_it_lies_for_a_workload_that_takes_them
     (folder / "state.pt").write_text("weights")
     checkpoint.seal_checkpoint(folder, step=7, run="command-1a2b3c4d-1", job="1a2b3c4d")
     pin, place = resolve_pin(folder), ContainerContext(cache=folder, takes_any_policy=True)
-    assert "contains no policy" in run_preflight(folder, pin=pin)[0]
+    check_refusals(run_preflight(folder, pin=pin), "sentence")
     assert list(container.preflight(source(folder, pin=pin), place)) == []
     assert container.fetch(source(folder, pin=pin), place) == folder
     (folder / "state.pt").write_text("changed")
-    with pytest.raises(OSError, match="changed since it was pinned"):
+    with pytest.raises(OSError) as refused:
         container.fetch(source(folder, pin=pin), place)
+    check_refusals(refused.value, "os-error")
 
 
 def test_an_adapter_is_a_policy_without_weights_of_its_own(run: Path) -> None:
@@ -123,21 +123,22 @@ def test_an_adapter_is_a_policy_without_weights_of_its_own(run: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
     assert run_preflight(folder) == []
     (folder / "adapter_model.safetensors").unlink()
-    assert run_preflight(folder) == [f"{folder} contains no policy: adapter_model.safetensors is missing."]
+    check_refusals(run_preflight(folder), "sentence")
 
 
 @pytest.mark.parametrize("role", ["policy", "dataset"])
 def test_a_file_is_not_a_folder(run: Path, role: RoleName) -> None:
     (sentence,) = run_preflight(run / "checkpoints/000400" / MODEL / "model.safetensors", role)
-    assert sentence.endswith(f"is not a folder: use the folder of the {role}.")
+    check_refusals([sentence], "sentence")
 
 
 @pytest.mark.parametrize("way", ["", MODEL])
 def test_a_sealed_policy_is_verified_byte_by_byte(trained: Path, way: str) -> None:
     assert fetch_policy(trained / way) == trained / MODEL
     (trained / MODEL / "model.safetensors").write_text("weights of 00040o")
-    with pytest.raises(OSError, match=r"model\.safetensors is not what was saved$"):
+    with pytest.raises(OSError) as refused:
         fetch_policy(trained / way)
+    check_refusals(refused.value, "os-error")
 
 
 def test_a_sealed_policy_that_lost_a_file_is_told(trained: Path) -> None:
@@ -145,16 +146,18 @@ def test_a_sealed_policy_that_lost_a_file_is_told(trained: Path) -> None:
     (trained / MODEL / "more.json").touch()
     checkpoint.seal_checkpoint(trained, step=400, run="r", job="j", model=MODEL)
     (trained / MODEL / "more.json").unlink()
-    with pytest.raises(OSError, match=r"more\.json cannot be read: No such file or directory$"):
+    with pytest.raises(OSError) as refused:
         fetch_policy(trained)
+    check_refusals(refused.value, "os-error")
 
 
 def test_to_go_on_with_a_training_all_of_its_checkpoint_must_be_as_it_was(trained: Path) -> None:
     assert fetch_policy(trained, "resume") == trained
     (trained / "training_state/training_step.json").write_text('{"step": 401}')
     assert fetch_policy(trained) == trained / MODEL
-    with pytest.raises(OSError, match=r"training_step\.json is not what was saved$"):
+    with pytest.raises(OSError) as refused:
         fetch_policy(trained, "resume")
+    check_refusals(refused.value, "os-error")
 
 
 def test_a_model_that_is_named_otherwise_is_found_by_its_seal(run: Path) -> None:
@@ -176,10 +179,10 @@ def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
-    (sentence,) = container.preflight(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
-    assert sentence == f"The folder {tmp_path / 'gone'} does not exist on this machine."
-    with pytest.raises(OSError, match="does not exist"):
+    check_refusals(container.preflight(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path)), "sentence")
+    with pytest.raises(OSError) as refused:
         container.fetch(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
+    check_refusals(refused.value, "os-error")
 
 
 def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from messages import check_refusals
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.files import find_complete_files
@@ -144,8 +145,9 @@ def test_without_tracking_there_is_no_registry(tmp_path):
     source = JobSource(role="policy", kind="registered_model", uri="models:/act/7")
     (result,) = container.preflight(source, ContainerContext(cache=tmp_path))
     assert "models:/act/7 cannot be looked up in a model registry" in result
-    with pytest.raises(OSError, match="the job has no tracking address"):
+    with pytest.raises(OSError) as refused:
         container.fetch(source, ContainerContext(cache=tmp_path))
+    check_refusals(refused.value, "os-error")
 
 
 TRAINED = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "checkpoint_sha256": "c", "job_digest": "d"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from messages import check_refusals
 from robotrain.model.run import RunRecord
 from robotrain.model.source import Source, SourceError
 from robotrain.store import records
@@ -77,6 +78,7 @@ def parse_run(text: str) -> Source:
 def parse_refused(text: str) -> SourceError:
     with pytest.raises(SourceError) as raised:
         parse_run(text)
+    check_refusals(raised.value, "source-error")
     assert raised.value.why.endswith(".")
     return raised.value
 
@@ -113,43 +115,30 @@ def test_a_running_run_gives_what_it_has_so_far(record_run):
 
 
 @pytest.mark.parametrize(
-    ("text", "why", "suggestion"),
+    "text",
     [
-        ("", "The name of the run is missing.", "last"),  # an environment variable that is empty picks no policy
-        (" ", "The name of the run is missing.", "last"),
-        (f"{RUN}@", "a whole number", f"{RUN}@STEP"),
-        (f"{RUN}@1.5", "a whole number", f"{RUN}@STEP"),
-        (f"{RUN}@１", "a whole number", f"{RUN}@STEP"),
-        (f"{RUN}@350", f"{RUN} has no checkpoint of step 350: it has 200, 400.", f"{RUN}@400"),
-        ("lerobot-train-1a2b3d4d-1", f"did you mean {RUN}?", ""),
-        ("lerobot-train-1a2b", "give more of the name", ""),
-        ("/runs/checkpoints/000400", "This is not the name of a run", ""),
-        ("./x", "This is not the name of a run", ""),
-        ("https://user:S3CRET@host/x", "This is not the name of a run", ""),
-        ("a b", "This is not the name of a run", ""),
+        *("", " "),  # an environment variable that is empty picks no policy
+        *(f"{RUN}@", f"{RUN}@1.5", f"{RUN}@１", f"{RUN}@350", "lerobot-train-1a2b3d4d-1"),
+        "lerobot-train-1a2b",  # two runs begin so
+        *("/runs/checkpoints/000400", "./x", "https://user:S3CRET@host/x", "a b"),
     ],
 )
-def test_a_text_that_names_no_checkpoint_is_refused(record_run, text, why, suggestion):
+def test_a_text_that_names_no_checkpoint_is_refused(record_run, text):
     record_run(checkpoint(200), checkpoint(400))
-    if "give more" in why:
+    if text == "lerobot-train-1a2b":
         record_run(checkpoint(200), run="lerobot-train-1a2b3c4d-2")
-    refusal = parse_refused(text)
-    assert why in refusal.why
-    assert refusal.suggestion == suggestion
-    assert "S3CRET" not in refusal.why
+    assert "S3CRET" not in parse_refused(text).why
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
 def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(record_run, state):
     record_run(state=state)
-    why = parse_refused(RUN).why
-    assert why.startswith(f"{RUN} is {state} and has no complete checkpoint yet")
-    assert f"`robotrain wait {RUN}`" in why
+    parse_refused(RUN)
 
 
 def test_a_run_that_left_none_says_how_it_ended(record_run):
     record_run(state="failed", reason="the disk is full")
-    assert parse_refused(RUN).why == f"{RUN} wrote no complete checkpoint: failed (the disk is full)."
+    parse_refused(RUN)
 
 
 def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_run):
@@ -157,27 +146,26 @@ def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(record_r
     given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
     (records.get_run_folder(RUN) / "plan").mkdir()
     (records.get_run_folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
-    why = f"{RUN} is a run of lerobot-train, which writes no checkpoints"
-    assert parse_refused(RUN).why == f"{why}: its input policy is /runs/checkpoints/000400."
+    assert "/runs/checkpoints/000400" in parse_refused(RUN).why
 
 
 def test_a_run_whose_platform_lost_it_says_so(record_run, tmp_path):
     record_run(checkpoint(200))
     (tmp_path / f"{RUN}.json").unlink()
-    assert parse_refused(RUN).why.startswith("The run's folder is gone")
+    parse_refused(RUN)
 
 
 @pytest.mark.parametrize(
-    ("also", "why"), [({"phase": "sending", "reference": {}}, RUN), ({"platform": "other"}, "other")]
+    "also", [{"phase": "sending", "reference": {}}, {"platform": "other"}], ids=["never sent", "no platform"]
 )
-def test_a_run_that_was_never_sent_or_whose_platform_is_not_installed_says_so(record_run, also, why):
+def test_a_run_that_was_never_sent_or_whose_platform_is_not_installed_says_so(record_run, also):
     record_run(checkpoint(200), **also)
-    assert why in parse_refused(RUN).why
+    parse_refused(RUN)
 
 
 def test_a_checkpoint_that_no_plugin_reads_says_so(record_run):
     record_run(checkpoint(200, source="moon_rock"))
-    assert parse_refused(RUN).why == "No installed plugin can read the checkpoint: it is a moon_rock."
+    parse_refused(RUN)
 
 
 def test_latest_is_the_newest_run_that_left_a_checkpoint(record_run, tmp_path):
@@ -191,23 +179,19 @@ def test_latest_is_the_newest_run_that_left_a_checkpoint(record_run, tmp_path):
     (tmp_path / "lerobot-train-00000000-5.json").unlink()
     assert str(parse_run("latest")) == "/runs/checkpoints/000600/pretrained_model"
     assert str(parse_run("latest@400")) == "/runs/checkpoints/000400/pretrained_model"
-    refusal = parse_refused("latest@401")
-    assert "lerobot-train-00000000-2 has no checkpoint of step 401: it has 400, 600." in refusal.why
-    assert refusal.suggestion == "lerobot-train-00000000-2@400"
+    assert parse_refused("latest@401").suggestion == "lerobot-train-00000000-2@400"
 
 
 def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(record_run):
     record_run(checkpoint(200), run="lerobot-train-00000000-1")
     record_run(checkpoint(400), run="lerobot-train-00000000-2", platform="other")
-    why = parse_refused("latest").why
-    assert why.startswith("The checkpoints of lerobot-train-00000000-2 cannot be listed: ")
-    assert "other" in why
+    assert "lerobot-train-00000000-2" in parse_refused("latest").why
 
 
 def test_there_is_no_latest_where_no_run_left_a_checkpoint(record_run):
-    assert parse_refused("latest").why == "No run that was sent from here left a complete checkpoint."
+    parse_refused("latest")
     record_run(state="failed")
-    assert parse_refused("latest").why == "No run that was sent from here left a complete checkpoint."
+    parse_refused("latest")
 
 
 @pytest.mark.parametrize("text", [RUN, "latest", f"{RUN}@400"])

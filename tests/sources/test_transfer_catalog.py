@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+from messages import check_refusals
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import catalog as transfer_catalog
 from robotrain_sources.transfer.catalog import PAGE_SIZE, Catalog
@@ -21,38 +22,38 @@ def catalog(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("given", "is_refused"),
     [
-        (["config.json", "a/b", "a/c"], ""),
-        (["a b", "é", "..a", "a..", "...", "~x", "-x"], ""),
-        (["../evil"], "leads out"),
-        (["a/../../evil"], "leads out"),
-        (["/etc/passwd"], "leads out"),
-        (["a//b"], "leads out"),
-        (["."], "leads out"),
-        (["a/"], "leads out"),
-        (["a\\..\\b"], "leads out"),
-        (["a\nb"], "leads out"),
-        (["a\0b"], "leads out"),
-        (["x" * 256], "too long"),
-        (["x" * 255 + "/" + "y" * 255], ""),
-        (["a", "a/b", "a-b"], "'a' is both a file and the folder of 'a/b'"),
-        (["x/a/b/c", "x/a"], "'x/a' is both a file and"),
+        (["config.json", "a/b", "a/c"], False),
+        (["a b", "é", "..a", "a..", "...", "~x", "-x"], False),
+        (["../evil"], True),
+        (["a/../../evil"], True),
+        (["/etc/passwd"], True),
+        (["a//b"], True),
+        (["."], True),
+        (["a/"], True),
+        (["a\\..\\b"], True),
+        (["a\nb"], True),
+        (["a\0b"], True),
+        (["x" * 256], True),
+        (["x" * 255 + "/" + "y" * 255], False),
+        (["a", "a/b", "a-b"], True),
+        (["x/a/b/c", "x/a"], True),
     ],
 )
-def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why, catalog):
-    if not why:
+def test_a_name_that_is_no_file_below_the_folder_is_refused(given, is_refused, catalog):
+    if not is_refused:
         catalog.add_files(map(make_entry, given))
         return
     with pytest.raises(FetchError) as refused:
         catalog.add_files(map(make_entry, given))
-    assert why in str(refused.value)
-    assert refused.value.fault == "data"
+    check_refusals(refused.value, "fetch-error data")
 
 
 def test_a_name_that_is_listed_twice_is_refused(catalog):
-    with pytest.raises(FetchError, match="listed twice"):
+    with pytest.raises(FetchError) as refused:
         catalog.add_files([make_entry("a"), make_entry("a", 2)])
+    check_refusals(refused.value, "fetch-error data")
 
 
 @pytest.mark.parametrize(
@@ -61,15 +62,16 @@ def test_a_name_that_is_listed_twice_is_refused(catalog):
         (["data/Episode_1.parquet", "data/episode_1.parquet"], "'data/Episode_1.parquet' and 'data/episode_1.parquet'"),
         (["caf\u00e9", "cafe\u0301"], "'cafe\u0301' and 'caf\u00e9' are the same name"),
         (["Data", "data/1"], "'data/' and 'Data' are the same name"),
-        (["Data/1", "data/2", "stra\u00dfe"], ""),
+        (["Data/1", "data/2", "stra\u00dfe"], False),
     ],
 )
 def test_names_that_are_one_on_the_disk_of_the_cache_are_refused_there_and_nowhere_else(given, one, tmp_path, catalog):
     catalog.add_files(map(make_entry, given))
     there = Catalog(tmp_path / "there.sqlite")
     if one:
-        with pytest.raises(FetchError, match=one) as refused:
+        with pytest.raises(FetchError) as refused:
             there.add_files(map(make_entry, given), folding_disk=True)
+        check_refusals(refused.value, "fetch-error data")
         assert refused.value.fault == "data"
     else:
         there.add_files(map(make_entry, given), folding_disk=True)
@@ -85,8 +87,9 @@ def test_whether_a_disk_tells_names_apart_is_tried_and_leaves_nothing(tmp_path):
 
 
 def test_a_file_that_nothing_identifies_is_refused(catalog):
-    with pytest.raises(FetchError, match="neither a digest nor a version, of 'a'"):
+    with pytest.raises(FetchError) as refused:
         catalog.add_files([SourceFile(name="a", size=1)])
+    check_refusals(refused.value, "fetch-error data")
 
 
 def test_the_digest_is_that_of_what_is_there_and_not_of_how_it_was_listed(tmp_path, catalog):
