@@ -18,7 +18,7 @@ OTHER_EACH_TIME = {  # the first that matches counts
     r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?[\w-]+": "TMP",
     re.escape(str(ROOT)): "ROOT",
     re.escape(sys.prefix): "PREFIX",
-    r"(?<=127\.0\.0\.1|localhost):\d+": ":PORT",
+    r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
     r"\b[0-9a-f]{12,}\b": "DIGEST",
     r"-[0-9a-f]{8}\b": "-HEX",
     r" {2,}(?=\[[\w-]+\]$)": "  ",
@@ -32,11 +32,11 @@ def check_problems(found: str | Iterable[object], *expected: str) -> None:
     shown = found if isinstance(found, str) else "\n".join(map(str, found))
     blocks = [(match[1], match[0]) for match in BLOCK.finditer(shown)]
     lines = [(" ".join([code, *block.split("\n  ")[1:2]]), block) for code, block in blocks]
-    named = {line: block for line, block in lines if any(is_meant(one, line) for one in expected)}
+    named = [(line, block) for line, block in lines if any(is_meant(one, line) for one in expected)]
     missing = [one for one in expected if not any(is_meant(one, line) for line, _ in lines)]
-    other = [line for line, block in lines if line not in named and block.startswith("error")]
+    other = [line for line, block in lines if (line, block) not in named and block.startswith("error")]
     assert (missing, other) == ([], []), shown
-    for block in named.values():
+    for _, block in named:
         MESSAGES.compare(block)
 
 

@@ -85,7 +85,8 @@ def read_project(folder: Path) -> LockInput | None:
         return _read_project(folder)
     except (AttributeError, TypeError, ValueError) as error:  # a table where a list is due, for example
         title = f"{LOCK_FILE} or {PROJECT_FILE} is not what uv or a build tool writes"
-        raise Rejected([make_usage_problem("requirements-unreadable", title, "", f"{error}.", str(folder))]) from error
+        why = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
+        raise Rejected([make_usage_problem("requirements-unreadable", title, "", f"{why}.", str(folder))]) from error
 
 
 def _read_project(folder: Path) -> LockInput | None:

@@ -169,8 +169,8 @@ def explain_missing_base(name: object, base: Base) -> str:
         way = f"{BACKBONE_FLAG} {format_source(base)}"
     else:
         way = f"{PATH_FLAG} FOLDER, or {URL_FLAG} URL, or {BACKBONE_FLAG} OWNER/NAME"
-    which = f", {base}," if str(base) else ""
-    return f"{name} is an adapter, and this job does not bring its base{which} the policy that it was trained on\n{way}"
+    which = f", {base}" if str(base) else ""
+    return f"{name} is an adapter, and this job does not bring the policy that it was trained on{which}\n{way}"
 
 
 def find_base_problems(base: Base, source: JobSource, folder: Path, *, is_complete: bool) -> Iterator[str]:

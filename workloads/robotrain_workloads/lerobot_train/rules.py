@@ -313,7 +313,7 @@ def check_wandb_project(job: "Job") -> Iterator[Problem]:
         yield make_usage_problem(
             "wandb-project-invalid",
             "the experiment name is not a valid project name at Weights & Biases",
-            where="--wandb",
+            where="--experiment-name",
             given=name,
             why=reason,
             suggestions=(Suggestion("--experiment-name NAME", "such as lerobot-act"),),

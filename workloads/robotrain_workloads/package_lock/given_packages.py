@@ -188,7 +188,11 @@ def _read_folder(path: Path, allow_builds: bool) -> tuple[str, PackageFile]:
         dynamic, builders = set(project.get("dynamic", ())), data.get("build-system", {}).get("requires", ())
         from_git = "version" in dynamic and any(map(GIT_BUILDERS.match, builders))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = "Its pyproject.toml has no [project] with a name" if isinstance(error, KeyError) else str(error)
+        why = str(error)
+        if isinstance(error, KeyError):
+            why = "Its pyproject.toml has no [project] with a name"
+        elif isinstance(error, (TypeError, AttributeError)):
+            why = "A field of its pyproject.toml has another type than a project's has"
         raise _make_unreadable(path, why) from None
     if from_git or "dependencies" in dynamic:
         title, why = f"the dependencies of {path.name} are dynamic", "Only a build tells them, which never runs here."

@@ -1,6 +1,7 @@
 """Rules of Slurm on a job. Pure, except that the prologue is read."""
 
 import re
+import shlex
 from collections.abc import Iterator
 
 from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
@@ -85,13 +86,13 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
         fix = f"{SBATCH_FLAG} {bare}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare) else f"{SBATCH_FLAG} NAME=VALUE"
         yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, fix, stage=Stage.PARSE)
     elif managed_options.find_substitute(name):
-        yield _make_managed_option_problem(f"robotrain sets the option {name} of sbatch", name, shown, replaced)
+        title = f"robotrain sets the option {name} of sbatch"
+        yield _make_managed_option_problem(title, name, shown, value, replaced)
     elif option := managed_options.find_abbreviated(name):
-        yield _make_managed_option_problem(
-            f"sbatch reads {name} as {option}, which robotrain sets", option, shown, replaced
-        )
+        title = f"sbatch reads {name} as {option}, which robotrain sets"
+        yield _make_managed_option_problem(title, option, shown, value, replaced)
     elif name == "gres" and re.search(r"(?:^|[,/:])gpu(?:$|[,:=])", value):
-        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown, replaced)
+        yield _make_managed_option_problem("robotrain asks for the GPUs", "gpus", shown, "", replaced)
     elif re.search(_CONTROL, value):
         yield _make_control_problem(f"{SBATCH_FLAG} {name}", SBATCH_FLAG, shown)
 
@@ -101,11 +102,10 @@ def _make_control_problem(what: str, where: str, shown: str) -> Problem:
     return make_problem("slurm-option-invalid", title, where, shown, why, stage=Stage.PARSE)
 
 
-def _make_managed_option_problem(title: str, option: str, shown: str, replaced: str) -> Problem:
-    substitute = managed_options.find_substitute(option)
-    ways = [Suggestion(text, replaces=replaced) for text in _list_ways(substitute)] or [
-        suggest_leaving_out(SBATCH_FLAG)
-    ]
+def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
+    substitute, own = managed_options.find_substitute(option), f"--{option} "
+    texts = [own + shlex.quote(value) if value and text.startswith(own) else text for text in _list_ways(substitute)]
+    ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
     why = f"{substitute[0].upper()}{substitute[1:]}."
     return make_problem("slurm-option-managed", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)
 

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 
 ONE_NODE = "a run has one task on each node, with all its GPUs: use --num-nodes N for several nodes, --gpus N"
 _SUBSTITUTES = {
-    "account partition qos constraint exclude time": "use --{name}",
+    "account partition qos": "use --{name} NAME",
+    "constraint": "use --constraint FEATURE",
+    "exclude": "use --exclude NODE",
+    "time": "use --time TIME",
     "gpus gpus-per-node gpus-per-task gpus-per-socket": "use --gpus N, and --gpu-type TYPE",
     "mem": "use --memory SIZE",
     "cpus-per-task": "use --cpus N",
@@ -18,7 +21,7 @@ _SUBSTITUTES = {
     "chdir workdir": "use --runs-dir FOLDER",
     "export export-file get-user-env": "use --module NAME or --prologue FILE; for a secret --secret NAME=FILE",
     "signal": "use --stop-seconds N",
-    "requeue no-requeue": "use --continuation requeue, or never",
+    "requeue no-requeue": "use --continuation WAY: requeue, or never",
     "container container-id container-image container-mounts container-name": "use --container pyxis --image IMAGE",
     "wait": "use `robotrain submit --wait`",
     "test-only": "use `robotrain submit --dry-run`",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any
 
@@ -39,6 +40,10 @@ def find_size_problem(message: Any) -> str:
 
 def explain_format(message: Any) -> str:
     """Return that a compressed picture is of no known format."""
+    if not len(message.data):
+        return "the picture is empty"
+    if re.search("jpe?g|png", message.format, re.IGNORECASE):
+        return f"the picture is damaged: it is not of its format, `{message.format}`"
     return f"the format `{message.format}` is neither jpeg nor png"
 
 
