@@ -28,9 +28,8 @@ TAKEN = "takes it and hangs up"
 def test_status_adopts_a_run_that_the_platform_has(submit, robotrain):
     run = submit(TAKEN)
     answer = robotrain("status", run)
-    assert answer.exit_code == 0
+    answer.check_problems(0, "run-adopted")
     assert f"{run}  running  on fake" in answer.stdout
-    assert "an earlier submit of this job was interrupted; fake has the run" in answer.stderr
     record = records.read_record(run)
     assert (record.phase, record.reference) == ("sent", {"id": run})
     assert "adopted" in record.notes[0]
@@ -57,13 +56,7 @@ def test_whatever_is_about_a_run_adopts_it(submit, robotrain, fake_platform, com
 @pytest.mark.parametrize("command", ["status", "cancel"])
 def test_a_run_that_the_platform_does_not_have_is_reported_with_what_to_do(submit, robotrain, command):
     run = submit("hangs up")
-    answer = robotrain(command, run, "--json")
-    assert answer.exit_code == 1
-    (problem,) = answer.json["problems"]
-    assert problem["code"] == "run-not-sent"
-    assert problem["title"] == f"the submit of {run} was interrupted, and fake does not have it"
-    ways = [way["text"] for way in problem["instead"]]
-    assert ways[1:] == [f"robotrain resubmit {run}", "robotrain runs --prune --state interrupted --keep 0"]
+    robotrain(command, run).check_problems(1, "run-not-sent")
     assert records.read_record(run).phase == "sending"
 
 
@@ -101,8 +94,7 @@ def test_a_submit_of_another_machine_may_run_there_and_its_record_stays(submit, 
     run = submit("hangs up")
     path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
-    output = robotrain("status", run).stderr
-    assert "Runs that work on another itself are not visible here." in output
+    robotrain("status", run).check_problems(1, "run-not-sent")
     robotrain("runs", "--prune", "--keep", "0", "--yes")
     assert records.list_runs() == [run]
 
@@ -110,9 +102,7 @@ def test_a_submit_of_another_machine_may_run_there_and_its_record_stays(submit, 
 def test_a_run_that_is_being_submitted_is_left_alone(submit, robotrain):
     run = submit(TAKEN)
     held = name_lock.acquire_name_lock(records.get_run_folder(run))
-    answer = robotrain("status", run)
-    assert answer.exit_code == 1
-    assert f"{run} is being submitted to fake by another process" in answer.stderr
+    robotrain("status", run).check_problems(1, "run-being-sent")
     held.release()
     assert robotrain("status", run).exit_code == 0
 
@@ -121,7 +111,7 @@ def test_a_run_with_a_damaged_plan_cannot_be_looked_up(submit, robotrain):
     run = submit(TAKEN)
     path = plans.get_plan_folder(run) / "job.json"
     path.write_text(path.read_text()[:-40])
-    assert "its stored plan is damaged" in robotrain("status", run).stderr
+    robotrain("status", run).check_problems(1, f"submit-unsure {plans.get_plan_folder(run)}")
 
 
 @pytest.mark.parametrize("passing", [True, False])

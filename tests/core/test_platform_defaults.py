@@ -1,13 +1,11 @@
 """What a platform gives parameters by itself: weaker than whatever anybody said, stronger than the declared default."""
 
-import json
+import sys
 from pathlib import Path
 
 import pytest
-from robotrain.config.provenance import Origin, Value
-from robotrain.config.request import Request
-from robotrain.config.resolve import resolve_job
-from robotrain.plugins.manager import Plugins
+from plugin_sources import make_workload
+from robotrain.store import plans
 
 ORIGIN = "platform cloud: no shared memory"
 
@@ -65,21 +63,16 @@ def test_a_saved_job_goes_to_every_platform_and_keeps_none_of_them(robotrain, cl
 
 
 @pytest.fixture
-def submit_twice(robotrain, cloud_platform, fake_platform):
+def submit_twice(robotrain, cloud_platform):
     """The processes that load data in a run that is submitted, and once more in the same with `--set`."""
-
-    def of(run: str) -> object:
-        plans = [
-            json.loads(path.read_text()) for path in Path(fake_platform.parent, "state").rglob("robotrain-plan.json")
-        ]
-        return next(dict(one["job"]["parameters"])["num_workers"] for one in plans if one["run"] == run)
 
     def both(*words: str, then: str) -> tuple[object, object]:
         sent = robotrain("submit", "--platform", "cloud", "--dataset-path", "x", "--no-pin", *words)
         assert sent.exit_code == 0, sent.stderr
         again = robotrain("resubmit", sent.stdout.strip(), "--set", then)
         assert again.exit_code == 0, again.stderr
-        return of(sent.stdout.strip()), of(again.stdout.strip())
+        runs = (sent.stdout.strip(), again.stdout.strip())
+        return tuple(plans.read_stored_plan(run).plan.job["num_workers"] for run in runs)
 
     return both
 
@@ -109,8 +102,12 @@ def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotra
     assert "experiment_name: None → ada" in output
 
 
-def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(cloud_platform):
-    plugins, then = Plugins(), Origin("run", "lerobot-train-fab69e8c-1")
-    request = Request(complete=True, settings={"slots": Value("60", then)}, defaults={"batch_size": Value("7", then)})
-    found = resolve_job(request, plugins.workload("lerobot-train"), plugins.platform("cloud"), plugins.source_kinds())
-    assert found.job["batch_size"] == 7
+def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(robotrain, cloud_platform, install):
+    dig = make_workload("dig", 'deep: Annotated[int, Param(help="metres")] = 1', container_plugin='"acme_dig"')
+    site = install("acme-dig", {"workload.dig": "acme_dig"}, acme_dig=dig)
+    run = robotrain("submit", "dig", "--platform", "cloud").stdout.strip()
+    (site / "acme_dig.py").write_text(dig.replace("] = 1", "] = 2  # by now"))
+    del sys.modules["acme_dig"]
+    again = robotrain("resubmit", run, "--set", "slots=60")
+    assert again.exit_code == 0, again.stderr
+    assert plans.read_stored_plan(again.stdout.strip()).plan.job["deep"] == 1

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from plugin_sources import make_workload
-from robotrain.config import project_file
 
 FOLDER = ("--dataset-path", "data")
 NAME = "robotrain.toml"
@@ -187,10 +186,12 @@ WRITTEN = {
 }
 
 
-def test_a_value_is_the_text_of_a_flag():
-    write_project_file("[parameters]\n" + "".join(f"p{index} = {written}\n" for index, written in enumerate(WRITTEN)))
-    _, table = project_file.load_project(Path.cwd()).list_parameters("lerobot-train")
-    assert [value.value for value in table.values()] == [*WRITTEN.values()]
+def test_a_value_is_the_text_of_a_flag(install, explain_values):
+    fields = (f"p{at}: Annotated[str, Param()] = ''" for at in range(len(WRITTEN)))
+    install("acme-texts", {"workload.texts": "acme_texts"}, acme_texts=make_workload("texts", *fields))
+    write_project_file("[parameters]\n" + "".join(f"p{at} = {written}\n" for at, written in enumerate(WRITTEN)))
+    rows = explain_values("texts", "--platform", "local")
+    assert [rows[f"p{at}"]["value"] for at in range(len(WRITTEN))] == [*WRITTEN.values()]
 
 
 def test_an_empty_text_counts_as_unset(explain):

@@ -60,20 +60,11 @@ def test_new_job_file_shows_it(robotrain, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says", "line"),
-    [
-        ("run: [a]\ntrainer_args: [b]", "trainer_args and run are two names of the same list: keep one", 2),
-        ("run: python train.py", "run must be a list with one argument per item", 2),
-        ("run: [a, null]", "an item of run is empty", 2),
-        ("run: [a, [b]]", "an item of run must be plain text, not a sequence", 2),
-    ],
+    "text", ["run: [a]\ntrainer_args: [b]", "run: python train.py", "run: [a, null]", "run: [a, [b]]"]
 )
-def test_malformed_list_is_rejected_with_its_line(robotrain, text, says, line):
+def test_malformed_list_is_rejected_with_its_line(robotrain, text):
     Path("job.yaml").write_text(f"workload: exec\n{text}\n")
-    answer = robotrain("explain", "job.yaml", "--platform", "plain")
-    assert answer.exit_code == 2
-    assert says in answer.stderr
-    assert f"job.yaml:{line}" in answer.stderr
+    robotrain("explain", "job.yaml", "--platform", "plain").check_problems(2, "job-file-wrong job.yaml:2")
 
 
 def test_step_of_a_pipeline_has_it_too(robotrain):

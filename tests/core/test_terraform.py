@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from messages import check_problems
 from robotrain.config import terraform as config_terraform
 
 FOLDER = "infrastructure/terraform"
@@ -90,9 +91,7 @@ def test_setting_without_effect_does_not_run_terraform(explain_cloud, terraform)
 def test_incomplete_group_of_outputs_is_ignored_with_a_note(explain_cloud, terraform):
     terraform.set_outputs(dock="d")
     assert value_and_origin(explain_cloud()["dock"]) == (None, "default")
-    assert explain_cloud.stderr.startswith("note: --dock has no effect without --pier ")
-    assert f"{FOLDER} dock.value" in explain_cloud.stderr
-    assert "use   --pier TEXT" in explain_cloud.stderr
+    check_problems(explain_cloud.stderr, f"found-in-part {FOLDER} dock.value")
     assert value_and_origin(explain_cloud("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
     assert explain_cloud.stderr == ""
     assert value_and_origin(explain_cloud("--tier", "high")["dock"]) == (None, "default")
@@ -117,9 +116,7 @@ def test_only_a_text_a_number_or_a_switch_is_a_value(explain_cloud, terraform, v
 def test_invalid_value_is_reported_with_its_output(robotrain, cloud_platform, terraform):
     terraform.set_outputs(probes=1.5)
     answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x")
-    assert answer.exit_code == 2
-    assert "--probes takes a whole number greater than 0" in answer.stderr
-    assert f"{FOLDER} probes.value 1.5" in answer.stderr
+    answer.check_problems(2, f"value-invalid {FOLDER} probes.value 1.5")
 
 
 class TestSensitiveOutputs:
@@ -135,10 +132,7 @@ class TestSensitiveOutputs:
 
     def test_setting_that_a_sensitive_output_would_give_is_named(self, robotrain, cloud_platform, hidden):
         answer = robotrain("explain", "--platform", "cloud", "--dataset-path", "x", "--probes", "1")
-        assert answer.exit_code == 0
-        assert "warning: the Terraform output group is sensitive and is not used" in answer.stderr
-        assert f"{FOLDER} group.value.name" in answer.stderr
-        assert "use   --group NAME" in answer.stderr
+        answer.check_problems(0, f"terraform-sensitive {FOLDER} group.value.name")
         assert "secret" not in answer.stderr
         assert KEY not in answer.stdout + answer.stderr
 
@@ -154,29 +148,20 @@ class TestSensitiveOutputs:
 
 
 @pytest.mark.parametrize(
-    ("script", "says"),
+    "script",
     [
-        ('echo \'{"group": {"value": {"name": "SECRETS\'', "Its output is not valid JSON."),
-        ("echo '[\"SECRETS\"]'", "Its output is not valid JSON."),
-        ("printf 'SECRETS \\377'", "Its output is not valid JSON."),
-        ("printf '[%.0s' $(seq 20000)", "Its output is not valid JSON."),
-        ("echo SECRETS; exit 7", "It ended with exit code 7."),
-        (
-            "printf '\\033[31m╷\\n│\\033[0m\\033[1m Error: no backend at /s?sig=1 password=hunter2\\n' >&2; exit 1",
-            "It ended with exit code 1: Error: no backend at /s?<redacted>",
-        ),
+        'echo \'{"group": {"value": {"name": "SECRETS\'',
+        "echo '[\"SECRETS\"]'",
+        "printf 'SECRETS \\377'",
+        "printf '[%.0s' $(seq 20000)",
+        "echo SECRETS; exit 7",
+        "printf '\\033[31m╷\\n│\\033[0m\\033[1m Error: no backend at /s?sig=1 password=hunter2\\n' >&2; exit 1",
     ],
 )
-def test_failure_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script, says):
+def test_failure_is_one_warning_that_says_what_to_do(explain_cloud, terraform, script):
     terraform.set_script(script)
     assert value_and_origin(explain_cloud()["group"]) == (None, "default")
-    lines = explain_cloud.stderr.splitlines()
-    assert lines[0].startswith("warning: the Terraform outputs could not be read ")
-    assert lines[0].endswith("[terraform-unread]")
-    assert lines[1] == f"  {FOLDER}"
-    assert says in explain_cloud.stderr
-    assert "--subscription-id, --group, --probes, --rings" in explain_cloud.stderr
-    assert "ROBOTRAIN_TERRAFORM=none" in explain_cloud.stderr
+    check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
     assert explain_cloud.stderr.count("warning:") == 1
     assert not [text for text in ("SECRETS", "hunter2", "sig=1") if text in explain_cloud.stderr]
 
@@ -184,16 +169,14 @@ def test_failure_is_one_warning_that_says_what_to_do(explain_cloud, terraform, s
 def test_without_terraform_the_warning_names_the_settings_that_are_missing(explain_cloud, terraform):
     terraform.remove()
     explain_cloud("--group", "g", "--probes", "2")
-    assert "The command `terraform` is not installed." in explain_cloud.stderr
-    assert "--subscription-id, --rings, --dock, --pier." in explain_cloud.stderr
-    assert "use   --subscription-id TEXT --rings " in explain_cloud.stderr
+    check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
     assert "terraform -chdir" not in explain_cloud.stderr
 
 
 def test_a_command_that_cannot_be_started_is_a_warning(explain_cloud, terraform):
     (terraform.folder / "bin/terraform").write_text("#!/nowhere/sh\n")
     explain_cloud()
-    assert "`terraform` could not be started. The interpreter in the first line of " in explain_cloud.stderr
+    check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
 
 
 @pytest.mark.slow
@@ -204,7 +187,7 @@ def test_time_limit_stops_terraform_and_all_its_processes(explain_cloud, terrafo
     started = time.monotonic()
     explain_cloud()
     assert time.monotonic() - started < 20  # of its 30 s
-    assert "It did not answer within 0.3 s and was stopped." in explain_cloud.stderr
+    check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
     time.sleep(1)
     assert not late.exists()
 
@@ -214,7 +197,7 @@ def test_terraform_that_hung_is_not_run_again_by_the_process(explain_cloud, terr
     terraform.set_script("sleep 30")
     for _ in range(2):
         explain_cloud()
-        assert "It did not answer within 0.2 s and was stopped." in explain_cloud.stderr
+        check_problems(explain_cloud.stderr, f"terraform-unread {FOLDER}")
     assert len(terraform.calls) == 1
 
 
@@ -275,15 +258,13 @@ class TestTerraformFolder:
         assert read_in() is None
         assert explain_cloud.stderr == ""
 
-    @pytest.mark.parametrize(("make", "says"), [(False, "does not exist"), (True, "contains no state")])
-    def test_named_folder_without_state_is_an_error(self, robotrain, cloud_platform, terraform, make, says):
-        if make:
+    @pytest.mark.parametrize("exists", [False, True])
+    def test_named_folder_without_state_is_an_error(self, robotrain, cloud_platform, terraform, exists):
+        if exists:
             Path("infra").mkdir()
         Path("robotrain.toml").write_text('terraform = "infra"\n')
         answer = robotrain("render", "--platform", "cloud", "--dataset-path", "x")
-        assert answer.exit_code == 2
-        assert f"error: the Terraform folder {says}" in answer.stderr
-        assert "robotrain.toml infra" in answer.stderr
+        answer.check_problems(2, "terraform-folder robotrain.toml infra")
         assert terraform.calls == []
 
 

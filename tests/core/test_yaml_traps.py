@@ -6,18 +6,18 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from robotrain.config import job_file
-from robotrain.config.provenance import Origin, Value
-from robotrain.config.request import Request, SourceText
-from robotrain.config.resolve import resolve_job
-from robotrain.plugins.manager import Plugins
+from robotrain import api
+from robotrain.errors import Rejected
 from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
-PLUGINS = Plugins("none")
-WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
-DATASETS = sorted(name for name, kind in KINDS.items() if "dataset" in kind.roles)
-NAMES = [one.name for one in get_parameters(WORKLOAD.parameters) if not (one.param.program or one.param.program_texts)]
+PARAMETERS = [one for one in get_parameters(TrainParameters) if not (one.param.program or one.param.program_texts)]
 """Those that a file may set."""
+NAMES = [one.name for one in PARAMETERS]
+FREE = [one.name for one in PARAMETERS if one.bare_type is str and not one.param.pattern and not one.param.pairs]
+"""Those that take any text."""
+DATASETS = {"huggingface": "dataset_repo_id", "blob_url": "blob_url", "local_path": "dataset_path"}
+"""The kinds of a dataset, with the names of their options."""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TRAPS = [
     *("yes", "No", "on", "OFF", "y", "n", "true", "FALSE", "NULL_", "nil", "None", "="),
@@ -26,71 +26,60 @@ TRAPS = [
 ]
 
 
-@pytest.fixture
-def resolve_file(tmp_path):
-    """What a job file resolves to."""
-
-    def resolved(text):
-        (tmp_path / "job.yaml").write_text(text, encoding="utf-8", newline="")
-        return resolve_request(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=tmp_path))
-
-    return resolved
-
-
-def resolve_request(request):
-    """The job, and the codes of its problems."""
-    resolution = resolve_job(request, WORKLOAD, PLATFORM, KINDS)
-    ignored = ("source-missing", "chosen-by-file")  # the latter is a note on files alone
-    return resolution.job, sorted(problem.code for problem in resolution.problems if problem.code not in ignored)
+def explain(text=None, **values):
+    """Return the values of a call, or of one with this job file, or the codes of its problems."""
+    if text is not None:
+        Path("job.yaml").write_text(text, encoding="utf-8", newline="")
+        values["job"] = "job.yaml"
+    try:
+        rows = api.explain(platform="local", **{"dataset_path": "x"} | values)
+    except Rejected as rejected:
+        return sorted(one.code for one in rejected.problems if one.code != "chosen-by-file")  # a note on files alone
+    return [(row["name"], row["value"]) for row in rows]
 
 
-def resolve_flag(text, *names):
-    result = Value(text, Origin("flag", "--x"))
-    return resolve_request(Request(parameters=dict.fromkeys(names, result)))
+some_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 
 
-any_number_of_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-
-
-@any_number_of_examples
+@pytest.mark.parametrize("names", [NAMES, FREE], ids=["of any type", "texts"])
+@some_examples
 @given(text=TEXTS)
-def test_quoted_text_is_read_as_that_of_a_flag(resolve_file, text):
-    parameters = dict.fromkeys(NAMES, text)
-    assert resolve_file(yaml.safe_dump({"parameters": parameters})) == resolve_flag(text, *NAMES)
+def test_quoted_text_is_read_as_that_of_a_flag(names, text):
+    parameters = dict.fromkeys(names, text)
+    assert explain(yaml.safe_dump({"parameters": parameters})) == explain(**parameters)
 
 
-@any_number_of_examples
+@pytest.mark.parametrize("names", [NAMES, FREE], ids=["of any type", "texts"])
+@some_examples
 @given(text=st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.dates()))
-def test_number_switch_or_date_is_read_as_its_text(resolve_file, text):
+def test_number_switch_or_date_is_read_as_its_text(names, text):
     written = yaml.safe_dump({"a": text}).partition(": ")[2].strip()
-    table = "".join(f"  {name}: {written}\n" for name in NAMES)
-    assert resolve_file(f"parameters:\n{table}") == resolve_flag(written, *NAMES)
+    table = "".join(f"  {name}: {written}\n" for name in names)
+    assert explain(f"parameters:\n{table}") == explain(**dict.fromkeys(names, written))
 
 
-def test_plain_scalars_keep_their_text(tmp_path):
-    (tmp_path / "job.yaml").write_text("parameters:\n" + "".join(f"  p{at}: {one}\n" for at, one in enumerate(TRAPS)))
-    found = job_file.read_job_file(tmp_path / "job.yaml")
-    assert ([value.value for value in found.parameters.values()], found.problems) == (TRAPS, ())
+def test_plain_scalars_keep_their_text():
+    table = "".join(f"  p{at}: {one}\n" for at, one in enumerate(TRAPS))
+    found = dict(explain(f"workload: command\nrun: ['true']\nparams:\n{table}"))
+    assert [found[f"p{at}"] for at in range(len(TRAPS))] == TRAPS
 
 
-@any_number_of_examples
+@some_examples
 @given(texts=st.lists(TEXTS.filter(bool), min_size=1, max_size=3))
-def test_trainer_arguments_are_read_as_those_after_dashes(resolve_file, texts):
-    result = resolve_request(Request(trainer_args=tuple(texts)))
-    assert resolve_file(yaml.safe_dump({"trainer_args": texts})) == result
+def test_trainer_arguments_are_read_as_those_after_dashes(texts):
+    assert explain(yaml.safe_dump({"trainer_args": texts})) == explain(trainer_args=texts)
 
 
-@any_number_of_examples
-@given(text=TEXTS, kind=st.sampled_from(DATASETS))
-def test_source_is_read_as_that_of_a_flag(resolve_file, tmp_path, text, kind):
-    typed = SourceText(role="dataset", kinds=(kind,), text=text, origin=Origin("flag", "--x"), base=tmp_path)
+@some_examples
+@given(text=TEXTS, kind=st.sampled_from(sorted(DATASETS)))
+def test_source_is_read_as_that_of_a_flag(text, kind):
     written = yaml.safe_dump({"sources": {"dataset": [{kind: text}]}})
-    assert resolve_file(written) == resolve_request(Request(sources=(typed,), folder=tmp_path))
+    assert explain(written, dataset_path=[]) == explain(**{"dataset_path": [], DATASETS[kind]: [text]})
 
 
 @pytest.mark.parametrize("empty", ["", "~", "null", "Null", "NULL", "''", '""'])
-def test_empty_value_counts_as_unset(resolve_file, empty):
-    assert resolve_file(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == resolve_request(Request())
+def test_empty_value_counts_as_unset(empty):
+    assert explain(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == explain()
 
 
 TEXTS_OF_FILES = {
@@ -109,21 +98,17 @@ TEXTS_OF_FILES = {
 
 
 @pytest.mark.parametrize(("written", "text"), TEXTS_OF_FILES.values(), ids=TEXTS_OF_FILES)
-def test_a_text_is_read_however_the_file_writes_it(resolve_file, written, text):
-    assert resolve_file(written) == resolve_flag(text, "job_name")
+def test_a_text_is_read_however_the_file_writes_it(written, text):
+    assert explain(written) == explain(job_name=text)
 
 
-def test_an_alias_is_the_value_it_stands_for(resolve_file):
+def test_an_alias_is_the_value_it_stands_for_and_has_its_own_line():
     written = "parameters:\n  save_freq: &often 200\n  log_freq: *often\n  job_name: &x 'null'\n  experiment_name: *x\n"
-    job, problems = resolve_file(written)
-    assert problems == []
-    assert (job["save_freq"], job["log_freq"]) == (200, 200)
-    assert (job["job_name"], job["experiment_name"]) == ("null", "null")
-
-
-def test_alias_is_reported_with_its_own_line(tmp_path):
-    (tmp_path / "job.yaml").write_text("parameters:\n  save_freq: &n 200\n  seed: *n\n")
-    assert job_file.read_job_file(tmp_path / "job.yaml").parameters["seed"].origin.where == "job.yaml:3"
+    found = dict(explain(written))
+    assert (found["save_freq"], found["log_freq"]) == (200, 200)
+    assert (found["job_name"], found["experiment_name"]) == ("null", "null")
+    rows = api.explain(platform="local", job="job.yaml", dataset_path="x")
+    assert {row["name"]: row["origin"] for row in rows}["log_freq"] == "job file job.yaml:3"
 
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
@@ -178,5 +163,5 @@ def test_unsupported_yaml_is_rejected_with_its_line(robotrain, text, line, says)
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "# nothing\n", "---\n", "null\n", "{}\n"])
-def test_empty_file(resolve_file, nothing):
-    assert resolve_file(nothing) == resolve_request(Request())
+def test_empty_file(nothing):
+    assert explain(nothing) == explain()
