@@ -46,6 +46,16 @@ def find_jobs(lab: SlurmLab, runs: Path) -> list[list[str]]:
     return [line.split("|")[:4] for line in answer.splitlines() if f"|{runs}/" in line]
 
 
+def list_ended_jobs(lab: SlurmLab, runs: Path) -> list[list[str]]:
+    """The jobs of these runs, completed: a run is done a moment before Slurm says that of its job."""
+
+    def are_completed() -> bool:
+        return {state for _, state, _, _ in find_jobs(lab, runs)} == {"COMPLETED"}
+
+    wait_until(are_completed, f"completed jobs: {find_jobs(lab, runs)}")
+    return find_jobs(lab, runs)
+
+
 def read_starts(folder: Path) -> list[int]:
     """Return the step of the checkpoint that each attempt of a run began with."""
     lines = (folder / "attempts.jsonl").read_text().splitlines()
@@ -70,7 +80,8 @@ def test_requeued_training_ends_with_the_weights_of_the_uninterrupted_one(
     job = lab.run("squeue", "--noheader", "--format=%i", f"--name={cut.name}")
     lab.run("scontrol", "requeue", job)
     robotrain("wait", "cut")
-    assert lab.run("squeue", "--noheader", "--states=all", "--format=%i %T", f"--name={cut.name}") == f"{job} COMPLETED"
+    numbers = [number for number, *_ in list_ended_jobs(lab, tmp_path / "runs")]
+    assert (len(numbers), numbers[-1]) == (2, job)
     (first, second) = read_starts(cut)
     assert (first, second >= SAVED) == (0, True)
     assert read_weights(cut) == read_weights(whole)
@@ -84,7 +95,7 @@ def test_train_eval_is_one_dag(lab: SlurmLab, robotrain: Command, folders: tuple
     training, evaluation = find_jobs(lab, tmp_path / "runs")
     assert evaluation[1:3] == ["PENDING", f"afterok:{training[0]}(unfulfilled)"]
     robotrain("wait", "both")
-    assert [state for _, state, _, _ in find_jobs(lab, tmp_path / "runs")] == ["COMPLETED", "COMPLETED"]
+    assert len(list_ended_jobs(lab, tmp_path / "runs")) == 2
     assert [one["state"] for one in json.loads(robotrain("status", "both", "--json"))["steps"]] == ["succeeded"] * 2
 
 
@@ -94,7 +105,7 @@ def test_checkpoints_are_scored_by_one_job_after_the_training(
     short = ("--training-steps", 5, "--save-freq", 2, "--batch-size", 2, "--policy-type", "act", "--num-workers", 0)
     scored = ("--evaluate-checkpoints", 4, "--replay-episodes", "0", "--dataset-path", DATASET)
     robotrain("submit", *scored, *short, "--platform", "slurm", *folders, *NODE, "--name", "scored", "--wait")
-    assert [state for _, state, _, _ in find_jobs(lab, tmp_path / "runs")] == ["COMPLETED", "COMPLETED"]
+    assert len(list_ended_jobs(lab, tmp_path / "runs")) == 2
     table = json.loads(robotrain("status", "scored", "--json"))["checkpoint_scores"]
     assert [row["step"] for row in table["checkpoints"]] == [4, 5]
     errors = {row["step"]: row["scores"]["replay/mse"] for row in table["checkpoints"]}
@@ -104,6 +115,5 @@ def test_checkpoints_are_scored_by_one_job_after_the_training(
 def test_sweep_is_one_array(lab: SlurmLab, robotrain: Command, folders: tuple[object, ...], tmp_path: Path) -> None:
     words = ("sweep", JOB, "--platform", "slurm", *folders, *NODE, *SIZES)
     robotrain(*words, "--over", "seed=1,2", "--at-most", 2, "--wait")
-    jobs = find_jobs(lab, tmp_path / "runs")
-    assert len({array for *_, array in jobs}) == 1
-    assert [state for _, state, _, _ in jobs] == ["COMPLETED", "COMPLETED"]
+    jobs = list_ended_jobs(lab, tmp_path / "runs")
+    assert (len(jobs), len({array for *_, array in jobs})) == (2, 1)
