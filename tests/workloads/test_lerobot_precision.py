@@ -33,10 +33,9 @@ def test_bf16_rounds_the_loss_and_leaves_the_weights_in_32_bits(train, pusht):
 
 
 @pytest.mark.slow
-@pytest.mark.long
-def test_fp16_where_no_gpu_turns_up_is_refused_by_the_training_itself(train, pusht):
-    ran = train(pusht, device="auto", mixed_precision="fp16", exit_code=1)
-    assert "--mixed-precision fp16 needs a GPU" in ran.events(Outcome)[0].reason
+def test_fp16_where_no_gpu_turns_up_is_refused_before_anything_is_fetched(train, pusht):
+    ran = train(pusht, device="auto", mixed_precision="fp16", exit_code=4)
+    assert "the job asks for 1 GPU" in ran.events(Outcome)[0].reason
 
 
 def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pusht):
