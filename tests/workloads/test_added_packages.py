@@ -168,7 +168,7 @@ def test_builds_of_no_package_are_warned_of(robotrain, submit, shelf):
     assert "[builds-without-packages]" not in submit("--allow-builds", "--with", "helper", "--dry-run").stderr
     line = ("--platform", "local", "--policy-path", "policy", "--allow-builds", "--dry-run")
     for words in (("lerobot-eval", "--env", "pusht"), ("lerobot-merge",)):
-        check_problems(robotrain("submit", *words, *line).stderr, "builds-without-packages", "XX")
+        check_problems(robotrain("submit", *words, *line).stderr, "builds-without-packages", "source-unreachable")
 
 
 def test_an_unknown_type_is_accepted_only_with_a_package(submit):
