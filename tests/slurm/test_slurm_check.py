@@ -64,6 +64,7 @@ REFUSED = [
     *((job(), {name: "a\nb"}, "slurm-value-invalid", f"--{name}") for name in ("partition", "account", "exclude")),
     *((job(), {"runs_dir": path}, "slurm-value-invalid", "--runs-dir") for path in ("/a\nb", "/a\\b")),
     *((job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch") for name in MANAGED),
+    (job(), sbatch(time="1\n2"), "slurm-option-managed", "--sbatch"),
     *((job(), sbatch(gres=gres), "slurm-option-managed", "--sbatch") for gres in ("gpu", "gpu:2", "nvme:1,gpu:a100:2")),
     *((job(), sbatch(**{name: "1"}), "slurm-option-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
     (job(), sbatch(reservation="a\nb"), "slurm-option-invalid", "--sbatch"),

@@ -104,7 +104,8 @@ def _make_control_problem(what: str, where: str, shown: str) -> Problem:
 
 def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
     substitute, own = managed_options.find_substitute(option), f"--{option} "
-    texts = [own + shlex.quote(value) if value and text.startswith(own) else text for text in _list_ways(substitute)]
+    repeated = own + shlex.quote(value) if value and not re.search(_CONTROL, value) else ""
+    texts = [repeated if repeated and text.startswith(own) else text for text in _list_ways(substitute)]
     ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
     why = f"{substitute[0].upper()}{substitute[1:]}."
     return make_problem("slurm-option-managed", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)

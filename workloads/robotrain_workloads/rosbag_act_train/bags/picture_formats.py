@@ -42,7 +42,7 @@ def explain_format(message: Any) -> str:
     """Return that a compressed picture is of no known format."""
     if not len(message.data):
         return "the picture is empty"
-    if re.search("jpe?g|png", message.format, re.IGNORECASE):
+    if re.search(r"\b(jpe?g|png)\b", message.format, re.IGNORECASE):
         return f"the picture is damaged: it is not of its format, `{message.format}`"
     return f"the format `{message.format}` is neither jpeg nor png"
 
