@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from free_ports import find_free_port
+
 from azure_stand_in import program
 from azure_stand_in.certificates import Certificates
 from azure_stand_in.keys import KEY
@@ -17,7 +19,7 @@ VERSION = "3.35.0"
 @contextlib.contextmanager
 def running(folder: Path, account: str, made: Certificates) -> Iterator[int]:
     """An empty one, in memory, that takes signed-in callers alone: its port on this machine, with TLS."""
-    port = program.find_free_port()
+    port = find_free_port()
     azurite = installed() / "node_modules/.bin/azurite-blob"
     tls = ("--cert", made.server, "--key", made.key, "--oauth", "basic")
     quiet = ("--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence")

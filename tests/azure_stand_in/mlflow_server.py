@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
+from free_ports import find_free_port
+
 from azure_stand_in import program
 
 VERSION = "3.15.0"
@@ -95,7 +97,7 @@ class Runs:
 @contextlib.contextmanager
 def running(folder: Path, artifacts: Path | None = None) -> Iterator[int]:
     """One with a new database in `folder`: its port. artifacts: where it keeps them itself, for its clients."""
-    port = program.find_free_port()
+    port = find_free_port()
     python = installed()
     kept = ("--artifacts-destination", artifacts) if artifacts else ("--default-artifact-root", ROOT)
     stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *kept)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -24,11 +23,6 @@ def install_once(name: str, install: Callable[[Path], Path]) -> Path:
     return cache / name
 
 
-def find_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @contextlib.contextmanager
 def running(
     words: Sequence[object], environ: Mapping[str, str], log: Path, check: Callable[[], object]
@@ -47,10 +41,13 @@ def running(
         try:
             until = time.monotonic() + PATIENCE
             while True:
+                is_answered = False
                 with contextlib.suppress(OSError):
                     check()
+                    is_answered = True
+                assert process.poll() is None, f"{words[0]} ended: {log.read_text()}"  # another's may answer
+                if is_answered:
                     break
-                assert process.poll() is None, f"{words[0]} ended: {log.read_text()}"
                 assert time.monotonic() < until, f"{words[0]} does not listen: {log.read_text()}"
                 time.sleep(0.05)
             yield

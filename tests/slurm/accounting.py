@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import SlurmLab, SlurmUnavailable, find_free_port, find_program, wait_until
+from free_ports import find_free_port
+from lab import SlurmLab, SlurmUnavailable, find_program, wait_until
 
 PACKAGES = {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server"}
 """Packages of Debian, by the programs that are needed of them."""

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from free_ports import find_free_ports
+
 NODES = ("n1", "n2")
 SETTINGS = {
     "AuthType": "auth/munge",
@@ -231,7 +233,7 @@ class SlurmLab:
 
     def _configure(self) -> str:
         """Return a slurm.conf with ports that are free now."""
-        controller, *nodes = find_free_ports()
+        controller, *nodes = find_free_ports(3)
         host, user = socket.gethostname().partition(".")[0], getpass.getuser()
         placed = {
             "ClusterName": "lab",
@@ -270,24 +272,6 @@ def find_program(name: str) -> str:
 def count_starts(log: Path) -> int:
     """Return how often a slurmd with this log began to listen."""
     return log.read_text().count("slurmd started on") if log.exists() else 0
-
-
-def find_free_port() -> int:
-    """Return a port that no process listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def find_free_ports() -> tuple[int, int, int]:
-    """Return a free port, and two in a row."""
-    while True:
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            first, second, third = (stack.enter_context(socket.socket()) for _ in range(3))
-            first.bind(("127.0.0.1", 0))
-            second.bind(("127.0.0.1", 0))
-            third.bind(("127.0.0.1", second.getsockname()[1] + 1))
-            return first.getsockname()[1], second.getsockname()[1], third.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import SlurmUnavailable, find_free_port, find_program
+from free_ports import find_free_port
+from lab import SlurmUnavailable, find_program
 from robotrain_slurm.login import calls
 
 HOST = "cluster"

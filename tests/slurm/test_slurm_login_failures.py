@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from lab import find_free_port
+from free_ports import find_free_port
 from login_node import HOST
 from messages import check_problems
 from robotrain.errors import Rejected

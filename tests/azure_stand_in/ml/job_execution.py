@@ -8,11 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from free_ports import find_free_port
+
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.contents import HOST
 from azure_stand_in.ml.job import Job
 from azure_stand_in.ml.job_folders import DataError, Laid, Mounted, Uploaded, check_identity, lay
-from azure_stand_in.ml.job_node import TICK, Node, count_nodes, find_free_port, make_group_environ
+from azure_stand_in.ml.job_node import TICK, Node, count_nodes, make_group_environ
 from azure_stand_in.sign_in import Managed
 
 FAILED = (

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -40,13 +39,6 @@ def make_group_environ(job: Job, port: int) -> list[dict[str, str]]:
     return [
         {**same, "AZUREML_NODE_COUNT": str(count), "NODE_RANK": str(rank), "RANK": str(rank)} for rank in range(count)
     ]
-
-
-def find_free_port() -> int:
-    """A port that nothing listens at, as Azure ML has one for a job."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Node:
