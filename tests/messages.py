@@ -6,9 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from robotrain.errors import Rejected
 from robotrain_runtime.contract.failure import Finding
 
 FILE = Path(__file__).with_name("messages.txt")
@@ -38,6 +40,14 @@ def check_problems(found: str | Iterable[object], *expected: str) -> None:
     assert (missing, other) == ([], []), shown
     for _, block in named:
         MESSAGES.compare(block)
+
+
+@contextmanager
+def check_rejected(*expected: str) -> Iterator[None]:
+    """Assert that what follows is rejected with these problems, each "CODE" or "CODE PLACE", and no other error."""
+    with pytest.raises(Rejected) as rejected:
+        yield
+    check_problems(rejected.value.problems, *expected)
 
 
 def check_refusals(found: Exception | Iterable[object], *expected: str) -> None:

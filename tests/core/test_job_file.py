@@ -17,32 +17,29 @@ def render(robotrain):
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "says"),
+    ("text", "problem"),
     [
-        (GOOD + "parametres:\n  batch_size: 3\n", "job.yaml:4", "parameters"),
-        (GOOD + "parameters:\n  batch_sise: 3\n", "job.yaml:5", "batch_size"),
-        (GOOD + "parameters:\n  batch_size: [3]\n", "job.yaml:5", "must be a single value"),
-        (GOOD + "parameters: 3\n", "job.yaml:4", "must be a mapping"),
-        (GOOD + "parameters:\n  batch_size: some\n", "job.yaml:5", "whole number"),
-        (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job.yaml:6", "environment"),
-        (GOOD + "trainer_args: --x\n", "job.yaml:4", "must be a list"),
-        (GOOD + "run: a 'b c' {d}\n", "job.yaml:4", 'use   run: ["a", "b c", "{d}"]'),
-        (GOOD + "batch_size: 3\n", "job.yaml:4", "values of the workload below parameters"),
-        ("sources:\n  dataset:\n    - path: x\n", "job.yaml:3", "use   local_path"),
-        (GOOD + "trainer_args:\n  - --steps=5\n", "job.yaml:5", "--training-steps"),
-        (GOOD + "parameters:\n  steps: 10\n", "job.yaml:5", "use   training_steps"),
-        ("sources:\n  dataset:\n    - blob: x\n", "job.yaml:3", "blob_url"),
-        ("sources:\n  datasets:\n    - local_path: x\n", "job.yaml:3", "dataset"),
-        ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "job.yaml:3", "https"),
-        ("a: [\n", "job.yaml:2", "not YAML"),
-        ("workload: nope\n", "", "no workload 'nope' is installed"),
+        (GOOD + "parametres:\n  batch_size: 3\n", "job-file-unknown-key job.yaml:4"),
+        (GOOD + "parameters:\n  batch_sise: 3\n", "job-file-unknown-key job.yaml:5"),
+        (GOOD + "parameters:\n  batch_size: [3]\n", "job-file-wrong job.yaml:5"),
+        (GOOD + "parameters: 3\n", "job-file-wrong job.yaml:4"),
+        (GOOD + "parameters:\n  batch_size: some\n", "value-invalid job.yaml:5 some"),
+        (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job-file-unknown-key job.yaml:6"),
+        (GOOD + "trainer_args: --x\n", "job-file-wrong job.yaml:4"),
+        (GOOD + "run: a 'b c' {d}\n", "job-file-wrong job.yaml:4"),
+        (GOOD + "batch_size: 3\n", "job-file-unknown-key job.yaml:4"),
+        ("sources:\n  dataset:\n    - path: x\n", "job-file-unknown-key job.yaml:3"),
+        (GOOD + "trainer_args:\n  - --steps=5\n", "trainer-arg-owned job.yaml:5 --steps"),
+        (GOOD + "parameters:\n  steps: 10\n", "job-file-unknown-key job.yaml:5"),
+        ("sources:\n  dataset:\n    - blob: x\n", "job-file-unknown-key job.yaml:3"),
+        ("sources:\n  datasets:\n    - local_path: x\n", "job-file-unknown-key job.yaml:3"),
+        ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "blob-url-invalid job.yaml:3"),
+        ("a: [\n", "job-file-malformed job.yaml:2"),
+        ("workload: nope\n", "workload-not-loaded job.yaml nope"),
     ],
 )
-def test_problem_is_reported_with_its_line(render, text, where, says):
-    answer = render(text)
-    assert answer.exit_code == 2
-    assert where in answer.stderr
-    assert says in answer.stderr
+def test_problem_is_reported_with_its_line(render, text, problem):
+    render(text).check_problems(2, problem)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +61,7 @@ def test_problems_of_a_file(render, text, words, codes):
 
 def test_a_file_that_is_not_there(robotrain):
     answer = robotrain("render", "--platform", "local", "missing.yaml")
-    assert answer.exit_code == 2
-    assert "missing.yaml" in answer.stderr
+    answer.check_problems(2, "job-file-unreadable missing.yaml")
 
 
 def test_a_parameter_at_the_top_is_not_taken_for_another_key(render):

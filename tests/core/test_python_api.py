@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from fake_engine import set_run_state
-from robotrain import api, errors
+from messages import check_rejected
+from robotrain import api
 from robotrain.model import run
 from robotrain.store import records
 from robotrain_runtime.contract import event
@@ -92,10 +93,8 @@ def test_plugins_of_the_site_are_notified_once_of_each_change(submit, fake_platf
 
 
 def test_all_problems_are_raised_at_once(fake_platform, pusht):
-    with pytest.raises(errors.Rejected) as raised:
+    with check_rejected("value-unknown", "value-invalid training_steps", "value-invalid slots"):
         api.submit(platform="fake", dataset_path=pusht, training_steps=0, trainig_steps=5, slots="high")
-    assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
-    assert "training_steps" in raised.value.problems[0].suggestions[0].text
     assert records.list_runs() == []
 
 
@@ -117,9 +116,8 @@ def test_explain_and_render_submit_nothing(fake_platform, pusht):
 
 
 def test_without_a_platform_the_installed_ones_are_offered(fake_platform, pusht):
-    with pytest.raises(errors.Rejected, match="no platform was chosen") as raised:
+    with check_rejected("platform-missing"):
         api.submit(dataset_path=pusht)
-    assert "platform='fake'" in [way.text for way in raised.value.problems[0].suggestions]
 
 
 class Float(float):
@@ -140,15 +138,9 @@ def test_sources_keep_the_order_of_any_iterable(fake_platform, pusht):
     assert [source.uri for source in plan.job.sources] == [str(path) for path in several]
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"trainer_args": "--policy.chunk_size=16"}, "trainer_args takes a list of texts"),
-        ({"attempt": 0}, "attempt takes"),
-    ],
-)
-def test_an_invalid_argument_is_refused(fake_platform, pusht, values, said):
-    with pytest.raises(errors.Rejected, match=said):
+@pytest.mark.parametrize("values", [{"trainer_args": "--policy.chunk_size=16"}, {"attempt": 0}])
+def test_an_invalid_argument_is_refused(fake_platform, pusht, values):
+    with check_rejected("value-invalid"):
         api.render(platform="fake", dataset_path=pusht, **values)
 
 
@@ -209,7 +201,7 @@ def test_wait_gives_up_a_platform_that_stays_silent(submit, fake_platform, fast_
 def test_wait_raises_at_once_if_the_run_is_gone(submit, fake_platform):
     run = submit()
     (fake_platform / "jobs" / run.name).unlink()
-    with pytest.raises(errors.Rejected, match="fake knows no"):
+    with check_rejected("run-gone"):
         run.wait()
 
 
@@ -306,6 +298,5 @@ def test_a_program_that_uses_it_is_checked_by_mypy(tmp_path):
 
 
 def test_scores_of_checkpoints_need_a_pipeline(submit):
-    with pytest.raises(errors.Rejected) as refused:
+    with check_rejected("options-conflict"):
         submit(evaluate_checkpoints="all")
-    assert [one.code for one in refused.value.problems] == ["options-conflict"]

@@ -7,8 +7,8 @@ import time
 
 import pytest
 from fake_engine import answer_submits, count_submissions, set_run_state
+from messages import check_rejected
 from robotrain import api
-from robotrain.errors import Rejected
 from robotrain.store import name_lock, plans, records
 
 
@@ -335,7 +335,7 @@ def test_a_run_whose_platform_is_silent_counts_as_unfinished(robotrain, runs_of_
 
 
 def test_the_python_api_changes_no_run_of_a_shared_name(runs_of_one_name):
-    with pytest.raises(Rejected, match="have this name"):
+    with check_rejected("run-name-shared"):
         api.Run("pick").cancel()
     api.Run(runs_of_one_name[0]).cancel()
     api.Run("pick").cancel()

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain.errors import Rejected, Stage, format_problem
+from messages import check_problems, check_rejected
+from robotrain.errors import Stage
 from robotrain.model.job import Job
 from robotrain.model.run import RunRecord
 from robotrain.store import files, name_index, name_lock, records
@@ -97,7 +98,7 @@ def test_a_folder_in_place_of_a_record_keeps_the_name_and_is_reported(state):
     path = state / "runs" / submit_run() / "record.json"
     path.unlink()
     path.mkdir()
-    with pytest.raises(Rejected, match="cannot be read"):
+    with check_rejected("record-broken"):
         records.read_record(JOB.run_name(1))
     assert records.list_runs() == [JOB.run_name(1)]
     assert claim().run == JOB.run_name(2)
@@ -106,14 +107,14 @@ def test_a_folder_in_place_of_a_record_keeps_the_name_and_is_reported(state):
 def test_a_record_that_was_copied_under_another_name_is_broken(state):
     write_sent_records("a-1")
     shutil.copytree(state / "runs" / "a-1", state / "runs" / "b-1")
-    with pytest.raises(Rejected, match="the record of run b-1 cannot be read"):
+    with check_rejected("record-broken"):
         records.read_record("b-1")
 
 
 def test_a_run_folder_on_a_missing_disk_is_reported(state):
     (state / "runs").mkdir(parents=True)
     (state / "runs" / JOB.run_name(1)).symlink_to(state / "away")
-    with pytest.raises(Rejected, match="cannot be written"):
+    with check_rejected("state-folder-unwritable ROBOTRAIN_STATE"):
         claim()
 
 
@@ -126,7 +127,7 @@ def test_a_file_system_without_locks_is_a_problem_of_preflight(monkeypatch):
     monkeypatch.setattr(fcntl, "flock", no_locks)
     (problem,) = name_lock.check_state_folder()
     assert (problem.code, problem.stage) == ("state-folder-unlockable", Stage.PREFLIGHT)
-    with pytest.raises(Rejected):
+    with check_rejected("state-folder-unwritable ROBOTRAIN_STATE"):
         claim()
 
 
@@ -223,11 +224,8 @@ def test_a_broken_record_is_reported_with_its_path(state, text):
     write_sent_records("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(Rejected, match="the record of run a-1 cannot be read") as caught:
+    with check_rejected(f"record-broken {path}"):
         records.read_record("a-1")
-    report = format_problem(caught.value.problems[0])
-    assert str(path) in report
-    assert f"rm -r {path.parent}" in report
 
 
 def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_any_type(state):
@@ -238,11 +236,8 @@ def test_the_fields_of_a_broken_record_are_named_and_a_reference_has_values_of_a
     assert records.read_record("a-1").reference == {"id": 7, "tags": ["a"]}
     for field in ("makes", "job"):
         path.write_text(json.dumps(data | {field: None, "values": {"seed": "1"}, "steps": [7]}))
-        with pytest.raises(Rejected) as caught:
+        with check_rejected(f"record-broken {path}"):
             records.read_record("a-1")
-        (problem,) = caught.value.problems
-        assert problem.why.startswith("missing or of the wrong type: ")
-        assert {*problem.why.rstrip(".").partition(": ")[2].split(", ")} == {field, "values", "steps"}
 
 
 def test_an_unknown_run_is_reported_and_without_any_run_the_folder(state):
@@ -261,12 +256,12 @@ def test_fields_of_a_newer_robotrain_are_ignored(state):
 
 def test_a_file_in_place_of_the_state_folder_is_a_problem_of_preflight(state):
     state.write_text("")
+    unwritable = f"state-folder-unwritable ROBOTRAIN_STATE {state}"
     (problem,) = name_lock.check_state_folder()
-    assert (problem.code, problem.stage) == ("state-folder-unwritable", Stage.PREFLIGHT)
-    assert str(state) in format_problem(problem)
-    assert "ROBOTRAIN_STATE" in format_problem(problem)
+    assert problem.stage == Stage.PREFLIGHT
+    check_problems([problem], unwritable)
     for act in (claim, lambda: write_sent_records("a-1")):
-        with pytest.raises(Rejected, match="cannot be written"):
+        with check_rejected(unwritable):
             act()
     assert records.list_runs() == []
 
@@ -278,7 +273,7 @@ def test_a_record_that_finds_no_room_leaves_the_earlier_one(state, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Rejected, match="is full"):
+    with check_rejected("state-folder-unwritable ROBOTRAIN_STATE"):
         records.write_record(record("a-1", phase="sent"))
     assert records.read_record("a-1") == record("a-1")
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
