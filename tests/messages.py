@@ -21,6 +21,7 @@ OTHER_EACH_TIME = {  # the first that matches counts
     re.escape(str(ROOT)): "ROOT",
     re.escape(sys.prefix): "PREFIX",
     r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b": "TIME",
     r"\b[0-9a-f]{12,}\b": "DIGEST",
     r"-[0-9a-f]{8}\b": "-HEX",
     r" {2,}(?=\[[\w-]+\]$)": "  ",
@@ -56,6 +57,13 @@ def check_refusals(found: Exception | Iterable[object], *expected: str) -> None:
     """
     refusals = [found] if isinstance(found, Exception) else found
     check_problems("\n".join(map(format_refusal, refusals)), *expected)
+
+
+def check_shown(text: str) -> None:
+    """Assert that a page, or a note without a code, is the one of messages.txt."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    assert lines, "nothing is shown"
+    MESSAGES.compare("\n  ".join([f"shown: {lines[0]}", *lines[1:]]))
 
 
 def format_refusal(refusal: object) -> str:

@@ -178,7 +178,7 @@ def test_local_folder_that_is_no_dataset_is_refused(robotrain, fake_platform, pu
     junk, there = tmp_path / "junk", ("--dataset-path", tmp_path / "no-such-folder")
     (junk / "meta").mkdir(parents=True)
     answer = robotrain("submit", "--platform", "fake", "--dataset-path", junk)
-    answer.check(4, f"{junk} is not a valid dataset: it has no meta/info.json")
+    answer.check_problems(4, f"source-undescribed dataset {junk}", "data-unusable")
     shutil.copy(pusht / "meta/info.json", junk / "meta/info.json")
     assert robotrain("submit", "--platform", "fake", "--dataset-path", junk).exit_code == 0
     assert robotrain("submit", "--platform", "fake", *there).exit_code == 0  # it may lie where the job runs
@@ -261,7 +261,4 @@ def test_no_pin_is_suggested_for_a_changed_run(robotrain, stone_server):
 
 def test_failing_source_kind_is_one_problem_for_all_sources(robotrain, stone_server):
     stone_server.unlink()
-    answer = robotrain("submit", *JOB, "--stone", "marble", "--json")
-    (problem,) = [one for one in answer.json["problems"] if one["severity"] == "error"]
-    assert (problem["title"], problem["given"]) == ("cannot resolve the revisions of 2 sources", "basalt, marble")
-    assert "FileNotFoundError" in problem["why"]
+    robotrain("submit", *JOB, "--stone", "marble").check_problems(4, "pin-unknown dataset basalt, marble")

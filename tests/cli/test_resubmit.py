@@ -102,7 +102,9 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
     origins = {row["value"]: row["origin"] for row in stored.values if row["name"] == "trainer_args"}
     assert set(origins.values()) == {"flag after --"}
     assert robotrain("resubmit", "--dry-run", "--", size).exit_code == 0, "of the newest run"
-    robotrain("resubmit", first, "--", "--policy.chunk_sise=8").check(2, "--policy.chunk_size=8")
+    robotrain("resubmit", first, "--", "--policy.chunk_sise=8").check_problems(
+        2, "script-option-invalid -- --policy.chunk_sise=8"
+    )
 
 
 def write_format_1(run, **plugins):
