@@ -18,8 +18,9 @@ ROOT = FILE.parents[1]
 BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
 OTHER_EACH_TIME = {  # the first that matches counts
     r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?[\w-]+": "TMP",
-    re.escape(str(ROOT)): "ROOT",
     re.escape(sys.prefix): "PREFIX",
+    re.escape(str(ROOT)): "ROOT",
+    r"(?<=Asked: )(\S+) \S+": r"\1 VERSION",
     r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b": "TIME",
     r"\b[0-9a-f]{12,}\b": "DIGEST",

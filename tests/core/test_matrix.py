@@ -35,7 +35,7 @@ def platforms(robotrain, plain_platform):
 def test_every_installed_kind_has_a_row(platforms):
     assert platforms.cell("plain", role="dataset", kind="blob_url")["level"] == "yes"
     silent = platforms.cell("plain", role="resume", kind="local_path")
-    assert silent == {"level": "unknown", "reason": "the platform does not say", "instead": ""}
+    assert (silent["level"], silent["reason"] != "", silent["instead"]) == ("unknown", True, "")
     kinds = {row["kind"] for row in platforms.rows(section="sources")}
     assert kinds == {*Plugins("none").source_kinds(), ANY} - {"run"}
 
@@ -63,14 +63,12 @@ def test_each_pair_of_datasets_has_a_row(platforms):
     assert platforms.cell("plain", section="combinations", kind="blob_url", other="data_asset")["level"] == "yes"
 
 
-ALONE = "Hugging Face repositories: at most one and no other dataset in a job, on every platform."
-
-
 def test_a_kind_that_is_never_combined_is_a_sentence_and_no_row(robotrain, platforms):
     assert not [row for row in platforms.rows(section="combinations") if "huggingface" in (row["kind"], row["other"])]
-    assert platforms.json["apart"] == [ALONE]
+    (sentence,) = platforms.json["apart"]
+    assert "Hugging Face" in sentence
     for words in ((), ("local",), ("--markdown",)):
-        assert f"\n{ALONE}\n" in robotrain("platforms", *words).stdout
+        assert f"\n{sentence}\n" in robotrain("platforms", *words).stdout
 
 
 def test_the_table_of_all_platforms_names_the_command_for_reasons(robotrain):
@@ -156,9 +154,7 @@ def test_markdown_numbers_equal_reasons_once(robotrain, plain_platform, monkeypa
 
 
 def test_json_and_markdown_are_refused_together(robotrain):
-    answer = robotrain("platforms", "--json", "--markdown")
-    assert answer.exit_code == 2
-    assert "--json and --markdown cannot be used together" in answer.stderr
+    robotrain("platforms", "--json", "--markdown").check_problems(2, "usage")
 
 
 def test_the_page_of_the_matrix_is_fresh(robotrain, plain_platform):
