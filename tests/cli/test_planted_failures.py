@@ -37,6 +37,7 @@ def test_first_suggestions_of_a_sample_are_lines_that_work(world):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_first_suggestions_are_lines_that_work(world):
     failures = [*read_failures()]
     assert len(failures) >= FEWEST

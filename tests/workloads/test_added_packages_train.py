@@ -82,6 +82,7 @@ def robotrain_line(shelf: Path, tmp_path: Path, training_environment: str) -> Ca
     return run
 
 
+@pytest.mark.long
 def test_a_policy_of_an_index_trains_resumes_and_is_evaluated_with_its_package(robotrain_line, pusht, tmp_path):
     job = ("--platform", "local", "--dataset-path", pusht)
     added = ("--with", "lerobot_policy_tiny==0.1", "--policy-type", "tiny", "--name", "tiny")

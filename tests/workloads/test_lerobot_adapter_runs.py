@@ -113,6 +113,7 @@ def test_adapter_is_evaluated_on_pusht_with_its_base(run_robotrain: Robotrain, a
     assert json.loads(done.stdout)["state"] == "succeeded"
 
 
+@pytest.mark.long
 def test_training_goes_on_with_the_adapter_and_resumes_it(run_robotrain: Robotrain, adapter: Path) -> None:
     words = ("--policy-run", "adapter", *BACKBONE, "--platform", "local", "--wait", "--name", "further")
     run_robotrain("submit", *DATA, *RENAME, *QUICK, *words)

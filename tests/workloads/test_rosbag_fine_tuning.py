@@ -76,6 +76,7 @@ def test_a_later_step_is_compared_with_what_will_be_trained(tmp_path, bag_docume
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_lerobot_fine_tunes_our_policies_and_we_fine_tune_its(tmp_path, rosbag_python, training_python, pusht, train):
     """Ours, fine-tuned by LeRobot on its dataset, and that one by ours on bags: each time all weights are there."""
     record_keypoints(tmp_path / "bags" / "ep0", 16)
