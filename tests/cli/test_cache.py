@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from messages import check_shown
 from robotrain.cli import arguments
 from robotrain.model import amounts
 
@@ -26,7 +27,8 @@ def lock_shared(folder: Path):
 
 def test_empty_cache(robotrain, cache):
     answer = robotrain("cache")
-    assert (answer.exit_code, answer.stdout) == (0, f"the cache is empty: {cache}\n")
+    assert (answer.exit_code, str(cache) in answer.stdout) == (0, True)
+    check_shown(answer.stdout)
 
 
 def test_entries_are_listed_the_longest_unused_first(robotrain, make_cache_entry):
@@ -49,14 +51,11 @@ def test_unused_entries_are_shown_and_removed_when_that_is_confirmed(robotrain, 
     for command in (("cache", "--unused", "30d"), ("cache", "--prune", "--unused", "30d")):
         answer = robotrain(*command)
         assert answer.exit_code == 0
-        assert [line for line in answer.stdout.splitlines() if line.endswith("to be removed")] == [
-            answer.stdout.splitlines()[1]
-        ]
-        assert "2 entries, 2.0 MB; 1 to remove, which frees 1.0 MB" in answer.stderr
-    assert "nothing was removed: pass --yes" in answer.stderr
+        check_shown(answer.stdout)
+        check_shown(answer.stderr)
     assert old.exists()
     assert new.exists()
-    robotrain("cache", "--prune", "--unused", "30d", "--yes").check(0, "removed environments/aa")
+    robotrain("cache", "--prune", "--unused", "30d", "--yes").check(0, "environments/aa")
     assert (old.exists(), new.exists()) == (False, True)
     assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
 
@@ -64,10 +63,10 @@ def test_unused_entries_are_shown_and_removed_when_that_is_confirmed(robotrain, 
 def test_dry_run_removes_nothing_even_with_yes(robotrain, make_cache_entry):
     folder = make_cache_entry("environments/aa", days=40)
     answer = robotrain("cache", "--prune", "--unused", "30d", "--dry-run", "--yes")
-    answer.check(0, "1 to remove", "nothing was removed")
-    assert folder.exists()
+    assert (answer.exit_code, folder.exists()) == (0, True)
+    check_shown(answer.stderr)
     for flag in ("--dry-run", "--yes"):
-        robotrain("cache", "--unused", "30d", flag).check(2, f"{flag} has no effect without --prune")
+        robotrain("cache", "--unused", "30d", flag).check_problems(2, "usage")
 
 
 def test_limit_removes_the_longest_unused_until_the_rest_fits(robotrain, make_cache_entry):
@@ -80,8 +79,8 @@ def test_entry_that_a_run_uses_stays_whatever_the_limit(robotrain, make_cache_en
     folder = make_cache_entry("environments/aa", days=400)
     with lock_shared(folder):
         answer = robotrain("cache", "--prune", "--limit", "0", "--yes")
-    assert "none to remove" in answer.stderr
     assert folder.exists()
+    check_shown(answer.stderr)
     robotrain("cache", "--prune", "--limit", "0", "--yes")
     assert not folder.exists()
 
@@ -95,8 +94,8 @@ def test_entry_that_a_run_begins_to_use_before_the_confirmation_stays(robotrain,
 
     monkeypatch.setattr(arguments, "confirm_removal", meanwhile)
     answer = robotrain("cache", "--prune", "--unused", "30d")
-    assert "environments/aa was not removed: a run uses it now" in answer.stderr
     assert folder.exists()
+    check_shown(answer.stderr)
 
 
 def test_incomplete_entries_are_removed_unless_they_are_being_filled(robotrain, make_cache_entry, cache):
@@ -123,16 +122,20 @@ def test_files_that_other_folders_share_are_counted_apart(robotrain, make_cache_
     folder = make_cache_entry("environments/aa", days=40, megabytes=3)
     os.link(folder / "content", tmp_path / "uv")
     answer = robotrain("cache", "--unused", "30d")
-    assert "1 to remove, which frees 4.1 kB" in answer.stderr
-    assert "3.0 MB more are shared" in answer.stderr
+    check_shown(answer.stderr)
 
 
-@pytest.mark.parametrize("words", [("--prune",), ("--unused", "-3d"), ("--limit", "lots")])
-def test_wrong_options_are_refused_with_an_example(robotrain, make_cache_entry, words):
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--prune",), "usage"),
+        (("--unused", "-3d"), "value-invalid --unused -3d"),
+        (("--limit", "lots"), "value-invalid --limit lots"),
+    ],
+)
+def test_wrong_options_are_refused_with_an_example(robotrain, make_cache_entry, words, problem):
     folder = make_cache_entry("environments/aa", days=400)
-    answer = robotrain("cache", *words, "--yes")
-    assert answer.exit_code == 2
-    assert "30d" in answer.stderr or "50GB" in answer.stderr
+    robotrain("cache", *words, "--yes").check_problems(2, problem)
     assert folder.exists()
 
 

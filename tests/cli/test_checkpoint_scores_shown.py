@@ -1,6 +1,7 @@
 """Scores of checkpoints in `status`, `watch` and `register --best`, from the events of a run."""
 
 import pytest
+from messages import check_shown
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Scored
 
 
@@ -22,11 +23,11 @@ def find_rows(text: str) -> dict[str, str]:
 
 def test_status_shows_each_checkpoint_and_marks_the_best(scripted, robotrain):
     scripted.run("eval-1", *SCORES, state="failed")
-    rows = find_rows(robotrain("status", "eval-1").stdout)
+    shown = robotrain("status", "eval-1").stdout
+    rows = find_rows(shown)
     assert [*rows] == ["100", "200", "300"]
-    assert "7 of 10, 70% (50-90%)" in rows["200"]
-    assert [step for step, row in rows.items() if "best of 2, on the episodes that chose it" in row] == ["200"]
-    assert rows["300"].endswith("not evaluated: its weights are damaged")
+    assert [step for step, row in rows.items() if "best" in row] == ["200"]
+    check_shown(shown)
 
 
 def test_json_has_the_table_only_where_checkpoints_are_scored(scripted, robotrain):
@@ -55,16 +56,12 @@ def test_a_later_score_of_a_step_replaces_the_earlier(scripted, robotrain):
 
 def test_without_scores_the_best_is_refused_with_what_to_type(scripted, robotrain):
     scripted.run("train-1", Checkpoint(step=300, path="/gone/000300"), state="succeeded")
-    answer = robotrain("register", "train-1", "pusher", "--best")
-    assert answer.exit_code == 2
-    assert "scores-missing" in answer.stderr
-    assert "robotrain register train-1 --step N" in answer.stderr
+    robotrain("register", "train-1", "pusher", "--best").check_problems(2, "scores-missing")
 
 
 def test_the_best_and_a_step_exclude_each_other(scripted, robotrain):
     scripted.run("train-1", *SCORES, state="succeeded")
-    answer = robotrain("register", "train-1", "pusher", "--best", "--step", "100")
-    assert (answer.exit_code, "options-conflict" in answer.stderr) == (2, True)
+    robotrain("register", "train-1", "pusher", "--best", "--step", "100").check_problems(2, "options-conflict")
 
 
 def test_an_evaluation_that_kept_nothing_names_the_step_to_register(scripted, robotrain):

@@ -105,7 +105,7 @@ def test_damaged_record_hides_no_other_run(robotrain, runs, name):
     assert sum("train-2" in line for line in answer.stdout.splitlines()) <= 1
     newer = name == "a later schema"
     assert (("upgrade" in answer.stdout), ("rm -r" in answer.stdout)) == (newer, not newer), answer.stdout
-    robotrain("status", "train-2").check(1, "[record-broken]")
+    robotrain("status", "train-2").check_problems(1, "record-broken")
 
 
 @pytest.mark.slow
