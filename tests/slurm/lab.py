@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))  # it is a program, too
 from free_ports import find_free_ports
 
 NODES = ("n1", "n2")
