@@ -1,6 +1,9 @@
 """An HTML page, parsed strictly."""
 
 import html.parser
+import re
+
+TIME = re.compile(r"\d\d:\d\d UTC")
 
 
 class Page(html.parser.HTMLParser):
@@ -36,11 +39,17 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.texts.append(data)
+        if self.open[-1:] != ["style"]:
+            self.texts.append(data)
 
     @property
     def text(self) -> str:
         return " ".join(self.texts)
+
+    @property
+    def sentences(self) -> str:
+        """What it says in words, a line each; the rest are names, numbers and the time of today."""
+        return "\n".join(text for text in self.texts if len(text.split()) > 2 and not TIME.search(text))
 
 
 def read_page(robotrain, *runs) -> Page:

@@ -1,6 +1,7 @@
 """`plugins` and `platforms`: what is installed and what it can do, for people and as data whose keys only grow."""
 
 import pytest
+from messages import check_shown
 
 SITE = """
 from robotrain.plugin import hook
@@ -32,17 +33,15 @@ def test_plugins_are_listed_with_their_distributions_and_hooks(robotrain, instal
     assert "robotrain_platforms" in rows["platform.local"]["hooks"]
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "facts"),
-    [("robotrain_check", "robotrain_chek", "unknown hook 'robotrain_chek'"), ("(run, change)", "(run, hue)", "hue")],
-)
-def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wrong, facts):
+@pytest.mark.parametrize(("right", "wrong"), [("robotrain_check", "robotrain_chek"), ("(run, change)", "(run, hue)")])
+def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wrong):
     """Else a rule that nobody ever asks would look as if it were enforced."""
     install("acme", {"acme": "acme_site"}, acme_site=SITE.replace(right, wrong))
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
-    assert facts in row["failure"]
+    check_shown(row["failure"])
     assert row["hooks"] == []
-    robotrain("render", "--platform", "local", "--dataset-path", "x").check(0, "its rules were not enforced")
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    answer.check_problems(0, "site-plugin-failed")
 
 
 def test_optional_hook_of_a_newer_robotrain_is_accepted(robotrain, install):
@@ -66,25 +65,26 @@ def test_hanging_import_does_not_hang_the_list(robotrain, install, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     install("acme", {"platform.slow": "acme_stuck"}, acme_stuck="import time\ntime.sleep(60)")
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "platform.slow"]
-    assert row["failure"] == "it gave no answer in 1 s"
+    check_shown(row["failure"])
+
+
+def show_rows(text, *names):
+    """Compare rows of a table with messages.txt."""
+    rows = [row.strip() for row in text.splitlines()]
+    check_shown("\n".join(row for name in names for row in rows if row.startswith(name)))
 
 
 def test_platform_is_shown_with_reasons(robotrain, plain_platform):
     answer = robotrain("platforms", "plain")
-    assert answer.stdout.startswith("plain: a plain platform\n")
-    assert "feature register_model" in answer.stdout
-    assert "There is no model registry." in answer.stdout
+    show_rows(answer.stdout, "plain: ", "feature register_model", "policy from blob_url", "--zone")
     assert robotrain("platforms", "plain", "--json").json["platforms"] == ["plain"]
     assert robotrain("platforms", "scripted").exit_code == 2
 
 
 def test_platform_is_shown_with_alternatives_meanings_and_settings(robotrain):
     result = robotrain("platforms", "local").stdout
-    assert "can only be mounted by a job of its workspace. Instead: --blob-url https://" in result
-    assert "follow the log while the job runs" in result
-    assert "any other workload" in result
     assert "*" not in result
-    assert "--runs-dir FOLDER" in result
+    show_rows(result, "dataset from data_asset", "feature stream_logs", "any other workload", "--runs-dir")
     rows = robotrain("platforms", "local", "--json").json["settings"]["local"]
     (row,) = [row for row in rows if row["name"] == "runs_dir"]
     assert (row["flag"], row["env"], row["default"]) == ("--runs-dir", ["ROBOTRAIN_RUNS_DIR"], None)

@@ -79,7 +79,9 @@ def test_excluded_plugins_have_no_options(complete, monkeypatch):
 
 
 def test_help_as_the_value_of_an_option_is_refused(robotrain):
-    robotrain("submit", "--platform", "--help").check(2, "flag-without-value")
+    robotrain("submit", "--platform", "--help").check_problems(
+        2, "flag-without-value --platform", "platform-not-loaded --platform --help"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from messages import check_problems
 
 CAMERA = Path(__file__).parents[2] / "examples/pusht-camera"
 PUSHT = ("--env", "pusht")
@@ -11,28 +12,22 @@ SIZE = ("--training-steps", "400", "--save-freq", "100")
 
 
 @pytest.fixture
-def plan_steps(robotrain, pusht, fake_platform):
+def dry_run(robotrain, pusht, fake_platform):
+    """Plan a training on fake."""
+    words = ("--platform", "fake", "--dataset-path", pusht, *SIZE)
+    return lambda *options, command=("submit", "--dry-run"): robotrain(*command, *words, *options)
+
+
+@pytest.fixture
+def plan_steps(dry_run):
     """The planned steps of a dry run, by name."""
 
-    def plan(*options: object, platform="fake"):
-        words = ("--platform", platform, "--dataset-path", pusht, *SIZE, *options)
-        answer = robotrain("submit", "--dry-run", "--json", *words)
+    def plan(*options: object):
+        answer = dry_run("--json", *options)
         assert answer.exit_code == 0, answer.stderr
         return {step["name"]: step for step in json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"]}
 
     return plan
-
-
-@pytest.fixture
-def find_problems(robotrain, pusht, fake_platform):
-    """The exit code and the errors of a request, by code."""
-
-    def find(*options: object, command=("submit", "--dry-run")):
-        answer = robotrain(*command, "--platform", "fake", "--dataset-path", pusht, "--json", *SIZE, *options)
-        found = [one for one in answer.json["problems"] if one["severity"] == "error"]
-        return answer.exit_code, {one["code"]: one for one in found}
-
-    return find
 
 
 @pytest.mark.parametrize(("value", "which"), [((), "all"), (("200",), "200"), (("all",), "all")])
@@ -76,52 +71,37 @@ def test_steps_are_changed_by_their_names(plan_steps):
     assert (found["evaluate"]["parameters"]["seed"], found["train"]["parameters"]["batch_size"]) == (7, 4)
 
 
-@pytest.mark.parametrize("value", ["05000", "1234567890123"])
-def test_a_wrong_number_of_steps_is_one_problem(find_problems, value):
-    exit_code, found = find_problems("--evaluate-checkpoints", value, *PUSHT)
-    assert (exit_code, [*found]) == (2, ["value-invalid"])
-    assert "--checkpoints" not in found["value-invalid"]["title"].split()
-
-
 @pytest.mark.parametrize(
-    ("options", "code"),
+    ("options", "problem"),
     [
         (("--evaluate-checkpoints", "150", *PUSHT), "checkpoints-not-scored"),
+        (("--evaluate-checkpoints", "260", *PUSHT), "checkpoints-not-scored"),
         (("--evaluate-checkpoints", "0", *PUSHT), "value-invalid"),
         (("--evaluate-checkpoints", "often", *PUSHT), "value-invalid"),
+        (("--evaluate-checkpoints", "05000", *PUSHT), "value-invalid"),
+        (("--evaluate-checkpoints", "1234567890123", *PUSHT), "value-invalid"),
         (("--evaluate-checkpoints", *PUSHT, "--reward-model", "sarm"), "checkpoints-not-scored"),
         (("--evaluate-checkpoints", *PUSHT, "--save-as", "job.yaml"), "options-conflict"),
         (("--evaluate-checkpoints", "--success-threshold", "0.5"), "without-env"),
         (PUSHT, "option-elsewhere"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(find_problems, options, code):
-    exit_code, found = find_problems(*options)
-    assert exit_code == 2
-    assert code in found
+def test_what_cannot_be_scored_is_refused(dry_run, options, problem):
+    dry_run(*options).check_problems(2, problem)
 
 
-def test_the_nearest_number_of_steps_is_offered(find_problems):
-    _, found = find_problems("--evaluate-checkpoints", "260", *PUSHT)
-    texts = [one["text"] for one in found["checkpoints-not-scored"]["instead"]]
-    assert texts == ["--evaluate-checkpoints 300", "--save-freq 260"]
+def test_a_sweep_has_no_scores_of_checkpoints(dry_run):
+    answer = dry_run("--evaluate-checkpoints", "--over", "seed=1,2", command=("sweep", "--dry-run"))
+    answer.check_problems(2, "options-conflict --evaluate-checkpoints")
 
 
-def test_a_sweep_has_no_scores_of_checkpoints(find_problems):
-    _, found = find_problems("--evaluate-checkpoints", "--over", "seed=1,2", command=("sweep", "--dry-run"))
-    assert found["options-conflict"]["where"] == "--evaluate-checkpoints"
-
-
-def test_a_variable_does_not_ask_for_scores(find_problems, monkeypatch):
+def test_a_variable_does_not_ask_for_scores(dry_run, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_EVALUATE_CHECKPOINTS", "200")
-    exit_code, found = find_problems()
-    assert exit_code == 2
-    assert [one["text"] for one in found["value-invalid"]["instead"]] == ["--evaluate-checkpoints 200"]
+    dry_run().check_problems(2, "value-invalid")
 
 
-def test_what_the_training_will_make_is_compared_with_the_environment(find_problems):
-    _, problems = find_problems("--evaluate-checkpoints", "--env", "aloha")
-    assert problems["data-unusable"]["where"] == "step evaluate"
+def test_what_the_training_will_make_is_compared_with_the_environment(dry_run):
+    dry_run("--evaluate-checkpoints", "--env", "aloha").check_problems(4, "data-unusable step evaluate")
 
 
 def test_an_adapter_is_evaluated_with_its_base(robotrain, fake_platform):
@@ -144,14 +124,15 @@ def test_an_evaluation_needs_no_weights_that_its_training_starts_from(robotrain,
         assert found == [["backbone"], []]
 
 
-def test_scores_without_an_environment_are_explained(robotrain, pusht, fake_platform):
-    words = ("--platform", "fake", "--dataset-path", pusht, *SIZE, "--evaluate-checkpoints")
-    assert "checkpoints-replayed" in robotrain("submit", "--dry-run", *words).stderr
+def test_scores_without_an_environment_are_explained(dry_run):
+    dry_run("--evaluate-checkpoints").check_problems(0, "checkpoints-replayed")
 
 
 def test_other_trainings_say_that_nothing_evaluates_them(robotrain, pusht, fake_platform):
     answer = robotrain("submit", "rosbag-act-train", "--platform", "fake", "--evaluate-checkpoints", "--dry-run")
-    assert "no workload evaluates the policies of rosbag-act-train" in answer.stderr
+    check_problems(
+        answer.stderr, "option-elsewhere --evaluate-checkpoints", "source-missing", "rosbag-policy-impossible"
+    )
 
 
 def test_values_of_both_steps_are_explained(robotrain, pusht, fake_platform):

@@ -345,7 +345,7 @@ def test_a_resubmitted_run_keeps_its_pins_until_it_is_pinned_again(submit, hub):
     run, first = answer.stdout.strip(), get_commit(hub, "org/vlm")
     hub.repositories["models/org/vlm"].commit({"config.json": b'{"new": 1}'})
     again, kept = submit(run, "--new", command=("resubmit",))
-    again.check(0, "same plan as")
+    again.check(0)
     assert kept == sources
     changed, kept = submit(run, "--set", "steps=9", command=("resubmit",))
     assert ("backbone", "org/vlm", first, True) in kept

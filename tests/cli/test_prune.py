@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import re
 import time
 
 import pytest
+from messages import check_shown
 from robotrain.cli import arguments
 from robotrain.store import records
 from scripted_runs import record
@@ -43,12 +45,11 @@ def test_runs_to_remove_are_shown_with_their_sizes_and_removed_when_that_is_conf
     titles, row = (line.split() for line in answer.stdout.splitlines())
     assert titles == ["RUN", "STATE", "PLATFORM", "ENDED", "SIZE"]
     assert row == ["old-1", "succeeded", "scripted", "40", "days", "ago", "5", "bytes"]
-    assert "1 run, 5 bytes" in answer.stderr
-    assert "nothing was removed: pass --yes" in answer.stderr
+    check_shown(answer.stderr)
     assert records.list_runs() == ["new-1", "old-1"]
     confirmed = prune("--older-than", "30d", "--yes")
     assert confirmed.exit_code == 0
-    assert confirmed.stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
+    check_shown(confirmed.stdout.splitlines()[-1])
     assert (old.folder.exists(), new.folder.exists()) == (False, True)
     assert records.list_runs() == ["new-1"]
 
@@ -58,7 +59,7 @@ def test_confirmation_is_asked_for_on_a_terminal(monkeypatch, capsys, typed, is_
     monkeypatch.setattr(arguments, "is_terminal", lambda stream: True)
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert arguments.confirm_removal("1 run", yes=False) is is_removed
-    assert "remove 1 run? [y/N]" in capsys.readouterr().err
+    check_shown(capsys.readouterr().err)
 
 
 def test_ctrl_c_at_the_confirmation_ends_the_line(monkeypatch, capsys):
@@ -70,7 +71,7 @@ def test_ctrl_c_at_the_confirmation_ends_the_line(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", Stdin())
     with pytest.raises(KeyboardInterrupt):
         arguments.confirm_removal("1 run", yes=False)
-    assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
+    assert re.fullmatch(r".*\[y/N\] \n", capsys.readouterr().err)
 
 
 def test_state_platform_and_number_choose_the_runs(prune, record_old_run):
@@ -92,20 +93,15 @@ def test_unfinished_runs_broken_records_and_interrupted_submits_stay_with_a_reas
     path = records.get_run_folder("cut-1") / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"phase": "sending"}))
     answer = prune("--older-than", "30d", "--yes")
-    answer.check(
-        0,
-        "no run is old enough to be removed",
-        "busy-1 stays: it is running",
-        "broken-1 stays: ",
-        "cut-1 stays: it is unknown whether scripted accepted cut-1",
-    )
+    assert [run for run in ("busy-1", "broken-1", "cut-1") if f"{run} stays" not in answer.stderr] == []
+    check_shown(answer.stderr)
     assert len(records.list_runs()) == 3
 
 
 def test_run_that_a_newer_one_was_started_from_stays(prune, record_old_run):
     base = record_old_run("base-1", days=40)
     record_old_run("tuned-1", days=2, sources=(base.folder / "left/checkpoint",))
-    assert "base-1 stays: tuned-1 was started from it" in prune("--older-than", "30d", "--yes").stderr
+    check_shown(prune("--older-than", "30d", "--yes").stderr)
     assert base.folder.exists()
     plan = records.get_run_folder("tuned-1") / "plan/robotrain-plan.json"
     plan.write_text(json.dumps(json.loads(plan.read_text()) | {"schema": 99}))  # of a newer robotrain
@@ -119,7 +115,7 @@ def test_only_the_record_is_removed_where_the_platform_keeps_outputs(prune, reco
     far.set_flag("keeps")
     answer = prune("--older-than", "30d", "--yes")
     assert answer.stdout.splitlines()[1].endswith("-")
-    assert "the platform keeps their outputs" in answer.stderr
+    check_shown(answer.stderr)
     assert far.folder.exists()
     assert records.list_runs() == []
 
@@ -132,13 +128,15 @@ def test_run_that_its_platform_no_longer_knows_is_removed(prune, record_old_run)
 
 def test_run_of_a_removed_platform_stays(prune, tmp_path):
     record("lost-1", "removed", tmp_path, time.time() - 40 * DAY)
-    assert "lost-1 stays: no platform 'removed' is installed" in prune("--older-than", "30d", "--yes").stderr
+    check_shown(prune("--older-than", "30d", "--yes").stderr)
 
 
 def test_run_that_cannot_be_removed_is_named_and_the_others_are_removed(prune, record_old_run):
     record_old_run("stuck-1", days=50).set_flag("stuck")
     record_old_run("old-1", days=40)
-    prune("--older-than", "30d", "--yes").check(1, "stuck-1 was not removed: PermissionError")
+    answer = prune("--older-than", "30d", "--yes")
+    answer.check(1, "stuck-1")
+    check_shown(answer.stderr)
     assert records.list_runs() == ["stuck-1"]
 
 
@@ -146,37 +144,37 @@ def test_run_that_cannot_be_removed_is_named_and_the_others_are_removed(prune, r
 def test_run_is_removed_by_its_name(prune, record_old_run, named):
     record_old_run("pick-1", days=1, called="pick")
     record_old_run("place-1", days=40, called="place")
-    assert prune(named, "--yes").stdout.splitlines()[-1] == "1 run removed, 5 bytes freed"
+    assert prune(named, "--yes").exit_code == 0
     assert records.list_runs() == ["place-1"]
 
 
 @pytest.mark.parametrize(
-    ("words", "exit_code", "facts"),
+    ("words", "exit_code", "problems"),
     [
-        (["twin"], 2, ["2 runs have the name twin", "runs --prune b-1", "runs --prune a-1"]),
-        (["base", "--keep", 3], 2, ["--keep cannot be used", "runs --prune base-1"]),
-        (["base", "--state", "failed"], 2, ["--state cannot be used"]),
-        (["nobody"], 2, ["there is no run 'nobody'"]),
-        (["base"], 1, ["base-1 stays: tuned-1 was started from it"]),
-        (["busy"], 1, ["busy-1 stays: it is running"]),
+        (["twin"], 2, ["usage"]),
+        (["base", "--keep", 3], 2, ["usage"]),
+        (["base", "--state", "failed"], 2, ["usage"]),
+        (["nobody"], 2, ["run-unknown"]),
+        (["base"], 1, []),
+        (["busy"], 1, []),
     ],
 )
-def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, facts):
+def test_named_run_that_is_not_removed(prune, record_old_run, words, exit_code, problems):
     record_old_run("a-1", days=3, called="twin")
     record_old_run("b-1", days=2, called="twin")
     base = record_old_run("base-1", days=4)
     record_old_run("tuned-1", days=1, sources=(base.folder / "left/checkpoint",))
     record_old_run("busy-1", days=1, state="running")
     answer = prune(*words, "--yes")
-    assert answer.exit_code == exit_code
-    for fact in facts:
-        assert fact in answer.stderr
+    answer.check_problems(exit_code, *problems)
+    if not problems:
+        check_shown(answer.stderr)
     assert len(records.list_runs()) == 5
 
 
 def test_beginning_of_a_name_removes_nothing(prune, record_old_run):
     record_old_run("train-1", days=1, called="cups")
-    prune("cu", "--yes").check(2, "runs --prune train-1")
+    prune("cu", "--yes").check_problems(2, "usage")
     assert records.list_runs() == ["train-1"]
     assert prune("cups", "--yes").exit_code == 0
 
@@ -187,7 +185,7 @@ def test_dry_run_removes_nothing_even_with_yes(prune, record_old_run, words):
     answer = prune(*words, "--yes", "--dry-run")
     assert answer.exit_code == 0
     assert "old-1" in answer.stdout
-    assert "nothing was removed" in answer.stderr
+    check_shown(answer.stderr)
     assert records.list_runs() == ["old-1"]
 
 
@@ -210,7 +208,7 @@ def test_lines_that_remove_a_run_from_mlflow_are_printed_if_its_command_is_known
         made.log(f"::robotrain:: {json.dumps(fields | {'time': 1.0, 'ui': started})}")
     answer = prune("old-1", "--yes", "--json")
     assert [(one["run"], one["run_id"]) for one in answer.json["tracked"]] == [("old-1", run_id)] * is_said
-    assert ("MLflow still has 1 run, with 2.0 MB" in answer.stderr) == is_said
+    assert ("2.0 MB" in answer.stderr) == is_said
     assert (f"{program} runs delete --run-id {run_id}\n" in answer.stderr) == is_said
     assert (f"{program} gc --tracking-uri {uri} --backend-store-uri {uri} --run-ids {run_id}" in answer.stderr) == (
         is_said
@@ -230,18 +228,16 @@ def test_json_of_a_removal(prune, record_old_run):
 
 
 @pytest.mark.parametrize(
-    ("options", "texts"),
+    ("options", "problem"),
     [
-        (("--older-than", "30d"), ["--older-than has no effect without --prune"]),
-        (("-y",), ["--yes has no effect without --prune"]),
-        (("--prune", "--keep", 0, "-n", 3), ["-n cannot be used with --prune"]),
-        (("--prune", "--yes"), ["--prune needs --older-than or --keep", "robotrain runs --prune --keep 20"]),
-        (("--prune", "--yes", "--older-than", "long"), ["--older-than VALUE (such as 30d)"]),
+        (("--older-than", "30d"), "usage"),
+        (("-y",), "usage"),
+        (("--prune", "--keep", 0, "-n", 3), "usage"),
+        (("--prune", "--yes"), "usage"),
+        (("--prune", "--yes", "--older-than", "long"), "value-invalid --older-than long"),
     ],
 )
-def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, record_old_run, options, texts):
+def test_wrong_options_are_refused_and_nothing_is_removed(robotrain, record_old_run, options, problem):
     record_old_run("old-1", days=40)
-    answer = robotrain("runs", *options)
-    assert answer.exit_code == 2
-    assert [text for text in texts if text not in answer.stderr] == []
+    robotrain("runs", *options).check_problems(2, problem)
     assert records.list_runs() == ["old-1"]

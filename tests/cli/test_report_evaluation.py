@@ -5,6 +5,7 @@ import os
 
 import pytest
 from fake_engine import set_run_state
+from messages import check_shown
 from parsed_page import Page, read_page
 from robotrain.report import evaluation
 from robotrain.store import records
@@ -95,14 +96,12 @@ def test_local_results_are_not_downloaded(robotrain, record_evaluation, scripted
 
 def test_without_results_the_page_shows_the_log_and_the_reason(robotrain, record_evaluation, scripted):
     scripted.run("eval-2", EVALUATED, state="succeeded")
-    assert "no output with its results" in read_page(robotrain, "eval-2").text
-    run = record_evaluation(name="eval-3")
-    run.set_flag("tears")
-    page = read_page(robotrain, "eval-3")
-    assert "the line to scripted broke" in page.text
-    assert "50%" in page.texts
+    record_evaluation(name="eval-3").set_flag("tears")
     record_evaluation(name="eval-4", size=3_000_000_000)
-    assert "too large to download (3.0 GB)" in read_page(robotrain, "eval-4").text
+    for name in ("eval-2", "eval-3", "eval-4"):
+        page = read_page(robotrain, name)
+        assert "50%" in page.texts
+        check_shown(page.sentences)
 
 
 def test_files_too_large_for_the_page_are_listed_with_their_location(
@@ -137,22 +136,22 @@ def test_results_are_escaped_and_redacted(robotrain, record_evaluation):
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    "content",
     [
-        (b"{", "cannot be read"),
-        (b"[1]", "it is not an object"),
-        (b'{"aggregate_mse": NaN}', "the value NaN"),
-        (b"[" * 100_000, "cannot be read"),
-        (b'{"aggregate_mse": ' + b"9" * 5000 + b"}", "cannot be read"),
-        (b"{}" + b" " * evaluation.MAX_FILE_BYTES, "larger than 16.0 MB"),
+        b"{",
+        b"[1]",
+        b'{"aggregate_mse": NaN}',
+        b"[" * 100_000,
+        b'{"aggregate_mse": ' + b"9" * 5000 + b"}",
+        b"{}" + b" " * evaluation.MAX_FILE_BYTES,
     ],
+    ids=["torn", "no object", "no number", "deep", "large number", "large file"],
 )
-def test_an_invalid_results_file_is_reported_and_plots_are_shown(robotrain, record_evaluation, content, why):
+def test_an_invalid_results_file_is_reported_and_plots_are_shown(robotrain, record_evaluation, content):
     record_evaluation(content)
     page = read_page(robotrain, "eval-1")
-    assert why in page.text
-    assert "eval_results.json cannot be read" in page.text
     assert len(page.embedded) == 5
+    check_shown(page.sentences)
 
 
 @pytest.mark.parametrize("said", [{"rollout": 3, "per_episode": {}, "per_joint": 7}, {"per_episode": [None, 3, {}]}])
@@ -160,8 +159,7 @@ def test_values_of_a_wrong_type_are_left_out(robotrain, record_evaluation, said)
     record_evaluation(said | {"latency_ms": {"p95": "fast"}, "aggregate_throughput_hz": 10**400, "held_out": "yes"})
     page = read_page(robotrain, "eval-1")
     assert "50%" in page.texts
-    if "rollout" in said:
-        assert "invalid parts are left out: rollout, per_episode, per_joint" in page.text
+    check_shown(page.sentences)
 
 
 def test_only_plots_and_videos_are_embedded(robotrain, record_evaluation, tmp_path):
@@ -182,7 +180,7 @@ def test_only_plots_and_videos_are_embedded(robotrain, record_evaluation, tmp_pa
 
 def test_a_missed_threshold_is_reported(robotrain, record_evaluation):
     record_evaluation(result=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
-    assert "Below the required threshold." in read_page(robotrain, "eval-1").texts
+    check_shown(read_page(robotrain, "eval-1").sentences)
 
 
 def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, fake_platform, pusht, tmp_path):
@@ -193,8 +191,7 @@ def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, fake_
     (fake_platform / f"{run}.json").write_text(
         json.dumps({"state": "succeeded", "log": [event.format_event(EVALUATED)]})
     )
-    output = robotrain("register", run).stdout
-    assert output == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
+    check_shown(robotrain("register", run).stdout)
     assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
 
 
@@ -208,7 +205,7 @@ def test_a_record_and_its_resubmission_have_the_outputs_of_the_workload(robotrai
     set_run_state(fake_platform, run, "failed", log=[])
     again = robotrain("resubmit", run).stdout.strip()
     assert [records.read_record(one).makes for one in (run, again)] == ["results", "results"]
-    assert "no checkpoint" not in robotrain("status", run).stdout
+    check_shown(robotrain("status", run).stdout)
     body = json.loads((records.get_run_folder(run) / "record.json").read_text())
     (records.get_run_folder(run) / "record.json").write_text(
         json.dumps({name: body[name] for name in body if name != "makes"})

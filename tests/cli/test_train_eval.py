@@ -8,31 +8,23 @@ ROLLOUT = ("--env", "pusht", "--starts", "easy")
 
 
 @pytest.fixture
-def plan_steps(robotrain, pusht, fake_platform):
+def dry_run(robotrain, pusht, fake_platform):
+    """Plan a pipeline on fake."""
+    command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run")
+    return lambda *options: robotrain(*command, *options)
+
+
+@pytest.fixture
+def plan_steps(dry_run):
     """The planned steps of a dry run on fake, by name; the plan's run is under an empty name."""
 
     def plan(*options: object):
-        answer = robotrain(
-            *("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run", "--json"), *options
-        )
+        answer = dry_run("--json", *options)
         assert answer.exit_code == 0, answer.stderr
         plan = json.loads(answer.json["files"]["pipeline.json"]["text"])
         return {step["name"]: step for step in plan["steps"]} | {"": plan["run"]}
 
     return plan
-
-
-@pytest.fixture
-def find_errors(robotrain, pusht, fake_platform):
-    """The exit code and the problems of a request, by code."""
-
-    def find(*options: object):
-        command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run", "--json")
-        answer = robotrain(*command, *options)
-        found = [one for one in answer.json["problems"] if one["severity"] == "error"]
-        return answer.exit_code, {one["code"]: one for one in found}
-
-    return find
 
 
 def test_trained_policy_is_evaluated_and_registered(plan_steps):
@@ -91,35 +83,32 @@ def test_a_job_file_describes_the_training(plan_steps, pusht):
 
 
 @pytest.mark.parametrize(
-    ("options", "code"),
+    ("options", "problem"),
     [
         (("--skip-inference", "--success-threshold", "0.5"), "evaluation-skipped"),
         (("--success-threshold", "0.5"), "without-env"),
         (("--with-register",), "model-name-missing"),
         (("--register-model", "a", "-r", "b"), "options-conflict"),
-        (("--preprocessing-config", "file"), "option-unknown"),
-        (("--compute-preprocess=cpu",), "option-unknown"),
+        (("--preprocessing-config", "file"), "option-unknown --preprocessing-config"),
+        (("--compute-preprocess=cpu",), "option-unknown --compute-preprocess"),
         (("--wait", "--skip-wait"), "options-conflict"),
         (("--wait",), "options-conflict"),
         (("--timeout", "soon"), "time-malformed"),
-        (("--poll-interval", "0"), "value-invalid"),
-        (("--eval-episods", "3"), "option-unknown"),
+        (("--poll-interval", "0"), "value-invalid --poll-interval 0"),
+        (("--eval-episods", "3"), "option-unknown --eval-episods"),
         (("--native-only",), "feature-not-there"),
     ],
 )
-def test_conflicting_options_are_refused(find_errors, options, code):
-    exit_code, found = find_errors(*options)
-    assert code in found
-    assert exit_code == (3 if code == "feature-not-there" else 2)
+def test_conflicting_options_are_refused(dry_run, options, problem):
+    dry_run(*options).check_problems(3 if problem == "feature-not-there" else 2, problem)
 
 
-def test_given_policy_starts_the_training(robotrain, plan_steps, pusht, tmp_path):
+def test_given_policy_starts_the_training(dry_run, plan_steps, tmp_path):
     (tmp_path / "policy").mkdir()
     found = plan_steps("--policy-path", tmp_path / "policy")
     assert [one["role"] for one in found["train"]["sources"]] == ["dataset", "policy"]
     assert [one["kind"] for one in found["evaluate"]["sources"] if one["role"] == "policy"] == ["step"]
-    command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht, "--dry-run")
-    assert "[pipeline-fine-tunes]" in robotrain(*command, "--policy-path", tmp_path / "policy").stderr
+    dry_run("--policy-path", tmp_path / "policy").check_problems(0, "pipeline-fine-tunes")
 
 
 def test_missing_policy_is_explained():
@@ -149,6 +138,6 @@ def test_timeout_ends_the_wait_and_not_the_pipeline(robotrain, pusht, fake_platf
 
     monkeypatch.setenv("PYTHONPATH", os.environ["FAKE_SITE"])
     command = ("pipeline", "train-eval", "--platform", "fake", "--dataset-path", pusht)
-    robotrain(*command, "--timeout", "0.02", "--poll-interval", "1").check(1, "[wait-timeout]")
+    robotrain(*command, "--timeout", "0.02", "--poll-interval", "1").check_problems(1, "wait-timeout")
     assert robotrain("status", "--json").json["state"] in ("pending", "running")
     assert robotrain("cancel", "--json").json["state"] == "cancelled"

@@ -143,7 +143,8 @@ def test_problems_of_all_stages_are_reported_and_the_earliest_decides_the_exit_c
 
 
 def test_source_given_twice_is_a_warning(robotrain):
-    render(robotrain, "--blob-url", BLOB, "--blob-url", BLOB + "/").check(0, "given twice")
+    answer = render(robotrain, "--blob-url", BLOB, "--blob-url", BLOB + "/")
+    answer.check_problems(0, "source-doubtful")
 
 
 def test_sources_keep_the_order_typed_across_flags(robotrain):
