@@ -22,7 +22,7 @@ OTHER_EACH_TIME = {  # the first that matches counts
     re.escape(str(ROOT)): "ROOT",
     r"(?<=Asked: )(\S+) \S+": r"\1 VERSION",
     r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
-    r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b": "TIME",
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\b": "TIME",
     r"\b[0-9a-f]{12,}\b": "DIGEST",
     r"-[0-9a-f]{8}\b": "-HEX",
     r" {2,}(?=\[[\w-]+\]$)": "  ",
