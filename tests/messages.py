@@ -21,6 +21,7 @@ OTHER_EACH_TIME = {  # the first that matches counts
     re.escape(sys.prefix): "PREFIX",
     re.escape(str(ROOT)): "ROOT",
     r"(?<=Asked: )(\S+) \S+": r"\1 VERSION",
+    r"\brobotrain \d+\.\d+\.\d+": "robotrain VERSION",
     r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?\b": "TIME",
     r"\b[0-9a-f]{12,}\b": "DIGEST",

@@ -82,9 +82,3 @@ elif answer == "garbage":
         sys.stdout.write("::robotrain:: {{{" * 1000)
         sys.stderr.write("la" * 5000)
 """
-
-
-def find_problems(answer, code):
-    listed = answer.json["problems"] if answer.exit_code else []
-    assert answer.exit_code or f"[{code}]" not in answer.stderr
-    return [problem for problem in listed if problem["code"] == code]

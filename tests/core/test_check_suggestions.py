@@ -1,31 +1,23 @@
 """Rejections suggest alternatives that the platform accepts."""
 
+import pytest
 from fake_engine import set_run_state
 from robotrain.errors import Problem, Stage, Suggestion, format_problem
 from robotrain.store import plans
 
 
-def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, fake_platform):
+@pytest.mark.parametrize(("platform", "is_offered"), [("fake", True), ("plain", False)])
+def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, fake_platform, plain_platform, platform, is_offered):
     job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
-    answer = robotrain("submit", "--platform", "fake", *job)
-    assert answer.exit_code == 2
-    assert "use   --policy-url https://acc.blob.core.windows.net/c/p" in answer.stderr
-
-
-def test_nor_is_one_that_it_will_take_some_day(robotrain, plain_platform):
-    job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
-    answer = robotrain("submit", "--platform", "plain", *job)
-    assert answer.exit_code == 2
-    assert "--policy-url" not in answer.stderr
-    assert "use   --policy-path FOLDER" in answer.stderr
+    answer = robotrain("submit", "--platform", platform, *job)
+    answer.check_problems(2, "local-path-invalid --policy-path")
+    assert ("--policy-url" in answer.stderr) == is_offered
 
 
 def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, fake_platform):
     run = robotrain("submit", "--platform", "fake", "-d", "u/d", "--no-pin", "--training-steps", "4").stdout.strip()
     set_run_state(fake_platform, run, "succeeded", checkpoints=[2, 4])
-    answer = robotrain("resume", run, "--no-pin")
-    assert answer.exit_code == 3
-    assert "use   --training-steps STEPS (more than 4)" in answer.stderr
+    robotrain("resume", run, "--no-pin").check_problems(3, "no-steps-left --training-steps 4")
     assert len(list((fake_platform / "jobs").iterdir())) == 1
     more = robotrain("resume", run, "--no-pin", "--training-steps", "8")
     assert more.exit_code == 0

@@ -11,29 +11,25 @@ from pathlib import Path
 import pytest
 from pretend_index import sha256, wheel
 from robotrain_runtime.environments import uv_program
-from song_workload import find_problems
 
 
 def test_checker_of_another_version_is_named_and_not_used(ask, song_folder, tmp_path):
     (song_folder / "song.txt").write_text("typer==0.0.1 \\\n    --hash=sha256:00\n")
     answer = ask(f"--log={tmp_path}/log")
-    assert answer.exit_code == 0
-    assert f"it has typer {importlib.metadata.version('typer')}, and the job runs with 0.0.1" in answer.stderr
+    assert (answer.exit_code, "[checker-unusable]" in answer.stderr) == (0, True)
+    assert {importlib.metadata.version("typer"), "0.0.1"} <= {*answer.stderr.replace(",", "").split()}
     assert not (tmp_path / "log").exists()
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
-    [("/no/such/python", "no such file"), ("/" + "long" * 70, "no such file"), ("program", "does not run")],
+    "text", ["/no/such/python", "/" + "long" * 70, "program"], ids=["a missing one", "a long one", "one that fails"]
 )
-def test_checker_of_the_command_line_must_work(ask, text, why, tmp_path):
+def test_checker_of_the_command_line_must_work(ask, text, tmp_path):
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     answer = ask(words=("submit", "--dry-run", "--checker", text if text.startswith("/") else program))
-    assert answer.exit_code == 2
-    (problem,) = find_problems(answer, "checker-unusable")
-    assert why in problem["title"]
+    answer.check_problems(2, "checker-unusable --checker")
 
 
 def test_checker_is_chosen_by_the_flag_then_the_variable_then_the_users_file(ask, monkeypatch, tmp_path):
@@ -57,9 +53,7 @@ def test_relative_path_in_the_users_file_is_no_program_of_a_project(ask, monkeyp
     Path("venv/bin").mkdir(parents=True)
     Path("venv/bin/python").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     Path("venv/bin/python").chmod(0o755)
-    answer = ask()
-    assert answer.exit_code == 0
-    assert f"{os.environ['XDG_CONFIG_HOME']}/robotrain/venv/bin/python is not used" in answer.stderr
+    ask().check_problems(0, "checker-unusable")
     assert not (tmp_path / "ran").exists()
 
 
@@ -70,47 +64,39 @@ def write_user_file(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "named"),
+    ("text", "code"),
     [
-        ("chekcer = 'none'\n", "user-file-unknown-key", "'chekcer'"),
-        ("checker = 3\n", "user-file-malformed", "checker must be a text"),
-        ("checker = \n", "user-file-malformed", "config.toml:1"),
+        ("chekcer = 'none'\n", "user-file-unknown-key"),
+        ("checker = 3\n", "user-file-malformed"),
+        ("checker = \n", "user-file-malformed"),
     ],
 )
-def test_mistakes_in_the_users_file_are_named_and_stop_nothing(ask, monkeypatch, text, code, named):
+def test_mistakes_in_the_users_file_are_named_and_stop_nothing(ask, monkeypatch, text, code):
     monkeypatch.delenv("ROBOTRAIN_CHECKER")
     write_user_file(text)
-    answer = ask()
-    assert answer.exit_code == 0
-    assert f"[{code}]" in answer.stderr
-    assert named in answer.stderr
+    ask().check_problems(0, code)
 
 
 @pytest.mark.parametrize(
-    ("file", "text"),
+    ("file", "text", "code"),
     [
-        (".env", "ROBOTRAIN_CHECKER=./trap\n"),
-        (".env.local", "ROBOTRAIN_CHECKER=./trap\n"),
-        ("robotrain.toml", 'checker = "./trap"\n'),
+        (".env", "ROBOTRAIN_CHECKER=./trap\n", "setting-not-trusted"),
+        (".env.local", "ROBOTRAIN_CHECKER=./trap\n", "setting-not-trusted"),
+        ("robotrain.toml", 'checker = "./trap"\n', "project-file-unknown-key"),
     ],
 )
-def test_file_of_a_project_does_not_choose_the_checker(ask, monkeypatch, file, text, tmp_path):
+def test_file_of_a_project_does_not_choose_the_checker(ask, monkeypatch, file, text, code, tmp_path):
     monkeypatch.delenv("ROBOTRAIN_CHECKER")
     Path("trap").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     Path("trap").chmod(0o755)
     Path(file).write_text(text)
-    answer = ask()
-    assert answer.exit_code == 2
-    assert file in answer.stderr
+    ask().check_problems(2, f"{code} {file}")
     assert not (tmp_path / "ran").exists()
 
 
 def test_without_a_checker_a_note_says_what_is_left_and_what_closes_the_gap(ask, monkeypatch):
     monkeypatch.delenv("ROBOTRAIN_CHECKER")
-    answer = ask()
-    assert answer.exit_code == 0
-    assert "[options-unchecked]" in answer.stderr
-    assert "--checker build" in answer.stderr
+    ask().check_problems(0, "options-unchecked")
 
 
 @pytest.fixture
@@ -128,8 +114,8 @@ def built(monkeypatch, song_folder, tmp_path):
 
 def test_built_environment_of_the_lock_is_found_whatever_its_build(ask, built):
     answer = ask("--answer=refuse", "--pitch=h")
-    (problem,) = find_problems(answer, "options-refused")
-    assert str(built) in problem["why"]
+    answer.check_problems(4, "options-refused -- --pitch=h")
+    assert str(built) in answer.stderr
 
 
 def test_command_without_the_option_names_the_variable(ask, robotrain, fake_platform, monkeypatch):
@@ -137,13 +123,12 @@ def test_command_without_the_option_names_the_variable(ask, robotrain, fake_plat
     run = ask(words=("submit",)).json["run"]
     monkeypatch.delenv("ROBOTRAIN_CHECKER")
     answer = robotrain("resubmit", run, "--dry-run")
-    assert "ROBOTRAIN_CHECKER=build" in answer.stderr
+    answer.check_problems(0, "options-unchecked")
     assert "--checker" not in answer.stderr
 
 
 def test_misspelt_choice_is_suggested(ask):
-    (problem,) = find_problems(ask(words=("submit", "--dry-run", "--checker", "noen")), "checker-unusable")
-    assert problem["instead"][0]["text"] == "--checker none"
+    ask(words=("submit", "--dry-run", "--checker", "noen")).check_problems(2, "checker-unusable --checker")
 
 
 def test_built_environment_whose_python_is_gone_is_none(ask, built, tmp_path):
@@ -175,4 +160,4 @@ def test_job_file_does_not_choose_the_checker(robotrain, song_folder, fake_platf
     monkeypatch.delenv("ROBOTRAIN_CHECKER")
     Path("job.yaml").write_text("workload: sing\nchecker: ./trap\n")
     answer = robotrain("submit", "job.yaml", "--platform", "fake", "--dry-run")
-    answer.check(2, "job.yaml", "checker")
+    answer.check_problems(2, "job-file-unknown-key job.yaml:2")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from messages import check_problems
 from robotrain.store import records
 
 AUDIT = """
@@ -130,7 +131,7 @@ def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, fake_platfor
     (left,) = records.list_runs()
     assert records.read_record(left).phase == "sending"
     again = submit(10**6, pusht, tmp_path)
-    assert "fake has the run" in again.stderr
+    check_problems(again.stderr, "run-adopted")
     assert_one_run(fake_platform, left)
 
 

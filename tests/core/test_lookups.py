@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from messages import check_problems, check_rejected
 from robotrain import api
-from robotrain.errors import Rejected
 
 FOLDER = "infrastructure/terraform"
 
@@ -48,19 +48,11 @@ def test_lookup_is_not_called_for_a_given_value(explain_cloud, cloud_platform, t
     assert explain_cloud()["subscription_id"]["value"] == "0000-1111"
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        ("broken", "ValueError: line 1 is broken, password=<redacted>"),
-        ("just one line", "ValueError: not enough values"),
-    ],
-)
-def test_lookup_that_fails_is_a_warning(explain_cloud, answer, reason):
+@pytest.mark.parametrize("answer", ["broken", "just one line"])
+def test_lookup_that_fails_is_a_warning(explain_cloud, answer):
     set_lookup_answer(answer)
     assert explain_cloud()["subscription_id"]["value"] is None
-    assert explain_cloud.stderr.startswith("warning: --subscription-id could not be looked up on this machine ")
-    for fact in (reason, "[lookup-failed]", "use   --subscription-id TEXT"):
-        assert fact in explain_cloud.stderr
+    check_problems(explain_cloud.stderr, "lookup-failed")
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -95,13 +87,12 @@ def test_resubmit_calls_no_lookup(robotrain, cloud_platform):
 
 def test_alias_of_a_flag_is_corrected_in_files_and_calls(robotrain, cloud_platform):
     Path("job.yaml").write_text("platforms: {cloud: {cloud_subscription_id: s}}\n")
-    assert "use   subscription_id" in robotrain("explain", "--platform", "cloud", "job.yaml").stderr
+    explain = ("explain", "--platform", "cloud", "--dataset-path", "x")
+    robotrain(*explain, "job.yaml").check_problems(2, "job-file-unknown-key job.yaml:1")
     for key in ("cloud_subscription_id", "platforms.cloud.cloud_subscription_id"):
-        way = key.replace("cloud_subscription_id", "subscription_id")
-        assert f"use   --set {way}" in robotrain("explain", "--platform", "cloud", "--set", f"{key}=s").stderr
-    with pytest.raises(Rejected) as raised:
+        robotrain(*explain, "--set", f"{key}=s").check_problems(2, f"set-unknown-key --set {key}")
+    with check_rejected("value-unknown"):
         api.explain(platform="cloud", dataset_path="x", cloud_subscription_id="s")
-    assert [way.text for way in raised.value.problems[0].suggestions] == ["subscription_id"]
 
 
 def test_alias_of_a_flag_sets_the_value(explain_cloud):

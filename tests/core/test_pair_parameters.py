@@ -170,8 +170,8 @@ def test_malformed_text_below_a_table_is_told(robotrain, monkeypatch):
 def test_value_that_is_a_secret_is_refused_and_the_name_of_one_is_not(robotrain, explain):
     token = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5"
     answer = robotrain("explain", "brew", "--platform", "plain", "--set-env", f"A={token}")
-    assert (answer.exit_code, token in answer.stderr) == (2, False)
-    assert "secret-in-job" in answer.stderr
+    answer.check_problems(2, "secret-in-job --set-env")
+    assert token not in answer.stderr
     value = explain("brew", "--secret", "HF_TOKEN=hub-credential", name="secrets")["value"]
     assert value == '{"HF_TOKEN": "hub-credential"}'
 

@@ -7,6 +7,7 @@ import time
 import pytest
 from driven_pipelines import PUSHT, STEPS, get_step_run, stop_driver, wait_for
 from fake_engine import set_run_state
+from messages import check_rejected
 from robotrain.cli.app import app
 from robotrain.cli.watch import follower, renderer
 from robotrain.cli.watch.dashboard import draw_frame
@@ -74,8 +75,7 @@ def test_logs_wait_for_a_step_that_has_not_begun(ended_pipeline, robotrain, monk
     known = progress.read_progress(ended_pipeline)
     known.steps["evaluate"] = progress.StepState()
     progress.write_progress(ended_pipeline, known)
-    answer = robotrain("logs", ended_pipeline, "--step", "evaluate")
-    assert "It begins when the steps that it needs have succeeded." in answer.stderr
+    robotrain("logs", ended_pipeline, "--step", "evaluate").check_problems(2, "step-without-run --step")
 
     def begin(seconds: float) -> None:
         known.steps["evaluate"] = progress.StepState(state="succeeded", run=known.steps["train"].run)
@@ -106,8 +106,8 @@ def test_a_pipeline_whose_driver_is_about_to_exit_has_ended(ended_pipeline, robo
     known.steps = {name: progress.StepState(state="succeeded") for name in known.steps}
     progress.write_progress(ended_pipeline, known)
     with driver.lock_pipeline(ended_pipeline):
-        answer = robotrain("pipeline", "resume", ended_pipeline, "--json")
-    assert [one["code"] for one in answer.json["problems"]] == ["pipeline-complete"]
+        answer = robotrain("pipeline", "resume", ended_pipeline)
+    answer.check_problems(2, "pipeline-complete")
 
 
 def test_the_names_of_steps_are_completed(ended_pipeline, monkeypatch, capsys):
@@ -163,14 +163,14 @@ def test_log_outputs_and_registration_of_a_step_by_its_name(engine, submit_pipel
     (own,) = robotrain("outputs", run, "--step", "train", "--json").json["outputs"]
     assert own["name"] == "checkpoints/000003"
     assert robotrain("register", run, "early", "--step", "train").exit_code == 0
-    assert "[step-unknown]" in robotrain("logs", run, "--step", "trian").stderr
-    assert "[step-without-run]" in robotrain("logs", run, "--step", "register").stderr
+    robotrain("logs", run, "--step", "trian").check_problems(2, "step-unknown")
+    robotrain("logs", run, "--step", "register").check_problems(2, "step-without-run --step")
 
 
 @pytest.mark.slow
 def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit_pipeline, tmp_path):
     import robotrain
-    from robotrain import PipelineRun, Rejected, RunFailed
+    from robotrain import PipelineRun, RunFailed
 
     file = tmp_path / "here/pipeline.yaml"
     file.write_text(STEPS.replace("EXAMPLE", str(PUSHT)))
@@ -184,9 +184,9 @@ def test_from_python_a_pipeline_is_a_run_with_steps(engine, submit_pipeline, tmp
         == 8
     )
     assert list(run.steps()) == ["train", "evaluate", "register"]
-    with pytest.raises(Rejected):
+    with check_rejected("step-without-run"):
         run.step("evaluate")
-    with pytest.raises(Rejected):
+    with check_rejected("run-goes-on"):
         run.resume()
     set_run_state(engine, run.step("train").name, "failed")
     with pytest.raises(RunFailed, match="step train failed"):

@@ -13,8 +13,6 @@ from robotrain.plugins.failures import UnsuitablePlugin
 JOB = ("--dataset-path", "x")
 ON_PLAIN = ("--platform", "plain", *JOB)
 ON_LOCAL = ("render", "--platform", "local", *JOB)
-WITH_PET = ("render", "--platform", "local", "--pet", "rex")
-WITHOUT = "robotrain --without acme-plain …"
 PRINT = "print('noise on stdout')\n"
 
 
@@ -35,51 +33,49 @@ def install_source(install):
     return install_source
 
 
-def assert_failure(answer, *facts: str, code: int = 1) -> None:
-    """The report names the plugin, these facts and the way to continue, without a traceback."""
-    assert answer.exit_code == code, answer.stderr
-    for fact in ("(acme-plain 0.3) ", WITHOUT, *facts):
-        assert fact in answer.stderr
+def check_failure(answer, *problems: str, code: int = 1) -> None:
+    """Check the exit code and the problems, which are reported without a traceback."""
+    answer.check_problems(code, *(problems or ["plugin-failed"]))
+    assert "(acme-plain 0.3)" in answer.stderr
     assert "Traceback" not in answer.stderr + answer.stdout
 
 
-RAISE, EXIT = ("raise KeyError('team')", "KeyError: 'team'"), ("sys.exit(7)", "SystemExit: 7")
+RAISE, EXIT = "raise KeyError('team')", "sys.exit(7)"
 CANCELLED = "import asyncio\nraise asyncio.CancelledError('out of time')\n"
 PLAN = "return Plan(platform='plain', run=run, job=job, spec='a', files={})"
 FAILURES = [
-    ("render", "check", *RAISE),
-    ("render", "check", CANCELLED, "CancelledError: out of time"),
-    ("render", "check", "return None", "TypeError: 'NoneType' object is not iterable"),
-    ("render", "check", "return ['text']", "it returned an object of the type str; expected Problem"),
-    ("render", "render", *EXIT),
-    ("render", "render", PLAN, "none of its files"),
-    ("render", "render", PLAN.replace("{}", "{'a': 'text'}"), "bytes are due"),
-    ("render", "render", "return {'a': b''}", "it returned an object of the type dict; expected Plan"),
-    ("submit", "preflight", *RAISE),
-    ("submit", "preflight", "yield 'text'", "it returned an object of the type str; expected Problem"),
-    ("submit", "submit", *EXIT),
-    ("submit", "submit", "return 'job 7'", "it returned an object of the type str; expected Reference"),
-    ("status", "status", *RAISE),
-    ("status", "status", "return 'running'", "it returned an object of the type str; expected Status"),
-    ("status", "status", "return Status(state='fine')", "its state is 'fine'; expected one of pending, running, "),
-    ("logs", "logs", "yield 1 / 0", "ZeroDivisionError"),
-    ("logs", "logs", "yield b'line'", "it returned an object of the type bytes; expected str"),
-    ("outputs", "outputs", "yield 1 / 0", "ZeroDivisionError"),
-    ("outputs", "outputs", "return None", "it returned an object of the type NoneType; expected Iterable[Output]"),
-    ("outputs", "outputs", "yield 'text'", "it returned an item of the type str; expected Iterable[Output]"),
+    ("render", "check", RAISE),
+    ("render", "check", CANCELLED),
+    ("render", "check", "return None"),
+    ("render", "check", "return ['text']"),
+    ("render", "render", EXIT),
+    ("render", "render", PLAN),
+    ("render", "render", PLAN.replace("{}", "{'a': 'text'}")),
+    ("render", "render", "return {'a': b''}"),
+    ("submit", "preflight", RAISE),
+    ("submit", "preflight", "yield 'text'"),
+    ("submit", "submit", EXIT),
+    ("submit", "submit", "return 'job 7'"),
+    ("status", "status", RAISE),
+    ("status", "status", "return 'running'"),
+    ("status", "status", "return Status(state='fine')"),
+    ("logs", "logs", "yield 1 / 0"),
+    ("logs", "logs", "yield b'line'"),
+    ("outputs", "outputs", "yield 1 / 0"),
+    ("outputs", "outputs", "return None"),
+    ("outputs", "outputs", "yield 'text'"),
 ]
 
 
-@pytest.mark.parametrize(("command", "method", "body", "reason"), FAILURES)
-def test_method_that_fails_or_returns_another_type(robotrain, install_source, command, method, body, reason):
+@pytest.mark.parametrize(("command", "method", "body"), FAILURES)
+def test_method_that_fails_or_returns_another_type(robotrain, install_source, command, method, body):
     words = ON_PLAIN if command in ("render", "submit") else ()
     if not words:
         install_source(make_platform(state="running"))
         robotrain("submit", *ON_PLAIN)
     install_source(make_platform(method, body, state="running"))
     answer = robotrain(command, *words)
-    code = "[submit-unsure]" if method == "submit" else "[plugin-failed]"
-    assert_failure(answer, f"latform plain (acme-plain 0.3) failed in {method}: ", reason, code)
+    check_failure(answer, "submit-unsure" if method == "submit" else "plugin-failed")
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
@@ -89,17 +85,17 @@ raise KeyError('team')"""
 
 
 @pytest.mark.parametrize(
-    ("command", "method", "words", "code"),
+    ("command", "method", "words", "code", "problems"),
     [
-        ("render", "check", (), 3),
-        ("render", "check", ("--batch-size", "many"), 2),
-        ("submit", "preflight", (), 4),
+        ("render", "check", (), 3, []),
+        ("render", "check", ("--batch-size", "many"), 2, ["value-invalid --batch-size many"]),
+        ("submit", "preflight", (), 4, []),
     ],
 )
-def test_problems_found_before_a_failure_count(robotrain, install_source, command, method, words, code):
+def test_problems_found_before_a_failure_count(robotrain, install_source, command, method, words, code, problems):
     install_source(make_platform(method, ONE_PROBLEM.format(stage=method.upper())))
     answer = robotrain(command, *ON_PLAIN, *words)
-    assert_failure(answer, "there is a storm", f"failed in {method}: KeyError: 'team'", *words, code=code)
+    check_failure(answer, "storm", "plugin-failed", *problems, code=code)
 
 
 FULL = "raise OSError('the disk is full')"
@@ -121,7 +117,7 @@ def test_os_errors_and_rejections_of_a_method_are_not_failures_of_its_plugin(rob
 def test_plan_is_not_sent_twice_after_a_failed_submit(robotrain, install_source, tmp_path):
     count = f"with open({str(tmp_path / 'sent')!r}, 'a') as file:\n    file.write('x')\n"
     install_source(make_platform("submit", count + "raise KeyError('id')"))
-    assert_failure(robotrain("submit", *ON_PLAIN), "[submit-unsure]", "the same command")
+    check_failure(robotrain("submit", *ON_PLAIN), "submit-unsure")
     install_source(make_platform("find", "return {'id': 'm-1'}"))
     assert robotrain("submit", *ON_PLAIN).exit_code == 0
     assert (tmp_path / "sent").read_text() == "x"
@@ -133,10 +129,7 @@ HANG = "time.sleep(600)\nreturn ()"
 def test_preflight_that_hangs_is_abandoned(robotrain, install_source, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "60")
     install_source(make_platform("preflight", HANG) + SHORT_LIMIT)
-    answer = robotrain("submit", *ON_PLAIN)
-    assert_failure(
-        answer, "failed in preflight: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900 robotrain …"
-    )
+    check_failure(robotrain("submit", *ON_PLAIN))
     assert robotrain("runs").stdout == ""  # nothing was sent
 
 
@@ -144,9 +137,7 @@ def test_import_of_a_requested_plugin_that_hangs_is_abandoned(robotrain, install
     monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
     install_source("import time\ntime.sleep(600)\n", module="acme_hangs")
-    assert_failure(
-        robotrain("render", *ON_PLAIN), "failed to load: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900"
-    )
+    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
@@ -155,16 +146,16 @@ def test_source_plugin_that_hangs_is_a_warning(robotrain, install_source, monkey
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
     install_source(source, "source.pet", module=f"acme_hangs_{len(source)}")
     answer = robotrain(*ON_LOCAL)
-    assert_failure(answer, "warning: source pet (acme-plain 0.3) failed", "no answer in 0.2 s", code=0)
+    check_failure(answer, code=0)
     assert answer.stdout
     assert "acme-plain" not in robotrain("--without", "acme-plain", *ON_LOCAL).stderr
 
 
 IMPORTS = [
-    ("1/0", "ZeroDivisionError: division by zero"),
-    ("def f(:", "SyntaxError: "),
-    ("raise SystemExit(3)", "SystemExit: 3"),
-    ("raise OSError('no answer from https://cluster/?sig=c2VjcmV0')", "OSError: no answer from https://cluster/?"),
+    ("1/0", "ZeroDivisionError"),
+    ("def f(:", "SyntaxError"),
+    ("raise SystemExit(3)", "SystemExit"),
+    ("raise OSError('no answer from https://cluster/?sig=c2VjcmV0')", "OSError"),
 ]
 
 
@@ -172,8 +163,8 @@ IMPORTS = [
 def test_module_that_does_not_load(robotrain, install_source, source, reason):
     install_source(source)
     answer = robotrain("render", *ON_PLAIN)
-    assert_failure(answer, f"platform plain (acme-plain 0.3) failed to load: {reason}")
-    assert_failure(robotrain("--strict-plugins", "render", *ON_PLAIN), reason, code=2)
+    check_failure(answer, "platform-not-loaded --platform plain")
+    check_failure(robotrain("--strict-plugins", "render", *ON_PLAIN), "platform-not-loaded --platform plain", code=2)
     listed = robotrain("plugins")
     assert reason in listed.stdout
     assert "c2VjcmV0" not in answer.stderr + listed.stdout + listed.stderr
@@ -181,62 +172,56 @@ def test_module_that_does_not_load(robotrain, install_source, source, reason):
 
 
 @pytest.mark.parametrize(
-    ("name", "claim", "expected"),
+    ("name", "claim"),
     [
-        ("robotrain_platforms", "platform.plain", "Platform"),
-        ("robotrain_source_kinds", "source.pet", "SourceKind"),
-        ("robotrain_workloads", "workload.dig", "Workload"),
-        ("robotrain_health", "acme", "HealthCheck"),
+        ("robotrain_platforms", "platform.plain"),
+        ("robotrain_source_kinds", "source.pet"),
+        ("robotrain_workloads", "workload.dig"),
     ],
 )
-@pytest.mark.parametrize("body", ["raise KeyError('team')", "return ['a text']"])
-def test_hook_that_fails_or_returns_another_type(robotrain, install_source, name, claim, expected, body):
+@pytest.mark.parametrize("body", [RAISE, "return ['a text']"])
+def test_hook_that_fails_or_returns_another_type(robotrain, install_source, name, claim, body):
     install_source(make_hook(name, body), claim)
-    answer = robotrain("doctor") if name == "robotrain_health" else robotrain("plugins")
-    wrong = f"it returned an item of the type str; expected Iterable[{expected}]"
-    reason = "KeyError: 'team'" if "KeyError" in body else wrong
-    assert f"(acme-plain 0.3) failed in {name}: {reason}" in " ".join((answer.stdout + answer.stderr).split())
-    assert WITHOUT in answer.stdout + answer.stderr
+    check_failure(robotrain("plugins"), code=0)
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("hook", "body", "effect", "reason"),
-    [
-        ("robotrain_check", "raise KeyError('team')", "its rules were not enforced", "KeyError: 'team'"),
-        ("robotrain_check", "return ['text']", "its rules were not enforced", "robotrain.plugin.Problem objects"),
-        ("robotrain_run_changed", "raise KeyError('team')", "it was not told that", "KeyError: 'team'"),
-    ],
+    ("body", "reason"), [(RAISE, "KeyError: 'team'"), ("return ['a text']", "Iterable[HealthCheck]")]
 )
-def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform, hook, body, effect, reason):
+def test_health_hook_that_fails_is_a_line_of_doctor(robotrain, install_source, body, reason):
+    install_source(make_hook("robotrain_health", body), "acme")
+    output = " ".join(robotrain("doctor").stdout.split())
+    for fact in ("(acme-plain 0.3)", "robotrain_health", reason, "robotrain --without acme-plain …"):
+        assert fact in output
+    assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("hook", "body"),
+    [("robotrain_check", RAISE), ("robotrain_check", "return ['text']"), ("robotrain_run_changed", RAISE)],
+)
+def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform, hook, body):
     install("acme-plain", {"acme": "acme_site"}, version="0.3", acme_site=make_hook(hook, body))
     answer = robotrain("submit", *ON_PLAIN)
-    assert_failure(answer, effect, reason, code=0)
+    check_failure(answer, "site-plugin-failed", code=0)
     assert "acme-plain" not in robotrain("--without", "acme", "submit", *ON_PLAIN).stderr
 
 
+PET = "lambda text, base: Pet(text)"
 SOURCE_FAILURES = [
-    ({"parse": "lambda text, base: text.nope"}, WITH_PET, 2, "failed in parse: AttributeError"),
-    ({"parse": "lambda text, base: text"}, WITH_PET, 2, "failed in parse: it returned an object of the type str"),
-    ({"parse": "lambda text, base: Pet(text)", "warn": "lambda source: 1 / 0"}, WITH_PET, 0, "failed in warn: Zero"),
-    (
-        {"parse": "lambda text, base: Pet(text)", "container_plugin": "'pet_that_is_missing.container'"},
-        WITH_PET,
-        1,
-        "pet_that_is_missing.container",
-    ),
+    ({"parse": "lambda text, base: text.nope"}, 2, "pet-invalid --pet rex"),
+    ({"parse": "lambda text, base: text"}, 2, "pet-invalid --pet rex"),
+    ({"parse": PET, "warn": "lambda source: 1 / 0"}, 0, "source-doubtful --pet rex"),
+    ({"parse": PET, "container_plugin": "'pet_that_is_missing.container'"}, 1, "plugin-failed"),
 ]
 
 
-@pytest.mark.parametrize(("declared", "words", "code", "reason"), SOURCE_FAILURES)
-def test_function_of_a_source_kind_that_fails(robotrain, install_source, declared, words, code, reason):
-    if "container_plugin" not in declared:
-        declared = {**declared, "container_plugin": "'robotrain_sources.local_path.container'"}
+@pytest.mark.parametrize(("declared", "code", "problem"), SOURCE_FAILURES)
+def test_function_of_a_source_kind_that_fails(robotrain, install_source, declared, code, problem):
+    declared = {"container_plugin": "'robotrain_sources.local_path.container'", **declared}
     install_source(make_source_kind(**declared) + "\nclass Pet(str):\n    kind = 'pet'\n", "source.pet")
-    answer = robotrain(*words)
-    assert answer.exit_code == code, answer.stderr
-    assert f"source pet (acme-plain 0.3) {'' if 'missing' in reason else reason}" in answer.stderr
-    assert reason in answer.stderr
+    check_failure(robotrain("render", "--platform", "local", "--pet", "rex"), problem, code=code)
 
 
 @pytest.mark.parametrize("body", ["1 / 0", "raise Rejected([])"])
@@ -337,17 +322,10 @@ def test_what_an_abandoned_call_prints_later_goes_to_stderr(capsys, monkeypatch,
     assert capsys.readouterr() == ("result\n", "noise\n")
 
 
-@pytest.mark.parametrize(
-    ("version", "reason", "way"),
-    [
-        ("0", "written for version 0 of the plugin API, and robotrain ", "uv pip install --upgrade acme-plain"),
-        ("99", "written for version 99 of the plugin API, and robotrain ", "uv pip install --upgrade robotrain-core"),
-        ("'1'", "ROBOTRAIN_API is a whole number such as ", WITHOUT),
-    ],
-)
-def test_unsupported_version_of_the_api(robotrain, install_source, version, reason, way):
+@pytest.mark.parametrize("version", ["0", "99", "'1'"])
+def test_unsupported_version_of_the_api(robotrain, install_source, version):
     install_source(f"ROBOTRAIN_API = {version}\n{PLATFORM}")
-    assert_failure(robotrain("render", *ON_PLAIN), reason, way)
+    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
@@ -359,36 +337,32 @@ def test_older_version_of_the_api_that_is_still_supported(robotrain, install_sou
     assert robotrain("render", *ON_PLAIN).exit_code == 0
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
     assert rows["platform.plain"]["api"] == 1
-    assert "written for version 1 of the plugin API, and the newest is 2" in rows["platform.plain"]["remarks"][0]
+    assert len(rows["platform.plain"]["remarks"]) == 1
     assert rows["platform.local"]["remarks"] == []
     monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", hookspecs.API_VERSION)
-    assert_failure(robotrain("render", *ON_PLAIN), "written for version 1 of the plugin API")
+    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
 
 
 @pytest.mark.parametrize(
-    ("source", "requirements", "command"),
+    ("source", "requirements"),
     [
-        ("import rover_sdk.motion", "", "uv pip install rover-sdk "),
-        (
-            "import rover_sdk.motion",
-            "rover-client>=2, typer, extra; extra == 'all'",
-            "uv pip install 'rover-client>=2' ",
-        ),
-        ("from robotrain.platforms import Spaceship", "", "uv pip install --upgrade robotrain-core acme-plain"),
+        ("import rover_sdk.motion", ""),
+        ("import rover_sdk.motion", "rover-client>=2, typer, extra; extra == 'all'"),
+        ("from robotrain.platforms import Spaceship", ""),
     ],
     ids=["named like the module", "as the plugin requires it", "a name that robotrain removed"],
 )
-def test_import_error_suggests_what_to_install(robotrain, install, source, requirements, command):
+def test_import_error_suggests_what_to_install(robotrain, install, source, requirements):
     site = install("acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain=source)
     with (site / "acme_plain-0.3.dist-info/METADATA").open("a") as file:
         file.writelines(f"Requires-Dist: {one}\n" for one in filter(None, requirements.split(", ")))
-    assert_failure(robotrain("render", *ON_PLAIN), "Error: ", command)
+    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
 
 
 def test_command_that_fails(robotrain, install_source):
     source = "import typer\napp = typer.Typer()\n\n@app.command()\ndef dig(deep: int = 1):\n    {'a': 1}['b']\n"
     install_source(source, "command.dig", point="acme_plain:app")
-    assert_failure(robotrain("dig"), "command dig (acme-plain 0.3) failed in `robotrain dig`: KeyError: 'b'")
+    check_failure(robotrain("dig"))
     assert robotrain("dig", "--deep", "far").exit_code == 2
     install_source(source.replace("{'a': 1}['b']", "raise typer.Exit(5)"), "command.dig")
     assert robotrain("dig").exit_code == 5
@@ -422,10 +396,7 @@ def test_setting_with_a_flag_of_robotrain(robotrain, install_source):
     setting = "    platform: Annotated[str, Param(help='x')] = ''\n"
     install_source(PLATFORM.replace("    replicas: Annotated", f"{setting}    replicas: Annotated"))
     answer = robotrain("render", *ON_PLAIN)
-    assert answer.exit_code == 2
-    assert "robotrain and platform plain both have an option --platform" in answer.stderr
-    assert "platform plain comes from acme-plain 0.3." in answer.stderr
-    assert WITHOUT in answer.stderr
+    answer.check_problems(2, "options-clash --platform", "names-clash ROBOTRAIN_PLATFORM")
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 

@@ -31,33 +31,28 @@ def install_pinning(install):
     return install_pinning
 
 
-FAILURES = [
-    ("raise SystemExit(3)", "failed in pinning (resolve): SystemExit: 3"),
-    ("raise GeneratorExit('team')", "failed in pinning (resolve): GeneratorExit: team"),
-    ("raise OSError('team')", "failed in pinning (resolve): OSError: team"),
-    ("raise Rejected([])", "failed in pinning (resolve): Rejected"),
-    ("return 7", "failed in pinning (resolve): it returned an object of the type int; expected str"),
-    ("return 'https://a/b?x=1&sig=c2VjcmV0'", "cannot resolve the revision of rex"),
-]
+FAILURES = (
+    "raise SystemExit(3)",
+    "raise GeneratorExit('team')",
+    "raise OSError('team')",
+    "raise Rejected([])",
+    "return 7",
+    "return 'https://a/b?x=1&sig=c2VjcmV0'",
+)
 
 
-@pytest.mark.parametrize(("body", "reason"), FAILURES)
-def test_pin_that_fails_or_holds_a_secret_is_not_sent(robotrain, install_pinning, body, reason):
+@pytest.mark.parametrize("body", FAILURES)
+def test_pin_that_fails_or_holds_a_secret_is_not_sent(robotrain, install_pinning, body):
     install_pinning(body)
     answer = robotrain(*SUBMIT)
-    assert answer.exit_code == 4
-    assert reason in answer.stderr
+    answer.check_problems(4, "pin-unknown dataset rex")
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
     assert robotrain("runs").stdout == ""
-    if "failed in" in reason:
-        assert "source pet (acme-pet 1.0) failed" in answer.stderr
-        assert "robotrain --without acme-pet …" in answer.stderr
+    if "sig=" not in body:
         assert robotrain(*SUBMIT, "--no-pin").exit_code == 0
 
 
 def test_pinning_that_hangs_is_abandoned(robotrain, install_pinning, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
     install_pinning("import threading\nthreading.Event().wait()")
-    answer = robotrain(*SUBMIT)
-    assert answer.exit_code == 4
-    assert "failed in pinning (resolve): it gave no answer in 0.2 s" in answer.stderr
+    robotrain(*SUBMIT).check_problems(4, "pin-unknown dataset rex")

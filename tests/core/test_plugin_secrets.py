@@ -81,7 +81,8 @@ def test_problem_without_a_secret_is_shown_unchanged(robotrain, replace_methods)
         check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, suggestions=(way,))]
     )
     stderr = robotrain("render", *JOB).stderr
-    assert f"  {why}\n  use   fake login #1 (key: yours)\n" in stderr
+    assert why in stderr
+    assert "fake login #1 (key: yours)\n" in stderr
 
 
 def test_status_and_outputs_are_shown_without_secrets(robotrain, replace_methods, submitted_run):
@@ -103,9 +104,7 @@ def test_status_and_outputs_are_shown_without_secrets(robotrain, replace_methods
 def test_plan_with_a_secret_is_rejected_before_it_is_stored(robotrain, replace_methods, fake_platform, command):
     replace_methods(render=make_leaking_render(json.dumps({"from": SAS}).encode()))
     answer = robotrain(*command, *JOB)
-    assert answer.exit_code == 1
-    assert "platform fake failed in render: its order.json contains a secret" in answer.stderr
-    assert "[plugin-failed]" in answer.stderr
+    answer.check_problems(1, "plugin-failed")
     assert CANARY not in answer.stdout + answer.stderr
     assert (find_leaks(), (fake_platform / "jobs").exists()) == ([], False)
 
@@ -124,8 +123,7 @@ def test_stored_plan_with_a_secret_is_rejected(robotrain, fake_platform, tmp_pat
     robotrain("render", *JOB, "--to", tmp_path / "plan")
     (tmp_path / "plan/job.json").write_text(json.dumps({"from": SAS}))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
-    assert answer.exit_code == 1
-    assert "its job.json contains a secret" in answer.stderr
+    answer.check_problems(1, "plugin-failed")
     assert CANARY not in answer.stdout + answer.stderr
     assert (find_leaks(), (fake_platform / "jobs").exists()) == ([], False)
 
@@ -134,10 +132,7 @@ def test_reference_with_a_secret_is_not_stored_and_the_run_is_not_sent_twice(rob
     replace_methods(submit=lambda *given: {"url": SAS}, find=lambda *given: {"url": SAS})
     for _ in range(2):
         answer = robotrain("submit", *JOB, "--no-pin", "--slots", "7")
-        assert answer.exit_code == 1
-        assert "platform fake failed: its reference to the run contains a secret" in answer.stderr.replace(
-            "Platform", "platform"
-        )
+        answer.check_problems(1, "submit-unsure")
         assert CANARY not in answer.stdout + answer.stderr
     assert find_leaks() == []
 
@@ -146,8 +141,7 @@ def test_checkpoint_address_with_a_secret_is_not_resumed_from(robotrain, replace
     at = Output(name="checkpoints/000001", kind="checkpoint", source="blob_url", uri=SAS, step=1)
     replace_methods(status=lambda *given: Status(state="succeeded"), outputs=lambda *given: [at])
     answer = robotrain("resume", submitted_run)
-    assert answer.exit_code == 1
-    assert "platform fake failed in outputs: its address of a checkpoint contains a secret" in answer.stderr
+    answer.check_problems(1, "plugin-failed")
     assert CANARY not in answer.stdout + answer.stderr
 
 

@@ -30,9 +30,7 @@ def test_strict_plugins_stops_on_a_failure(robotrain, install, monkeypatch):
     render = ("render", "--platform", "local", "--dataset-path", "x")
     assert robotrain("--strict-plugins", *render).exit_code == 2
     monkeypatch.setenv("ROBOTRAIN_PLUGINS", "strict")
-    answer = robotrain(*render)
-    assert answer.exit_code == 2
-    assert "ZeroDivisionError" in answer.stderr
+    robotrain(*render).check_problems(2, "plugin-failed")
 
 
 def test_no_plugins_leaves_the_built_in_ones(robotrain, install, monkeypatch):
@@ -82,22 +80,19 @@ def test_module_may_claim_several_names(install):
 def test_name_that_two_plugins_claim_is_nobodys(robotrain, install):
     for package in ("acme_one", "acme_two"):
         install(package, {"platform.plain": package}, **{package: PLATFORM})
-    answer = robotrain(*RENDER_ON_PLAIN)
-    assert answer.exit_code == 1
-    assert "claimed by acme_one 1.0 and acme_two 1.0" in answer.stderr
-    assert "robotrain --without acme_two …" in answer.stderr
+    robotrain(*RENDER_ON_PLAIN).check_problems(1, "platform-not-loaded --platform plain")
     assert robotrain("--without", "acme_two", *RENDER_ON_PLAIN).exit_code == 0
 
 
 @pytest.mark.parametrize("claim", ["platform.other", "workload.plain"])
 def test_claimed_name_that_the_plugin_does_not_provide(robotrain, install, claim):
     install("acme", {claim: "acme_plain"}, acme_plain=PLATFORM)
-    reason = "acme_plain declares this name, but the plugin does not provide it"
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert (rows[claim]["failure"], rows[claim]["instead"][-1]["text"]) == (reason, "robotrain --without acme …")
+    assert "acme_plain" in rows[claim]["failure"]
+    assert rows[claim]["instead"][-1]["text"] == "robotrain --without acme …"
     if claim == "platform.other":
         answer = robotrain("render", "--platform", "other", "--dataset-path", "x")
-        assert (answer.exit_code, reason in answer.stderr) == (1, True)
+        answer.check_problems(1, "platform-not-loaded --platform other")
 
 
 def test_built_in_name_cannot_be_taken_over(robotrain, install):
@@ -112,5 +107,5 @@ def test_built_in_name_cannot_be_taken_over(robotrain, install):
 
 def test_platforms_lists_failed_plugins(robotrain, install):
     install("acme", {"platform.broken": "acme_gone"}, acme_gone="import nope_x")
-    assert "platform broken (acme 1.0) failed to load" in robotrain("platforms").stderr
+    robotrain("platforms").check_problems(0, "plugin-failed")
     assert robotrain("--strict-plugins", "platforms").exit_code == 2

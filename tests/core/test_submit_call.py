@@ -5,7 +5,8 @@ import os
 import subprocess
 
 import pytest
-from robotrain.errors import Rejected, Unanswered
+from messages import check_rejected
+from robotrain.errors import Unanswered
 from robotrain.run_folder import submit_call
 from robotrain.run_folder.submit_call import SubmitCall
 
@@ -89,6 +90,5 @@ def test_command_that_hangs_is_ended(call, tmp_path):
 
 def test_missing_command_is_a_problem(call, tmp_path):
     (tmp_path / "bin/send").unlink()
-    with pytest.raises(Rejected) as missing:
+    with check_rejected("submit-command-missing"):
         call.run(["a"])
-    assert missing.value.problems[0].code == "submit-command-missing"

@@ -55,8 +55,7 @@ def read_spec(run: str) -> dict:
 
 
 def test_a_platform_without_an_engine_refuses_native_only(robotrain, fake_platform):
-    refused = robotrain("sweep", JOB, "--platform", "fake", *GRID, "--native-only")
-    assert (refused.exit_code, "fake has no engine for sweeps" in refused.stderr) == (3, True)
+    robotrain("sweep", JOB, "--platform", "fake", *GRID, "--native-only").check_problems(3, "sweep-not-native")
 
 
 def test_a_sweep_is_one_submission(run, dag_platform):
@@ -184,7 +183,7 @@ def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_th
     outputs = robotrain("outputs", third).stdout
     assert f"/dag/{run}/trial-1/000020" in outputs
     assert outputs.count("/fake/lerobot-train-") == 3
-    assert "[pipeline-complete]" in robotrain("resume", third).stderr
+    robotrain("resume", third).check_problems(2, "pipeline-complete")
 
 
 def test_resume_draws_the_values_that_no_trial_had(sweep, reach, resume_rest, robotrain):
@@ -202,26 +201,22 @@ def test_resume_draws_the_values_that_no_trial_had(sweep, reach, resume_rest, ro
 
 def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain, dag_platform):
     reach(run, "failed", {"state": "succeeded"}, {"state": "failed"})
-    refused = robotrain("resume", run)
-    assert (refused.exit_code, "[sweep-not-resumable]" in refused.stderr) == (2, True)
-    assert f"robotrain resubmit {run}" in refused.stderr
+    robotrain("resume", run).check_problems(2, "sweep-not-resumable")
     assert len([*(dag_platform / "jobs").iterdir()]) == 1
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    "options",
     [
-        (("--points", "points.csv"), "a list of points is no search space"),
-        (("--over", "slots=1,2"), "slots is no parameter of lerobot-train"),
-        (("--over", "job_name=a b,c"), "a value of job_name is not of letters, digits"),
-        (("--over", "seed=1,2", "--set", "slots=200"), "too many slots"),
+        ("--points", "points.csv"),
+        ("--over", "slots=1,2"),
+        ("--over", "job_name=a b,c"),
+        ("--over", "seed=1,2", "--set", "slots=200"),
     ],
 )
-def test_a_sweep_that_the_engine_cannot_run_is_driven_by_this_machine(sweep, tmp_path, monkeypatch, options, why):
+def test_a_sweep_that_the_engine_cannot_run_is_driven_by_this_machine(sweep, tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
     Path("points.csv").write_text("seed\n1\n2\n")
-    answer = sweep(*options, "--dry-run")
-    assert (answer.exit_code, f"dag does not run this sweep on its own: {why}" in answer.stderr) == (0, True)
-    refused = sweep(*options, "--native-only")
-    assert (refused.exit_code, "[sweep-not-native]" in refused.stderr) == (3, True)
+    sweep(*options, "--dry-run").check_problems(0, "sweep-not-native")
+    sweep(*options, "--native-only").check_problems(3, "sweep-not-native")
     assert records.list_runs() == []
