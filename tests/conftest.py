@@ -35,6 +35,9 @@ __all__ = ["cache_discovery"]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# As `uv run` sets it: suggestions name another environment than the active one.
+os.environ["VIRTUAL_ENV"] = sys.prefix
+
 # Several trainings at once, each with a thread on most cores, wait for each other: measured, up to seven times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
