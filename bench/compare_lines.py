@@ -247,7 +247,7 @@ def normalize(text: str, checkout: Path, top: Path) -> str:
 
 def print_differences(line: str, other: Facts, own: Facts, names: list[str]) -> bool:
     """Print how the facts of a line differ, at most 40 lines of each, and return whether they do."""
-    changed = [name for name in names if other.get(name) != own.get(name)]
+    changed = [name for name in names if other.get(name, "") != own.get(name, "")]
     if changed:
         print(f"\n$ {line}")
     for name in changed:
