@@ -231,7 +231,7 @@ def clean(value: Any, words: list[str]) -> Any:
 
 
 def list_payload(plan: Path) -> Iterator[str]:
-    """Yield the files of a plan, and those in its archives; OSMO's is within its specification: left to the others."""
+    """Yield the files of a plan, and those in its archives."""
     for name in (str(path.relative_to(plan)) for path in plan.rglob("*") if path.is_file()):
         packed = zipfile.ZipFile(plan / name).namelist() if name.endswith(".zip") else []
         yield from (name, *(f"{name}/{one}" for one in packed))
