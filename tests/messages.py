@@ -20,6 +20,7 @@ OTHER_EACH_TIME = {  # the first that matches counts
     r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?[\w-]+": "TMP",
     re.escape(sys.prefix): "PREFIX",
     re.escape(str(ROOT)): "ROOT",
+    r"ROOT/\.uv/bin/uv\b": "uv",  # where no other is on the PATH
     r"(?<=Asked: )(\S+) \S+": r"\1 VERSION",
     r"\brobotrain \d+\.\d+\.\d+": "robotrain VERSION",
     r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
