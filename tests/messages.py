@@ -21,6 +21,7 @@ OTHER_EACH_TIME = {  # the first that matches counts
     re.escape(sys.prefix): "PREFIX",
     re.escape(str(ROOT)): "ROOT",
     r"ROOT/\.uv/bin/uv\b": "uv",  # where no other is on the PATH
+    rf"(container|runs on|ssh) {re.escape(os.uname().nodename)}\b": r"\1 HOST",
     r"(?<=Asked: )(\S+) \S+": r"\1 VERSION",
     r"\brobotrain \d+\.\d+\.\d+": "robotrain VERSION",
     r"(?<=127\.0\.0\.1|localhost)(:| port )\d+": r"\1PORT",
