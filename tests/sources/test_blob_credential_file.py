@@ -82,6 +82,7 @@ def test_an_expired_credential_is_reported_with_its_expiry(file, content):
     with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(file(content))
     check_refusals(refused.value, "fetch-error configuration")
+    assert "2020-01-01 00:00 UTC" in str(refused.value)
 
 
 def test_a_newer_secret_in_the_file_is_used_from_then_on(file):
