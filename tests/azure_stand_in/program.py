@@ -41,15 +41,13 @@ def running(
         try:
             until = time.monotonic() + PATIENCE
             while True:
-                is_answered = False
                 with contextlib.suppress(OSError):
                     check()
-                    is_answered = True
-                assert process.poll() is None, f"{words[0]} ended: {log.read_text()}"  # another's may answer
-                if is_answered:
                     break
+                assert process.poll() is None, f"{words[0]} ended: {log.read_text()}"
                 assert time.monotonic() < until, f"{words[0]} does not listen: {log.read_text()}"
                 time.sleep(0.05)
+            assert process.poll() is None, f"{words[0]} ended, and another answers: {log.read_text()}"
             yield
         finally:
             os.killpg(process.pid, 15)

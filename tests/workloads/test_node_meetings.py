@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from robotrain_workloads.nodes import node_group
+from free_ports import find_free_port
 from robotrain_workloads.nodes.node_group import NODES_VARIABLE, JobNodes, NodeEnd
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ class Meeting:
         self.ends = folder / "ends"
         self.ends.mkdir()
         host = socket.gethostname()
-        self.group = JobNodes(count=2, address=host, port=node_group.find_free_port(), id="a", ends=str(self.ends))
+        self.group = JobNodes(count=2, address=host, port=find_free_port(), id="a", ends=str(self.ends))
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, join_seconds: int, is_first: bool = True) -> subprocess.Popen[str]:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from free_ports import find_free_port
 from robotrain_runtime.contract import checkpoint, document, event
 from robotrain_runtime.contract.failure import EXIT_RETRY
-from robotrain_workloads.nodes import node_group
 from small_training import SMALL, STEPS, read_lines_until
 
 SECONDS = 240.0
@@ -28,7 +28,7 @@ class Nodes:
     def __init__(self, make_document, folder: Path) -> None:
         self._make_document = make_document
         self._folder = folder
-        self._port = str(node_group.find_free_port())
+        self._port = str(find_free_port())
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, rank: int, **parameters) -> subprocess.Popen[str]:
