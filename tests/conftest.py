@@ -212,8 +212,10 @@ SHARED = ("environments", "uv")
 @pytest.fixture(autouse=True)
 def own_folders(request, tmp_path, monkeypatch):
     """Give each test folders of its own for state, cache and configuration, a fast one a home too; isolate it from the
-    user's `.env`, environment variables and plugin file, and restore the handlers of signals afterwards.
+    user's `.env`, environment variables and plugin file, and restore the handlers of signals and the variables
+    afterwards: code of a container, called in this process, sets some, and the next program starts with them.
     """
+    variables = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.modules.pop("robotrain_plugin", None)
     if redaction := sys.modules.get("robotrain.redaction"):
@@ -243,6 +245,9 @@ def own_folders(request, tmp_path, monkeypatch):
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
     touched = [] if is_slow else [place for place in USER_FOLDERS if (home / place).exists()]
     assert not touched, f"this test would have written to the user's own {', '.join(touched)}"
 
