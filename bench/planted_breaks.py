@@ -1,7 +1,9 @@
 """Break product lines, one at a time, and see whether a test notices: what survives is a hole in the tests.
 
     ./uvw run python bench/planted_breaks.py draw --seed 46 --commit 7d161774
-    nice ./uvw run python bench/planted_breaks.py run --commit 7d161774 --results bench/planted_breaks/before.jsonl
+    ./uvw run python bench/planted_breaks.py run --results bench/planted_breaks/after.jsonl --slow
+    ./uvw run python bench/planted_breaks.py run --commit 7d161774 --results bench/planted_breaks/before.jsonl --slow \\
+        --survivors-of bench/planted_breaks/after.jsonl
     ./uvw run python bench/planted_breaks.py compare bench/planted_breaks/{before,after}.jsonl
 
 `draw` takes lines of the product at random, and one break of each. `run` never touches this checkout: each of its
@@ -9,7 +11,8 @@
 coverage, with the processes that they start. Then it runs for each break the tests that reach it, those first that
 reach least, up to the first that fails; with `--slow`, for what is left, the slow tests that name the broken module. A
 test that fails without the break too does not count. `run` goes on where it stopped. `compare` exits 1 when something
-survived after that was killed before. What `--limit` cut off is "unfinished", and tried again by the next `run`.
+survived after that was killed before; what was killed after need not be tried before. What `--limit` cut off is
+"unfinished", and tried again by the next `run`.
 """
 
 import argparse
@@ -293,6 +296,9 @@ class Run:
         options.folder.mkdir(parents=True, exist_ok=True)
         self.options, self.trees, self.unsteady = options, queue.SimpleQueue[Tree](), Path(f"{base}-unsteady")
         self.breaks = {one["n"]: one for one in read(options.list)}
+        if options.survivors_of:
+            killed = {one["n"] for one in read(options.survivors_of) if one["outcome"] == "killed"}
+            self.breaks = {n: one for n, one in self.breaks.items() if n not in killed}
         self.results = {one["n"]: one for one in read(options.results) if one["outcome"] != "unfinished"}
         trees = [Tree(Path(f"{base}-{at}"), commit) for at in range(options.jobs)]
         self.importers = {n: find_importers(trees[0].folder, one) for n, one in self.breaks.items()}
@@ -396,10 +402,12 @@ def compare(options: argparse.Namespace) -> int:
     before, after = ({one["n"]: one for one in read(path)} for path in (options.before, options.after))
     for name, results in (("before", before), ("after", after)):
         print(f"{name}:", dict(collections.Counter(one["outcome"] for one in results.values())))
-    outcomes = {n: after[n]["outcome"] if n in after else "not tried" for n in before}
-    new = [n for n, outcome in outcomes.items() if before[n]["outcome"] == "killed" != outcome]
+    outcomes = {n: after[n]["outcome"] if n in after else "not tried" for n in {**before, **after}}
+    untried = {"outcome": "killed", "by": "an unknown test (not tried)"}
+    earlier = {n: before.get(n, untried) for n, outcome in outcomes.items() if outcome != "killed"}
+    new = [n for n, one in earlier.items() if one["outcome"] == "killed"]
     for n in new:
-        print(f"break {n}: killed before by {before[n]['by']}, now {outcomes[n]}")
+        print(f"break {n}: killed before by {earlier[n]['by']}, now {outcomes[n]}")
     return int(bool(new))
 
 
@@ -437,6 +445,7 @@ def main() -> int:
     drawing.add_argument("--count", type=int, default=200)
     drawing.set_defaults(act=draw)
     running.add_argument("--results", type=Path, required=True)
+    running.add_argument("--survivors-of", type=Path, help="results: try only what they do not have as killed")
     running.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "planted-breaks")
     running.add_argument("--jobs", type=int, default=1, help="how many breaks are tried at a time")
     running.add_argument("--limit", type=float, default=300, help="seconds for the fast tests of a break")
