@@ -36,7 +36,10 @@ class SubmitInterrupted(BaseException):
 
 
 class LocalWorld(World):
-    """natives: what the files and the processes of a run say. `exits` is an end of which nobody wrote down how."""
+    """natives: what the files and the processes of a run say. `exits` is an end of which nobody wrote down how.
+
+    No `requests`: a process has what its machine has.
+    """
 
     native_states = {  # noqa: RUF012 - the kit reads it of an instance
         "waits": "pending",

@@ -84,6 +84,14 @@ class OsmoWorld(World):
         "FAILED_UPSTREAM": "failed",
         "FAILED_CANCELED": "cancelled",
     }
+    requests: Mapping[str, object] = {
+        "--gpus=2": 2,
+        "--cpu=3": 3,
+        "--memory=7Gi": "7Gi",
+        "--storage=9Gi": "9Gi",
+        "--exec-timeout=93m": "PT1H33M",
+        "--queue-timeout=31m": "PT31M",
+    }
 
     def __init__(self, osmo: OsmoStandIn) -> None:
         self.osmo = osmo
@@ -104,6 +112,14 @@ class OsmoWorld(World):
 
     def count_runs(self, run: str) -> int:
         return sum(one.name == run and one.status != "FAILED_SUBMISSION" for one in self.osmo.workflows.values())
+
+    def read_requests(self, reference: Reference) -> Mapping[str, object]:
+        """What the service took of the workflow, after Jinja, in its own units."""
+        spec = self.osmo.workflows[reference["workflow"]].spec
+        asked = {"gpus": "gpu", "cpu": "cpu", "memory": "memory", "storage": "storage"}
+        found = {f"--{flag}": spec["resources"]["default"].get(name) for flag, name in asked.items()}
+        times = {"--exec-timeout": "exec_timeout", "--queue-timeout": "queue_timeout"}
+        return found | {flag: spec.get("timeout", {}).get(name) for flag, name in times.items()}
 
     def set_native_state(self, reference: Reference, native: str) -> None:
         """The word is the workflow's and its task's, as far as both have it."""

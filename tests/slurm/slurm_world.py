@@ -35,6 +35,13 @@ class SlurmWorld(World):
         **dict.fromkeys(("CANCELLED", "CANCELLED by 1000"), "cancelled"),
         **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"), "lost"),
     }
+    requests: Mapping[str, object] = {
+        "--gpus=2": "gpu:2",
+        "--cpus=3": "3",
+        "--memory=7G": "7G",
+        "--time=93m": "0-01:33:00",
+        "--stop-seconds=61": "B:TERM@61",
+    }
     needs: Mapping[str, tuple[str, ...]] = {"tracking": ("--tracking-uri", "http://mlflow.lab:5000")}
 
     def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
@@ -53,6 +60,12 @@ class SlurmWorld(World):
             one["name"] for one in jobs.values() if one["name"] == run or Path(one["folder"]).is_relative_to(folder)
         ]
         return max(Counter(names).values(), default=0)
+
+    def read_requests(self, reference: Mapping[str, str]) -> Mapping[str, object]:
+        """What sbatch read from its script and its words."""
+        asked = self.slurm.read_job(reference["job"])["options"]
+        names = {"gpus": "gres", "cpus": "cpus-per-task", "memory": "mem", "time": "time", "stop-seconds": "signal"}
+        return {f"--{flag}": asked.get(name) for flag, name in names.items()}
 
     def set_native_state(self, reference: Mapping[str, str], native_state: str) -> None:
         self.slurm.set_state(reference["job"], native_state)

@@ -17,7 +17,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.plugin import JobDocument
 
 from azure_stand_in.http_server import cut_short
-from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.azureml import GPUSPOT, AzureML
 from azure_stand_in.ml.contents import now
 from azure_stand_in.ml.job import BEGUN, ENDS, WAITING
 
@@ -34,10 +34,15 @@ class AzureMLWorld(World):
         **dict.fromkeys(BEGUN, "running"),
         **ENDED,
     }
+    requests: Mapping[str, object] = {
+        "--num-gpus=2": "gpuspot2",  # a type of machine: Azure ML is asked for no GPUs or memory of their own
+        "--shm-size=7g": "7g",
+        "--exec-timeout=93m": "PT1H33M",
+    }
 
     def __init__(self, azureml: AzureML) -> None:
         self.azureml = azureml
-        azureml.kubernetes(COMPUTE)
+        azureml.kubernetes(COMPUTE, {**GPUSPOT, "gpuspot2": {"nvidia.com/gpu": "2"}})
         azureml.data("episodes", 3, "episodes/3")
         azureml.store.put(azureml.container, {"episodes/3/meta/info.json": b"{}"})
         self.options = ("--compute", COMPUTE, *azureml.options)
@@ -55,6 +60,13 @@ class AzureMLWorld(World):
     def count_runs(self, run: str) -> int:
         whole = [name for name, job in self.azureml.jobs.items() if job.parent is None]
         return sum(name.startswith(f"{run}-") for name in whole)
+
+    def read_requests(self, reference: Reference) -> Mapping[str, object]:
+        """What the SDK sent to the workspace."""
+        body = self.azureml.jobs[reference["job"]].body
+        resources, limits = body.get("resources") or {}, body.get("limits") or {}
+        asked = {"--num-gpus": resources.get("instanceType"), "--shm-size": resources.get("shmSize")}
+        return {**asked, "--exec-timeout": limits.get("timeout")}
 
     def set_native_state(self, reference: Reference, native: str) -> None:
         job = self.azureml.jobs[reference["job"]]

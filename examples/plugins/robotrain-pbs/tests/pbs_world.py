@@ -32,6 +32,7 @@ class PBSWorld(World):
         **dict.fromkeys(("F 1", "F 75", "F 143", "F 265", "F 271", "F -1", "F -27", "F -29"), "failed"),
         "F deleted": "cancelled",
     }
+    requests: Mapping[str, object] = {"--gpus=2": "2", "--cpus=3": "3", "--memory=7G": "7gb", "--time=93m": "1:33:00"}
     needs: Mapping[str, tuple[str, ...]] = {"tracking": ("--tracking-uri", "http://mlflow.lab:5000")}
 
     def __init__(self, folder: Path, patched: pytest.MonkeyPatch, **config: Any) -> None:
@@ -60,6 +61,11 @@ class PBSWorld(World):
 
     def count_runs(self, run: str) -> int:
         return sum(job["Job_Name"] == run for job in self.list_jobs())
+
+    def read_requests(self, reference: Mapping[str, str]) -> Mapping[str, object]:
+        (asked,) = (job["Resource_List"] for job in self.list_jobs() if job["id"] == reference["job"])
+        names = {"--gpus": "ngpus", "--cpus": "ncpus", "--memory": "mem", "--time": "walltime"}
+        return {flag: asked.get(name) for flag, name in names.items()}
 
     def set_native_state(self, reference: Mapping[str, str], native_state: str) -> None:
         letter, _, code = native_state.partition(" ")
