@@ -55,6 +55,8 @@ class World:
     """Every native state of the engine, and what it means."""
     only_native_states: bool = False
     """Whether the engine has no other state in any version."""
+    requests: Mapping[str, object] = {}
+    """For each option that asks the engine for something, what the engine then has: `{"--gpus=2": "gpu:2"}`."""
 
     def read_document(self, plan: Plan) -> JobDocument:
         """Return the document after all that the engine does to a plan: by default the plan's `job.json`."""
@@ -70,6 +72,10 @@ class World:
 
     def count_runs(self, run: str) -> int:
         """Return how many runs of that name the engine was given, ended ones included."""
+        raise NotImplementedError
+
+    def read_requests(self, reference: Reference) -> Mapping[str, object]:
+        """Return what the engine received of a run, by the options of `requests` without their values."""
         raise NotImplementedError
 
     def set_native_state(self, reference: Reference, native_state: str) -> None:
@@ -189,9 +195,10 @@ class Bench:
         job = self.world.job or (self.workload.name, *self.required_words(self.workload, ()), *note)
         return self.run_command("submit", "--no-pin", *words, *job)
 
-    def submit_job(self) -> RunRecord:
+    def submit_job(self, *words: object) -> RunRecord:
         """Submit the world's job as a new run, and return its record."""
-        return records.read_record(self.submit("--new", "--json").require("the job must be submitted").json["run"])
+        submitted = self.submit("--new", "--json", *words).require("the job must be submitted")
+        return records.read_record(submitted.json["run"])
 
     def start_run(self, run: RunRecord) -> None:
         """Make the engine report that a run is running, if the world has a word for that."""

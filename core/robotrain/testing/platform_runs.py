@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Rejected
 from robotrain.model.run import FINAL_STATES, Output, RunRecord, RunState
@@ -18,6 +19,8 @@ from robotrain.testing.harness import call_in_time, compare, report
 from robotrain.testing.platform_bench import Bench, PlatformTestBase
 
 STATES = get_args(RunState)
+RESOURCE_SETTINGS = ("time", "cpus", "gpus", "memory")
+"""Settings of every scheduler, as in `SchedulerSettings`: a platform that has one asks its engine for that."""
 
 
 class SubmitTests(PlatformTestBase):
@@ -32,6 +35,23 @@ class SubmitTests(PlatformTestBase):
             yield from bench.compare_count(run.run, 1)
             if not run.reference or not all(isinstance(text, str) for text in run.reference.values()):
                 yield f"`submit` returned {run.reference}: return texts by which the run is found again"
+
+    def test_requests_reach_the_engine(self, bench: Bench) -> Iterator[str]:
+        """GPUs, memory, time and a stop signal reach the engine as typed; without the option it has another value."""
+        requests = {word.partition("=")[0]: (word, expected) for word, expected in bench.world.requests.items()}
+        settings = {one.flag for one in get_parameters(bench.platform.settings) if one.name in RESOURCE_SETTINGS}
+        sentence = "these options ask the engine for something; add them to `requests` of the world"
+        yield from report(sentence, sorted(settings - {*requests}))
+        if not requests and not settings:
+            pytest.skip("the world does not implement requests: write it if a setting asks the engine for something")
+        if not requests:
+            return
+        default = bench.world.read_requests(bench.submit_job().reference)
+        found = bench.world.read_requests(bench.submit_job(*bench.world.requests).reference)
+        for flag, (word, expected) in requests.items():
+            yield from compare(f"with {word} the engine has", found.get(flag), expected)
+            if default.get(flag) == expected:
+                yield f"without {word} the engine has {expected!r} as well: put another value into `requests`"
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""
