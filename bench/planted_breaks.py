@@ -11,8 +11,8 @@
 coverage, with the processes that they start. Then it runs for each break the tests that reach it, those first that
 reach least, up to the first that fails; with `--slow`, for what is left, the slow tests that name the broken module. A
 test that fails without the break too does not count. `run` goes on where it stopped. `compare` exits 1 when something
-survived after that was killed before; what was killed after need not be tried before. What `--limit` cut off is
-"unfinished", and tried again by the next `run`.
+survived after that was killed before; what was killed after need not be tried before, and of a line that is gone
+nothing can be said. What `--limit` cut off is "unfinished", and tried again by the next `run`.
 """
 
 import argparse
@@ -404,7 +404,8 @@ def compare(options: argparse.Namespace) -> int:
         print(f"{name}:", dict(collections.Counter(one["outcome"] for one in results.values())))
     outcomes = {n: after[n]["outcome"] if n in after else "not tried" for n in {**before, **after}}
     untried = {"outcome": "killed", "by": "an unknown test (not tried)"}
-    earlier = {n: before.get(n, untried) for n, outcome in outcomes.items() if outcome != "killed"}
+    left = (n for n, outcome in outcomes.items() if outcome not in ("killed", "line gone"))
+    earlier = {n: before.get(n, untried) for n in left}
     new = [n for n, one in earlier.items() if one["outcome"] == "killed"]
     for n in new:
         print(f"break {n}: killed before by {earlier[n]['by']}, now {outcomes[n]}")
