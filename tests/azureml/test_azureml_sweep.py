@@ -330,14 +330,6 @@ def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, afte
     assert found == {code}
 
 
-def test_plan_of_an_earlier_version_is_read_as_before(plan):
-    """It starts the image's `python3` itself."""
-    files = {path: content for path, content in plan.files.items() if path != "code/python.sh"}
-    files["sweep-job.yaml"] = files["sweep-job.yaml"].replace(b"/bin/sh python.sh -I start.py", b"python3 start.py")
-    earlier = replace(plan, files=files)
-    assert not [one for one in AzureMLPlatform().preflight(earlier) if one.code.startswith("plan-")]
-
-
 def test_truth_values_and_texts_are_choices_of_text(workspace):
     space = {"amp": Dimension(choices=(True, False)), "name": Dimension(choices=("act", "true", "1e5"))}
     parts = {"payload": payload(), "container_plugins": PLUGIN_MODULES, "trials": ("a", "b"), "sampler": "grid"}

@@ -109,60 +109,6 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
     )
 
 
-def write_format_1(run, **plugins):
-    """Rewrite a stored plan as robotrain did before it named the options of arguments. plugins: its other modules."""
-    path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
-    manifest = json.loads(path.read_text())
-    for row in manifest["values"]:
-        row.pop("option", None)
-    path.write_text(json.dumps(manifest | {"schema": 1, "halves": manifest["halves"] | plugins}))
-
-
-@pytest.mark.parametrize("changes", [(), ("--set", "seed=5"), ("--", "--tolerance_s", "5")])
-def test_a_plan_of_an_earlier_version_does_not_name_the_options_of_its_arguments(
-    robotrain, fake_platform, job_words, changes
-):
-    options = {"--policy.dropout": "0.1", "--policy.n_heads": "4", "--tolerance_s": "5"}
-    words = ("--policy.dropout=0.1", "--policy.n_heads", "4", "--tolerance_s=5")
-    first = robotrain("submit", *job_words, "--no-pin", "--", *words).stdout.strip()
-    write_format_1(first)
-    again = robotrain("resubmit", first, *changes).stdout.strip()
-    for run in (first, again):
-        values = records.read_record(run).values
-        assert {name: values[name][0] for name in values if name.startswith("--")} == options
-    assert robotrain("diff", first, again).stdout.count("policy") == 0
-    found = robotrain("runs", "--set=--policy.n_heads=4", "--json").json["runs"]
-    assert {row["run"] for row in found} == {first, again}
-
-
-def test_the_options_that_an_earlier_version_named_stay(robotrain, fake_platform, job_words):
-    run = robotrain("submit", *job_words, "--no-pin", "--", "--tolerance_s=5").stdout.strip()
-    path = plans.get_plan_folder(run) / plans.MANIFEST_FILE
-    manifest = json.loads(path.read_text())
-    for row in manifest["values"]:
-        if row["name"] == "trainer_args":
-            row["option"] = "--named_then"
-    path.write_text(json.dumps(manifest | {"schema": 1}))
-    assert "--named_then" in {row.get("option") for row in plans.read_stored_plan(run).values}
-
-
-def test_resubmit_packs_the_modules_of_today_where_the_plan_names_others(robotrain, sent_run, newer_payload):
-    modules = plans.read_stored_plan(sent_run).container_plugins
-    write_format_1(sent_run, **{"source.local_path": "robotrain_sources.local.container"})
-    answer = robotrain("resubmit", sent_run, "--new")
-    answer.check(0, "payload: ")
-    again = plans.read_stored_plan(answer.stdout.strip())
-    assert (again.container_plugins, again.payload.archive) == (modules, b"of a newer robotrain")
-
-
-def test_resubmit_keeps_the_payload_with_a_plugin_that_is_gone(robotrain, sent_run):
-    write_format_1(sent_run, **{"target.s3": "robotrain_s3.publisher"})
-    before, answer = plans.read_stored_plan(sent_run), robotrain("resubmit", sent_run)
-    after = plans.read_stored_plan(answer.stdout.strip())
-    assert "payload: " not in answer.stderr
-    assert (after.container_plugins, after.payload.digest) == (before.container_plugins, before.payload.digest)
-
-
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

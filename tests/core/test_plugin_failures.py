@@ -322,27 +322,6 @@ def test_what_an_abandoned_call_prints_later_goes_to_stderr(capsys, monkeypatch,
     assert capsys.readouterr() == ("result\n", "noise\n")
 
 
-@pytest.mark.parametrize("version", ["0", "99", "'1'"])
-def test_unsupported_version_of_the_api(robotrain, install_source, version):
-    install_source(f"ROBOTRAIN_API = {version}\n{PLATFORM}")
-    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
-    assert robotrain(*ON_LOCAL).exit_code == 0
-
-
-def test_older_version_of_the_api_that_is_still_supported(robotrain, install_source, monkeypatch):
-    from robotrain.plugins import hookspecs
-
-    install_source(PLATFORM)
-    monkeypatch.setattr(hookspecs, "API_VERSION", hookspecs.API_VERSION + 1)
-    assert robotrain("render", *ON_PLAIN).exit_code == 0
-    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert rows["platform.plain"]["api"] == 1
-    assert len(rows["platform.plain"]["remarks"]) == 1
-    assert rows["platform.local"]["remarks"] == []
-    monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", hookspecs.API_VERSION)
-    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
-
-
 @pytest.mark.parametrize(
     ("source", "requirements"),
     [

@@ -198,7 +198,6 @@ def test_name_of_an_installed_plugin_is_rejected(robotrain, folder, plain_platfo
         ("import rover_sdk\n", ":1"),
         ("from robotrain.plugin import hook\n@hook\ndef robotrain_platforms():\n    raise KeyError('a')\n", ":4"),
         ("raise SystemExit(3)\n", ":1"),
-        ("ROBOTRAIN_API = 99\n", ""),
         ("commands = ['dig']\n", ""),
     ],
 )
