@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from robotrain.model.support import ANY, YES, Support, no, not_yet
     from robotrain.model.workload import Role, Workload
     from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
-    from robotrain.plugins.hookspecs import API_VERSION, hook
+    from robotrain.plugins.hookspecs import hook
     from robotrain.redaction import holds_secret, redact
     from robotrain.run_folder.scheduler import SchedulerPlatform
     from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
-    "API_VERSION",
     "YES",
     "Capabilities",
     "Checkpoint",
@@ -159,7 +158,7 @@ _MODULES = {
     "robotrain.model.support": "ANY YES Support no not_yet",
     "robotrain.model.workload": "Role Workload",
     "robotrain.model.workload_profile": "Container Metric OutputProfile Resources WorkloadProfile",
-    "robotrain.plugins.hookspecs": "API_VERSION hook",
+    "robotrain.plugins.hookspecs": "hook",
     "robotrain.redaction": "holds_secret redact",
     "robotrain.run_folder.scheduler": "SchedulerPlatform",
     "robotrain.run_folder.scheduler_commands": "Refusal SchedulerCommands find_refusal",

@@ -109,7 +109,7 @@ def test_the_job_of_the_reference_is_this_one() -> None:
 
 def test_the_job_lies_beside_its_code_and_names_it() -> None:
     made = render_plan(job())
-    assert set(made.files) == {"job.yaml", "azureml.json", *submission_spec.CODE_FILES, submission_spec.SEARCH_FILE}
+    assert set(made.files) == {"job.yaml", "azureml.json", *submission_spec.CODE_FILES}
     assert (made.spec, read_spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
     assert made.files["code/payload.zip"] == azureml_plans.payload().archive

@@ -51,10 +51,7 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     sent = {
         name.removeprefix(f"{prefix}/"): azureml.store.get(container, name) for name in azureml.store.names(container)
     }
-    assert sent == {
-        path.removeprefix("code/"): wanted.files[path]
-        for path in (submission_spec.SEARCH_FILE, *submission_spec.CODE_FILES)
-    }
+    assert sent == {path.removeprefix("code/"): wanted.files[path] for path in submission_spec.CODE_FILES}
     assert job.body["codeId"] == reference["code"]
     assert not list(tmp_path.glob("robotrain-*"))
     assert capsys.readouterr().err == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"

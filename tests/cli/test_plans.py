@@ -104,10 +104,11 @@ def test_damaged_plan_is_refused(submit_plan, plan_folder, manifest):
     assert records.list_runs() == []
 
 
-def test_plan_of_a_newer_robotrain_is_refused(robotrain, submit_plan, plan_folder, sent_run):
+@pytest.mark.parametrize("schema", [1, 99])
+def test_plan_in_another_format_is_refused(robotrain, submit_plan, plan_folder, sent_run, schema):
     for folder in (plan_folder, plans.get_plan_folder(sent_run)):
         path = folder / plans.MANIFEST_FILE
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99, "robotrain": "8.1"}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema, "robotrain": "8.1"}))
     for answer, code in ((submit_plan(), "plan-unreadable"), (robotrain("resubmit", sent_run), "plan-not-kept")):
         answer.check_problems(2, code)
     assert robotrain("status", sent_run).exit_code == 0

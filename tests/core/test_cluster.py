@@ -14,7 +14,7 @@ from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Outcome
 
-REFERENCE = {"run": "lerobot-train-fab69e8c-1"}
+REFERENCE = {"run": "lerobot-train-fab69e8c-1", "job": "w-1"}
 
 
 @pytest.mark.parametrize("name", ["osmo", "azureml", "local"])
@@ -54,7 +54,7 @@ class CloudPlatform(ClusterPlatform):
     name = "cloud"
     engine = "CloudPlatform's queue"
     cancel_seconds = 0.02
-    force_cancel_command = "cloud kill {}"
+    cancel_command = "cloud kill {job}"
 
     def __init__(self, refusal: str = "", answers: tuple[bool | Rejected, ...] = (), checks: tuple = ()) -> None:
         self.refusal, self.answers, self.checks = refusal, iter(answers), checks

@@ -22,7 +22,7 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY API_VERSION Capabilities Checkpoint ClusterPlatform Container Dimension FollowingDecision HealthCheck HealthFix
+    ANY Capabilities Checkpoint ClusterPlatform Container Dimension FollowingDecision HealthCheck HealthFix
     HealthResult Job JobDocument JobSource LockedProgram Metric Mount NotSubmitted Output OutputProfile Param Payload
     Pinning PipelineStep Placement Plan Platform PlatformDefault Problem ProcessResult Reference Refusal Registered
     Rejected Resources Role RoleFlag RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob

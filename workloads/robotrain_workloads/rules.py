@@ -44,8 +44,8 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
 
 def check_builds(job: "Job") -> Iterator[Problem]:
     """Warn of --allow-builds without a package that may be built: a configuration may set it for all jobs."""
-    values = dict(job.parameters)  # a plan of an earlier robotrain has none of them
-    if values.get("allow_builds") and not packages.list_given(values):
+    values = dict(job.parameters)
+    if values["allow_builds"] and not packages.list_given(values):
         flag = packages.BUILDS_FLAG
         yield make_problem(
             "builds-without-packages",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from robotrain.model.platform import Platform, make_feature_error
+from robotrain.model.platform import Platform, format_cancel_command, make_feature_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,6 @@ class ClusterPlatform(Platform):
     """The engine's name, for messages."""
     cancel_seconds: float = 60.0
     """How long `cancel` waits for the end of a run, which an engine ends after it accepted the request."""
-    force_cancel_command: str = ""
-    """The engine's own command for a run that does not end, if there is one, with `{}` for its name."""
 
     def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
         """Return the checks of `preflight`, which run side by side; each returns problems or raises Rejected.
@@ -96,8 +94,7 @@ class ClusterPlatform(Platform):
 
         run = reference.get("run", "")
         name = next(iter(self.describe_reference(reference).values()), run)
-        force, host = self.force_cancel_command.format(name), self.find_host(reference)
-        force = f"ssh {host} {force}" if force and host else force
+        force = format_cancel_command(self, reference)
         if refusal:
             code, title = "cancel-refused", f"{self.engine} did not cancel {name}"
             command = Suggestion(f"robotrain status {run}".rstrip(), "shows its state")
@@ -106,7 +103,7 @@ class ClusterPlatform(Platform):
             title = f"{self.engine} accepted the request, but {name} had not ended {self.cancel_seconds:g} s later"
             command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
         why = refusal and f"{redact(refusal, max_length=500).rstrip('.')}."
-        fixes = (command, Suggestion(force, "if its cluster is gone") if force else "")
+        fixes = (command, Suggestion(force, f"{self.engine}'s own command") if force else "")
         raise Rejected([make_problem(code, title, "", "", why, *fixes)])
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import importlib
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,6 +67,8 @@ class Platform:
     """Options of other platforms that users may try here, and environment variables, each with what to use instead."""
     can_prepare: bool = False
     """Whether `prepare` does something: `submit --assets-only` needs it."""
+    cancel_command: str = ""
+    """The engine's own command that ends a run, with keys of its reference in braces: `scancel {job}`."""
     prepare_ignores: Collection[str] = ()
     """Codes of problems that do not stop `prepare`, beside those about missing values (`Problem.absent`)."""
 
@@ -305,6 +308,16 @@ def lazy_method(path: str) -> Any:
 
     call.implementation = load  # type: ignore[attr-defined]
     return call
+
+
+def format_cancel_command(platform: Platform, reference: Reference) -> str:
+    """Return the engine's own command that ends a run, for a terminal; empty if it has none."""
+    try:
+        command = platform.cancel_command.format_map({name: shlex.quote(text) for name, text in reference.items()})
+    except KeyError:  # a part of a run
+        return ""
+    host = platform.find_host(reference)
+    return f"ssh {host} {command}" if command and host else command
 
 
 ListPlatforms = Callable[[], Mapping[str, Platform]]

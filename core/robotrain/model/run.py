@@ -132,6 +132,8 @@ class RunRecord:
     settings: Mapping[str, str | int | float | bool | None]
     """The platform's resolved settings."""
     reference: Reference
+    cancel_command: str = ""
+    """The engine's own command that ends the run, for whoever cannot read the rest of the record."""
     host: str = ""
     """The machine that submitted it."""
     notes: tuple[str, ...] = ()

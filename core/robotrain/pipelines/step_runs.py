@@ -22,7 +22,7 @@ from robotrain.pipelines.registration_step import make_registration_job
 from robotrain.plugins import site
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
-from robotrain.submission.resubmit import renew_payload, replace_sources, restore_settings
+from robotrain.submission.resubmit import replace_sources, restore_settings
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
@@ -87,7 +87,7 @@ class StepJobs:
         """
         prepared = self.make_job(step)
         if not step.inputs:
-            return renew_payload(prepared, self._plugins)
+            return prepared
         maker = {one.role: one.step for one in step.inputs}
         found = {
             role: dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The plugin interface: the six hooks, and the API version."""
+"""The plugin interface: the six hooks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from robotrain.errors import Suggestion
-from robotrain.plugins.failures import UnsuitablePlugin
-
 if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
@@ -20,7 +17,6 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunChange, RunRecord, Status
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
-    from robotrain.plugins.discovery import Claim
 
 hook = pluggy.HookimplMarker("robotrain")
 """Marks a function of a plugin's module as the implementation of the hook of its name."""
@@ -104,35 +100,3 @@ class HookManager(pluggy.PluginManager):
         if isinstance(plugin, types.ModuleType) and not hasattr(vars(plugin).get(name), "robotrain_impl"):
             return None
         return super().parse_hookimpl_opts(plugin, name)
-
-
-API_VERSION = 1
-"""The current version of the plugin API; a plugin's module declares its own: `ROBOTRAIN_API = 1`."""
-OLDEST_API_VERSION = 1
-"""The oldest version that this robotrain supports."""
-API_VARIABLE = "ROBOTRAIN_API"
-DEFAULT_API_VERSION = 1
-"""The version of a plugin that declares none."""
-
-
-def get_api_version(claim: Claim) -> Any:
-    """Return the API version that a loaded plugin declares; built-in ones follow the current version."""
-    if claim.built_in:
-        return API_VERSION
-    return getattr(sys.modules.get(claim.module), API_VARIABLE, DEFAULT_API_VERSION)
-
-
-def require_supported_api(claim: Claim) -> None:
-    """Raise UnsuitablePlugin if a plugin is written for a version that this robotrain does not support."""
-    version = get_api_version(claim)
-    if isinstance(version, int) and OLDEST_API_VERSION <= version <= API_VERSION:
-        return
-    if not isinstance(version, int):
-        raise UnsuitablePlugin(f"{API_VARIABLE} is a whole number such as {API_VERSION}")
-    from robotrain import __version__
-    from robotrain.installation import format_install_command
-
-    newer = "robotrain-core" if version > API_VERSION else claim.package
-    why = f"it is written for version {version} of the plugin API, and robotrain {__version__} supports"
-    way = Suggestion(format_install_command(newer, change="upgrade"), "a newer release may support it")
-    raise UnsuitablePlugin(f"{why} {OLDEST_API_VERSION} to {API_VERSION}", way)

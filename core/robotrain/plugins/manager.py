@@ -249,8 +249,6 @@ class Plugins:
         """Load a claim and return whether it is loaded; one requested by name has the long time limit."""
         if claim in self.loaded or claim in self.failures:
             return claim in self.loaded
-        from robotrain.plugins import hookspecs
-
         with self._record_failures([claim]):
             rivals = [] if claim.built_in else self.list_claims(claim.family, claim.name)
             if len(rivals) > 1:
@@ -259,7 +257,6 @@ class Plugins:
                 raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *map(suggest_exclusion, others))
             limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
             loaded = calls.call_plugin(claim, "loading", claim.load, "" if claim.built_in else limit)
-            hookspecs.require_supported_api(claim)
             if claim.family == "command":
                 import typer
 

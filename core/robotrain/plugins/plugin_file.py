@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
-from robotrain.plugins import calls, hookspecs
+from robotrain.plugins import calls
 from robotrain.plugins.discovery import FAMILIES, HOOKS, Claim, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
 
@@ -58,7 +58,6 @@ def _load_claims(claim: Claim, path: Path) -> list[Claim]:
     except BaseException:
         del sys.modules[PLUGIN_MODULE]
         raise
-    hookspecs.require_supported_api(claim)
     if not isinstance(commands := getattr(module, "commands", {}), dict):
         raise UnsuitablePlugin("`commands` is a mapping of names to Typer apps")
     families = sorted(HOOKS.keys() & FAMILIES)

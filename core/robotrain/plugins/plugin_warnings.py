@@ -10,7 +10,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.support import ANY, YES
 from robotrain.nearest_name import find_nearest_name
-from robotrain.plugins import guards, hookspecs
+from robotrain.plugins import guards
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -27,10 +27,6 @@ def find_plugin_warnings(plugins: Plugins) -> dict[Claim, list[str]]:
     def warn(claim: Claim, text: str) -> None:
         found.setdefault(claim, []).append(text)
 
-    newest = hookspecs.API_VERSION
-    for claim in plugins.loaded:
-        if (version := hookspecs.get_api_version(claim)) < newest:
-            warn(claim, f"it is written for version {version} of the plugin API, and the newest is {newest}")
     kinds, platforms = plugins.source_kinds(), plugins.platforms()
     for family in ("platform", "workload", "source"):
         for owners, declared in plugins.list_provided(family):

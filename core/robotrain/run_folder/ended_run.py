@@ -34,9 +34,7 @@ def register_model(folder: Path, name: str, step: int | None, payload: Path | No
     """
     payload = payload or folder / log.PAYLOAD_FOLDER
     arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
-    # the run's bundled runtime fits its plugins and lock, but one of an earlier version cannot register
-    bundled = _run_runtime(folder, [REGISTER_COMMAND, "--help"], payload).returncode == 0
-    completed = _run_runtime(folder, arguments, payload if bundled else None)
+    completed = _run_runtime(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
     if completed.returncode:
         _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
         why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
@@ -49,13 +47,13 @@ def register_model(folder: Path, name: str, step: int | None, payload: Path | No
         raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
 
 
-def _run_runtime(folder: Path, arguments: list[str], payload: Path | None) -> subprocess.CompletedProcess[str]:
-    """Run the runtime that was sent with the run, in `payload`, or else the installed one."""
+def _run_runtime(folder: Path, arguments: list[str], payload: Path) -> subprocess.CompletedProcess[str]:
+    """Run the runtime that was sent with the run, in `payload`."""
     environ = {name: value for name, value in os.environ.items() if name not in OTHER_TRACKING}
     return subprocess.run(
         child_python.make_module_command("robotrain_runtime", *arguments),
         cwd=folder,
-        env=environ | ({"PYTHONPATH": str(payload)} if payload else {}),
+        env=environ | {"PYTHONPATH": str(payload)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

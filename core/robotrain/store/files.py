@@ -107,7 +107,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def close_to_others(folder: Path) -> None:
-    """Make a folder of an earlier version private, if it is this user's."""
+    """Make a folder that exists private, if it is this user's."""
     with suppress(OSError):
         found = folder.stat()
         if found.st_uid == os.geteuid() and found.st_mode & 0o077:

@@ -10,9 +10,7 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +20,9 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.model import code_commit_tags
-from robotrain.model.job import TRAINER_ARGS, TRAINER_DEFAULT, Job, parse_attempt
+from robotrain.model.job import TRAINER_DEFAULT, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
-from robotrain.redaction import redact
 from robotrain.store import files, records
 
 if TYPE_CHECKING:
@@ -85,15 +82,14 @@ MANIFEST_FILE = "robotrain-plan.json"
 PAYLOAD_FILE = "robotrain-payload.zip"
 SCHEMA = 2
 """The format of the manifest, to be increased with each change that readers of the values or files depend on."""
-OPTION_NAME = re.compile(r"--?[A-Za-z_]")
 MAX_PLAN_FILE = 1 << 30
 """Bytes: payloads may have a policy's code and data."""
 MAX_INDENTED_VALUES = 2000
 """The most values of a plan whose manifest is indented for readers."""
 
 
-class NewerFormat(ValueError):
-    """A newer robotrain wrote the manifest."""
+class OtherFormat(ValueError):
+    """A robotrain with another format wrote the manifest."""
 
 
 def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None = None) -> None:
@@ -150,12 +146,8 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
         payload = Payload(files.read_limited_file(_resolve_path(folder, found.payload), MAX_PLAN_FILE))
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
-    except NewerFormat as newer:
-        render = Suggestion("robotrain render … --to FOLDER", f"writes one in format {SCHEMA}")
-        ways, title = [records.suggest_upgrade(), render], "a newer robotrain wrote the plan"
-        raise Rejected(
-            [make_usage_problem("plan-unreadable", title, why=f"{newer}.", given=str(folder), suggestions=ways)]
-        ) from None
+    except OtherFormat as other:
+        raise Rejected([_make_unreadable_problem(folder, str(other), "the plan has another format")]) from None
     except ValidationError as error:  # its text repeats what was read
         place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
         raise Rejected(
@@ -184,43 +176,12 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a plan in the format of this version. Raise OSError, ValueError, KeyError or TypeError.
-
-    What earlier versions wrote in another way is converted here, and nowhere else.
-    """
+    """Return the manifest of a plan. Raise OtherFormat, OSError, ValueError, KeyError or TypeError."""
     data: dict[str, Any] = files.read_json(folder / MANIFEST_FILE)
     schema = data["schema"]
-    if schema == 1:
-        return data | {"schema": SCHEMA, "values": _name_options(data["values"])}
     if schema != SCHEMA:
-        if isinstance(schema, int) and schema > SCHEMA:
-            writer = redact(f"robotrain {data.get('robotrain')}")
-            raise NewerFormat(
-                f"{writer} wrote it in format {schema}; robotrain {__version__} reads formats 1 to {SCHEMA}"
-            )
-        raise ValueError("it has no format number that robotrain wrote")
+        raise OtherFormat(records.describe_format(schema, SCHEMA, str(data.get("robotrain", ""))))
     return data
-
-
-def _name_options(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the values of a plan in format 1, whose arguments do not name the trainer's options that they begin.
-
-    The value of an option is behind its `=`, or the next argument. Some plans in format 1 name the options: they stay.
-    """
-    if any("option" in row for row in rows):
-        return list(rows)
-    named: list[Mapping[str, Any]] = []
-    needs_value = False
-    for row in rows:
-        name, _, value = str(row["value"]).partition("=")
-        is_name = OPTION_NAME.match(name) is not None
-        if row["name"] != TRAINER_ARGS or (needs_value and not is_name):
-            named.append(row)
-            needs_value = False
-        else:
-            named.append({**row, "option": name if is_name else ""})
-            needs_value = not value
-    return named
 
 
 def _write_file(target: Path, content: bytes, shared: Path | None, mode: int) -> None:
@@ -250,9 +211,10 @@ def _validate_manifest(found: "PlanManifest") -> str:
     return f"the file {missing[0]} is missing" if missing else ""
 
 
-def _make_unreadable_problem(folder: Path, why: str) -> Problem:
+def _make_unreadable_problem(
+    folder: Path, why: str, title: str = "the folder does not contain a complete plan"
+) -> Problem:
     way = Suggestion("robotrain render … --to FOLDER", "writes one")
-    title = "the folder does not contain a complete plan"
     return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=[way])
 
 

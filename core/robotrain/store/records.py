@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,15 @@ def make_interrupted_problem(record: RunRecord) -> Problem:
     return make_problem("run-not-sent", title, "", "", "", way)
 
 
+def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
+    """Return the problem of a record in another format, with the engine's own command that ends the run."""
+    title = f"the record of run {path.parent.name} has another format"
+    why = f"{describe_format(data['schema'], SCHEMA)}."
+    command = data.get("cancel_command")
+    ways = [Suggestion(redact_if_secret(command), "ends the run")] if command and isinstance(command, str) else []
+    return make_problem("record-broken", title, str(path), "", why, *ways)
+
+
 def make_broken_record_problem(path: Path, why: str) -> Problem:
     """Return the problem of a record that cannot be read."""
     title = f"the record of run {path.parent.name} cannot be read"
@@ -69,17 +78,14 @@ def make_broken_record_problem(path: Path, why: str) -> Problem:
     return make_problem("record-broken", title, str(path), "", f"{why}.", way)
 
 
-def suggest_upgrade() -> Suggestion:
-    """Return the command that installs a robotrain that may read what this one does not."""
-    from robotrain.installation import format_install_command  # costs start-up
-
-    return Suggestion(format_install_command("robotrain-core", change="upgrade"), "a newer release reads it")
+def describe_format(found: object, expected: int, writer: str = "") -> str:
+    """Return why a file in another format is not read, as the start of a sentence."""
+    by = f" of robotrain {redact(writer)}" if writer else ""
+    return f"It has format {redact(str(found))}{by}; robotrain {__version__} reads format {expected}"
 
 
 SCHEMA = 1
-"""The format of a record, to be increased with each change that an earlier robotrain would read wrongly; what earlier
-formats lack is added in `_parse_record`, and nowhere else.
-"""
+"""The format of a record: no other one is read."""
 RECORD_FILE = "record.json"
 REMOVED_FILE = "forgotten"
 """Remains in the folder of a removed run: its name is never used again."""
@@ -246,14 +252,11 @@ def _make_sort_key(name: str) -> tuple[str, int]:
 
 
 def _parse_record(data: Any, path: Path) -> RunRecord:
-    """Return `data` as a record, without fields that a newer robotrain added."""
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
-        title = f"a newer robotrain wrote the record of run {path.parent.name}"
-        why = f"It has format {schema}; robotrain {__version__} reads format {SCHEMA}."
-        raise Rejected([make_problem("record-broken", title, str(path), "", why, suggest_upgrade())])
+    """Return `data` as a record."""
+    if not isinstance(data, dict) or not isinstance(schema := data.get("schema"), int):
+        raise Rejected([make_broken_record_problem(path, "it has no format number")])
     if schema != SCHEMA:
-        raise Rejected([make_broken_record_problem(path, "it has no format number that robotrain wrote")])
+        raise Rejected([_make_other_format_problem(path, data)])
     listed = data["metrics"] if isinstance(data.get("metrics"), list) else []
     named = (entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("name"), str))
     metrics = tuple(_parse_declaration(Metric, entry) for entry in named)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.model.platform import format_cancel_command
 from robotrain.model.run import RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
@@ -167,6 +168,13 @@ def format_error(error: BaseException) -> str:
 ADOPTED_NOTE = "its submit was interrupted; the platform had the run, and it was adopted"
 
 
+def make_sent_record(record: RunRecord, platform: Platform, reference: Reference, *notes: str) -> RunRecord:
+    """Return the record of a run that the platform has."""
+    command = format_cancel_command(platform, reference)
+    notes = (*record.notes, *notes)
+    return dataclasses.replace(record, phase="sent", reference=reference, cancel_command=command, notes=notes)
+
+
 class RunNotSubmitted(Rejected):
     """The platform does not have the run, as seen from this machine."""
 
@@ -187,7 +195,7 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
         reference = _find_recorded_run(record, platform)
         if reference is None:
             raise RunNotSubmitted([make_not_found_problem(record, is_from_other_machine(record))])
-        adopted = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, ADOPTED_NOTE))
+        adopted = make_sent_record(record, platform, reference, ADOPTED_NOTE)
         records.write_record(adopted)
     return adopted
 

@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 
     from robotrain.submission.source_files import SourceFiles
 
-ENCODED_ARCHIVE = (
-    r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
-    r"""|'LRx4![A-Za-z0-9!"#$%&()*+./;<?@\[\]^_`~}-]{200,}'"""  # base85: of plans of earlier versions
-)
+ENCODED_ARCHIVE = r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
 """A payload as text: an archive of bzip2 in base64, which may match a secret's pattern by chance."""
 
 MAX_TAG_LENGTH = 256

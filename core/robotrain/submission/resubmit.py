@@ -78,7 +78,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins", is_pinned_again: bool =
         *site.find_site_problems(plugins, job, platform.name),
     ]
     raise_if_any(problems)
-    prepared = PreparedJob(
+    return PreparedJob(
         job=job,
         platform=platform,
         settings=settings,
@@ -91,7 +91,6 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins", is_pinned_again: bool =
         workload=plugins.workload(job.workload) if is_pinned_again else None,
         check_site=lambda job: site.find_site_problems(plugins, job, platform.name),
     )
-    return renew_payload(prepared, plugins)
 
 
 def restore_settings(stored: Mapping[str, Any], platform: "Platform", origin: Origin) -> tuple[Any, list[Problem]]:
@@ -173,18 +172,6 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Worklo
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: "Plugins") -> PreparedJob:
     """Return the job with other sources; it keeps its payload if the container plugins stay the same."""
     return prepared.with_sources(sources, plugins.workload(prepared.job.workload))
-
-
-def renew_payload(prepared: PreparedJob, plugins: "Plugins") -> PreparedJob:
-    """Return a job of a plan; without its payload, to pack a new one, if other modules are its container plugins now.
-
-    What is checked on this machine is imported from this installation, which does not have the modules of another
-    version. A payload with a plugin that is no longer installed stays.
-    """
-    if any(source.kind not in prepared.kinds for source in prepared.job.sources):
-        return prepared
-    renewed = replace_sources(prepared, prepared.job.sources, plugins)
-    return renewed if renewed.container_plugins.keys() >= prepared.container_plugins.keys() else prepared
 
 
 def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) -> tuple[Mapping[str, Any], ...]:

@@ -40,6 +40,7 @@ from robotrain.submission.interrupted_submit import (
     make_name_taken_problem,
     make_note,
     make_other_machine_problem,
+    make_sent_record,
     make_unrecorded_problem,
     make_unsure_problem,
     read_recorded_plan,
@@ -291,7 +292,7 @@ def _finish_interrupted(
     reference = find_on_platform(rendered.plan, context.platform, make_unsure)
     if reference is not None:
         context.report([make_adopted_note(record, context.new)])
-        return _announce_and_record(record, reference, context.announce, ADOPTED_NOTE)
+        return _announce_and_record(record, reference, context, ADOPTED_NOTE)
     if is_from_other_machine(record):
         return None
     title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
@@ -336,14 +337,14 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
         raise
     except (Exception, SystemExit) as error:
         raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
-    return _announce_and_record(ahead, reference, context.announce)
+    return _announce_and_record(ahead, reference, context)
 
 
-def _announce_and_record(record: RunRecord, reference: Reference, announce: AnnounceRun, *notes: str) -> RunRecord:
+def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:
     """Announce the name, then record the phase `sent`: after an interruption in between, the user knows the name."""
-    sent = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, *notes))
+    sent = make_sent_record(record, context.platform, reference, *notes)
     try:
-        announce(sent.run)
+        context.announce(sent.run)
     finally:
         try:
             records.write_record(sent)

@@ -12,6 +12,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Rejected
+from robotrain.model.platform import format_cancel_command
 from robotrain.model.run import FINAL_STATES, Output, RunRecord, RunState
 from robotrain.store import records
 from robotrain.testing import harness
@@ -197,6 +198,8 @@ class ObservationTests(SubmitTests):
         shown = bench.platform.describe_reference(run.reference)
         wrong = (part for pair in shown.items() for part in pair if not isinstance(part, str))
         yield from report("`describe_reference` returns texts by their names; not", wrong)
+        if bench.platform.cancel_command and not format_cancel_command(bench.platform, run.reference):
+            yield f"`cancel_command` has other keys than the reference, which has {', '.join(run.reference)}"
         page = bench.platform.find_page(run.reference)
         if page and not page.startswith(("https://", "http://")):
             yield f"`find_page` returns the address of a page, or nothing; not {page!r}"

@@ -112,6 +112,10 @@ class AzureMLPlatform(PipelineCluster):
     option_hints = OPTION_HINTS
     can_prepare = True
     engine = "Azure ML"
+    cancel_command = (
+        "az ml job cancel --name {job} --workspace-name {workspace} --resource-group {group}"
+        " --subscription {subscription}"
+    )
     prepare_ignores = ("source-missing", "azureml-compute-missing")
 
     derive_defaults = lazy_method("robotrain_azureml.spec.job_settings:derive_defaults")

@@ -86,7 +86,7 @@ class OsmoPlatform(PipelineCluster):
     can_prepare = True
     engine = "OSMO"
     cancel_seconds = 30.0  # OSMO cancels later, from a queue
-    force_cancel_command = "osmo workflow cancel {} --force"
+    cancel_command = "osmo workflow cancel {workflow} --force"
 
     defaults = lazy_method("robotrain_osmo.spec.resources:get_parameter_defaults")
     derive_defaults = lazy_method("robotrain_osmo.spec.resources:derive_defaults")

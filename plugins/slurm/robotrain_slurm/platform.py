@@ -122,7 +122,7 @@ class SlurmPlatform(ClusterPlatform):
     option_hints = OPTION_HINTS
     engine = "Slurm"
     cancel_seconds = 60.0  # after it had the time to save a checkpoint: Slurm's own KillWait is 30
-    force_cancel_command = "scancel {}"
+    cancel_command = "scancel {job}"
 
     derive_defaults = lazy_method("robotrain_slurm.spec.options:derive_defaults")
     check = lazy_method("robotrain_slurm.spec.check_job:check_job")

@@ -27,8 +27,6 @@ from robotrain_runtime.process.stop import StopSignal
 MARKER = COMPLETE
 START_SECONDS = 60.0
 """From a cold disk Python starts slowly: that is no reason to build the environment again."""
-USUAL_BACKENDS = ("cpu", "auto")
-"""Builds of PyTorch of environments that earlier versions built: these noted no digest of their lock."""
 BUILD_FACTS = ("torch_of", "torch_backend", "unpinned", "remark")
 """Facts of a marker about the build of PyTorch, which environments that link it share."""
 LOCKED_FLAGS = ("--no-deps", "--require-hashes", "-r")
@@ -112,11 +110,10 @@ def find_any_build(lock: Path, cache: Path) -> Path | None:
     """
     digest = _digest_lock(lock)
     for folder in (cache, uv_program.get_image_folder()):
-        names = [_make_name(lock), *(_make_name(lock, backend) for backend in USUAL_BACKENDS)]
-        first = [folder / ENVIRONMENTS / name for name in dict.fromkeys(names)]
+        first = folder / ENVIRONMENTS / _make_name(lock)
         others = (path.parent for path in sorted((folder / ENVIRONMENTS).glob(f"*/{MARKER}")))
         of_lock = (path for path in others if _read_marker(path).get("lock_digest") == digest)
-        for built in (*first, *of_lock):
+        for built in (first, *of_lock):
             has_python = os.path.isfile(get_python(built))
             if has_python and (built / MARKER).is_file() and not list_missing_packages(built, lock):
                 return built

@@ -1,9 +1,8 @@
 """Rules for a resolved job that workloads around LeRobot share, on the submit side."""
 
-import dataclasses
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing
 from robotrain.redaction import redact
@@ -35,18 +34,6 @@ TRUST_REASON = (
     " lists commits at https://huggingface.co/{}/commits/main."
 )
 START_ROLES = ("policy", "init_policy", "resume")
-
-
-def complete_job(job: "Job", declared: type[Any]) -> "Job":
-    """Return the job with the defaults of parameters that it lacks: a plan of an earlier robotrain has fewer.
-
-    :param declared: the parameters of its workload.
-    """
-    given = dict(job.parameters)
-    added: tuple[tuple[str, Any], ...] = tuple(
-        (one.name, one.default) for one in dataclasses.fields(declared) if one.name not in given
-    )
-    return dataclasses.replace(job, parameters=(*job.parameters, *added)) if added else job
 
 
 def check_device(job: "Job") -> Iterator[Problem]:

@@ -74,7 +74,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot import rules as shared_lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
 
-    job = shared_lerobot_rules.complete_job(job, EvalParameters)
     yield from rules.check_policy(job)
     yield from shared_lerobot_rules.check_backbones(job)
     yield from shared_lerobot_rules.check_remote_code(job)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
 
-ROBOTRAIN_API = 1
 HELP_OPTIONS = ("--help", "-h")
 
 

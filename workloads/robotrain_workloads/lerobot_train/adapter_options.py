@@ -31,8 +31,8 @@ def read_given(options: Sequence[str]) -> dict[str, str]:
 
 
 def get_rank(parameters: Mapping[str, Scalar]) -> int | None:
-    """Return the rank that the job gives; a plan of an earlier robotrain has none."""
-    rank = parameters.get("lora_rank")
+    """Return the rank that the job gives."""
+    rank = parameters["lora_rank"]
     return rank if isinstance(rank, int) else None
 
 

@@ -142,11 +142,8 @@ def get_experiment_name(parameters: Mapping[str, Scalar]) -> str:
 
 
 def name_type(parameters: Mapping[str, Scalar]) -> dict[str, str]:
-    """Return what is trained as `policy_type` or `reward_model`; nothing if only what it starts from says it.
-
-    The parameters of a plan that an earlier robotrain made do not have both.
-    """
-    return {name: str(parameters[name]) for name in ("policy_type", "reward_model") if parameters.get(name)}
+    """Return what is trained as `policy_type` or `reward_model`; nothing if only what it starts from says it."""
+    return {name: str(parameters[name]) for name in ("policy_type", "reward_model") if parameters[name]}
 
 
 def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:

@@ -41,7 +41,6 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot_train import rules as train_rules
 
-    job = rules.complete_job(job, TrainParameters)
     yield from train_rules.check_type(job)
     yield from train_rules.check_rates(job)
     yield from train_rules.check_precision(job)

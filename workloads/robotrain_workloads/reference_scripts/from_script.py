@@ -20,7 +20,6 @@ from robotrain_runtime.contract.parameter import list_flags
 from robotrain_workloads.lerobot_options.launchers import LaunchedLine, read_launchers, split_assignment
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line, split_line
 
-ROBOTRAIN_API = 1
 TABLE_FILE = Path(__file__).with_name("scripts.toml")
 JOB_FILE_SUFFIX = ".yaml"
 EXAMPLES_FOLDER = Path(__file__).parents[1] / "examples"

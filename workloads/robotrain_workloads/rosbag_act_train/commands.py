@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.config_file import BagConfig
     from robotrain_workloads.rosbag_act_train.survey import BagSurvey
 
-ROBOTRAIN_API = 1
 PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
 CHUNK = 100

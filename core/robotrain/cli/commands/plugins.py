@@ -14,7 +14,7 @@ from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.output import dump_suggestions, format_table, print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
-from robotrain.plugins import hookspecs, plugin_warnings
+from robotrain.plugins import plugin_warnings
 
 if TYPE_CHECKING:
     from robotrain.config.plugin_package import NewPlugin
@@ -74,7 +74,6 @@ def _dump_claim(claim: Claim, installed: Plugins, remarks: Sequence[str]) -> dic
         "distribution": claim.distribution,
         "module": claim.value,
         "hooks": installed.list_hooks(claim),
-        "api": hookspecs.get_api_version(claim) if claim in installed.loaded else None,
         "failure": failure.reason if failure else None,
         "instead": dump_suggestions(failure.suggestions) if failure else [],
         "remarks": list(remarks),

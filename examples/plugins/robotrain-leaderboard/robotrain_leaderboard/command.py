@@ -10,8 +10,6 @@ import typer
 from robotrain import Run, runs
 from robotrain.plugin import Rejected
 
-ROBOTRAIN_API = 1
-
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from robotrain.plugin import Param, Role, Workload, hook
 
-ROBOTRAIN_API = 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:

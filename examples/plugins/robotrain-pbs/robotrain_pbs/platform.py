@@ -36,6 +36,7 @@ class PBS(SchedulerPlatform):
     submit_command, job_pattern, job_variable = "qsub", r"(?m)^(\d+\.[\w.-]+)\s*$", "PBS_JOBID"
     own_variables = ("PBS_",)
     output_file = "pbs.txt"
+    cancel_command = "qdel {job}"
     option_hints: Mapping[str, str] = {
         "--walltime": "use --time TIME",
         **dict.fromkeys(("-q", "--partition", "--pool"), "use --queue NAME"),

@@ -8,8 +8,6 @@ from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, holds_s
 
 from robotrain_s3 import address
 
-ROBOTRAIN_API = 1
-
 _LOOKS_LIKE_S3 = (
     r"(?i)\s*(?:s3[an]?://|s3\+https?://|arn:aws[\w-]*:s3:"
     r"|https?://(?:[\w.-]*\bs3[\w.-]*\.amazonaws\.com\b|[\w.-]*console\.aws\.amazon\.com/s3/))"

@@ -148,13 +148,12 @@ class AzureMLSubmissionSpec:
         return f"az ml {command} {at}"
 
 
-CODE_FILES = (START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
+CODE_FILES = (SEARCH_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
 
 
 def read_code(files: Mapping[str, bytes], folder: str = "") -> dict[str, bytes]:
     """Return the files of a job's code, which lie below `folder` of a plan. Raise KeyError if it is incomplete."""
-    search = {SEARCH_FILE} & {path.removeprefix(folder) for path in files}  # plans of earlier versions have none
-    return {path: files[folder + path] for path in (*search, *CODE_FILES)}
+    return {path: files[folder + path] for path in CODE_FILES}
 
 
 SUBMISSION = SubmissionSpecFile(

@@ -142,10 +142,6 @@ def load_document(plan: Plan) -> dict[str, Any]:
     return document
 
 
-EARLIER_START_COMMAND = "python3 start.py"
-"""Of plans without a search for the image's Python."""
-
-
 def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
     """Return the plan of the trial's job, and how it is submitted. Raise Rejected if the plan is damaged."""
     whole = SWEEP_SPEC.load(plan, stage)
@@ -158,7 +154,7 @@ def split_sweep(plan: Plan, stage: Stage) -> tuple[Plan, AzureMLSubmissionSpec]:
             "name": document["name"],
             **{key: document[key] for key in _SHARED_KEYS if key in document},
             **{key: document["trial"][key] for key in _TRIAL_KEYS if key in document["trial"]},
-            "command": START_COMMAND if submission_spec.SEARCH_FILE in plan.files else EARLIER_START_COMMAND,
+            "command": START_COMMAND,
             **({"limits": {"timeout": timeout}} if timeout else {}),
             "outputs": {
                 name: {**output, "path": uri} if name == spec.output else dict(output)

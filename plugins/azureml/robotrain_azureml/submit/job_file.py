@@ -261,8 +261,7 @@ def list_parts(plan: Plan, stage: Stage) -> list[PlanPart]:
 
 def make_files(plan: Plan, name: str) -> dict[str, bytes]:
     """Return the files for the SDK: the job file under the job's own name, first, and the code. Raise Rejected."""
-    names = (submission_spec.SEARCH_FILE, *submission_spec.CODE_FILES)
-    code = {path: content for path, content in plan.files.items() if path.endswith(names)}
+    code = {path: content for path, content in plan.files.items() if path.endswith(submission_spec.CODE_FILES)}
     return {plan.spec: _make_job_file(plan, name), **code}
 
 
