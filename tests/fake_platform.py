@@ -58,6 +58,7 @@ class FakePlatform(Platform):
     name = "fake"
     summary = "a folder that takes jobs"
     settings = Settings
+    cancel_command = "fake stop {id}"
     capabilities = Capabilities(
         sources={**{(role, kind): YES for role in ROLES for kind in KINDS}, ("backbone", "torchvision"): YES},
         workloads={ANY: YES},
