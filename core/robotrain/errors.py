@@ -2,10 +2,9 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.redaction import redact, redact_report
 
@@ -56,7 +55,7 @@ def suggest_choosing(*texts: str) -> Suggestion:
     return Suggestion(f"{LEAVE_OUT}all but ONE: {' or '.join(texts)}")
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
 

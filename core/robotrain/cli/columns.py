@@ -1,8 +1,7 @@
 """Columns of text: display width, tables, and wrapping to the terminal."""
 
 from collections.abc import Iterator, Sequence
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from dataclasses import dataclass
 
 GAP = 2
 """How many spaces separate two columns."""
@@ -44,7 +43,7 @@ def to_plain_line(text: str) -> str:
     ).strip()
 
 
-@lazy_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Column:
     """A column of a table."""
 

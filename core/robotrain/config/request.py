@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import Origin, Value
 
@@ -30,7 +28,7 @@ class SourceText(NamedTuple):
     """The folder that relative paths start from."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class JobFile:
     """The unresolved content of a job file; relative paths start from `folder`."""
 
@@ -47,7 +45,7 @@ class JobFile:
     problems: tuple[Problem, ...] = ()
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """Everything that the command line or a Python call gives, and the layers below it."""
 

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Origin, Value, make_variable_name
 from robotrain.config.request import Request, SourceText
@@ -39,7 +38,7 @@ MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Input:
     """A parsed source with its role and origin."""
 
@@ -66,7 +65,7 @@ class Input:
         return JobSource(role=role, kind=kind, uri=uri, implied=self.implied, uncertain=self.uncertain)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class JobInputs:
     """The sources of a job."""
 

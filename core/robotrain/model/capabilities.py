@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.support import ANY, UNKNOWN, Support
 
@@ -39,7 +37,7 @@ LIMITS: Mapping[str, str] = {
 """The limits that core checks where a platform declares one."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What a platform declares that it supports."""
 

@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.workload_profile import WorkloadProfile
 
@@ -76,7 +74,7 @@ class ConfigValue(NamedTuple):
     """Its place: `config.yaml:3`."""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it."""
 
@@ -166,7 +164,7 @@ class Workload:
     """The parameters whose values are part of a run's default name, after its data."""
     name_parameter: str = "job_name"
     """The parameter, if there is one, with the name that tracking shows; by default the `--name` of the run."""
-    profile: WorkloadProfile = WorkloadProfile()
+    profile: WorkloadProfile = field(default_factory=WorkloadProfile)
     logs_metric: Callable[["Job", str], bool] = field(default=lambda job, metric: True)
     """Return whether a job reports a metric that the profile declares, by its parameters and sources; pure."""
     evaluates: tuple[str, ...] = ()

@@ -3,10 +3,9 @@
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from robotrain_runtime.contract import child_python
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.external_command import CommandStartError, ProcessResult, run_command
@@ -15,7 +14,7 @@ from robotrain.redaction import redact
 MAX_QUOTED = 400
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A kind of refusal: how it is recognised, and the parts of its problem."""
 
@@ -49,7 +48,7 @@ def quote_message(text: str, prefix: str = "") -> str:
     return redact("; ".join(dict.fromkeys(filter(None, sentences))), max_length=MAX_QUOTED)
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerCommands:
     """The commands of a scheduler."""
 

@@ -2,11 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain_runtime.contract.document import Placement, format_document, parse_document
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.cluster.spec import SubmissionSpecFile, make_python_search
 from robotrain.errors import Rejected, Stage
@@ -25,7 +24,7 @@ cd "$(dirname "$0")" || exit 1
 """
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerJob:
     """A job as a scheduler gets it."""
 

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain.model.platform import PlatformDefault
@@ -86,7 +85,7 @@ CacheSize = Annotated[
 DownloadMemory = Annotated[int, Param(help="memory for downloads, in MiB", ge=16)]
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerSettings:
     """Settings for a scheduler whose nodes share a disk; a platform adds its own in a frozen dataclass that inherits.
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
-
 from robotrain.check import capability_checks
 from robotrain.check.capability_checks import check_job
 from robotrain.config.coerce import list_fields
@@ -87,7 +85,7 @@ class InputStep(NamedTuple):
         return f"step {self.name}" if self.name else ""
 
 
-@lazy_dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedJob:
     """A checked job with what its plan is rendered from."""
 
