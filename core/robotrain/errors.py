@@ -1,6 +1,7 @@
 """Problems of a request as data, reported all at once; exit codes; the registry of error codes for docs/errors.md."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -245,8 +246,6 @@ class ErrorCode(NamedTuple):
 
     def matches(self, code: str) -> bool:
         """Return whether it describes `code`, which may have a varying part."""
-        import re  # costs start-up
-
         return re.fullmatch(re.sub(r"[A-Z]+", r"[a-z0-9-]+", self.code), code) is not None
 
 

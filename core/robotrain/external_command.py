@@ -9,7 +9,9 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -18,6 +20,8 @@ import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
+
+from robotrain_runtime.process import stop
 
 if TYPE_CHECKING:
     import subprocess
@@ -59,8 +63,6 @@ class CommandStartError(OSError):
 
 def _start_process(command: str, words: tuple[str, ...], **options: Any) -> subprocess.Popen[bytes]:
     """Start `command`, a name or a path, in its own session. Raise CommandStartError if that fails."""
-    import subprocess
-
     program = os.path.expanduser(command)
     try:
         process = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, start_new_session=True, **options)
@@ -74,8 +76,6 @@ def _start_process(command: str, words: tuple[str, ...], **options: Any) -> subp
 
 def _end_process(process: subprocess.Popen[bytes]) -> None:
     """End the process and its group, and wait for it."""
-    from robotrain_runtime.process import stop
-
     if process.poll() is None:
         stop.signal_group(process.pid, signal.SIGTERM)
         stop.wait_or_kill(process, GRACE_SECONDS)
@@ -87,15 +87,11 @@ def _end_process(process: subprocess.Popen[bytes]) -> None:
 def _end_processes_at_exit() -> None:
     """End running commands, including those of abandoned threads."""
     if running := list(_running):
-        from robotrain_runtime.process import stop
-
         for process in running:
             stop.signal_group(process.pid, signal.SIGTERM)
 
 
 def _explain_start_error(command: str, program: str, error: OSError) -> CommandStartError:
-    import shutil
-
     found, sentence = shutil.which(program), f"{error.strerror or error}."
     if error.errno == errno.ENOEXEC:
         sentence = f"{found or command} is not a program for this type of machine."
@@ -121,8 +117,6 @@ def run_command(
     `inherit_stderr` shows its progress bars; `options` are those of `subprocess.Popen`. Raise CommandStartError if it
     cannot be started.
     """
-    import subprocess
-
     pipe = subprocess.PIPE
     process = _start_process(command, words, stdout=pipe, stderr=None if inherit_stderr else pipe, **options)
     timed_out = False
@@ -158,8 +152,6 @@ def run_bounded_command(
 
     :param after: what is called when it has run for so many seconds.
     """
-    import subprocess
-
     process = _start_process(command, words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     kept = bytearray(), bytearray()
     readers = [

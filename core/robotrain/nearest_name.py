@@ -1,6 +1,7 @@
 """The nearest name: what was probably meant by a misspelt one."""
 
 from collections.abc import Iterable
+from difflib import SequenceMatcher, get_close_matches
 
 from robotrain.errors import Suggestion
 
@@ -17,8 +18,6 @@ def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
 
     The dashes before a flag do not make it similar to others, and capital letters do not make it another name.
     """
-    from difflib import get_close_matches
-
     names: dict[str, str] = {}
     for candidate in sorted(known, key=str.swapcase):  # of two that differ in capital letters, the one in small ones
         names.setdefault(candidate.lstrip("-").lower(), candidate)
@@ -38,7 +37,6 @@ def _can_be_misspelt(name: str, known: str) -> bool:
         return False
     if not any(map(str.isdigit, name + known)):
         return True
-    from difflib import SequenceMatcher
 
     numbers = {"".join(filter(str.isdigit, one)) for one in (name, known)}
     one, other = ("".join(filter(str.isalpha, text)) for text in (name, known))
@@ -49,8 +47,6 @@ def _can_be_misspelt(name: str, known: str) -> bool:
 
 def is_misspelling(word: str, other: str) -> bool:
     """Return whether two words differ as typing errors do, which seldom change the first letter."""
-    from difflib import SequenceMatcher
-
     if word == other:
         return True
     if not word or not other or not _can_be_misspelt(word, other):

@@ -5,6 +5,8 @@ Names are only added within a version of the plugin API; docs/stability.md says 
 
 from __future__ import annotations
 
+import importlib
+
 TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers know the name
 if TYPE_CHECKING:
     from typing import Any
@@ -177,8 +179,6 @@ def __getattr__(name: str) -> Any:
     """Return a public name, importing its module on first use."""
     for module, names in _MODULES.items():
         if name in names.split():
-            import importlib
-
             return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'robotrain.plugin' has no attribute {name!r}")
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Literal
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.check import capability_checks
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import FEATURES, LIMITS, Capabilities
@@ -109,8 +111,6 @@ def _make_workload_rows(can: Mapping[str, Capabilities], workloads: Mapping[str,
 
 
 def _make_feature_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
-    from robotrain_runtime.contract.parameter import get_parameters
-
     needed = {one.param.requires for workload in workloads.values() for one in get_parameters(workload.parameters)}
     declared = {name for one in can.values() for name in one.features}
     for name in (*FEATURES, *sorted((needed | declared) - {"", ANY, *FEATURES})):

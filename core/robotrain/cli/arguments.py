@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
@@ -26,6 +27,7 @@ from robotrain.errors import (
     raise_if_any,
 )
 from robotrain.nearest_name import suggest_name
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,8 +172,6 @@ class TrainerArgsCommand(OwnCommand):
 
     def _read_value(self, flag: str, ctx: Any) -> str:
         """Return the value of an unknown option as it was typed, or what stands for it."""
-        from robotrain_runtime.contract.secret_rules import find_secret_arguments
-
         words = ctx.meta.get(WORDS_KEY, ())
         for word, following in itertools.zip_longest(words, words[1:], fillvalue="-"):
             option, equals, value = word.partition("=")
@@ -266,8 +266,6 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         return record, platform
     steps = {one.name: one for one in platform.list_steps(record.reference)} if record.steps else {}
     if step not in steps:
-        from robotrain.redaction import redact
-
         title, why = f"{record.run} has no step {redact(step)!r}", f"Its steps: {', '.join(steps) or 'none'}."
         near = suggest_name(step, steps, prefix="--step ")
         raise Rejected([make_usage_problem("step-unknown", title, "--step", why, suggestions=near)])
@@ -325,8 +323,6 @@ def confirm_removal(subject: str, yes: bool) -> bool:
 
 def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) -> T | None:
     """Parse an option's value, None when it is empty; raise Rejected when it is invalid."""
-    from robotrain.redaction import redact
-
     try:
         return parse(text) if text else None
     except ValueError as error:
@@ -337,8 +333,6 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
 
 def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = None) -> int | None:
     """Return the whole number that an option takes, from `least` to `most`; None if it is not given. Raise Rejected."""
-    from robotrain.redaction import redact
-
     if not text:
         return None
     with contextlib.suppress(ValueError):  # more digits than Python converts
@@ -352,8 +346,6 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
 
 def check_is_folder(folder: Path, flag: str) -> None:
     """Raise Rejected if a folder that an option names cannot be made, because a file has its name or one above it."""
-    from robotrain.redaction import redact
-
     found = next((one for one in (folder, *folder.parents) if one.exists()), None)
     if found and not found.is_dir():
         given, ways = redact(str(folder)), [Suggestion(f"{flag} FOLDER")]

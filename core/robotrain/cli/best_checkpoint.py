@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.checkpoint_table import describe_best, find_best
+from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
+from robotrain.report.collect import find_evaluations
 from robotrain.store import progress_cache, records
 
 if TYPE_CHECKING:
@@ -71,8 +74,6 @@ def list_evaluating_runs(record: RunRecord, known: Progress, plugins: Plugins) -
     if owner := records.find_record(record.pipeline) if record.pipeline else None:
         yield owner, progress_cache.read_run_log(owner, plugins.platform_of(owner))[0]
     if record.makes == "checkpoints" or record.steps:
-        from robotrain.report.collect import find_evaluations
-
         outputs = tuple(plugins.platform_of(record).outputs(record.reference))
         for related in find_evaluations(record, known, outputs, plugins):
             other = records.read_record(related.run)
@@ -97,9 +98,6 @@ def _find_saved(
 
 
 def _make_missing_problem(record: RunRecord, plugins: Plugins) -> Any:
-    from robotrain.cli.next_commands import make_evaluation_command
-    from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
-
     title = f"no checkpoint of {record.run} has a score"
     ways = [Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")]
     evaluation = find_evaluation(record.workload, plugins)

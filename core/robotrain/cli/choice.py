@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.cli.command_factory import get_plugins
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
+from robotrain.plugins.failures import PluginError
+from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES, find_project_file
 
 if TYPE_CHECKING:
@@ -125,8 +129,6 @@ def _find_option_value(flag_value: object, flag: str, name: str, parent: Any) ->
 
 def load_or_none(load: Callable[[str], Any], name: str) -> Any:
     """Load a plugin by name; None without a name, and for a plugin that fails, which the command reports later."""
-    from robotrain.plugins.failures import PluginError
-
     try:
         return load(name) if name else None
     except PluginError:
@@ -135,8 +137,6 @@ def load_or_none(load: Callable[[str], Any], name: str) -> Any:
 
 def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
     """Return the workload or platform of a name; raise Rejected with the nearest name when there is none."""
-    from robotrain.plugins.failures import PluginError
-
     try:
         return getattr(plugins, family)(name)
     except PluginError as error:
@@ -163,8 +163,6 @@ def make_not_loaded_problem(
 
     :param alternatives: what else the name may stand for, unless another name is near.
     """
-    from robotrain.redaction import redact
-
     (problem,) = error.problems
     if family == "platform" and name in PLACEHOLDERS:
         missing = make_platform_missing_problem(plugins)
@@ -183,10 +181,6 @@ def make_not_loaded_problem(
 
 def suggest_platform_settings(flag: str, value: str, plugins: Plugins) -> tuple[Suggestion, ...]:
     """Suggest the platform settings that other tools call `flag`, with the given value if no engine has that name."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
-    from robotrain.redaction import redact
-
     if value.lower() in ENGINES:
         return ()
     text = shlex.quote(redact(value))

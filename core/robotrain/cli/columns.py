@@ -1,5 +1,6 @@
 """Columns of text: display width, tables, and wrapping to the terminal."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -119,7 +120,6 @@ def wrap_text(text: str, room: int | None) -> list[str]:
     """Return the lines of a text wrapped to `room` terminal columns; None for no limit."""
     if room is None or measure_width(text) <= room:
         return [text]
-    import textwrap
 
     return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
 

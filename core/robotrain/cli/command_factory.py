@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -103,8 +104,6 @@ def get_plugins(ctx: Any) -> "Plugins":
 @functools.cache
 def load_command(name: str) -> Any:
     """Import one of robotrain's own commands; its module's Typer app has only it, or several by name."""
-    import importlib
-
     module = importlib.import_module(f"robotrain.cli.commands.{COMMANDS[name][0]}")
     command = module.app if isinstance(module.app, TyperCommand) else typer.main.get_command(module.app)
     return command.commands[name] if isinstance(command, TyperGroup) else command

@@ -8,10 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.cli import usage
 from robotrain.cli.choice import Choice
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.pipelines import train_eval
+from robotrain.pipelines.pipeline_file import change_steps
+from robotrain.pipelines.prepare import prepare_pipeline
+from robotrain.pipelines.train_eval import find_evaluation
 
 if TYPE_CHECKING:
     import typer
@@ -30,8 +37,6 @@ STEPS = r"(?a)[1-9]\d{0,11}"
 
 def add_evaluation_options(options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
     """Add the options of the workload that evaluates the chosen one which this one does not have."""
-    from robotrain.pipelines.train_eval import find_evaluation
-
     if evaluation := find_evaluation(choice.workload, plugins):
         panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
         add_declared(options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
@@ -48,12 +53,6 @@ def prepare_evaluated(
     :param options: those of the command.
     :param read_request: returns what the arguments ask for, as the command does.
     """
-    from robotrain.cli import usage
-    from robotrain.cli.command_factory import get_plugins
-    from robotrain.pipelines import train_eval
-    from robotrain.pipelines.pipeline_file import change_steps
-    from robotrain.pipelines.prepare import prepare_pipeline
-
     plugins = get_plugins(ctx)
     names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
     sets = [text for text in values.get(SET_NAME) or () if text.partition(".")[0] in names]
@@ -145,8 +144,6 @@ def _read_selection(which: Value | None) -> str:
 
 def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:
     """Return the request without the values of its job file that only the evaluation has, and those values."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
     if request.file is None:
         return request, {}
     own = {one.name for one in get_parameters(workload.parameters)}

@@ -20,9 +20,12 @@ from robotrain.cli.choice import (
     is_evaluated,
     is_job_file,
     load_or_none,
+    make_not_loaded_problem,
+    make_platform_missing_problem,
     read_given_parameters,
     read_name_layers,
     resolve_choice,
+    suggest_platform_settings,
 )
 from robotrain.cli.command_factory import ARGUMENTS_KEY, add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.options import (
@@ -38,6 +41,8 @@ from robotrain.cli.options import (
 )
 from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Origin, Value
+from robotrain.errors import Rejected
+from robotrain.plugins.failures import PluginError, make_no_workload_error
 from robotrain.redaction import remember_secrets
 
 if TYPE_CHECKING:
@@ -261,7 +266,6 @@ class JobCommand(TyperCommand):
         )
         if workload.evaluated_with and dict(prepared.job.parameters)[workload.evaluated_with] is not None:
             from robotrain.cli import evaluated_training
-            from robotrain.errors import Rejected
 
             raise Rejected([evaluated_training.make_misplaced_evaluation(workload, prepared.values)])
         if values.get("save_as"):
@@ -340,14 +344,6 @@ class JobCommand(TyperCommand):
         self, ctx: Any, choice: Choice, problems: "list[Problem]", values: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
-        from robotrain.cli.choice import (
-            make_not_loaded_problem,
-            make_platform_missing_problem,
-            suggest_platform_settings,
-        )
-        from robotrain.errors import Rejected
-        from robotrain.plugins.failures import PluginError
-
         plugins = get_plugins(ctx)
         parts: dict[str, Any] = {}
         names = (("workload", choice.workload), ("platform", choice.platform))
@@ -359,8 +355,6 @@ class JobCommand(TyperCommand):
                 settings = suggest_platform_settings("--platform", name, plugins) if unknown else ()
                 problems.append(make_not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
-            from robotrain.plugins.failures import make_no_workload_error
-
             problems += make_no_workload_error(plugins.list_names("workload")).problems
         elif choice.origins[0] == DEFAULT_ORIGIN:
             problems += plugins.default_problems()

@@ -10,6 +10,7 @@ from robotrain.cli import unknown_words, usage
 from robotrain.cli.choice import load_or_none
 from robotrain.cli.command_factory import get_plugins, load_command
 from robotrain.cli.job_command import ORDER_KEY
+from robotrain.config.resolve import resolve_job
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform
@@ -46,8 +47,6 @@ def check_line(ctx: Any, words: Sequence[str]) -> CheckedLine:
 
     :param words: the line after `robotrain`: a command that takes a job, and its arguments.
     """
-    from robotrain.config.resolve import resolve_job
-
     name, *rest = words
     command = load_command(name)
     if members := getattr(command, "commands", None):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from robotrain.cli.named_change import VALUE, find_change
 from robotrain.errors import Rejected
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
+from robotrain.redaction import redact_if_secret, redact_sentence
+from robotrain.store import name_index
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
@@ -82,8 +84,6 @@ def _name_branch(record: RunRecord) -> str:
 
 def list_next_commands(record: RunRecord, status: Status, known: Progress) -> list[tuple[str, str]]:
     """Return the next commands for people, which call the run by its name where no other run has it."""
-    from robotrain.store import name_index  # costs start-up
-
     name = name_index.find_unique_name(record.run)
     run = re.compile(rf"(?<![\w./-]){re.escape(record.run)}(?![\w./-])")
     return [(run.sub(name, text), why) for text, why in suggest_commands(record, status, known)]
@@ -104,8 +104,6 @@ def format_next_steps(record: RunRecord, status: Status, known: Progress) -> lis
     """Return whose fault a failure is, with what helps, and the next commands as lines; remarks of commands longer
     than `MAX_ALIGNED` are not aligned.
     """
-    from robotrain.redaction import redact_sentence  # costs start-up
-
     commands = list_next_commands(record, status, known)
     width = max((len(text) for text, _ in commands if len(text) <= MAX_ALIGNED), default=0)
     lines = [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
@@ -134,7 +132,6 @@ def fill_in_sources(
     :param sources: the sources, if they are not those of the run.
     """
     from robotrain.plugins import manager
-    from robotrain.redaction import redact_if_secret
     from robotrain.store import plans
 
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from robotrain.config.coerce import is_kind_of_value
+from robotrain.config.managed_options import fill_in_value
 from robotrain.nearest_name import is_misspelling
 
 if TYPE_CHECKING:
@@ -70,9 +72,6 @@ def format_option(flag: str, value: str, options: ComposedOptions) -> str:
 
     A value that may be a secret is not repeated.
     """
-    from robotrain.config.coerce import is_kind_of_value
-    from robotrain.config.managed_options import fill_in_value
-
     name = options.flags[flag]
     option, parameter = next(one for one in options.options if one.name == name), options.declared.get(name)
     if not option.metavar:

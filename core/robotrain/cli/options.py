@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.command_factory import CompletionItem, make_plain_app
 from robotrain.config.provenance import make_variable_name
@@ -194,8 +195,6 @@ def add_declared(
 
     :param free_only: leave out those whose flag another option has, and spellings that are taken.
     """
-    from robotrain_runtime.contract.parameter import get_parameters
-
     for parameter in get_parameters(declared):
         name, flags, help = prefix + parameter.name, parameter.flags, format_option_help(parameter)
         if free_only:
@@ -242,8 +241,6 @@ def format_option_help(parameter: Parameter) -> str:
 
 def list_flags(declared: type) -> Iterator[str]:
     """Yield every flag of a declaration's options."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
     for parameter in get_parameters(declared):
         yield from parameter.flags
         if parameter.is_switch:

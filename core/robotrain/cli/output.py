@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from robotrain.errors import Problem, Rejected, Suggestion, format_problem
+from robotrain.redaction import MAX_SENTENCE, escape_controls, redact, redact_if_secret
 
 SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
@@ -28,8 +29,6 @@ def print_text(text: str) -> None:
 
 def print_message(text: str) -> None:
     """Print a message for people on stderr, without secrets that stand in what was typed or found."""
-    from robotrain.redaction import redact_if_secret
-
     text = "\n".join(map(redact_if_secret, text.split("\n")))
     _write_line(sys.stderr, fit_text(_escape_controls(text, sys.stderr), sys.stderr))
 
@@ -54,7 +53,6 @@ def _escape_controls(text: str, stream: TextIO | None) -> str:
     """Return a text with its control characters escaped, except ends of lines, tabs and the colors of `paint_text`."""
     if text.replace("\n", "").isprintable():
         return text
-    from robotrain.redaction import escape_controls
 
     colors = rf"\x1b\[(?:{'|'.join(['0', *ANSI_STYLES.values()])})m|" if has_color(stream) else ""
     parts = re.split(rf"({colors}[\n\t])", text)
@@ -169,8 +167,6 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Return problems as data, at most `MAX_DUMPED`; the keys are an API."""
-    from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
-
     return [
         {
             "code": problem.code,
@@ -188,15 +184,12 @@ def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 def dump_suggestions(suggestions: Iterable[Suggestion]) -> list[dict[str, str]]:
     """Return suggestions as data; the keys are an API."""
-    from robotrain.redaction import redact_if_secret
-
     return [{name: redact_if_secret(text) for name, text in way._asdict().items()} for way in suggestions]
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows with aligned columns; on a terminal the last column is wrapped. No cell begins a row of its own."""
     from robotrain.cli.columns import wrap_rows
-    from robotrain.redaction import escape_controls
 
     rows = [[*map(escape_controls, row)] for row in rows]
     if (width := get_terminal_width(sys.stdout)) is not None:
@@ -259,8 +252,6 @@ def paint_text(text: str, style: str, color: bool) -> str:
 
 def describe_exception(error: BaseException) -> str:
     """Return an exception's message, redacted, on one line."""
-    from robotrain.redaction import redact
-
     if isinstance(error, Rejected):
         return redact(str(error), max_length=500)
     return redact(f"{type(error).__name__}: {error}".rstrip(": "), max_length=500)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain.cli.choice import is_job_file
+from robotrain.cli.choice import is_job_file, load_or_none
 from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
+from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.command_table import (
     ALIASES,
@@ -26,6 +27,7 @@ from robotrain.command_table import (
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
+from robotrain.store import name_index, records
 
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
@@ -233,9 +235,6 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:
     """Return the line that evaluates the first run that was typed; empty if there is none."""
-    from robotrain.cli.next_commands import make_evaluation_command
-    from robotrain.store import name_index, records
-
     try:
         typed = next((word for word in arguments if RUN_WORD.fullmatch(word)), "")
         return make_evaluation_command(records.read_record(name_index.find_run(typed))) if typed else ""
@@ -270,7 +269,6 @@ def _suggest_translations(workloads: Sequence[str], arguments: Sequence[str], pl
     """Yield the commands that translate a pasted line of a workload's own program, whose options are not ours."""
     if not any(word.startswith("-") for word in arguments):
         return
-    from robotrain.cli.choice import load_or_none
 
     for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
         if workload.translator:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.model.platform import make_feature_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +20,6 @@ def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], nati
 
     Raise Rejected if one of them is an error, or if `native_only` forbids that this machine starts the steps.
     """
-    from robotrain.model.platform import make_feature_error
-
     found = list(problems)
     if native_only and not pinned.platform.capabilities.feature("native_dag"):
         raise make_feature_error(pinned.platform, "native_dag")

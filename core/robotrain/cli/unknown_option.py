@@ -9,8 +9,10 @@ from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_given_p
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
+from robotrain.config.managed_options import fill_in_value, replace_managed_option
 from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.provenance import PARAM_FLAG
+from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.discovery import read_claims
@@ -74,8 +76,6 @@ class _UnknownOption:
 
     def explain_hint(self) -> Problem | None:
         """Explain an option that the chosen workload or platform knows from other tools."""
-        from robotrain.config.managed_options import fill_in_value
-
         name = self.flag.replace("_", "-")
         for plugin in (self.workload, self.platform):
             if plugin and (hint := plugin.option_hints.get(name)):
@@ -185,8 +185,6 @@ class _UnknownOption:
         return self._name_replacement(self.workload, self.flag)
 
     def _name_replacement(self, workload: "Workload", option: str) -> Problem:
-        from robotrain.config.managed_options import replace_managed_option
-
         why, ways = replace_managed_option(option, self.value, workload)
         return self.make_problem("option-owned", f"robotrain sets {option} itself", why, ways)
 
@@ -209,8 +207,6 @@ class _UnknownOption:
 
     def explain_program(self) -> Problem | None:
         """Explain an option of the workload's program."""
-        from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
-
         if self.flag.replace("_", "-") in self.options.flags:
             return None
         if self.workload and (found := explain_option_of_program(self.workload, self.flag, self.value, self.given)):

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cli.choice import Choice, is_job_file, load_or_none
+from robotrain.cli.foreign_options import is_variable
 from robotrain.cli.options import ComposedOptions
+from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
+from robotrain.config import overrides
 from robotrain.config.provenance import DEFAULT_ORIGIN
+from robotrain.config.starter_files import JOB_FILE
+from robotrain.config.trainer_args import find_option_of_program
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import can_repeat, redact, remember_secrets
@@ -42,9 +47,6 @@ def find_unknown_words(
 def _find_unknown_options(
     unknown: Mapping[str, str], plain: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins"
 ) -> Iterator[Problem]:
-    from robotrain.cli.foreign_options import is_variable  # costs start-up
-    from robotrain.cli.unknown_option import make_unknown_option_problem
-
     without_file = [flag for flag, value in unknown.items() if not is_job_file(value) and not is_variable(flag, value)]
     by_workload = {
         name: flags
@@ -67,8 +69,6 @@ def _find_unknown_options(
 
 def _is_of_program(flag: str, choice: Choice, plugins: "Plugins") -> bool:
     """Return whether the program of the chosen workload has an option of that name."""
-    from robotrain.config.trainer_args import find_option_of_program  # costs start-up
-
     workload = load_or_none(plugins.workload, choice.workload)
     return bool(workload and find_option_of_program(workload.option_finder, flag, ""))
 
@@ -94,8 +94,6 @@ def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Pl
 
     One that several have belongs to the one that another option already names.
     """
-    from robotrain.cli.unknown_option import find_option_owners  # costs start-up
-
     groups: dict[str, list[str]] = {}
     chosen = (load_or_none(plugins.platform, choice.platform), load_or_none(plugins.workload, choice.workload))
     hints = {flag for plugin in chosen if plugin for flag in plugin.option_hints}
@@ -165,8 +163,6 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
 
 def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
     """Yield what a word may stand for: a platform, a folder, an address, or a value; secrets are not repeated."""
-    from robotrain.config.starter_files import JOB_FILE
-
     folder = Path(word)
     if word in plugins.list_names("platform"):
         yield Suggestion(f"--platform {word}", replaces=word)
@@ -189,9 +185,6 @@ def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator
 
 def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
     """Yield how a `NAME=VALUE` is given: by its name in a job file, or as an option of the program."""
-    from robotrain.config import overrides
-    from robotrain.config.trainer_args import find_option_of_program
-
     workload = load_or_none(plugins.workload, choice.workload)
     platform = load_or_none(plugins.platform, choice.platform)
     name, _, value = word.partition("=")

@@ -1,5 +1,6 @@
 """Values collected from the command line, and problems of repeated, swallowed or clashing options."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,9 @@ from robotrain_runtime.contract.parameter import UNSET
 
 from robotrain.cli.choice import Choice, is_job_file
 from robotrain.cli.options import OFF_PREFIX, SOURCE_PREFIX, ComposedOptions
+from robotrain.config import pairs
 from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import SourceText
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.redaction import redact
@@ -34,16 +37,12 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
             collected[parameter.name] = Value(UNSET, Origin("flag", parameter.flag))
         elif parameter.param.pairs:
             if texts := [text for text in value or () if not is_flag(text, options)]:
-                from robotrain.config import pairs
-
                 origin = Origin("flag", parameter.flag)
                 form, bare_names = parameter.metavar, parameter.param.bare_names
                 table = pairs.make_table(parameter.flag, form, texts, origin, bare_names=bare_names)
                 collected[parameter.name] = Value(table, origin)
         elif parameter.param.texts:
             if texts := [text for text in value or () if not is_flag(text, options)]:
-                import json  # costs start-up
-
                 collected[parameter.name] = Value(json.dumps(texts, ensure_ascii=False), Origin("flag", parameter.flag))
         elif value is not None and not is_flag(value, options):
             collected[parameter.name] = Value(value, Origin("flag", parameter.flag))
@@ -54,8 +53,6 @@ def collect_sources(
     option_values: dict[str, Any], order: Sequence[str], options: ComposedOptions
 ) -> "Iterator[SourceText]":
     """Yield the sources in the order typed, across different flags."""
-    from robotrain.config.request import SourceText
-
     queues = {name: iter(option_values.get(name) or ()) for name in options.sources}
     for name in order:
         if name.startswith(SOURCE_PREFIX):

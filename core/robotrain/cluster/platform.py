@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from robotrain_runtime.contract.deadline import DeadlineFuture
+
+from robotrain.errors import Rejected, Suggestion, collect_problems, make_problem
 from robotrain.model.platform import Platform, format_cancel_command, make_feature_error
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +31,6 @@ def run_checks(checks: Iterable[PreflightCheck]) -> list[Problem]:
 
     Raise what a check raises else.
     """
-    from robotrain_runtime.contract.deadline import DeadlineFuture
-
-    from robotrain.errors import collect_problems
 
     def run_check(check: PreflightCheck) -> list[Problem]:
         found: list[Problem] = []
@@ -74,8 +75,6 @@ class ClusterPlatform(Platform):
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Find problems that would make the plan fail or wait, all at once. Nothing is changed."""
-        from robotrain.errors import Rejected
-
         try:
             checks = [*self.list_checks(plan)]
         except Rejected as rejected:
@@ -89,8 +88,6 @@ class ClusterPlatform(Platform):
         refusal = self.request_cancel(reference)
         if self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
             return
-        from robotrain.errors import Rejected, Suggestion, make_problem
-        from robotrain.redaction import redact
 
         run = reference.get("run", "")
         name = next(iter(self.describe_reference(reference).values()), run)
@@ -108,8 +105,6 @@ class ClusterPlatform(Platform):
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:
         """Return whether the run ends in time; transient errors are ignored."""
-        from robotrain.errors import Rejected
-
         until, pause = time.monotonic() + seconds, FIRST_PAUSE
         while True:
             try:

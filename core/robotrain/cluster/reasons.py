@@ -7,6 +7,7 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Outcome, StageEvent
 
 from robotrain.model.amounts import format_duration
+from robotrain.redaction import redact, redact_sentence
 
 HOUR = 3600.0
 _WAIT_STEPS = ((24 * HOUR, "a day"), (6 * HOUR, "6 h"), (2 * HOUR, "2 h"), (HOUR, "1 h"), (1800.0, "30 min"),
@@ -44,7 +45,6 @@ def explain_outcome(outcome: Outcome | None, exit_code: int | None) -> str:
     """Return the run's own reason for its failure; empty if the outcome is that of another attempt."""
     if outcome is None or outcome.state != "failed" or exit_code not in (None, outcome.exit_code):
         return ""
-    from robotrain.redaction import redact_sentence
 
     return redact_sentence(outcome.reason)
 
@@ -70,6 +70,4 @@ def format_limit(seconds: float | None) -> str:
 
 def redact_text(text: str) -> str:
     """Return a text of the engine without secrets."""
-    from robotrain.redaction import redact
-
     return redact(text, max_length=300)

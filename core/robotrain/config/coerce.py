@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -332,7 +333,6 @@ def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]
     """Return the suggestion of `NAME=VALUE` for `NAME:VALUE`, and for a mapping of JSON."""
     if not parameter.param.table:
         return ()
-    import shlex
 
     parts = re.sub(r"[{}\"']", "", str(value.value)).split(",")
     text = ",".join(part.strip() if "=" in part else re.sub(r"\s*:\s*", "=", part.strip(), count=1) for part in parts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -281,8 +282,6 @@ class JobReader:
 
 def _suggest_list(key: str, node: YamlNode) -> tuple[Suggestion, ...]:
     """Return the list for a line that was written as one text."""
-    import json  # costs start-up
-
     try:
         words = shlex.split(node.text) if node.kind == "scalar" else []
     except ValueError:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pkgutil
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_texts
 
-from robotrain.config import coerce
+from robotrain.config import coerce, pairs
 from robotrain.config.provenance import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
@@ -67,9 +70,6 @@ def _make_untrusted_problem(parameter: Parameter, value: Value, code: str) -> Pr
 
 def _complete_texts(parameter: Parameter, value: Value, folder: Path) -> tuple[Value, str]:
     """Return a value with texts as JSON, paths absolute, and the first text that names code to run; empty for none."""
-    import json  # costs start-up
-    import re
-
     try:
         texts = load_texts(value.value)
     except ValueError:  # reported where values are converted
@@ -132,8 +132,6 @@ class LayerStack:
                 values = [*values, fallbacks[name]]
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
             if parameter.param.pairs:
-                from robotrain.config import pairs  # costs start-up
-
                 values, gone = pairs.merge_values(values), pairs.merge_values(gone)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
             found[name] = Value(values[0].value, values[0].origin, (*gone, *values[1:]))
@@ -175,8 +173,6 @@ class LayerStack:
         if not name:
             return None
         if name not in known:
-            import pkgutil
-
             try:
                 value, where = pkgutil.resolve_name(name)() or ("", "")
                 origin = Origin(LOOKUP_LAYER, redact(str(where)))

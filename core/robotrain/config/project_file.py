@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import tomllib
+from robotrain_runtime.contract.parameter import get_parameters
+
 from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import MAX_KEYS, Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
@@ -43,8 +46,6 @@ class _ProjectReader:
 
     def load_file(self, path: Path) -> dict[str, Any] | None:
         """Return the file's tables; None if it cannot be read."""
-        import tomllib
-
         try:
             text = read_limited(path)
         except ValueError as error:
@@ -233,8 +234,6 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
 
 def find_unknown_tables(project: Project, plugins: Plugins) -> Iterator[Problem]:
     """Yield problems for parameters that no workload has, and for tables of what is not installed."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
     values = {name: value for level in project.levels for name, value in level.parameters.items()}
     if values:
         known = [p.name for workload in plugins.workloads().values() for p in get_parameters(workload.parameters)]

@@ -13,6 +13,7 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 from robotrain.config import managed_options
 from robotrain.config.coerce import coerce_values, find_field, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
+from robotrain.config.pairs import hide_secret_values
 from robotrain.config.provenance import (
     CALL_NAME,
     DEFAULT_ORIGIN,
@@ -352,6 +353,5 @@ def _redact_value(text: str, is_pairs: bool) -> str:
     """Return a value as it is shown; of one with pairs, what the names say of their values does not count."""
     if not is_pairs:
         return redact(text)
-    from robotrain.config.pairs import hide_secret_values  # costs start-up
 
     return hide_secret_values(text)

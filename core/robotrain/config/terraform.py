@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,9 +47,6 @@ class TerraformOutputs(NamedTuple):
 
 def read_outputs(folder: Path) -> TerraformOutputs:
     """Return the outputs of the state in `folder`. Raise TerraformUnreadable."""
-    import json
-    import shutil
-
     from robotrain.external_command import CommandStartError, run_command
 
     command = shutil.which("terraform")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +62,6 @@ def find_option_of_program(finder: str, flag: str, value: str) -> str:
     """
     if not finder:
         return ""
-    import importlib
 
     is_shown = can_repeat(value) and value.isprintable()
     found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
@@ -111,8 +111,6 @@ def complete_program_options(workload: Workload, parameters: Mapping[str, object
 
 def _load_finder_member(workload: Workload, name: str) -> Any:
     """Return a function of the module that knows the options of the program; None without it."""
-    import importlib
-
     return getattr(importlib.import_module(workload.option_finder), name, None) if workload.option_finder else None
 
 

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tomllib
+
 from robotrain.config.provenance import Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
@@ -31,8 +33,6 @@ def get_user_file() -> Path:
 
 def read_user_file() -> UserFile:
     """Return the file's values; none without a file. What is wrong with it is a warning: it belongs to all jobs."""
-    import tomllib  # costs start-up
-
     path = get_user_file()
     try:
         body: dict[str, Any] = tomllib.loads(read_limited(path))

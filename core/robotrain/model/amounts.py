@@ -2,6 +2,7 @@
 
 import re
 import time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.files import format_duration as format_duration
@@ -44,8 +45,6 @@ def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
     :param now: seconds since the epoch, as the result.
     :param is_end: whether of a day without a time its last moment is meant, not its first.
     """
-    from datetime import datetime, timedelta
-
     text = text.strip().lower()
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
@@ -63,8 +62,6 @@ def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
 
 
 def _end_day(midnight: "datetime") -> "datetime":
-    from datetime import timedelta
-
     return midnight + timedelta(days=1, microseconds=-1)
 
 

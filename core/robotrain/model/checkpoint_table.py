@@ -5,7 +5,10 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract.event import Evaluated
+
 from robotrain.model import scores
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Evaluated, Scored
@@ -108,8 +111,6 @@ def _get_value(scored: Scored, metric: Metric) -> float | None:
 
 
 def _as_evaluated(scored: Scored) -> Evaluated:
-    from robotrain_runtime.contract.event import Evaluated
-
     return Evaluated(episodes=scored.episodes, scores=scored.scores, results="", step=scored.step)
 
 
@@ -120,6 +121,5 @@ def _describe_failure(scored: Scored) -> str:
 def _redact_reason(scored: Scored) -> str:
     if not scored.error:
         return ""
-    from robotrain.redaction import redact
 
     return redact(scored.error, max_length=MAX_REASON)

@@ -1,6 +1,8 @@
 """A plan: exactly what will be submitted, byte for byte, with its payload and what it was made from."""
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +23,6 @@ class Payload:
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "Payload":
         """Return the payload of files by their paths, in their order."""
-        import io
-        import zipfile
-
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for path, content in files.items():

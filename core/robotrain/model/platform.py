@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.source import SourceError
 from robotrain.model.support import make_refusal
 
 if TYPE_CHECKING:
@@ -188,8 +189,6 @@ class Platform:
 
     def pin_source(self, source: JobSource, settings: Any) -> str:
         """Return the pin of a source whose kind is `pinned_by_platform`. Raise as the functions of `Pinning` do."""
-        from robotrain.model.source import SourceError
-
         raise SourceError(f"The platform {self.name} does not tell which version that is.")
 
     def read_tags(self, source: JobSource, settings: Any) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.workload import SWEEP_NOUN, Produces
 from robotrain.model.workload_profile import Metric, OutputProfile
+from robotrain.redaction import escape_controls, redact_if_secret
 
 RunState = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 """The state of a run; `lost` is one that disappeared without an outcome."""
@@ -52,8 +53,6 @@ class Status:
         if self.state not in get_args(RunState):
             raise ValueError(f"its state is {self.state!r}; expected one of {', '.join(get_args(RunState))}")
         if self.reason:  # the text of a plugin: it is shown and recorded
-            from robotrain.redaction import escape_controls, redact_if_secret
-
             lines = redact_if_secret(self.reason).split("\n")
             object.__setattr__(self, "reason", "\n".join(map(escape_controls, lines)))
 

@@ -20,6 +20,7 @@ from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatfor
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.store import files, name_lock, plans, records
+from robotrain.submission.interrupted_submit import remove_run
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
@@ -129,8 +130,6 @@ class DrivenPlatform(PipelinePlatform):
 
         Return the bytes freed; None if the platform keeps them.
         """
-        from robotrain.submission.interrupted_submit import remove_run
-
         freed: list[int | None] = []
         run = reference[REFERENCE_KEY]
         attempts = f"{run.rpartition('-')[0]}-"  # one that resumes another has its finished steps

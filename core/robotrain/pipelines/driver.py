@@ -35,7 +35,7 @@ from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins import manager, site
 from robotrain.redaction import redact
 from robotrain.store import files, plans, records
-from robotrain.submission import registration, submitter
+from robotrain.submission import interrupted_submit, registration, submitter
 from robotrain.submission.submitter import StepOwner
 
 if TYPE_CHECKING:
@@ -281,7 +281,6 @@ class PipelineDriver:
         if record is None:
             self._end(state, "cancelled" if state.state == "pending" else "skipped", "the pipeline was cancelled")
             return
-        from robotrain.submission import interrupted_submit
 
         try:
             interrupted_submit.adopt_run(record, self._platform)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, cast
 
 from robotrain_runtime.contract.step_output import STEP_KIND
@@ -203,8 +204,6 @@ def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineReques
     Whether it runs a sweep is decided before. Otherwise the trials are runs of their own.
     """
     if request.sweep.get("native"):
-        from pkgutil import resolve_name
-
         return cast(PipelinePlatform, resolve_name(NATIVE_SWEEP)(platform, plugins))
     return (NativePlatform if _is_native(platform, request) else DrivenPlatform)(platform, plugins)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -123,9 +125,6 @@ def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
     """Return the failure; with `ROBOTRAIN_TRACEBACK=1` also print its traceback."""
     if os.environ.get(TRACEBACK_VARIABLE):
-        import sys
-        import traceback
-
         for line in "".join(traceback.format_exception(cause)).splitlines():
             indent = line[: len(line) - len(line.lstrip())]
             print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)

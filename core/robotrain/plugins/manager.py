@@ -9,8 +9,10 @@ import contextlib
 import functools
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from robotrain.command_table import COMMANDS
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
 from robotrain.plugins import calls
 from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
@@ -111,7 +113,6 @@ class Plugins:
         platform = self.platform(name)
         if not steps:
             return platform
-        from pkgutil import resolve_name
 
         kind = "pipelines.native_platform:Native" if is_native else "pipelines.driven_platform:Driven"
         if is_sweep:
@@ -259,8 +260,6 @@ class Plugins:
             loaded = calls.call_plugin(claim, "loading", claim.load, "" if claim.built_in else limit)
             if claim.family == "command":
                 import typer
-
-                from robotrain.command_table import COMMANDS
 
                 if not isinstance(loaded, typer.Typer):
                     raise UnsuitablePlugin(f"{claim.value} is a {type(loaded).__name__}; expected a typer.Typer")

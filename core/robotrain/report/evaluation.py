@@ -18,6 +18,7 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_size
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord
+from robotrain.plugins.failures import PluginError
 from robotrain.redaction import redact
 from robotrain.report.charts import Bar
 
@@ -85,8 +86,6 @@ ResultsReader = Callable[[bytes], EvaluationResults]
 
 def find_results_reader(workload: str, plugins: Plugins) -> ResultsReader | None:
     """Return the reader that a workload declares; None if it declares none or is not installed."""
-    from robotrain.plugins.failures import PluginError
-
     try:
         declared = plugins.workload(workload).results_reader
         reader: ResultsReader | None = importlib.import_module(declared).read_results if declared else None

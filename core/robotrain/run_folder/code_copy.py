@@ -1,5 +1,6 @@
 """A run's own copy of the user's folder of code: what is changed after the submission does not count."""
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -34,7 +35,6 @@ def copy_code(source: JobSource, folder: Path, stage: StageCode | None = None) -
     """
     if folder.exists():
         return
-    import shutil  # costs start-up
 
     from robotrain.store import code_folder
 

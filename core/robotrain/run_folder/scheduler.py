@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.model.health import HealthCheck
 from robotrain.model.platform import PlatformDefault
+from robotrain.run_folder import scheduler_plan, scheduler_preflight, settings_rules
+from robotrain.run_folder.scheduler_plan import make_spec_file
+from robotrain.run_folder.scheduler_settings import derive_defaults, fill_settings
 from robotrain.run_folder.status import RunFolderPlatform
+from robotrain.run_folder.submit_call import SubmitCall
 
 if TYPE_CHECKING:
     from robotrain.cluster.platform import PreflightCheck
@@ -71,8 +76,6 @@ class SchedulerPlatform(RunFolderPlatform):
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
         """Check the settings that schedulers share against the job."""
-        from robotrain.run_folder import settings_rules  # costs start-up
-
         yield from settings_rules.check_tracking_uri(settings.tracking_uri or "")
         yield from settings_rules.check_torch_backend(settings.torch_backend, settings.environment)
         yield from self.check_secrets(settings.secrets, self.own_variables)
@@ -80,15 +83,10 @@ class SchedulerPlatform(RunFolderPlatform):
 
     def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return what the workload needs, as defaults of the settings `time`, `cpus`, `gpus` and `memory`."""
-        from robotrain.run_folder.scheduler_settings import derive_defaults  # costs start-up
-
         return derive_defaults(job)
 
     def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
         """Return the plan: the words of the submit command, the job document, the payload and the start script."""
-        from robotrain.run_folder import scheduler_plan  # costs start-up
-        from robotrain.run_folder.scheduler_settings import fill_settings
-
         filled = fill_settings(job, settings)
         return scheduler_plan.render_plan(
             job,
@@ -104,8 +102,6 @@ class SchedulerPlatform(RunFolderPlatform):
 
     def read_job(self, plan: Plan) -> SchedulerJob:
         """Return how the job of a plan is sent. Raise Rejected if the plan is damaged."""
-        from robotrain.run_folder.scheduler_plan import make_spec_file  # costs start-up
-
         return make_spec_file(self.name).load(plan, Stage.SUBMIT)
 
     def get_run_folder(self, plan: Plan) -> Path:
@@ -118,23 +114,16 @@ class SchedulerPlatform(RunFolderPlatform):
 
     def make_submit_call(self, folder: Path) -> SubmitCall:
         """Return the one call of the submit command for the job of a run folder."""
-        from robotrain.run_folder.submit_call import SubmitCall  # costs start-up
-
         return SubmitCall(folder / f"{self.submit_command}.txt", self.job_pattern, self.commands.away_pattern)
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """Find problems that would make the plan fail, all at once. Nothing is changed."""
-        from robotrain.run_folder import scheduler_preflight  # costs start-up
-
         return scheduler_preflight.find_problems(
             plan, self.submit_command, self.get_run_folder(plan), self.list_checks(plan)
         )
 
     def make_health_check(self, check: PreflightCheck) -> HealthCheck:
         """Return the check of `doctor`: the submit command is here, and the scheduler answers what `check` asks."""
-        from robotrain.model.health import HealthCheck  # costs start-up
-        from robotrain.run_folder import scheduler_preflight
-
         run = partial(scheduler_preflight.check_health, self.submit_command, check)
         return HealthCheck(name=self.commands.engine, run=run)
 

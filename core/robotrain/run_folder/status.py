@@ -6,8 +6,10 @@ import errno
 import io
 import os
 import re
+import shutil
 import signal
 import time
+import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +27,7 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import code_copy, log, outputs
+from robotrain.run_folder import code_copy, ended_run, log, outputs, settings_rules
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import Mount
@@ -129,8 +131,6 @@ MIN_LEFTOVER_SECONDS = 24 * 3600
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed commands left beside a run folder, which exists: of its own run, and old ones of others."""
-    import shutil  # costs start-up
-
     with suppress(OSError), os.scandir(folder.parent) as entries:
         for entry in entries:
             found = LEFTOVER_NAME.fullmatch(entry.name)
@@ -143,8 +143,6 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _unpack_payload(archive: bytes, folder: Path) -> None:
     """Write the files of a payload, in half the time that `extractall` takes. Raise OSError."""
-    import zipfile  # costs start-up
-
     made: set[str] = set()
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         for path in packed.namelist():
@@ -271,7 +269,6 @@ class RunFolderPlatform(Platform):
         """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
         if not self.capabilities.features.get("register_model"):
             super().register(reference, name, step)
-        from robotrain.run_folder import ended_run  # costs start-up
 
         return ended_run.register_model(require_run_folder(reference), name, step)
 
@@ -284,8 +281,6 @@ class RunFolderPlatform(Platform):
     @staticmethod
     def check_secrets(secrets: str | None, of_platform: Collection[str] = ()) -> Iterator[Problem]:
         """Check the setting `secrets`: files. `of_platform`: variables that the platform sets, or how they begin."""
-        from robotrain.run_folder import settings_rules  # costs start-up
-
         return settings_rules.check_secrets(secrets, of_platform)
 
     create_folder = staticmethod(create_run_folder)

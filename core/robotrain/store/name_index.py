@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import os
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from robotrain.errors import Rejected, Suggestion
@@ -63,7 +64,6 @@ def find_run(text: str = "") -> str:
     if not known:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
-    from difflib import get_close_matches
 
     spelled = {name.lower(): name for name in [*known, *filter(None, names.values())]}
     near = [spelled[one] for one in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file, remove_folder
 
 from robotrain.errors import Problem, Rejected
 from robotrain.model.run import RunRecord
-from robotrain.store import files, records
+from robotrain.store import files, ownership, records
 from robotrain.store.records import (
     LOCK_FILE,
     REMOVED_FILE,
@@ -107,10 +108,6 @@ LOCK_ATTEMPTS, LOCK_RETRY_SECONDS = 5, 0.02
 
 def check_state_folder() -> list[Problem]:
     """Return the problems that would keep a run from being recorded."""
-    import tempfile
-
-    from robotrain.store import ownership
-
     if problems := [*ownership.find_ownership_problems(files.list_own_folders())]:
         return problems
     try:

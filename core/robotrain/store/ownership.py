@@ -1,6 +1,7 @@
 """Whether other users may have written what robotrain takes for its own: then it is not used, as ssh does with keys."""
 
 import os
+import pwd
 import shlex
 import stat
 from collections.abc import Iterator
@@ -69,8 +70,6 @@ def find_other_writer(place: str | Path) -> str:
 
 
 def _name_user(number: int) -> str:
-    import pwd  # costs start-up
-
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
@@ -88,7 +87,6 @@ def _name_group(number: int) -> str:
 
 def _is_private_group(number: int) -> bool:
     import grp  # costs start-up
-    import pwd
 
     try:
         group, user = grp.getgrgid(number), pwd.getpwuid(os.geteuid())

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.model.job import TRAINER_ARGS
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
@@ -95,8 +97,6 @@ def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
 
 
 def _format_value(value: Any) -> str:
-    from robotrain.redaction import redact  # costs start-up
-
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return redact(text, max_length=MAX_TEXT)
 
@@ -161,8 +161,6 @@ def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
 
 def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted: str) -> bool:
     """Return whether a value of a run is a text or the same number; `*` stands for any letters."""
-    from fnmatch import fnmatchcase
-
     from robotrain.store import plans  # costs start-up
 
     name = name if name.startswith("-") else name.replace("-", "_")

@@ -6,16 +6,23 @@ by a file of a project. Without a choice it is the environment of the job's own 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.process.stop import StopSignal
+
 from robotrain.config.env_files import read_dotenv_files
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.user_file import USER_LAYER, read_user_file
 from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
+from robotrain.model.health import convert_finding
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
@@ -173,9 +180,6 @@ def _explain_unusable(python: Path, required: PythonEnvironment) -> str:
 
 def _read_versions(python: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Return the versions of distributions, empty for missing ones; known from an earlier call. Raise OSError."""
-    import hashlib  # costs start-up
-    import json
-
     from robotrain_runtime.environments import environment_check
 
     def read() -> bytes:
@@ -204,12 +208,7 @@ def _build_environment(
     required: PythonEnvironment, say: Callable[[str], None]
 ) -> tuple[Checker | None, tuple[Problem, ...]]:
     """Return the environment of the lock, built with a PyTorch for the CPU, or why it cannot be built."""
-    from robotrain_runtime.contract.document import Placement
-    from robotrain_runtime.contract.failure import JobFailed
     from robotrain_runtime.environments import environment, environment_check
-    from robotrain_runtime.process.stop import StopSignal
-
-    from robotrain.model.health import convert_finding
 
     cache = files.get_cache_folder()
     place = Placement(work="", cache=str(cache), torch_backend=CPU_BUILD)

@@ -18,6 +18,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.health import convert_finding
 from robotrain.model.workload import FoundInput
+from robotrain.submission import trainer_check
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
@@ -77,8 +78,6 @@ def _ask_trainers(
     steps: Sequence[InputStep], descriptions: InputDescriptions, place: Path, options: CheckOptions
 ) -> Iterator[Problem]:
     """Yield why the trainer of a step refuses its options; the same problem of several steps once."""
-    from robotrain.submission import trainer_check  # costs start-up
-
     found = set[Problem]()
     for number, step in enumerate(steps):
         plugin = load_workload_container(step.job.container_plugins)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import hashlib
 import importlib.util
 import os
 import re
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Payload
+from robotrain.plugins import failures
 from robotrain.redaction import redact
 from robotrain.store.files import load_or_compute
 
@@ -63,8 +66,6 @@ ARCHIVE_FORMAT = 2
 @functools.lru_cache(maxsize=32)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
     """Return the archive of files; cached, because a process may render many jobs, and on disk to save 10 ms."""
-    import hashlib  # costs start-up
-
     own = _get_plugin_file_folder()
     key = hashlib.sha256(repr((ARCHIVE_FORMAT, str(own), files)).encode()).hexdigest()
     return Payload(load_or_compute(f"payload-{key}", lambda: _zip_files(files, own)))
@@ -141,8 +142,6 @@ def _find_named_files(module: Path) -> dict[str, str]:
 @functools.lru_cache(maxsize=64)
 def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Return the top-level names that a module imports, and its string constants."""
-    import ast  # only jobs of a plugin file need it
-
     imported, texts = set[str](), set[str]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -229,8 +228,6 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
 
 def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:
     """Return the error for a missing module; of a plugin file, it is missing beside the file."""
-    from robotrain.plugins import failures
-
     missing = str(getattr(cause, "name", "")).partition(".")[0]
     if not claim.from_file or missing != module.partition(".")[0]:
         return cause

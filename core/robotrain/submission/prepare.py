@@ -23,6 +23,7 @@ from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
+from robotrain.submission.implied_sources import add_known_sources
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.run_labels import make_default_name
 
@@ -215,8 +216,6 @@ def prepare_job(
     implied: list[Problem] = []
     is_run = platform.capabilities.workload(workload.name) and not select_errors(resolution.problems)
     if is_run and workload.implies_sources(resolution.job):
-        from robotrain.submission.implied_sources import add_known_sources  # costs start-up
-
         resolution, implied = add_known_sources(resolution, workload, platform, kinds)
 
     def matters(problem: Problem) -> bool:

@@ -7,6 +7,7 @@ Like a pin, a lock is not part of the job's digest; the job document holds it. U
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -138,8 +139,6 @@ def _list_inputs(job: Job, parameters: Iterable[str]) -> list[object]:
 
 
 def _with_lock(prepared: PreparedJob, locked: LockedProgram) -> PreparedJob:
-    import hashlib  # costs start-up
-
     digest = hashlib.sha256(locked.lock.encode()).hexdigest()[:DIGEST_DIGITS]
     value = f"{locked.summary}, sha256:{digest}"
     row = {"name": LOCK_ROW, "value": value, "origin": locked.origin, "overrode": []}

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
@@ -51,7 +52,6 @@ def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str
 def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:
     if not answers:
         return prepared, []
-    from robotrain.config.coerce import coerce_values, list_fields
 
     platform, settings = prepared.platform, prepared.settings
     raw = {

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from robotrain.config.provenance import DEFAULT_LAYERS
 from robotrain.errors import Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.run import list_run_parts
+from robotrain.redaction import can_repeat, redact, value_holds_secret
+from robotrain.store import records
+from robotrain.store.name_index import NEWEST_NAMES
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -35,9 +38,6 @@ def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
 
     :param name_line: the words before the name, in a line to type.
     """
-    from robotrain.redaction import can_repeat, redact, value_holds_secret
-    from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
-
     problems, where = [], name_line if name_line.startswith("-") else "NAME"
     for place, text in ((where, name), ("--note", note)):
         if value_holds_secret(text):
@@ -65,8 +65,6 @@ def clean_name(text: str) -> str:
 
 def is_valid_name(name: str) -> bool:
     """Return whether a text is a valid name of a run."""
-    from robotrain.store.name_index import NEWEST_NAMES  # costs start-up
-
     return NAME_PATTERN.fullmatch(name) is not None and name not in NEWEST_NAMES
 
 
@@ -115,7 +113,6 @@ def _find_run_name(address: str) -> str:
     """Return the name of the recorded run whose outputs an address is in; empty for any other address."""
     if not list_run_parts(address):
         return ""
-    from robotrain.store import records  # costs start-up
 
     record = records.find_record_of_outputs(address)
     return record.name or record.run if record else ""

@@ -25,7 +25,7 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
-from robotrain.store import name_lock, plans, records
+from robotrain.store import name_lock, plans, records, run_values
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import checked_plan, input_check, left_run, pin, unfinished
 from robotrain.submission.checked_plan import ReportProblems
@@ -377,8 +377,6 @@ def _must_finish_submit(
 
 
 def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitContext) -> RunRecord:
-    from robotrain.store import run_values  # costs start-up
-
     plan, owner = rendered.plan, context.owner
     return RunRecord(
         run=plan.run,

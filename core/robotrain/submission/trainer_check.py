@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from robotrain_runtime.machine.disk_cache import CacheLease
 
 from robotrain.corrected_line import DASHES
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem
+from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import BUILD, FLAG, NONE, UNUSABLE, Checker, CheckOptions, find_checker
@@ -162,8 +164,6 @@ class _Answer(NamedTuple):
 
 def _run_checker(question: _Question, checker: Checker, archive: bytes, options: CheckOptions) -> _Answer | Problem:
     """Return the verdicts that the checker prints, or what is wrong with it."""
-    from robotrain.external_command import CommandStartError, run_bounded_command
-
     code, home = question.place / "code", question.place / "home"
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(code)
@@ -228,8 +228,6 @@ def _list_left_out(way: str) -> str:
 
 def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, options: CheckOptions) -> Problem:
     """Return the note on what is left to the job's machine because nobody can be asked here."""
-    import platform
-
     program = prepared.workload.program if prepared.workload else "the trainer"
     title = f"{program} was not asked about the options: its environment is not on this machine"
     why = "Rules that only it knows are checked on the machine of the job, before it trains."

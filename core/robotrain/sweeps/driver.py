@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import raise_if_any
 from robotrain.pipelines.driver import PipelineDriver
 from robotrain.store import progress_cache
+from robotrain.sweeps import tpe
 from robotrain.sweeps.space import fit_values, parse_sweep
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ class SweepDriver(PipelineDriver):
         if not self._sweep.space:
             return super()._complete_job(step, state)
         if not state.values:
-            from robotrain.sweeps import tpe
-
             state.values = tpe.choose_values(self._sweep, list(self._progress.steps.values()))
             self._save()
         values = fit_values(state.values, step.parameters)

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING
 
 from robotrain.cluster.outputs import RunLog, print_progress
 from robotrain.errors import Rejected, Suggestion, make_problem
-from robotrain.store import plans
+from robotrain.plugins.manager import Plugins
+from robotrain.store import files, plans
 from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
-from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkloadContainerPlugin
-from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, parse_document
+from robotrain_runtime.contract.container_plugin import (
+    ContainerContext,
+    PublishingSpec,
+    SourceContainerPlugin,
+    WorkloadContainerPlugin,
+)
+from robotrain_runtime.contract.document import SCHEMA, JobDocument, JobSource, Placement, parse_document
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.process.stop import StopSignal
 
 if TYPE_CHECKING:
     from robotrain_azure.models.workspace_models import WorkspaceModels
@@ -27,13 +35,7 @@ def download_source(kind: str, uri: str, to: Path) -> None:
 
     The reason of JobFailed may hold secrets.
     """
-    from robotrain.plugins.manager import Plugins
-    from robotrain.store import files
-    from robotrain_runtime.contract import plugin_loader
-    from robotrain_runtime.contract.container_plugin import ContainerContext, SourceContainerPlugin
-    from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.environments import environment
-    from robotrain_runtime.process.stop import StopSignal
 
     source, cache = JobSource(role="resume", kind=kind, uri=uri), files.get_cache_folder()
     plugin = plugin_loader.load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)

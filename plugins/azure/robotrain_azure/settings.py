@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from robotrain.cluster.settings import ClusterSettings
+from robotrain.model.platform import PlatformDefault
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_azure import workspace
@@ -111,8 +112,6 @@ CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}
 def suggest_workspace_settings() -> "dict[str, PlatformDefault]":
     """Return the workspace that the Azure CLI is configured with, from its files; an unknown setting has no value."""
     import configparser
-
-    from robotrain.model.platform import PlatformDefault
 
     file = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / "config"
     config = configparser.ConfigParser(interpolation=None)

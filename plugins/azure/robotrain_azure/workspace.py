@@ -1,5 +1,6 @@
 """An Azure ML workspace and its cloud: names, addresses, hosts, the default subscription."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -14,8 +15,6 @@ PROFILE_FILE = "azureProfile.json"
 
 def find_default_subscription() -> tuple[str, str] | None:
     """Return the id of the Azure CLI's default subscription and where it was found; None without a sign-in."""
-    import json  # only here: every start reads this module
-
     file = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / PROFILE_FILE
     try:
         profile = json.loads(file.read_text(encoding="utf-8-sig"))  # the CLI writes a byte order mark

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.platform import Platform, lazy_method
+from robotrain.model.platform import Platform, PlatformDefault, lazy_method
 from robotrain.model.support import ANY, YES, no, not_yet
 from robotrain.plugins.hookspecs import hook
-from robotrain_azure.settings import make_option_hints
+from robotrain_azure.settings import make_option_hints, suggest_workspace_settings
 
 from robotrain_azureml.settings import AzureMLSettings
 
@@ -153,9 +153,6 @@ class AzureMLPlatform(PipelineCluster):
 
     def suggest_settings(self) -> "Mapping[str, PlatformDefault]":
         """Return the workspace of the Azure CLI; the compute is for users to fill in."""
-        from robotrain.model.platform import PlatformDefault
-        from robotrain_azure.settings import suggest_workspace_settings
-
         return {**suggest_workspace_settings(), "compute": PlatformDefault("", "")}
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.model.amounts import format_duration
 from robotrain.model.run import Output, Reference, RunGone, Status
-from robotrain.run_folder import log
+from robotrain.run_folder import log, outputs
 from robotrain.run_folder.log import EVENTS_FILE
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.files import is_locked
@@ -53,8 +54,6 @@ def find_events_file(reference: Reference) -> Path | None:
 
 def list_outputs(reference: Reference) -> Iterable[Output]:
     """Return the complete checkpoints, then the other files. Raise RunGone if its folder is gone."""
-    from robotrain.run_folder import outputs  # costs start-up
-
     return outputs.list_outputs(find_run_folder(reference))
 
 
@@ -89,7 +88,6 @@ def _describe_remote_run(folder: Path, host: Host) -> str:
         return ""
     if host.has_same_kernel:
         return f"it runs {host.location}; its processes are not visible from here"
-    from robotrain.model.amounts import format_duration
 
     try:
         silence = max(0.0, time.time() - (folder / EVENTS_FILE).stat().st_mtime)
@@ -133,8 +131,6 @@ def _read_lost_status(folder: Path, supervisor: Process) -> Status:
 
 
 def _describe_survivors(folder: Path) -> str:
-    from robotrain.run_folder import outputs  # costs start-up
-
     return "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(folder))
 
 

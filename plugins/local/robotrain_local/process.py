@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,6 @@ def get_host() -> Host:
 def _read_boot_id() -> str:
     if PROC_FOLDER.joinpath("self/stat").exists():
         return _read_text(PROC_FOLDER / "sys/kernel/random/boot_id")
-    import subprocess  # costs start-up
 
     try:  # macOS
         done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
@@ -237,7 +237,5 @@ def _list_pids() -> list[int]:
 
 def _run_ps(*arguments: str) -> str:
     """Return the output of `ps`, for macOS, which has no /proc."""
-    import subprocess  # costs start-up
-
     environ = os.environ | {"LC_ALL": "C", "TZ": "UTC"}
     return subprocess.run(["ps", *arguments], env=environ, capture_output=True, text=True, check=False).stdout

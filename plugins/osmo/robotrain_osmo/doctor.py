@@ -20,8 +20,12 @@ from robotrain.model.health import (
     report_warning,
 )
 from robotrain.model.platform import PlatformDefault
+from robotrain_azure.settings import suggest_workspace_settings
 
+from robotrain_osmo.client import failures, service
+from robotrain_osmo.client.failures import CommandFailed
 from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec.submission_spec import make_submission_spec
 
 QUERY_SECONDS = 4.5
 """Less than the time limit of a check."""
@@ -80,7 +84,6 @@ def check_service() -> Iterator[HealthResult]:
 def check_configured_pool() -> Iterator[HealthResult]:
     """Check that you may use the pool, which needs a valid sign-in."""
     from robotrain_osmo.preflight import service
-    from robotrain_osmo.spec.submission_spec import make_submission_spec
 
     settings = read_configured_settings(OsmoSettings, "osmo")
     if settings.pool and _find_command(settings):
@@ -91,7 +94,6 @@ def check_configured_pool() -> Iterator[HealthResult]:
 
 def check_retry_setting() -> Iterator[HealthResult]:
     """Check that OSMO restarts preempted tasks, if you may read that setting."""
-    from robotrain_osmo.client import failures
     from robotrain_osmo.preflight import service
 
     settings = read_configured_settings(OsmoSettings, "osmo")
@@ -119,8 +121,6 @@ LOGIN_FILE = "login.yaml"
 
 def suggest_settings() -> dict[str, PlatformDefault]:
     """Return the pool and its platform, if one is the default or the only one, and a workspace that is complete."""
-    from robotrain_azure.settings import suggest_workspace_settings
-
     found = {"pool": PlatformDefault("", ""), "gpu_platform": PlatformDefault("", "")}
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     config = os.environ.get("OSMO_CONFIG_FILE_DIR") or Path(config, "osmo")  # where `osmo` keeps the sign-in
@@ -132,9 +132,6 @@ def suggest_settings() -> dict[str, PlatformDefault]:
 
 def _query_pool(cli: str) -> dict[str, PlatformDefault]:
     """Return the user's pool from the service; empty values if it does not answer or several pools are possible."""
-    from robotrain_osmo.client import service
-    from robotrain_osmo.client.failures import CommandFailed
-
     try:
         pools = {pool.name: pool for pool in service.list_pools(cli, SUGGEST_SECONDS)}
         answer = service.query_json(cli, "profile", "list", "-t", "json", seconds=SUGGEST_SECONDS)

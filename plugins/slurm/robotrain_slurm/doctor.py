@@ -11,6 +11,7 @@ from robotrain.model.health import HealthCheck, HealthResult, convert_problem, r
 
 from robotrain_slurm.client.cluster import Partition, query_partitions
 from robotrain_slurm.client.commands import SECONDS, SlurmRefused, run_slurm
+from robotrain_slurm.login import calls
 from robotrain_slurm.login.ssh_failures import make_missing_ssh_error
 from robotrain_slurm.preflight import folders
 from robotrain_slurm.settings import SlurmSettings
@@ -67,8 +68,6 @@ def check_cluster() -> Iterator[HealthResult]:
 
 def _check_login_node(settings: SlurmSettings, login: str) -> Iterator[HealthResult]:
     """Check there what is checked here without a login node. Raise Rejected."""
-    from robotrain_slurm.login import calls  # costs start-up
-
     unwritable = calls.call(login, f"{__name__}:find_unwritable_folders", _list_folders(settings))
     summary, problems = calls.call(login, f"{__name__}:survey_cluster", _list_doubtful_folders(settings), SECONDS)
     yield from _report(summary, [calls.translate_problem(one, login) for one in (*unwritable, *problems)])

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import arguments
 from robotrain.cli.arguments import JsonOption, PruneDryRunOption, YesOption, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.model import amounts
+from robotrain.store import files
 
 if TYPE_CHECKING:
     from robotrain_runtime.machine.disk_cache import CacheEntry
@@ -35,10 +37,6 @@ def cache(
 
     robotrain cache --prune --unused 30d
     """
-    from robotrain_runtime.machine import disk_cache
-
-    from robotrain.store import files
-
     span = arguments.parse_amount(amounts.parse_duration, unused, "--unused", "30d")
     max_size = arguments.parse_amount(amounts.parse_size, limit, "--limit", "50GB")
     if prune and span is None and max_size is None:
@@ -102,8 +100,6 @@ def _summarize_entries(entries: Sequence["CacheEntry"], selected: Sequence["Cach
 
 
 def _remove_entries(selected: Sequence["CacheEntry"]) -> list["CacheEntry"]:
-    from robotrain_runtime.machine import disk_cache
-
     removed = []
     for entry in selected:
         try:

@@ -8,7 +8,7 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.cli.arguments import JsonOption, RunsArgument, find_run_to_change, open_runs
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.output import print_json, print_message, print_problems, print_text
+from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_text
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
 
 if TYPE_CHECKING:
@@ -58,8 +58,6 @@ class RunCancellation:
 
     def cancel(self) -> None:
         """Cancel the run, and wait for its end as long as the platform does."""
-        from robotrain.cli.output import describe_exception
-
         try:
             self.platform.cancel(self.record.reference)
             self.after = self.platform.status(self.record.reference)

@@ -12,6 +12,9 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, collect_problems, raise_if_any
+from robotrain.redaction import redact
+from robotrain.report.evaluation import format_number
+from robotrain.store import name_index, records
 
 if TYPE_CHECKING:
     from robotrain.report.collect import RunFacts
@@ -65,8 +68,6 @@ def _find_runs(named: Sequence[str]) -> list[str]:
 
     Raise Rejected with the problems of all, or if they are one run.
     """
-    from robotrain.store import name_index, records
-
     found, problems = list[str](), list[Problem]()
     for text in named:
         with collect_problems(problems):
@@ -90,9 +91,6 @@ def _find_runs(named: Sequence[str]) -> list[str]:
 
 def _format_rows(facts: "Sequence[RunFacts]", tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:
     """Yield the rows of the table: names and states, then each kind of difference below its title."""
-    from robotrain.redaction import redact
-    from robotrain.report.evaluation import format_number
-
     yield ["name", *(one.record.name or "–" for one in facts)]
     yield ["state", *(one.status.state for one in facts)]
     for rows in tables.values():

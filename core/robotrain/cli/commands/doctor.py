@@ -11,10 +11,16 @@ import typer
 
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
+from robotrain.cli.choice import load_named_plugin, load_or_none, resolve_choice
 from robotrain.cli.columns import to_plain_line, wrap_text
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
+from robotrain.cli.options import SETTING_PREFIX, ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
-from robotrain.errors import Suggestion
+from robotrain.cli.usage import collect_values
+from robotrain.config.coerce import coerce_values
+from robotrain.doctor import apply_fixes, list_checks, run_checks
+from robotrain.errors import Rejected, Stage, Suggestion
+from robotrain.plugins import calls
 
 if TYPE_CHECKING:
     from robotrain.cli.options import ComposedOptions
@@ -31,9 +37,6 @@ class DoctorCommand(OwnCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
-        from robotrain.cli.choice import load_or_none, resolve_choice
-        from robotrain.cli.options import SETTING_PREFIX, ComposedOptions, add_declared
-
         words = [part for word in args for part in (word.split("=", 1) if word.startswith("--platform=") else [word])]
         named = dict(itertools.pairwise(words)).get("--platform", "")
         plugins, options = get_plugins(ctx), ComposedOptions()
@@ -53,8 +56,6 @@ class DoctorCommand(OwnCommand):
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return the platforms that have an option."""
-        from robotrain.cli.options import list_flags
-
         having = (name for name, one in get_plugins(ctx).platforms().items() if flag in list_flags(one.settings))
         return tuple(Suggestion(f"--platform {name} {flag}") for name in having) or near
 
@@ -74,11 +75,6 @@ def doctor(
 
     With --platform it takes the settings of that platform, too.
     """
-    from robotrain.cli.choice import load_named_plugin, resolve_choice
-    from robotrain.doctor import apply_fixes, list_checks, run_checks
-    from robotrain.errors import Stage
-    from robotrain.plugins import calls
-
     plugins = get_plugins(ctx)
     choice = resolve_choice({"platform": platform}, (), ctx)
     chosen = choice.platform
@@ -113,11 +109,6 @@ def doctor(
 
 def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
     """Return the settings that were typed, by the variables of the same meaning. Raise Rejected for invalid ones."""
-    from robotrain.cli.options import SETTING_PREFIX
-    from robotrain.cli.usage import collect_values
-    from robotrain.config.coerce import coerce_values
-    from robotrain.errors import Rejected
-
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
     given = collect_values(ctx.meta[VALUES_KEY], options, SETTING_PREFIX)
     if problems := [one for one in coerce_values(declared, given)[1] if one.code != "value-missing"]:

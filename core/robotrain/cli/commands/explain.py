@@ -11,8 +11,11 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.config.provenance import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
+from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, find_error_code, make_usage_problem, raise_if_any
 from robotrain.model.job import TRAINER_DEFAULT
+from robotrain.store import run_values
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
@@ -52,10 +55,6 @@ class ExplainCommand(JobCommand):
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Print every value."""
-        from robotrain.config.provenance import DEFAULT_ORIGIN
-        from robotrain.config.trainer_args import format_program_option, list_program_options
-        from robotrain.store import run_values
-
         if values.get("checker") and not values.get("check"):
             instead = Suggestion(f"--check {CHECKER} {values['checker']}")
             why = f"{CHECKER} has no effect without --check"
@@ -105,8 +104,6 @@ def _refuse_check(values: dict[str, Any]) -> None:
 
 def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
     """Print every value of every step of a pipeline."""
-    from robotrain.store import run_values
-
     print_problems(prepared.warnings)
     rows = [dict(row) for row in prepared.values]
     if as_json:
@@ -131,8 +128,6 @@ def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
     """Yield every value; for an unset one, what the platform derives for it."""
-    from robotrain.config.provenance import PLATFORM_LAYER, Origin
-
     platform = prepared.platform
     derived = platform.derive_defaults(prepared.job, prepared.settings)
     for row in prepared.values:

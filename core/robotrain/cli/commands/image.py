@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from robotrain import image_build
 from robotrain.cli.arguments import JsonOption, argument, complete_workloads, option
 from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
@@ -34,8 +35,6 @@ def image(
 
     The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
-    from robotrain import image_build
-
     found = get_plugins(ctx)
     chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
     if start and not re.fullmatch(IMAGE_PATTERN, start):  # it could inject something into the Dockerfile

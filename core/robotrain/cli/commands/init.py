@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,11 +17,13 @@ from robotrain.cli.arguments import JsonOption, argument, complete_platforms, co
 from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.config import starter_files
+from robotrain.config import job_file, starter_files
 from robotrain.config.provenance import Origin
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
+from robotrain.pipelines.train_eval import find_evaluation
+from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
 
 if TYPE_CHECKING:
@@ -142,8 +145,6 @@ def read_example(plugins: Plugins, name: str, folder: str) -> Files:
     """Return the files of an example, with commands for the folder. Raise Rejected if there is none of this name."""
     known = list_examples(plugins)
     if name not in known:
-        from robotrain.redaction import redact
-
         title, why = f"there is no example {redact(name)!r}", f"Examples: {', '.join(known) or 'none'}."
         near = suggest_name(name, known, prefix="robotrain init --example ")
         raise Rejected([make_usage_problem("value-unknown", title, "--example", why, suggestions=near)])
@@ -163,9 +164,6 @@ def make_files(
     plugins: Plugins, folder: Path, workload_name: str, platform: str, with_pipeline: bool
 ) -> tuple[Files, dict[str, Any]]:
     """Return the files of a project, and what was found, as data."""
-    from robotrain.config import job_file
-    from robotrain.pipelines.train_eval import find_evaluation
-
     existing = None
     if with_pipeline and not workload_name and (folder / JOB_FILE).is_file():
         existing = job_file.read_job_file(folder / JOB_FILE)
@@ -232,8 +230,6 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
 
 
 def _make_schema(plugins: Plugins, function: str) -> bytes:
-    from pkgutil import resolve_name
-
     schema = resolve_name(function)(
         plugins.workloads().values(), plugins.platforms().values(), plugins.source_kinds(), plugins.default_workload()
     )

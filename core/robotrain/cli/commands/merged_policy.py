@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+from robotrain_runtime.contract.files import make_atomically
+from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain import api_call
+from robotrain.cli.next_commands import fill_in_sources
 from robotrain.cli.output import print_message, print_problems
+from robotrain.cli.watch.follower import RunFollower
+from robotrain.cli.watch.renderer import LiveLineRenderer
 from robotrain.errors import Problem, Rejected, Stage, make_usage_problem, suggest_leaving_out
+from robotrain.submission import submitter
+from robotrain.submission.checker import find_built_environment
+from robotrain.submission.container_plugins import load_workload_container
+from robotrain.submission.implied_sources import make_description_document
 
 if TYPE_CHECKING:
     from robotrain.cli.training_run import TrainingRun
@@ -85,9 +95,6 @@ def _find_policy(record: RunRecord, platform: Platform, checkpoint: Output) -> I
 
 def _prepare_merge(record: RunRecord, job: Job, policy: str, here: Platform, plugins: Plugins) -> PreparedJob:
     """Return the job that merges. Raise Rejected if its workload makes nothing to merge."""
-    from robotrain import api_call
-    from robotrain.cli.next_commands import fill_in_sources
-
     template = plugins.workload(job.workload).merge
     words = shlex.split(fill_in_sources(template, record, {"policy": policy}, job.sources)) if template else []
     if not words:
@@ -111,8 +118,6 @@ def _prepare_merge(record: RunRecord, job: Job, policy: str, here: Platform, plu
 
 def _list_followed(earlier: Job, merge: Workload) -> dict[str, Any]:
     """Return what a merge takes over from the run of the checkpoint, of which it gets a copy that names no run."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
     if merge.follow_run is None:
         return {}
     defaults = tuple((parameter.name, parameter.default) for parameter in get_parameters(merge.parameters))
@@ -122,10 +127,6 @@ def _list_followed(earlier: Job, merge: Workload) -> dict[str, Any]:
 
 def _announce_environment(prepared: PreparedJob) -> None:
     """Say that the environment of the job is built first, if it is not built on this machine."""
-    from robotrain.submission.checker import find_built_environment
-    from robotrain.submission.container_plugins import load_workload_container
-    from robotrain.submission.implied_sources import make_description_document
-
     plugin = load_workload_container(prepared.container_plugins)
     if plugin is None:
         return
@@ -140,9 +141,6 @@ def _run(ctx: typer.Context, prepared: PreparedJob, plugins: Plugins) -> RunReco
     """Submit the job, and wait for its end. Raise Rejected, or typer.Exit if the run does not succeed."""
     from robotrain.cli.commands import watch
     from robotrain.cli.commands.submit import interrupt_on_sigterm
-    from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import LiveLineRenderer
-    from robotrain.submission import submitter
 
     print_problems(prepared.warnings)
     with interrupt_on_sigterm():
@@ -156,8 +154,6 @@ def _run(ctx: typer.Context, prepared: PreparedJob, plugins: Plugins) -> RunReco
 
 def copy_policy(merged: MergedPolicy, to: Path) -> None:
     """Copy the policy to a new folder. Raise Rejected, or what the platform raises."""
-    from robotrain_runtime.contract.files import make_atomically
-
     parent = to.absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".robotrain-", dir=parent) as place:

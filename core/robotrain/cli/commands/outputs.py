@@ -18,10 +18,14 @@ from robotrain_runtime.machine import disk_cache
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_is_folder, open_step, option
 from robotrain.cli.command_factory import make_app
+from robotrain.cli.commands import merged_policy
 from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.cli.training_run import open_training
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model import amounts
+from robotrain.plugins.calls import redirect_output
 from robotrain.redaction import redact, redact_if_secret
+from robotrain.store import progress_cache
 
 if TYPE_CHECKING:
     from robotrain.cli.training_run import TrainingRun
@@ -56,8 +60,6 @@ def outputs(
     record, platform = open_step(ctx, run, step)
     training = None
     if merged:
-        from robotrain.cli.training_run import open_training
-
         training = open_training(ctx, record, platform, option="--step")
         record, platform = training.record, training.platform
     available = list(platform.outputs(record.reference))
@@ -101,8 +103,6 @@ def _print_merged(
     ctx: typer.Context, training: TrainingRun, chosen: Sequence[Output], to: Path | None, as_json: bool
 ) -> None:
     """Merge a checkpoint, and print where the policy is."""
-    from robotrain.cli.commands import merged_policy
-
     if len(chosen) > 1:
         ways = [Suggestion("--checkpoint last"), Suggestion("--checkpoint STEP")]
         title = f"{merged_policy.FLAG} makes a policy of one checkpoint, not of {len(chosen)}"
@@ -121,8 +121,6 @@ def _print_merged(
 
 def _is_evaluated(record: RunRecord, platform: Platform) -> bool:
     """Return whether a run reported scores: a program of the user's own may evaluate, and save no checkpoint."""
-    from robotrain.store import progress_cache  # costs start-up
-
     return progress_cache.read_run_log(record, platform, on_error=lambda error: None)[0].evaluated is not None
 
 
@@ -169,8 +167,6 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
     Raise Rejected before anything is copied when one cannot be. When a later one fails, the earlier ones stay.
     """
-    from robotrain.plugins.calls import redirect_output
-
     places = {one.name: to / one.name for one in outputs}
     raise_if_any(_find_unsafe_names(outputs))
     raise_if_any(_find_space_problems(outputs, to))

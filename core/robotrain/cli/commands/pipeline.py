@@ -26,12 +26,19 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
+from robotrain.cli.choice import load_named_plugin, make_platform_missing_problem, read_name_layers, resolve_choice
 from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app
+from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
+from robotrain.pipelines.pipeline_schema import make_pipeline_schema
+from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
+from robotrain.pipelines.resume import continue_pipeline
+from robotrain.store import plans
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
@@ -71,7 +78,6 @@ def render(
     robotrain pipeline render pipeline.yaml --platform PLATFORM
     """
     from robotrain.cli.commands import render
-    from robotrain.store import plans
 
     prepared = prepare_file(ctx, file, platform, profile, set or [])
     print_problems([*prepared.warnings, *pipeline_preview.describe_driver(prepared)])
@@ -128,9 +134,6 @@ def submit(
 
     Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
-    from robotrain.cli.commands.submit import submit_job
-    from robotrain.pipelines.prepare import pin_pipeline
-
     prepared = prepare_file(ctx, file, platform, profile, set or [])
     ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin, print_message), native_only)
     submit_job(ctx, ready, {**ctx.params, "no_pin": True})
@@ -162,7 +165,6 @@ def resume(
 def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, Any]) -> None:
     """Continue a pipeline in its own run, or in a new one without the finished steps."""
     from robotrain.cli.commands import submit
-    from robotrain.pipelines.resume import continue_pipeline
 
     plugins = get_plugins(ctx)
     repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
@@ -181,8 +183,6 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
     robotrain pipeline schema > pipeline.schema.json
     """
-    from robotrain.pipelines.pipeline_schema import make_pipeline_schema
-
     found = get_plugins(ctx)
     workloads, platforms = found.workloads().values(), found.platforms().values()
     print_json(make_pipeline_schema(workloads, platforms, found.source_kinds(), found.default_workload()))
@@ -190,15 +190,6 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
 def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
-    from robotrain.cli.choice import (
-        load_named_plugin,
-        make_platform_missing_problem,
-        read_name_layers,
-        resolve_choice,
-    )
-    from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
-    from robotrain.pipelines.prepare import prepare_pipeline
-
     choice = resolve_choice({"platform": platform, "profile": profile}, [], ctx)
     plugins = get_plugins(ctx)
     if not choice.platform:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.check.matrix import make_matrix
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
 from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.columns import GAP, Column, fit_columns
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.options import format_metavar, format_option_help
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
@@ -36,8 +38,6 @@ def platforms(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with reasons.")] = False,
 ) -> None:
     """Show what each platform supports, as it declares it."""
-    from robotrain.check.matrix import make_matrix
-
     installed = get_plugins(ctx)
     installed.is_validating = True  # a malformed one is named, and the others are shown
     named = {name: load_named_plugin(installed, "platform", name, Origin("argument"))} if name else {}
@@ -92,8 +92,6 @@ def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
 
 
 def _format_settings(platform: "Platform") -> Iterator[str]:
-    from robotrain.cli.options import format_metavar, format_option_help
-
     rows = [
         (f"{one.flag} {'' if one.is_switch else format_metavar(one)}", format_option_help(one))
         for one in get_parameters(platform.settings)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from robotrain.cli import unknown_option
 from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.output import dump_suggestions, format_table, print_json, print_message, print_problems, print_result
+from robotrain.config.plugin_package import MAX_NAME, NewPlugin, is_valid_name
 from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.installation import format_development_commands
 from robotrain.plugins import plugin_warnings
+from robotrain.plugins.discovery import list_built_in_distributions
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.plugin_package import NewPlugin
@@ -107,10 +113,6 @@ def new(
 
     Its comments say what to change. Existing files are never replaced.
     """
-    from robotrain.config.plugin_package import NewPlugin
-    from robotrain.installation import format_development_commands
-    from robotrain.redaction import redact
-
     if remote and scheduler:
         why = "The machines of a scheduler share a disk with the one that submits."
         ways = [Suggestion(f"robotrain plugins new {family} {shlex.quote(redact(name))} --scheduler")]
@@ -144,13 +146,6 @@ def new(
 
 def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
     """Raise Rejected for a name that is malformed, that an installed plugin has, or whose flag is another's."""
-    from importlib.util import find_spec
-
-    from robotrain.cli import unknown_option
-    from robotrain.config.plugin_package import MAX_NAME, is_valid_name
-    from robotrain.plugins.discovery import list_built_in_distributions
-    from robotrain.redaction import redact
-
     if not is_valid_name(plugin.given):
         why = f"A name begins with a letter, and has small letters, digits and dashes, {MAX_NAME} at most."
         way = Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.family}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+from robotrain_runtime.machine import disk_cache
 
 from robotrain.cli import arguments
 from robotrain.cli.output import describe_exception, format_table, print_json, print_message, print_result
@@ -19,7 +20,7 @@ from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, 
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
-from robotrain.store import name_index, name_lock, plans, prune, records
+from robotrain.store import name_index, name_lock, plans, progress_cache, prune, records
 from robotrain.submission import interrupted_submit
 
 if TYPE_CHECKING:
@@ -232,10 +233,7 @@ class TrackedRun(NamedTuple):
 
 def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | None:
     """Return what MLflow keeps of a run of this machine; None if its log does not tell."""
-    from robotrain_runtime.machine import disk_cache
-
     from robotrain.cli.commands import ui
-    from robotrain.store import progress_cache
 
     if not platform.capabilities.feature("runs_here"):
         return None

@@ -1,12 +1,18 @@
 """`robotrain publish`: send the checkpoints of a run to a place, such as a repository of the Hugging Face Hub."""
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_run, option
+from robotrain.cli.best_checkpoint import list_evaluating_runs, list_scored_runs
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.commands.outputs import select_checkpoints
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.training_run import open_training, split_step
+from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.store import published
 
 
 def publish(
@@ -22,13 +28,6 @@ def publish(
     robotrain publish last hf://OWNER/NAME
     robotrain publish --step last pusht-act hf://OWNER/NAME@pusht-act
     """
-    import dataclasses
-
-    from robotrain.cli.best_checkpoint import list_evaluating_runs, list_scored_runs
-    from robotrain.cli.commands.outputs import select_checkpoints
-    from robotrain.cli.training_run import open_training, split_step
-    from robotrain.cli.watch.run_summary import read_run_log
-    from robotrain.store import published
     from robotrain.submission import publishing
 
     plugins = get_plugins(ctx)

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_step, option
+from robotrain.cli.best_checkpoint import find_best_checkpoint
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
+from robotrain.model import scores
+from robotrain.store import records
+from robotrain.submission import registration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +43,6 @@ def register(
 
     robotrain register last pusht-act --best
     """
-    from robotrain.cli.watch.run_summary import read_run_log
-    from robotrain.store import records
-    from robotrain.submission import registration
-
     run = find_run_to_change(ctx, run)
     if best and step:
         title, ways = "--best and --step cannot be used together", [suggest_choosing("--best", f"--step {step}")]
@@ -54,8 +55,6 @@ def register(
         title = "--step needs a whole number greater than 0"
         raise Rejected([make_usage_problem("value-invalid", title, "--step")])
     if best:
-        from robotrain.cli.best_checkpoint import find_best_checkpoint
-
         chosen = find_best_checkpoint(ctx, records.read_record(run))
         run, number, of_step = chosen.run, chosen.step, chosen.of_step
         by = f"by the scores of {chosen.scored_by}: {chosen.how}"
@@ -84,8 +83,6 @@ def register(
 
 def _print_version(registered: "Registered", evaluated: "Evaluated | None", metrics: "Sequence[Metric]") -> None:
     """Print the version with the scores of its evaluation; warn if no episode succeeded."""
-    from robotrain.model import scores
-
     at = f"step {registered.step}  " if registered.step else ""
     print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
     if note := scores.format_registration_note(registered):

@@ -10,6 +10,8 @@ from robotrain.cli.arguments import JsonOption, argument, complete_run_names, fi
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.store import name_lock, records
+from robotrain.submission.run_labels import make_labels
 
 
 def rename(
@@ -25,9 +27,6 @@ def rename(
 
     robotrain rename pick-v3 --note "with the new gripper"
     """
-    from robotrain.store import name_lock, records
-    from robotrain.submission.run_labels import make_labels
-
     if not name and note is None:
         title = "there is neither a new name nor a new note"
         raise Rejected([make_usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])

@@ -1,6 +1,7 @@
 """`robotrain render`: print a plan or write it to a folder. Only `--pin` uses the network."""
 
 import hashlib
+import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,10 @@ from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.plugins.failures import PluginError
 from robotrain.plugins.guards import has_method
+from robotrain.redaction import redact
+from robotrain.store import plans
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
@@ -81,8 +85,6 @@ class RenderCommand(JobCommand):
         self._write_plan(ctx, prepared, values)
 
     def _write_plan(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
-        from robotrain.store import plans
-
         rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
         plan = rendered.plan
         print_problems(prepared.warnings)
@@ -107,9 +109,6 @@ def write_package(plugins: "Plugins", rendered: "RenderedPlan", folder: Path) ->
     workload = plugins.workload(rendered.plan.job.workload)
     if not workload.package:
         return []
-    import importlib
-
-    from robotrain.plugins.failures import PluginError
 
     try:
         module = importlib.import_module(workload.package)
@@ -126,8 +125,6 @@ def write_package(plugins: "Plugins", rendered: "RenderedPlan", folder: Path) ->
 
 def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
     """Return a note about values that `submit` resolves first, so that its plan may differ from this one."""
-    from robotrain.redaction import redact
-
     sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
     unpinned = [
         one.uri for one, kind in sources if (kind.pinning and not kind.pinning.is_constant) or kind.pinned_by_platform

@@ -9,6 +9,9 @@ import typer
 from robotrain.cli.arguments import JsonOption, RunsArgument, check_is_folder, find_run, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.model import scores
+from robotrain.report.collect import collect_all_facts
+from robotrain.store import files, name_index
 from robotrain.store.files import open_regular_file
 
 if TYPE_CHECKING:
@@ -34,9 +37,6 @@ def report(
 
     robotrain report RUN RUN
     """
-    from robotrain.report.collect import collect_all_facts
-    from robotrain.store import files, name_index
-
     if to not in ("", "-"):
         check_is_folder(Path(to) if to.endswith("/") else Path(to).parent, "--to")
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
@@ -84,7 +84,6 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[
     """Return the page, with links to the pages of other runs that are in its folder."""
     from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
-    from robotrain.store import name_index
 
     pages = {path.stem: _read_run(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
     run_pages = {
@@ -100,8 +99,6 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[
 
 
 def _summarize_run(facts: "RunFacts") -> str:
-    from robotrain.model import scores
-
     known = facts.progress.evaluated
     declared = facts.record.metrics
     share = scores.find_share_metric(declared)

@@ -1,8 +1,10 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli.arguments import (
     AFTER_DASHES_KEY,
@@ -19,10 +21,14 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.commands import submit
+from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.output import print_message
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.cli.watch.run_summary import read_run_log
+from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.job import HUB_SCHEME
+from robotrain.pipelines.resume import repeat_pipeline
+from robotrain.redaction import redact, redact_if_secret
+from robotrain.store import name_index, records
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -63,8 +69,6 @@ def resubmit(
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if record := _find_pipeline(ctx, run, {"--set": set, "--repin": repin, "--": trainer_args}):
-        from robotrain.pipelines.resume import repeat_pipeline
-
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
@@ -98,14 +102,11 @@ def resume(
 
     Each option after -- replaces the same option of the run; its other options stay.
     """
-    from robotrain.redaction import redact_if_secret
     from robotrain.submission import resume
 
     changes = {"--set": set, "--repin": repin, RESUME_FROM_FLAG: resume_from, "--training-steps": training_steps}
     changes |= {"--": ctx.meta.get(AFTER_DASHES_KEY)}
     if record := _find_pipeline(ctx, run, changes):
-        from robotrain.cli.commands import pipeline
-
         return pipeline.resume_pipeline(ctx, record, ctx.params)
     steps = [f"training_steps={training_steps}"] if training_steps is not None else []
     if steps:
@@ -123,9 +124,6 @@ def resume(
 
 def _check_branch(ctx: typer.Context, run: str, job: "Job") -> None:
     """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
-    from robotrain.cli.watch.run_summary import read_run_log
-    from robotrain.errors import raise_if_any
-    from robotrain.store import records
     from robotrain.submission import resume
 
     record, plugins = records.read_record(run), get_plugins(ctx)
@@ -136,8 +134,6 @@ def _check_branch(ctx: typer.Context, run: str, job: "Job") -> None:
 
 def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "RunRecord | None":
     """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
-    from robotrain.store import records
-
     record = records.read_record(find_run_to_change(ctx, run))
     if not record.steps:
         return None
@@ -150,11 +146,6 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "Ru
 
 def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     """Raise Rejected for a run whose workload has no training_steps, with the parameters that may count its steps."""
-    import shlex
-
-    from robotrain_runtime.contract.parameter import get_parameters
-
-    from robotrain.store import name_index
     from robotrain.submission import resubmit
 
     job = resubmit.read_plan_to_repeat(name_index.find_run(run)).plan.job
@@ -170,7 +161,6 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:
     """Return the plan of a run, and the prepared job to submit; raise Rejected when that is not possible."""
-    from robotrain.store import name_index
     from robotrain.submission import resubmit
 
     stored, plugins = resubmit.read_plan_to_repeat(name_index.find_run(run)), get_plugins(ctx)
@@ -185,8 +175,6 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
 
 def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:
     """Print what differs from the stored plan, and submit the job."""
-    from robotrain.redaction import redact
-    from robotrain.store import records
     from robotrain.submission import resubmit
 
     run, workload = stored.plan.run, get_plugins(ctx).workload(prepared.job.workload)

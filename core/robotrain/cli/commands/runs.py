@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli import arguments
+from robotrain.cli import arguments, output
 from robotrain.cli.arguments import (
     JsonOption,
     PruneDryRunOption,
@@ -22,7 +22,13 @@ from robotrain.cli.arguments import (
 )
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.run_list import listed_runs, run_filter
+from robotrain.cli.run_list.listed_runs import LISTED_STATES
+from robotrain.cli.run_list.run_filter import find_state
 from robotrain.errors import Suggestion, raise_if_any
+from robotrain.model.amounts import format_duration, format_short_age
+from robotrain.model.run import measure_seconds
+from robotrain.store import run_values
 
 if TYPE_CHECKING:
     from robotrain.cli.columns import Column
@@ -62,8 +68,6 @@ MAX_PIPED_TEXT = 80
 
 
 def _complete_states(incomplete: str) -> list[str]:
-    from robotrain.cli.run_list.listed_runs import LISTED_STATES
-
     return [state for state in LISTED_STATES if state.startswith(incomplete)]
 
 
@@ -72,8 +76,6 @@ class RunsCommand(OwnCommand):
 
     def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return the option that a word means, or the state that it is."""
-        from robotrain.cli.run_list.run_filter import find_state
-
         word = flag.lstrip("-").replace("_", "-")
         if state := find_state(word):
             return (Suggestion(f"--state {state}"),)
@@ -115,8 +117,6 @@ def runs(
 
     robotrain runs --prune pick
     """
-    from robotrain.cli.run_list import listed_runs, run_filter
-
     state = run_filter.parse_state(state)
     prune_options = {"--older-than": older_than, "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
@@ -159,9 +159,7 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     What differs from the run before is a line of its own there, and so is the reason where there is too little room
     beside the other columns. Elsewhere, such as in a pipe, each run is one line.
     """
-    from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
-    from robotrain.store import run_values
 
     colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
 
@@ -202,7 +200,6 @@ def _make_columns(listed: "Sequence[ListedRun]", conditions: list[str], reasons:
     """Return the columns of the table, names and runs first and reasons last."""
     from robotrain.cli.columns import Column
     from robotrain.model import scores
-    from robotrain.model.amounts import format_short_age
 
     now, known = time.time(), [one.progress for one in listed]
     declared = [one.record.metrics if one.record else () for one in listed]
@@ -232,9 +229,6 @@ def _format_steps(listed_run: "ListedRun") -> str:
 
 
 def _format_duration(listed_run: "ListedRun", now: float) -> str:
-    from robotrain.model.amounts import format_duration
-    from robotrain.model.run import measure_seconds
-
     status = listed_run.status
     seconds = None if status is None else measure_seconds(status, now)
     return "" if seconds is None else format_duration(seconds)

@@ -8,6 +8,7 @@ from robotrain.cli.arguments import argument, complete_platforms, complete_workl
 from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_problems
+from robotrain.config import job_schema
 from robotrain.config.provenance import Origin
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print problems as JSON too; the schema is JSON anyway.")]
@@ -29,8 +30,6 @@ def schema(
 
     # yaml-language-server: $schema=job.schema.json
     """
-    from robotrain.config import job_schema
-
     found = get_plugins(ctx)
     if workload:
         workloads = [load_named_plugin(found, "workload", workload, Origin("argument"))]

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_text
+from robotrain.redaction import redact_sentence
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
@@ -55,10 +57,8 @@ def _format_status(
     last: list[str],
     missing: str,
 ) -> Iterator[str]:
-    from robotrain.cli import output
     from robotrain.cli.next_commands import format_next_steps
     from robotrain.cli.watch import run_summary
-    from robotrain.redaction import redact_sentence
 
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(sys.stdout))
     yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import LABELS, parse_count
 from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands import submit
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
@@ -24,6 +26,10 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.nearest_name import suggest_name
+from robotrain.pipelines.prepare import pin_pipeline
+from robotrain.sweeps import space
+from robotrain.sweeps.prepare import list_point_rows, prepare_sweep
+from robotrain.sweeps.space import SAMPLERS, SweepRequest
 
 if TYPE_CHECKING:
     import typer
@@ -99,12 +105,6 @@ class SweepCommand(JobCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the sweep, or show what would be submitted."""
-        from robotrain.cli import evaluated_training
-        from robotrain.cli.commands import submit
-        from robotrain.pipelines.prepare import pin_pipeline
-        from robotrain.sweeps.prepare import prepare_sweep
-        from robotrain.sweeps.space import SweepRequest
-
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         problems += evaluated_training.find_unsent_evaluation(request, workload, "a sweep")
         axes, points, sampler, samples = _read_space(values, problems)
@@ -140,9 +140,6 @@ def _read_space(
     values: dict[str, Any], problems: list[Problem]
 ) -> tuple[list[Axis], list[SpacePoint], SamplerName, int]:
     """Return what the trials differ in; what cannot be read is added to `problems`, which are raised at once."""
-    from robotrain.sweeps import space
-    from robotrain.sweeps.space import SAMPLERS
-
     axes: list[Axis] = []
     points: list[SpacePoint] = []
     with collect_problems(problems):
@@ -217,8 +214,6 @@ def describe_driver(
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:
     """Return the trials, how many run at the same time, and what compares them."""
-    from robotrain.sweeps.prepare import list_point_rows
-
     count, most = len(prepared.steps), prepared.at_most
     pace = "all at once" if most is None or most >= count else f"{most} at a time"
     metrics = " or ".join(name for name, _ in prepared.sweep.get("metrics", ())) or "no metric: it reports none"

@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import LABELS
+from robotrain.cli import usage
+from robotrain.cli.arguments import LABELS, parse_amount
 from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
+from robotrain.cli.commands.submit import submit_job
+from robotrain.cli.commands.watch import parse_timeout
 from robotrain.cli.evaluated_training import EVALUATION_PREFIX, add_evaluation_options
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import SET_NAME, ComposedOptions
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.cli.output import print_message
+from robotrain.cli.pipeline_preview import preview_pipeline
+from robotrain.config.provenance import Origin, Value
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.pipelines import train_eval
+from robotrain.pipelines.pipeline_file import change_steps
+from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
+from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
 
 if TYPE_CHECKING:
     from robotrain.config.provenance import Value
@@ -80,8 +90,6 @@ class TrainEvalCommand(JobCommand):
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the evaluation that are not the training's too."""
-        from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
-
         super().add_plugin_options(options, choice, plugins)
         add_evaluation_options(options, choice, plugins)
         platform = load_or_none(plugins.platform, choice.platform)
@@ -94,15 +102,6 @@ class TrainEvalCommand(JobCommand):
 
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the pipeline, and follow it."""
-        from robotrain.cli import usage
-        from robotrain.cli.commands.submit import submit_job
-        from robotrain.cli.output import print_message
-        from robotrain.cli.pipeline_preview import preview_pipeline
-        from robotrain.errors import Rejected
-        from robotrain.pipelines import train_eval
-        from robotrain.pipelines.pipeline_file import change_steps
-        from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
-
         plugins = get_plugins(ctx)
         words = values.get("words") or []
         if answered := [flag for word in words if (flag := word.partition("=")[0]) in ANSWERS]:
@@ -156,8 +155,6 @@ class TrainEvalCommand(JobCommand):
 
 def _read_times(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[str, float | None]:
     """Return how long to follow, in words, and the seconds between two questions. Raise Rejected for other values."""
-    from robotrain.cli.arguments import parse_amount
-    from robotrain.cli.commands.watch import parse_timeout
 
     def parse_seconds(given: str) -> float:
         if not re.fullmatch(r"\d+(\.\d+)?s?", given) or float(given.rstrip("s")) <= 0:
@@ -199,9 +196,6 @@ def _find_ignored(code: str, given: dict[str, Value], why: str, way: Suggestion)
 
 
 def _collect_step_settings(values: dict[str, Any]) -> dict[str, dict[str, Value]]:
-    from robotrain.config.provenance import Origin, Value
-    from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
-
     found: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
     for setting in STEP_SETTINGS:
         for step, settings in found.items():

@@ -22,8 +22,9 @@ from robotrain_runtime.contract import child_python
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import is_terminal, print_json, print_message, print_result
+from robotrain.cli.watch import run_summary
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.redaction import redact_if_secret
+from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store.files import get_cache_folder
 
 ADDRESS = re.compile(r"https?://\S+")
@@ -43,8 +44,6 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
 
     robotrain ui last
     """
-    from robotrain.cli.watch import run_summary
-
     record, platform = open_run(ctx, run)
     tracking = run_summary.read_run_log(record, platform)[0].tracking or {}
     shown = redact_if_secret(str(tracking.get("ui") or ""))
@@ -193,8 +192,6 @@ def _stop_group(server: subprocess.Popen[bytes]) -> None:
 
 
 def _make_unstarted_error(command: str, why: str) -> Rejected:
-    from robotrain.redaction import redact_sentence
-
     title, way = "MLflow does not run", Suggestion(command, "serves it")
     why = redact_sentence(why)
     return Rejected([Problem(code="ui-not-started", stage=Stage.SUBMIT, title=title, why=why, suggestions=(way,))])

@@ -22,8 +22,23 @@ from robotrain.cli.arguments import (
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.next_commands import format_next_steps, list_next_commands
 from robotrain.cli.output import print_json, print_message, print_message_line, print_problems, print_text
+from robotrain.cli.run_list.listed_runs import find_unfinished_runs
+from robotrain.cli.watch import run_summary
+from robotrain.cli.watch.dashboard import draw_curve, draw_frame
+from robotrain.cli.watch.follower import RunFollower
+from robotrain.cli.watch.renderer import (
+    ChangeRenderer,
+    EndRenderer,
+    JsonRenderer,
+    LiveLineRenderer,
+    LogRenderer,
+    SilentRenderer,
+)
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
+from robotrain.model import amounts, scores
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun, RunFollower
@@ -51,10 +66,6 @@ def watch(
 
     robotrain watch                  all that have not ended, else the newest
     """
-    from robotrain.cli.next_commands import list_next_commands
-    from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import ChangeRenderer, JsonRenderer, SilentRenderer
-
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(sys.stdout)
     renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(output.print_result_line)
@@ -79,9 +90,6 @@ def wait(
 
     robotrain wait --timeout 12h last
     """
-    from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import ChangeRenderer, EndRenderer, LiveLineRenderer
-
     seconds = parse_timeout(timeout)
     opened = open_runs(ctx, runs)
     renderer: Renderer
@@ -128,9 +136,6 @@ def follow_submitted(
     :param stream: print its log on stderr, instead of its progress.
     :param is_new: whether this command submitted it.
     """
-    from robotrain.cli.watch.follower import RunFollower
-    from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
-
     seconds = parse_timeout(timeout)
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
     runs = [(record, platform)]
@@ -171,8 +176,6 @@ def exit_with_outcome(follower: RunFollower) -> None:
 
 def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
     """Return every run that has not ended, newest last, nearest to the prompt; else the newest run."""
-    from robotrain.cli.run_list.listed_runs import find_unfinished_runs
-
     unfinished, unknown = find_unfinished_runs(get_plugins(ctx))
     for one in unknown:
         print_message(f"warning: {one.run} is not watched: {one.reason}")
@@ -180,7 +183,6 @@ def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
 
 
 def _draw_until_over(follower: RunFollower) -> bool:
-    from robotrain.cli.watch.dashboard import draw_frame
     from robotrain.cli.watch.live_lines import LiveLines
 
     with LiveLines(sys.stdout, functools.partial(draw_frame, follower.runs), REDRAW_SECONDS):
@@ -188,17 +190,12 @@ def _draw_until_over(follower: RunFollower) -> bool:
 
 
 def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:
-    from robotrain.cli.watch import run_summary
-
     known = run_summary.dump_status(followed_run.record, followed_run.status, followed_run.progress)
     return known | ({"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {})
 
 
 def parse_timeout(text: str) -> float | None:
     """Return a duration in seconds, None for an empty text; raise Rejected when it is invalid."""
-    from robotrain.model import amounts
-    from robotrain.redaction import redact
-
     bare = text.removesuffix("s")
     try:
         return (float(bare) if bare.replace(".", "", 1).isdecimal() else amounts.parse_duration(text)) if text else None
@@ -224,8 +221,6 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve
     :param with_tail: if it failed, also print the last lines of its log.
     :param with_curve: also draw its main metric.
     """
-    from robotrain.cli.watch import run_summary
-
     if followed.failure:
         raise followed.failure
     record, status, known = followed.record, followed.status, followed.progress
@@ -234,8 +229,6 @@ def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve
         print_json(run_summary.dump_status(record, status, known) | steps)
     else:
         if with_curve and known.main_metric and len(known.curve) > 1:
-            from robotrain.cli.watch.dashboard import draw_curve
-
             print_text(draw_curve(known.curve, known.main_metric.name) + "\n")
         explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
         if with_tail and explains and (tail := _drop_reason([*followed.tail], status.reason)):
@@ -254,10 +247,6 @@ def _drop_reason(lines: list[str], reason: str) -> list[str]:
 
 def _format_end(followed: FollowedRun) -> str:
     """Return the end of the run, its outputs, and the next commands."""
-    from robotrain.cli.next_commands import format_next_steps
-    from robotrain.cli.watch import run_summary
-    from robotrain.model import scores
-
     record, status, known = followed.record, followed.status, followed.progress
     rows = []
     validation = known.validation_metric
@@ -279,9 +268,6 @@ def _format_end(followed: FollowedRun) -> str:
 
 
 def _format_brief_end(followed: FollowedRun) -> list[str]:
-    from robotrain.cli.next_commands import list_next_commands
-    from robotrain.model import scores
-
     run, known = followed.record.run, followed.progress
     if followed.failure:
         return [f"{run} unknown: {followed.reported_state[1]}"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
 from robotrain.model.run import RunGone, Status
+from robotrain.plugins import calls
 from robotrain.store import records
 
 if TYPE_CHECKING:
@@ -109,7 +110,6 @@ def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, A
     """Return the answers by the index of the question."""
     if not asks:
         return {}
-    from robotrain.plugins import calls  # costs start-up
 
     with calls.redirect_output():
         return dict(_iter_answers(asks, calls.get_time_limit(), workers))
@@ -117,8 +117,6 @@ def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, A
 
 def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[tuple[int, Any]]:
     import queue  # costs start-up
-
-    from robotrain.plugins import calls
 
     inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
 

@@ -9,9 +9,11 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from robotrain.cli import arguments
+from robotrain.cli.run_list.listed_runs import LISTED_STATES
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -20,8 +22,11 @@ from robotrain.errors import (
     make_usage_problem,
     raise_if_any,
 )
+from robotrain.model.amounts import parse_past_time
 from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.plugins.discovery import read_claims
 from robotrain.redaction import redact
+from robotrain.store import plans, records, run_values
 
 if TYPE_CHECKING:
     from robotrain.cli.run_list.listed_runs import RecordFilter
@@ -63,8 +68,6 @@ class RunFilter(NamedTuple):
 
         Raise Rejected with all problems: of invalid times and values, and of names that neither plugins nor runs have.
         """
-        from robotrain.store import run_values
-
         problems: list[Problem] = []
         begin, end = 0.0, math.inf
         with collect_problems(problems):
@@ -119,8 +122,6 @@ class RunFilter(NamedTuple):
 
     def describe_no_match(self) -> str:
         """Return what to say if no run fits."""
-        from robotrain.store import records
-
         if next(records.iterate_runs(), None) is None:
             return "no run has been submitted from this machine"
         if self._replace(state="", platform="") != RunFilter():
@@ -130,7 +131,6 @@ class RunFilter(NamedTuple):
 
     def _list_meanings(self) -> Iterator[tuple[str, str]]:
         """Yield what else was perhaps meant, as commands with what they show."""
-        from robotrain.plugins.discovery import read_claims
         from robotrain.store import name_index
 
         if self.name and not self.word and not PATTERN_CHARACTERS.search(self.name):
@@ -147,7 +147,6 @@ def _matches(name: str, wanted: str) -> bool:
     """Return whether a name is matched by a pattern with `*`, `?` or `[…]`; never for a text without these."""
     if not PATTERN_CHARACTERS.search(wanted):
         return False
-    from fnmatch import fnmatchcase
 
     return fnmatchcase(name, wanted)
 
@@ -158,15 +157,11 @@ def find_state(word: str) -> str:
 
 
 def _find_states(word: str) -> list[str]:
-    from robotrain.cli.run_list.listed_runs import LISTED_STATES
-
     return [word] if word in LISTED_STATES else [state for state, words in STATE_WORDS.items() if word in words.split()]
 
 
 def parse_state(text: str) -> str:
     """Return a state that runs can be in. Raise Rejected with the states that are meant."""
-    from robotrain.cli.run_list.listed_runs import LISTED_STATES
-
     state = text.strip().lower()
     if state in ("", *LISTED_STATES):
         return state
@@ -181,8 +176,6 @@ def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
 
     :param is_end: whether of a whole day its last moment counts, not its first.
     """
-    from robotrain.model.amounts import parse_past_time
-
     parse = functools.partial(parse_past_time, now=time.time(), is_end=is_end)
     return arguments.parse_amount(parse, text, flag, "7d")
 
@@ -198,8 +191,6 @@ def _parse_value(text: str) -> tuple[str, str]:
 
 def _read_records() -> list[RunRecord]:
     """Return the records of all runs, without those that cannot be read."""
-    from robotrain.store import records
-
     found: list[RunRecord] = []
     for run in records.iterate_runs():
         with contextlib.suppress(Rejected):
@@ -227,8 +218,6 @@ def _find_value_names(
     plugins: Plugins, keys: Sequence[str], read_records: ReadRecords, problems: list[Problem]
 ) -> dict[str, tuple[str, ...]]:
     """Return the names of values that each key of `--set` means; unknown keys are added to `problems`."""
-    from robotrain.store import plans
-
     declared = _list_declared_names(plugins) if keys else {}
     found: dict[str, tuple[str, ...]] = {}
     recorded: set[str] | None = None

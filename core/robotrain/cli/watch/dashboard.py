@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.cli import output
 from robotrain.cli.columns import measure_width, to_plain_line
+from robotrain.cli.watch.run_summary import format_steps
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import measure_seconds
@@ -139,8 +140,6 @@ def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
 
 def _draw_steps(run: FollowedRun, canvas: Canvas, only_running: bool = False) -> Iterator[StyledLine]:
     """Yield the steps of a pipeline; below those that run, their progress."""
-    from robotrain.cli.watch.run_summary import format_steps
-
     steps = [step for step in run.steps if step.state == "running" or not only_running]
     for step, text in zip(steps, format_steps(steps), strict=True):
         yield [(f"  {to_plain_line(text)}", output.STATE_STYLES.get(step.state, ""))]

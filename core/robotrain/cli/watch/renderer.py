@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import threading
 import time
@@ -44,8 +45,6 @@ def label_step(record: event.EventRecord, text: str) -> str:
 
 def format_json_line(line: str) -> str:
     """Return the JSON object of an event, and of an ordinary line `{"line": …}`."""
-    import json
-
     return json.dumps({"line": line}) if event.parse_event(line) is None else line.removeprefix(event.PREFIX)
 
 
@@ -225,8 +224,6 @@ class JsonRenderer(Renderer):
         self._write_object(followed, "trouble", time.time(), {"text": text})
 
     def _write_object(self, followed: FollowedRun, change: str, at: float, body: dict[str, Any]) -> None:
-        import json
-
         values = {"run": followed.record.run, "change": change, "time": at, **body}
         self.write(json.dumps(event.make_json_safe(values), allow_nan=False))
 

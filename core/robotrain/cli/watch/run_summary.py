@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import event
 
 from robotrain.cli.next_commands import suggest_commands
-from robotrain.cli.output import print_message
+from robotrain.cli.output import describe_exception, format_table, print_message
 from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status, measure_seconds
+from robotrain.redaction import redact_if_secret
 from robotrain.store import progress_cache, published
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
     """
 
     def warn(error: Exception) -> None:  # whatever a plugin raises: the status can still be shown
-        from robotrain.cli.output import describe_exception
 
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
@@ -191,7 +191,6 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
     if not record.is_sweep:
         yield from format_steps(steps)
         return
-    from robotrain.cli.output import format_table
     from robotrain.sweeps import results
     from robotrain.sweeps.space import format_point
 
@@ -222,8 +221,6 @@ def format_run_steps(record: RunRecord, steps: Sequence[StepStatus]) -> Iterator
 def format_checkpoint_scores(known: Progress) -> Iterator[str]:
     """Yield the lines of the table of the checkpoints' scores; none without scores."""
     if rows := list_table_rows(known):
-        from robotrain.cli.output import format_table
-
         yield "checkpoints:"
         yield from format_table(rows).splitlines()
 
@@ -241,8 +238,6 @@ def format_steps(steps: Sequence[StepStatus]) -> Iterator[str]:
 
 def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[str, str]]:
     """Yield the platform's own identifiers of a run, each with its name."""
-    from robotrain.redaction import redact_if_secret
-
     shown = platform.describe_reference(record.reference)
     yield from ((redact_if_secret(name), redact_if_secret(text)) for name, text in shown.items())
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import tomllib
 from robotrain.cluster import reasons
 from robotrain.cluster.reasons import RETRY_HINT
 from robotrain.errors import Rejected
@@ -170,8 +171,6 @@ _IMAGE_PATTERN = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
 @functools.cache
 def _load_causes() -> tuple[tuple[str, str], ...]:
     """Return the pattern and the sentence of each known cause, in the order in which they are compared."""
-    import tomllib
-
     data = tomllib.loads(Path(__file__).with_name("failure_causes.toml").read_text(encoding="utf-8"))
     causes = []
     for row in data["cause"]:

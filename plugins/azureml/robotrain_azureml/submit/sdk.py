@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from robotrain.model.amounts import format_duration
 from robotrain_azure.arm import ArmError
+from robotrain_azure.credential import get_shared_credential
 from robotrain_azure.workspace import get_cloud
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
@@ -149,8 +150,6 @@ class SdkClient:
     """The SDK's client of one workspace, and the requests that it made. Methods raise whatever the SDK raises."""
 
     def __init__(self, workspace: Workspace) -> None:
-        from robotrain_azure.credential import get_shared_credential
-
         self.calls = SdkCalls()
         self._transport = make_transport(self.calls)
         with _silence_sdk():

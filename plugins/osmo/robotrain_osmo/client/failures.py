@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import tomllib
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
@@ -91,8 +92,6 @@ class FailurePattern(CommandFailure):
 @functools.cache
 def load_failure_patterns() -> tuple[FailurePattern, ...]:
     """Return the known failures in the order in which they are compared."""
-    import tomllib
-
     data = tomllib.loads(Path(__file__).with_name("failures.toml").read_text(encoding="utf-8"))
     named = data["suggestions"]
     for row in data["failure"]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import Output, Reference, RunGone
-from robotrain.run_folder import log
+from robotrain.run_folder import ended_run, log, outputs
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
@@ -25,8 +25,6 @@ def find_events_file(reference: Reference) -> Path | None:
 
 def list_outputs(reference: Reference) -> Iterable[Output]:
     """Return the complete checkpoints, then other files. Raise RunGone."""
-    from robotrain.run_folder import outputs  # costs start-up
-
     if is_on_node(reference):
         from robotrain_slurm.observe import published  # costs start-up
 
@@ -36,8 +34,6 @@ def list_outputs(reference: Reference) -> Iterable[Output]:
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Copy one output atomically. Raise Rejected."""
-    from robotrain.run_folder import outputs  # costs start-up
-
     if is_on_node(reference):
         from robotrain_slurm.observe import published  # costs start-up
 
@@ -61,8 +57,6 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     Raise RunGone, or Rejected if the registration fails.
     """
-    from robotrain.run_folder import ended_run  # costs start-up
-
     if is_on_node(reference):
         raise make_published_error(reference)
     payload = find_folder(reference) / log.PAYLOAD_FOLDER
@@ -71,8 +65,6 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
 def remove_run(reference: Reference, dry_run: bool = False) -> int:
     """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone, Rejected if it stays."""
-    from robotrain.run_folder import ended_run
-
     try:
         run = read_spec(reference).run
     except RunGone:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from robotrain.errors import Rejected, make_problem
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
+from robotrain.run_folder import outputs
 from robotrain.run_folder import status as run_folder
 from robotrain_runtime.contract import failure
 
@@ -222,6 +223,4 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
 
 
 def _describe_survivors(own: OwnRecord) -> str:
-    from robotrain.run_folder import outputs  # costs start-up
-
     return "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(own.folder))

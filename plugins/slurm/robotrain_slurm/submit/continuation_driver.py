@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain import background
+from robotrain.store.files import PRIVATE_FILE
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.files import is_locked, lock_file
 
@@ -47,9 +49,6 @@ def start_driver(folder: Path) -> None:
 
     The run of another user is theirs to continue.
     """
-    from robotrain import background  # costs start-up
-    from robotrain.store.files import PRIVATE_FILE
-
     if AGENT_VARIABLE in os.environ:  # the machine that asks starts it
         return
     with suppress(OSError):

@@ -10,6 +10,7 @@ from robotrain.external_command import CommandStartError
 from robotrain.run_folder.submit_call import SubmitCall, is_unsure_answer, run_to_file
 
 from robotrain_slurm.client.commands import SlurmAway, SlurmRefused, make_environment, make_missing_command_problem
+from robotrain_slurm.client.failures import quote_message
 from robotrain_slurm.spec.submission_spec import BatchJob
 
 SETTLE_SECONDS = 2.0
@@ -66,8 +67,6 @@ def send_job(job: BatchJob, root: Path, *options: str, gone: str = "") -> str:
     if number := find_number(answer):
         return number
     if code is None or is_unsure(answer):
-        from robotrain_slurm.client.failures import quote_message  # costs start-up
-
         raise SlurmAway(f"{quote_message(answer) or 'sbatch ended without an answer'}.")
     raise JobRefused(job, answer, code)
 

@@ -13,7 +13,9 @@ from robotrain.run_folder.code_copy import StageCode
 from robotrain.run_folder.status import has_plan_files
 
 from robotrain_slurm.client.commands import SlurmAway
+from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.node import attempts
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import (
     CLUSTER_KEY,
@@ -24,7 +26,7 @@ from robotrain_slurm.spec.submission_spec import (
     BatchJob,
     SlurmSpec,
 )
-from robotrain_slurm.submit import sbatch, step_jobs
+from robotrain_slurm.submit import continuation_driver, sbatch, staging, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
 
@@ -35,8 +37,6 @@ def submit_plan(plan: Plan, stage_code: StageCode | None = None) -> Reference:
     """
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
     if spec.staged:
-        from robotrain_slurm.submit import staging  # costs start-up
-
         staged = staging.fetch_inputs(plan)
         is_new = create_run_folder(plan, spec, stage_code)
         staging.write_staged_files(Path(spec.folder), staged)
@@ -60,15 +60,11 @@ def submit_plan(plan: Plan, stage_code: StageCode | None = None) -> Reference:
 def _follow_job(spec: SlurmSpec, number: str) -> Reference:
     """Return the reference of a job that was sent, after what continues it on this machine was started."""
     if spec.continuation == "login":
-        from robotrain_slurm.submit import continuation_driver  # costs start-up
-
         continuation_driver.start_driver(Path(spec.folder))
     return make_reference(spec, number)
 
 
 def _make_refused_problem(plan: Plan, refusal: sbatch.JobRefused) -> Problem:
-    from robotrain_slurm.client.failures import explain_refusal  # costs start-up
-
     job = refusal.job
     problem = explain_refusal(refusal.text, read_options(plan.files[job.script].decode()))
     if not job.step:
@@ -105,8 +101,6 @@ def _ask_for_job(job: BatchJob) -> str:
 
 def find_job(job: BatchJob, queue: list[QueuedJob]) -> str:
     """Return the number of a job that Slurm has, or that has begun in its folder; empty for none."""
-    from robotrain_slurm.node import attempts  # costs start-up
-
     for one in queue:
         if one.comment == job.comment and not one.is_refused:
             return one.array
