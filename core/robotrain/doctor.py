@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheEntry
@@ -34,13 +33,11 @@ from robotrain.model.health import (
 )
 from robotrain.plugins import calls
 from robotrain.plugins.discovery import list_built_in_distributions
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files, name_lock, ownership, records
 from robotrain.submission import checker
 from robotrain.submission.container_plugins import load_workload_container
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 
 def check_versions() -> Iterator[HealthResult]:
@@ -55,7 +52,7 @@ def check_versions() -> Iterator[HealthResult]:
         yield report_ok(f"{__version__}, on Python {platform.python_version()} ({sys.executable})")
 
 
-def check_plugins(installed: "Plugins", platform_name: str) -> Iterator[HealthResult]:
+def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResult]:
     """Report plugins that failed; only the plugin of the chosen platform stops a submit."""
     for failure in installed.failures.values():
         claim, suggestions = failure.claim, [*failure.suggestions]
@@ -142,7 +139,7 @@ def _measure_disk_skew() -> float:
         return 0.0
 
 
-def check_checker(installed: "Plugins") -> Iterator[HealthResult]:
+def check_checker(installed: Plugins) -> Iterator[HealthResult]:
     """Report which Python asks the trainers about options; none is no warning."""
     choice, problems = checker.read_choice()
     yield from map(convert_problem, problems)
@@ -426,7 +423,7 @@ def _make_failed_check_finding(result: CheckResult, error: BaseException) -> Hea
     return report_warning(text) if result.distribution else report_failure(text)
 
 
-def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckResult]:
+def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResult]:
     """Return all checks that apply, only those of `platform` if it is given."""
     considered = (found for name, found in plugins.platforms().items() if platform in ("", name))
     local = any(found.capabilities.feature("runs_here") for found in considered)

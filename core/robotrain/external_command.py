@@ -18,14 +18,11 @@ import time
 import tty
 import weakref
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from robotrain_runtime.process import stop
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)

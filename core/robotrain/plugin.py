@@ -6,15 +6,14 @@ Names are only added within a version of the plugin API; docs/stability.md says 
 from __future__ import annotations
 
 import importlib
+from typing import Any
+
+from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
+from robotrain_runtime.contract.event import Checkpoint, Registered
+from robotrain_runtime.contract.parameter import Param, load_pairs
 
 TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers know the name
 if TYPE_CHECKING:
-    from typing import Any
-
-    from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
-    from robotrain_runtime.contract.event import Checkpoint, Registered
-    from robotrain_runtime.contract.parameter import Param, load_pairs
-
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.cluster.secrets import check_secrets
     from robotrain.cluster.spec import make_python_search

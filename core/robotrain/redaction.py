@@ -1,10 +1,7 @@
 """Redaction of what a command prints and stores: what hides secrets, and what may be suggested beside a hidden one."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from robotrain_runtime.contract.redaction import HIDDEN as HIDDEN
 from robotrain_runtime.contract.redaction import MAX_LENGTH, MAX_REMEMBERED, hide_secrets, truncate
@@ -13,9 +10,6 @@ from robotrain_runtime.contract.redaction import escape_controls as escape_contr
 from robotrain_runtime.contract.secret_rules import find_named_secret, find_secret_arguments
 from robotrain_runtime.contract.secret_rules import holds_secret as holds_secret
 from robotrain_runtime.contract.secret_rules import value_holds_secret as value_holds_secret
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 MIN_WORD = 4
 """Length of a word from which on a suggestion that repeats it is dropped."""

@@ -1,14 +1,12 @@
 """Checks of a job or plan against its platform's capabilities: workload, sources, combinations, features, limits."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -19,17 +17,14 @@ from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.job import Job
+from robotrain.model.plan import Plan
 from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
-from robotrain.model.source import SourceError, SourceKind
+from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.model.support import Support, format_refusal, make_refusal
 from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.plan import Plan
-    from robotrain.model.source import Source
-    from robotrain.plugins.manager import Plugins
 
 MISPLACED_CODE = "trainer-arg-misplaced"
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"

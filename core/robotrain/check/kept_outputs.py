@@ -1,16 +1,10 @@
 """Whether what a run leaves outlives the disk that it writes to: asked once, for every workload and every step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Severity, Stage, Suggestion, make_problem
-from robotrain.model.job import PUBLISH_PARAMETER
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 
 PUBLISH_FLAG = f"--{PUBLISH_PARAMETER.replace('_', '-')}"
 

@@ -3,24 +3,20 @@
 `robotrain platforms`, docs/parity.md and the parity tests derive from it.
 """
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.capabilities import FEATURES, LIMITS, Capabilities
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
 from robotrain.model.support import ANY, UNKNOWN, Support
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
+from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
 ROLES = (capability_checks.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", "backbone", PUBLISH_ROLE)

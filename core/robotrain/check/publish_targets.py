@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
-from robotrain.model.platform import suggest_platforms
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.job import Job
+from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
 from robotrain.model.source import SourceError, SourceKind
 from robotrain.model.support import format_refusal, make_refusal
+from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.resolve import Resolution
-    from robotrain.model.capabilities import Capabilities
-    from robotrain.model.job import Job
-    from robotrain.model.platform import ListPlatforms, Platform
-    from robotrain.model.workload import Workload
 
 PUBLISH_ROLE = "publish"
 """The role of such a place in a platform's capabilities."""

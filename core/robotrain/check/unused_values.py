@@ -4,23 +4,15 @@ One that a file of the project gives, which is for all jobs, is left out. Of any
 suggestion unsets it.
 """
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
-from robotrain_runtime.contract.parameter import UNSET, get_parameters
+from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameters
 
-from robotrain.config.provenance import PROJECT_LAYERS
+from robotrain.config.provenance import PROJECT_LAYERS, Value
+from robotrain.config.resolve import Resolution
 from robotrain.corrected_line import DASHES
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem, select_errors
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.parameter import Parameter
-
-    from robotrain.config.provenance import Value
-    from robotrain.config.resolve import Resolution
 
 ON_THE_LINE = ("flag", "call")
 

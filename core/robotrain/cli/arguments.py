@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -30,8 +31,6 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from robotrain.model.run import RunRecord
 
 

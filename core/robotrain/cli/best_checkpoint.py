@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain_runtime.contract.event import Scored
+
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.training_run import require_one_training
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.checkpoint_table import describe_best, find_best
+from robotrain.model.progress import Progress
+from robotrain.model.run import RunRecord
 from robotrain.pipelines.train_eval import POLICY_ROLE, find_evaluation
+from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import find_evaluations
 from robotrain.store import progress_cache, records
 
 if TYPE_CHECKING:
     import typer
-    from robotrain_runtime.contract.event import Scored
 
-    from robotrain.model.progress import Progress
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 BEST_FLAG = "--best"
 

@@ -16,6 +16,7 @@ from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_vari
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.failures import PluginError
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES, find_project_file
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from robotrain.config.env_files import VariableLayer
     from robotrain.config.project_file import Project
     from robotrain.config.request import JobFile
-    from robotrain.plugins.failures import PluginError
-    from robotrain.plugins.manager import Plugins
 
 PLATFORM_ENV, PROFILE_ENV = make_variable_name("platform"), make_variable_name("profile")
 NAMES_KEY, FILES_KEY, PROJECTS_KEY = "robotrain.names", "robotrain.files", "robotrain.projects"

@@ -14,21 +14,20 @@ from robotrain.cli import usage
 from robotrain.cli.choice import Choice
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
+from robotrain.config.provenance import Value
+from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
 from robotrain.pipelines.pipeline_file import change_steps
-from robotrain.pipelines.prepare import prepare_pipeline
+from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.train_eval import find_evaluation
+from robotrain.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     import typer
 
-    from robotrain.config.provenance import Value
-    from robotrain.config.request import Request
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
-    from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.plugins.manager import Plugins
 
 EVALUATION_PREFIX = "evaluation__"
 STEPS = r"(?a)[1-9]\d{0,11}"

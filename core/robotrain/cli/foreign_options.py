@@ -3,10 +3,8 @@
 Those that only one platform or workload can answer are among its `option_hints`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -14,10 +12,8 @@ from robotrain.cli.choice import Choice
 from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
 from robotrain.errors import Suggestion, suggest_leaving_out
-
-if TYPE_CHECKING:
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
+from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
 
 ONE_MACHINE = "Such a job runs on one machine."
 SEVERAL_GPUS, SEVERAL_NODES = "multi_gpu", "multi_node"

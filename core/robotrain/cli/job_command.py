@@ -41,17 +41,16 @@ from robotrain.cli.options import (
 )
 from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Origin, Value
-from robotrain.errors import Rejected
+from robotrain.errors import Problem, Rejected
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.plugins.failures import PluginError, make_no_workload_error
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import remember_secrets
 
 if TYPE_CHECKING:
     from robotrain.config.request import Request
-    from robotrain.errors import Problem
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
 
 ORDER_KEY = "robotrain.order"
@@ -202,7 +201,7 @@ class JobCommand(TyperCommand):
                 with formatter.section(f"Options of {workload.program} after --"):
                     formatter.write_dl(map(trainer_args.format_program_option, options))
 
-    def complete_word(self, incomplete: str, plugins: "Plugins") -> list[str]:
+    def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
         """Return completions of a word: a workload, or after `--` an option of its program."""
         if not self.is_after_dashes:
             return [name for name in plugins.list_names("workload") if name.startswith(incomplete)]
@@ -212,7 +211,7 @@ class JobCommand(TyperCommand):
         given = read_given_parameters(self.options.given, self.choice.file)
         return trainer_args.complete_program_options(workload, given, incomplete) if workload else []
 
-    def compose_own(self, choice: Choice, plugins: "Plugins") -> ComposedOptions:
+    def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:
         """Return the options that every choice has."""
         options = ComposedOptions()
         installed = plugins.list_names("platform")
@@ -228,7 +227,7 @@ class JobCommand(TyperCommand):
         options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
         return options
 
-    def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: "Plugins") -> None:
+    def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the chosen workload and platform; a plugin that fails to load has none."""
         workload = load_or_none(plugins.workload, choice.workload)
         platform = load_or_none(plugins.platform, choice.platform)
@@ -300,9 +299,9 @@ class JobCommand(TyperCommand):
         ctx: typer.Context,
         choice: Choice,
         values: dict[str, Any],
-        workload: "Workload",
-        platform: "Platform",
-        problems: "Sequence[Problem]",
+        workload: Workload,
+        platform: Platform,
+        problems: Sequence[Problem],
     ) -> "tuple[Request, Sequence[Problem]]":
         """Return what the arguments ask for, and the problems of `--set`."""
         from robotrain.cli import usage
@@ -341,7 +340,7 @@ class JobCommand(TyperCommand):
         return request, mistakes
 
     def _load_chosen(
-        self, ctx: Any, choice: Choice, problems: "list[Problem]", values: dict[str, Any]
+        self, ctx: Any, choice: Choice, problems: list[Problem], values: dict[str, Any]
     ) -> tuple[Any, Any]:
         """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         plugins = get_plugins(ctx)
@@ -382,7 +381,7 @@ class JobCommand(TyperCommand):
         return parts["workload"], parts["platform"]
 
 
-def complete_override(choice: Choice, plugins: "Plugins", incomplete: str) -> list[str]:
+def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:
     """Return completions of `--set`: keys, and the choices of a key that has some."""
     from robotrain.config import overrides
 

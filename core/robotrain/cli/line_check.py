@@ -1,10 +1,8 @@
 """Check of a line that another tool's line was translated to, before it is printed, and the job that it means."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain.cli import unknown_words, usage
 from robotrain.cli.choice import load_or_none
@@ -13,12 +11,10 @@ from robotrain.cli.job_command import ORDER_KEY
 from robotrain.config.resolve import resolve_job
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.job import Job
 from robotrain.model.platform import Platform
 from robotrain.model.support import ANY, YES
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.plugins.manager import Plugins
+from robotrain.plugins.manager import Plugins
 
 
 class CheckedLine(NamedTuple):

@@ -1,23 +1,18 @@
 """The commands that `status` and other views of a run suggest next, such as one that mends the job of a failed run."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain.cli.named_change import VALUE, find_change
 from robotrain.errors import Rejected
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
+from robotrain.model.progress import Progress
+from robotrain.model.run import RunRecord, Status
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store import name_index
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
-    from robotrain.model.progress import Progress
-    from robotrain.model.run import RunRecord, Status
 
 MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""

@@ -1,25 +1,19 @@
 """The command-line options that a workload, a platform and source kinds declare."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import typer
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.cli.command_factory import CompletionItem, make_plain_app
 from robotrain.config.provenance import make_variable_name
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.parameter import Parameter
-
-    from robotrain.model.source import RoleFlag, SourceKind
-    from robotrain.model.workload import Workload
+from robotrain.model.source import RoleFlag, SourceKind
+from robotrain.model.workload import Workload
 
 Completer = Callable[[str], Sequence[str]]
 """Returns the completions of a beginning."""

@@ -1,7 +1,5 @@
 """Output of commands: results on stdout, messages and problems on stderr, colors where a terminal has them."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

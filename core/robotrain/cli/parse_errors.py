@@ -1,11 +1,9 @@
 """Problems of command lines that the parser rejects, and of unknown commands, with suggestions."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
@@ -26,11 +24,9 @@ from robotrain.command_table import (
 )
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
 from robotrain.store import name_index, records
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)

@@ -1,18 +1,12 @@
 """Preview of a pipeline before it is submitted: its steps, and what starts them."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from robotrain.cli.output import format_table, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.platform import make_feature_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from robotrain.pipelines.prepare import PreparedPipeline
+from robotrain.pipelines.prepare import PreparedPipeline
 
 
 def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], native_only: bool) -> PreparedPipeline:

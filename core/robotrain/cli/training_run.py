@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
-from robotrain.model.run import STEP_KEY
+from robotrain.model.job import Job
+from robotrain.model.run import STEP_KEY, RunRecord
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.store import plans, records
 
 if TYPE_CHECKING:
     import typer
-
-    from robotrain.model.job import Job
-    from robotrain.model.run import RunRecord
 
 
 class TrainingRun(NamedTuple):

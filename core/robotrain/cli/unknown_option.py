@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from robotrain.cli.choice import Choice, is_job_file, load_or_none, read_given_parameters
 from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
@@ -14,14 +13,12 @@ from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.provenance import PARAM_FLAG
 from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.discovery import read_claims
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
 
 GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")
 """Options of `robotrain` itself, which stand before the command."""
@@ -33,7 +30,7 @@ NEEDLESS = ("only for ", "not needed: ", "not supported")
 
 
 def make_unknown_option_problem(
-    flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins"
+    flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins
 ) -> Problem:
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
     shown, given = redact(flag), _UnknownOption(redact(flag), value, choice, options, plugins)
@@ -63,7 +60,7 @@ def make_unknown_option_problem(
 class _UnknownOption:
     """An option that the chosen workload, platform and command do not have, and what may be said about it."""
 
-    def __init__(self, flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: "Plugins") -> None:
+    def __init__(self, flag: str, value: str, choice: Choice, options: ComposedOptions, plugins: Plugins) -> None:
         self.flag, self.value, self.choice, self.options, self.plugins = flag, value, choice, options, plugins
         self.platform: Platform | None = load_or_none(plugins.platform, choice.platform)
         self.workload: Workload | None = load_or_none(plugins.workload, choice.workload)
@@ -184,7 +181,7 @@ class _UnknownOption:
             return None
         return self._name_replacement(self.workload, self.flag)
 
-    def _name_replacement(self, workload: "Workload", option: str) -> Problem:
+    def _name_replacement(self, workload: Workload, option: str) -> Problem:
         why, ways = replace_managed_option(option, self.value, workload)
         return self.make_problem("option-owned", f"robotrain sets {option} itself", why, ways)
 
@@ -233,7 +230,7 @@ class _UnknownOption:
         return next(not one.metavar for one in self.options.options if one.name == self.options.flags[flag])
 
 
-def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[tuple[str, str]]:
+def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[tuple[str, str]]:
     """Yield family and name of the platforms and workloads that have an option; the chosen ones are left out."""
     for name, platform in plugins.platforms().items():
         if name != choice.platform and flag in list_flags(platform.settings):
@@ -250,7 +247,7 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
             yield "workload", name
 
 
-def find_flag_owner(flag: str, plugins: "Plugins") -> str:
+def find_flag_owner(flag: str, plugins: Plugins) -> str:
     """Return the command, source kind, platform or workload that has an option, in words; empty if none has."""
     if commands := [name for name in list_commands_with(flag, plugins) if name in JOB_COMMANDS]:
         return f"`robotrain {commands[0]}`"

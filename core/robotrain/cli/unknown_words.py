@@ -4,7 +4,6 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain.cli.choice import Choice, is_job_file, load_or_none
 from robotrain.cli.foreign_options import is_variable
@@ -16,14 +15,12 @@ from robotrain.config.starter_files import JOB_FILE
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, redact, remember_secrets
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 
 def find_unknown_words(
-    words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins", line: Sequence[str] = ()
+    words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: Plugins, line: Sequence[str] = ()
 ) -> Iterator[Problem]:
     """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file.
 
@@ -45,7 +42,7 @@ def find_unknown_words(
 
 
 def _find_unknown_options(
-    unknown: Mapping[str, str], plain: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins"
+    unknown: Mapping[str, str], plain: Sequence[str], choice: Choice, options: ComposedOptions, plugins: Plugins
 ) -> Iterator[Problem]:
     without_file = [flag for flag, value in unknown.items() if not is_job_file(value) and not is_variable(flag, value)]
     by_workload = {
@@ -67,7 +64,7 @@ def _find_unknown_options(
             yield make_unknown_option_problem(flag, value, choice, options, plugins)
 
 
-def _is_of_program(flag: str, choice: Choice, plugins: "Plugins") -> bool:
+def _is_of_program(flag: str, choice: Choice, plugins: Plugins) -> bool:
     """Return whether the program of the chosen workload has an option of that name."""
     workload = load_or_none(plugins.workload, choice.workload)
     return bool(workload and find_option_of_program(workload.option_finder, flag, ""))
@@ -89,7 +86,7 @@ def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return unknown, plain
 
 
-def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Plugins") -> dict[str, list[str]]:
+def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: Plugins) -> dict[str, list[str]]:
     """Return the unknown options that belong to exactly one other workload, by its name.
 
     One that several have belongs to the one that another option already names.
@@ -141,7 +138,7 @@ def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> 
     return make_usage_problem("word-unknown", title, flag, given=word, suggestions=[way] if way else [])
 
 
-def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Problem:
+def explain_unknown_word(word: str, choice: Choice, plugins: Plugins) -> Problem:
     """Return the problem of a word that is neither a workload nor a job file."""
     if word == "-" or word.startswith(("/dev/stdin", "/dev/fd/")):
         title = "a job is read from a file, not from standard input"
@@ -161,7 +158,7 @@ def explain_unknown_word(word: str, choice: Choice, plugins: "Plugins") -> Probl
     )
 
 
-def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
+def _suggest_meanings(word: str, choice: Choice, plugins: Plugins) -> Iterator[Suggestion]:
     """Yield what a word may stand for: a platform, a folder, an address, or a value; secrets are not repeated."""
     folder = Path(word)
     if word in plugins.list_names("platform"):
@@ -183,7 +180,7 @@ def _suggest_meanings(word: str, choice: Choice, plugins: "Plugins") -> Iterator
                     yield Suggestion(f"{kind.roles[role].flag} {shlex.quote(word)}", replaces=word)
 
 
-def _suggest_value(word: str, choice: Choice, plugins: "Plugins") -> Iterator[Suggestion]:
+def _suggest_value(word: str, choice: Choice, plugins: Plugins) -> Iterator[Suggestion]:
     """Yield how a `NAME=VALUE` is given: by its name in a job file, or as an option of the program."""
     workload = load_or_none(plugins.workload, choice.workload)
     platform = load_or_none(plugins.platform, choice.platform)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.parameter import UNSET
 
@@ -14,11 +14,8 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import SourceText
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.config.request import SourceText
-    from robotrain.plugins.manager import Plugins
 
 
 def collect_values(option_values: dict[str, Any], options: ComposedOptions, prefix: str) -> dict[str, Value]:
@@ -51,7 +48,7 @@ def collect_values(option_values: dict[str, Any], options: ComposedOptions, pref
 
 def collect_sources(
     option_values: dict[str, Any], order: Sequence[str], options: ComposedOptions
-) -> "Iterator[SourceText]":
+) -> Iterator[SourceText]:
     """Yield the sources in the order typed, across different flags."""
     queues = {name: iter(option_values.get(name) or ()) for name in options.sources}
     for name in order:
@@ -104,7 +101,7 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
             yield make_usage_problem("options-conflict", f"{both} contradict each other")
 
 
-def find_option_clashes(options: ComposedOptions, plugins: "Plugins") -> Iterator[Problem]:
+def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[Problem]:
     """Find flags and environment names that two owners claim."""
     for spelling, owners in options.clashes:
         both = " and ".join(owners)
@@ -123,7 +120,7 @@ def find_option_clashes(options: ComposedOptions, plugins: "Plugins") -> Iterato
         yield make_usage_problem(code, title, spelling, why, suggestions=suggestions)
 
 
-def find_unknown_tables(choice: Choice, plugins: "Plugins") -> Iterator[Problem]:
+def find_unknown_tables(choice: Choice, plugins: Plugins) -> Iterator[Problem]:
     """Find tables of the job file and robotrain.toml for platforms that are not installed."""
     if choice.file:
         from robotrain.config import job_file

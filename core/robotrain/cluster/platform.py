@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.errors import Rejected, Suggestion, collect_problems, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, make_problem
 from robotrain.model.platform import Platform, format_cancel_command, make_feature_error
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from robotrain.cluster.outputs import ExpectedOutput
-    from robotrain.errors import Problem
     from robotrain.model.plan import Plan
     from robotrain.model.run import Output, Reference
 

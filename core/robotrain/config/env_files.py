@@ -1,7 +1,5 @@
 """Variables of the process environment and of `.env` files, each with its origin."""
 
-from __future__ import annotations
-
 import io
 import os
 import re

@@ -3,15 +3,13 @@
 Every value keeps its line and text.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -21,12 +19,9 @@ from robotrain.config.request import JobFile, SourceText
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.job import ARGUMENT_KEYS
-from robotrain.model.workload import ConfigValue
+from robotrain.model.workload import ConfigValue, Workload
 from robotrain.nearest_name import is_misspelling, suggest_name
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.model.workload import Workload
 
 MAX_SUGGESTED_FILES = 3
 SCHEMA_KEY = "$schema"

@@ -1,14 +1,12 @@
 """The layers of settings: flags, files, environment, Terraform, lookups. The first value wins."""
 
-from __future__ import annotations
-
 import json
 import os
 import pkgutil
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_texts
 
@@ -21,13 +19,10 @@ from robotrain.config.provenance import (
     Origin,
     Value,
 )
+from robotrain.config.request import JobFile, Request
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.model.platform import Platform
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.config.request import JobFile, Request
-    from robotrain.model.platform import Platform
-
 
 LOOKUP_LAYER = "looked up"
 

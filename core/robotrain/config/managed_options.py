@@ -1,27 +1,22 @@
 """Arguments of the trainer that robotrain sets itself or that are its own options, and what to use instead."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
 from robotrain.config.coerce import describe_expected_value, find_field, is_kind_of_value, is_refused_number
 from robotrain.config.provenance import Value
+from robotrain.config.request import Request
+from robotrain.config.sources import JobInputs
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
-
-if TYPE_CHECKING:
-    from robotrain.config.request import Request
-    from robotrain.config.sources import JobInputs
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
 
 MAX_FILLED_IN = 200
 """Characters of a value that a suggestion repeats."""

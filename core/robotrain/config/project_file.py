@@ -1,12 +1,10 @@
 """robotrain.toml: values for all jobs of a project, at its top level and in profiles."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import tomllib
 from robotrain_runtime.contract.parameter import get_parameters
@@ -15,11 +13,9 @@ from robotrain.config.coerce import ValueTable
 from robotrain.config.provenance import MAX_KEYS, Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 TABLE_KEYS = ("parameters", "workloads", "platforms")
 WORD_KEYS = ("platform", "workload", "terraform")

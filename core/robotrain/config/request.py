@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from robotrain.config.env_files import VariableLayer
 from robotrain.config.provenance import Origin, Value
+from robotrain.config.terraform import TerraformLayer
+from robotrain.errors import Problem
 
 if TYPE_CHECKING:
-    from robotrain.config.env_files import VariableLayer
     from robotrain.config.project_file import Project
-    from robotrain.config.terraform import TerraformLayer
-    from robotrain.errors import Problem
 
 
 class SourceText(NamedTuple):

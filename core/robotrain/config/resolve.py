@@ -24,19 +24,19 @@ from robotrain.config.provenance import (
     Origin,
     Value,
 )
+from robotrain.config.request import JobFile, Request
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.job import TRAINER_DEFAULT, Job
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, redact_argument
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
-    from robotrain.config.request import JobFile, Request
-    from robotrain.model.platform import Platform
-    from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
 
 
 OFF_VALUES = ("0", "false", "no", "off", "none")

@@ -1,7 +1,5 @@
 """Sources of a job: for each role, the strongest layer that names any gives all of them."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
 import dataclasses
 import json
 import os
@@ -10,12 +8,12 @@ import shlex
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
 
 from robotrain.config.provenance import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Origin, Value, make_variable_name
-from robotrain.config.request import Request, SourceText
+from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.errors import (
     Problem,
     Stage,
@@ -24,14 +22,11 @@ from robotrain.errors import (
     make_usage_problem,
     suggest_choosing,
 )
+from robotrain.model.capabilities import Capabilities
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import redact, value_holds_secret
-
-if TYPE_CHECKING:
-    from robotrain.config.request import JobFile
-    from robotrain.model.capabilities import Capabilities
 
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 MAX_SOURCES = 64

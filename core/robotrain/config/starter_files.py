@@ -1,28 +1,23 @@
 """The first files of a project, which `robotrain init` writes: job.yaml, pipeline.yaml and robotrain.toml."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.job_writer import format_scalar
+from robotrain.config.request import JobFile
 from robotrain.model.job import ARGUMENT_KEYS
-from robotrain.model.workload import FoundInput
-
-if TYPE_CHECKING:
-    from robotrain.config.request import JobFile
-    from robotrain.model.platform import Platform, PlatformDefault
-    from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
+from robotrain.model.platform import Platform, PlatformDefault
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import FoundInput, Workload
 
 JOB_FILE, PIPELINE_FILE = "job.yaml", "pipeline.yaml"
 JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE = "job.schema.json", "pipeline.schema.json"

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain_runtime.contract.parameter import Parameter
+
+from robotrain.config.env_files import VariableLayer
 from robotrain.config.provenance import Origin, Value, make_variable_name
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, list_project_folders
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract.parameter import Parameter
-
-    from robotrain.config.env_files import VariableLayer
     from robotrain.config.project_file import Project
 
 TIME_LIMIT_SECONDS = 20.0

@@ -1,19 +1,15 @@
 """Arguments of the trainer: options after `--`, merged by their names with those of the job file."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request
+from robotrain.errors import Problem
+from robotrain.model.job import Job
+from robotrain.model.workload import Workload
 from robotrain.redaction import can_repeat, hide_secret_arguments
-
-if TYPE_CHECKING:
-    from robotrain.config.request import Request
-    from robotrain.errors import Problem
-    from robotrain.model.job import Job
-    from robotrain.model.workload import Workload
 
 AFTER_DASHES = Origin("flag", "after --")
 

@@ -1,7 +1,5 @@
 """The user's own configuration: `robotrain/config.toml` in their configuration folder. No project has one."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any, NamedTuple

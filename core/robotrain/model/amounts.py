@@ -3,13 +3,9 @@
 import re
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.files import format_duration as format_duration
 from robotrain_runtime.contract.files import format_size as format_size
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 SECONDS = {"min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -61,7 +57,7 @@ def parse_past_time(text: str, now: float, is_end: bool = False) -> float:
         raise ValueError("a time is 7d, 12h, 2 weeks, today, yesterday, or a date: 2026-11-15") from None
 
 
-def _end_day(midnight: "datetime") -> "datetime":
+def _end_day(midnight: datetime) -> datetime:
     return midnight + timedelta(days=1, microseconds=-1)
 
 

@@ -1,15 +1,10 @@
 """Capabilities of a platform: what it supports, and why it does not support the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from robotrain.model.source import SourceKind
 from robotrain.model.support import ANY, UNKNOWN, Support
-
-if TYPE_CHECKING:
-    from robotrain.model.source import SourceKind
 
 FEATURES: Mapping[str, str] = {
     "register_model": "register checkpoints in a model registry",

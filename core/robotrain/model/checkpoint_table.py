@@ -1,20 +1,14 @@
 """The scores of checkpoints as a table, and the best of them, by the metrics that the workload declares."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from robotrain_runtime.contract.event import Evaluated
+from robotrain_runtime.contract.event import Evaluated, Scored
 
 from robotrain.model import scores
+from robotrain.model.progress import Progress
+from robotrain.model.workload_profile import Metric
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.event import Evaluated, Scored
-
-    from robotrain.model.progress import Progress
-    from robotrain.model.workload_profile import Metric
 
 MAX_ROWS = 40
 """How many checkpoints the table in a terminal shows: the newest, and the best."""

@@ -6,6 +6,7 @@ import importlib
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Suggestion
@@ -14,8 +15,6 @@ from robotrain.model.source import SourceError
 from robotrain.model.support import make_refusal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 

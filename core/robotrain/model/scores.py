@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.event import Evaluated, Registered
+from robotrain_runtime.contract.event import Evaluated, Registered
 
+if TYPE_CHECKING:
     from robotrain.model.workload_profile import Metric
 
 MAX_EPISODES = 2**53

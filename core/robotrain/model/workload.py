@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from robotrain.errors import Problem
 from robotrain.model.workload_profile import WorkloadProfile
 
 Produces = Literal["checkpoints", "results", "files"]
 """What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
 
 if TYPE_CHECKING:
-    from robotrain.errors import Problem
     from robotrain.model.job import Job
 
 
@@ -94,9 +94,9 @@ class Workload:
     """The options of `program` that robotrain sets itself, each with what to use instead."""
     managed_with_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of these, the options that have an effect only with a source of one of these roles."""
-    check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
+    check: Callable[["Job"], Iterable[Problem]] = field(default=lambda job: ())
     """Check a resolved job against the workload's own rules; pure."""
-    check_elsewhere: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
+    check_elsewhere: Callable[["Job"], Iterable[Problem]] = field(default=lambda job: ())
     """Check what counts only for a job that does not run on this machine; pure."""
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a

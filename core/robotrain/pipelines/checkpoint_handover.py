@@ -1,21 +1,16 @@
 """Which checkpoints a step of a pipeline hands over: the newest, or all those that later steps take of it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import checkpoint
 
 from robotrain.config.provenance import PIPELINE_LAYER, Origin
 from robotrain.errors import Problem, Stage
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.workload import Role, Workload
-    from robotrain.pipelines.steps import StepRequest
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.model.job import Job
+from robotrain.model.workload import Role, Workload
+from robotrain.pipelines.steps import StepRequest
+from robotrain.submission.prepare import PreparedJob
 
 
 def find_taken_checkpoints(job: Job, role: Role) -> str | None:

@@ -1,31 +1,25 @@
 """A pipeline that a driver on this machine runs, as one run of its platform."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import event
 
 from robotrain import background
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import parse_attempt
-from robotrain.model.run import STEP_KEY, RunGone
+from robotrain.model.plan import Plan
+from robotrain.model.run import STEP_KEY, Reference, RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
 from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
+from robotrain.plugins.manager import Plugins
 from robotrain.store import files, name_lock, plans, records
 from robotrain.submission.interrupted_submit import remove_run
-
-if TYPE_CHECKING:
-    from robotrain.model.plan import Plan
-    from robotrain.model.run import Reference, RunRecord, Status, StepStatus
-    from robotrain.plugins.manager import Plugins
 
 START_SECONDS, POLL_SECONDS = 300.0, 0.05
 """How long a driver may take to begin; it may import a plugin for as long (`ROBOTRAIN_PLUGIN_SECONDS`)."""

@@ -4,8 +4,6 @@ Started as `python -m robotrain.pipelines.driver RUN`. It may be killed at any m
 down, so that the next driver finds every run that this one sent and sends none twice.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
@@ -14,13 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.files import lock_file
 
 from robotrain.errors import Rejected, select_errors
-from robotrain.model.run import RunGone, Status
+from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.model.workload import SWEEP_NOUN
+from robotrain.pipelines.plan import PipelinePlan, PlannedStep
 from robotrain.pipelines.progress import (
     CANCEL_FILE,
     DRIVER_FILE,
@@ -33,16 +31,12 @@ from robotrain.pipelines.progress import (
 )
 from robotrain.pipelines.step_runs import StepJobs
 from robotrain.plugins import manager, site
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files, plans, records
 from robotrain.submission import interrupted_submit, registration, submitter
+from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.submitter import StepOwner
-
-if TYPE_CHECKING:
-    from robotrain.model.run import RunRecord
-    from robotrain.pipelines.plan import PipelinePlan, PlannedStep
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.3, 5.0
 PAUSE_SHARE = 0.02

@@ -1,18 +1,13 @@
 """Whether a step runs beside the one whose checkpoints it evaluates, or after it: what the platform decides."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Stage
 from robotrain.pipelines.driven_platform import DrivenPlatform
-
-if TYPE_CHECKING:
-    from robotrain.pipelines.pipeline_platform import PipelinePlatform
-    from robotrain.pipelines.steps import StepRequest
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.pipelines.steps import StepRequest
+from robotrain.submission.prepare import PreparedJob
 
 
 def settle_following(

@@ -1,20 +1,21 @@
 """A pipeline that the engine of its platform runs on its own, as one submission (`Platform.render_pipeline`)."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import CHECKPOINTS_FOLDER, POLICY_FOLDER, RESULTS_FOLDER, STEP_KIND
 
 from robotrain.errors import Problem, raise_if_any
+from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
-from robotrain.model.plan import Payload, RenderedPlan
-from robotrain.model.run import STEP_KEY, RunGone, StepStatus
+from robotrain.model.plan import Payload, Plan, RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.run import STEP_KEY, Reference, RunGone, Status, StepStatus
+from robotrain.model.workload import Role
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.plan import (
@@ -26,18 +27,10 @@ from robotrain.pipelines.plan import (
     render_pipeline,
 )
 from robotrain.pipelines.progress import find_first_failure
+from robotrain.plugins.manager import Plugins
 from robotrain.store import files, plans, records
-from robotrain.submission.prepare import find_secrets_in_plan
+from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan
 from robotrain.submission.resubmit import replace_sources
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.plan import Plan
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import Reference, Status
-    from robotrain.model.workload import Role
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
 
 STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}
 """The container plugin of what an earlier step made."""

@@ -1,7 +1,5 @@
 """pipeline.yaml: the file form of a pipeline. A step is a job file, a job written in place, or a registration."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
@@ -9,28 +7,25 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config import overrides, project_file
+from robotrain.config.env_files import VariableLayer
 from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
+from robotrain.config.project_file import Project
+from robotrain.config.provenance import Value
 from robotrain.config.request import JobFile, Request
 from robotrain.config.terraform import TerraformLayer
+from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
 from robotrain.model.job import TRAINER_ARGS
+from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.registration_step import set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact
-
-if TYPE_CHECKING:
-    from robotrain.config.env_files import VariableLayer
-    from robotrain.config.project_file import Project
-    from robotrain.config.provenance import Value
-    from robotrain.config.yaml_nodes import YamlNode
-    from robotrain.model.platform import Platform
-    from robotrain.plugins.manager import Plugins
 
 PIPELINE_KEYS = ("name", "at_most", "steps")
 FROM_KEY, AFTER_KEY, REGISTER_KEY, JOB_KEY = "from", "after", "register", "job"

@@ -1,29 +1,21 @@
 """The base of pipeline platforms: a pipeline as one run, for `logs`, `outputs`, `download` and `register`."""
 
-from __future__ import annotations
-
 import dataclasses
 import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.platform import NoSettings, Platform
-from robotrain.model.run import Output, StepStatus
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from robotrain_runtime.contract.document import JobSource
-    from robotrain_runtime.contract.event import Registered
-
-    from robotrain.model.run import Reference, Status
-    from robotrain.model.workload import Produces
-    from robotrain.plugins.manager import Plugins
+from robotrain.model.run import Output, Reference, Status, StepStatus
+from robotrain.model.workload import Produces
+from robotrain.plugins.manager import Plugins
 
 REFERENCE_KEY = "pipeline"
 """The key of a reference with the name of the pipeline's run."""

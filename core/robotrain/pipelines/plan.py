@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
 
+from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.workload import Produces
 from robotrain.submission.packing import pack_payload
@@ -18,7 +19,6 @@ from robotrain.submission.prepare import JobPart, PreparedJob
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from robotrain.model.job import Job
 
 PIPELINE_FILE = "pipeline.json"
 SCHEMA = 1

@@ -1,22 +1,22 @@
 """Preparation of a pipeline: every step is resolved and checked, then the whole is rendered. No side effects."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.coerce import list_fields
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
-from robotrain.model.platform import NoSettings
-from robotrain.model.workload import SWEEP_NOUN
+from robotrain.model.platform import NoSettings, Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import SWEEP_NOUN, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
 from robotrain.pipelines.driven_platform import DrivenPlatform
@@ -41,19 +41,12 @@ from robotrain.pipelines.step_checks import (
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins import calls
+from robotrain.plugins.manager import Plugins
 from robotrain.submission.pin import drop_no_pin, pin_job
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_settings_of_all
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
-    from robotrain.model.platform import Platform
-    from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
 
 NATIVE_SWEEP = "robotrain.sweeps.sweep_platform:NativeSweepPlatform"
 

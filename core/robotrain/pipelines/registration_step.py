@@ -4,24 +4,18 @@ It is the job of the step whose policy it registers. Its settings are that step'
 was looked up, with those that it was given itself.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Stage, make_usage_problem, raise_if_any
-from robotrain.model.platform import NoSettings
+from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.workload import Workload
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.pipelines.steps import StepRequest
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.pipelines.steps import StepRequest
+from robotrain.submission.prepare import PreparedJob
 
 ORIGIN = Origin("pipeline", "the step whose policy it registers")
 REGISTRATION = Workload(

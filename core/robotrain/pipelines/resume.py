@@ -1,16 +1,15 @@
 """A pipeline continued, or run again, from its stored plan."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
+from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
-from robotrain.model.run import STEP_KEY, RunGone
+from robotrain.model.run import STEP_KEY, RunGone, RunRecord
 from robotrain.pipelines import driven_platform, progress
 from robotrain.pipelines.native_platform import COPY_KEY, NativePlatform, list_read_steps, read_ended_steps
 from robotrain.pipelines.plan import (
@@ -23,14 +22,10 @@ from robotrain.pipelines.plan import (
     render_pipeline,
 )
 from robotrain.pipelines.step_runs import StepJobs
+from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
-
-if TYPE_CHECKING:
-    from robotrain.model.plan import RenderedPlan
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 
 @dataclass(frozen=True, kw_only=True)

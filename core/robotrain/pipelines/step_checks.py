@@ -1,23 +1,18 @@
 """Checks of the steps of a pipeline against each other, and the problems of all steps together."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.errors import Problem, Stage
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
+from robotrain.pipelines.steps import StepRequest
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.registration import check_model_name
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
-    from robotrain.pipelines.steps import StepRequest
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
 
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 

@@ -1,11 +1,9 @@
 """The jobs of a pipeline's steps, completed with the outputs of the steps that they read."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
@@ -14,22 +12,25 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any
 from robotrain.model.job import Job
-from robotrain.model.plan import Payload
+from robotrain.model.plan import Payload, Plan
+from robotrain.model.platform import Platform
+from robotrain.model.run import Output
 from robotrain.model.source import SourceError
 from robotrain.pipelines.checkpoint_handover import find_taken_checkpoints
-from robotrain.pipelines.plan import PIPELINE_FILE, PipelinePlan, get_payload_path, list_step_values, parse_pipeline
+from robotrain.pipelines.plan import (
+    PIPELINE_FILE,
+    PipelinePlan,
+    PlannedStep,
+    get_payload_path,
+    list_step_values,
+    parse_pipeline,
+)
 from robotrain.pipelines.registration_step import make_registration_job
 from robotrain.plugins import site
+from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources, restore_settings
-
-if TYPE_CHECKING:
-    from robotrain.model.plan import Plan
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import Output
-    from robotrain.pipelines.plan import PlannedStep
-    from robotrain.plugins.manager import Plugins
 
 RUN_KIND, LOCAL_KIND = "run", "local_path"
 """The source kinds that read the policy of a run, and a folder of this machine."""

@@ -1,28 +1,24 @@
 """The requested steps of a pipeline, their graph, and the source kind of outputs that steps read from each other."""
 
-from __future__ import annotations
-
 import graphlib
 import heapq
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
+from robotrain.config.provenance import Value
+from robotrain.config.request import Request
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, YES, no
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.plan import StepInput
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.config.provenance import Value
-    from robotrain.config.request import Request
-    from robotrain.model.platform import Platform
 
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
 MAX_STEPS = 1000

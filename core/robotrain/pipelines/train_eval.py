@@ -1,12 +1,9 @@
 """The pipeline of a training, the evaluation of its policy, and its registration, from values instead of a file."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
@@ -14,12 +11,10 @@ from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
 from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.errors import Problem, Stage, suggest_leaving_out
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
+from robotrain.model.workload import Workload
 from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
-
-if TYPE_CHECKING:
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
+from robotrain.plugins.manager import Plugins
 
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
 NAME = "train-eval"

@@ -5,14 +5,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar, cast
+from typing import Any, NoReturn, TextIO, TypeVar, cast
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain.errors import Rejected, make_usage_problem
-
-if TYPE_CHECKING:
-    from robotrain.plugins.discovery import Claim
+from robotrain.plugins.discovery import Claim
 
 T = TypeVar("T")
 
@@ -91,7 +89,7 @@ def start_call(function: Callable[[], T]) -> DeadlineFuture[T]:
     return call
 
 
-def call_plugin(claim: "Claim", what: str, function: Callable[[], T], setting: str = "") -> T:
+def call_plugin(claim: Claim, what: str, function: Callable[[], T], setting: str = "") -> T:
     """Return what a call of a plugin returns. Raise what it raises, or PluginTimeout.
 
     :param what: what is called, for the message after Ctrl-C.

@@ -1,21 +1,17 @@
 """Failures of plugins: caught, named (which plugin, in what, why), with suggestions."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import calls, discovery
+from robotrain.plugins.discovery import Claim
 from robotrain.redaction import MAX_SENTENCE, redact
-
-if TYPE_CHECKING:
-    from robotrain.plugins.discovery import Claim
 
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
 LONGER_LIMITS = {"ROBOTRAIN_HOOK_SECONDS": 30, "ROBOTRAIN_PLUGIN_SECONDS": 900}

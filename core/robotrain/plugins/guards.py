@@ -4,23 +4,18 @@ An exception, or an answer of another type, is a failure that names the plugin a
 what the call prints goes to stderr.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.model.platform import Platform
 from robotrain.model.source import Pinning, SourceError
 from robotrain.plugins import calls
-from robotrain.plugins.discovery import HOOKS
+from robotrain.plugins.discovery import HOOKS, Claim
 from robotrain.plugins.failures import PluginFailure, UnsuitablePlugin, make_failure
-
-if TYPE_CHECKING:
-    from robotrain.plugins.discovery import Claim
 
 DECLARED = {"platform": "Platform", "source": "SourceKind", "workload": "Workload", "health": "HealthCheck"}
 """By family, the class of what its hook provides."""

@@ -1,21 +1,16 @@
 """Warnings about plugins that load but look wrong, shown by `robotrain plugins`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.model.capabilities import FEATURES, LIMITS
+from robotrain.model.platform import Platform
 from robotrain.model.support import ANY, YES
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import guards
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.plugins.discovery import Claim
-    from robotrain.plugins.manager import Plugins
+from robotrain.plugins.discovery import Claim
+from robotrain.plugins.manager import Plugins
 
 REQUIRED_METHODS = ("render", "submit", "find", "status", "logs", "cancel", "outputs", "download", "register")
 

@@ -1,20 +1,16 @@
 """Rules and notifications of a site: each plugin has a time limit, and one that fails is named and skipped."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any
+from robotrain.model.job import Job
+from robotrain.model.run import RunChange, RunRecord, Status
 from robotrain.plugins import calls
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.run import RunChange, RunRecord, Status
-    from robotrain.plugins.failures import PluginFailure
-    from robotrain.plugins.manager import Plugins
+from robotrain.plugins.failures import PluginFailure
+from robotrain.plugins.manager import Plugins
 
 CHECK_HOOK, RUN_CHANGED_HOOK = "robotrain_check", "robotrain_run_changed"
 MAX_PROBLEMS = 100

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
@@ -15,14 +15,12 @@ from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status, StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts
 from robotrain.store import name_index, plans, progress_cache, records
 from robotrain.submission import interrupted_submit
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 T = TypeVar("T")
 
@@ -49,7 +47,7 @@ class RelatedRun:
 
 
 def find_evaluations(
-    record: RunRecord, known: Progress, outputs: Sequence[Output], plugins: "Plugins"
+    record: RunRecord, known: Progress, outputs: Sequence[Output], plugins: Plugins
 ) -> tuple[RelatedRun, ...]:
     """Return the recorded runs that evaluated a policy of this run, newest first."""
     own = (output.uri for output in outputs if output.kind == "checkpoint")
@@ -86,7 +84,7 @@ def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -
     return below or not names.isdisjoint(URI_SEPARATORS.split(source.uri))
 
 
-def _query_run(run: str, plugins: "Plugins") -> RelatedRun:
+def _query_run(run: str, plugins: Plugins) -> RelatedRun:
     """Return a run with its status and evaluation; only with its name if its platform does not answer."""
     try:
         record = records.read_record(run)
@@ -140,7 +138,7 @@ def format_value(value: Any) -> str:
     return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], None], complete: bool = True) -> RunFacts:
+def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None], complete: bool = True) -> RunFacts:
     """Return the facts of a run. Raise Rejected.
 
     :param complete: include the files of an evaluation, and related runs.
@@ -176,7 +174,7 @@ def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], Non
     )
 
 
-def collect_all_facts(runs: Sequence[str], plugins: "Plugins", on_progress: Callable[[str], None]) -> list[RunFacts]:
+def collect_all_facts(runs: Sequence[str], plugins: Plugins, on_progress: Callable[[str], None]) -> list[RunFacts]:
     """Return the facts of different runs, in the given order; complete ones of a single run.
 
     Raise Rejected with the problems of all runs.

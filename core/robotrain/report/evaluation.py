@@ -1,7 +1,5 @@
 """The evaluation of a run: its results as a workload reads them, its plots and videos, local or downloaded."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import importlib
@@ -10,21 +8,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
 from robotrain.model.amounts import format_size
+from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord
 from robotrain.plugins.failures import PluginError
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report.charts import Bar
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.plugins.manager import Plugins
 
 MAX_FILE_BYTES = 16_000_000
 """The maximal size of a results file."""

@@ -1,33 +1,26 @@
 """A base class for schedulers whose jobs are sent by a command, such as `qsub`, and work in run folders."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
 from robotrain.model.health import HealthCheck
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload, Plan
 from robotrain.model.platform import PlatformDefault
+from robotrain.model.run import Reference
 from robotrain.run_folder import scheduler_plan, scheduler_preflight, settings_rules
-from robotrain.run_folder.scheduler_plan import make_spec_file
+from robotrain.run_folder.scheduler_commands import SchedulerCommands
+from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
 from robotrain.run_folder.scheduler_settings import derive_defaults, fill_settings
 from robotrain.run_folder.status import RunFolderPlatform
 from robotrain.run_folder.submit_call import SubmitCall
-
-if TYPE_CHECKING:
-    from robotrain.cluster.platform import PreflightCheck
-    from robotrain.model.health import HealthCheck
-    from robotrain.model.job import Job
-    from robotrain.model.plan import Payload, Plan
-    from robotrain.model.run import Reference
-    from robotrain.run_folder.scheduler_commands import SchedulerCommands
-    from robotrain.run_folder.scheduler_plan import SchedulerJob
-    from robotrain.run_folder.submit_call import SubmitCall
 
 
 class SchedulerPlatform(RunFolderPlatform):

@@ -3,14 +3,11 @@
 import functools
 import re
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.model.job import Job
 from robotrain.run_folder.settings import NO_TRACKING
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
 
 TRACKING_FLAG = "--tracking-uri"
 _make_problem = functools.partial(make_problem, stage=Stage.PARSE)
@@ -82,7 +79,7 @@ def _parse_secret_file(name: str, file: str) -> None:
 
 
 def check_requested_gpus(
-    job: "Job", requested: int | None, engine: str, code: str = "gpus-too-few", flag: str = "--gpus"
+    job: Job, requested: int | None, engine: str, code: str = "gpus-too-few", flag: str = "--gpus"
 ) -> Iterator[Problem]:
     """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for.
 

@@ -1,7 +1,5 @@
 """Run folders of a platform: their creation from a plan, the status of a run, and a platform base class."""
 
-from __future__ import annotations
-
 import errno
 import io
 import os
@@ -14,26 +12,22 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
+from robotrain_runtime.contract.document import Mount
+from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import make_atomically, read_limited_file, write_atomically
 
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model import plan as plans
+from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import code_copy, ended_run, log, outputs, settings_rules
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Mount
-    from robotrain_runtime.contract.event import Registered
-
-    from robotrain.model.job import Job
 
 
 def get_process_state(folder: Path) -> RunState:

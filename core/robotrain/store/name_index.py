@@ -1,7 +1,5 @@
 """Which run a text means, and the index of the names that people gave with `--name`, which need not be unique."""
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import itertools

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.files import is_locked, lock_file, remove_folder
 
 from robotrain.errors import Problem, Rejected
+from robotrain.model.job import Job
 from robotrain.model.run import RunRecord
 from robotrain.store import files, ownership, records
 from robotrain.store.records import (
@@ -30,9 +30,6 @@ from robotrain.store.records import (
     read_record,
     report_write_errors,
 )
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
 
 
 class NameLock:

@@ -4,18 +4,13 @@ A run stays if it is not known to have ended, or if a remaining run was started 
 never used again: a platform, tracking server or registry may still know it.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.run import Status
 from robotrain.store import name_lock, records
-
-if TYPE_CHECKING:
-    from robotrain.model.run import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

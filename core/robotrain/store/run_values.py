@@ -1,21 +1,17 @@
 """The values of a run's job that are not defaults, and the differences between runs."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain.model.job import TRAINER_ARGS
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.run import RunRecord
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
-    from robotrain.model.plan import RenderedPlan
-    from robotrain.model.run import RunRecord
 
 MAX_TEXT, MAX_CHANGES, MAX_LABEL = 200, 4, 3
 """Characters of a value that are recorded, and how many changes, and values of a label, are shown."""

@@ -4,16 +4,15 @@ It is chosen by `--checker`, by `ROBOTRAIN_CHECKER` in the environment, or by th
 by a file of a project. Without a choice it is the environment of the job's own lock, if it is built on this machine.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import StopSignal
@@ -26,9 +25,6 @@ from robotrain.model.health import convert_finding
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
 FLAG, VARIABLE, KEY = "--checker", "ROBOTRAIN_CHECKER", "checker"
 UNUSABLE = "checker-unusable"

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from robotrain.check import publish_targets
+from robotrain.model.job import Job
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
-
-    from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
-    from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
 
 
 def load_workload_container(container_plugins: Mapping[str, str]) -> WorkloadContainerPlugin | None:

@@ -1,30 +1,26 @@
 """Sources that a job implies: nobody gives them, the container plugin of its workload names them."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement, UncertainText
 
 from robotrain.config.provenance import IMPLIED_ORIGIN
 from robotrain.config.request import SourceText
+from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input, parse_source
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.model.job import Job
 from robotrain.model.plan import make_job_document
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
-
-if TYPE_CHECKING:
-    from robotrain.config.resolve import Resolution
-    from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
-    from robotrain.model.source import SourceKind
-    from robotrain.model.workload import Workload
 
 ROOT = Path("/")
 

@@ -1,7 +1,5 @@
 """Checks of a job's inputs by the rules of the run, before it is sent, and suggestions for missing ones."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import importlib

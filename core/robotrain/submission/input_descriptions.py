@@ -1,23 +1,17 @@
 """The files that describe a job's inputs: on this machine, read from where a pinned source is, or predicted."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
+from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
-    from robotrain_runtime.contract.document import JobSource
-
-    from robotrain.submission.prepare import PreparedJob
-    from robotrain.submission.source_files import SourceFiles
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.source_files import SourceFiles
 
 
 class InputDescriptions:

@@ -3,27 +3,20 @@
 `submitter` finishes one when the same job is submitted again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
-from robotrain.model.platform import format_cancel_command
-from robotrain.model.run import RunGone, RunRecord
+from robotrain.model.plan import Plan, RenderedPlan
+from robotrain.model.platform import Platform, format_cancel_command
+from robotrain.model.run import Reference, RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
-
-if TYPE_CHECKING:
-    from robotrain.model.plan import Plan, RenderedPlan
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import Reference
 
 
 def require_no_secrets(reference: Reference, platform: str) -> Reference:

@@ -1,23 +1,19 @@
 """The earlier run of a job that ended before its end and left a checkpoint, from which the job can go on."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.model.run import RunRecord
 from robotrain.plugins import calls
+from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
 from robotrain.submission import resubmit, resume, unfinished
-
-if TYPE_CHECKING:
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import PreparedJob
 
 
 class LeftRun(NamedTuple):

@@ -1,7 +1,5 @@
 """The payload: the runtime and the container plugins of a job, packed into one archive."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import hashlib
@@ -11,16 +9,13 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Payload
 from robotrain.plugins import failures
+from robotrain.plugins.discovery import Claim
 from robotrain.redaction import redact
 from robotrain.store.files import load_or_compute
-
-if TYPE_CHECKING:
-    from robotrain.plugins.discovery import Claim
 
 RUNTIME_PACKAGE = "robotrain_runtime"
 PLUGIN_FILE_MODULE = "robotrain_plugin"

@@ -1,16 +1,16 @@
 """A prepared job with its sources pinned, also those that it implies by the content of the others."""
 
-from __future__ import annotations
-
 import dataclasses
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain.check.capability_checks import DATASET, check_implied_sources
 from robotrain.config.provenance import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Rejected, Stage, make_problem, raise_if_any, select_errors
+from robotrain.model.job import Job
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import list_implied_inputs, list_implied_rows
 from robotrain.submission.input_descriptions import InputDescriptions
@@ -22,15 +22,9 @@ from robotrain.submission.pin import (
     merge_failures,
     pin_job,
 )
-from robotrain.submission.prepare import InputStep
+from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.program_lock import lock_program
 from robotrain.submission.source_files import SourceFiles
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
-    from robotrain.model.job import Job
-    from robotrain.submission.prepare import PreparedJob
 
 
 def pin_prepared(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobSource, Scalar
 
 from robotrain.check import capability_checks
 from robotrain.check.capability_checks import check_job
@@ -28,10 +30,6 @@ from robotrain.submission.packing import pack_payload
 from robotrain.submission.run_labels import make_default_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from robotrain_runtime.contract.document import JobSource, Scalar
-
     from robotrain.submission.source_files import SourceFiles
 
 ENCODED_ARCHIVE = r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"

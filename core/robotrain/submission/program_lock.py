@@ -4,22 +4,18 @@ Like a pin, a lock is not part of the job's digest; the job document holds it. U
 `--no-pin` says: nothing else tells the job which packages to install.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, make_problem
+from robotrain.model.job import Job
+from robotrain.model.locked_program import LockedProgram
 from robotrain.redaction import holds_secret
 from robotrain.submission.pin import explain_error
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.locked_program import LockedProgram
 
 LOCK_ROW = "program_lock"
 """The value of a job that says what was locked."""

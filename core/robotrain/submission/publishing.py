@@ -1,13 +1,10 @@
 """Publication of a run's checkpoints after the fact: from its platform's outputs to a place, through this machine."""
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.event import Evaluated
@@ -15,17 +12,15 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.publishing.late_publication import LatePublication
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.job import Job
 from robotrain.model.plan import make_job_document
+from robotrain.model.platform import Platform
+from robotrain.model.progress import Progress
+from robotrain.model.run import Output, RunRecord
 from robotrain.model.source import SourceError, SourceKind
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
-    from robotrain.model.progress import Progress
-    from robotrain.model.run import Output, RunRecord
-    from robotrain.plugins.manager import Plugins
 
 URL_ARGUMENT = "URL"
 MAX_REASON = 1000

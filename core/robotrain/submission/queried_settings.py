@@ -1,20 +1,16 @@
 """Settings that a platform looks up before submission, as the quota or the version of its engine decide them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.model.platform import PlatformDefault
 from robotrain.redaction import redact
 from robotrain.submission.pin import query_in_parallel
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import PlatformDefault
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import PreparedJob
 
 
 def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:

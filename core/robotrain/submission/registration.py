@@ -2,20 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
-from robotrain.model.platform import make_feature_error
+from robotrain.model.platform import Platform, make_feature_error
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import name_index, plans, records
 from robotrain.submission import interrupted_submit
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 MODEL_PARAMETERS = ("register_checkpoint", "register_model")
 """The parameters of a job that name a model, in any workload."""
@@ -26,9 +22,9 @@ def register_checkpoint(
     run: str,
     name: str,
     step: int | None,
-    plugins: "Plugins",
+    plugins: Plugins,
     on_start: Callable[[], None] = lambda: None,
-    of_step: "tuple[RunRecord, Platform] | None" = None,
+    of_step: tuple[RunRecord, Platform] | None = None,
 ) -> Registered:
     """Register the checkpoint of `step` (default: the last), or the evaluated policy, as a version of a model.
 
@@ -60,7 +56,7 @@ def check_model_name(name: str) -> Iterator[Problem]:
         yield make_usage_problem("model-name-invalid", title, why=why, given=redact(name))
 
 
-def _find_model_name(record: "RunRecord") -> str:
+def _find_model_name(record: RunRecord) -> str:
     stored = plans.find_stored_plan(record.run)
     values = dict(stored.plan.job.parameters) if stored else {}
     name = next((values[parameter] for parameter in MODEL_PARAMETERS if values.get(parameter)), None)

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.parameter import get_parameters
@@ -19,17 +19,15 @@ from robotrain.config.trainer_args import compare_options
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.plugins import site
+from robotrain.plugins.manager import Plugins
 from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import program_lock
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.submission.queried_settings import list_platform_given_names
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
 
 DIGEST_TAIL = "(?<=[0-9a-f]{12})[0-9a-f]{20,}"
 
@@ -63,7 +61,7 @@ def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
     )
 
 
-def repeat_job(stored: RenderedPlan, plugins: "Plugins", is_pinned_again: bool = False) -> PreparedJob:
+def repeat_job(stored: RenderedPlan, plugins: Plugins, is_pinned_again: bool = False) -> PreparedJob:
     """Return the unchanged job of a plan, with its pins and payload. Raise Rejected.
 
     :param is_pinned_again: whether its sources may become other ones, which imply others.
@@ -93,7 +91,7 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins", is_pinned_again: bool =
     )
 
 
-def restore_settings(stored: Mapping[str, Any], platform: "Platform", origin: Origin) -> tuple[Any, list[Problem]]:
+def restore_settings(stored: Mapping[str, Any], platform: Platform, origin: Origin) -> tuple[Any, list[Problem]]:
     """Return the settings of a platform from those of a plan, and the problems; unknown and empty ones are left out."""
     known = {field.name for field in dataclasses.fields(platform.settings)}
     values = {name: Value(value, origin) for name, value in stored.items() if name in known and value is not None}
@@ -103,7 +101,7 @@ def restore_settings(stored: Mapping[str, Any], platform: "Platform", origin: Or
 def change_job(
     stored: RenderedPlan,
     sets: Sequence[str],
-    plugins: "Plugins",
+    plugins: Plugins,
     trainer_args: Sequence[str] = (),
     flags: frozenset[str] = frozenset(),
 ) -> PreparedJob:
@@ -137,7 +135,7 @@ def change_job(
     return program_lock.keep_lock(prepared, job, stored.values)
 
 
-def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Workload") -> Iterator[tuple[str, Any, Any]]:
+def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name, earlier value and new value of everything that differs between a plan and a prepared job.
 
     Values that the platform will look up again do not count.
@@ -169,7 +167,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: "Worklo
             yield path, "as it was submitted", "as it is rendered now"
 
 
-def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: "Plugins") -> PreparedJob:
+def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: Plugins) -> PreparedJob:
     """Return the job with other sources; it keeps its payload if the container plugins stay the same."""
     return prepared.with_sources(sources, plugins.workload(prepared.job.workload))
 
@@ -204,7 +202,7 @@ def _complete_request(request: Request, stored: RenderedPlan, file: JobFile) -> 
     return dataclasses.replace(request, file=file, defaults=defaults | labels)
 
 
-def _make_job_file(stored: RenderedPlan, workload: "Workload") -> JobFile:
+def _make_job_file(stored: RenderedPlan, workload: Workload) -> JobFile:
     """Return the job of a plan as a job file, so that a changed job passes all stages again."""
     job, origin = stored.plan.job, Origin("run", stored.plan.run)
     sources = [

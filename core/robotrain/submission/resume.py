@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import checkpoint, document
 
@@ -16,14 +15,12 @@ from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output, RunGone, RunRecord
 from robotrain.model.support import UNKNOWN
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
 from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
 from robotrain.submission.resubmit import replace_sources
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy", "checkpoint")
 """The roles whose sources the checkpoint replaces."""
@@ -47,7 +44,7 @@ def find_last_intact_checkpoint(
 
 
 def find_last_checkpoint(
-    record: RunRecord, stored: RenderedPlan, prepared: PreparedJob, plugins: "Plugins", say: Callable[[str], None]
+    record: RunRecord, stored: RenderedPlan, prepared: PreparedJob, plugins: Plugins, say: Callable[[str], None]
 ) -> Output:
     """Return the newest intact checkpoint; where the run's own are gone, a published one.
 
@@ -74,7 +71,7 @@ def find_last_checkpoint(
     raise Rejected([make_usage_problem("checkpoint-missing", why, suggestions=ways)])
 
 
-def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugins") -> PreparedJob:
+def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: Plugins) -> PreparedJob:
     """Return the job continued from a checkpoint of `run`, with its optimizer state and step. Raise Rejected."""
     raise_if_any(check_branch(prepared.job, run, plugins, "resume"))
     workload = plugins.workload(prepared.job.workload)
@@ -99,7 +96,7 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugin
     return prepared
 
 
-def check_branch(job: Job, run: str, plugins: "Plugins", command: str) -> Iterator[Problem]:
+def check_branch(job: Job, run: str, plugins: Plugins, command: str) -> Iterator[Problem]:
     """Yield a problem if the job publishes to the branch of the Hub that belongs to the run.
 
     :param command: what submits the job.
@@ -122,7 +119,7 @@ def _is_here(prepared: PreparedJob, folder: Path) -> bool:
     return not prepared.is_remote_folder(source)
 
 
-def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugins: "Plugins") -> Output | None:
+def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugins: Plugins) -> Output | None:
     """Return the place where a run published checkpoints; None if it has none.
 
     For a folder of this machine, return its newest valid checkpoint; the run itself looks into other places.
@@ -138,7 +135,7 @@ def find_published_checkpoint(stored: RenderedPlan, prepared: PreparedJob, plugi
     return None
 
 
-def parse_checkpoint(text: str, flag: str, plugins: "Plugins") -> Output:
+def parse_checkpoint(text: str, flag: str, plugins: Plugins) -> Output:
     """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
     kinds = plugins.source_kinds()
     names = tuple(name for name, kind in kinds.items() if RESUME_ROLE in kind.roles)

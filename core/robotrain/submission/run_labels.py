@@ -1,22 +1,17 @@
 """The name of a run, which by default is made from its job and need not be unique, and its note."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from robotrain.config.provenance import DEFAULT_LAYERS
+from robotrain.config.provenance import DEFAULT_LAYERS, Value
 from robotrain.errors import Suggestion, make_usage_problem, raise_if_any
+from robotrain.model.job import Job
 from robotrain.model.run import list_run_parts
+from robotrain.model.workload import Workload
 from robotrain.redaction import can_repeat, redact, value_holds_secret
 from robotrain.store import records
 from robotrain.store.name_index import NEWEST_NAMES
-
-if TYPE_CHECKING:
-    from robotrain.config.provenance import Value
-    from robotrain.model.job import Job
-    from robotrain.model.workload import Workload
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 MAX_NOTE = 1000

@@ -1,11 +1,12 @@
 """The few small files that describe a source, read from where it is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain.errors import Problem, Stage, make_problem
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.source import SourceKind
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.pin import (
     NO_DESCRIBING_FILES,
@@ -14,12 +15,6 @@ from robotrain.submission.pin import (
     parse_source,
     query_in_parallel,
 )
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobSource
-
-    from robotrain.model.capabilities import Capabilities
-    from robotrain.model.source import SourceKind
 
 
 def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:

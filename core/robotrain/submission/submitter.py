@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain.errors import (
     NotSubmitted,
@@ -25,6 +25,7 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord
+from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records, run_values
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import checked_plan, input_check, left_run, pin, unfinished
@@ -49,9 +50,6 @@ from robotrain.submission.interrupted_submit import (
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
-
-if TYPE_CHECKING:
-    from robotrain.plugins.manager import Plugins
 
 
 class StepOwner(NamedTuple):
@@ -93,7 +91,7 @@ class SubmitContext:
 def dry_run_job(
     prepared: PreparedJob,
     report: ReportProblems,
-    plugins: "Plugins",
+    plugins: Plugins,
     *,
     new: bool = False,
     pinning: bool = True,
@@ -121,7 +119,7 @@ def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
     return pin.merge_failures(pin.deduplicate_problems(problems))
 
 
-def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, plugins: "Plugins") -> None:
+def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, plugins: Plugins) -> None:
     """Do everything but submit the plan. Raise Rejected if preflight fails or the plan's name is taken."""
     raise_if_any(name_lock.check_state_folder())
     if same := unfinished.find_run_of_plan(rendered, plugins):
@@ -134,7 +132,7 @@ def submit_job(
     prepared: PreparedJob,
     report: ReportProblems,
     announce: AnnounceRun,
-    plugins: "Plugins",
+    plugins: Plugins,
     *,
     new: bool = False,
     pinning: bool = True,
@@ -207,7 +205,7 @@ def submit_plan(
     platform: Platform,
     report: ReportProblems,
     announce: AnnounceRun,
-    plugins: "Plugins",
+    plugins: Plugins,
     owner: StepOwner = NO_OWNER,
     labels: RunLabels = NO_LABELS,
 ) -> Submission:
@@ -245,7 +243,7 @@ def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib
 
 
 def _find_same_run(
-    prepared: PreparedJob, plugins: "Plugins", report: ReportProblems, name: str = ""
+    prepared: PreparedJob, plugins: Plugins, report: ReportProblems, name: str = ""
 ) -> UnfinishedRun | None:
     """Return the run of the same job that has not ended, and report it, or what an earlier one left; None if there is
     none. Raise Rejected.

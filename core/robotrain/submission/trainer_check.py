@@ -4,8 +4,6 @@ The container plugin of the workload names the command, the checker runs it: iso
 for a limited time. Verdicts are kept in the cache.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import io
@@ -16,9 +14,11 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
@@ -31,12 +31,7 @@ from robotrain.submission.checker import BUILD, FLAG, NONE, UNUSABLE, Checker, C
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.packing import pack_payload
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
-    from robotrain_runtime.contract.document import JobDocument, JobSource
-
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import PreparedJob
 
 REFUSED, DOUBTFUL, UNCHECKED = "options-refused", "options-doubtful", "options-unchecked"
 SECONDS_VARIABLE = "ROBOTRAIN_CHECKER_SECONDS"

@@ -1,26 +1,21 @@
 """Runs that have not ended: the same job is submitted again only with `--new`, and no shared name is acted on."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem, make_usage_problem
-from robotrain.model.run import RunGone
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins import calls
+from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
+from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.queried_settings import list_platform_given_names
-
-if TYPE_CHECKING:
-    from robotrain.model.plan import RenderedPlan
-    from robotrain.model.run import RunRecord, Status
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import JobPart, PreparedJob
 
 LOST = "lost"
 MAX_QUERIES = 8

@@ -1,22 +1,17 @@
 """The driver of a sweep: a pipeline driver that also records the scores of trials and calls the sampler."""
 
-from __future__ import annotations
-
 import dataclasses
-from typing import TYPE_CHECKING
 
 from robotrain.errors import raise_if_any
+from robotrain.model.run import RunRecord, Status
 from robotrain.pipelines.driver import PipelineDriver
+from robotrain.pipelines.plan import PlannedStep
+from robotrain.pipelines.progress import StepState
+from robotrain.plugins.manager import Plugins
 from robotrain.store import progress_cache
+from robotrain.submission.prepare import PreparedJob
 from robotrain.sweeps import tpe
 from robotrain.sweeps.space import fit_values, parse_sweep
-
-if TYPE_CHECKING:
-    from robotrain.model.run import RunRecord, Status
-    from robotrain.pipelines.plan import PlannedStep
-    from robotrain.pipelines.progress import StepState
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
 
 
 class SweepDriver(PipelineDriver):

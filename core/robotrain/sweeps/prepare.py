@@ -1,19 +1,17 @@
 """Preparation of a sweep: one job with the values of each trial, checked as a pipeline. No side effects."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.overrides import apply_overrides
 from robotrain.config.own_parameters import extend_for_sweep, list_own_names
+from robotrain.config.request import Request
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -24,9 +22,13 @@ from robotrain.errors import (
     select_errors,
     suggest_leaving_out,
 )
+from robotrain.model.job import Job
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, prepare_pipeline
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.sweeps import sweep_platform, tpe
@@ -42,13 +44,6 @@ from robotrain.sweeps.space import (
     is_whole,
     make_over_problem,
 )
-
-if TYPE_CHECKING:
-    from robotrain.config.request import Request
-    from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
 
 NAME = "sweep"
 BETTER = ("higher", "lower")

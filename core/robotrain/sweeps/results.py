@@ -1,21 +1,17 @@
 """The results of a sweep: its trials, those that differ only in the seed as one group, and the best one."""
 
-from __future__ import annotations
-
 import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from robotrain.model.run import StepStateName
 from robotrain.pipelines import progress
 from robotrain.pipelines.plan import PIPELINE_FILE
 from robotrain.store import files, plans, records
 from robotrain.sweeps.space import SweepPlan, parse_sweep
-
-if TYPE_CHECKING:
-    from robotrain.model.run import StepStateName
 
 SEED = "seed"
 """The parameter whose values repeat a trial: it makes no difference between groups."""

@@ -1,7 +1,5 @@
 """The search space of a sweep: `--over NAME=VALUES` or a file of points, their combinations, and the sweep's plan."""
 
-from __future__ import annotations
-
 import csv
 import io
 import itertools
@@ -11,19 +9,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from robotrain_runtime.contract.document import Dimension
+from robotrain_runtime.contract.document import Dimension, Scalar
 
+from robotrain.config.request import Request
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, raise_if_any
+from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 from robotrain.store.files import read_limited_file
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Scalar
-
-    from robotrain.config.request import Request
-    from robotrain.model.workload import Workload
 
 OVER_FLAG = "--over"
 FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0.1..0.5")

@@ -1,25 +1,27 @@
 """A sweep as one run of its platform, driven by this machine or by the platform's engine."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Payload, RenderedPlan
+from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
-from robotrain.model.run import Status, StepStatus
+from robotrain.model.run import Reference, Status, StepStatus
 from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.native_platform import BEGUN_STATES, NativePlatform
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY
-from robotrain.pipelines.plan import render_pipeline
+from robotrain.pipelines.plan import PipelinePlan, render_pipeline
 from robotrain.pipelines.progress import (
     PipelineProgress,
     StepState,
@@ -27,19 +29,9 @@ from robotrain.pipelines.progress import (
     write_progress,
 )
 from robotrain.store import records
+from robotrain.submission.prepare import PreparedJob
 from robotrain.sweeps.results import read_results
-from robotrain.sweeps.space import SweepPlan, dump_sweep, fit_values, list_trial_values, parse_sweep
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Scalar
-    from robotrain_runtime.contract.event import Registered
-
-    from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import Reference
-    from robotrain.pipelines.plan import PipelinePlan
-    from robotrain.submission.prepare import PreparedJob
-    from robotrain.sweeps.space import SweepRequest
+from robotrain.sweeps.space import SweepPlan, SweepRequest, dump_sweep, fit_values, list_trial_values, parse_sweep
 
 SAFE_TEXT = r"[A-Za-z0-9_./:@%+=-]+"
 """Values that mean nothing else to a shell: engines write them into a command."""

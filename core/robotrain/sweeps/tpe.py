@@ -1,21 +1,17 @@
 """The sampler `tpe`: values of the next trial from the results of earlier ones, by optuna; imported only there."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from robotrain_runtime.contract.document import Dimension, Scalar
 
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.installation import format_install_command
+from robotrain.pipelines.progress import StepState
 from robotrain.sweeps.results import find_metric
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import Dimension, Scalar
-
-    from robotrain.pipelines.progress import StepState
-    from robotrain.sweeps.space import SweepPlan
+from robotrain.sweeps.space import SweepPlan
 
 EXTRA = "robotrain[optuna]"
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from robotrain.cluster.settings import ClusterSettings
 from robotrain.model.platform import PlatformDefault
@@ -13,9 +13,6 @@ from robotrain_runtime.contract.parameter import Param
 
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import PlatformDefault
 
 TRACKING_SETTING = "tracking_uri"
 """The setting with which a platform tracks runs outside a workspace, or not at all."""
@@ -109,7 +106,7 @@ CLI_DEFAULTS = {"resource_group": "group", "workspace_name": "workspace"}
 """The setting, and its name in `az configure --defaults`."""
 
 
-def suggest_workspace_settings() -> "dict[str, PlatformDefault]":
+def suggest_workspace_settings() -> dict[str, PlatformDefault]:
     """Return the workspace that the Azure CLI is configured with, from its files; an unknown setting has no value."""
     import configparser
 

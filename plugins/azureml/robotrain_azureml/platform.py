@@ -14,7 +14,6 @@ from robotrain_azureml.settings import AzureMLSettings
 
 if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
-    from robotrain.model.platform import PlatformDefault
 
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
@@ -151,7 +150,7 @@ class AzureMLPlatform(PipelineCluster):
     fetch_output = lazy_method("robotrain_azureml.observe.outputs:fetch_output")
     register = lazy_method("robotrain_azureml.observe.register:register_model")
 
-    def suggest_settings(self) -> "Mapping[str, PlatformDefault]":
+    def suggest_settings(self) -> Mapping[str, PlatformDefault]:
         """Return the workspace of the Azure CLI; the compute is for users to fill in."""
         return {**suggest_workspace_settings(), "compute": PlatformDefault("", "")}
 

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from robotrain_runtime.machine import disk_cache
+from robotrain_runtime.machine.disk_cache import CacheEntry
 
 from robotrain.cli import arguments
 from robotrain.cli.arguments import JsonOption, PruneDryRunOption, YesOption, option
@@ -13,9 +14,6 @@ from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.model import amounts
 from robotrain.store import files
-
-if TYPE_CHECKING:
-    from robotrain_runtime.machine.disk_cache import CacheEntry
 
 
 def cache(
@@ -73,7 +71,7 @@ def _count_entries(count: int) -> str:
     return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
-def _format_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEntry"]) -> str:
+def _format_entries(entries: Sequence[CacheEntry], selected: Sequence[CacheEntry]) -> str:
     now = time.time()
     rows = [("NAME", "SIZE", "LAST USED", "STATE")]
     for entry in entries:
@@ -83,7 +81,7 @@ def _format_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEn
     return format_table(rows)
 
 
-def _summarize_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEntry"], chosen: bool) -> str:
+def _summarize_entries(entries: Sequence[CacheEntry], selected: Sequence[CacheEntry], chosen: bool) -> str:
     total = sum(entry.folder_size.size for entry in entries)
     reclaimable = sum(entry.folder_size.reclaimable for entry in selected)
     text = f"{_count_entries(len(entries))}, {amounts.format_size(total)}"
@@ -99,7 +97,7 @@ def _summarize_entries(entries: Sequence["CacheEntry"], selected: Sequence["Cach
     return f"{text}\n{amounts.format_size(shared)} more are shared with other folders; {hint}"
 
 
-def _remove_entries(selected: Sequence["CacheEntry"]) -> list["CacheEntry"]:
+def _remove_entries(selected: Sequence[CacheEntry]) -> list[CacheEntry]:
     removed = []
     for entry in selected:
         try:
@@ -112,9 +110,7 @@ def _remove_entries(selected: Sequence["CacheEntry"]) -> list["CacheEntry"]:
     return removed
 
 
-def _dump_entry(
-    entry: "CacheEntry", selected: Sequence["CacheEntry"], removed: Sequence["CacheEntry"]
-) -> dict[str, Any]:
+def _dump_entry(entry: CacheEntry, selected: Sequence[CacheEntry], removed: Sequence[CacheEntry]) -> dict[str, Any]:
     """Return an entry as data; the keys are an API."""
     return {
         "name": entry.name,

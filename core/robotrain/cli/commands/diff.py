@@ -13,11 +13,11 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.errors import Problem, collect_problems, raise_if_any
 from robotrain.redaction import redact
+from robotrain.report.collect import RunFacts
 from robotrain.report.evaluation import format_number
 from robotrain.store import name_index, records
 
 if TYPE_CHECKING:
-    from robotrain.report.collect import RunFacts
     from robotrain.report.comparison import DifferingRow
 
 LONG_PIN = re.compile(r"(?<= as of )(\S{20})\S{5,}?(?=, | \(|$)")
@@ -89,7 +89,7 @@ def _find_runs(named: Sequence[str]) -> list[str]:
     raise make_usage_error(f"both runs are {run}", "A run does not differ from itself.", way)
 
 
-def _format_rows(facts: "Sequence[RunFacts]", tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:
+def _format_rows(facts: Sequence[RunFacts], tables: "dict[str, list[DifferingRow]]") -> Iterator[list[str]]:
     """Yield the rows of the table: names and states, then each kind of difference below its title."""
     yield ["name", *(one.record.name or "–" for one in facts)]
     yield ["state", *(one.status.state for one in facts)]

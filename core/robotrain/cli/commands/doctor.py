@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,14 +18,10 @@ from robotrain.cli.options import SETTING_PREFIX, ComposedOptions, add_declared,
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
 from robotrain.cli.usage import collect_values
 from robotrain.config.coerce import coerce_values
-from robotrain.doctor import apply_fixes, list_checks, run_checks
+from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
+from robotrain.model.health import HealthResult
 from robotrain.plugins import calls
-
-if TYPE_CHECKING:
-    from robotrain.cli.options import ComposedOptions
-    from robotrain.doctor import CheckResult
-    from robotrain.model.health import HealthResult
 
 STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SETTINGS_KEY, VALUES_KEY = "robotrain.settings", "robotrain.values"
@@ -131,12 +127,12 @@ def _setting(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _list_silent(results: Sequence["CheckResult"]) -> list[str]:
+def _list_silent(results: Sequence[CheckResult]) -> list[str]:
     """Return the names of the checks that gave no answer in their time."""
     return [result.check.name for result in results if result.is_overdue]
 
 
-def _dump_check(result: "CheckResult") -> dict[str, Any]:
+def _dump_check(result: CheckResult) -> dict[str, Any]:
     """Return a check as data; the keys are an API."""
     return {
         "name": result.check.name,
@@ -154,7 +150,7 @@ def _dump_check(result: "CheckResult") -> dict[str, Any]:
     }
 
 
-def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iterator[str]:
+def _format_finding(finding: HealthResult, name: str, name_width: int) -> Iterator[str]:
     """Yield the line of a finding, and what to type below it."""
     state = output.paint_text(f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(sys.stdout))
     before = " " * (4 + 2 + name_width + 2)
@@ -170,7 +166,7 @@ def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iter
         yield f"{before}{'or ' if ways else 'use'}  robotrain doctor --fix   ({finding.fix.text})"
 
 
-def _summarize_results(results: Sequence["CheckResult"], platform: str, fixed: bool) -> str:
+def _summarize_results(results: Sequence[CheckResult], platform: str, fixed: bool) -> str:
     failed = sum(result.state == "fail" for result in results if not result.is_overdue)
     warnings = sum(finding.state == "warn" for result in results for finding in result.findings)
     to = f" to {platform}" if platform else ""

@@ -16,10 +16,10 @@ from robotrain.config.trainer_args import format_program_option, list_program_op
 from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, find_error_code, make_usage_problem, raise_if_any
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
+from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.submission.prepare import PreparedJob
 
 HELP = """Show each value of a job, where it came from, and what it overrode.
 
@@ -53,7 +53,7 @@ class ExplainCommand(JobCommand):
         options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         options.add_own("--json", help="print JSON")
 
-    def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
+    def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Print every value."""
         if values.get("checker") and not values.get("check"):
             instead = Suggestion(f"--check {CHECKER} {values['checker']}")
@@ -113,7 +113,7 @@ def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
         print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *merged]))
 
 
-def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:
+def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:
     """Check the inputs and the options of a job that is not sent. Raise Rejected."""
     from robotrain.cli.commands.submit import interrupt_on_sigterm
     from robotrain.submission import submitter
@@ -126,7 +126,7 @@ def check_job(prepared: "PreparedJob", values: dict[str, Any]) -> None:
     print_problems(problems)
 
 
-def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
+def _list_values(prepared: PreparedJob) -> Iterator[dict[str, Any]]:
     """Yield every value; for an unset one, what the platform derives for it."""
     platform = prepared.platform
     derived = platform.derive_defaults(prepared.job, prepared.settings)

@@ -1,7 +1,5 @@
 """`robotrain init`: write the first files of a project, or an example."""
 
-from __future__ import annotations
-
 import dataclasses
 import json as json_format
 import os
@@ -9,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,15 +19,13 @@ from robotrain.config import job_file, starter_files
 from robotrain.config.provenance import Origin
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.model.platform import Platform, PlatformDefault
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.train_eval import find_evaluation
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform, PlatformDefault
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
 
 Files = dict[str, bytes]
 """Contents by path below the folder."""

@@ -21,19 +21,19 @@ from robotrain.cli.output import print_message, print_problems
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.renderer import LiveLineRenderer
 from robotrain.errors import Problem, Rejected, Stage, make_usage_problem, suggest_leaving_out
+from robotrain.model.job import Job
+from robotrain.model.platform import Platform
+from robotrain.model.run import Output, RunRecord
+from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
 from robotrain.submission import submitter
 from robotrain.submission.checker import find_built_environment
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
+from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.cli.training_run import TrainingRun
-    from robotrain.model.job import Job
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import Output, RunRecord
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
 
 FLAG = "--merged"
 

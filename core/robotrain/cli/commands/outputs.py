@@ -1,14 +1,12 @@
 """`robotrain outputs`: list the outputs of a run, or download them."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from robotrain_runtime.contract.deadline import DeadlineFuture
@@ -20,17 +18,14 @@ from robotrain.cli.arguments import JsonOption, RunArgument, StepOption, check_i
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.output import format_table, print_json, print_message, print_result
-from robotrain.cli.training_run import open_training
+from robotrain.cli.training_run import TrainingRun, open_training
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model import amounts
+from robotrain.model.platform import Platform
+from robotrain.model.run import Output, RunRecord, Status
 from robotrain.plugins.calls import redirect_output
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import progress_cache
-
-if TYPE_CHECKING:
-    from robotrain.cli.training_run import TrainingRun
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import Output, RunRecord, Status
 
 PROGRESS_SECONDS = 0.5
 

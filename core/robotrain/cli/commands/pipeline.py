@@ -1,11 +1,9 @@
 """`robotrain pipeline`: several jobs that depend on each other."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -34,15 +32,12 @@ from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
 from robotrain.pipelines.pipeline_schema import make_pipeline_schema
-from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
+from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
 from robotrain.pipelines.resume import continue_pipeline
 from robotrain.store import plans
-
-if TYPE_CHECKING:
-    from robotrain.model.run import RunRecord
-    from robotrain.pipelines.prepare import PreparedPipeline
 
 FileArgument = Annotated[Path, argument("PIPELINE.yaml", "The pipeline file.")]
 PlatformOption = Annotated[str, option("--platform", "NAME", "The platform to run on.", complete_platforms)]

@@ -4,12 +4,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.check.matrix import make_matrix
+from robotrain.check.matrix import MatrixRow, ParityMatrix, make_matrix
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
 from robotrain.cli.choice import load_named_plugin
@@ -20,12 +20,8 @@ from robotrain.cli.output import format_table, print_json, print_message, print_
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
 from robotrain.model.capabilities import FEATURES, LIMITS
-from robotrain.model.support import ANY
-
-if TYPE_CHECKING:
-    from robotrain.check.matrix import MatrixRow, ParityMatrix
-    from robotrain.model.platform import Platform
-    from robotrain.model.support import Support
+from robotrain.model.platform import Platform
+from robotrain.model.support import ANY, Support
 
 
 def platforms(
@@ -70,7 +66,7 @@ def platforms(
         print_message("`robotrain platforms PLATFORM` shows reasons and alternatives")
 
 
-def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
+def _dump_matrix(matrix: ParityMatrix) -> dict[str, Any]:
     """Return the matrix as data; each list is in the order of the platforms; the keys are an API."""
     rows = [
         {
@@ -91,7 +87,7 @@ def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
     return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits, "apart": [*matrix.exclusions]}
 
 
-def _format_settings(platform: "Platform") -> Iterator[str]:
+def _format_settings(platform: Platform) -> Iterator[str]:
     rows = [
         (f"{one.flag} {'' if one.is_switch else format_metavar(one)}", format_option_help(one))
         for one in get_parameters(platform.settings)
@@ -104,7 +100,7 @@ def _format_settings(platform: "Platform") -> Iterator[str]:
 ANY_KIND_TITLE, ANY_WORKLOAD_TITLE = "any other kind", "any other workload"
 
 
-def format_row_name(row: "MatrixRow") -> str:
+def format_row_name(row: MatrixRow) -> str:
     """Return the name of a row, with ANY as it is declared."""
     names = row.names
     if row.section == "sources":
@@ -116,19 +112,19 @@ def format_row_name(row: "MatrixRow") -> str:
     return f"{name} {value}"
 
 
-def format_row_title(row: "MatrixRow") -> str:
+def format_row_title(row: MatrixRow) -> str:
     """Return the name of a row for people."""
     if row.names.get("workload") == ANY:
         return ANY_WORKLOAD_TITLE
     return format_row_name(row).replace(f" {ANY}", f" {ANY_KIND_TITLE}")
 
 
-def format_level(support: "Support") -> str:
+def format_level(support: Support) -> str:
     """Return a level of support in words."""
     return support.level.replace("_", " ")
 
 
-def _list_limits(matrix: "ParityMatrix", platform: str) -> list[str]:
+def _list_limits(matrix: ParityMatrix, platform: str) -> list[str]:
     """Return a platform's limits in words."""
     return ["no limit" if (number := limit.numbers[platform]) is None else str(number) for limit in matrix.limits]
 
@@ -137,7 +133,7 @@ MatrixLine = tuple[str, str, list[str]]
 """The section and the title of a row, and its cells in the order of the platforms."""
 
 
-def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
+def format_matrix(matrix: ParityMatrix, within: int | None) -> str:
     """Return the matrix as text: first the rows in which platforms differ, then the others, in one column.
 
     Platforms that do not fit side by side go to a further table.
@@ -166,7 +162,7 @@ def _make_columns(lines: Sequence[MatrixLine], names: Sequence[str]) -> tuple[Co
     return Column("", [title for _, title, _ in spaced[1:]]), cells
 
 
-def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, str, str]]:
+def list_reasons(matrix: ParityMatrix, platform: str) -> Iterator[tuple[str, str, str]]:
     """Yield the name, level and reason of each row of one platform; a repeated reason refers to its first row."""
     first: dict[Support, str] = {}
     for row in matrix.rows:
@@ -189,7 +185,7 @@ def _split_to_width(first: Column, columns: Sequence[Column], within: int | None
     yield part
 
 
-def _format_remark(row: "MatrixRow", support: "Support") -> str:
+def _format_remark(row: MatrixRow, support: Support) -> str:
     """Return the reason and the alternative, or what a supported feature is."""
     if support:
         return support.reason or FEATURES.get(row.names.get("feature", ""), "")
@@ -211,7 +207,7 @@ NoteNumbers = dict[tuple[str, str], int]
 """The number of each reason with its alternative."""
 
 
-def format_markdown(matrix: "ParityMatrix") -> str:
+def format_markdown(matrix: ParityMatrix) -> str:
     """Return the matrix as Markdown."""
     notes: NoteNumbers = {}
     parts = [LEGEND]
@@ -235,7 +231,7 @@ def _format_markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
 
 
-def _format_markdown_name(row: "MatrixRow") -> str:
+def _format_markdown_name(row: MatrixRow) -> str:
     """Return a row's title with its names as code, and what a feature is."""
     text = format_row_title(row)
     for name in row.names.values():
@@ -244,7 +240,7 @@ def _format_markdown_name(row: "MatrixRow") -> str:
     return f"{text.removeprefix('feature ').removeprefix('workload ')}{f': {means}' if means else ''}"
 
 
-def _format_markdown_cell(support: "Support", notes: NoteNumbers) -> str:
+def _format_markdown_cell(support: Support, notes: NoteNumbers) -> str:
     if support or support.level == "unknown":
         return format_level(support)
     note = notes.setdefault((support.reason, support.suggestion), len(notes) + 1)

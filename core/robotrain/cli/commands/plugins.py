@@ -1,13 +1,11 @@
 """`robotrain plugins`: what is installed, and the package of a new plugin."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,13 +17,9 @@ from robotrain.config.plugin_package import MAX_NAME, NewPlugin, is_valid_name
 from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.installation import format_development_commands
 from robotrain.plugins import plugin_warnings
-from robotrain.plugins.discovery import list_built_in_distributions
+from robotrain.plugins.discovery import Claim, list_built_in_distributions
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.config.plugin_package import NewPlugin
-    from robotrain.plugins.discovery import Claim
-    from robotrain.plugins.manager import Plugins
 
 
 def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:

@@ -1,6 +1,6 @@
 """`robotrain runs --prune`: show and remove one run, or old runs."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+from __future__ import annotations
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 from robotrain_runtime.machine import disk_cache
@@ -19,15 +19,12 @@ from robotrain.cli.run_list.listed_runs import describe_interrupted
 from robotrain.cli.run_list.platform_queries import FailedQuery, PlatformQuery, query_platforms, query_statuses
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
-from robotrain.model.run import Status
+from robotrain.model.platform import Platform
+from robotrain.model.run import RunRecord, Status
+from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, progress_cache, prune, records
+from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
-    from robotrain.store.prune import PruneCandidate
 
 MAX_NAMESAKES = 5
 SQLITE = "sqlite:///"

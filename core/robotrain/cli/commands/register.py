@@ -1,9 +1,11 @@
 """`robotrain register`: register a checkpoint, or the policy that a run evaluated, as a version of a model."""
 
 import functools
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
+from robotrain_runtime.contract.event import Evaluated, Registered
 
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_step, option
 from robotrain.cli.best_checkpoint import find_best_checkpoint
@@ -12,15 +14,9 @@ from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
 from robotrain.model import scores
+from robotrain.model.workload_profile import Metric
 from robotrain.store import records
 from robotrain.submission import registration
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from robotrain_runtime.contract.event import Evaluated, Registered
-
-    from robotrain.model.workload_profile import Metric
 
 
 def register(
@@ -81,7 +77,7 @@ def register(
         _print_version(registered, evaluated, record.metrics)
 
 
-def _print_version(registered: "Registered", evaluated: "Evaluated | None", metrics: "Sequence[Metric]") -> None:
+def _print_version(registered: Registered, evaluated: Evaluated | None, metrics: Sequence[Metric]) -> None:
     """Print the version with the scores of its evaluation; warn if no episode succeeded."""
     at = f"step {registered.step}  " if registered.step else ""
     print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))

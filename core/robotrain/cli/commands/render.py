@@ -14,16 +14,16 @@ from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.model.plan import RenderedPlan
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.guards import has_method
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import plans
+from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
-    from robotrain.model.plan import RenderedPlan
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.plugins.manager import Plugins
-    from robotrain.submission.prepare import PreparedJob
 
 HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
 
@@ -54,7 +54,7 @@ class RenderCommand(JobCommand):
         options.add_own("--pin", help=pin)
         options.add_own("--json", help="print JSON")
 
-    def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
+    def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Print the plan, or write it to a folder."""
         if values.get("pin"):
             from robotrain.submission import pinned_job, queried_settings
@@ -84,7 +84,7 @@ class RenderCommand(JobCommand):
         print_problems(describe_driver(prepared))
         self._write_plan(ctx, prepared, values)
 
-    def _write_plan(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
+    def _write_plan(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         rendered = prepared.render(parse_count(values.get("attempt"), "--attempt", most=MAX_ATTEMPT) or 1)
         plan = rendered.plan
         print_problems(prepared.warnings)
@@ -104,7 +104,7 @@ class RenderCommand(JobCommand):
             print_result(format_plan(plan))
 
 
-def write_package(plugins: "Plugins", rendered: "RenderedPlan", folder: Path) -> list[str]:
+def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:
     """Write the files that the workload adds to a plan; return their paths. Raise PluginError, OSError."""
     workload = plugins.workload(rendered.plan.job.workload)
     if not workload.package:
@@ -123,7 +123,7 @@ def write_package(plugins: "Plugins", rendered: "RenderedPlan", folder: Path) ->
     return sorted(files)
 
 
-def _make_unresolved_note(prepared: "PreparedJob") -> list[Problem]:
+def _make_unresolved_note(prepared: PreparedJob) -> list[Problem]:
     """Return a note about values that `submit` resolves first, so that its plan may differ from this one."""
     sources = [(one, prepared.kinds[one.kind]) for one in prepared.job.sources if not one.pin]
     unpinned = [

@@ -1,8 +1,9 @@
 """`robotrain report`: write an HTML page about one run or several."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -10,14 +11,9 @@ from robotrain.cli.arguments import JsonOption, RunsArgument, check_is_folder, f
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.model import scores
-from robotrain.report.collect import collect_all_facts
+from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import files, name_index
 from robotrain.store.files import open_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from robotrain.report.collect import RunFacts
 
 COMPARISON_NAME = "comparison"
 TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
@@ -60,7 +56,7 @@ def report(
         print_result(str(target))
 
 
-def _choose_file_name(run: str, folder: Path, file_names: "Mapping[str, str]") -> str:
+def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:
     """Return the name of a run's page, with the run behind it if the file of the name is of something else."""
     name = file_names.get(run, run)
     if run in (name, name.rpartition(".")[2]):
@@ -80,7 +76,7 @@ def _read_run(file: Path) -> str:
     return found[1].decode(errors="replace").rpartition("(")[2].rstrip(")") if found else ""
 
 
-def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[str, str]") -> str:
+def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str, str]) -> str:
     """Return the page, with links to the pages of other runs that are in its folder."""
     from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
@@ -98,7 +94,7 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path, file_names: "Mapping[
     return render_run_page(runs[0], run_pages, name if name != run else "")
 
 
-def _summarize_run(facts: "RunFacts") -> str:
+def _summarize_run(facts: RunFacts) -> str:
     known = facts.progress.evaluated
     declared = facts.record.metrics
     share = scores.find_share_metric(declared)
@@ -113,7 +109,7 @@ def _summarize_run(facts: "RunFacts") -> str:
     return "  ".join(filter(None, (facts.record.run, facts.status.state, score)))
 
 
-def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]:
+def _dump_report(compared: Sequence[RunFacts], target: Path) -> dict[str, Any]:
     """Return what was reported as data; the keys are an API."""
     from robotrain.report import comparison
 

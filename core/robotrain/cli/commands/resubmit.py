@@ -1,7 +1,7 @@
 """`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from robotrain_runtime.contract.parameter import get_parameters
@@ -25,15 +25,12 @@ from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.output import print_message
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
-from robotrain.model.job import HUB_SCHEME
+from robotrain.model.job import HUB_SCHEME, Job
+from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import name_index, records
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
-    from robotrain.model.run import RunRecord
-    from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.prepare import PreparedJob
 
 SetOption = Annotated[
     list[str] | None,
@@ -122,7 +119,7 @@ def resume(
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
 
 
-def _check_branch(ctx: typer.Context, run: str, job: "Job") -> None:
+def _check_branch(ctx: typer.Context, run: str, job: Job) -> None:
     """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
     from robotrain.submission import resume
 
@@ -132,7 +129,7 @@ def _check_branch(ctx: typer.Context, run: str, job: "Job") -> None:
         raise_if_any(resume.check_branch(job, run, plugins, "resubmit"))
 
 
-def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> "RunRecord | None":
+def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> RunRecord | None:
     """Return the record of a pipeline; None for any other run. Raise Rejected for options that it does not take."""
     record = records.read_record(find_run_to_change(ctx, run))
     if not record.steps:
@@ -173,7 +170,7 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
     return stored, resubmit.repeat_job(base, plugins, repin)
 
 
-def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:
+def _submit_again(ctx: typer.Context, stored: Any, prepared: PreparedJob, options: dict[str, Any]) -> None:
     """Print what differs from the stored plan, and submit the job."""
     from robotrain.submission import resubmit
 

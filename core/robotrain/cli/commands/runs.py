@@ -23,7 +23,7 @@ from robotrain.cli.arguments import (
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.cli.run_list import listed_runs, run_filter
-from robotrain.cli.run_list.listed_runs import LISTED_STATES
+from robotrain.cli.run_list.listed_runs import LISTED_STATES, ListedRun
 from robotrain.cli.run_list.run_filter import find_state
 from robotrain.errors import Suggestion, raise_if_any
 from robotrain.model.amounts import format_duration, format_short_age
@@ -32,7 +32,6 @@ from robotrain.store import run_values
 
 if TYPE_CHECKING:
     from robotrain.cli.columns import Column
-    from robotrain.cli.run_list.listed_runs import ListedRun
 
 DEFAULT_NUMBER, NUMBER_HELP = 50, "How many runs to list."
 TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
@@ -154,7 +153,7 @@ def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any
         raise arguments.make_usage_error(title, why, way)
 
 
-def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
+def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     """Return the table; on a terminal, names and runs are shortened and less important columns left out until it fits.
     What differs from the run before is a line of its own there, and so is the reason where there is too little room
     beside the other columns. Elsewhere, such as in a pipe, each run is one line.
@@ -196,7 +195,7 @@ def _format_runs(listed: "Sequence[ListedRun]") -> list[str]:
     return lines
 
 
-def _make_columns(listed: "Sequence[ListedRun]", conditions: list[str], reasons: list[str]) -> "list[Column]":
+def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: list[str]) -> "list[Column]":
     """Return the columns of the table, names and runs first and reasons last."""
     from robotrain.cli.columns import Column
     from robotrain.model import scores
@@ -220,7 +219,7 @@ def _make_columns(listed: "Sequence[ListedRun]", conditions: list[str], reasons:
     ]
 
 
-def _format_steps(listed_run: "ListedRun") -> str:
+def _format_steps(listed_run: ListedRun) -> str:
     known = listed_run.progress
     if known.step is None:
         return ""
@@ -228,13 +227,13 @@ def _format_steps(listed_run: "ListedRun") -> str:
     return of if known.unit == "step" else f"{of} {known.unit}s"
 
 
-def _format_duration(listed_run: "ListedRun", now: float) -> str:
+def _format_duration(listed_run: ListedRun, now: float) -> str:
     status = listed_run.status
     seconds = None if status is None else measure_seconds(status, now)
     return "" if seconds is None else format_duration(seconds)
 
 
-def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
+def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     """Return a run as data; the keys are an API."""
     from robotrain.cli.watch.run_summary import dump_step
 

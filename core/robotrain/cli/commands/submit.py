@@ -29,14 +29,14 @@ from robotrain.cli.output import (
     say_if_slow,
 )
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any, suggest_leaving_out
+from robotrain.model.platform import Platform
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
 
 if TYPE_CHECKING:
     from robotrain.model.plan import RenderedPlan
-    from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.plugins.manager import Plugins
     from robotrain.submission.prepare import PreparedJob
     from robotrain.submission.submitter import Submission
 

@@ -25,19 +25,17 @@ from robotrain.errors import (
     raise_if_any,
     suggest_leaving_out,
 )
+from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
-from robotrain.pipelines.prepare import pin_pipeline
+from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
+from robotrain.plugins.manager import Plugins
 from robotrain.sweeps import space
 from robotrain.sweeps.prepare import list_point_rows, prepare_sweep
-from robotrain.sweeps.space import SAMPLERS, SweepRequest
+from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SpacePoint, SweepRequest
 
 if TYPE_CHECKING:
     import typer
 
-    from robotrain.model.platform import Platform
-    from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.plugins.manager import Plugins
-    from robotrain.sweeps.space import Axis, SamplerName, SpacePoint, SweepRequest
 
 HELP = """Run one job over several values: each combination is a trial, and a run of its own.
 

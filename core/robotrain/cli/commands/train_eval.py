@@ -1,13 +1,11 @@
 """`robotrain pipeline train-eval`: train, evaluate and register, from options."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -23,17 +21,14 @@ from robotrain.cli.options import SET_NAME, ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
 from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
 from robotrain.pipelines.pipeline_file import change_steps
 from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
 from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
-
-if TYPE_CHECKING:
-    from robotrain.config.provenance import Value
-    from robotrain.config.request import Request
-    from robotrain.model.workload import Workload
-    from robotrain.plugins.manager import Plugins
+from robotrain.plugins.manager import Plugins
 
 HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, followed to its end.
 

@@ -1,7 +1,5 @@
 """`robotrain ui`: open the pages of a run in a browser: its tracking, and the platform's own."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import re

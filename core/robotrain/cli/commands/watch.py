@@ -1,12 +1,10 @@
 """`robotrain watch`, `robotrain wait`, `robotrain submit --wait`: follow runs until they end."""
 
-from __future__ import annotations  # the types are for checkers: importing them costs start-up
-
 import functools
 import gc
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -27,25 +25,22 @@ from robotrain.cli.output import print_json, print_message, print_message_line, 
 from robotrain.cli.run_list.listed_runs import find_unfinished_runs
 from robotrain.cli.watch import run_summary
 from robotrain.cli.watch.dashboard import draw_curve, draw_frame
-from robotrain.cli.watch.follower import RunFollower
+from robotrain.cli.watch.follower import FollowedRun, RunFollower
 from robotrain.cli.watch.renderer import (
     ChangeRenderer,
     EndRenderer,
     JsonRenderer,
     LiveLineRenderer,
     LogRenderer,
+    Renderer,
     SilentRenderer,
 )
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
 from robotrain.model import amounts, scores
+from robotrain.model.platform import Platform
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-
-if TYPE_CHECKING:
-    from robotrain.cli.watch.follower import FollowedRun, RunFollower
-    from robotrain.cli.watch.renderer import Renderer
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 REDRAW_SECONDS = 0.5
 

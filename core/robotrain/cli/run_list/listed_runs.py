@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.model.run import RunState, Status
+from robotrain.model.run import RunRecord, RunState, Status, StepStatus
+from robotrain.plugins.manager import Plugins
 from robotrain.store import ended_runs, name_lock, records, run_values
 from robotrain.store.ended_runs import ListedProgress
 from robotrain.store.run_values import Change
@@ -19,8 +20,6 @@ from robotrain.store.run_values import Change
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.progress import Progress
-    from robotrain.model.run import RunRecord, StepStatus
-    from robotrain.plugins.manager import Plugins
 
 RecordFilter = Callable[["RunRecord"], bool]
 MAX_LOG_WORKERS = 4

@@ -7,19 +7,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain_runtime.contract.deadline import DeadlineFuture
+
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
-from robotrain.model.run import RunGone, Status
+from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins import calls
+from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 
 if TYPE_CHECKING:
     import queue
 
-    from robotrain_runtime.contract.deadline import DeadlineFuture
-
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 MAX_WORKERS = 8
 """Queries that a platform answers at the same time."""

@@ -1,7 +1,5 @@
 """The filters of `robotrain runs`: names, states, times and values that runs have or plugins declare."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import math
@@ -10,10 +8,10 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from robotrain.cli import arguments
-from robotrain.cli.run_list.listed_runs import LISTED_STATES
+from robotrain.cli.run_list.listed_runs import LISTED_STATES, RecordFilter
 from robotrain.errors import (
     Problem,
     Rejected,
@@ -23,15 +21,12 @@ from robotrain.errors import (
     raise_if_any,
 )
 from robotrain.model.amounts import parse_past_time
+from robotrain.model.run import RunRecord
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.discovery import read_claims
+from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import plans, records, run_values
-
-if TYPE_CHECKING:
-    from robotrain.cli.run_list.listed_runs import RecordFilter
-    from robotrain.model.run import RunRecord
-    from robotrain.plugins.manager import Plugins
 
 STATE_WORDS = {
     "succeeded": "done success successful complete completed ok passed finished ended",

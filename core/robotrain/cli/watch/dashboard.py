@@ -1,23 +1,19 @@
 """Drawings of runs on a terminal: curves, and the lines of a dashboard."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain.cli import output
 from robotrain.cli.columns import measure_width, to_plain_line
+from robotrain.cli.watch.follower import FollowedRun
 from robotrain.cli.watch.run_summary import format_steps
 from robotrain.model.amounts import format_duration
 from robotrain.model.progress import Progress
 from robotrain.model.run import measure_seconds
-
-if TYPE_CHECKING:
-    from robotrain.cli.watch.follower import FollowedRun
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 MAX_SAMPLES = 16

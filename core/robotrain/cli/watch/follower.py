@@ -10,23 +10,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from robotrain_runtime.contract import event
 
 from robotrain.cli.output import describe_exception
 from robotrain.cli.watch.run_summary import is_platform_line, query_run
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
-from robotrain.model.run import Status
+from robotrain.model.run import RunRecord, Status, StepStatus
 from robotrain.plugins import site
+from robotrain.plugins.manager import Plugins
 from robotrain.run_folder import log
 from robotrain.store import progress_cache, records
-
-if TYPE_CHECKING:
-    from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord, StepStatus
-    from robotrain.plugins.manager import Plugins
 
 TAIL_LINES = 20
 POLL_SECONDS = 5.0

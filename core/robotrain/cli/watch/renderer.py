@@ -15,11 +15,11 @@ from robotrain_runtime.contract import event
 from robotrain.cli import output
 from robotrain.cli.columns import to_plain_line
 from robotrain.cli.output import print_message, print_message_line
+from robotrain.cli.watch.follower import FollowedRun
 from robotrain.model.progress import Progress
 from robotrain.model.workload_profile import Metric
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.follower import FollowedRun
     from robotrain.cli.watch.live_lines import LiveLines
 
 LineFormat = Callable[[str], str | None]

@@ -14,13 +14,12 @@ from robotrain.model import scores
 from robotrain.model.amounts import format_duration
 from robotrain.model.checkpoint_table import dump_table, list_table_rows
 from robotrain.model.progress import Progress
-from robotrain.model.run import Status, measure_seconds
+from robotrain.model.run import RunRecord, Status, StepStatus, measure_seconds
 from robotrain.redaction import redact_if_secret
 from robotrain.store import progress_cache, published
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
-    from robotrain.model.run import RunRecord, StepStatus
 
 MAX_LINES = 400
 SHOWN_LINES = 8

@@ -1,12 +1,10 @@
 """Errors of a submission, from the SDK, Azure ML or its storage, as problems."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import MAX_SENTENCE, redact
@@ -20,11 +18,8 @@ from robotrain_azureml.observe import status
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import inputs
-from robotrain_azureml.spec.submission_spec import JOB_FILE
-
-if TYPE_CHECKING:
-    from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
-    from robotrain_azureml.submit.sdk import SdkCall
+from robotrain_azureml.spec.submission_spec import JOB_FILE, AzureMLSubmissionSpec
+from robotrain_azureml.submit.sdk import SdkCall
 
 MAX_MESSAGE_LENGTH = 400
 NO_ANSWER_KINDS = {arm.SIGN_IN_ERROR, *arm.NO_ANSWER_ERRORS}

@@ -3,8 +3,6 @@
 The import takes a second or two; `start_import` begins it in the background.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import gc
@@ -19,19 +17,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from robotrain.model.amounts import format_duration
 from robotrain_azure.arm import ArmError
 from robotrain_azure.credential import get_shared_credential
-from robotrain_azure.workspace import get_cloud
+from robotrain_azure.workspace import Workspace, get_cloud
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain_azureml.service import datastore
-
-if TYPE_CHECKING:
-    from robotrain_azure.workspace import Workspace
 
 LONGEST_PAUSE = 10.0
 """The longest pause between two attempts in seconds without a line that says so."""

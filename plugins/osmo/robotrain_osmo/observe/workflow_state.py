@@ -1,24 +1,19 @@
 """The state of a workflow, parsed from OSMO's answer to a query, and the request to cancel it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, parse_time
-from robotrain.model.run import Reference, RunGone
+from robotrain.model.run import Reference, RunGone, RunState
 from robotrain.store import files, records
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.spec import node_names
-
-if TYPE_CHECKING:
-    from robotrain.model.run import RunState
 
 CANCELLED_STATUS = "FAILED_CANCELED"
 VAGUE_FAILURES = ("FAILED", "FAILED_UPSTREAM")

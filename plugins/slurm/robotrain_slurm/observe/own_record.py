@@ -3,8 +3,6 @@
 It stays when Slurm has forgotten the job: after five minutes (MinJobAge), where a cluster has no accounting.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os
@@ -12,22 +10,18 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain.run_folder import log
 from robotrain.run_folder.status import ENGINE_END_FILE, MAX_END_BYTES
 from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.claim import RunOwner
+from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.node import attempts as node_attempts
+from robotrain_slurm.node.attempts import Attempt
 from robotrain_slurm.spec.render import OUTPUT_FILE
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.claim import RunOwner
-    from robotrain_runtime.contract.event import Outcome
-
-    from robotrain_slurm.node.attempts import Attempt
 
 BATCH_TEXT_BYTES = 1 << 14
 NOISE = ("slurmstepd", "srun:")

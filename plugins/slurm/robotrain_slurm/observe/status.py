@@ -1,7 +1,5 @@
 """The status of a run: what Slurm says of its job, and what the run itself recorded, which counts more."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping

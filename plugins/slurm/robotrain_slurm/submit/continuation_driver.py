@@ -5,8 +5,6 @@ Started as `python -m robotrain_slurm.submit.continuation_driver FOLDER`: by sub
 what it does next stands in the run folder.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -14,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robotrain import background
 from robotrain.store.files import PRIVATE_FILE
@@ -23,12 +20,10 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_slurm.login.address import AGENT_VARIABLE
 from robotrain_slurm.node import attempts, commands, continuation
+from robotrain_slurm.node.attempts import Attempt
 from robotrain_slurm.node.commands import CommandRefused, ControllerAway
+from robotrain_slurm.node.continuation import NodeJob
 from robotrain_slurm.spec.submission_spec import SUBMISSION, SUBMISSION_FILE
-
-if TYPE_CHECKING:
-    from robotrain_slurm.node.attempts import Attempt
-    from robotrain_slurm.node.continuation import NodeJob
 
 LOCK_FILE, LOG_FILE = "driver.lock", "driver.txt"
 MODULE = "robotrain_slurm.submit.continuation_driver"
