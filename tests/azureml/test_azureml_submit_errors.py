@@ -68,7 +68,8 @@ def test_an_expired_sign_in_is_reported_before_anything_is_sent(azureml, monkeyp
 
         get_token = get_token_info
 
-    monkeypatch.setattr("robotrain_azure.credential.get_shared_credential", Nobody)
+    for module in ("robotrain_azure.credential", "robotrain_azureml.submit.sdk"):
+        monkeypatch.setattr(f"{module}.get_shared_credential", Nobody)
     wanted = make_submittable_plan(azureml)
     [problem] = AzureMLPlatform().preflight(wanted)
     sent = submit_rejected(wanted)

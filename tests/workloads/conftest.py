@@ -13,8 +13,7 @@ from pathlib import Path
 
 import job_documents
 import pytest
-from robotrain.cli.commands import submit
-from robotrain.pipelines import prepare
+from robotrain.cli.commands import train_eval
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_workloads.lerobot import versions
@@ -270,8 +269,8 @@ def _render_translation(robotrain, monkeypatch, words) -> None:
         for name, value in SCRIPT_SETTINGS.items():
             world.setenv(name, value)
         if "pipeline" in words[:1] and "--help" not in words:
-            world.setattr(prepare, "pin_pipeline", lambda prepared, *rest: (prepared, ()))
-            world.setattr(submit, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
+            world.setattr(train_eval, "pin_pipeline", lambda prepared, *rest: (prepared, ()))
+            world.setattr(train_eval, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
             answer = robotrain(*words)
             assert taken, answer.stderr
         elif words[0] == "submit":
