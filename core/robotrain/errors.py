@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
@@ -152,8 +152,6 @@ def collect_problems(problems: list[Problem]) -> Iterator[None]:
     try:
         yield
     except Rejected as rejected:
-        from dataclasses import replace  # costs start-up
-
         problems += (replace(one, transient=one.transient or rejected.transient) for one in rejected.problems)
 
 

@@ -37,7 +37,6 @@ def _can_be_misspelt(name: str, known: str) -> bool:
         return False
     if not any(map(str.isdigit, name + known)):
         return True
-
     numbers = {"".join(filter(str.isdigit, one)) for one in (name, known)}
     one, other = ("".join(filter(str.isalpha, text)) for text in (name, known))
     if min(len(one), len(other)) == 0:  # `v0.6.0` and `0.6.0`

@@ -1,19 +1,15 @@
-"""The public names for plugins on the machine that submits.
-
-Names are only added within a version of the plugin API; docs/stability.md says what a new version means.
-"""
+"""The public names for plugins on the machine that submits."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
-from robotrain_runtime.contract.event import Checkpoint, Registered
-from robotrain_runtime.contract.parameter import Param, load_pairs
-
 TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers know the name
 if TYPE_CHECKING:
+    from typing import Any
+
+    from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
+    from robotrain_runtime.contract.event import Checkpoint, Registered
+    from robotrain_runtime.contract.parameter import Param, load_pairs
+
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.cluster.secrets import check_secrets
     from robotrain.cluster.spec import make_python_search
@@ -178,6 +174,8 @@ def __getattr__(name: str) -> Any:
     """Return a public name, importing its module on first use."""
     for module, names in _MODULES.items():
         if name in names.split():
+            import importlib
+
             return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'robotrain.plugin' has no attribute {name!r}")
 

@@ -1,7 +1,4 @@
-"""The public names for container plugins, which run where the job runs. Standard library only.
-
-Names are only added within a version of the plugin API.
-"""
+"""The public names for container plugins, which run where the job runs. Standard library only."""
 
 from __future__ import annotations
 

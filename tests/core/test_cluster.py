@@ -1,6 +1,7 @@
 """What platforms with a remote engine share."""
 
 import inspect
+import shlex
 import threading
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from robotrain.cluster import platform, reasons
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, as_texts, parse_time
 from robotrain.cluster.platform import ClusterPlatform
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, format_cancel_command
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Outcome
 
@@ -131,3 +132,20 @@ def test_values_of_another_type_count_as_absent():
 def test_a_time_without_a_zone_is_utc(text):
     assert parse_time(text) == 1795154729.0
     assert parse_time(None) is parse_time("soon") is None
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("cloud kill {job}", "cloud kill w-1"),
+        ("cloud kill {name}", "cloud kill 'a b'"),
+        *((wrong, "") for wrong in ("kill {other}", "kill {0}", "kill {", "kill {job.x}", "")),
+    ],
+)
+def test_the_command_that_ends_a_run_is_quoted_and_left_out_where_it_does_not_fit(command, shown):
+    platform = CloudPlatform()
+    platform.cancel_command = command
+    assert format_cancel_command(platform, REFERENCE | {"name": "a b"}) == shown
+    platform.find_host = lambda reference: "me@host"
+    remote = shlex.join(["ssh", "me@host", shown]) if shown else ""
+    assert format_cancel_command(platform, REFERENCE | {"name": "a b"}) == remote

@@ -33,6 +33,23 @@ def test_distribution_without_the_group_hides_an_older_one_with_it(add_distribut
     assert not [claim for claim in discovery.read_claims() if claim.dotted == "platform.a"]
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("entry_points.txt", b"[robotrain]\nno value\n"),
+        ("entry_points.txt", b"[robotrain]\nx = \xff\n"),
+        ("METADATA", b""),
+    ],
+    ids=["a line without =", "not UTF-8", "no name"],
+)
+def test_damaged_files_of_another_package_hide_no_claims(add_distribution, tmp_path, file, content):
+    add_distribution("acme", "[robotrain]\nplatform.a = acme")
+    add_distribution("torn", "[robotrain]\nplatform.b = torn")
+    (tmp_path / "site/torn-1.0.dist-info" / file).write_bytes(content)
+    dotted = [claim.dotted for claim in discovery.read_claims()]
+    assert ("platform.a" in dotted, "platform.b" in dotted, "platform.local" in dotted) == (True, False, True)
+
+
 def test_claim_loads_the_named_object():
     assert discovery.make_claim("x", "os.path:join [more]", "acme").load() is __import__("os").path.join
     with pytest.raises(AttributeError):

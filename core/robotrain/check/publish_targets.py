@@ -1,6 +1,6 @@
 """Places to write to: parameters of a workload whose address a source kind recognizes."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping

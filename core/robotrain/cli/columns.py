@@ -120,7 +120,6 @@ def wrap_text(text: str, room: int | None) -> list[str]:
     """Return the lines of a text wrapped to `room` terminal columns; None for no limit."""
     if room is None or measure_width(text) <= room:
         return [text]
-
     return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
 
 

@@ -51,7 +51,6 @@ def _escape_controls(text: str, stream: TextIO | None) -> str:
     """Return a text with its control characters escaped, except ends of lines, tabs and the colors of `paint_text`."""
     if text.replace("\n", "").isprintable():
         return text
-
     colors = rf"\x1b\[(?:{'|'.join(['0', *ANSI_STYLES.values()])})m|" if has_color(stream) else ""
     parts = re.split(rf"({colors}[\n\t])", text)
     return "".join(part if index % 2 else escape_controls(part) for index, part in enumerate(parts))

@@ -265,7 +265,6 @@ def _suggest_translations(workloads: Sequence[str], arguments: Sequence[str], pl
     """Yield the commands that translate a pasted line of a workload's own program, whose options are not ours."""
     if not any(word.startswith("-") for word in arguments):
         return
-
     for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
         if workload.translator:
             words = shlex.join(map(redact, hide_secret_arguments(arguments)))

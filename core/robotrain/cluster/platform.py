@@ -85,7 +85,6 @@ class ClusterPlatform(Platform):
         refusal = self.request_cancel(reference)
         if self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
             return
-
         run = reference.get("run", "")
         name = next(iter(self.describe_reference(reference).values()), run)
         force = format_cancel_command(self, reference)
@@ -97,7 +96,7 @@ class ClusterPlatform(Platform):
             title = f"{self.engine} accepted the request, but {name} had not ended {self.cancel_seconds:g} s later"
             command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
         why = refusal and f"{redact(refusal, max_length=500).rstrip('.')}."
-        fixes = (command, Suggestion(force, f"{self.engine}'s own command") if force else "")
+        fixes = (command, Suggestion(force, "if its cluster is gone") if force else "")
         raise Rejected([make_problem(code, title, "", "", why, *fixes)])
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:

@@ -45,7 +45,6 @@ def explain_outcome(outcome: Outcome | None, exit_code: int | None) -> str:
     """Return the run's own reason for its failure; empty if the outcome is that of another attempt."""
     if outcome is None or outcome.state != "failed" or exit_code not in (None, outcome.exit_code):
         return ""
-
     return redact_sentence(outcome.reason)
 
 

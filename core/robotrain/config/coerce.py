@@ -333,7 +333,6 @@ def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]
     """Return the suggestion of `NAME=VALUE` for `NAME:VALUE`, and for a mapping of JSON."""
     if not parameter.param.table:
         return ()
-
     parts = re.sub(r"[{}\"']", "", str(value.value)).split(",")
     text = ",".join(part.strip() if "=" in part else re.sub(r"\s*:\s*", "=", part.strip(), count=1) for part in parts)
     return (Suggestion(f"{parameter.flag} {shlex.quote(text)}"),) if text and has_pairs(text) else ()

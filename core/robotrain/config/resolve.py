@@ -353,5 +353,4 @@ def _redact_value(text: str, is_pairs: bool) -> str:
     """Return a value as it is shown; of one with pairs, what the names say of their values does not count."""
     if not is_pairs:
         return redact(text)
-
     return hide_secret_values(text)

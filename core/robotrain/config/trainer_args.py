@@ -58,7 +58,6 @@ def find_option_of_program(finder: str, flag: str, value: str) -> str:
     """
     if not finder:
         return ""
-
     is_shown = can_repeat(value) and value.isprintable()
     found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
     return found

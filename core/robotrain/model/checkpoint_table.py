@@ -115,5 +115,4 @@ def _describe_failure(scored: Scored) -> str:
 def _redact_reason(scored: Scored) -> str:
     if not scored.error:
         return ""
-
     return redact(scored.error, max_length=MAX_REASON)

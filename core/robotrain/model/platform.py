@@ -1,6 +1,6 @@
 """Platforms: where a job runs. A plugin derives from `Platform` to add one."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+from __future__ import annotations
 
 import importlib
 import shlex
@@ -308,13 +308,13 @@ def lazy_method(path: str) -> Any:
 
 
 def format_cancel_command(platform: Platform, reference: Reference) -> str:
-    """Return the engine's own command that ends a run, for a terminal; empty if it has none."""
+    """Return the engine's own command that ends a run, for a terminal; empty if it has none, as for a part of a run."""
     try:
         command = platform.cancel_command.format_map({name: shlex.quote(text) for name, text in reference.items()})
-    except KeyError:  # a part of a run
+        host = platform.find_host(reference)
+    except Exception:  # of a plugin: the run has been sent, and is recorded without it
         return ""
-    host = platform.find_host(reference)
-    return f"ssh {host} {command}" if command and host else command
+    return shlex.join(["ssh", host, command]) if command and host else command
 
 
 ListPlatforms = Callable[[], Mapping[str, Platform]]

@@ -1,6 +1,6 @@
 """Scores of an evaluation as text, by the metrics that its workload declares."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+from __future__ import annotations
 
 import dataclasses
 import math

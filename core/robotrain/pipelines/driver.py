@@ -275,7 +275,6 @@ class PipelineDriver:
         if record is None:
             self._end(state, "cancelled" if state.state == "pending" else "skipped", "the pipeline was cancelled")
             return
-
         try:
             interrupted_submit.adopt_run(record, self._platform)
             state.state = "running"

@@ -50,6 +50,7 @@ class NativePlatform(PipelinePlatform):
 
     def __init__(self, platform: Platform, plugins: Plugins) -> None:
         super().__init__(platform, plugins)
+        self.cancel_command = platform.cancel_command
         self._plans: dict[str, PipelinePlan] = {}
 
     @property
@@ -247,6 +248,10 @@ class NativePlatform(PipelinePlatform):
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return what the platform shows of the reference."""
         return self._platform.describe_reference(reference)
+
+    def find_host(self, reference: Reference) -> str:
+        """Return the machine that holds the pipeline's files."""
+        return self._platform.find_host(reference)
 
     def find_page(self, reference: Reference) -> str:
         """Return the platform's page of the pipeline."""

@@ -105,11 +105,22 @@ def read_claims(group: str = GROUP) -> tuple[Claim, ...]:
 
     Of two distributions with the same name the first on the path counts.
     """
-    points = metadata.entry_points(group=group)
-    owners = {id(owner): owner for point in points if (owner := point.dist)}
-    names = {key: (owner.name, owner.version) for key, owner in owners.items()}  # each parses the metadata
-    found = [make_claim(point.name, point.value, *names[id(point.dist)]) for point in points if point.dist]
+    found: list[Claim] = []
+    for package in {one.name for one in metadata.distributions() if _select_points(one, group)}:
+        first = metadata.distribution(package)
+        found += [
+            make_claim(point.name, point.value, first.name, first.version) for point in _select_points(first, group)
+        ]
     return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
+
+
+def _select_points(distribution: metadata.Distribution, group: str) -> Iterable[metadata.EntryPoint]:
+    """Return the entry points of a group; none of a distribution with damaged files, whoever's it is."""
+    try:
+        points = distribution.entry_points.select(group=group)
+        return points if distribution.name else ()
+    except (TypeError, ValueError, AttributeError):
+        return ()
 
 
 def read_requirements(project: str) -> list[str]:

@@ -113,7 +113,6 @@ class Plugins:
         platform = self.platform(name)
         if not steps:
             return platform
-
         kind = "pipelines.native_platform:Native" if is_native else "pipelines.driven_platform:Driven"
         if is_sweep:
             kind = "sweeps.sweep_platform:NativeSweep" if is_native else "sweeps.sweep_platform:Sweep"

@@ -35,7 +35,6 @@ def copy_code(source: JobSource, folder: Path, stage: StageCode | None = None) -
     """
     if folder.exists():
         return
-
     from robotrain.store import code_folder
 
     staged = (stage or code_folder.stage_folder)(Path(source.uri), source.pin)

@@ -263,7 +263,6 @@ class RunFolderPlatform(Platform):
         """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
         if not self.capabilities.features.get("register_model"):
             super().register(reference, name, step)
-
         return ended_run.register_model(require_run_folder(reference), name, step)
 
     @staticmethod

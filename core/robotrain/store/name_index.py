@@ -62,7 +62,6 @@ def find_run(text: str = "") -> str:
     if not known:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")
         raise records.UnknownRun(f"no run has been submitted yet ({records.get_runs_folder()} has no records)", way)
-
     spelled = {name.lower(): name for name in [*known, *filter(None, names.values())]}
     near = [spelled[one] for one in get_close_matches(text.lower(), spelled, n=3, cutoff=0.5)]
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {_format_runs(known, names)}"

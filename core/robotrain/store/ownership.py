@@ -1,5 +1,6 @@
 """Whether other users may have written what robotrain takes for its own: then it is not used, as ssh does with keys."""
 
+import grp
 import os
 import pwd
 import shlex
@@ -77,8 +78,6 @@ def _name_user(number: int) -> str:
 
 
 def _name_group(number: int) -> str:
-    import grp  # costs start-up
-
     try:
         return grp.getgrgid(number).gr_name
     except KeyError:
@@ -86,8 +85,6 @@ def _name_group(number: int) -> str:
 
 
 def _is_private_group(number: int) -> bool:
-    import grp  # costs start-up
-
     try:
         group, user = grp.getgrgid(number), pwd.getpwuid(os.geteuid())
     except KeyError:

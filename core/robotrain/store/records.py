@@ -19,7 +19,7 @@ from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.run import RunRecord, Status, list_run_parts
 from robotrain.model.workload_profile import Metric, OutputProfile
-from robotrain.redaction import redact, redact_if_secret
+from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
 from robotrain.store import files
 
 
@@ -63,11 +63,16 @@ def make_interrupted_problem(record: RunRecord) -> Problem:
 
 
 def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
-    """Return the problem of a record in another format, with the engine's own command that ends the run."""
+    """Return the problem of a record in another format, with what finds the run on its engine, and ends it there."""
     title = f"the record of run {path.parent.name} has another format"
+    reference, command = data.get("reference"), data.get("cancel_command")
     why = f"{describe_format(data['schema'], SCHEMA)}."
-    command = data.get("cancel_command")
-    ways = [Suggestion(redact_if_secret(command), "ends the run")] if command and isinstance(command, str) else []
+    if reference and isinstance(reference, dict):
+        facts = ", ".join(f"{name} {value}" for name, value in reference.items())
+        why += redact(f" It is on {data.get('platform')}: {facts}.", max_length=MAX_SENTENCE)
+    ways = [Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself")]
+    if command and isinstance(command, str):
+        ways.insert(0, Suggestion(redact_if_secret(command), "ends the run at once"))
     return make_problem("record-broken", title, str(path), "", why, *ways)
 
 

@@ -210,12 +210,11 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
         pack_modules([module])
     except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
         from robotrain.plugins import manager
-        from robotrain.plugins.failures import make_failure
 
         what = f"packing its container plugin {module}"
         dotted = name.replace("target.", "source.", 1)  # a target belongs to a source kind
         if claim := next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None):
-            return make_failure(claim, _explain_missing_module(claim, module, cause), what).make_problem()
+            return failures.make_failure(claim, _explain_missing_module(claim, module, cause), what).make_problem()
         title = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
         return Problem(code="plugin-failed", stage=Stage.SUBMIT, title=title)
     return None

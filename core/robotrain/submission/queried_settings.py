@@ -48,7 +48,6 @@ def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str
 def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:
     if not answers:
         return prepared, []
-
     platform, settings = prepared.platform, prepared.settings
     raw = {
         name: Value(answer.value, Origin(PLATFORM_LAYER, f"{platform.name}: {answer.why}"))

@@ -108,7 +108,6 @@ def _find_run_name(address: str) -> str:
     """Return the name of the recorded run whose outputs an address is in; empty for any other address."""
     if not list_run_parts(address):
         return ""
-
     record = records.find_record_of_outputs(address)
     return record.name or record.run if record else ""
 

@@ -88,7 +88,6 @@ def _describe_remote_run(folder: Path, host: Host) -> str:
         return ""
     if host.has_same_kernel:
         return f"it runs {host.location}; its processes are not visible from here"
-
     try:
         silence = max(0.0, time.time() - (folder / EVENTS_FILE).stat().st_mtime)
         newest = f"its newest event is {format_duration(silence)} old"

@@ -83,7 +83,6 @@ def get_host() -> Host:
 def _read_boot_id() -> str:
     if PROC_FOLDER.joinpath("self/stat").exists():
         return _read_text(PROC_FOLDER / "sys/kernel/random/boot_id")
-
     try:  # macOS
         done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
     except OSError:
@@ -151,7 +150,7 @@ def parse_process(data: dict[str, Any] | None) -> Process | None:
     if not data:
         return None
     try:
-        return Process(int(data["pid"]), str(data["birth"]), float(data["started"]), parse_host(data.get("host")))
+        return Process(int(data["pid"]), str(data["birth"]), float(data["started"]), parse_host(data["host"]))
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -1,6 +1,6 @@
 """The Slurm platform: what it supports, and the functions that implement it, imported when they are called."""
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence

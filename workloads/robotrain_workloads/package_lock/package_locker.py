@@ -83,7 +83,7 @@ class _LockQuestion:
             canonicalize_name(name): version for name, version in list_packages(self.lock).items()
         }
         self.owner = f"the environment of {job.workload}"
-        self.allow_builds = bool(dict(job.parameters).get("allow_builds"))
+        self.allow_builds = bool(job["allow_builds"])
         self.target = Target(environment.python)
         texts = list_given(dict(job.parameters))
         self.given: GivenPackages = given_packages.read_packages(texts, self.target, allow_builds=self.allow_builds)

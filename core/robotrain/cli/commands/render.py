@@ -109,7 +109,6 @@ def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> lis
     workload = plugins.workload(rendered.plan.job.workload)
     if not workload.package:
         return []
-
     try:
         module = importlib.import_module(workload.package)
         files: dict[str, bytes] = dict(module.make_files(rendered.plan, dict(rendered.settings)))

@@ -109,7 +109,6 @@ def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, A
     """Return the answers by the index of the question."""
     if not asks:
         return {}
-
     with calls.redirect_output():
         return dict(_iter_answers(asks, calls.get_time_limit(), workers))
 

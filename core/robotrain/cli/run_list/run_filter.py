@@ -142,7 +142,6 @@ def _matches(name: str, wanted: str) -> bool:
     """Return whether a name is matched by a pattern with `*`, `?` or `[…]`; never for a text without these."""
     if not PATTERN_CHARACTERS.search(wanted):
         return False
-
     return fnmatchcase(name, wanted)
 
 

@@ -34,7 +34,6 @@ def read_run_log(record: RunRecord, platform: Platform, with_lines: bool = False
     """
 
     def warn(error: Exception) -> None:  # whatever a plugin raises: the status can still be shown
-
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
 
     known, lines = progress_cache.read_run_log(record, platform, MAX_LINES if with_lines else 0, warn)
