@@ -98,15 +98,6 @@ def test_a_secret_in_what_it_says_is_not_repeated(runs: Runs, fake_runtime: Call
     assert "abc" not in report
 
 
-def test_for_a_run_of_an_older_robotrain_the_installed_runtime_is_asked(
-    runs: Runs, fake_runtime: Callable[[str], Reference]
-) -> None:
-    reference = fake_runtime("import sys; sys.exit('error: argument: invalid choice: register')")
-    report = registration_refusal(runs, reference)
-    assert "invalid choice" not in report
-    assert "its last checkpoint could not be registered as arm" in report
-
-
 def test_a_run_that_was_not_tracked_has_no_registry(runs: Runs) -> None:
     """The real runtime, in an environment without MLflow."""
     reference = runs.submit(SAVES)
