@@ -5,7 +5,6 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,25 +52,14 @@ def cache_function(patch: pytest.MonkeyPatch, owner: ModuleType, name: str, get_
     patch.setattr(owner, name, read_once)
 
 
-def cache_of_distributions(patch: pytest.MonkeyPatch, name: str) -> None:
-    """Let a property of each distribution of this environment be read once."""
-    known: dict[str, object] = {}
-    read = getattr(metadata.Distribution, name).fget
-
-    def read_once(distribution):
-        place = str(getattr(distribution, "_path", ""))
-        if not place.startswith(HERE):
-            return read(distribution)
-        return known[place] if place in known else known.setdefault(place, read(distribution))
-
-    patch.setattr(metadata.Distribution, name, property(read_once))
-
-
 def read_installed(patch: pytest.MonkeyPatch) -> None:
     """Distributions, the packages that travel with a job, and what Python an environment for all tests has."""
-    from robotrain.plugins import manager
+    from robotrain.plugins import discovery, manager
     from robotrain.submission import packing
     from robotrain_runtime.environments import interpreter
+
+    def is_installed(place: str, *_: object) -> tuple | None:
+        return () if place.startswith(HERE) else None
 
     def is_path_installed() -> tuple | None:
         return tuple(sys.path) if all(place.startswith(HERE) for place in sys.path) else None
@@ -90,8 +78,8 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
         return versions[key] if key in versions else versions.setdefault(key, get_version(python, *seconds))
 
     patch.setattr(interpreter, "get_python_version", get_version_once)
-    for name in ("entry_points", "metadata"):
-        cache_of_distributions(patch, name)
+    for name in ("_list_place", "_read_text"):
+        cache_function(patch, discovery, name, is_installed)
     cache_function(patch, manager, "read_claims", is_path_installed)
     for name in ("_find_packages", "_list_package_files"):
         cache_function(patch, packing, name, is_ours)

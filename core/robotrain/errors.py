@@ -3,9 +3,11 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.redaction import redact, redact_report
 
@@ -56,7 +58,7 @@ def suggest_choosing(*texts: str) -> Suggestion:
     return Suggestion(f"{LEAVE_OUT}all but ONE: {' or '.join(texts)}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
 

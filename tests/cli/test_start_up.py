@@ -38,6 +38,7 @@ def test_version_imports_nothing():
 def test_help_imports_no_plugin_and_nothing_that_finds_them():
     modules = list_imports("--help")
     assert not top_packages(modules) & {"pluggy", "pydantic", "yaml", "dotenv", *HEAVY}
+    assert "importlib.metadata" not in modules
     assert not top_packages(modules) & {"robotrain_local", "robotrain_sources", "robotrain_workloads"}
 
 

@@ -2,7 +2,8 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 GAP = 2
 """How many spaces separate two columns."""
@@ -44,7 +45,7 @@ def to_plain_line(text: str) -> str:
     ).strip()
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class Column:
     """A column of a table."""
 

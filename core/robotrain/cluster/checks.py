@@ -3,8 +3,9 @@
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import find_nearest_name
@@ -87,7 +88,7 @@ _IMAGE_TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@sha256:(?P<di
 _IMAGE = rf"(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*{_IMAGE_TAG}"
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class ImageReference:
     """The tag and the digest (64 hex digits) of an image reference; each may be empty."""
 

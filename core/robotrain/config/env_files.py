@@ -4,16 +4,17 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import MAX_LETTERS, Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, make_problem
 from robotrain.store.files import DOTENV_FILES
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class VariableLayer:
     """Values by variable name: the process environment, or a parsed `.env` file."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.env_files import VariableLayer
 from robotrain.config.provenance import Origin, Value
@@ -28,7 +30,7 @@ class SourceText(NamedTuple):
     """The folder that relative paths start from."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobFile:
     """The unresolved content of a job file; relative paths start from `folder`."""
 
@@ -45,7 +47,7 @@ class JobFile:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Request:
     """Everything that the command line or a Python call gives, and the layers below it."""
 

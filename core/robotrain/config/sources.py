@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.config.provenance import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Origin, Value, make_variable_name
 from robotrain.config.request import JobFile, Request, SourceText
@@ -33,7 +34,7 @@ MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Input:
     """A parsed source with its role and origin."""
 
@@ -60,7 +61,7 @@ class Input:
         return JobSource(role=role, kind=kind, uri=uri, implied=self.implied, uncertain=self.uncertain)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobInputs:
     """The sources of a job."""
 

@@ -1,7 +1,9 @@
 """Capabilities of a platform: what it supports, and why it does not support the rest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.source import SourceKind
 from robotrain.model.support import ANY, UNKNOWN, Support
@@ -32,7 +34,7 @@ LIMITS: Mapping[str, str] = {
 """The limits that core checks where a platform declares one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What a platform declares that it supports."""
 

@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.workload_profile import WorkloadProfile
 
@@ -21,7 +22,7 @@ ARGUMENT_KEYS = (TRAINER_ARGS, "run")
 """What a job file may call them: the second suits a workload whose arguments are a whole command."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Job:
     """What will run, with every value resolved."""
 

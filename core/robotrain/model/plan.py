@@ -4,17 +4,18 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import SCHEMA, JobDocument, Placement, Scalar
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.job import Job
 from robotrain.model.workload import Produces
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class Payload:
     """The code for the container: an uncompressed zip archive. Equal content gives equal bytes."""
 
@@ -37,7 +38,7 @@ class Payload:
         return hashlib.sha256(self.archive).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Plan:
     """The native spec and all files that are sent with it."""
 
@@ -105,7 +106,7 @@ def make_job_document(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class RenderedPlan:
     """A plan with what it was made from."""
 

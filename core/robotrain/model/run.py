@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.workload import SWEEP_NOUN, Produces
@@ -38,7 +40,7 @@ def list_run_parts(address: str) -> list[str]:
     return [part for part in reversed(re.split(r"[/:\s]", address)) if RUN_PATTERN.fullmatch(part)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Status:
     """The status of a run. Times are seconds since the epoch."""
 
@@ -65,7 +67,7 @@ class Status:
 StepStateName = Literal["waiting", "pending", "running", "succeeded", "failed", "cancelled", "lost", "skipped"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class StepStatus:
     """The status of a step of a pipeline. Times are seconds since the epoch."""
 
@@ -91,7 +93,7 @@ def measure_seconds(status: Status | StepStatus, now: float, seen: float | None 
     return None if until is None else max(until - status.started, 0.0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Output:
     """A checkpoint or file that a run produced."""
 
@@ -112,7 +114,7 @@ class Output:
     """Where else it is: `runs:/…` of an artifact, `models:/…` of a registered model, `https://…` of a copy."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The stored record of a run."""
 

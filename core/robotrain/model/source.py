@@ -2,11 +2,12 @@
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from robotrain_runtime.contract.failure import SourceError as SourceError  # part of this module too
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.model.support import Support
 
@@ -35,7 +36,7 @@ class SourceNotFound(SourceError):
     """The source does not exist, so no run could use it."""
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class RoleFlag:
     """The flag that gives sources of a kind for a role."""
 
@@ -110,7 +111,7 @@ class Pinning(NamedTuple):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TargetForm:
     """How users name a place of a kind to write to, where that differs from a source."""
 
@@ -124,7 +125,7 @@ class TargetForm:
     """Whether the results of an evaluation can be written there, not only checkpoints."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SourceKind:
     """A kind of source, as its plugin declares it."""
 

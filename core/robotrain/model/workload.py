@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem
 from robotrain.model.workload_profile import WorkloadProfile
@@ -74,7 +76,7 @@ class ConfigValue(NamedTuple):
     """Its place: `config.yaml:3`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it."""
 
@@ -164,7 +166,7 @@ class Workload:
     """The parameters whose values are part of a run's default name, after its data."""
     name_parameter: str = "job_name"
     """The parameter, if there is one, with the name that tracking shows; by default the `--name` of the run."""
-    profile: WorkloadProfile = field(default_factory=WorkloadProfile)
+    profile: WorkloadProfile = WorkloadProfile()
     logs_metric: Callable[["Job", str], bool] = field(default=lambda job, metric: True)
     """Return whether a job reports a metric that the profile declares, by its parameters and sources; pure."""
     evaluates: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
 """What a workload declares for platforms and views: usual resources, container, outputs and metrics."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-@dataclass(frozen=True, kw_only=True)
+
+@lazy_dataclass(frozen=True, kw_only=True)
 class Resources:
     """The default resources of a workload."""
 
@@ -18,7 +19,7 @@ class Resources:
     """The maximal duration of a run: a number and s, m, h or d."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Container:
     """The default container of a workload."""
 
@@ -33,7 +34,7 @@ class Container:
     """Paths of Pythons in such images that PATH does not name; the job starts with the first that works."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OutputProfile:
     """The outputs of a workload's runs, and what messages call them."""
 
@@ -60,7 +61,7 @@ class OutputProfile:
     """The parameter with which a run leaves something else than what `evaluation` evaluates."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Metric:
     """A metric that runs of a workload report, and how it is shown."""
 
@@ -98,7 +99,7 @@ class Metric:
         return self.label or self.name
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkloadProfile:
     """What a workload declares for platforms and views; it is part of each job."""
 

@@ -3,9 +3,10 @@
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.external_command import CommandStartError, ProcessResult, run_command
@@ -14,7 +15,7 @@ from robotrain.redaction import redact
 MAX_QUOTED = 400
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A kind of refusal: how it is recognised, and the parts of its problem."""
 
@@ -48,7 +49,7 @@ def quote_message(text: str, prefix: str = "") -> str:
     return redact("; ".join(dict.fromkeys(filter(None, sentences))), max_length=MAX_QUOTED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SchedulerCommands:
     """The commands of a scheduler."""
 

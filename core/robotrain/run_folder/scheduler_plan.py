@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from robotrain_runtime.contract.document import Placement, format_document, parse_document
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.cluster.spec import SubmissionSpecFile, make_python_search
 from robotrain.errors import Rejected, Stage
@@ -24,7 +25,7 @@ cd "$(dirname "$0")" || exit 1
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SchedulerJob:
     """A job as a scheduler gets it."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain.model.platform import PlatformDefault
@@ -85,7 +86,7 @@ CacheSize = Annotated[
 DownloadMemory = Annotated[int, Param(help="memory for downloads, in MiB", ge=16)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SchedulerSettings:
     """Settings for a scheduler whose nodes share a disk; a platform adds its own in a frozen dataclass that inherits.
 

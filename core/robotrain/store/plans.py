@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract.document import JobSource, Scalar, collect_fields
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class OverriddenValue:
     """A value that another overrode."""
 
@@ -36,7 +37,7 @@ class OverriddenValue:
     origin: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PlanValue:
     """A value of the job, as `explain` shows it."""
 
@@ -55,7 +56,7 @@ class PlanValue:
         return {key: one for key, one in dataclasses.asdict(self).items() if one is not None or key not in optional}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PlanManifest:
     """The content of `robotrain-plan.json`."""
 

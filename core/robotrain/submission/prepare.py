@@ -9,6 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.document import JobSource, Scalar
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.check import capability_checks
 from robotrain.check.capability_checks import check_job
@@ -84,7 +85,7 @@ class InputStep(NamedTuple):
         return f"step {self.name}" if self.name else ""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PreparedJob:
     """A checked job with what its plan is rendered from."""
 

@@ -1,6 +1,5 @@
 """Settings of the Slurm platform."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from robotrain.run_folder.scheduler_settings import (
@@ -17,10 +16,11 @@ from robotrain.run_folder.scheduler_settings import (
     TrackingURI,
 )
 from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri, make_settings_absolute
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SlurmSettings:
     """Settings of the Slurm platform. Relative paths become absolute here: a record must not depend on a folder."""
 

@@ -1,13 +1,14 @@
 """Interfaces of container plugins: workloads, source kinds, publish targets, tracking addresses."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment variable of the modules of tracking addresses, for the tracking process."""
@@ -19,7 +20,7 @@ PROGRAM_PYTHON_VARIABLE = "ROBOTRAIN_PROGRAM_PYTHON"
 """The environment variable of the work with the interpreter of the program's environment, if it has one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PythonEnvironment:
     """A locked Python environment."""
 
@@ -41,7 +42,7 @@ class PythonEnvironment:
     """Whether `robotrain image` keeps the base's PyTorch of the locked release, whatever its build."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class WorkCommand:
     """The command that does the work in the run's environment."""
 
@@ -59,7 +60,7 @@ class WorkCommand:
     """
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TrackingSpec:
     """The start of a workload's tracking run; `machine` says whether to record system metrics."""
 
@@ -70,7 +71,7 @@ class TrackingSpec:
     machine: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class PublishingSpec:
     """What is published of a run's checkpoints or results."""
 
@@ -106,7 +107,7 @@ class PublishingSpec:
     """
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ModelDescription:
     """What people and search engines read about a published model."""
 
@@ -121,7 +122,7 @@ class ModelDescription:
     """Whether a training can continue from the checkpoint."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ContainerContext:
     """What container plugins are called with; fields without a description are as in `Placement`."""
 
@@ -180,7 +181,7 @@ class TrackingContainerPlugin:
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SurveyedSource:
     """A survey of a source before it is fetched."""
 
@@ -233,7 +234,7 @@ class BatchFetcher:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class GpuRequirement:
     """The GPUs that a job needs."""
 
@@ -247,7 +248,7 @@ class GpuRequirement:
     """The option with which the job runs on a machine that has no GPU, for a suggestion; empty for none."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class DataPreparation:
     """A command that prepares data from several sources, once, into the cache."""
 
@@ -282,7 +283,7 @@ class SourceContainerPlugin:
         return self.preflight(source, place)
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class ArtifactTarget:
     """A place that artifacts are published to."""
 

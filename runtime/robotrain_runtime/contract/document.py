@@ -12,6 +12,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+
 SCHEMA = 1
 
 Scalar = str | int | float | bool | None
@@ -23,7 +25,7 @@ but does not contain.
 """
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobSource:
     """An input of a job."""
 
@@ -61,7 +63,7 @@ class UncertainText(str):
     __slots__ = ()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Mount:
     """A source that the platform mounts before the runtime starts; `role` and `uri` are those of the source."""
 
@@ -74,7 +76,7 @@ class Mount:
     """The name that the user gave an uploaded folder; empty for none."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Placement:
     """The machine that a job runs on: its folders, credentials and tracking.
 
@@ -134,7 +136,7 @@ class Placement:
     """
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Dimension:
     """The values that a parameter can have in a sweep: one of some, or a number between two ends."""
 
@@ -145,7 +147,7 @@ class Dimension:
     integer: bool = False
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobDocument:
     """A resolved job with everything the runtime needs to run it."""
 

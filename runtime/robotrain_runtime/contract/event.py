@@ -18,6 +18,7 @@ from dataclasses import field
 from typing import IO, Any, Literal
 
 from robotrain_runtime.contract.document import Scalar, convert_json
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PREFIX = "::robotrain:: "
 PIPELINE_STEP = "pipeline_step"
@@ -25,7 +26,7 @@ LAST_STEP = 2**53
 """The largest count; floats cannot express all larger ones."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class StageEvent:
     """The start or end of a stage of the run."""
 
@@ -36,7 +37,7 @@ class StageEvent:
     detail: str = ""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Track:
     """Facts about the run for tracking; a later event adds to an earlier one."""
 
@@ -46,7 +47,7 @@ class Track:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Tracking:
     """The tracking run that was started or resumed."""
 
@@ -57,7 +58,7 @@ class Tracking:
     """The command or URL that shows it."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Metrics:
     """Metrics at a step, by their tracking names (`train/loss`); without values, only the progress of the work."""
 
@@ -69,7 +70,7 @@ class Metrics:
     """What `step` and `total` count."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A checkpoint that was completed."""
 
@@ -79,7 +80,7 @@ class Checkpoint:
     """The path of the model inside the checkpoint; empty if it is all model."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Published:
     """A checkpoint that was copied completely."""
 
@@ -91,7 +92,7 @@ class Published:
     """The address of its file alone, if that has one too."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Withdrawn:
     """A published checkpoint that was removed in favor of newer ones."""
 
@@ -99,7 +100,7 @@ class Withdrawn:
     """The address that it had."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Discarded:
     """A checkpoint that the work does not need any more: its folder is removed once it is published."""
 
@@ -107,7 +108,7 @@ class Discarded:
     path: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Registered:
     """A checkpoint or policy that is registered as a version of a model."""
 
@@ -122,7 +123,7 @@ class Registered:
     """The run whose scores were replaced on an existing version; empty for none."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """The result of an evaluation."""
 
@@ -145,7 +146,7 @@ class Evaluated:
     """Of these, what is better: `lower` or `higher`."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Scored:
     """The scores of one checkpoint, where a run evaluates several; none if it could not be evaluated."""
 
@@ -161,7 +162,7 @@ class Scored:
     """Why it could not be evaluated."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Delivered:
     """Results of a run that were copied completely."""
 
@@ -169,7 +170,7 @@ class Delivered:
     seconds: float | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Download:
     """Progress of the download of all sources together, in bytes."""
 
@@ -184,7 +185,7 @@ class Download:
         return (self.total - self.done) / self.rate if self.rate > 0 else None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Processes:
     """The processes that do the work together, as they counted themselves."""
 
@@ -218,7 +219,7 @@ INFRASTRUCTURE: frozenset[Fault] = frozenset({"stopped", "preempted", "evicted",
 """Faults of the infrastructure, not of the job: the same run may succeed when it is retried."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Note:
     """A message to the user."""
 
@@ -226,7 +227,7 @@ class Note:
     text: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the run ended; always the last event."""
 
@@ -274,7 +275,7 @@ EVENT_NAMES = {kind: name for name, kind in _KINDS.items()}
 """The name of each event in a log line."""
 
 
-@dataclasses.dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class EventRecord:
     """An event and when it was sent, in seconds since the epoch."""
 

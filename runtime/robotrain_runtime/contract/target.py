@@ -1,16 +1,17 @@
 """Interfaces of publish targets: where checkpoints and results are copied to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class CheckpointMark:
     """The origin of a checkpoint at a target; `submission` and `tracking` are as in its manifest."""
 
@@ -20,7 +21,7 @@ class CheckpointMark:
     tracking: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class CheckpointOwner:
     """A run that a place belongs to."""
 
@@ -29,7 +30,7 @@ class CheckpointOwner:
     """As in the manifests of its checkpoints."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TargetInspection:
     """The inspection of a target."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.isaac import parameters as shared
@@ -31,7 +31,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class IsaacExportParameters:
     """The parameters of `isaac-export`."""
 

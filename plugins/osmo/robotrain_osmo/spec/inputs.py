@@ -7,7 +7,6 @@ It does not follow links such as `last`.
 import hashlib
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from robotrain.cluster.checks import make_missing_value_problem
@@ -15,6 +14,7 @@ from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.role_flags import CHECKPOINT, CODE, RESUME
 
@@ -48,7 +48,7 @@ INPUT_FLAGS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class TaskInput:
     """An input of the task."""
 
@@ -176,7 +176,7 @@ COPY_FREQUENCY = "10m"
 _DEFAULT_OUTPUT_DIR = "outputs"
 
 
-@dataclass(frozen=True)
+@lazy_dataclass(frozen=True)
 class CheckpointCopy:
     """A folder that OSMO copies to storage."""
 

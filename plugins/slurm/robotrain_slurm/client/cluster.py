@@ -6,9 +6,9 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from robotrain.cluster.checks import QuantityError
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.commands import SECONDS, run_slurm
 from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
@@ -23,7 +23,7 @@ STATE_MARKS = "*~#!%$@^-+"
 """Slurm adds one to a state: the node does not answer, saves power, or waits for a reboot."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class NodeGroup:
     """Nodes of a partition that have the same resources and state."""
 
@@ -48,7 +48,7 @@ class NodeGroup:
         return sum(count for name, count in self.gpus if not kind or name == kind)
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class Partition:
     """A partition."""
 

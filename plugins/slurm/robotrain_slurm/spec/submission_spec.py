@@ -1,10 +1,10 @@
 """The submission spec, `slurm.json` in a plan: the batch jobs of a run, and what finds them in Slurm again."""
 
 import os
-from dataclasses import dataclass
 from typing import Literal
 
 from robotrain.cluster.spec import SubmissionSpecFile
+from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION_FILE = "slurm.json"
 SCRIPT_FILE = "job.sbatch"
@@ -24,7 +24,7 @@ CLUSTER_KEY, CLUSTER_VARIABLE = "conf", "SLURM_CONF"
 SCHEMA = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class JobContainer:
     """The container that a job's program runs in; that of a job without one has no tool."""
 
@@ -37,7 +37,7 @@ class JobContainer:
     """Folders that are mounted, too, and are created if they do not exist."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class BatchJob:
     """A job of Slurm: one batch script."""
 
@@ -65,7 +65,7 @@ class BatchJob:
         return [os.path.join(folder, DOCUMENT_FILE) for folder in folders or [root]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@lazy_dataclass(frozen=True, kw_only=True)
 class SlurmSpec:
     """How a run is submitted."""
 
