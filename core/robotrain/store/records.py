@@ -70,17 +70,20 @@ def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
     if reference and isinstance(reference, dict):
         facts = ", ".join(f"{name} {value}" for name, value in reference.items())
         why += redact(f" It is on {data.get('platform')}: {facts}.", max_length=MAX_SENTENCE)
-    ways = [Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself")]
-    if command and isinstance(command, str):
-        ways.insert(0, Suggestion(redact_if_secret(command), "ends the run at once"))
-    return make_problem("record-broken", title, str(path), "", why, *ways)
+    ends = (
+        [Suggestion(redact_if_secret(command), "ends the run at once")] if isinstance(command, str) and command else []
+    )
+    return make_problem("record-broken", title, str(path), "", why, *ends, _suggest_removal(path))
 
 
 def make_broken_record_problem(path: Path, why: str) -> Problem:
     """Return the problem of a record that cannot be read."""
     title = f"the record of run {path.parent.name} cannot be read"
-    way = Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself")
-    return make_problem("record-broken", title, str(path), "", f"{why}.", way)
+    return make_problem("record-broken", title, str(path), "", f"{why}.", _suggest_removal(path))
+
+
+def _suggest_removal(path: Path) -> Suggestion:
+    return Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself")
 
 
 def describe_format(found: object, expected: int, writer: str = "") -> str:

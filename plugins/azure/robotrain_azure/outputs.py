@@ -12,7 +12,6 @@ from robotrain.errors import Rejected, Suggestion, make_problem
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files, plans
 from robotrain_runtime.checkpoints import model_lineage
-from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import (
     ContainerContext,
@@ -23,7 +22,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import SCHEMA, JobDocument, JobSource, Placement, parse_document
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.plugin_loader import load_batch_fetcher, load_container_plugin
 from robotrain_runtime.process.stop import StopSignal
 
 if TYPE_CHECKING:
@@ -38,8 +37,8 @@ def download_source(kind: str, uri: str, to: Path) -> None:
     from robotrain_runtime.environments import environment
 
     source, cache = JobSource(role="resume", kind=kind, uri=uri), files.get_cache_folder()
-    plugin = plugin_loader.load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)
-    carrier = plugin_loader.load_batch_fetcher(plugin.CARRIER)
+    plugin = load_container_plugin(Plugins().source_kinds()[kind].container_plugin, SourceContainerPlugin)
+    carrier = load_batch_fetcher(plugin.CARRIER)
     lock, python = carrier.ENVIRONMENT.lock, carrier.ENVIRONMENT.python
     built = environment.build_environment(lock, python, cache, print_progress, StopSignal())
     context = ContainerContext(cache=cache, python=environment.get_python(built), log_line=print_progress)

@@ -153,7 +153,9 @@ def _read_records(names: Iterator[str], accept: RecordFilter | None = None) -> I
         except Rejected as rejected:
             if accept is None:
                 problem = rejected.problems[0]
-                ways = "".join(f"; {way.text} ({way.remark})" for way in problem.suggestions[:1])
+                ways = "".join(
+                    f"; {way.text} ({way.remark})" if way.remark else f"; {way.text}" for way in problem.suggestions[:1]
+                )
                 yield ListedRun(run=name, state="broken", reason=f"{problem.why.rstrip('.') or problem.title}{ways}")
             continue
         if accept and not accept(record):
