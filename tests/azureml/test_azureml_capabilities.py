@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from robotrain_azureml.platform import OPTION_HINTS
+from robotrain_azureml.capabilities import OPTION_HINTS
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation

@@ -22,11 +22,8 @@ REFERENCE = {"run": "lerobot-train-fab69e8c-1", "job": "w-1"}
 def test_each_method_of_a_platform_takes_what_platforms_take(name):
     platform = type(Plugins().platforms()[name]._platform)
     for method, function in inspect.getmembers(Platform, inspect.isfunction):
-        own = getattr(platform, method)
-        implementation = getattr(own, "implementation", None)
-        expected = [*inspect.signature(function).parameters][1:]
-        found = [*inspect.signature(implementation() if implementation else own).parameters]
-        assert found[0 if implementation else 1 :] == expected, method
+        found = inspect.signature(getattr(platform, method))
+        assert [*found.parameters] == [*inspect.signature(function).parameters], method
 
 
 @pytest.mark.parametrize(

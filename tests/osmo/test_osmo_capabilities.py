@@ -1,7 +1,7 @@
 """What OSMO supports and rejects, on the command line."""
 
 import pytest
-from robotrain_osmo.platform import OPTION_HINTS
+from robotrain_osmo.capabilities import OPTION_HINTS
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters

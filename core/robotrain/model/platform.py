@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -292,20 +291,6 @@ class Platform:
         Called only by `runs --prune`. With dry_run, only count.
         """
         return None
-
-
-def lazy_method(path: str) -> Any:
-    """Return a method that calls the function `MODULE:NAME`: its module is imported by the first call."""
-
-    def load() -> Any:
-        module, _, name = path.partition(":")
-        return getattr(importlib.import_module(module), name)
-
-    def call(platform: Platform, *args: Any, **kwargs: Any) -> Any:
-        return load()(*args, **kwargs)
-
-    call.implementation = load  # type: ignore[attr-defined]
-    return call
 
 
 def format_cancel_command(platform: Platform, reference: Reference) -> str:

@@ -1,104 +1,30 @@
-"""The Azure ML platform: what it supports, and the functions that implement it, imported when they are called."""
+"""The platform `azureml`. Each method imports what implements it when it is called."""
+# ruff: noqa: D102 (the base classes say what each method does)
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.cluster.platform import PipelineCluster
-from robotrain.model.capabilities import Capabilities
-from robotrain.model.platform import Platform, PlatformDefault, lazy_method
-from robotrain.model.support import ANY, YES, no, not_yet
+from robotrain.cluster.platform import PipelineCluster, PreflightCheck
+from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.plugins.hookspecs import hook
-from robotrain_azure.settings import make_option_hints, suggest_workspace_settings
+from robotrain_azure.settings import suggest_workspace_settings
 
+from robotrain_azureml.capabilities import CAPABILITIES, OPTION_HINTS
 from robotrain_azureml.settings import AzureMLSettings
 
 if TYPE_CHECKING:
+    from robotrain.cluster.outputs import ExpectedOutput
+    from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
-
-
-BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
-"""Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
-job.
-"""
-OWN_MODELS = "Azure ML has its own form for registered models."
-SUPPORTED_FEATURES = (
-    "register_model tracking multi_gpu multi_node mixed_precision several_datasets stream_logs cancel native_dag"
-    " native_sweep"
-)
-
-CAPABILITIES = Capabilities(
-    sources={
-        **{("dataset", kind): YES for kind in ("huggingface", "blob_url", "data_asset", "local_path")},
-        **{("policy", kind): YES for kind in ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run")},
-        ("policy", "datastore_path"): YES,
-        ("policy", "registered_model"): no(OWN_MODELS, "--policy-model azureml:NAME:VERSION"),
-        **{("init_policy", kind): YES for kind in ("blob_url", "model_asset")},
-        ("init_policy", "registered_model"): no(OWN_MODELS, "--init-from-policy-model azureml:NAME:VERSION"),
-        **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},
-        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
-        **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
-        ("resume", "datastore_path"): YES,
-        **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
-        **{("code", kind): YES for kind in ("local_path", "git")},
-        ("publish", "blob_url"): YES,
-        **{(role, "huggingface"): YES for role in ("resume", "publish")},
-        **{(role, ANY): YES for role in FETCHED},
-    },
-    workloads={ANY: YES},
-    features={
-        **dict.fromkeys(SUPPORTED_FEATURES.split(), YES),
-        "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
-        "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
-        "publish_folder": no(
-            "A job's disk is deleted when it ends; its declared output is always kept.", f"--publish-url {BLOB}"
-        ),
-    },
-    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", "none")),
-)
-
-OPTION_HINTS: Mapping[str, str] = make_option_hints(
-    {
-        "--set-string": "each value has its own option: `robotrain submit --help --platform azureml` lists them",
-        "--set-env": "robotrain sets the variables of this workload; a secret of its program: --secret NAME=SECRET",
-        "--use-local-osmo --osmo-cli --server": "OSMO is not used: the job goes to the workspace",
-        "--pool --gpu-platform": "only for OSMO: on Azure ML use --compute and --instance-type",
-        "--gpu --gpus": "use --num-gpus; the instance type must have that many",
-        "--cpu --cpus --num-cpus --cpus-per-task --memory --mem --storage --disk --disk-size": (
-            "the instance type sets the machine's size: --instance-type NAME"
-        ),
-        "--shared-memory": "use --shm-size SIZE",
-        "--input-mode": "not needed: a data asset is mounted, a registered model is downloaded",
-        "--priority": "not supported; priorities are set where a Kubernetes compute is attached",
-        "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
-        "--buckets --dataset-bucket": f"buckets exist only in OSMO: use --blob-url {BLOB}",
-        "--storage-account --storage-container": "folders go to a datastore of the workspace: --datastore NAME",
-        "--mlflow-enable --mlflow-tracking-uri MLFLOW_ENABLE": (
-            "not needed: a job is tracked in its own workspace; turn this off with --tracking-uri none"
-        ),
-        "--hf-token --hub-token-file": "jobs contain no tokens: --hf-credential NAME names a key vault's secret",
-        "--blob-credential --blob-credential-file": (
-            "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"
-        ),
-        "--serverless": (
-            "serverless compute is not supported: robotrain was never tried with its user-assigned identities; "
-            "use --compute NAME, such as a cluster whose least number of nodes is 0"
-        ),
-        "--queue-settings --job-tier": (
-            "queue_settings (`job_tier`, `priority`) belong to serverless compute, which is not supported: "
-            "robotrain was never tried with its user-assigned identities; use --compute NAME"
-        ),
-        "--sampling-algorithm --bayesian": (
-            "Azure ML runs grid and random sweeps; its bayesian sampling takes no logarithmic ranges: "
-            "`robotrain sweep` has --sampler tpe"
-        ),
-        "--early-termination --early-termination-policy --bandit-policy --median-stopping-policy": (
-            "early termination is not supported: a trial that Azure ML stops has no last value and no policy "
-            "to compare or register; use fewer --training-steps or samples"
-        ),
-        "--wandb-credential": "Weights & Biases is not supported on Azure ML yet: use --platform osmo",
-    }
-)
+    from robotrain.model.job import Job
+    from robotrain.model.pipeline import PipelineStep, SweepSpec
+    from robotrain.model.plan import Payload, Plan
+    from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain_runtime.contract.document import JobSource
+    from robotrain_runtime.contract.event import Registered
 
 
 class AzureMLPlatform(PipelineCluster):
@@ -117,38 +43,171 @@ class AzureMLPlatform(PipelineCluster):
     )
     prepare_ignores = ("source-missing", "azureml-compute-missing")
 
-    derive_defaults = lazy_method("robotrain_azureml.spec.job_settings:derive_defaults")
-    choose_registration_settings = lazy_method("robotrain_azureml.spec.job_settings:choose_registration_settings")
-    container_plugins = lazy_method("robotrain_azureml.spec.render:find_container_plugins")
-    query_settings = lazy_method("robotrain_azureml.preflight.compute:fetch_compute_settings")
-    check = lazy_method("robotrain_azureml.spec.check_job:check_job")
-    render = lazy_method("robotrain_azureml.spec.render:render_plan")
-    find_sweep_obstacle = lazy_method("robotrain_azureml.spec.sweep:find_sweep_obstacle")
-    render_sweep = lazy_method("robotrain_azureml.spec.sweep:render_sweep")
-    render_pipeline = lazy_method("robotrain_azureml.spec.pipeline:render_pipeline")
-    list_checks = lazy_method("robotrain_azureml.preflight.run_preflight:list_checks")
-    drop_consequences = lazy_method("robotrain_azureml.preflight.run_preflight:drop_consequences")
-    pin_source = lazy_method("robotrain_azureml.preflight.run_preflight:pin_source")
-    read_tags = lazy_method("robotrain_azureml.preflight.run_preflight:read_tags")
-    prepare = lazy_method("robotrain_azureml.submit.submit:prepare_plan")
-    find_uploaded = lazy_method("robotrain_azureml.submit.upload:find_uploaded_sources")
-    submit = lazy_method("robotrain_azureml.submit.submit:submit_plan")
-    find = lazy_method("robotrain_azureml.submit.submit:find_run")
-    read_submitted_spec = lazy_method("robotrain_azureml.submit.job_file:make_submitted_job_file")
-    describe_reference = lazy_method("robotrain_azureml.service.jobs:describe_reference")
-    status = lazy_method("robotrain_azureml.observe.status:query_status")
-    list_statuses = lazy_method("robotrain_azureml.observe.status:list_statuses")
-    list_steps = lazy_method("robotrain_azureml.observe.status:list_steps")
-    query_pipeline = lazy_method("robotrain_azureml.observe.status:query_pipeline")
-    select_step = lazy_method("robotrain_azureml.observe.step_runs:select_step")
-    read_log = lazy_method("robotrain_azureml.observe.logs:read_log")
-    follow_log = lazy_method("robotrain_azureml.observe.logs:follow_log")
-    has_ended = lazy_method("robotrain_azureml.observe.job_state:has_ended")
-    request_cancel = lazy_method("robotrain_azureml.observe.job_state:request_cancel")
-    outputs = lazy_method("robotrain_azureml.observe.outputs:list_outputs")
-    expect_output = lazy_method("robotrain_azureml.observe.outputs:expect_output")
-    fetch_output = lazy_method("robotrain_azureml.observe.outputs:fetch_output")
-    register = lazy_method("robotrain_azureml.observe.register:register_model")
+    def derive_defaults(self, job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
+        from robotrain_azureml.spec.job_settings import derive_defaults
+
+        return derive_defaults(job, settings)
+
+    def choose_registration_settings(
+        self, job: Job, settings: AzureMLSettings, own: Collection[str]
+    ) -> tuple[AzureMLSettings, Iterable[Problem]]:
+        from robotrain_azureml.spec.job_settings import choose_registration_settings
+
+        return choose_registration_settings(job, settings, own)
+
+    def container_plugins(self, job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
+        from robotrain_azureml.spec.render import find_container_plugins
+
+        return find_container_plugins(job, settings)
+
+    def query_settings(self, job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
+        from robotrain_azureml.preflight.compute import fetch_compute_settings
+
+        return fetch_compute_settings(job, settings)
+
+    def check(self, job: Job, settings: AzureMLSettings) -> Iterable[Problem]:
+        from robotrain_azureml.spec.check_job import check_job
+
+        return check_job(job, settings)
+
+    def render(
+        self, job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
+        from robotrain_azureml.spec.render import render_plan
+
+        return render_plan(job, settings, run, payload, container_plugins)
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        from robotrain_azureml.spec.sweep import find_sweep_obstacle
+
+        return find_sweep_obstacle(sweep)
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        from robotrain_azureml.spec.sweep import render_sweep
+
+        return render_sweep(sweep, job, run)
+
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        from robotrain_azureml.spec.pipeline import render_pipeline
+
+        return render_pipeline(steps, job, run, finished)
+
+    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
+        from robotrain_azureml.preflight.run_preflight import list_checks
+
+        return list_checks(plan)
+
+    def drop_consequences(self, problems: Sequence[Problem]) -> Sequence[Problem]:
+        from robotrain_azureml.preflight.run_preflight import drop_consequences
+
+        return drop_consequences(problems)
+
+    def pin_source(self, source: JobSource, settings: AzureMLSettings) -> str:
+        from robotrain_azureml.preflight.run_preflight import pin_source
+
+        return pin_source(source, settings)
+
+    def read_tags(self, source: JobSource, settings: AzureMLSettings) -> Mapping[str, str]:
+        from robotrain_azureml.preflight.run_preflight import read_tags
+
+        return read_tags(source, settings)
+
+    def prepare(self, plan: Plan) -> Iterator[str]:
+        from robotrain_azureml.submit.submit import prepare_plan
+
+        return prepare_plan(plan)
+
+    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
+        from robotrain_azureml.submit.upload import find_uploaded_sources
+
+        return find_uploaded_sources(plan)
+
+    def submit(self, plan: Plan) -> Reference:
+        from robotrain_azureml.submit.submit import submit_plan
+
+        return submit_plan(plan)
+
+    def find(self, plan: Plan) -> Reference | None:
+        from robotrain_azureml.submit.submit import find_run
+
+        return find_run(plan)
+
+    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
+        from robotrain_azureml.submit.job_file import make_submitted_job_file
+
+        return make_submitted_job_file(plan, reference)
+
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
+        from robotrain_azureml.service.jobs import describe_reference
+
+        return describe_reference(reference)
+
+    def status(self, reference: Reference) -> Status:
+        from robotrain_azureml.observe.status import query_status
+
+        return query_status(reference)
+
+    def list_statuses(self, references: Sequence[Reference]) -> Sequence[Status | None]:
+        from robotrain_azureml.observe.status import list_statuses
+
+        return list_statuses(references)
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        from robotrain_azureml.observe.status import list_steps
+
+        return list_steps(reference)
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        from robotrain_azureml.observe.status import query_pipeline
+
+        return query_pipeline(reference)
+
+    def select_step(self, reference: Reference) -> Reference:
+        from robotrain_azureml.observe.step_runs import select_step
+
+        return select_step(reference)
+
+    def read_log(self, reference: Reference, tail: int | None) -> Iterator[str]:
+        from robotrain_azureml.observe.logs import read_log
+
+        return read_log(reference, tail)
+
+    def follow_log(self, reference: Reference, tail: int | None) -> Iterator[str]:
+        from robotrain_azureml.observe.logs import follow_log
+
+        return follow_log(reference, tail)
+
+    def has_ended(self, reference: Reference) -> bool:
+        from robotrain_azureml.observe.job_state import has_ended
+
+        return has_ended(reference)
+
+    def request_cancel(self, reference: Reference) -> str:
+        from robotrain_azureml.observe.job_state import request_cancel
+
+        return request_cancel(reference)
+
+    def outputs(self, reference: Reference) -> Iterable[Output]:
+        from robotrain_azureml.observe.outputs import list_outputs
+
+        return list_outputs(reference)
+
+    def expect_output(self, reference: Reference, output: Output) -> ExpectedOutput:
+        from robotrain_azureml.observe.outputs import expect_output
+
+        return expect_output(reference, output)
+
+    def fetch_output(self, reference: Reference, output: Output, to: Path) -> None:
+        from robotrain_azureml.observe.outputs import fetch_output
+
+        fetch_output(reference, output, to)
+
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        from robotrain_azureml.observe.register import register_model
+
+        return register_model(reference, name, step)
 
     def suggest_settings(self) -> Mapping[str, PlatformDefault]:
         """Return the workspace of the Azure CLI; the compute is for users to fill in."""
@@ -162,7 +221,7 @@ def robotrain_platforms() -> Iterable[Platform]:
 
 
 @hook
-def robotrain_health() -> "Iterable[HealthCheck]":
+def robotrain_health() -> Iterable[HealthCheck]:
     """Return the checks of `robotrain doctor`."""
     from robotrain_azureml import doctor
 

@@ -1,80 +1,26 @@
-"""The local platform, what it supports, and its hooks. Methods import what they need when they are called."""
+"""The platform `local`. Each method imports what implements it when it is called."""
+# ruff: noqa: D102 (the base classes say what each method does)
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.capabilities import Capabilities
-from robotrain.model.platform import Platform, lazy_method
-from robotrain.model.support import ANY, YES, no
+from robotrain.model.platform import FollowingDecision, Platform
 from robotrain.plugins.hookspecs import hook
-from robotrain.run_folder.settings import NO_TRACKING
 
+from robotrain_local.capabilities import CAPABILITIES, OPTION_HINTS
 from robotrain_local.settings import LocalSettings
 
 if TYPE_CHECKING:
+    from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
-
-CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
-WEIGHTS = ("registered_model", "blob_url")
-FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
-CAPABILITIES = Capabilities(
-    sources={
-        **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
-        **{("policy", kind): YES for kind in ("local_path", "huggingface", "mlflow_run", *WEIGHTS)},
-        **{("init_policy", kind): YES for kind in WEIGHTS},
-        **{(role, ANY): YES for role in CONTAINER_ROLES},
-        **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
-        **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
-        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
-        **{("code", kind): YES for kind in ("local_path", "git")},
-        ("publish", "blob_url"): YES,
-        **{(role, "huggingface"): YES for role in ("resume", "publish")},
-    },
-    workloads={ANY: YES},
-    features={
-        "multi_node": no("A job runs on this one machine.", "--num-nodes 1"),
-        **dict.fromkeys((*FEATURES.split(), "stream_logs", "cancel"), YES),
-        "native_dag": no("A background process of this machine starts each step.", "leave out --native-only"),
-        "native_sweep": no("A background process of this machine starts each trial.", "leave out --native-only"),
-    },
-    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
-)
-
-_HINTS = {
-    "-i --image --environment-name --environment-version --assets-only": (
-        "only for container platforms: the local platform uses a Python environment of this machine; "
-        "choose one with --environment PATH"
-    ),
-    "--pool --compute --instance-type --gpu-platform --use-local-osmo": (
-        "only for clusters: the local platform runs the job on this machine"
-    ),
-    "--from-aml-model --model-name --model-version AML_MODEL_NAME AML_MODEL_VERSION": (
-        "use --policy-model models:/NAME/VERSION for an MLflow model; download an Azure ML model first "
-        "(az ml model download), then use --policy-path FOLDER"
-    ),
-    "--from-blob --from-blob-dataset --storage-account --storage-container --blob-prefix"
-    " BLOB_PREFIX BLOB_STORAGE_ACCOUNT BLOB_STORAGE_CONTAINER": (
-        "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-    ),
-    "--azure-subscription-id --azure-resource-group --azure-workspace-name --subscription-id --resource-group"
-    " --workspace-name": "only for cloud platforms: the local platform runs the job on this machine",
-    "--mlflow-enable MLFLOW_ENABLE": "not needed: every run is tracked; change this with --tracking-uri URI, or none",
-    "--gpu --gpus": "use --num-gpus N",
-    "--cpu --cpus --num-cpus --cpus-per-task --memory --mem --storage --disk --disk-size": (
-        "a run takes what it needs of this machine: cores, memory and disk are not reserved"
-    ),
-    "--timeout --time --time-limit --walltime --exec-timeout": (
-        "a run on this machine has no time limit; `robotrain cancel RUN` stops it"
-    ),
-    "--tag --tags --label --labels": "use --note TEXT",
-    "--mlflow-tracking-uri": "use --tracking-uri URI",
-    "--dataset-root DATASET_ROOT": "not needed: a local dataset is read in place",
-    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
-}
-OPTION_HINTS = {option: hint for options, hint in _HINTS.items() for option in options.split()}
-"""Hints for options of other tools and platforms."""
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Payload, Plan
+    from robotrain.model.run import Output, Reference, Status
+    from robotrain_runtime.contract.document import JobSource
+    from robotrain_runtime.contract.event import Registered
 
 
 class LocalPlatform(Platform):
@@ -86,21 +32,82 @@ class LocalPlatform(Platform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
 
-    check = lazy_method("robotrain_local.render:check_settings")
-    render = lazy_method("robotrain_local.render:render_plan")
-    decide_following = lazy_method("robotrain_local.following:decide_following")
-    pin_source = lazy_method("robotrain_local.preflight:pin_source")
-    preflight = lazy_method("robotrain_local.preflight:run_preflight")
-    submit = lazy_method("robotrain_local.submit:submit_plan")
-    find = lazy_method("robotrain_local.submit:find_run")
-    status = lazy_method("robotrain_local.observe:query_status")
-    logs = lazy_method("robotrain_local.observe:read_logs")
-    events_file = lazy_method("robotrain_local.observe:find_events_file")
-    cancel = lazy_method("robotrain_local.observe:cancel_run")
-    outputs = lazy_method("robotrain_local.observe:list_outputs")
-    download = lazy_method("robotrain_local.outputs:download_output")
-    register = lazy_method("robotrain_local.outputs:register_model")
-    remove_outputs = lazy_method("robotrain_local.outputs:remove_run")
+    def check(self, job: Job, settings: LocalSettings) -> Iterable[Problem]:
+        from robotrain_local.render import check_settings
+
+        return check_settings(job, settings)
+
+    def render(
+        self, job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
+        from robotrain_local.render import render_plan
+
+        return render_plan(job, settings, run, payload, container_plugins)
+
+    def decide_following(self, job: Job, settings: LocalSettings) -> FollowingDecision:
+        from robotrain_local.following import decide_following
+
+        return decide_following(job, settings)
+
+    def pin_source(self, source: JobSource, settings: LocalSettings) -> str:
+        from robotrain_local.preflight import pin_source
+
+        return pin_source(source, settings)
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        from robotrain_local.preflight import run_preflight
+
+        return run_preflight(plan)
+
+    def submit(self, plan: Plan) -> Reference:
+        from robotrain_local.submit import submit_plan
+
+        return submit_plan(plan)
+
+    def find(self, plan: Plan) -> Reference | None:
+        from robotrain_local.submit import find_run
+
+        return find_run(plan)
+
+    def status(self, reference: Reference) -> Status:
+        from robotrain_local.observe import query_status
+
+        return query_status(reference)
+
+    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+        from robotrain_local.observe import read_logs
+
+        return read_logs(reference, follow, tail)
+
+    def events_file(self, reference: Reference) -> Path | None:
+        from robotrain_local.observe import find_events_file
+
+        return find_events_file(reference)
+
+    def cancel(self, reference: Reference) -> None:
+        from robotrain_local.observe import cancel_run
+
+        cancel_run(reference)
+
+    def outputs(self, reference: Reference) -> Iterable[Output]:
+        from robotrain_local.observe import list_outputs
+
+        return list_outputs(reference)
+
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
+        from robotrain_local.outputs import download_output
+
+        download_output(reference, output, to)
+
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        from robotrain_local.outputs import register_model
+
+        return register_model(reference, name, step)
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        from robotrain_local.outputs import remove_run
+
+        return remove_run(reference, dry_run)
 
 
 @hook

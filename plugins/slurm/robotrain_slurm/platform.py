@@ -1,93 +1,28 @@
-"""The Slurm platform: what it supports, and the functions that implement it, imported when they are called."""
+"""The platform `slurm`. Each method imports what implements it when it is called."""
+# ruff: noqa: D102 (the base classes say what each method does)
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster.platform import ClusterPlatform
-from robotrain.model.capabilities import Capabilities
-from robotrain.model.platform import Platform, lazy_method
-from robotrain.model.support import ANY, YES, Support, no
+from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.plugins.hookspecs import hook
-from robotrain.run_folder.settings import NO_TRACKING
 
+from robotrain_slurm.capabilities import CAPABILITIES, OPTION_HINTS
 from robotrain_slurm.login.address import find_login, is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec.managed_options import ONE_NODE, SAME_NAMES, list_managed_options
 
 if TYPE_CHECKING:
+    from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+    from robotrain.model.pipeline import PipelineStep, SweepSpec
+    from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Reference, Status
     from robotrain_runtime.contract.document import JobSource
-
-NODE_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
-"""Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
-FEATURES = (
-    "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel native_dag"
-    " native_sweep"
-)
-CAPABILITIES = Capabilities(
-    sources={
-        **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
-        **{("policy", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
-        **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
-        **{(role, "huggingface"): YES for role in ("resume", "publish")},
-        **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
-        **{("code", kind): YES for kind in ("local_path", "git")},
-        **{(role, ANY): YES for role in NODE_ROLES},
-    },
-    workloads={ANY: YES},
-    features={
-        **dict.fromkeys(FEATURES.split(), YES),
-        "tracking": Support("yes", "With --tracking-uri."),
-        "register_model": Support("yes", "With --tracking-uri."),
-        "runs_here": no("It runs on a node of the cluster.", "--platform local"),
-    },
-    required_settings={"tracking": "tracking_uri", "register_model": "tracking_uri"},
-    disabled_by=dict.fromkeys(("tracking", "register_model"), ("tracking_uri", NO_TRACKING)),
-)
-_OTHER_OPTIONS = (
-    "mem-per-cpu mem-per-gpu cpus-per-gpu reservation nodelist begin mail-type mail-user licenses nice hint wckey"
-    " switches deadline"
-)
-_HINTS = {
-    **{f"--{name}": f"use --sbatch {name}=VALUE" for name in _OTHER_OPTIONS.split()},
-    "--exclusive": "use --sbatch exclusive",
-    "--hold -H": "use --sbatch hold",
-    "-w": "use --sbatch nodelist=VALUE",
-    "-p": "use --partition NAME",
-    "-A": "use --account NAME",
-    "-q": "use --qos NAME",
-    "-t": "use --time TIME",
-    "-c": "use --cpus N",
-    "-C": "use --constraint FEATURES",
-    "-x": "use --exclude NODES",
-    "-N -n": ONE_NODE,
-    "--gres --gpu": "use --gpus N, and --gpu-type TYPE",
-    "--cpu --num-cpus": "use --cpus N",
-    "--storage-account --storage-container": "only for clouds: nodes read folders of a disk that they share",
-    "--disk --disk-size": "not needed: a run takes what it needs of --runs-dir and --cache-dir",
-    "--timeout --time-limit --walltime --exec-timeout": "use --time TIME",
-    "--pool --compute --instance-type --gpu-platform": "use --partition NAME",
-    "--use-local-osmo": "only for OSMO: jobs are sent with the command `sbatch`",
-    "--priority": "use --qos NAME",
-    "--ssh --host --login-node --remote": "use --login USER@HOST",
-    "--slurm": "each option has its own setting, such as --partition; any other: --sbatch NAME=VALUE",
-    "--modules": "use --module NAME",
-    "--folder --cache-folder": "use --runs-dir FOLDER and --cache-dir FOLDER",
-    "--environment-name --environment-version": "use --environment PATH, or --container pyxis --image IMAGE",
-    "--hf-token --hf-credential": "a job never contains a token: use --hub-token-file FILE",
-    "--blob-credential": "use --blob-credential-file FILE",
-    "--mlflow-tracking-uri": "use --tracking-uri URI",
-    "--tag --tags --label --labels": "use --note TEXT",
-    "--dataset-root DATASET_ROOT": "not needed: a dataset of the shared disk is read in place",
-}
-OPTION_HINTS: Mapping[str, str] = {
-    **{f"--{name}": substitute for name, substitute in list_managed_options().items() if name not in SAME_NAMES},
-    **{option: hint for options, hint in _HINTS.items() for option in options.split()},
-}
 
 
 def cluster_method(path: str, remote: str = "") -> Any:
@@ -97,17 +32,19 @@ def cluster_method(path: str, remote: str = "") -> Any:
 
     :param remote: the function of `remote.methods` that takes its place then, where that is more than a call.
     """
-    call_here = lazy_method(path)
 
     def call(platform: Platform, subject: Any, *values: Any, **named: Any) -> Any:
         login = find_login(subject)
         if not login:
-            return call_here(platform, subject, *values, **named)
+            module, _, name = path.partition(":")
+            return getattr(importlib.import_module(module), name)(subject, *values, **named)
         if remote:
-            module = importlib.import_module("robotrain_slurm.remote.methods")
-            return getattr(module, remote)(login, subject, *values, **named)
-        module = importlib.import_module("robotrain_slurm.login.calls")
-        return module.call(login, path, subject, *values, **named)
+            from robotrain_slurm.remote import methods
+
+            return getattr(methods, remote)(login, subject, *values, **named)
+        from robotrain_slurm.login import calls
+
+        return calls.call(login, path, subject, *values, **named)
 
     return call
 
@@ -124,14 +61,52 @@ class SlurmPlatform(ClusterPlatform):
     cancel_seconds = 60.0  # after it had the time to save a checkpoint: Slurm's own KillWait is 30
     cancel_command = "scancel {job}"
 
-    derive_defaults = lazy_method("robotrain_slurm.spec.options:derive_defaults")
-    check = lazy_method("robotrain_slurm.spec.check_job:check_job")
-    container_plugins = lazy_method("robotrain_slurm.spec.render:find_container_plugins")
-    render = lazy_method("robotrain_slurm.spec.render:render_plan")
-    render_pipeline = lazy_method("robotrain_slurm.spec.pipeline:render_pipeline")
-    choose_registration_settings = lazy_method("robotrain_slurm.spec.pipeline:choose_registration_settings")
-    render_sweep = lazy_method("robotrain_slurm.spec.sweep:render_sweep")
-    find_sweep_obstacle = lazy_method("robotrain_slurm.spec.sweep:find_sweep_obstacle")
+    def derive_defaults(self, job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:
+        from robotrain_slurm.spec.options import derive_defaults
+
+        return derive_defaults(job, settings)
+
+    def check(self, job: Job, settings: SlurmSettings) -> Iterable[Problem]:
+        from robotrain_slurm.spec.check_job import check_job
+
+        return check_job(job, settings)
+
+    def container_plugins(self, job: Job, settings: SlurmSettings) -> Mapping[str, str]:
+        from robotrain_slurm.spec.render import find_container_plugins
+
+        return find_container_plugins(job, settings)
+
+    def render(
+        self, job: Job, settings: SlurmSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
+        from robotrain_slurm.spec.render import render_plan
+
+        return render_plan(job, settings, run, payload, container_plugins)
+
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        from robotrain_slurm.spec.pipeline import render_pipeline
+
+        return render_pipeline(steps, job, run, finished)
+
+    def choose_registration_settings(
+        self, job: Job, settings: SlurmSettings, own: Collection[str]
+    ) -> tuple[SlurmSettings, Iterable[Problem]]:
+        from robotrain_slurm.spec.pipeline import choose_registration_settings
+
+        return choose_registration_settings(job, settings, own)
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        from robotrain_slurm.spec.sweep import render_sweep
+
+        return render_sweep(sweep, job, run)
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        from robotrain_slurm.spec.sweep import find_sweep_obstacle
+
+        return find_sweep_obstacle(sweep)
+
     can_prepare = True
     prepare = cluster_method("robotrain_slurm.submit.staging:prepare_plan", "prepare")
     list_checks = cluster_method("robotrain_slurm.preflight.checks:list_checks", "list_checks")
@@ -149,7 +124,11 @@ class SlurmPlatform(ClusterPlatform):
     download = cluster_method("robotrain_slurm.observe.run_files:download_output", "download_output")
     register = cluster_method("robotrain_slurm.observe.run_files:register_model")
     remove_outputs = cluster_method("robotrain_slurm.observe.run_files:remove_run", "remove_run")
-    describe_reference = lazy_method("robotrain_slurm.observe.step_references:describe_reference")
+
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
+        from robotrain_slurm.observe.step_references import describe_reference
+
+        return describe_reference(reference)
 
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
