@@ -124,7 +124,7 @@ def _list_known_names(
         for flag in flags:
             sharing = [name for name, kind in kinds.items() if role in kind.roles and kind.roles[role].flag == flag]
             yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
-    if workload.config_reader:
+    if workload.read_config:
         yield "config", None
     if workload.own_parameters:
         yield PARAMS, None

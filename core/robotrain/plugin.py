@@ -35,7 +35,16 @@ if TYPE_CHECKING:
         TargetForm,
     )
     from robotrain.model.support import ANY, YES, Support, no, not_yet
-    from robotrain.model.workload import Role, Workload
+    from robotrain.model.workload import (
+        ConfigValue,
+        FoundInput,
+        JobTemplate,
+        OptionFinder,
+        ProgramLocker,
+        ProgramOptions,
+        Role,
+        Workload,
+    )
     from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
     from robotrain.plugins.hookspecs import hook
     from robotrain.redaction import holds_secret, redact
@@ -58,19 +67,23 @@ __all__ = [
     "Capabilities",
     "Checkpoint",
     "ClusterPlatform",
+    "ConfigValue",
     "Container",
     "Dimension",
     "FollowingDecision",
+    "FoundInput",
     "HealthCheck",
     "HealthFix",
     "HealthResult",
     "Job",
     "JobDocument",
     "JobSource",
+    "JobTemplate",
     "LockedProgram",
     "Metric",
     "Mount",
     "NotSubmitted",
+    "OptionFinder",
     "Output",
     "OutputProfile",
     "Param",
@@ -83,6 +96,8 @@ __all__ = [
     "PlatformDefault",
     "Problem",
     "ProcessResult",
+    "ProgramLocker",
+    "ProgramOptions",
     "Reference",
     "Refusal",
     "Registered",
@@ -153,7 +168,8 @@ _MODULES = {
     "robotrain.model.source": "Pinning RoleFlag Source SourceError SourceKind SourceNotFound SourceUnreachable"
     " TargetForm",
     "robotrain.model.support": "ANY YES Support no not_yet",
-    "robotrain.model.workload": "Role Workload",
+    "robotrain.model.workload": "ConfigValue FoundInput JobTemplate OptionFinder ProgramLocker ProgramOptions Role"
+    " Workload",
     "robotrain.model.workload_profile": "Container Metric OutputProfile Resources WorkloadProfile",
     "robotrain.plugins.hookspecs": "hook",
     "robotrain.redaction": "holds_secret redact",

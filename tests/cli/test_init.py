@@ -234,8 +234,9 @@ def test_unknown_example_is_answered_with_the_examples(robotrain):
 
 STRANGER = """
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
-from robotrain.plugin import Param, Role, Workload, hook
+from robotrain.plugin import FoundInput, JobTemplate, Param, Role, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -246,19 +247,21 @@ class Parameters:
 def robotrain_workloads():
     roles = {"dataset": Role(required=True)}
     return [Workload(name="dig", summary="digs", parameters=Parameters, roles=roles, container_plugin="x.y",
-                     template="dig_template")]
-"""
-TEMPLATE = """
-from pathlib import Path
-PARAMETERS = {"depth": 4, "width": None}
-EXAMPLES = {"hole": Path(__file__).parent / "hole"}
+                     template=TEMPLATE)]
+
 def find_inputs(folder):
-    yield "dataset", "local_path", "ground", "found here", {"width": 5}
+    yield FoundInput("dataset", "local_path", "ground", "found here", {"width": 5})
+
+TEMPLATE = JobTemplate(
+    parameters={"depth": 4, "width": None},
+    examples={"hole": Path(__file__).parent / "hole"},
+    find_inputs=find_inputs,
+)
 """
 
 
 def test_template_and_examples_of_a_plugin_are_written(robotrain, install):
-    folder = install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER, dig_template=TEMPLATE)
+    folder = install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER)
     (folder / "hole").mkdir()
     (folder / "hole/job.yaml").write_text("workload: dig # examples/hole/job.yaml\n")
     robotrain("init", "--workload", "dig")
@@ -270,9 +273,9 @@ def test_template_and_examples_of_a_plugin_are_written(robotrain, install):
 
 
 def test_failing_template_is_named_and_left_out(robotrain, install, dataset_folder):
-    install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER, dig_template="raise ValueError('no')")
+    install("digger", {"workload.dig": "dig_plugin"}, dig_plugin=STRANGER.replace("yield", "yield 1 / 0,"))
     robotrain("init", "--workload", "dig").check_problems(0, "plugin-failed")
-    assert "  # depth: INT # how deep\n" in Path("job.yaml").read_text()
+    assert "  depth: 4 # how deep\n" in Path("job.yaml").read_text()
 
 
 def test_failing_platform_is_named_and_left_out(robotrain, dataset_folder, fake_platform):

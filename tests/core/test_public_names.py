@@ -22,14 +22,15 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Checkpoint ClusterPlatform Container Dimension FollowingDecision HealthCheck HealthFix
-    HealthResult Job JobDocument JobSource LockedProgram Metric Mount NotSubmitted Output OutputProfile Param Payload
-    Pinning PipelineStep Placement Plan Platform PlatformDefault Problem ProcessResult Reference Refusal Registered
-    Rejected Resources Role RoleFlag RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob
-    SchedulerPlatform SchedulerSettings Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status
-    StepStatus SubmitCall Suggestion Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES check_secrets
-    find_refusal format_memory format_time holds_secret hook load_pairs make_job_document make_problem
-    make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
+    ANY Capabilities Checkpoint ClusterPlatform ConfigValue Container Dimension FollowingDecision FoundInput
+    HealthCheck HealthFix HealthResult Job JobDocument JobSource JobTemplate LockedProgram Metric Mount NotSubmitted
+    OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
+    Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected Resources Role RoleFlag
+    RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob SchedulerPlatform SchedulerSettings
+    Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status StepStatus SubmitCall Suggestion
+    Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES check_secrets find_refusal format_memory
+    format_time holds_secret hook load_pairs make_job_document make_problem make_python_search no not_yet
+    parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World",
     "robotrain_runtime.plugin": """

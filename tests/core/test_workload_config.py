@@ -14,10 +14,10 @@ WORKLOAD = make_workload(
     'beans: Annotated[str | None, Param(help="the beans", path=True)] = None',
     roles='{"dataset": Role()}',
     container_plugin='"tea_work"',
-    config_reader='"tea_reader"',
+    read_config="read_config",
 )
 READER = """
-from robotrain.plugin import Problem, Stage
+from robotrain.plugin import ConfigValue, Problem, Stage
 
 
 def read_config(file):
@@ -25,11 +25,11 @@ def read_config(file):
         key, _, value = line.partition(" ")
         where = f"{file.name}:{number}"
         if key == "pots":
-            yield "cups", 4 * int(value), where
+            yield ConfigValue("cups", 4 * int(value), where)
         elif key in ("strong", "beans", "leaves"):
-            yield {"leaves": "dataset.local_path"}.get(key, key), value or True, where
+            yield ConfigValue({"leaves": "dataset.local_path"}.get(key, key), value or True, where)
         elif key == "odd":
-            yield "sugar", 1, where
+            yield ConfigValue("sugar", 1, where)
         else:
             yield Problem(code="tea-config", stage=Stage.PARSE, title=f"no key {key}", where=where)
 """
@@ -38,7 +38,7 @@ def read_config(file):
 @pytest.fixture
 def tea_workload(install, tmp_path):
     """A stranger's workload that reads recipes; the folder of a recipe."""
-    install("acme-tea", {"workload.tea": "tea_work"}, tea_work=WORKLOAD, tea_reader=READER)
+    install("acme-tea", {"workload.tea": "tea_work"}, tea_work=WORKLOAD + READER)
     folder = tmp_path / "recipes"
     (folder / "assam").mkdir(parents=True)
     return folder

@@ -12,6 +12,7 @@ from robotrain_workloads.lerobot_train import container
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
+    "lerobot_declarations",
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
     *(
         "from_script",
@@ -81,6 +82,7 @@ def test_declaring_it_imports_only_its_parameters():
         "lerobot.parameters",
         "lerobot.version_parameters",
         "lerobot.versions",
+        "lerobot_declarations",
         "lerobot_train",
         "lerobot_train.parameters",
         "lerobot_train.workload",

@@ -126,7 +126,11 @@ class Parameters:
 @hook
 def robotrain_workloads():
     return [Workload(name="hum", summary="", parameters=Parameters, roles={}, container_plugin="hum_container",
-                     package="hum_package")]
+                     make_package=make_package)]
+
+def make_package(plan, settings):
+    import hum_package
+    return hum_package.make_files(plan, settings)
 """
 
 
@@ -145,7 +149,7 @@ def test_the_workload_of_a_stranger_adds_files_as_well(robotrain, install, tmp_p
     monkeypatch.delitem(sys.modules, "hum_package")
     answer = robotrain("render", "hum", "--platform", "local", "--to", tmp_path / "other")
     assert answer.exit_code != 0
-    assert "hum_package" in answer.stderr
+    assert "make_package" in answer.stderr
     assert "no ink" in answer.stderr
 
 

@@ -194,7 +194,8 @@ class JobCommand(TyperCommand):
                     formatter.write_dl(notes)
         workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
         given = read_given_parameters(self.options.given, self.choice.file)
-        if workload and any(name in given for name in workload.option_parameters):
+        options = workload.program_options if workload else None
+        if options and any(name in given for name in options.chosen_by):
             from robotrain.config import trainer_args
 
             if options := trainer_args.list_program_options(workload, given):
@@ -237,7 +238,7 @@ class JobCommand(TyperCommand):
             add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {name}", owner)
             if workload.own_parameters:
                 options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
-            if workload.config_reader:
+            if workload.read_config:
                 options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")
         if platform:
             owner = f"platform {platform.name}"

@@ -266,7 +266,7 @@ def _suggest_translations(workloads: Sequence[str], arguments: Sequence[str], pl
     if not any(word.startswith("-") for word in arguments):
         return
     for workload in filter(None, (load_or_none(plugins.workload, name) for name in workloads)):
-        if workload.translator:
+        if (options := workload.program_options) and options.translator:
             words = shlex.join(map(redact, hide_secret_arguments(arguments)))
-            line = f"robotrain {workload.translator} -- {workload.name} {words}"
+            line = f"robotrain {options.translator} -- {workload.name} {words}"
             yield Suggestion(line, "prints robotrain's line for it")

@@ -208,8 +208,7 @@ class _UnknownOption:
             return None
         if self.workload and (found := explain_option_of_program(self.workload, self.flag, self.value, self.given)):
             return self.make_problem("option-unknown", f"robotrain has no option {self.flag}", *found)
-        finder = self.workload.option_finder if self.workload else ""
-        option = find_option_of_program(finder, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
+        option = find_option_of_program(self.workload, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
         if not option:
             return None
         if self.workload and (name := option.partition("=")[0]) in self.workload.managed_options:

@@ -67,7 +67,7 @@ def _find_unknown_options(
 def _is_of_program(flag: str, choice: Choice, plugins: Plugins) -> bool:
     """Return whether the program of the chosen workload has an option of that name."""
     workload = load_or_none(plugins.workload, choice.workload)
-    return bool(workload and find_option_of_program(workload.option_finder, flag, ""))
+    return bool(find_option_of_program(workload, flag, ""))
 
 
 def _split_words(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -189,5 +189,5 @@ def _suggest_value(word: str, choice: Choice, plugins: Plugins) -> Iterator[Sugg
         yield Suggestion(f"--set {shlex.quote(word)}", replaces=word)
     elif workload and workload.get_option_name(word):
         yield Suggestion(f"-- {shlex.quote(word)}", replaces=word)
-    elif workload and (option := find_option_of_program(workload.option_finder, f"--{name}", value)):
+    elif option := find_option_of_program(workload, f"--{name}", value):
         yield Suggestion(f"-- {shlex.quote(option)}", replaces=word)

@@ -4,12 +4,10 @@ Every value keeps its line and text.
 """
 
 import dataclasses
-import importlib
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -313,22 +311,20 @@ def read_workload_config(workload: Workload, given: Value, base: Path) -> JobFil
             parameters[name] = Value(text, Origin(CONFIG_LAYER, where))
     known = {parameter.name for parameter in get_parameters(workload.parameters)}
     if unknown := [name for name in parameters if name not in known]:
-        why = f"{workload.config_reader} gives {unknown[0]}, which is no parameter of {workload.name}."
+        why = f"The workload's read_config gives {unknown[0]}, which is no parameter of {workload.name}."
         problems.append(_make_config_problem(path, given, why))
     return JobFile(folder=folder, sources=tuple(sources), parameters=parameters, problems=tuple(problems))
 
 
 def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[ConfigValue | Problem]:
     """Yield what the workload's module finds in the file, and what is wrong."""
-    if not workload.config_reader:
+    if not workload.read_config:
         title = f"{workload.name} has no configuration file of its own"
         why = "Its values are parameters of the job file."
         yield make_problem("config-not-taken", title, given.origin.where, str(given.value), why, stage=Stage.USAGE)
         return
     try:
-        module: Any = importlib.import_module(workload.config_reader)
-        for found in module.read_config(path):
-            yield found if isinstance(found, Problem) else ConfigValue(*found)
+        yield from workload.read_config(path)
     except Rejected as rejected:
         yield from rejected.problems
     except OSError as error:

@@ -285,7 +285,7 @@ class _OverrideParser:
                 for flag, _, filled in pairs
                 if filled and flag.startswith("--") and (field := find_field(flag, self.workload.parameters))
             )
-        found = find_option_of_program(self.workload.option_finder, option, value)
+        found = find_option_of_program(self.workload, option, value)
         return (Suggestion(f"-- {shlex.quote(found)}"),) if found else ()
 
     def _find_field(self, key: str) -> str | None:

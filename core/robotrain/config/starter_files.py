@@ -1,12 +1,10 @@
 """The first files of a project, which `robotrain init` writes: job.yaml, pipeline.yaml and robotrain.toml."""
 
-import importlib
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
@@ -26,28 +24,6 @@ MAX_WIDTH = 120
 OWN_PARAMETERS = ("# Parameters of your own, each {NAME} in the command:", "# params:", "#   NAME: VALUE")
 
 
-class JobTemplate(NamedTuple):
-    """The declarations of a workload's `template` module."""
-
-    parameters: Mapping[str, Scalar | None] = {}
-    examples: Mapping[str, Path] = {}
-    inputs: tuple[FoundInput, ...] = ()
-    """What was found for a folder."""
-
-
-def load_template(workload: Workload, folder: Path | None = None) -> JobTemplate:
-    """Return the template of a workload, with the inputs found for a folder. Raise what its module raises."""
-    if not workload.template:
-        return JobTemplate()
-    module: Any = importlib.import_module(workload.template)
-    find = getattr(module, "find_inputs", None) if folder else None
-    return JobTemplate(
-        parameters=getattr(module, "PARAMETERS", {}),
-        examples=getattr(module, "EXAMPLES", {}),
-        inputs=tuple(FoundInput(*found) for found in find(folder)) if find else (),
-    )
-
-
 def choose_inputs(workload: Workload, inputs: Iterable[FoundInput]) -> dict[str, FoundInput]:
     """Return the first input of each role."""
     chosen: dict[str, FoundInput] = {}
@@ -58,11 +34,11 @@ def choose_inputs(workload: Workload, inputs: Iterable[FoundInput]) -> dict[str,
 
 
 def format_job_file(
-    workload: Workload, template: JobTemplate, kinds: Mapping[str, SourceKind], submit_line: str, schema: str
+    workload: Workload, inputs: Sequence[FoundInput], kinds: Mapping[str, SourceKind], submit_line: str, schema: str
 ) -> str:
     """Return a commented job file with the first input of each role; the others are comments."""
-    values = dict(template.parameters)
-    for found in choose_inputs(workload, template.inputs).values():
+    values = dict(workload.template.parameters)
+    for found in choose_inputs(workload, inputs).values():
         values |= found.parameters
     blocks = [
         [
@@ -71,7 +47,7 @@ def format_job_file(
             f"#   {submit_line}",
         ],
         [f"workload: {workload.name} # {workload.summary}"],
-        list(_format_sources(workload, template.inputs, kinds)),
+        list(_format_sources(workload, inputs, kinds)),
         list(_format_parameters(workload, values)),
         [*OWN_PARAMETERS] if workload.own_parameters else [],
         list(_format_arguments(workload)),
@@ -140,14 +116,14 @@ def format_pipeline_file(
     training: Workload,
     job: JobFile | None,
     evaluation: Workload | None,
-    template: JobTemplate,
+    inputs: Sequence[FoundInput],
     name: str,
     submit_line: str,
 ) -> str:
     """Return a commented pipeline: the training of job.yaml, the evaluation of its policy, and the registration.
 
     :param job: the training's job file, whose data the evaluation uses; None if it has just been made.
-    :param template: that of the evaluation, with its inputs.
+    :param inputs: those that the evaluation could use.
     """
     train = ["  train:", f"    job: {JOB_FILE} # relative to this file"]
     blocks = [
@@ -160,7 +136,7 @@ def format_pipeline_file(
         ["steps:", *train],
     ]
     if evaluation:
-        blocks.append(list(_format_evaluation(training, job, evaluation, template)))
+        blocks.append(list(_format_evaluation(training, job, evaluation, inputs)))
     source = "evaluate" if evaluation else "train"
     why = "with its scores; skipped if the evaluation fails" if evaluation else ""
     register = f"    register: {name} # a model; the policy becomes a version of it"
@@ -172,14 +148,14 @@ def _format_evaluation(
     training: Workload,
     job: JobFile | None,
     evaluation: Workload,
-    template: JobTemplate,
+    inputs: Sequence[FoundInput],
 ) -> Iterator[str]:
     taken = next((name for name, role in evaluation.roles.items() if role.takes == training.produces), "policy")
-    chosen = choose_inputs(evaluation, template.inputs)
-    values = dict(template.parameters)
+    chosen = choose_inputs(evaluation, inputs)
+    values = dict(evaluation.template.parameters)
     if job is not None:
         given = [FoundInput(one.role, one.kinds[0], one.text) for one in job.sources]
-        known = {(one.role, one.kind, one.text): one for one in template.inputs}
+        known = {(one.role, one.kind, one.text): one for one in inputs}
         chosen = choose_inputs(evaluation, [known.get(one[:3], one) for one in given])
         inherited = {name: job.parameters[name].value for name in evaluation.inherits if name in job.parameters}
         values |= {

@@ -1,6 +1,5 @@
 """Arguments of the trainer: options after `--`, merged by their names with those of the job file."""
 
-import importlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request
 from robotrain.errors import Problem
 from robotrain.model.job import Job
-from robotrain.model.workload import Workload
+from robotrain.model.workload import OptionFinder, Workload
 from robotrain.redaction import can_repeat, hide_secret_arguments
 
 AFTER_DASHES = Origin("flag", "after --")
@@ -51,16 +50,10 @@ def list_option_names(arguments: Iterable[str], workload: Workload) -> set[str]:
     return {name for argument in arguments if (name := workload.get_option_name(argument))}
 
 
-def find_option_of_program(finder: str, flag: str, value: str) -> str:
-    """Return the option of a program that a flag may be, with its value unless that may be a secret; empty for none.
-
-    :param finder: the module that knows the options; empty for none.
-    """
-    if not finder:
-        return ""
-    is_shown = can_repeat(value) and value.isprintable()
-    found: str = importlib.import_module(finder).find_option(flag, value if is_shown else "…")
-    return found
+def find_option_of_program(workload: Workload | None, flag: str, value: str) -> str:
+    """Return the option of a program that a flag may be, with its value unless that may be a secret; empty for none."""
+    finder = _load_finder(workload)
+    return finder.find_option(flag, _hide_value(value)) if finder else ""
 
 
 def explain_option_of_program(
@@ -70,25 +63,24 @@ def explain_option_of_program(
 
     :param parameters: what the job gives, by name.
     """
-    explain = _load_finder_member(workload, "explain_option")
-    is_shown = can_repeat(value) and value.isprintable()
-    return explain(flag, value if is_shown else "…", parameters) if explain else None
+    finder = _load_finder(workload)
+    return finder.explain_option(flag, _hide_value(value), parameters) if finder else None
 
 
 def find_refused_options(workload: Workload, job: Job, reason: str) -> list[Problem]:
     """Return the options of a job that a sentence about its failure says the program refuses, each with what the
     workload would type instead.
     """
-    find = _load_finder_member(workload, "find_refused_options")
-    return list(find(job, reason)) if find else []
+    finder = _load_finder(workload)
+    return list(finder.find_refused_options(job, reason)) if finder else []
 
 
 def list_program_options(workload: Workload, parameters: Mapping[str, object]) -> list[Any]:
     """Return the options of the program that the parameters of a job bring; none if it gives none of those."""
-    if not any(parameters.get(name) for name in workload.option_parameters):
+    options = workload.program_options
+    if not options or not any(parameters.get(name) for name in options.chosen_by):
         return []
-    list_options = _load_finder_member(workload, "list_options")
-    return list(list_options(parameters, workload.managed_options)) if list_options else []
+    return list(options.load().list_options(parameters, workload.managed_options))
 
 
 def format_program_option(option: Any) -> tuple[str, str]:
@@ -99,14 +91,19 @@ def format_program_option(option: Any) -> tuple[str, str]:
 
 def complete_program_options(workload: Workload, parameters: Mapping[str, object], incomplete: str) -> list[str]:
     """Return the options of the program that begin like this."""
-    complete = _load_finder_member(workload, "complete_options") if workload.option_parameters else None
-    names = complete(parameters, workload.managed_options) if complete else ()
+    options = workload.program_options
+    if not options or not options.chosen_by:
+        return []
+    names = options.load().complete_options(parameters, workload.managed_options)
     return [f"{name}=" for name in names if name.startswith(incomplete)]
 
 
-def _load_finder_member(workload: Workload, name: str) -> Any:
-    """Return a function of the module that knows the options of the program; None without it."""
-    return getattr(importlib.import_module(workload.option_finder), name, None) if workload.option_finder else None
+def _load_finder(workload: Workload | None) -> OptionFinder | None:
+    return workload.program_options.load() if workload and workload.program_options else None
+
+
+def _hide_value(value: str) -> str:
+    return value if can_repeat(value) and value.isprintable() else "…"
 
 
 def _hide_secrets(arguments: Sequence[Value]) -> tuple[Value, ...]:

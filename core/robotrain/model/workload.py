@@ -1,10 +1,12 @@
 """Workloads: what can be run, with its parameters, roles and rules."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem
@@ -15,6 +17,7 @@ Produces = Literal["checkpoints", "results", "files"]
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+    from robotrain.model.locked_program import LockedProgram
 
 
 SWEEP_NOUN = "sweep"
@@ -76,6 +79,73 @@ class ConfigValue(NamedTuple):
     """Its place: `config.yaml:3`."""
 
 
+class JobTemplate(NamedTuple):
+    """What a workload brings for new jobs."""
+
+    parameters: Mapping[str, str | int | float | bool | None] = {}
+    """The parameters that a new job file shows, with their values; None: as a comment."""
+    examples: Mapping[str, Path] = {}
+    """The folders of `robotrain init --example`, by name."""
+    find_inputs: Callable[[Path], Iterable[FoundInput]] = lambda folder: ()
+    """Yield each input that jobs in a folder could use, the best first."""
+    find_copies: Callable[[str, str], Iterable[FoundInput]] = lambda role, text: ()
+    """Yield each copy on this machine of a source, by its role and text, that the network does not give."""
+
+
+class OptionFinder(Protocol):
+    """The module that knows the options of a workload's program.
+
+    Of its arguments, `parameters` are values that the job gives, by name, and `owned` the workload's `managed_options`.
+    """
+
+    def find_option(self, flag: str, value: str) -> str:
+        """Return the option, with its value, that a flag nobody knows is probably meant to be; empty for none."""
+
+    def explain_option(self, flag: str, value: str, parameters: Mapping[str, Any]) -> tuple[str, Sequence[str]] | None:
+        """Return a sentence about such a flag, and lines to type."""
+
+    def find_refused_options(self, job: "Job", reason: str) -> Iterable[Problem]:
+        """Yield a problem, with what to type instead, for each option after `--` that a sentence about a failed run
+        says the program refuses.
+        """
+
+    def list_options(self, parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterable[Any]:
+        """Yield the options that these parameters bring, each with `name`, `kind` and `default`."""
+
+    def complete_options(self, parameters: Mapping[str, Any], owned: Mapping[str, str]) -> Iterable[str]:
+        """Yield the names of all options."""
+
+
+class ProgramLocker(Protocol):
+    """The module that locks the packages of a job's program."""
+
+    @property
+    def PARAMETERS(self) -> tuple[str, ...]:
+        """The parameters that a lock depends on, beside the code."""
+
+    def lock_program(self, job: "Job", say: Callable[[str], None]) -> "LockedProgram | None":
+        """Return what was locked; None if the job has nothing to lock. Raise Rejected.
+
+        :param say: shows a line of progress.
+        """
+
+    def find_locked(self, job: "Job") -> "LockedProgram | None":
+        """Return a lock that was made before, without the network; None for none. Raise Rejected."""
+
+
+class ProgramOptions(NamedTuple):
+    """What knows the options of a workload's program."""
+
+    load: Callable[[], OptionFinder]
+    """Import what knows them."""
+    translator: str = ""
+    """The command that prints the robotrain line for a command line of the program. A line that is pasted behind
+    `robotrain` is answered with it.
+    """
+    chosen_by: tuple[str, ...] = ()
+    """The parameters that decide which options there are: help and `explain` list them if one is given."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it."""
@@ -128,9 +198,9 @@ class Workload:
     """Return whether a job may need sources that nobody gave, by its parameters and sources; pure. Only then is the
     container plugin imported for its `implied_sources`, which names them.
     """
-    implied_by: str = ""
-    """A module that has the container plugin's `implied_sources` without the rest of it, which costs start-up; empty if
-    none does.
+    implied_sources: Callable[[JobDocument, Mapping[JobSource, Path]], Mapping[str, Sequence[str]]] | None = None
+    """What the container plugin's function of this name returns, without importing the rest of the plugin, where that
+    costs start-up.
     """
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
@@ -144,22 +214,8 @@ class Workload:
     """Return whether the option of `program` with this name has a value. An argument without a name, behind an option
     that has none, belongs to no option.
     """
-    translator: str = ""
-    """The command, if there is one, that prints the robotrain line for a command line of `program`. A line that is
-    pasted behind `robotrain` is answered with it.
-    """
-    option_finder: str = ""
-    """The module that knows the options of `program`; empty for none. `find_option(flag, value)` returns the option,
-    with its value, that a flag nobody knows is probably meant to be; empty for none. The others may be missing; of
-    them, `parameters` are values that the job gives, by name, and `owned` the `managed_options`.
-    `explain_option(flag, value, parameters)` returns a sentence about such a flag and lines to type, or None.
-    `find_refused_options(job, reason)` yields a Problem, with what to type instead, for each option after `--` that a
-    sentence about a failed run says `program` refuses.
-    `list_options(parameters, owned)` yields the options that `option_parameters` bring, each with `name`, `kind` and
-    `default`; `complete_options(parameters, owned)` yields the names of all.
-    """
-    option_parameters: tuple[str, ...] = ()
-    """The parameters that decide which options `program` has: help and `explain` list them if one is given."""
+    program_options: "ProgramOptions | None" = None
+    """What knows the options of `program`, if anything does."""
     default: bool = False
     """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()
@@ -179,26 +235,19 @@ class Workload:
     """
     pipeline_name: str = ""
     """What the names of the jobs of `pipeline train-eval` begin with, for a training; by default `train-eval`."""
-    results_reader: str = ""
-    """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""
-    config_reader: str = ""
-    """The module that reads the workload's own configuration files, which `--config FILE` and `config:` of a job file
-    name. Its `read_config(file)` yields a ConfigValue, or a tuple of its fields, for each value, and a Problem for each
-    mistake. Flags and the job file win.
+    read_results: Callable[[bytes], Any] | None = None
+    """Return the EvaluationResults of `robotrain.report.evaluation` that `complete_file` contains. Raise ValueError."""
+    read_config: Callable[[Path], Iterable[ConfigValue | Problem]] | None = None
+    """Read the workload's own configuration file, which `--config FILE` and `config:` of a job file name: yield a
+    ConfigValue for each value, and a Problem for each mistake. Flags and the job file win.
     """
-    template: str = ""
-    """The module that `robotrain init` reads; each of its members may be missing. `PARAMETERS`: the parameters that a
-    new job file shows, with their values (None: as a comment). `EXAMPLES`: folders by name. `find_inputs(folder)`:
-    yield a FoundInput, or a tuple of its fields, for each input that jobs in the folder could use, the best first.
-    """
-    program_locker: str = ""
-    """The module that locks the packages of the user's own program, which has an environment of its own beside the
-    run's: `lock_program(job, say)` returns a `LockedProgram`, or None if the job has
-    nothing to lock, and `find_locked(job)` one that was made before, without the network. They raise Rejected; `say`
-    shows a line of progress. `PARAMETERS` are the parameters that it depends on, beside the code.
+    template: JobTemplate = JobTemplate()
+    load_locker: Callable[[], ProgramLocker] | None = None
+    """Import what locks the packages of the user's own program, which has an environment of its own beside that of the
+    run.
     """
     needs_lock: Callable[["Job"], bool] = field(default=lambda job: True)
-    """Return whether `program_locker` may have something to lock for a job; pure. Only then is it imported."""
+    """Return whether there may be something to lock for a job; pure. Only then is `load_locker` called."""
     follow_run: Callable[["Job", "Job"], Mapping[str, tuple[Any, str]]] | None = None
     """Called with the job, and that of the run that one of its sources names: return defaults of parameters that it
     takes over, as `derive_defaults` does.
@@ -208,7 +257,7 @@ class Workload:
     `WORKLOAD {policy} {backbone?}`. `{policy}` is the option with the checkpoint; options of sources are as in
     `OutputProfile.evaluation`. It leaves a checkpoint. Empty if there is nothing to merge.
     """
-    package: str = ""
-    """The module whose `make_files(plan, settings)` returns the files, by path, that `robotrain render --to` writes
-    beside a plan, for people who submit it by hand. `settings`: those of the platform, by name.
+    make_package: Callable[[Any, Mapping[str, Any]], Mapping[str, bytes]] | None = None
+    """Return the files, by path, that `robotrain render --to` writes beside a plan, for people who submit it by hand,
+    by the Plan and the settings of the platform by name.
     """

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import importlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,11 +81,9 @@ ResultsReader = Callable[[bytes], EvaluationResults]
 def find_results_reader(workload: str, plugins: Plugins) -> ResultsReader | None:
     """Return the reader that a workload declares; None if it declares none or is not installed."""
     try:
-        declared = plugins.workload(workload).results_reader
-        reader: ResultsReader | None = importlib.import_module(declared).read_results if declared else None
-    except (PluginError, ImportError, AttributeError):
+        return plugins.workload(workload).read_results
+    except PluginError:
         return None
-    return reader
 
 
 MAX_MEDIA_BYTES = 30_000_000

@@ -1,7 +1,6 @@
 """Sources that a job implies: nobody gives them, the container plugin of its workload names them."""
 
 import dataclasses
-import importlib
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -66,13 +65,15 @@ def list_implied_inputs(
     :param named: the URIs of sources that the user names for other steps.
     """
     given = dataclasses.replace(job, sources=tuple(source for source in job.sources if not source.implied))
-    plugin: Any = None if workload.implied_by else load_workload_container(container_plugins)
-    if not (plugin or workload.implied_by):
-        return [], []
+    find = workload.implied_sources
+    if find is None:
+        plugin = load_workload_container(container_plugins)
+        if plugin is None:
+            return [], []
+        find = plugin.implied_sources
     document = make_description_document(given, platform.name, container_plugins)
     try:
-        plugin = plugin or importlib.import_module(workload.implied_by)
-        texts = [(role, text) for role, found in plugin.implied_sources(document, described).items() for text in found]
+        texts = [(role, text) for role, found in find(document, described).items() for text in found]
     except Exception as error:  # whatever a plugin raises: the run will miss what it needs
         title = f"{job.workload} cannot tell which further sources this job needs"
         why = f"{redact(f'{type(error).__name__}: {error}')}. The run stops if one is missing."

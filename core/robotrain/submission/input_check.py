@@ -2,12 +2,10 @@
 
 import contextlib
 import dataclasses
-import importlib
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.document import JobSource
@@ -15,7 +13,6 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.health import convert_finding
-from robotrain.model.workload import FoundInput
 from robotrain.submission import trainer_check
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
@@ -112,12 +109,8 @@ def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
 
 def _list_suggestions(source: JobSource, prepared: PreparedJob) -> Iterator[Suggestion]:
     """Yield the options for the copies that the job's workload finds."""
-    if not prepared.template:
-        return
-    module: Any = importlib.import_module(prepared.template)
-    if (find := getattr(module, "find_copies", None)) is None:
-        return
-    for found in map(FoundInput._make, find(source.role, source.uri)):
+    copies = prepared.workload.template.find_copies(source.role, source.uri) if prepared.workload else ()
+    for found in copies:
         kind = prepared.kinds.get(found.kind)
         if kind and source.role in kind.roles and prepared.platform.capabilities.source(source.role, kind):
             is_home = found.text.startswith("~/")  # a shell expands it only outside quotes

@@ -104,8 +104,6 @@ class PreparedJob:
     produces: Produces = "checkpoints"
     default_name: str = ""
     """What a run of it is called unless its user names it."""
-    template: str = ""
-    """The workload's module that finds inputs on this machine."""
     platforms: ListPlatforms = field(default=dict, repr=False, compare=False)
     """The platforms that suggestions can offer."""
     workload: Workload | None = field(default=None, repr=False, compare=False)
@@ -139,7 +137,7 @@ class PreparedJob:
     def needs_lock(self) -> bool:
         """Whether packages are locked for it before it is sent."""
         workload = self.workload
-        return workload is not None and bool(workload.program_locker) and workload.needs_lock(self.job)
+        return workload is not None and bool(workload.load_locker) and workload.needs_lock(self.job)
 
     def list_parts(self) -> list[JobPart]:
         """Return its settings and sources."""
@@ -248,7 +246,6 @@ def prepare_job(
         values=tuple(list_resolved_values(resolution, workload)),
         produces=workload.produces,
         default_name=make_default_name(resolution.job, workload, resolution.parameters),
-        template=workload.template,
         platforms=plugins.platforms,
         workload=workload,
         check_site=lambda job: site.find_site_problems(plugins, job, platform.name),

@@ -6,13 +6,13 @@ Like a pin, a lock is not part of the job's digest; the job document holds it. U
 
 import dataclasses
 import hashlib
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, make_problem
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
+from robotrain.model.workload import ProgramLocker
 from robotrain.redaction import holds_secret
 from robotrain.submission.pin import explain_error
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
@@ -35,7 +35,7 @@ def lock_program(
     if locker is None or prepared.job.program_lock:
         return prepared, []
     try:
-        locked: LockedProgram | None = locker.lock_program(prepared.job, say)
+        locked = locker.lock_program(prepared.job, say)
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except Exception as error:  # whatever a plugin raises
@@ -121,10 +121,10 @@ def _find_row(values: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((row for row in values if row["name"] == LOCK_ROW), None)
 
 
-def _load_locker(prepared: PreparedJob) -> Any:
-    """Return the module that locks the packages of a job; None for one that has nothing to lock."""
+def _load_locker(prepared: PreparedJob) -> ProgramLocker | None:
+    """Return what locks the packages of a job; None for one that has nothing to lock."""
     workload = prepared.workload
-    return importlib.import_module(workload.program_locker) if workload and prepared.needs_lock else None
+    return workload.load_locker() if workload and workload.load_locker and prepared.needs_lock else None
 
 
 def _list_inputs(job: Job, parameters: Iterable[str]) -> list[object]:

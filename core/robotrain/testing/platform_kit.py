@@ -13,7 +13,6 @@ from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
-from robotrain.config.starter_files import load_template
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
@@ -150,7 +149,7 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
         """A workload with a yes, as `init` writes it, arrives with its plugins; any other is rejected (exit code 3)."""
         for name, workload in bench.plugins.workloads().items():
             support = bench.can.workload(name)
-            starter = load_template(workload).parameters
+            starter = workload.template.parameters
             words = [f"--{name.replace('_', '-')}={value}" for name, value in starter.items() if value is not None]
             words += bench.world.needs.get(name, ())
             try:

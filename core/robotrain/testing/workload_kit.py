@@ -6,7 +6,6 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,8 +77,6 @@ class WorkloadKit(ImportTests):
         declared = declaration.parameters
         yield from find_declaration_problems(declared)
         yield from report(f"the roles are {', '.join(ROLES)}; not", {*declaration.roles} - {*ROLES})
-        if reader := declaration.config_reader:
-            yield from report(f"{reader}, its config_reader, has no", {"read_config"} - {*dir(import_module(reader))})
         for one in get_parameters(declared):
             if not one.required:
                 valid = TypeAdapter(one.type).validate_python(one.default, strict=True)
@@ -198,10 +195,9 @@ class WorkloadKit(ImportTests):
             yield from report(f"implied_sources names for {role} what no installed source kind recognizes", unknown)
         if named and not declaration.implies_sources(_make_job(given)):
             yield "implied_sources names sources of a job for which implies_sources is False: it is not asked"
-        if declaration.implied_by:
-            lighter: Any = import_module(declaration.implied_by)
-            if dict(lighter.implied_sources(given, data)) != dict(plugin.implied_sources(given, data)):
-                yield f"{declaration.implied_by} implies other sources than the container plugin"
+        lighter = declaration.implied_sources
+        if lighter and dict(lighter(given, data)) != dict(plugin.implied_sources(given, data)):
+            yield "implied_sources of the declaration and of the container plugin differ"
 
     def test_check_command_is_complete(
         self, declaration: Workload, rendered_document: JobDocument, data: Mapping[JobSource, Path]

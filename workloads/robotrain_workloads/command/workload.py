@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from robotrain.model.workload import FoundInput, Role, Workload
+from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -44,6 +44,20 @@ def check_elsewhere(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_outputs(job)
 
 
+def load_locker() -> ProgramLocker:
+    """Import what locks the packages of the user's program."""
+    from robotrain_workloads.command_lock import program_locker
+
+    return program_locker
+
+
+def find_inputs(folder: Path) -> Iterator[FoundInput]:
+    """Yield the folder itself as the code, if it has a program."""
+    if programs := sorted(path.name for path in folder.glob("*.py")):
+        yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
+
+
+RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
 START, VALIDATION = r"(?i)(?:.*[/_. ])?", r"(?:val|valid|validation|eval|test)"
 
 
@@ -121,8 +135,12 @@ COMMAND = Workload(
         experiment="command",
     ),
     option_hints=OPTION_HINTS,
-    template=__name__,
-    program_locker="robotrain_workloads.command_lock.program_locker",
+    template=JobTemplate(
+        parameters=dict.fromkeys(("requirements", "checkpoints", "resume_args", "results")),
+        examples={name: Path(__file__).parents[1] / "examples" / name for name in RECIPES},
+        find_inputs=find_inputs,
+    ),
+    load_locker=load_locker,
     runs_own_command=True,
     own_parameters=True,
     reserved_names=("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
@@ -130,17 +148,6 @@ COMMAND = Workload(
     check=check_job,
     check_elsewhere=check_elsewhere,
 )
-
-RECIPES = ("gr00t-n1.5", "gr00t-n1.7", "openpi-pi0.5", "robomimic-bc")
-EXAMPLES = {name: Path(__file__).parents[1] / "examples" / name for name in RECIPES}
-PARAMETERS = {"requirements": None, "checkpoints": None, "resume_args": None, "results": None}
-"""What `robotrain init` shows of the parameters."""
-
-
-def find_inputs(folder: Path) -> Iterator[FoundInput]:
-    """Yield the folder itself as the code, if it has a program."""
-    if programs := sorted(path.name for path in folder.glob("*.py")):
-        yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
 
 
 @hook

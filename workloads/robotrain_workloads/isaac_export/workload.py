@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
+    from robotrain.report.evaluation import EvaluationResults
 
 
 def _make_metrics(name: str, title: str) -> Iterator[Metric]:
@@ -66,6 +67,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job, "results")
 
 
+def read_results(content: bytes) -> "EvaluationResults":
+    """Read the results file for reports."""
+    from robotrain_workloads.isaac_export import results_reader
+
+    return results_reader.read_results(content)
+
+
 ISAAC_EXPORT = Workload(
     name="isaac-export",
     summary="export a policy of Isaac Lab as ONNX and TorchScript, and play it",
@@ -93,7 +101,7 @@ ISAAC_EXPORT = Workload(
         ),
         experiment="isaaclab-inference",
     ),
-    results_reader="robotrain_workloads.isaac_export.results_reader",
+    read_results=read_results,
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,

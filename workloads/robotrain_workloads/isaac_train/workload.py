@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.workload import Role, Workload
+from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -45,6 +45,17 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job)
 
 
+PARAMETERS = {
+    "task": "Isaac-Velocity-Rough-Anymal-C-v0",
+    "backend": "skrl",
+    "num_envs": None,
+    "max_iterations": None,
+    "seed": None,
+    "register_checkpoint": None,
+}
+"""What `robotrain init` shows of the parameters."""
+EXAMPLES = {"isaac-cartpole": Path(__file__).parents[1] / "examples/isaac-cartpole"}
+
 ISAAC_TRAIN = Workload(
     name="isaac-train",
     summary="train a policy with Isaac Lab: rsl_rl or skrl",
@@ -63,7 +74,7 @@ ISAAC_TRAIN = Workload(
         ),
         experiment="isaaclab-training",
     ),
-    template=__name__,
+    template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,
@@ -71,17 +82,6 @@ ISAAC_TRAIN = Workload(
     named_by=("task", "backend"),
     check=check_job,
 )
-
-PARAMETERS = {
-    "task": "Isaac-Velocity-Rough-Anymal-C-v0",
-    "backend": "skrl",
-    "num_envs": None,
-    "max_iterations": None,
-    "seed": None,
-    "register_checkpoint": None,
-}
-"""What `robotrain init` shows of the parameters."""
-EXAMPLES = {"isaac-cartpole": Path(__file__).parents[1] / "examples/isaac-cartpole"}
 
 
 @hook

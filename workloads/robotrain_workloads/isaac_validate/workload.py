@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
+    from robotrain.report.evaluation import EvaluationResults
 
 METRICS = (
     SUCCESS_RATE,
@@ -69,6 +70,13 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_publish_url(job, "results")
 
 
+def read_results(content: bytes) -> "EvaluationResults":
+    """Read the results file for reports."""
+    from robotrain_workloads.evaluation import results_reader
+
+    return results_reader.read_results(content)
+
+
 ISAAC_VALIDATE = Workload(
     name="isaac-validate",
     summary="validate a policy of rsl_rl or skrl in Isaac Lab",
@@ -87,7 +95,7 @@ ISAAC_VALIDATE = Workload(
         metrics=METRICS,
         experiment="isaaclab-evaluation",
     ),
-    results_reader="robotrain_workloads.evaluation.results_reader",
+    read_results=read_results,
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,
     takes_value=profile.takes_value,

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.workload import Role, Workload
+from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import packages
+from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE, TASK_SUCCESS_RATE
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
+    from robotrain.report.evaluation import EvaluationResults
 
 WEIGHTS = r"\.(?:pth|pt|safetensors)$|^\w+_Weights\.\w+$"
 """Of the cameras' network, from which a training starts: a trained policy has its own."""
@@ -107,6 +108,34 @@ def logs_metric(job: "Job", metric: str) -> bool:
     return not metric.startswith("replay/") or any(source.role == "dataset" for source in job.sources)
 
 
+def read_results(content: bytes) -> "EvaluationResults":
+    """Read the results file for reports."""
+    from robotrain_workloads.evaluation import results_reader
+
+    return results_reader.read_results(content)
+
+
+def find_inputs(folder: Path) -> "Iterator[FoundInput]":
+    """Yield the datasets that a policy could be evaluated on, each with the environment that it suits."""
+    from robotrain_workloads.lerobot import policy_features
+    from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
+    from robotrain_workloads.lerobot_eval.inputs import simulation
+
+    for found, info in find_dataset_inputs(folder):
+        settings = policy_features.make_new_settings(info)
+        environments = [  # an environment of many tasks: which of them fits, the user knows
+            env for env, one in simulation.SIMULATED_ENVIRONMENTS.items() if not one.needs_tasks
+        ]
+        suited = (env for env in environments if not any(simulation.find_environment_problems(settings, env, ())))
+        if env := next(suited, ""):
+            found = found._replace(parameters={**found.parameters, "env": env, "success_threshold": THRESHOLD})
+        yield found
+
+
+PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))
+"""What `robotrain init` shows of the parameters."""
+THRESHOLD = 0.7
+
 LEROBOT_EVAL = Workload(
     name="lerobot-eval",
     summary="evaluate a LeRobot policy on recorded episodes and in a simulated environment",
@@ -153,47 +182,18 @@ LEROBOT_EVAL = Workload(
         "trust_remote_code",
         *packages.PARAMETERS,
     ),
-    program_locker="robotrain_workloads.package_lock.package_locker",
+    load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
-    template=__name__,
-    results_reader="robotrain_workloads.evaluation.results_reader",
+    template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies),
+    read_results=read_results,
     managed_options=OWNED_OPTIONS,
-    translator="from-lerobot",
-    option_finder="robotrain_workloads.lerobot_options.option_finder",
+    program_options=lerobot_declarations.LEROBOT_OPTIONS,
     option_hints=OPTION_HINTS,
     named_by=("env",),
     check=check_job,
     logs_metric=logs_metric,
 )
-
-PARAMETERS = dict.fromkeys(("env", "eval_episodes", "starts", "success_threshold", "record_video", "replay_episodes"))
-"""What `robotrain init` shows of the parameters."""
-THRESHOLD = 0.7
-
-
-def find_inputs(folder: Path) -> "Iterator[FoundInput]":
-    """Yield the datasets that a policy could be evaluated on, each with the environment that it suits."""
-    from robotrain_workloads.lerobot import policy_features
-    from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
-    from robotrain_workloads.lerobot_eval.inputs import simulation
-
-    for found, info in find_dataset_inputs(folder):
-        settings = policy_features.make_new_settings(info)
-        environments = [  # an environment of many tasks: which of them fits, the user knows
-            env for env, one in simulation.SIMULATED_ENVIRONMENTS.items() if not one.needs_tasks
-        ]
-        suited = (env for env in environments if not any(simulation.find_environment_problems(settings, env, ())))
-        if env := next(suited, ""):
-            found = found._replace(parameters={**found.parameters, "env": env, "success_threshold": THRESHOLD})
-        yield found
-
-
-def find_copies(role: str, text: str) -> "Iterator[FoundInput]":
-    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
-    from robotrain_workloads.lerobot import local_datasets
-
-    yield from local_datasets.find_copies(role, text)
 
 
 @hook

@@ -57,7 +57,8 @@ def translate_lerobot_line(line: Sequence[str], ctx: typer.Context) -> Translate
     """Return the robotrain line for a line of LeRobot's. Raise Rejected if it names no program that is known."""
     line = [expand_account_variables(word) for word in split_line(line) if word.strip()]
     plugins = get_plugins(ctx)
-    known = [name for name, one in plugins.workloads().items() if one.translator == "from-lerobot"]
+    programs = ((name, one.program_options) for name, one in plugins.workloads().items())
+    known = [name for name, one in programs if one and one.translator == "from-lerobot"]
     line = expand_command_words(line, known)
     at, name = find_program(line, known)
     options, after = cut_shell_words(line[at + 1 :])

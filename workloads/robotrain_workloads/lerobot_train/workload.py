@@ -1,14 +1,14 @@
 """The workload `lerobot-train`: its declaration. Imports nothing heavy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.model.workload import Role, Workload
+from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads import packages
+from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT, TRAINING_HINTS
 from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
+    from robotrain_runtime.contract.document import JobDocument, JobSource
 
 
 OPTION_HINTS = {
@@ -69,12 +70,39 @@ def implies_sources(job: "Job") -> bool:
     return has_start or bool(model.facts.repositories) or image_weights.WEIGHTS_OPTION in model.options
 
 
+def implied_sources(document: "JobDocument", described: Mapping["JobSource", Path]) -> Mapping[str, Sequence[str]]:
+    """Return what the policy may read, by role."""
+    from robotrain_workloads.lerobot_train import implied_inputs
+
+    return implied_inputs.implied_sources(document, described)
+
+
 def logs_metric(job: "Job", metric: str) -> bool:
     """Return whether a training reports a metric: no validation loss without held-out episodes or an interval."""
     values = dict(job.parameters)
     interval = values["save_freq"] if values["eval_freq"] is None else values["eval_freq"]
     return metric != "val/loss" or bool(values["val_split"] and interval)
 
+
+def find_inputs(folder: Path) -> "Iterator[FoundInput]":
+    """Yield the datasets that jobs in the folder could train on."""
+    from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
+
+    yield from (found for found, _ in find_dataset_inputs(folder))
+
+
+PARAMETERS = {
+    "policy_type": "act",
+    "training_steps": None,
+    "batch_size": None,
+    "learning_rate": None,
+    "save_freq": None,
+    "val_split": None,
+    "seed": None,
+    "register_checkpoint": None,
+}
+"""What `robotrain init` shows of the parameters."""
+EXAMPLES = {"pusht-mini": Path(__file__).parents[1] / "examples/pusht-mini"}
 
 LEROBOT_TRAIN = Workload(
     name="lerobot-train",
@@ -90,7 +118,7 @@ LEROBOT_TRAIN = Workload(
     container_plugin="robotrain_workloads.lerobot_train.container",
     data_packages=version_parameters.list_data_packages,
     implies_sources=implies_sources,
-    implied_by="robotrain_workloads.lerobot_train.implied_inputs",
+    implied_sources=implied_sources,
     targets=("publish_url",),
     profile=WorkloadProfile(
         container=Container(environment="lerobot-training-env"),
@@ -107,50 +135,23 @@ LEROBOT_TRAIN = Workload(
     ),
     managed_options=OWNED_OPTIONS,
     managed_with_roles={"--rename_map": ("policy", "init_policy", "resume")},
-    translator="from-lerobot",
     derive_defaults=derive_defaults,
-    option_finder="robotrain_workloads.lerobot_options.option_finder",
-    option_parameters=("policy_type", "reward_model"),
+    program_options=lerobot_declarations.LEROBOT_OPTIONS._replace(chosen_by=("policy_type", "reward_model")),
     option_hints=OPTION_HINTS,
     named_by=("policy_type", "reward_model"),
-    template=__name__,
+    template=JobTemplate(
+        parameters=PARAMETERS, examples=EXAMPLES, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies
+    ),
     default=True,
     check=check_job,
     logs_metric=logs_metric,
     pipeline_name="lerobot-pipeline",
-    program_locker="robotrain_workloads.package_lock.package_locker",
+    load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
     evaluated_with="evaluate_checkpoints",
     merge="lerobot-merge {policy} {backbone?}",
 )
-
-PARAMETERS = {
-    "policy_type": "act",
-    "training_steps": None,
-    "batch_size": None,
-    "learning_rate": None,
-    "save_freq": None,
-    "val_split": None,
-    "seed": None,
-    "register_checkpoint": None,
-}
-"""What `robotrain init` shows of the parameters."""
-EXAMPLES = {"pusht-mini": Path(__file__).parents[1] / "examples/pusht-mini"}
-
-
-def find_inputs(folder: Path) -> "Iterator[FoundInput]":
-    """Yield the datasets that jobs in the folder could train on."""
-    from robotrain_workloads.lerobot.local_datasets import find_dataset_inputs
-
-    yield from (found for found, _ in find_dataset_inputs(folder))
-
-
-def find_copies(role: str, text: str) -> "Iterator[FoundInput]":
-    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
-    from robotrain_workloads.lerobot import local_datasets
-
-    yield from local_datasets.find_copies(role, text)
 
 
 @hook

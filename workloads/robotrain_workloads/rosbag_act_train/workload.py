@@ -1,10 +1,10 @@
 """The workload `rosbag-act-train`: its declaration. Imports nothing heavy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from robotrain.model.workload import Role, Workload
+from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
+    from robotrain.model.plan import Plan
+    from robotrain.model.workload import ConfigValue
 
 
 ACTION_FORM = "--action-topic TOPIC"
@@ -73,10 +75,38 @@ OPTION_HINTS = {
 }
 
 
+def read_config(file: Path) -> "Iterator[ConfigValue | Problem]":
+    """Read a configuration file of the tools for bags."""
+    from robotrain_workloads.rosbag_act_train import config_file
+
+    yield from config_file.read_config(file)
+
+
+def make_package(plan: "Plan", settings: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files for people who submit a plan by hand."""
+    from robotrain_workloads.rosbag_act_train import package
+
+    return package.make_files(plan, settings)
+
+
 def logs_metric(job: "Job", metric: str) -> bool:
     """Return whether a training reports a metric: no validation loss without held-out episodes."""
     return metric != "val/loss" or bool(job["val_split"])
 
+
+PARAMETERS = {
+    "image_topics": "/camera/top=top",
+    "state_topic": "/joint_states",
+    "action_topic": None,
+    "fps": 30.0,
+    "training_steps": None,
+    "batch_size": None,
+    "learning_rate": None,
+    "chunk_size": None,
+    "register_checkpoint": None,
+}
+"""What `robotrain init` shows of the parameters."""
+EXAMPLES = {"pusht-bags": Path(__file__).parents[1] / "examples/pusht-bags"}
 
 ROSBAG_ACT_TRAIN = Workload(
     name="rosbag-act-train",
@@ -104,24 +134,10 @@ ROSBAG_ACT_TRAIN = Workload(
     option_hints=OPTION_HINTS,
     check=check_job,
     logs_metric=logs_metric,
-    config_reader="robotrain_workloads.rosbag_act_train.config_file",
-    template=__name__,
-    package="robotrain_workloads.rosbag_act_train.package",
+    read_config=read_config,
+    template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
+    make_package=make_package,
 )
-
-PARAMETERS = {
-    "image_topics": "/camera/top=top",
-    "state_topic": "/joint_states",
-    "action_topic": None,
-    "fps": 30.0,
-    "training_steps": None,
-    "batch_size": None,
-    "learning_rate": None,
-    "chunk_size": None,
-    "register_checkpoint": None,
-}
-"""What `robotrain init` shows of the parameters."""
-EXAMPLES = {"pusht-bags": Path(__file__).parents[1] / "examples/pusht-bags"}
 
 
 @hook

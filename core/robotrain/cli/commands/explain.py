@@ -71,7 +71,8 @@ class ExplainCommand(JobCommand):
         rows += _list_values(prepared)
         workload = get_plugins(ctx).workload(prepared.job.workload)
         given = {row["name"] for row in rows if row["origin"] != str(DEFAULT_ORIGIN)}
-        is_listed = not given.isdisjoint(workload.option_parameters)
+        known = workload.program_options
+        is_listed = known is not None and not given.isdisjoint(known.chosen_by)
         options = list_program_options(workload, dict(prepared.job.parameters)) if is_listed else []
         if values.get("json"):
             if values.get("check"):  # first: stdout has one document, either the values or the problems

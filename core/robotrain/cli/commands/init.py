@@ -17,10 +17,10 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
 from robotrain.config.provenance import Origin
-from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE, JobTemplate
+from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.platform import Platform, PlatformDefault
-from robotrain.model.workload import Workload
+from robotrain.model.workload import FoundInput, Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
@@ -123,18 +123,20 @@ def list_examples(plugins: Plugins) -> dict[str, Path]:
     """Return the folders of all examples by name."""
     found: dict[str, Path] = {}
     for workload in plugins.workloads().values():
-        found = {**_load_template(plugins, workload).examples, **found}
+        found = {**workload.template.examples, **found}
     return dict(sorted(found.items()))
 
 
-def _load_template(plugins: Plugins, workload: Workload, folder: Path | None = None) -> JobTemplate:
-    """Return the template of a workload; none, with a recorded failure, if its module fails."""
+def _find_inputs(plugins: Plugins, workload: Workload | None, folder: Path) -> tuple[FoundInput, ...]:
+    """Return the inputs that jobs in a folder could use; none, with a recorded failure, if the workload fails."""
+    if workload is None:
+        return ()
     try:
-        return starter_files.load_template(workload, folder)
+        return tuple(workload.template.find_inputs(folder.absolute()))
     except Exception as cause:  # whatever a plugin raises
         claim = next(one for one in plugins.list_claims("workload", workload.name) if one in plugins.loaded)
-        plugins.record_failure(claim, cause, f"its template {workload.template}")
-        return JobTemplate()
+        plugins.record_failure(claim, cause, "find_inputs")
+        return ()
 
 
 def read_example(plugins: Plugins, name: str, folder: str) -> Files:
@@ -167,42 +169,41 @@ def make_files(
             raise Rejected(existing.problems)
     name = workload_name or (existing.workload if existing else "") or plugins.default_workload()
     workload = load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
-    template, kinds = _load_template(plugins, workload, folder.absolute()), plugins.source_kinds()
+    inputs, kinds = _find_inputs(plugins, workload, folder), plugins.source_kinds()
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
     default = platform or (next(iter(platforms)) if len(platforms) == 1 else "")
     shown = choose_platform(plugins, default)
     line = format_submit_line(JOB_FILE, shown)
     files = {
-        JOB_FILE: starter_files.format_job_file(workload, template, kinds, line, JOB_SCHEMA_FILE).encode(),
+        JOB_FILE: starter_files.format_job_file(workload, inputs, kinds, line, JOB_SCHEMA_FILE).encode(),
         PROJECT_FILE: starter_files.format_project_file(default, platforms, settings).encode(),
         JOB_SCHEMA_FILE: _make_schema(plugins, "robotrain.config.job_schema:make_job_schema"),
     }
     if with_pipeline:
         evaluation = find_evaluation(workload.name, plugins)
-        evaluated = _load_template(plugins, evaluation, folder.absolute()) if evaluation else JobTemplate()
         text = starter_files.format_pipeline_file(
             workload,
             existing,
             evaluation,
-            evaluated,
+            _find_inputs(plugins, evaluation, folder),
             starter_files.make_pipeline_name(folder.absolute()),
             format_submit_line(PIPELINE_FILE, shown),
         )
         files[PIPELINE_FILE] = text.encode()
         files[PIPELINE_SCHEMA_FILE] = _make_schema(plugins, "robotrain.pipelines.pipeline_schema:make_pipeline_schema")
-    roles = starter_files.choose_inputs(workload, template.inputs)
+    roles = starter_files.choose_inputs(workload, inputs)
     return files, {
         "workload": workload.name,
         "inputs": [
             {"role": found.role, "kind": found.kind, "text": found.text, "summary": found.summary}
-            for found in (template.inputs if existing is None else ())
+            for found in (inputs if existing is None else ())
         ],
         "settings": {
             one: {key: setting.value for key, setting in found.items() if setting.value}
             for one, found in settings.items()
         },
-        "examples": sorted(template.examples),
+        "examples": sorted(workload.template.examples),
         "missing": [
             *(role for role, one in workload.roles.items() if one.required and role not in roles and existing is None),
             *(["command"] if workload.runs_own_command and existing is None else []),

@@ -1,7 +1,6 @@
 """`robotrain render`: print a plan or write it to a folder. Only `--pin` uses the network."""
 
 import hashlib
-import importlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,14 +106,13 @@ class RenderCommand(JobCommand):
 def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:
     """Write the files that the workload adds to a plan; return their paths. Raise PluginError, OSError."""
     workload = plugins.workload(rendered.plan.job.workload)
-    if not workload.package:
+    if not workload.make_package:
         return []
     try:
-        module = importlib.import_module(workload.package)
-        files: dict[str, bytes] = dict(module.make_files(rendered.plan, dict(rendered.settings)))
+        files = dict(workload.make_package(rendered.plan, dict(rendered.settings)))
     except Exception as cause:  # whatever a plugin raises
         claim = next(one for one in plugins.list_claims("workload", workload.name) if one in plugins.loaded)
-        raise PluginError(plugins.record_failure(claim, cause, f"its package {workload.package}")) from cause
+        raise PluginError(plugins.record_failure(claim, cause, "make_package")) from cause
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with (folder / path).open("xb") as file:  # never in place of a file of the plan

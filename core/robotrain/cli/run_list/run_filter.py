@@ -257,6 +257,6 @@ def _find_trainer_option(plugins: Plugins, key: str) -> str:
 
     flag = f"--{key.lstrip('-')}"
     for workload in plugins.workloads().values() if "." in key or key.startswith("-") else ():
-        if option := find_option_of_program(workload.option_finder, flag, "").partition("=")[0]:
+        if option := find_option_of_program(workload, flag, "").partition("=")[0]:
             return option
     return ""

@@ -1,0 +1,29 @@
+"""What the declarations of LeRobot's workloads share. What takes its time is imported when it is called."""
+
+from collections.abc import Iterator
+
+from robotrain.model.workload import FoundInput, OptionFinder, ProgramLocker, ProgramOptions
+
+
+def load_option_finder() -> OptionFinder:
+    """Import what knows LeRobot's options."""
+    from robotrain_workloads.lerobot_options import option_finder
+
+    return option_finder
+
+
+def load_locker() -> ProgramLocker:
+    """Import what locks the packages that a job adds."""
+    from robotrain_workloads.package_lock import package_locker
+
+    return package_locker
+
+
+def find_copies(role: str, text: str) -> Iterator[FoundInput]:
+    """Yield the copies of a repository of the Hub that LeRobot's cache has, those recorded here first."""
+    from robotrain_workloads.lerobot import local_datasets
+
+    yield from local_datasets.find_copies(role, text)
+
+
+LEROBOT_OPTIONS = ProgramOptions(load_option_finder, translator="from-lerobot")
