@@ -215,12 +215,12 @@ def find_on_platform(
     """
     try:
         reference = platform.find(plan)
-        return reference and require_no_secrets(reference, plan.platform)
+        return None if reference is None else require_no_secrets(reference, plan.platform)
     except Unanswered as unanswered:
         raise Rejected([make_unsure(str(unanswered), unanswered)], transient=True) from unanswered
     except Rejected as rejected:
         raise Rejected([make_unsure("", None), *rejected.problems], transient=rejected.transient) from rejected
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever a plugin raises, or answers
         raise Rejected([make_unsure(format_error(error), None)], transient=True) from error
 
 

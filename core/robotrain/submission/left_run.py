@@ -45,7 +45,7 @@ def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
     try:
         with calls.redirect_output():
             return query.result(calls.get_online_limit())
-    except Exception:  # whatever a plugin raises: the job is submitted as it is
+    except (Exception, SystemExit):  # whatever a plugin raises: the job is submitted as it is
         return None
 
 

@@ -114,14 +114,14 @@ def _pin_source(
         title = f"{source.uri} does not exist"
         ways = _list_suggestions(error) or tuple(_suggest_copies(source, kinds) if source.implied else ())
         return source, _make_problem("source-missing", title, source, error.why, *ways)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever a plugin raises, or answers
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
         title = f"cannot resolve the revision of {source.uri}"
         copies = _suggest_copies(source, kinds) if source.implied else ()
         ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
-        return source, _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), *ways)
+        return source, _make_problem(_UNKNOWN_CODE, title, source, explain_error(error, source.kind), *ways)
     missing: Sequence[str] = ()
-    with contextlib.suppress(Exception):  # the source exists: the run will report it
+    with contextlib.suppress(Exception, SystemExit):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
     if described and not set(described) - set(missing):
         lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
@@ -129,7 +129,7 @@ def _pin_source(
         why = f"The job would fail. Use a {source.role} that contains it."
         return source, _make_problem("source-undescribed", title, source, why)
     tags: Sequence[str] = ()
-    with contextlib.suppress(Exception):  # a record that no run needs
+    with contextlib.suppress(Exception, SystemExit):  # a record that no run needs
         tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
     tags = (*source.tags, *(tag for tag in tags if not holds_secret(tag)))
     return dataclasses.replace(source, pin=pin, tags=tags), None
@@ -154,9 +154,11 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         why = pinning.explain_lost_pin(parse_source(source, kinds), source.role, source.pin)
     except SourceUnreachable as error:
         return _make_unseen_problem(source, error.why)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
-        problem = _make_problem(_UNKNOWN_CODE, title, source, explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
+        problem = _make_problem(
+            _UNKNOWN_CODE, title, source, explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
+        )
         return dataclasses.replace(problem, transient=True)
     if not why:
         return None
@@ -175,7 +177,7 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
         return bool(pinning.resolve(parse_source(source, kinds), source.role))
     except SourceNotFound:
         return False
-    except Exception:
+    except (Exception, SystemExit):
         return True
 
 
@@ -267,9 +269,12 @@ def drop_no_pin(problem: Problem) -> Problem:
     return dataclasses.replace(problem, suggestions=ways or (_SUGGEST_DOCTOR,))
 
 
-def explain_error(error: Exception) -> str:
-    """Return an error of a source kind as a sentence, without secrets."""
-    return error.why if isinstance(error, SourceError) else f"{redact(f'{type(error).__name__}: {error}')}."
+def explain_error(error: BaseException, kind: str = "") -> str:
+    """Return an error of a source kind as a sentence, without secrets; one that is no SourceError names the kind."""
+    if isinstance(error, SourceError):
+        return error.why
+    text = redact(f"{type(error).__name__}: {error}".rstrip(": "))
+    return f"The source kind {kind} failed: {text}." if kind else f"{text}."
 
 
 def _make_problem(

@@ -51,12 +51,12 @@ class SourceFiles:
         if source not in self._files and source.kind not in self._silent_kinds:
             try:
                 self._files[source] = pinning.read_files(parse_source(source, kinds), source.role, source.pin, paths)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if source.kind in self._silent_kinds:  # another one was just found not to be readable
                     return {}
                 self._silent_kinds.add(source.kind)
                 title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
-                why = f"{explain_error(error)} The run compares them."
+                why = f"{explain_error(error, source.kind)} The run compares them."
                 self.notes.append(
                     make_problem("sources-unread", title, source.role, "", why, severity="note", stage=Stage.PREFLIGHT)
                 )

@@ -333,7 +333,7 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
     except KeyboardInterrupt:
         context.report([make_unsure_problem(ahead, "It was interrupted.")])
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever a plugin raises, or answers: the engine may have the run
         raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
     return _announce_and_record(ahead, reference, context)
 

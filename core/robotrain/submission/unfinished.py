@@ -62,7 +62,7 @@ def _read_answer(record: RunRecord, query: DeadlineFuture[Status]) -> Unfinished
         status = query.result(calls.get_online_limit())
     except RunGone:
         return None
-    except Exception as error:  # whatever a plugin raises
+    except (Exception, SystemExit) as error:  # whatever a plugin raises
         return UnfinishedRun(record, None, error)
     records.save_final_status(record.run, status)
     goes_on = not status.finished or (record.steps and status.state == LOST)

@@ -88,7 +88,7 @@ def list_runs(
     _add_progress(selected, plugins)
     pipelines = [one for one in selected if one.status and one.record and one.record.steps]
     found = [one.record for one in pipelines if one.record]
-    answers = query_platforms(found, plugins, lambda record, platform: platform.list_steps(record.reference))
+    answers = query_platforms(found, plugins, lambda record, platform: [*platform.list_steps(record.reference)])
     for one, answer in zip(pipelines, answers, strict=True):
         one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
     following = list(itertools.islice(names, 1))

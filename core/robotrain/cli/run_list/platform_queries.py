@@ -11,7 +11,8 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
-from robotrain.model.run import RunGone, RunRecord, Status
+from robotrain.model.platform import Platform
+from robotrain.model.run import Reference, RunGone, RunRecord, Status
 from robotrain.plugins import calls
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
@@ -68,7 +69,7 @@ def query_statuses(runs: Sequence[RunRecord], plugins: Plugins) -> list[Any]:
     """Return the status of each run as `query_platforms` does; an engine that can list its runs is asked once."""
     answers = _query_listings(runs, plugins)
     rest = [index for index in range(len(runs)) if index not in answers]
-    single = query_platforms([runs[index] for index in rest], plugins, lambda run, one: one.status(run.reference))
+    single = query_platforms([runs[index] for index in rest], plugins, _query_status)
     answers |= zip(rest, single, strict=True)
     return [answers[index] for index in range(len(runs))]
 
@@ -81,7 +82,7 @@ def _query_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, An
         group = [index for index, record in enumerate(runs) if record.platform == name and not record.steps]
         if len(group) > 1 and can_list(name, plugins):
             references = [runs[index].reference for index in group]
-            asks[name] = {len(groups): functools.partial(plugins.platform(name).list_statuses, references)}
+            asks[name] = {len(groups): functools.partial(_list_statuses, plugins.platform(name), references)}
             groups.append(group)
     found: dict[int, Any] = {}
     for number, answer in _collect_answers(asks).items():
@@ -93,6 +94,18 @@ def _query_listings(runs: Sequence[RunRecord], plugins: Plugins) -> dict[int, An
             known = records.read_final_status(runs[index].run) if ended else status
             found |= {index: known} if known else {}
     return found
+
+
+def _query_status(record: RunRecord, platform: Platform) -> Status:
+    """Return the status of a run. Raise TypeError for anything else that a plugin answers: other runs are shown."""
+    status = platform.status(record.reference)
+    if not isinstance(status, Status):
+        raise TypeError(f"{type(status).__name__} is no status")
+    return status
+
+
+def _list_statuses(platform: Platform, references: Sequence[Reference]) -> list[Any]:
+    return list(platform.list_statuses(references))  # a plugin may yield them
 
 
 def can_list(platform: str, plugins: Plugins) -> bool:

@@ -132,7 +132,7 @@ class FollowedRun:
                     self._lines_read, self._last_line_at, self._log_trouble = at, time.monotonic(), ""
                     self._handle_line(line)
             self._log_trouble = ""
-        except Exception as error:  # whatever a plugin raises: the state is still polled
+        except (Exception, SystemExit) as error:  # whatever a plugin raises: the state is still polled
             self._log_trouble = f"the log of {self.record.run} broke off: {describe_exception(error)}"
         self._log_ended_at = time.monotonic()
         self._log_ended.set()
@@ -190,7 +190,7 @@ class FollowedRun:
             status, self.steps = query_run(self.record, self.platform)
             if not isinstance(status, Status):
                 raise TypeError(f"{type(status).__name__} is no status")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, Rejected) and not error.transient:
                 self.failure = error  # waiting fixes neither a sign-in nor a run that is gone
                 return None
@@ -199,7 +199,7 @@ class FollowedRun:
         self._status_trouble, self._status_trouble_since = "", 0.0
         return status
 
-    def _handle_no_answer(self, error: Exception) -> None:
+    def _handle_no_answer(self, error: BaseException) -> None:
         """Note that the platform does not answer; give up after a while when its log is silent too."""
         now = time.monotonic()
         self._status_trouble_since = self._status_trouble_since or now
