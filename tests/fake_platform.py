@@ -1,10 +1,11 @@
 """A platform whose engine is a folder: what it was handed can be counted. Read as text by the tests.
 
 `FAKE_ENGINE` names the folder; a file `mood` in it says how the next submit goes: `refuses`, `takes it and hangs up`,
-`hangs up`, `interrupted`; preflight reads `weather`, and `memory` says what find raises. A run is what `RUN.json` says,
-or else `others.json`. `checkpoints` in its folder `left`: those that can be downloaded.
+`hangs up`, `interrupted`; preflight reads `weather`, `memory` says what find does, and `status` what status does. A run
+is what `RUN.json` says, or else `others.json`. `checkpoints` in its folder `left`: those that can be downloaded.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -86,7 +87,7 @@ class FakePlatform(Platform):
     def decide_following(self, job: Any, settings: Any) -> FollowingDecision:
         return FollowingDecision(bool(read_word("room")), read_word("room"))
 
-    def submit(self, plan: Plan) -> dict[str, str]:
+    def submit(self, plan: Plan) -> Any:
         mood = read_word("mood")
         if mood == "refuses":
             raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="fake is not at home")])
@@ -104,19 +105,29 @@ class FakePlatform(Platform):
         jobs.mkdir(exist_ok=True)
         with (jobs / plan.run).open("a") as taken:
             taken.write(plan.digest + "\n")
+        if mood == "takes it and exits":
+            raise SystemExit(0)
+        if mood == "takes it and is cancelled":
+            raise asyncio.CancelledError
+        if mood == "takes it and answers with a text":
+            return plan.run
         if mood == "takes it and hangs up":
             raise ConnectionResetError("the line went dead")
         if mood == "interrupted":
             raise KeyboardInterrupt
         return {"id": plan.run}
 
-    def find(self, plan: Plan) -> dict[str, str] | None:
+    def find(self, plan: Plan) -> Any:
         if read_word("memory") == "refuses":
             raise Rejected([Problem(code="asleep", stage=Stage.SUBMIT, title="fake sleeps")])
         if read_word("memory") == "fades":
             raise Unanswered([Problem(code="dim", stage=Stage.SUBMIT, title="fake is dim", why="It dawns.")])
         if read_word("memory") == "interrupted":
             raise KeyboardInterrupt
+        if read_word("memory") == "exits":
+            raise SystemExit(0)
+        if read_word("memory") == "answers with an empty text":
+            return ""
         if read_word("memory"):
             raise ConnectionResetError("no answer from https://fake/?sig=c2VjcmV0")
         path = engine() / "jobs" / plan.run
@@ -128,6 +139,8 @@ class FakePlatform(Platform):
         return json.loads(read_word(f"{reference['id']}.json") or read_word("others.json") or "{}")
 
     def status(self, reference: Any) -> Status:
+        if read_word("status") == "exits":
+            raise SystemExit(0)
         known = self._state(reference)
         return Status(state=known.get("state", "running"), started=known.get("started"), ended=known.get("ended"))
 

@@ -6,7 +6,14 @@ import signal
 
 import pytest
 from fake_engine import answer_submits, count_submissions
+from robotrain.plugins import guards
 from robotrain.store import plans, records
+
+
+@pytest.fixture(autouse=True)
+def unguarded(monkeypatch):
+    """Let what a plugin raises reach the submitter as it is: exactly once must not depend on a guard around it."""
+    monkeypatch.setattr(guards, "_guard", lambda family, claim, declaration: declaration)
 
 
 @pytest.fixture
@@ -65,6 +72,22 @@ def test_a_run_that_the_platform_accepted_is_found_by_the_same_command(submit, f
     record = records.read_record(run_name(again))
     assert (record.phase, record.reference) == ("sent", {"id": record.run})
     assert "adopted" in record.notes[0]
+
+
+@pytest.mark.parametrize("end", ["exits", "is cancelled", "answers with a text"])
+def test_run_is_sent_once_whatever_the_platform_raises_or_answers(submit, fake_platform, end):
+    with answer_submits(fake_platform, f"takes it and {end}"):
+        submit().check_problems(1, "submit-unsure")
+    again = submit()
+    again.check_problems(0, "run-adopted")
+    assert count_submissions(fake_platform) == {run_name(again): 1}
+
+
+def test_job_is_not_sent_while_the_status_of_its_run_is_unknown(submit, fake_platform):
+    run = run_name(submit())
+    (fake_platform / "status").write_text("exits")
+    submit().check_problems(1, "run-unfinished-unsure")
+    assert count_submissions(fake_platform) == {run: 1}
 
 
 def test_a_run_that_did_not_arrive_is_sent_again_under_its_name(submit, fake_platform):
@@ -154,7 +177,13 @@ def test_a_dry_run_holds_no_name_during_preflight(submit, fake_platform, monkeyp
 
 @pytest.mark.parametrize(
     ("memory", "exit_code", "problems"),
-    [("away", 1, ["submit-unsure"]), ("refuses", 1, ["submit-unsure", "asleep"]), ("interrupted", 130, [])],
+    [
+        ("away", 1, ["submit-unsure"]),
+        ("exits", 1, ["submit-unsure"]),
+        ("answers with an empty text", 1, ["submit-unsure"]),
+        ("refuses", 1, ["submit-unsure", "asleep"]),
+        ("interrupted", 130, []),
+    ],
 )
 def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(
     submit, interrupted_submit, fake_platform, memory, exit_code, problems
