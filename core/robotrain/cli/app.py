@@ -20,6 +20,7 @@ from robotrain.cli.command_factory import (
     split_at_dashes,
 )
 from robotrain.cli.errors_and_interrupts import handle_errors
+from robotrain.cli.output import reserve_results
 from robotrain.command_table import ALIASES, COMMANDS
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.store import files, ownership
@@ -63,8 +64,13 @@ class RootGroup(TyperGroup):
         return list(COMMANDS)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command; note its arguments, which may be those of another program."""
+        """Find the command; note its arguments, which may be those of another program.
+
+        While one of robotrain's own runs, only its results go to stdout. Help is printed by Click.
+        """
         ctx.meta[ARGUMENTS_KEY] = tuple(args[1:])
+        if ALIASES.get(args[0], args[0]) in COMMANDS and not {"-h", "--help"} & {*split_at_dashes(args)[0]}:
+            ctx.with_resource(reserve_results())
         if not ctx.resilient_parsing and args[0] != "doctor" and "--help" not in args:  # doctor says it among others
             raise_if_any(ownership.find_ownership_problems(files.list_own_folders()))
         return super().resolve_command(ctx, args)
@@ -123,22 +129,22 @@ class RootGroup(TyperGroup):
                 from robotrain.cli.parse_errors import explain_parse_error
 
                 raise Rejected([explain_parse_error(error)]) from None
-            except Exception as cause:
+            except (KeyboardInterrupt, Rejected, OSError, typer.Exit, typer.Abort, ClickError):
+                raise
+            except BaseException as cause:
                 self._raise_plugin_failure(ctx, cause)
                 raise
 
-    def _raise_plugin_failure(self, ctx: Any, cause: Exception) -> None:
-        """Raise Rejected for an exception of a plugin's command, or of a malformed declaration."""
-        name = ctx.invoked_subcommand
-        if isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
-            return
-        plugins = get_plugins(ctx)
-        if malformed := plugins.find_malformed_declarations():
-            raise Rejected([failure.make_problem() for failure in malformed]) from cause
-        if claim := next((claim for claim in plugins.list_claims("command", name) if claim in plugins.loaded), None):
-            from robotrain.plugins.failures import make_failure
+    def _raise_plugin_failure(self, ctx: Any, cause: BaseException) -> None:
+        """Raise Rejected for an exception of a plugin, or of a malformed declaration."""
+        from robotrain.plugins.failures import find_culprit
 
-            raise Rejected([make_failure(claim, cause, f"`robotrain {name}`").make_problem()]) from cause
+        plugins = get_plugins(ctx)
+        failure = find_culprit(plugins.claims, cause)
+        if isinstance(cause, SystemExit) and (failure is None or failure.claim.family == "command"):
+            return  # a command may end so
+        found = [failure] if failure else plugins.find_malformed_declarations()
+        raise_if_any(one.make_problem() for one in found)
 
 
 def _show_version(requested: bool) -> None:

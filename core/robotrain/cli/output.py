@@ -15,14 +15,35 @@ from robotrain.redaction import MAX_SENTENCE, escape_controls, redact, redact_if
 SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
 
+_results: list[TextIO] = []
+"""Standard output while a command runs; what anything else prints meanwhile goes to stderr."""
+
+
+@contextlib.contextmanager
+def reserve_results() -> Iterator[None]:
+    """Send what is printed in this block in any other way, as by a plugin, to stderr: stdout holds results."""
+    _results.append(sys.stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = _results.pop()
+
+
+def get_results() -> TextIO:
+    """Return the stream of results; None in a process without streams."""
+    return _results[-1] if _results else sys.stdout
+
+
 def print_result(text: str) -> None:
     """Print a result on stdout."""
-    _write_line(sys.stdout, _escape_controls(text, sys.stdout))
+    print_result_line(text)
 
 
 def print_text(text: str) -> None:
     """Print a result for people on stdout."""
-    _write_line(sys.stdout, fit_text(_escape_controls(text, sys.stdout), sys.stdout))
+    results = get_results()
+    _write_line(results, fit_text(_escape_controls(text, results), results))
 
 
 def print_message(text: str) -> None:
@@ -100,7 +121,8 @@ def shorten_home(text: str) -> str:
 
 def print_result_line(text: str) -> bool:
     """Print a line of a result on stdout; return False when the reader has gone."""
-    return _write_line(sys.stdout, _escape_controls(text, sys.stdout))
+    results = get_results()
+    return _write_line(results, _escape_controls(text, results))
 
 
 def print_message_line(text: str) -> bool:
@@ -189,7 +211,7 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
     from robotrain.cli.columns import wrap_rows
 
     rows = [[*map(escape_controls, row)] for row in rows]
-    if (width := get_terminal_width(sys.stdout)) is not None:
+    if (width := get_terminal_width(get_results())) is not None:
         rows = [[*map(shorten_home, row)] for row in rows]
     return "\n".join(wrap_rows(rows, width))
 

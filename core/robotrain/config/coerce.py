@@ -12,7 +12,6 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters, load
 from robotrain.config.provenance import MAX_LETTERS, Value
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
-from robotrain.plugins import calls
 from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret
 
 if TYPE_CHECKING:
@@ -149,8 +148,7 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
     from pydantic import ValidationError
 
     try:
-        with calls.redirect_output():  # `__post_init__` may be a plugin's
-            return _get_adapter(declared).validate_python(given), (), ()
+        return _get_adapter(declared).validate_python(given), (), ()
     except ValidationError as error:
         # the input and context may contain secrets: only the places are used
         places = error.errors(include_input=False, include_url=False, include_context=False)
@@ -190,8 +188,7 @@ def convert_plain_values(declared: type, given: Mapping[str, Any]) -> Any:
     if hasattr(declared, "__pydantic_config__"):
         return None
     try:
-        with calls.redirect_output():  # `__post_init__` may be a plugin's
-            return declared(**values)
+        return declared(**values)
     except KeyboardInterrupt:
         raise
     except BaseException:  # pydantic calls it again and reports it

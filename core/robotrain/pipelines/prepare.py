@@ -40,7 +40,6 @@ from robotrain.pipelines.step_checks import (
     label_problems,
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
-from robotrain.plugins import calls
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.pin import drop_no_pin, pin_job
 from robotrain.submission.pinned_job import settle_steps
@@ -129,19 +128,18 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         taking[role] = taking.get(role, False) or declared.takes is not None
     kinds = {**plugins.source_kinds(), STEP_KIND: make_step_kind(taking)}
     prepared: dict[str, PreparedJob] = {}
-    with calls.redirect_output():  # once, not for each call of a plugin
-        for name, workload in workloads.items():
-            one = by_name[name]
-            problems += label_problems(one, check_inputs(one, workload, workloads))
-            try:
-                job, notes = _prepare_step(one, workload, platform, plugins, kinds)
-                prepared[name] = job
-                problems += label_problems(one, notes)
-            except Rejected as rejected:
-                own = {("source-not-accepted", given.step) for given in one.inputs}  # `check_inputs` reported them
-                problems += label_problems(
-                    one, (found for found in rejected.problems if (found.code, found.given) not in own)
-                )
+    for name, workload in workloads.items():
+        one = by_name[name]
+        problems += label_problems(one, check_inputs(one, workload, workloads))
+        try:
+            job, notes = _prepare_step(one, workload, platform, plugins, kinds)
+            prepared[name] = job
+            problems += label_problems(one, notes)
+        except Rejected as rejected:
+            own = {("source-not-accepted", given.step) for given in one.inputs}  # `check_inputs` reported them
+            problems += label_problems(
+                one, (found for found in rejected.problems if (found.code, found.given) not in own)
+            )
     registrations: dict[str, PreparedJob] = {}
     for one in request.steps:
         if one.request is None:

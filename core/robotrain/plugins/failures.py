@@ -1,5 +1,6 @@
 """Failures of plugins: caught, named (which plugin, in what, why), with suggestions."""
 
+import itertools
 import os
 import re
 import sys
@@ -125,6 +126,33 @@ def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFa
             indent = line[: len(line) - len(line.lstrip())]
             print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
     return PluginFailure(claim, cause, hook)
+
+
+def find_culprit(claims: Sequence[Claim], error: BaseException) -> PluginFailure | None:
+    """Return the failure of the plugin in whose code an exception was raised; None if it is no plugin's.
+
+    It is the plugin of the innermost frame that belongs to one; its outermost function is what failed.
+    """
+    frames = [
+        (str(frame.f_globals.get("__name__")), frame.f_code.co_name)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    packages = {claim.top_package for claim in claims}
+    package = next((top for top in (_get_top(module) for module, _ in reversed(frames)) if top in packages), None)
+    if package is None:
+        return None
+    module, function = next((module, function) for module, function in frames if _get_top(module) == package)
+    own = [claim for claim in claims if claim.top_package == package]
+    return make_failure(max(own, key=lambda claim: _count_shared_parts(claim.module, module)), error, function)
+
+
+def _get_top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _count_shared_parts(one: str, other: str) -> int:
+    pairs = zip(one.split("."), other.split("."), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def suggest_exclusion(claim: Claim) -> Suggestion:

@@ -43,8 +43,7 @@ def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
     """
     query = DeadlineFuture(partial(_find_last_left, prepared, plugins))
     try:
-        with calls.redirect_output():
-            return query.result(calls.get_online_limit())
+        return query.result(calls.get_online_limit())
     except (Exception, SystemExit):  # whatever a plugin raises: the job is submitted as it is
         return None
 

@@ -20,7 +20,6 @@ from robotrain.config.provenance import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Stage, Suggestion, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
-from robotrain.plugins import calls
 from robotrain.redaction import holds_secret, redact
 
 SourceKinds = Mapping[str, SourceKind]
@@ -83,10 +82,9 @@ def query_in_parallel(query: Callable[[Asked], Answer], asked: Sequence[Asked]) 
     if len(asked) < 2:
         return [query(one) for one in asked]
     answers: list[Answer] = []
-    with calls.redirect_output():
-        for start in range(0, len(asked), MAX_THREADS):
-            futures = [DeadlineFuture(partial(query, one)) for one in asked[start : start + MAX_THREADS]]
-            answers += [future.result() for future in futures]
+    for start in range(0, len(asked), MAX_THREADS):
+        futures = [DeadlineFuture(partial(query, one)) for one in asked[start : start + MAX_THREADS]]
+        answers += [future.result() for future in futures]
     return answers
 
 

@@ -48,11 +48,10 @@ def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[Unfini
 
     sent = [record for record in found if record.phase == "sent" and not has_ended(record)]
     unfinished = list[UnfinishedRun]()
-    with calls.redirect_output():
-        for start in range(0, len(sent), MAX_QUERIES):
-            batch = sent[start : start + MAX_QUERIES]
-            queries = [DeadlineFuture(partial(query, record)) for record in batch]
-            unfinished += filter(None, map(_read_answer, batch, queries))
+    for start in range(0, len(sent), MAX_QUERIES):
+        batch = sent[start : start + MAX_QUERIES]
+        queries = [DeadlineFuture(partial(query, record)) for record in batch]
+        unfinished += filter(None, map(_read_answer, batch, queries))
     return unfinished
 
 

@@ -95,16 +95,13 @@ class RunCancellation:
 
 def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
     """Cancel runs at the same time: each may take a while to save a checkpoint."""
-    from robotrain.plugins.calls import redirect_output
-
     futures = []
     for one in cancellations:
         print_message(f"stopping {one.record.run} …")
         futures.append(DeadlineFuture(one.cancel))
     try:
-        with redirect_output():
-            for future in futures:
-                future.result()
+        for future in futures:
+            future.result()
     except KeyboardInterrupt:
         names = " ".join(one.record.run for one in cancellations)
         print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {names}   wait for the end")

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -152,9 +151,11 @@ def _dump_check(result: CheckResult) -> dict[str, Any]:
 
 def _format_finding(finding: HealthResult, name: str, name_width: int) -> Iterator[str]:
     """Yield the line of a finding, and what to type below it."""
-    state = output.paint_text(f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(sys.stdout))
+    state = output.paint_text(
+        f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(output.get_results())
+    )
     before = " " * (4 + 2 + name_width + 2)
-    columns = output.get_terminal_width(sys.stdout)
+    columns = output.get_terminal_width(output.get_results())
     first, *others = wrap_text(to_plain_line(finding.text), columns and max(40, columns - len(before)))
     yield f"{state}  {name:<{name_width}}  {first}".rstrip()
     yield from (before + part for part in others)

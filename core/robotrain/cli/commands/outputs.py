@@ -23,7 +23,6 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_pr
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunRecord, Status
-from robotrain.plugins.calls import redirect_output
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import progress_cache
 
@@ -168,9 +167,8 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
     for number, one in enumerate(outputs, 1):
         count = f"{number} of {len(outputs)}: " if len(outputs) > 1 else ""
         with make_atomically(places[one.name]) as scratch:
-            with redirect_output():
-                download = DeadlineFuture(functools.partial(platform.download, record.reference, one, scratch))
-                _show_progress(download, scratch, one, f"{count}{one.name}")
+            download = DeadlineFuture(functools.partial(platform.download, record.reference, one, scratch))
+            _show_progress(download, scratch, one, f"{count}{one.name}")
             download.result()
     return places
 

@@ -1,7 +1,6 @@
 """`robotrain platforms`: what each platform supports."""
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Annotated, Any
@@ -61,7 +60,7 @@ def platforms(
         print_result("\n".join((format_table([*list_reasons(matrix, name)]), *common)))
         print_result("\n".join(_format_settings(chosen[name])))
     else:
-        table = format_matrix(matrix, output.get_terminal_width(sys.stdout))
+        table = format_matrix(matrix, output.get_terminal_width(output.get_results()))
         print_result("\n".join((table, *common)))
         print_message("`robotrain platforms PLATFORM` shows reasons and alternatives")
 

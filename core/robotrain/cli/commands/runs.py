@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,7 +159,7 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     """
     from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
 
-    colour, width = output.has_color(sys.stdout), output.get_terminal_width(sys.stdout)
+    colour, width = output.has_color(output.get_results()), output.get_terminal_width(output.get_results())
 
     def to_cell(text: str, is_whole: bool = width is not None) -> str:
         plain = to_plain_line(text)

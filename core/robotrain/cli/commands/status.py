@@ -1,6 +1,5 @@
 """`robotrain status`: print the state of a run and the next commands."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -60,7 +59,7 @@ def _format_status(
     from robotrain.cli.next_commands import format_next_steps
     from robotrain.cli.watch import run_summary
 
-    state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(sys.stdout))
+    state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(output.get_results()))
     yield f"{record.run}  {state}  on {record.platform}" + (f", named {record.name}" if record.name else "")
     if record.note:
         yield f"note: {redact_sentence(record.note)}"

@@ -19,7 +19,7 @@ from robotrain_runtime.contract import child_python
 
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
-from robotrain.cli.output import is_terminal, print_json, print_message, print_result
+from robotrain.cli.output import get_results, is_terminal, print_json, print_message, print_result
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact_if_secret, redact_sentence
@@ -60,7 +60,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         if has_browser:
             webbrowser.open(address)
     is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
-    is_used_over_ssh = is_terminal(sys.stdout) and _find_ssh_login()  # a script would wait for ever
+    is_used_over_ssh = is_terminal(get_results()) and _find_ssh_login()  # a script would wait for ever
     if command and (has_browser or is_used_over_ssh) and is_here and is_known_server(command):
         _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}", has_browser)
         return

@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -62,7 +61,7 @@ def watch(
     robotrain watch                  all that have not ended, else the newest
     """
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
-    drawn = not json and output.is_live(sys.stdout)
+    drawn = not json and output.is_live(output.get_results())
     renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(output.print_result_line)
     follower = RunFollower(opened, renderer, get_plugins(ctx))
     if drawn:
@@ -180,7 +179,7 @@ def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
 def _draw_until_over(follower: RunFollower) -> bool:
     from robotrain.cli.watch.live_lines import LiveLines
 
-    with LiveLines(sys.stdout, functools.partial(draw_frame, follower.runs), REDRAW_SECONDS):
+    with LiveLines(output.get_results(), functools.partial(draw_frame, follower.runs), REDRAW_SECONDS):
         return follower.wait_until_over()
 
 

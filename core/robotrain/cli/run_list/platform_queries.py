@@ -122,8 +122,7 @@ def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, A
     """Return the answers by the index of the question."""
     if not asks:
         return {}
-    with calls.redirect_output():
-        return dict(_iter_answers(asks, calls.get_time_limit(), workers))
+    return dict(_iter_answers(asks, calls.get_time_limit(), workers))
 
 
 def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[tuple[int, Any]]:
