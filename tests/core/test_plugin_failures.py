@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from plugin_sources import PLATFORM, SHORT_LIMIT, make_hook, make_platform, make_source_kind
 from robotrain.model.run import Status, StepStatus
-from robotrain.plugins import calls, guards
+from robotrain.plugins import calls, failures, guards
 from robotrain.plugins.failures import UnsuitablePlugin
+from robotrain.plugins.manager import Plugins
 
 JOB = ("--dataset-path", "x")
 ON_PLAIN = ("--platform", "plain", *JOB)
@@ -336,6 +337,38 @@ def test_import_error_suggests_what_to_install(robotrain, install, source, requi
     with (site / "acme_plain-0.3.dist-info/METADATA").open("a") as file:
         file.writelines(f"Requires-Dist: {one}\n" for one in filter(None, requirements.split(", ")))
     check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
+
+
+DIGGER = """
+import json
+
+def dig(text):
+    return _parse(text)
+
+def _parse(text):
+    return json.loads(text)["depth"]
+"""
+
+
+@pytest.mark.parametrize(("text", "cause"), [("{}", KeyError), ("{", ValueError)])
+def test_culprit_is_the_plugin_whose_code_or_call_raised(install, text, cause):
+    install("acme-dig", {"platform.dig": "acme_dig.engine.api", "source.ore": "acme_dig.ore"}, acme_dig=DIGGER)
+    import acme_dig
+
+    claims = Plugins().claims
+    with pytest.raises(cause) as raised:
+        acme_dig.dig(text)
+    found = failures.find_culprit(claims, raised.value)
+    assert (found.claim.package, found.hook) == ("acme-dig", "dig")
+    with pytest.raises(KeyError) as raised:
+        {}["depth"]
+    assert failures.find_culprit(claims, raised.value) is None
+
+
+def test_culprit_is_named_by_the_claim_nearest_to_its_module():
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec("1 / 0", {"__name__": "robotrain_sources.huggingface.pin"})
+    assert str(failures.find_culprit(Plugins().claims, raised.value).claim) == "source huggingface"
 
 
 def test_command_that_fails(robotrain, install_source):
