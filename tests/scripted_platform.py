@@ -56,10 +56,6 @@ class ScriptedPlatform(Platform):
         page = Path(reference["folder"]) / "page"
         return {"page": page.read_text()} if page.exists() else {}
 
-    def find_host(self, reference: Any) -> str:
-        host = Path(reference["folder"]) / "host"
-        return host.read_text() if host.exists() else ""
-
     def status(self, reference: Any) -> Status:
         found = self._query(Path(reference["folder"]))
         self._note(reference, "asked")

@@ -18,6 +18,7 @@ from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_
 from robotrain.config.request import Request, SourceText
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
+from robotrain.model.job import NAME_PARAMETER
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -68,7 +69,7 @@ def prepare_call(
         variables=names,
         project=project,
         terraform=TerraformLayer(names, project, Path.cwd()),
-        defaults={workload.name_parameter: Value(run_name, CALL_NAME)} if run_name else {},
+        defaults={NAME_PARAMETER: Value(run_name, CALL_NAME)} if run_name else {},
     )
     problems = [_make_unknown_problem(name, known, workload, platform) for name in values if name not in known]
     problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []

@@ -51,6 +51,7 @@ class ScriptedRuns:
         platform: str = "scripted",
         age: float = 3600,
         called: str = "",
+        login: str = "",
         **status: Any,
     ) -> "Run":
         """A run of that name, its log of lines and events, its status."""
@@ -65,6 +66,7 @@ class ScriptedRuns:
             made.folder,
             time.time() - age,
             name=called,
+            reference={"folder": str(made.folder), **({"login": login} if login else {})},
             **(EVALUATION if name.startswith("eval-") else {}),
         )
         return made

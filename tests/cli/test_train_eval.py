@@ -47,7 +47,7 @@ def test_names_of_jobs_come_from_one_name(plan_steps):
     found = plan_steps("-j", "shift", *ROLLOUT)
     assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["shift-train", "shift-eval"]
     assert found[""].startswith("shift-")
-    assert plan_steps()["train"]["parameters"]["job_name"] == "lerobot-pipeline-train"
+    assert plan_steps()["train"]["parameters"]["job_name"] == "train-eval-train"
     assert plan_steps("--name", "pick", *ROLLOUT)["evaluate"]["parameters"]["job_name"] == "pick-eval"
 
 

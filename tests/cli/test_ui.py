@@ -80,7 +80,7 @@ def test_mlflow_of_a_run_on_another_machine_is_served_there(scripted, robotrain,
     scripted.run("train-1", LOCAL)
     if browser == "no_browser":
         check_shown(robotrain("ui").stderr)
-    scripted.run("train-2", LOCAL).set_flag("host", "me@cluster")
+    scripted.run("train-2", LOCAL, login="me@cluster")
     answer = robotrain("ui", "train-2")
     assert answer.stdout.strip() == LOCAL.ui
     assert "ssh -N -L 5000:127.0.0.1:5000 me@cluster\n" in answer.stderr

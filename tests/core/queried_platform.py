@@ -26,7 +26,6 @@ class Settings(FakeSettings):
 class QueriedPlatform(FakePlatform):
     name = "queried"
     settings = Settings
-    can_prepare = True
 
     def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
         with (engine() / "asked").open("a") as asked:

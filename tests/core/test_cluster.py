@@ -87,9 +87,8 @@ def test_a_cancelled_run_that_does_not_end_is_reported(monkeypatch, refusal, cod
 
 def test_a_run_of_another_machine_is_ended_there(monkeypatch):
     monkeypatch.setattr(platform, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(CloudPlatform, "find_host", lambda self, reference: "me@host")
     with check_rejected("cancel-pending"):
-        CloudPlatform().cancel(REFERENCE)
+        CloudPlatform().cancel({**REFERENCE, "login": "me@host"})
 
 
 def test_a_query_that_fails_for_a_moment_does_not_end_the_wait(monkeypatch):
@@ -143,6 +142,5 @@ def test_the_command_that_ends_a_run_is_quoted_and_left_out_where_it_does_not_fi
     platform = CloudPlatform()
     platform.cancel_command = command
     assert format_cancel_command(platform, REFERENCE | {"name": "a b"}) == shown
-    platform.find_host = lambda reference: "me@host"
     remote = shlex.join(["ssh", "me@host", shown]) if shown else ""
-    assert format_cancel_command(platform, REFERENCE | {"name": "a b"}) == remote
+    assert format_cancel_command(platform, REFERENCE | {"name": "a b", "login": "me@host"}) == remote

@@ -18,7 +18,7 @@ from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.capabilities import FEATURES, Capabilities
-from robotrain.model.job import Job
+from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
 from robotrain.model.source import Source, SourceError, SourceKind
@@ -289,11 +289,12 @@ def check_job(
     job, misplaced = resolution.job, {one.given for one in resolution.problems if one.code == MISPLACED_CODE}
     if misplaced:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
-    elsewhere = () if platform.capabilities.feature("runs_here") else workload.check_elsewhere(job)
-    for problem in (*workload.check(job), *elsewhere):
+    stays_here = bool(platform.capabilities.feature("runs_here"))
+    for problem in workload.check(job):
         # how to correct a value does not help if its feature is missing
         is_shown = problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent)
-        if is_shown and not _is_intended(problem, resolution):
+        is_kept = stays_here and problem.severity == "warning" and PUBLISH_PARAMETER in problem.absent
+        if is_shown and not is_kept and not _is_intended(problem, resolution):
             yield _suggest_related_sources(problem, chosen, platform, kinds)
     for problem in platform.check(resolution.job, resolution.settings):
         if not _is_intended(problem, resolution):

@@ -42,6 +42,7 @@ from robotrain.cli.options import (
 from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Origin, Value
 from robotrain.errors import Problem, Rejected
+from robotrain.model.job import NAME_PARAMETER
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins.failures import PluginError, make_no_workload_error
@@ -331,7 +332,7 @@ class JobCommand(TyperCommand):
             unread=usage.find_unread_inputs(problems, self.options),
         )
         if name := values.get("name"):
-            request = replace(request, defaults={workload.name_parameter: Value(name, FLAG_NAME)})
+            request = replace(request, defaults={NAME_PARAMETER: Value(name, FLAG_NAME)})
         if sets := [text for text in values.get(SET_NAME) or () if not usage.is_flag(text, self.options)]:
             from robotrain.config import overrides
 

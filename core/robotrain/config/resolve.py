@@ -28,7 +28,7 @@ from robotrain.config.request import JobFile, Request
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
-from robotrain.model.job import TRAINER_DEFAULT, Job
+from robotrain.model.job import NAME_PARAMETER, TRAINER_DEFAULT, Job
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -86,7 +86,7 @@ def resolve_job(
     unnamed = {name: value for name, value in request.defaults.items() if value.origin not in (FLAG_NAME, CALL_NAME)}
     weakest = (of_platform, unnamed)
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
-    labels = _apply_label(parameters, workload.name_parameter, request)
+    labels = _apply_label(parameters, request)
     typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
@@ -152,21 +152,21 @@ def _follow_runs(
     return found
 
 
-def _apply_label(parameters: dict[str, Value], name: str, request: Request) -> tuple[tuple[str, Any], ...]:
-    """Give a parameter that its user did not set the name of the run; return what it was, for the job's digest."""
-    label, before = request.defaults.get(name), parameters.get(name)
+def _apply_label(parameters: dict[str, Value], request: Request) -> tuple[tuple[str, Any], ...]:
+    """Give tracking the name of the run where its user set none; return what it was, for the job's digest."""
+    label, before = request.defaults.get(NAME_PARAMETER), parameters.get(NAME_PARAMETER)
     if label is None or label.origin not in (FLAG_NAME, CALL_NAME):
         return ()
     if before is None or not (before.origin == DEFAULT_ORIGIN or before.origin.layer == PIPELINE_LAYER):
         return ()
-    parameters[name] = label
-    return ((name, before.value),)
+    parameters[NAME_PARAMETER] = label
+    return ((NAME_PARAMETER, before.value),)
 
 
 def _find_title(workload: Workload, parameters: Any) -> str:
     """Return the name that a user gave the job; empty for the default of the workload."""
-    found = next((one for one in get_parameters(workload.parameters) if one.name == workload.name_parameter), None)
-    name = getattr(parameters, workload.name_parameter, None)
+    found = next((one for one in get_parameters(workload.parameters) if one.name == NAME_PARAMETER), None)
+    name = getattr(parameters, NAME_PARAMETER, None)
     return "" if found is None or name in (None, found.default) else str(name)
 
 
@@ -236,6 +236,7 @@ def _find_missing_sources(
             code="source-missing",
             stage=Stage.RESOLVE,
             title=f"{workload.name} needs a {role}",
+            absent=(role,),
             suggestions=tuple(
                 Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting
             ),

@@ -13,6 +13,8 @@ from robotrain.model.workload_profile import WorkloadProfile
 GPUS_PARAMETER, NODES_PARAMETER = "num_gpus", "num_nodes"
 NODES_FLAG = "--num-nodes"
 PUBLISH_PARAMETER = "publish_url"
+NAME_PARAMETER = "job_name"
+"""The parameter, if a workload has it, with the name that tracking shows; by default the `--name` of the run."""
 HUB_SCHEME = "hf:"
 TRAINER_ARGS = "trainer_args"
 """What the arguments of the trainer are called among the values of a job."""

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.run import LOGIN_KEY
 from robotrain.model.source import SourceError
 from robotrain.model.support import make_refusal
 
@@ -64,12 +65,13 @@ class Platform:
     """What the platform supports; what is not declared is unknown."""
     option_hints: Mapping[str, str] = {}
     """Options of other platforms that users may try here, and environment variables, each with what to use instead."""
-    can_prepare: bool = False
-    """Whether `prepare` does something: `submit --assets-only` needs it."""
     cancel_command: str = ""
     """The engine's own command that ends a run, with keys of its reference in braces: `scancel {job}`."""
-    prepare_ignores: Collection[str] = ()
-    """Codes of problems that do not stop `prepare`, beside those about missing values (`Problem.absent`)."""
+
+    @property
+    def can_prepare(self) -> bool:
+        """Whether it has `prepare`: `submit --assets-only` needs it."""
+        return type(self).prepare is not Platform.prepare
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
         """Check a resolved job against the platform's own rules."""
@@ -281,10 +283,6 @@ class Platform:
         shown = self.describe_reference(reference).values()
         return next((text for text in shown if text.startswith("https://")), "")
 
-    def find_host(self, reference: Reference) -> str:
-        """Return the machine that holds the run's files, as ssh calls it; empty for this one, or if there is none."""
-        return ""
-
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
         """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
 
@@ -297,7 +295,7 @@ def format_cancel_command(platform: Platform, reference: Reference) -> str:
     """Return the engine's own command that ends a run, for a terminal; empty if it has none, as for a part of a run."""
     try:
         command = platform.cancel_command.format_map({name: shlex.quote(text) for name, text in reference.items()})
-        host = platform.find_host(reference)
+        host = reference.get(LOGIN_KEY, "")
     except Exception:  # of a plugin: the run has been sent, and is recorded without it
         return ""
     return shlex.join(["ssh", host, command]) if command and host else command

@@ -40,6 +40,10 @@ def list_run_parts(address: str) -> list[str]:
     return [part for part in reversed(re.split(r"[/:\s]", address)) if RUN_PATTERN.fullmatch(part)]
 
 
+LOGIN_KEY = "login"
+"""Of a reference: the machine that holds the run's files, as ssh calls it; missing for this one, or without any."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Status:
     """The status of a run. Times are seconds since the epoch."""

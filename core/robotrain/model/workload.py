@@ -167,9 +167,9 @@ class Workload:
     managed_with_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of these, the options that have an effect only with a source of one of these roles."""
     check: Callable[["Job"], Iterable[Problem]] = field(default=lambda job: ())
-    """Check a resolved job against the workload's own rules; pure."""
-    check_elsewhere: Callable[["Job"], Iterable[Problem]] = field(default=lambda job: ())
-    """Check what counts only for a job that does not run on this machine; pure."""
+    """Check a resolved job against the workload's own rules; pure. A warning about a missing publish_url counts only
+    for a job that does not run on this machine.
+    """
     data_packages: Callable[["Job"], Mapping[str, str]] = field(default=lambda job: {})
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
     package that is named `PACKAGE:FILE,FILE` a job carries these files alone.
@@ -220,8 +220,6 @@ class Workload:
     """Whether it is the workload of a job that names none."""
     named_by: tuple[str, ...] = ()
     """The parameters whose values are part of a run's default name, after its data."""
-    name_parameter: str = "job_name"
-    """The parameter, if there is one, with the name that tracking shows; by default the `--name` of the run."""
     profile: WorkloadProfile = WorkloadProfile()
     logs_metric: Callable[["Job", str], bool] = field(default=lambda job, metric: True)
     """Return whether a job reports a metric that the profile declares, by its parameters and sources; pure."""
@@ -233,8 +231,6 @@ class Workload:
     """The parameter, if there is one, that names the checkpoints which later steps of a pipeline get, as
     `Role.takes_all` does. A submit of a job that has a value for it sends a pipeline: the job, and its evaluation.
     """
-    pipeline_name: str = ""
-    """What the names of the jobs of `pipeline train-eval` begin with, for a training; by default `train-eval`."""
     read_results: Callable[[bytes], Any] | None = None
     """Return the EvaluationResults of `robotrain.report.evaluation` that `complete_file` contains. Raise ValueError."""
     read_config: Callable[[Path], Iterable[ConfigValue | Problem]] | None = None

@@ -249,10 +249,6 @@ class NativePlatform(PipelinePlatform):
         """Return what the platform shows of the reference."""
         return self._platform.describe_reference(reference)
 
-    def find_host(self, reference: Reference) -> str:
-        """Return the machine that holds the pipeline's files."""
-        return self._platform.find_host(reference)
-
     def find_page(self, reference: Reference) -> str:
         """Return the platform's page of the pipeline."""
         return self._platform.find_page(reference)

@@ -10,7 +10,7 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
 from robotrain.config.request import JobFile, Request, SourceText
 from robotrain.errors import Problem, Stage, suggest_leaving_out
-from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
+from robotrain.model.job import HUB_SCHEME, NAME_PARAMETER, PUBLISH_PARAMETER
 from robotrain.model.workload import Workload
 from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
@@ -19,7 +19,7 @@ from robotrain.plugins.manager import Plugins
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
 NAME = "train-eval"
 ORIGIN = Origin(PIPELINE_LAYER, NAME)
-NAME_PARAMETER, DATASET_ROLE, POLICY_ROLE, BACKBONE_ROLE = "job_name", "dataset", "policy", "backbone"
+DATASET_ROLE, POLICY_ROLE, BACKBONE_ROLE = "dataset", "policy", "backbone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def make_train_eval(
 ) -> PipelineRequest:
     """Return the pipeline of a request for a training."""
     named = _find_job_name(training)
-    names = str(named.value) if named and named.value else workload.pipeline_name or NAME
+    names = str(named.value) if named and named.value else NAME
     train = dataclasses.replace(
         training,
         parameters={**training.parameters, **_name_job(training, names, TRAIN)},

@@ -216,7 +216,7 @@ def prepare_job(
         resolution, implied = add_known_sources(resolution, workload, platform, kinds)
 
     def matters(problem: Problem) -> bool:
-        return not assets_only or not (problem.absent or problem.code in platform.prepare_ignores)
+        return not (assets_only and problem.absent)
 
     problems = [*earlier_problems, *filter(matters, resolution.problems), *select_errors(implied)]
     found = list(filter(matters, check_job(resolution, workload, platform, kinds, plugins.platforms)))

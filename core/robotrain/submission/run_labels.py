@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from robotrain.config.provenance import DEFAULT_LAYERS, Value
 from robotrain.errors import Suggestion, make_usage_problem, raise_if_any
-from robotrain.model.job import Job
+from robotrain.model.job import NAME_PARAMETER, Job
 from robotrain.model.run import list_run_parts
 from robotrain.model.workload import Workload
 from robotrain.redaction import can_repeat, redact, value_holds_secret
@@ -83,7 +83,7 @@ def make_default_name(job: Job, workload: Workload, given: Mapping[str, Value]) 
 
     :param given: the raw values of the job's parameters.
     """
-    own = given.get(workload.name_parameter)
+    own = given.get(NAME_PARAMETER)
     if own and own.value and own.origin.layer not in DEFAULT_LAYERS:
         name = clean_name(str(own.value))
         if is_valid_name(name):

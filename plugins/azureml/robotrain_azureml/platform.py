@@ -35,13 +35,11 @@ class AzureMLPlatform(PipelineCluster):
     settings: type = AzureMLSettings
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
-    can_prepare = True
     engine = "Azure ML"
     cancel_command = (
         "az ml job cancel --name {job} --workspace-name {workspace} --resource-group {group}"
         " --subscription {subscription}"
     )
-    prepare_ignores = ("source-missing", "azureml-compute-missing")
 
     def derive_defaults(self, job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
         from robotrain_azureml.spec.job_settings import derive_defaults

@@ -34,7 +34,6 @@ class OsmoPlatform(PipelineCluster):
     settings: type = OsmoSettings
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
-    can_prepare = True
     engine = "OSMO"
     cancel_seconds = 30.0  # OSMO cancels later, from a queue
     cancel_command = "osmo workflow cancel {workflow} --force"

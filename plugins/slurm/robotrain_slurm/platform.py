@@ -107,7 +107,6 @@ class SlurmPlatform(ClusterPlatform):
 
         return find_sweep_obstacle(sweep)
 
-    can_prepare = True
     prepare = cluster_method("robotrain_slurm.submit.staging:prepare_plan", "prepare")
     list_checks = cluster_method("robotrain_slurm.preflight.checks:list_checks", "list_checks")
     submit = cluster_method("robotrain_slurm.submit.submit:submit_plan", "submit")
@@ -133,10 +132,6 @@ class SlurmPlatform(ClusterPlatform):
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
         return bool(settings.login) and is_cluster_folder(source)
-
-    def find_host(self, reference: Reference) -> str:
-        """Return the login node that a run was sent to from elsewhere."""
-        return find_login(reference)
 
     def list_statuses(self, references: Sequence[Reference]) -> Sequence[Status | None]:
         """Return the status of each run: those here by one request, and those of each login node."""

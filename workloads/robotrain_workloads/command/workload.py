@@ -34,14 +34,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from environ_rules.check_environ(job)
     yield from code_rules.check_code(job)
     yield from rules.check_metrics(job)
-    yield from shared_rules.check_publish_url(job)
-
-
-def check_elsewhere(job: "Job") -> "Iterator[Problem]":
-    """Check what counts only on another machine."""
-    from robotrain_workloads.command import rules
-
     yield from rules.check_outputs(job)
+    yield from shared_rules.check_publish_url(job)
 
 
 def load_locker() -> ProgramLocker:
@@ -146,7 +140,6 @@ COMMAND = Workload(
     reserved_names=("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
     get_option_name=lambda argument: "",
     check=check_job,
-    check_elsewhere=check_elsewhere,
 )
 
 

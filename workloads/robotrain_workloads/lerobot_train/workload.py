@@ -145,7 +145,6 @@ LEROBOT_TRAIN = Workload(
     default=True,
     check=check_job,
     logs_metric=logs_metric,
-    pipeline_name="lerobot-pipeline",
     load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,

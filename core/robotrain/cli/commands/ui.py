@@ -22,6 +22,7 @@ from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import get_results, is_terminal, print_json, print_message, print_result
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.run import LOGIN_KEY
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store.files import get_cache_folder
 
@@ -66,7 +67,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         return
     if command:
         print_result(command)
-    host = platform.find_host(record.reference) if command else ""
+    host = record.reference.get(LOGIN_KEY, "") if command else ""
     if has_browser and not host:
         return
     if command and (is_here or host):

@@ -86,7 +86,8 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
         )
         fixes = ("--compute NAME", "AZUREML_COMPUTE=NAME")
         title = "no compute is set"
-        yield make_problem("azureml-compute-missing", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
+        problem = make_problem("azureml-compute-missing", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
+        yield replace(problem, absent=("compute",))
         return
     if name.lower().removeprefix("azureml:") == "serverless":
         title = "serverless compute is not supported"

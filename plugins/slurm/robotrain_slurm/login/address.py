@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Stage, make_problem
+from robotrain.model.run import LOGIN_KEY
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
-LOGIN_KEY = "login"
-"""Of a reference: the address of the login node that it is known on."""
 FLAG = "--login"
 ADDRESS = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*"
 """A host, or a name in the user's configuration of ssh: no word that ssh reads as an option."""

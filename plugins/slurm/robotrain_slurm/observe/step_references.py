@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from robotrain.errors import Rejected, make_problem
-from robotrain.model.run import STEP_KEY, Reference
+from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.files import read_limited_file
 
-from robotrain_slurm.login.address import LOGIN_KEY
 from robotrain_slurm.spec.submission_spec import (
     CLUSTER_KEY,
     JOBS_KEY,

@@ -14,11 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain.errors import Rejected
-from robotrain.model.run import Reference
+from robotrain.model.run import LOGIN_KEY, Reference
 from robotrain.store import files
 from robotrain_runtime.contract.files import is_locked, lock_file
-
-from robotrain_slurm.login.address import LOGIN_KEY
 
 MODULE = "robotrain_slurm.remote.driver"
 DRIVE = "robotrain_slurm.submit.continuation_driver:drive_from_login"

@@ -13,14 +13,14 @@ from robotrain.cluster.outputs import download_atomically
 from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
-from robotrain.model.run import Output, Reference, RunGone, Status, StepStatus
+from robotrain.model.run import LOGIN_KEY, Output, Reference, RunGone, Status, StepStatus
 from robotrain.plugins.calls import get_time_limit
 from robotrain.store import code_folder
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 from robotrain_slurm.login import calls
-from robotrain_slurm.login.address import LOGIN_KEY, find_login
+from robotrain_slurm.login.address import find_login
 from robotrain_slurm.preflight.pythons import list_needed_pythons
 from robotrain_slurm.remote import driver
 from robotrain_slurm.remote.events_mirror import EventsMirror
