@@ -1,5 +1,6 @@
 """The job that a call of the Python API asks for: its values by the names of the options, resolved and checked."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_
 from robotrain.config.request import Request, SourceText
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
-from robotrain.model.job import NAME_PARAMETER
+from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -56,22 +57,15 @@ def prepare_call(
         named = str(project.workload.value)
     workload = plugins.workload(named or plugins.default_workload())
     platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
-    known = dict(_list_known_names(workload, platform, plugins.source_kinds()))
-    own = _read_params(values.get(PARAMS)) if workload.own_parameters else {}
     request = Request(
-        params=own,
-        parameters=dict(_select_declared(values, workload.parameters)),
-        settings=dict(_select_declared(values, platform.settings)),
-        sources=tuple(_collect_sources(values, known)),
-        assigned_args=_check_trainer_args(trainer_args),
         file=file,
-        config=_make_value("config", str(values["config"])) if values.get("config") else None,
         variables=names,
         project=project,
         terraform=TerraformLayer(names, project, Path.cwd()),
         defaults={NAME_PARAMETER: Value(run_name, CALL_NAME)} if run_name else {},
     )
-    problems = [_make_unknown_problem(name, known, workload, platform) for name in values if name not in known]
+    given = {**values, TRAINER_ARGS: trainer_args}
+    request, problems = add_values(request, given, workload, platform, plugins.source_kinds())
     problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
     problems += projects.find_unknown_tables(project, plugins) if project else []
     problems += [] if named else plugins.default_problems()
@@ -85,6 +79,38 @@ def prepare_call(
         ]
         raise Rejected([make_usage_problem("options-conflict", title, name, suggestions=ways)])
     return prepared
+
+
+def add_values(
+    request: Request,
+    values: Mapping[str, Any],
+    workload: Workload,
+    platform: Platform,
+    kinds: Mapping[str, SourceKind],
+    place: str = "",
+) -> tuple[Request, list[Problem]]:
+    """Return the request with values of a call, and a problem for each name that nothing has. Raise Rejected for a
+    value that is not of the form that its name takes.
+
+    :param values: by the names of their options; None is no value.
+    :param place: what stands before each name in messages: a step of a pipeline, with a dot.
+    """
+    values = {name: value for name, value in values.items() if value is not None}
+    known = dict(_list_known_names(workload, platform, kinds))
+    own = _read_params(values.get(PARAMS), place) if workload.own_parameters else {}
+    arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
+    added = dataclasses.replace(
+        request,
+        params={**request.params, **own},
+        parameters={**request.parameters, **dict(_select_declared(values, workload.parameters, place))},
+        settings={**request.settings, **dict(_select_declared(values, platform.settings, place))},
+        sources=(*request.sources, *_collect_sources(values, known, place)),
+        assigned_args=request.assigned_args if arguments is None else arguments,
+        config=_make_value(f"{place}config", str(values["config"])) if values.get("config") else request.config,
+    )
+    return added, [
+        _make_unknown_problem(name, known, workload, platform, place) for name in values if name not in known
+    ]
 
 
 def choose_platform(given: str, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins) -> str:
@@ -104,10 +130,10 @@ def find_value(given: str, argument: str, name: str, names: Iterable[VariableLay
     return next((value for layer in names if (value := layer.find_first((name,)))), None)
 
 
-def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[Value, ...] | None:
+def _read_trainer_args(arguments: Iterable[str] | None, place: str) -> tuple[Value, ...] | None:
     """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
     if not isinstance(arguments, str):
-        origin = Origin("call", "trainer_args")
+        origin = Origin("call", f"{place}{TRAINER_ARGS}")
         return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
     suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
     title = "trainer_args takes a list of texts"
@@ -129,16 +155,17 @@ def _list_known_names(
         yield "config", None
     if workload.own_parameters:
         yield PARAMS, None
+    yield TRAINER_ARGS, None
 
 
-def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tuple[str, Value]]:
+def _select_declared(values: Mapping[str, Any], declared: type, place: str) -> Iterator[tuple[str, Value]]:
     for parameter in get_parameters(declared):
-        if values.get(parameter.name) is not None:
+        if parameter.name in values:
             given = values[parameter.name]
             takes_json = parameter.param.json or parameter.param.texts
             if takes_json and isinstance(given, Mapping | list | tuple):
                 given = json.dumps(given)
-            yield parameter.name, _make_value(parameter.name, given)
+            yield parameter.name, _make_value(f"{place}{parameter.name}", given)
 
 
 def _make_value(name: str, given: Any) -> Value:
@@ -151,22 +178,25 @@ def _make_value(name: str, given: Any) -> Value:
     return Value(ValueTable(tuple(entries), refusal), origin)
 
 
-def _read_params(given: Mapping[str, Any] | None) -> dict[str, Value]:
+def _read_params(given: Mapping[str, Any] | None, place: str) -> dict[str, Value]:
     """Return the user's own parameters. Raise Rejected unless they are a mapping."""
     if given is None or isinstance(given, Mapping):
-        items = (given or {}).items()
-        return {str(name): Value(format_value(value), Origin("call", f"{PARAMS}[{name!r}]")) for name, value in items}
+        return {
+            str(name): Value(format_value(value), Origin("call", f"{place}{PARAMS}[{name!r}]"))
+            for name, value in (given or {}).items()
+        }
     suggestion, title = Suggestion(f"{PARAMS}={{'name': 'value'}}"), f"{PARAMS} takes a mapping of names to values"
     raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
 
 
-def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[SourceText]:
+def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any], place: str) -> Iterator[SourceText]:
     for name, given in values.items():
-        if not known.get(name) or given is None:
+        if not known.get(name):
             continue
         role, _, kinds = known[name]
+        origin = Origin("call", f"{place}{name}")
         for text in [given] if isinstance(given, str | PathLike) else given:
-            yield SourceText(role=role, kinds=kinds, text=str(text), origin=Origin("call", name), base=Path.cwd())
+            yield SourceText(role=role, kinds=kinds, text=str(text), origin=origin, base=Path.cwd())
 
 
 def format_value(value: Any) -> str:
@@ -176,9 +206,12 @@ def format_value(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def _make_unknown_problem(name: str, known: Mapping[str, Any], workload: Workload, platform: Platform) -> Problem:
+def _make_unknown_problem(
+    name: str, known: Mapping[str, Any], workload: Workload, platform: Platform, place: str
+) -> Problem:
     shown = re.sub(r"[^\w<>-]", "?", redact(name))
     title = f"{workload.name} on {platform.name} has no value {shown!r}"
     fields = (find_field(name, declared) for declared in (workload.parameters, platform.settings))
     field = next((field for field in fields if field), name)
-    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, suggestions=suggest_name(field, known))
+    where, ways = f"{place}{shown}" if place else "", suggest_name(field, known)
+    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, where=where, suggestions=ways)

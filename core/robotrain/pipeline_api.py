@@ -1,20 +1,25 @@
 """The Python API of pipelines: `pipeline`, with a `PipelineRun` for each submitted pipeline."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from robotrain import api
-from robotrain.api_call import PROFILE_VARIABLE, choose_platform, find_value, format_value
+from robotrain.api_call import PROFILE_VARIABLE, add_values, choose_platform, find_value
 from robotrain.config import project_file
 from robotrain.config.env_files import read_dotenv_files, read_environment
+from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
 from robotrain.model.run import StepStatus
-from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
+from robotrain.model.workload import Workload
+from robotrain.pipelines.pipeline_file import RequestContext, change_step, request_from_file
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
 from robotrain.pipelines.resume import RepeatedPipeline, continue_pipeline
+from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins import manager, site
 from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
 from robotrain.submission import submitter
 from robotrain.submission.run_labels import NO_LABELS, RunLabels, make_labels
 
@@ -62,7 +67,7 @@ def pipeline(
 
     Raise Rejected with all problems.
 
-    :param values: by step, values by the names of their options, which override those of the file.
+    :param values: by step, values as `submit` takes them, which override those of the file.
     :param new: start a new run even if the same pipeline is running, or an interrupted submit of it exists.
     :param pin: whether to resolve branches and tags to commits.
     :param name: what to call the run, as `--name` does; default: the name of the pipeline.
@@ -73,15 +78,34 @@ def pipeline(
     project = project_file.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, variables))
     chosen = plugins.platform(choose_platform(platform, variables, project, plugins))
     context = RequestContext(platform=chosen, plugins=plugins, variables=variables, project=project)
-    sets = [
-        f"{step}.{name}={format_value(value)}"
-        for step, given in (values or {}).items()
-        for name, value in given.items()
-    ]
-    prepared = prepare_pipeline(request_from_file(Path(file), context, sets), chosen, plugins)
+    request = _change_steps(request_from_file(Path(file), context), values or {}, context)
+    prepared = prepare_pipeline(request, chosen, plugins)
     pinned, problems = pin_pipeline(prepared, pin)
     raise_if_any(problems)
     return _submit(pinned, plugins, new, (*pinned.warnings, *problems), labels)
+
+
+def _change_steps(
+    request: PipelineRequest, values: Mapping[str, Mapping[str, Any]], context: RequestContext
+) -> PipelineRequest:
+    """Return the pipeline with values for its steps, by their names. Raise Rejected for one of another form."""
+    names = [step.name for step in request.steps]
+    why = f"Its steps: {', '.join(map(redact, names)) or 'none'}."
+    problems = [
+        make_usage_problem("step-unknown", f"the pipeline has no step {redact(name)!r}", "values", why, name)
+        for name in values
+        if name not in names
+    ]
+    platform, plugins = context.platform, context.plugins
+
+    def change(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
+        return add_values(request, values[step.name], workload, platform, plugins.source_kinds(), f"{step.name}.")
+
+    steps = [
+        change_step(step, change, platform, plugins, problems) if step.name in values else step
+        for step in request.steps
+    ]
+    return replace(request, steps=tuple(steps), problems=(*request.problems, *problems))
 
 
 def _submit(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
 from robotrain.cli.command_factory import get_plugins
 from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
@@ -84,7 +84,8 @@ def read_given_parameters(typed: Mapping[str, str], file: JobFile | None) -> dic
 def is_evaluated(choice: Choice, typed: Mapping[str, str], plugins: Plugins) -> bool:
     """Return whether the command line or the job file asks for scores of the job's checkpoints."""
     workload = load_or_none(plugins.workload, choice.workload)
-    return bool(workload and workload.evaluated_with in read_given_parameters(typed, choice.file))
+    given = read_given_parameters(typed, choice.file)
+    return bool(workload and workload.evaluated_with and given.get(workload.evaluated_with, UNSET) != UNSET)
 
 
 def is_job_file(word: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
 from robotrain.cli import usage
 from robotrain.cli.choice import Choice
@@ -132,7 +132,8 @@ def _find_value(request: Request, workload: Workload) -> Value | None:
     """Return the value that asks for the scores of checkpoints; None without one."""
     in_file = request.file.parameters if request.file else {}
     name = workload.evaluated_with
-    return request.parameters.get(name) or in_file.get(name) if name else None
+    value = request.parameters.get(name) or in_file.get(name) if name else None
+    return None if value and value.value == UNSET else value
 
 
 def _read_selection(which: Value | None) -> str:

@@ -152,7 +152,12 @@ class JobCommand(TyperCommand):
         with add_context(probe):
             values, rest, _ = self.make_parser(probe).parse_args(list(args))
         given = {name: text for name, text in values.items() if name.startswith(PARAMETER_PREFIX) and text}
-        self.options.given = {name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()}
+        pairs = (text.partition("=") for text in values.get(SET_NAME) or ())
+        by_key = {key.strip().removeprefix("parameters.").replace("-", "_"): text for key, _, text in pairs if text}
+        self.options.given = {
+            **by_key,
+            **{name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()},
+        }
         words = values.get("words")
         words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
         choice = resolve_choice(values, words, parent)

@@ -46,8 +46,7 @@ def read_configured_settings(kind: type[Settings], platform: str, *, with_terraf
 
     request = make_configured_request(with_terraform)
     tables = request.project.list_settings(platform) if request.project else []
-    values, _ = coerce_values(kind, LayerStack(request).resolve_values(kind, {}, {}, tables))
-    settings: Settings = values
+    settings: Settings = coerce_values(kind, LayerStack(request).resolve_values(kind, {}, {}, tables)).instance
     return settings
 
 

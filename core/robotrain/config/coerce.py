@@ -53,9 +53,11 @@ def has_pairs(text: str) -> bool:
     return True
 
 
-def convert_tables(values: Mapping[str, Value], declared: type, problems: list[Problem]) -> dict[str, Value]:
+def convert_tables(
+    values: Mapping[str, Value], declared: type, problems: list[Problem], unread: set[str]
+) -> dict[str, Value]:
     """Return the values with each table as text, but for those of pairs, which layers merge; problems of tables are
-    added to `problems`.
+    added to `problems`, and the names of these to `unread`.
     """
     known = {parameter.name: parameter for parameter in get_parameters(declared)}
     found = {}
@@ -67,6 +69,7 @@ def convert_tables(values: Mapping[str, Value], declared: type, problems: list[P
         elif name in known:  # an unknown setting is reported elsewhere
             if wrong := list(_find_table_problems(value.value, known[name])):
                 problems += wrong
+                unread.add(name)
             elif known[name].param.pairs:
                 found[name] = value
             else:
@@ -102,11 +105,18 @@ def _get_adapter(declared: type) -> "TypeAdapter[Any]":
     return TypeAdapter(declared)
 
 
-def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]]:
-    """Return an instance of the dataclass `declared`, with the default for each invalid value, and the problems.
+class Validated(NamedTuple):
+    """Values of their types, and what is wrong with them."""
 
-    A missing required value is None.
-    """
+    instance: Any
+    """With the default for each invalid value, and None for a missing one that is required."""
+    problems: list[Problem]
+    invalid: frozenset[str]
+    """The names of the invalid values."""
+
+
+def coerce_values(declared: type, raw: Mapping[str, Value]) -> Validated:
+    """Return an instance of the dataclass `declared`, and what is wrong with its values."""
     parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
     given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
     unfit = {name: refusal for name in given if (refusal := _check_text(parameters[name], raw[name]))}
@@ -119,7 +129,7 @@ def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[P
                 way, why = Suggestion(f"{one.flag} {one.metavar}"), one.param.help
                 title = f"{one.flag} is required"
                 problems.append(make_problem("value-missing", title, "", "", why, way, stage=Stage.RESOLVE))
-        return _make_stand_in(declared), problems
+        return Validated(_make_stand_in(declared), problems, frozenset(unfit))
     opened = {name: text for name, text in given.items() if _is_opened(parameters[name], text, given)}
     given = {name: text for name, text in given.items() if name not in opened}
     instance, invalid, class_problems = _make_instance(declared, given)
@@ -132,7 +142,7 @@ def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[P
         instance, _, class_problems = _make_instance(declared, valid)
     for name, text in opened.items():
         object.__setattr__(instance, name, text)
-    return instance, [*problems, *class_problems]
+    return Validated(instance, [*problems, *class_problems], frozenset((*unfit, *invalid)))
 
 
 def _is_opened(parameter: Parameter, text: object, given: Mapping[str, Any]) -> bool:

@@ -109,13 +109,13 @@ class JobReader:
             workload = self.read_text(top["workload"], "workload")
         if "config" in top and not top["config"].null:
             path = self.folder / self.read_text(top["config"], "config")
-            config = Value(str(path), Origin(JOB_FILE_LAYER, self.format_place(top["config"].line)))
+            config = self.make_value(str(path), top["config"])
         return JobFile(
             folder=self.folder,
             workload=workload,
             config=config,
             sources=tuple(self.read_sources(top["sources"])) if "sources" in top else (),
-            parameters=self.read_table(top["parameters"], "parameters", lists=True) if "parameters" in top else {},
+            parameters=self.read_table(top["parameters"], "parameters") if "parameters" in top else {},
             params=self.read_params(top["params"]) if "params" in top else {},
             platforms={
                 name: self.read_table(table, f"platforms.{redact(name)}")
@@ -128,6 +128,10 @@ class JobReader:
     def format_place(self, line: int) -> str:
         """Return the place of a line."""
         return f"{self.name}:{line}"
+
+    def make_value(self, value: object, node: YamlNode) -> Value:
+        """Return a value that stands at a node."""
+        return Value(value, Origin(JOB_FILE_LAYER, self.format_place(node.line)), base=self.folder)
 
     def read_mapping(self, node: YamlNode, what: str, known: Iterable[str] = ()) -> Iterator[tuple[str, YamlNode]]:
         """Yield the entries of a mapping; a repeated or unknown key is a problem."""
@@ -153,17 +157,17 @@ class JobReader:
                 seen.add(key.text)
                 yield key.text, value
 
-    def read_table(self, node: YamlNode, what: str, nested: bool = False, lists: bool = False) -> dict[str, Value]:
-        """Return raw values by name, without nulls; tables unless `nested`, and lists if `lists`, are kept as such."""
+    def read_table(self, node: YamlNode, what: str, nested: bool = False) -> dict[str, Value]:
+        """Return raw values by name, without nulls; tables and lists are kept as such unless `nested`."""
         found = {}
         for name, value in self.read_mapping(node, what):
-            if (value.kind == "mapping" and not nested) or (value.kind == "sequence" and lists):
+            if value.kind in ("mapping", "sequence") and not nested:
                 table = self.read_nested_value(value, f"{what}.{redact(name)}")
-                found[name] = Value(table, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
+                found[name] = self.make_value(table, value)
             elif value.kind != "scalar":
                 self.add_problem(value, f"{what}.{redact(name)} must be a single value, not a {value.kind}")
             elif not value.null:
-                found[name] = Value(value.text, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
+                found[name] = self.make_value(value.text, value)
         return found
 
     def read_params(self, node: YamlNode) -> dict[str, Value]:
@@ -175,7 +179,7 @@ class JobReader:
             elif value.null:
                 self.add_problem(value, f'params.{redact(name)} has no value; an empty text is ""')
             else:
-                found[name] = Value(value.text, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
+                found[name] = self.make_value(value.text, value)
         return found
 
     def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
@@ -219,7 +223,7 @@ class JobReader:
                 self.add_problem(item, f"an item of {key} is empty")
             else:
                 text = self.read_text(item, f"an item of {key}")
-                yield Value(text, Origin(JOB_FILE_LAYER, self.format_place(item.line)))
+                yield self.make_value(text, item)
 
     def read_text(self, node: YamlNode, what: str) -> str:
         """Return the text of a scalar."""
@@ -308,7 +312,7 @@ def read_workload_config(workload: Workload, given: Value, base: Path) -> JobFil
         if dot:
             sources.append(SourceText(role, (kind,), text, Origin(CONFIG_LAYER, where), folder))
         else:
-            parameters[name] = Value(text, Origin(CONFIG_LAYER, where))
+            parameters[name] = Value(text, Origin(CONFIG_LAYER, where), base=folder)
     known = {parameter.name for parameter in get_parameters(workload.parameters)}
     if unknown := [name for name in parameters if name not in known]:
         why = f"The workload's read_config gives {unknown[0]}, which is no parameter of {workload.name}."

@@ -96,6 +96,8 @@ class LayerStack:
         self._problems: list[Problem] = []
         self.unset: set[str] = set()
         """The names of the values that are unset on purpose."""
+        self.unread: set[str] = set()
+        """The names of those of which a layer has one that cannot be read."""
 
     def resolve_values(
         self,
@@ -111,7 +113,10 @@ class LayerStack:
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
         :param config: what the workload's own configuration file says, just below the job file.
         """
-        tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
+        tables = [
+            coerce.convert_tables(table, declared, self._problems, self.unread)
+            for table in (by_flag, in_file, *in_project)
+        ]
         parameters = get_parameters(declared)
         layers = list(self._list_layers(parameters, config, *tables))
         given = {p.name: values for p in parameters if (values := list(self._collect_given(p, layers)))}
@@ -186,12 +191,12 @@ class LayerStack:
         )
         return None
 
-    def _collect_given(self, parameter: Parameter, layers: Sequence[tuple[GivenValues, Path]]) -> Iterator[Value]:
+    def _collect_given(self, parameter: Parameter, layers: Sequence[GivenValues]) -> Iterator[Value]:
         """Yield the values of the layers with absolute paths; an empty text counts as none.
 
         A program that a project's file names is a problem instead.
         """
-        for layer, folder in layers:
+        for layer in layers:
             value = layer.get(parameter.name)
             if not value or (value.value == "" and not parameter.param.allow_empty):
                 continue
@@ -200,6 +205,7 @@ class LayerStack:
             if parameter.is_unset_by(value.value):
                 yield value
                 continue
+            folder = value.base or self._request.folder
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
             code = ""
@@ -208,6 +214,7 @@ class LayerStack:
             is_code = bool(code) or (parameter.param.program and bool(value.value))
             if is_code and value.origin.layer in FOLDER_LAYERS:
                 self._problems.append(_make_untrusted_problem(parameter, value, code))
+                self.unread.add(parameter.name)
             else:
                 yield value
 
@@ -218,18 +225,12 @@ class LayerStack:
         by_flag: GivenValues,
         in_file: GivenValues,
         *in_project: GivenValues,
-    ) -> Iterator[tuple[GivenValues, Path]]:
-        """Yield the layers, the strongest first, each with the folder that its relative paths start from."""
-        request = self._request
-        yield by_flag, request.folder
-        if request.file:
-            yield in_file, request.file.folder
-        if config:
-            yield config.parameters, config.folder
-        for layer in request.variables:
-            yield {p.name: value for p in parameters if (value := layer.find_first(p.env))}, request.folder
-        if request.project:
-            yield from ((table, request.project.folder) for table in in_project)
+    ) -> Iterator[GivenValues]:
+        """Yield the layers, the strongest first."""
+        yield from (by_flag, in_file, config.parameters if config else {})
+        for layer in self._request.variables:
+            yield {p.name: value for p in parameters if (value := layer.find_first(p.env))}
+        yield from in_project
 
 
 def make_platform_layer(platform: Platform, settings: Any) -> GivenValues:

@@ -130,6 +130,8 @@ class _OverrideParser:
         """Parse one `KEY=VALUE`."""
         key, equals, value = text.partition("=")
         key = key.strip()
+        if re.fullmatch(r"[a-z][a-z0-9_-]*", key):
+            key = key.replace("-", "_")  # `batch-size`, as `--over` takes it
         table, _, name = key.rpartition(".")
         if not equals or not key:
             form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM

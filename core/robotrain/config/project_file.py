@@ -1,5 +1,6 @@
 """robotrain.toml: values for all jobs of a project, at its top level and in profiles."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,8 +37,8 @@ class ProjectLevel(NamedTuple):
 class _ProjectReader:
     """Reader of one file, which collects problems. Values become the texts that flags would have."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, path: Path) -> None:
+        self.name, self.folder = os.path.relpath(path), path.parent
         self.problems: list[Problem] = []
 
     def load_file(self, path: Path) -> dict[str, Any] | None:
@@ -126,24 +127,31 @@ class _ProjectReader:
         elif isinstance(value, int):
             value = str(value)
         elif isinstance(value, dict):
-            return Value(self.read_nested_table(value, name, at), Origin(PROJECT_FILE, self.format_place(at)))
+            value = self.read_nested_table(value, name, at)
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            refusal = self.refuse_several(name, at)
+            value = ValueTable((), refusal, json.dumps(value, ensure_ascii=False), (refusal,))
         elif value is not None and not isinstance(value, str):
             title = "must be a single value" if isinstance(value, list) else "is a date and needs quotes"
             self.add_problem(at, f"{redact(name)} {title}")
             return None
-        return Value(value, Origin(PROJECT_FILE, self.format_place(at))) if value else None
+        origin = Origin(PROJECT_FILE, self.format_place(at))
+        return Value(value, origin, base=self.folder) if value else None
 
     def read_nested_table(self, body: dict[str, Any], name: str, at: str) -> ValueTable:
         """Return a table for settings that accept tables."""
         inner = f"{at}.{_format_key(name)}"
-        refusal = _make_problem("wrong", f"{redact(name)} must be a single value", self.format_place(at))
         entries = []
         for key, entry in body.items():
-            if isinstance(entry, dict):
+            if isinstance(entry, dict | list):
                 self.add_problem(inner, f"{redact(key)} must be a single value")
             elif value := self.read_value(body, key, inner):
                 entries.append((key, value))
-        return ValueTable(tuple(entries), refusal)
+        return ValueTable(tuple(entries), self.refuse_several(name, at))
+
+    def refuse_several(self, name: str, at: str) -> Problem:
+        """Return the problem of a table or a list for a setting that takes one value."""
+        return _make_problem("wrong", f"{redact(name)} must be a single value", self.format_place(at))
 
     def format_place(self, at: str) -> str:
         return f"{self.name} [{at}]" if at else self.name
@@ -213,7 +221,7 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
     if path is None:
         why = f"Neither this folder nor its parents have a {PROJECT_FILE}."
         return Project(folder, problems=(_make_unknown_profile_problem(profile, why),)) if profile else None
-    reader = _ProjectReader(os.path.relpath(path))
+    reader = _ProjectReader(path)
     body = reader.load_file(path)
     if body is None:
         return Project(path.parent, (ProjectLevel(),), problems=tuple(reader.problems))

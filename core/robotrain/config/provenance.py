@@ -32,6 +32,8 @@ class Value(NamedTuple):
     value: Any
     origin: Origin
     overrode: tuple[Value, ...] = ()
+    base: Path | None = None
+    """The folder of the file that has it, which a relative path starts from; None for the working folder."""
 
 
 MAX_LETTERS = 1 << 18

@@ -55,7 +55,7 @@ class Resolution:
     inputs: JobInputs
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
-    """The parameters and roles with an invalid value."""
+    """The parameters, settings and roles with an invalid value."""
     unset: frozenset[str] = frozenset()
     """The parameters and settings that are unset on purpose: `--publish-url none`."""
     workload: Workload
@@ -80,14 +80,14 @@ def resolve_job(
     in_platform = project.list_settings(platform.name) if project else []
     stack = LayerStack(request)
     settings = stack.resolve_values(platform.settings, request.settings, for_platform, in_platform)
-    typed_settings, settings_problems = coerce_values(platform.settings, settings)
+    typed_settings, settings_problems, invalid_settings = coerce_values(platform.settings, settings)
     unchanged = request.complete and not request.settings
     of_platform = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     unnamed = {name: value for name, value in request.defaults.items() if value.origin not in (FLAG_NAME, CALL_NAME)}
     weakest = (of_platform, unnamed)
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
     labels = _apply_label(parameters, request)
-    typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
+    typed_parameters, parameter_problems, invalid_parameters = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
     arguments = collect_trainer_args(request, workload)
@@ -123,7 +123,6 @@ def resolve_job(
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
         *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
     ]
-    unread = _find_unread_parameters(parameters, parameter_problems) | _find_unread_parameters(in_file, layer_problems)
     return Resolution(
         job=job,
         settings=typed_settings,
@@ -132,7 +131,7 @@ def resolve_job(
         trainer_args=arguments,
         inputs=inputs,
         problems=tuple(problems),
-        unread=request.unread | inputs.unread | unread,
+        unread=request.unread | inputs.unread | stack.unread | invalid_settings | invalid_parameters,
         unset=frozenset(stack.unset),
         workload=workload,
     )
@@ -178,12 +177,6 @@ def _read_config(request: Request, workload: Workload) -> JobFile | None:
     from robotrain.config.job_file import read_workload_config  # costs start-up
 
     return read_workload_config(workload, given, request.folder)
-
-
-def _find_unread_parameters(values: Mapping[str, Value], problems: Sequence[Problem]) -> frozenset[str]:
-    """Return the names of the values whose origin has a problem."""
-    places = {problem.where for problem in problems if problem.where}
-    return frozenset(name for name, value in values.items() if (value.origin.where or value.origin.layer) in places)
 
 
 def _check_project(project: Project, workload: Workload, platform: Platform) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
-from robotrain.pipelines.registration_step import set_registration_settings
+from robotrain.pipelines.registration_step import REGISTRATION, set_registration_settings
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact
@@ -247,24 +248,28 @@ def change_steps(
         nearest = suggest_name(name, names, f"{overrides.SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
         problems.append(make_usage_problem("set-malformed", title, overrides.SET_FLAG, why, suggestions=near))
-    return [_change_step(step, found.get(step.name, ()), platform, plugins, problems) for step in steps]
+
+    def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
+        kinds = plugins.source_kinds()
+        return overrides.apply_overrides(request, found[step.name], workload, platform, kinds, f"{step.name}.")
+
+    return [change_step(step, apply, platform, plugins, problems) if step.name in found else step for step in steps]
 
 
-def _change_step(
-    step: StepRequest, changes: Sequence[str], platform: Platform, plugins: Plugins, problems: list[Problem]
+Change = Callable[[StepRequest, Request, Workload], tuple[Request, list[Problem]]]
+"""Returns the request of a step with other values, and what is wrong with these."""
+
+
+def change_step(
+    step: StepRequest, change: Change, platform: Platform, plugins: Plugins, problems: list[Problem]
 ) -> StepRequest:
-    """Return the step with other values."""
-    if not changes:
-        return step
-    if step.request is None:
-        return set_registration_settings(step, changes, platform, problems)
+    """Return a step with other values; what is wrong with these is added to `problems`."""
     try:
-        workload = plugins.workload(step.workload)
+        workload = plugins.workload(step.workload) if step.request else REGISTRATION
     except Rejected:  # reported with the step
         return step
-    kinds = plugins.source_kinds()
-    request, mistakes = overrides.apply_overrides(
-        step.request, changes, workload, platform, kinds, prefix=f"{step.name}."
-    )
+    request, mistakes = change(step, step.request or Request(settings=step.settings), workload)
     problems += mistakes
+    if step.request is None:
+        return set_registration_settings(step, request, platform, problems)
     return replace(step, request=request)

@@ -5,7 +5,7 @@ was looked up, with those that it was given itself.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
@@ -21,7 +21,7 @@ ORIGIN = Origin("pipeline", "the step whose policy it registers")
 REGISTRATION = Workload(
     name="register", summary="registers a policy", parameters=NoSettings, roles={}, container_plugin=""
 )
-"""What `--set` knows of such a step: settings of the platform only."""
+"""What can be changed of such a step: settings of the platform only."""
 
 
 def make_registration_job(source: PreparedJob, given: Mapping[str, Value], own: Iterable[str]) -> PreparedJob:
@@ -34,7 +34,7 @@ def make_registration_job(source: PreparedJob, given: Mapping[str, Value], own: 
     platform = source.platform
     inherited = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
     values = {name: one for name, one in {**inherited, **given}.items() if one.value is not None}
-    settings, problems = coerce_values(type(source.settings), values)
+    settings, problems, _ = coerce_values(type(source.settings), values)
     raise_if_any(problems)
     changes = {name: getattr(settings, name) for name in given}
     origins = {name: str(one.origin) for name, one in given.items()}
@@ -53,12 +53,9 @@ def settle_registration_job(job: PreparedJob, own: Iterable[str]) -> tuple[Prepa
 
 
 def set_registration_settings(
-    step: StepRequest, changes: Sequence[str], platform: Platform, problems: list[Problem]
+    step: StepRequest, request: Request, platform: Platform, problems: list[Problem]
 ) -> StepRequest:
-    """Return a registration with the settings of `--set STEP.KEY=VALUE`."""
-    given = Request(settings=step.settings)
-    request, mistakes = overrides.apply_overrides(given, changes, REGISTRATION, platform, prefix=f"{step.name}.")
-    problems += mistakes
+    """Return a registration with the settings of a request."""
     if request.assigned_args is not None:
         title = f"step {step.name} registers a policy: it has only settings of {platform.name}"
         problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=overrides.SET_FLAG))
@@ -68,6 +65,6 @@ def set_registration_settings(
 
 def find_unused_settings(step: StepRequest) -> list[Problem]:
     """Return a problem for each option that gives a registration by this machine a setting of the platform."""
-    flags = [value.origin.where for value in step.settings.values() if value.origin.layer == "flag"]
+    flags = [value.origin.where for value in step.settings.values() if value.origin.layer in ("flag", "call")]
     why = f": this machine registers the policy of step {step.policy_from}"
     return [make_usage_problem("options-conflict", f"{flag} has no effect{why}", flag) for flag in flags]

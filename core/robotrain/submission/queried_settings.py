@@ -54,7 +54,7 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
         for name, answer in answers.items()
     }
     current = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
-    typed, problems = coerce_values(type(settings), current | raw)
+    typed, problems, _ = coerce_values(type(settings), current | raw)
     if problems:
         return prepared, problems
     changes = {name: getattr(typed, name) for name in raw}

@@ -95,7 +95,8 @@ def restore_settings(stored: Mapping[str, Any], platform: Platform, origin: Orig
     """Return the settings of a platform from those of a plan, and the problems; unknown and empty ones are left out."""
     known = {field.name for field in dataclasses.fields(platform.settings)}
     values = {name: Value(value, origin) for name, value in stored.items() if name in known and value is not None}
-    return coerce_values(platform.settings, values)
+    settings, problems, _ = coerce_values(platform.settings, values)
+    return settings, problems
 
 
 def change_job(

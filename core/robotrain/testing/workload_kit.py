@@ -271,7 +271,7 @@ class WorkloadKit(ImportTests):
 
 def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
     """Return the value that a typed text has, and the titles of the problems with it."""
-    values, found = coerce_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
+    values, found, _ = coerce_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
     problems = [one.title for one in found if one.where == parameter.flag]
     return (None if problems else getattr(values, parameter.name)), problems
 

@@ -106,7 +106,7 @@ def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
     """Return the settings that were typed, by the variables of the same meaning. Raise Rejected for invalid ones."""
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
     given = collect_values(ctx.meta[VALUES_KEY], options, SETTING_PREFIX)
-    if problems := [one for one in coerce_values(declared, given)[1] if one.code != "value-missing"]:
+    if problems := [one for one in coerce_values(declared, given).problems if one.code != "value-missing"]:
         raise Rejected(problems)
     return {one.env[0]: str(given[one.name].value) for one in options.declared.values() if one.name in given}
 

@@ -15,7 +15,7 @@ from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.watch import parse_timeout
-from robotrain.cli.evaluated_training import EVALUATION_PREFIX, add_evaluation_options
+from robotrain.cli.evaluated_training import EVALUATION_PREFIX, add_evaluation_options, take_model
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import SET_NAME, ComposedOptions
 from robotrain.cli.output import print_message
@@ -168,13 +168,10 @@ def _choose_model(
     request: Request, workload: Workload, values: dict[str, Any], problems: list[Problem]
 ) -> tuple[Request, str]:
     """Return the request without the training's own registration, and the model to register; empty for none."""
-    parameter = workload.profile.outputs.register_parameter
-    by_training: Value | None = request.parameters.get(parameter)
-    if by_training is not None:
-        kept = {name: value for name, value in request.parameters.items() if name != parameter}
-        request = replace(request, parameters=kept)
-    names = [name for name in (values.get("register_model"), by_training and by_training.value) if name]
-    if len({*names}) > 1:
+    is_typed = workload.profile.outputs.register_parameter in request.parameters
+    request, by_training = take_model(request, workload)
+    names = [name for name in (values.get("register_model"), by_training) if name]
+    if len({*names}) > 1 and is_typed:
         title = f"two models are named to register: {names[0]} and {names[1]}"
         problems.append(make_usage_problem("options-conflict", title, "--register-model"))
     if values.get("with_register") and not names:
