@@ -30,9 +30,18 @@ def plan_steps(dry_run):
     return plan
 
 
-@pytest.mark.parametrize(("value", "which"), [((), "all"), (("200",), "200"), (("all",), "all")])
-def test_a_training_is_followed_by_one_evaluation_of_its_checkpoints(plan_steps, value, which):
-    found = plan_steps("--evaluate-checkpoints", *value, "--eval-episodes", "5", "--seed", "3", *PUSHT)
+EVALUATED = {
+    ("--evaluate-checkpoints",): "all",
+    ("--evaluate-checkpoints", "200"): "200",
+    ("--evaluate-checkpoints", "all"): "all",
+    ("--set", "evaluate_checkpoints=all"): "all",
+    ("--set", "parameters.evaluate_checkpoints=200"): "200",
+}
+
+
+@pytest.mark.parametrize(("words", "which"), EVALUATED.items())
+def test_a_training_is_followed_by_one_evaluation_of_its_checkpoints(plan_steps, words, which):
+    found = plan_steps(*words, "--eval-episodes", "5", "--seed", "3", *PUSHT)
     assert [*found] == ["train", "evaluate"]
     train, evaluate = (found[name]["parameters"] for name in found)
     assert (train["evaluate_checkpoints"], train["seed"], train["save_freq"]) == (which, 3, 100)
@@ -58,6 +67,16 @@ def test_a_job_file_has_the_values_of_both(plan_steps, tmp_path):
     assert found["evaluate"]["parameters"]["checkpoints"] == "200"
     assert found["evaluate"]["parameters"]["starts"] == "easy"
     assert plan_steps(job, "--starts", "[[1, 2, 3, 4, 0]]")["evaluate"]["parameters"]["starts"] == "[[1, 2, 3, 4, 0]]"
+
+
+@pytest.mark.parametrize("words", [("--evaluate-checkpoints", "none"), ("--set", "evaluate_checkpoints=none")])
+def test_none_evaluates_no_checkpoint_of_a_job_file_that_wants_them_evaluated(dry_run, tmp_path, words):
+    job = tmp_path / "job.yaml"
+    job.write_text("workload: lerobot-train\nparameters: {evaluate_checkpoints: 200}\n")
+    answer = dry_run(job, *words, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert "pipeline.json" not in answer.json["files"]
+    dry_run(job, *words, "--over", "seed=1,2", command=("sweep", "--dry-run")).check_problems(0)
 
 
 def test_without_the_option_a_training_is_one_job(robotrain, pusht, fake_platform):

@@ -82,6 +82,15 @@ def test_a_job_file_describes_the_training(plan_steps, pusht):
     assert found["evaluate"]["parameters"]["job_name"] == "pusht-mini-eval"
 
 
+def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan_steps, tmp_path):
+    job = tmp_path / "job.yaml"
+    job.write_text("parameters: {register_checkpoint: mine}\n")
+    found = plan_steps(job, *ROLLOUT)
+    assert found["train"]["parameters"]["register_checkpoint"] is None
+    assert (found["register"]["model"], found["register"]["policy_from"]) == ("mine", "evaluate")
+    assert plan_steps(job, *ROLLOUT, "--register-model", "other")["register"]["model"] == "other"
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

@@ -169,7 +169,7 @@ WRONG = [
     "trainer_args: [[--x]]\n",
     "platforms: {local: {enviroment: x}}\n",
     "platforms: {local: 3}\n",
-    "platforms: {fake: {pressure: [high]}}\n",
+    "platforms: {local: {runs_dir: [x]}}\n",
 ]
 
 

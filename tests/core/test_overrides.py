@@ -20,6 +20,7 @@ def explain(explain_values):
     [
         ("batch_size=8", "batch_size", 8, "flag --set batch_size"),
         ("parameters.batch_size=8", "batch_size", 8, "flag --set parameters.batch_size"),
+        ("batch-size=8", "batch_size", 8, "flag --set batch_size"),
         (" batch_size =8", "batch_size", 8, "flag --set batch_size"),
         ("runs_dir=/runs", "runs_dir", "/runs", "flag --set runs_dir"),
         ("platforms.local.runs_dir=/runs", "runs_dir", "/runs", "flag --set platforms.local.runs_dir"),
@@ -79,8 +80,6 @@ MISTAKES = {
     "batch_sise=8": "--set batch_size=8",
     "parameters.batch_sise=8": "--set parameters.batch_size=8",
     "steps=8": "--set training_steps=8",
-    "batch-size=8": "--set batch_size=8",
-    "runs-dir=8": "--set runs_dir=8",
     "platforms.local.runsdir=8": "--set platforms.local.runs_dir=8",
     "sources.dataset=x": "--set sources.dataset.blob_url=…",
     "sources.dataset.local=x": "--set sources.dataset.local_path=x",

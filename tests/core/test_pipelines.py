@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from messages import check_rejected
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 THREE = """
@@ -71,6 +72,42 @@ def test_equal_pipelines_are_equal_plans_and_another_value_is_another_run(render
     assert first == again
     assert first["run"].startswith("pusht-mini-")
     assert first["run"] != other["run"]
+
+
+def test_relative_paths_of_a_job_file_start_from_its_folder(robotrain, pipeline, tmp_path):
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs/job.yaml").write_text(
+        "platforms: {local: {runs_dir: runs}}\nsources: {dataset: {local_path: data}}\n"
+    )
+    own = "{job: ../jobs/job.yaml, platforms: {local: {runs_dir: mine}}}"
+    text = f"steps:\n  file: {{job: ../jobs/job.yaml}}\n  own: {own}\n"
+    answer = robotrain("pipeline", "explain", pipeline(text), "--platform", "local", "--json")
+    values = {row["name"]: row["value"] for row in answer.json["values"]}
+    folders = [tmp_path / "jobs/runs", tmp_path / "here/mine"]
+    assert [values["file.runs_dir"], values["own.runs_dir"]] == [*map(str, folders)]
+    assert values["file.dataset"] == f"local_path {tmp_path / 'jobs/data'}"
+
+
+def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_path):
+    import robotrain
+
+    data = tmp_path / "data"
+    values = {
+        "train": {"dataset_path": data, "seed": None, "batch_size": 4, "trainer_args": ["--log_freq=5"]},
+        "evaluate": {"image": None},
+        "register": {"download_mib": 64},
+        "trian": {},
+    }
+    expected = (
+        "step-unknown values",
+        "trainer-arg-owned step train: train.trainer_args",
+        "options-conflict step register",
+    )
+    with check_rejected(*expected):
+        robotrain.pipeline(pipeline(), platform="local", values=values)
+    values = {"train": {"batch_siez": 4}, "register": {"trainer_args": ["--x=1"]}}
+    with check_rejected("value-unknown", "set-malformed"):
+        robotrain.pipeline(pipeline(), platform="local", values=values)
 
 
 def test_the_example_of_the_repository_is_a_pipeline(robotrain):

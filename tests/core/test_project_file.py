@@ -191,6 +191,11 @@ def test_a_value_is_the_text_of_a_flag(install, explain_values):
     assert [rows[f"p{at}"]["value"] for at in range(len(WRITTEN))] == [*WRITTEN.values()]
 
 
+def test_a_list_is_taken_where_a_job_file_takes_one(explain):
+    write_project_file("platform = 'local'\n[parameters]\npackages = ['numpy', 'torch>=2']\n")
+    assert explain()["packages"]["value"] == '["numpy", "torch>=2"]'
+
+
 def test_an_empty_text_counts_as_unset(explain):
     write_project_file("platform = ''\n[parameters]\nseed = ''\n[workloads.lerobot-train]\nseed = 5\n")
     assert explain("--platform", "local")["seed"]["value"] == 5
@@ -336,6 +341,13 @@ def test_a_value_that_is_wrong_is_not_left_out(robotrain):
     write_project_file(FOR_ALL.format("relative/folder", 0))
     answer = robotrain("render", "--platform", "local", *FOLDER)
     answer.check_problems(2, "publish-url-invalid", "value-invalid")
+
+
+def test_a_wrong_value_hides_no_problem_of_another_in_its_table(robotrain):
+    write_project_file("[workloads.isaac-train]\naccept_eula = false\nseed = 'many'\n")
+    answer = robotrain("render", "isaac-train", "--platform", "azureml", "--json")
+    codes = [one["code"] for one in answer.json["problems"]]
+    assert {"eula-not-accepted", "value-invalid"} <= {*codes}
 
 
 def test_none_unsets_a_value_of_any_weaker_layer(explain, monkeypatch):
