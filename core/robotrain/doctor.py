@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from robotrain_runtime.contract.deadline import DeadlineExceeded
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheEntry
 
-from robotrain import __version__
+from robotrain import __version__, network_deadline
 from robotrain.config import env_files, project_file
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import find_version, format_install_command
@@ -31,7 +32,6 @@ from robotrain.model.health import (
     report_ok,
     report_warning,
 )
-from robotrain.plugins import calls
 from robotrain.plugins.discovery import list_built_in_distributions
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -375,15 +375,15 @@ class CheckResult:
 
 def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult]:
     """Run the checks in parallel and return them with their findings."""
-    answers = calls.call_all_with_timeout([_make_call(result.check) for result in results], limit)
+    answers = network_deadline.ask_all([[_make_call(result.check)] for result in results], limit)
     done = []
-    for result, (found, error) in zip(results, answers, strict=True):
+    for result, [(found, error)] in zip(results, answers, strict=True):
         failed = (_make_failed_check_finding(result, error),) if error else ()
         must_work = result.is_named_platform  # what it requires and lacks is a failure
         findings = failed or tuple(
             replace(finding, state="fail") if finding.required and must_work else finding for finding in found or ()
         )
-        done.append(replace(result, findings=findings, is_overdue=isinstance(error, calls.PluginTimeout)))
+        done.append(replace(result, findings=findings, is_overdue=isinstance(error, DeadlineExceeded)))
     return done
 
 
@@ -416,8 +416,8 @@ def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
 
 def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
     """Return the finding of a check that failed: a warning for a plugin's check."""
-    if isinstance(error, calls.PluginTimeout):
-        way = Suggestion("ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor …", "gives it more time")
+    if isinstance(error, DeadlineExceeded):
+        way = Suggestion(f"{network_deadline.VARIABLE}=30 robotrain doctor …", "gives it more time")
         return report_failure(str(error), way) if result.is_named_platform else report_warning(str(error), way)
     text = f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
     return report_warning(text) if result.distribution else report_failure(text)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from robotrain_runtime.contract.deadline import limit_seconds
 from robotrain_runtime.process import stop
 
 
@@ -109,7 +110,8 @@ DRAIN_SECONDS = 1.0
 def run_command(
     command: str, *words: str, seconds: float = COMMAND_SECONDS, inherit_stderr: bool = False, **options: Any
 ) -> ProcessResult:
-    """Run the command and return its result, whatever the exit code; kill it after `seconds` or on an interrupt.
+    """Run the command and return its result, whatever the exit code; kill it after `seconds`, when nobody waits
+    for it any more (`limit_seconds`), or on an interrupt.
 
     `inherit_stderr` shows its progress bars; `options` are those of `subprocess.Popen`. Raise CommandStartError if it
     cannot be started.
@@ -118,7 +120,7 @@ def run_command(
     process = _start_process(command, words, stdout=pipe, stderr=None if inherit_stderr else pipe, **options)
     timed_out = False
     try:
-        output = process.communicate(timeout=seconds)
+        output = process.communicate(timeout=limit_seconds(seconds))
     except subprocess.TimeoutExpired:
         timed_out = True
         _end_process(process)

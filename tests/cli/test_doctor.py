@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from messages import check_shown
+from robotrain import network_deadline
 from robotrain.model.run import RunRecord
-from robotrain.plugins import calls
 from robotrain.store import records
 from virtual_terminal import VirtualTerminal
 
@@ -35,7 +35,7 @@ def plugin_with(checks: str, body: str = "") -> str:
 @pytest.fixture(autouse=True)
 def long_hook_timeout(monkeypatch):
     """A busy machine is no failure: a check without an answer is one."""
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "60")
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "60")
 
 
 @pytest.fixture
@@ -269,16 +269,16 @@ def look():
     assert "failed: [Errno 13] Permission denied" in result[3]
 
 
-def be_patient_with_others(functions, limit, *setting, call_all=calls.call_all_with_timeout):
-    """Hold only the last call, of the plugin, to the time limit: on a busy machine robotrain's own take longer."""
-    *others, last = functions
-    return [*call_all(others, 60.0, *setting), *call_all([last], limit, *setting)]
+def be_patient_with_others(groups, limit, ask_all=network_deadline.ask_all):
+    """Hold only the last check, of the plugin, to the time limit: on a busy machine robotrain's own take longer."""
+    *others, last = groups
+    return [*ask_all(others, 60.0), *ask_all([last], limit)]
 
 
 @pytest.mark.parametrize("body", ["time.sleep(60)", "raise KeyError('x')", "sys.exit(1)", "yield 'text'"])
 def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, install, monkeypatch, body):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
-    monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "1")
+    monkeypatch.setattr(network_deadline, "ask_all", be_patient_with_others)
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with("check('odd', look)", f"def look():\n    {body}"))
     found = checks()
     check_result(found["odd"], "warn")
@@ -287,14 +287,14 @@ def test_check_that_hangs_or_fails_is_named_and_the_others_are_run(checks, insta
 
 @pytest.mark.parametrize(("more", "exit_code"), [("", 0), ("check('bad', fail), ", 4)])
 def test_check_without_an_answer_is_reported_and_hides_no_failure(install, robotrain, monkeypatch, more, exit_code):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
-    monkeypatch.setattr(calls, "call_all_with_timeout", be_patient_with_others)
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "1")
+    monkeypatch.setattr(network_deadline, "ask_all", be_patient_with_others)
     body = "def look():\n    time.sleep(60)\n\ndef fail():\n    yield report_failure('it is broken')\n"
     install("acme", {"acme": "acme_bad"}, acme_bad=plugin_with(f"{more}check('odd', look)", body))
     answer = robotrain("doctor")
     assert answer.exit_code == exit_code
     check_shown(summarize(answer))
-    assert "ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor …" in answer.stdout
+    assert "ROBOTRAIN_NETWORK_SECONDS=30 robotrain doctor …" in answer.stdout
     assert robotrain("doctor", "--json").json["unanswered"] == ["odd"]
 
 
@@ -396,7 +396,7 @@ def test_completion_of_the_shell_is_recognised(checks, monkeypatch, tmp_path):
 def test_text_of_a_hanging_check_is_not_in_the_json(command, install, tmp_path):
     body = "def look():\n    while True:\n        print('noise')\n        time.sleep(0.01)"
     folder = install("acme", {"acme": "acme_noise"}, acme_noise=plugin_with("check('noise', look)", body))
-    environ = {**os.environ, "PYTHONPATH": str(folder), "ROBOTRAIN_HOOK_SECONDS": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(folder), "ROBOTRAIN_NETWORK_SECONDS": "1"}
     done = subprocess.run([*command, "doctor", "--json"], env=environ, capture_output=True, text=True, timeout=60)
     answer = json.loads(done.stdout)
     (noise,) = [one for one in answer["checks"] if one["name"] == "noise"]

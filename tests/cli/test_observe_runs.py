@@ -99,7 +99,7 @@ def test_newest_run_in_a_state_is_found_among_older_runs(scripted, robotrain):
 
 @pytest.mark.slow
 def test_hanging_platform_delays_only_its_own_runs(scripted, robotrain, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "2")
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "2")
     hanging = [scripted.run(f"stuck-{number}", platform="other") for number in range(12)]
     for run in hanging:
         run.set_flag("hangs")
@@ -169,7 +169,7 @@ def test_text_that_a_platform_prints_is_not_in_the_json(scripted, robotrain, cap
 def test_hanging_platform_does_not_delay_the_exit(scripted, command, tmp_path):
     scripted.run("train-1").set_flag("hangs")
     site = str(tmp_path / "site-robotrain-scripted")
-    environ = os.environ | {"PYTHONPATH": site, "ROBOTRAIN_HOOK_SECONDS": "0.3"}
+    environ = os.environ | {"PYTHONPATH": site, "ROBOTRAIN_NETWORK_SECONDS": "0.3"}
     done = subprocess.run([*command, "runs"], env=environ, capture_output=True, text=True, timeout=30)
     assert (done.returncode, "unknown" in done.stdout) == (0, True)
     check_shown(done.stdout.splitlines()[1])

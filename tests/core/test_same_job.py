@@ -7,7 +7,7 @@ import time
 
 import pytest
 from fake_engine import answer_submits, count_submissions, set_run_state
-from robotrain import api
+from robotrain import api, network_deadline
 from robotrain.errors import Rejected
 from robotrain.store import name_lock, plans, records
 
@@ -131,9 +131,8 @@ def test_a_job_is_not_sent_again_while_its_platform_does_not_answer(submit, fake
     assert submit("--json", "--new").json["run"] == first[:-1] + "2"
 
 
-def test_a_platform_slower_than_the_limit_of_hooks_is_waited_for(submit, fake_platform, monkeypatch):
+def test_a_platform_slower_than_the_limit_of_lists_is_waited_for(submit, fake_platform, monkeypatch):
     import fake_plugin
-    from robotrain.plugins import calls
 
     first, query = submit("--json").json["run"], fake_plugin.FakePlatform.status
 
@@ -142,7 +141,7 @@ def test_a_platform_slower_than_the_limit_of_hooks_is_waited_for(submit, fake_pl
         return query(self, reference)
 
     monkeypatch.setattr(fake_plugin.FakePlatform, "status", answer_late)
-    monkeypatch.setitem(calls.DEFAULT_SECONDS, calls.HOOK_SECONDS_VARIABLE, 0.2)
+    monkeypatch.setattr(network_deadline, "SHORT_SECONDS", 0.2)
     assert submit("--json").json["run"] == first
 
 

@@ -207,6 +207,8 @@ def run_app() -> None:
     try:
         app(prog_name="robotrain")
     except SystemExit as end:
+        if asked := sys.modules.get("robotrain.network_deadline"):
+            asked.exit_if_abandoned(end.code if isinstance(end.code, int) else bool(end.code))
         calls = sys.modules.get("robotrain.plugins.calls")
         if calls is not None and calls.has_abandoned_calls():  # a plugin that hangs must not delay the exit
             calls.exit_process(end.code if isinstance(end.code, int) else bool(end.code))

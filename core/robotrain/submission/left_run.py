@@ -3,13 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from robotrain_runtime.contract.deadline import DeadlineFuture
-
+from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.model.run import RunRecord
-from robotrain.plugins import calls
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
 from robotrain.submission import resubmit, resume, unfinished
@@ -41,9 +39,9 @@ def find_left_run(prepared: PreparedJob, plugins: Plugins) -> LeftRun | None:
 
     None if a newer one succeeded, or if nothing is known of them.
     """
-    query = DeadlineFuture(partial(_find_last_left, prepared, plugins))
+    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
     try:
-        return query.result(calls.get_online_limit())
+        return cast("LeftRun | None", network_deadline.ask_one(partial(_find_last_left, prepared, plugins), limit))
     except (Exception, SystemExit):  # whatever a plugin raises: the job is submitted as it is
         return None
 

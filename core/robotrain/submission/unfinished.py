@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from robotrain_runtime.contract.deadline import DeadlineFuture
-
+from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem, make_usage_problem
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunGone, RunRecord, Status
-from robotrain.plugins import calls
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
@@ -18,8 +16,6 @@ from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.queried_settings import list_platform_given_names
 
 LOST = "lost"
-MAX_QUERIES = 8
-"""How many runs are asked for at the same time."""
 
 
 class UnfinishedRun(NamedTuple):
@@ -47,22 +43,26 @@ def list_unfinished(found: Iterable[RunRecord], plugins: Plugins) -> list[Unfini
         return ended is not None and ended.state != LOST  # a run that was lost may be found again
 
     sent = [record for record in found if record.phase == "sent" and not has_ended(record)]
-    unfinished = list[UnfinishedRun]()
-    for start in range(0, len(sent), MAX_QUERIES):
-        batch = sent[start : start + MAX_QUERIES]
-        queries = [DeadlineFuture(partial(query, record)) for record in batch]
-        unfinished += filter(None, map(_read_answer, batch, queries))
-    return unfinished
+    groups: dict[str, list[RunRecord]] = {}
+    for record in sent:
+        groups.setdefault(record.platform, []).append(record)
+    questions = [[partial(query, record) for record in group] for group in groups.values()]
+    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
+    answers = {
+        record.run: answer
+        for group, answered in zip(groups.values(), network_deadline.ask_all(questions, limit), strict=True)
+        for record, answer in zip(group, answered, strict=True)
+    }
+    return list(filter(None, (_read_answer(record, answers[record.run]) for record in sent)))
 
 
-def _read_answer(record: RunRecord, query: DeadlineFuture[Status]) -> UnfinishedRun | None:
+def _read_answer(record: RunRecord, answer: network_deadline.Reply) -> UnfinishedRun | None:
     """Return a run with what its platform answers; None if it has ended."""
-    try:
-        status = query.result(calls.get_online_limit())
-    except RunGone:
+    status: Status = answer.value
+    if isinstance(answer.error, RunGone):
         return None
-    except (Exception, SystemExit) as error:  # whatever a plugin raises
-        return UnfinishedRun(record, None, error)
+    if answer.error is not None:  # whatever a plugin raises
+        return UnfinishedRun(record, None, answer.error)
     records.save_final_status(record.run, status)
     goes_on = not status.finished or (record.steps and status.state == LOST)
     return UnfinishedRun(record, status) if goes_on else None

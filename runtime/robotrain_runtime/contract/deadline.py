@@ -1,5 +1,8 @@
 """Calls in daemon threads, side by side, each with a deadline."""
 
+import contextvars
+import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +15,39 @@ class DeadlineExceeded(TimeoutError):
     """A call that has not returned in time."""
 
 
-class DeadlineFuture(Generic[T]):
-    """The result of a call that runs in a daemon thread from now on: a call that hangs blocks nothing."""
+_deadline = contextvars.ContextVar("deadline", default=math.inf)
+"""When nobody waits any more for the call that runs in this thread, or that started it."""
+SHARE = 0.9
+"""What a request may take of the time that is left: then it still says itself that nothing answered."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
+
+def limit_seconds(seconds: float) -> float:
+    """Return how long a request may take: `seconds`, or less in a call that is not waited for so long."""
+    return min(seconds, max(0.1, SHARE * (_deadline.get() - time.monotonic())))
+
+
+def call_with_deadline(call: Callable[[], T], seconds: float) -> T:
+    """Return what a call returns whose requests are limited to `seconds` from now."""
+    token = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
+    try:
+        return call()
+    finally:
+        _deadline.reset(token)
+
+
+class DeadlineFuture(Generic[T]):
+    """The result of a call that runs in a daemon thread from now on: a call that hangs blocks nothing.
+
+    :param seconds: how long it is waited for, which limits its requests (`limit_seconds`).
+    """
+
+    def __init__(self, call: Callable[[], T], seconds: float = math.inf) -> None:
+        self._call = functools.partial(call_with_deadline, call, seconds)
+        self._context = contextvars.copy_context()
         self._began = time.monotonic()
         self._result: list[T] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._context.run, args=(self._run,), daemon=True)
         self._thread.start()
 
     def result(self, seconds: float | None = None) -> T:

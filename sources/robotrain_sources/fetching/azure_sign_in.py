@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
@@ -46,10 +46,11 @@ ANSWER_SECONDS = 60.0
 
 def send_request(pipeline: Any, request: Any, **timeouts: float) -> Any:
     """Return the whole answer to a request. Raise what the pipeline raises, and TimeoutError."""
+    seconds = limit_seconds(ANSWER_SECONDS)
     try:
-        return DeadlineFuture(lambda: pipeline.send_request(request, **timeouts)).result(ANSWER_SECONDS)
+        return DeadlineFuture(lambda: pipeline.send_request(request, **timeouts)).result(seconds)
     except DeadlineExceeded:
-        raise TimeoutError(f"timed out: no whole answer in {ANSWER_SECONDS:g} s") from None
+        raise TimeoutError(f"timed out: no whole answer in {seconds:.3g} s") from None
 
 
 def make_token_policy(credential: Any, scope: str) -> Any:

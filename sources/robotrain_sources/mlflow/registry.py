@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.address import redact_address
-from robotrain_runtime.contract.deadline import DeadlineFuture
+from robotrain_runtime.contract.deadline import DeadlineFuture, limit_seconds
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.tracking.address import SQLITE
 
@@ -100,7 +100,8 @@ def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
         pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
     try:
-        answer = json.loads(DeadlineFuture(functools.partial(_read_answer, request)).result(ANSWER_SECONDS))
+        reading = DeadlineFuture(functools.partial(_read_answer, request))
+        answer = json.loads(reading.result(limit_seconds(ANSWER_SECONDS)))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code >= 500:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from robotrain import network_deadline
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
 from robotrain.cli.choice import load_named_plugin, load_or_none, resolve_choice
@@ -20,7 +21,6 @@ from robotrain.config.coerce import coerce_values
 from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
 from robotrain.model.health import HealthResult
-from robotrain.plugins import calls
 
 STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 SETTINGS_KEY, VALUES_KEY = "robotrain.settings", "robotrain.values"
@@ -75,7 +75,8 @@ def doctor(
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])
-    limit, done = calls.get_online_limit() if online else calls.get_time_limit(), list[str]()
+    default = network_deadline.LONG_SECONDS if online else network_deadline.SHORT_SECONDS
+    limit, done = network_deadline.get_limit(default), list[str]()
     variables = _read_settings(ctx, plugins.platform(chosen).settings) if any(ctx.meta[VALUES_KEY].values()) else {}
     with _setting(variables):
         results = run_checks(list_checks(plugins, chosen, online), limit)

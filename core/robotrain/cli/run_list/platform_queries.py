@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from robotrain_runtime.contract.deadline import DeadlineFuture
+from robotrain_runtime.contract.deadline import DeadlineExceeded
 
+from robotrain import network_deadline
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunGone, RunRecord, Status
-from robotrain.plugins import calls
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
-
-if TYPE_CHECKING:
-    import queue
-
-
-MAX_WORKERS = 8
-"""Queries that a platform answers at the same time."""
 
 
 class FailedQuery(NamedTuple):
@@ -46,11 +38,11 @@ Questions = dict[str, dict[int, Callable[[], Any]]]
 
 
 def query_platforms(
-    runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery, workers: int = MAX_WORKERS
+    runs: Sequence[RunRecord], plugins: Plugins, question: PlatformQuery, workers: int = network_deadline.MAX_WORKERS
 ) -> list[Any]:
     """Return the answer about each run, a FailedQuery for each missing one.
 
-    Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
+    Each platform has its own threads, so that none waits for another, and is given up when it is silent.
     """
     answers: list[Any] = [None] * len(runs)
     asks: Questions = {}
@@ -118,55 +110,23 @@ def can_list(platform: str, plugins: Plugins) -> bool:
         return False
 
 
-def _collect_answers(asks: Questions, workers: int = MAX_WORKERS) -> dict[int, Any]:
+def _collect_answers(asks: Questions, workers: int = network_deadline.MAX_WORKERS) -> dict[int, Any]:
     """Return the answers by the index of the question."""
     if not asks:
         return {}
-    return dict(_iter_answers(asks, calls.get_time_limit(), workers))
+    limit = network_deadline.get_limit(network_deadline.SHORT_SECONDS)
+    groups = network_deadline.ask_all([[*one.values()] for one in asks.values()], limit, workers)
+    return {
+        index: answer.value if answer.error is None else _explain_failure(platform, answer.error, limit)
+        for (platform, questions), group in zip(asks.items(), groups, strict=True)
+        for index, answer in zip(questions, group, strict=True)
+    }
 
 
-def _iter_answers(asks: Questions, limit: float, max_workers: int) -> Iterator[tuple[int, Any]]:
-    import queue  # costs start-up
-
-    inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
-
-    def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
-        for index, ask in iter(todo.get, None):
-            try:
-                answer = ask()
-            except Rejected as rejected:
-                gone = isinstance(rejected, RunGone)
-                problem = None if gone else rejected.problems[0]
-                answer = FailedQuery(describe_exception(rejected), gone, problem, rejected.transient)
-            except BaseException as error:  # whatever a plugin raises: other runs are still shown
-                answer = FailedQuery(describe_exception(error))
-            inbox.put((platform, index, answer))
-
-    workers: list[tuple[str, DeadlineFuture[None]]] = []
-    for platform, questions in asks.items():
-        todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
-        ends = [None] * min(max_workers, len(questions))  # one for each thread
-        for item in (*questions.items(), *ends):
-            todo.put(item)
-        for _ in ends:
-            workers.append((platform, calls.start_call(functools.partial(answer_all, platform, todo))))
-    pending = {platform: set(questions) for platform, questions in asks.items()}
-    answered_at = dict.fromkeys(pending, time.monotonic())
-    while pending:
-        due = min(answered_at[platform] for platform in pending) + limit
-        try:
-            platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
-        except queue.Empty:
-            for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
-                workers = [one for one in workers if one[0] != platform]
-                failed = FailedQuery(f"{platform} did not answer within {limit:g} s", is_transient=True)
-                yield from ((index, failed) for index in pending.pop(platform))
-            continue
-        if platform in pending:  # else it was just given up
-            answered_at[platform] = time.monotonic()
-            pending[platform].discard(index)
-            if not pending[platform]:
-                del pending[platform]
-            yield index, answer
-    for _, worker in workers:  # they are ending: one that lives at exit counts as given up
-        worker.is_running(limit)
+def _explain_failure(platform: str, error: BaseException, limit: float) -> FailedQuery:
+    if isinstance(error, DeadlineExceeded):
+        return FailedQuery(f"{platform} did not answer within {limit:g} s", is_transient=True)
+    if not isinstance(error, Rejected):  # whatever a plugin raises: other runs are still shown
+        return FailedQuery(describe_exception(error))
+    is_gone = isinstance(error, RunGone)
+    return FailedQuery(describe_exception(error), is_gone, None if is_gone else error.problems[0], error.transient)

@@ -14,13 +14,13 @@ from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.plan import Plan
 from robotrain.model.run import LOGIN_KEY, Output, Reference, RunGone, Status, StepStatus
-from robotrain.plugins.calls import get_time_limit
 from robotrain.store import code_folder
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
 from robotrain_slurm.login import calls
 from robotrain_slurm.login.address import find_login
+from robotrain_slurm.login.connection import ANSWER_SECONDS
 from robotrain_slurm.preflight.pythons import list_needed_pythons
 from robotrain_slurm.remote import driver
 from robotrain_slurm.remote.events_mirror import EventsMirror
@@ -29,8 +29,6 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 TASKS = "robotrain_slurm.remote.tasks"
 OBSERVE = "robotrain_slurm.observe"
-LISTING_SHARE = 0.8
-"""Of the time limit of a list: how long each login node may take, so that the answers of the others still count."""
 
 
 def list_checks(login: str, plan: Plan) -> list[PreflightCheck]:
@@ -125,7 +123,7 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
     places: dict[str, list[int]] = {}
     for at, one in enumerate(references):
         places.setdefault(find_login(one), []).append(at)
-    seconds = get_time_limit() * LISTING_SHARE
+    seconds = limit_seconds(ANSWER_SECONDS)  # less in a list: the answers of the others still count
     listings = {
         login: DeadlineFuture(partial(_list_there, login, [references[at] for at in indexes]))
         for login, indexes in places.items()

@@ -1,0 +1,111 @@
+"""The one deadline of questions over the network: a service that is silent, as without a VPN, holds up nothing.
+
+Each question runs in a daemon thread, since looking up the name of a host has no timeout. What sends its requests asks
+`robotrain_runtime.contract.deadline.limit_seconds` how long one may take, and ends them in time.
+"""
+
+import contextlib
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, call_with_deadline
+
+from robotrain.errors import Rejected, make_usage_problem
+
+SHORT_SECONDS = 5.0
+"""For a list, and for a check of this machine."""
+LONG_SECONDS = 20.0
+"""For a question that decides what a command does, and for a check of a service."""
+VARIABLE = "ROBOTRAIN_NETWORK_SECONDS"
+MAX_SECONDS = 3600.0
+MAX_WORKERS = 8
+"""Questions of a group that are asked at the same time."""
+Question = Callable[[], Any]
+_abandoned: list[DeadlineFuture[Any]] = []
+
+
+class Reply(NamedTuple):
+    """What a question returned, or raised; DeadlineExceeded for silence."""
+
+    value: Any
+    error: BaseException | None = None
+
+
+def get_limit(default: float) -> float:
+    """Return the limit that the user's variable sets, or else the default. Raise Rejected."""
+    with contextlib.suppress(ValueError):
+        if 0 < (seconds := float(os.environ.get(VARIABLE) or default)) <= MAX_SECONDS:
+            return seconds
+    title = f"{VARIABLE} is a number of seconds above 0, up to {MAX_SECONDS:g}"
+    raise Rejected([make_usage_problem("value-invalid", title)])
+
+
+def ask_all(groups: Sequence[Sequence[Question]], seconds: float, max_workers: int = MAX_WORKERS) -> list[list[Reply]]:
+    """Return the answers to groups of questions, such as those to one platform.
+
+    No group waits for another. One from which nothing is heard for `seconds` is given up.
+    """
+    asked = [DeadlineFuture(partial(_ask_group, group, seconds, max_workers)) for group in groups]
+    return [group.result() for group in asked]
+
+
+def ask_one(question: Question, seconds: float) -> Any:
+    """Return the answer to one question. Raise what it raises, or DeadlineExceeded."""
+    [[(value, error)]] = ask_all([[question]], seconds)
+    if error:
+        raise error
+    return value
+
+
+def _ask_group(questions: Sequence[Question], seconds: float, max_workers: int) -> list[Reply]:
+    answers = [Reply(None, DeadlineExceeded(f"it gave no answer in {seconds:g} s"))] * len(questions)
+    todo: queue.SimpleQueue[tuple[int, Question]] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[tuple[int, Reply]] = queue.SimpleQueue()
+    for item in enumerate(questions):
+        todo.put(item)
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                at, question = todo.get_nowait()
+                inbox.put((at, _try(question, seconds)))
+
+    workers = [DeadlineFuture(work) for _ in questions[:max_workers]]
+    until = time.monotonic() + seconds
+    try:
+        for _ in questions:
+            at, answers[at] = inbox.get(timeout=max(0.0, until - time.monotonic()))
+            if not is_silence(answers[at].error):
+                until = time.monotonic() + seconds
+    except queue.Empty:
+        _abandoned.extend(workers)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                todo.get_nowait()
+    return answers
+
+
+def _try(question: Question, seconds: float) -> Reply:
+    try:
+        return Reply(call_with_deadline(question, seconds))
+    except BaseException as error:  # whatever a plugin raises: it is the answer
+        return Reply(None, error)
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """Return whether an error means that a service does not answer at present."""
+    return error.transient if isinstance(error, Rejected) else isinstance(error, OSError)
+
+
+def exit_if_abandoned(code: int) -> None:
+    """End this process now if a question that was given up still runs: its threads could delay the end for ever."""
+    if any(worker.is_running() for worker in _abandoned):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or never there
+                stream.flush()
+        os._exit(code)
