@@ -123,7 +123,7 @@ class Run:
         status = self._wait_for_end(timeout, on_event)
         if self._was_running:
             self._was_running = False
-            self.warnings += tuple(site.notify_run_ended(self._plugins, self.record, status))
+            self.warnings += tuple(site.notify_run_changed(self._plugins, self.record, "ended", status))
         records.save_final_status(self.name, status)
         if status.state != "succeeded":
             raise OUTCOME_ERRORS[status.state](self.name, status)

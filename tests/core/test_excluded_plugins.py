@@ -97,10 +97,3 @@ def test_python_calls_of_a_command_obey_without(robotrain, calling_command):
     answer.check_problems(2, "plugin-failed")
     assert answer.stdout == ""
     assert api.explain(platform="plain", dataset_path="x")  # and its switches end with it
-
-
-def test_python_calls_of_a_command_obey_strict_plugins(robotrain, calling_command, install):
-    install("acme", {"acme": "acme_rule"}, acme_rule="1/0")
-    answer = robotrain("--strict-plugins", "go")
-    answer.check_problems(2, "plugin-failed")
-    assert answer.stdout == ""

@@ -116,13 +116,6 @@ def test_check_of_plugins_that_are_well_declared(robotrain, plain_platform):
     assert robotrain("plugins", "check", "--json").json == robotrain("plugins", "--json").json
 
 
-@pytest.mark.parametrize("mode", ["--no-plugins", "--strict-plugins"])
-def test_malformed_declaration_stops_a_strict_command(robotrain, install_source, mode):
-    install_source(WRONG_ALIASES, "source.pet")
-    robotrain("plugins").check_problems(0, "plugin-failed")
-    assert robotrain(mode, *ON_LOCAL).exit_code == (2 if mode == "--strict-plugins" else 0)
-
-
 @pytest.mark.parametrize(
     ("words", "code"), [(("render", *JOB), 1), (("platforms", "--json"), 0)], ids=["it is needed", "it is listed"]
 )

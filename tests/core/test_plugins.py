@@ -25,14 +25,6 @@ def test_module_is_imported_only_when_its_name_is_used(robotrain, install):
     assert not Plugins().failures
 
 
-def test_strict_plugins_stops_on_a_failure(robotrain, install, monkeypatch):
-    install("acme", {"source.bad": "acme_bad"}, acme_bad="1/0")
-    render = ("render", "--platform", "local", "--dataset-path", "x")
-    assert robotrain("--strict-plugins", *render).exit_code == 2
-    monkeypatch.setenv("ROBOTRAIN_PLUGINS", "strict")
-    robotrain(*render).check_problems(2, "plugin-failed")
-
-
 def test_no_plugins_leaves_the_built_in_ones(robotrain, install, monkeypatch):
     install("acme", {"platform.other": "acme_other"}, acme_other="1/0")
     assert "other" not in robotrain("--no-plugins", "plugins").stdout
@@ -108,4 +100,3 @@ def test_built_in_name_cannot_be_taken_over(robotrain, install):
 def test_platforms_lists_failed_plugins(robotrain, install):
     install("acme", {"platform.broken": "acme_gone"}, acme_gone="import nope_x")
     robotrain("platforms").check_problems(0, "plugin-failed")
-    assert robotrain("--strict-plugins", "platforms").exit_code == 2

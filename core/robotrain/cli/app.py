@@ -170,10 +170,6 @@ def root(
     no_plugins: Annotated[
         bool, typer.Option("--no-plugins", help="Load no plugins but the built-in ones.  [env: ROBOTRAIN_PLUGINS=none]")
     ] = False,
-    strict_plugins: Annotated[
-        bool,
-        typer.Option("--strict-plugins", help="Stop when a plugin fails to load.  [env: ROBOTRAIN_PLUGINS=strict]"),
-    ] = False,
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="NAME", show_default=False, help=WITHOUT_HELP)
     ] = None,

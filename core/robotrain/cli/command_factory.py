@@ -26,7 +26,6 @@ CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
 ARGUMENTS_KEY = "robotrain.arguments"
 """Where the root context has the arguments of the command as they were typed."""
-PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 
 class OwnCommand(TyperCommand):
@@ -92,7 +91,7 @@ def get_plugins(ctx: Any) -> "Plugins":
 
     top = ctx.find_root()
     if PLUGINS_KEY not in top.meta:
-        mode = next((mode for name, mode in PLUGIN_MODES.items() if top.params.get(name)), "")
+        mode = "none" if top.params.get("no_plugins") else ""
         names = (top.params.get("without") or (), top.params.get("plugins_from") or "")
         choose = manager.choose_plugins_or_default if ctx.resilient_parsing else manager.choose_plugins
         top.meta[PLUGINS_KEY] = plugins = choose(mode, *names)

@@ -20,7 +20,7 @@ from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 
-GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")
+GLOBAL_SWITCHES = ("--no-plugins", "--without", "--plugins-from")
 """Options of `robotrain` itself, which stand before the command."""
 JOB_COMMANDS = ("submit", "render", "explain", "sweep", "pipeline train-eval")
 """Commands whose options stand beside those of a source."""

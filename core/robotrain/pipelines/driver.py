@@ -245,7 +245,7 @@ class PipelineDriver:
         state.started = status.started or state.started or record.created
         state.exit_code = status.exit_code
         self._end(state, status.state, status.reason, status.ended)
-        site.notify_run_ended(self._plugins, record, status)
+        site.notify_run_changed(self._plugins, record, "ended", status)
 
     def _end(self, state: StepState, name: str, reason: str = "", ended: float | None = None) -> bool:
         state.state, state.reason = name, reason  # type: ignore[assignment] # one of the names

@@ -1,4 +1,4 @@
-"""Validation of what plugins declare, for `robotrain plugins`, `doctor`, the kit and --strict-plugins."""
+"""Validation of what plugins declare, for `robotrain plugins`, `doctor` and the kit."""
 
 from __future__ import annotations
 

@@ -69,13 +69,13 @@ class PluginFailure(NamedTuple):
 
 
 class PluginError(Rejected):
-    """A requested plugin that is not installed or failed; in strict mode any that failed."""
+    """A requested plugin that is not installed or failed."""
 
     misspelled = False
     """Whether another name may be meant."""
 
-    def __init__(self, failure: PluginFailure, strict: bool = False) -> None:
-        super().__init__([failure.make_problem(Stage.USAGE if strict else Stage.SUBMIT)])
+    def __init__(self, failure: PluginFailure) -> None:
+        super().__init__([failure.make_problem()])
 
 
 class PluginNotInstalled(PluginError):

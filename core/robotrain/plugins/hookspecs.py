@@ -52,8 +52,7 @@ def robotrain_check(job: Job, platform: str) -> Iterable[Problem]:
     """Check a job against a site's own rules, before it is rendered and before a stored plan is sent.
 
     The hook runs in a thread of its own for at most 5 seconds (`ROBOTRAIN_HOOK_SECONDS`); problems yielded until then
-    count. A plugin that raises, hangs or calls `sys.exit` is named in a warning; with `--strict-plugins` nothing is
-    sent.
+    count. A plugin that raises, hangs or calls `sys.exit` is named in a warning.
 
     :param job: the resolved job.
     :param platform: the platform's name.

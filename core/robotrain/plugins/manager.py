@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
     from robotrain.plugins.hookspecs import HookManager
 
-PluginMode = Literal["all", "none", "strict"]
-"""Which plugins run: all; only built-in ones; all, and a failure is fatal."""
+PluginMode = Literal["all", "none"]
+"""Which plugins run: all, or only built-in ones."""
 
 
 class Plugins:
@@ -48,7 +48,7 @@ class Plugins:
 
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
         self.mode, self.without, self._file = mode, tuple(without), file
-        self.is_validating = mode == "strict"
+        self.is_validating = False
         """Whether a declaration with a field of another type is a failure: plugins are trusted otherwise."""
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
@@ -235,15 +235,14 @@ class Plugins:
 
     @contextlib.contextmanager
     def _record_failures(self, claims: Iterable[Claim], hook: str = "") -> Iterator[None]:
-        """Record what is raised in this block as the failure of these claims; in strict mode raise PluginError."""
+        """Record what is raised in this block as the failure of these claims."""
         try:
             yield
         except (KeyboardInterrupt, PluginError):
             raise
         except BaseException as cause:  # SystemExit too, and what ends a task
-            failures = [self.record_failure(claim, cause, hook) for claim in claims]
-            if self.mode == "strict":
-                raise PluginError(failures[0], strict=True) from cause
+            for claim in claims:
+                self.record_failure(claim, cause, hook)
 
     def _load(self, claim: Claim, requested: bool = False) -> bool:
         """Load a claim and return whether it is loaded; one requested by name has the long time limit."""
@@ -291,7 +290,7 @@ class Plugins:
                 return found
         if not claims:
             raise PluginNotInstalled(family, name, self.list_names(family), self.without)
-        raise PluginError(self.failures[claims[0]], self.mode == "strict")
+        raise PluginError(self.failures[claims[0]])
 
     def _list_working(self, family: str) -> dict[str, Any]:
         """Return everything of a family that does not fail, by name."""

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, raise_if_any
+from robotrain.errors import Problem, Stage
 from robotrain.model.job import Job
 from robotrain.model.run import RunChange, RunRecord, Status
 from robotrain.plugins import calls
@@ -30,31 +30,17 @@ def find_site_problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Pr
 
     failures = _call_hooks(plugins, CHECK_HOOK, collect, job=job, platform=platform)
     yield from (problem for _, problem in sorted([*found], key=lambda pair: pair[0]))  # also of a rule that failed
-    strict = plugins.mode == "strict"
-    effect = ", so its rules could not be enforced" if strict else " and was skipped: its rules were not enforced"
-    yield from (_make_problem(one, effect, Stage.USAGE if strict else Stage.CHECK, strict) for one in failures)
+    effect = " and was skipped: its rules were not enforced"
+    yield from (_make_problem(failure, effect, Stage.CHECK) for failure in failures)
 
 
 def notify_run_changed(
     plugins: Plugins, run: RunRecord, change: RunChange = "sent", status: Status | None = None
 ) -> list[Problem]:
-    """Notify every site plugin of a change of a run, and return warnings about those that failed.
-
-    Raise Rejected in strict mode if one failed.
-    """
+    """Notify every site plugin of a change of a run, and return warnings about those that failed."""
     failures = _call_hooks(plugins, RUN_CHANGED_HOOK, lambda at, hook: hook(), run=run, change=change, status=status)
     effect = f" and was skipped: it was not told that {run.run} {CHANGE_PHRASES[change]}"
-    found = [_make_problem(failure, effect, Stage.SUBMIT, plugins.mode == "strict") for failure in failures]
-    raise_if_any(found)
-    return found
-
-
-def notify_run_ended(plugins: Plugins, run: RunRecord, status: Status) -> list[Problem]:
-    """Notify of a run that ended; a failure is returned, not raised, in strict mode too: the run ended anyway."""
-    try:
-        return notify_run_changed(plugins, run, "ended", status)
-    except Rejected as rejected:
-        return list(rejected.problems)
+    return [_make_problem(failure, effect, Stage.SUBMIT) for failure in failures]
 
 
 def _call_hooks(plugins: Plugins, name: str, call: Callable[[int, Any], Any], **given: Any) -> list[PluginFailure]:
@@ -71,11 +57,11 @@ def _call_hooks(plugins: Plugins, name: str, call: Callable[[int, Any], Any], **
     return [*failures, *(plugins.record_failure(claim, error, name) for claim, error in failed)]
 
 
-def _make_problem(failure: PluginFailure, effect: str, stage: Stage, strict: bool) -> Problem:
+def _make_problem(failure: PluginFailure, effect: str, stage: Stage) -> Problem:
     return Problem(
         code="site-plugin-failed",
         stage=stage,
-        severity="error" if strict else "warning",
+        severity="warning",
         title=f"the site plugin {failure.claim.source} failed{effect}",
         why=f"{failure.hook or 'loading'}: {failure.reason.rstrip('.')}.",
         suggestions=failure.suggestions,

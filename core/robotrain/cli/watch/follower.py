@@ -326,4 +326,4 @@ class RunFollower:
             if one.is_over and one.record.run not in self._notified:
                 self._notified.add(one.record.run)
                 if self._plugins and not one.failure and (one.was_running or self._just_sent):
-                    self.problems += site.notify_run_ended(self._plugins, one.record, one.status)
+                    self.problems += site.notify_run_changed(self._plugins, one.record, "ended", one.status)
