@@ -4,7 +4,7 @@ import json
 
 import pytest
 from messages import check_problems
-from planned_jobs import blobs, evaluation, job, source
+from planned_jobs import evaluation, job
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options
 from slurm_pipelines import SLURM
@@ -37,7 +37,7 @@ ACCEPTED = [
     (job(), {"container": "pyxis"}),
     (job(), {"container": "apptainer", "image": "/images/robots.sif"}),
     (job(), {"container": "pyxis", "image": "nvcr.io/nvidia/pytorch:24.05-py3"}),
-    (job(publish_url=URL), {"storage": "node"}),
+    (job(), {"storage": "shared"}),
     *((job(), {"tracking_uri": uri}) for uri in ("none", "https://mlflow.lab", "sqlite:////shared/m.db", "databricks")),
     (job(), {"torch_backend": "cu126"}),
     (job(), {"secrets": '{"API_KEY": "~/key"}'}),
@@ -76,12 +76,6 @@ REFUSED = [
     *((job(), {"container": "pyxis", "image": one}, "slurm-value-invalid", "--image") for one in ("ubuntu", "A B:1")),
     *((job(), {"modules": name}, "slurm-value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
     (job(), {"prologue": "/nowhere/prologue.sh"}, "slurm-value-invalid", "--prologue"),
-    (
-        job(publish_url=URL),
-        {"storage": "node", "tracking_uri": "sqlite:////m.db"},
-        "slurm-value-invalid",
-        "--tracking-uri",
-    ),
     (job(), {"tracking_uri": "/mlruns"}, "tracking-address-a-folder", "--tracking-uri"),
     (job(), {"tracking_uri": "http://[::1"}, "tracking-address-malformed", "--tracking-uri"),
     (job(), {"tracking_uri": "https://me:word@mlflow.lab"}, "secret-in-address", "--tracking-uri"),
@@ -92,17 +86,8 @@ REFUSED = [
     (job(), {"secrets": json.dumps({"API_KEY": TOKEN})}, "secret-reference-invalid", "--secret API_KEY"),
     *((job(), {"login": login}, "slurm-login-invalid", "--login") for login in LOGINS),
     (job(), {"container": "apptainer", "runs_dir": "/shared/a,b"}, "slurm-mount-name", "--runs-dir"),
-    (job(num_nodes=2, publish_url=URL), {"storage": "node"}, "slurm-nodes-storage", "--num-nodes"),
     (job(num_nodes=2), {"container": "apptainer"}, "slurm-nodes-container", "--num-nodes"),
-    (job(publish_url=URL), {"storage": "node", "continuation": "login"}, "options-conflict", "--continuation"),
-    (job(publish_url=URL), {"storage": "node", "continuation": "node"}, "options-conflict", "--continuation"),
     (job(), {"stage": True, "torch_backend": "auto"}, "slurm-stage-backend", "--torch-backend"),
-    (
-        job(source("local_path", "/home/a/code", "code"), publish_url=URL),
-        {"storage": "node"},
-        "slurm-folder-on-node",
-        "",
-    ),
 ]
 
 STAGED = {"stage": True, "torch_backend": "cu126"}
@@ -110,17 +95,8 @@ WARNED = [
     (job(num_gpus=2), {"gpus": 1}, "slurm-gpus-too-few", "--gpus"),
     (job(num_gpus=1), {"gpus": 0}, "slurm-gpus-too-few", "--gpus"),
     (job(device="cpu"), {"gpu_type": "a100"}, "slurm-gpu-type-unused", "--gpu-type"),
-    (job(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
-    (evaluation(), {"storage": "node"}, "slurm-nothing-kept", "--publish-url"),
-    (
-        job(*blobs(), source("git", "https://host/x", "code")),
-        {"storage": "node"},
-        "slurm-nothing-kept",
-        "--publish-url",
-    ),
     (job(), sbatch(SBATCH_EXPORT="NONE"), "slurm-variable-unused", "SBATCH_EXPORT"),
     (job(), sbatch(SBATCH_SITE="1"), "slurm-variable-unused", "SBATCH_SITE"),
-    (job(source("local_path", "/data/pusht"), publish_url=URL), {"storage": "node"}, "slurm-folder-on-node", ""),
     (job(), STAGED | {"tracking_uri": "http://mlflow.lab:5000"}, "slurm-stage-writes", "--tracking-uri"),
     (job(publish_url=URL), STAGED, "slurm-stage-writes", "--publish-url"),
     (job(wandb=True), STAGED, "slurm-stage-writes", "--wandb"),
@@ -160,15 +136,15 @@ def test_all_problems_are_found_at_once():
         "time": "x",
         "memory": "x",
         "image": "a",
-        "storage": "node",
         "stage": True,
+        "torch_backend": "auto",
         **sbatch(nodes="2", mem="1"),
     }
     found = find_problems(job(), settings)
     values = ("slurm-value-invalid --time x", "slurm-value-invalid --memory x", "slurm-image-unused --image a")
     managed = ("slurm-option-managed --sbatch nodes=2", "slurm-option-managed --sbatch mem=1")
-    check_problems(found, *values, *managed, "options-conflict --stage", "slurm-nothing-kept --publish-url")
-    assert len(found) == 7
+    check_problems(found, *values, *managed, "slurm-stage-backend --torch-backend auto")
+    assert len(found) == 6
 
 
 @pytest.mark.parametrize(

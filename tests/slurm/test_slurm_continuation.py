@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 
 import pytest
 from robotrain_runtime.contract import claim
@@ -11,7 +10,6 @@ from robotrain_slurm.node import attempts, batch, commands, continuation
 from robotrain_slurm.node.attempts import Attempt, AttemptEnd
 from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 from robotrain_slurm.node.continuation import NodeJob
-from robotrain_slurm.submit import continuation_driver
 
 STOPPED = AttemptEnd("cancelled", 143, step=30, checkpoint=30)
 KILLED = AttemptEnd("killed", 137, step=30, checkpoint=20)
@@ -22,12 +20,11 @@ IDLE = AttemptEnd("cancelled", 143, step=10, checkpoint=10)
 RESTORED = AttemptEnd("cancelled", 143, step=0, checkpoint=40, restored=40)
 FETCHED = AttemptEnd("cancelled", 143, step=41, checkpoint=41, restored=40)
 SAVED = AttemptEnd("cancelled", 143, step=10, checkpoint=12)
-REQUEUE, NODE, LOGIN, NEVER = (continuation.WAYS[way] for way in ("requeue", "node", "login", "never"))
+REQUEUE, NODE, NEVER = (continuation.WAYS[way] for way in ("requeue", "node", "never"))
 TABLE = [
     # how the attempt ended, what Slurm does with its job, the setting, who interfered: what continues the run
     (STOPPED, "running", REQUEUE, "", "requeue"),
     (STOPPED, "running", NODE, "", "node"),
-    (STOPPED, "running", LOGIN, "", "login"),
     (STOPPED, "running", NEVER, "", ""),
     (STOPPED, "timeout", REQUEUE, "", "requeue"),
     (STOPPED, "preempted", REQUEUE, "", "requeue"),
@@ -99,7 +96,6 @@ def job(tmp_path, slurm) -> NodeJob:
         "folder": str(tmp_path),
         "continuation": "requeue",
         "stop_seconds": 60,
-        "storage": "shared",
     }
     (tmp_path / "slurm.json").write_text(json.dumps(values))
     first = commands.run_command("sbatch", "--parsable", str(tmp_path / "job.sbatch")).strip()
@@ -149,7 +145,7 @@ def test_ways_are_tried_in_turn(job, tmp_path, slurm, monkeypatch):
     assert continuation.read_continuation(tmp_path, "1") == "2"
     (tmp_path / "continued.1").unlink()
     monkeypatch.setattr(commands, "send_script", raise_(CommandRefused("Access denied")))
-    assert continuation.continue_run(job, tmp_path, attempt) == ("login", f"{refuse}; Access denied")
+    assert continuation.continue_run(job, tmp_path, attempt) == ("", f"{refuse}; Access denied")
     assert not (tmp_path / "continued.1").exists(), "whoever sends it next begins anew"
 
 
@@ -167,7 +163,7 @@ def test_controller_that_comes_back_in_time_requeues_the_job(job, tmp_path, monk
     assert continuation.continue_run(job, tmp_path, attempt) == ("requeue", "")
     monkeypatch.setattr(continuation, "PATIENCE_SECONDS", 0.0)
     del tries[:]
-    assert continuation.continue_run(job, tmp_path, attempt)[0] == "login"
+    assert continuation.continue_run(job, tmp_path, attempt) == ("", "Unable to contact slurm controller")
 
 
 def raise_(error):
@@ -229,63 +225,6 @@ def test_run_that_was_stopped_without_progress_has_failed(job, tmp_path, monkeyp
     assert attempts.read_attempts(tmp_path)[-1].end.continued_by == ""
 
 
-WAITING = [
-    # what the last attempt left, what Slurm says of its job, whether its next job is known: whether a driver is needed
-    ("login", "failed", "", True),
-    ("login", "failed", "2", False),
-    ("login", "cancelled", "", False),
-    ("login", "running", "", False),
-    ("login", "", "", True),
-    ("node", "failed", "", True),
-    ("node", "running", "", False),
-    ("requeue", "failed", "", True),
-    ("requeue", "pending", "", False),
-    ("requeue", "", "", False),
-    ("slurm", "failed", "", False),
-    ("", "failed", "", False),
-]
-
-
-@pytest.mark.parametrize(("way", "state", "following", "expected"), WAITING)
-def test_when_a_run_waits_for_the_driver(tmp_path, way, state, following, expected):
-    (tmp_path / "continued.1").write_text(following)
-    end = AttemptEnd("cancelled", 143, continued_by=way)
-    known = [Attempt(job="1", restart=0, node="n1", began=0.0, end=end)]
-    assert continuation_driver.is_waiting(tmp_path, known, state) == expected
-    (tmp_path / claim.CANCELLED_FILE).touch()
-    assert not continuation_driver.is_waiting(tmp_path, known, state)
-
-
-def test_job_whose_batch_script_fails_when_it_starts_again_is_not_requeued_for_ever(job, tmp_path, slurm, monkeypatch):
-    attempt = attempts.begin_attempt(tmp_path, "1")
-    attempts.end_attempt(tmp_path, attempt, AttemptEnd("cancelled", 143, continued_by="requeue"))
-    slurm.set_state("1", "FAILED", "NonZeroExitCode", restarts=1)
-    monkeypatch.setattr(commands, "requeue_job", raise_(AssertionError("it was requeued before")))
-    monkeypatch.setattr(continuation_driver, "SETTLE_SECONDS", 0.1)
-    monkeypatch.setattr(continuation_driver, "POLL_SECONDS", 0.1)
-    continuation_driver.drive_run(tmp_path)
-    known = attempts.read_attempts(tmp_path)
-    assert known[-1].end.continued_by == ""
-    assert json.loads((tmp_path / "outcome.json").read_text())["state"] == "failed"
-    assert not continuation_driver.is_waiting(tmp_path, known, "failed")
-
-
-def test_requeued_job_that_slurm_shows_a_moment_later_is_not_given_up(job, tmp_path, slurm, monkeypatch):
-    """Between the end of its batch script and its requeue Slurm shows a job as failed, or not at all."""
-    attempt = attempts.begin_attempt(tmp_path, "1")
-    attempts.end_attempt(tmp_path, attempt, AttemptEnd("cancelled", 143, continued_by="requeue"))
-    slurm.set_state("1", "FAILED", "NonZeroExitCode", restarts=1)
-    answers = iter([[], [], ["1"]])
-    monkeypatch.setattr(commands, "find_active_jobs", lambda name: next(answers, ["1"]))
-    monkeypatch.setattr(commands, "requeue_job", raise_(AssertionError("Slurm requeues it")))
-    monkeypatch.setattr(continuation_driver, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(continuation_driver, "QUEUE_SECONDS", 0.1)
-    threading.Timer(1.0, (tmp_path / claim.CANCELLED_FILE).touch).start()  # ends the driver
-    continuation_driver.drive_run(tmp_path)
-    assert attempts.read_attempts(tmp_path)[-1].end.continued_by == "requeue"
-    assert not (tmp_path / "outcome.json").exists()
-
-
 def test_start_that_has_nothing_to_do(job, tmp_path):
     """Slurm may start a job again that was done when its node was lost."""
     assert batch.find_idle_reason(tmp_path, "1") == ""
@@ -296,12 +235,3 @@ def test_start_that_has_nothing_to_do(job, tmp_path):
     assert batch.find_idle_reason(tmp_path, "1") == "the run is done"
     (tmp_path / "continued.1").write_text("2")
     assert "the job 2" in batch.find_idle_reason(tmp_path, "1")
-
-
-def test_driver_of_another_users_run_is_not_started(tmp_path, monkeypatch):
-    started = []
-    monkeypatch.setattr("robotrain.background.start_module", lambda *words: started.append(words))
-    continuation_driver.start_driver(tmp_path)
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    continuation_driver.start_driver(tmp_path)
-    assert len(started) == 1

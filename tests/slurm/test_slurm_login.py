@@ -2,22 +2,17 @@
 
 import json
 import os
-import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from login_node import HOST, LoginNode
 from robotrain.store import records
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.files import is_locked
 from robotrain_runtime.environments import interpreter
 from robotrain_slurm.login import calls
-from robotrain_slurm.remote import driver, methods
-from robotrain_slurm.submit.continuation_driver import LOCK_FILE
 from slurm_stand_in import SlurmStandIn
 
 PROGRAM = ("--", "python", "main.py")
@@ -340,65 +335,6 @@ def test_code_that_others_may_write_to_is_not_run(submit, robotrain, login_node,
     calls.close_connections()
     answer = robotrain("status", run)
     assert f"robotrain's code cannot be stored on {HOST}" in answer.stderr + answer.stdout
-
-
-@pytest.fixture
-def driven(submit, slurm, login_node) -> Iterator[tuple[str, Path, Path]]:
-    """A run with `--continuation login`, its folder, and where its driver keeps its files; the driver is at work."""
-    run, folder = submit("--continuation", "login")
-    slurm.set_state("1", "RUNNING", nodes="gpu-1")
-    place = driver.find_place(records.read_record(run).reference)
-    _wait_until(lambda: is_locked(folder / LOCK_FILE), "the driver")
-    yield run, folder, place
-    (folder / "cancelled").touch()
-    calls.close_connections()
-    _wait_until(lambda: not is_locked(place.with_suffix(".lock")), "the end of the driver")
-    _wait_until(lambda: not login_node.find_agents(), "the end of what it ran there")
-
-
-@pytest.mark.slow
-def test_driver_of_a_continuation_stays_on_this_machine(driven, slurm, robotrain, login_node):
-    run, folder, _ = driven
-    assert int((folder / LOCK_FILE).read_text().split()[1]) in login_node.find_agents()
-    assert "on gpu-1; a driver on this machine sends its next job" in robotrain("status", run).stdout
-
-
-@pytest.mark.slow
-def test_driver_connects_again_when_its_line_is_lost(driven, robotrain, login_node):
-    run, folder, _ = driven
-    calls.close_connections()
-    before = (folder / LOCK_FILE).read_text()
-    _cut_lines(login_node)
-    _wait_until(lambda: is_locked(folder / LOCK_FILE) and (folder / LOCK_FILE).read_text() != before, "the driver")
-    assert "a driver on this machine" in robotrain("status", run).stdout
-
-
-@pytest.mark.slow
-def test_driver_that_ended_is_named_by_status_which_starts_it_again(driven, robotrain, login_node):
-    run, folder, place = driven
-    keys = login_node.folder / "authorized_keys"
-    calls.close_connections()
-    keys.rename(login_node.folder / "away")
-    _cut_lines(login_node)
-    _wait_until(lambda: place.with_suffix(".end").exists(), "the driver to give up")
-    _wait_until(lambda: not is_locked(place.with_suffix(".lock")), "its end")
-    answer = robotrain("status", run)
-    assert {"slurm-login-denied", "slurm-driver-ended"} <= set(re.findall(r"\[(slurm-[a-z-]+)\]", answer.stderr))
-    assert f"robotrain status {run}" in answer.stderr
-    (login_node.folder / "away").rename(keys)
-    found = robotrain("status", run).stdout
-    assert f"ended ({HOST} does not let you in without asking for a password), and was started again" in found
-    _wait_until(lambda: is_locked(folder / LOCK_FILE), "the new driver")
-    assert not place.with_suffix(".end").exists()
-
-
-@pytest.mark.slow
-def test_driver_of_another_machine_is_not_doubled(driven, robotrain, monkeypatch, tmp_path):
-    run, *_ = driven
-    reference = records.read_record(run).reference
-    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "another machine"))
-    assert methods.query_status(HOST, reference).reason == "on gpu-1; a driver on another machine sends its next job"
-    assert not driver.find_place(reference).parent.exists()
 
 
 def _cut_lines(login_node: LoginNode) -> None:

@@ -183,7 +183,7 @@ def test_code_that_is_sent_is_enough(tmp_path):
     """A Python without robotrain, and without anything else, imports what runs on a login node."""
     zipfile.ZipFile(io.BytesIO(code.pack_code().archive)).extractall(tmp_path)
     modules = ("robotrain_slurm.login.agent", "robotrain_slurm.remote.tasks", "robotrain_slurm.doctor")
-    lazy = ("robotrain_slurm.observe.published", "robotrain.run_folder.ended_run", "robotrain_slurm.submit.staging")
+    lazy = ("robotrain.run_folder.ended_run", "robotrain_slurm.submit.staging")
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {', '.join((*modules, *lazy))}"
     program += "; from robotrain_slurm.client.failures import explain_refusal"
     program += "; assert explain_refusal('Requested time limit is invalid', {}).code == 'slurm-time-refused'"

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from counting_runs import RESOURCES, CountingRuns, read_numbers
 from lab import SEARCHED, SlurmLab, wait_until
 from login_node import HOST, LoginNode, start_login_node
-from robotrain_slurm.node import attempts
 
 pytestmark = pytest.mark.slow
 
@@ -81,46 +79,3 @@ def test_sweep_and_a_run_that_is_sent_again_work_from_afar(runs, node):
     assert code == 0, output
     (again,) = {*folder.parent.glob("count-*")} - before
     assert (read_numbers(folder)[-1], read_numbers(again)[-1]) == (4, 6)
-
-
-@pytest.mark.parametrize(
-    ("what", "count"),
-    [("nothing", 5000), *(pytest.param(*one, marks=pytest.mark.long) for one in (("driver", 5001), ("line", 5002)))],
-)
-def test_driver_of_this_machine_sends_the_next_job(runs, lab, node, what, count):
-    folder = runs.submit(count, "--continuation", "login")
-    wait_until(lambda: (folder / "driver.lock").exists(), "the driver")
-    runs.wait_for_number(folder)
-    job = runs.find_job(folder)
-    if what == "driver":
-        for process in find_drivers():
-            os.kill(process, signal.SIGKILL)
-        wait_until(lambda: not node.find_agents(), "what it ran there to end")
-    if what == "line":
-        for process in node.list_running():
-            os.kill(process, signal.SIGKILL)
-    lab.run("scancel", "--batch", "--signal=TERM", job)
-    if what == "driver":
-        lab.wait_for_state(job, "FAILED")
-        found = runs.read_status(folder)
-        assert (found["state"], found["reason"].partition(":")[0]) == ("pending", "this machine will send its next job")
-    wait_until(lambda: len(attempts.read_attempts(folder)) == 2, "the second job", 90)
-    jobs = [one.job for one in attempts.read_attempts(folder)]
-    assert jobs[0] == job
-    assert len({*jobs}) == 2
-    assert len(find_drivers()) == 1
-    assert runs.run("cancel", folder.name)[0] == 0
-    wait_until(lambda: not find_drivers(), "the driver to end", 90)
-
-
-def find_drivers() -> list[int]:
-    """Return the drivers on this machine of runs on login nodes."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"robotrain_slurm.remote.driver" in words:
-            found.append(int(folder.name))
-    return found

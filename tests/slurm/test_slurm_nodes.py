@@ -13,7 +13,7 @@ import pytest
 from lab import SlurmLab, wait_until
 from planned_jobs import evaluation, job, source
 from robotrain_runtime.contract.document import parse_document
-from slurm_pipelines import SLURM, make_pipeline, make_sweep, read_document, read_options, step
+from slurm_pipelines import make_pipeline, make_sweep, read_document, read_options, step
 
 ROOT = Path(__file__).parents[2]
 JOB = ROOT / "examples/pusht-mini/job.yaml"
@@ -67,14 +67,6 @@ def test_each_trial_of_a_sweep_has_its_nodes(tmp_path):
     plan = make_sweep(tmp_path, jobs=(job(num_nodes=2),))
     assert {"array=1-3", "nodes=2", "ntasks-per-node=1"} <= {*read_options(plan, "job.sbatch")}
     assert all("--nodes=2" in read_document(plan, f"trials/{one}").placement.node_launcher for one in (1, 2, 3))
-
-
-def test_several_nodes_are_not_told_to_work_without_a_shared_disk(make_plan, slurm):
-    slurm.add_node("gpu-2", "batch", cpus=64, memory=500_000)
-    for nodes, offers in ((1, True), (2, False)):
-        plan = make_plan(job(num_nodes=nodes, device="cpu"))
-        (problem,) = [one for one in SLURM.preflight(plan) if one.code == "slurm-disk-local"]
-        assert ("--storage node" in [fix.text for fix in problem.suggestions]) == offers
 
 
 @pytest.fixture

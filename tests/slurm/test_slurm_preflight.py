@@ -251,7 +251,6 @@ def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list
         ({"stage": True}, False),
         ({"container": "apptainer", "image": "/images/lerobot.sif"}, False),
         ({"prologue": "lines.sh"}, False),
-        ({"storage": "node"}, True),
     ],
     ids=str,
 )

@@ -134,22 +134,12 @@ def submit(robotrain, lab, tmp_path) -> Iterator[Callable[..., CountingRun]]:
 
     yield submit
     for run in runs:
-        (run.folder / claim.CANCELLED_FILE).touch()  # ends its driver
+        (run.folder / claim.CANCELLED_FILE).touch()
 
 
 def stop_before_limit(lab, run) -> None:
     """Send the signal that Slurm sends before the time limit."""
     lab.run("scancel", "--batch", "--signal=TERM", run.job)
-
-
-def list_drivers(run) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
-            if "robotrain_slurm.submit.continuation_driver" in words and str(run.folder) in words:
-                found.append(int(folder.name))
-    return found
 
 
 @pytest.mark.long
@@ -236,27 +226,6 @@ def test_node_sends_the_job_again_where_requeueing_is_forbidden(submit, lab, set
     run.assert_whole(2)
     lab.wait_for_state(again, "COMPLETED")
     assert "nothing to do: the job" in (run.folder / "slurm.txt").read_text()
-
-
-@pytest.mark.parametrize("is_killed", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_driver_sends_the_job_again(submit, lab, is_killed):
-    run = submit("--continuation", "login")
-    wait_until(lambda: len(list_drivers(run)) == 1, "the driver")
-    run.wait_for_step()
-    if is_killed:
-        os.kill(list_drivers(run)[0], signal.SIGKILL)
-    first = run.job
-    stop_before_limit(lab, run)
-    if is_killed:
-        lab.wait_for_state(first, "FAILED")
-        assert run.list_jobs() == [first]
-        assert run.read_status()["state"] == "pending"
-        run.read_status()
-    run.wait_for_attempt(2)
-    wait_until(lambda: len(list_drivers(run)) == 1, "a driver that another status started to give up")
-    assert run.list_jobs() == [first, run.job]
-    run.assert_whole(2)
-    wait_until(lambda: not list_drivers(run), "the driver to end", 60)
 
 
 def test_process_on_a_lost_node_ends_when_the_job_starts_elsewhere(submit, lab):

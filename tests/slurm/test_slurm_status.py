@@ -54,6 +54,31 @@ def test_run_that_another_job_continues_has_not_ended(recorded, run):
     assert (found.state, found.exit_code, found.started, found.ended) == ("succeeded", 0, 1000.0, 4000.0)
 
 
+@pytest.mark.parametrize(
+    ("way", "state", "age", "expected"),
+    [
+        # what the last start left, what Slurm says of its job, how long ago it ended: the state of the run
+        ("requeue", "FAILED", 5, "pending"),
+        ("requeue", "", 5, "pending"),
+        ("node", "FAILED", 5, "pending"),
+        ("slurm", "NODE_FAIL", 5, "pending"),
+        ("requeue", "CANCELLED", 5, "cancelled"),
+        ("requeue", "FAILED", 300, "failed"),
+        ("node", "", 300, "lost"),
+        ("", "FAILED", 5, "cancelled"),
+    ],
+)
+def test_run_between_two_starts_has_not_ended_for_a_while(recorded, run, way, state, age, expected):
+    """Between the end of its batch script and its requeue Slurm shows a job as failed, or not at all."""
+    run.begin()
+    run.end("cancelled", way, "its time was up", at=time.time() - age)
+    if state:
+        recorded.set_job(state, "NonZeroExitCode")
+    found = SLURM.status(run.reference)
+    assert found.state == expected
+    assert ("no job continues it" in found.reason) == (expected in ("failed", "lost") and bool(way))
+
+
 def test_job_of_a_run_of_the_same_name_in_another_folder_counts_for_nothing(recorded, run):
     recorded.set_job("PENDING", "Priority")
     recorded.set_job("RUNNING", number="13")

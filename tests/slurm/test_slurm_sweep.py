@@ -83,10 +83,9 @@ def test_element_is_named_with_its_array(monkeypatch):
     "given",
     [
         {"settings": {"continuation": "node"}},
-        {"settings": {"storage": "node"}},
         {"jobs": (job(num_gpus=1), job(num_gpus=2))},
     ],
-    ids=["continuation", "storage", "GPUs"],
+    ids=["continuation", "GPUs"],
 )
 def test_sweep_that_no_array_can_run_is_refused(runs, given):
     spec = make_sweep_spec(runs, **given)

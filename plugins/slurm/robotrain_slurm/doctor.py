@@ -92,7 +92,7 @@ def survey_cluster(needed: Mapping[str, str], seconds: float) -> tuple[str, list
 
 
 def _list_folders(settings: SlurmSettings) -> dict[str, str]:
-    return {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir} if settings.storage != "node" else {}
+    return {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir}
 
 
 def _list_doubtful_folders(settings: SlurmSettings) -> dict[str, str]:

@@ -125,20 +125,17 @@ class SlurmSettings:
     runs_dir: RunsFolder = "~/robotrain-runs"
     cache_dir: CacheFolder = "~/.cache/robotrain"
     storage: Annotated[
-        Literal["shared", "node"] | None,
-        Param(
-            help="shared: every node sees these folders, which is then not doubted; node: each node has its own, and "
-            "results are published (default: shared)"
-        ),
+        Literal["shared"] | None,
+        Param(help="shared: every node sees these folders, which is then not doubted"),
     ] = None
     stage: Annotated[
         bool, Param(help="fetch what the job needs on this machine before it is sent, for nodes without internet")
     ] = False
     continuation: Annotated[
-        Literal["requeue", "node", "login", "never"],
+        Literal["requeue", "node", "never"],
         Param(
-            help="how a job goes on whose time is up: requeue: Slurm requeues it; node: it sends itself again; login: "
-            "this machine sends it again; never: it ends"
+            help="how a job goes on whose time is up: requeue: Slurm requeues it; node: it sends itself again; "
+            "never: it ends"
         ),
     ] = "requeue"
     stop_seconds: Annotated[

@@ -19,8 +19,6 @@ ADDRESS = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*"
 PORT = r"(?:[^@]*@)?([^:]+):([0-9]+)"
 """An address with a port; one of IPv6 has more colons."""
 SUBMISSION_FILE = "slurm.json"
-AGENT_VARIABLE = "ROBOTRAIN_LOGIN_AGENT"
-"""Set on a login node where calls of another machine run: what outlives a command is started there, not here."""
 
 
 def is_address(text: str) -> bool:

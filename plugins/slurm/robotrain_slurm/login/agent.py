@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from robotrain_slurm.login.address import AGENT_VARIABLE
 from robotrain_slurm.login.frames import ALIVE, ALIVE_SECONDS, BrokenFrame, Frame, read_frame, write_frame
 from robotrain_slurm.login.values import BadValue, decode, encode, encode_error
 
@@ -55,7 +54,6 @@ class PrintedText(io.TextIOBase):
 
 def serve(source: IO[bytes], answer: IO[bytes]) -> None:
     """Answer calls until the line ends."""
-    os.environ[AGENT_VARIABLE] = "1"
     signal.signal(signal.SIGINT, signal.default_int_handler)
     answers, calls = Answers(answer), queue.SimpleQueue[Frame | None]()
     sys.stderr = PrintedText(answers)

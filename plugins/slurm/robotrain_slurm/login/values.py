@@ -31,7 +31,7 @@ _EVENTS = OneOf(None, (int, bytes, bool))
 ANSWERS: Mapping[str, Any] = {
     "tasks:preflight": [Problem],
     "tasks:submit": {},
-    "tasks:query_status": {"status": Status, "needs_driver": bool, "is_driven": bool, "events": _EVENTS},
+    "tasks:query_status": {"status": Status, "events": _EVENTS},
     "tasks:read_events": _EVENTS,
     "tasks:list_outputs": [Output],
     "tasks:send_output": OneOf({"path": str, "mode": int, "folder": bool}, {"content": bytes}),

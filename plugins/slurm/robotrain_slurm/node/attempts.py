@@ -45,8 +45,7 @@ class AttemptEnd:
     step: int = 0
     checkpoint: int = 0
     continued_by: str = ""
-    """`slurm`: Slurm by itself; `requeue`: Slurm, which was asked; `node`, `login`: a new job, sent from there; empty:
-    nothing.
+    """`slurm`: Slurm by itself; `requeue`: Slurm, which was asked; `node`: a new job, sent by the node; empty: nothing.
     """
     why: str = ""
     """A sentence: why it is continued so, or why it is not."""

@@ -10,25 +10,21 @@ from pathlib import Path
 from types import FrameType
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.process import stop
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
-from robotrain_slurm.node import attempts, commands, continuation, trial
-from robotrain_slurm.node.commands import CommandRefused, ControllerAway
+from robotrain_slurm.node import attempts, continuation, trial
 from robotrain_slurm.node.container import make_container_command, stop_contained
 from robotrain_slurm.node.continuation import NodeJob
 
 DOCUMENT, SPEC, SEARCH_FILE = "job.json", "slurm.json", "find-python.sh"
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUNBUFFERED")
-LOST_CHECK_SECONDS = 30.0
-"""Seconds between two questions whether Slurm has started the job again; it waits two minutes before it does."""
 SAVE_SHARE = 0.75
 """The share of the time between Slurm's signal and the time limit in which the work saves a checkpoint."""
 
 
 class RuntimeProcess:
     """The runtime, as a child process. The first SIGTERM is passed on to it alone; SIGINT says that the user cancels
-    the run: a node may not see the run folder of the login node.
+    the run: the disk may show this node the mark in the run folder late.
     """
 
     def __init__(self) -> None:
@@ -51,22 +47,7 @@ class RuntimeProcess:
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**own, **os.environ})
         if self._is_stopped:  # requested before the child existed
             self._stop()
-        return self._child.wait() if job.is_shared else self._wait_while_current(self._child, number)
-
-    def _wait_while_current(self, child: "subprocess.Popen[bytes]", number: str) -> int:
-        """Wait for the end of the runtime; end it once Slurm, which has lost this node, starts the job elsewhere.
-
-        The claim of a folder that only this node sees does not tell. Return its exit code.
-        """
-        restart = attempts.get_restart_count()
-        while True:
-            try:
-                return child.wait(LOST_CHECK_SECONDS)
-            except subprocess.TimeoutExpired:
-                with suppress(CommandRefused, ControllerAway):
-                    if commands.find_fate(number, restart) == "requeued" and not self._is_stopped:
-                        print("Slurm started this job again elsewhere: it ends here without saving", flush=True)
-                        stop.signal_group(child.pid, signal.SIGKILL)
+        return self._child.wait()
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:

@@ -22,9 +22,8 @@ from robotrain_slurm.node.commands import CommandRefused, ControllerAway
 
 CONTINUED_PREFIX = "continued."
 WAYS = {
-    "requeue": ("requeue", "node", "login"),
-    "node": ("node", "login"),
-    "login": ("login",),
+    "requeue": ("requeue", "node"),
+    "node": ("node",),
     "never": (),
 }
 """The ways of each setting `--continuation`: the next one is taken where Slurm refuses one."""
@@ -46,8 +45,6 @@ class NodeJob:
     ways: tuple[str, ...] = ()
     """What may continue it, as in WAYS."""
     stop_seconds: int = 120
-    is_shared: bool = True
-    """Whether every node sees the run folder."""
     container: Mapping[str, Any] = field(default_factory=dict)
     """As `JobContainer`; without a tool the program runs on the node itself."""
 
@@ -59,15 +56,13 @@ def read_node_job(spec: Path, name: str) -> NodeJob:
     if job is None:
         raise ValueError(f"{spec} has no job {name}")
     is_alone = not job["step"] and not job["trials"]  # for others Slurm knows the first job only
-    is_shared = values.get("storage", "shared") == "shared"  # the login node sees which job continues it
     return NodeJob(
         name=name,
         script=job["script"],
         comment=job["comment"],
         root=spec.parent,
-        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or (is_alone and is_shared)),
+        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or is_alone),
         stop_seconds=values["stop_seconds"],
-        is_shared=is_shared,
         container=job.get("container") or {},
     )
 
@@ -76,7 +71,7 @@ class Decision(NamedTuple):
     """What continues a run."""
 
     way: str
-    """`requeue`, `node` or `login`, as in WAYS; `slurm`, which starts the job again by itself; empty for nothing."""
+    """`requeue` or `node`, as in WAYS; `slurm`, which starts the job again by itself; empty for nothing."""
     why: str
 
 
@@ -162,7 +157,6 @@ SENTENCES = {
     "requeue": "the job is requeued: ",
     "slurm": "",
     "node": "the job was sent again: ",
-    "login": "the next job is sent by the driver of the run, where robotrain was typed, or by `robotrain status`: ",
     "": "the run does not go on: ",
 }
 
@@ -188,14 +182,14 @@ def _ask_fate(attempt: Attempt, patience: float) -> str:
 
 
 def continue_run(job: NodeJob, folder: Path, attempt: Attempt) -> tuple[str, str]:
-    """Continue a run in the first way that Slurm accepts. Return that way, and why not in another.
+    """Continue a run in the first way that Slurm accepts. Return that way, empty for none, and why not in another.
 
     :param folder: of the run, where the attempt worked.
     """
     refusals: list[str] = []
     until = time.monotonic() + PATIENCE_SECONDS
     for way in job.ways:
-        while way != "login":
+        while True:
             try:
                 if way == "requeue":
                     _requeue(attempt)
@@ -207,9 +201,9 @@ def continue_run(job: NodeJob, folder: Path, attempt: Attempt) -> tuple[str, str
                 break
             except ControllerAway as away:
                 if time.monotonic() > until:
-                    return job.ways[-1], str(away)
+                    return "", "; ".join([*refusals, str(away)])
             time.sleep(RETRY_SECONDS)
-    return "login" if "login" in job.ways else "", "; ".join(refusals)
+    return "", "; ".join(refusals)
 
 
 def _requeue(attempt: Attempt) -> None:

@@ -11,7 +11,6 @@ from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import LogReader
 
-from robotrain_slurm.observe.node_files import is_on_node, read_node_log
 from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
 from robotrain_slurm.observe.step_references import select_step
@@ -29,8 +28,6 @@ END_QUERY_SECONDS = 1.0
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Yield the lines of the log. Raise RunGone."""
     folder = find_folder(select_step(reference))
-    if is_on_node(reference):
-        return read_node_log(reference, follow, tail)
     return follow_log(reference, folder, tail) if follow else read_present_lines(folder, tail)
 
 

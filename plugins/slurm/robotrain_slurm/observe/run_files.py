@@ -9,13 +9,10 @@ from robotrain.run_folder import ended_run, log, outputs
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
-from robotrain_slurm.observe.node_files import is_on_node, make_published_error
 from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
 from robotrain_slurm.observe.step_references import read_spec, select_step
 from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, SUBMISSION_FILE
-
-FOLDER_KIND = "local_path"
 
 
 def find_events_file(reference: Reference) -> Path | None:
@@ -25,28 +22,17 @@ def find_events_file(reference: Reference) -> Path | None:
 
 def list_outputs(reference: Reference) -> Iterable[Output]:
     """Return the complete checkpoints, then other files. Raise RunGone."""
-    if is_on_node(reference):
-        from robotrain_slurm.observe import published  # costs start-up
-
-        return published.list_published(reference)
     return outputs.list_outputs(find_folder(select_step(reference)))
 
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:
     """Copy one output atomically. Raise Rejected."""
-    if is_on_node(reference):
-        from robotrain_slurm.observe import published  # costs start-up
-
-        published.download_published(reference, output, to)
-    else:
-        outputs.download_output(output, to)
+    outputs.download_output(output, to)
 
 
 def find_output(reference: Reference, output: Output) -> Path:
-    """Return where an output is. Raise Rejected if it is not on a disk that this machine sees, or gone."""
+    """Return where an output is. Raise Rejected if it is gone."""
     source = Path(output.uri)
-    if is_on_node(reference) and output.source != FOLDER_KIND:
-        raise make_published_error(reference)
     if not source.exists():
         raise Rejected([make_problem("output-gone", f"{output.name} no longer exists", "", output.uri)])
     return source
@@ -57,8 +43,6 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     Raise RunGone, or Rejected if the registration fails.
     """
-    if is_on_node(reference):
-        raise make_published_error(reference)
     payload = find_folder(reference) / log.PAYLOAD_FOLDER
     return ended_run.register_model(find_folder(select_step(reference)), name, step, payload)
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.observe import reasons
 from robotrain_slurm.observe.own_record import OwnRecord, load_engine_end, read_own_record, save_engine_end
 from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, CLUSTER_VARIABLE
-from robotrain_slurm.submit import continuation_driver
 
 HELD_STATES = ("REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 STATES: Mapping[str, RunState] = {
@@ -26,7 +26,8 @@ STATES: Mapping[str, RunState] = {
     **{"COMPLETED": "succeeded", "CANCELLED": "cancelled"},
 }
 """The meaning of Slurm's states; with any other state the run is still running."""
-WAITS_FOR_DRIVER = "this machine will send its next job"
+SETTLE_SECONDS = 60.0
+"""For which Slurm may show a job as failed, or not at all, between the end of its batch script and its requeue."""
 NO_INTERNET = "if its nodes have no internet, submit it with --stage, which fetches what it needs before"
 FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
@@ -43,17 +44,7 @@ def query_status(reference: Reference) -> Status:
         if not own.has_recorded_end:
             raise
         jobs = []
-    status = make_status(reference, jobs)
-    if waits_for_driver(own.folder, status):
-        continuation_driver.start_driver(own.folder)
-    return status
-
-
-def waits_for_driver(folder: Path, status: Status) -> bool:
-    """Return whether a driver is to continue a run, and this user may start it."""
-    if status.finished or find_other_user(folder):
-        return False
-    return status.reason.startswith(WAITS_FOR_DRIVER) or continuation_driver.was_started(folder)
+    return make_status(reference, jobs)
 
 
 def query_jobs(references: Collection[Reference], all_names: bool = False) -> list[QueuedJob]:
@@ -93,13 +84,20 @@ def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
     job = find_job(reference, own, jobs)
     if job and is_active(job) and not own.is_settled:
         return _make_active_status(own, job)
-    if continuation_driver.is_waiting(own.folder, own.attempts, get_state(job) if job else ""):
-        return Status(state="pending", reason=f"{WAITS_FOR_DRIVER}: {own.why_continued}", started=own.started_at)
+    if _is_about_to_go_on(own, job):
+        return Status(state="pending", reason=f"it goes on in a moment: {own.why_continued}", started=own.started_at)
     if job is None and not own.final_outcome and not own.is_cancelled:
         _check_cluster(reference)
     if job and not is_active(job):  # one that has recorded its outcome may still be ending
         save_engine_end(own.folder, job)
     return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
+
+
+def _is_about_to_go_on(own: OwnRecord, job: QueuedJob | None) -> bool:
+    """Return whether a start that was to go on has ended so recently that Slurm may not show what comes next."""
+    if not own.continued_by or (job and (job.id != own.attempts[-1].job or get_state(job) == "cancelled")):
+        return False
+    return time.time() - (own.ended_at or 0.0) < SETTLE_SECONDS
 
 
 def _check_cluster(reference: Reference) -> None:
@@ -217,6 +215,8 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     if has_failed and own.has_memory_kill():
         return reasons.END_REASONS["OUT_OF_MEMORY"]
     why = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
+    if own.continued_by and (job is None or get_state(job) != "cancelled"):
+        why += "; it was to go on, and no job continues it"
     return reasons.append_batch_message(why, own.read_batch_message() if has_failed else "")
 
 

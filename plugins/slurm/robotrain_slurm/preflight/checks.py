@@ -10,7 +10,6 @@ from pathlib import Path
 from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
@@ -24,9 +23,8 @@ from robotrain_slurm.preflight.job_request import JobRequest
 from robotrain_slurm.preflight.locks import check_locks
 from robotrain_slurm.preflight.pythons import check_pythons, list_needed_pythons
 from robotrain_slurm.preflight.resources import find_request_problems
-from robotrain_slurm.spec.node_script import MAX_SCRIPT_BYTES
 from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, SUBMISSION, SlurmSpec
+from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
 
 COMMAND = "sbatch"
 
@@ -48,21 +46,12 @@ def list_checks(plan: Plan, pythons: Mapping[str, str] | None = None) -> list[Pr
     return [
         partial(check_cluster, plan, spec, jobs),
         partial(folders.check_run_folder, spec, plan),
-        partial(folders.check_files, jobs, spec.storage == "shared"),
+        partial(folders.check_files, jobs),
         partial(check_containers, spec, plan.files),
         partial(check_pythons, list_needed_pythons(plan) if pythons is None else pythons),
-        partial(check_locks, Path(jobs[0].placement.cache)) if spec.storage == "shared" else partial(check_size, plan),
+        partial(check_locks, Path(jobs[0].placement.cache)),
         *([partial(check_array_size, spec)] if any(job.trials for job in spec.jobs) else []),
     ]
-
-
-def check_size(plan: Plan) -> Iterator[Problem]:
-    """Check that Slurm takes a script that carries its plan."""
-    if (size := len(plan.files[SCRIPT_FILE])) > MAX_SCRIPT_BYTES:
-        title = f"the batch script is larger than Slurm takes: {format_size(size)} of {format_size(MAX_SCRIPT_BYTES)}"
-        why = "With --storage node it carries the job's document and code."
-        shared = "--storage shared"
-        yield make_preflight_problem("slurm-script-too-large", title, "--storage", "node", why, shared)
 
 
 def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> Iterator[Problem]:
@@ -89,5 +78,4 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
         options = read_options(plan.files[job.script].decode())
         yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
     needed, host = folders.list_needed_files(spec, jobs), os.uname().nodename
-    is_alone = not (spec.is_pipeline or spec.jobs[0].trials or plan.job.training_nodes > 1)
-    yield from folders.find_unshared_files(needed, partitions, host, is_alone=is_alone)
+    yield from folders.find_unshared_files(needed, partitions, host)

@@ -51,17 +51,16 @@ def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
     return folder_access.check_writable(folder, flag, "slurm-folder-refused", "slurm-folder-full")
 
 
-def check_files(jobs: Sequence[JobDocument], is_shared: bool) -> Iterator[Problem]:
+def check_files(jobs: Sequence[JobDocument]) -> Iterator[Problem]:
     """Check the cache, and the files with secrets and credentials."""
     for job in jobs[:1]:  # the steps of a pipeline have the same placement
-        if is_shared:
-            yield from check_writable(Path(job.placement.cache), "--cache-dir")
+        yield from check_writable(Path(job.placement.cache), "--cache-dir")
         yield from check_secret_files(job.placement.secrets)
 
 
 def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
     """Return the folders and files that the nodes need, by the option or role that they are of."""
-    if spec.storage == "node" or spec.is_surely_shared:
+    if spec.is_surely_shared:
         return {}
     needed = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:
@@ -74,13 +73,10 @@ def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str,
     return needed
 
 
-def find_unshared_files(
-    needed: Mapping[str, str], partitions: Sequence[Partition], host: str, *, is_alone: bool = True
-) -> Iterator[Problem]:
+def find_unshared_files(needed: Mapping[str, str], partitions: Sequence[Partition], host: str) -> Iterator[Problem]:
     """Warn of folders and files on a disk of this machine, which other nodes hardly see.
 
     :param host: the name of this machine.
-    :param is_alone: whether the run is one job of one node: pipelines, sweeps and several nodes need a shared disk.
     """
     nodes = {group.names for one in partitions for group in one.nodes}
     local = {flag: path for flag, path in needed.items() if files.get_filesystem(Path(path)) in LOCAL_FILESYSTEMS}
@@ -93,6 +89,4 @@ def find_unshared_files(
     said = Suggestion(
         "--storage shared", 'if they see this one; `storage = "shared"` in robotrain.toml says it for good'
     )
-    other = "a run works in a folder of its node and publishes what it makes"
-    without = Suggestion("--storage node", other) if is_alone else ""
-    yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, said, without, severity="warning")
+    yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, said, severity="warning")

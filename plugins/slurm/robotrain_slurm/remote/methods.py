@@ -4,16 +4,15 @@ import io
 import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.outputs import download_atomically
 from robotrain.cluster.platform import PreflightCheck
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
 from robotrain.model.plan import Plan
-from robotrain.model.run import LOGIN_KEY, Output, Reference, RunGone, Status, StepStatus
+from robotrain.model.run import LOGIN_KEY, Output, Reference, Status, StepStatus
 from robotrain.store import code_folder
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
@@ -22,7 +21,6 @@ from robotrain_slurm.login import calls
 from robotrain_slurm.login.address import find_login
 from robotrain_slurm.login.connection import ANSWER_SECONDS
 from robotrain_slurm.preflight.pythons import list_needed_pythons
-from robotrain_slurm.remote import driver
 from robotrain_slurm.remote.events_mirror import EventsMirror
 from robotrain_slurm.spec.render import list_code_copies
 from robotrain_slurm.spec.submission_spec import SUBMISSION
@@ -57,10 +55,7 @@ def submit(login: str, plan: Plan) -> Reference:
             raise NotSubmitted from None
     copies = {source.uri: source.pin for source, _ in list_code_copies(plan.files, spec.jobs)}
     codes = [[address, _pack_folder(code_folder.stage_folder(Path(address), pin))] for address, pin in copies.items()]
-    reference = {**calls.send(login, f"{TASKS}:submit", plan, codes), LOGIN_KEY: login}
-    if spec.continuation == "login":
-        driver.start_driver(reference)
-    return reference
+    return {**calls.send(login, f"{TASKS}:submit", plan, codes), LOGIN_KEY: login}
 
 
 def _pack_folder(folder: Path) -> bytes:
@@ -73,40 +68,18 @@ def _pack_folder(folder: Path) -> bytes:
 def find_run(login: str, plan: Plan) -> Reference | None:
     """Return the run of a plan that an interrupted submit sent; None if there is none. Raise as `find_run`."""
     found = calls.call(login, "robotrain_slurm.submit.submit:find_run", plan)
-    if not found:
-        return None
-    reference = {**found, LOGIN_KEY: login}
-    if SUBMISSION.load(plan, Stage.SUBMIT).continuation == "login":
-        driver.start_driver(reference)
-    return reference
+    return {**found, LOGIN_KEY: login} if found else None
 
 
 def query_status(login: str, reference: Reference) -> Status:
     """Return the status of a run, and take over its new events if they are followed. Raise RunGone, Rejected."""
     mirror = EventsMirror(login, reference)
     known = mirror.describe() if mirror.is_followed else None
-    try:
-        answer = calls.call(login, f"{TASKS}:query_status", reference, known)
-    except Rejected as rejected:
-        raise _add_ended_driver(rejected, reference) from None
+    answer = calls.call(login, f"{TASKS}:query_status", reference, known)
     if mirror.is_followed and answer["events"] is not None:
         mirror.add(*answer["events"])
     status: Status = answer["status"]
-    if answer["needs_driver"]:
-        which = driver.ensure_driver(reference, answer["is_driven"])
-        status = replace(status, reason="; ".join(filter(None, (status.reason, which))))
     return status
-
-
-def _add_ended_driver(rejected: Rejected, reference: Reference) -> Rejected:
-    """Return the error of a status with what else there is to know: nobody sends the next job of the run."""
-    why = driver.read_end(reference)
-    if not why or isinstance(rejected, RunGone):
-        return rejected
-    title = f"the driver of {reference['run']} on this machine ended, so nothing sends its next job"
-    again = Suggestion(f"robotrain status {reference['run']}", "starts it again, once the login node answers")
-    ended = make_problem("slurm-driver-ended", title, "--continuation", "", f"It stopped at: {why}.", again)
-    return Rejected([*rejected.problems, ended], rejected.transient)
 
 
 def query_pipeline(login: str, reference: Reference) -> tuple[Status, list[StepStatus]]:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shlex
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +15,14 @@ from robotrain.cluster.platform import run_checks
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.plan import Plan
 from robotrain.model.run import Output, Reference
-from robotrain.run_folder.log import PAYLOAD_FOLDER
 from robotrain_runtime.contract.document import parse_document
-from robotrain_runtime.contract.files import is_locked, open_regular_file
+from robotrain_runtime.contract.files import open_regular_file
 
 from robotrain_slurm.login.address import find_login
 from robotrain_slurm.observe import pipeline_status, run_files
-from robotrain_slurm.observe.node_files import is_on_node
-from robotrain_slurm.observe.status import find_folder, find_other_user, waits_for_driver
-from robotrain_slurm.observe.step_references import is_whole, read_spec, select_step
 from robotrain_slurm.preflight.checks import list_checks
 from robotrain_slurm.remote.events_mirror import PROBE_BYTES
 from robotrain_slurm.spec.submission_spec import SUBMISSION
-from robotrain_slurm.submit.continuation_driver import LOCK_FILE
 from robotrain_slurm.submit.submit import submit_plan
 
 CHUNK_BYTES = MAX_EVENT_BYTES = 1 << 19
@@ -79,19 +73,13 @@ def _quote_path(path: str) -> str:
 
 
 def query_status(reference: Reference, known: Sequence[Any] | None) -> Mapping[str, Any]:
-    """Return the status, whether the run needs a driver and has one here, and new events. Raise as `query_status`.
+    """Return the status and new events. Raise as `query_status`.
 
     :param known: of the events, as for `read_events`; None if they are not followed.
     """
     status = pipeline_status.query_status(reference)
-    needs_driver = is_driven = False
-    if not is_whole(reference) and not status.finished:
-        folder = find_folder(select_step(reference))
-        follows = read_spec(reference).continuation == "login" and not find_other_user(folder)
-        needs_driver = follows or waits_for_driver(folder, status)
-        is_driven = needs_driver and bool(is_locked(folder / LOCK_FILE))
     events = read_events(reference, *known) if known is not None else None  # afterwards: the last ones are there
-    return {"status": status, "needs_driver": needs_driver, "is_driven": is_driven, "events": events}
+    return {"status": status, "events": events}
 
 
 def read_events(reference: Reference, offset: int, probe: str) -> Sequence[Any] | None:
@@ -113,8 +101,6 @@ def read_events(reference: Reference, offset: int, probe: str) -> Sequence[Any] 
 
 def list_outputs(reference: Reference) -> list[Output]:
     """Return the outputs of a run. Raise RunGone, Rejected."""
-    if is_on_node(reference):  # its own code says what it published
-        sys.path.append(str(find_folder(reference) / PAYLOAD_FOLDER))
     return [*run_files.list_outputs(reference)]
 
 

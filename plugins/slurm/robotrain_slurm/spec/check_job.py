@@ -4,21 +4,18 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, make_unsupported_problem, make_warning
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_leaving_out
 from robotrain.model.job import Job
 from robotrain.run_folder import settings_rules
 from robotrain.run_folder.scheduler_settings import fill_settings
-from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import value_holds_secret
 
 from robotrain_slurm.login.address import check_login
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
-from robotrain_slurm.spec.check_node_storage import check_node_storage
 from robotrain_slurm.spec.check_nodes import check_nodes
 from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
@@ -37,11 +34,9 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         *check_container(job, settings),
         *check_mounts(job, settings),
         *check_prologue(settings),
-        *check_publishing(job, settings),
         *check_staging(job, settings),
-        *check_node_storage(job, settings),
         *check_nodes(job, settings),
-        *check_tracking_uri(settings),
+        *settings_rules.check_tracking_uri(settings.tracking_uri or ""),
         *settings_rules.check_torch_backend(settings.torch_backend, settings.environment),
         *settings_rules.check_secrets(settings.secrets, ("SLURM_", "SBATCH_")),
     ]
@@ -213,25 +208,6 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
             why = "Its lines stand in the plan and in records, unencrypted."
             fix = Suggestion("--secret NAME=FILE", "gives the program a variable, from a file that only you may read")
             yield make_problem("secret-in-job", title, "--prologue", path, why, fix, stage=Stage.RESOLVE)
-
-
-def check_publishing(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
-    """Check that what a run leaves on the disk of a node is published."""
-    if settings.storage == "node":
-        why = "--storage node: a node's folder is not seen from here, and the next start may be on another node."
-        disk = LostDisk(code="slurm-nothing-kept", why=why, ways=("--publish-url URL", "--storage shared"))
-        yield from check_kept_outputs(job, disk)
-
-
-def check_tracking_uri(settings: SlurmSettings) -> Iterator[Problem]:
-    """Check that a node can open the tracking URI, and that it carries no secret."""
-    uri = settings.tracking_uri or ""
-    if uri.startswith(SQLITE_SCHEME) and settings.storage == "node":
-        why = "--storage node: a file on the disk of a node is not kept."
-        fix = f"{settings_rules.TRACKING_FLAG} https://HOST"
-        yield _make_invalid_value_problem(settings_rules.TRACKING_FLAG, uri, "the URI of an MLflow server", why, fix)
-    else:
-        yield from settings_rules.check_tracking_uri(uri)
 
 
 def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

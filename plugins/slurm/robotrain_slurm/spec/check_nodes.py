@@ -14,10 +14,6 @@ def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     if (count := job.training_nodes) == 1:
         return
     given, alone = str(count), f"{NODES_FLAG} 1"
-    if settings.storage == "node":
-        title = f"{count} nodes of a job work in one run folder, which --storage node does not give them"
-        why = "The environment and the data are prepared once, on a disk that all nodes see."
-        yield make_unsupported_problem("slurm-nodes-storage", title, NODES_FLAG, given, why, "--storage shared", alone)
     if settings.container:
         title = f"a job of {count} nodes does not run in a container here"
         why = "The program of a job starts the other nodes with srun, which an image does not have."

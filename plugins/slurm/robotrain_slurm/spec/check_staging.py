@@ -16,11 +16,6 @@ def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check what `--stage` cannot do: every source can be fetched before the job is sent; what it writes cannot."""
     if not settings.stage:
         return
-    if settings.storage == "node":
-        title = "--stage needs a disk that this machine and the nodes share"
-        why = "It fetches data and environment to the cache, --cache-dir."
-        fixes = ("--storage shared", suggest_leaving_out("--stage"))
-        yield make_unsupported_problem("options-conflict", title, "--stage", "", why, *fixes)
     if settings.torch_backend == "auto":
         title = "--torch-backend auto would choose for this machine, and not for the node"
         why = "With --stage the environment is built here; `auto` looks at the driver of the machine that builds it."

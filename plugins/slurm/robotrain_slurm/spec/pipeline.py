@@ -97,14 +97,11 @@ def _get_handover(root: str, name: str) -> str:
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     """Yield each problem once, for the first step that has it."""
     all_settings: list[SlurmSettings] = [step.settings for step in steps]
-    if ways := [one.continuation for one in all_settings if one.continuation in ("node", "login")]:
+    if any(one.continuation == "node" for one in all_settings):
         title = "later steps do not wait for a job that continues a step"
         why = "Slurm knows only the first job of a step. One that is requeued stays the same job."
         flag, fix = "--continuation", "--continuation requeue"
-        yield make_unsupported_problem("slurm-step-continued", title, flag, ways[0], why, fix, _DRIVEN)
-    if any(one.storage == "node" for one in all_settings):
-        title, fix = "steps hand over through a folder that every node sees", "--storage shared"
-        yield make_unsupported_problem("slurm-step-storage", title, "--storage", "node", "", fix, _DRIVEN)
+        yield make_unsupported_problem("slurm-step-continued", title, flag, "node", why, fix, _DRIVEN)
     for name, flag in RUN_SETTINGS.items():
         values = {getattr(one, name): step.name for one, step in zip(all_settings, steps, strict=True)}
         if len(values) > 1:

@@ -15,7 +15,7 @@ from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document, parse_document
 
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import node_script, script
+from robotrain_slurm.spec import script
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import (
     CORES_OPTION,
@@ -66,11 +66,7 @@ def render_plan(
     batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, container=container)
     spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings), login)
     files = {SUBMISSION_FILE: SUBMISSION.dump(spec), DOCUMENT_FILE: document, SEARCH_FILE: search.encode()}
-    if settings.storage == "node":
-        carried = {**files, **node_script.unpack_payload(payload.archive)}
-        text = node_script.make_node_script([*options, ("comment", comment)], prologue, token, search, carried)
-    else:
-        text = script.make_script([*options, ("comment", comment)], prologue)
+    text = script.make_script([*options, ("comment", comment)], prologue)
     return Plan(
         platform="slurm",
         run=run,
@@ -89,7 +85,6 @@ def make_spec(
         run=run,
         folder=folder,
         jobs=jobs,
-        storage=settings.storage or "shared",
         is_surely_shared=settings.storage == "shared",
         continuation=settings.continuation,
         stop_seconds=stop_seconds,
@@ -133,8 +128,6 @@ def place_job(job: Job, settings: SlurmSettings, folder: str, code_folder: str) 
     cache, tracking_uri = settings.cache_dir, settings.tracking_uri
     return replace(
         make_placement(job, settings, folder, cache=cache, tracking_uri=tracking_uri, code_folder=code_folder),
-        submission=node_script.SUBMISSION_VARIABLE if settings.storage == "node" else "",
-        volatile=settings.storage == "node" and job.publishes_to_hub,
         node_launcher=make_node_launcher(job, settings),
     )
 
@@ -170,17 +163,14 @@ def make_comment(name: str, token: str) -> str:
 
 def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: str) -> list[Option]:
     """Return all options of the script but the comment."""
-    start, output = folder, os.path.join(folder, OUTPUT_FILE)
-    if settings.storage == "node":
-        start, output = node_script.START_FOLDER, os.path.join(node_script.START_FOLDER, f"{name}.txt")
     return [
         ("job-name", name),
         *list_options(job, settings),
         ("nodes", str(job.training_nodes)),
         ("ntasks", str(job.training_nodes)),
         *([("ntasks-per-node", "1")] if job.training_nodes > 1 else []),
-        ("chdir", start),
-        ("output", output.replace("%", "%%")),
+        ("chdir", folder),
+        ("output", os.path.join(folder, OUTPUT_FILE).replace("%", "%%")),
         ("open-mode", "append"),
         ("export", EXPORT),
         ("signal", f"B:TERM@{choose_stop_seconds(job, settings)}"),

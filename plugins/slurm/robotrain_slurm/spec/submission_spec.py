@@ -48,7 +48,7 @@ class BatchJob:
     comment: str
     """Its comment in Slurm: `robotrain:NAME:TOKEN`, of which the token stands for what is sent."""
     folder: str
-    """Its run folder; empty if it has none that this machine sees."""
+    """Its run folder."""
     step: str = ""
     """The step of a pipeline that it is."""
     needs: tuple[str, ...] = ()
@@ -71,13 +71,12 @@ class SlurmSpec:
 
     run: str
     folder: str
-    """The run folder. With `storage` node, the node has another one at this path, and this one is the plan's alone."""
+    """The run folder."""
     jobs: tuple[BatchJob, ...]
     """Each comes after those that it needs."""
-    storage: Literal["shared", "node"] = "shared"
     is_surely_shared: bool = False
     """Whether the user says that the nodes see its folders."""
-    continuation: Literal["requeue", "node", "login", "never"] = "requeue"
+    continuation: Literal["requeue", "node", "never"] = "requeue"
     stop_seconds: int = 120
     """The seconds before the time limit in which a checkpoint is saved."""
     staged: bool = False

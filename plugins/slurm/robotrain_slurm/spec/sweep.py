@@ -36,10 +36,8 @@ from robotrain_slurm.spec.submission_spec import (
 def find_sweep_obstacle(sweep: SweepSpec) -> str:
     """Return why Slurm cannot run a sweep as a job array, as the end of a sentence; empty if it can."""
     settings: SlurmSettings = sweep.settings
-    if settings.continuation in ("node", "login"):
-        return f"with --continuation {settings.continuation}, another job would continue a trial"
-    if settings.storage == "node":
-        return "its trials need a folder that every node sees"
+    if settings.continuation == "node":
+        return "with --continuation node, another job would continue a trial"
     given = [dict(list_options(job, settings)) for job in sweep.jobs]
     names = dict.fromkeys(name for options in given for name in options)
     changed = next((name for name in names if len({options.get(name) for options in given}) > 1), "")

@@ -26,7 +26,7 @@ from robotrain_slurm.spec.submission_spec import (
     BatchJob,
     SlurmSpec,
 )
-from robotrain_slurm.submit import continuation_driver, sbatch, staging, step_jobs
+from robotrain_slurm.submit import sbatch, staging, step_jobs
 from robotrain_slurm.submit.run_folder import create_run_folder, discard_run_folder
 
 
@@ -54,13 +54,6 @@ def submit_plan(plan: Plan, stage_code: StageCode | None = None) -> Reference:
             if found := find_run(plan):
                 return found
         raise Unanswered(away.problems) from None
-    return _follow_job(spec, number)
-
-
-def _follow_job(spec: SlurmSpec, number: str) -> Reference:
-    """Return the reference of a job that was sent, after what continues it on this machine was started."""
-    if spec.continuation == "login":
-        continuation_driver.start_driver(Path(spec.folder))
     return make_reference(spec, number)
 
 
@@ -88,7 +81,7 @@ def find_run(plan: Plan) -> Reference | None:
     (job,) = spec.jobs
     answer = sbatch.read_answer(root, job)
     number = _ask_for_job(job) if sbatch.is_unsure(answer) else sbatch.find_number(answer)
-    return _follow_job(spec, number) if number else None
+    return make_reference(spec, number) if number else None
 
 
 def _ask_for_job(job: BatchJob) -> str:
