@@ -118,6 +118,11 @@ REPORTS = {
         "{T}torch.OutOfMemoryError: CUDA out of memory. GPU 0 has a total capacity of 23.64 GiB.",
         ("gpu-memory", "configuration", "GPU 0"),
     ),
+    "memory of a library": (
+        1,
+        "{T}RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        ("gpu-memory", "configuration", ""),
+    ),
     "NCCL": (
         1,
         "{T}torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled system error (run"

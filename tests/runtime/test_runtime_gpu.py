@@ -5,8 +5,10 @@ from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.machine import hardware
 
-H100 = "NVIDIA H100 80GB HBM3, 570.86.15, 9.0"
-T4 = "Tesla T4, 535.104.05, 7.5"
+FIRST = "GPU-0a1b1c2d-0e1f-4a5b-8c7d-000000000001"
+H100 = f"NVIDIA H100 80GB HBM3, 570.86.15, 9.0, {FIRST}"
+OTHER_H100 = "NVIDIA H100 80GB HBM3, 570.86.15, 9.0, GPU-2c3d1c2d-0e1f-4a5b-8c7d-000000000002"
+T4 = "Tesla T4, 535.104.05, 7.5, GPU-77771c2d-0e1f-4a5b-8c7d-000000000003"
 
 
 @pytest.fixture
@@ -32,10 +34,11 @@ def codes(asked: GpuRequirement | None, **placement) -> list[str]:
 
 
 def test_a_machine_that_has_what_is_asked_for(driver):
-    driver(H100, H100)
+    driver(H100, OTHER_H100)
     assert codes(GpuRequirement(count=2, bf16=True, cuda="12.8")) == []
     gpu = hardware.query_gpus()[0]
     assert (gpu.name, gpu.driver, gpu.capability) == ("NVIDIA H100 80GB HBM3", "570.86.15", (9, 0))
+    assert gpu.uuid == FIRST
 
 
 def test_a_job_that_asks_for_none_asks_nobody(driver):
@@ -65,15 +68,23 @@ def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, w
     assert [text.partition("   ")[0] for text in finding.ways[1:]] == ([way] if way else [])
 
 
-@pytest.mark.parametrize(("visible", "left"), [(None, 2), ("1", 1), ("", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2)])
+VISIBLE = [
+    *((None, 2), ("1", 1), ("", 0), ("-1", 0), ("0,7,1", 1), ("0,0", 1), ("1,0", 2)),
+    *(("GPU-0a1b,GPU-2c3d", 2), ("GPU-0a1b,GPU-0a1b", 1), ("GPU-ffff", 0), ("GPU-", 0), (FIRST, 1), ("MIG-1,MIG-2", 2)),
+]
+
+
+@pytest.mark.parametrize(("visible", "left"), VISIBLE)
 def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
-    driver(H100, H100)
+    driver(H100, OTHER_H100)
     if visible is not None:
         monkeypatch.setenv(hardware.VISIBLE_DEVICES, visible)
     found = list(hardware.find_gpu_problems(GpuRequirement(count=2), Placement(work="/w", cache="/c")))
     assert [one.title for one in found] == (
         [] if left == 2 else [f"the job asks for 2 GPUs, and this machine shows {left}"]
     )
+    hidden = {0: "it hides 2 GPUs of this machine", 1: "it hides 1 GPU of this machine"}
+    assert [one.ways[0] for one in found] == [f"unset CUDA_VISIBLE_DEVICES   {hidden[left]}" for _ in found]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +98,7 @@ def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
     ],
 )
 def test_a_driver_too_old_for_the_cuda_of_the_lock_is_told(driver, version, cuda, fits):
-    driver(f"NVIDIA A100, {version}, 8.0")
+    driver(f"NVIDIA A100, {version}, 8.0, {FIRST}")
     assert codes(GpuRequirement(count=1, cuda=cuda)) == ([] if fits else ["gpu-driver"])
 
 
@@ -101,7 +112,7 @@ def test_a_driver_too_old_for_the_cuda_of_the_lock_is_told(driver, version, cuda
     ],
 )
 def test_another_pytorch_than_the_locked_one_has_another_cuda(driver, placement, fits):
-    driver("NVIDIA A100, 535.104.05, 8.0")
+    driver(f"NVIDIA A100, 535.104.05, 8.0, {FIRST}")
     assert codes(GpuRequirement(count=1, cuda="13.0"), **placement) == ([] if fits else ["gpu-driver"])
 
 
@@ -114,5 +125,5 @@ def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver)
 
 
 def test_all_problems_of_the_gpus_are_reported_together(driver):
-    driver("Tesla T4, 440.33.01, 7.5")
+    driver(f"Tesla T4, 440.33.01, 7.5, {FIRST}")
     assert codes(GpuRequirement(count=2, bf16=True, cuda="12.8")) == ["gpu-too-few", "gpu-driver", "gpu-bf16"]

@@ -54,7 +54,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         "gpu-memory",
         "configuration",  # the job can use less
-        r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError",
+        r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError"
+        r"|\b(CUBLAS|CUDNN|CUSOLVER)_STATUS_ALLOC_FAILED",
         "use a smaller batch, or a GPU with more memory than {subject} has",
         "this one",
         r"\b(GPU \d+) has a total capacity of",

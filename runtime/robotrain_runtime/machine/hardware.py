@@ -17,7 +17,7 @@ from robotrain_runtime.contract.failure import Finding
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY_INFO = Path("/proc/meminfo")
-NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader,nounits")
+NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,compute_cap,uuid", "--format=csv,noheader,nounits")
 DRIVER_SECONDS = 8.0
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
@@ -37,6 +37,8 @@ class Gpu:
     driver: str
     capability: tuple[int, int]
     """The compute capability, such as (8, 0); (0, 0) if unknown."""
+    uuid: str
+    """Its name in CUDA_VISIBLE_DEVICES, which may be shortened there: `GPU-` and hex digits."""
 
 
 class DriverUnavailable(Exception):
@@ -89,17 +91,21 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
         return
     many = f"{required.count} GPU{'s' if required.count > 1 else ''}"
     try:
-        gpus = _select_visible(query_gpus())
+        present = query_gpus()
     except DriverUnavailable as why:
         title = f"the job asks for {many}, and this machine shows none"
         yield _make_gpu_finding("gpu-missing", title, f"{why}.", *_list_ways(required, 0))
         return
+    gpus = _select_visible(present)
     if len(gpus) < required.count:
         value = os.environ.get(VISIBLE_DEVICES)
         why_few = f"It shows {', '.join(gpu.name for gpu in gpus) or 'none'}."
         why_few += "" if value is None else f" {VISIBLE_DEVICES} is {value or 'empty'}."
         title = f"the job asks for {many}, and this machine shows {len(gpus)}"
-        yield _make_gpu_finding("gpu-too-few", title, why_few, *_list_ways(required, len(gpus)))
+        hidden = len(present) - len(gpus)
+        shown = f"unset {VISIBLE_DEVICES}   it hides {hidden} GPU{'s' if hidden > 1 else ''} of this machine"
+        ways = [shown] if len(present) >= required.count else []
+        yield _make_gpu_finding("gpu-too-few", title, why_few, *ways, *_list_ways(required, len(gpus)))
     used = gpus[: required.count]
     yield from _check_driver(get_cuda_version(required, placement), used)
     if old := [gpu for gpu in used if required.bf16 and (0, 0) < gpu.capability < BF16_CAPABILITY]:
@@ -164,30 +170,32 @@ def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:
 
 def _parse_gpu(line: str) -> Gpu | None:
     parts = [part.strip() for part in line.split(",")]
-    if len(parts) != 3 or not re.fullmatch(r"[\d.]+", parts[1]):
+    if len(parts) != 4 or not re.fullmatch(r"[\d.]+", parts[1]):
         return None
-    name, driver, capability = parts
+    name, driver, capability, uuid = parts
     known = re.fullmatch(r"(\d+)\.(\d+)", capability)
     return Gpu(
         name=name,
         driver=driver,
         capability=(int(known[1]), int(known[2])) if known else (0, 0),
+        uuid=uuid,
     )
 
 
 def _select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
-    """Return the GPUs that CUDA_VISIBLE_DEVICES selects: as for CUDA, up to the first invalid one."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES selects: as for CUDA, up to the first that is invalid or repeated."""
     value = os.environ.get(VISIBLE_DEVICES)
     if value is None:
         return list(gpus)
     selected: list[Gpu] = []
     for name in map(str.strip, value.split(",")):
-        if name.startswith(("GPU-", "MIG-")) and len(selected) < len(gpus):  # any: the query has no ids
+        if name.startswith("MIG-") and len(selected) < len(gpus):  # any: the query has no parts of GPUs
             selected.append(gpus[len(selected)])
-        elif name.isdigit() and int(name) < len(gpus):
-            selected.append(gpus[int(name)])
-        else:
+            continue
+        found = [gpu for at, gpu in enumerate(gpus) if name == str(at) or (name and gpu.uuid.startswith(name))]
+        if len(found) != 1 or found[0] in selected:
             break
+        selected += found
     return selected
 
 
@@ -204,13 +212,14 @@ def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
     )
 
 
-_OTHER_MACHINE = "a machine with that many GPUs"
+_OTHER_MACHINE = "a machine with a GPU"
 
 
 def _list_ways(required: GpuRequirement, found: int) -> tuple[str, ...]:
     """Return what to do on a machine that has `found` GPUs, fewer than required."""
+    other = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
     here = f"--num-gpus {found}   as many as there are" if found else required.without
-    return (_OTHER_MACHINE, here) if here else (_OTHER_MACHINE,)
+    return (other, here) if here else (other,)
 
 
 def _make_gpu_finding(code: str, title: str, why: str, *ways: str) -> Finding:
