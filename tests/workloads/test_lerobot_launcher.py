@@ -1,13 +1,15 @@
 """The launcher of a training, with a trainer that is pretended."""
 
-import atexit
+import contextlib
 import gc
 import importlib.metadata
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import sys
+import time
 import types
 
 import pytest
@@ -40,7 +42,6 @@ def pretended_trainer(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.data", types.SimpleNamespace(DataLoader=loader))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "argv", [])
-    monkeypatch.setattr(atexit, "register", lambda function: None)
     monkeypatch.setattr(device, "choose_device", lambda requested: "cpu")
     monkeypatch.setattr(event, "emit_line", lambda text: None)
     root, handler = logging.getLogger(), signal.getsignal(signal.SIGTERM)
@@ -63,6 +64,23 @@ def test_no_garbage_is_collected_while_the_trainer_is_imported(pretended_trainer
         assert gc.get_freeze_count() > frozen, "collections while it trains go through all modules"
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("CUDA error: unspecified"), SystemExit(143)])
+def test_processes_that_load_data_end_with_the_training(pretended_trainer, tmp_path, monkeypatch, error):
+    """At exit PyTorch waits 5 s for each where batches are pinned, and the GPU is held meanwhile."""
+    loader = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+
+    def train():
+        loader.start()
+        if error:
+            raise error
+
+    monkeypatch.setattr(importlib.import_module("lerobot.scripts.lerobot_train"), "main", train)
+    with contextlib.suppress(RuntimeError, SystemExit):
+        launcher.main(["--device", "cpu", "--", "--steps=2", f"--output_dir={tmp_path}/outputs"])
+    loader.join(10)
+    assert loader.exitcode == -signal.SIGKILL
 
 
 def test_files_of_distributions_are_not_read_meanwhile(pretended_trainer, tmp_path, monkeypatch):

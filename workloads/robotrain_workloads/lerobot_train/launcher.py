@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import atexit
 import contextlib
 import functools
 import importlib
@@ -335,13 +334,14 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     )
     monitor.install(module)
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
-    atexit.register(_kill_workers)
     try:
         module.main()
     except Exception as error:
         if sentence := _explain_trainer_error(error, root):
             raise SystemExit(f"error: {sentence}") from error
         raise
+    finally:
+        _kill_workers()
     monitor.require_finite_loss()
 
 
@@ -383,7 +383,11 @@ def _explain_trainer_error(error: Exception, root: Path) -> str:
 
 
 def _kill_workers() -> None:
-    """Kill data-loading processes: after a failure Python would wait for them forever."""
+    """Kill data-loading processes, which something may still hold.
+
+    After a failure Python would wait for them forever; and PyTorch waits 5 s for each at exit where batches are pinned,
+    as for a GPU, which the process holds meanwhile.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would hide the real error
     for process in multiprocessing.active_children():
         process.kill()
