@@ -13,10 +13,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config import job_file
 from robotrain.config import project_file as projects
 from robotrain.config.coerce import ValueTable, find_field
-from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
-from robotrain.config.project_file import Project
-from robotrain.config.provenance import CALL_NAME, Origin, Value, make_variable_name
+from robotrain.config.provenance import CALL_NAME, Origin, Value
 from robotrain.config.request import Request, SourceText
+from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
 from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS
@@ -28,7 +27,6 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission import prepare
 
-PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 PARAMS = "params"
 """The argument with the parameters of the user's own."""
 JobFilePath = str | Path | None
@@ -50,18 +48,18 @@ def prepare_call(
     :param values: parameters, settings and sources by the names of their options.
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
-    names = (read_environment(), *read_dotenv_files(Path.cwd()))
-    project = projects.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, names))
+    surroundings = read_call_surroundings(platform_name, profile)
+    variables, project, _ = surroundings
     named = workload_name or (file.workload if file else "")
     if not named and project and project.workload:
         named = str(project.workload.value)
     workload = plugins.workload(named or plugins.default_workload())
-    platform = plugins.platform(choose_platform(platform_name, names, project, plugins))
+    platform = load_platform(surroundings, plugins)
     request = Request(
         file=file,
-        variables=names,
+        variables=variables,
         project=project,
-        terraform=TerraformLayer(names, project, Path.cwd()),
+        terraform=TerraformLayer(variables, project, Path.cwd()),
         defaults={NAME_PARAMETER: Value(run_name, CALL_NAME)} if run_name else {},
     )
     given = {**values, TRAINER_ARGS: trainer_args}
@@ -113,21 +111,19 @@ def add_values(
     ]
 
 
-def choose_platform(given: str, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins) -> str:
-    """Return the platform's name from the strongest layer that has one. Raise Rejected if none does."""
-    value = find_value(given, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
-    if value is not None:
-        return str(value.value)
+def read_call_surroundings(platform: str, profile: str) -> Surroundings:
+    """Return what all jobs of the working folder share, with the platform and the profile of a call."""
+    given = (("platform", platform), ("profile", profile))
+    return read_surroundings(*(Value(text, Origin("call", name)) if text else None for name, text in given))
+
+
+def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:
+    """Return the chosen platform. Raise Rejected if none is."""
+    if surroundings.platform is not None:
+        return plugins.platform(str(surroundings.platform.value))
     suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
     title = "no platform was chosen"
     raise Rejected([Problem(code="platform-missing", stage=Stage.USAGE, title=title, suggestions=suggestions)])
-
-
-def find_value(given: str, argument: str, name: str, names: Iterable[VariableLayer]) -> Value | None:
-    """Return the value of an argument, or else that of its environment variable."""
-    if given:
-        return Value(given, Origin("call", argument))
-    return next((value for layer in names if (value := layer.find_first((name,)))), None)
 
 
 def _read_trainer_args(arguments: Iterable[str] | None, place: str) -> tuple[Value, ...] | None:

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain import api
-from robotrain.api_call import PROFILE_VARIABLE, add_values, choose_platform, find_value
-from robotrain.config import project_file
-from robotrain.config.env_files import read_dotenv_files, read_environment
+from robotrain.api_call import add_values, load_platform, read_call_surroundings
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
 from robotrain.model.run import StepStatus
@@ -74,10 +72,9 @@ def pipeline(
     """
     labels = make_labels(name, note)
     plugins = manager.get_plugins()
-    variables = (read_environment(), *read_dotenv_files(Path.cwd()))
-    project = project_file.load_project(Path.cwd(), find_value(profile, "profile", PROFILE_VARIABLE, variables))
-    chosen = plugins.platform(choose_platform(platform, variables, project, plugins))
-    context = RequestContext(platform=chosen, plugins=plugins, variables=variables, project=project)
+    surroundings = read_call_surroundings(platform, profile)
+    chosen = load_platform(surroundings, plugins)
+    context = RequestContext(platform=chosen, plugins=plugins, surroundings=surroundings)
     request = _change_steps(request_from_file(Path(file), context), values or {}, context)
     prepared = prepare_pipeline(request, chosen, plugins)
     pinned, problems = pin_pipeline(prepared, pin)

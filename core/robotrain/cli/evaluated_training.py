@@ -11,11 +11,11 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
 from robotrain.cli import usage
-from robotrain.cli.choice import Choice
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
 from robotrain.config.provenance import Value
 from robotrain.config.request import Request
+from robotrain.config.selection import Choice
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload

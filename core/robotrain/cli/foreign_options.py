@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.cli.choice import Choice
 from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
+from robotrain.config.selection import Choice
 from robotrain.errors import Suggestion, suggest_leaving_out
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins

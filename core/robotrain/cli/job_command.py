@@ -5,7 +5,6 @@ Only public parts of Typer are used, so that versions with and without a vendore
 """
 
 import functools
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,19 +14,12 @@ import typer
 from typer.core import TyperCommand
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY
-from robotrain.cli.choice import (
-    Choice,
-    is_evaluated,
-    is_job_file,
-    load_or_none,
+from robotrain.cli.command_factory import ARGUMENTS_KEY, add_context, format_help, get_plugins, split_at_dashes
+from robotrain.cli.missing_plugins import (
     make_not_loaded_problem,
     make_platform_missing_problem,
-    read_given_parameters,
-    read_name_layers,
-    resolve_choice,
     suggest_platform_settings,
 )
-from robotrain.cli.command_factory import ARGUMENTS_KEY, add_context, format_help, get_plugins, split_at_dashes
 from robotrain.cli.options import (
     PARAMETER_PREFIX,
     SET_NAME,
@@ -41,6 +33,14 @@ from robotrain.cli.options import (
 )
 from robotrain.cli.output import print_message
 from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Origin, Value
+from robotrain.config.selection import (
+    Choice,
+    JobScan,
+    is_job_file,
+    load_or_none,
+    parse_assignments,
+    read_given_parameters,
+)
 from robotrain.errors import Problem, Rejected
 from robotrain.model.job import NAME_PARAMETER
 from robotrain.model.platform import Platform
@@ -84,7 +84,6 @@ class JobCommand(TyperCommand):
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
     is_after_dashes = False
     """Whether the arguments end with those of the program, which TAB completes."""
-    _parser: Any = None
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the command itself."""
@@ -98,28 +97,21 @@ class JobCommand(TyperCommand):
         raise NotImplementedError
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Compose options until they parse to the choice that they were composed for.
-
-        Whether an option takes a value depends on the choice. An option that swallows the next flag may undo the choice
-        it belongs to: then the loop ends, and `execute` reports the swallowed flag.
-        """
+        """Compose the options of the job that the words choose, and parse them."""
         head, tail = split_at_dashes(args)
-        next_words = dict(itertools.pairwise(head))
-        values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
-        words = [word for word in head[:1] if not word.startswith("-")]
-        choice = resolve_choice(values, words, parent)  # a guess
-        workloads = get_plugins(parent).list_names("workload")
+        scan = JobScan(head, get_plugins(parent), self.can_evaluate)
+        command = self
 
-        def fill(command: JobCommand) -> list[str]:
-            return fill_optional_values(head, command.options, lambda word: is_job_file(word) or word in workloads)
+        def takes_value(flag: str, choice: Choice) -> bool | None:
+            nonlocal command
+            command = self.build_for(choice, parent)
+            return command.options.takes_value(flag)
 
-        command, tried = self.build_for(choice, parent), [choice]
-        while (parsed := command.parse_choice(fill(command), parent)) != choice:
-            choice, command = parsed, self.build_for(parsed, parent)
-            if parsed in tried:
-                break
-            tried.append(parsed)
-        context: Any = TyperCommand.make_context(command, info_name, fill(command), parent, **extra)
+        choice = scan.find_choice(takes_value)
+        if command is self or command.choice != choice:
+            command = self.build_for(choice, parent)
+        filled = fill_optional_values(head, command.options, scan.is_word)
+        context: Any = TyperCommand.make_context(command, info_name, filled, parent, **extra)
         context.meta[AFTER_DASHES_KEY] = tail
         command.is_after_dashes = tail is not None
         return context
@@ -146,44 +138,28 @@ class JobCommand(TyperCommand):
         command.options, command.choice = options, choice
         return command
 
-    def parse_choice(self, args: list[str], parent: Any) -> Choice:
-        """Return the choice that `args` make, parsed with the options of this command."""
-        probe = self.context_class(self, resilient_parsing=True, **self.context_settings)
-        with add_context(probe):
-            values, rest, _ = self.make_parser(probe).parse_args(list(args))
-        given = {name: text for name, text in values.items() if name.startswith(PARAMETER_PREFIX) and text}
-        pairs = (text.partition("=") for text in values.get(SET_NAME) or ())
-        by_key = {key.strip().removeprefix("parameters.").replace("-", "_"): text for key, _, text in pairs if text}
-        self.options.given = {
-            **by_key,
-            **{name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()},
-        }
-        words = values.get("words")
-        words = [*(words if isinstance(words, (list, tuple)) else ()), *rest]
-        choice = resolve_choice(values, words, parent)
-        if self.can_evaluate:
-            found = is_evaluated(choice, self.options.given, get_plugins(parent))
-            choice = choice._replace(is_evaluated=found)
-        return choice
-
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options."""
         return self.execute(ctx, self.choice, dict(ctx.params))
 
     def make_parser(self, ctx: Any) -> Any:
-        """Return the parser for a context, made once: it reads every option, and a command is parsed three times."""
-        if self._parser is None:
-            self._parser = super().make_parser(ctx)
-        self._parser.ctx = ctx
-        return self._parser
+        """Return the parser for a context. It notes the order of the options, and the parameters that are given."""
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, and keep the order of the options, which only the parser knows."""
-        if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+        def parse_args(args: list[str]) -> Any:
             with add_context(ctx):
-                _, _, order = self.make_parser(ctx).parse_args(list(args))
+                values, rest, order = parse(args)
             ctx.meta[ORDER_KEY] = [parameter.name for parameter in order]
-        return super().parse_args(ctx, args)
+            given = {name: text for name, text in values.items() if name.startswith(PARAMETER_PREFIX) and text}
+            self.options.given = {
+                **parse_assignments(values.get(SET_NAME) or ()),
+                **{name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()},
+            }
+            return values, rest, order
+
+        parser.parse_args = parse_args  # type: ignore[method-assign] # what click itself calls
+        return parser
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options by group; Typer's own panels would import rich."""
@@ -330,9 +306,9 @@ class JobCommand(TyperCommand):
             trainer_args=tuple(tail) if (tail := ctx.meta.get(AFTER_DASHES_KEY)) is not None else None,
             file=choice.file,
             config=Value(values["config"], Origin("flag", "--config")) if values.get("config") else None,
-            variables=read_name_layers(ctx),
+            variables=choice.surroundings.variables,
             project=choice.project,
-            terraform=TerraformLayer(read_name_layers(ctx), choice.project, Path.cwd()),
+            terraform=TerraformLayer(choice.surroundings.variables, choice.project, Path.cwd()),
             flags=frozenset(self.options.flags),
             unread=usage.find_unread_inputs(problems, self.options),
         )

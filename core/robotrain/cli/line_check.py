@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from robotrain.cli import unknown_words, usage
-from robotrain.cli.choice import load_or_none
 from robotrain.cli.command_factory import get_plugins, load_command
 from robotrain.cli.job_command import ORDER_KEY
 from robotrain.config.resolve import resolve_job
+from robotrain.config.selection import load_or_none
 from robotrain.errors import Problem, Rejected, select_errors
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.job import Job

@@ -129,6 +129,7 @@ class ComposedOptions:
         """The owner of each flag and environment name, in words."""
         self.clashes: list[OptionClash] = []
         """Options that were left out because another has their flag or environment name."""
+        self._valued: set[str] = set()
 
     def add(self, option: Option, owner: str = ROBOTRAIN_OWNER, env: str = "") -> bool:
         """Add an option and return True, or record a clash where its flags or environment name are taken."""
@@ -140,6 +141,7 @@ class ComposedOptions:
             return False
         self.options.append(option)
         self.flags.update(dict.fromkeys(own_flags, option.name))
+        self._valued.update(own_flags if option.metavar and not option.bare_value else ())
         self.owners.update(dict.fromkeys(spellings, owner))
         return True
 
@@ -154,6 +156,10 @@ class ComposedOptions:
         """Add an option of the command itself, named by its first flag; without a metavar it is a switch."""
         name = flags[0].strip("-").replace("-", "_")
         self.add(Option(name, flags, help, metavar, repeatable=repeatable, complete=complete))
+
+    def takes_value(self, flag: str) -> bool | None:
+        """Return whether a flag needs the next word as its value; None for one that is not here."""
+        return flag in self._valued if flag in self.flags else None
 
     def find_owner(self, spelling: str) -> str:
         """Return the owner of a spelling, empty where it is free."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain.cli.choice import is_job_file, load_or_none
 from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
 from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
 from robotrain.cli.next_commands import make_evaluation_command
@@ -22,6 +21,7 @@ from robotrain.command_table import (
     WORD_REASONS,
     WORD_REMARKS,
 )
+from robotrain.config.selection import is_job_file, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins

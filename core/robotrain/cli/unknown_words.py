@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from robotrain.cli.choice import Choice, is_job_file, load_or_none
 from robotrain.cli.foreign_options import is_variable
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
 from robotrain.config import overrides
 from robotrain.config.provenance import DEFAULT_ORIGIN
+from robotrain.config.selection import Choice, is_job_file, load_or_none
 from robotrain.config.starter_files import JOB_FILE
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out

@@ -7,11 +7,11 @@ from typing import Any
 
 from robotrain_runtime.contract.parameter import UNSET
 
-from robotrain.cli.choice import Choice, is_job_file
 from robotrain.cli.options import OFF_PREFIX, SOURCE_PREFIX, ComposedOptions
 from robotrain.config import pairs
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import SourceText
+from robotrain.config.selection import Choice, is_job_file
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins

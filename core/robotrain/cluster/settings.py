@@ -52,15 +52,10 @@ def read_configured_settings(kind: type[Settings], platform: str, *, with_terraf
 
 def make_configured_request(with_terraform: bool) -> Request:
     """Return a request of the environment, `.env` files, robotrain.toml and, if wanted, Terraform's outputs."""
-    from robotrain.config.env_files import read_dotenv_files, read_environment
-    from robotrain.config.project_file import load_project
-    from robotrain.config.provenance import make_variable_name
     from robotrain.config.request import Request
+    from robotrain.config.selection import read_surroundings
     from robotrain.config.terraform import TerraformLayer
 
-    here = Path.cwd()
-    layers = (read_environment(), *read_dotenv_files(here))
-    profile = next((value for layer in layers if (value := layer.find_first((make_variable_name("profile"),)))), None)
-    project = load_project(here, profile)
-    terraform = TerraformLayer(layers, project, here) if with_terraform else None
-    return Request(variables=layers, project=project, terraform=terraform)
+    variables, project, _ = read_surroundings()
+    terraform = TerraformLayer(variables, project, Path.cwd()) if with_terraform else None
+    return Request(variables=variables, project=project, terraform=terraform)

@@ -13,7 +13,7 @@ from robotrain.config import pairs
 from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.provenance import SET_FLAG, Origin, Value
 from robotrain.config.request import Request, SourceText
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.errors import Problem, Stage, Suggestion
@@ -24,7 +24,6 @@ from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
 
-SET_FLAG = "--set"
 KEY_PATTERN = r"[a-z][a-z0-9_.-]*"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"
 

@@ -51,8 +51,8 @@ IMPLIED_ORIGIN = Origin("implied", "by the job")
 """The origin of a source that nobody gave: the workload says that the job needs it."""
 FLAG_NAME, CALL_NAME = Origin("flag", "--name"), Origin("call", "name")
 """The origins of a parameter with the name of the run."""
-PARAM_FLAG = "--param"
-"""The option of a parameter of the user's own."""
+SET_FLAG, PARAM_FLAG = "--set", "--param"
+"""The options of a value by its name, and of a parameter of the user's own."""
 SECRET_WAY = "--secret NAME=REFERENCE"
 """What to type for a secret of a program of the user's."""
 PLATFORM_LAYER, PIPELINE_LAYER = "platform", "pipeline"

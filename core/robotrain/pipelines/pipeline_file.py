@@ -11,11 +11,10 @@ from pathlib import Path
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config import overrides, project_file
-from robotrain.config.env_files import VariableLayer
 from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
-from robotrain.config.project_file import Project
-from robotrain.config.provenance import Value
+from robotrain.config.provenance import SET_FLAG, Value
 from robotrain.config.request import JobFile, Request
+from robotrain.config.selection import Surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
@@ -41,15 +40,14 @@ class RequestContext:
 
     platform: Platform
     plugins: Plugins
-    variables: tuple[VariableLayer, ...]
-    project: Project | None
+    surroundings: Surroundings
     lookups: dict[str, Value | BaseException | None] = field(default_factory=dict)
     """What lookup functions found, each called at most once."""
 
     @functools.cached_property
     def terraform(self) -> TerraformLayer:
         """The values of Terraform, read at most once."""
-        return TerraformLayer(self.variables, self.project, Path.cwd())
+        return TerraformLayer(self.surroundings.variables, self.surroundings.project, Path.cwd())
 
 
 def request_from_file(
@@ -62,8 +60,8 @@ def request_from_file(
     """
     request = _PipelineReader(path, context).read_pipeline()
     problems = list(request.problems)
-    if context.project:
-        problems += project_file.find_unknown_tables(context.project, context.plugins)
+    if project := context.surroundings.project:
+        problems += project_file.find_unknown_tables(project, context.plugins)
     steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
@@ -94,7 +92,7 @@ def _add_trainer_args(
     named = training or [step.name for step in steps if step.request]
     ways = [
         Suggestion(
-            f"{overrides.SET_FLAG} {shlex.quote(f'{redact(name)}.{TRAINER_ARGS}={texts}')}",
+            f"{SET_FLAG} {shlex.quote(f'{redact(name)}.{TRAINER_ARGS}={texts}')}",
             "in place of those in its job file",
         )
         for name in named
@@ -169,14 +167,15 @@ class _PipelineReader(JobReader):
         """Return a step with a job; a platform in it that is not installed is a problem."""
         context = self.context
         self.problems += find_unknown_platforms(job, context.plugins.list_names("platform"))
-        usual = context.project.workload if context.project else None
+        project = context.surroundings.project
+        usual = project.workload if project else None
         return StepRequest(
             name=name,
             where=where,
             request=Request(
                 file=job,
-                variables=context.variables,
-                project=context.project,
+                variables=context.surroundings.variables,
+                project=project,
                 terraform=context.terraform,
                 lookups=context.lookups,
                 step=name,
@@ -236,18 +235,18 @@ def change_steps(
             found.setdefault(name, []).append(change)
             continue
         key = text.partition("=")[0]
-        title = f"{overrides.SET_FLAG} {redact(key)} does not begin with the name of a step"
+        title = f"{SET_FLAG} {redact(key)} does not begin with the name of a step"
         if not dot and key in names:
-            title = f"{overrides.SET_FLAG} {key} names no value of step {key}"
+            title = f"{SET_FLAG} {key} names no value of step {key}"
         why = f"Steps: {', '.join(map(redact, names))}. A change is STEP.KEY=VALUE."
         rest = (
             f".{redact(change)}"
             if "=" in change and can_repeat(change)
             else f".{redact(change.partition('=')[0])}=VALUE"
         )
-        nearest = suggest_name(name, names, f"{overrides.SET_FLAG} ") if dot else ()
+        nearest = suggest_name(name, names, f"{SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
-        problems.append(make_usage_problem("set-malformed", title, overrides.SET_FLAG, why, suggestions=near))
+        problems.append(make_usage_problem("set-malformed", title, SET_FLAG, why, suggestions=near))
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()

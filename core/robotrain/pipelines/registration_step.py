@@ -7,9 +7,8 @@ was looked up, with those that it was given itself.
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.provenance import SET_FLAG, Origin, Value
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Stage, make_usage_problem, raise_if_any
 from robotrain.model.platform import NoSettings, Platform
@@ -58,7 +57,7 @@ def set_registration_settings(
     """Return a registration with the settings of a request."""
     if request.assigned_args is not None:
         title = f"step {step.name} registers a policy: it has only settings of {platform.name}"
-        problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=overrides.SET_FLAG))
+        problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=SET_FLAG))
     settings = {name: value for name, value in request.settings.items() if value.value != ""}
     return dataclasses.replace(step, settings=settings)
 

@@ -11,13 +11,14 @@ import typer
 from robotrain import network_deadline
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
-from robotrain.cli.choice import load_named_plugin, load_or_none, resolve_choice
 from robotrain.cli.columns import to_plain_line, wrap_text
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
+from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import SETTING_PREFIX, ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
 from robotrain.cli.usage import collect_values
 from robotrain.config.coerce import coerce_values
+from robotrain.config.selection import choose_platform, load_or_none
 from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
 from robotrain.model.health import HealthResult
@@ -36,7 +37,7 @@ class DoctorCommand(OwnCommand):
         named = dict(itertools.pairwise(words)).get("--platform", "")
         plugins, options = get_plugins(ctx), ComposedOptions()
         plugins.is_validating = True
-        if platform := load_or_none(plugins.platform, resolve_choice({"platform": named}, (), ctx).platform):
+        if platform := load_or_none(plugins.platform, choose_platform(named).platform):
             options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner, free_only=True)
@@ -71,7 +72,7 @@ def doctor(
     With --platform it takes the settings of that platform, too.
     """
     plugins = get_plugins(ctx)
-    choice = resolve_choice({"platform": platform}, (), ctx)
+    choice = choose_platform(platform)
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])

@@ -8,8 +8,8 @@ import typer
 
 from robotrain import image_build
 from robotrain.cli.arguments import JsonOption, argument, complete_workloads, option
-from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, make_usage_problem

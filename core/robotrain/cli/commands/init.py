@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_workloads, option
-from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
 from robotrain.config.provenance import Origin

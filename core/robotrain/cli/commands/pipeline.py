@@ -24,13 +24,14 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
-from robotrain.cli.choice import load_named_plugin, make_platform_missing_problem, read_name_layers, resolve_choice
 from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
+from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.config.selection import choose_platform
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
@@ -185,13 +186,13 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
 def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
-    choice = resolve_choice({"platform": platform, "profile": profile}, [], ctx)
+    choice = choose_platform(platform, profile)
     plugins = get_plugins(ctx)
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
         raise Rejected([*problems, make_platform_missing_problem(plugins)])
     chosen = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
-    context = RequestContext(platform=chosen, plugins=plugins, variables=read_name_layers(ctx), project=choice.project)
+    context = RequestContext(platform=chosen, plugins=plugins, surroundings=choice.surroundings)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     return prepare_pipeline(request_from_file(file, context, sets, trainer_args), chosen, plugins)
 

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from robotrain.cli.arguments import argument, complete_platforms, complete_workloads, option
-from robotrain.cli.choice import load_named_plugin
 from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_problems
 from robotrain.config import job_schema
 from robotrain.config.provenance import Origin

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP, LABELS
-from robotrain.cli.choice import Choice
 from robotrain.cli.columns import truncate
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
@@ -28,6 +27,7 @@ from robotrain.cli.output import (
     print_text,
     say_if_slow,
 )
+from robotrain.config.selection import Choice
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any, suggest_leaving_out
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
 from robotrain.cli.arguments import LABELS, parse_count
-from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import submit
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
 from robotrain.cli.options import ComposedOptions, make_completer
 from robotrain.cli.output import format_table, print_message, print_problems
+from robotrain.config.selection import Choice, load_or_none
 from robotrain.errors import (
     Problem,
     Rejected,

@@ -11,7 +11,6 @@ import typer
 
 from robotrain.cli import usage
 from robotrain.cli.arguments import LABELS, parse_amount
-from robotrain.cli.choice import Choice, load_or_none
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.watch import parse_timeout
@@ -22,6 +21,7 @@ from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
 from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request
+from robotrain.config.selection import Choice, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval

@@ -1,0 +1,81 @@
+"""Problems of workloads and platforms that are not installed, or fail to load."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from typing import Any
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin
+from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.nearest_name import suggest_name
+from robotrain.plugins.failures import PluginError
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
+
+PLACEHOLDERS = ("PLATFORM", "NAME")
+"""What stands for the name of a platform in help and documents."""
+ENGINES = (
+    *("airflow", "argo", "aws", "docker", "gcp", "k8s", "kubeflow", "kubernetes", "lsf", "modal", "pbs", "ray"),
+    *("runpod", "sagemaker", "skypilot", "ssh", "torchx", "vertex"),
+)
+"""Names of engines, clouds and tools, none of which is a kind of machine."""
+
+
+def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
+    """Return the workload or platform of a name; raise Rejected with the nearest name when there is none."""
+    try:
+        return getattr(plugins, family)(name)
+    except PluginError as error:
+        raise Rejected([make_not_loaded_problem(family, name, error, plugins, origin)]) from None
+
+
+def make_platform_missing_problem(plugins: Plugins) -> Problem:
+    """Return the problem of a job without a platform."""
+    installed = plugins.list_names("platform")
+    why = f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command."
+    ways = [Suggestion("--platform NAME"), *(Suggestion(f"--platform {name}") for name in installed)]
+    return make_usage_problem("platform-missing", "no platform was chosen", why=why, suggestions=ways)
+
+
+def make_not_loaded_problem(
+    family: str,
+    name: str,
+    error: PluginError,
+    plugins: Plugins,
+    origin: Origin,
+    alternatives: tuple[Suggestion, ...] = (),
+) -> Problem:
+    """Return the problem of a workload or platform that is not installed or fails to load.
+
+    :param alternatives: what else the name may stand for, unless another name is near.
+    """
+    (problem,) = error.problems
+    if family == "platform" and name in PLACEHOLDERS:
+        missing = make_platform_missing_problem(plugins)
+        title = f"{name} stands for the name of a platform"
+        return dataclasses.replace(missing, code="platform-not-loaded", title=title, where=origin.where, given=name)
+    others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
+    is_option = family == "platform" and origin.layer != "argument"
+    near = suggest_name(name, others, prefix="--platform " if is_option else "")
+    ways = problem.suggestions
+    if error.misspelled:
+        ways = near or (*alternatives, *problem.suggestions)
+    why = f"robotrain itself brings no platform for {name}." if name.lower() in ENGINES else ""
+    code = f"{family}-not-loaded"
+    return dataclasses.replace(problem, code=code, where=origin.where, given=redact(name), why=why, suggestions=ways)
+
+
+def suggest_platform_settings(flag: str, value: str, plugins: Plugins) -> tuple[Suggestion, ...]:
+    """Suggest the platform settings that other tools call `flag`, with the given value if no engine has that name."""
+    if value.lower() in ENGINES:
+        return ()
+    text = shlex.quote(redact(value))
+    return tuple(
+        Suggestion(f"--platform {name} {parameter.flag} {text}", "if you mean the kind of machine")
+        for name, platform in plugins.platforms().items()
+        for parameter in get_parameters(platform.settings)
+        if parameter.param.foreign_flag == flag
+    )

@@ -1,0 +1,187 @@
+"""What a command is about: platform, profile, workload and job file. They decide which options it has, so they are
+found among its words before these are parsed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain_runtime.contract.parameter import UNSET, get_parameters
+
+from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
+from robotrain.config.provenance import DEFAULT_ORIGIN, SET_FLAG, Origin, Value, make_variable_name
+from robotrain.plugins.failures import PluginError
+from robotrain.plugins.manager import Plugins
+from robotrain.store.files import find_project_file
+
+if TYPE_CHECKING:
+    from robotrain.config.project_file import Project
+    from robotrain.config.request import JobFile
+
+PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
+
+
+class Surroundings(NamedTuple):
+    """What all jobs of the working folder share."""
+
+    variables: tuple[VariableLayer, ...]
+    """The environment and the `.env` files, the strongest first."""
+    project: Project | None
+    """The content of robotrain.toml, with a profile."""
+    platform: Value | None
+    """The chosen platform."""
+
+
+def read_surroundings(platform: Value | None = None, profile: Value | None = None) -> Surroundings:
+    """Return what the environment and the files of the working folder say; a given platform and profile win."""
+    here = Path.cwd()
+    variables = (read_environment(), *read_dotenv_files(here))
+
+    def find_first(name: str) -> Value | None:
+        return next((value for layer in variables if (value := layer.find_first((name,)))), None)
+
+    profile, project = profile or find_first(PROFILE_VARIABLE), None
+    if profile or find_project_file(here):
+        from robotrain.config import project_file  # costs start-up
+
+        project = project_file.load_project(here, profile)
+    chosen = platform or find_first(PLATFORM_VARIABLE) or (project.platform if project else None)
+    return Surroundings(variables, project, chosen)
+
+
+class Choice(NamedTuple):
+    """The workload, platform and job file that the arguments choose, which decide the options."""
+
+    workload: str
+    platform: str
+    """Empty when none was chosen."""
+    surroundings: Surroundings = Surroundings((), None, None)
+    file: JobFile | None = None
+    """The job file."""
+    origins: tuple[Origin, Origin] = (DEFAULT_ORIGIN, DEFAULT_ORIGIN)
+    """Where the workload and the platform were chosen."""
+    is_evaluated: bool = False
+    """Whether the job's checkpoints are scored, so that it has the options of its evaluation too."""
+
+    @property
+    def project(self) -> Project | None:
+        """The content of robotrain.toml."""
+        return self.surroundings.project
+
+
+def choose_platform(platform: str, profile: str = "") -> Choice:
+    """Return the choice of a command that takes no job."""
+    given = [Value(text, Origin("flag", flag)) for text, flag in ((platform, "--platform"), (profile, "--profile"))]
+    surroundings = read_surroundings(*(value if value.value else None for value in given))
+    chosen = surroundings.platform or Value("", DEFAULT_ORIGIN)
+    return Choice("", str(chosen.value), surroundings, origins=(DEFAULT_ORIGIN, chosen.origin))
+
+
+class JobScan:
+    """The words of a command that takes a job, before its `--`."""
+
+    def __init__(self, words: Sequence[str], plugins: Plugins, can_evaluate: bool) -> None:
+        self._words, self._plugins, self._can_evaluate = words, plugins, can_evaluate
+        self._workloads = plugins.list_names("workload")
+        self._files: dict[str, JobFile] = {}
+        self._of_platform = choose_platform(*(self._read_option(flag) for flag in ("--platform", "--profile")))
+
+    def find_choice(self, takes_value: Callable[[str, Choice], bool | None]) -> Choice:
+        """Return what the first workload and the first job file among the words choose, with the platform.
+
+        :param takes_value: whether an option takes a value, with the options of a choice; None if it is not one.
+        """
+        named = self._find_word(lambda word: word in self._workloads, lambda word: [(word, "")], takes_value)
+        path = self._find_word(is_job_file, lambda word: [(named, ""), (named, word)], takes_value)
+        return self._choose(named, path)
+
+    def is_word(self, word: str) -> bool:
+        """Return whether a word chooses the job, so that it is no value that an option may have."""
+        return word in self._workloads or is_job_file(word)
+
+    def _find_word(
+        self,
+        is_meant: Callable[[str], bool],
+        list_readings: Callable[[str], list[tuple[str, str]]],
+        takes_value: Callable[[str, Choice], bool | None],
+    ) -> str:
+        """Return the first such word that is not the value of an option; empty without one.
+
+        :param list_readings: returns workload and file of the choices whose options tell that, the first that knows.
+        """
+        for before, word in zip(["", *self._words], self._words, strict=False):
+            if not is_meant(word):
+                continue
+            if not before.startswith("-") or "=" in before:
+                return word
+            known = (takes_value(before, self._choose(*reading)) for reading in list_readings(word))
+            if not next((answer for answer in known if answer is not None), False):
+                return word
+        return ""
+
+    def _choose(self, named: str, path: str) -> Choice:
+        """Return the choice: argument, then job file, then robotrain.toml, then default."""
+        if path and path not in self._files:
+            from robotrain.config import job_file  # costs start-up
+
+            self._files[path] = job_file.read_job_file(Path(path))
+        file, project = self._files.get(path), self._of_platform.project
+        workload = Value(named, Origin("argument")) if named else None
+        if not workload and file and file.workload:
+            workload = Value(file.workload, Origin("job file", Path(path).name))
+        workload = workload or (project.workload if project else None)
+        workload = workload or Value(self._plugins.default_workload(), DEFAULT_ORIGIN)
+        choice = self._of_platform._replace(
+            workload=str(workload.value), file=file, origins=(workload.origin, self._of_platform.origins[1])
+        )
+        return choice._replace(is_evaluated=self._is_evaluated(choice))
+
+    def _is_evaluated(self, choice: Choice) -> bool:
+        """Return whether the words or the job file ask for scores of the job's checkpoints."""
+        workload = load_or_none(self._plugins.workload, choice.workload) if self._can_evaluate else None
+        if not workload or not workload.evaluated_with:
+            return False
+        name = workload.evaluated_with
+        flags = [flag for one in get_parameters(workload.parameters) if one.name == name for flag in one.flags]
+        typed = [text for flag in flags for text in self._read_options(flag) if text != ""]
+        given = read_given_parameters(parse_assignments(filter(None, self._read_options(SET_FLAG))), choice.file)
+        return (typed[-1] if typed else given.get(name, UNSET)) != UNSET
+
+    def _read_option(self, flag: str) -> str:
+        """Return the value of an option, of several the last; empty without one."""
+        return next(reversed([*self._read_options(flag)]), "") or ""
+
+    def _read_options(self, flag: str) -> Iterator[str | None]:
+        """Yield the values of an option, whatever they look like; None for one that is the last word."""
+        for word, following in itertools.zip_longest(self._words, self._words[1:]):
+            name, equals, text = word.partition("=")
+            if name == flag:
+                yield text if equals else following
+
+
+def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
+    """Return the parameters that `--set KEY=VALUE` gives, as texts by name; what is malformed is reported later."""
+    pairs = (text.partition("=") for text in texts)
+    return {key.strip().removeprefix("parameters.").replace("-", "_"): text for key, _, text in pairs if text}
+
+
+def read_given_parameters(typed: Mapping[str, str], file: JobFile | None) -> dict[str, str]:
+    """Return the parameters that the command line gives, and below them those of the job file, as texts by name."""
+    below = {name: str(value.value) for name, value in file.parameters.items() if value.value} if file else {}
+    return {**below, **typed}
+
+
+def is_job_file(word: str) -> bool:
+    """Whether a word names a job file."""
+    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
+
+
+def load_or_none(load: Callable[[str], Any], name: str) -> Any:
+    """Load a plugin by name; None without a name, and for a plugin that fails, which the command reports later."""
+    try:
+        return load(name) if name else None
+    except PluginError:
+        return None
