@@ -139,7 +139,7 @@ def compose_options(patch: pytest.MonkeyPatch) -> None:
         key = (type(command), command.name, choice.workload, choice.platform, choice.is_evaluated, claims)
         if key not in built:
             return built.setdefault(key, build(command, choice, parent))
-        made = copy.copy(built[key])  # with its parser
+        made = copy.copy(built[key])
         made.choice = choice
         return made
 
