@@ -13,10 +13,10 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config import job_file
 from robotrain.config import project_file as projects
 from robotrain.config.coerce import ValueTable, find_field
-from robotrain.config.provenance import CALL_NAME, Origin, Value
-from robotrain.config.request import Request, SourceText
+from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
+from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
 from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS
 from robotrain.model.platform import Platform
@@ -49,17 +49,16 @@ def prepare_call(
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
     surroundings = read_call_surroundings(platform_name, profile)
-    variables, project, _ = surroundings
-    named = workload_name or (file.workload if file else "")
+    project = surroundings.project
+    named = workload_name or (file.find_text("workload") if file else "")
     if not named and project and project.workload:
         named = str(project.workload.value)
     workload = plugins.workload(named or plugins.default_workload())
     platform = load_platform(surroundings, plugins)
     request = Request(
-        file=file,
-        variables=variables,
-        project=project,
-        terraform=TerraformLayer(variables, project, Path.cwd()),
+        files=(file,) if file else (),
+        surroundings=surroundings,
+        terraform=TerraformLayer(surroundings),
         defaults={NAME_PARAMETER: Value(run_name, CALL_NAME)} if run_name else {},
     )
     given = {**values, TRAINER_ARGS: trainer_args}
@@ -96,17 +95,20 @@ def add_values(
     values = {name: value for name, value in values.items() if value is not None}
     known = dict(_list_known_names(workload, platform, kinds))
     own = _read_params(values.get(PARAMS), place) if workload.own_parameters else {}
+    config = {"config": _make_value(f"{place}config", str(values["config"]))} if values.get("config") else {}
     arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
-    added = dataclasses.replace(
-        request,
-        params={**request.params, **own},
-        parameters={**request.parameters, **dict(_select_declared(values, workload.parameters, place))},
-        settings={**request.settings, **dict(_select_declared(values, platform.settings, place))},
-        sources=(*request.sources, *_collect_sources(values, known, place)),
-        assigned_args=request.assigned_args if arguments is None else arguments,
-        config=_make_value(f"{place}config", str(values["config"])) if values.get("config") else request.config,
+    line = request.line._replace(
+        values={
+            **request.line.values,
+            **prefix_names("params", own),
+            **prefix_names("parameters", dict(_select_declared(values, workload.parameters, place))),
+            **prefix_names(f"platforms.{platform.name}", dict(_select_declared(values, platform.settings, place))),
+            **config,
+        },
+        sources=(*request.line.sources, *_collect_sources(values, known, place)),
+        arguments=request.line.arguments if arguments is None else arguments,
     )
-    return added, [
+    return dataclasses.replace(request, line=line), [
         _make_unknown_problem(name, known, workload, platform, place) for name in values if name not in known
     ]
 

@@ -12,10 +12,10 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import publish_targets
-from robotrain.config.provenance import IMPLIED_ORIGIN, Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
+from robotrain.config.values import IMPLIED_ORIGIN, Origin
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.job import PUBLISH_PARAMETER, Job

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameters
 
-from robotrain.config.provenance import PROJECT_LAYERS, Value
 from robotrain.config.resolve import Resolution
+from robotrain.config.values import PROJECT_LAYERS, Value
 from robotrain.corrected_line import DASHES
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem, select_errors
 

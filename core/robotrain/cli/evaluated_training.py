@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
-from robotrain.cli import usage
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
-from robotrain.config.provenance import Value
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice
+from robotrain.config.values import Value
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     import typer
 
 
-EVALUATION_PREFIX = "evaluation__"
+EVALUATION_TABLE = "evaluation"
+"""Where the values of the evaluation stand in the layer of a line."""
 STEPS = r"(?a)[1-9]\d{0,11}"
 """Every how many steps, as the parameters of workloads take it."""
 
@@ -38,18 +38,17 @@ def add_evaluation_options(options: ComposedOptions, choice: Choice, plugins: Pl
     """Add the options of the workload that evaluates the chosen one which this one does not have."""
     if evaluation := find_evaluation(choice.workload, plugins):
         panel, owner = f"Parameters of {evaluation.name}", f"workload {evaluation.name}"
-        add_declared(options, evaluation.parameters, EVALUATION_PREFIX, panel, owner, free_only=True)
+        add_declared(options, evaluation.parameters, EVALUATION_TABLE, panel, owner, free_only=True)
 
 
 ReadRequest = Callable[["typer.Context", Choice, dict[str, Any]], "tuple[Request, Workload, Platform, list[Problem]]"]
 
 
 def prepare_evaluated(
-    ctx: typer.Context, choice: Choice, values: dict[str, Any], options: ComposedOptions, read_request: ReadRequest
+    ctx: typer.Context, choice: Choice, values: dict[str, Any], read_request: ReadRequest
 ) -> PreparedPipeline:
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected.
 
-    :param options: those of the command.
     :param read_request: returns what the arguments ask for, as the command does.
     """
     plugins = get_plugins(ctx)
@@ -63,7 +62,7 @@ def prepare_evaluated(
     evaluation = train_eval.find_evaluation(workload.name, plugins)
     if evaluation is None or not evaluation.roles[train_eval.POLICY_ROLE].takes_all:
         raise Rejected([*problems, make_missing_evaluation(workload)])
-    given = usage.collect_values(values, options, EVALUATION_PREFIX)
+    given = request.line.select(EVALUATION_TABLE)
     request, in_file = _split_file(request, workload, evaluation)
     which = _find_value(request, workload)
     request, model = take_model(request, workload)
@@ -119,20 +118,14 @@ def take_model(request: Request, workload: Workload) -> tuple[Request, str]:
 
     The pipeline registers the best checkpoint once it is known.
     """
-    name = workload.profile.outputs.register_parameter
-    file = request.file
-    found = request.parameters.get(name) or (file.parameters.get(name) if file else None)
-    if file:
-        file = replace(file, parameters={key: value for key, value in file.parameters.items() if key != name})
-    kept = {key: value for key, value in request.parameters.items() if key != name}
-    return replace(request, parameters=kept, file=file), str(found.value) if found and found.value else ""
+    key = f"parameters.{workload.profile.outputs.register_parameter}"
+    found = request.find(key)
+    return request.change_layers(lambda layer: layer.without([key])), str(found.value) if found and found.value else ""
 
 
 def _find_value(request: Request, workload: Workload) -> Value | None:
     """Return the value that asks for the scores of checkpoints; None without one."""
-    in_file = request.file.parameters if request.file else {}
-    name = workload.evaluated_with
-    value = request.parameters.get(name) or in_file.get(name) if name else None
+    value = request.find(f"parameters.{workload.evaluated_with}")
     return None if value and value.value == UNSET else value
 
 
@@ -144,11 +137,8 @@ def _read_selection(which: Value | None) -> str:
 
 def _split_file(request: Request, workload: Workload, evaluation: Workload) -> tuple[Request, dict[str, Value]]:
     """Return the request without the values of its job file that only the evaluation has, and those values."""
-    if request.file is None:
-        return request, {}
     own = {one.name for one in get_parameters(workload.parameters)}
     others = {one.name for one in get_parameters(evaluation.parameters)} - own
-    values = request.file.parameters
-    kept = {name: value for name, value in values.items() if name not in others}
-    file = replace(request.file, parameters=kept)
-    return replace(request, file=file), {name: value for name, value in values.items() if name in others}
+    taken = {name: one for file in request.files for name, one in file.select("parameters").items() if name in others}
+    keys = [f"parameters.{name}" for name in others]
+    return replace(request, files=tuple(file.without(keys) for file in request.files)), taken

@@ -7,7 +7,6 @@ Only public parts of Typer are used, so that versions with and without a vendore
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -21,9 +20,7 @@ from robotrain.cli.missing_plugins import (
     suggest_platform_settings,
 )
 from robotrain.cli.options import (
-    PARAMETER_PREFIX,
     SET_NAME,
-    SETTING_PREFIX,
     ComposedOptions,
     add_declared,
     add_sources,
@@ -32,7 +29,6 @@ from robotrain.cli.options import (
     make_words_argument,
 )
 from robotrain.cli.output import print_message
-from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Origin, Value
 from robotrain.config.selection import (
     Choice,
     JobScan,
@@ -41,6 +37,7 @@ from robotrain.config.selection import (
     parse_assignments,
     read_given_parameters,
 )
+from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
 from robotrain.errors import Problem, Rejected
 from robotrain.model.job import NAME_PARAMETER
 from robotrain.model.platform import Platform
@@ -151,11 +148,9 @@ class JobCommand(TyperCommand):
             with add_context(ctx):
                 values, rest, order = parse(args)
             ctx.meta[ORDER_KEY] = [parameter.name for parameter in order]
-            given = {name: text for name, text in values.items() if name.startswith(PARAMETER_PREFIX) and text}
-            self.options.given = {
-                **parse_assignments(values.get(SET_NAME) or ()),
-                **{name.removeprefix(PARAMETER_PREFIX): str(text) for name, text in given.items()},
-            }
+            given = parse_assignments(values.get(SET_NAME) or ())
+            typed = ((one, values.get(name)) for name, one in self.options.declared.items())
+            self.options.given = given | {parameter.name: str(text) for parameter, text in typed if text}
             return values, rest, order
 
         parser.parse_args = parse_args  # type: ignore[method-assign] # what click itself calls
@@ -217,14 +212,14 @@ class JobCommand(TyperCommand):
         if workload:
             name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, workload, plugins.source_kinds())
-            add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {name}", owner)
+            add_declared(options, workload.parameters, "parameters", f"Parameters of {name}", owner)
             if workload.own_parameters:
                 options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
             if workload.read_config:
                 options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")
         if platform:
             owner = f"platform {platform.name}"
-            add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
+            add_declared(options, platform.settings, f"platforms.{platform.name}", f"Settings of {owner}", owner)
         if choice.is_evaluated:
             from robotrain.cli import evaluated_training
 
@@ -237,9 +232,7 @@ class JobCommand(TyperCommand):
         if choice.is_evaluated:
             from robotrain.cli import evaluated_training
 
-            self.run_pipeline(
-                ctx, evaluated_training.prepare_evaluated(ctx, choice, values, self.options, self.read_request), values
-            )
+            self.run_pipeline(ctx, evaluated_training.prepare_evaluated(ctx, choice, values, self.read_request), values)
             return
         plugins = get_plugins(ctx)
         request, workload, platform, problems = self.read_request(ctx, choice, values)
@@ -287,34 +280,24 @@ class JobCommand(TyperCommand):
         problems: Sequence[Problem],
     ) -> "tuple[Request, Sequence[Problem]]":
         """Return what the arguments ask for, and the problems of `--set`."""
-        from robotrain.cli import usage
+        from robotrain.cli import line_values, usage
         from robotrain.config.request import Request
         from robotrain.config.terraform import TerraformLayer
+        from robotrain.config.trainer_args import read_after_dashes
 
-        order = ctx.meta.get(ORDER_KEY, [])
-        params: dict[str, Value] = {}
-        mistakes: list[Problem] = []
-        if texts := [text for text in values.get("param") or () if not usage.is_flag(text, self.options)]:
-            from robotrain.config import own_parameters
-
-            params, mistakes = own_parameters.parse_params(texts)
+        line, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), self.options)
         request = Request(
-            parameters=usage.collect_values(values, self.options, PARAMETER_PREFIX),
-            params=params,
-            settings=usage.collect_values(values, self.options, SETTING_PREFIX),
-            sources=tuple(usage.collect_sources(values, order, self.options)),
-            trainer_args=tuple(tail) if (tail := ctx.meta.get(AFTER_DASHES_KEY)) is not None else None,
-            file=choice.file,
-            config=Value(values["config"], Origin("flag", "--config")) if values.get("config") else None,
-            variables=choice.surroundings.variables,
-            project=choice.project,
-            terraform=TerraformLayer(choice.surroundings.variables, choice.project, Path.cwd()),
+            line=line,
+            after_dashes=read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ()),
+            files=(choice.file,) if choice.file else (),
+            surroundings=choice.surroundings,
+            terraform=TerraformLayer(choice.surroundings),
             flags=frozenset(self.options.flags),
             unread=usage.find_unread_inputs(problems, self.options),
         )
         if name := values.get("name"):
             request = replace(request, defaults={NAME_PARAMETER: Value(name, FLAG_NAME)})
-        if sets := [text for text in values.get(SET_NAME) or () if not usage.is_flag(text, self.options)]:
+        if sets := [text for text in values.get(SET_NAME) or () if not line_values.is_flag(text, self.options)]:
             from robotrain.config import overrides
 
             kinds = get_plugins(ctx).source_kinds()
@@ -374,9 +357,9 @@ def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list
     if equals:
         choices = overrides.list_override_choices(key, workload, platform)
         return [f"{key}={choice}" for choice in choices if choice.startswith(value)]
-    if workload and choice.file and choice.file.params:
+    if workload and choice.file and (params := choice.file.select("params")):
         from robotrain.config.own_parameters import extend_workload
 
-        workload = extend_workload(workload, choice.file.params, platform)
+        workload = extend_workload(workload, params, platform)
     keys = overrides.list_override_keys(workload, platform, plugins.source_kinds())
     return [f"{known}=" for known in keys if known.startswith(incomplete)]

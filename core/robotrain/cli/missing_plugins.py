@@ -8,7 +8,7 @@ from typing import Any
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.provenance import DEFAULT_ORIGIN, Origin
+from robotrain.config.values import DEFAULT_ORIGIN, Origin
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.failures import PluginError

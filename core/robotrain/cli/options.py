@@ -11,7 +11,7 @@ import typer
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.cli.command_factory import CompletionItem, make_plain_app
-from robotrain.config.provenance import make_variable_name
+from robotrain.config.values import make_variable_name
 from robotrain.model.source import RoleFlag, SourceKind
 from robotrain.model.workload import Workload
 
@@ -87,7 +87,8 @@ def make_completer(list_words: Callable[[], Iterable[str]]) -> Completer:
     return complete
 
 
-PARAMETER_PREFIX, SETTING_PREFIX, OFF_PREFIX, SOURCE_PREFIX = "parameter__", "setting__", "off__", "source__"
+OFF_TABLE = "off"
+"""What stands before the name of a value, in the name of the option that stands for its `off_value`."""
 SET_NAME = "set"
 ROBOTRAIN_OWNER = "robotrain"
 RESERVED_ENV_NAMES = (
@@ -178,7 +179,7 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
             if role in kind.roles:
                 shared.setdefault(kind.roles[role], []).append(kind)
         for flag, owners in shared.items():
-            name = SOURCE_PREFIX + role + "__" + flag.flag.strip("-").replace("-", "_")
+            name = f"sources.{role}.{flag.flag}"
             spellings = (flag.flag, *(alias for alias in flag.aliases if alias not in taken))
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
             form = flag.form or owners[0].form
@@ -189,14 +190,15 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
 
 
 def add_declared(
-    options: ComposedOptions, declared: type, prefix: str, panel: str, owner: str, free_only: bool = False
+    options: ComposedOptions, declared: type, table: str, panel: str, owner: str, free_only: bool = False
 ) -> None:
     """Add the parameters of a workload or the settings of a platform.
 
+    :param table: where their values stand in a job file.
     :param free_only: leave out those whose flag another option has, and spellings that are taken.
     """
     for parameter in get_parameters(declared):
-        name, flags, help = prefix + parameter.name, parameter.flags, format_option_help(parameter)
+        name, flags, help = f"{table}.{parameter.name}", parameter.flags, format_option_help(parameter)
         if free_only:
             flags = tuple(flag for flag in flags if not options.find_owner(flag))
             if parameter.flag not in flags or options.find_owner(parameter.env[0]):
@@ -212,7 +214,7 @@ def add_declared(
         options.declared[name] = parameter
         if off := parameter.param.off:
             same = f"the same as {parameter.flag} {parameter.param.off_value}"
-            options.add(Option(OFF_PREFIX + name, (off,), same, panel=panel), owner)
+            options.add(Option(f"{OFF_TABLE}.{name}", (off,), same, panel=panel), owner)
 
 
 def format_metavar(parameter: Parameter) -> str:

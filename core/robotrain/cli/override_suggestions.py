@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from robotrain.config.provenance import SET_FLAG
+from robotrain.config.values import SET_FLAG
 from robotrain.corrected_line import DASHES
 from robotrain.errors import LEAVE_OUT, Problem, Suggestion, suggest_leaving_out
 

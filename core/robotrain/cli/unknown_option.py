@@ -9,9 +9,9 @@ from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
 from robotrain.config.managed_options import fill_in_value, replace_managed_option
 from robotrain.config.own_parameters import NAME_PATTERN
-from robotrain.config.provenance import PARAM_FLAG
 from robotrain.config.selection import Choice, is_job_file, load_or_none, read_given_parameters
 from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
+from robotrain.config.values import PARAM_FLAG
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload

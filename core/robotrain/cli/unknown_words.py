@@ -9,10 +9,10 @@ from robotrain.cli.foreign_options import is_variable
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
 from robotrain.config import overrides
-from robotrain.config.provenance import DEFAULT_ORIGIN
 from robotrain.config.selection import Choice, is_job_file, load_or_none
 from robotrain.config.starter_files import JOB_FILE
 from robotrain.config.trainer_args import find_option_of_program
+from robotrain.config.values import DEFAULT_ORIGIN
 from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.manager import Plugins

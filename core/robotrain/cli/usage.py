@@ -1,62 +1,16 @@
-"""Values collected from the command line, and problems of repeated, swallowed or clashing options."""
+"""Problems of repeated, swallowed or clashing options."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.parameter import UNSET
-
-from robotrain.cli.options import OFF_PREFIX, SOURCE_PREFIX, ComposedOptions
-from robotrain.config import pairs
-from robotrain.config.provenance import Origin, Value
-from robotrain.config.request import SourceText
+from robotrain.cli.line_values import is_flag
+from robotrain.cli.options import OFF_TABLE, ComposedOptions
 from robotrain.config.selection import Choice, is_job_file
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-
-
-def collect_values(option_values: dict[str, Any], options: ComposedOptions, prefix: str) -> dict[str, Value]:
-    """Return the values of declared options, as raw text by field name."""
-    collected = {}
-    for name, parameter in options.declared.items():
-        if not name.startswith(prefix):
-            continue
-        if option_values.get(OFF_PREFIX + name):
-            collected[parameter.name] = Value(parameter.param.off_value, Origin("flag", parameter.param.off))
-        value = option_values.get(name)
-        if isinstance(value, bool):
-            flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
-            collected[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
-        elif value and list(value) == [UNSET] and parameter.can_be_unset:  # of several texts
-            collected[parameter.name] = Value(UNSET, Origin("flag", parameter.flag))
-        elif parameter.param.pairs:
-            if texts := [text for text in value or () if not is_flag(text, options)]:
-                origin = Origin("flag", parameter.flag)
-                form, bare_names = parameter.metavar, parameter.param.bare_names
-                table = pairs.make_table(parameter.flag, form, texts, origin, bare_names=bare_names)
-                collected[parameter.name] = Value(table, origin)
-        elif parameter.param.texts:
-            if texts := [text for text in value or () if not is_flag(text, options)]:
-                collected[parameter.name] = Value(json.dumps(texts, ensure_ascii=False), Origin("flag", parameter.flag))
-        elif value is not None and not is_flag(value, options):
-            collected[parameter.name] = Value(value, Origin("flag", parameter.flag))
-    return collected
-
-
-def collect_sources(
-    option_values: dict[str, Any], order: Sequence[str], options: ComposedOptions
-) -> Iterator[SourceText]:
-    """Yield the sources in the order typed, across different flags."""
-    queues = {name: iter(option_values.get(name) or ()) for name in options.sources}
-    for name in order:
-        if name.startswith(SOURCE_PREFIX):
-            option = options.sources[name]
-            origin = Origin("flag", option.flag.flag)
-            text = next(queues[name])
-            yield SourceText(role=option.role, kinds=option.kinds, text=text, origin=origin, base=Path.cwd())
 
 
 def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions) -> Iterator[Problem]:
@@ -71,11 +25,6 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
                 metavar = next((one.metavar for one in options.options if one.name == name), None)
                 ways = [Suggestion(f"{flag} {metavar}")] if metavar else []
                 yield make_usage_problem("flag-without-value", title, flag, suggestions=ways)
-
-
-def is_flag(text: object, options: ComposedOptions) -> bool:
-    """Whether a value is in fact a flag, because the value was forgotten."""
-    return isinstance(text, str) and (text in options.flags or text.startswith("--"))
 
 
 def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) -> frozenset[str]:
@@ -96,8 +45,8 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
             spellings = f"{flag} (also {', '.join(others)})" if others else flag
             title = f"{spellings} is given {order.count(name)} times; it takes one value"
             yield make_usage_problem("option-repeated", title, flag)
-        if OFF_PREFIX + name in order:
-            both = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(OFF_PREFIX + name, options)}"
+        if (off := f"{OFF_TABLE}.{name}") in order:
+            both = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(off, options)}"
             yield make_usage_problem("options-conflict", f"{both} contradict each other")
 
 

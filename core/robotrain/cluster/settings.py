@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 from robotrain_runtime.contract.parameter import Param
-
-if TYPE_CHECKING:
-    from robotrain.config.request import Request
 
 Settings = TypeVar("Settings")
 SECRET_FLAG = "--secret"
@@ -43,19 +39,12 @@ def read_configured_settings(kind: type[Settings], platform: str, *, with_terraf
     """Return the settings of a platform without options and a job file; invalid values count as not set."""
     from robotrain.config.coerce import coerce_values
     from robotrain.config.layers import LayerStack
-
-    request = make_configured_request(with_terraform)
-    tables = request.project.list_settings(platform) if request.project else []
-    settings: Settings = coerce_values(kind, LayerStack(request).resolve_values(kind, {}, {}, tables)).instance
-    return settings
-
-
-def make_configured_request(with_terraform: bool) -> Request:
-    """Return a request of the environment, `.env` files, robotrain.toml and, if wanted, Terraform's outputs."""
     from robotrain.config.request import Request
     from robotrain.config.selection import read_surroundings
     from robotrain.config.terraform import TerraformLayer
 
-    variables, project, _ = read_surroundings()
-    terraform = TerraformLayer(variables, project, Path.cwd()) if with_terraform else None
-    return Request(variables=variables, project=project, terraform=terraform)
+    surroundings, table = read_surroundings(), f"platforms.{platform}"
+    request = Request(terraform=TerraformLayer(surroundings) if with_terraform else None)
+    stack = LayerStack(request, list(surroundings.list_layers("", platform, {table: kind})))
+    settings: Settings = coerce_values(kind, stack.merge_values(kind, table)).instance
+    return settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs, load_texts
 
-from robotrain.config.provenance import MAX_LETTERS, Value
+from robotrain.config.values import MAX_LETTERS, Value
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret

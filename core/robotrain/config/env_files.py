@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.provenance import MAX_LETTERS, Origin, Value, read_limited
+from robotrain.config.values import MAX_LETTERS, Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, make_problem
 from robotrain.store.files import DOTENV_FILES
 
@@ -28,6 +29,12 @@ class VariableLayer:
             if name in self.values:
                 return self.values[name]
         return None
+
+    def find_values(self, table: str, declared: type) -> Iterator[tuple[str, Value]]:
+        """Yield the values of a table of a job file, each with its name there."""
+        for parameter in get_parameters(declared):
+            if value := self.find_first(parameter.env):
+                yield f"{table}.{parameter.name}", value
 
 
 def read_environment() -> VariableLayer:

@@ -12,8 +12,17 @@ from pathlib import Path
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import CONFIG_LAYER, JOB_FILE_LAYER, MAX_KEYS, Origin, Value, read_limited
-from robotrain.config.request import JobFile, SourceText
+from robotrain.config.values import (
+    CONFIG_LAYER,
+    JOB_FILE_LAYER,
+    MAX_KEYS,
+    Layer,
+    Origin,
+    SourceText,
+    Value,
+    prefix_names,
+    read_limited,
+)
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.job import ARGUMENT_KEYS
@@ -34,22 +43,23 @@ FOREIGN_KEYS = {
 }
 
 
-def read_job_file(path: Path) -> JobFile:
+def read_job_file(path: Path) -> Layer:
     """Return the job file at `path`, with its problems."""
     reader = JobReader(path)
     return reader.make_job(dict(reader.read_top(JOB_KEYS)))
 
 
-def find_unknown_platforms(file: JobFile, installed: Iterable[str]) -> Iterator[Problem]:
+def find_unknown_platforms(file: Layer, installed: Iterable[str]) -> Iterator[Problem]:
     """Yield a warning for each table of a platform that is not installed."""
-    for name, table in file.platforms.items():
+    tables = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
+    for name, first in reversed(tables.items()):
         if name not in installed:
             yield Problem(
                 code="job-file-strange-platform",
                 stage=Stage.PARSE,
                 severity="warning",
                 title=f"the job file has settings for platform {redact(name)!r}, which is not installed",
-                where=next((value.origin.where for value in table.values()), ""),
+                where=first.origin.where,
                 suggestions=suggest_name(name, installed),
             )
 
@@ -102,28 +112,21 @@ class JobReader:
         self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, str(self.path), suggestions=ways))
         return True
 
-    def make_job(self, top: Mapping[str, YamlNode]) -> JobFile:
+    def make_job(self, top: Mapping[str, YamlNode]) -> Layer:
         """Return the job of the entries, with all problems so far."""
-        workload, config = "", None
-        if "workload" in top and not top["workload"].null:
-            workload = self.read_text(top["workload"], "workload")
-        if "config" in top and not top["config"].null:
-            path = self.folder / self.read_text(top["config"], "config")
-            config = self.make_value(str(path), top["config"])
-        return JobFile(
-            folder=self.folder,
-            workload=workload,
-            config=config,
-            sources=tuple(self.read_sources(top["sources"])) if "sources" in top else (),
-            parameters=self.read_table(top["parameters"], "parameters") if "parameters" in top else {},
-            params=self.read_params(top["params"]) if "params" in top else {},
-            platforms={
-                name: self.read_table(table, f"platforms.{redact(name)}")
-                for name, table in (self.read_mapping(top["platforms"], "platforms") if "platforms" in top else ())
-            },
-            trainer_args=self.read_arguments(top),
-            problems=tuple(self.problems),
-        )
+        values: dict[str, Value] = {}
+        for key in ("workload", "config"):
+            if key in top and not top[key].null:
+                text = self.read_text(top[key], key)
+                values[key] = self.make_value(text if key == "workload" else str(self.folder / text), top[key])
+        sources = tuple(self.read_sources(top["sources"])) if "sources" in top else ()
+        if "parameters" in top:
+            values |= prefix_names("parameters", self.read_table(top["parameters"], "parameters"))
+        if "params" in top:
+            values |= prefix_names("params", self.read_params(top["params"]))
+        for name, table in self.read_mapping(top["platforms"], "platforms") if "platforms" in top else ():
+            values |= prefix_names(f"platforms.{name}", self.read_table(table, f"platforms.{redact(name)}"))
+        return Layer(values, sources, self.read_arguments(top), self.folder, tuple(self.problems))
 
     def format_place(self, line: int) -> str:
         """Return the place of a line."""
@@ -292,7 +295,7 @@ def _make_problem(
     return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
 
 
-def read_workload_config(workload: Workload, given: Value, base: Path) -> JobFile:
+def read_workload_config(workload: Workload, given: Value, base: Path) -> Layer:
     """Return what a configuration file says, with its problems.
 
     :param base: the folder that a relative path starts from.
@@ -317,7 +320,8 @@ def read_workload_config(workload: Workload, given: Value, base: Path) -> JobFil
     if unknown := [name for name in parameters if name not in known]:
         why = f"The workload's read_config gives {unknown[0]}, which is no parameter of {workload.name}."
         problems.append(_make_config_problem(path, given, why))
-    return JobFile(folder=folder, sources=tuple(sources), parameters=parameters, problems=tuple(problems))
+    values = prefix_names("parameters", parameters)
+    return Layer(values, tuple(sources), folder=folder, problems=tuple(problems))
 
 
 def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[ConfigValue | Problem]:

@@ -11,17 +11,21 @@ from typing import Any
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_texts
 
 from robotrain.config import coerce, pairs
-from robotrain.config.provenance import (
+from robotrain.config.request import Request
+from robotrain.config.sources import read_variable_sources
+from robotrain.config.values import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
     PLATFORM_LAYER,
     PROJECT_LAYERS,
+    Layer,
     Origin,
     Value,
 )
-from robotrain.config.request import JobFile, Request
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 
 LOOKUP_LAYER = "looked up"
@@ -91,34 +95,24 @@ GivenValues = Mapping[str, Value]
 class LayerStack:
     """The layers of one request."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, layers: Sequence[Layer]) -> None:
+        self._request, self._layers = request, layers
         self._problems: list[Problem] = []
         self.unset: set[str] = set()
         """The names of the values that are unset on purpose."""
         self.unread: set[str] = set()
         """The names of those of which a layer has one that cannot be read."""
 
-    def resolve_values(
-        self,
-        declared: type,
-        by_flag: GivenValues,
-        in_file: GivenValues,
-        in_project: Sequence[GivenValues],
-        weakest: Sequence[GivenValues] = (),
-        config: JobFile | None = None,
-    ) -> dict[str, Value]:
+    def merge_values(self, declared: type, table: str, weakest: Sequence[GivenValues] = ()) -> dict[str, Value]:
         """Return the winning value of each parameter of `declared`, with the values it overrode.
 
+        :param table: where the values stand in a job file.
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
-        :param config: what the workload's own configuration file says, just below the job file.
         """
-        tables = [
-            coerce.convert_tables(table, declared, self._problems, self.unread)
-            for table in (by_flag, in_file, *in_project)
-        ]
         parameters = get_parameters(declared)
-        layers = list(self._list_layers(parameters, config, *tables))
+        layers = [
+            coerce.convert_tables(layer.select(table), declared, self._problems, self.unread) for layer in self._layers
+        ]
         given = {p.name: values for p in parameters if (values := list(self._collect_given(p, layers)))}
         unset = [p.name for p in parameters if p.name in given and p.is_unset_by(given[p.name][0].value)]
         lost = {name: given.pop(name) for name in unset}
@@ -138,7 +132,7 @@ class LayerStack:
         return found
 
     def problems(self) -> Iterator[Problem]:
-        """Yield invalid tables and failures of the layers; complete after `resolve_values`."""
+        """Yield invalid tables and failures of the layers; complete after `merge_values`."""
         yield from self._problems
         if self._request.terraform and not self._request.complete:
             yield from self._request.terraform.problems()
@@ -218,19 +212,19 @@ class LayerStack:
             else:
                 yield value
 
-    def _list_layers(
-        self,
-        parameters: Sequence[Parameter],
-        config: JobFile | None,
-        by_flag: GivenValues,
-        in_file: GivenValues,
-        *in_project: GivenValues,
-    ) -> Iterator[GivenValues]:
-        """Yield the layers, the strongest first."""
-        yield from (by_flag, in_file, config.parameters if config else {})
-        for layer in self._request.variables:
-            yield {p.name: value for p in parameters if (value := layer.find_first(p.env))}
-        yield from in_project
+
+def list_layers(
+    request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind], config: Layer | None
+) -> Iterator[Layer]:
+    """Yield the layers of a job, the strongest first.
+
+    :param config: what the workload's own configuration file says, just below the job file.
+    """
+    yield from (*request.layers, *((config,) if config else ()))
+    tables = {"parameters": workload.parameters, f"platforms.{platform.name}": platform.settings}
+    for variables in request.surroundings.variables:
+        yield Layer(sources=tuple(read_variable_sources(variables, workload.roles, kinds, request.folder)))
+    yield from request.surroundings.list_layers(workload.name, platform.name, tables)
 
 
 def make_platform_layer(platform: Platform, settings: Any) -> GivenValues:

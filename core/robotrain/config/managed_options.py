@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
 from robotrain.config.coerce import describe_expected_value, find_field, is_kind_of_value, is_refused_number
-from robotrain.config.provenance import Value
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs
+from robotrain.config.values import Value
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -81,11 +81,10 @@ def _place_option(text: str, name: str, request: Request, workload: Workload, pl
 
 def _find_given(flag: str, request: Request, workload: Workload, platform: Platform) -> str:
     """Return an option with its value as the line has it; empty if it has not."""
-    sources = {source.origin.where: source.text for source in request.sources if source.origin.where == flag}
-    values = [
-        values.get(find_field(flag, declared) or "")
-        for values, declared in ((request.parameters, workload.parameters), (request.settings, platform.settings))
-    ]
+    line = request.line
+    sources = {source.origin.where: source.text for source in line.sources if source.origin.where == flag}
+    tables = (("parameters", workload.parameters), (f"platforms.{platform.name}", platform.settings))
+    values = [line.values.get(f"{table}.{find_field(flag, declared)}") for table, declared in tables]
     found = [str(value.value) for value in values if value and value.origin.layer == "flag"]
     if flag == "--platform":
         found.append(platform.name)

@@ -13,9 +13,9 @@ from robotrain.config import pairs
 from robotrain.config.coerce import ValueTable, find_field
 from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
-from robotrain.config.provenance import SET_FLAG, Origin, Value
-from robotrain.config.request import Request, SourceText
+from robotrain.config.request import Request
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
+from robotrain.config.values import SET_FLAG, Origin, SourceText, Value
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.job import ARGUMENT_KEYS, TRAINER_ARGS
 from robotrain.model.platform import Platform
@@ -103,9 +103,7 @@ class _OverrideParser:
     prefix: str
     flag: str
     """The option that the texts were given by, with the prefix."""
-    parameters: dict[str, Value] = dataclasses.field(default_factory=dict)
-    params: dict[str, Value] = dataclasses.field(default_factory=dict)
-    settings: dict[str, Value] = dataclasses.field(default_factory=dict)
+    values: dict[str, Value] = dataclasses.field(default_factory=dict)
     sources: list[SourceText] = dataclasses.field(default_factory=list)
     arguments: tuple[Value, ...] | None = None
     problems: list[Problem] = dataclasses.field(default_factory=list)
@@ -116,14 +114,18 @@ class _OverrideParser:
 
     def make_request(self) -> Request:
         """Return the request with all parsed values."""
-        return dataclasses.replace(
-            self.request,
-            parameters={**self.request.parameters, **self.parameters},
-            params={**self.request.params, **self.params},
-            settings={**self.request.settings, **self.settings},
-            sources=(*self.request.sources, *self.sources),
-            assigned_args=self.request.assigned_args if self.arguments is None else self.arguments,
+        line = self.request.line
+        changed = line._replace(
+            values={**line.values, **self.values},
+            sources=(*line.sources, *self.sources),
+            arguments=line.arguments if self.arguments is None else self.arguments,
         )
+        return dataclasses.replace(self.request, line=changed)
+
+    @property
+    def tables(self) -> dict[str, type]:
+        """What is declared, by where its values stand in a job file."""
+        return {"parameters": self.workload.parameters, f"platforms.{self.platform.name}": self.platform.settings}
 
     def add_override(self, text: str) -> None:
         """Parse one `KEY=VALUE`."""
@@ -151,13 +153,9 @@ class _OverrideParser:
             self.add_unknown_key(key, value)
 
     def add_field(self, key: str, table: str, name: str, text: str) -> None:
-        places = {
-            "parameters": (self.workload.parameters, self.request.parameters, self.parameters),
-            f"platforms.{self.platform.name}": (self.platform.settings, self.request.settings, self.settings),
-        }
         fitting = [
             at
-            for at, (declared, _, _) in places.items()
+            for at, declared in self.tables.items()
             if table in ("", at) and any(parameter.name == name for parameter in get_parameters(declared))
         ]
         if len(fitting) > 1:
@@ -171,58 +169,47 @@ class _OverrideParser:
         if fitting[0] == "parameters" and name in list_own_names(self.workload.parameters):
             self.add_param(key, name, text)
             return
-        _, by_flag, parsed = places[fitting[0]]
-        if name in by_flag and by_flag[name].value != "":
-            self.add_conflict(by_flag[name].origin.where, key)
-        elif name in parsed:
-            self.add_conflict(parsed[name].origin.where, key)
+        full = f"{fitting[0]}.{name}"
+        known = self.request.line.values.get(full)
+        if found := (known if known and known.value != "" else self.values.get(full)):
+            self.add_conflict(found.origin.where, key)
         else:
-            parsed[name] = Value(text, self.make_origin(key))
+            self.values[full] = Value(text, self.make_origin(key))
 
     def add_param(self, key: str, name: str, text: str) -> None:
         """Add a parameter of the user's own, which may be a new one."""
-        if known := self.request.params.get(name) or self.params.get(name):
+        full = f"params.{name}"
+        if known := self.request.line.values.get(full) or self.values.get(full):
             self.add_conflict(known.origin.where, key)
         else:
-            self.params[name] = Value(text, self.make_origin(key))
+            self.values[full] = Value(text, self.make_origin(key))
 
-    def _find_pairs(self, key: str) -> tuple[Parameter, str, dict[str, Value], Mapping[str, Value]] | None:
-        """Return the parameter with pairs of which a key names one, that name, and the values parsed and by flag."""
-        groups = (
-            ("parameters", self.workload.parameters, self.parameters, self.request.parameters),
-            (f"platforms.{self.platform.name}", self.platform.settings, self.settings, self.request.settings),
-        )
-        for table, declared, parsed, by_flag in groups:
+    def _find_pairs(self, key: str) -> tuple[Parameter, str, str] | None:
+        """Return the parameter with pairs of which a key names one, its full name, and that one."""
+        for table, declared in self.tables.items():
             for parameter in get_parameters(declared):
-                for start in (f"{parameter.name}.", f"{table}.{parameter.name}."):
+                full = f"{table}.{parameter.name}"
+                for start in (f"{parameter.name}.", f"{full}."):
                     if parameter.param.pairs and key.startswith(start) and key != start:
-                        return parameter, key.removeprefix(start), parsed, by_flag
+                        return parameter, full, key.removeprefix(start)
         return None
 
-    def add_pair(
-        self,
-        key: str,
-        parameter: Parameter,
-        name: str,
-        parsed: dict[str, Value],
-        by_flag: Mapping[str, Value],
-        text: str,
-    ) -> None:
+    def add_pair(self, key: str, parameter: Parameter, full: str, name: str, text: str) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
         origin, entries = self.make_origin(key), list[tuple[str, Value]]()
-        for known in filter(None, (by_flag.get(parameter.name), parsed.get(parameter.name))):
+        for known in filter(None, (self.request.line.values.get(full), self.values.get(full))):
             if not isinstance(known.value, ValueTable) or name in dict(known.value.entries):
                 self.add_conflict(known.origin.where, key)
                 return
             entries += known.value.entries
         table = pairs.make_table(parameter.flag, parameter.metavar, (), origin)
-        parsed[parameter.name] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
+        self.values[full] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         known = self.kinds.get(kind)
         if role not in self.workload.roles or known is None or role not in known.roles:
             self.add_unknown_key(key, text)
-        elif by_flag := next((source for source in self.request.sources if source.role == role), None):
+        elif by_flag := next((source for source in self.request.line.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
         else:
             origin, base = self.make_origin(key), self.request.folder
@@ -233,7 +220,7 @@ class _OverrideParser:
             arguments = json.loads(text)
         except ValueError:
             arguments = None
-        given = [arg.value if isinstance(arg, Value) else arg for arg in self.request.trainer_args or ()]
+        given = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
             ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'"))
             self.add_problem("set-malformed", f"{self.flag}{key} takes a JSON list of texts", key, ways)

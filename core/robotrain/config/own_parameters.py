@@ -14,8 +14,8 @@ from typing import Annotated, Any
 from robotrain_runtime.contract.parameter import Param, get_parameters
 
 from robotrain.config import pairs
-from robotrain.config.provenance import PARAM_FLAG, SECRET_WAY, Origin, Value
 from robotrain.config.request import Request
+from robotrain.config.values import PARAM_FLAG, SECRET_WAY, Layer, Origin, Value, prefix_names
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
@@ -53,7 +53,7 @@ def extend_for_sweep(workload: Workload, request: Request, varied: Iterable[str]
 
 def list_given_names(request: Request) -> list[str]:
     """Return the names of a request's own parameters, those of its job file first."""
-    return list(dict.fromkeys((*(request.file.params if request.file else ()), *request.params)))
+    return list(dict.fromkeys(name for layer in reversed(request.layers) for name in layer.select("params")))
 
 
 def extend_for_request(workload: Workload, request: Request, platform: Platform) -> Workload:
@@ -88,19 +88,19 @@ def apply_params(
 ) -> tuple[Request, Workload, Sequence[Problem]]:
     """Return the request and the workload with own parameters as parameters like the others, and the problems."""
     extended = extend_for_request(workload, request, platform)
-    own, file = list_own_names(extended.parameters), request.file
-    if file:
-        given = {name: value for name, value in file.params.items() if name in own}
-        file = dataclasses.replace(file, parameters={**file.parameters, **given}, params={})
-    given = {name: value for name, value in request.params.items() if name in own}
-    applied = dataclasses.replace(request, parameters={**given, **request.parameters}, params={}, file=file)
-    return applied, extended, tuple(_find_problems(request, workload, platform))
+    own = list_own_names(extended.parameters)
+
+    def apply(layer: Layer) -> Layer:
+        given = {name: value for name, value in layer.select("params").items() if name in own}
+        return layer._replace(values={**prefix_names("parameters", given), **layer.values})
+
+    return request.change_layers(apply), extended, tuple(_find_problems(request, workload, platform))
 
 
 def _find_problems(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
     """Yield the problems of a workload that takes none, of names that cannot be, and of values that are secrets."""
     base = dataclasses.replace(workload, parameters=get_declared(workload.parameters))
-    for given in (request.file.params if request.file else {}, request.params):
+    for given in (layer.select("params") for layer in reversed(request.layers)):
         if given and not workload.own_parameters:
             title = f"{workload.name} has no parameters of your own"
             where = next(iter(given.values())).origin.where

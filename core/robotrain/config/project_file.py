@@ -11,7 +11,7 @@ import tomllib
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.provenance import MAX_KEYS, Origin, Value, read_limited
+from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
@@ -206,13 +206,13 @@ class Project(NamedTuple):
         """The folder of the Terraform state."""
         return next((level.terraform for level in self.levels if level.terraform), None)
 
-    def list_parameters(self, workload: str) -> list[Mapping[str, Value]]:
-        """Return the tables of a workload's parameters, the strongest first."""
-        return [table for level in self.levels for table in (level.workloads.get(workload, {}), level.parameters)]
-
-    def list_settings(self, platform: str) -> list[Mapping[str, Value]]:
-        """Return the tables of a platform's settings, the strongest first."""
-        return [level.platforms.get(platform, {}) for level in self.levels]
+    def list_layers(self, workload: str, platform: str) -> Iterator[Layer]:
+        """Yield what the project says for a workload and a platform, the strongest first."""
+        for level in self.levels:
+            values = prefix_names("parameters", level.workloads.get(workload, {}))
+            values |= prefix_names(f"platforms.{platform}", level.platforms.get(platform, {}))
+            yield Layer(values)
+            yield Layer(prefix_names("parameters", level.parameters), is_shared=True)
 
 
 def load_project(folder: Path, profile: Value | None = None) -> Project | None:

@@ -1,73 +1,29 @@
-"""A request: the user's raw values with their origins, and the sources in the order given."""
+"""A request: the layers of the user's raw values with their origins, and the sources in the order given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Callable, Mapping
+from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.config.env_files import VariableLayer
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.selection import NO_SURROUNDINGS, Surroundings
 from robotrain.config.terraform import TerraformLayer
-from robotrain.errors import Problem
-
-if TYPE_CHECKING:
-    from robotrain.config.project_file import Project
-
-
-class SourceText(NamedTuple):
-    """A source as given."""
-
-    role: str
-    kinds: tuple[str, ...]
-    """The names of the kinds that it can be."""
-    text: str
-    origin: Origin
-    base: Path
-    """The folder that relative paths start from."""
-
-
-@lazy_dataclass(frozen=True, kw_only=True)
-class JobFile:
-    """The unresolved content of a job file; relative paths start from `folder`."""
-
-    folder: Path
-    workload: str = ""
-    config: Value | None = None
-    """The absolute path of the workload's own configuration file."""
-    sources: tuple[SourceText, ...] = ()
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    params: Mapping[str, Value] = field(default_factory=dict)
-    """The parameters of the user's own."""
-    platforms: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    trainer_args: tuple[Value, ...] | None = None
-    problems: tuple[Problem, ...] = ()
+from robotrain.config.values import Layer, Value
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class Request:
     """Everything that the command line or a Python call gives, and the layers below it."""
 
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    params: Mapping[str, Value] = field(default_factory=dict)
-    """The parameters of the user's own, as `--param` gives them."""
-    settings: Mapping[str, Value] = field(default_factory=dict)
-    sources: tuple[SourceText, ...] = ()
-    trainer_args: tuple[str | Value, ...] | None = None
-    """The arguments after `--`, or values with their own origins; None if not given. Each option replaces the same one
-    of the job file.
-    """
-    assigned_args: tuple[Value, ...] | None = None
-    """The trainer's arguments that replace all of the job file, as `--set trainer_args=[…]` gives them."""
-    file: JobFile | None = None
-    config: Value | None = None
-    """The path of the workload's own configuration file, from `folder`; default: that of the job file."""
-    variables: tuple[VariableLayer, ...] = ()
-    """The environment and the `.env` files, the strongest first."""
-    project: Project | None = None
+    line: Layer = Layer()
+    """What the options, `--set` and `--param`, or a call, give."""
+    after_dashes: tuple[Value, ...] = ()
+    """The trainer's arguments after `--`: each option replaces the same one of weaker layers."""
+    files: tuple[Layer, ...] = ()
+    """What describes the job, the strongest first: a step of a pipeline, its job file; or an earlier run."""
+    surroundings: Surroundings = NO_SURROUNDINGS
     terraform: TerraformLayer | None = None
     lookups: dict[str, Value | BaseException | None] = field(default_factory=dict)
     """What each lookup function found, or how it failed; the trials of a sweep and the steps of a pipeline share it."""
@@ -86,3 +42,16 @@ class Request:
     """The parameters and roles that were given in an invalid way."""
     left_out: frozenset[str] = frozenset()
     """The values of the project's files that the job has no use for."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The line and what describes the job, the strongest first."""
+        return (self.line, *self.files)
+
+    def find(self, key: str) -> Value | None:
+        """Return a value of the line, or else of what describes the job."""
+        return next((layer.values[key] for layer in self.layers if key in layer.values), None)
+
+    def change_layers(self, change: Callable[[Layer], Layer]) -> Request:
+        """Return the request with other layers."""
+        return replace(self, line=change(self.line), files=tuple(map(change, self.files)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
@@ -12,21 +12,22 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
 from robotrain.config.coerce import coerce_values, find_field, list_fields
-from robotrain.config.layers import LayerStack, find_destinations, make_platform_layer
+from robotrain.config.layers import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.pairs import hide_secret_values
-from robotrain.config.provenance import (
+from robotrain.config.request import Request
+from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
+from robotrain.config.trainer_args import collect_trainer_args, split_options
+from robotrain.config.values import (
     CALL_NAME,
     DEFAULT_ORIGIN,
     FLAG_NAME,
     FOLDER_LAYERS,
     PIPELINE_LAYER,
     SECRET_WAY,
+    Layer,
     Origin,
     Value,
 )
-from robotrain.config.request import JobFile, Request
-from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
-from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
 from robotrain.model.job import NAME_PARAMETER, TRAINER_DEFAULT, Job
 from robotrain.model.platform import Platform
@@ -34,10 +35,6 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, redact_argument
-
-if TYPE_CHECKING:
-    from robotrain.config.project_file import Project
-
 
 OFF_VALUES = ("0", "false", "no", "off", "none")
 
@@ -66,30 +63,25 @@ def resolve_job(
     request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Resolution:
     """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
-    request = take_upload_names(request, workload.roles, kinds, platform.settings.__annotations__)
+    request = take_upload_names(request, workload.roles, kinds, platform)
     own_problems: Sequence[Problem] = ()
-    if request.params or (request.file and request.file.params):
+    if any(key.startswith("params.") for layer in request.layers for key in layer.values):
         from robotrain.config import own_parameters  # costs start-up
 
         request, workload, own_problems = own_parameters.apply_params(request, workload, platform)
-    file, project = request.file, request.project
-    in_file = file.parameters if file else {}
-    config = _read_config(request, workload)
-    for_platform = file.platforms.get(platform.name, {}) if file else {}
-    in_workload = project.list_parameters(workload.name) if project else []
-    in_platform = project.list_settings(platform.name) if project else []
-    stack = LayerStack(request)
-    settings = stack.resolve_values(platform.settings, request.settings, for_platform, in_platform)
+    config, of_platform = _read_config(request, workload), f"platforms.{platform.name}"
+    layers = list(list_layers(request, workload, platform, kinds, config))
+    stack = LayerStack(request, layers)
+    settings = stack.merge_values(platform.settings, of_platform)
     typed_settings, settings_problems, invalid_settings = coerce_values(platform.settings, settings)
-    unchanged = request.complete and not request.settings
-    of_platform = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
+    unchanged = request.complete and not request.line.select(of_platform)
+    chosen = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     unnamed = {name: value for name, value in request.defaults.items() if value.origin not in (FLAG_NAME, CALL_NAME)}
-    weakest = (of_platform, unnamed)
-    parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest, config)
+    parameters = stack.merge_values(workload.parameters, "parameters", (chosen, unnamed))
     labels = _apply_label(parameters, request)
     typed_parameters, parameter_problems, invalid_parameters = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
-    inputs = collect_sources(request, workload.roles, kinds, platform.capabilities, config, dict(fields))
+    inputs = collect_sources(request, layers, workload.roles, kinds, platform.capabilities, dict(fields))
     arguments = collect_trainer_args(request, workload)
     layer_problems = list(stack.problems())
     job = Job(
@@ -107,18 +99,21 @@ def resolve_job(
             parameters[name] = Value(default, Origin(DEFAULT_ORIGIN.layer, owner))
             job = job.with_parameter(name, default)
     problems = [
-        *(problem for given in (file, config, *request.variables, project) if given for problem in given.problems),
+        *(
+            problem
+            for given in (*request.files, config, *request.surroundings.variables, request.surroundings.project)
+            if given
+            for problem in given.problems
+        ),
         *own_problems,
-        *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}", own=workload.own_parameters),
-        *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
-        *(_check_project(project, workload, platform) if project else ()),
+        *_find_unknown_keys(request, workload, platform),
         *inputs.problems,
         *layer_problems,
         *parameter_problems,
         *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request, config),
         *managed_options.find_misplaced_args(arguments, inputs, workload, platform, request),
-        *_find_secrets((file.trainer_args if file else None) or (), arguments, workload),
+        *_find_secrets([*(layer.arguments or () for layer in request.files), arguments], workload),
         *_find_unread_variables(request, {**platform.option_hints, **workload.option_hints}, inputs),
         *_list_chosen_by_files(request, inputs, (workload.parameters, parameters), (platform.settings, settings)),
         *_list_noted_defaults((workload.parameters, parameters), (platform.settings, settings)),
@@ -169,9 +164,9 @@ def _find_title(workload: Workload, parameters: Any) -> str:
     return "" if found is None or name in (None, found.default) else str(name)
 
 
-def _read_config(request: Request, workload: Workload) -> JobFile | None:
+def _read_config(request: Request, workload: Workload) -> Layer | None:
     """Return what the workload's own configuration file says, if the request or the job file names one."""
-    given = request.config or (request.file.config if request.file else None)
+    given = request.find("config")
     if given is None:
         return None
     from robotrain.config.job_file import read_workload_config  # costs start-up
@@ -179,34 +174,29 @@ def _read_config(request: Request, workload: Workload) -> JobFile | None:
     return read_workload_config(workload, given, request.folder)
 
 
-def _check_project(project: Project, workload: Workload, platform: Platform) -> Iterator[Problem]:
-    """Yield problems for keys of robotrain.toml that the workload and platform do not have."""
-    tables = [level.workloads.get(workload.name, {}) for level in project.levels]
-    yield from _find_unknown_fields(tables, workload.parameters, f"workload {workload.name}", "project")
-    yield from _find_unknown_fields(
-        project.list_settings(platform.name), platform.settings, f"platform {platform.name}", "project"
+def _find_unknown_keys(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
+    """Yield a problem for each name of a file that the workload or the platform does not declare."""
+    project = request.surroundings.project
+    of_project = project.list_layers(workload.name, platform.name) if project else ()
+    own = [layer for layer in of_project if not layer.is_shared]
+    tables = (
+        ("parameters", workload.parameters, f"workload {workload.name}"),
+        (f"platforms.{platform.name}", platform.settings, f"platform {platform.name}"),
     )
-
-
-def _find_unknown_fields(
-    tables: Sequence[Mapping[str, Value]], declared: type, owner: str, file: str = "job", own: bool = False
-) -> Iterator[Problem]:
-    """Yield a problem for each name that is not declared.
-
-    :param own: whether the job may have parameters of the user's own, in a table of the file beside this one.
-    """
-    known = [parameter.name for parameter in get_parameters(declared)]
-    for table in tables:
-        for name, value in table.items():
-            if name not in known:
-                yield Problem(
-                    code=f"{file}-file-unknown-key",
-                    stage=Stage.PARSE,
-                    title=f"{owner} has no setting {redact(name)!r}",
-                    where=value.origin.where,
-                    why="Parameters of your own stand below `params:`." if own else "",
-                    suggestions=suggest_name(find_field(name, declared) or name, known),
-                )
+    for layers, file in ((request.files, "job"), (own, "project")):
+        for table, declared, owner in tables:
+            known = [parameter.name for parameter in get_parameters(declared)]
+            is_own = file == "job" and table == "parameters" and workload.own_parameters
+            for name, value in (pair for layer in layers for pair in layer.select(table).items()):
+                if name not in known:
+                    yield Problem(
+                        code=f"{file}-file-unknown-key",
+                        stage=Stage.PARSE,
+                        title=f"{owner} has no setting {redact(name)!r}",
+                        where=value.origin.where,
+                        why="Parameters of your own stand below `params:`." if is_own else "",
+                        suggestions=suggest_name(find_field(name, declared) or name, known),
+                    )
 
 
 def _find_missing_sources(
@@ -215,10 +205,10 @@ def _find_missing_sources(
     platform: Platform,
     kinds: Mapping[str, SourceKind],
     request: Request,
-    config: JobFile | None,
+    config: Layer | None,
 ) -> Iterator[Problem]:
     """Yield problems for required roles without a source, unless an invalid source is reported already."""
-    files = [problem for file in (request.file, config) if file for problem in file.problems]
+    files = [problem for file in (*request.files, config) if file for problem in file.problems]
     reported = bool(select_errors((*inputs.problems, *files)))
     filled = {*request.unread, *(source.role for source in inputs.chosen)}
     for role, rule in workload.roles.items():
@@ -240,7 +230,7 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
     """Yield a note about variables of other tools that are set, with what to use instead."""
     used = [one.origin.where for one in inputs.chosen]
     found: dict[str, list[str]] = {}
-    for layer in request.variables:
+    for layer in request.surroundings.variables:
         for name in sorted(hints.keys() & layer.values.keys()):
             value = layer.values[name]
             if str(value.value).lower() not in OFF_VALUES and not any(value.origin.where in where for where in used):
@@ -252,11 +242,11 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
         yield make_problem("variable-unused", title, why=why, stage=Stage.RESOLVE, severity="note")
 
 
-def _find_secrets(of_file: Sequence[Value], merged: Sequence[Value], workload: Workload) -> Iterator[Problem]:
-    """Yield a problem for each secret among the arguments, also those of the job file that others replace."""
+def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:
+    """Yield a problem for each secret among arguments: of each file, also if others replace them, and of the job."""
     reported = list[Value]()
     ways = (Suggestion(SECRET_WAY, "the program reads it from its environment"),) if workload.runs_own_command else ()
-    for arguments in (of_file, merged):
+    for arguments in groups:
         texts = [str(argument.value) for argument in arguments]
         found = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
         reported += [arguments[index] for index in found]
@@ -281,7 +271,7 @@ def _list_chosen_by_files(
         for declared, values in groups
         for flag, value in find_destinations(values, declared)
     ]
-    project = request.file.folder if request.file else request.folder
+    project = next((layer.folder for layer in request.files if layer.folder), request.folder)
     for chosen in inputs.chosen:
         path = str(chosen.source)
         is_outside = os.path.isabs(path) and os.path.commonpath([path, project]) != str(project)

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
 from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
-from robotrain.config.provenance import DEFAULT_ORIGIN, SET_FLAG, Origin, Value, make_variable_name
+from robotrain.config.values import DEFAULT_ORIGIN, SET_FLAG, Layer, Origin, Value, make_variable_name
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.store.files import find_project_file
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
-    from robotrain.config.request import JobFile
 
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 
@@ -27,29 +26,43 @@ PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_varia
 class Surroundings(NamedTuple):
     """What all jobs of the working folder share."""
 
-    variables: tuple[VariableLayer, ...]
+    variables: tuple[VariableLayer, ...] = ()
     """The environment and the `.env` files, the strongest first."""
-    project: Project | None
+    project: Project | None = None
     """The content of robotrain.toml, with a profile."""
-    platform: Value | None
+    platform: Value | None = None
     """The chosen platform."""
+
+    def find_variable(self, name: str) -> Value | None:
+        """Return a variable of the environment or a `.env` file."""
+        return next((value for layer in self.variables if (value := layer.find_first((name,)))), None)
+
+    def list_layers(self, workload: str, platform: str, declared: Mapping[str, type]) -> Iterator[Layer]:
+        """Yield what they say for a job of a workload and a platform, the strongest first.
+
+        :param declared: what is read of variables, by where its values stand in a job file.
+        """
+        for variables in self.variables:
+            found = (pair for table, kind in declared.items() for pair in variables.find_values(table, kind))
+            yield Layer(dict(found))
+        if self.project:
+            yield from self.project.list_layers(workload, platform)
+
+
+NO_SURROUNDINGS = Surroundings()
 
 
 def read_surroundings(platform: Value | None = None, profile: Value | None = None) -> Surroundings:
     """Return what the environment and the files of the working folder say; a given platform and profile win."""
-    here = Path.cwd()
-    variables = (read_environment(), *read_dotenv_files(here))
-
-    def find_first(name: str) -> Value | None:
-        return next((value for layer in variables if (value := layer.find_first((name,)))), None)
-
-    profile, project = profile or find_first(PROFILE_VARIABLE), None
+    here, project = Path.cwd(), None
+    found = Surroundings((read_environment(), *read_dotenv_files(here)))
+    profile = profile or found.find_variable(PROFILE_VARIABLE)
     if profile or find_project_file(here):
         from robotrain.config import project_file  # costs start-up
 
         project = project_file.load_project(here, profile)
-    chosen = platform or find_first(PLATFORM_VARIABLE) or (project.platform if project else None)
-    return Surroundings(variables, project, chosen)
+    chosen = platform or found.find_variable(PLATFORM_VARIABLE) or (project.platform if project else None)
+    return found._replace(project=project, platform=chosen)
 
 
 class Choice(NamedTuple):
@@ -58,8 +71,8 @@ class Choice(NamedTuple):
     workload: str
     platform: str
     """Empty when none was chosen."""
-    surroundings: Surroundings = Surroundings((), None, None)
-    file: JobFile | None = None
+    surroundings: Surroundings = NO_SURROUNDINGS
+    file: Layer | None = None
     """The job file."""
     origins: tuple[Origin, Origin] = (DEFAULT_ORIGIN, DEFAULT_ORIGIN)
     """Where the workload and the platform were chosen."""
@@ -86,7 +99,7 @@ class JobScan:
     def __init__(self, words: Sequence[str], plugins: Plugins, can_evaluate: bool) -> None:
         self._words, self._plugins, self._can_evaluate = words, plugins, can_evaluate
         self._workloads = plugins.list_names("workload")
-        self._files: dict[str, JobFile] = {}
+        self._files: dict[str, Layer] = {}
         self._of_platform = choose_platform(*(self._read_option(flag) for flag in ("--platform", "--profile")))
 
     def find_choice(self, takes_value: Callable[[str, Choice], bool | None]) -> Choice:
@@ -130,8 +143,8 @@ class JobScan:
             self._files[path] = job_file.read_job_file(Path(path))
         file, project = self._files.get(path), self._of_platform.project
         workload = Value(named, Origin("argument")) if named else None
-        if not workload and file and file.workload:
-            workload = Value(file.workload, Origin("job file", Path(path).name))
+        if not workload and file and (text := file.find_text("workload")):
+            workload = Value(text, Origin("job file", Path(path).name))
         workload = workload or (project.workload if project else None)
         workload = workload or Value(self._plugins.default_workload(), DEFAULT_ORIGIN)
         choice = self._of_platform._replace(
@@ -152,7 +165,7 @@ class JobScan:
 
     def _read_option(self, flag: str) -> str:
         """Return the value of an option, of several the last; empty without one."""
-        return next(reversed([*self._read_options(flag)]), "") or ""
+        return next(reversed([text for text in self._read_options(flag) if text is not None]), "")
 
     def _read_options(self, flag: str) -> Iterator[str | None]:
         """Yield the values of an option, whatever they look like; None for one that is the last word."""
@@ -168,9 +181,10 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
     return {key.strip().removeprefix("parameters.").replace("-", "_"): text for key, _, text in pairs if text}
 
 
-def read_given_parameters(typed: Mapping[str, str], file: JobFile | None) -> dict[str, str]:
+def read_given_parameters(typed: Mapping[str, str], file: Layer | None) -> dict[str, str]:
     """Return the parameters that the command line gives, and below them those of the job file, as texts by name."""
-    below = {name: str(value.value) for name, value in file.parameters.items() if value.value} if file else {}
+    in_file = file.select("parameters") if file else {}
+    below = {name: str(value.value) for name, value in in_file.items() if value.value}
     return {**below, **typed}
 
 

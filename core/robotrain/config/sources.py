@@ -13,8 +13,9 @@ from typing import Any, cast
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.config.provenance import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Origin, Value, make_variable_name
-from robotrain.config.request import JobFile, Request, SourceText
+from robotrain.config.env_files import VariableLayer
+from robotrain.config.request import Request
+from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, Value, make_variable_name
 from robotrain.errors import (
     Problem,
     Stage,
@@ -24,6 +25,7 @@ from robotrain.errors import (
     suggest_choosing,
 )
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.nearest_name import find_nearest_name, suggest_name
@@ -74,52 +76,46 @@ class JobInputs:
 
 
 def take_upload_names(
-    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], settings: Container[str]
+    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], platform: Platform
 ) -> Request:
-    """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`).
-
-    :param settings: the names of the platform's settings.
-    """
+    """Return the request with names to upload sources by as settings of the platform (`RoleFlag.upload_setting`)."""
+    line, settings = request.line, platform.settings.__annotations__
     for role, rule in roles.items():
-        given = [text for text in request.sources if text.role == role]
+        given = [text for text in line.sources if text.role == role]
         if rule.many or len(given) != 2:
             continue
         for text in given:
             flag = kinds[text.kinds[0]].roles.get(role) if len(text.kinds) == 1 and text.kinds[0] in kinds else None
             if flag and flag.upload_setting in settings:
-                kept = tuple(one for one in request.sources if one is not text)
-                named = {flag.upload_setting: Value(text.text, text.origin), **request.settings}
-                return dataclasses.replace(request, sources=kept, settings=named)
+                kept = tuple(one for one in line.sources if one is not text)
+                key = f"platforms.{platform.name}.{flag.upload_setting}"
+                named = {key: Value(text.text, text.origin), **line.values}
+                return dataclasses.replace(request, line=line._replace(sources=kept, values=named))
     return request
 
 
 def collect_sources(
     request: Request,
+    layers: Sequence[Layer],
     roles: Mapping[str, Role],
     kinds: Mapping[str, SourceKind],
-    capabilities: Capabilities | None = None,
-    config: JobFile | None = None,
-    parameters: Mapping[str, Any] = NO_PARAMETERS,
+    capabilities: Capabilities,
+    parameters: Mapping[str, Any],
 ) -> JobInputs:
     """Return the sources of every role.
 
-    :param capabilities: of the platform, if known: suggestions leave out kinds that it does not support.
-    :param config: what the workload's own configuration file says, just below the job file.
+    :param capabilities: of the platform: suggestions leave out kinds that it does not support.
     :param parameters: of the job, by which a role has a default.
     """
     problems: list[Problem] = []
     chosen: list[Input] = []
     overrode: list[SourceText] = []
     unread: set[str] = set()
-    levels = [
-        list(request.sources),
-        *(list(_read_file_sources(file, kinds, roles, problems)) for file in (request.file, config)),
-        *_read_variable_sources(request, roles, kinds),
-    ]
+    levels = [list(_select_known(layer.sources, kinds, roles, problems)) for layer in layers]
     for role, rule in roles.items():
         given = [texts for level in levels if (texts := [text for text in level if text.role == role])]
         texts = given[0] if given else []
-        if not given and role not in request.unread and parameters and (default := rule.default(parameters)):
+        if not given and role not in request.unread and (default := rule.default(parameters)):
             names = tuple(
                 name for name, kind in kinds.items() if role in kind.roles and kind.recognizes_as(role, default)
             )
@@ -156,12 +152,13 @@ def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
     return (make_variable_name(flag.flag), *flag.env)
 
 
-def _read_file_sources(
-    file: JobFile | None, kinds: Mapping[str, SourceKind], roles: Mapping[str, Role], problems: list[Problem]
+def _select_known(
+    sources: Sequence[SourceText],
+    kinds: Mapping[str, SourceKind],
+    roles: Mapping[str, Role],
+    problems: list[Problem],
 ) -> Iterator[SourceText]:
-    if file is None:
-        return
-    for source in file.sources:
+    for source in sources:
         fitting = [name for name, kind in kinds.items() if source.role in kind.roles]
         if source.role not in roles:
             problems.append(_make_unknown_problem("role", source.role, list(roles), source.origin.where))
@@ -171,32 +168,26 @@ def _read_file_sources(
             yield source
 
 
-def _read_variable_sources(
-    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
-) -> list[list[SourceText]]:
-    """Return the sources of each layer of variables."""
+def read_variable_sources(
+    layer: VariableLayer, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], folder: Path
+) -> Iterator[SourceText]:
+    """Yield the sources of variables; relative paths start from `folder`."""
     by_flag: dict[tuple[str, RoleFlag], tuple[str, ...]] = {}
     for role in roles:
         for name, kind in kinds.items():
             if role in kind.roles:
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
-    variables = {flag: list_source_variables(flag) for _, flag in by_flag}
-    levels = []
-    for layer in request.variables:
-        found = []
-        for (role, flag), names in by_flag.items():
-            if not (value := layer.find_first(variables[flag])):
-                continue
-            revision = layer.find_first(flag.revision_env) if flag.revision_env else None
-            for text in _split_list(str(value.value)):
-                origin, full = value.origin, text
-                if revision and "@" not in text:
-                    full = f"{text}@{revision.value}"
-                    origin = origin._replace(where=f"{origin.where}, {revision.origin.where}")
-                found.append(SourceText(role=role, kinds=names, text=full, origin=origin, base=request.folder))
-        levels.append(found)
-    return levels
+    for (role, flag), names in by_flag.items():
+        if not (value := layer.find_first(list_source_variables(flag))):
+            continue
+        revision = layer.find_first(flag.revision_env) if flag.revision_env else None
+        for text in _split_list(str(value.value)):
+            origin, full = value.origin, text
+            if revision and "@" not in text:
+                full = f"{text}@{revision.value}"
+                origin = origin._replace(where=f"{origin.where}, {revision.origin.where}")
+            yield SourceText(role=role, kinds=names, text=full, origin=origin, base=folder)
 
 
 def _split_list(text: str) -> Sequence[str]:

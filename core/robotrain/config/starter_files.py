@@ -11,7 +11,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import ValueTable
 from robotrain.config.job_writer import format_scalar
-from robotrain.config.request import JobFile
+from robotrain.config.values import Layer
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.source import SourceKind
@@ -114,7 +114,7 @@ def _add_comment(line: str, text: str) -> Iterator[str]:
 
 def format_pipeline_file(
     training: Workload,
-    job: JobFile | None,
+    job: Layer | None,
     evaluation: Workload | None,
     inputs: Sequence[FoundInput],
     name: str,
@@ -146,7 +146,7 @@ def format_pipeline_file(
 
 def _format_evaluation(
     training: Workload,
-    job: JobFile | None,
+    job: Layer | None,
     evaluation: Workload,
     inputs: Sequence[FoundInput],
 ) -> Iterator[str]:
@@ -157,7 +157,8 @@ def _format_evaluation(
         given = [FoundInput(one.role, one.kinds[0], one.text) for one in job.sources]
         known = {(one.role, one.kind, one.text): one for one in inputs}
         chosen = choose_inputs(evaluation, [known.get(one[:3], one) for one in given])
-        inherited = {name: job.parameters[name].value for name in evaluation.inherits if name in job.parameters}
+        shared = job.select("parameters")
+        inherited = {name: shared[name].value for name in evaluation.inherits if name in shared}
         values |= {
             name: one.json_text if isinstance(one, ValueTable) else one for name, one in inherited.items()
         }  # a list is written as its text

@@ -10,18 +10,15 @@ import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import Parameter
 
-from robotrain.config.env_files import VariableLayer
-from robotrain.config.provenance import Origin, Value, make_variable_name
+from robotrain.config.selection import Surroundings
+from robotrain.config.values import Origin, Value, make_variable_name
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, list_project_folders
-
-if TYPE_CHECKING:
-    from robotrain.config.project_file import Project
 
 TIME_LIMIT_SECONDS = 20.0
 QUIET_ENVIRONMENT = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
@@ -81,11 +78,11 @@ DISABLED = "none"
 DEFAULT_FOLDERS = ("infrastructure/terraform", "deploy/001-iac")
 
 
-def find_terraform_folder(names: Sequence[VariableLayer], project: Project | None, folder: Path) -> Path | None:
+def find_terraform_folder(surroundings: Surroundings, folder: Path) -> Path | None:
     """Return the folder of the Terraform state; None if there is none. Raise Rejected for a named one without state."""
-    named = next((value for layer in names if (value := layer.find_first((TERRAFORM_VARIABLE,)))), None)
-    if named:
+    if named := surroundings.find_variable(TERRAFORM_VARIABLE):
         return _resolve_named_folder(named, folder)
+    project = surroundings.project
     if project and project.terraform:
         return _resolve_named_folder(project.terraform, project.folder)
     top = next((place for place in list_project_folders(folder) if (place / ".git").exists()), folder)
@@ -138,10 +135,8 @@ class _TerraformState(NamedTuple):
 class TerraformLayer:
     """The outputs for one request, read when a parameter first needs one."""
 
-    def __init__(self, names: Sequence[VariableLayer], project: Project | None, folder: Path) -> None:
-        self._names = names
-        self._project = project
-        self._folder = folder
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings, self._folder = surroundings, Path.cwd()
         self._required: dict[str, Parameter] = {}  # by flag: the steps of a pipeline have this layer in common
         self._optional: dict[str, Parameter] = {}
 
@@ -183,7 +178,7 @@ class TerraformLayer:
     @functools.cached_property
     def _state(self) -> _TerraformState:
         try:
-            folder = find_terraform_folder(self._names, self._project, self._folder)
+            folder = find_terraform_folder(self._surroundings, self._folder)
         except Rejected as rejected:
             return _TerraformState(problems=rejected.problems)
         if folder is None:

@@ -3,14 +3,19 @@
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request
+from robotrain.config.values import Origin, Value
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.workload import OptionFinder, Workload
 from robotrain.redaction import can_repeat, hide_secret_arguments
 
 AFTER_DASHES = Origin("flag", "after --")
+
+
+def read_after_dashes(arguments: Iterable[str]) -> tuple[Value, ...]:
+    """Return arguments that stand after `--`."""
+    return tuple(Value(argument, AFTER_DASHES) for argument in arguments)
 
 
 class TrainerOption(NamedTuple):
@@ -25,13 +30,11 @@ class TrainerOption(NamedTuple):
 
 
 def collect_trainer_args(request: Request, workload: Workload) -> tuple[Value, ...]:
-    """Return the trainer's arguments: an option of the request replaces the same option of the job file."""
-    below = (request.file.trainer_args if request.file else None) or ()
-    if request.assigned_args is not None:
-        shown = _hide_secrets(below)  # the first argument shows all that they replace
-        below = tuple(one._replace(overrode=() if index else shown) for index, one in enumerate(request.assigned_args))
-    given = [arg if isinstance(arg, Value) else Value(arg, AFTER_DASHES) for arg in request.trainer_args or ()]
-    options = list(split_options(given, workload))
+    """Return the trainer's arguments: each option after `--` replaces the same one of weaker layers."""
+    below, *weaker = [layer.arguments for layer in request.layers if layer.arguments is not None] or [()]
+    shown = tuple(one for arguments in weaker for one in _hide_secrets(arguments))
+    below = (*(one._replace(overrode=shown) for one in below[:1]), *below[1:])  # the first one shows all they replace
+    options = list(split_options(request.after_dashes, workload))
     names = {option.name for option in options}
     merged, replaced = list[Value](), dict[str, list[Value]]()
     for option in split_options(below, workload):
@@ -122,7 +125,7 @@ def compare_options(before: Sequence[str], after: Sequence[str], workload: Workl
     earlier, later = (
         [
             [str(one.value) for one in option.arguments]
-            for option in split_options((Value(argument, AFTER_DASHES) for argument in arguments), workload)
+            for option in split_options(read_after_dashes(arguments), workload)
         ]
         for arguments in (before, after)
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tomllib
 
-from robotrain.config.provenance import Origin, Value, read_limited
+from robotrain.config.values import Origin, Value, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from robotrain.config.provenance import MAX_LETTERS
+from robotrain.config.values import MAX_LETTERS
 
 MAX_DEPTH = 16
 JSON_SCALAR = r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from robotrain_runtime.contract import checkpoint
 
-from robotrain.config.provenance import PIPELINE_LAYER, Origin
+from robotrain.config.values import PIPELINE_LAYER, Origin
 from robotrain.errors import Problem, Stage
 from robotrain.model.job import Job
 from robotrain.model.workload import Role, Workload

@@ -1,6 +1,5 @@
 """pipeline.yaml: the file form of a pipeline. A step is a job file, a job written in place, or a registration."""
 
-import dataclasses
 import functools
 import json
 import shlex
@@ -12,10 +11,11 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config import overrides, project_file
 from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
-from robotrain.config.provenance import SET_FLAG, Value
-from robotrain.config.request import JobFile, Request
+from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings
 from robotrain.config.terraform import TerraformLayer
+from robotrain.config.trainer_args import read_after_dashes
+from robotrain.config.values import SET_FLAG, Layer, Value, prefix_names
 from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
 from robotrain.model.job import TRAINER_ARGS
@@ -47,7 +47,7 @@ class RequestContext:
     @functools.cached_property
     def terraform(self) -> TerraformLayer:
         """The values of Terraform, read at most once."""
-        return TerraformLayer(self.surroundings.variables, self.surroundings.project, Path.cwd())
+        return TerraformLayer(self.surroundings)
 
 
 def request_from_file(
@@ -65,7 +65,7 @@ def request_from_file(
     steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
-        files = [step.request.file for step in request.steps if step.request and step.request.file]
+        files = [file for step in request.steps if step.request for file in step.request.files]
         found = [*request.problems, *(problem for file in files for problem in file.problems)]
         workloads = {step.workload for step in request.steps if step.request}
         are_known = workloads <= {*context.plugins.list_names("workload")}
@@ -80,7 +80,7 @@ def _add_trainer_args(
     training = [step.name for step in steps if step.request and _trains(step.workload, context.plugins)]
     if len(training) == 1:
         return [
-            replace(step, request=replace(step.request, trainer_args=tuple(trainer_args)))
+            replace(step, request=replace(step.request, after_dashes=read_after_dashes(trainer_args)))
             if step.request and step.name in training
             else step
             for step in steps
@@ -114,7 +114,7 @@ class _PipelineReader(JobReader):
     def __init__(self, path: Path, context: RequestContext) -> None:
         super().__init__(path, "pipeline")
         self.context = context
-        self.files: dict[Path, JobFile] = {}
+        self.files: dict[Path, Layer] = {}
 
     def read_pipeline(self) -> PipelineRequest:
         """Return the pipeline of the file."""
@@ -153,7 +153,7 @@ class _PipelineReader(JobReader):
             if FROM_KEY in entries:
                 title = f"{what}: `from` belongs to a source, such as sources.policy, or beside `register`"
                 self.add_problem(entries[FROM_KEY], title)
-            return self.make_step(name, where, self.read_step_job(entries, what), after)
+            return self.make_step(name, where, tuple(self.read_step_job(entries, what)), after)
         for key in entries:
             if key not in REGISTRATION_KEYS:
                 self.add_problem(entries[key], f"{what} registers a policy: {key} does not belong to it")
@@ -163,24 +163,25 @@ class _PipelineReader(JobReader):
         policy_from = self.read_text(entries[FROM_KEY], f"{what}.{FROM_KEY}") if FROM_KEY in entries else ""
         return StepRequest(name=name, where=where, model=model, policy_from=policy_from, after=after)
 
-    def make_step(self, name: str, where: str, job: JobFile, after: tuple[str, ...]) -> StepRequest:
+    def make_step(self, name: str, where: str, files: tuple[Layer, ...], after: tuple[str, ...]) -> StepRequest:
         """Return a step with a job; a platform in it that is not installed is a problem."""
         context = self.context
-        self.problems += find_unknown_platforms(job, context.plugins.list_names("platform"))
+        for file in files:
+            self.problems += find_unknown_platforms(file, context.plugins.list_names("platform"))
         project = context.surroundings.project
         usual = project.workload if project else None
+        named = [*(file.find_text("workload") for file in files), str(usual.value) if usual else ""]
         return StepRequest(
             name=name,
             where=where,
             request=Request(
-                file=job,
-                variables=context.surroundings.variables,
-                project=project,
+                files=files,
+                surroundings=context.surroundings,
                 terraform=context.terraform,
                 lookups=context.lookups,
                 step=name,
             ),
-            workload=job.workload or (str(usual.value) if usual else "") or context.plugins.default_workload(),
+            workload=next(filter(None, named), "") or context.plugins.default_workload(),
             after=after,
         )
 
@@ -190,38 +191,17 @@ class _PipelineReader(JobReader):
             if not item.null:
                 yield self.read_text(item, what)
 
-    def read_step_job(self, entries: dict[str, YamlNode], what: str) -> JobFile:
-        """Return the job of a step: that of its job file, with the values that the step itself has."""
+    def read_step_job(self, entries: dict[str, YamlNode], what: str) -> Iterator[Layer]:
+        """Yield what the step itself says, and its job file."""
         inline = self.make_job(entries)
         sources = [one._replace(kinds=(STEP_KIND,)) if FROM_KEY in one.kinds else one for one in inline.sources]
-        inline = dataclasses.replace(inline, sources=tuple(sources), problems=())
+        yield inline._replace(sources=tuple(sources), problems=())
         if JOB_KEY not in entries:
-            return inline
+            return
         path = self.folder / self.read_text(entries[JOB_KEY], f"{what}.{JOB_KEY}")
         if path not in self.files:
             self.files[path] = read_job_file(path)
-        return _merge_jobs(self.files[path], inline)
-
-
-def _merge_jobs(file: JobFile, step: JobFile) -> JobFile:
-    """Return the job of a file, with the values of a step instead of its own; sources are replaced by role."""
-    roles = {source.role for source in step.sources}
-    kept = [one for one in file.sources if one.role not in roles]
-    platforms = {
-        name: {**file.platforms.get(name, {}), **step.platforms.get(name, {})}
-        for name in (*file.platforms, *step.platforms)
-    }
-    return JobFile(
-        folder=step.folder,
-        workload=step.workload or file.workload,
-        config=step.config or file.config,
-        sources=(*kept, *step.sources),
-        parameters={**file.parameters, **step.parameters},
-        params={**file.params, **step.params},
-        platforms=platforms,
-        trainer_args=file.trainer_args if step.trainer_args is None else step.trainer_args,
-        problems=file.problems,
-    )
+        yield self.files[path]
 
 
 def change_steps(
@@ -267,7 +247,8 @@ def change_step(
         workload = plugins.workload(step.workload) if step.request else REGISTRATION
     except Rejected:  # reported with the step
         return step
-    request, mistakes = change(step, step.request or Request(settings=step.settings), workload)
+    own = Request(line=Layer(prefix_names(f"platforms.{platform.name}", step.settings)))
+    request, mistakes = change(step, step.request or own, workload)
     problems += mistakes
     if step.request is None:
         return set_registration_settings(step, request, platform, problems)

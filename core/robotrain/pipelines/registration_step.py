@@ -8,8 +8,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.provenance import SET_FLAG, Origin, Value
 from robotrain.config.request import Request
+from robotrain.config.values import SET_FLAG, Origin, Value
 from robotrain.errors import Problem, Stage, make_usage_problem, raise_if_any
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.workload import Workload
@@ -55,11 +55,11 @@ def set_registration_settings(
     step: StepRequest, request: Request, platform: Platform, problems: list[Problem]
 ) -> StepRequest:
     """Return a registration with the settings of a request."""
-    if request.assigned_args is not None:
+    if request.line.arguments is not None:
         title = f"step {step.name} registers a policy: it has only settings of {platform.name}"
         problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=SET_FLAG))
-    settings = {name: value for name, value in request.settings.items() if value.value != ""}
-    return dataclasses.replace(step, settings=settings)
+    settings = request.line.select(f"platforms.{platform.name}")
+    return dataclasses.replace(step, settings={name: one for name, one in settings.items() if one.value != ""})
 
 
 def find_unused_settings(step: StepRequest) -> list[Problem]:

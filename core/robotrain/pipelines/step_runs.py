@@ -9,7 +9,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.values import Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.provenance import Value
 from robotrain.config.request import Request
+from robotrain.config.values import SourceText, Value
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
@@ -84,8 +84,11 @@ class StepRequest:
         """What the step takes of others, in the order given."""
         if self.request is None:
             return ()
-        file = self.request.file.sources if self.request.file else ()
-        given = (*self.request.sources, *file)
+        found: dict[str, list[SourceText]] = {}
+        for layer in self.request.layers:
+            roles = {source.role for source in layer.sources} - found.keys()
+            found |= {role: [one for one in layer.sources if one.role == role] for role in sorted(roles)}
+        given = (one for texts in found.values() for one in texts)
         return tuple(StepInput(one.role, one.text.strip()) for one in given if STEP_KIND in one.kinds)
 
     @property

@@ -2,13 +2,13 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.provenance import PIPELINE_LAYER, Origin, Value
-from robotrain.config.request import JobFile, Request, SourceText
+from robotrain.config.request import Request
+from robotrain.config.values import PIPELINE_LAYER, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Stage, suggest_leaving_out
 from robotrain.model.job import HUB_SCHEME, NAME_PARAMETER, PUBLISH_PARAMETER
 from robotrain.model.workload import Workload
@@ -19,6 +19,7 @@ from robotrain.plugins.manager import Plugins
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
 NAME = "train-eval"
 ORIGIN = Origin(PIPELINE_LAYER, NAME)
+NAME_KEY, PUBLISH_KEY = f"parameters.{NAME_PARAMETER}", f"parameters.{PUBLISH_PARAMETER}"
 DATASET_ROLE, POLICY_ROLE, BACKBONE_ROLE = "dataset", "policy", "backbone"
 
 
@@ -35,7 +36,7 @@ class TrainEval:
     model: str = ""
     """The model to register a version of; empty for none."""
     settings: Mapping[str, Mapping[str, Value]] = dataclasses.field(default_factory=dict)
-    """By step: settings of the platform that only it has."""
+    """By step: settings of the platform that only it has, by their names in a job file."""
 
 
 def find_evaluation(training: str, plugins: Plugins) -> Workload | None:
@@ -47,21 +48,19 @@ def make_train_eval(
     training: Request, workload: Workload, wanted: TrainEval, problems: list[Problem]
 ) -> PipelineRequest:
     """Return the pipeline of a request for a training."""
-    named = _find_job_name(training)
+    named = _find_job_name(training, workload)
     names = str(named.value) if named and named.value else NAME
-    train = dataclasses.replace(
-        training,
-        parameters={**training.parameters, **_name_job(training, names, TRAIN)},
-        defaults=_label_job(training, TRAIN),
-        settings={**training.settings, **wanted.settings.get(TRAIN, {})},
-    )
+    origin = named.origin if named else ORIGIN
+    own = {**_name_job(names, TRAIN, origin), **wanted.settings.get(TRAIN, {})}
+    line = training.line._replace(values={**training.line.values, **own})
+    train = dataclasses.replace(training, line=line, defaults=_label_job(training, TRAIN))
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
     if wanted.evaluation is not None:
-        request = _request_evaluation(training, wanted, names)
+        request = _request_evaluation(training, wanted, _name_job(names, EVALUATE, origin))
         follows = TRAIN if wanted.checkpoints else ""
         steps.append(StepRequest(name=EVALUATE, request=request, workload=wanted.evaluation.name, follows=follows))
     if wanted.model:
-        settings = wanted.settings.get(REGISTER, {})
+        settings = {key.rpartition(".")[2]: value for key, value in wanted.settings.get(REGISTER, {}).items()}
         steps.append(StepRequest(name=REGISTER, model=wanted.model, policy_from=steps[-1].name, settings=settings))
     name = names if re.fullmatch(RUN_NAME_PATTERN, names) else NAME
     return PipelineRequest(name=name, steps=tuple(steps), problems=tuple(problems))
@@ -72,14 +71,14 @@ def describe_fine_tuning(training: Request) -> list[Problem]:
     title = "fine-tunes from {}; evaluates what it trains"
     return [
         Problem(code="pipeline-fine-tunes", stage=Stage.RESOLVE, severity="note", title=title.format(one.text))
-        for one in training.sources
+        for one in training.line.sources
         if one.role == POLICY_ROLE
     ]
 
 
 def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     """Return the problem of a policy that does not exist with what the user probably meant by it."""
-    texts = [(one.origin.where, one.text) for one in training.sources if one.role == POLICY_ROLE]
+    texts = [(one.origin.where, one.text) for one in training.line.sources if one.role == POLICY_ROLE]
     flag = next((flag for flag, text in texts if text in f"{problem.given} {problem.title}"), "")
     if not flag or problem.severity != "error":
         return problem
@@ -87,19 +86,18 @@ def explain_missing_policy(problem: Problem, training: Request) -> Problem:
     return dataclasses.replace(problem, suggestions=(way, *problem.suggestions))
 
 
-def _find_job_name(training: Request) -> Value | None:
-    """Return the name that the request gives its job."""
-    in_file = training.file.parameters if training.file else {}
-    return training.parameters.get(NAME_PARAMETER) or in_file.get(NAME_PARAMETER)
-
-
 SUFFIXES = {TRAIN: "train", EVALUATE: "eval"}
 """What the names of the steps' jobs end with."""
 
 
-def _name_job(training: Request, name: str, step: str) -> dict[str, Value]:
-    given = _find_job_name(training)
-    return {NAME_PARAMETER: Value(f"{name}-{SUFFIXES[step]}", given.origin if given else ORIGIN)}
+def _find_job_name(training: Request, workload: Workload) -> Value | None:
+    """Return the name of the job, whichever layer gives it."""
+    weaker = training.surroundings.list_layers(workload.name, "", {"parameters": workload.parameters})
+    return next((layer.values[NAME_KEY] for layer in (*training.layers, *weaker) if NAME_KEY in layer.values), None)
+
+
+def _name_job(name: str, step: str, origin: Origin) -> dict[str, Value]:
+    return {NAME_KEY: Value(f"{name}-{SUFFIXES[step]}", origin)}
 
 
 def _label_job(training: Request, step: str) -> dict[str, Value]:
@@ -109,7 +107,7 @@ def _label_job(training: Request, step: str) -> dict[str, Value]:
     return {**training.defaults, **named}
 
 
-def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Request:
+def _request_evaluation(training: Request, wanted: TrainEval, named: Mapping[str, Value]) -> Request:
     """Return the request for the evaluation: on the training's data, of the policy that it trains."""
     assert wanted.evaluation is not None
     declared = wanted.evaluation.roles
@@ -119,36 +117,26 @@ def _request_evaluation(training: Request, wanted: TrainEval, name: str) -> Requ
         return source.role not in declared or declared[source.role].reads(source.text)
 
     policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
-    which = {wanted.evaluation.roles[POLICY_ROLE].takes_all: Value(wanted.checkpoints, ORIGIN)}
-    shared = _share_values(training.parameters, wanted.evaluation.inherits)
-    file = training.file
-    if file is not None:
-        in_file = _share_values(file.parameters, wanted.evaluation.inherits)
-        data = tuple(one for one in file.sources if one.role in roles and is_read(one))
-        file = JobFile(folder=file.folder, sources=data, parameters=in_file, platforms=file.platforms)
-    return dataclasses.replace(
-        training,
-        parameters={
-            **shared,
-            **_name_job(training, name, EVALUATE),
-            **(which if wanted.checkpoints else {}),
-            **wanted.parameters,
-        },
-        params={},
-        defaults=_label_job(training, EVALUATE),
-        settings={**training.settings, **wanted.settings.get(EVALUATE, {})},
-        sources=(*(one for one in training.sources if one.role in roles and is_read(one)), policy),
-        trainer_args=None,
-        assigned_args=None,
-        file=file,
-        config=None,
-    )
+    inherited = [f"parameters.{name}" for name in wanted.evaluation.inherits]
 
+    def share(layer: Layer) -> Layer:
+        """Return what a training and its evaluation have in common; a model repository takes no results."""
+        values = {
+            key: value
+            for key, value in layer.values.items()
+            if key.startswith("platforms.")
+            or (key in inherited and not (key == PUBLISH_KEY and str(value.value).startswith(HUB_SCHEME)))
+        }
+        data = tuple(one for one in layer.sources if one.role in roles and is_read(one))
+        return Layer(values, data, folder=layer.folder)
 
-def _share_values(given: Mapping[str, Value], names: Sequence[str]) -> dict[str, Value]:
-    """Return the values of a training that its evaluation has too; a model repository takes no results."""
-    return {
-        name: given[name]
-        for name in names
-        if name in given and not (name == PUBLISH_PARAMETER and str(given[name].value).startswith(HUB_SCHEME))
+    request = training.change_layers(share)
+    which = {f"parameters.{declared[POLICY_ROLE].takes_all}": Value(wanted.checkpoints, ORIGIN)}
+    own = {
+        **named,
+        **(which if wanted.checkpoints else {}),
+        **prefix_names("parameters", wanted.parameters),
+        **wanted.settings.get(EVALUATE, {}),
     }
+    line = Layer({**request.line.values, **own}, (*request.line.sources, policy))
+    return dataclasses.replace(request, line=line, after_dashes=(), defaults=_label_job(training, EVALUATE))

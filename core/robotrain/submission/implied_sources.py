@@ -8,10 +8,9 @@ from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement, UncertainText
 
-from robotrain.config.provenance import IMPLIED_ORIGIN
-from robotrain.config.request import SourceText
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input, parse_source
+from robotrain.config.values import IMPLIED_ORIGIN, SourceText
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.model.job import Job
 from robotrain.model.plan import make_job_document

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.config.provenance import IMPLIED_ORIGIN
+from robotrain.config.values import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Stage, Suggestion, select_errors
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable

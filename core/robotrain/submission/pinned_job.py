@@ -8,7 +8,7 @@ from pathlib import Path
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain.check.capability_checks import DATASET, check_implied_sources
-from robotrain.config.provenance import IMPLIED_ORIGIN
+from robotrain.config.values import IMPLIED_ORIGIN
 from robotrain.errors import Problem, Rejected, Stage, make_problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.submission.container_plugins import load_workload_container

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
+from robotrain.config.values import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.platform import PlatformDefault
 from robotrain.redaction import redact

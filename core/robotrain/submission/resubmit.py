@@ -13,9 +13,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.check import capability_checks
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.provenance import DEFAULT_ORIGIN, FLAG_NAME, Origin, Value
-from robotrain.config.request import JobFile, Request, SourceText
-from robotrain.config.trainer_args import compare_options
+from robotrain.config.request import Request
+from robotrain.config.trainer_args import compare_options, read_after_dashes
+from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -116,7 +116,7 @@ def change_job(
     workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
     file = _make_job_file(stored, workload)
-    request = Request(complete=True, trainer_args=tuple(trainer_args) or None, flags=flags, file=file)
+    request = Request(complete=True, after_dashes=read_after_dashes(trainer_args), flags=flags, files=(file,))
     request, problems = overrides.apply_overrides(request, sets, workload, platform, kinds)
     request = _complete_request(request, stored, file)
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
@@ -183,27 +183,25 @@ def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) 
     return (*resume_rows, *rows)
 
 
-def _complete_request(request: Request, stored: RenderedPlan, file: JobFile) -> Request:
+def _complete_request(request: Request, stored: RenderedPlan, file: Layer) -> Request:
     """Return the request with all values of the plan that it does not change.
 
     With other platform settings, the platform's own defaults and looked-up values are determined again.
     """
     labels = {name: Value(stored.plan.job[name], FLAG_NAME) for name, _ in stored.plan.job.labels}
-    if not request.settings:
+    table = f"platforms.{stored.plan.platform}"
+    if not request.line.select(table):
         return dataclasses.replace(request, defaults=labels)
     origins = {row["name"]: row["origin"] for row in stored.values}
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
-    defaults = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
-    parameters = {name: value for name, value in file.parameters.items() if name not in {*defaults, *platform_given}}
-    settings = {
-        platform: {name: value for name, value in table.items() if name not in platform_given}
-        for platform, table in file.platforms.items()
-    }
-    file = dataclasses.replace(file, parameters=parameters, platforms=settings)
-    return dataclasses.replace(request, file=file, defaults=defaults | labels)
+    given = file.select("parameters")
+    defaults = {name: value for name, value in given.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
+    left = [f"parameters.{name}" for name in (*defaults, *platform_given)]
+    left += [f"{table}.{name}" for name in platform_given]
+    return dataclasses.replace(request, files=(file.without(left),), defaults=defaults | labels)
 
 
-def _make_job_file(stored: RenderedPlan, workload: Workload) -> JobFile:
+def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
     """Return the job of a plan as a job file, so that a changed job passes all stages again."""
     job, origin = stored.plan.job, Origin("run", stored.plan.run)
     sources = [
@@ -214,15 +212,10 @@ def _make_job_file(stored: RenderedPlan, workload: Workload) -> JobFile:
     parameters = _format_values({**dict(job.parameters), **dict.fromkeys(dict(job.labels))}, origin)
     declared = {one.name for one in get_parameters(workload.parameters)}
     own = {name for name in parameters if workload.own_parameters and name not in declared}
-    return JobFile(
-        folder=Path("/"),
-        workload=job.workload,
-        sources=tuple(sources),
-        parameters={name: value for name, value in parameters.items() if name not in own},
-        params={name: value for name, value in parameters.items() if name in own},
-        platforms={stored.plan.platform: _format_values(stored.settings, origin)},
-        trainer_args=tuple(Value(argument, origin) for argument in job.trainer_args) or None,
-    )
+    values = {f"{'params' if name in own else 'parameters'}.{name}": value for name, value in parameters.items()}
+    values |= prefix_names(f"platforms.{stored.plan.platform}", _format_values(stored.settings, origin))
+    arguments = tuple(Value(argument, origin) for argument in job.trainer_args) or None
+    return Layer(values, tuple(sources), arguments, folder=Path("/"))
 
 
 def _format_values(values: Mapping[str, Any], origin: Origin) -> dict[str, Value]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint, document
 
 from robotrain.check import publish_targets
-from robotrain.config.provenance import Origin
-from robotrain.config.request import SourceText
 from robotrain.config.sources import parse_source
+from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from robotrain.config.provenance import DEFAULT_LAYERS, Value
+from robotrain.config.values import DEFAULT_LAYERS, Value
 from robotrain.errors import Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.job import NAME_PARAMETER, Job
 from robotrain.model.run import list_run_parts

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain.config.coerce import coerce_values
-from robotrain.config.provenance import Origin, Value
+from robotrain.config.values import Origin, Value
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.workload import Produces, Workload

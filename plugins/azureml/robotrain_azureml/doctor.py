@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cluster.platform import run_checks
-from robotrain.cluster.settings import make_configured_request, read_configured_settings
+from robotrain.cluster.settings import read_configured_settings
 from robotrain.config import terraform
+from robotrain.config.selection import read_surroundings
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import format_install_command
 from robotrain.model.health import (
@@ -38,9 +39,8 @@ PLATFORM_NAME = "azureml"
 
 def find_terraform_folder() -> str:
     """Return the folder of Terraform's outputs for display; empty if there is none."""
-    request = make_configured_request(with_terraform=False)
     try:
-        folder = terraform.find_terraform_folder(request.variables, request.project, Path.cwd())
+        folder = terraform.find_terraform_folder(read_surroundings(), Path.cwd())
     except Rejected:
         return ""
     return terraform.format_folder(folder) if folder else ""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.config.provenance import read_limited
+from robotrain.config.values import read_limited
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.workload import ConfigValue

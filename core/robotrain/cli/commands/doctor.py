@@ -13,10 +13,10 @@ from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, complete_platforms, option
 from robotrain.cli.columns import to_plain_line, wrap_text
 from robotrain.cli.command_factory import OwnCommand, get_plugins, make_app
+from robotrain.cli.line_values import read_declared
 from robotrain.cli.missing_plugins import load_named_plugin
-from robotrain.cli.options import SETTING_PREFIX, ComposedOptions, add_declared, list_flags
+from robotrain.cli.options import ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
-from robotrain.cli.usage import collect_values
 from robotrain.config.coerce import coerce_values
 from robotrain.config.selection import choose_platform, load_or_none
 from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
@@ -40,7 +40,7 @@ class DoctorCommand(OwnCommand):
         if platform := load_or_none(plugins.platform, choose_platform(named).platform):
             options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
             owner = f"platform {platform.name}"
-            add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner, free_only=True)
+            add_declared(options, platform.settings, platform.name, f"Settings of {owner}", owner, free_only=True)
         ctx.meta[SETTINGS_KEY] = options, [option.make_parameter() for option in options.options]
         rest = super().parse_args(ctx, args)
         ctx.meta[VALUES_KEY] = {option.name: ctx.params.pop(option.name, None) for option in options.options}
@@ -107,7 +107,8 @@ def doctor(
 def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
     """Return the settings that were typed, by the variables of the same meaning. Raise Rejected for invalid ones."""
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
-    given = collect_values(ctx.meta[VALUES_KEY], options, SETTING_PREFIX)
+    found = read_declared(ctx.meta[VALUES_KEY], options)
+    given = {options.declared[key].name: value for key, value in found}
     if problems := [one for one in coerce_values(declared, given).problems if one.code != "value-missing"]:
         raise Rejected(problems)
     return {one.env[0]: str(given[one.name].value) for one in options.declared.values() if one.name in given}

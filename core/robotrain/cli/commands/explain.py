@@ -11,8 +11,8 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.config.provenance import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
 from robotrain.config.trainer_args import format_program_option, list_program_options
+from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
 from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, find_error_code, make_usage_problem, raise_if_any
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values

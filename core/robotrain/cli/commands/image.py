@@ -11,7 +11,7 @@ from robotrain.cli.arguments import JsonOption, argument, complete_workloads, op
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.config.provenance import Origin
+from robotrain.config.values import Origin
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 
 IMAGE_PATTERN = r"[A-Za-z0-9][\w.:/@-]*"

@@ -16,8 +16,8 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
-from robotrain.config.provenance import Origin
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
+from robotrain.config.values import Origin
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
@@ -167,7 +167,7 @@ def make_files(
         existing = job_file.read_job_file(folder / JOB_FILE)
         if existing.problems:
             raise Rejected(existing.problems)
-    name = workload_name or (existing.workload if existing else "") or plugins.default_workload()
+    name = workload_name or (existing.find_text("workload") if existing else "") or plugins.default_workload()
     workload = load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
     inputs, kinds = _find_inputs(plugins, workload, folder), plugins.source_kinds()
     platforms = plugins.platforms()

@@ -16,7 +16,7 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import format_metavar, format_option_help
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.config.provenance import Origin
+from robotrain.config.values import Origin
 from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.platform import Platform

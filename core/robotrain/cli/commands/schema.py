@@ -9,7 +9,7 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_problems
 from robotrain.config import job_schema
-from robotrain.config.provenance import Origin
+from robotrain.config.values import Origin
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print problems as JSON too; the schema is JSON anyway.")]
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import typer
 
-from robotrain.cli import usage
 from robotrain.cli.arguments import LABELS, parse_amount
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.watch import parse_timeout
-from robotrain.cli.evaluated_training import EVALUATION_PREFIX, add_evaluation_options, take_model
+from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model
 from robotrain.cli.job_command import JobCommand
 from robotrain.cli.options import SET_NAME, ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
-from robotrain.config.provenance import Origin, Value
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice, load_or_none
+from robotrain.config.values import Origin, Value
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
 from robotrain.pipelines.pipeline_file import change_steps
@@ -114,7 +114,7 @@ class TrainEvalCommand(JobCommand):
         values[SET_NAME] = [text for text in values.get(SET_NAME) or () if text not in sets]
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         evaluation = train_eval.find_evaluation(workload.name, plugins)
-        given = usage.collect_values(values, self.options, EVALUATION_PREFIX)
+        given = request.line.select(EVALUATION_TABLE)
         request, model = _choose_model(request, workload, values, problems)
         if values.get("skip_inference"):
             way = suggest_leaving_out("--skip-inference", remark="evaluates the policy")
@@ -124,7 +124,7 @@ class TrainEvalCommand(JobCommand):
             title = f"no installed workload evaluates the policies of {workload.name}"
             ways = [Suggestion("--skip-inference", "trains without an evaluation")]
             problems.append(make_usage_problem("evaluation-missing", title, suggestions=ways))
-        settings = _collect_step_settings(values)
+        settings = _collect_step_settings(values, platform)
         if not model:
             way, unused = Suggestion("--register-model NAME"), settings[train_eval.REGISTER]
             problems += _find_ignored("options-conflict", unused, ": nothing is registered", way)
@@ -168,7 +168,7 @@ def _choose_model(
     request: Request, workload: Workload, values: dict[str, Any], problems: list[Problem]
 ) -> tuple[Request, str]:
     """Return the request without the training's own registration, and the model to register; empty for none."""
-    is_typed = workload.profile.outputs.register_parameter in request.parameters
+    is_typed = f"parameters.{workload.profile.outputs.register_parameter}" in request.line.values
     request, by_training = take_model(request, workload)
     names = [name for name in (values.get("register_model"), by_training) if name]
     if len({*names}) > 1 and is_typed:
@@ -187,10 +187,10 @@ def _find_ignored(code: str, given: dict[str, Value], why: str, way: Suggestion)
     return [make_usage_problem(code, f"{flag} has no effect{why}", flag, suggestions=[way]) for flag in flags]
 
 
-def _collect_step_settings(values: dict[str, Any]) -> dict[str, dict[str, Value]]:
+def _collect_step_settings(values: dict[str, Any], platform: Platform) -> dict[str, dict[str, Value]]:
     found: dict[str, dict[str, Value]] = {TRAIN: {}, EVALUATE: {}, REGISTER: {}}
     for setting in STEP_SETTINGS:
         for step, settings in found.items():
             if text := values.get(f"{setting}_{step}"):
-                settings[setting] = Value(text, Origin("flag", f"--{setting}-{step}"))
+                settings[f"platforms.{platform.name}.{setting}"] = Value(text, Origin("flag", f"--{setting}-{step}"))
     return found

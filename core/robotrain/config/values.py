@@ -1,10 +1,13 @@
-"""Raw values with their origins, and the files that they come from."""
+"""Raw values with their origins, and the layers that they come from."""
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from robotrain.errors import Problem
 from robotrain.store.files import read_limited_file
 
 
@@ -34,6 +37,52 @@ class Value(NamedTuple):
     overrode: tuple[Value, ...] = ()
     base: Path | None = None
     """The folder of the file that has it, which a relative path starts from; None for the working folder."""
+
+
+class SourceText(NamedTuple):
+    """A source as given."""
+
+    role: str
+    kinds: tuple[str, ...]
+    """The names of the kinds that it can be."""
+    text: str
+    origin: Origin
+    base: Path
+    """The folder that relative paths start from."""
+
+
+class Layer(NamedTuple):
+    """What one place gives: the line, a call, a file, an earlier run."""
+
+    values: Mapping[str, Value] = MappingProxyType({})
+    """By their names in a job file: `workload`, `config`, `parameters.NAME`, `params.NAME`, `platforms.NAME.KEY`."""
+    sources: tuple[SourceText, ...] = ()
+    """In the order given. Those of a role replace all of that role in weaker layers."""
+    arguments: tuple[Value, ...] | None = None
+    """The trainer's arguments, instead of those of weaker layers; None if it gives none."""
+    folder: Path | None = None
+    """That of a file."""
+    problems: tuple[Problem, ...] = ()
+    is_shared: bool = False
+    """Whether its values are for any workload, which may have no use for them."""
+
+    def select(self, table: str) -> dict[str, Value]:
+        """Return the values of a table, by their names in it."""
+        start = f"{table}."
+        return {key.removeprefix(start): value for key, value in self.values.items() if key.startswith(start)}
+
+    def find_text(self, key: str) -> str:
+        """Return a value as text; empty without one."""
+        return str(self.values[key].value) if key in self.values else ""
+
+    def without(self, keys: Container[str]) -> Layer:
+        """Return the layer without some values."""
+        return self._replace(values={key: value for key, value in self.values.items() if key not in keys})
+
+
+def prefix_names(table: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return values of a table by their names in a job file."""
+    return {f"{table}.{name}": value for name, value in values.items()}
 
 
 MAX_LETTERS = 1 << 18

@@ -1,0 +1,75 @@
+"""The values of a command line, as a layer of its job."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.parameter import UNSET, Parameter
+
+from robotrain.cli.options import OFF_TABLE, ComposedOptions
+from robotrain.config import pairs
+from robotrain.config.values import Layer, Origin, SourceText, Value, prefix_names
+from robotrain.errors import Problem
+
+
+def read_line(values: Mapping[str, Any], order: Sequence[str], options: ComposedOptions) -> tuple[Layer, list[Problem]]:
+    """Return what the options of a job give, and the problems of `--param`.
+
+    :param values: of all options, by their names.
+    :param order: the names of the options as they were typed.
+    """
+    given, problems = dict(read_declared(values, options)), list[Problem]()
+    if texts := _drop_flags(values.get("param"), options):
+        from robotrain.config import own_parameters  # costs start-up
+
+        params, problems = own_parameters.parse_params(texts)
+        given |= prefix_names("params", params)
+    if values.get("config"):
+        given["config"] = Value(values["config"], Origin("flag", "--config"))
+    return Layer(given, tuple(_read_sources(values, order, options))), problems
+
+
+def read_declared(values: Mapping[str, Any], options: ComposedOptions) -> Iterator[tuple[str, Value]]:
+    """Yield the values of declared options, as raw text by their names in a job file."""
+    for name, parameter in options.declared.items():
+        if values.get(f"{OFF_TABLE}.{name}"):
+            yield name, Value(parameter.param.off_value, Origin("flag", parameter.param.off))
+        value, flag = values.get(name), parameter.flag
+        if value is False:
+            flag = f"--no-{flag[2:]}"
+        if (raw := _make_raw(parameter, value, Origin("flag", flag), options)) is not None:
+            yield name, Value(raw, Origin("flag", flag))
+
+
+def _make_raw(parameter: Parameter, value: Any, origin: Origin, options: ComposedOptions) -> Any:
+    """Return the raw value of an option: a text or a table; None if it is not given."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not (parameter.param.pairs or parameter.param.texts):
+        return None if is_flag(value, options) else value
+    if value and list(value) == [UNSET] and parameter.can_be_unset:
+        return UNSET
+    texts = _drop_flags(value, options)
+    if texts and parameter.param.pairs:
+        bare_names = parameter.param.bare_names
+        return pairs.make_table(parameter.flag, parameter.metavar, texts, origin, bare_names=bare_names)
+    return json.dumps(texts, ensure_ascii=False) if texts else None
+
+
+def _read_sources(values: Mapping[str, Any], order: Sequence[str], options: ComposedOptions) -> Iterator[SourceText]:
+    """Yield the sources in the order typed, across different flags."""
+    queues = {name: iter(values.get(name) or ()) for name in options.sources}
+    for name in order:
+        if option := options.sources.get(name):
+            origin = Origin("flag", option.flag.flag)
+            yield SourceText(option.role, option.kinds, next(queues[name]), origin, Path.cwd())
+
+
+def _drop_flags(texts: Iterable[str] | None, options: ComposedOptions) -> list[str]:
+    return [text for text in texts or () if not is_flag(text, options)]
+
+
+def is_flag(text: object, options: ComposedOptions) -> bool:
+    """Whether a value is in fact a flag, because the value was forgotten."""
+    return isinstance(text, str) and (text in options.flags or text.startswith("--"))
