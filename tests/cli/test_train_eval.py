@@ -1,6 +1,7 @@
 """`pipeline train-eval`: a pipeline from options, with the names of the seeds."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,18 @@ def test_a_job_file_describes_the_training(plan_steps, pusht):
     assert found["evaluate"]["parameters"]["job_name"] == "pusht-mini-eval"
 
 
+def test_a_name_of_the_job_names_both_steps_whichever_layer_gives_it(plan_steps, monkeypatch):
+    Path("robotrain.toml").write_text("[parameters]\njob_name = 'project'\n")
+    found = plan_steps(*ROLLOUT)
+    assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == [
+        "project-train",
+        "project-eval",
+    ]
+    monkeypatch.setenv("JOB_NAME", "mine")
+    found = plan_steps(*ROLLOUT)
+    assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["mine-train", "mine-eval"]
+
+
 def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan_steps, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text("parameters: {register_checkpoint: mine}\n")
@@ -123,15 +136,15 @@ def test_given_policy_starts_the_training(dry_run, plan_steps, tmp_path):
 def test_missing_policy_is_explained():
     from pathlib import Path
 
-    from robotrain.config.provenance import Origin
-    from robotrain.config.request import Request, SourceText
+    from robotrain.config.request import Request
+    from robotrain.config.values import Layer, Origin, SourceText
     from robotrain.errors import Problem, Stage
     from robotrain.pipelines.train_eval import explain_missing_policy
 
     origin = Origin("flag", "--policy-repo-id")
     policy = SourceText(role="policy", kinds=("huggingface",), text="me/new", origin=origin, base=Path())
     missing = Problem(code="source-unpinned", stage=Stage.PREFLIGHT, title="it does not exist", given="me/new")
-    explained = explain_missing_policy(missing, Request(sources=(policy,)))
+    explained = explain_missing_policy(missing, Request(line=Layer(sources=(policy,))))
     assert explained.suggestions[0].text == "leave out --policy-repo-id"
     assert explain_missing_policy(missing, Request()) == missing
 

@@ -88,6 +88,26 @@ def test_relative_paths_of_a_job_file_start_from_its_folder(robotrain, pipeline,
     assert values["file.dataset"] == f"local_path {tmp_path / 'jobs/data'}"
 
 
+def test_a_step_adds_to_the_pairs_of_its_job_file_and_shows_what_it_overrode(robotrain, pipeline, tmp_path):
+    job = tmp_path / "job.yaml"
+    job.write_text("workload: command\nparameters: {environ: {A: one, B: two}, seed: 1}\ntrainer_args: [python, -V]\n")
+    text = "steps:\n  run: {job: ../job.yaml, parameters: {environ: {B: three}, seed: 2}, trainer_args: [python]}\n"
+    answer = robotrain("pipeline", "explain", pipeline(text), "--platform", "local", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    values = {row["name"]: row for row in answer.json["values"]}
+    assert values["run.environ"]["value"] == '{"A": "one", "B": "three"}'
+    assert values["run.seed"]["overrode"][0] == {"value": "1", "origin": "job file job.yaml:2"}
+    assert [one["value"] for one in values["run.trainer_args"]["overrode"]] == ["python", "-V"]
+
+
+def test_a_value_that_is_set_takes_the_place_of_a_step_as_an_input(robotrain, pipeline, tmp_path):
+    words = ("--platform", "local", "--set", f"evaluate.sources.policy.local_path={tmp_path}", "--json")
+    plan = robotrain("pipeline", "render", pipeline(), *words)
+    assert plan.exit_code == 0, plan.stderr
+    steps = json.loads(plan.json["files"][plan.json["spec"]]["text"])["steps"]
+    assert [one.get("inputs") for one in steps if one["name"] == "evaluate"] == [None]
+
+
 def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_path):
     import robotrain
 
