@@ -49,14 +49,13 @@ def prepare_call(
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
     surroundings = read_call_surroundings(platform_name, profile)
-    project = surroundings.project
-    named = workload_name or (file.find_text("workload") if file else "")
-    if not named and project and project.workload:
-        named = str(project.workload.value)
+    files, project = (file,) if file else (), surroundings.project
+    found = surroundings.find_workload(files)
+    named = workload_name or (str(found.value) if found else "")
     workload = plugins.workload(named or plugins.default_workload())
     platform = load_platform(surroundings, plugins)
     request = Request(
-        files=(file,) if file else (),
+        files=files,
         surroundings=surroundings,
         terraform=TerraformLayer(surroundings),
         defaults={NAME_PARAMETER: Value(run_name, CALL_NAME)} if run_name else {},
@@ -94,17 +93,14 @@ def add_values(
     """
     values = {name: value for name, value in values.items() if value is not None}
     known = dict(_list_known_names(workload, platform, kinds))
-    own = _read_params(values.get(PARAMS), place) if workload.own_parameters else {}
-    config = {"config": _make_value(f"{place}config", str(values["config"]))} if values.get("config") else {}
     arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
+    given = prefix_names("params", _read_params(values.get(PARAMS), place) if workload.own_parameters else {})
+    for table, declared in (("parameters", workload.parameters), (f"platforms.{platform.name}", platform.settings)):
+        given |= prefix_names(table, dict(_select_declared(values, declared, place)))
+    if values.get("config"):
+        given["config"] = _make_value(f"{place}config", str(values["config"]))
     line = request.line._replace(
-        values={
-            **request.line.values,
-            **prefix_names("params", own),
-            **prefix_names("parameters", dict(_select_declared(values, workload.parameters, place))),
-            **prefix_names(f"platforms.{platform.name}", dict(_select_declared(values, platform.settings, place))),
-            **config,
-        },
+        values={**request.line.values, **given},
         sources=(*request.line.sources, *_collect_sources(values, known, place)),
         arguments=request.line.arguments if arguments is None else arguments,
     )

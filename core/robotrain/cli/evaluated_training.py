@@ -52,9 +52,7 @@ def prepare_evaluated(
     :param read_request: returns what the arguments ask for, as the command does.
     """
     plugins = get_plugins(ctx)
-    names = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
-    sets = [text for text in values.get(SET_NAME) or () if text.partition(".")[0] in names]
-    values[SET_NAME] = [text for text in values.get(SET_NAME) or () if text not in sets]
+    sets = take_step_changes(values)
     if values.get("save_as"):
         title, way = "--save-as writes one job, not the pipeline of a job and its evaluation", "--save-as"
         raise Rejected([make_usage_problem("options-conflict", title, way, suggestions=[suggest_leaving_out(way)])])
@@ -76,6 +74,14 @@ def prepare_evaluated(
     steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
     prepared = prepare_pipeline(replace(pipeline, steps=tuple(steps), problems=tuple(problems)), platform, plugins)
     return replace(prepared, warnings=(*prepared.warnings, *train_eval.describe_fine_tuning(request)))
+
+
+def take_step_changes(values: dict[str, Any]) -> list[str]:
+    """Return what `--set STEP.KEY=VALUE` gives; the other texts stay."""
+    given, names = values.get(SET_NAME) or (), (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
+    found = [text for text in given if text.partition(".")[0] in names]
+    values[SET_NAME] = [text for text in given if text not in found]
+    return found
 
 
 def make_missing_evaluation(workload: Workload) -> Problem:

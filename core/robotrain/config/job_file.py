@@ -295,13 +295,10 @@ def _make_problem(
     return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
 
 
-def read_workload_config(workload: Workload, given: Value, base: Path) -> Layer:
-    """Return what a configuration file says, with its problems.
-
-    :param base: the folder that a relative path starts from.
-    """
-    path = base / str(given.value)
-    folder = path.absolute().parent
+def read_workload_config(workload: Workload, given: Value) -> Layer:
+    """Return what a configuration file says, with its problems."""
+    path = Path(str(given.value)).absolute()
+    folder = path.parent
     parameters: dict[str, Value] = {}
     sources: list[SourceText] = []
     problems: list[Problem] = []

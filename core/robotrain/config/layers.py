@@ -199,7 +199,7 @@ class LayerStack:
             if parameter.is_unset_by(value.value):
                 yield value
                 continue
-            folder = value.base or self._request.folder
+            folder = value.base or Path.cwd()
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
             code = ""
@@ -223,7 +223,7 @@ def list_layers(
     yield from (*request.layers, *((config,) if config else ()))
     tables = {"parameters": workload.parameters, f"platforms.{platform.name}": platform.settings}
     for variables in request.surroundings.variables:
-        yield Layer(sources=tuple(read_variable_sources(variables, workload.roles, kinds, request.folder)))
+        yield Layer(sources=tuple(read_variable_sources(variables, workload.roles, kinds)))
     yield from request.surroundings.list_layers(workload.name, platform.name, tables)
 
 

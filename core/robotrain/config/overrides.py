@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
@@ -212,8 +213,7 @@ class _OverrideParser:
         elif by_flag := next((source for source in self.request.line.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
         else:
-            origin, base = self.make_origin(key), self.request.folder
-            self.sources.append(SourceText(role=role, kinds=(kind,), text=text, origin=origin, base=base))
+            self.sources.append(SourceText(role, (kind,), text, self.make_origin(key), Path.cwd()))
 
     def add_arguments(self, key: str, text: str) -> None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
-from pathlib import Path
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -27,7 +26,6 @@ class Request:
     terraform: TerraformLayer | None = None
     lookups: dict[str, Value | BaseException | None] = field(default_factory=dict)
     """What each lookup function found, or how it failed; the trials of a sweep and the steps of a pipeline share it."""
-    folder: Path = field(default_factory=Path.cwd)
     flags: frozenset[str] = frozenset()
     """Every option that belongs before `--`."""
     complete: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -171,7 +172,7 @@ def _read_config(request: Request, workload: Workload) -> Layer | None:
         return None
     from robotrain.config.job_file import read_workload_config  # costs start-up
 
-    return read_workload_config(workload, given, request.folder)
+    return read_workload_config(workload, given)
 
 
 def _find_unknown_keys(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
@@ -271,7 +272,7 @@ def _list_chosen_by_files(
         for declared, values in groups
         for flag, value in find_destinations(values, declared)
     ]
-    project = next((layer.folder for layer in request.files if layer.folder), request.folder)
+    project = next((layer.folder for layer in request.files if layer.folder), Path.cwd())
     for chosen in inputs.chosen:
         path = str(chosen.source)
         is_outside = os.path.isabs(path) and os.path.commonpath([path, project]) != str(project)

@@ -37,6 +37,13 @@ class Surroundings(NamedTuple):
         """Return a variable of the environment or a `.env` file."""
         return next((value for layer in self.variables if (value := layer.find_first((name,)))), None)
 
+    def find_workload(self, files: Iterable[Layer]) -> Value | None:
+        """Return the workload that one of the files of a job names, or else the project."""
+        named = (file.values["workload"] for file in files if file.find_text("workload"))
+        if found := next(named, None):
+            return Value(found.value, found.origin._replace(where=found.origin.where.rpartition(":")[0]))
+        return self.project.workload if self.project else None
+
     def list_layers(self, workload: str, platform: str, declared: Mapping[str, type]) -> Iterator[Layer]:
         """Yield what they say for a job of a workload and a platform, the strongest first.
 
@@ -100,7 +107,7 @@ class JobScan:
         self._words, self._plugins, self._can_evaluate = words, plugins, can_evaluate
         self._workloads = plugins.list_names("workload")
         self._files: dict[str, Layer] = {}
-        self._of_platform = choose_platform(*(self._read_option(flag) for flag in ("--platform", "--profile")))
+        self._of_platform = choose_platform(*(read_option(words, flag) for flag in ("--platform", "--profile")))
 
     def find_choice(self, takes_value: Callable[[str, Choice], bool | None]) -> Choice:
         """Return what the first workload and the first job file among the words choose, with the platform.
@@ -141,15 +148,12 @@ class JobScan:
             from robotrain.config import job_file  # costs start-up
 
             self._files[path] = job_file.read_job_file(Path(path))
-        file, project = self._files.get(path), self._of_platform.project
+        file, chosen = self._files.get(path), self._of_platform
         workload = Value(named, Origin("argument")) if named else None
-        if not workload and file and (text := file.find_text("workload")):
-            workload = Value(text, Origin("job file", Path(path).name))
-        workload = workload or (project.workload if project else None)
+        workload = workload or chosen.surroundings.find_workload([file] if file else [])
         workload = workload or Value(self._plugins.default_workload(), DEFAULT_ORIGIN)
-        choice = self._of_platform._replace(
-            workload=str(workload.value), file=file, origins=(workload.origin, self._of_platform.origins[1])
-        )
+        origins = workload.origin, chosen.origins[1]
+        choice = chosen._replace(workload=str(workload.value), file=file, origins=origins)
         return choice._replace(is_evaluated=self._is_evaluated(choice))
 
     def _is_evaluated(self, choice: Choice) -> bool:
@@ -159,20 +163,23 @@ class JobScan:
             return False
         name = workload.evaluated_with
         flags = [flag for one in get_parameters(workload.parameters) if one.name == name for flag in one.flags]
-        typed = [text for flag in flags for text in self._read_options(flag) if text != ""]
-        given = read_given_parameters(parse_assignments(filter(None, self._read_options(SET_FLAG))), choice.file)
+        typed = [text for flag in flags for text in _read_options(self._words, flag) if text != ""]
+        assigned = parse_assignments(filter(None, _read_options(self._words, SET_FLAG)))
+        given = read_given_parameters(assigned, choice.file)
         return (typed[-1] if typed else given.get(name, UNSET)) != UNSET
 
-    def _read_option(self, flag: str) -> str:
-        """Return the value of an option, of several the last; empty without one."""
-        return next(reversed([text for text in self._read_options(flag) if text is not None]), "")
 
-    def _read_options(self, flag: str) -> Iterator[str | None]:
-        """Yield the values of an option, whatever they look like; None for one that is the last word."""
-        for word, following in itertools.zip_longest(self._words, self._words[1:]):
-            name, equals, text = word.partition("=")
-            if name == flag:
-                yield text if equals else following
+def read_option(words: Sequence[str], flag: str) -> str:
+    """Return the value of an option, of several the last; empty without one."""
+    return next(reversed([text for text in _read_options(words, flag) if text is not None]), "")
+
+
+def _read_options(words: Sequence[str], flag: str) -> Iterator[str | None]:
+    """Yield the values of an option, whatever they look like; None for one that is the last word."""
+    for word, following in itertools.zip_longest(words, words[1:]):
+        name, equals, text = word.partition("=")
+        if name == flag:
+            yield text if equals else following
 
 
 def parse_assignments(texts: Iterable[str]) -> dict[str, str]:

@@ -169,9 +169,9 @@ def _select_known(
 
 
 def read_variable_sources(
-    layer: VariableLayer, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], folder: Path
+    layer: VariableLayer, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
 ) -> Iterator[SourceText]:
-    """Yield the sources of variables; relative paths start from `folder`."""
+    """Yield the sources of variables."""
     by_flag: dict[tuple[str, RoleFlag], tuple[str, ...]] = {}
     for role in roles:
         for name, kind in kinds.items():
@@ -187,7 +187,7 @@ def read_variable_sources(
             if revision and "@" not in text:
                 full = f"{text}@{revision.value}"
                 origin = origin._replace(where=f"{origin.where}, {revision.origin.where}")
-            yield SourceText(role=role, kinds=names, text=full, origin=origin, base=folder)
+            yield SourceText(role=role, kinds=names, text=full, origin=origin, base=Path.cwd())
 
 
 def _split_list(text: str) -> Sequence[str]:

@@ -168,9 +168,7 @@ class _PipelineReader(JobReader):
         context = self.context
         for file in files:
             self.problems += find_unknown_platforms(file, context.plugins.list_names("platform"))
-        project = context.surroundings.project
-        usual = project.workload if project else None
-        named = [*(file.find_text("workload") for file in files), str(usual.value) if usual else ""]
+        workload = context.surroundings.find_workload(files)
         return StepRequest(
             name=name,
             where=where,
@@ -181,7 +179,7 @@ class _PipelineReader(JobReader):
                 lookups=context.lookups,
                 step=name,
             ),
-            workload=next(filter(None, named), "") or context.plugins.default_workload(),
+            workload=str(workload.value) if workload else context.plugins.default_workload(),
             after=after,
         )
 

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
@@ -116,7 +117,7 @@ def _request_evaluation(training: Request, wanted: TrainEval, named: Mapping[str
     def is_read(source: SourceText) -> bool:
         return source.role not in declared or declared[source.role].reads(source.text)
 
-    policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=training.folder)
+    policy = SourceText(role=POLICY_ROLE, kinds=(STEP_KIND,), text=TRAIN, origin=ORIGIN, base=Path.cwd())
     inherited = [f"parameters.{name}" for name in wanted.evaluation.inherits]
 
     def share(layer: Layer) -> Layer:

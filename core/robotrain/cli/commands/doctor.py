@@ -1,7 +1,6 @@
 """`robotrain doctor`: check this machine for what would stop a submit."""
 
 import contextlib
-import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
 from robotrain.config.coerce import coerce_values
-from robotrain.config.selection import choose_platform, load_or_none
+from robotrain.config.selection import choose_platform, load_or_none, read_option
 from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
 from robotrain.model.health import HealthResult
@@ -33,11 +32,9 @@ class DoctorCommand(OwnCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
-        words = [part for word in args for part in (word.split("=", 1) if word.startswith("--platform=") else [word])]
-        named = dict(itertools.pairwise(words)).get("--platform", "")
         plugins, options = get_plugins(ctx), ComposedOptions()
         plugins.is_validating = True
-        if platform := load_or_none(plugins.platform, choose_platform(named).platform):
+        if platform := load_or_none(plugins.platform, choose_platform(read_option(args, "--platform")).platform):
             options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, platform.name, f"Settings of {owner}", owner, free_only=True)

@@ -13,9 +13,9 @@ from robotrain.cli.arguments import LABELS, parse_amount
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.watch import parse_timeout
-from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model
+from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model, take_step_changes
 from robotrain.cli.job_command import JobCommand
-from robotrain.cli.options import SET_NAME, ComposedOptions
+from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_message
 from robotrain.cli.pipeline_preview import preview_pipeline
 from robotrain.config.request import Request
@@ -109,9 +109,7 @@ class TrainEvalCommand(JobCommand):
             raise Rejected([make_usage_problem("options-conflict", title, "--wait")])
         follow = not values.get("skip_wait") and not values.get("dry_run")
         timeout, poll_seconds = _read_times(values, os.environ if follow else {})
-        steps = (train_eval.TRAIN, train_eval.EVALUATE, train_eval.REGISTER)
-        sets = [text for text in values.get(SET_NAME) or () if text.partition(".")[0] in steps]
-        values[SET_NAME] = [text for text in values.get(SET_NAME) or () if text not in sets]
+        sets = take_step_changes(values)
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         evaluation = train_eval.find_evaluation(workload.name, plugins)
         given = request.line.select(EVALUATION_TABLE)
