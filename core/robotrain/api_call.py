@@ -8,11 +8,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config import job_file
 from robotrain.config import project_file as projects
-from robotrain.config.coerce import ValueTable, find_field
+from robotrain.config.coerce import ValueTable
+from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
@@ -92,11 +93,13 @@ def add_values(
     :param place: what stands before each name in messages: a step of a pipeline, with a dot.
     """
     values = {name: value for name, value in values.items() if value is not None}
-    known = dict(_list_known_names(workload, platform, kinds))
+    names = Names(workload, platform)
+    known = dict(_list_known_names(names, workload, kinds))
     arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
     given = prefix_names("params", _read_params(values.get(PARAMS), place) if workload.own_parameters else {})
-    for table, declared in (("parameters", workload.parameters), (f"platforms.{platform.name}", platform.settings)):
-        given |= prefix_names(table, dict(_select_declared(values, declared, place)))
+    for full, parameter in names.parameters.items():
+        if parameter.name in values:
+            given[full] = _make_parameter_value(parameter, values[parameter.name], place)
     if values.get("config"):
         given["config"] = _make_value(f"{place}config", str(values["config"]))
     line = request.line._replace(
@@ -104,8 +107,10 @@ def add_values(
         sources=(*request.line.sources, *_collect_sources(values, known, place)),
         arguments=request.line.arguments if arguments is None else arguments,
     )
+    unknown = (name for name in values if name not in known)
+    title = f"{workload.name} on {platform.name} has no value"
     return dataclasses.replace(request, line=line), [
-        _make_unknown_problem(name, known, workload, platform, place) for name in values if name not in known
+        _make_unknown_problem(title, name, known, names, place) for name in unknown
     ]
 
 
@@ -135,11 +140,10 @@ def _read_trainer_args(arguments: Iterable[str] | None, place: str) -> tuple[Val
 
 
 def _list_known_names(
-    workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+    names: Names, workload: Workload, kinds: Mapping[str, SourceKind]
 ) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
     """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
-    for declared in (workload.parameters, platform.settings):
-        yield from ((parameter.name, None) for parameter in get_parameters(declared))
+    yield from ((parameter.name, None) for parameter in names.parameters.values())
     for role in workload.roles:
         flags = dict.fromkeys(kind.roles[role].flag for kind in kinds.values() if role in kind.roles)
         for flag in flags:
@@ -152,14 +156,10 @@ def _list_known_names(
     yield TRAINER_ARGS, None
 
 
-def _select_declared(values: Mapping[str, Any], declared: type, place: str) -> Iterator[tuple[str, Value]]:
-    for parameter in get_parameters(declared):
-        if parameter.name in values:
-            given = values[parameter.name]
-            takes_json = parameter.param.json or parameter.param.texts
-            if takes_json and isinstance(given, Mapping | list | tuple):
-                given = json.dumps(given)
-            yield parameter.name, _make_value(f"{place}{parameter.name}", given)
+def _make_parameter_value(parameter: Parameter, given: Any, place: str) -> Value:
+    if (parameter.param.json or parameter.param.texts) and isinstance(given, Mapping | list | tuple):
+        given = json.dumps(given)
+    return _make_value(f"{place}{parameter.name}", given)
 
 
 def _make_value(name: str, given: Any) -> Value:
@@ -200,12 +200,7 @@ def format_value(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def _make_unknown_problem(
-    name: str, known: Mapping[str, Any], workload: Workload, platform: Platform, place: str
-) -> Problem:
+def _make_unknown_problem(title: str, name: str, known: Mapping[str, Any], names: Names, place: str) -> Problem:
     shown = re.sub(r"[^\w<>-]", "?", redact(name))
-    title = f"{workload.name} on {platform.name} has no value {shown!r}"
-    fields = (find_field(name, declared) for declared in (workload.parameters, platform.settings))
-    field = next((field for field in fields if field), name)
-    where, ways = f"{place}{shown}" if place else "", suggest_name(field, known)
-    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, where=where, suggestions=ways)
+    where, ways = f"{place}{shown}" if place else "", suggest_name(names.find_short(name) or name, known)
+    return Problem(code="value-unknown", stage=Stage.USAGE, title=f"{title} {shown!r}", where=where, suggestions=ways)

@@ -108,7 +108,7 @@ AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
 
 def _list_keys(ctx: Any) -> dict[str, str]:
     """Return the keys of `--set` by the options of other commands."""
-    from robotrain.config.overrides import list_flag_keys
+    from robotrain.config.names import list_flag_keys
 
     plugins = get_plugins(ctx)
     platforms = plugins.platforms().values()

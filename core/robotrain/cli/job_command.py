@@ -349,17 +349,17 @@ class JobCommand(TyperCommand):
 
 def complete_override(choice: Choice, plugins: Plugins, incomplete: str) -> list[str]:
     """Return completions of `--set`: keys, and the choices of a key that has some."""
-    from robotrain.config import overrides
+    from robotrain.config.names import Names
 
     workload = load_or_none(plugins.workload, choice.workload or plugins.default_workload())
     platform = load_or_none(plugins.platform, choice.platform)
     key, equals, value = incomplete.partition("=")
     if equals:
-        choices = overrides.list_override_choices(key, workload, platform)
+        choices = Names(workload, platform).list_choices(key)
         return [f"{key}={choice}" for choice in choices if choice.startswith(value)]
     if workload and choice.file and (params := choice.file.select("params")):
         from robotrain.config.own_parameters import extend_workload
 
         workload = extend_workload(workload, params, platform)
-    keys = overrides.list_override_keys(workload, platform, plugins.source_kinds())
-    return [f"{known}=" for known in keys if known.startswith(incomplete)]
+    names = Names(workload, platform, plugins.source_kinds())
+    return [f"{known}=" for known in names.list_keys() if known.startswith(incomplete)]

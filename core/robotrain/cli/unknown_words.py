@@ -8,7 +8,7 @@ from pathlib import Path
 from robotrain.cli.foreign_options import is_variable
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
-from robotrain.config import overrides
+from robotrain.config.names import Names
 from robotrain.config.selection import Choice, is_job_file, load_or_none
 from robotrain.config.starter_files import JOB_FILE
 from robotrain.config.trainer_args import find_option_of_program
@@ -185,7 +185,7 @@ def _suggest_value(word: str, choice: Choice, plugins: Plugins) -> Iterator[Sugg
     workload = load_or_none(plugins.workload, choice.workload)
     platform = load_or_none(plugins.platform, choice.platform)
     name, _, value = word.partition("=")
-    if name in overrides.list_override_keys(workload, platform, plugins.source_kinds()):
+    if name in Names(workload, platform, plugins.source_kinds()).list_keys():
         yield Suggestion(f"--set {shlex.quote(word)}", replaces=word)
     elif workload and workload.get_option_name(word):
         yield Suggestion(f"-- {shlex.quote(word)}", replaces=word)

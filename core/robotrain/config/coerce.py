@@ -418,15 +418,6 @@ def describe_expected_value(parameter: Parameter) -> str:
     return f"{words} {limits}".strip()
 
 
-def find_field(spelling: str, declared: type) -> str | None:
-    """Return the field that a flag's spelling names: `training_steps` for `steps`, `--steps` or `training-steps`."""
-    name = spelling.lstrip("-").replace("-", "_")
-    for parameter in get_parameters(declared):
-        if name in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
-            return parameter.name
-    return None
-
-
 def list_fields(instance: Any) -> tuple[tuple[str, Any], ...]:
     """Return the name and value of each field, in the order of declaration."""
     return tuple((field.name, getattr(instance, field.name)) for field in dataclasses.fields(instance))

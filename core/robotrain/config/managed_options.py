@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
-from robotrain.config.coerce import describe_expected_value, find_field, is_kind_of_value, is_refused_number
+from robotrain.config.coerce import describe_expected_value, is_kind_of_value, is_refused_number
+from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs
 from robotrain.config.values import Value
@@ -83,9 +84,8 @@ def _find_given(flag: str, request: Request, workload: Workload, platform: Platf
     """Return an option with its value as the line has it; empty if it has not."""
     line = request.line
     sources = {source.origin.where: source.text for source in line.sources if source.origin.where == flag}
-    tables = (("parameters", workload.parameters), (f"platforms.{platform.name}", platform.settings))
-    values = [line.values.get(f"{table}.{find_field(flag, declared)}") for table, declared in tables]
-    found = [str(value.value) for value in values if value and value.origin.layer == "flag"]
+    value = line.values.get(Names(workload, platform).find_spelling(flag))
+    found = [str(value.value)] if value and value.origin.layer == "flag" else []
     if flag == "--platform":
         found.append(platform.name)
     text = next(iter((*sources.values(), *found)), None)
@@ -113,12 +113,10 @@ def _suggest_override(
     """Return how a job that is repeated, or a step of a pipeline, gets a value; None if an option gives it."""
     if not (request.complete or request.step) or not flag.startswith("--"):
         return None
-    field = find_field(flag, workload.parameters)
-    if request.step:
-        field = field or find_field(flag, platform.settings)
-        field = field and f"{redact(request.step)}.{field}"
+    field = Names(workload, platform if request.step else None).find_short(flag)
+    key = f"{redact(request.step)}.{field}" if request.step else field
     shown = value if value and _can_show(value) else "VALUE"
-    return Suggestion(f"--set {field}={shown}") if field else None
+    return Suggestion(f"--set {key}={shown}") if field else None
 
 
 def fill_in_value(hint: str, value: str) -> str:

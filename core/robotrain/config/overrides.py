@@ -4,21 +4,21 @@ import dataclasses
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import pairs
-from robotrain.config.coerce import ValueTable, find_field
+from robotrain.config.coerce import ValueTable
 from robotrain.config.managed_options import replace_managed_option
+from robotrain.config.names import Names
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
 from robotrain.config.request import Request
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.config.values import SET_FLAG, Origin, SourceText, Value
 from robotrain.errors import Problem, Stage, Suggestion
-from robotrain.model.job import ARGUMENT_KEYS, TRAINER_ARGS
+from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -51,46 +51,11 @@ def apply_overrides(
     :param flag: the option that the texts were given by.
     """
     workload = extend_for_request(workload, request, platform)
-    parser = _OverrideParser(request, workload, platform, kinds or {}, prefix, f"{flag} {prefix}")
+    names = Names(workload, platform, kinds)
+    parser = _OverrideParser(request, workload, platform, names, prefix, f"{flag} {prefix}")
     for text in texts:
         parser.add_override(text)
     return parser.make_request(), parser.problems
-
-
-def list_override_keys(
-    workload: Workload | None, platform: Platform | None, kinds: Mapping[str, SourceKind]
-) -> Iterator[str]:
-    """Yield all keys: short names of fields, then sources, then full names of fields."""
-    tables = [("parameters", workload.parameters)] if workload else []
-    tables += [(f"platforms.{platform.name}", platform.settings)] if platform else []
-    fields = [(table, parameter.name) for table, declared in tables for parameter in get_parameters(declared)]
-    several = [name for _, name in fields]
-    yield from (name for name in several if several.count(name) == 1)
-    for role in workload.roles if workload else ():
-        yield from (f"sources.{role}.{kind.name}" for kind in kinds.values() if role in kind.roles)
-    yield TRAINER_ARGS
-    yield from (f"{table}.{name}" for table, name in fields)
-
-
-def list_flag_keys(
-    workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind]
-) -> Iterator[tuple[str, str]]:
-    """Yield every flag of a job, with the key that changes the same value."""
-    for kind in kinds.values():
-        for role, flag in kind.roles.items():
-            yield from ((spelling, f"sources.{role}.{kind.name}") for spelling in (*flag.aliases, flag.flag))
-    for declared in (*(one.settings for one in platforms), *(one.parameters for one in workloads)):
-        for parameter in get_parameters(declared):
-            yield from ((spelling, parameter.name) for spelling in parameter.flags)
-
-
-def list_override_choices(key: str, workload: Workload | None, platform: Platform | None) -> tuple[str, ...]:
-    """Return the choices of a key's values; empty if it has none."""
-    for declared in (workload.parameters if workload else None, platform.settings if platform else None):
-        for parameter in get_parameters(declared) if declared else ():
-            if parameter.name == key.rpartition(".")[2]:
-                return ("true", "false") if parameter.is_switch else parameter.choices
-    return ()
 
 
 @dataclasses.dataclass
@@ -100,7 +65,7 @@ class _OverrideParser:
     request: Request
     workload: Workload
     platform: Platform
-    kinds: Mapping[str, SourceKind]
+    names: Names
     prefix: str
     flag: str
     """The option that the texts were given by, with the prefix."""
@@ -123,11 +88,6 @@ class _OverrideParser:
         )
         return dataclasses.replace(self.request, line=changed)
 
-    @property
-    def tables(self) -> dict[str, type]:
-        """What is declared, by where its values stand in a job file."""
-        return {"parameters": self.workload.parameters, f"platforms.{self.platform.name}": self.platform.settings}
-
     def add_override(self, text: str) -> None:
         """Parse one `KEY=VALUE`."""
         key, equals, value = text.partition("=")
@@ -144,33 +104,28 @@ class _OverrideParser:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
             self.add_source(key, table.partition(".")[2], name, value)
-        elif table in ("", "parameters", f"platforms.{self.platform.name}"):
-            self.add_field(key, table, name, value)
+        elif fitting := self.names.find(key):
+            self.add_field(key, fitting, value)
         elif table == "params" and self.workload.own_parameters:
             self.add_param(key, name, value)
-        elif found := self._find_pairs(key):
+        elif found := self.names.find_pair(key):
             self.add_pair(key, *found, value)
         else:
             self.add_unknown_key(key, value)
 
-    def add_field(self, key: str, table: str, name: str, text: str) -> None:
-        fitting = [
-            at
-            for at, declared in self.tables.items()
-            if table in ("", at) and any(parameter.name == name for parameter in get_parameters(declared))
-        ]
+    def add_field(self, key: str, fitting: Sequence[str], text: str) -> None:
+        """Add a value.
+
+        :param fitting: the full names that the key stands for.
+        """
+        full, name = fitting[0], key.rpartition(".")[2]
         if len(fitting) > 1:
             title = f"{name} is both a parameter of the workload and a setting of the platform"
-            ways = tuple(Suggestion(f"{self.flag}{at}.{name}=…") for at in fitting)
-            self.add_problem("set-ambiguous", title, key, ways)
+            self.add_problem("set-ambiguous", title, key, tuple(Suggestion(f"{self.flag}{one}=…") for one in fitting))
             return
-        if not fitting:
-            self.add_unknown_key(key, text)
-            return
-        if fitting[0] == "parameters" and name in list_own_names(self.workload.parameters):
+        if full.startswith("parameters.") and name in list_own_names(self.workload.parameters):
             self.add_param(key, name, text)
             return
-        full = f"{fitting[0]}.{name}"
         known = self.request.line.values.get(full)
         if found := (known if known and known.value != "" else self.values.get(full)):
             self.add_conflict(found.origin.where, key)
@@ -185,17 +140,7 @@ class _OverrideParser:
         else:
             self.values[full] = Value(text, self.make_origin(key))
 
-    def _find_pairs(self, key: str) -> tuple[Parameter, str, str] | None:
-        """Return the parameter with pairs of which a key names one, its full name, and that one."""
-        for table, declared in self.tables.items():
-            for parameter in get_parameters(declared):
-                full = f"{table}.{parameter.name}"
-                for start in (f"{parameter.name}.", f"{full}."):
-                    if parameter.param.pairs and key.startswith(start) and key != start:
-                        return parameter, full, key.removeprefix(start)
-        return None
-
-    def add_pair(self, key: str, parameter: Parameter, full: str, name: str, text: str) -> None:
+    def add_pair(self, key: str, full: str, name: str, text: str) -> None:
         """Add one name to a parameter with pairs; that the name, or the whole, is given already is a problem."""
         origin, entries = self.make_origin(key), list[tuple[str, Value]]()
         for known in filter(None, (self.request.line.values.get(full), self.values.get(full))):
@@ -203,12 +148,12 @@ class _OverrideParser:
                 self.add_conflict(known.origin.where, key)
                 return
             entries += known.value.entries
+        parameter = self.names.parameters[full]
         table = pairs.make_table(parameter.flag, parameter.metavar, (), origin)
         self.values[full] = Value(table._replace(entries=(*entries, (name, Value(text, origin)))), origin)
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
-        known = self.kinds.get(kind)
-        if role not in self.workload.roles or known is None or role not in known.roles:
+        if key not in self.names.sources:
             self.add_unknown_key(key, text)
         elif by_flag := next((source for source in self.request.line.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
@@ -236,12 +181,12 @@ class _OverrideParser:
 
     def add_unknown_key(self, key: str, value: str = "") -> None:
         """Report an unknown key, with the option of the program that it names, or the nearest key."""
-        known = list(list_override_keys(self.workload, self.platform, self.kinds))
+        known = list(self.names.list_keys())
         first, _, rest = key.partition(".")
         code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
         shown = shlex.quote(value) if is_shown and value else "VALUE"
-        near = suggest_name(self._find_field(key) or key, known, prefix=self.flag)
+        near = suggest_name(self._find_spelling(key) or key, known, prefix=self.flag)
         why, ways = "", tuple(Suggestion(f"{way.text}={shown}") for way in near)
         if key in ("workload", "platform", "profile"):
             why = "It has an argument or option of its own."
@@ -260,7 +205,7 @@ class _OverrideParser:
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
         """Return what to type instead of a key that is an option of the trainer; empty for any other key."""
-        if self.flag != f"{SET_FLAG} " or self._find_field(key) or not re.fullmatch(r"[\w.-]+", key):
+        if self.flag != f"{SET_FLAG} " or self._find_spelling(key) or not re.fullmatch(r"[\w.-]+", key):
             return ()
         option = f"--{key}"
         if find_secret_arguments([option, value]):
@@ -271,17 +216,16 @@ class _OverrideParser:
             return tuple(
                 Suggestion(f"{self.flag}{field}={filled}")
                 for flag, _, filled in pairs
-                if filled and flag.startswith("--") and (field := find_field(flag, self.workload.parameters))
+                if filled and flag.startswith("--") and (field := self.names.find_short(flag, "parameters"))
             )
         found = find_option_of_program(self.workload, option, value)
         return (Suggestion(f"-- {shlex.quote(found)}"),) if found else ()
 
-    def _find_field(self, key: str) -> str | None:
-        table, _, name = key.rpartition(".")
-        for declared in (self.workload.parameters, self.platform.settings):
-            if found := find_field(name, declared):
-                return f"{table}.{found}" if table else found
-        return None
+    def _find_spelling(self, key: str) -> str:
+        """Return the key that a misspelt one stands for, since it is spelt as an option; empty for none."""
+        table, dot, name = key.rpartition(".")
+        found = self.names.find_short(name)
+        return f"{table}{dot}{found}" if found else ""
 
     def add_problem(self, code: str, title: str, key: str, ways: tuple[Suggestion, ...] = (), why: str = "") -> None:
         where, name = f"{self.flag}{redact(key)}", f"{self.flag.partition(' ')[0]}={self.prefix}{key}"

@@ -12,8 +12,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
-from robotrain.config.coerce import coerce_values, find_field, list_fields
+from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.layers import LayerStack, find_destinations, list_layers, make_platform_layer
+from robotrain.config.names import Names
 from robotrain.config.pairs import hide_secret_values
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
@@ -180,12 +181,9 @@ def _find_unknown_keys(request: Request, workload: Workload, platform: Platform)
     project = request.surroundings.project
     of_project = project.list_layers(workload.name, platform.name) if project else ()
     own = [layer for layer in of_project if not layer.is_shared]
-    tables = (
-        ("parameters", workload.parameters, f"workload {workload.name}"),
-        (f"platforms.{platform.name}", platform.settings, f"platform {platform.name}"),
-    )
+    names, owners = Names(workload, platform), (f"workload {workload.name}", f"platform {platform.name}")
     for layers, file in ((request.files, "job"), (own, "project")):
-        for table, declared, owner in tables:
+        for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
             known = [parameter.name for parameter in get_parameters(declared)]
             is_own = file == "job" and table == "parameters" and workload.own_parameters
             for name, value in (pair for layer in layers for pair in layer.select(table).items()):
@@ -196,7 +194,7 @@ def _find_unknown_keys(request: Request, workload: Workload, platform: Platform)
                         title=f"{owner} has no setting {redact(name)!r}",
                         where=value.origin.where,
                         why="Parameters of your own stand below `params:`." if is_own else "",
-                        suggestions=suggest_name(find_field(name, declared) or name, known),
+                        suggestions=suggest_name(names.find_short(name, table) or name, known),
                     )
 
 

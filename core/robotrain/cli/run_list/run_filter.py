@@ -237,7 +237,7 @@ def _list_declared_names(plugins: Plugins) -> dict[str, dict[str, None]]:
     """Return the names that plugins declare, and their flags with and without dashes, with what these mean."""
     from robotrain_runtime.contract.parameter import get_parameters
 
-    from robotrain.config.overrides import list_flag_keys
+    from robotrain.config.names import list_flag_keys
 
     workloads, platforms = plugins.workloads().values(), plugins.platforms().values()
     meanings: dict[str, dict[str, None]] = {}

@@ -1,0 +1,80 @@
+"""The names of the values of a job: in its file, with `--set`, as options, and in a call."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
+
+from robotrain.model.job import TRAINER_ARGS
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+
+
+class Names:
+    """What a job of a workload on a platform can have, by its names in a job file."""
+
+    def __init__(
+        self, workload: Workload | None, platform: Platform | None, kinds: Mapping[str, SourceKind] | None = None
+    ) -> None:
+        self.tables = {"parameters": workload.parameters} if workload else {}
+        self.tables |= {f"platforms.{platform.name}": platform.settings} if platform else {}
+        self.parameters: dict[str, Parameter] = {
+            f"{table}.{one.name}": one for table, declared in self.tables.items() for one in get_parameters(declared)
+        }
+        roles = workload.roles if workload else ()
+        self.sources = [
+            f"sources.{role}.{kind.name}" for role in roles for kind in (kinds or {}).values() if role in kind.roles
+        ]
+
+    def find(self, key: str) -> list[str]:
+        """Return the full names that a key stands for: both, if it is of a parameter and of a setting."""
+        return [full for full, one in self.parameters.items() if key in (one.name, full)]
+
+    def find_pair(self, key: str) -> tuple[str, str] | None:
+        """Return the full name of the parameter with pairs of which a key names one, and that one."""
+        for full, one in self.parameters.items():
+            for start in (f"{one.name}.", f"{full}.") if one.param.pairs else ():
+                if key.startswith(start) and key != start:
+                    return full, key.removeprefix(start)
+        return None
+
+    def find_spelling(self, spelling: str, table: str = "") -> str:
+        """Return the full name of what an option sets: `parameters.training_steps` for `steps`, `--steps` or
+        `training-steps`; empty for none.
+
+        :param table: where it stands in a job file; empty for anywhere.
+        """
+        name = spelling.lstrip("-").replace("-", "_")
+        for full, one in self.parameters.items():
+            spellings = (one.name, *(flag.lstrip("-").replace("-", "_") for flag in one.flags))
+            if full.startswith(table) and name in spellings:
+                return full
+        return ""
+
+    def find_short(self, spelling: str, table: str = "") -> str:
+        """Return the name alone of what an option sets."""
+        return self.find_spelling(spelling, table).rpartition(".")[2]
+
+    def list_keys(self) -> Iterator[str]:
+        """Yield the keys of `--set`: short names, then sources, then full names."""
+        short = [one.name for one in self.parameters.values()]
+        yield from (name for name in short if short.count(name) == 1)
+        yield from (*self.sources, TRAINER_ARGS, *self.parameters)
+
+    def list_choices(self, key: str) -> tuple[str, ...]:
+        """Return the choices of a key's values; empty if it has none."""
+        for full in self.find(key):
+            return ("true", "false") if self.parameters[full].is_switch else self.parameters[full].choices
+        return ()
+
+
+def list_flag_keys(
+    workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind]
+) -> Iterator[tuple[str, str]]:
+    """Yield every flag of a job, with the key that changes the same value."""
+    for kind in kinds.values():
+        for role, flag in kind.roles.items():
+            yield from ((spelling, f"sources.{role}.{kind.name}") for spelling in (*flag.aliases, flag.flag))
+    for declared in (*(one.settings for one in platforms), *(one.parameters for one in workloads)):
+        for parameter in get_parameters(declared):
+            yield from ((spelling, parameter.name) for spelling in parameter.flags)
