@@ -19,7 +19,7 @@ from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
-from robotrain.model.job import NAME_PARAMETER, TRAINER_ARGS
+from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -59,7 +59,7 @@ def prepare_call(
         files=files,
         surroundings=surroundings,
         terraform=TerraformLayer(surroundings),
-        defaults={NAME_PARAMETER: Value(run_name, CALL_NAME)} if run_name else {},
+        name=Value(run_name, CALL_NAME) if run_name else None,
     )
     given = {**values, TRAINER_ARGS: trainer_args}
     request, problems = add_values(request, given, workload, platform, plugins.source_kinds())

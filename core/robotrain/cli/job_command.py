@@ -6,7 +6,6 @@ Only public parts of Typer are used, so that versions with and without a vendore
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -39,7 +38,6 @@ from robotrain.config.selection import (
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
 from robotrain.errors import Problem, Rejected
-from robotrain.model.job import NAME_PARAMETER
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins.failures import PluginError, make_no_workload_error
@@ -293,10 +291,9 @@ class JobCommand(TyperCommand):
             surroundings=choice.surroundings,
             terraform=TerraformLayer(choice.surroundings),
             flags=frozenset(self.options.flags),
+            name=Value(values["name"], FLAG_NAME) if values.get("name") else None,
             unread=usage.find_unread_inputs(problems, self.options),
         )
-        if name := values.get("name"):
-            request = replace(request, defaults={NAME_PARAMETER: Value(name, FLAG_NAME)})
         if sets := [text for text in values.get(SET_NAME) or () if not line_values.is_flag(text, self.options)]:
             from robotrain.config import overrides
 

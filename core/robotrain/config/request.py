@@ -32,10 +32,10 @@ class Request:
     """Whether omitted values have their declared defaults and nothing is looked up, as in `resubmit`."""
     step: str = ""
     """The step of a pipeline that it is for: its values are changed by `--set STEP.KEY=VALUE`, not by options."""
+    name: Value | None = None
+    """The name of the run, by which tracking knows the job if nothing else names it."""
     defaults: Mapping[str, Value] = field(default_factory=dict)
-    """Values that win over the declared defaults only, not over the platform's: the name of the run, or, of a
-    resubmitted job with other platform settings, its earlier defaults.
-    """
+    """Of a resubmitted job with other platform settings: its earlier defaults, which the platform's win over."""
     unread: frozenset[str] = frozenset()
     """The parameters and roles that were given in an invalid way."""
     left_out: frozenset[str] = frozenset()

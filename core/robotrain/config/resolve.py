@@ -20,9 +20,7 @@ from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args, split_options
 from robotrain.config.values import (
-    CALL_NAME,
     DEFAULT_ORIGIN,
-    FLAG_NAME,
     FOLDER_LAYERS,
     PIPELINE_LAYER,
     SECRET_WAY,
@@ -78,9 +76,8 @@ def resolve_job(
     typed_settings, settings_problems, invalid_settings = coerce_values(platform.settings, settings)
     unchanged = request.complete and not request.line.select(of_platform)
     chosen = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
-    unnamed = {name: value for name, value in request.defaults.items() if value.origin not in (FLAG_NAME, CALL_NAME)}
-    parameters = stack.merge_values(workload.parameters, "parameters", (chosen, unnamed))
-    labels = _apply_label(parameters, request)
+    parameters = stack.merge_values(workload.parameters, "parameters", (chosen, request.defaults))
+    labels = _apply_label(parameters, request.name)
     typed_parameters, parameter_problems, invalid_parameters = coerce_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, layers, workload.roles, kinds, platform.capabilities, dict(fields))
@@ -148,12 +145,10 @@ def _follow_runs(
     return found
 
 
-def _apply_label(parameters: dict[str, Value], request: Request) -> tuple[tuple[str, Any], ...]:
+def _apply_label(parameters: dict[str, Value], label: Value | None) -> tuple[tuple[str, Any], ...]:
     """Give tracking the name of the run where its user set none; return what it was, for the job's digest."""
-    label, before = request.defaults.get(NAME_PARAMETER), parameters.get(NAME_PARAMETER)
-    if label is None or label.origin not in (FLAG_NAME, CALL_NAME):
-        return ()
-    if before is None or not (before.origin == DEFAULT_ORIGIN or before.origin.layer == PIPELINE_LAYER):
+    before = parameters.get(NAME_PARAMETER)
+    if not label or not before or not (before.origin == DEFAULT_ORIGIN or before.origin.layer == PIPELINE_LAYER):
         return ()
     parameters[NAME_PARAMETER] = label
     return ((NAME_PARAMETER, before.value),)

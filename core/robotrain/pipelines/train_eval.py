@@ -54,7 +54,7 @@ def make_train_eval(
     origin = named.origin if named else ORIGIN
     own = {**_name_job(names, TRAIN, origin), **wanted.settings.get(TRAIN, {})}
     line = training.line._replace(values={**training.line.values, **own})
-    train = dataclasses.replace(training, line=line, defaults=_label_job(training, TRAIN))
+    train = dataclasses.replace(training, line=line, name=_name_run(training.name, TRAIN))
     steps = [StepRequest(name=TRAIN, request=train, workload=workload.name)]
     if wanted.evaluation is not None:
         request = _request_evaluation(training, wanted, _name_job(names, EVALUATE, origin))
@@ -101,11 +101,8 @@ def _name_job(name: str, step: str, origin: Origin) -> dict[str, Value]:
     return {NAME_KEY: Value(f"{name}-{SUFFIXES[step]}", origin)}
 
 
-def _label_job(training: Request, step: str) -> dict[str, Value]:
-    """Return the request's defaults with the name of the run as that of the step's job."""
-    label = training.defaults.get(NAME_PARAMETER)
-    named = {NAME_PARAMETER: Value(f"{label.value}-{SUFFIXES[step]}", label.origin)} if label else {}
-    return {**training.defaults, **named}
+def _name_run(label: Value | None, step: str) -> Value | None:
+    return label and label._replace(value=f"{label.value}-{SUFFIXES[step]}")
 
 
 def _request_evaluation(training: Request, wanted: TrainEval, named: Mapping[str, Value]) -> Request:
@@ -140,4 +137,4 @@ def _request_evaluation(training: Request, wanted: TrainEval, named: Mapping[str
         **wanted.settings.get(EVALUATE, {}),
     }
     line = Layer({**request.line.values, **own}, (*request.line.sources, policy))
-    return dataclasses.replace(request, line=line, after_dashes=(), defaults=_label_job(training, EVALUATE))
+    return dataclasses.replace(request, line=line, after_dashes=(), name=_name_run(training.name, EVALUATE))

@@ -188,17 +188,18 @@ def _complete_request(request: Request, stored: RenderedPlan, file: Layer) -> Re
 
     With other platform settings, the platform's own defaults and looked-up values are determined again.
     """
-    labels = {name: Value(stored.plan.job[name], FLAG_NAME) for name, _ in stored.plan.job.labels}
+    names = [Value(stored.plan.job[name], FLAG_NAME) for name, _ in stored.plan.job.labels]
+    request = dataclasses.replace(request, name=next(iter(names), None))
     table = f"platforms.{stored.plan.platform}"
     if not request.line.select(table):
-        return dataclasses.replace(request, defaults=labels)
+        return request
     origins = {row["name"]: row["origin"] for row in stored.values}
     platform_given = list_platform_given_names(stored.values, stored.plan.platform)
     given = file.select("parameters")
     defaults = {name: value for name, value in given.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
     left = [f"parameters.{name}" for name in (*defaults, *platform_given)]
     left += [f"{table}.{name}" for name in platform_given]
-    return dataclasses.replace(request, files=(file.without(left),), defaults=defaults | labels)
+    return dataclasses.replace(request, files=(file.without(left),), defaults=defaults)
 
 
 def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
