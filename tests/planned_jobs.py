@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from robotrain.config.coerce import list_fields
+from robotrain.config.validate import list_fields
 from robotrain.model.job import Job
 from robotrain.model.workload_profile import WorkloadProfile
 from robotrain_runtime.contract.document import JobSource

@@ -12,11 +12,11 @@ from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config import job_file
 from robotrain.config import project_file as projects
-from robotrain.config.coerce import ValueTable
 from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
+from robotrain.config.validate import ValueTable
 from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
 from robotrain.model.job import TRAINER_ARGS

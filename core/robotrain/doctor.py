@@ -18,7 +18,7 @@ from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheEntry
 
 from robotrain import __version__, network_deadline
-from robotrain.config import env_files, project_file
+from robotrain.config import project_file, variables
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import find_version, format_install_command
 from robotrain.model.amounts import format_age, format_size, format_time
@@ -75,7 +75,7 @@ def check_settings_files() -> Iterator[HealthResult]:
     here = Path.cwd()
     read: list[str] = []
     problems: list[Problem] = []
-    for layer in env_files.read_dotenv_files(here):
+    for layer in variables.read_dotenv_files(here):
         read.append(layer.layer)
         problems += layer.problems
     if found := project_file.load_project(here):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from robotrain.cluster.platform import ClusterPlatform
     from robotrain.cluster.secrets import check_secrets
     from robotrain.cluster.spec import make_python_search
-    from robotrain.config.coerce import parse_pairs
+    from robotrain.config.validate import parse_pairs
     from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
     from robotrain.external_command import ProcessResult
     from robotrain.model.capabilities import Capabilities
@@ -154,7 +154,7 @@ _MODULES = {
     "robotrain.cluster.platform": "ClusterPlatform",
     "robotrain.cluster.secrets": "check_secrets",
     "robotrain.cluster.spec": "make_python_search",
-    "robotrain.config.coerce": "parse_pairs",
+    "robotrain.config.validate": "parse_pairs",
     "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered make_problem",
     "robotrain.external_command": "ProcessResult",
     "robotrain.model.capabilities": "Capabilities",

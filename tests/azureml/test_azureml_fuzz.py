@@ -12,7 +12,7 @@ from azureml_plans import blobs, job, read_yaml, source
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from robotrain.config.coerce import has_pairs, parse_pairs
+from robotrain.config.validate import has_pairs, parse_pairs
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain.config import env_files
+from robotrain.config import variables
 
 JOB = ("lerobot-train", "-d", "lerobot/pusht")
 
@@ -137,7 +137,7 @@ COSTLY_LINES = {
 def test_an_env_file_is_read_in_linear_time(line, tmp_path):
     (tmp_path / ".env").write_text(COSTLY_LINES[line])
     started = time.process_time()
-    env_files.read_dotenv(tmp_path / ".env")
+    variables.read_dotenv(tmp_path / ".env")
     assert time.process_time() - started < 2  # a second time for each `${` takes minutes
 
 
@@ -154,7 +154,7 @@ def test_an_env_file_is_read_in_linear_time(line, tmp_path):
 def test_references_of_an_env_file_are_filled_in(text, value, tmp_path, monkeypatch):
     monkeypatch.setenv("ONE", "1")
     (tmp_path / ".env").write_text(f"A={text}\n")
-    assert env_files.read_dotenv(tmp_path / ".env").values["A"].value == value
+    assert variables.read_dotenv(tmp_path / ".env").values["A"].value == value
 
 
 LOCAL = (*JOB, "--platform", "local")

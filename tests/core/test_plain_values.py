@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AfterValidator, TypeAdapter
-from robotrain.config.coerce import convert_plain_values
+from robotrain.config.validate import convert_plain_values
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_local.settings import LocalSettings
 from robotrain_osmo.settings import OsmoSettings

@@ -92,7 +92,7 @@ def test_a_dotenv_that_cannot_be_read_is_a_sentence(robotrain, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     Path(".env").touch()
-    monkeypatch.setattr("robotrain.config.env_files.read_limited", refuse)
+    monkeypatch.setattr("robotrain.config.variables.read_limited", refuse)
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
     answer.check_problems(2, "env-file-unreadable")
 

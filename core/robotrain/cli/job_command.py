@@ -295,10 +295,10 @@ class JobCommand(TyperCommand):
             unread=usage.find_unread_inputs(problems, self.options),
         )
         if sets := [text for text in values.get(SET_NAME) or () if not line_values.is_flag(text, self.options)]:
-            from robotrain.config import overrides
+            from robotrain.config import assignments
 
             kinds = get_plugins(ctx).source_kinds()
-            request, found = overrides.apply_overrides(request, sets, workload, platform, kinds)
+            request, found = assignments.apply_assignments(request, sets, workload, platform, kinds)
             return request, [*mistakes, *found]
         return request, mistakes
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
-from robotrain.config.coerce import is_kind_of_value
 from robotrain.config.managed_options import fill_in_value
+from robotrain.config.validate import is_kind_of_value
 from robotrain.nearest_name import is_misspelling
 
 if TYPE_CHECKING:

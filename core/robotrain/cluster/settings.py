@@ -37,14 +37,14 @@ class ClusterSettings:
 
 def read_configured_settings(kind: type[Settings], platform: str, *, with_terraform: bool = False) -> Settings:
     """Return the settings of a platform without options and a job file; invalid values count as not set."""
-    from robotrain.config.coerce import coerce_values
-    from robotrain.config.layers import LayerStack
+    from robotrain.config.merge import LayerStack
     from robotrain.config.request import Request
     from robotrain.config.selection import read_surroundings
     from robotrain.config.terraform import TerraformLayer
+    from robotrain.config.validate import validate_values
 
     surroundings, table = read_surroundings(), f"platforms.{platform}"
     request = Request(terraform=TerraformLayer(surroundings) if with_terraform else None)
     stack = LayerStack(request, list(surroundings.list_layers("", platform, {table: kind})))
-    settings: Settings = coerce_values(kind, stack.merge_values(kind, table)).instance
+    settings: Settings = validate_values(kind, stack.merge_values(kind, table)).instance
     return settings

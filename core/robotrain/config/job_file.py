@@ -11,7 +11,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.coerce import ValueTable
+from robotrain.config.validate import ValueTable
 from robotrain.config.values import (
     CONFIG_LAYER,
     JOB_FILE_LAYER,

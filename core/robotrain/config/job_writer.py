@@ -8,9 +8,9 @@ from typing import Any
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs, load_texts
 
-from robotrain.config.coerce import list_fields
 from robotrain.config.own_parameters import get_declared
 from robotrain.config.resolve import Resolution
+from robotrain.config.validate import list_fields
 from robotrain.config.values import DEFAULT_LAYERS, Origin, Value
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.job import ARGUMENT_KEYS

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters, list_flags
 
-from robotrain.config.coerce import describe_expected_value, is_kind_of_value, is_refused_number
 from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs
+from robotrain.config.validate import describe_expected_value, is_kind_of_value, is_refused_number
 from robotrain.config.values import Value
 from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
 from robotrain.model.platform import Platform

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import looks_like_secret
 
-from robotrain.config.coerce import ValueTable
+from robotrain.config.validate import ValueTable
 from robotrain.config.values import Origin, Value
 from robotrain.errors import Stage, Suggestion, make_problem
 from robotrain.redaction import redact

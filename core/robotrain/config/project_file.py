@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tomllib
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.coerce import ValueTable
+from robotrain.config.validate import ValueTable
 from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name

@@ -12,13 +12,12 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
-from robotrain.config.coerce import coerce_values, list_fields
-from robotrain.config.layers import LayerStack, find_destinations, list_layers, make_platform_layer
+from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
 from robotrain.config.names import Names
-from robotrain.config.pairs import hide_secret_values
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
-from robotrain.config.trainer_args import collect_trainer_args, split_options
+from robotrain.config.trainer_args import collect_trainer_args
+from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
@@ -29,7 +28,7 @@ from robotrain.config.values import (
     Value,
 )
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
-from robotrain.model.job import NAME_PARAMETER, TRAINER_DEFAULT, Job
+from robotrain.model.job import NAME_PARAMETER, Job
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
@@ -73,12 +72,12 @@ def resolve_job(
     layers = list(list_layers(request, workload, platform, kinds, config))
     stack = LayerStack(request, layers)
     settings = stack.merge_values(platform.settings, of_platform)
-    typed_settings, settings_problems, invalid_settings = coerce_values(platform.settings, settings)
+    typed_settings, settings_problems, invalid_settings = validate_values(platform.settings, settings)
     unchanged = request.complete and not request.line.select(of_platform)
     chosen = {} if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     parameters = stack.merge_values(workload.parameters, "parameters", (chosen, request.defaults))
     labels = _apply_label(parameters, request.name)
-    typed_parameters, parameter_problems, invalid_parameters = coerce_values(workload.parameters, parameters)
+    typed_parameters, parameter_problems, invalid_parameters = validate_values(workload.parameters, parameters)
     fields = list_fields(typed_parameters)
     inputs = collect_sources(request, layers, workload.roles, kinds, platform.capabilities, dict(fields))
     arguments = collect_trainer_args(request, workload)
@@ -287,48 +286,3 @@ def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[
                 ways = [Suggestion(f"{parameter.flag} {parameter.metavar}")]
                 ways += [Suggestion(f"{name}={parameter.metavar}") for name in parameter.param.env[:1]]
                 yield make_problem("default-used", title, "", "", why, *ways, stage=Stage.RESOLVE, severity="note")
-
-
-def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dict[str, Any]]:
-    """Return sources, parameters, settings and trainer arguments as name, value, origin and overridden values.
-
-    The first argument of an option has its name as `option`; it is empty for an argument that belongs to none. What the
-    trainer does by itself, where a default is not its own, is `trainer_default`.
-    """
-    rows: list[tuple[str, Any, Origin, Sequence[Value], dict[str, str]]] = []
-    for chosen in resolution.inputs.chosen:
-        overrode = [Value(text.text, text.origin) for text in resolution.inputs.overrode if text.role == chosen.role]
-        rows.append((chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode, {}))
-    resolved = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
-    declared = (resolution.workload.parameters, type(resolution.settings))
-    pairs = {one.name for group in declared for one in get_parameters(group) if one.param.pairs}
-    marked = {one.name: one.param.trainer_default for group in declared for one in get_parameters(group)}
-    for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
-        shown = resolved[name]
-        text = _redact_value(shown, name in pairs) if isinstance(shown, str) else shown
-        is_marked = marked[name] and shown is not None and value.origin == DEFAULT_ORIGIN
-        rows.append((name, text, value.origin, value.overrode, {TRAINER_DEFAULT: marked[name]} if is_marked else {}))
-    for option in split_options(resolution.trainer_args, workload):
-        for index, one in enumerate(option.arguments):
-            named = {} if index else {"option": option.name}
-            rows.append(("trainer_args", redact(one.value), one.origin, one.overrode, named))
-    return [
-        {
-            "name": name,
-            "value": value,
-            "origin": str(origin),
-            "overrode": [
-                {"value": _redact_value(str(lost.value), name in pairs), "origin": str(lost.origin)}
-                for lost in overrode
-            ],
-            **named,
-        }
-        for name, value, origin, overrode, named in rows
-    ]
-
-
-def _redact_value(text: str, is_pairs: bool) -> str:
-    """Return a value as it is shown; of one with pairs, what the names say of their values does not count."""
-    if not is_pairs:
-        return redact(text)
-    return hide_secret_values(text)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import UNSET, get_parameters
 
-from robotrain.config.env_files import VariableLayer, read_dotenv_files, read_environment
 from robotrain.config.values import DEFAULT_ORIGIN, SET_FLAG, Layer, Origin, Value, make_variable_name
+from robotrain.config.variables import VariableLayer, read_dotenv_files, read_environment
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.store.files import find_project_file

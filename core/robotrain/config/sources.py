@@ -13,9 +13,9 @@ from typing import Any, cast
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.config.env_files import VariableLayer
 from robotrain.config.request import Request
 from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origin, SourceText, Value, make_variable_name
+from robotrain.config.variables import VariableLayer
 from robotrain.errors import (
     Problem,
     Stage,

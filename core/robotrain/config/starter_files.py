@@ -9,8 +9,8 @@ from pathlib import Path
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.coerce import ValueTable
 from robotrain.config.job_writer import format_scalar
+from robotrain.config.validate import ValueTable
 from robotrain.config.values import Layer
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform, PlatformDefault

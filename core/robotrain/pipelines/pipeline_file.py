@@ -9,7 +9,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config import overrides, project_file
+from robotrain.config import assignments, project_file
 from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings
@@ -228,7 +228,7 @@ def change_steps(
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()
-        return overrides.apply_overrides(request, found[step.name], workload, platform, kinds, f"{step.name}.")
+        return assignments.apply_assignments(request, found[step.name], workload, platform, kinds, f"{step.name}.")
 
     return [change_step(step, apply, platform, plugins, problems) if step.name in found else step for step in steps]
 

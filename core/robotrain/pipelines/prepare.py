@@ -10,7 +10,7 @@ from typing import Any, cast
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config.coerce import list_fields
+from robotrain.config.validate import list_fields
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan

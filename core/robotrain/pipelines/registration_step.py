@@ -7,8 +7,8 @@ was looked up, with those that it was given itself.
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.request import Request
+from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import SET_FLAG, Origin, Value
 from robotrain.errors import Problem, Stage, make_usage_problem, raise_if_any
 from robotrain.model.platform import NoSettings, Platform
@@ -33,7 +33,7 @@ def make_registration_job(source: PreparedJob, given: Mapping[str, Value], own: 
     platform = source.platform
     inherited = {name: Value(value, ORIGIN) for name, value in list_fields(source.settings)}
     values = {name: one for name, one in {**inherited, **given}.items() if one.value is not None}
-    settings, problems, _ = coerce_values(type(source.settings), values)
+    settings, problems, _ = validate_values(type(source.settings), values)
     raise_if_any(problems)
     changes = {name: getattr(settings, name) for name in given}
     origins = {name: str(one.origin) for name, one in given.items()}

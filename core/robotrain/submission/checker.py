@@ -17,9 +17,9 @@ from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import StopSignal
 
-from robotrain.config.env_files import read_dotenv_files
 from robotrain.config.user_file import USER_LAYER, read_user_file
 from robotrain.config.values import Origin, Value
+from robotrain.config.variables import read_dotenv_files
 from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
 from robotrain.model.health import convert_finding
 from robotrain.nearest_name import suggest_name

@@ -13,9 +13,10 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.check import capability_checks
 from robotrain.check.capability_checks import check_job
-from robotrain.config.coerce import list_fields
+from robotrain.config.explain import list_resolved_values
 from robotrain.config.request import Request
-from robotrain.config.resolve import Resolution, list_resolved_values, resolve_job
+from robotrain.config.resolve import Resolution, resolve_job
+from robotrain.config.validate import list_fields
 from robotrain.errors import Problem, Suggestion, make_problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan

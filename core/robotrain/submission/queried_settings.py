@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from robotrain.config.coerce import coerce_values, list_fields
+from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.model.platform import PlatformDefault
@@ -54,7 +54,7 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
         for name, answer in answers.items()
     }
     current = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
-    typed, problems, _ = coerce_values(type(settings), current | raw)
+    typed, problems, _ = validate_values(type(settings), current | raw)
     if problems:
         return prepared, problems
     changes = {name: getattr(typed, name) for name in raw}

@@ -11,10 +11,10 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
-from robotrain.config import overrides
-from robotrain.config.coerce import coerce_values, list_fields
+from robotrain.config import assignments
 from robotrain.config.request import Request
 from robotrain.config.trainer_args import compare_options, read_after_dashes
+from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.job import Job, parse_attempt
@@ -95,7 +95,7 @@ def restore_settings(stored: Mapping[str, Any], platform: Platform, origin: Orig
     """Return the settings of a platform from those of a plan, and the problems; unknown and empty ones are left out."""
     known = {field.name for field in dataclasses.fields(platform.settings)}
     values = {name: Value(value, origin) for name, value in stored.items() if name in known and value is not None}
-    settings, problems, _ = coerce_values(platform.settings, values)
+    settings, problems, _ = validate_values(platform.settings, values)
     return settings, problems
 
 
@@ -117,7 +117,7 @@ def change_job(
     kinds = plugins.source_kinds()
     file = _make_job_file(stored, workload)
     request = Request(complete=True, after_dashes=read_after_dashes(trainer_args), flags=flags, files=(file,))
-    request, problems = overrides.apply_overrides(request, sets, workload, platform, kinds)
+    request, problems = assignments.apply_assignments(request, sets, workload, platform, kinds)
     request = _complete_request(request, stored, file)
     prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
     replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)

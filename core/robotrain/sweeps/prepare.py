@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.overrides import apply_overrides
+from robotrain.config.assignments import apply_assignments
 from robotrain.config.own_parameters import extend_for_sweep, list_own_names
 from robotrain.config.request import Request
 from robotrain.errors import (
@@ -181,7 +181,7 @@ class _SweepPreparer:
 
     def _make_request(self, point: SpacePoint, problems: list[Problem]) -> Request:
         texts = [f"{name}={value}" for name, value in point.values.items()]
-        request, found = apply_overrides(
+        request, found = apply_assignments(
             self.request.job, texts, self.request.workload, self.platform, self.kinds, flag=point.where
         )
         problems += (one for one in found if one not in problems)

@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
-from robotrain.config.coerce import coerce_values
+from robotrain.config.validate import validate_values
 from robotrain.config.values import Origin, Value
 from robotrain.errors import select_errors
 from robotrain.model.job import Job
@@ -271,7 +271,7 @@ class WorkloadKit(ImportTests):
 
 def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[str]]:
     """Return the value that a typed text has, and the titles of the problems with it."""
-    values, found, _ = coerce_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
+    values, found, _ = validate_values(declared, {parameter.name: Value(text, Origin("flag", parameter.flag))})
     problems = [one.title for one in found if one.where == parameter.flag]
     return (None if problems else getattr(values, parameter.name)), problems
 

@@ -16,8 +16,8 @@ from robotrain.cli.line_values import read_declared
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
-from robotrain.config.coerce import coerce_values
 from robotrain.config.selection import choose_platform, load_or_none, read_option
+from robotrain.config.validate import validate_values
 from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
 from robotrain.model.health import HealthResult
@@ -106,7 +106,7 @@ def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
     found = read_declared(ctx.meta[VALUES_KEY], options)
     given = {options.declared[key].name: value for key, value in found}
-    if problems := [one for one in coerce_values(declared, given).problems if one.code != "value-missing"]:
+    if problems := [one for one in validate_values(declared, given).problems if one.code != "value-missing"]:
         raise Rejected(problems)
     return {one.env[0]: str(given[one.name].value) for one in options.declared.values() if one.name in given}
 

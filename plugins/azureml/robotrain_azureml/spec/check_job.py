@@ -7,7 +7,7 @@ from dataclasses import replace
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.cluster.settings import SECRET_FLAG
-from robotrain.config.coerce import parse_pairs
+from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact

@@ -10,7 +10,7 @@ from typing import Any
 
 from robotrain.cluster import spec as cluster_spec
 from robotrain.cluster.spec import drop_empty, make_start_program
-from robotrain.config.coerce import parse_pairs
+from robotrain.config.validate import parse_pairs
 from robotrain.model.job import Job
 from robotrain_azure import workspace
 

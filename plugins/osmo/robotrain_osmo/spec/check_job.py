@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
-from robotrain.config.coerce import parse_pairs
+from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, select_errors
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.source import SourceError

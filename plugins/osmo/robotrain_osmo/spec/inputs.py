@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from robotrain.cluster.checks import make_missing_value_problem
-from robotrain.config.coerce import parse_pairs
+from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount

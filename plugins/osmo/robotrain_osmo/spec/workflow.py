@@ -7,7 +7,7 @@ from typing import Any
 
 from robotrain.cluster.checks import TemplateGuard, make_preflight_problem, make_unsupported_problem
 from robotrain.cluster.spec import drop_empty, dump_yaml
-from robotrain.config.coerce import parse_pairs
+from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan

@@ -115,7 +115,7 @@ class Validated(NamedTuple):
     """The names of the invalid values."""
 
 
-def coerce_values(declared: type, raw: Mapping[str, Value]) -> Validated:
+def validate_values(declared: type, raw: Mapping[str, Value]) -> Validated:
     """Return an instance of the dataclass `declared`, and what is wrong with its values."""
     parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
     given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}

@@ -10,9 +10,10 @@ from typing import Any
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_texts
 
-from robotrain.config import coerce, pairs
+from robotrain.config import pairs
 from robotrain.config.request import Request
 from robotrain.config.sources import read_variable_sources
+from robotrain.config.validate import convert_tables
 from robotrain.config.values import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
@@ -110,9 +111,7 @@ class LayerStack:
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
         """
         parameters = get_parameters(declared)
-        layers = [
-            coerce.convert_tables(layer.select(table), declared, self._problems, self.unread) for layer in self._layers
-        ]
+        layers = [convert_tables(layer.select(table), declared, self._problems, self.unread) for layer in self._layers]
         given = {p.name: values for p in parameters if (values := list(self._collect_given(p, layers)))}
         unset = [p.name for p in parameters if p.name in given and p.is_unset_by(given[p.name][0].value)]
         lost = {name: given.pop(name) for name in unset}

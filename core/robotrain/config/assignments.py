@@ -10,12 +10,12 @@ from pathlib import Path
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import pairs
-from robotrain.config.coerce import ValueTable
 from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.names import Names
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
 from robotrain.config.request import Request
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
+from robotrain.config.validate import ValueTable
 from robotrain.config.values import SET_FLAG, Origin, SourceText, Value
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.job import ARGUMENT_KEYS
@@ -29,7 +29,7 @@ KEY_PATTERN = r"[a-z][a-z0-9_.-]*"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"
 
 
-def apply_overrides(
+def apply_assignments(
     request: Request,
     texts: Sequence[str],
     workload: Workload,
@@ -52,14 +52,14 @@ def apply_overrides(
     """
     workload = extend_for_request(workload, request, platform)
     names = Names(workload, platform, kinds)
-    parser = _OverrideParser(request, workload, platform, names, prefix, f"{flag} {prefix}")
+    parser = _AssignmentParser(request, workload, platform, names, prefix, f"{flag} {prefix}")
     for text in texts:
-        parser.add_override(text)
+        parser.add_assignment(text)
     return parser.make_request(), parser.problems
 
 
 @dataclasses.dataclass
-class _OverrideParser:
+class _AssignmentParser:
     """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
     request: Request
@@ -88,7 +88,7 @@ class _OverrideParser:
         )
         return dataclasses.replace(self.request, line=changed)
 
-    def add_override(self, text: str) -> None:
+    def add_assignment(self, text: str) -> None:
         """Parse one `KEY=VALUE`."""
         key, equals, value = text.partition("=")
         key = key.strip()
