@@ -13,7 +13,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters, load
 from robotrain.config import pairs
 from robotrain.config.request import Request
 from robotrain.config.sources import read_variable_sources
-from robotrain.config.validate import convert_tables
+from robotrain.config.validate import ValueTable, convert_table
 from robotrain.config.values import (
     DEFAULT_ORIGIN,
     FOLDER_LAYERS,
@@ -111,8 +111,8 @@ class LayerStack:
         :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
         """
         parameters = get_parameters(declared)
-        layers = [convert_tables(layer.select(table), declared, self._problems, self.unread) for layer in self._layers]
-        given = {p.name: values for p in parameters if (values := list(self._collect_given(p, layers)))}
+        collected = ((p.name, list(self._collect_given(p, f"{table}.{p.name}"))) for p in parameters)
+        given = {name: values for name, values in collected if values}
         unset = [p.name for p in parameters if p.name in given and p.is_unset_by(given[p.name][0].value)]
         lost = {name: given.pop(name) for name in unset}
         self.unset.update(unset)
@@ -184,13 +184,16 @@ class LayerStack:
         )
         return None
 
-    def _collect_given(self, parameter: Parameter, layers: Sequence[GivenValues]) -> Iterator[Value]:
+    def _collect_given(self, parameter: Parameter, key: str) -> Iterator[Value]:
         """Yield the values of the layers with absolute paths; an empty text counts as none.
 
-        A program that a project's file names is a problem instead.
+        A program that a project's file names is a problem instead, and so is a table that the parameter does not take.
         """
-        for layer in layers:
-            value = layer.get(parameter.name)
+        for layer in self._layers:
+            value = layer.values.get(key)
+            if value and isinstance(value.value, ValueTable):
+                value = convert_table(parameter, value, self._problems)
+                self.unread.update(() if value else (parameter.name,))
             if not value or (value.value == "" and not parameter.param.allow_empty):
                 continue
             if parameter.name in self._request.left_out and value.origin.layer in PROJECT_LAYERS:

@@ -53,29 +53,18 @@ def has_pairs(text: str) -> bool:
     return True
 
 
-def convert_tables(
-    values: Mapping[str, Value], declared: type, problems: list[Problem], unread: set[str]
-) -> dict[str, Value]:
-    """Return the values with each table as text, but for those of pairs, which layers merge; problems of tables are
-    added to `problems`, and the names of these to `unread`.
+def convert_table(parameter: Parameter, value: Value, problems: list[Problem]) -> Value | None:
+    """Return a table or list as text, but one of pairs as it is, which layers merge; None if the parameter takes none,
+    which is added to `problems`.
     """
-    known = {parameter.name: parameter for parameter in get_parameters(declared)}
-    found = {}
-    for name, value in values.items():
-        if not isinstance(value.value, ValueTable):
-            found[name] = value
-        elif name in known and (known[name].param.json or known[name].param.texts) and value.value.json_text:
-            found[name] = value._replace(value=value.value.json_text)
-        elif name in known:  # an unknown setting is reported elsewhere
-            if wrong := list(_find_table_problems(value.value, known[name])):
-                problems += wrong
-                unread.add(name)
-            elif known[name].param.pairs:
-                found[name] = value
-            else:
-                pairs = (f"{key}={one.value}" for key, one in value.value.entries if one.value)
-                found[name] = value._replace(value=",".join(pairs))
-    return found
+    table: ValueTable = value.value
+    if (parameter.param.json or parameter.param.texts) and table.json_text:
+        return value._replace(value=table.json_text)
+    if wrong := list(_find_table_problems(table, parameter)):
+        problems += wrong
+        return None
+    pairs = (f"{key}={one.value}" for key, one in table.entries if one.value)
+    return value if parameter.param.pairs else value._replace(value=",".join(pairs))
 
 
 def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Problem]:
