@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,13 @@ def add_values(
     known = dict(_list_known_names(names, workload, kinds))
     arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
     given = prefix_names("params", _read_params(values.get(PARAMS), place) if workload.own_parameters else {})
-    for full, parameter in names.parameters.items():
-        if parameter.name in values:
-            given[full] = _make_parameter_value(parameter, values[parameter.name], place)
+    problems = []
+    for name, value in values.items():
+        full, *others = names.find(name) or [""]
+        if others:
+            problems.append(_make_ambiguous_problem(f"{place}{name}", [full, *others]))
+        elif full:
+            given[full] = _make_parameter_value(names.parameters[full], value, f"{place}{name}")
     if values.get("config"):
         given["config"] = _make_value(f"{place}config", str(values["config"]))
     line = request.line._replace(
@@ -107,11 +111,9 @@ def add_values(
         sources=(*request.line.sources, *_collect_sources(values, known, place)),
         arguments=request.line.arguments if arguments is None else arguments,
     )
-    unknown = (name for name in values if name not in known)
-    title = f"{workload.name} on {platform.name} has no value"
-    return dataclasses.replace(request, line=line), [
-        _make_unknown_problem(title, name, known, names, place) for name in unknown
-    ]
+    title, unknown = f"{workload.name} on {platform.name} has no value", (name for name in values if name not in known)
+    problems += [_make_unknown_problem(title, name, known, names, place) for name in unknown]
+    return dataclasses.replace(request, line=line), problems
 
 
 def read_call_surroundings(platform: str, profile: str) -> Surroundings:
@@ -143,7 +145,7 @@ def _list_known_names(
     names: Names, workload: Workload, kinds: Mapping[str, SourceKind]
 ) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
     """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
-    yield from ((parameter.name, None) for parameter in names.parameters.values())
+    yield from ((name, None) for full, parameter in names.parameters.items() for name in (parameter.name, full))
     for role in workload.roles:
         flags = dict.fromkeys(kind.roles[role].flag for kind in kinds.values() if role in kind.roles)
         for flag in flags:
@@ -156,10 +158,10 @@ def _list_known_names(
     yield TRAINER_ARGS, None
 
 
-def _make_parameter_value(parameter: Parameter, given: Any, place: str) -> Value:
+def _make_parameter_value(parameter: Parameter, given: Any, where: str) -> Value:
     if (parameter.param.json or parameter.param.texts) and isinstance(given, Mapping | list | tuple):
         given = json.dumps(given)
-    return _make_value(f"{place}{parameter.name}", given)
+    return _make_value(where, given)
 
 
 def _make_value(name: str, given: Any) -> Value:
@@ -198,6 +200,12 @@ def format_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _make_ambiguous_problem(name: str, fitting: Sequence[str]) -> Problem:
+    title = f"{name} is both a parameter of the workload and a setting of the platform"
+    ways = [Suggestion(f"**{{{full!r}: …}}") for full in fitting]
+    return make_usage_problem("set-ambiguous", title, name, suggestions=ways)
 
 
 def _make_unknown_problem(title: str, name: str, known: Mapping[str, Any], names: Names, place: str) -> Problem:
