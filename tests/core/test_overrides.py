@@ -5,7 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from messages import check_rejected
 from plugin_sources import PLATFORM, make_workload
+from robotrain import api
 
 FOLDER = ("--dataset-path", "data")
 
@@ -149,6 +151,11 @@ def test_ambiguous_name_is_rejected_with_both_keys(robotrain, install):
     words = ("explain", "dig", "--platform", "plain", "--set")
     robotrain(*words, "replicas=2").check_problems(2, "set-ambiguous --set replicas", clash)
     robotrain(*words, "platforms.plain.replicas=2").check_problems(2, clash)
+    call = partial(api.explain, workload="dig", platform="plain")
+    with check_rejected("set-ambiguous replicas"):
+        call(replicas=2)
+    rows = {row["name"]: row["value"] for row in call(**{"platforms.plain.replicas": 2})}
+    assert rows["replicas"] == 2
 
 
 @pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run")])
