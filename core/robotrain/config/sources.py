@@ -7,7 +7,6 @@ import re
 import shlex
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
@@ -31,7 +30,6 @@ from robotrain.model.workload import Role
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import redact, value_holds_secret
 
-NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
 
