@@ -92,7 +92,7 @@ class Choice(NamedTuple):
         return self.surroundings.project
 
 
-def choose_platform(platform: str, profile: str = "") -> Choice:
+def choose_without_job(platform: str, profile: str = "") -> Choice:
     """Return the choice of a command that takes no job."""
     given = [Value(text, Origin("flag", flag)) for text, flag in ((platform, "--platform"), (profile, "--profile"))]
     surroundings = read_surroundings(*(value if value.value else None for value in given))
@@ -107,7 +107,7 @@ class JobScan:
         self._words, self._plugins, self._can_evaluate = words, plugins, can_evaluate
         self._workloads = plugins.list_names("workload")
         self._files: dict[str, Layer] = {}
-        self._of_platform = choose_platform(*(read_option(words, flag) for flag in ("--platform", "--profile")))
+        self._of_platform = choose_without_job(*(read_option(words, flag) for flag in ("--platform", "--profile")))
 
     def find_choice(self, takes_value: Callable[[str, Choice], bool | None]) -> Choice:
         """Return what the first workload and the first job file among the words choose, with the platform.

@@ -16,7 +16,7 @@ from robotrain.cli.line_values import read_declared
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import ComposedOptions, add_declared, list_flags
 from robotrain.cli.output import dump_suggestions, print_json, print_message, print_text
-from robotrain.config.selection import choose_platform, load_or_none, read_option
+from robotrain.config.selection import choose_without_job, load_or_none, read_option
 from robotrain.config.validate import validate_values
 from robotrain.doctor import CheckResult, apply_fixes, list_checks, run_checks
 from robotrain.errors import Rejected, Stage, Suggestion
@@ -34,7 +34,7 @@ class DoctorCommand(OwnCommand):
         """Parse the arguments, with the options of the platform that they, a file or the environment choose."""
         plugins, options = get_plugins(ctx), ComposedOptions()
         plugins.is_validating = True
-        if platform := load_or_none(plugins.platform, choose_platform(read_option(args, "--platform")).platform):
+        if platform := load_or_none(plugins.platform, choose_without_job(read_option(args, "--platform")).platform):
             options.owners.update((flag, "doctor") for one in self.get_params(ctx) for flag in one.opts)
             owner = f"platform {platform.name}"
             add_declared(options, platform.settings, platform.name, f"Settings of {owner}", owner, free_only=True)
@@ -69,7 +69,7 @@ def doctor(
     With --platform it takes the settings of that platform, too.
     """
     plugins = get_plugins(ctx)
-    choice = choose_platform(platform)
+    choice = choose_without_job(platform)
     chosen = choice.platform
     if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
         load_named_plugin(plugins, "platform", chosen, choice.origins[1])

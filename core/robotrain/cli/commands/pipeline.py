@@ -31,7 +31,7 @@ from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.config.selection import choose_platform
+from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
@@ -186,7 +186,7 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
 
 def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
-    choice = choose_platform(platform, profile)
+    choice = choose_without_job(platform, profile)
     plugins = get_plugins(ctx)
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
