@@ -57,7 +57,7 @@ def run_parallel(
 
 
 def _wait_for_threads(
-    ended: "queue.SimpleQueue[BaseException | None]", thread_count: int, on_tick: Callable[[], object]
+    ended: queue.SimpleQueue[BaseException | None], thread_count: int, on_tick: Callable[[], object]
 ) -> None:
     while thread_count:
         try:

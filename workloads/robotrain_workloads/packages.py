@@ -1,5 +1,6 @@
 """Packages that a job adds to the environment of its workload: the parameters, and what else both sides know."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -44,8 +45,6 @@ def follow_run(job: Any, earlier: Any) -> dict[str, tuple[Any, str]]:
 
     :param earlier: the job of that run.
     """
-    import json  # costs start-up
-
     from robotrain_runtime.contract.added_packages import list_packages
 
     given = list_given(dict(earlier.parameters))

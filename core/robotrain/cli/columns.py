@@ -1,6 +1,7 @@
 """Columns of text: display width, tables, and wrapping to the terminal."""
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -135,8 +136,6 @@ def _format_rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
 def _measure_character(character: str) -> int:
     if character < "\u0300" or "\u2010" <= character <= "\u2027":  # letters of Europe, dashes, quotes, `…`
         return 1
-    import unicodedata  # costs start-up
-
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

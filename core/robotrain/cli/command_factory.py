@@ -36,7 +36,7 @@ class OwnCommand(TyperCommand):
         with add_context(ctx):
             return super().parse_args(ctx, args)
 
-    def suggest_changes(self, flag: str, near: "tuple[Suggestion, ...]", ctx: Any) -> "tuple[Suggestion, ...]":
+    def suggest_changes(self, flag: str, near: tuple[Suggestion, ...], ctx: Any) -> tuple[Suggestion, ...]:
         """Return what to type instead of an option that the command does not have.
 
         :param near: the options of this command that are similar to `flag`.

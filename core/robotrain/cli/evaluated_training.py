@@ -41,7 +41,7 @@ def add_evaluation_options(options: ComposedOptions, choice: Choice, plugins: Pl
         add_declared(options, evaluation.parameters, EVALUATION_TABLE, panel, owner, free_only=True)
 
 
-ReadRequest = Callable[["typer.Context", Choice, dict[str, Any]], "tuple[Request, Workload, Platform, list[Problem]]"]
+ReadRequest = Callable[["typer.Context", Choice, dict[str, Any]], tuple[Request, Workload, Platform, list[Problem]]]
 
 
 def prepare_evaluated(

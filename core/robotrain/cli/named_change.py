@@ -8,6 +8,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from robotrain_runtime.contract import failure_causes
+
+from robotrain.plugins import manager
+from robotrain.plugins.failures import PluginError
+from robotrain.redaction import holds_secret
+
 if TYPE_CHECKING:
     from robotrain_runtime.contract.parameter import Parameter
 
@@ -28,8 +34,6 @@ OPTION = r"(?<![\w.-])--[A-Za-z][\w.-]*"
 
 def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
     """Return the change that the reason of a failure names, or the errors that it sums up."""
-    from robotrain.redaction import holds_secret  # costs start-up
-
     reason = known.outcome.reason if known.outcome else status.reason
     errors = [note.text for note in known.notes if note.level == "error"]
     titles = [text for text in errors if text.partition(".")[0] in reason or reason in text]
@@ -79,8 +83,6 @@ def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | 
 
 def _find_helping_change(record: RunRecord, cause: str) -> NamedChange | None:
     """Return the change of the first option of the job's that helps with a known cause."""
-    from robotrain_runtime.contract import failure_causes
-
     parameters = _find_parameters(record)
     flags = (flag for flag in failure_causes.list_flags(cause) if flag in parameters)
     found = next((parameters[flag] for flag in flags), None)
@@ -89,9 +91,6 @@ def _find_helping_change(record: RunRecord, cause: str) -> NamedChange | None:
 
 def _runs_own_command(record: RunRecord) -> bool:
     """Return whether the arguments after `--` are a whole command of the user's."""
-    from robotrain.plugins import manager
-    from robotrain.plugins.failures import PluginError
-
     try:
         return manager.get_plugins().workload(record.workload).runs_own_command
     except PluginError:
@@ -102,7 +101,6 @@ def _find_rule_change(record: RunRecord, reason: str, parameters: dict[str, Para
     """Return the change by the workload's rules about the options after `--` that a reason names; None if they have
     none to type, or if the plan of the run is not kept.
     """
-    from robotrain.plugins import manager
     from robotrain.store import plans
 
     try:
@@ -158,9 +156,6 @@ def _apply_suggestion(
 def _find_parameters(record: RunRecord) -> dict[str, Parameter]:
     """Return the parameters and settings of a run's job by their options; none of plugins that are gone."""
     from robotrain_runtime.contract.parameter import get_parameters  # costs start-up
-
-    from robotrain.plugins import manager
-    from robotrain.plugins.failures import PluginError
 
     plugins = manager.get_plugins()
     try:

@@ -11,6 +11,7 @@ from robotrain.errors import Rejected
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status
+from robotrain.plugins import manager
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store import name_index
 
@@ -126,7 +127,6 @@ def fill_in_sources(
     :param values: what else it names.
     :param sources: the sources, if they are not those of the run.
     """
-    from robotrain.plugins import manager
     from robotrain.store import plans
 
     options: dict[str, list[str]] = {name: [] for name in re.findall(r"\{(\w+\?)\}", template)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain.model.run import Output, Reference
 
-PreflightCheck = Callable[[], Iterable["Problem"]]
+PreflightCheck = Callable[[], Iterable[Problem]]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
 
 

@@ -12,6 +12,8 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters, load
 from robotrain.config.values import MAX_LETTERS, Value
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
+from robotrain.plugins.discovery import read_claims
+from robotrain.plugins.failures import make_failure
 from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret
 
 if TYPE_CHECKING:
@@ -161,9 +163,6 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
     except KeyboardInterrupt:
         raise
     except BaseException as cause:  # SystemExit among others
-        from robotrain.plugins.discovery import read_claims
-        from robotrain.plugins.failures import make_failure
-
         what, package = f"`{declared.__qualname__}`", declared.__module__.partition(".")[0]
         if claim := next((claim for claim in read_claims() if claim.top_package == package), None):
             return _make_stand_in(declared), (), [make_failure(claim, cause, what).make_problem()]

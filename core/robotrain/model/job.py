@@ -1,6 +1,7 @@
 """A job: platform-neutral, complete, immutable; its digest names the run."""
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import field
 from typing import Any
@@ -101,8 +102,6 @@ class Job:
             "sources": [[one.role, one.kind, one.uri] for one in self.sources if not one.implied],
             "trainer_args": self.trainer_args,
         }
-        import hashlib  # costs start-up
-
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
     def run_name(self, attempt: int) -> str:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.event import Evaluated, Registered
 
+from robotrain.model.workload_profile import Metric
+from robotrain.redaction import redact_if_secret
+
 if TYPE_CHECKING:
     from robotrain.model.workload_profile import Metric
 
@@ -36,9 +39,6 @@ def add_described_metrics(declared: Sequence[Metric], evaluated: Evaluated) -> S
     described = [name for name in evaluated.scores if name in evaluated.units and name not in known]
     if not described:
         return declared
-    from robotrain.model.workload_profile import Metric
-    from robotrain.redaction import redact_if_secret
-
     directions = {metric.name: metric.better for metric in declared}
     metrics = [metric for metric in declared if metric.name not in described]
     for name in described[:MAX_DESCRIBED]:
@@ -93,8 +93,6 @@ def list_group_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[
     patterns = [metric for metric in declared if metric.pattern and metric.share and metric.kind == "score"]
     if not patterns:
         return []
-    from robotrain.redaction import redact_if_secret
-
     return [
         (redact_if_secret(metric.title), format_success(evaluated, metric))
         for metric in expand_patterns(patterns, evaluated)
@@ -125,8 +123,6 @@ def format_conditions(evaluated: Evaluated) -> str:
     """Return the conditions, such as `pusht, easy starts, 80 steps; 5 held-out episodes of pusht-mini`."""
     if not evaluated.conditions:
         return ""
-    from robotrain.redaction import redact_if_secret
-
     return redact_if_secret(evaluated.conditions)
 
 
@@ -149,8 +145,6 @@ def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[
             found.append((metric.brief, f"{text} ({bounds})" if bounds else text))
     if found:
         return found
-    from robotrain.redaction import redact_if_secret
-
     finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
     return [(redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES]]
 
@@ -225,8 +219,6 @@ def format_bounds(evaluated: Evaluated, metric: Metric) -> str:
 
 def format_registration_note(registered: Registered) -> str:
     """Return `existed already; scores of RUN replaced`; empty for a new version."""
-    from robotrain.redaction import redact_if_secret
-
     if registered.new:
         return ""
     replaced = f"; scores of {redact_if_secret(registered.replaced)} replaced" if registered.replaced else ""

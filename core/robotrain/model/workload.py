@@ -214,7 +214,7 @@ class Workload:
     """Return whether the option of `program` with this name has a value. An argument without a name, behind an option
     that has none, belongs to no option.
     """
-    program_options: "ProgramOptions | None" = None
+    program_options: ProgramOptions | None = None
     """What knows the options of `program`, if anything does."""
     default: bool = False
     """Whether it is the workload of a job that names none."""

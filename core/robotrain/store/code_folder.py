@@ -22,6 +22,8 @@ from typing import Any
 
 from robotrain_runtime.contract.files import make_atomically
 
+from robotrain.store import files
+
 IGNORE_FILES = (".gitignore", ".amlignore", ".robotrainignore")
 """The last one that says something of a name decides, as does that of the folder nearest to it."""
 OWN_IGNORE_FILE = IGNORE_FILES[-1]
@@ -202,8 +204,6 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
 
     :param pin: the copy that was pinned so is preferred, whatever changed since; copies of the last contents are kept.
     """
-    from robotrain.store import files
-
     parent = files.get_cache_folder() / "code" / hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
     if pin and (pinned := _find_pinned_copy(parent, pin)):
         return pinned
@@ -232,8 +232,6 @@ def stage_folder(folder: Path, pin: str = "") -> Path:
 
 def stage_file(file: Path) -> Path:
     """Return a folder with nothing but a file, for uploads that take folders. Raise OSError."""
-    from robotrain.store import files
-
     real = os.path.realpath(file)
     status = os.stat(real)
     key = hashlib.sha256(
@@ -291,8 +289,6 @@ def get_difference_file(staged: Path) -> Path:
 
 def load_or_compute_pin(staged: Path, compute: Callable[[], str]) -> str:
     """Return the pin of a staged copy, whose files never change: computed once. Raise OSError."""
-    from robotrain.store import files
-
     file = _get_pin_file(staged)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return file.read_text(encoding="ascii")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.model.run import Status
+from robotrain.model.scores import format_conditions
 from robotrain.store import files, records
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ class EndedRun(NamedTuple):
 
 def summarize_progress(known: Progress) -> ListedProgress:
     """Return what the list shows: the newest loss; the scores of the evaluation, or before its end the newest one."""
-    from robotrain.model.scores import format_conditions
-
     main, newest = known.main_metric, known.curve[-1][1] if known.curve else None
     scores: Mapping[str, float] = known.evaluated.scores if known.evaluated else {}
     if not known.evaluated and main and main.kind in ("score", "curve") and newest is not None:

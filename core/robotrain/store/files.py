@@ -2,6 +2,8 @@
 
 import errno
 import functools
+import hashlib
+import json
 import os
 import re
 import stat
@@ -61,8 +63,6 @@ def load_or_compute(key: str, compute: Callable[[], bytes]) -> bytes:
 
     :param key: a file name with a digest of everything that the result depends on.
     """
-    import hashlib  # costs start-up
-
     path = get_cache_folder() / COMPUTED / key
     with suppress(OSError):
         content = path.read_bytes()
@@ -151,8 +151,6 @@ def read_json(path: Path) -> Any:
     """Return the content of a JSON file of the state. Raise OSError, and ValueError if it is not JSON."""
     content = read_state_file(path)
     try:
-        import json  # costs start-up
-
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -163,8 +161,6 @@ def write_checked_json(path: Path, data: Any) -> None:
 
     Raise OSError.
     """
-    import json  # costs start-up
-
     body = json.dumps(data).encode()
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_NOFOLLOW
     with open(path, "wb", opener=lambda name, _: os.open(name, flags, PRIVATE_FILE)) as file:
@@ -173,8 +169,6 @@ def write_checked_json(path: Path, data: Any) -> None:
 
 def read_checked_json(path: Path) -> Any:
     """Return what `write_checked_json` wrote. Raise OSError, ValueError if anything else is there."""
-    import json  # costs start-up
-
     check, _, body = read_state_file(path).partition(b"\n")
     if int(check, 16) != zlib.crc32(body):
         raise ValueError("it is damaged")

@@ -203,7 +203,7 @@ def _resolve_path(folder: Path, path: str) -> Path:
     return folder / path
 
 
-def _validate_manifest(found: "PlanManifest") -> str:
+def _validate_manifest(found: PlanManifest) -> str:
     """Return what is wrong with a manifest beyond its types; empty if nothing is."""
     if os.sep in found.run or found.run != found.job.run_name(parse_attempt(found.run)):
         return f"{found.run} is not the name of its job"

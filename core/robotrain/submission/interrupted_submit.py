@@ -17,13 +17,12 @@ from robotrain.model.run import Reference, RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
+from robotrain.submission.prepare import make_secret_problem
 
 
 def require_no_secrets(reference: Reference, platform: str) -> Reference:
     """Return the reference. Raise Unanswered if it contains a secret: it cannot be stored, but the run may exist."""
     if any(holds_secret(text) for pair in reference.items() for text in pair):
-        from robotrain.submission.prepare import make_secret_problem  # costs start-up
-
         title = f"platform {platform} failed: its reference to the run contains a secret"
         raise Unanswered([make_secret_problem(title)])
     return reference

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.plan import Payload
-from robotrain.plugins import failures
+from robotrain.plugins import failures, manager
 from robotrain.plugins.discovery import Claim
 from robotrain.redaction import redact
 from robotrain.store.files import load_or_compute
@@ -209,8 +209,6 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
     try:
         pack_modules([module])
     except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
-        from robotrain.plugins import manager
-
         what = f"packing its container plugin {module}"
         dotted = name.replace("target.", "source.", 1)  # a target belongs to a source kind
         if claim := next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None):

@@ -11,6 +11,7 @@ from robotrain.model.health import HealthCheck, HealthResult, convert_problem, r
 
 from robotrain_slurm.client.cluster import Partition, query_partitions
 from robotrain_slurm.client.commands import SECONDS, SlurmRefused, run_slurm
+from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.login import calls
 from robotrain_slurm.login.ssh_failures import make_missing_ssh_error
 from robotrain_slurm.preflight import folders
@@ -84,8 +85,6 @@ def survey_cluster(needed: Mapping[str, str], seconds: float) -> tuple[str, list
     try:
         partitions = query_partitions(seconds)
     except SlurmRefused as refusal:
-        from robotrain_slurm.client.failures import explain_refusal
-
         return "", [explain_refusal(refusal.text, {}, "sinfo")]
     unshared = folders.find_unshared_files(needed, partitions, os.uname().nodename)
     return describe_partitions(partitions), list(unshared)

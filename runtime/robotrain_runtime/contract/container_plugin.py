@@ -142,7 +142,7 @@ class ContainerContext:
     """As in `WorkloadContainerPlugin`."""
     needed_files: Mapping[JobSource, Sequence[str]] = field(default_factory=dict)
     """By source, patterns of the files that are fetched (`WorkloadContainerPlugin.needed_files`); of others all."""
-    describe_checkpoint: Callable[[int], "ModelDescription | None"] = lambda step: None
+    describe_checkpoint: Callable[[int], ModelDescription | None] = lambda step: None
     """Returns a description of the checkpoint of a step, for a target that shows one to people; None for none."""
     path_files: Mapping[str, str | None] = field(default_factory=dict)
     """As in `PublishingSpec`."""

@@ -5,7 +5,9 @@ All packages use these functions.
 
 import errno
 import fcntl
+import json
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -102,16 +104,12 @@ def make_atomically(path: Path, *, replace: bool = False, key: str = "") -> Iter
 
 def remove_folder(folder: Path, name: str = "") -> None:
     """Remove a folder under a hidden name with `name` in it, so that nobody finds a part of it. Raise OSError."""
-    import shutil  # costs start-up
-
     removed = folder.with_name(f".{name or folder.name}.{os.urandom(4).hex()}")
     os.rename(folder, removed)
     shutil.rmtree(removed)
 
 
 def _remove_path(path: Path) -> None:
-    import shutil  # costs start-up
-
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -189,8 +187,6 @@ def find_complete_files(folder: Path, manifest: str) -> Path | None:
 
     `manifest` is the name of the file with their lengths.
     """
-    import json  # costs start-up
-
     try:
         expected = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
         is_complete = all((folder / FILES / name).stat().st_size == size for name, size in expected.items())
@@ -216,8 +212,6 @@ def fill_cache_folder(
     """
     if not rebuild and (files := find_complete_files(folder, manifest)):  # a run that uses it may lock it for days
         return files
-    import json  # costs start-up
-
     with hold_lock(folder.with_name(folder.name + ".lock"), on_wait, quiet_seconds, waiting):
         if not rebuild and (files := find_complete_files(folder, manifest)):
             return files

@@ -5,6 +5,7 @@ Only the submit side validates with pydantic, which finds the bounds through `__
 
 import dataclasses
 import functools
+import json
 import types
 import typing
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -184,8 +185,6 @@ def load_pairs(text: str | None) -> dict[str, str]:
 
     A name is not empty and has no `=`; a value is any text.
     """
-    import json
-
     try:
         pairs = json.loads(text, object_pairs_hook=_check_pairs) if text else {}
     except RecursionError:
@@ -209,8 +208,6 @@ def load_texts(text: object) -> list[str]:
 
     Raise ValueError for JSON of something else.
     """
-    import json
-
     given = str(text or "")
     if not given.lstrip().startswith("["):
         return [given] if given else []

@@ -107,7 +107,7 @@ class BackgroundBuild:
         stop_process(self._process, child.get_grace_seconds())
         self._watcher.join(child.LAST_OUTPUT_SECONDS)
 
-    def _watch_process(self, process: "subprocess.Popen[bytes]", began: float) -> None:
+    def _watch_process(self, process: subprocess.Popen[bytes], began: float) -> None:
         """Read the build's output to its end, in a thread."""
         answers: deque[str] = deque(maxlen=1)
         assert process.stdout is not None

@@ -51,7 +51,7 @@ def measure_folder(folder: Path, deadline: float = float("inf")) -> FolderSize:
     return FolderSize(size, alone)
 
 
-def _list_files(folder: Path) -> Iterator["os.DirEntry[str]"]:
+def _list_files(folder: Path) -> Iterator[os.DirEntry[str]]:
     """Yield every file below `folder`, without following links."""
     waiting = [str(folder)]
     while waiting:

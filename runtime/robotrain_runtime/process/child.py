@@ -149,7 +149,7 @@ def start_program(
     stdin: int = subprocess.DEVNULL,
     before_exec: Callable[[], object] | None = None,
     folder: Path | None = None,
-) -> "tuple[subprocess.Popen[bytes], int]":
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a program; return it and the read end of its event pipe. Raise OSError.
 
     `before_exec` is called in the new process first. `folder` is where it starts; None for that of this process.

@@ -105,13 +105,13 @@ class StopSignal:
         raise StopRequested
 
 
-def stop_process(process: "subprocess.Popen[Any]", grace_seconds: float, stop: StopSignal | None = None) -> None:
+def stop_process(process: subprocess.Popen[Any], grace_seconds: float, stop: StopSignal | None = None) -> None:
     """Terminate a process and wait for its end; kill it after the grace period, or at another signal of `stop`."""
     process.terminate()
     wait_or_kill(process, grace_seconds, stop)
 
 
-def wait_or_kill(process: "subprocess.Popen[Any]", seconds: float, stop: StopSignal | None = None) -> None:
+def wait_or_kill(process: subprocess.Popen[Any], seconds: float, stop: StopSignal | None = None) -> None:
     """Wait until a process has ended; kill it as in `stop_process`.
 
     At another signal it is asked once more, so that it can kill the processes that it passes signals on to.

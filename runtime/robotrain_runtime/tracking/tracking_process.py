@@ -158,7 +158,7 @@ def _handle_request(uri: str, handle: RequestHandler, body: Mapping[str, Any]) -
     return handle(MlflowStore(uri), body)
 
 
-def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", add_request: Callable[[HelperRequest], None]) -> None:
+def _read_input(inbox: queue.SimpleQueue[EventRecord | None], add_request: Callable[[HelperRequest], None]) -> None:
     for line in sys.stdin:
         if record := event.parse_event(line.rstrip("\n")):
             inbox.put(record)
@@ -263,7 +263,7 @@ class TrackingRun:
             )
         )
 
-    def _write(self, batch: "list[Track | Outcome | list[MetricValue]]") -> None:
+    def _write(self, batch: list[Track | Outcome | list[MetricValue]]) -> None:
         match batch:
             case [Track(params=params, tags=tags)]:
                 self._store.log_params(params, tags)

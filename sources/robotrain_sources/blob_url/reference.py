@@ -7,6 +7,7 @@ only: container plugins import it.
 import re
 from functools import partial
 from typing import ClassVar, NoReturn
+from urllib.parse import unquote
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -153,8 +154,6 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
 
 def _decode_percent(encoded: str) -> str:
     """Return the name behind a percent-encoded one; empty if it is ambiguous."""
-    from urllib.parse import unquote  # 3 ms, and only for a suggestion
-
     try:
         decoded = unquote(encoded, errors="strict")
     except UnicodeDecodeError:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 
+from robotrain_sources.local_path.kind import parse_folder
 from robotrain_sources.role_flags import CODE
 
 _HINT = r"(?i)\s*(?:git\+|(?:ssh|git)://|git@)"
@@ -20,10 +22,7 @@ def recognizes(text: str) -> bool:
 
 def parse_source(text: str, base: Path) -> Source:
     """Return the repository that `text` addresses, or a folder if it is no address. Raise SourceError."""
-    from urllib.parse import unquote
-
     from robotrain_sources.git import reference  # costs start-up, as the next
-    from robotrain_sources.local_path.kind import parse_folder
 
     if not recognizes(text) and "://" not in text:
         return parse_folder(text, base)

@@ -1,5 +1,6 @@
 """The container plugin of local folders: they are used in place."""
 
+import difflib
 import os
 import shlex
 from collections.abc import Callable, Iterator
@@ -70,8 +71,6 @@ def _yield_problem(check: Callable[[], str]) -> Iterator[str]:
 
 def _find_similar_folder(folder: Path) -> Path | None:
     """Return the folder of the most similar name beside one that does not exist; None if there is none."""
-    import difflib  # costs start-up
-
     try:
         names = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()]
     except OSError:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.model import code_commit_tags
+from robotrain.model.amounts import format_size
 from robotrain.model.source import Source, SourceError
-from robotrain.store import code_folder
+from robotrain.store import code_folder, files
 
 from robotrain_sources import parallel
 from robotrain_sources.local_path import folder_content
@@ -48,8 +49,6 @@ def load_file_digests(folder: Path) -> dict[str, FileDigests]:
 
 def save_file_digests(folder: Path, digests: Mapping[str, FileDigests]) -> None:
     """Cache the digests of a folder's files, if the cache can be written."""
-    from robotrain.store import files
-
     with contextlib.suppress(OSError):
         path = _digest_cache_file(folder)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,8 +56,6 @@ def save_file_digests(folder: Path, digests: Mapping[str, FileDigests]) -> None:
 
 
 def _digest_cache_file(folder: Path) -> Path:
-    from robotrain.store import files
-
     name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:32]
     return files.get_cache_folder() / "digests" / f"{name}.json"
 
@@ -82,8 +79,6 @@ class ReadProgress:
 
     def print_if_due(self) -> None:
         """Print a line if one is due."""
-        from robotrain.model.amounts import format_size
-
         if time.monotonic() < self._next:
             return
         if not self._printed:

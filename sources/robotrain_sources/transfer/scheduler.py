@@ -43,7 +43,7 @@ class DiskTask:
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    future: "asyncio.Future[Any]"
+    future: asyncio.Future[Any]
     result: Any = None
     failure: Exception | None = None
 
@@ -125,7 +125,7 @@ class TaskGroup:
         if self._failure:
             raise self._failure
 
-    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) and not self._failure:
             self._failure = failure
@@ -200,7 +200,7 @@ class ByteRange:
 
     start: int
     stop: int
-    arrived: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    arrived: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class LargeFile:

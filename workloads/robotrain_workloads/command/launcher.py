@@ -1,6 +1,7 @@
 """`--launcher torchrun`: a `python` command, started once for each GPU. Imports nothing of core: jobs carry it."""
 
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,8 +58,6 @@ def make_command(words: Sequence[str], processes: int, group: "JobNodes | None" 
 
 def explain_missing_torch(python: str, environ: Mapping[str, str]) -> str:
     """Return why torchrun cannot be started by this interpreter; empty if it can, or if Python itself is missing."""
-    import subprocess  # costs start-up
-
     try:
         found = subprocess.run(
             [python, "-c", FIND_TORCH],

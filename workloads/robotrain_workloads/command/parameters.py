@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -162,8 +163,6 @@ def list_own(names: Iterable[str]) -> list[str]:
 
 def parse_resume_args(text: object) -> tuple[str, ...]:
     """Return the texts of `resume_args`; none if it is not given. Raise ValueError."""
-    import json  # costs start-up
-
     try:
         words = json.loads(str(text)) if text is not None else []
     except (RecursionError, json.JSONDecodeError):

@@ -11,7 +11,7 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import launcher, parameters, placeholders
+from robotrain_workloads.command import launcher, metric_patterns, parameters, placeholders
 from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name, is_clean_name
 
 if TYPE_CHECKING:
@@ -230,8 +230,6 @@ def _find_program_file(job: "Job") -> str:
 
 def check_metrics(job: "Job") -> Iterator[Problem]:
     """Require expressions that can find numbers, and names that MLflow takes."""
-    from robotrain_workloads.command import metric_patterns
-
     for name, text in load_pairs(job["metrics"]).items():
         if not is_clean_name(name):
             title = "--metric has a name that MLflow does not allow"

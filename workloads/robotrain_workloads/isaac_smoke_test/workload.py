@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
+from robotrain.errors import make_usage_problem
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
+from robotrain.redaction import redact
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
@@ -34,9 +36,6 @@ class SmokeTestParameters:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import make_usage_problem
-    from robotrain.redaction import redact
-
     from robotrain_workloads.isaac import rules as isaac_rules
 
     yield from isaac_rules.check_terms(job)

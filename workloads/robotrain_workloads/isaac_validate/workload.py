@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from robotrain.errors import Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -48,8 +49,6 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import Suggestion, make_usage_problem, suggest_leaving_out
-
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
     from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import parameters
+from robotrain_workloads.lerobot import backbones, parameters
 from robotrain_workloads.lerobot.trained_model import choose_model
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     """Require that each backbone stands for a repository, and each repository for one backbone."""
     if not any(source.role == "backbone" for source in job.sources):
         return
-    from robotrain_workloads.lerobot import backbones  # costs start-up
-
     given = [source for source in backbones.list_backbones(job.sources) if not source.implied]
     files = [one.uri for one in filter(backbones.is_weights, job.sources) if one.kind == backbones.FOLDER_KIND]
     if len(files) > 1:

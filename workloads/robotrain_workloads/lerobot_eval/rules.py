@@ -18,6 +18,7 @@ from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
+from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
@@ -329,7 +330,6 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
 
 def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
     """Check an option of the policy with those of all types of LeRobot; one that none has, a package may have."""
-    from robotrain_workloads.lerobot import versions
     from robotrain_workloads.lerobot_options import option_tree, package_options
 
     compared: tuple[str, ...] = (argument,)

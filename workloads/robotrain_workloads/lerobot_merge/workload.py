@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from robotrain.errors import make_usage_problem, suggest_leaving_out
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
+from robotrain.redaction import redact
 
 from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.lerobot import version_parameters
@@ -26,9 +28,6 @@ def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain.errors import make_usage_problem, suggest_leaving_out
-    from robotrain.redaction import redact
-
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
 

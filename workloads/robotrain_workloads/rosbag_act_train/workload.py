@@ -4,12 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
 from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
+from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot.parameters import TRAINING_HINTS
-from robotrain_workloads.rosbag_act_train.parameters import RosbagActParameters
+from robotrain_workloads.rosbag_act_train.parameters import (
+    RosbagActParameters,
+    find_policy_problems,
+    is_action_the_state,
+)
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -22,15 +28,11 @@ if TYPE_CHECKING:
 ACTION_FORM = "--action-topic TOPIC"
 
 
-def check_job(job: "Job") -> "Iterator[Problem]":
+def check_job(job: "Job") -> Iterator[Problem]:
     """Check what does not depend on the platform."""
-    from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
-    from robotrain.redaction import redact
-
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
     from robotrain_workloads.lerobot.backbones import is_weights
-    from robotrain_workloads.rosbag_act_train.parameters import find_policy_problems, is_action_the_state
 
     most = f"--n-action-steps {job['chunk_size']}"
     for problem in find_policy_problems(dict(job.parameters)):

@@ -16,6 +16,7 @@ from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain import api_call
+from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.next_commands import fill_in_sources
 from robotrain.cli.output import print_message, print_problems
 from robotrain.cli.watch.follower import RunFollower
@@ -53,8 +54,6 @@ def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Outp
 
     Raise Rejected if it cannot be merged, typer.Exit with the code of the run that failed.
     """
-    from robotrain.cli.command_factory import get_plugins
-
     plugins, (record, platform, _, job) = get_plugins(ctx), training
     here = _find_platform_here(record, plugins)
     with _find_policy(record, platform, checkpoint) as policy:

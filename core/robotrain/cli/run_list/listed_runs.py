@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.progress import read_newest_progress
 from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.plugins.manager import Plugins
 from robotrain.store import ended_runs, name_lock, records, run_values
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.progress import Progress
 
-RecordFilter = Callable[["RunRecord"], bool]
+RecordFilter = Callable[[RunRecord], bool]
 MAX_LOG_WORKERS = 4
 """How many logs a platform is asked for at the same time; a log may take it two requests, each with a process."""
 MAX_OLDER = 10
@@ -220,8 +221,6 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
 
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:
     """Return what the end of the log says, and which file of events, if nothing can start the run again."""
-    from robotrain.model.progress import read_newest_progress  # costs start-up
-
     is_here = not record.steps and platform.capabilities.feature("runs_here")
     path = platform.events_file(record.reference) if is_here else None
     file = ended_runs.identify_file(path) if path else None

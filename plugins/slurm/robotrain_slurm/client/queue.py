@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from robotrain.errors import Rejected
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.node.commands import REFUSED_END
 
 FORMAT = "%i|%A|%T|%r|%S|%e|%N|%E|%j|%k"
@@ -68,8 +69,6 @@ def query_queue(names: Iterable[str] = (), user: str = "") -> list[QueuedJob]:
     try:
         answer = run_slurm("squeue", *words)
     except SlurmRefused as refusal:
-        from robotrain_slurm.client.failures import explain_refusal  # costs start-up
-
         raise Rejected([explain_refusal(refusal.text, {}, "squeue")], transient=True) from None
     separators = FORMAT.count("|")
     return [_parse_line(line) for line in answer.splitlines() if line.count("|") >= separators]

@@ -67,7 +67,7 @@ def serve(source: IO[bytes], answer: IO[bytes]) -> None:
     sys.stderr = sys.__stderr__
 
 
-def _read_calls(source: IO[bytes], calls: "queue.SimpleQueue[Frame | None]") -> None:
+def _read_calls(source: IO[bytes], calls: queue.SimpleQueue[Frame | None]) -> None:
     """Read calls until the line ends; then interrupt the one that is at work."""
     try:
         while frame := read_frame(source):

@@ -1,15 +1,19 @@
 """The code that a login node needs: robotrain's packages, as one archive that is sent once."""
 
 import hashlib
+import io
 import json
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources, util
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipInfo
 
+import tomllib
 from robotrain.store.files import load_or_compute
 
 if TYPE_CHECKING:
@@ -65,11 +69,6 @@ def _list_folder(folder: str, inside: str) -> Iterator[tuple[str, str]]:
 
 def _zip_files(files: dict[str, str]) -> bytes:
     """Return the archive. A table in TOML is there as JSON too: Python 3.10 does not read the former."""
-    import io  # costs start-up
-    import zipfile
-
-    import tomllib
-
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, path in files.items():
@@ -81,8 +80,6 @@ def _zip_files(files: dict[str, str]) -> bytes:
 
 
 def _add_file(archive: "ZipFile", name: str, content: bytes) -> None:
-    from zipfile import ZIP_DEFLATED, ZipInfo
-
     entry = ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
     entry.external_attr, entry.compress_type = 0o644 << 16, ZIP_DEFLATED
     archive.writestr(entry, content)

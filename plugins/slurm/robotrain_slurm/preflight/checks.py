@@ -16,6 +16,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_slurm.client.cluster import query_partitions
 from robotrain_slurm.client.commands import SlurmRefused
+from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.preflight import folders
 from robotrain_slurm.preflight.array_size import check_array_size
 from robotrain_slurm.preflight.container import check_containers
@@ -65,8 +66,6 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
     try:
         partitions = query_partitions()
     except SlurmRefused as refusal:
-        from robotrain_slurm.client.failures import explain_refusal  # costs start-up
-
         yield replace(explain_refusal(refusal.text, {}, "sinfo"), stage=Stage.PREFLIGHT)
         return
     except Rejected as rejected:  # it is away

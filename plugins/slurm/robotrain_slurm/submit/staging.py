@@ -95,7 +95,7 @@ def _run_fetch(folder: Path, payload: Path) -> None:
 
 
 @contextmanager
-def _ended_on_interrupt(process: "subprocess.Popen[str]") -> Iterator[None]:
+def _ended_on_interrupt(process: subprocess.Popen[str]) -> Iterator[None]:
     """End the process when the block is interrupted: it leaves a cache that the next try goes on with."""
     try:
         yield
