@@ -99,7 +99,6 @@ def _is_given(value: Value, resolved: Any) -> bool:
 
 
 def _format_origin(origin: Origin) -> str:
-    """Return an origin as a comment."""
     return f"  # {redact(str(origin))}"
 
 

@@ -207,7 +207,6 @@ def format_project_file(
 
 
 def _quote(text: str) -> str:
-    """Return a text as TOML."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -351,7 +351,6 @@ def _suggest_whole_number(parameter: Parameter, value: Value) -> tuple[Suggestio
 
 
 def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
-    """Return the suggestion of a fraction for a value in percent."""
     match = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*%?\s*", str(value.value))
     is_share = parameter.bare_type is float and 1 in (parameter.param.le, parameter.param.lt)
     if not match or not is_share or not (1 if "%" in match[0] else 2) <= float(match[1]) <= 100:

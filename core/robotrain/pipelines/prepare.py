@@ -371,7 +371,6 @@ def _make_job(request: PipelineRequest, steps: Iterable[PreparedStep]) -> Job:
 
 
 def _list_values(steps: Iterable[PreparedStep]) -> Iterator[dict[str, object]]:
-    """Yield the values of every step, with the step's name before theirs."""
     for step in steps:
         if step.job is None:
             yield {"name": f"{step.name}.register", "value": step.model, "origin": "pipeline", "overrode": []}

@@ -148,7 +148,6 @@ def _list_place(place: str) -> Iterator[tuple[str, Callable[[str], str | None]]]
 
 
 def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
-    """Return the names and values of one section."""
     if group not in text:
         return []
     found, inside = [], False

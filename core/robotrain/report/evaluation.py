@@ -266,7 +266,6 @@ def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Seque
 
 
 def _is_results_output(output: Output, evaluated: Evaluated) -> bool:
-    """Return whether an output has the name of the results folder."""
     name = PurePosixPath(evaluated.results).name
     return bool(name) and output.kind == "file" and PurePosixPath(output.name).name == name
 

@@ -124,7 +124,6 @@ def settle_steps(
 
 
 def _may_imply(prepared: PreparedJob) -> bool:
-    """Return whether the job may imply other sources than it has."""
     if prepared.workload is None:
         return False
     return any(source.implied for source in prepared.job.sources) or prepared.workload.implies_sources(prepared.job)

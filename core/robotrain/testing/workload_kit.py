@@ -147,7 +147,6 @@ class WorkloadKit(ImportTests):
                 yield f"{SAMPLE_ARGUMENT} is dropped: pass it on, or reject it in `check`"
 
     def _change_parameter(self, declared: type, document: JobDocument, parameter: Parameter) -> JobDocument:
-        """Return the document with another value of a parameter."""
         name, problems = parameter.name, ["the kit finds none"]
         for text in [self.changed[name]] if name in self.changed else _list_candidates(parameter):
             value, problems = _coerce(declared, parameter, text)

@@ -187,7 +187,6 @@ class Exporter:
         return summary
 
     def _report(self, summary: Mapping[str, Any]) -> None:
-        """Send the scores."""
         scores = make_scores(summary)
         steps = max(self._own.max_steps, self._own.video_length) * len(self._formats)
         emit_event(Metrics(values=scores, step=steps, total=steps or None))

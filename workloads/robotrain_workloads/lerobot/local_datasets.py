@@ -45,7 +45,7 @@ def find_copies(role: str, text: str) -> Iterator[FoundInput]:
     if not ID_PATTERN.fullmatch(owner) or not ID_PATTERN.fullmatch(name):
         return
     if role == BACKBONE_ROLE:
-        for path in sorted(_get_hub_cache().glob(f"models--{owner}--{name}/snapshots/*")):
+        for path in sorted(_get_cache("HF_HUB_CACHE", "hub").glob(f"models--{owner}--{name}/snapshots/*")):
             if path.is_dir() and (path.name == revision or not COMMIT.fullmatch(revision)):
                 summary = "in the cache of the Hub, as far as other programs have read it"
                 yield FoundInput(role, "local_path", _abbreviate_home(path), summary)
@@ -61,11 +61,6 @@ def find_copies(role: str, text: str) -> Iterator[FoundInput]:
 def get_lerobot_home() -> Path:
     """Return the folder of LeRobot's cache, as LeRobot chooses it."""
     return _get_cache("HF_LEROBOT_HOME", "lerobot")
-
-
-def _get_hub_cache() -> Path:
-    """Return the folder of the Hub's cache, as its library chooses it."""
-    return _get_cache("HF_HUB_CACHE", "hub")
 
 
 def _get_cache(variable: str, name: str) -> Path:

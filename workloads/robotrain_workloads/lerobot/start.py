@@ -117,7 +117,6 @@ def _list_surprises(parameters: Mapping[str, Scalar], start: Start, saved: Mappi
 
 
 def _get_dataset(saved: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a configuration says of the dataset."""
     found = saved.get("dataset")
     return found if isinstance(found, dict) else {}
 

@@ -108,13 +108,10 @@ def explain_option(flag: str, value: str, parameters: Mapping[str, Any]) -> tupl
     if not meanings:
         return None
     option = meanings[0].partition(".")[2]
-    having = [kind for kind in model.lerobot.policies if option in _get_options(model.lerobot, kind)]
+    kinds = model.lerobot.policies
+    having = [kind for kind in kinds if option in model.lerobot.get_model_options(versions.POLICIES, kind)]
     lerobot = f"LeRobot {model.lerobot.name}'s {model.kind} has no option --policy.{option}"
     return f"{lerobot}. These policies have it: {', '.join(having)}.", ()
-
-
-def _get_options(lerobot: versions.LeRobotVersion, kind: str) -> Mapping[str, Sequence[Any]]:
-    return lerobot.get_model_options(versions.POLICIES, kind)
 
 
 def _list_fields(

@@ -196,7 +196,6 @@ def _explain_unknown(
     types: Mapping[str, str],
     owned: Mapping[str, str],
 ) -> OptionProblem:
-    """Explain a name that leads to no option."""
     prefix, part, given = place.prefix, place.part, _format(name, value)
     title = f"LeRobot {tree.version} has no option --{name}"
     owners = sorted(key for key in _list_policies(tree) if part in tree.classes[_list_policies(tree)[key]])

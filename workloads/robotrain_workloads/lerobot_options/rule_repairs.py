@@ -50,7 +50,6 @@ def _has_remainder(node: ast.expr) -> bool:
 def _list_values(
     name: str, condition: ast.expr, values: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> Iterator[Any]:
-    """Yield other values of an option."""
     value, default = values.get(name), defaults.get(name)
     others = [values[one] for one in list_names(ast.unparse(condition)) if one != name and one in values]
     constants = list(_list_constants(name, condition))

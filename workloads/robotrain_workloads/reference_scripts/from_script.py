@@ -135,7 +135,6 @@ def _find_stand_ins(command: Sequence[str]) -> dict[str, str]:
 
 
 def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
-    """Return where the script stands in a line."""
     scripts = load_scripts()
     by_name = {name: script for script in scripts.values() for name in (script.name, *script.was)}
     for index, word in enumerate(line):

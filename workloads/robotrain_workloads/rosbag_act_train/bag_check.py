@@ -178,7 +178,6 @@ class BagCheck:
             self._add_problem(bag.path, f"{topic} ({flag}) has no message")
 
     def _replace_topic(self, topic: str, other: str) -> str:
-        """Return the value of an option with another topic."""
         if topic not in self._cameras:
             return other
         return ",".join(f"{other if one == topic else one}={camera}" for one, camera in self._cameras.items())

@@ -200,7 +200,6 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
 
 
 def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
-    """Find targets that exist."""
     for place in filter(os.path.lexists, places):
         title, given = "the target exists and is not overwritten", str(place)
         ways = (Suggestion("--to FOLDER", "another folder"), Suggestion(f"rm -r {place}", "if it is not needed"))

@@ -105,7 +105,6 @@ def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[st
 
 
 def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
-    """Yield the progress and the times of a run."""
     from robotrain.model import scores
     from robotrain.model.amounts import format_duration
 

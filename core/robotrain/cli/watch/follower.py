@@ -240,7 +240,6 @@ class FollowedRun:
         threading.Thread(target=self._read_log, daemon=True).start()
 
     def _report_trouble(self, trouble: str) -> None:
-        """Report each trouble once."""
         if trouble not in self._reported_troubles:
             self._reported_troubles.add(trouble)
             self._observer.on_trouble(self, trouble)

@@ -325,7 +325,6 @@ def _check_secrets(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 def _check_token(credential: job_settings.Credential, settings: AzureMLSettings) -> Iterator[Problem]:
-    """Check the name of the secret with a token."""
     text, vault, flag = credential.get_value(settings), settings.key_vault or "", credential.flag
     if not text:
         return

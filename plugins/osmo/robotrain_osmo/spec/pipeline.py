@@ -173,7 +173,6 @@ def _get_time_limit(builder: TaskBuilder) -> str:
 
 
 def _build_document(step: PipelineStep, builder: TaskBuilder) -> bytes:
-    """Return the job document of a step."""
     first = len(builder.task_inputs)
     folders = {name: spec_inputs.make_input_reference(first + at) for at, name in enumerate(step.takes)}
     placement = builder.build_placement()
