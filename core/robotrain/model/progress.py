@@ -218,19 +218,6 @@ class Progress:
             self._first_measurement, self.step, self.outcome, self.evaluated = None, None, None, None
             self.episodes.clear()
 
-    def extend_metrics(self, steps: Sequence[int], columns: Mapping[str, Sequence[float]], end: float) -> None:
-        """Add values of metrics that it has, at ascending steps behind its own.
-
-        :param columns: the values by metric.
-        :param end: when the last ones were measured.
-        """
-        for name, column in columns.items():
-            self.metrics[name] = column[-1]
-            self.series[name].extend([*zip(steps, column, strict=True)])
-        if self._validation_name in columns:
-            self.validation_step = steps[-1]
-        self.step, self._newest_time, self.measured = steps[-1], end, end
-
     def add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
         """Update the progress with the values of metrics at a step."""
         self.began, self.measured = at if self.began is None else self.began, at

@@ -42,32 +42,21 @@ class Series:
                 closed.pop()
             if not closed:
                 self.size, self.count = 1, 0
-        if self.size == 1 and len(closed) < MAX_POINTS:
-            closed.append((at, value))
-        else:
-            self.extend([(at, value)])
-
-    def extend(self, points: Sequence[Point]) -> None:
-        """Add points that come after all others, in order."""
-        start = 0
         if self.size == 1:
-            start = max(0, MAX_POINTS - len(self.closed))
-            self.closed += points[:start]
-            if start < len(points):
-                self._merge_sections(4)
-        while start < len(points):
-            if self.count >= self.size:
-                self.closed += _select_extremes(self.tail)
-                self.tail.clear()
-                self.count = 0
-                if len(self.closed) > MAX_POINTS:
-                    self._merge_sections(2)
-            elif len(self.tail) >= MAX_TAIL:
-                self.tail[:] = _select_extremes(self.tail)
-            added = points[start : start + min(self.size - self.count, MAX_TAIL - len(self.tail))]
-            self.tail += added
-            self.count += len(added)
-            start += len(added)
+            if len(closed) < MAX_POINTS:
+                closed.append((at, value))
+                return
+            self._merge_sections(4)
+        if self.count >= self.size:
+            self.closed += _select_extremes(tail)
+            tail.clear()
+            self.count = 0
+            if len(self.closed) > MAX_POINTS:
+                self._merge_sections(2)
+        elif len(tail) >= MAX_TAIL:
+            tail[:] = _select_extremes(tail)
+        tail.append((at, value))
+        self.count += 1
 
     def _merge_sections(self, factor: int) -> None:
         """Make sections larger by a factor: of four points, two remain."""

@@ -1,7 +1,5 @@
 """Progress of runs, stored beside their records with how far their events were read.
 
-Almost all events of a run are metrics at a step: those are added without checking and building each event.
-
 What is stored for another file of events, or is damaged, does not count: the events are then read from the start.
 """
 
@@ -9,19 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import json
-import operator
 import os
-import re
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import LAST_STEP
 
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
@@ -40,10 +33,6 @@ MIN_STORED_BYTES = 1 << 18
 BLOCK_SIZE = 1 << 14
 """Larger blocks take a third longer: the memory of their objects is fetched from the system anew for each."""
 MAX_LINE = 1 << 20
-MIN_ALIKE_BYTES = 1 << 13
-"""Fewer bytes are parsed faster than the pattern of their lines is compiled."""
-TOGETHER = 64
-"""How many events are added at once, if all of them are plain metrics."""
 PROBE_SIZE = 256
 """How many bytes at the start, and before the place up to which it was read, identify a file."""
 PREFIX = event.PREFIX.encode()
@@ -112,134 +101,9 @@ def read_events_file(record: RunRecord, path: Path, with_incomplete: bool = True
 
 def _add_lines(progress: Progress, lines: bytes) -> None:
     """Add the events of whole lines, without the last line's end."""
-    if len(lines) >= MIN_ALIKE_BYTES and _add_alike(progress, lines):
-        return
-    parsed = _parse_lines(lines)
-    if parsed is None:  # lines of anything else: each by itself
-        for line in lines.split(b"\n"):
-            if found := event.parse_event(line.decode(errors="replace").rstrip("\r")):
-                progress.add_event(found)
-        return
-    for start in range(0, len(parsed), TOGETHER):
-        objects = parsed[start : start + TOGETHER]
-        if not _add_many_step_metrics(progress, objects):
-            for data in objects:
-                if not _add_step_metrics(progress, data) and (found := event.parse_event_object(data)):
-                    progress.add_event(found)
-
-
-def _add_alike(progress: Progress, lines: bytes) -> bool:
-    """Add lines of metrics at steps that differ in numbers only; return False, and add nothing, for any others.
-
-    The first line is parsed; the others are what `json.dumps` writes of the same object with other numbers.
-    """
-    try:
-        first = json.loads(lines[len(PREFIX) : lines.index(b"\n")])
-        names = [*first["values"]]
-        marks = {"time": FLOAT_MARK, "values": dict.fromkeys(names, FLOAT_MARK), "step": STEP_MARK}
-        if [*first][:4] != ["event", *marks]:
-            return False
-        found = _make_pattern(json.dumps(first | marks)).findall(lines)
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return False
-    if len(found) != lines.count(b"\n") + 1 or not names:
-        return False
-    times, *values, steps = zip(*found, strict=True)
-    columns = {name: [*map(float, column)] for name, column in zip(names, values, strict=True)}
-    return _add_step_columns(progress, first, float(times[-1]), [*map(int, steps)], columns)
-
-
-UNITS, FLOAT, NUMBER_TYPES = ("step", "episode"), {float}, {float, int}
-
-
-def _add_step_metrics(progress: Progress, data: Any) -> bool:
-    """Add the JSON object of an event, if it is one of metrics at a step without oddities; return whether it is.
-
-    This is `Progress.add_event` without the time that checking and building an event takes.
-    """
-    try:
-        kind, at, values, step = data["event"], data["time"], data["values"], data["step"]
-        total, unit = data.get("total"), data.get("unit", "step")
-        plain = kind == "metrics" and type(at) is float and type(step) is int and abs(step) <= LAST_STEP
-        plain = plain and (total is None or (type(total) is int and abs(total) <= LAST_STEP))
-        if not plain or unit not in UNITS:
-            return False
-        if (types := set(map(type, values.values()))) != FLOAT:
-            if not types <= NUMBER_TYPES:
-                return False
-            values = {name: float(value) for name, value in values.items()}
-    except (LookupError, TypeError, AttributeError, OverflowError):
-        return False
-    progress.add_metrics(at, values, step, total, unit)
-    return True
-
-
-def _add_many_step_metrics(progress: Progress, objects: Sequence[Any]) -> bool:
-    """Do what `_add_step_metrics` does for several events at once, if they differ in time, step and values only."""
-    try:
-        times, steps = [data["time"] for data in objects], [data["step"] for data in objects]
-        kinds = {(data["event"], data.get("total"), data.get("unit")) for data in objects}
-        ((*names,),) = {(*data["values"],) for data in objects}
-        columns = {name: [data["values"][name] for data in objects] for name in names}
-    except (LookupError, TypeError, AttributeError, ValueError):
-        return False
-    plain = len(kinds) == 1 and set(map(type, steps)) == {int}
-    plain = plain and all(set(map(type, column)) == FLOAT for column in (times, *columns.values()))
-    return plain and _add_step_columns(progress, objects[0], times[-1], steps, columns)
-
-
-def _add_step_columns(
-    progress: Progress,
-    first: Mapping[str, Any],
-    end: float,
-    steps: Sequence[int],
-    columns: Mapping[str, Sequence[float]],
-) -> bool:
-    """Add events of metrics that differ in time, step and values only, as `_add_many_step_metrics` does.
-
-    :param first: the JSON object of the first one.
-    :param end: the time of the last one.
-    :param columns: the values of all, by metric.
-    """
-    total = first.get("total")
-    ascending = (progress.step or 0) < steps[0] and steps[-1] <= LAST_STEP
-    ascending = ascending and all(map(operator.lt, steps, steps[1:]))
-    plain = first.get("unit") == "step" and (total is None or type(total) is int)
-    if not (ascending and plain and abs(total or 0) <= LAST_STEP and _add_step_metrics(progress, first)):
-        return False
-    if len(steps) > 1:
-        progress.extend_metrics(steps[1:], {name: column[1:] for name, column in columns.items()}, end)
-    return True
-
-
-FLOAT_MARK, STEP_MARK = "<float>", "<step>"
-NUMBERS = {
-    FLOAT_MARK: rb"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+))",
-    STEP_MARK: rb"(-?(?:0|[1-9][0-9]{0,15}))",
-}
-"""The numbers of JSON (RFC 8259) that `json.loads` returns as float, and as int; a step has few digits."""
-
-
-@functools.lru_cache(maxsize=8)
-def _make_pattern(shape: str) -> re.Pattern[bytes]:
-    """Return the pattern of a line whose JSON is `shape`, with numbers for its marks."""
-    pattern = re.escape(PREFIX + shape.encode())
-    for mark, number in NUMBERS.items():
-        pattern = pattern.replace(re.escape(json.dumps(mark).encode()), number)
-    return re.compile(b"^%b$" % pattern, re.MULTILINE)
-
-
-def _parse_lines(lines: bytes) -> list[Any] | None:
-    """Return the JSON values of lines, parsed at once; None if a line is no event line."""
-    count = lines.count(b"\n") + 1
-    if not lines.startswith(PREFIX) or lines.count(PREFIX) != count:
-        return None
-    try:
-        objects = lines[len(PREFIX) :].replace(b"\n" + PREFIX, b",\n").decode()
-        parsed = json.loads(f"[{objects}]")
-    except (ValueError, RecursionError):
-        return None
-    return parsed if len(parsed) == count else None
+    for line in lines.split(b"\n"):
+        if line.startswith(PREFIX) and (found := event.parse_event(line.decode(errors="replace").rstrip("\r"))):
+            progress.add_event(found)
 
 
 def _load(record: RunRecord, file: BinaryIO) -> tuple[Progress, int] | None:
