@@ -159,7 +159,7 @@ def _list_known_names(
 
 
 def _make_parameter_value(parameter: Parameter, given: Any, where: str) -> Value:
-    if (parameter.param.json or parameter.param.texts) and isinstance(given, Mapping | list | tuple):
+    if parameter.param.form in ("json", "texts") and isinstance(given, Mapping | list | tuple):
         given = json.dumps(given)
     return _make_value(where, given)
 

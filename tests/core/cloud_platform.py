@@ -35,7 +35,7 @@ class Settings(FakeSettings):
     dock: Annotated[str | None, Param(terraform="dock.value", optional_with="tier", needed_with=("pier",))] = None
     pier: Annotated[str | None, Param(terraform="pier.value", optional_with="tier", needed_with=("dock",))] = None
     shared_memory: Annotated[Literal["mount", "none"], Param()] = "none"
-    labels: Annotated[str | None, Param(help="labels", table=True)] = None
+    labels: Annotated[str | None, Param(help="labels", form="table")] = None
     tier: Annotated[str, Param(help="which tier")] = "low"
 
 

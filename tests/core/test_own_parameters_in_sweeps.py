@@ -19,7 +19,7 @@ WORKLOAD = make_workload(
     'seed: Annotated[int, Param(help="the seed")] = 1',
     'learning_rate: Annotated[float, Param(help="the rate")] = 0.001',
     'batch_size: Annotated[int, Param(help="the size")] = 1',
-    'metrics: Annotated[str | None, Param(help="what it prints", flag="--metric", pairs=True)] = None',
+    'metrics: Annotated[str | None, Param(help="what it prints", flag="--metric", form="pairs")] = None',
     container_plugin='"mine_work"',
     runs_own_command="True",
     own_parameters="True",

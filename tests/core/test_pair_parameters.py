@@ -11,15 +11,15 @@ from robotrain_runtime.plugin import load_pairs
 
 WORKLOAD = make_workload(
     "brew",
-    'set_env: Annotated[str | None, Param(help="variables of the brewer", pairs=True)] = None',
+    'set_env: Annotated[str | None, Param(help="variables of the brewer", form="pairs")] = None',
     roles='{"dataset": Role()}',
     container_plugin='"brew_work"',
 )
-SETTING = 'secrets: Annotated[str | None, Param(help="secrets of the job", flag="--secret", pairs=True)] = None'
+SETTING = 'secrets: Annotated[str | None, Param(help="secrets of the job", flag="--secret", form="pairs")] = None'
 OPTIONS = """
     options: Annotated[
         str | None,
-        Param(help="options of the engine", flag="--option", metavar="NAME[=VALUE]", pairs=True, bare_names=True,
+        Param(help="options of the engine", flag="--option", metavar="NAME[=VALUE]", form="pairs", bare_names=True,
               lookup="engine_variables:find_options"),
     ] = None
 """

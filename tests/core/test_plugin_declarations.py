@@ -77,7 +77,7 @@ SETTINGS = [
     "Annotated[bool, Param()] = 1",
     "Annotated[str, Param()] = None",
     "Annotated[str, Param()] = field(default_factory=str)",
-    "Annotated[int, Param(pairs=True)] = 1",
+    "Annotated[int, Param(form='pairs')] = 1",
     "int = 1",
     "Annotated[str, Param(flag='spot')] = 'x'",
     "Annotated[str, Param(aliases='--place')] = 'x'",

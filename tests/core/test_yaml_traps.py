@@ -14,7 +14,7 @@ from robotrain_workloads.lerobot_train.parameters import TrainParameters
 PARAMETERS = [one for one in get_parameters(TrainParameters) if not (one.param.program or one.param.program_texts)]
 """Those that a file may set."""
 NAMES = [one.name for one in PARAMETERS]
-FREE = [one.name for one in PARAMETERS if one.bare_type is str and not one.param.pattern and not one.param.pairs]
+FREE = [one.name for one in PARAMETERS if one.bare_type is str and not one.param.pattern and one.param.form != "pairs"]
 """Those that take any text."""
 DATASETS = {"huggingface": "dataset_repo_id", "blob_url": "blob_url", "local_path": "dataset_path"}
 """The kinds of a dataset, with the names of their options."""

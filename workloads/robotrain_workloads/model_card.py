@@ -70,7 +70,7 @@ def _list_given(document: JobDocument, declared: type) -> Iterator[tuple[str, Sc
         parameter = known.get(name)
         if value is None or name in LEFT_OUT or value == (parameter and parameter.default):
             continue
-        if parameter and parameter.param.texts:
+        if parameter and parameter.param.form == "texts":
             yield name, [_hide_paths(text) for text in load_texts(value)]
         elif not (isinstance(value, str) and PATH.match(value)):
             yield name, value

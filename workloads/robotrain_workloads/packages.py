@@ -17,7 +17,7 @@ Packages = Annotated[
         " a wheel file, or with --allow-builds a folder",
         flag=WITH_FLAG,
         metavar="PACKAGE",
-        texts=True,
+        form="texts",
         path_texts=PATH_FORM,
         program_texts=rf"(?:{PATH_FORM})(?<!\.whl)",
     ),

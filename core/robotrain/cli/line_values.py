@@ -46,12 +46,12 @@ def _make_raw(parameter: Parameter, value: Any, origin: Origin, options: Compose
     """Return the raw value of an option: a text or a table; None if it is not given."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not (parameter.param.pairs or parameter.param.texts):
+    if parameter.param.form not in ("pairs", "texts"):
         return None if is_flag(value, options) else value
     if value and list(value) == [UNSET] and parameter.can_be_unset:
         return UNSET
     texts = _drop_flags(value, options)
-    if texts and parameter.param.pairs:
+    if texts and parameter.param.form == "pairs":
         bare_names = parameter.param.bare_names
         return pairs.make_table(parameter.flag, parameter.metavar, texts, origin, bare_names=bare_names)
     return json.dumps(texts, ensure_ascii=False) if texts else None

@@ -207,7 +207,7 @@ def add_declared(
             option = Option(name, (f"{parameter.flag}/--no-{parameter.flag[2:]}", *flags[1:]), help, panel=panel)
         else:
             bare, choices = parameter.param.bare_value, parameter.choices
-            repeatable = parameter.param.pairs or parameter.param.texts
+            repeatable = parameter.param.form in ("pairs", "texts")
             option = Option(name, flags, help, format_metavar(parameter), panel, repeatable, bare, choices)
         if not options.add(option, owner, parameter.env[0]):
             continue
@@ -234,7 +234,7 @@ def format_option_help(parameter: Parameter) -> str:
         notes.append(f"default: {default:g}" if isinstance(default, float) else f"default: {default}")
     if parameter.param.bare_value:
         notes.append(f"without a value: {parameter.param.bare_value}")
-    if parameter.param.pairs or parameter.param.texts:
+    if parameter.param.form in ("pairs", "texts"):
         notes.append("repeatable")
     if parameter.param.env:
         notes.append(f"env: {', '.join(parameter.param.env)}")

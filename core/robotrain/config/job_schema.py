@@ -201,13 +201,13 @@ def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[
     schema = {"description": parameter.param.help} | kept
     if parameter.choices:
         return schema | {"enum": [*parameter.choices, None, ""]}
-    if parameter.param.json:
+    if parameter.param.form == "json":
         return schema | {"type": [*SCALAR, "array", "object", "null"]}
-    if parameter.param.texts:
+    if parameter.param.form == "texts":
         return schema | {"type": [*SCALAR, "array", "null"], "items": {"type": "string"}}
-    if parameter.param.pairs:
+    if parameter.param.form == "pairs":
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": r"^\s*\{|^$"}, _PAIRS_SCHEMA]}
-    if parameter.param.table:
+    if parameter.param.form == "table":
         return schema | {"anyOf": [{"type": ["string", "null"], "pattern": f"{TABLE_PATTERN}|^$"}, _TABLE_SCHEMA]}
     text = {"type": [*SCALAR, "null"]} | ({"pattern": f"{pattern}|^$"} if pattern else {})
     return schema | FORMS.get(kind, text)

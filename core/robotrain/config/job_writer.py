@@ -80,8 +80,8 @@ def _format_table(
     if allowed:
         yield f"{indent}{name}:"
     for one in allowed:
-        entries = load_pairs(resolved[one.name]) if one.param.pairs else {}
-        texts = load_texts(resolved[one.name]) if one.param.texts else []
+        entries = load_pairs(resolved[one.name]) if one.param.form == "pairs" else {}
+        texts = load_texts(resolved[one.name]) if one.param.form == "texts" else []
         shown = "" if entries or texts else f" {format_scalar(resolved[one.name])}"
         yield f"{indent}  {one.name}:{shown}{_format_origin(values[one.name].origin)}"
         yield from (f"{indent}    {format_scalar(key)}: {format_scalar(text)}" for key, text in entries.items())

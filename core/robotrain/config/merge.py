@@ -121,10 +121,10 @@ class LayerStack:
         for parameter in parameters:
             name = parameter.name
             values, gone = given.get(name, []), lost.get(name, [])
-            if name in fallbacks and (not values or parameter.param.pairs):
+            if name in fallbacks and (not values or parameter.param.form == "pairs"):
                 values = [*values, fallbacks[name]]
             below = [layer[name] for layer in weakest if name in layer and layer[name].value != ""]
-            if parameter.param.pairs:
+            if parameter.param.form == "pairs":
                 values, gone = pairs.merge_values(values), pairs.merge_values(gone)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
             found[name] = Value(values[0].value, values[0].origin, (*gone, *values[1:]))
@@ -142,7 +142,9 @@ class LayerStack:
         """
         if self._request.complete:
             return {}
-        missing = [parameter for parameter in parameters if parameter.name not in given or parameter.param.pairs]
+        missing = [
+            parameter for parameter in parameters if parameter.name not in given or parameter.param.form == "pairs"
+        ]
         optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
         found, layer = {}, self._request.terraform
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
@@ -205,7 +207,7 @@ class LayerStack:
             if parameter.param.path and value.value:
                 value = Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
             code = ""
-            if parameter.param.texts:
+            if parameter.param.form == "texts":
                 value, code = _complete_texts(parameter, value, folder)
             is_code = bool(code) or (parameter.param.program and bool(value.value))
             if is_code and value.origin.layer in FOLDER_LAYERS:

@@ -33,7 +33,7 @@ class Names:
     def find_pair(self, key: str) -> tuple[str, str] | None:
         """Return the full name of the parameter with pairs of which a key names one, and that one."""
         for full, one in self.parameters.items():
-            for start in (f"{one.name}.", f"{full}.") if one.param.pairs else ():
+            for start in (f"{one.name}.", f"{full}.") if one.param.form == "pairs" else ():
                 if key.startswith(start) and key != start:
                     return full, key.removeprefix(start)
         return None

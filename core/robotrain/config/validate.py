@@ -60,18 +60,18 @@ def convert_table(parameter: Parameter, value: Value, problems: list[Problem]) -
     which is added to `problems`.
     """
     table: ValueTable = value.value
-    if (parameter.param.json or parameter.param.texts) and table.json_text:
+    if parameter.param.form in ("json", "texts") and table.json_text:
         return value._replace(value=table.json_text)
     if wrong := list(_find_table_problems(table, parameter)):
         problems += wrong
         return None
     pairs = (f"{key}={one.value}" for key, one in table.entries if one.value)
-    return value if parameter.param.pairs else value._replace(value=",".join(pairs))
+    return value if parameter.param.form == "pairs" else value._replace(value=",".join(pairs))
 
 
 def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Problem]:
-    is_text, is_pairs = parameter.param.table, parameter.param.pairs
-    if not is_text and not is_pairs:
+    is_text = parameter.param.form == "table"
+    if not is_text and parameter.param.form != "pairs":
         yield table.refusal
         return
     yield from table.problems
@@ -269,9 +269,8 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
 
 def _has_form(parameter: Parameter, text: str) -> bool:
     """Return whether a text has the form of several values, if the parameter takes several."""
-    if parameter.param.table:
-        return has_pairs(text)
-    return _is_object(text) if parameter.param.pairs else _is_list(text) if parameter.param.texts else True
+    holds = {"table": has_pairs, "pairs": _is_object, "texts": _is_list}.get(parameter.param.form)
+    return holds(text) if holds else True
 
 
 def _is_object(text: str) -> bool:
@@ -296,9 +295,9 @@ def _list_texts(parameter: Parameter, text: str) -> tuple[str, ...]:
     """Return the texts of a value that may be secrets. A name in pairs does not make its value one: it may say where a
     secret is found.
     """
-    if parameter.param.texts and _is_list(text):
+    if parameter.param.form == "texts" and _is_list(text):
         return tuple(load_texts(text))
-    return tuple(load_pairs(text).values()) if parameter.param.pairs and _is_object(text) else (text,)
+    return tuple(load_pairs(text).values()) if parameter.param.form == "pairs" and _is_object(text) else (text,)
 
 
 def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Parameter | None = None) -> Problem:
@@ -326,7 +325,7 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
 
 def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
     """Return the suggestion of `NAME=VALUE` for `NAME:VALUE`, and for a mapping of JSON."""
-    if not parameter.param.table:
+    if parameter.param.form != "table":
         return ()
     parts = re.sub(r"[{}\"']", "", str(value.value)).split(",")
     text = ",".join(part.strip() if "=" in part else re.sub(r"\s*:\s*", "=", part.strip(), count=1) for part in parts)
@@ -388,11 +387,11 @@ def describe_expected_value(parameter: Parameter) -> str:
         return ("one of " if len(parameter.choices) > 1 else "only ") + ", ".join(parameter.choices)
     if parameter.is_switch:
         return "yes or no"
-    if parameter.param.table:
+    if parameter.param.form == "table":
         return f"{TABLE_FORM}, each name once"
-    if parameter.param.texts:
+    if parameter.param.form == "texts":
         return f"{parameter.metavar}, once for each; as one text, a JSON list of texts"
-    if parameter.param.pairs:
+    if parameter.param.form == "pairs":
         return f"{parameter.metavar}, once for each name; as one text, a JSON object of texts"
     if parameter.param.pattern_help:
         return parameter.param.pattern_help

@@ -27,7 +27,7 @@ PARTS = (Capabilities, Support, Pinning, RoleFlag, Role, WorkloadProfile)
 """The types whose own fields are validated too."""
 EXPECTED_TYPE = (
     "a str, int, float or bool, or a Literal of texts, with `| None` where it may be left out; a path, a list or a "
-    "mapping is a str, with path=True, json=True, table=True or pairs=True in its Param"
+    "mapping is a str, with path=True, or a form, in its Param"
 )
 
 
@@ -102,10 +102,8 @@ def _validate_parameters(name: str, declared: Any) -> None:
         if not is_possible or one.type not in (one.bare_type, one.bare_type | None):
             kind = inspect.formatannotation(one.type)
             raise TypeError(f"its `{where}` is declared as {kind}; expected {EXPECTED_TYPE}")
-        if one.param.pairs and one.bare_type is not str:
-            raise TypeError(f"its `{where}` has pairs=True; expected a str")
-        if one.param.texts and one.bare_type is not str:
-            raise TypeError(f"its `{where}` has texts=True; expected a str")
+        if one.param.form and one.bare_type is not str:
+            raise TypeError(f"its `{where}` has form={one.param.form!r}; expected a str")
         if field.default_factory is not dataclasses.MISSING:
             raise TypeError(f"its `{where}` has a default_factory; expected a default that help can show")
         if not one.required:

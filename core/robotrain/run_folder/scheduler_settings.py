@@ -76,7 +76,7 @@ SecretFiles = Annotated[
         "that every node sees: /PATH or ~/PATH",
         flag="--secret",
         metavar="NAME=FILE",
-        pairs=True,
+        form="pairs",
     ),
 ]
 CacheSize = Annotated[

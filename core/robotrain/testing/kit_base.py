@@ -164,7 +164,7 @@ def find_declaration_problems(declared: type) -> Iterator[str]:
     for one in parameters:
         if not one.param.help.strip():
             yield f"{one.name} has no help text: write Param(help=…)"
-        is_text = one.bare_type is str and not one.param.pairs  # pairs name where secrets are
+        is_text = one.bare_type is str and one.param.form != "pairs"  # pairs name where secrets are
         is_secret = is_text and re.search(SECRET_NAME_PATTERN, one.name.lower())
         if is_secret and not re.search(SECRET_REFERENCE_PATTERN, one.name):
             yield f"{one.name} asks for a secret, which plans would store: ask for the name of what holds it"

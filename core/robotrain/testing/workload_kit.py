@@ -304,9 +304,9 @@ def _list_candidates(parameter: Parameter) -> Iterator[str]:
         near = parameter.default if parameter.default is not None else 0
         yield from (f"{value:.12g}" for value in (near + 1, near / 2, near - 1, near * 2, 0, 1, 2))
         yield from (str(int(near) + step) for step in (1, -1, 2))
-    elif parameter.param.pairs:
+    elif parameter.param.form == "pairs":
         yield '{"KIT": "1"}'
-    elif parameter.param.texts:
+    elif parameter.param.form == "texts":
         yield '["kit==1"]'
     else:
         yield from SAMPLE_TEXTS

@@ -82,7 +82,7 @@ class AzureMLSettings(AzureSettings):
     shm_size: Annotated[
         str, Param(help="shared memory of the container, like 8g; data loaders use it", metavar="SIZE")
     ] = "8g"
-    labels: Annotated[str | None, Param(help="tags of the job", metavar="NAME=VALUE,…", table=True)] = None
+    labels: Annotated[str | None, Param(help="tags of the job", metavar="NAME=VALUE,…", form="table")] = None
     output_mode: Annotated[
         OutputMode,
         Param(
@@ -118,7 +118,7 @@ class AzureMLSettings(AzureSettings):
             "--hf-credential",
             flag="--secret",
             metavar="NAME=SECRET",
-            pairs=True,
+            form="pairs",
         ),
     ] = None
     key_vault: Annotated[

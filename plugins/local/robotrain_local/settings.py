@@ -69,7 +69,7 @@ class LocalSettings:
             "/PATH or ~/PATH",
             flag="--secret",
             metavar="NAME=FILE",
-            pairs=True,
+            form="pairs",
         ),
     ] = None
     cache_gib: Annotated[

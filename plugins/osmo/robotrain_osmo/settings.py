@@ -53,7 +53,7 @@ class OsmoSettings(AzureSettings):
     queue_timeout: Annotated[
         str | None, Param(help="maximum waiting time, such as 2h (default: OSMO's)", metavar="TIME")
     ] = None
-    labels: Annotated[str | None, Param(help="labels of the workflow", metavar="NAME=VALUE,…", table=True)] = None
+    labels: Annotated[str | None, Param(help="labels of the workflow", metavar="NAME=VALUE,…", form="table")] = None
     tracking_uri: Annotated[
         str | None,
         Param(
@@ -94,7 +94,7 @@ class OsmoSettings(AzureSettings):
             "variable in lowercase)",
             flag="--secret",
             metavar="NAME=CREDENTIAL[:KEY]",
-            pairs=True,
+            form="pairs",
         ),
     ] = None
     git_credential: Annotated[
@@ -136,7 +136,7 @@ class OsmoSettings(AzureSettings):
             help="locations of buckets, such as NAME=azure://ACCOUNT/CONTAINER[/PREFIX] (default: the container of "
             "that name in the storage account)",
             metavar="NAME=URL,…",
-            table=True,
+            form="table",
             destination=True,
         ),
     ] = None

@@ -99,7 +99,7 @@ class SlurmSettings:
         Param(
             help="other options of sbatch, such as reservation=robots, or exclusive; also your SBATCH_… variables",
             metavar="NAME[=VALUE]",
-            pairs=True,
+            form="pairs",
             bare_names=True,
             lookup="robotrain_slurm.spec.variables:find_options",
         ),

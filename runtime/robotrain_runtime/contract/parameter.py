@@ -28,9 +28,10 @@ class Param(NamedTuple):
     terraform: the path of the value in `terraform output -json`, such as `storage_account.value.name`.
     terraform_optional: whether Terraform is not read for this value alone. optional_with: the field that makes it so.
     needed_with: fields without which a value from Terraform or the lookup is ignored.
-    table: several `NAME=VALUE,NAME=VALUE`, in files a table. json: the text may be JSON, in files a list or mapping.
-    pairs: the option is given once for each `NAME=VALUE`, in files a table; see `load_pairs`. Its lookup is the weakest
-    layer, which the others add names to.
+    form: what a text holds, if it is more than one value. `table`: several `NAME=VALUE,NAME=VALUE`, in files a table.
+    `json`: the text may be JSON, in files a list or mapping. `pairs`: the option is given once for each `NAME=VALUE`,
+    in files a table; see `load_pairs`. Its lookup is the weakest layer, which the others add names to. `texts`: the
+    option is given once for each text, in files a list; the value is JSON of all: see `load_texts`.
     foreign_flag: a flag that other tools use for this, and that means something else here.
     """
 
@@ -55,9 +56,7 @@ class Param(NamedTuple):
     terraform_optional: bool = False
     optional_with: str = ""
     needed_with: tuple[str, ...] = ()
-    table: bool = False
-    json: bool = False
-    pairs: bool = False
+    form: Literal["", "table", "json", "pairs", "texts"] = ""
     foreign_flag: str = ""
     bare_value: str = ""
     program: bool = False
@@ -82,8 +81,6 @@ class Param(NamedTuple):
     """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
     bare_names: bool = False
     """Of pairs: a name without `=` is one with an empty value."""
-    texts: bool = False
-    """The option is given once for each text, in files a list; the value is JSON of all: see `load_texts`."""
     path_texts: str = ""
     """Of texts: a regular expression for those that are paths. They become absolute, as with `path`."""
     program_texts: str = ""
@@ -177,7 +174,7 @@ def get_parameters(declared: type) -> tuple[Parameter, ...]:
 
 
 def _get_metavar(param: Param, kind: Any) -> str:
-    return PAIR_FORM if param.pairs else {int: "INT", float: "FLOAT"}.get(kind, "TEXT")
+    return PAIR_FORM if param.form == "pairs" else {int: "INT", float: "FLOAT"}.get(kind, "TEXT")
 
 
 def load_pairs(text: str | None) -> dict[str, str]:

@@ -99,7 +99,7 @@ class CommandParameters:
         Param(
             help="a variable of the program's environment",
             flag="--set-env",
-            pairs=True,
+            form="pairs",
             instead_of_secret="--secret NAME=REFERENCE",
         ),
     ] = None
@@ -108,7 +108,7 @@ class CommandParameters:
         Param(
             help="a JSON list of arguments that the command gets after an interruption, with {resume} for the"
             """ checkpoint: '["--resume", "{resume}"]'""",
-            json=True,
+            form="json",
             metavar="JSON",
         ),
     ] = None
@@ -122,7 +122,7 @@ class CommandParameters:
             help="a metric that the program prints: its name, and a regular expression with a group around the number;"
             " a group `(?P<step>…)` is its step",
             flag="--metric",
-            pairs=True,
+            form="pairs",
             metavar="NAME=REGEX",
         ),
     ] = None

@@ -152,7 +152,7 @@ class EvalParameters:
             help="observations of the environment or dataset, each with its name in the policy, such as"
             " observation.image=observation.images.camera1",
             metavar="KEY=KEY,…",
-            table=True,
+            form="table",
         ),
     ] = None
     env_steps: Annotated[
@@ -164,7 +164,7 @@ class EvalParameters:
             help="where episodes start: easy (pusht), a JSON list of states, used in turn, or a JSON object of ranges"
             " (default: the environment's own)",
             metavar="easy|JSON",
-            json=True,
+            form="json",
         ),
     ] = None
     success_reward: Annotated[

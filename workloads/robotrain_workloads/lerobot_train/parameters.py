@@ -107,7 +107,7 @@ class TrainParameters:
             help="with a policy to start from: features of the dataset, each with its name in the policy, such as"
             " observation.image=observation.images.camera1",
             metavar="KEY=KEY,…",
-            table=True,
+            form="table",
         ),
     ] = None
     image_normalization: Annotated[

@@ -43,7 +43,7 @@ class Settings(SchedulerSettings):
     resources: Annotated[
         str | None,
         Param(
-            help="another resource of the chunk: gpu_model=a100", flag="--resource", metavar="NAME=VALUE", pairs=True
+            help="another resource of the chunk: gpu_model=a100", flag="--resource", metavar="NAME=VALUE", form="pairs"
         ),
     ] = None
 

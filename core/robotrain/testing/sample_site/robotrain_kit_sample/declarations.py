@@ -64,7 +64,7 @@ SampleParameters = dataclasses.make_dataclass(
         _declare("kit_rate", float, 0.5, gt=0),
         _declare("kit_fast", bool, False),
         _declare("kit_mode", Literal["plain", "fancy"], "plain"),
-        _declare("kit_table", str | None, None, table=True),
+        _declare("kit_table", str | None, None, form="table"),
         _declare("publish_url", str | None, None, help="a place to write to"),
         *(_declare(f"kit_text_{number}", str, "") for number in range(1, 10)),
         *(
