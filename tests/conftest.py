@@ -219,8 +219,7 @@ def own_folders(request, tmp_path, monkeypatch):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.modules.pop("robotrain_plugin", None)
     if redaction := sys.modules.get("robotrain.redaction"):
-        redaction.remember_secrets(())  # or what an earlier test typed is hidden in this one,
-        redaction._hidden_parts.clear()  # and a suggestion that repeats a part of it is left out
+        redaction.remember_secrets(())  # or what an earlier test typed is hidden in this one
     for name in list(os.environ):
         if name.startswith("ROBOTRAIN_") and not name.startswith("ROBOTRAIN_TEST_"):
             monkeypatch.delenv(name)

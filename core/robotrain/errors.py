@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.redaction import redact, redact_report
+from robotrain.redaction import redact, redact_sentence
 
 
 class Stage(IntEnum):
@@ -86,9 +86,9 @@ class Problem:
     """Whether the same request may work later, for example because a network fails."""
 
     def __post_init__(self) -> None:
-        texts = {name: getattr(self, name) for name in ("title", "where", "given", "why")}
-        shown, suggestions = redact_report(texts, self.suggestions)
-        for name, value in {**shown, "suggestions": tuple(Suggestion(*words) for words in suggestions)}.items():
+        shown = {name: redact_sentence(getattr(self, name)) for name in ("title", "where", "given", "why")}
+        ways = tuple(Suggestion(*map(redact_sentence, way)) for way in self.suggestions)
+        for name, value in {**shown, "suggestions": ways}.items():
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:

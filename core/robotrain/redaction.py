@@ -1,7 +1,7 @@
-"""Redaction of what a command prints and stores: what hides secrets, and what may be suggested beside a hidden one."""
+"""Redaction of what a command prints and stores."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from robotrain_runtime.contract.redaction import HIDDEN as HIDDEN
 from robotrain_runtime.contract.redaction import MAX_LENGTH, MAX_REMEMBERED, hide_secrets, truncate
@@ -12,9 +12,7 @@ from robotrain_runtime.contract.secret_rules import holds_secret as holds_secret
 from robotrain_runtime.contract.secret_rules import value_holds_secret as value_holds_secret
 
 MIN_WORD = 4
-"""Length of a word from which on a suggestion that repeats it is dropped."""
-MIN_RUN = 8
-"""Letters and digits in a row of something hidden from which on a suggestion that has them is dropped."""
+"""Length from which on the value of an unknown option that is named like a secret is hidden everywhere."""
 
 
 def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGTH) -> str:
@@ -22,14 +20,8 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
 
     :param schemes: words that are not a user before a colon: `scheme:name@label` does not change.
     """
-    original = text = _hide_typed_secrets(text[: max(MAX_REMEMBERED, 4 * max_length)])  # the rest is never shown
-    redacted = hide_secrets(text, schemes, max_length)
-    if HIDDEN in redacted:
-        if len(_hidden_parts) >= MAX_REMEMBERED:  # a process may redact for days
-            _hidden_parts.clear()
-        hidden = _list_hidden_parts(original, redacted)
-        _hidden_parts[redacted] = hidden | _hidden_parts.get(redacted, frozenset())  # it may be redacted a second time
-    return redacted
+    text = text[: max(MAX_REMEMBERED, 4 * max_length)]  # the rest is never shown
+    return hide_secrets(_hide_typed_secrets(text), schemes, max_length)
 
 
 def hide_secret_arguments(arguments: Sequence[str]) -> list[str]:
@@ -80,53 +72,6 @@ def redact_argument(arguments: Sequence[str], index: int) -> str:
     shown = redact(arguments[index])
     is_shown = HIDDEN in shown and (shown != HIDDEN or not arguments[index - 1].startswith("-"))
     return shown if is_shown else f"{redact(arguments[index - 1])} {HIDDEN}"
-
-
-_hidden_parts: dict[str, frozenset[str]] = {}
-"""What `redact` hid in this process, by the text that it returned: letters and digits of each part and word."""
-
-
-def _squeeze(text: str) -> str:
-    return "".join(filter(str.isalnum, text.casefold()))
-
-
-def _list_words(text: str) -> frozenset[str]:
-    return frozenset(word for word in map(_squeeze, re.split(r"[\W_]+", text)) if len(word) >= MIN_WORD)
-
-
-def _list_hidden_parts(original: str, redacted: str) -> frozenset[str]:
-    original, shown = original.replace(HIDDEN, " "), redacted.removesuffix("…").split(HIDDEN)
-    pieces, rest = list[str](), original.removeprefix(shown[0])
-    for text in shown[1:]:
-        hidden, found, after = rest.partition(text) if text else (rest, "", "")
-        rest = after if found else rest
-        pieces.append(_squeeze(hidden))
-    return (_list_words(original) - _list_words(" ".join(shown))) | {one for one in pieces if len(one) >= MIN_WORD}
-
-
-def _repeats(text: str, hidden: frozenset[str]) -> bool:
-    """Return whether a text has a word that was hidden, or a run of letters and digits of it, whatever is between."""
-    squeezed, words = _squeeze(text), _list_words(text)
-    return not hidden.isdisjoint(words) or any(
-        part[start : start + MIN_RUN] in squeezed
-        for part in hidden
-        if len(part) >= MIN_RUN
-        for start in range(len(part) - MIN_RUN + 1)
-    )
-
-
-def redact_report(
-    texts: Mapping[str, str], suggestions: Iterable[Sequence[str]]
-) -> tuple[dict[str, str], list[list[str]]]:
-    """Return texts by name and suggestions as they are shown: no secrets, no control characters, no long text.
-
-    A suggestion made from a value, part of which is hidden elsewhere in the report, is dropped: it would repeat that.
-    """
-    redacted = {name: redact_sentence(text) for name, text in texts.items()}
-    shown = "\n".join(redacted.values())
-    hidden = frozenset().union(*(parts for text, parts in _hidden_parts.items() if HIDDEN in shown and text in shown))
-    ways = [[redact_sentence(text) for text in each] for each in suggestions]
-    return redacted, [each for each in ways if not (hidden and _repeats(" ".join(each), hidden))]
 
 
 def redact_sentence(text: str) -> str:

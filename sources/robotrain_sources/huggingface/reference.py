@@ -10,6 +10,7 @@ from typing import ClassVar, NoReturn
 
 from robotrain_runtime.contract.failure import SourceError, suggest_normal_form
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
+from robotrain_runtime.contract.secret_rules import value_holds_secret
 
 FORM = "OWNER/NAME[@REVISION]"
 SCHEME = "hf://"
@@ -140,8 +141,8 @@ _BRANCH = r"(?a)(?!.*(?:\.\.|\.lock$))[A-Za-z0-9](?:[\w.-]{0,78}[A-Za-z0-9])?"
 
 
 def _replace_characters(name: str) -> str:
-    """Return a name with a dash in place of what it may not have."""
-    return re.sub(r"(?a)-*[^\w.-]+-*|--+|\.\.+", "-", name).strip("-.")
+    """Return a name with a dash in place of what it may not have; empty for a secret, which it would not hide."""
+    return "" if value_holds_secret(name) else re.sub(r"(?a)-*[^\w.-]+-*|--+|\.\.+", "-", name).strip("-.")
 
 
 def _raise_not_a_branch(text: str) -> NoReturn:
