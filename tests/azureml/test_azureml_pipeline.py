@@ -220,7 +220,6 @@ def test_a_pipeline_that_is_too_large_is_refused_with_how_many_steps_fit(pipelin
     assert answer.exit_code == 3
     assert "steps-over-limit" in answer.stderr
     assert re.search(r"about [12] of its 3 steps fit", answer.stderr)
-    assert "at_most: 2" in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fake_engine import set_run_state
 from plugin_sources import make_workload
 from robotrain.pipelines import driven_platform, driver
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
-from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Metrics, Track
 
 WORKLOAD = make_workload(
     "mine",
@@ -118,25 +115,6 @@ def test_engine_of_a_platform_chooses_from_their_texts(dag_platform, sweep):
     space = spec["job"]["space"]
     assert (space["lr"]["low"], space["lr"]["log"], space["layers"]["integer"]) == (1e-5, True, True)
     assert spec["job"]["parameters"]["lr"] == "1e-5", "a text, so that the values of trials become texts"
-
-
-def test_rest_of_a_sweep_that_an_engine_began_has_texts_too(dag_platform, sweep, robotrain, monkeypatch):
-    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
-    words = ("--over", "lr=log:1e-5..1e-2", "--over", "layers=uniform:1..40", "--sampler", "random", "--samples", "2")
-    run = sweep("dag", *words)["run"]
-    set_run_state(dag_platform, run, "cancelled")
-    lines = [event.format_event(Track(params={"lr": "0.001", "layers": "7"}))]
-    lines.append(event.format_event(Metrics(values={"val/loss": 0.5}, step=20)))
-    done, skipped = {"state": "succeeded", "log": lines, "checkpoints": [20]}, {"state": "skipped"}
-    (dag_platform / f"{run}.steps.json").write_text(json.dumps({"trial-1": done, "trial-2": skipped}))
-    (dag_platform / "others.json").write_text(json.dumps({**done, "checkpoints": [30]}))
-    again = robotrain("resume", run, "--json")
-    assert again.exit_code == 0, again.stderr
-    found = list_parameters(read_stored_plan(again.json["run"]).plan.files)
-    assert (found[0]["lr"], found[0]["layers"]) == ("0.001", "7")
-    assert all(isinstance(one[name], str) for one in found for name in ("lr", "layers"))
-    assert found[1]["layers"].isdecimal()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="needs the extra optuna")

@@ -120,11 +120,9 @@ def test_settings_of_all_steps_are_queried_side_by_side(file, robotrain, monkeyp
     assert (answer.exit_code, "platform-silent" in answer.stderr) == (0, False), answer.stderr
 
 
-def test_a_limit_of_steps_at_once_needs_this_machine(file, robotrain):
+def test_an_engine_limits_no_steps_at_once(file, robotrain):
     file.write_text(file.read_text() + "at_most: 1\n")
-    robotrain("pipeline", "render", file, "--platform", "dag").check_problems(0, "pipeline-driven-here")
-    refused = robotrain("pipeline", "submit", file, "--platform", "dag", "--native-only")
-    refused.check_problems(2, "usage --native-only")
+    robotrain("pipeline", "render", file, "--platform", "dag").check_problems(3, "options-conflict at_most")
 
 
 def test_this_machine_need_not_stay_on(file, robotrain):

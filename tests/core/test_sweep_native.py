@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 from fake_engine import set_run_state
-from robotrain.pipelines import driven_platform, driver
 from robotrain.store import records
 from robotrain.store.plans import read_stored_plan
-from robotrain.sweeps.space import list_trial_values
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.document import Dimension
 from robotrain_runtime.contract.event import Metrics, Track
 
 JOB = Path(__file__).parents[2] / "examples/pusht-mini/job.yaml"
@@ -129,79 +126,21 @@ def test_a_failed_trial_fails_the_sweep(run, reach, robotrain, dag_platform):
     reach(run, "succeeded", trial("succeeded", 1e-4, 2, 0.3), failed)
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["reason"]) == ("failed", "step trial-2 failed: no GPU")
+    assert status["next"][0] == f"robotrain resubmit {run}"
     assert robotrain("wait", run).exit_code == 5
     again = robotrain("resubmit", run, "--json").json["run"]
     assert {path.name for path in (dag_platform / "jobs").iterdir()} == {run, again}
     assert read_spec(again)["job"]["space"] == read_spec(run)["job"]["space"]
 
 
-@pytest.fixture
-def resume_rest(dag_platform, robotrain, monkeypatch):
-    """Resume a sweep, whose resume_rest a driver in this process runs, each trial as a run that ends in this state."""
-    monkeypatch.setattr(driver, "MIN_POLL_SECONDS", 0.001)
-    monkeypatch.setattr(driven_platform, "start_driver", driver.drive_pipeline)
-
-    def resume(run: str, state: str, loss: float = 0.5) -> str:
-        (dag_platform / "others.json").write_text(json.dumps({**trial(state, 0.0, 0, loss), "checkpoints": [30]}))
-        answer = robotrain("resume", run, "--json")
-        assert answer.exit_code == 0, answer.stderr
-        return answer.json["run"]
-
-    return resume
-
-
-def read_points(run: str) -> dict[str, tuple[str, ...]]:
-    sweep = json.loads(read_stored_plan(run).plan.files["pipeline.json"])["sweep"]
-    return {name: tuple(point.values()) for name, point in sweep["points"].items()}
-
-
-def test_resume_runs_the_trials_that_did_not_succeed_and_keeps_the_results_of_the_others(
-    run, reach, resume_rest, robotrain, dag_platform
-):
-    skipped = {"state": "skipped"}
-    done = {**trial("succeeded", 1e-4, 2, 0.3), "checkpoints": [20]}
-    reach(run, "failed", done, {"state": "failed"}, trial("failed", 1e-5, 1), skipped)
-    again = resume_rest(run, "failed")
-    points = read_points(again)
-    assert (points["trial-1"], points["trial-3"]) == (("0.0001", "2"), ("1e-05", "1"))
-    assert sorted(points.values()) == [("0.0001", "1"), ("0.0001", "2"), ("1e-05", "1"), ("1e-05", "2")]
-    assert len([*(dag_platform / "jobs").iterdir()]) == 4, "the sweep, and three trials as runs of their own"
-    assert robotrain("wait", again).exit_code == 5
-
-    third = resume_rest(again, "succeeded")
-    assert len([*(dag_platform / "jobs").iterdir()]) == 7
-    assert read_points(third) == points
-    found = robotrain("status", third, "--json").json
-    assert (found["state"], [one["score"] for one in found["sweep"]["trials"]]) == ("succeeded", [0.3, 0.5, 0.5, 0.5])
-    groups = {one["values"]["learning_rate"]: one["trials"] for one in found["sweep"]["groups"]}
-    assert groups == {"0.0001": ["trial-1", "trial-4"], "1e-05": ["trial-2", "trial-3"]}
-    assert f"robotrain register {third} --step trial-1 pusht-act" in robotrain("status", third).stdout
-    for step in ((), ("--step", "trial-1")):
-        assert "models:/pusht-act/trial-1" in robotrain("register", third, *step, "pusht-act").stdout
-    assert robotrain("logs", third, "--step", "trial-1").stdout.splitlines()[0] == "loading"
-    assert "[trial-1] loading" in robotrain("logs", third).stdout
-    outputs = robotrain("outputs", third).stdout
-    assert f"/dag/{run}/trial-1/000020" in outputs
-    assert outputs.count("/fake/lerobot-train-") == 3
-    robotrain("resume", third).check_problems(2, "pipeline-complete")
-
-
-def test_resume_draws_the_values_that_no_trial_had(sweep, reach, resume_rest, robotrain):
-    words = ("--over", "learning_rate=log:1e-5..1e-2", "--over", "seed=2,4", "--sampler", "random", "--samples", "3")
-    run = sweep(*words, "--json").json["run"]
-    reach(run, "cancelled", trial("succeeded", 1e-4, 2, 0.3), {"state": "skipped"}, {"state": "skipped"})
-    again = resume_rest(run, "succeeded")
-    steps = json.loads(read_stored_plan(again).plan.files["pipeline.json"])["steps"]
-    drawn = [(one["parameters"]["learning_rate"], one["parameters"]["seed"]) for one in steps]
-    assert drawn[0] == (1e-4, 2)
-    space = {"learning_rate": Dimension(low=1e-5, high=1e-2, log=True), "seed": Dimension(choices=(2, 4))}
-    values = list_trial_values(space, "random", 3, 0)
-    assert drawn[1:] == [(one["learning_rate"], one["seed"]) for one in values[1:]], "those of its place"
-
-
-def test_a_trial_with_unknown_values_is_not_trained_twice(run, reach, robotrain, dag_platform):
-    reach(run, "failed", {"state": "succeeded"}, {"state": "failed"})
+def test_an_engine_runs_no_trial_again(run, reach, robotrain, dag_platform):
+    reach(run, "running", trial("succeeded", 1e-4, 2, 0.3), {"state": "running"})
+    robotrain("resume", run).check_problems(2, "run-goes-on")
+    reach(run, "failed", trial("succeeded", 1e-4, 2, 0.3), {"state": "failed"})
     robotrain("resume", run).check_problems(2, "sweep-not-resumable")
+    done = [trial("succeeded", rate, seed, 0.3) for rate in (1e-4, 1e-5) for seed in (1, 2)]
+    reach(run, "succeeded", *done)
+    robotrain("resume", run).check_problems(2, "pipeline-complete")
     assert len([*(dag_platform / "jobs").iterdir()]) == 1
 
 

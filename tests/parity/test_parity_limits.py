@@ -48,8 +48,6 @@ def test_limit_of_pipeline_steps(robotrain, tmp_path: Path, platform: str, numbe
     problems = {one["code"]: one for one in answer.json["problems"] if one["severity"] == "error"}
     assert problems.keys() == {"pipeline-name-invalid", "steps-over-limit"}
     assert f"at most {number} steps" in problems["steps-over-limit"]["title"]
-    assert problems["steps-over-limit"]["instead"][0]["text"] == "at_most: 2"
-    assert render("at_most: 2", number + 1).exit_code == 0
 
 
 @pytest.fixture

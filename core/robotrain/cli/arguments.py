@@ -282,8 +282,7 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         raise Rejected(
             [make_usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")]
         )
-    record, platform = open_run(ctx, found.run)
-    return open_step(ctx, found.run, step) if record.steps else (record, platform)  # a trial of an engine's sweep
+    return open_run(ctx, found.run)
 
 
 def open_runs(

@@ -30,6 +30,8 @@ def suggest_commands(record: RunRecord, status: Status, known: Progress) -> list
     if record.steps and status.state in ("failed", "cancelled", "lost"):
         resume, step = ("resume", "trial") if record.is_sweep else ("pipeline resume", "step")
         again = (f"robotrain {resume} {record.run}", f"go on: the {step}s that succeeded do not run again")
+        if record.is_sweep and record.native:
+            again = (f"robotrain resubmit {record.run}", "run all trials again")
         return [again, (f"robotrain logs --step {step.upper()} {record.run}", f"the log of a {step}")]
     return list(_iter_suggestions(record, status, known))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Stage, raise_if_any
 from robotrain.model.platform import make_feature_error
 from robotrain.pipelines.prepare import PreparedPipeline
 
@@ -17,10 +17,6 @@ def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], nati
     found = list(problems)
     if native_only and not pinned.platform.capabilities.feature("native_dag"):
         raise make_feature_error(pinned.platform, "native_dag")
-    if native_only and not pinned.is_native:
-        title = "no engine limits how many steps run at once: --native-only and at_most do not go together"
-        ways = [Suggestion("leave out at_most")]
-        raise Rejected([make_usage_problem("usage", title, "--native-only", suggestions=ways)])
     print_problems(describe_driver(pinned))
     print_message(format_steps(pinned))
     raise_if_any(found)
@@ -32,8 +28,6 @@ def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
     if prepared.is_native or prepared.platform.capabilities.feature("runs_here"):
         return []
     title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
-    if prepared.platform.capabilities.feature("native_dag"):
-        title = f"{prepared.platform.name} does not limit how many steps run at once: this machine starts each step"
     why = "It must stay on until the last step has begun; the terminal may be closed."
     return [Problem(code="pipeline-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
 

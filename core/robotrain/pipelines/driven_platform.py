@@ -12,7 +12,7 @@ from robotrain import background
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import Plan
-from robotrain.model.run import STEP_KEY, Reference, RunGone, RunRecord, Status, StepStatus
+from robotrain.model.run import Reference, RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
 from robotrain.pipelines.progress import PipelineProgress
@@ -78,14 +78,14 @@ class DrivenPlatform(PipelinePlatform):
     def list_sent(self, reference: Reference) -> list[SentStep]:
         """Return the steps whose runs were submitted."""
         return [
-            SentStep(name=name, reference=_refer_to_step(name, record), produces=record.makes)
+            SentStep(name=name, reference=record.reference, produces=record.makes)
             for name, record in self._list_records(reference)
         ]
 
     def list_jobs(self, reference: Reference) -> Iterator[StepJob]:
         """Yield the jobs of the steps that have runs."""
         for step in self.read_progress(reference).steps.values():
-            if (record := records.find_record(step.run)) and not record.steps:
+            if record := records.find_record(step.run):
                 yield StepJob(workload=record.workload, sources=plans.read_stored_sources(step.run))
 
     def has_log(self, step: StepStatus) -> bool:
@@ -99,7 +99,7 @@ class DrivenPlatform(PipelinePlatform):
             yield event.format_event(event.Registered(**(state.registered or {})), state.ended or 0.0)
         record = records.find_record(step.run)
         if record is not None and record.phase == "sent":
-            yield from self._platform.logs(_refer_to_step(step.name, record), follow, tail)
+            yield from self._platform.logs(record.reference, follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Stop all steps and wait for their end; without a driver, this process does what it would."""
@@ -131,7 +131,7 @@ class DrivenPlatform(PipelinePlatform):
         known = filter(None, map(progress.read_progress, others))
         shared = {step.run for found in known for step in found.steps.values() if step.run}
         for _, record in self._list_records(reference):
-            if record.run not in shared and not record.steps:
+            if record.run not in shared:
                 if dry_run:
                     freed.append(self._platform.remove_outputs(record.reference, dry_run=True))
                 else:
@@ -146,11 +146,6 @@ class DrivenPlatform(PipelinePlatform):
             if record is not None and record.phase == "sent":
                 found.append((name, record))
         return found
-
-
-def _refer_to_step(name: str, record: RunRecord) -> Reference:
-    """Return the reference of a step by its run, or by that of the sweep whose trial it was on an engine."""
-    return {**record.reference, STEP_KEY: name} if record.steps else record.reference
 
 
 def start_driver(run: str, plugins: Plugins) -> None:

@@ -120,7 +120,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
     """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
     problems = [*request.problems, *check_pipeline_name(request.name)]
     if request.steps or not problems:  # a file that cannot be read has no steps
-        problems += check_graph(request.steps, platform if _is_native(platform, request) else None)
+        problems += check_graph(request.steps, request.at_most, platform if _is_native(platform, request) else None)
     by_name = {one.name: one for one in request.steps}
     workloads = _find_workloads(request, plugins, problems)
     taking: dict[str, bool] = {}  # every role, and whether what a step makes can fill it in one of the workloads
@@ -190,7 +190,7 @@ def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[P
 
 
 def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineRequest) -> PipelinePlatform:
-    """Return the engine of the platform if it runs the pipeline; none limits how many steps run at once.
+    """Return the engine of the platform if it runs the pipeline.
 
     Whether it runs a sweep is decided before. Otherwise the trials are runs of their own.
     """
@@ -200,7 +200,7 @@ def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineReques
 
 
 def _is_native(platform: Platform, request: PipelineRequest) -> bool:
-    return request.at_most is None and not request.sweep and bool(platform.capabilities.feature("native_dag"))
+    return not request.sweep and bool(platform.capabilities.feature("native_dag"))
 
 
 def pin_pipeline(

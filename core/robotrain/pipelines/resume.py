@@ -124,25 +124,11 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
         done = [step.name for step in steps if step.state == "succeeded"]
     finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
     left = _leave_out(record, finished, plugins)
-    return _drive_rest(record, left, plugins) if record.is_sweep else left
-
-
-def _drive_rest(record: RunRecord, left: RepeatedPipeline, plugins: Plugins) -> RepeatedPipeline:
-    """Return the rest of a sweep that an engine ran, for this machine: no engine runs some of the trials again."""
-    engine: Any = plugins.platform_of(record)
-    plan: PipelinePlan = engine.drive_rest(left.plan)
-    rows = [
-        {"name": f"{trial}.{name}", "value": value, "origin": "--over", "overrode": []}
-        for trial, point in plan.sweep["points"].items()
-        for name, value in point.items()
-    ]
-    count = len(plan.steps) - len(plan.finished)
-    title = f"{record.platform} runs a sweep as a whole: this machine submits the trials that are left ({count})"
-    why = "It must stay on until the last one has begun." if plan.at_most and plan.at_most < count else ""
-    note = Problem(code="sweep-not-native", stage=Stage.CHECK, severity="note", title=title, why=why)
-    platform = plugins.platform_of(dataclasses.replace(record, native=False))
-    values = (*left.values, *rows)
-    return dataclasses.replace(left, platform=platform, plan=plan, jobs={}, values=values, warnings=(note,))
+    if record.is_sweep:
+        title = f"{record.platform} runs a sweep as a whole, and none of its trials again"
+        ways = [_suggest_resubmit(record.run, "runs all trials again")]
+        raise Rejected([make_usage_problem("sweep-not-resumable", title, suggestions=ways)])
+    return left
 
 
 def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
@@ -192,8 +178,8 @@ def _find_taken_branches(plan: PipelinePlan) -> Iterator[Problem]:
         yield make_problem("publish-branch-taken", title, "", "", why, way, stage=Stage.CHECK, severity="warning")
 
 
-def _suggest_resubmit(run: str) -> Suggestion:
-    return Suggestion(f"robotrain resubmit {run}", "runs all steps again")
+def _suggest_resubmit(run: str, remark: str = "runs all steps again") -> Suggestion:
+    return Suggestion(f"robotrain resubmit {run}", remark)
 
 
 def _make_running_error(run: str) -> Rejected:

@@ -130,9 +130,10 @@ def order_steps(needs: Mapping[str, Sequence[str]]) -> list[str]:
     return order
 
 
-def check_graph(steps: Sequence[StepRequest], engine: Platform | None) -> Iterator[Problem]:
+def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platform | None) -> Iterator[Problem]:
     """Yield every problem of names, references and counts.
 
+    :param at_most: how many may run at once; None for all.
     :param engine: the platform that runs all steps as one submission; None if this machine starts each one.
     """
     if not steps:
@@ -142,9 +143,13 @@ def check_graph(steps: Sequence[StepRequest], engine: Platform | None) -> Iterat
     if len(steps) > most:
         name = engine.name if engine and limit < MAX_STEPS else "robotrain"
         title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(steps)}"
-        ways = [Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step")]
-        more = ways if limit < MAX_STEPS and len(steps) <= MAX_STEPS else []
-        yield _make_problem("steps-over-limit", title, steps[most].where, "", *more, stage=Stage.CHECK)
+        way = Suggestion("--policy-run RUN", "in a second pipeline, which reads what the first made")
+        yield _make_problem("steps-over-limit", title, steps[most].where, "", way, stage=Stage.CHECK)
+    if engine and at_most is not None:
+        title = f"{engine.name} runs a pipeline as a whole, and does not limit how many of its steps run at once"
+        yield _make_problem(
+            "options-conflict", title, "at_most", "", Suggestion("leave out at_most"), stage=Stage.CHECK
+        )
     yield from _check_names(steps)
     known = {step.name for step in steps}
     for step in steps:

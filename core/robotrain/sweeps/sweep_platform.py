@@ -1,17 +1,15 @@
 """A sweep as one run of its platform, driven by this machine or by the platform's engine."""
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Payload, RenderedPlan
@@ -31,7 +29,7 @@ from robotrain.pipelines.progress import (
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.sweeps.results import read_results
-from robotrain.sweeps.space import SweepPlan, SweepRequest, dump_sweep, fit_values, list_trial_values, parse_sweep
+from robotrain.sweeps.space import SweepPlan, SweepRequest, parse_sweep
 
 SAFE_TEXT = r"[A-Za-z0-9_./:@%+=-]+"
 """Values that mean nothing else to a shell: engines write them into a command."""
@@ -132,30 +130,6 @@ class NativeSweepPlatform(NativePlatform):
         """Return the status of the whole."""
         return self.query_pipeline(reference)[0]
 
-    def drive_rest(self, plan: PipelinePlan) -> PipelinePlan:
-        """Return the plan by which this machine runs the trials of the sweep `plan.resumes` that are not finished.
-
-        Each has the values that the engine gave it, or, if it never began, values that the engine would have given.
-        Raise Rejected if those of a finished trial are unknown.
-        """
-        sweep, progress = parse_sweep(plan.sweep), read_progress(plan.resumes)
-        known = progress.steps if progress else {}
-        values = {name: dict(state.values) for name, state in known.items() if state.values}
-        others = [step.name for step in plan.steps if step.name not in values]
-        rest = _list_rest(plan, sweep, values)
-        if len(rest) != len(others) or any(name in plan.finished for name in others):
-            title = f"the values of trials of {plan.resumes} are unknown: their logs cannot be read"
-            way = Suggestion(f"robotrain resubmit {plan.resumes}", "runs all trials again")
-            raise Rejected([Problem(code="sweep-not-resumable", stage=Stage.USAGE, title=title, suggestions=(way,))])
-        values |= dict(zip(others, rest, strict=True))
-        fitting = {one.name: fit_values(values[one.name], one.parameters) for one in plan.steps}
-        steps = (dataclasses.replace(one, parameters={**one.parameters, **fitting[one.name]}) for one in plan.steps)
-        points = {name: {key: str(value) for key, value in given.items()} for name, given in values.items()}
-        driven = dataclasses.replace(sweep, native=False, space={}, points=points)
-        given = {"run": plan.resumes, "values": {}}  # the values are those of its point, as of the other trials
-        finished = {name: {**dataclasses.asdict(known[name]), **given} for name in plan.finished}
-        return dataclasses.replace(plan, steps=tuple(steps), sweep=dump_sweep(driven), finished=finished)
-
     def _record_ended_steps(self, reference: Reference, succeeded: Sequence[str]) -> None:
         """Record nothing: what is known of ended trials is kept anyway."""
 
@@ -205,11 +179,3 @@ class NativeSweepPlatform(NativePlatform):
                 state.values = {one: given[one] for one in sweep.space}
         scores = {**progress.metrics, **(progress.evaluated.scores if progress.evaluated else {})}
         state.scores = {one: scores[one] for one, _ in sweep.metrics if one in scores}
-
-
-def _list_rest(plan: PipelinePlan, sweep: SweepPlan, known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Scalar]]:
-    """Return values for the trials whose values are not known, by trial: of a grid, the combinations that are left."""
-    chosen = list_trial_values(sweep.space, sweep.sampler, len(plan.steps), sweep.sampler_seed)
-    if sweep.sampler == "grid":
-        return [point for point in chosen if point not in known.values()]
-    return [point for step, point in zip(plan.steps, chosen, strict=True) if step.name not in known]

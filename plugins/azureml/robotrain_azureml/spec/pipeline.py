@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Rejected, Stage, make_problem
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
@@ -98,7 +98,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         size, count = len(document), len(steps)
         title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
         why = f"The pipeline job has {format_size(size)}; a request to Azure has at most {format_size(MAX_BYTES)}."
-        raise Rejected([make_problem("steps-over-limit", title, "", "", why, _DRIVEN, stage=Stage.CHECK)])
+        raise Rejected([make_problem("steps-over-limit", title, "", "", why, stage=Stage.CHECK)])
     files = {path: content for one in rendered for path, content in one.files.items()}
     return Plan(
         platform="azureml",
@@ -203,9 +203,6 @@ def make_node(body: Mapping[str, Any], code: str, name: str) -> dict[str, Any]:
         "component": component,
         **{key: body[key] for key in _NODE_KEYS if body.get(key)},
     }
-
-
-_DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a job of its own")
 
 
 class StepPlan(NamedTuple):

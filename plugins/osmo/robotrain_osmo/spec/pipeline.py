@@ -78,12 +78,13 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
 
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     tasks = sum(step.job.training_nodes for step in steps)
+    way = Suggestion("--policy-run RUN", "in a second pipeline, which reads what the first made")
     if len(steps) > MAX_STEPS:
         title = f"OSMO takes at most {MAX_STEPS} steps in a workflow, but the pipeline has {len(steps)}"
-        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(_DRIVEN,))
+        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(way,))
     elif tasks > MAX_STEPS:
         title = f"OSMO takes at most {MAX_STEPS} tasks in a workflow, but the nodes of all steps are {tasks}"
-        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(_DRIVEN,))
+        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(way,))
     names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
     names |= {
         node_names.make_node_name(step.name, rank).lower().replace("_", "-")
@@ -111,10 +112,7 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             title = f"the steps {first} and {second} have different values of {flag}"
             why = "The steps run as one workflow, which has it once."
             fix, given = "the same value for all steps", f"{one}, {other}"
-            yield make_unsupported_problem("osmo-steps-differ", title, flag, given, why, fix, _DRIVEN)
-
-
-_DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine starts each step as a workflow of its own")
+            yield make_unsupported_problem("osmo-steps-differ", title, flag, given, why, fix)
 
 
 def _make_name_problem(step: PipelineStep, why: str) -> Problem:
@@ -277,5 +275,5 @@ def _make_too_large_problem(sent: int, expanded: int, fit: int, count: int) -> P
         size = f"{format_size(expanded)} in OSMO, which stores the code once for each task"
     title, upload = f"the workflow of {count} steps is too large: {size}", "uploads them once instead"
     why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
-    ways = ((Suggestion("--storage-account NAME", upload),) if expanded else ()) + (_DRIVEN,)
+    ways = (Suggestion("--storage-account NAME", upload),) if expanded else ()
     return Problem(code="osmo-workflow-too-large", stage=Stage.CHECK, title=title, why=why, suggestions=ways)

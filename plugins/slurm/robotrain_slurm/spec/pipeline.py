@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain.cluster.checks import make_unsupported_problem
-from robotrain.errors import Problem, Suggestion, raise_if_any
+from robotrain.errors import Problem, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
@@ -43,7 +43,6 @@ REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy has at most, unless its user gives it more."""
 RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation", "stage": "--stage", "login": "--login"}
 """Settings that a run has once, with their options."""
-_DRIVEN = Suggestion("at_most: 2", "in the pipeline's file: this machine sends each step as a run of its own")
 
 
 def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]) -> Plan:
@@ -101,14 +100,14 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
         title = "later steps do not wait for a job that continues a step"
         why = "Slurm knows only the first job of a step. One that is requeued stays the same job."
         flag, fix = "--continuation", "--continuation requeue"
-        yield make_unsupported_problem("slurm-step-continued", title, flag, "node", why, fix, _DRIVEN)
+        yield make_unsupported_problem("slurm-step-continued", title, flag, "node", why, fix)
     for name, flag in RUN_SETTINGS.items():
         values = {getattr(one, name): step.name for one, step in zip(all_settings, steps, strict=True)}
         if len(values) > 1:
             title = f"the steps {' and '.join([*values.values()][:2])} have different values of {flag}"
             why, fix = "The steps are one run, which has it once.", "the same value for all steps"
             given = ", ".join(map(str, values))
-            yield make_unsupported_problem("slurm-steps-differ", title, flag, given, why, fix, _DRIVEN)
+            yield make_unsupported_problem("slurm-steps-differ", title, flag, given, why, fix)
 
 
 @dataclass(frozen=True)
