@@ -16,8 +16,6 @@ HERE = (sys.prefix, sys.base_prefix, str(ROOT))
 ENVIRONMENTS = (str(Path.home() / ".cache/robotrain/environments"),)
 DECLARATIONS = ("source", "workload")
 """The families whose things hold nothing between two calls, as a platform may."""
-FAULTLESS_PLATFORMS = {f"robotrain-{name}" for name in ("plain", "fake", "dag", "cloud")}
-"""Platforms of tests with which nothing is wrong."""
 OURS = {"robotrain_runtime", "robotrain_sources", "robotrain_workloads"}
 OURS |= {f"robotrain_{name}" for name in ("local", "azure", "osmo", "azureml", "slurm")}
 
@@ -87,23 +85,17 @@ def read_installed(patch: pytest.MonkeyPatch) -> None:
 
 
 def load_plugins(patch: pytest.MonkeyPatch) -> None:
-    """What this checkout declares is validated and registered once; platforms of tests are called without a thread."""
-    from robotrain.plugins import calls, discovery, guards, manager
+    """What this checkout declares is registered once."""
+    from robotrain.plugins import manager
 
-    call_plugin, call_hook = calls.call_plugin, guards.call_providing_hook
+    call_hook = manager.call_providing_hook
     provided: dict[tuple, list] = {}
 
-    def call_trusted(claim, what, function, setting=""):
-        is_declaring = what == "loading" or what in discovery.HOOKS.values()
-        return call_plugin(
-            claim, what, function, "" if is_declaring and claim.package in FAULTLESS_PLATFORMS else setting
-        )
-
-    def call_hook_once(family, claim, function, *validated):
-        if family not in DECLARATIONS or not are_ours([claim]):
-            return call_hook(family, claim, function, *validated)
-        if (key := (family, claim, function)) not in provided:
-            provided[key] = call_hook(family, claim, function)
+    def call_hook_once(family, function):
+        if family not in DECLARATIONS or function.__module__.partition(".")[0] not in OURS:
+            return call_hook(family, function)
+        if (key := (family, function)) not in provided:
+            provided[key] = call_hook(family, function)
         return provided[key]
 
     make_manager = manager.Plugins.__dict__["_manager"].func
@@ -121,8 +113,7 @@ def load_plugins(patch: pytest.MonkeyPatch) -> None:
 
     registered = functools.cached_property(make_shared_manager)
     registered.__set_name__(manager.Plugins, "_manager")
-    patch.setattr(calls, "call_plugin", call_trusted)
-    patch.setattr(guards, "call_providing_hook", call_hook_once)
+    patch.setattr(manager, "call_providing_hook", call_hook_once)
     patch.setattr(manager.Plugins, "_manager", registered)
 
 

@@ -60,14 +60,6 @@ def test_failure_of_a_plugin_is_one_line_without_secrets(robotrain, install):
     assert "pass-w0rd" not in line
 
 
-@pytest.mark.slow
-def test_hanging_import_does_not_hang_the_list(robotrain, install, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
-    install("acme", {"platform.slow": "acme_stuck"}, acme_stuck="import time\ntime.sleep(60)")
-    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "platform.slow"]
-    check_shown(row["failure"])
-
-
 def show_rows(text, *names):
     """Compare rows of a table with messages.txt."""
     rows = [row.strip() for row in text.splitlines()]

@@ -310,13 +310,6 @@ def test_plugin_with_a_malformed_declaration_is_named(checks, install):
     check_result(checks()["plugins"], "warn")
 
 
-def test_hanging_plugin_may_be_given_more_time(checks, install, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
-    install("acme", {"acme": "acme_slow"}, acme_slow=plugin_with("time.sleep(60)"))
-    (finding,) = [one for one in checks()["plugins"]["findings"] if "acme" in one["says"]]
-    check_shown("\n".join([finding["says"], *(way["text"] for way in finding["instead"])]))
-
-
 @pytest.mark.parametrize(
     ("words", "environ", "where"),
     [(("--platform", "lcal"), {}, "--platform"), ((), {"ROBOTRAIN_PLATFORM": "lcal"}, "ROBOTRAIN_PLATFORM")],

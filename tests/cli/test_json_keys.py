@@ -140,7 +140,7 @@ def root(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.setenv(name, str(tmp_path / folder))
     fixed = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "LANG": "C.UTF-8", "COLUMNS": "100", "TZ": "UTC"}
-    for name, value in {**fixed, "ROBOTRAIN_HOOK_SECONDS": "60", "ROBOTRAIN_NETWORK_SECONDS": "60"}.items():
+    for name, value in {**fixed, "ROBOTRAIN_NETWORK_SECONDS": "60"}.items():
         monkeypatch.setenv(name, value)
     time.tzset()
     yield tmp_path

@@ -31,13 +31,6 @@ def declare_setting(field: str) -> str:
     return imports + PLATFORM.replace("    replicas: Annotated", f"    spot: {field}\n    replicas: Annotated")
 
 
-SHORT_LIMIT = """
-import os
-os.environ["ROBOTRAIN_PLUGIN_SECONDS"] = "0.2"
-"""
-"""At the end of a module: loading it may take longer on a busy machine; what it does then may not."""
-
-
 def make_hook(name: str, body: str, arguments: str = "") -> str:
     """Return a module with one hook."""
     head = "import sys, time\nfrom robotrain.plugin import hook\n\n"

@@ -20,7 +20,7 @@ REFERENCE = {"run": "lerobot-train-fab69e8c-1", "job": "w-1"}
 
 @pytest.mark.parametrize("name", ["osmo", "azureml", "local"])
 def test_each_method_of_a_platform_takes_what_platforms_take(name):
-    platform = type(Plugins().platforms()[name]._platform)
+    platform = type(Plugins().platforms()[name])
     for method, function in inspect.getmembers(Platform, inspect.isfunction):
         found = inspect.signature(getattr(platform, method))
         assert [*found.parameters] == [*inspect.signature(function).parameters], method

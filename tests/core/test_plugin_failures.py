@@ -1,14 +1,11 @@
 """Plugins that fail: a sentence names the plugin, the method and a way to continue, and other plugins go on."""
 
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from plugin_sources import PLATFORM, SHORT_LIMIT, make_hook, make_platform, make_source_kind
-from robotrain.model.run import Status, StepStatus
-from robotrain.plugins import calls, failures, guards
-from robotrain.plugins.failures import UnsuitablePlugin
+from plugin_sources import PLATFORM, make_hook, make_platform, make_source_kind
+from robotrain.plugins import failures
 from robotrain.plugins.manager import Plugins
 
 JOB = ("--dataset-path", "x")
@@ -47,56 +44,40 @@ PLAN = "return Plan(platform='plain', run=run, job=job, spec='a', files={})"
 FAILURES = [
     ("render", "check", RAISE),
     ("render", "check", CANCELLED),
-    ("render", "check", "return None"),
-    ("render", "check", "return ['text']"),
     ("render", "render", EXIT),
     ("render", "render", PLAN),
-    ("render", "render", PLAN.replace("{}", "{'a': 'text'}")),
-    ("render", "render", "return {'a': b''}"),
-    ("submit", "preflight", RAISE),
-    ("submit", "preflight", "yield 'text'"),
-    ("submit", "submit", EXIT),
-    ("submit", "submit", "return 'job 7'"),
     ("status", "status", RAISE),
-    ("status", "status", "return 'running'"),
     ("status", "status", "return Status(state='fine')"),
     ("logs", "logs", "yield 1 / 0"),
-    ("logs", "logs", "yield b'line'"),
     ("outputs", "outputs", "yield 1 / 0"),
-    ("outputs", "outputs", "return None"),
-    ("outputs", "outputs", "yield 'text'"),
 ]
 
 
 @pytest.mark.parametrize(("command", "method", "body"), FAILURES)
-def test_method_that_fails_or_returns_another_type(robotrain, install_source, command, method, body):
+def test_method_that_fails(robotrain, install_source, command, method, body):
     words = ON_PLAIN if command in ("render", "submit") else ()
     if not words:
         install_source(make_platform(state="running"))
         robotrain("submit", *ON_PLAIN)
     install_source(make_platform(method, body, state="running"))
     answer = robotrain(command, *words)
-    check_failure(answer, "submit-unsure" if method == "submit" else "plugin-failed")
+    check_failure(answer)
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
-ONE_PROBLEM = """from robotrain.errors import Problem, Stage
-yield Problem(code='storm', stage=Stage.{stage}, title='there is a storm')
-raise KeyError('team')"""
-
-
 @pytest.mark.parametrize(
-    ("command", "method", "words", "code", "problems"),
+    ("method", "body", "problem", "code"),
     [
-        ("render", "check", (), 3, []),
-        ("render", "check", ("--batch-size", "many"), 2, ["value-invalid --batch-size many"]),
-        ("submit", "preflight", (), 4, []),
+        ("preflight", RAISE, "preflight-failed", 4),
+        ("submit", EXIT, "submit-unsure", 1),
+        ("submit", "return 'job 7'", "submit-unsure", 1),
     ],
 )
-def test_problems_found_before_a_failure_count(robotrain, install_source, command, method, words, code, problems):
-    install_source(make_platform(method, ONE_PROBLEM.format(stage=method.upper())))
-    answer = robotrain(command, *ON_PLAIN, *words)
-    check_failure(answer, "storm", "plugin-failed", *problems, code=code)
+def test_preflight_or_submit_that_fails(robotrain, install_source, method, body, problem, code):
+    install_source(make_platform(method, body))
+    answer = robotrain("submit", *ON_PLAIN)
+    answer.check_problems(code, problem)
+    assert "Traceback" not in answer.stderr
 
 
 FULL = "raise OSError('the disk is full')"
@@ -118,38 +99,10 @@ def test_os_errors_and_rejections_of_a_method_are_not_failures_of_its_plugin(rob
 def test_plan_is_not_sent_twice_after_a_failed_submit(robotrain, install_source, tmp_path):
     count = f"with open({str(tmp_path / 'sent')!r}, 'a') as file:\n    file.write('x')\n"
     install_source(make_platform("submit", count + "raise KeyError('id')"))
-    check_failure(robotrain("submit", *ON_PLAIN), "submit-unsure")
+    robotrain("submit", *ON_PLAIN).check_problems(1, "submit-unsure")
     install_source(make_platform("find", "return {'id': 'm-1'}"))
     assert robotrain("submit", *ON_PLAIN).exit_code == 0
     assert (tmp_path / "sent").read_text() == "x"
-
-
-HANG = "time.sleep(600)\nreturn ()"
-
-
-def test_preflight_that_hangs_is_abandoned(robotrain, install_source, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "60")
-    install_source(make_platform("preflight", HANG) + SHORT_LIMIT)
-    check_failure(robotrain("submit", *ON_PLAIN))
-    assert robotrain("runs").stdout == ""  # nothing was sent
-
-
-def test_import_of_a_requested_plugin_that_hangs_is_abandoned(robotrain, install_source, monkeypatch):
-    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
-    install_source("import time\ntime.sleep(600)\n", module="acme_hangs")
-    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
-    assert robotrain(*ON_LOCAL).exit_code == 0
-
-
-@pytest.mark.parametrize("source", ["import time\ntime.sleep(600)\n", make_hook("robotrain_source_kinds", HANG)])
-def test_source_plugin_that_hangs_is_a_warning(robotrain, install_source, monkeypatch, source):
-    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
-    install_source(source, "source.pet", module=f"acme_hangs_{len(source)}")
-    answer = robotrain(*ON_LOCAL)
-    check_failure(answer, code=0)
-    assert answer.stdout
-    assert "acme-plain" not in robotrain("--without", "acme-plain", *ON_LOCAL).stderr
 
 
 IMPORTS = [
@@ -187,7 +140,7 @@ def test_hook_that_fails_or_returns_another_type(robotrain, install_source, name
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"), [(RAISE, "KeyError: 'team'"), ("return ['a text']", "Iterable[HealthCheck]")]
+    ("body", "reason"), [(RAISE, "KeyError: 'team'"), ("return ['a text']", "expected a HealthCheck")]
 )
 def test_health_hook_that_fails_is_a_line_of_doctor(robotrain, install_source, body, reason):
     install_source(make_hook("robotrain_health", body), "acme")
@@ -210,26 +163,18 @@ def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform,
 
 PET = "lambda text, base: Pet(text)"
 SOURCE_FAILURES = [
-    ({"parse": "lambda text, base: text.nope"}, 2, "pet-invalid --pet rex"),
-    ({"parse": "lambda text, base: text"}, 2, "pet-invalid --pet rex"),
-    ({"parse": PET, "warn": "lambda source: 1 / 0"}, 0, "source-doubtful --pet rex"),
-    ({"parse": PET, "container_plugin": "'pet_that_is_missing.container'"}, 1, "plugin-failed"),
+    {"parse": "lambda text, base: text.nope"},
+    {"parse": PET, "warn": "lambda source: 1 / 0"},
+    {"parse": PET, "recognizes": "lambda text: 1 / 0"},
+    {"parse": PET, "container_plugin": "'pet_that_is_missing.container'"},
 ]
 
 
-@pytest.mark.parametrize(("declared", "code", "problem"), SOURCE_FAILURES)
-def test_function_of_a_source_kind_that_fails(robotrain, install_source, declared, code, problem):
+@pytest.mark.parametrize("declared", SOURCE_FAILURES)
+def test_function_of_a_source_kind_that_fails(robotrain, install_source, declared):
     declared = {"container_plugin": "'robotrain_sources.local_path.container'", **declared}
     install_source(make_source_kind(**declared) + "\nclass Pet(str):\n    kind = 'pet'\n", "source.pet")
-    check_failure(robotrain("render", "--platform", "local", "--pet", "rex"), problem, code=code)
-
-
-@pytest.mark.parametrize("body", ["1 / 0", "raise Rejected([])"])
-def test_recognizer_that_fails_recognizes_nothing(robotrain, install_source, body):
-    recognizer = f"from robotrain.plugin import Rejected\n\ndef recognize(text):\n    {body}\n"
-    install_source(recognizer + make_source_kind(recognizes="recognize", flag='"--dataset-path"'), "source.pet")
-    answer = robotrain(*ON_LOCAL, "--json")
-    assert answer.exit_code == 0, answer.stderr
+    check_failure(robotrain("render", "--platform", "local", "--pet", "rex"))
 
 
 YIELDING_KIND = """
@@ -257,25 +202,6 @@ def test_functions_of_a_source_kind_may_yield_and_return_any_true_value(robotrai
     assert "it barks" not in robotrain(*ON_LOCAL).stderr
 
 
-def test_steps_of_a_pipeline_may_be_yielded_beside_its_status():
-    answer = Status(state="running"), iter([StepStatus(name="train", state="running")])
-    _, steps = guards.require_type(answer, "tuple[Status, list[StepStatus]]")
-    assert [step.name for step in steps] == ["train"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (({}, ["text"]), "tuple[Any, Iterable[Problem]]"),
-        (("running", []), "tuple[Status, list[StepStatus]]"),
-        ([("local_path", None)], "Iterable[tuple[str, str]]"),
-    ],
-)
-def test_items_of_a_tuple_have_their_types(answer, expected):
-    with pytest.raises(UnsuitablePlugin, match="expected "):
-        guards.require_type(answer, expected)
-
-
 def test_what_a_plugin_prints_goes_to_stderr(robotrain, install_source):
     source = make_platform("preflight", PRINT.replace("noise", "preflight") + "return ()")
     source = source.replace("        placement =", f"        {PRINT}        placement =")
@@ -294,32 +220,6 @@ def test_what_is_printed_between_lines_of_a_log_goes_to_stderr(robotrain, instal
     answer = robotrain("logs")
     assert answer.stdout == "one\ntwo\n"
     assert answer.stderr.count("noise") == 2
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda: print("noise"),
-        lambda: sys.stdout.writelines(["noise\n"]),
-        lambda: sys.stdout.buffer.write(b"noise\n"),
-    ],
-)
-def test_what_an_abandoned_call_prints_later_goes_to_stderr(capsys, monkeypatch, write):
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    released, printed = threading.Event(), threading.Event()
-
-    def call() -> None:
-        released.wait(60)
-        write()
-        printed.set()
-
-    with calls.redirect_output():
-        [(_, error)] = calls.call_all_with_timeout([call], 0.01)
-    assert isinstance(error, calls.PluginTimeout)
-    released.set()
-    assert printed.wait(60)
-    print("result")
-    assert capsys.readouterr() == ("result\n", "noise\n")
 
 
 @pytest.mark.parametrize(
@@ -409,20 +309,3 @@ def test_setting_with_a_flag_of_robotrain(robotrain, install_source):
     answer = robotrain("render", *ON_PLAIN)
     answer.check_problems(2, "options-clash --platform", "names-clash ROBOTRAIN_PLATFORM")
     assert robotrain(*ON_LOCAL).exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("environ", "limits"),
-    [
-        ({}, (5, 300, 60)),
-        ({"ROBOTRAIN_HOOK_SECONDS": "7"}, (7, 300, 7)),
-        ({"ROBOTRAIN_PLUGIN_SECONDS": "9"}, (5, 9, 60)),
-    ],
-)
-def test_time_limits_of_hooks_of_requested_plugins_and_of_online_questions(monkeypatch, environ, limits):
-    for name in calls.DEFAULT_SECONDS:
-        monkeypatch.delenv(name, raising=False)
-    for name, seconds in environ.items():
-        monkeypatch.setenv(name, seconds)
-    found = (calls.get_time_limit(), calls.get_time_limit(calls.PLUGIN_SECONDS_VARIABLE), calls.get_online_limit())
-    assert found == limits

@@ -2,7 +2,6 @@
 
 import pytest
 from plugin_sources import PLATFORM, indent, make_source_kind
-from robotrain.plugins import guards
 
 PIN = """
 
@@ -17,12 +16,6 @@ BODY
 PINNING = Pinning(resolve=resolve, explain_lost_pin=lambda source, role, pin: "")
 """
 SUBMIT = ("submit", "--platform", "plain", "--pet", "rex")
-
-
-@pytest.fixture(autouse=True)
-def unguarded(monkeypatch):
-    """Let what a plugin raises reach the pins as it is."""
-    monkeypatch.setattr(guards, "_guard", lambda family, claim, declaration: declaration)
 
 
 @pytest.fixture

@@ -6,14 +6,7 @@ import signal
 
 import pytest
 from fake_engine import answer_submits, count_submissions
-from robotrain.plugins import guards
 from robotrain.store import plans, records
-
-
-@pytest.fixture(autouse=True)
-def unguarded(monkeypatch):
-    """Let what a plugin raises reach the submitter as it is: exactly once must not depend on a guard around it."""
-    monkeypatch.setattr(guards, "_guard", lambda family, claim, declaration: declaration)
 
 
 @pytest.fixture

@@ -136,15 +136,12 @@ class RootGroup(TyperGroup):
                 raise
 
     def _raise_plugin_failure(self, ctx: Any, cause: BaseException) -> None:
-        """Raise Rejected for an exception of a plugin, or of a malformed declaration."""
+        """Raise Rejected for an exception of a plugin; its command may end by SystemExit."""
         from robotrain.plugins.failures import find_culprit
 
-        plugins = get_plugins(ctx)
-        failure = find_culprit(plugins.claims, cause)
-        if isinstance(cause, SystemExit) and (failure is None or failure.claim.family == "command"):
-            return  # a command may end so
-        found = [failure] if failure else plugins.find_malformed_declarations()
-        raise_if_any(one.make_problem() for one in found)
+        failure = find_culprit(get_plugins(ctx).claims, cause)
+        if failure and not (isinstance(cause, SystemExit) and failure.claim.family == "command"):
+            raise Rejected([failure.make_problem()]) from cause
 
 
 def _show_version(requested: bool) -> None:
@@ -205,7 +202,4 @@ def run_app() -> None:
     except SystemExit as end:
         if asked := sys.modules.get("robotrain.network_deadline"):
             asked.exit_if_abandoned(end.code if isinstance(end.code, int) else bool(end.code))
-        calls = sys.modules.get("robotrain.plugins.calls")
-        if calls is not None and calls.has_abandoned_calls():  # a plugin that hangs must not delay the exit
-            calls.exit_process(end.code if isinstance(end.code, int) else bool(end.code))
         raise

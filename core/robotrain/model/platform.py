@@ -301,6 +301,11 @@ def format_cancel_command(platform: Platform, reference: Reference) -> str:
     return shlex.join(["ssh", host, command]) if command and host else command
 
 
+def has_own_method(platform: Platform, method: str) -> bool:
+    """Return whether the class of a platform implements a method of `Platform`."""
+    return getattr(type(platform), method) is not getattr(Platform, method)
+
+
 ListPlatforms = Callable[[], Mapping[str, Platform]]
 """Return the installed platforms; called only for the suggestions of a refusal."""
 

@@ -22,7 +22,7 @@ from robotrain.store import files, name_lock, plans, records
 from robotrain.submission.interrupted_submit import remove_run
 
 START_SECONDS, POLL_SECONDS = 300.0, 0.05
-"""How long a driver may take to begin; it may import a plugin for as long (`ROBOTRAIN_PLUGIN_SECONDS`)."""
+"""How long a driver may take to begin: it imports a plugin first."""
 FIND_SECONDS = 2.0
 """How long a driver that was just started may take to show itself."""
 CANCEL_SECONDS = 180.0

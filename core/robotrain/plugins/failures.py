@@ -10,13 +10,11 @@ from typing import Literal, NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
 from robotrain.nearest_name import find_nearest_name
-from robotrain.plugins import calls, discovery
+from robotrain.plugins import discovery
 from robotrain.plugins.discovery import Claim
 from robotrain.redaction import MAX_SENTENCE, redact
 
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
-LONGER_LIMITS = {"ROBOTRAIN_HOOK_SECONDS": 30, "ROBOTRAIN_PLUGIN_SECONDS": 900}
-"""Seconds to try next, by the variable of the limit."""
 OWN_PACKAGES = ("robotrain", "robotrain_runtime")
 
 
@@ -39,7 +37,7 @@ class PluginFailure(NamedTuple):
     def reason(self) -> str:
         """Return the cause in one line, without secrets."""
         message = redact(str(self.cause), max_length=MAX_SENTENCE)
-        if isinstance(self.cause, (UnsuitablePlugin, calls.PluginTimeout)):
+        if isinstance(self.cause, UnsuitablePlugin):
             return message
         return f"{type(self.cause).__name__}: {message}".rstrip(": ")
 
@@ -49,10 +47,7 @@ class PluginFailure(NamedTuple):
         claim, cause, ways = self.claim, self.cause, list[Suggestion]()
         if isinstance(cause, ImportError):
             ways.append(Suggestion(_format_install_command(claim, cause), "installs what is missing"))
-        if isinstance(cause, calls.PluginTimeout):
-            command = f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …"
-            ways.append(Suggestion(command, "gives it more time"))
-        elif isinstance(cause, UnsuitablePlugin):
+        if isinstance(cause, UnsuitablePlugin):
             ways += cause.suggestions
         else:
             ways.append(Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for the plugin's author"))

@@ -51,8 +51,7 @@ def robotrain_health() -> Iterable[HealthCheck]:
 def robotrain_check(job: Job, platform: str) -> Iterable[Problem]:
     """Check a job against a site's own rules, before it is rendered and before a stored plan is sent.
 
-    The hook runs in a thread of its own for at most 5 seconds (`ROBOTRAIN_HOOK_SECONDS`); problems yielded until then
-    count. A plugin that raises, hangs or calls `sys.exit` is named in a warning.
+    A plugin that raises or calls `sys.exit` is named in a warning; problems that it yielded until then count.
 
     :param job: the resolved job.
     :param platform: the platform's name.
@@ -67,8 +66,8 @@ def robotrain_run_changed(run: RunRecord, change: RunChange, status: Status | No
     `sent`: the platform accepted the run, or turned out to have it after an interrupted submit; once for each run.
     `cancelled`: a user cancelled it with `robotrain cancel` or `Run.cancel`. `ended`: a command or program that
     followed the run (`wait`, `watch`, `--wait`, `--stream`, `Run.wait`) saw it end. Each follower calls the hook;
-    without a follower it is not called. The time limit is that of `robotrain_check`; a plugin that fails is named in a
-    warning (`Run.warnings` in a program).
+    without a follower it is not called. The command waits for it. A plugin that fails is named in a warning
+    (`Run.warnings` in a program).
 
     :param run: the record after the change.
     :param status: the status, with reason and exit code of an ended run; None if not queried.

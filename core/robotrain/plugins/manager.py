@@ -8,13 +8,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.command_table import COMMANDS
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
-from robotrain.plugins import calls
 from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
 from robotrain.plugins.failures import (
     PluginError,
@@ -35,6 +34,13 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
     from robotrain.plugins.hookspecs import HookManager
 
+DECLARED = {
+    "platform": "robotrain.model.platform:Platform",
+    "source": "robotrain.model.source:SourceKind",
+    "workload": "robotrain.model.workload:Workload",
+    "health": "robotrain.model.health:HealthCheck",
+}
+"""By family, the class of what its hook provides."""
 PluginMode = Literal["all", "none"]
 """Which plugins run: all, or only built-in ones."""
 
@@ -49,7 +55,7 @@ class Plugins:
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
         self.mode, self.without, self._file = mode, tuple(without), file
         self.is_validating = False
-        """Whether a declaration with a field of another type is a failure: plugins are trusted otherwise."""
+        """Whether a malformed declaration is a failure: plugins are trusted otherwise."""
         self.failures: dict[Claim, PluginFailure] = {}
         self.loaded: dict[Claim, Any] = {}
         self._provided: dict[Any, list[Any]] = {}
@@ -177,15 +183,6 @@ class Plugins:
             if _is_relevant(claim, platform):
                 self._get(claim)
 
-    def find_malformed_declarations(self) -> list[PluginFailure]:
-        """Return the failures of the plugins in use whose declarations have fields of other types."""
-        checked = self.copy()
-        checked.is_validating = True
-        for claim in self.loaded:
-            if not claim.built_in and claim not in self.failures:
-                checked._get(claim)
-        return [*checked.failures.values()]
-
     def load_site(self) -> list[PluginFailure]:
         """Load the site plugins, and return the failures that were not reported yet."""
         failed = [claim for claim in self.list_claims("") if not self._load(claim) and claim not in self._reported]
@@ -202,8 +199,6 @@ class Plugins:
 
     def list_provided(self, family: str, of: Claim | None = None) -> Iterator[tuple[list[Claim], Any]]:
         """Yield what each loaded plugin provides, or only the module of one claim, with the claims of its module."""
-        from robotrain.plugins import guards
-
         for owners, implementation in self.list_implementations(HOOKS[family]):
             if of and of not in owners:
                 continue
@@ -211,9 +206,13 @@ class Plugins:
                 self._provided[implementation] = []
                 failing = [owner for owner in owners if owner.family == family] or owners[:1]
                 with self._record_failures(failing, HOOKS[family]):
-                    self._provided[implementation] = guards.call_providing_hook(
-                        family, owners[0], implementation.function, self.is_validating
-                    )
+                    found = call_providing_hook(family, implementation.function)
+                    if self.is_validating and not owners[0].built_in and family != "health":
+                        from robotrain.plugins.declarations import validate_declaration
+
+                        for one in found:
+                            validate_declaration(one)
+                    self._provided[implementation] = found
             yield from ((owners, thing) for thing in self._provided[implementation])
 
     def list_hooks(self, claim: Claim) -> list[str]:
@@ -244,8 +243,8 @@ class Plugins:
             for claim in claims:
                 self.record_failure(claim, cause, hook)
 
-    def _load(self, claim: Claim, requested: bool = False) -> bool:
-        """Load a claim and return whether it is loaded; one requested by name has the long time limit."""
+    def _load(self, claim: Claim) -> bool:
+        """Load a claim and return whether it is loaded."""
         if claim in self.loaded or claim in self.failures:
             return claim in self.loaded
         with self._record_failures([claim]):
@@ -254,8 +253,7 @@ class Plugins:
                 who = " and ".join(rival.distribution for rival in rivals)
                 others = [one for one in rivals if one.project != claim.project and not one.built_in]
                 raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *map(suggest_exclusion, others))
-            limit = calls.PLUGIN_SECONDS_VARIABLE if requested else calls.HOOK_SECONDS_VARIABLE
-            loaded = calls.call_plugin(claim, "loading", claim.load, "" if claim.built_in else limit)
+            loaded = claim.load()
             if claim.family == "command":
                 import typer
 
@@ -268,9 +266,9 @@ class Plugins:
             self.loaded[claim] = loaded
         return claim in self.loaded
 
-    def _get(self, claim: Claim, requested: bool = False) -> Any:
+    def _get(self, claim: Claim) -> Any:
         """Return what a claim's plugin provides under its name; None if it fails, which is in `failures`."""
-        if not self._load(claim, requested):
+        if not self._load(claim):
             return None
         if claim.family in ("", "command"):
             return self.loaded[claim]
@@ -286,7 +284,7 @@ class Plugins:
         """Return what the first plugin that claims a name, and does not fail, provides under it. Raise PluginError."""
         claims = self.list_claims(family, name)
         for claim in claims:
-            if (found := self._get(claim, requested=True)) is not None:
+            if (found := self._get(claim)) is not None:
                 return found
         if not claims:
             raise PluginNotInstalled(family, name, self.list_names(family), self.without)
@@ -299,6 +297,16 @@ class Plugins:
             if (thing := self._get(claim)) is not None:
                 found.setdefault(claim.name, thing)
         return found
+
+
+def call_providing_hook(family: str, hook: Callable[[], Iterable[Any]]) -> list[Any]:
+    """Return what a plugin's hook provides. Raise UnsuitablePlugin, or what the hook raises."""
+    found = list(hook())
+    declared = resolve_name(DECLARED[family])
+    for one in found:
+        if not isinstance(one, declared):
+            raise UnsuitablePlugin(f"it returned a {type(one).__name__}; expected a {declared.__name__}")
+    return found
 
 
 def _is_relevant(claim: Claim, platform: str) -> bool:

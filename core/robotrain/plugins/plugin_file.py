@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib.util
 import shlex
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Rejected, Suggestion, make_usage_problem
-from robotrain.plugins import calls
 from robotrain.plugins.discovery import FAMILIES, HOOKS, Claim, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
 
@@ -29,8 +27,7 @@ def read_plugin_file(folder: str) -> list[Claim]:
         raise _make_usage_error("plugin-file-missing", f"{path.parent} {lacks}", path.parent, parent)
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
-        load = functools.partial(_load_claims, claim, path)
-        found = calls.call_plugin(claim, "loading", load, calls.PLUGIN_SECONDS_VARIABLE)
+        found = _load_claims(claim, path)
     except KeyboardInterrupt:
         raise
     except BaseException as cause:  # SystemExit too, and what ends a task

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.model.capabilities import FEATURES, LIMITS
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, has_own_method
 from robotrain.model.support import ANY, YES
 from robotrain.nearest_name import find_nearest_name
-from robotrain.plugins import guards
 from robotrain.plugins.discovery import Claim
 from robotrain.plugins.manager import Plugins
 
@@ -50,7 +49,7 @@ def _check_names(platform: Platform) -> Iterator[str]:
     can = platform.capabilities
     optional = {"cancel": can.features.get("cancel", YES), "register": can.feature("register_model")}
     due = [one for one in REQUIRED_METHODS if optional.get(one, YES)]
-    if missing := [one for one in due if not guards.has_method(platform, one)]:
+    if missing := [one for one in due if not has_own_method(platform, one)]:
         yield f"it has no method {', '.join(missing)}, and fails where that is needed"
     for word, known, declared in (("feature", FEATURES, can.features), ("limit", LIMITS, can.limits)):
         for one in declared:

@@ -1,4 +1,4 @@
-"""Rules and notifications of a site: each plugin has a time limit, and one that fails is named and skipped."""
+"""Rules and notifications of a site: a plugin that fails is named and skipped."""
 
 import functools
 import itertools
@@ -8,7 +8,6 @@ from typing import Any
 from robotrain.errors import Problem, Stage
 from robotrain.model.job import Job
 from robotrain.model.run import RunChange, RunRecord, Status
-from robotrain.plugins import calls
 from robotrain.plugins.failures import PluginFailure
 from robotrain.plugins.manager import Plugins
 
@@ -20,17 +19,17 @@ CHANGE_PHRASES: Mapping[RunChange, str] = {"sent": "was sent", "cancelled": "was
 
 def find_site_problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Problem]:
     """Yield the problems that site rules find in a job, and one for each rule that failed."""
-    found: list[tuple[int, Problem]] = []
+    found: list[Problem] = []
 
-    def collect(at: int, rule: Callable[[], Any]) -> None:
+    def collect(rule: Callable[[], Any]) -> None:
         for problem in itertools.islice(rule() or (), MAX_PROBLEMS):
             if not isinstance(problem, Problem):
                 raise TypeError(f"{CHECK_HOOK} answers with robotrain.plugin.Problem objects")
-            found.append((at, problem))
+            found.append(problem)
 
     failures = _call_hooks(plugins, CHECK_HOOK, collect, job=job, platform=platform)
-    yield from (problem for _, problem in sorted([*found], key=lambda pair: pair[0]))  # also of a rule that failed
     effect = " and was skipped: its rules were not enforced"
+    yield from found  # also those of a rule that failed
     yield from (_make_problem(failure, effect, Stage.CHECK) for failure in failures)
 
 
@@ -38,23 +37,22 @@ def notify_run_changed(
     plugins: Plugins, run: RunRecord, change: RunChange = "sent", status: Status | None = None
 ) -> list[Problem]:
     """Notify every site plugin of a change of a run, and return warnings about those that failed."""
-    failures = _call_hooks(plugins, RUN_CHANGED_HOOK, lambda at, hook: hook(), run=run, change=change, status=status)
+    failures = _call_hooks(plugins, RUN_CHANGED_HOOK, lambda hook: hook(), run=run, change=change, status=status)
     effect = f" and was skipped: it was not told that {run.run} {CHANGE_PHRASES[change]}"
     return [_make_problem(failure, effect, Stage.SUBMIT) for failure in failures]
 
 
-def _call_hooks(plugins: Plugins, name: str, call: Callable[[int, Any], Any], **given: Any) -> list[PluginFailure]:
-    """Call a hook of every site plugin with the arguments it takes; return failures that were not reported yet.
-
-    One that hung before is not called again.
-    """
-    limit, failures = calls.get_time_limit(), plugins.load_site()
-    hung = {claim for claim, failure in plugins.failures.items() if isinstance(failure.cause, calls.PluginTimeout)}
-    hooks = [(owners[0], hook) for owners, hook in plugins.list_implementations(name) if owners[0] not in hung]
-    bound = [functools.partial(hook.function, *(given[each] for each in hook.argnames)) for _, hook in hooks]
-    results = calls.call_all_with_timeout([functools.partial(call, *each) for each in enumerate(bound)], limit)
-    failed = [(claim, error) for (claim, _), (_, error) in zip(hooks, results, strict=True) if error]
-    return [*failures, *(plugins.record_failure(claim, error, name) for claim, error in failed)]
+def _call_hooks(plugins: Plugins, name: str, call: Callable[[Any], None], **given: Any) -> list[PluginFailure]:
+    """Call a hook of every site plugin with the arguments it takes; return failures that were not reported yet."""
+    failures = plugins.load_site()
+    for owners, hook in plugins.list_implementations(name):
+        try:
+            call(functools.partial(hook.function, *(given[each] for each in hook.argnames)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too, and what ends a task
+            failures.append(plugins.record_failure(owners[0], error, name))
+    return failures
 
 
 def _make_problem(failure: PluginFailure, effect: str, stage: Stage) -> Problem:

@@ -6,7 +6,7 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from robotrain.submission.prepare import make_secret_problem
 
 def require_no_secrets(reference: Reference, platform: str) -> Reference:
     """Return the reference. Raise Unanswered if it contains a secret: it cannot be stored, but the run may exist."""
+    if not isinstance(reference, Mapping):
+        raise TypeError(f"{platform} answered with a {type(reference).__name__}; expected the reference of a run")
     if any(holds_secret(text) for pair in reference.items() for text in pair):
         title = f"platform {platform} failed: its reference to the run contains a secret"
         raise Unanswered([make_secret_problem(title)])

@@ -14,11 +14,11 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_workloads, option
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
-from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_result
 from robotrain.config import job_file, starter_files
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, Suggestion, make_problem, make_usage_problem
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
 from robotrain.nearest_name import suggest_name
@@ -218,8 +218,10 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
         if not chosen or name == chosen:
             try:
                 suggested = dict(platform.suggest_settings())
-            except Rejected as rejected:  # what it says is no reason to write nothing
-                print_problems(dataclasses.replace(problem, severity="warning") for problem in rejected.problems)
+            except (Exception, SystemExit) as error:  # whatever a plugin raises is no reason to write nothing
+                title = f"platform {name} failed in suggest_settings: {describe_exception(error)}"
+                problems = error.problems if isinstance(error, Rejected) else [make_problem("plugin-failed", title)]
+                print_problems(dataclasses.replace(problem, severity="warning") for problem in problems)
                 suggested = {}
             if name == chosen or any(setting.value for setting in suggested.values()):
                 found[name] = suggested

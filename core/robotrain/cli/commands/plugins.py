@@ -33,7 +33,7 @@ def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:
 
 
 def check(ctx: typer.Context, json: JsonOption = False) -> None:
-    """Check that every installed plugin loads, and that what it declares has the right types.
+    """Check that every installed plugin loads, and that it declares flags and values correctly.
 
     robotrain plugins check
 

@@ -14,8 +14,8 @@ from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
 from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import has_own_method
 from robotrain.plugins.failures import PluginError
-from robotrain.plugins.guards import has_method
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import plans
@@ -126,7 +126,7 @@ def _make_unresolved_note(prepared: PreparedJob) -> list[Problem]:
     unpinned = [
         one.uri for one, kind in sources if (kind.pinning and not kind.pinning.is_constant) or kind.pinned_by_platform
     ]
-    settings = has_method(prepared.platform, "query_settings")
+    settings = has_own_method(prepared.platform, "query_settings")
     is_locker_pending = prepared.needs_lock and not prepared.job.program_lock
     if not settings and not unpinned and not is_locker_pending:
         return []

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded
 from robotrain import network_deadline
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, has_own_method
 from robotrain.model.run import Reference, RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
 from robotrain.store import records
@@ -102,10 +102,8 @@ def _list_statuses(platform: Platform, references: Sequence[Reference]) -> list[
 
 def can_list(platform: str, plugins: Plugins) -> bool:
     """Return whether the engine of a platform can list its runs."""
-    from robotrain.plugins.guards import has_method  # costs start-up
-
     try:
-        return has_method(plugins.platform(platform), "list_statuses")
+        return has_own_method(plugins.platform(platform), "list_statuses")
     except Rejected:  # `query_platforms` reports it
         return False
 
