@@ -11,11 +11,11 @@ from typing import Any
 from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config import job_file
-from robotrain.config import project_file as projects
 from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings, read_surroundings
 from robotrain.config.terraform import TerraformLayer
+from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
@@ -50,7 +50,7 @@ def prepare_call(
     """
     file = job_file.read_job_file(Path(job)) if job is not None else None
     surroundings = read_call_surroundings(platform_name, profile)
-    files, project = (file,) if file else (), surroundings.project
+    files = (file,) if file else ()
     found = surroundings.find_workload(files)
     named = workload_name or (str(found.value) if found else "")
     workload = plugins.workload(named or plugins.default_workload())
@@ -63,8 +63,7 @@ def prepare_call(
     )
     given = {**values, TRAINER_ARGS: trainer_args}
     request, problems = add_values(request, given, workload, platform, plugins.source_kinds())
-    problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
-    problems += projects.find_unknown_tables(project, plugins) if project else []
+    problems += find_unknown_tables(files, surroundings.project, plugins)
     problems += [] if named else plugins.default_problems()
     prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
     name = workload.evaluated_with

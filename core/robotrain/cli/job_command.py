@@ -255,13 +255,14 @@ class JobCommand(TyperCommand):
     ) -> "tuple[Request, Workload, Platform, list[Problem]]":
         """Return what the arguments ask for, the chosen workload and platform, and the problems so far."""
         from robotrain.cli import usage
+        from robotrain.config.unknown_keys import find_unknown_tables
 
         plugins = get_plugins(ctx)
         problems = [
             *usage.find_option_clashes(self.options, plugins),
             *usage.find_swallowed_flags(values, self.options),
             *usage.find_repeated_options(ctx.meta.get(ORDER_KEY, []), self.options),
-            *usage.find_unknown_tables(choice, plugins),
+            *find_unknown_tables(choice.files, choice.project, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
         workload, platform = self._load_chosen(ctx, choice, problems, values)
@@ -287,7 +288,7 @@ class JobCommand(TyperCommand):
         request = Request(
             line=line,
             after_dashes=read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ()),
-            files=(choice.file,) if choice.file else (),
+            files=choice.files,
             surroundings=choice.surroundings,
             terraform=TerraformLayer(choice.surroundings),
             flags=frozenset(self.options.flags),

@@ -6,7 +6,7 @@ from typing import Any
 
 from robotrain.cli.line_values import is_flag
 from robotrain.cli.options import OFF_TABLE, ComposedOptions
-from robotrain.config.selection import Choice, is_job_file
+from robotrain.config.selection import is_job_file
 from robotrain.errors import Problem, Suggestion, make_usage_problem
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins
@@ -67,18 +67,6 @@ def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
         code = "names-clash" if env else "options-clash"
         yield make_usage_problem(code, title, spelling, why, suggestions=suggestions)
-
-
-def find_unknown_tables(choice: Choice, plugins: Plugins) -> Iterator[Problem]:
-    """Find tables of the job file and robotrain.toml for platforms that are not installed."""
-    if choice.file:
-        from robotrain.config import job_file
-
-        yield from job_file.find_unknown_platforms(choice.file, plugins.list_names("platform"))
-    if choice.project:
-        from robotrain.config import project_file
-
-        yield from project_file.find_unknown_tables(choice.project, plugins)
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:

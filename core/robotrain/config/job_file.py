@@ -49,21 +49,6 @@ def read_job_file(path: Path) -> Layer:
     return reader.make_job(dict(reader.read_top(JOB_KEYS)))
 
 
-def find_unknown_platforms(file: Layer, installed: Iterable[str]) -> Iterator[Problem]:
-    """Yield a warning for each table of a platform that is not installed."""
-    tables = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
-    for name, first in reversed(tables.items()):
-        if name not in installed:
-            yield Problem(
-                code="job-file-strange-platform",
-                stage=Stage.PARSE,
-                severity="warning",
-                title=f"the job file has settings for platform {redact(name)!r}, which is not installed",
-                where=first.origin.where,
-                suggestions=suggest_name(name, installed),
-            )
-
-
 class JobReader:
     """Reader of one file, which collects values and problems.
 

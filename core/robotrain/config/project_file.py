@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tomllib
-from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
 from robotrain.errors import Problem, Stage, Suggestion, make_problem
 from robotrain.nearest_name import suggest_name
-from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
 
@@ -234,27 +232,6 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
         why = f"Profiles of {PROJECT_FILE}: {', '.join(map(redact, profiles)) or 'none'}."
         reader.problems.append(_make_unknown_profile_problem(profile, why, profiles))
     return Project(path.parent, tuple(levels), tuple(profiles), tuple(reader.problems))
-
-
-def find_unknown_tables(project: Project, plugins: Plugins) -> Iterator[Problem]:
-    """Yield problems for parameters that no workload has, and for tables of what is not installed."""
-    values = {name: value for level in project.levels for name, value in level.parameters.items()}
-    if values:
-        known = [p.name for workload in plugins.workloads().values() for p in get_parameters(workload.parameters)]
-        for name, value in values.items():
-            if name not in known:
-                title = f"no workload has a parameter {redact(name)!r}"
-                yield _make_problem("unknown-key", title, value.origin.where, suggestions=suggest_name(name, known))
-    for level in project.levels:
-        for family, tables in (("workload", level.workloads), ("platform", level.platforms)):
-            installed = plugins.list_names(family)
-            for name, table in tables.items():
-                if name not in installed:
-                    title = f"{PROJECT_FILE} has a table for {family} {redact(name)!r}, which is not installed"
-                    where = next((value.origin.where for value in table.values()), "")
-                    ways = suggest_name(name, installed)
-                    code = "project-file-strange-table"
-                    yield make_problem(code, title, where, "", "", *ways, stage=Stage.PARSE, severity="warning")
 
 
 def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:

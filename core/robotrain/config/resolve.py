@@ -13,10 +13,10 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.config import managed_options
 from robotrain.config.merge import LayerStack, find_destinations, list_layers, make_platform_layer
-from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs, collect_sources, take_upload_names
 from robotrain.config.trainer_args import collect_trainer_args
+from robotrain.config.unknown_keys import find_unknown_keys
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import (
     DEFAULT_ORIGIN,
@@ -32,7 +32,6 @@ from robotrain.model.job import NAME_PARAMETER, Job
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
-from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, redact_argument
 
 OFF_VALUES = ("0", "false", "no", "off", "none")
@@ -104,7 +103,7 @@ def resolve_job(
             for problem in given.problems
         ),
         *own_problems,
-        *_find_unknown_keys(request, workload, platform),
+        *find_unknown_keys(request, workload, platform),
         *inputs.problems,
         *layer_problems,
         *parameter_problems,
@@ -168,28 +167,6 @@ def _read_config(request: Request, workload: Workload) -> Layer | None:
     from robotrain.config.job_file import read_workload_config  # costs start-up
 
     return read_workload_config(workload, given)
-
-
-def _find_unknown_keys(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
-    """Yield a problem for each name of a file that the workload or the platform does not declare."""
-    project = request.surroundings.project
-    of_project = project.list_layers(workload.name, platform.name) if project else ()
-    own = [layer for layer in of_project if not layer.is_shared]
-    names, owners = Names(workload, platform), (f"workload {workload.name}", f"platform {platform.name}")
-    for layers, file in ((request.files, "job"), (own, "project")):
-        for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
-            known = [parameter.name for parameter in get_parameters(declared)]
-            is_own = file == "job" and table == "parameters" and workload.own_parameters
-            for name, value in (pair for layer in layers for pair in layer.select(table).items()):
-                if name not in known:
-                    yield Problem(
-                        code=f"{file}-file-unknown-key",
-                        stage=Stage.PARSE,
-                        title=f"{owner} has no setting {redact(name)!r}",
-                        where=value.origin.where,
-                        why="Parameters of your own stand below `params:`." if is_own else "",
-                        suggestions=suggest_name(names.find_short(name, table) or name, known),
-                    )
 
 
 def _find_missing_sources(

@@ -87,6 +87,11 @@ class Choice(NamedTuple):
     """Whether the job's checkpoints are scored, so that it has the options of its evaluation too."""
 
     @property
+    def files(self) -> tuple[Layer, ...]:
+        """What describes the job."""
+        return (self.file,) if self.file else ()
+
+    @property
     def project(self) -> Project | None:
         """The content of robotrain.toml."""
         return self.surroundings.project
@@ -148,12 +153,10 @@ class JobScan:
             from robotrain.config import job_file  # costs start-up
 
             self._files[path] = job_file.read_job_file(Path(path))
-        file, chosen = self._files.get(path), self._of_platform
-        workload = Value(named, Origin("argument")) if named else None
-        workload = workload or chosen.surroundings.find_workload([file] if file else [])
+        choice = self._of_platform._replace(file=self._files.get(path))
+        workload = Value(named, Origin("argument")) if named else choice.surroundings.find_workload(choice.files)
         workload = workload or Value(self._plugins.default_workload(), DEFAULT_ORIGIN)
-        origins = workload.origin, chosen.origins[1]
-        choice = chosen._replace(workload=str(workload.value), file=file, origins=origins)
+        choice = choice._replace(workload=str(workload.value), origins=(workload.origin, choice.origins[1]))
         return choice._replace(is_evaluated=self._is_evaluated(choice))
 
     def _is_evaluated(self, choice: Choice) -> bool:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.config import assignments, project_file
-from robotrain.config.job_file import JOB_KEYS, JobReader, find_unknown_platforms, read_job_file
+from robotrain.config import assignments
+from robotrain.config.job_file import JOB_KEYS, JobReader, read_job_file
 from robotrain.config.request import Request
 from robotrain.config.selection import Surroundings
 from robotrain.config.terraform import TerraformLayer
 from robotrain.config.trainer_args import read_after_dashes
+from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.values import SET_FLAG, Layer, Value, prefix_names
 from robotrain.config.yaml_nodes import YamlNode
 from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
@@ -60,12 +61,11 @@ def request_from_file(
     """
     request = _PipelineReader(path, context).read_pipeline()
     problems = list(request.problems)
-    if project := context.surroundings.project:
-        problems += project_file.find_unknown_tables(project, context.plugins)
+    files = [file for step in request.steps if step.request for file in step.request.files]
+    problems += find_unknown_tables(files, context.surroundings.project, context.plugins)
     steps = change_steps(request.steps, sets, context.platform, context.plugins, problems)
     if trainer_args:
         steps, mistakes = _add_trainer_args(steps, trainer_args, context)
-        files = [file for step in request.steps if step.request for file in step.request.files]
         found = [*request.problems, *(problem for file in files for problem in file.problems)]
         workloads = {step.workload for step in request.steps if step.request}
         are_known = workloads <= {*context.plugins.list_names("workload")}
@@ -164,10 +164,8 @@ class _PipelineReader(JobReader):
         return StepRequest(name=name, where=where, model=model, policy_from=policy_from, after=after)
 
     def make_step(self, name: str, where: str, files: tuple[Layer, ...], after: tuple[str, ...]) -> StepRequest:
-        """Return a step with a job; a platform in it that is not installed is a problem."""
+        """Return a step with a job."""
         context = self.context
-        for file in files:
-            self.problems += find_unknown_platforms(file, context.plugins.list_names("platform"))
         workload = context.surroundings.find_workload(files)
         return StepRequest(
             name=name,

@@ -1,0 +1,71 @@
+"""Names in files of values that nothing has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config.names import Names
+from robotrain.config.request import Request
+from robotrain.config.values import Layer, Value
+from robotrain.errors import Problem, Stage, make_problem
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
+from robotrain.nearest_name import suggest_name
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
+from robotrain.store.files import PROJECT_FILE
+
+if TYPE_CHECKING:
+    from robotrain.config.project_file import Project
+
+
+def find_unknown_keys(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
+    """Yield a problem for each name of a file that the workload or the platform does not declare."""
+    project = request.surroundings.project
+    of_project = project.list_layers(workload.name, platform.name) if project else ()
+    own = [layer for layer in of_project if not layer.is_shared]
+    names, owners = Names(workload, platform), (f"workload {workload.name}", f"platform {platform.name}")
+    for layers, file in ((request.files, "job"), (own, "project")):
+        for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
+            known = [parameter.name for parameter in get_parameters(declared)]
+            is_own = file == "job" and table == "parameters" and workload.own_parameters
+            for name, value in (pair for layer in layers for pair in layer.select(table).items()):
+                if name not in known:
+                    code, title = f"{file}-file-unknown-key", f"{owner} has no setting {redact(name)!r}"
+                    why = "Parameters of your own stand below `params:`." if is_own else ""
+                    ways = suggest_name(names.find_short(name, table) or name, known)
+                    yield make_problem(code, title, value.origin.where, "", why, *ways, stage=Stage.PARSE)
+
+
+def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins: Plugins) -> Iterator[Problem]:
+    """Yield problems of tables for platforms and workloads that are not installed, and of parameters that no workload
+    has.
+
+    :param files: what describes jobs.
+    """
+    levels = project.levels if project else ()
+    tables: list[tuple[str, str, str, str, Value | None]] = []
+    for file in files:
+        first = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
+        code, what = "job-file-strange-platform", "the job file has settings"
+        tables += [(code, what, "platform", name, first[name]) for name in reversed(first)]
+    for level in levels:
+        for family, named in (("workload", level.workloads), ("platform", level.platforms)):
+            code, what = "project-file-strange-table", f"{PROJECT_FILE} has a table"
+            tables += [(code, what, family, name, next(iter(named[name].values()), None)) for name in named]
+    for code, what, family, name, value in tables:
+        installed = plugins.list_names(family)
+        if name not in installed:
+            title, ways = f"{what} for {family} {redact(name)!r}, which is not installed", suggest_name(name, installed)
+            where = value.origin.where if value else ""
+            yield make_problem(code, title, where, "", "", *ways, stage=Stage.PARSE, severity="warning")
+    shared = {name: value for level in levels for name, value in level.parameters.items()}
+    workloads = plugins.workloads().values() if shared else ()
+    known = [parameter.name for workload in workloads for parameter in get_parameters(workload.parameters)]
+    for name, given in shared.items():
+        if name not in known:
+            title, ways = f"no workload has a parameter {redact(name)!r}", suggest_name(name, known)
+            yield make_problem("project-file-unknown-key", title, given.origin.where, "", "", *ways, stage=Stage.PARSE)
