@@ -84,11 +84,9 @@ class StepRequest:
         """What the step takes of others, in the order given."""
         if self.request is None:
             return ()
-        found: dict[str, list[SourceText]] = {}
+        given: list[SourceText] = []
         for layer in self.request.layers:
-            roles = {source.role for source in layer.sources} - found.keys()
-            found |= {role: [one for one in layer.sources if one.role == role] for role in sorted(roles)}
-        given = (one for texts in found.values() for one in texts)
+            given += [one for one in layer.sources if one.role not in {stronger.role for stronger in given}]
         return tuple(StepInput(one.role, one.text.strip()) for one in given if STEP_KIND in one.kinds)
 
     @property
