@@ -1,6 +1,6 @@
 """Source kinds: where data and policies come from, and how users name them."""
 
-import importlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -88,27 +88,34 @@ class Pinning(NamedTuple):
     """Whether a name always means the same content, so that nothing is open without a pin."""
 
     @classmethod
-    def from_module(cls, module: str, *, is_constant: bool = False) -> "Pinning":
-        """Return functions of a module that is imported when one is called.
+    def from_module(cls, load: "Callable[[], PinModule]", *, is_constant: bool = False) -> "Pinning":
+        """Return the functions of a module that is loaded when one is called; `read_files` and `read_tags` may lack."""
 
-        They are `resolve_pin`, `explain_lost_pin`, `find_missing_paths` and, if it has them, `read_files`, `read_tags`.
-        """
-
-        def import_when_called(name: str, default: Callable[..., Any] | None = None) -> Callable[..., Any]:
-            def call(*arguments: Any) -> Any:
-                found: Any = getattr(importlib.import_module(module), name, default)
-                return found(*arguments)
-
-            return call
+        def call_optional(name: str, *arguments: Any) -> Any:
+            found: Any = getattr(load(), name, cls._field_defaults[name])
+            return found(*arguments)
 
         return cls(
-            resolve=import_when_called("resolve_pin"),
-            explain_lost_pin=import_when_called("explain_lost_pin"),
-            find_missing=import_when_called("find_missing_paths"),
-            read_files=import_when_called("read_files", cls._field_defaults["read_files"]),
-            read_tags=import_when_called("read_tags", cls._field_defaults["read_tags"]),
+            resolve=lambda source, role: load().resolve_pin(source, role),
+            explain_lost_pin=lambda source, role, pin: load().explain_lost_pin(source, role, pin),
+            find_missing=lambda source, role, paths: load().find_missing_paths(source, role, paths),
+            read_files=functools.partial(call_optional, "read_files"),
+            read_tags=functools.partial(call_optional, "read_tags"),
             is_constant=is_constant,
         )
+
+
+class PinModule(Protocol):
+    """A module with the functions of `Pinning`."""
+
+    def resolve_pin(self, source: Any, role: str) -> str:
+        """Return the pin."""
+
+    def explain_lost_pin(self, source: Any, role: str, pin: str) -> str:
+        """Return why a pin is no longer available."""
+
+    def find_missing_paths(self, source: Any, role: str, paths: Sequence[str]) -> Sequence[str]:
+        """Return the paths that are certainly not in the source."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind
+from robotrain.model.source import PinModule, Pinning, RoleFlag, Source, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.blob_url import reference
@@ -27,6 +27,13 @@ def find_warnings(source: Source) -> list[str]:
     if len(container) < 3:
         warnings.append("Azure's container names have 3 to 63 characters; this one is shorter.")
     return warnings
+
+
+def load_pin() -> PinModule:
+    """Import what pins a source."""
+    from robotrain_sources.blob_url import pin
+
+    return pin
 
 
 KIND = SourceKind(
@@ -55,7 +62,7 @@ KIND = SourceKind(
     container_plugin="robotrain_sources.blob_url.fetch",
     target="robotrain_sources.blob_url.target",
     warn=find_warnings,
-    pinning=Pinning.from_module("robotrain_sources.blob_url.pin"),
+    pinning=Pinning.from_module(load_pin),
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from robotrain.model.source import Pinning, Source, SourceError, SourceKind
+from robotrain.model.source import PinModule, Pinning, Source, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
 
@@ -32,6 +32,13 @@ def parse_source(text: str, base: Path) -> Source:
     return repository
 
 
+def load_pin() -> PinModule:
+    """Import what pins a source."""
+    from robotrain_sources.git import pin
+
+    return pin
+
+
 KIND = SourceKind(
     name="git",
     title="repositories of git",
@@ -42,7 +49,7 @@ KIND = SourceKind(
     recognizes=recognizes,
     parse=parse_source,
     container_plugin="robotrain_sources.git.container",
-    pinning=Pinning.from_module("robotrain_sources.git.pin"),
+    pinning=Pinning.from_module(load_pin),
 )
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceKind, TargetForm
+from robotrain.model.source import PinModule, Pinning, RoleFlag, Source, SourceKind, TargetForm
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.huggingface import reference
@@ -32,6 +32,13 @@ def find_warnings(source: Source) -> list[str]:
     return [
         f"{name} is read from the Hub, not from the folder of that name: --dataset-path and --policy-path take folders"
     ]
+
+
+def load_pin() -> PinModule:
+    """Import what pins a source."""
+    from robotrain_sources.huggingface import pin
+
+    return pin
 
 
 KIND = SourceKind(
@@ -78,7 +85,7 @@ KIND = SourceKind(
         parse=reference.parse_branch,
         takes_results=False,
     ),
-    pinning=Pinning.from_module("robotrain_sources.huggingface.pin"),
+    pinning=Pinning.from_module(load_pin),
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
+from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -68,6 +68,14 @@ def find_warnings(folder: LocalFolder) -> list[str]:
 
 _HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 
+
+def load_pin() -> PinModule:
+    """Import what pins a source."""
+    from robotrain_sources.local_path import pin
+
+    return pin
+
+
 KIND = SourceKind(
     name=LocalFolder.kind,
     title="local folders",
@@ -95,7 +103,7 @@ KIND = SourceKind(
     parse=parse_folder,
     warn=find_warnings,  # type: ignore[arg-type]
     container_plugin="robotrain_sources.local_path.container",
-    pinning=Pinning.from_module("robotrain_sources.local_path.pin"),
+    pinning=Pinning.from_module(load_pin),
 )
 
 

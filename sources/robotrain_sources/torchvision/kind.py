@@ -3,11 +3,19 @@
 import re
 from collections.abc import Iterable
 
-from robotrain.model.source import Pinning, RoleFlag, SourceKind
+from robotrain.model.source import PinModule, Pinning, RoleFlag, SourceKind
 from robotrain.model.support import ANY, no
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_sources.torchvision import reference
+
+
+def load_pin() -> PinModule:
+    """Import what pins a source."""
+    from robotrain_sources.torchvision import pin
+
+    return pin
+
 
 KIND = SourceKind(
     name=reference.TorchvisionWeights.kind,
@@ -26,7 +34,7 @@ KIND = SourceKind(
     parse=lambda text, base: reference.parse_weights(text),
     container_plugin="robotrain_sources.torchvision.fetch",
     unsupported={ANY: no("The job downloads them.", reference.FILE_WAY)},
-    pinning=Pinning.from_module("robotrain_sources.torchvision.pin", is_constant=True),
+    pinning=Pinning.from_module(load_pin, is_constant=True),
 )
 
 
