@@ -63,7 +63,7 @@ class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
 
     code: str
-    """A stable code, described in docs/errors.md."""
+    """A stable code, described in docs/errors.md. Given with a variant after a dot, it is without it."""
     stage: Stage
     title: str
     """A sentence without a period."""
@@ -84,8 +84,16 @@ class Problem:
     """The address of the source that it is about, if `given` says more than that."""
     transient: bool = False
     """Whether the same request may work later, for example because a network fails."""
+    message: str = ""
+    """The code with its variant, `CODE` or `CODE.VARIANT`: what decides by a problem decides by this, since several
+    messages have one code.
+    """
 
     def __post_init__(self) -> None:
+        code = self.code.partition(".")[0]
+        if self.code != self.message.partition(".")[0]:
+            object.__setattr__(self, "message", self.code)
+            object.__setattr__(self, "code", code)
         shown = {name: redact_sentence(getattr(self, name)) for name in ("title", "where", "given", "why")}
         ways = tuple(Suggestion(*map(redact_sentence, way)) for way in self.suggestions)
         for name, value in {**shown, "suggestions": ways}.items():

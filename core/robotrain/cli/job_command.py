@@ -337,10 +337,10 @@ class JobCommand(TyperCommand):
         offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
         if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]
-        codes = {problem.code for problem in problems}
+        found = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN
-        is_other_meant = is_default and not codes.isdisjoint(("workload-elsewhere", "workload-misspelt"))
-        if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in codes:
+        is_other_meant = is_default and not found.isdisjoint(("workload-elsewhere", "workload-misspelt"))
+        if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in found:
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]
 

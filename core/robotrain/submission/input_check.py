@@ -93,7 +93,7 @@ def _ask_trainers(
                 yield dataclasses.replace(problem, where=where) if step.where and is_own else problem
 
 
-UNAVAILABLE_CODES = ("pin-unknown", "source-missing", "source-unreachable")
+UNAVAILABLE = ("pin-unknown", "source-missing", "source-unreachable")
 
 
 def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
@@ -101,7 +101,7 @@ def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:
     sources = {source.uri: source for source in prepared.job.sources}
     problems = []
     for problem in rejected.problems:
-        source = sources.pop(problem.source or problem.given, None) if problem.code in UNAVAILABLE_CODES else None
+        source = sources.pop(problem.source or problem.given, None) if problem.message in UNAVAILABLE else None
         copies = tuple(_list_suggestions(source, prepared)) if source else ()
         problems.append(dataclasses.replace(problem, suggestions=copies + problem.suggestions) if copies else problem)
     return Rejected(problems, transient=rejected.transient)

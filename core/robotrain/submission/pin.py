@@ -117,7 +117,7 @@ def _pin_source(
         title = f"cannot resolve the revision of {source.uri}"
         copies = _suggest_copies(source, kinds) if source.implied else ()
         ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
-        return source, _make_problem(_UNKNOWN_CODE, title, source, explain_error(error, source.kind), *ways)
+        return source, _make_problem(_UNKNOWN, title, source, explain_error(error, source.kind), *ways)
     missing: Sequence[str] = ()
     with contextlib.suppress(Exception, SystemExit):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
@@ -155,7 +155,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
     except (Exception, SystemExit) as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
         problem = _make_problem(
-            _UNKNOWN_CODE, title, source, explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
+            _UNKNOWN, title, source, explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
         )
         return dataclasses.replace(problem, transient=True)
     if not why:
@@ -166,7 +166,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
 
 def _make_unseen_problem(source: document.JobSource, why: str, *ways: Suggestion) -> Problem:
     title = f"cannot check from here that {source.uri} is unchanged: the run will check it"
-    return _make_problem(UNSEEN_CODE, title, source, why, *ways, severity="warning")
+    return _make_problem(UNSEEN, title, source, why, *ways, severity="warning")
 
 
 def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinning) -> bool:
@@ -191,15 +191,15 @@ def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
 
 
 _PERHAPS_NEEDED = "The job looks at its data first, and fetches it only if they need it."
-_UNKNOWN_CODE = "pin-unknown"
-UNSEEN_CODE = "pin-unseen"
-_UNREACHABLE_CODE = "source-unreachable"
+_UNKNOWN = "pin-unknown"
+UNSEEN = "pin-unseen"
+_UNREACHABLE = "source-unreachable"
 """Data that preflight cannot read: a warning if only the job may be able to."""
 _WARNING_TITLES = {
     "not-pinned": "{} sources are not pinned: the run uses their content at that time",
-    UNSEEN_CODE: "cannot check from here that {} sources are unchanged: the run will check them",
+    UNSEEN: "cannot check from here that {} sources are unchanged: the run will check them",
 }
-_FAILURE_TITLES = {_UNKNOWN_CODE: "cannot resolve the revisions of {} sources"}
+_FAILURE_TITLES = {_UNKNOWN: "cannot resolve the revisions of {} sources"}
 
 
 def _merge_warnings(problems: Iterable[Problem]) -> list[Problem]:
@@ -218,13 +218,16 @@ def _merge_alike(
     """Return the problems, with those of a code that has a title merged if their keys are equal."""
     alike: dict[object, list[Problem]] = {}
     for index, problem in enumerate(problems):
-        key = (problem.code, get_key(problem)) if problem.code in titles else index
+        key = (problem.message, get_key(problem)) if problem.message in titles else index
         alike.setdefault(key, []).append(problem)
     merged = []
     for found in alike.values():
         first, more = found[0], len(found) - MAX_NAMED_SOURCES
         if len(found) > 1:
-            title, where = titles[first.code].format(len(found)), ", ".join(dict.fromkeys(one.where for one in found))
+            title, where = (
+                titles[first.message].format(len(found)),
+                ", ".join(dict.fromkeys(one.where for one in found)),
+            )
             given = ", ".join(one.given for one in found[:MAX_NAMED_SOURCES])
             given += f" and {more} more" if more > 0 else ""
             first = dataclasses.replace(first, title=title, where=where, given=given, source="")
@@ -237,23 +240,21 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
 
     A source that neither the pin nor the platform's preflight can read is one problem, for which `--no-pin` is no way.
     """
-    found = list({(p.severity, p.code, p.title, p.given, p.why): p for p in problems}.values())
+    found = list({(p.severity, p.message, p.title, p.given, p.why): p for p in problems}.values())
     errors = select_errors(found)
-    titles, failed = {(p.code, p.title) for p in errors}, {_get_source(p) for p in errors}
+    titles, failed = {(p.message, p.title) for p in errors}, {_get_source(p) for p in errors}
     found = [
         p
         for p in found
         if p.severity == "error"
-        or not (
-            (p.code, p.title) in titles or (p.code in (_UNREACHABLE_CODE, UNSEEN_CODE) and _get_source(p) in failed)
-        )
+        or not ((p.message, p.title) in titles or (p.message in (_UNREACHABLE, UNSEEN) and _get_source(p) in failed))
     ]
-    unresolved = {_get_source(p) for p in found if p.code == _UNKNOWN_CODE}
-    both = unresolved & {_get_source(p) for p in found if p.code == _UNREACHABLE_CODE}
+    unresolved = {_get_source(p) for p in found if p.message == _UNKNOWN}
+    both = unresolved & {_get_source(p) for p in found if p.message == _UNREACHABLE}
     return [
-        drop_no_pin(p) if p.code == _UNKNOWN_CODE and _get_source(p) in both else p
+        drop_no_pin(p) if p.message == _UNKNOWN and _get_source(p) in both else p
         for p in found
-        if p.code != _UNREACHABLE_CODE or _get_source(p) not in both
+        if p.message != _UNREACHABLE or _get_source(p) not in both
     ]
 
 

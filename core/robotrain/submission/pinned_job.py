@@ -16,7 +16,7 @@ from robotrain.submission.implied_sources import list_implied_inputs, list_impli
 from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.pin import (
     NO_DESCRIBING_FILES,
-    UNSEEN_CODE,
+    UNSEEN,
     DescribingFiles,
     drop_no_pin,
     merge_failures,
@@ -56,7 +56,7 @@ def pin_strictly(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     pinned, lock_problems = lock_program(pinned)
     found += lock_problems
     uncertain = {source.uri for source in pinned.job.sources if source.uncertain}
-    notes = [one for one in found if one.severity == "note" or one.code == UNSEEN_CODE or one.source in uncertain]
+    notes = [one for one in found if one.severity == "note" or one.message == UNSEEN or one.source in uncertain]
     failed = (problem for problem in found if problem not in notes)
     raise_if_any(dataclasses.replace(problem, severity="error") for problem in merge_failures(failed))
     return pinned, notes

@@ -106,7 +106,7 @@ def _read_settings(ctx: Any, declared: type) -> dict[str, str]:
     options: ComposedOptions = ctx.meta[SETTINGS_KEY][0]
     found = read_declared(ctx.meta[VALUES_KEY], options)
     given = {options.declared[key].name: value for key, value in found}
-    if problems := [one for one in validate_values(declared, given).problems if one.code != "value-missing"]:
+    if problems := [one for one in validate_values(declared, given).problems if one.message != "value-missing"]:
         raise Rejected(problems)
     return {one.env[0]: str(given[one.name].value) for one in options.declared.values() if one.name in given}
 

@@ -29,14 +29,17 @@ class CommandFailure:
     """Why a call failed. `code`, `title`, `where`, `why` and `suggestions` are those of the problem."""
 
     code: str
+    """That of the message, with its variant."""
     title: str
     where: str = ""
     why: str = ""
     suggestions: tuple[Suggestion, ...] = ()
     certain: bool = True
     """The service did nothing; if False, that is unknown."""
+    attempts: int = 1
+    """How often a call is made; 1 if a retry does not help."""
     retry_delay: float = 0.0
-    """Seconds to wait before a retry; 0 if a retry does not help."""
+    """Seconds to wait before the first retry."""
     name: str = ""
     """The name in the service's message that the failure is about."""
 
@@ -84,6 +87,7 @@ class FailurePattern(CommandFailure):
             why=EXPLANATIONS[self.why_from](message) if self.why_from else self.why.format(*groups),
             suggestions=tuple(Suggestion(*(part.format(*groups) for part in one)) for one in self.suggestions),
             certain=self.certain,
+            attempts=self.attempts,
             retry_delay=self.retry_delay,
             name=groups[1] if len(groups) > 1 else "",
         )

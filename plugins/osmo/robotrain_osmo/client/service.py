@@ -18,8 +18,6 @@ from robotrain_osmo.client.failures import CommandFailed, CommandFailure
 
 REQUEST_SECONDS = 65.0
 """A little longer than the command itself waits for an answer: then it says whether it was connected."""
-MAX_ATTEMPTS = {"osmo-render-time": 2, "osmo-busy": 4}
-"""Attempts of a call by failure code; others are not retried."""
 
 
 def call_command(
@@ -46,7 +44,7 @@ def call_command(
         failure = failures.diagnose_failure(result, _asks_storage(words))
         if failure is failures.TIMEOUT and cli in _answered:
             failure = failures.SLOW
-        if failure is None or attempt + 1 >= MAX_ATTEMPTS.get(failure.code, 1):
+        if failure is None or attempt + 1 >= failure.attempts:
             break
         report(f"{failure.title}; trying again")
         time.sleep(failure.retry_delay * 2**attempt)

@@ -89,7 +89,7 @@ def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
     """Drop missing datasets if the service has another version, which looks for them elsewhere."""
     if not any(item.code == "osmo-server-other" and item.severity == "error" for item in problems):
         return problems
-    return [item for item in problems if (item.code, item.where) != ("osmo-input-empty", dataset.DATASET_FLAG)]
+    return [item for item in problems if (item.message, item.where) != ("osmo-input-empty", dataset.DATASET_FLAG)]
 
 
 def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator[Problem]:
@@ -140,7 +140,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     yield make_preflight_problem("osmo-upload", title, item.flag, item.path, why, severity="note")
 
 
-MISSING_CODES = ("osmo-bucket-unknown", "osmo-dataset-unknown")
+MISSING = ("osmo-bucket-unknown", "osmo-dataset-unknown")
 
 
 def _list_datasets(jobs: Iterable[JobDocument], submission: OsmoSubmissionSpec) -> Iterator[str]:
@@ -155,7 +155,7 @@ def check_dataset(submission: OsmoSubmissionSpec, name: str) -> Iterator[Problem
     try:
         service.query_json(submission.cli, "dataset", "info", name, "-t", "json", seconds=QUERY_SECONDS)
     except CommandFailed as error:
-        if error.failure.code in MISSING_CODES:
+        if error.failure.code in MISSING:
             problem = error.failure.to_problem(Stage.PREFLIGHT)
             yield replace(problem, where=dataset.DATASET_FLAG, given=name)
 

@@ -197,7 +197,7 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
     if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
         fewer = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
         return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer))
-    if failure.code == "osmo-unreachable":
+    if failure.code == "osmo-unreachable" and failure.certain:
         return dataclasses.replace(problem, why="Nothing was sent.")
     if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
         return problem

@@ -50,7 +50,7 @@ def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Pro
         kind, match = found
         given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
         given = given or next(filter(None, match.groups()), "")
-        others = () if kind.suggestions else suggest_existing(kind.code, kind.where, given, options)
+        others = () if kind.suggestions else suggest_existing(kind.where, given, options)
         return kind.make_problem(given, why, *others)
     if command != "sbatch":
         return make_problem("slurm-failed", f"{command} failed", "", "", why)
@@ -63,11 +63,11 @@ def quote_message(text: str) -> str:
     return scheduler_commands.quote_message(re.sub(r"(?:^|(?<=\s))s\w+: (?:error: )?", "\n", text))
 
 
-def suggest_existing(code: str, flag: str, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_existing(flag: str, given: str, options: Options) -> Iterator[Suggestion]:
     """Yield the names that the cluster has for an option, the nearest first; how to list them if it does not answer."""
     template = f"{flag} {{}}"
     try:
-        if code in ("slurm-account-refused", "slurm-qos-refused"):
+        if flag in ("--account", "--qos"):
             accounts, qualities = list_associations()
             yield from suggest_names(template, given, accounts if flag == "--account" else qualities, LIST_ACCOUNTS)
             return
