@@ -1,8 +1,7 @@
 """Problems of a request as data, reported all at once; exit codes; the registry of error codes for docs/errors.md."""
 
 import contextlib
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
@@ -234,16 +233,13 @@ def format_problem(problem: Problem, width: int = 100) -> str:
 
 
 CODES_FILE = "error_codes.toml"
-KIND_CODE = "KIND-invalid"
-"""The code of an invalid source, with the name of its kind."""
 CODE_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
 class ErrorCode(NamedTuple):
     """The description of an error code: a table of a package's `error_codes.toml`.
 
-    A word in capitals stands for a varying part: `KIND-invalid`. The key `include` of the file lists packages that it
-    shares codes with.
+    The key `include` of the file lists packages that it shares codes with.
     """
 
     code: str
@@ -251,10 +247,6 @@ class ErrorCode(NamedTuple):
     meaning: str
     fix: str
     package: str
-
-    def matches(self, code: str) -> bool:
-        """Return whether it describes `code`, which may have a varying part."""
-        return re.fullmatch(re.sub(r"[A-Z]+", r"[a-z0-9-]+", self.code), code) is not None
 
 
 def load_error_codes(packages: Iterable[str]) -> dict[str, ErrorCode]:
@@ -284,20 +276,6 @@ def _read_codes(package: str) -> dict[str, Any]:
         return {}
 
 
-def find_error_code(code: str, packages: Iterable[str], kinds: Callable[[], Iterable[str]]) -> ErrorCode | None:
-    """Return the description of a code as a message shows it; None when no package describes it.
-
-    :param kinds: returns the names of the source kinds, each of which has a code.
-    """
-    known = load_error_codes(packages)
-    if entry := known.get(code) or next((entry for entry in known.values() if entry.matches(code)), None):
-        is_known = entry.code != KIND_CODE or code in {
-            KIND_CODE.replace("KIND", kind.replace("_", "-")) for kind in kinds()
-        }
-        return entry if is_known else None
-    return None
-
-
 def format_code_reference(codes: Iterable[ErrorCode]) -> str:
     """Return the reference of `codes`, docs/errors.md, as Markdown, with a heading for each that links can name."""
     groups: dict[str, list[ErrorCode]] = {}
@@ -306,6 +284,6 @@ def format_code_reference(codes: Iterable[ErrorCode]) -> str:
     parts = []
     for package, entries in groups.items():
         parts.append(f"## {package}\n")
-        for entry in sorted(entries, key=lambda entry: entry.code.lower()):
+        for entry in sorted(entries):
             parts.append(f"### `{entry.code}`\n\n**{entry.title}.** {entry.meaning} {entry.fix}\n")
     return "\n".join(parts)

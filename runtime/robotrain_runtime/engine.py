@@ -336,7 +336,7 @@ class Engine:
             self._start_tracking(python)
 
     def _on_refused(self, reason: str) -> None:
-        finding = Finding(code="configuration-refused", title=reason.rstrip("."))
+        finding = Finding(code="options-refused", title=reason.rstrip("."))
         self._background.report_failure(self._report_findings([finding]))
 
     def _restore_checkpoint(self) -> None:

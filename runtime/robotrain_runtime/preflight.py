@@ -103,7 +103,7 @@ def preflight_remotely(
     """Check a job's data on another machine than the one that will run it, as the user who is signed in here.
 
     `source-unreachable` and `publish-unwritable` may be true of this machine only, `data-unusable` is true everywhere,
-    and `look-impossible` means that nothing could be checked. Source kinds that the job has a secret for are skipped,
+    and `sources-unread` means that nothing could be checked. Source kinds that the job has a secret for are skipped,
     and so are publish targets whose environment is not built. `cache` is this machine's; no folder of the placement is
     touched, except those that the platform uploads from here.
 
@@ -271,7 +271,7 @@ def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path
 
 def _make_unchecked_finding(why: str) -> Finding:
     title = "access to the job's data could not be checked from this machine"
-    return Finding(code="look-impossible", title=title, why=f"{why[:1].upper()}{why[1:].rstrip('.')}.")
+    return Finding(code="sources-unread", title=title, why=f"{why[:1].upper()}{why[1:].rstrip('.')}.")
 
 
 def _check_local_sources(

@@ -79,14 +79,14 @@ def test_a_role_of_somebodys_own_making_is_read(manager, action, missing):
 def test_a_refused_look_up_is_not_a_missing_role(manager, refused):
     manager.faults.append(Fault(refused, status=403, code="AuthorizationFailed"))
     (problem,) = check_roles()
-    assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
+    assert (problem.severity, problem.code) == ("warning", "not-checked-here")
     assert "does not have authorization" in problem.why
 
 
 def test_a_role_that_cannot_be_read_is_not_a_missing_role(manager):
     manager.assign(HOLDER, "own", ACCOUNT)
     manager.faults.append(Fault("roleDefinitions", status=403, code="AuthorizationFailed"))
-    assert [problem.code for problem in check_roles()] == ["azure-unchecked"]
+    assert [problem.code for problem in check_roles()] == ["not-checked-here"]
 
 
 def test_an_identity_or_an_account_of_elsewhere_could_not_be_checked(manager):
@@ -94,7 +94,7 @@ def test_an_identity_or_an_account_of_elsewhere_could_not_be_checked(manager):
     assert SUBSCRIPTION in of_elsewhere.why
     (problem,) = check_roles(account="other")
     assert (problem.code, problem.why) == (
-        "azure-unchecked",
+        "not-checked-here",
         f"You can see no storage account other in the subscription {SUBSCRIPTION}.",
     )
 
@@ -103,6 +103,6 @@ def test_a_missing_role_is_reported_for_each_storage_account(manager):
     problems = preflight_checks.check_identity_blob_roles(
         CLIENT, SUBSCRIPTION, {"data": True, "one": False, "elsewhere": False}
     )
-    assert [problem.code for problem in problems] == ["azure-role-missing", "azure-unchecked", "azure-role-missing"]
+    assert [problem.code for problem in problems] == ["azure-role-missing", "not-checked-here", "azure-role-missing"]
     manager.requests.clear()
     assert list(preflight_checks.check_identity_blob_roles(CLIENT, SUBSCRIPTION, {})) == manager.requests == []

@@ -214,7 +214,7 @@ def test_the_look_runs_in_the_data_environment_and_brings_its_findings(job, azur
     assert TrackingCheck(job, lambda wanted: data_python).wait_for_findings() == []
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     (found,) = TrackingCheck(job, lambda wanted: data_python).wait_for_findings()
-    assert (found.code, found.fault) == ("tracking-refused", "configuration")
+    assert (found.code, found.fault) == ("azure-role-missing", "configuration")
     assert "AzureML Data Scientist" in found.ways[0]
 
 

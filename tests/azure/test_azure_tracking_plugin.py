@@ -27,7 +27,9 @@ def accepts(uri):
 def preflight_address(uri):
     {look}
 """
-FOUND = 'yield Finding(code="tracking-refused", title=f"nobody may track at {uri}", ways=("ask", "wait"), fault="data")'
+FOUND = (
+    'yield Finding(code="azure-role-missing", title=f"nobody may track at {uri}", ways=("ask", "wait"), fault="data")'
+)
 
 
 @pytest.fixture

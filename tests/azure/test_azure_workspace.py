@@ -51,7 +51,7 @@ def test_the_tracking_address_is_read_from_the_workspace(workspace):
 
 def test_a_missing_workspace_stops_a_submit_and_names_its_flag(workspace):
     (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "other"))
-    assert (problem.severity, problem.code, problem.where) == ("error", "azure-workspace-missing", "--workspace-name")
+    assert (problem.severity, problem.code, problem.where) == ("error", "resource-unknown", "--workspace-name")
     assert all(name in problem.title for name in ("workspace other", GROUP, SUBSCRIPTION))
     assert problem.suggestions[0].text.startswith("az resource list --resource-type Microsoft.MachineLearningServices")
 
@@ -71,7 +71,7 @@ def test_a_subscription_of_another_tenant_is_no_missing_workspace(workspace):
 
 def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_sentence(workspace):
     gone = Workspace(SUBSCRIPTION, GROUP, "other")
-    assert check_workspace(gone) == [("configuration", "tracking-refused")]
+    assert check_workspace(gone) == [("configuration", "azure-role-missing")]
     with pytest.raises(OSError, match="no Azure ML workspace other"):
         container.address(gone.tracking_uri)
 
@@ -79,7 +79,7 @@ def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_
 def test_a_missing_read_role_is_reported_with_the_way_to_get_it(workspace):
     workspace.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     (problem,) = preflight_checks.check_workspace(HERE)
-    assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
+    assert (problem.severity, problem.code) == ("warning", "not-checked-here")
     line = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist" --scope "{HERE.resource}"'
     assert [way.text for way in problem.suggestions] == [line]
     (finding,) = container.preflight_address(HERE.tracking_uri)
@@ -109,7 +109,7 @@ def test_permissions_that_azure_does_not_tell_are_no_finding(workspace):
 def test_a_missing_sign_in_is_a_warning_with_the_command(workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     (problem,) = preflight_checks.check_workspace(HERE)
-    assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "azure-unchecked", "az login")
+    assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "not-checked-here", "az login")
     (finding,) = container.preflight_address(HERE.tracking_uri)
     assert finding.ways == (
         "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",
@@ -132,7 +132,7 @@ def test_unreachable_host_is_a_passing_failure(workspace, host, what, monkeypatc
     with workspace.unreachable(host):
         (problem,) = preflight_checks.check_workspace(HERE)
         (finding,) = container.preflight_address(HERE.tracking_uri)
-    assert (problem.severity, problem.code, finding.fault) == ("warning", "azure-unchecked", "network")
+    assert (problem.severity, problem.code, finding.fault) == ("warning", "not-checked-here", "network")
     assert what in finding.why
 
 

@@ -113,7 +113,7 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
     (
         job(),
         {"aks_cluster": None},
-        "azureml-compute-missing",
+        "value-missing",
         "--compute",
         Stage.RESOLVE,
         ["--compute NAME", "AZUREML_COMPUTE=NAME"],
@@ -122,7 +122,7 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
         (
             job(num_gpus=gpus),
             given,
-            "azureml-instance-type-missing",
+            "value-missing",
             "--num-gpus",
             Stage.RESOLVE,
             ["--instance-type NAME", *managed, *(f"--num-gpus {number}" for number in offered)],
@@ -131,7 +131,7 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
         for given, managed in (({}, ["--compute-kind managed"]), ({"compute_kind": "kubernetes"}, []))
     ),
     *(
-        (job(num_gpus=gpus), {"instance_type": named}, "azureml-gpus-differ", "--instance-type", Stage.CHECK, offered)
+        (job(num_gpus=gpus), {"instance_type": named}, "options-conflict", "--instance-type", Stage.CHECK, offered)
         for gpus, named, offered in (
             (2, "gpuspot", ["--instance-type gpuspot2", "--num-gpus 1"]),
             (1, "gpu4", ["--instance-type gpu", "--num-gpus 4"]),
@@ -141,17 +141,17 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
     (
         job(),
         {"instance_type": "gpu", "compute_kind": "managed"},
-        "azureml-instance-type-managed",
+        "option-without-effect",
         "--instance-type",
         Stage.CHECK,
         [],
     ),
     *(
-        (job(workload=name, experiment_name="a"), {}, "azureml-workload-name", "", Stage.CHECK, [])
+        (job(workload=name, experiment_name="a"), {}, "workload-name-refused", "", Stage.CHECK, [])
         for name in ("x" * 236, "a.b", "_a")
     ),
     *(
-        (job(experiment_name=name), {}, "azureml-value-invalid", "--experiment-name", Stage.PARSE, better)
+        (job(experiment_name=name), {}, "value-invalid", "--experiment-name", Stage.PARSE, better)
         for name, better in (
             ("my experiment", ["--experiment-name my-experiment"]),
             ("_a", ["--experiment-name a"]),
@@ -159,7 +159,7 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
         )
     ),
     *(
-        (job(HUB), IN_VAULT | {"hf_credential": text}, "azureml-secret-invalid", "--hf-credential", Stage.PARSE, [])
+        (job(HUB), IN_VAULT | {"hf_credential": text}, "value-invalid", "--hf-credential", Stage.PARSE, [])
         for text in (
             *("a_b", "${{a}}", "x" * 128, "http://kva.vault.azure.net/secrets/a"),
             *("https://kva.vault.azure.net/secrets/a?x=1", "https://kva.vault.azure.net.evil.example/secrets/a"),
@@ -171,19 +171,19 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
     (
         job(HUB),
         {"hf_credential": "hf-token"},
-        "azureml-vault-missing",
+        "value-missing",
         "--key-vault",
         Stage.RESOLVE,
         ["--key-vault NAME"],
     ),
     *(
-        (job(HUB), IN_VAULT | {"key_vault": vault}, "azureml-value-invalid", "--key-vault", Stage.PARSE, [])
+        (job(HUB), IN_VAULT | {"key_vault": vault}, "value-invalid", "--key-vault", Stage.PARSE, [])
         for vault in ("kv", "1kv", "\u212av-robots", "k--v", "k" * 25)
     ),
     (
         job(HUB),
         IN_VAULT | {"key_vault": "https://kv-robots.vault.azure.net/"},
-        "azureml-value-invalid",
+        "value-invalid",
         "--key-vault",
         Stage.PARSE,
         ["--key-vault kv-robots"],
@@ -191,7 +191,7 @@ REFUSED: list[tuple[Job, dict[str, object], str, str, Stage, list[str]]] = [
     (
         job(*blobs(*(f"{ONE}/{'é' * 900}{number}" for number in range(40)))),
         {},
-        "azureml-variable-too-long",
+        "variable-too-long",
         "--blob-url",
         Stage.CHECK,
         ["use fewer or shorter --blob-url values", "--dataset-asset azureml:NAME:VERSION"],
@@ -221,7 +221,7 @@ def test_value_is_accepted_and_rendered(of: Job, given: dict, key: str, value: o
 
 @pytest.mark.parametrize(("field", "text", "suggestions"), INVALID)
 def test_invalid_setting_is_refused(field: str, text: str, suggestions: list[str]) -> None:
-    found = find_problem("azureml-value-invalid", job(), **{field: text})
+    found = find_problem("value-invalid", job(), **{field: text})
     assert (found.stage, found.severity, found.where) == (Stage.PARSE, "error", f"--{field.replace('_', '-')}")
     assert list_suggestions(found) == suggestions
 
@@ -249,14 +249,14 @@ def test_all_problems_are_found_at_once() -> None:
 
 @pytest.mark.parametrize("image", ["A:1", "x:1\n", "https://x/y:1", "x:${{y}}", ""])
 def test_invalid_image_is_refused_with_the_form_of_one(image: str) -> None:
-    found = find_problem("azureml-value-invalid", job(), image=image)
+    found = find_problem("value-invalid", job(), image=image)
     assert found.where == "--image"
     assert "[HOST[:PORT]/]NAME:TAG" in found.why or "${{" in image
 
 
 def test_reason_names_the_rule() -> None:
     def explain(**given: object) -> str:
-        return find_problem("azureml-value-invalid", job(), **given).why
+        return find_problem("value-invalid", job(), **given).why
 
     assert "expression" in explain(resource_group="${{inputs.a}}")
     assert explain(compute="x" * 17, compute_kind="kubernetes").startswith("It has 2 to 16 ")
@@ -264,17 +264,17 @@ def test_reason_names_the_rule() -> None:
     assert "64 hex digits" in explain(image=f"x:1@sha256:{'a' * 63}")
     assert "24" in explain(labels=",".join(f"a{number}=b" for number in range(25)))
     for gpus, why in ((1, "You would pay for idle GPUs."), (3, "The training would not start.")):
-        assert find_problem("azureml-gpus-differ", job(num_gpus=gpus), instance_type="gpu2").why == why
+        assert find_problem("options-conflict", job(num_gpus=gpus), instance_type="gpu2").why == why
 
 
 def test_incomplete_workspace_names_what_is_missing() -> None:
-    missing = find_problem("azureml-workspace-incomplete", job(), resource_group=None)
+    missing = find_problem("value-missing", job(), resource_group=None)
     assert missing.title == "the workspace is incomplete: --resource-group is missing"
     assert (missing.stage, list_suggestions(missing)) == (Stage.RESOLVE, ["--resource-group …"])
-    signed_out = find_problem("azureml-workspace-incomplete", job(), subscription_id=None)
+    signed_out = find_problem("value-missing", job(), subscription_id=None)
     assert list_suggestions(signed_out) == ["--subscription-id …", "az login"]
     subscription_only = {"resource_group": None, "workspace_name": None}
-    unset = find_problem("azureml-workspace-incomplete", job(), **subscription_only)
+    unset = find_problem("value-missing", job(), **subscription_only)
     assert unset.title.startswith("no workspace is set: --resource-group, --workspace-name are")
 
 
@@ -334,10 +334,10 @@ def test_labels_become_tags_which_the_workspace_takes_at_their_longest() -> None
 def test_token_in_place_of_a_name_is_not_repeated(token: str) -> None:
     for text in (token, f"https://kv-robots.vault.azure.net/secrets/{token}"):
         for each in (job(), job(HUB)):
-            found = find_problem("azureml-secret-invalid", each, hf_credential=text, key_vault="kv-robots")
+            found = find_problem("value-invalid", each, hf_credential=text, key_vault="kv-robots")
             assert (found.stage, found.given) == (Stage.PARSE, "")
             assert token not in format_problem(found)
-    assert "looks like a token" in find_problem("azureml-secret-invalid", job(), hf_credential=token).why
+    assert "looks like a token" in find_problem("value-invalid", job(), hf_credential=token).why
 
 
 @pytest.mark.parametrize(
@@ -362,14 +362,12 @@ def test_vault_of_another_cloud(monkeypatch) -> None:
 
 
 def test_preempted_job_that_loses_its_checkpoints_is_noted() -> None:
-    found = find_problem("azureml-nothing-survives", job(), compute_kind="kubernetes", output_mode="upload")
+    found = find_problem("nothing-kept", job(), compute_kind="kubernetes", output_mode="upload")
     assert found.severity == "note"
     assert "gpuspot" in found.title
     assert "--output-mode rw_mount" in format_problem(found)
     assert len(format_problem(found).splitlines()) == 1
-    assert (
-        "spot-a" in find_problem("azureml-nothing-survives", job(), instance_type="spot-a", output_mode="upload").title
-    )
+    assert "spot-a" in find_problem("nothing-kept", job(), instance_type="spot-a", output_mode="upload").title
 
 
 @pytest.mark.parametrize(
@@ -383,13 +381,13 @@ def test_preempted_job_that_loses_its_checkpoints_is_noted() -> None:
 )
 def test_nothing_is_noted_where_nothing_is_lost(of: Job, given: dict) -> None:
     assert find_problems(of, **given) == []
-    assert "azureml-nothing-survives" not in {problem.code for problem in find_problems(job())}
+    assert "nothing-kept" not in {problem.code for problem in find_problems(job())}
 
 
 def test_length_of_a_variable_is_limited_as_by_the_kernel() -> None:
     name = "INIT_FROM_POLICY_MODEL_SOURCE"
     limit = 131_072 - len(f"{name}=\0")
-    for size, codes in ((limit, set()), (limit + 1, {"azureml-variable-too-long"})):
+    for size, codes in ((limit, set()), (limit + 1, {"variable-too-long"})):
         given_job = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
         variable = {name: command_job.make_compat_variables(given_job)[name]}
         assert len(variable[name]) == size

@@ -102,4 +102,4 @@ def test_an_input_that_is_not_taken_is_named_as_it_was_typed(azureml):
     problem = submit_rejected(
         make_submittable_plan(azureml, source("data_asset", "azureml://locations/mars/workspaces/w/data/a/versions/1"))
     )
-    assert (problem.code, problem.where) == ("azureml-refused", "--dataset-asset")
+    assert (problem.code, problem.where) == ("platform-refused", "--dataset-asset")

@@ -47,18 +47,18 @@ def deny_all(run, _) -> None:
 
 ROLE = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"'
 REJECTED = {
-    "a gateway's 404": (lambda run, _: run.azure.fault("", status=404, code=""), "azureml-refused", ()),
+    "a gateway's 404": (lambda run, _: run.azure.fault("", status=404, code=""), "platform-refused", ()),
     "no such workspace": (
         lambda run, _: run.reference.update(workspace="ml-2"),
-        "azureml-missing",
+        "resource-unknown",
         ("workspace ml-2",),
     ),
     "a sign-in that ran out": (
         lambda _, monkeypatch: monkeypatch.setenv("AZURE_CLIENT_SECRET", "of yesterday"),
-        "azureml-signed-out",
+        "platform-signed-out",
         ("set a valid AZURE_CLIENT_SECRET",),
     ),
-    "no role": (deny_all, "azureml-not-allowed", (ROLE,)),
+    "no role": (deny_all, "platform-forbidden", (ROLE,)),
 }
 
 
@@ -92,7 +92,7 @@ def test_a_missing_right_is_reported_with_the_role(run, ask):
     with pytest.raises(Rejected) as raised:
         ask(run)
     found = problem(raised)
-    assert found.code == "azureml-not-allowed"
+    assert found.code == "platform-forbidden"
     assert f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"' in found.suggestions[0].text
 
 
@@ -100,7 +100,7 @@ def test_a_missing_right_is_reported_with_the_role(run, ask):
 def test_unreachable_network_is_reported(run, ask):
     with run.azure.tenant.unreachable(MANAGER), pytest.raises(Rejected) as raised:
         ask(run)
-    assert problem(raised).code == "azureml-unreachable"
+    assert problem(raised).code == "platform-away"
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "TooManyRequests"), (500, "InternalServerError"), (503, "Busy")])
@@ -109,7 +109,7 @@ def test_lasting_error_is_reported_as_passing(run, status, code):
     with pytest.raises(Rejected) as raised:
         run.status()
     found = problem(raised)
-    assert (found.code, found.suggestions[0].text) == ("azureml-unreachable", "try again later")
+    assert (found.code, found.suggestions[0].text) == ("platform-away", "try again later")
     assert raised.value.transient
     assert f"HTTP {status}" in found.why
 
@@ -148,5 +148,5 @@ def test_missing_datastore_is_not_a_missing_workspace(run):
     with pytest.raises(Rejected) as raised:
         run.set_native_state("Running", "Completed").outputs()
     found = problem(raised)
-    assert found.code == "azureml-refused"
+    assert found.code == "platform-refused"
     assert found.title == "could not read the datastore another-store of the workspace"

@@ -143,7 +143,7 @@ def test_a_log_that_may_not_be_read_says_why_and_shows_no_signature(run, code, c
     run.set_native_state("Running").say("hello")
     run.azure.fault(LOG, where="blobs", status=403, code=code)
     found = find_rejection(lambda: run.logs())
-    assert found.code == "azureml-not-allowed"
+    assert found.code == "platform-forbidden"
     assert code in found.why
     assert "the storage account rtmemory" in found.title
     assert "sig=" not in f"{found}{capsys.readouterr()}"

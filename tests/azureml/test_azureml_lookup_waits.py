@@ -49,7 +49,7 @@ def test_a_submit_stops_after_a_quarter_of_an_hour(robotrain, workspace, pauses,
     workspace.fault(call, status=429, code="TooManyRequests", retry_after=retry_after)
     answer = robotrain(*SUBMIT, "--json")
     assert (answer.exit_code, workspace.jobs) == (4, {})
-    assert "azureml-busy" in {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
+    assert "platform-busy" in {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
     assert 800 < sum(pauses) <= lookup.PATIENCE_SECONDS
 
 
@@ -57,7 +57,7 @@ def test_a_pause_that_is_longer_than_the_patience_is_not_begun(robotrain, worksp
     workspace.fault(COMPUTE_CALL, status=429, code="TooManyRequests", retry_after=1000)
     answer = robotrain(*SUBMIT)
     assert (answer.exit_code, workspace.jobs, pauses) == (4, {}, [])
-    assert answer.stderr.count("[azureml-busy]") == 1, "of the look-up and of the preflight"
+    assert answer.stderr.count("[platform-busy]") == 1, "of the look-up and of the preflight"
 
 
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1000}, {"status": 503, "retry_after": 1000}])

@@ -73,9 +73,9 @@ def test_more_nodes_than_the_cluster_has_are_refused_before_anything_is_sent(azu
     prepare_workspace(azureml)
     azureml.managed_compute("gpus", most=2)
     made = make_plan(azureml, HUB, parameters={"num_nodes": 3}, compute="gpus", compute_kind="managed")
-    assert ("azureml-too-few-nodes", "error") in list_codes(run_preflight(made))
+    assert ("nodes-too-few", "error") in list_codes(run_preflight(made))
     made = make_plan(azureml, HUB, parameters={"num_nodes": 2}, compute="gpus", compute_kind="managed")
-    assert "azureml-too-few-nodes" not in dict(list_codes(run_preflight(made)))
+    assert "nodes-too-few" not in dict(list_codes(run_preflight(made)))
 
 
 @pytest.fixture

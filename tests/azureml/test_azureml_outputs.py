@@ -97,7 +97,7 @@ def test_a_job_that_has_not_begun_left_nothing_and_no_storage_is_asked(run):
 def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
     run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/x"))
     found = find_rejection(lambda: run.outputs())
-    assert found.code == "outputs-not-yet"
+    assert found.code == "outputs-missing"
     assert "uploaded when it ends" in found.why
     assert f"robotrain wait {RUN}" in found.suggestions[0].text
     assert "output_mode=rw_mount" in found.suggestions[1].text
@@ -122,7 +122,7 @@ def test_storage_that_may_not_be_listed_names_the_role_and_published_files_are_s
     run = Observed(observing).set_native_state("Running", "Completed")
     observing.fault("comp=list", where="blobs", status=403, code="AuthorizationPermissionMismatch")
     found = find_rejection(lambda: run.outputs())
-    assert found.code == "azureml-not-allowed"
+    assert found.code == "platform-forbidden"
     assert '--role "Storage Blob Data Contributor"' in found.suggestions[0].text
     assert found.suggestions[0].text.endswith('/storageAccounts/rtmemory"')
     run.reference["publishes"] = PUBLISHED

@@ -48,20 +48,16 @@ def test_all_problems_are_found_at_once(azureml):
     azureml.kubernetes(COMPUTE, {"cpu": {"cpu": "2"}})
     azureml.manager.there.granted = [LOOKING]
     wanted = make_plan(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
-    assert {code for code, severity in list_codes(run_preflight(wanted)) if severity == "error"} == {
-        "azureml-instance-type",
-        "azureml-not-allowed",
-        "azureml-datastore-missing",
-        "azureml-asset-missing",
-    }
-    assert sum(code == "azureml-asset-missing" for code, _ in list_codes(run_preflight(wanted))) == 2
+    found = sorted((one.code, one.where) for one in run_preflight(wanted) if one.severity == "error")
+    missing = ("--dataset-asset", "--dataset-asset", "--datastore", "--instance-type")
+    assert found == [("platform-forbidden", "--workspace-name"), *(("resource-unknown", flag) for flag in missing)]
 
 
 def test_a_wrong_secret_is_reported_by_the_name_of_its_variable(ready_workspace, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "not-the-right-one")
     [problem] = run_preflight(make_plan(ready_workspace))
     assert (problem.code, list_suggestions(problem)[0].split(",")[0]) == (
-        "azureml-signed-out",
+        "platform-signed-out",
         "set a valid AZURE_CLIENT_SECRET",
     )
     assert "AZURE_CLIENT_SECRET" in problem.title
@@ -72,27 +68,27 @@ def test_a_wrong_secret_is_reported_by_the_name_of_its_variable(ready_workspace,
 def test_damaged_plan_is_reported(azureml):
     whole = make_plan(azureml)
     del whole.files["azureml.json"]
-    assert list_codes(run_preflight(whole)) == [("plan-damaged", "error")]
+    assert list_codes(run_preflight(whole)) == [("plan-unreadable", "error")]
 
 
 def test_signed_out_user_is_reported_once(ready_workspace, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     blob = source("blob_url", "https://one.blob.core.windows.net/c/p")
     [problem] = run_preflight(make_plan(ready_workspace, blob, *assets("azureml:a:3")))
-    assert (problem.code, problem.severity, list_suggestions(problem)) == ("azureml-signed-out", "error", ["az login"])
+    assert (problem.code, problem.severity, list_suggestions(problem)) == ("platform-signed-out", "error", ["az login"])
 
 
 @pytest.mark.slow
 def test_unreachable_network_is_reported_once(ready_workspace):
     begin = time.monotonic()
     with ready_workspace.tenant.unreachable("management.azure.com"):
-        assert list_codes(run_preflight(make_plan(ready_workspace))) == [("azureml-unreachable", "error")]
+        assert list_codes(run_preflight(make_plan(ready_workspace))) == [("platform-away", "error")]
     assert time.monotonic() - begin < 4
 
 
 @pytest.mark.parametrize("name", ["workspace_name", pytest.param("resource_group", marks=pytest.mark.slow)])
 def test_missing_workspace_is_the_only_problem(ready_workspace, name):
-    problem = find_problem("azureml-missing", make_plan(ready_workspace, **{name: "typo"}))
+    problem = find_problem("resource-unknown", make_plan(ready_workspace, **{name: "typo"}))
     assert (problem.where, problem.given) == (f"--{name.replace('_', '-')}", "typo")
     assert "az resource list" in format_problem(problem)
     assert len(run_preflight(make_plan(ready_workspace, **{name: "typo"}))) == 1
@@ -107,7 +103,7 @@ def test_invisible_subscription_is_reported_by_its_flag(ready_workspace):
 @pytest.mark.slow
 def test_a_workspace_that_may_not_be_read_is_reported_with_the_role(ready_workspace):
     ready_workspace.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
-    problem = find_problem("azureml-not-allowed", make_plan(ready_workspace))
+    problem = find_problem("platform-forbidden", make_plan(ready_workspace))
     assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{ready_workspace.at}"' in format_problem(
         problem
     )
@@ -116,9 +112,9 @@ def test_a_workspace_that_may_not_be_read_is_reported_with_the_role(ready_worksp
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
     [
-        (403, "AuthorizationFailed", ("azureml-unchecked", "warning")),
-        pytest.param(429, "TooManyRequests", ("azureml-busy", "error"), marks=pytest.mark.slow),
-        pytest.param(503, "Busy", ("azureml-busy", "error"), marks=pytest.mark.slow),
+        (403, "AuthorizationFailed", ("not-checked-here", "warning")),
+        pytest.param(429, "TooManyRequests", ("platform-busy", "error"), marks=pytest.mark.slow),
+        pytest.param(503, "Busy", ("platform-busy", "error"), marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_checked_is_not_called_missing(ready_workspace, status, code, expected):
@@ -133,7 +129,7 @@ def test_what_cannot_be_checked_is_not_called_missing(ready_workspace, status, c
 
 def test_a_compute_that_is_not_there_is_offered_those_that_are(ready_workspace):
     ready_workspace.kubernetes("k8s-other")
-    problem = find_problem("azureml-compute-missing", make_plan(ready_workspace, compute="k8s-robot-dve-00"))
+    problem = find_problem("resource-unknown", make_plan(ready_workspace, compute="k8s-robot-dve-00"))
     assert problem.suggestions[0][:2] == (f"--compute {COMPUTE}", f"existing: {COMPUTE}, k8s-other")
 
 
@@ -157,7 +153,7 @@ def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stop
 )
 def test_a_data_asset_that_is_not_there_is_offered_the_nearest(ready_workspace, uri, way):
     ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
-    problem = find_problem("azureml-asset-missing", make_plan(ready_workspace, *assets(uri)))
+    problem = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri)))
     assert (problem.where, problem.given, list_suggestions(problem)[0]) == ("--dataset-asset", uri, way)
     assert run_preflight(make_plan(ready_workspace, *assets("azureml:pusht:3"))) == []
 
@@ -166,10 +162,10 @@ def test_a_data_asset_that_is_not_there_is_offered_the_nearest(ready_workspace, 
 def test_a_missing_model_is_reported_by_its_flag(ready_workspace):
     ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
     wanted = make_plan(ready_workspace, *assets("azureml:pusht:3"), model("azureml:act:7"))
-    problem = find_problem("azureml-asset-missing", wanted)
+    problem = find_problem("resource-unknown", wanted)
     assert (problem.where, problem.title) == ("--init-from-policy-model", "the workspace robots-ml has no model act")
     ready_workspace.model("act", 7, "act", kind="mlflow_model")
-    assert list_codes(run_preflight(wanted)) == [("azureml-asset-type", "warning")]
+    assert list_codes(run_preflight(wanted)) == [("resource-unsuitable", "warning")]
 
 
 def test_data_of_another_type_and_data_that_was_archived_is_reported(ready_workspace):
@@ -179,7 +175,7 @@ def test_data_of_another_type_and_data_that_was_archived_is_reported(ready_works
     scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
     uris = ("azureml:table:1", f"azureml://{scope}/data/old/versions/1")  # its own workspace, however it is named
     problems = run_preflight(make_plan(ready_workspace, *assets(*uris)))
-    assert list_codes(problems) == [("azureml-asset-type", "error"), ("azureml-asset-archived", "warning")]
+    assert list_codes(problems) == [("resource-unsuitable", "error"), ("azureml-asset-archived", "warning")]
     assert problems[1].suggestions[0].text.startswith("az ml data restore --name old --version 1 --workspace-name")
     assert "mltable" in problems[0].title
 
@@ -189,13 +185,13 @@ def test_sixty_four_assets_are_looked_at(ready_workspace):
     for number in range(63):
         ready_workspace.data(f"set{number}", 1, add_dataset(ready_workspace))
     wanted = make_plan(ready_workspace, *assets(*(f"azureml:set{number}:1" for number in range(64))))
-    assert find_problem("azureml-asset-missing", wanted).given == "azureml:set63:1"
+    assert find_problem("resource-unknown", wanted).given == "azureml:set63:1"
 
 
 @pytest.mark.slow
 def test_assets_of_registries_are_not_looked_at_and_are_not_missing(ready_workspace):
     wanted = make_plan(ready_workspace, *assets("azureml://registries/r/data/n/versions/1"))
-    assert list_codes(run_preflight(wanted)) == [("azureml-asset-unseen", "note")]
+    assert list_codes(run_preflight(wanted)) == [("source-unreachable", "note")]
 
 
 @pytest.mark.parametrize("name", ["ID", pytest.param("NAME", marks=pytest.mark.slow)])
@@ -203,7 +199,7 @@ def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(read
     own = {"NAME": ready_workspace.names[2], "ID": ready_workspace.ml.identifier}[name]  # Azure itself prints the id
     uri = f"azureml://locations/westeurope/workspaces/{own}/data/pusht/versions/4"
     ready_workspace.data("pusht", 3, add_dataset(ready_workspace))
-    problem = find_problem("azureml-asset-missing", make_plan(ready_workspace, *assets(uri)))
+    problem = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri)))
     assert list_suggestions(problem)[0] == f"--dataset-asset {uri.replace('/4', '/3')}"
     assert run_preflight(make_plan(ready_workspace, *assets(uri.replace("/4", "/3")))) == []
 
@@ -214,19 +210,19 @@ def test_assets_of_another_workspace_are_looked_at_there(ready_workspace):
     subscription, group, _ = ready_workspace.names
     scope = f"subscriptions/{subscription}/resourcegroups/{group}/workspaces/team-ml"
     uri = f"azureml://{scope}/data/shared/versions/1"
-    problem = find_problem("azureml-asset-missing", make_plan(ready_workspace, *assets(uri)))
+    problem = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri)))
     assert "the workspace team-ml has no data asset shared" in problem.title
-    gone = find_problem("azureml-missing", make_plan(ready_workspace, *assets(uri.replace("team-ml", "gone-ml"))))
+    gone = find_problem("resource-unknown", make_plan(ready_workspace, *assets(uri.replace("team-ml", "gone-ml"))))
     assert gone.where == "--dataset-asset"
     ready_workspace.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
-    problem = find_problem("azureml-unchecked", make_plan(ready_workspace, *assets(uri)))
+    problem = find_problem("not-checked-here", make_plan(ready_workspace, *assets(uri)))
     assert "shared:1 of team-ml" in problem.title
     assert f'--scope "{at}"' in format_problem(problem)
 
 
 def test_a_missing_submit_role_is_reported(ready_workspace):
     ready_workspace.manager.there.granted = [LOOKING]
-    problem = find_problem("azureml-not-allowed", make_plan(ready_workspace))
+    problem = find_problem("platform-forbidden", make_plan(ready_workspace))
     assert "may not create a job or upload its code in the workspace" in problem.title
     assert "environment" not in problem.title  # it is there already
     assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{ready_workspace.at}"' in format_problem(
@@ -234,7 +230,7 @@ def test_a_missing_submit_role_is_reported(ready_workspace):
     )
     assert (
         "register its environment"
-        in find_problem("azureml-not-allowed", make_plan(ready_workspace, environment_version="9")).title
+        in find_problem("platform-forbidden", make_plan(ready_workspace, environment_version="9")).title
     )
 
 
@@ -245,12 +241,12 @@ def test_who_uploads_folders_must_see_the_secret_of_the_datastore(ready_workspac
     ]
     ready_workspace.datastore("keyed", ready_workspace.container, credentials="Sas")
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
-    problem = find_problem("azureml-not-allowed", make_plan(ready_workspace, folder, datastore="keyed"))
+    problem = find_problem("platform-forbidden", make_plan(ready_workspace, folder, datastore="keyed"))
     assert "may not read the secret of the datastore keyed" in problem.title
-    assert "azureml-not-allowed" not in find_codes(make_plan(ready_workspace, folder))  # it keeps none
-    assert "azureml-not-allowed" not in find_codes(make_plan(ready_workspace, datastore="keyed"))  # nothing is uploaded
+    assert "platform-forbidden" not in find_codes(make_plan(ready_workspace, folder))  # it keeps none
+    assert "platform-forbidden" not in find_codes(make_plan(ready_workspace, datastore="keyed"))  # nothing is uploaded
     ready_workspace.manager.there.granted[0]["actions"].append(f"{kind}/datastores/listSecrets/action")
-    assert "azureml-not-allowed" not in find_codes(make_plan(ready_workspace, folder, datastore="keyed"))
+    assert "platform-forbidden" not in find_codes(make_plan(ready_workspace, folder, datastore="keyed"))
 
 
 def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(ready_workspace):
@@ -309,7 +305,7 @@ def test_missing_sign_in_is_reported_once_on_the_command_line(dry_run, monkeypat
     answer = dry_run("--compute", COMPUTE)
     assert answer.exit_code == 4
     assert answer.stderr.count("you are not signed in to Azure") == 1
-    assert answer.stderr.count("[azureml-signed-out]") == 1
+    assert answer.stderr.count("[platform-signed-out]") == 1
 
 
 @pytest.mark.slow
@@ -331,7 +327,7 @@ def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(ready
     ready_workspace.usage("standardNCSv3Family", 0, 5)
     words = {"compute": "gpus", "compute_kind": "managed"}
     assert list_codes(run_preflight(make_plan(ready_workspace, **words))) == [("azureml-quota", "error")]
-    assert "azureml-too-few-gpus" in find_codes(make_plan(ready_workspace, parameters={"num_gpus": 2}, **words))
+    assert "machines-too-small" in find_codes(make_plan(ready_workspace, parameters={"num_gpus": 2}, **words))
     inner = ready_workspace.ml.computes["gpus"]["properties"]["properties"]
     inner["currentNodeCount"] = inner["nodeStateCounts"]["idleNodeCount"] = 1
     assert run_preflight(make_plan(ready_workspace, **words)) == []
@@ -340,7 +336,7 @@ def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(ready
 def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
     ready_workspace.managed_compute("low", priority="LowPriority")
     words = {"compute": "low", "compute_kind": "managed", "output_mode": "upload"}
-    problem = find_problem("azureml-nothing-survives", make_plan(ready_workspace, **words))
+    problem = find_problem("nothing-kept", make_plan(ready_workspace, **words))
     assert problem.severity == "note"
     assert problem.title.startswith("a machine of the compute low may be preempted")
     blob = {"publish_url": f"https://{ready_workspace.account}.blob.core.windows.net/c/p"}
@@ -348,7 +344,7 @@ def test_a_machine_of_low_priority_warns_of_lost_checkpoints(ready_workspace):
         make_plan(ready_workspace, **words | {"output_mode": "rw_mount"}),
         make_plan(ready_workspace, **words, parameters=blob),
     )
-    assert all("azureml-nothing-survives" not in find_codes(one) for one in kept)
+    assert all("nothing-kept" not in find_codes(one) for one in kept)
 
 
 def find_codes(wanted) -> set[str]:
@@ -362,7 +358,7 @@ def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_s
     words = {"hf_credential": "hub", "key_vault": "robots"}
     assert run_preflight(make_plan(ready_workspace, **words)) == []
     assert azureml_vault.requests == ["GET /secrets?api-version=7.4"]
-    problem = find_problem("azureml-vault-silent", make_plan(ready_workspace, hf_credential="hub", key_vault="typo"))
+    problem = find_problem("not-checked-here", make_plan(ready_workspace, hf_credential="hub", key_vault="typo"))
     assert (problem.where, problem.severity) == ("--hf-credential", "warning")
     assert problem.given == "https://typo.vault.azure.net/secrets/hub"
 

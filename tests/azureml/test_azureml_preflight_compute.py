@@ -90,7 +90,7 @@ def test_compute_that_fits_causes_no_problem(found, order):
 def test_an_unhealthy_compute_is_reported_with_azures_reason(state, severity):
     why = [{"error": {"code": "Extension", "message": "The extension is gone: see https://x/?sig=c2VjcmV0"}}]
     problems = check_compute(make_kubernetes(provisioningState=state, provisioningErrors=why))
-    assert list_codes(problems) == ([("azureml-compute-state", severity)] if severity else [])
+    assert list_codes(problems) == ([("pool-closed", severity)] if severity else [])
     assert all("The extension is gone" in problem.why and "c2VjcmV0" not in problem.why for problem in problems)
 
 
@@ -110,13 +110,13 @@ def test_a_compute_that_runs_no_command_jobs_is_reported():
 )
 def test_a_job_rendered_for_another_kind_of_compute_is_reported(found, kind, way):
     [problem] = check_compute(found, compute_kind=kind)
-    assert (problem.code, list_suggestions(problem)) == ("azureml-compute-kind", [f"--compute-kind {way}"])
+    assert (problem.code, list_suggestions(problem)) == ("resource-unsuitable", [f"--compute-kind {way}"])
     assert (problem.where, problem.given) == ("--compute-kind", kind)
 
 
 def test_an_instance_type_that_is_not_there_is_offered_one_with_as_many_gpus():
     [problem] = check_compute(make_kubernetes(), instance_type="gpuspot4", gpus=2)
-    assert (problem.code, list_suggestions(problem)) == ("azureml-instance-type", ["--instance-type gpuspot2"])
+    assert (problem.code, list_suggestions(problem)) == ("resource-unknown", ["--instance-type gpuspot2"])
     assert "Existing: cpu, gpuspot, gpuspot2." in problem.why
 
 
@@ -129,7 +129,7 @@ def test_an_instance_type_with_too_few_gpus_is_reported():
 def test_an_instance_type_without_gpus_is_a_warning():
     [problem] = check_compute(make_kubernetes(), instance_type="cpu")
     assert (problem.code, problem.severity, list_suggestions(problem)) == (
-        "azureml-no-gpu",
+        "machines-too-small",
         "warning",
         ["--instance-type gpuspot"],
     )
@@ -150,10 +150,10 @@ def test_an_identity_that_the_compute_does_not_have_is_reported_with_those_it_ha
 
 def test_several_identities_without_a_chosen_one_are_reported_with_their_client_ids():
     [problem] = check_compute(make_cluster(identities=TWO), identity="")
-    assert (problem.code, problem.severity) == ("azureml-identity-unnamed", "error")
+    assert (problem.code, problem.severity) == ("value-missing", "error")
     assert list_suggestions(problem) == [f"--workload-identity {CLIENT}", "--workload-identity c2"]
     [problem] = check_compute(make_kubernetes(identities=TWO), identity="")
-    assert (problem.code, problem.severity) == ("azureml-identity-unnamed", "warning")
+    assert (problem.code, problem.severity) == ("value-missing", "warning")
 
 
 def test_an_object_id_in_the_place_of_the_client_id_is_reported():
@@ -169,7 +169,7 @@ def test_a_compute_without_an_identity_is_reported():
 
 @pytest.mark.parametrize(
     ("nodes", "code", "severity"),
-    [((0, 0, 0), "azureml-compute-empty", "error"), ((0, 2, 2), "azureml-compute-busy", "note")],
+    [((0, 0, 0), "azureml-compute-empty", "error"), ((0, 2, 2), "pool-full", "note")],
 )
 def test_a_cluster_that_has_no_node_for_the_job_is_reported(nodes, code, severity):
     [problem] = check_compute(make_cluster(nodes=nodes))
@@ -181,7 +181,7 @@ def test_a_cluster_that_has_no_node_for_the_job_is_reported(nodes, code, severit
 def test_more_nodes_than_the_cluster_may_have_are_refused_with_how_many_it_may():
     [problem] = check_compute(make_cluster(nodes=(0, 0, 2)), wanted_nodes=4)
     assert (problem.code, problem.severity, problem.where, problem.given) == (
-        *("azureml-too-few-nodes", "error"),
+        *("nodes-too-few", "error"),
         *("--num-nodes", "4"),
     )
     assert problem.title == "the compute gpus has at most 2 nodes, but the job trains on 4"
@@ -190,7 +190,7 @@ def test_more_nodes_than_the_cluster_may_have_are_refused_with_how_many_it_may()
     assert more.startswith("az ml compute update --name gpus --max-instances 4 ")
     [problem] = check_compute(make_cluster(kind="ComputeInstance", state="Running"), wanted_nodes=2)
     assert (problem.code, list_suggestions(problem)) == (
-        "azureml-too-few-nodes",
+        "nodes-too-few",
         ["--num-nodes 1", "--compute NAME"],
     )
     assert check_compute(make_kubernetes(), wanted_nodes=9) == [], "how many a Kubernetes cluster has is not known"
@@ -199,7 +199,7 @@ def test_more_nodes_than_the_cluster_may_have_are_refused_with_how_many_it_may()
 @pytest.mark.parametrize(("nodes", "free"), [((0, 0, 2), None), ((2, 2, 2), None), ((1, 2, 2), 1), ((0, 1, 2), 1)])
 def test_a_job_of_several_nodes_waits_until_all_of_them_are_free(nodes, free):
     problems = check_compute(make_cluster(nodes=nodes), wanted_nodes=2)
-    assert list_codes(problems) == ([("azureml-compute-busy", "note")] if free else [])
+    assert list_codes(problems) == ([("pool-full", "note")] if free else [])
     assert all(problem.title.startswith(f"{free} of 2 nodes of the compute gpus are free") for problem in problems)
 
 
@@ -219,8 +219,8 @@ def test_what_a_cluster_says_of_its_nodes_is_passed_on():
         ("Starting", None),
         ("Stopped", "azureml-compute-stopped"),
         ("Stopping", "azureml-compute-stopped"),
-        ("CreateFailed", "azureml-compute-state"),
-        ("Unusable", "azureml-compute-state"),
+        ("CreateFailed", "pool-closed"),
+        ("Unusable", "pool-closed"),
     ],
 )
 def test_a_compute_instance_that_is_not_running_is_reported(state, code):

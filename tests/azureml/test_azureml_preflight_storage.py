@@ -44,7 +44,7 @@ def get_account(azureml, name: str = "") -> dict:
 def test_a_datastore_that_is_not_there_is_offered_those_that_are(ready_workspace):
     ready_workspace.datastore("more", "more")
     [problem] = check_storage(ready_workspace, datastore="workspaceblobstor")
-    assert (problem.code, problem.where) == ("azureml-datastore-missing", "--datastore")
+    assert (problem.code, problem.where) == ("resource-unknown", "--datastore")
     assert problem.suggestions[0].text == "--datastore workspaceblobstore"
     assert "more" in problem.suggestions[0].remark
 
@@ -53,7 +53,7 @@ def test_a_datastore_that_is_not_there_is_offered_those_that_are(ready_workspace
 def test_a_datastore_that_holds_no_blobs_is_reported(ready_workspace):
     ready_workspace.datastore("files", "files", kind="AzureFile")
     [problem] = check_storage(ready_workspace, datastore="files")
-    assert (problem.code, problem.severity) == ("azureml-datastore-kind", "error")
+    assert (problem.code, problem.severity) == ("resource-unsuitable", "error")
     assert "AzureFile" in problem.title
 
 
@@ -81,7 +81,7 @@ def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(
     assert check_storage(ready_workspace) == []
     workspace["systemDatastoresAuthMode"] = "QuantumKeys"
     [problem] = check_storage(ready_workspace)
-    assert (problem.code, problem.severity, "QuantumKeys" in problem.title) == ("azureml-unchecked", "note", True)
+    assert (problem.code, problem.severity, "QuantumKeys" in problem.title) == ("not-checked-here", "note", True)
 
 
 def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one(ready_workspace):
@@ -90,9 +90,7 @@ def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one
     ready_workspace.manager.there.resources[ready_workspace.at.lower()]["properties"]["systemDatastoresAuthMode"] = (
         "QuantumKeys"
     )
-    assert "azureml-unchecked" not in [
-        code for code, _ in list_codes(check_storage(ready_workspace, datastore="other"))
-    ]
+    assert "not-checked-here" not in [code for code, _ in list_codes(check_storage(ready_workspace, datastore="other"))]
 
 
 @pytest.mark.slow
@@ -159,7 +157,7 @@ def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(re
     host = f"{ready_workspace.account}.blob.core.windows.net"
     with ready_workspace.tenant.unreachable(host):
         [problem] = check_storage(ready_workspace)
-    assert (problem.code, problem.severity, problem.given) == ("azureml-storage-silent", "warning", host)
+    assert (problem.code, problem.severity, problem.given) == ("not-checked-here", "warning", host)
     assert "The job's code is uploaded" in problem.why
 
 
@@ -204,7 +202,7 @@ def test_an_account_that_one_may_not_look_at_is_a_note_and_the_roles_are_looked_
     ready_workspace.manager.there.assignments.clear()
     ready_workspace.fault(f"/storageAccounts/{ready_workspace.account}\\?", status=403, code="AuthorizationFailed")
     assert list_codes(check_storage(ready_workspace)) == [
-        ("azureml-unchecked", "note"),
+        ("not-checked-here", "note"),
         ("azure-role-missing", "warning"),
     ]
 
@@ -241,7 +239,7 @@ def test_a_data_asset_that_cannot_be_read_from_here_is_no_error(workspace):
     workspace.data("hidden", 1, "https://elsewhere.blob.core.windows.net/c/hidden")
     workspace.data("odd", 1, "wasbs://c@elsewhere.blob.core.windows.net/odd")
     [problem] = run_preflight(make_plan(workspace, *assets("azureml:hidden:1", "azureml:odd:1")))
-    assert (problem.code, problem.severity) == ("azure-unchecked", "warning")  # as that of a --blob-url is told
+    assert (problem.code, problem.severity) == ("not-checked-here", "warning")  # as that of a --blob-url is told
     assert "elsewhere" in problem.title
 
 

@@ -53,7 +53,7 @@ def test_the_environment_alone_needs_neither_data_nor_a_compute(azureml, robotra
     assert azureml.jobs == {}
     refused = robotrain(*words, "--dry-run")
     assert "needs a dataset" in refused.stderr
-    assert "azureml-compute-missing" in refused.stderr
+    assert "no compute is set" in refused.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("--env", "pusht")])
@@ -63,4 +63,4 @@ def test_the_environment_of_an_evaluation_needs_no_policy(azureml, robotrain, op
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith("environment lerobot-inference-env:")
     assert azureml.jobs == {}
-    assert "[no-policy]" in robotrain(*words, "--env", "pusht", "--dry-run").stderr
+    assert "[source-missing]" in robotrain(*words, "--env", "pusht", "--dry-run").stderr

@@ -53,19 +53,19 @@ def test_nothing_is_queried_without_a_compute(named_workspace, missing):
 
 def test_a_missing_compute_is_reported_as_in_the_preflight(azureml, named_workspace):
     problem = query_rejected(named_workspace)
-    assert (problem.code, problem.title) == ("azureml-compute-missing", f"the workspace has no compute {COMPUTE}")
-    assert query_rejected(named_workspace, workspace_name="typo").code == "azureml-missing"
+    assert (problem.code, problem.title) == ("resource-unknown", f"the workspace has no compute {COMPUTE}")
+    assert query_rejected(named_workspace, workspace_name="typo").code == "resource-unknown"
 
 
 def test_computes_that_may_not_be_read_are_reported_with_what_follows(azureml, named_workspace):
     azureml.kubernetes(COMPUTE)
     azureml.deny("GET /computes")
     problem = query_rejected(named_workspace)
-    assert (problem.code, problem.where, problem.given) == ("azureml-unchecked", "--compute", COMPUTE)
+    assert (problem.code, problem.where, problem.given) == ("not-checked-here", "--compute", COMPUTE)
     assert problem.title.endswith("it is treated as a Kubernetes compute and the job selects no identity")
     ways = [way.text for way in problem.suggestions]
     assert ways[:2] == ["--compute-kind managed", "--workload-identity CLIENT-ID"]
     assert ways[2].startswith(f"az role assignment create --assignee {OBJECT} ")
     assert query_rejected(named_workspace, compute_kind="kubernetes").title.endswith(": the job selects no identity")
     azureml.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
-    assert query_rejected(named_workspace).code == "azureml-not-allowed"  # of the workspace, as the preflight says
+    assert query_rejected(named_workspace).code == "platform-forbidden"  # of the workspace, as the preflight says

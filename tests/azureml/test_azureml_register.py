@@ -89,7 +89,7 @@ def test_missing_role_to_register_is_reported(run):
     run.left(400)
     run.azure.fault("PUT .*/models/", status=403, code="AuthorizationFailed")
     found = find_rejection(lambda: register(run.set_native_state("Running", "Completed")))
-    assert found.code == "azureml-not-allowed"
+    assert found.code == "platform-forbidden"
 
 
 @pytest.fixture

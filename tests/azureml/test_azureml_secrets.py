@@ -55,11 +55,11 @@ def test_what_names_no_secret_is_refused_and_not_shown(reference: str) -> None:
 
 @pytest.mark.parametrize("name", ["AZUREML_RUN_ID", "AZURE_AUTHORITY_HOST", "AZURE_SUBSCRIPTION_ID", "MLFLOW_RUN_ID"])
 def test_variable_that_the_platform_sets_is_no_secret(name: str) -> None:
-    assert find_codes(job(), secrets=json.dumps({name: "x"}), key_vault="robots") == {"secret-variable-invalid"}
+    assert find_codes(job(), secrets=json.dumps({name: "x"}), key_vault="robots") == {"variable-invalid"}
 
 
 def test_name_needs_a_vault_and_an_address_does_not() -> None:
-    found = find_problem("azureml-vault-missing", secrets='{"API_TOKEN": "api"}')
+    found = find_problem("value-missing", secrets='{"API_TOKEN": "api"}')
     assert found.suggestions[0].text == "--key-vault NAME"
     assert "--secret API_TOKEN" in found.title
     assert find_codes(job(), secrets=json.dumps({"API_TOKEN": OTHER})) == set()

@@ -54,7 +54,7 @@ def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_a
     outputs(resource_group={"name": "rg-tf"}, azureml_workspace={"name": "ws-tf"}, aks_cluster={"name": "aks-a"})
     answer = robotrain("explain", "--platform", "azureml", "-d", "lerobot/pusht")
     assert answer.exit_code == 2
-    assert "[azureml-workspace-incomplete]" in answer.stderr
+    assert "[value-missing]" in answer.stderr
     assert "the workspace is incomplete: --subscription-id is missing" in answer.stderr
     assert "does not count" not in answer.stderr
 

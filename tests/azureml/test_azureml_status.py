@@ -433,7 +433,7 @@ def test_an_answer_of_another_form_is_azures_fault(run, robotrain, answer_all, a
     answer_all(answer)
     found = robotrain("status", run.record(), "--json")
     assert found.exit_code == 1
-    assert [problem["code"] for problem in json.loads(found.stdout)["problems"]] == ["azureml-refused"]
+    assert [problem["code"] for problem in json.loads(found.stdout)["problems"]] == ["platform-refused"]
     assert "Azure's answer cannot be read" in found.stdout
 
 

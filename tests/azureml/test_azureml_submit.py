@@ -141,7 +141,7 @@ def test_a_job_that_the_sdk_refuses_is_reported_with_the_keys(azureml):
         spec["inputs"] = {"mine": {"type": "uri_folder", "mode": "rw", "path": "azureml:a:1"}}
 
     text = format_problem(submit_rejected(with_spec(make_submittable_plan(azureml), change)))
-    assert "[azureml-job-not-read]" in text
+    assert "[plan-unreadable]" in text
     assert "az ml job create -f FOLDER/job.yaml" in text
     assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in text
     assert "colour is not a known key. inputs.mine has an invalid value." in text
@@ -156,7 +156,7 @@ def test_a_plan_that_lacks_a_part_is_reported(azureml, path):
     wanted = make_submittable_plan(azureml)
     files = {name: content for name, content in wanted.files.items() if name != path}
     problem = submit_rejected(dataclasses.replace(wanted, files=files))
-    assert (problem.code, problem.why) == ("plan-damaged", f"It lacks {path}.")
+    assert (problem.code, problem.why) == ("plan-unreadable", f"It lacks {path}.")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_plan_that_lacks_a_part_is_reported(azureml, path):
 )
 def test_a_plan_of_another_code_or_without_its_output_is_reported(azureml, change):
     problem = submit_rejected(with_spec(make_submittable_plan(azureml), lambda spec: spec.update(change)))
-    assert problem.code == "plan-damaged"
+    assert problem.code == "plan-unreadable"
     assert azureml.calls == []
 
 
@@ -193,7 +193,7 @@ UNFIT = [
 
 @pytest.mark.parametrize(
     ("code", "key", "value"),
-    [*(("plan-changed-in-part", *row) for row in CHANGED), *(("azureml-value-invalid", *row) for row in UNFIT)],
+    [*(("plan-changed-in-part", *row) for row in CHANGED), *(("value-invalid", *row) for row in UNFIT)],
 )
 def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azureml, tmp_path, code, key, value):
     def change(spec):
@@ -224,7 +224,7 @@ def test_an_order_and_a_document_that_differ_are_refused(azureml):
         assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {key}")
     damaged = dataclasses.replace(wanted, files={**wanted.files, submission_spec.DOCUMENT_FILE: b"{}"})
     assert "code/job.json" in submit_rejected(damaged).why
-    assert [one.code for one in AzureMLPlatform().preflight(damaged)] == ["plan-damaged"]
+    assert [one.code for one in AzureMLPlatform().preflight(damaged)] == ["plan-unreadable"]
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_a_refused_job_is_forgotten(azureml):
     azureml.deny("PUT /jobs/")
     wanted = make_submittable_plan(azureml)
     text = format_problem(submit_rejected(wanted))
-    assert "[azureml-not-allowed]" in text
+    assert "[platform-forbidden]" in text
     assert "az role assignment create --assignee" in text
     assert '--role "AzureML Data Scientist"' in text
     assert not azureml.jobs

@@ -91,7 +91,7 @@ EXPLAINED = [
     (ClientAuthenticationError("Please run 'az login' to set up an account"), ["you are not signed in to Azure"], []),
     (
         ServiceRequestError("<urllib3…>: Failed to resolve 'management.azure.com' ([Errno -2])"),
-        ["[azureml-unreachable]", "Failed to resolve 'management.azure.com'", "the same command"],
+        ["[platform-away]", "Failed to resolve 'management.azure.com'", "the same command"],
         [],
     ),
     (
@@ -133,7 +133,7 @@ def test_error_of_a_submit_is_explained(submission, error, shown, hidden):
 def test_what_the_workspace_lacks_is_reported_by_its_flag(submission, sentence, flag, title):
     text = describe_error(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), submission)
     assert title in text
-    assert "[azureml-missing]" in text
+    assert "[resource-unknown]" in text
     assert not flag or f"\n  {flag} " in text or f"\n  {flag}\n" in text
     assert f"az ml {title.split()[2]} list" in text
 
@@ -200,7 +200,7 @@ def test_a_service_that_is_down_before_the_job_is_reported(azureml, call, status
     wanted = make_submittable_plan(azureml)
     azureml.fault(call, status=status, code="ServiceUnavailable")
     problem = submit_rejected(wanted)
-    assert problem.code in ("azureml-busy", "azureml-unreachable", "azureml-refused")
+    assert problem.code in ("platform-busy", "platform-away", "platform-refused")
     assert any("the same command" in way.text for way in problem.suggestions)
     assert not azureml.jobs
 
@@ -235,7 +235,7 @@ def test_a_pause_that_azure_asks_for_is_made_and_announced(azureml, monkeypatch,
 def test_a_long_wait_that_azure_asks_for_is_named_and_ends_the_submit(azureml):
     azureml.fault("GET .*/codes/", status=429, retry_after=3600, code="TooManyRequests", times=1)
     problem = submit_rejected(make_submittable_plan(azureml))
-    assert (problem.code, format_duration(3600) in problem.why) == ("azureml-busy", True)
+    assert (problem.code, format_duration(3600) in problem.why) == ("platform-busy", True)
     assert len([call for call in azureml.manager.calls if "/codes/" in call]) == 1
 
 
@@ -375,7 +375,7 @@ def test_another_cloud_is_asked_where_its_sign_in_is_named(azureml, monkeypatch)
     monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK writes it
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
     problem = submit_rejected(make_submittable_plan(azureml))
-    assert problem.code == "azureml-unreachable"
+    assert problem.code == "platform-away"
     assert set(azureml.proxy.refused) == {"login.microsoftonline.us"}
     assert os.environ["AZUREML_CURRENT_CLOUD"] == "AzureUSGovernment"
 

@@ -314,11 +314,11 @@ def plan(workspace, monkeypatch) -> Plan:
     ("file", "before", "after", "code"),
     [
         ("sweep-job.yaml", f"azureml:{COMPUTE}", "azureml:other", "plan-changed-in-part"),
-        ("sweep-job.yaml", "shm_size: 8g", "shm_size: much", "azureml-value-invalid"),
-        ("sweep-job.yaml", "--set seed=${{search_space.seed}}", "--set seed=1;id", "plan-damaged"),
-        ("sweep-job.yaml", "  seed:", "  pace:", "plan-damaged"),
-        ("sweep-job.yaml", "search_space:", "space:", "plan-damaged"),
-        ("azureml-sweep.json", '"trials"', '"tries"', "plan-damaged"),
+        ("sweep-job.yaml", "shm_size: 8g", "shm_size: much", "value-invalid"),
+        ("sweep-job.yaml", "--set seed=${{search_space.seed}}", "--set seed=1;id", "plan-unreadable"),
+        ("sweep-job.yaml", "  seed:", "  pace:", "plan-unreadable"),
+        ("sweep-job.yaml", "search_space:", "space:", "plan-unreadable"),
+        ("azureml-sweep.json", '"trials"', '"tries"', "plan-unreadable"),
     ],
 )
 def test_an_edited_plan_is_checked_as_that_of_its_trial(plan, file, before, after, code):

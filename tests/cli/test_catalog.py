@@ -41,7 +41,7 @@ def test_plugin_with_a_wrong_hook_fails_as_a_whole(robotrain, install, right, wr
     check_shown(row["failure"])
     assert row["hooks"] == []
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
-    answer.check_problems(0, "site-plugin-failed")
+    answer.check_problems(0, "plugin-failed")
 
 
 def test_optional_hook_of_a_newer_robotrain_is_accepted(robotrain, install):

@@ -37,7 +37,7 @@ def robotrain_source_kinds():
 def find_clashes(robotrain, *words):
     answer = robotrain("explain", "--platform", *(words or ("fake",)), "--dataset-path", "x", "--json")
     assert answer.exit_code == 2
-    problems = [one for one in answer.json["problems"] if one["code"] in ("options-clash", "names-clash")]
+    problems = [one for one in answer.json["problems"] if one["code"] == "names-clash"]
     return [(problem["where"], problem["title"]) for problem in problems]
 
 

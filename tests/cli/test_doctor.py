@@ -317,7 +317,7 @@ def test_plugin_with_a_malformed_declaration_is_named(checks, install):
 def test_misspelt_platform_is_answered_with_the_nearest(robotrain, monkeypatch, words, environ, where):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    robotrain("doctor", *words).check_problems(2, f"platform-not-loaded {where} lcal")
+    robotrain("doctor", *words).check_problems(2, f"plugin-not-loaded {where} lcal")
 
 
 def test_online_checks_are_run_only_with_online(checks, install):

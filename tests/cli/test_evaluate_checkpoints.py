@@ -101,7 +101,7 @@ def test_steps_are_changed_by_their_names(plan_steps):
         (("--evaluate-checkpoints", "1234567890123", *PUSHT), "value-invalid"),
         (("--evaluate-checkpoints", *PUSHT, "--reward-model", "sarm"), "checkpoints-not-scored"),
         (("--evaluate-checkpoints", *PUSHT, "--save-as", "job.yaml"), "options-conflict"),
-        (("--evaluate-checkpoints", "--success-threshold", "0.5"), "without-env"),
+        (("--evaluate-checkpoints", "--success-threshold", "0.5"), "option-without-effect"),
         (PUSHT, "option-elsewhere"),
     ],
 )

@@ -99,14 +99,14 @@ def test_help_and_platforms_show_that_the_value_may_be_left_out(robotrain, machi
 
 def test_kind_of_machine_given_as_the_platform_is_answered_with_its_option(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "gpu_big_2x", *DATA)
-    answer.check_problems(2, "platform-not-loaded")
+    answer.check_problems(2, "plugin-not-loaded")
     assert "--platform machines --machine gpu_big_2x" in answer.stderr
     assert "platform plain --machine" not in answer.stderr
 
 
 def test_misspelt_platform_is_answered_with_the_nearest_only(robotrain, machines_platform):
     answer = robotrain("submit", "--platform", "machinse", *DATA)
-    answer.check_problems(2, "platform-not-loaded --platform machinse")
+    answer.check_problems(2, "plugin-not-loaded --platform machinse")
     assert "--machine" not in answer.stderr
 
 

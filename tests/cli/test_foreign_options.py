@@ -41,7 +41,7 @@ LINES = {
     f"{TRAIN} --env HF_HOME=/x": "option-unknown --env",
     f"{TRAIN} --array 0-9": "option-unknown --array",
     f"{TRAIN} --gres gpu:1": "option-unknown --gres",
-    "submit --dataset-path x --platform skypilot": "platform-not-loaded --platform skypilot",
+    "submit --dataset-path x --platform skypilot": "plugin-not-loaded --platform skypilot",
     f"{TRAIN} --num-cpu 2": "option-unknown --num-cpu",
     f"{TRAIN} --lerning-rate 1e-5": "option-unknown --lerning-rate",
     f"{TRAIN} --save-frequency 5": "option-unknown --save-frequency",
@@ -73,7 +73,7 @@ def test_option_of_other_tools_is_answered_with_its_equal_or_the_reason(robotrai
 
 def test_misspelt_dry_run_is_answered_beside_an_unreadable_job_file(robotrain):
     answer = robotrain(*shlex.split(f"{TRAIN} --dry-rn job.yaml"))
-    answer.check_problems(2, "option-unknown --dry-rn", "job-file-unreadable job.yaml")
+    answer.check_problems(2, "option-unknown --dry-rn", "file-unreadable job.yaml")
 
 
 def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):

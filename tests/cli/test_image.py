@@ -144,7 +144,7 @@ def test_image_of_a_plugin_has_its_lock_and_that_of_its_sources(robotrain, small
 
 
 def test_misspelt_workload_is_answered_with_the_nearest(robotrain):
-    robotrain("image", "lerobot-trian").check_problems(2, "workload-not-loaded lerobot-trian")
+    robotrain("image", "lerobot-trian").check_problems(2, "plugin-not-loaded lerobot-trian")
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_timeout_ends_the_wait_and_not_the_run(scripted, robotrain, words):
 @pytest.mark.parametrize("text", ["soon", "nan"])
 def test_invalid_timeout_is_refused(scripted, robotrain, text):
     scripted.run("train-1")
-    robotrain("wait", f"--timeout={text}").check_problems(2, "time-malformed")
+    robotrain("wait", f"--timeout={text}").check_problems(2, "value-invalid")
 
 
 def test_broken_log_is_a_warning_and_each_line_is_printed_once(scripted, robotrain, run_later):
@@ -186,7 +186,7 @@ def test_silent_platform_is_given_up(scripted, robotrain, monkeypatch):
     monkeypatch.setattr(follower, "PATIENCE_SECONDS", 0.2)
     run = scripted.run("train-1")
     run.set_flag("raises", "bad gateway")
-    robotrain("wait").check_problems(1, "platform-silent")
+    robotrain("wait").check_problems(1, "platform-away")
 
 
 def test_missed_threshold_is_printed_once_with_the_conditions(scripted, robotrain, run_once_followed):

@@ -70,7 +70,7 @@ def test_outputs_are_downloaded_under_their_names(run, robotrain, tmp_path):
 def test_existing_target_is_refused_before_anything_is_downloaded(run, robotrain, tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to/metrics.json").write_text("mine")
-    robotrain("outputs", "--to", tmp_path / "to").check_problems(4, "output-there-already")
+    robotrain("outputs", "--to", tmp_path / "to").check_problems(4, "output-exists")
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["metrics.json"]
     assert (tmp_path / "to/metrics.json").read_text() == "mine"
 

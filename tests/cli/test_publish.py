@@ -71,10 +71,10 @@ def left_here(fake_platform, save, run, tmp_path) -> Path:
 
 
 FORMS = {
-    "no address": ("act", "target-unknown"),
-    "without an owner": ("hf://act", "huggingface-invalid"),
-    "a branch that no tag can be named after": ("hf://me/act@a/b", "huggingface-invalid"),
-    "a scheme of nobody": ("ftp://b/p", "target-unknown"),
+    "no address": ("act", "target-not-accepted"),
+    "without an owner": ("hf://act", "source-invalid"),
+    "a branch that no tag can be named after": ("hf://me/act@a/b", "source-invalid"),
+    "a scheme of nobody": ("ftp://b/p", "target-not-accepted"),
 }
 
 

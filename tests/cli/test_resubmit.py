@@ -114,10 +114,10 @@ def test_resubmit_replaces_single_options_of_the_trainer(robotrain, fake_platfor
     [
         (("--policy.chunk_size=8",), "usage --policy.chunk_size"),
         (("--batch-size", "8"), "usage --batch-size"),
-        (("--set", "policy.n_action_steps=8"), "set-unknown-key --set policy.n_action_steps"),
-        (("--", "--batch-size=8"), "trainer-arg-misplaced after -- --batch-size"),
-        (("--", "--name", "mine"), "trainer-arg-misplaced after -- --name"),
-        (("--", "--policy.type=diffusion"), "trainer-arg-owned after -- --policy.type"),
+        (("--set", "policy.n_action_steps=8"), "value-unknown --set policy.n_action_steps"),
+        (("--", "--batch-size=8"), "option-elsewhere after -- --batch-size"),
+        (("--", "--name", "mine"), "option-elsewhere after -- --name"),
+        (("--", "--policy.type=diffusion"), "option-owned after -- --policy.type"),
     ],
 )
 def test_value_that_resubmit_takes_in_another_way_is_answered_with_the_line(robotrain, sent_run, words, problem):
@@ -170,7 +170,7 @@ def test_resubmit_with_new_leaves_an_interrupted_submit(robotrain, fake_platform
 
 def test_resubmit_refuses_an_invalid_value_and_a_misspelt_name(robotrain, sent_run):
     answer = robotrain("resubmit", sent_run, "--set", "batch_size=none", "--set", "bacth_size=3")
-    answer.check_problems(2, "value-invalid --set batch_size", "set-unknown-key --set bacth_size")
+    answer.check_problems(2, "value-invalid --set batch_size", "value-unknown --set bacth_size")
 
 
 def test_resume_continues_from_the_last_checkpoint_of_the_run_as_a_new_run(robotrain, fake_platform, sent_run):
@@ -280,7 +280,7 @@ def test_register_prints_the_version_and_refuses_a_missing_or_invalid_name(robot
         "new": True,
         "replaced": None,
     }
-    robotrain("register", sent_run).check_problems(2, "model-name-missing")
+    robotrain("register", sent_run).check_problems(2, "value-missing")
     refused = robotrain("register", sent_run, "no/name")
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 
@@ -307,7 +307,7 @@ def test_stream_shows_the_log_and_ends_like_wait(robotrain, fake_platform, job_w
 def test_resume_to_more_steps_names_the_parameter_that_counts_them(robotrain, fake_platform):
     line = ("--param", "max_steps=9", "--param", "lr=1", "--", "true", "{max_steps}", "{lr}")
     run = robotrain("submit", "command", "--platform", "fake", *line).stdout.strip()
-    robotrain("resume", run, "--steps", "20").check_problems(2, "set-unknown-key")
+    robotrain("resume", run, "--steps", "20").check_problems(2, "value-unknown")
 
 
 def test_resume_skips_a_damaged_checkpoint(tmp_path):

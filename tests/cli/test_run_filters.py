@@ -106,19 +106,19 @@ def test_runs_are_found_by_other_spellings_of_a_value(submit_plain, robotrain, t
         (["--limit", "3"], "usage --limit"),
         (["--sinc", "1d"], "usage --sinc"),
         (["--until", "1d", "--prune"], "usage"),
-        (["--set", "seed"], "set-malformed"),
-        (["--set", "training_stps=20"], "set-unknown-key --set"),
-        (["--set", "policy.n_action_steps=8"], "set-unknown-key --set"),
-        (["--set", "--policy.n_action_stps=8"], "set-unknown-key --set"),
-        (["--set", "zzz=8"], "set-unknown-key --set"),
-        (["--workload", "lerobot-trian"], "workload-not-loaded --workload"),
-        (["--platform", "locl"], "platform-not-loaded --platform"),
-        (["--platform", "locl", "--prune", "--keep", "0"], "platform-not-loaded --platform"),
-        (["--state", "faild"], "state-unknown --state"),
-        (["--state", "done"], "state-unknown --state"),
-        (["--state", "error"], "state-unknown --state"),
-        (["--state", "active"], "state-unknown --state"),
-        (["--state", "canceled"], "state-unknown --state"),
+        (["--set", "seed"], "value-invalid"),
+        (["--set", "training_stps=20"], "value-unknown --set"),
+        (["--set", "policy.n_action_steps=8"], "value-unknown --set"),
+        (["--set", "--policy.n_action_stps=8"], "value-unknown --set"),
+        (["--set", "zzz=8"], "value-unknown --set"),
+        (["--workload", "lerobot-trian"], "plugin-not-loaded --workload"),
+        (["--platform", "locl"], "plugin-not-loaded --platform"),
+        (["--platform", "locl", "--prune", "--keep", "0"], "plugin-not-loaded --platform"),
+        (["--state", "faild"], "value-invalid --state"),
+        (["--state", "done"], "value-invalid --state"),
+        (["--state", "error"], "value-invalid --state"),
+        (["--state", "active"], "value-invalid --state"),
+        (["--state", "canceled"], "value-invalid --state"),
     ],
 )
 def test_wrong_filter_is_answered_with_the_one_to_type(robotrain, submit_plain, words, problem):
@@ -128,7 +128,7 @@ def test_wrong_filter_is_answered_with_the_one_to_type(robotrain, submit_plain, 
 
 def test_all_unknown_names_are_reported_at_once(robotrain):
     answer = robotrain("runs", "--set", "a=1", "--set", "b", "--since", "soon", "--platform", "locl")
-    codes = ("value-invalid --since", "set-unknown-key --set", "platform-not-loaded --platform", "set-malformed")
+    codes = ("value-invalid --since", "value-unknown --set", "plugin-not-loaded --platform", "value-invalid")
     answer.check_problems(2, *codes)
 
 

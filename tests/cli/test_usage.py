@@ -28,7 +28,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("submit", *X), ["platform-missing"]),
         (
             ("submit", "lerobot-trian", "--platform", "locl", *X),
-            ["platform-not-loaded --platform locl", "workload-misspelt lerobot-trian"],
+            ["plugin-not-loaded --platform locl", "word-unknown lerobot-trian"],
         ),
         (
             ("render", *ON_PLAIN, *X, "--stepz", "5", "--batch-sise=4", "--frobnicate"),
@@ -40,7 +40,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *LOCAL, *X, "--config-preview", "y"), ["option-elsewhere --config-preview"]),
         (
             ("render", "lerobot-eval", *LOCAL, "--task", "reach-v3"),
-            ["option-elsewhere --task", "no-policy", "nothing-to-evaluate-on"],
+            ["option-elsewhere --task", "source-missing", "source-missing"],
         ),
         (("render", *LOCAL, *X, "--stream"), ["option-elsewhere --stream"]),
         (("render", *ON_PLAIN, *X, "--policy.dim_model=32"), ["option-unknown --policy.dim_model"]),
@@ -54,24 +54,24 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["sources-conflict --dataset-repo-id lerobot/pusht"],
         ),
         (("render", *ON_PLAIN, "-d", "u/a", "-d", "u/b"), ["source-repeated --dataset-repo-id u/b"]),
-        (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["word-repeated", "job-file-unreadable a.yaml"]),
+        (("render", *ON_PLAIN, "a.yaml", "b.yaml"), ["word-repeated", "file-unreadable a.yaml"]),
         (("logs", "--raw", "--json"), ["usage"]),
-        (("render", *ON_PLAIN, *X, "--", "--steps=4"), ["trainer-arg-owned after -- --steps"]),
-        (("render", *ON_PLAIN, *X, "--", "--policy.type=act"), ["trainer-arg-owned after -- --policy.type"]),
-        (("render", *ON_PLAIN, *X, "--", "--zone=north"), ["trainer-arg-misplaced after -- --zone"]),
-        (("submit", *ON_PLAIN, *X, "--", "--wait"), ["trainer-arg-misplaced after -- --wait"]),
-        (("submit", *ON_PLAIN, *X, "--", "-d", "u/d"), ["trainer-arg-misplaced after -- -d"]),
+        (("render", *ON_PLAIN, *X, "--", "--steps=4"), ["option-owned after -- --steps"]),
+        (("render", *ON_PLAIN, *X, "--", "--policy.type=act"), ["option-owned after -- --policy.type"]),
+        (("render", *ON_PLAIN, *X, "--", "--zone=north"), ["option-elsewhere after -- --zone"]),
+        (("submit", *ON_PLAIN, *X, "--", "--wait"), ["option-elsewhere after -- --wait"]),
+        (("submit", *ON_PLAIN, *X, "--", "-d", "u/d"), ["option-elsewhere after -- -d"]),
         (
             ("render", *LOCAL, *X, "--", "--pool", "gp", "--image", "x"),
-            ["trainer-arg-misplaced after -- --pool", "trainer-arg-misplaced after -- --image"],
+            ["option-elsewhere after -- --pool", "option-elsewhere after -- --image"],
         ),
         (
             ("submit", "lerobot-eval", *LOCAL, "--policy-path", "a", "--policy-repo-id", "b/c"),
-            ["source-repeated --policy-repo-id b/c", "nothing-to-evaluate-on"],
+            ["source-repeated --policy-repo-id b/c", "source-missing"],
         ),
         (
             ("submit", "lerobot-eval", *LOCAL, "--success-threshold", "70"),
-            ["value-invalid --success-threshold 70", "no-policy", "nothing-to-evaluate-on"],
+            ["value-invalid --success-threshold 70", "source-missing", "source-missing"],
         ),
         (("render", *ON_PLAIN, *X, "--batch-size", "0"), ["value-invalid --batch-size 0"]),
         (("render", *ON_PLAIN, *X, "--training-steps", "4.5"), ["value-invalid --training-steps 4.5"]),
@@ -80,10 +80,10 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("render", *ON_PLAIN, *X, "--policy-type", "octo"), ["value-invalid --policy-type octo"]),
         (("render", *ON_PLAIN, *X, "--register-checkpoint", "a b"), ["value-invalid --register-checkpoint a b"]),
         (("render", *ON_PLAIN, *X, "--replicas", "0"), ["value-invalid --replicas 0"]),
-        (("render", *ON_PLAIN, "--dataset-asset", "azureml:a"), ["data-asset-invalid --dataset-asset azureml:a"]),
-        (("submit", *LOCAL, "--env", "pusht", "--eval-episodes", "2"), ["workload-elsewhere --env"]),
+        (("render", *ON_PLAIN, "--dataset-asset", "azureml:a"), ["source-invalid --dataset-asset azureml:a"]),
+        (("submit", *LOCAL, "--env", "pusht", "--eval-episodes", "2"), ["option-elsewhere --env"]),
         (("render", *ON_PLAIN, *X, "--batch-size"), ["usage --batch-size"]),
-        (("render", *LOCAL, *X, "--tracking-uri", "http://[abc"), ["tracking-address-malformed --tracking-uri"]),
+        (("render", *LOCAL, *X, "--tracking-uri", "http://[abc"), ["value-invalid --tracking-uri"]),
         (("submit", "--platfrom", "local", *X), ["option-unknown --platfrom"]),
         (("submti",), ["command-unknown"]),
         (("status", "nosuch"), ["run-unknown"]),
@@ -95,17 +95,17 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         ),
         (
             ("submit", *ON_PLAIN, *X, "--workload", "lerobot-eval"),
-            ["option-unknown --workload", "workload-not-accepted", "no-policy"],
+            ["option-unknown --workload", "workload-not-accepted", "source-missing"],
         ),
         (("submit", *ON_PLAIN, *X, "--workload=lerobot-evil"), ["option-unknown --workload"]),
         (("submit", "--workload", *ON_PLAIN, *X), ["option-unknown --workload"]),
         (("--wait", "submit", "lerobot-eval"), ["option-elsewhere --wait"]),
         (("eval", "--env", "pusht"), ["command-unknown"]),
         (("lerobot-train",), ["command-unknown"]),
-        (("explain", "--platform", "PLATFORM", *X), ["platform-not-loaded --platform PLATFORM"]),
-        (("explain", "--platform", "NAME", *X), ["platform-not-loaded --platform NAME"]),
-        (("explain", "--platform", "skypilot", *X), ["platform-not-loaded --platform skypilot"]),
-        (("explain", "job.yaml", *LOCAL), ["job-file-unreadable job.yaml"]),
+        (("explain", "--platform", "PLATFORM", *X), ["plugin-not-loaded --platform PLATFORM"]),
+        (("explain", "--platform", "NAME", *X), ["plugin-not-loaded --platform NAME"]),
+        (("explain", "--platform", "skypilot", *X), ["plugin-not-loaded --platform skypilot"]),
+        (("explain", "job.yaml", *LOCAL), ["file-unreadable job.yaml"]),
         (("submit", "-", *ON_PLAIN), ["standard-input"]),
         (("submit", "/dev/stdin", *ON_PLAIN), ["standard-input"]),
         (("submit", "/dev/fd/63", *ON_PLAIN), ["standard-input"]),
@@ -137,7 +137,7 @@ def test_flag_of_a_platform_that_swallows_the_platform_is_reported(command):
 
 def test_problems_of_all_stages_are_reported_and_the_earliest_decides_the_exit_code(robotrain):
     answer = render(robotrain, "--blob-url", BLOB + "?sig=x", "-r", "model", "--batch-size", "0", "--nonsense")
-    codes = ("option-unknown", "blob-url-invalid", "value-invalid", "feature-not-there")
+    codes = ("option-unknown", "source-invalid", "value-invalid", "feature-not-there")
     answer.check_problems(2, *codes)
     assert render(robotrain, "--blob-url", BLOB, "-r", "model").exit_code == 3
 
@@ -198,7 +198,8 @@ def test_common_mistakes_are_answered_with_the_line_to_type(robotrain, plain_pla
 
 def test_a_checkpoint_without_steps_left_names_the_number_of_steps(robotrain):
     words = ("--training-steps", "20", "--resume-from", "/runs/checkpoints/000020")
-    robotrain("explain", *LOCAL, "-d", "lab/cups", *words).check_problems(3, "no-steps-left --training-steps 20")
+    answer = robotrain("explain", *LOCAL, "-d", "lab/cups", *words)
+    answer.check_problems(3, "nothing-left-to-train --training-steps 20")
 
 
 def test_refused_source_names_the_platforms_that_take_it(robotrain, plain_platform):

@@ -10,14 +10,14 @@ from robotrain.store import plans
 def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, fake_platform, plain_platform, platform, is_offered):
     job = ("-d", "u/d", "--no-pin", "--dry-run", "--policy-path", "https://acc.blob.core.windows.net/c/p")
     answer = robotrain("submit", "--platform", platform, *job)
-    answer.check_problems(2, "local-path-invalid --policy-path")
+    answer.check_problems(2, "source-invalid --policy-path")
     assert ("--policy-url" in answer.stderr) == is_offered
 
 
 def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, fake_platform):
     run = robotrain("submit", "--platform", "fake", "-d", "u/d", "--no-pin", "--training-steps", "4").stdout.strip()
     set_run_state(fake_platform, run, "succeeded", checkpoints=[2, 4])
-    robotrain("resume", run, "--no-pin").check_problems(3, "no-steps-left --training-steps 4")
+    robotrain("resume", run, "--no-pin").check_problems(3, "nothing-left-to-train --training-steps 4")
     assert len(list((fake_platform / "jobs").iterdir())) == 1
     more = robotrain("resume", run, "--no-pin", "--training-steps", "8")
     assert more.exit_code == 0

@@ -66,9 +66,9 @@ def write_user_file(text):
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("chekcer = 'none'\n", "user-file-unknown-key"),
-        ("checker = 3\n", "user-file-malformed"),
-        ("checker = \n", "user-file-malformed"),
+        ("chekcer = 'none'\n", "file-unknown-key"),
+        ("checker = 3\n", "file-malformed"),
+        ("checker = \n", "file-malformed"),
     ],
 )
 def test_mistakes_in_the_users_file_are_named_and_stop_nothing(ask, monkeypatch, text, code):
@@ -82,7 +82,7 @@ def test_mistakes_in_the_users_file_are_named_and_stop_nothing(ask, monkeypatch,
     [
         (".env", "ROBOTRAIN_CHECKER=./trap\n", "setting-not-trusted"),
         (".env.local", "ROBOTRAIN_CHECKER=./trap\n", "setting-not-trusted"),
-        ("robotrain.toml", 'checker = "./trap"\n', "project-file-unknown-key"),
+        ("robotrain.toml", 'checker = "./trap"\n', "file-unknown-key"),
     ],
 )
 def test_file_of_a_project_does_not_choose_the_checker(ask, monkeypatch, file, text, code, tmp_path):
@@ -160,4 +160,4 @@ def test_job_file_does_not_choose_the_checker(robotrain, song_folder, fake_platf
     monkeypatch.delenv("ROBOTRAIN_CHECKER")
     Path("job.yaml").write_text("workload: sing\nchecker: ./trap\n")
     answer = robotrain("submit", "job.yaml", "--platform", "fake", "--dry-run")
-    answer.check_problems(2, "job-file-unknown-key job.yaml:2")
+    answer.check_problems(2, "file-unknown-key job.yaml:2")

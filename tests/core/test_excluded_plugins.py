@@ -58,7 +58,7 @@ def test_python_calls_obey_the_environment(monkeypatch):
 
 def test_requested_platform_that_is_excluded_is_named_so(robotrain, plain_platform):
     answer = robotrain("--without", "robotrain-plain", "render", "--platform", "plain", *JOB)
-    answer.check_problems(2, "platform-not-loaded --platform plain")
+    answer.check_problems(2, "plugin-not-loaded --platform plain")
 
 
 @pytest.mark.parametrize("name", ["source.huggingface", "robotrain-sources"])

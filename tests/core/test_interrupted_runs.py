@@ -72,7 +72,7 @@ def test_prune_removes_only_runs_that_the_platform_does_not_have(submit, robotra
 
 @pytest.mark.parametrize(
     ("memory", "problems"),
-    [("away", ["run-unsure"]), ("refuses", ["run-unsure", "asleep"]), ("fades", ["run-unsure"])],
+    [("away", ["submit-unsure"]), ("refuses", ["submit-unsure", "asleep"]), ("fades", ["submit-unsure"])],
 )
 def test_a_platform_that_does_not_answer_changes_nothing(submit, robotrain, fake_platform, memory, problems):
     run = submit(TAKEN)

@@ -19,23 +19,23 @@ def render(robotrain):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (GOOD + "parametres:\n  batch_size: 3\n", "job-file-unknown-key job.yaml:4"),
-        (GOOD + "parameters:\n  batch_sise: 3\n", "job-file-unknown-key job.yaml:5"),
-        (GOOD + "parameters:\n  batch_size: [3]\n", "job-file-wrong job.yaml:5"),
-        (GOOD + "parameters: 3\n", "job-file-wrong job.yaml:4"),
+        (GOOD + "parametres:\n  batch_size: 3\n", "file-unknown-key job.yaml:4"),
+        (GOOD + "parameters:\n  batch_sise: 3\n", "file-unknown-key job.yaml:5"),
+        (GOOD + "parameters:\n  batch_size: [3]\n", "file-wrong job.yaml:5"),
+        (GOOD + "parameters: 3\n", "file-wrong job.yaml:4"),
         (GOOD + "parameters:\n  batch_size: some\n", "value-invalid job.yaml:5 some"),
-        (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job-file-unknown-key job.yaml:6"),
-        (GOOD + "trainer_args: --x\n", "job-file-wrong job.yaml:4"),
-        (GOOD + "run: a 'b c' {d}\n", "job-file-wrong job.yaml:4"),
-        (GOOD + "batch_size: 3\n", "job-file-unknown-key job.yaml:4"),
-        ("sources:\n  dataset:\n    - path: x\n", "job-file-unknown-key job.yaml:3"),
-        (GOOD + "trainer_args:\n  - --steps=5\n", "trainer-arg-owned job.yaml:5 --steps"),
-        (GOOD + "parameters:\n  steps: 10\n", "job-file-unknown-key job.yaml:5"),
-        ("sources:\n  dataset:\n    - blob: x\n", "job-file-unknown-key job.yaml:3"),
-        ("sources:\n  datasets:\n    - local_path: x\n", "job-file-unknown-key job.yaml:3"),
-        ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "blob-url-invalid job.yaml:3"),
-        ("a: [\n", "job-file-malformed job.yaml:2"),
-        ("workload: nope\n", "workload-not-loaded job.yaml nope"),
+        (GOOD + "platforms:\n  local:\n    enviroment: x\n", "file-unknown-key job.yaml:6"),
+        (GOOD + "trainer_args: --x\n", "file-wrong job.yaml:4"),
+        (GOOD + "run: a 'b c' {d}\n", "file-wrong job.yaml:4"),
+        (GOOD + "batch_size: 3\n", "file-unknown-key job.yaml:4"),
+        ("sources:\n  dataset:\n    - path: x\n", "file-unknown-key job.yaml:3"),
+        (GOOD + "trainer_args:\n  - --steps=5\n", "option-owned job.yaml:5 --steps"),
+        (GOOD + "parameters:\n  steps: 10\n", "file-unknown-key job.yaml:5"),
+        ("sources:\n  dataset:\n    - blob: x\n", "file-unknown-key job.yaml:3"),
+        ("sources:\n  datasets:\n    - local_path: x\n", "file-unknown-key job.yaml:3"),
+        ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "source-invalid job.yaml:3"),
+        ("a: [\n", "file-malformed job.yaml:2"),
+        ("workload: nope\n", "plugin-not-loaded job.yaml nope"),
     ],
 )
 def test_problem_is_reported_with_its_line(render, text, problem):
@@ -48,10 +48,10 @@ def test_problem_is_reported_with_its_line(render, text, problem):
         (
             "parametres: {}\nsources:\n  dataset:\n    - local_path: x\nparameters:\n  batch_sise: 1\n  seed: x\n",
             (),
-            ["job-file-unknown-key", "job-file-unknown-key", "value-invalid"],
+            ["file-unknown-key", "file-unknown-key", "value-invalid"],
         ),
-        (GOOD + "workload: lerobot-trian\n", ("--batch-size", "3"), ["workload-not-loaded"]),
-        ("sources:\n  dataset: [\n", (), ["job-file-malformed"]),
+        (GOOD + "workload: lerobot-trian\n", ("--batch-size", "3"), ["plugin-not-loaded"]),
+        ("sources:\n  dataset: [\n", (), ["file-malformed"]),
     ],
     ids=["everything at once", "no other problem without its workload", "nothing is called missing as well"],
 )
@@ -61,12 +61,12 @@ def test_problems_of_a_file(render, text, words, codes):
 
 def test_a_file_that_is_not_there(robotrain):
     answer = robotrain("render", "--platform", "local", "missing.yaml")
-    answer.check_problems(2, "job-file-unreadable missing.yaml")
+    answer.check_problems(2, "file-unreadable missing.yaml")
 
 
 def test_a_parameter_at_the_top_is_not_taken_for_another_key(render):
     (problem,) = render(GOOD + "resume_args: [--resume]\n").json["problems"]
-    assert (problem["code"], problem["instead"]) == ("job-file-unknown-key", [])
+    assert (problem["code"], problem["instead"]) == ("file-unknown-key", [])
 
 
 def test_settings_of_another_platform_do_no_harm(render):
@@ -83,7 +83,7 @@ def test_relative_paths_of_settings_start_from_the_file(robotrain):
 
 def test_settings_of_an_unknown_platform_are_a_warning(render):
     answer = render(GOOD + "platforms:\n  locl:\n    environment: x\n")
-    answer.check_problems(0, "job-file-strange-platform job.yaml")
+    answer.check_problems(0, "file-strange-table job.yaml")
 
 
 def test_no_secret_of_a_job_file_is_echoed(render):

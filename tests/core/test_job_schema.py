@@ -244,7 +244,7 @@ def test_annotations_of_pydantic_are_in_the_schema(robotrain, install):
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [("lerobot-trian", "workload-not-loaded"), ("--platform locl", "platform-not-loaded")]
+    ("words", "code"), [("lerobot-trian", "plugin-not-loaded"), ("--platform locl", "plugin-not-loaded")]
 )
 def test_unknown_name_is_rejected_with_the_nearest(robotrain, words, code):
     robotrain("schema", *words.split()).check_problems(2, code)

@@ -88,9 +88,9 @@ def test_resubmit_calls_no_lookup(robotrain, cloud_platform):
 def test_alias_of_a_flag_is_corrected_in_files_and_calls(robotrain, cloud_platform):
     Path("job.yaml").write_text("platforms: {cloud: {cloud_subscription_id: s}}\n")
     explain = ("explain", "--platform", "cloud", "--dataset-path", "x")
-    robotrain(*explain, "job.yaml").check_problems(2, "job-file-unknown-key job.yaml:1")
+    robotrain(*explain, "job.yaml").check_problems(2, "file-unknown-key job.yaml:1")
     for key in ("cloud_subscription_id", "platforms.cloud.cloud_subscription_id"):
-        robotrain(*explain, "--set", f"{key}=s").check_problems(2, f"set-unknown-key --set {key}")
+        robotrain(*explain, "--set", f"{key}=s").check_problems(2, f"value-unknown --set {key}")
     with check_rejected("value-unknown"):
         api.explain(platform="cloud", dataset_path="x", cloud_subscription_id="s")
 

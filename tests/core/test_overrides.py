@@ -109,7 +109,7 @@ def test_unknown_key_is_rejected_with_the_nearest(robotrain):
     answer = robotrain(
         "explain", "--platform", "local", *FOLDER, "--set", "platforms.plain.zone=x", "--set", "a.b.c.d=8"
     )
-    answer.check_problems(2, "set-unknown-key --set platforms.plain.zone", "set-unknown-key --set a.b.c.d")
+    answer.check_problems(2, "value-unknown --set platforms.plain.zone", "value-unknown --set a.b.c.d")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_two_values_of_one_key_conflict(robotrain, words, place):
 def test_all_problems_are_reported_at_once(robotrain):
     answer = robotrain("explain", "--platform", "local", "--json", "--set", "x=1", "--set", "seed=x", "--set", "y")
     codes = [problem["code"] for problem in answer.json["problems"]]
-    assert sorted(codes) == ["set-malformed", "set-unknown-key", "source-missing", "value-invalid"]
+    assert sorted(codes) == ["source-missing", "value-invalid", "value-invalid", "value-unknown"]
 
 
 def test_flag_instead_of_a_pair_is_the_only_problem(robotrain):

@@ -147,7 +147,7 @@ def test_name_that_cannot_be_is_refused_in_each_way(refuse, name):
         (("--param", "lr=1", "--param", "lr=2"), "value-invalid --param lr"),
         (("--param", "lr=1", "--set", "lr=2"), "options-conflict --set lr"),
         (("--param", "lr=1", "--set", "params.lr=2"), "options-conflict --set params.lr"),
-        (("--set", "lr=2"), "set-unknown-key --set lr"),
+        (("--set", "lr=2"), "value-unknown --set lr"),
         (("--param", "api_token=s3cr3tvalue99"), "secret-in-job --param api_token"),
         (("--param", "lr=hf_aB3dE5gH7jK9mN1pQ3sT5"), "secret-in-job --param lr"),
     ],
@@ -160,8 +160,8 @@ def test_malformed_values_are_refused(refuse, words, problem):
 @pytest.mark.parametrize(
     ("params", "problem"),
     [
-        *((text, "job-file-wrong job.yaml:2") for text in ("{lr: null}", "{lr: [1]}", "{lr: 1, lr: 2}", "[lr]")),
-        ("{}\nparameters: {lr: 1}", "job-file-unknown-key job.yaml:3"),
+        *((text, "file-wrong job.yaml:2") for text in ("{lr: null}", "{lr: [1]}", "{lr: 1, lr: 2}", "[lr]")),
+        ("{}\nparameters: {lr: 1}", "file-unknown-key job.yaml:3"),
     ],
 )
 def test_malformed_table_is_refused_with_its_line(refuse, params, problem):
@@ -240,7 +240,7 @@ def test_records_resubmit_diff_and_filters(robotrain):
     rows = robotrain("runs", "--set", "lr=1e-4", "--json").json["runs"]
     assert {row["run"] for row in rows} == {second, third}
     assert robotrain("runs", "--set", "lrr=1e-4").exit_code == 2
-    robotrain("resubmit", first, "--set", "lrr=2").check_problems(2, "set-unknown-key --set lrr")
+    robotrain("resubmit", first, "--set", "lrr=2").check_problems(2, "value-unknown --set lrr")
 
 
 def test_plan_of_a_run_is_sent_again_without_them_declared(robotrain):

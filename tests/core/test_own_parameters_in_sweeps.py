@@ -81,7 +81,7 @@ def test_name_that_nothing_gives_is_a_new_one_unless_it_is_nearly_another(robotr
     assert json.loads(answer.json["files"]["pipeline.json"]["text"])["steps"][0]["parameters"]["width"] == "3"
     sweep = ("sweep", "job.yaml", "--platform", "fake", "--over")
     for name in ("layerz", "learning_rat"):
-        robotrain(*sweep, f"{name}=1,2").check_problems(2, f"set-unknown-key --over {name}")
+        robotrain(*sweep, f"{name}=1,2").check_problems(2, f"value-unknown --over {name}")
     robotrain(*sweep, "lr=1,2", "--param", "lr=1").check_problems(2, "options-conflict --over lr")
 
 

@@ -157,7 +157,7 @@ def test_malformed_or_repeated_name_is_one_problem(robotrain, words, problem):
 @pytest.mark.parametrize("table", ["{'A=B': x}", "{' ': x}", "{A: [1]}", "{A: {B: 1}}", "[A=1]", "{A: 1, A: 2}", "A=1"])
 def test_malformed_table_of_a_file_is_rejected_with_its_line(robotrain, table):
     Path("job.yaml").write_text(f"workload: brew\nparameters:\n  set_env: {table}\n")
-    code = "value-invalid" if table == "A=1" else "job-file-wrong"
+    code = "value-invalid" if table == "A=1" else "file-wrong"
     robotrain("explain", "job.yaml", "--platform", "plain").check_problems(2, f"{code} job.yaml:3")
 
 

@@ -120,13 +120,13 @@ def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_p
     }
     expected = (
         "step-unknown values",
-        "trainer-arg-owned step train: train.trainer_args",
+        "option-owned step train: train.trainer_args",
         "options-conflict step register",
     )
     with check_rejected(*expected):
         robotrain.pipeline(pipeline(), platform="local", values=values)
     values = {"train": {"batch_siez": 4}, "register": {"trainer_args": ["--x=1"]}}
-    with check_rejected("value-unknown", "set-malformed"):
+    with check_rejected("value-unknown", "value-unknown"):
         robotrain.pipeline(pipeline(), platform="local", values=values)
 
 
@@ -140,9 +140,9 @@ def test_a_value_of_a_step_is_set(rendered, render):
     plan = rendered(THREE, "--set", "train.batch_size=8", "--set", "evaluate.seed=3")
     assert plan["steps"][0]["parameters"]["batch_size"] == 8
     assert plan["steps"][1]["parameters"]["seed"] == 3
-    render(THREE, "--set", "trian.seed=3", "--set", "train=3").check_problems(2, "set-malformed --set")
+    render(THREE, "--set", "trian.seed=3", "--set", "train=3").check_problems(2, "value-invalid --set")
     for name in ("register.seed", "train.batch_sizes"):  # a registration has settings only
-        render(THREE, "--set", f"{name}=3").check_problems(2, f"set-unknown-key --set {name}")
+        render(THREE, "--set", f"{name}=3").check_problems(2, f"value-unknown --set {name}")
 
 
 def test_options_after_the_dashes_are_for_the_step_that_trains(rendered, robotrain, pipeline):
@@ -168,7 +168,7 @@ def test_an_unknown_option_of_a_pipeline_is_no_value_of_a_step(robotrain, pipeli
 
 @pytest.mark.parametrize(
     ("option", "code"),
-    [("--training-steps", "trainer-arg-misplaced"), ("--seed", "trainer-arg-owned"), ("--steps", "trainer-arg-owned")],
+    [("--training-steps", "option-elsewhere"), ("--seed", "option-owned"), ("--steps", "option-owned")],
 )
 def test_a_value_of_robotrain_after_the_dashes_is_set_in_its_step(robotrain, pipeline, option, code):
     path = pipeline()
@@ -179,7 +179,7 @@ def test_a_value_of_robotrain_after_the_dashes_is_set_in_its_step(robotrain, pip
 def test_a_file_that_cannot_be_read_is_not_reported_as_without_training(render, robotrain):
     arguments = ("--", "--policy.dropout=0.1")
     answer = robotrain("pipeline", "render", "missing.yaml", "--platform", "local", *arguments)
-    answer.check_problems(2, "pipeline-file-unreadable missing.yaml")
+    answer.check_problems(2, "file-unreadable missing.yaml")
     answer = render(THREE.replace("{job: EXAMPLE/job.yaml,", "{workload: lerobot-trian,"), *arguments)
     answer.check_problems(2, "plugin-failed pipeline.yaml:11")
 
@@ -221,10 +221,10 @@ def test_every_problem_is_reported_at_once(render):
         """
     )
     problems = {
-        4: ("step-input-refused", "job-file-unknown-key"),
+        4: ("step-input-refused", "file-unknown-key"),
         5: ("step-name-repeated", "step-unknown"),
-        6: ("job-file-unreadable",),
-        7: ("model-name-invalid",),
+        6: ("file-unreadable",),
+        7: ("value-invalid",),
         8: ("step-name-invalid", "step-output-missing"),
         9: ("step-cycle",),
         11: ("step-output-missing",),
@@ -236,13 +236,13 @@ def test_every_problem_is_reported_at_once(render):
 INVALID_FILES = {
     "": "pipeline-empty",
     "steps: {}": "pipeline-empty",
-    "steps: [a]": "pipeline-file-wrong pipeline.yaml:1",
-    "steps: {a: {register: m}}": "pipeline-file-wrong pipeline.yaml:1",
-    "steps: {a: {from: b, job: EXAMPLE/job.yaml}}": "pipeline-file-wrong pipeline.yaml:1",
-    "stages: {}": "pipeline-file-unknown-key pipeline.yaml:1",
-    "steps: {a: {jobs: b, job: EXAMPLE/job.yaml}}": "pipeline-file-unknown-key pipeline.yaml:1",
-    "at_most: 0": "pipeline-file-wrong pipeline.yaml:1",
-    "steps: [": "pipeline-file-malformed pipeline.yaml:2",
+    "steps: [a]": "file-wrong pipeline.yaml:1",
+    "steps: {a: {register: m}}": "file-wrong pipeline.yaml:1",
+    "steps: {a: {from: b, job: EXAMPLE/job.yaml}}": "file-wrong pipeline.yaml:1",
+    "stages: {}": "file-unknown-key pipeline.yaml:1",
+    "steps: {a: {jobs: b, job: EXAMPLE/job.yaml}}": "file-unknown-key pipeline.yaml:1",
+    "at_most: 0": "file-wrong pipeline.yaml:1",
+    "steps: [": "file-malformed pipeline.yaml:2",
     "steps: {a: {job: EXAMPLE/job.yaml, after: a}}": "step-cycle pipeline.yaml:1",
     "steps: {a_b: {job: EXAMPLE/job.yaml}, A-B: {job: EXAMPLE/job.yaml}}": "step-name-repeated pipeline.yaml:1",
 }
@@ -255,10 +255,10 @@ def test_an_invalid_pipeline_file_is_refused(render):
 
 def test_a_job_file_is_no_pipeline_and_a_pipeline_no_job(robotrain, pipeline):
     job, file = PUSHT / "job.yaml", pipeline()
-    robotrain("pipeline", "submit", job, "--platform", "local").check_problems(2, f"pipeline-file-wrong {job}")
-    robotrain("submit", file, "--platform", "local").check_problems(2, f"job-file-wrong {file}")
+    robotrain("pipeline", "submit", job, "--platform", "local").check_problems(2, f"file-wrong {job}")
+    robotrain("submit", file, "--platform", "local").check_problems(2, f"file-wrong {file}")
     gone = robotrain("pipeline", "submit", "gone.yaml", "--platform", "local")
-    gone.check_problems(2, "pipeline-file-unreadable gone.yaml")
+    gone.check_problems(2, "file-unreadable gone.yaml")
 
 
 def test_each_cycle_is_reported(render):
@@ -318,8 +318,8 @@ def test_the_schema_accepts_what_is_read_and_nothing_else(robotrain):
 def test_a_platform_without_an_engine_for_pipelines_needs_this_machine(robotrain, pipeline, render, plain_platform):
     text = "steps: {a: {job: EXAMPLE/job.yaml}, b: {job: EXAMPLE/job.yaml, after: a}}"
     answer = robotrain("pipeline", "render", pipeline(text), "--platform", "plain")
-    answer.check_problems(0, "pipeline-driven-here")
-    assert "[pipeline-driven-here]" not in render(text).stderr
+    answer.check_problems(0, "driven-here")
+    assert "[driven-here]" not in render(text).stderr
 
 
 def test_a_plain_job_imports_nothing_of_pipelines():

@@ -117,7 +117,7 @@ IMPORTS = [
 def test_module_that_does_not_load(robotrain, install_source, source, reason):
     install_source(source)
     answer = robotrain("render", *ON_PLAIN)
-    check_failure(answer, "platform-not-loaded --platform plain")
+    check_failure(answer, "plugin-not-loaded --platform plain")
     listed = robotrain("plugins")
     assert reason in listed.stdout
     assert "c2VjcmV0" not in answer.stderr + listed.stdout + listed.stderr
@@ -157,7 +157,7 @@ def test_health_hook_that_fails_is_a_line_of_doctor(robotrain, install_source, b
 def test_site_plugin_that_fails_is_a_warning(robotrain, install, plain_platform, hook, body):
     install("acme-plain", {"acme": "acme_site"}, version="0.3", acme_site=make_hook(hook, body))
     answer = robotrain("submit", *ON_PLAIN)
-    check_failure(answer, "site-plugin-failed", code=0)
+    check_failure(answer, "plugin-failed", code=0)
     assert "acme-plain" not in robotrain("--without", "acme", "submit", *ON_PLAIN).stderr
 
 
@@ -235,7 +235,7 @@ def test_import_error_suggests_what_to_install(robotrain, install, source, requi
     site = install("acme-plain", {"platform.plain": "acme_plain"}, version="0.3", acme_plain=source)
     with (site / "acme_plain-0.3.dist-info/METADATA").open("a") as file:
         file.writelines(f"Requires-Dist: {one}\n" for one in filter(None, requirements.split(", ")))
-    check_failure(robotrain("render", *ON_PLAIN), "platform-not-loaded --platform plain")
+    check_failure(robotrain("render", *ON_PLAIN), "plugin-not-loaded --platform plain")
 
 
 DIGGER = """
@@ -307,5 +307,5 @@ def test_setting_with_a_flag_of_robotrain(robotrain, install_source):
     setting = "    platform: Annotated[str, Param(help='x')] = ''\n"
     install_source(PLATFORM.replace("    replicas: Annotated", f"{setting}    replicas: Annotated"))
     answer = robotrain("render", *ON_PLAIN)
-    answer.check_problems(2, "options-clash --platform", "names-clash ROBOTRAIN_PLATFORM")
+    answer.check_problems(2, "names-clash --platform", "names-clash ROBOTRAIN_PLATFORM")
     assert robotrain(*ON_LOCAL).exit_code == 0

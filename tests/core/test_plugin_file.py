@@ -185,7 +185,7 @@ def test_files_of_a_repository_do_not_load_it(robotrain, folder, monkeypatch):
 def test_name_of_an_installed_plugin_is_rejected(robotrain, folder, plain_platform):
     place = folder(PLATFORM)
     answer = robotrain("--plugins-from", place, "render", "--platform", "plain", *JOB)
-    answer.check_problems(1, "platform-not-loaded --platform plain")
+    answer.check_problems(1, "plugin-not-loaded --platform plain")
     without = ("--without", "robotrain-plain", "--plugins-from", place)
     assert robotrain(*without, "render", "--platform", "plain", *JOB).exit_code == 0
 
@@ -213,12 +213,12 @@ def test_folder_without_a_plugin_file(robotrain, tmp_path, name):
     (tmp_path / "file").mkdir()
     (tmp_path / "file/robotrain_plugin.py").touch()
     answer = robotrain("--plugins-from", tmp_path / name, "render", "--platform", "local", *JOB)
-    answer.check_problems(2, f"plugin-file-missing --plugins-from {tmp_path / name}")
+    answer.check_problems(2, f"plugin-file-unusable --plugins-from {tmp_path / name}")
 
 
 def test_file_without_hooks_and_commands(robotrain, folder):
     answer = robotrain("--plugins-from", folder("x = 1\n"), "render", "--platform", "local", *JOB)
-    answer.check_problems(2, "plugin-file-empty --plugins-from")
+    answer.check_problems(2, "plugin-file-unusable --plugins-from")
 
 
 def test_what_the_file_prints_goes_to_stderr(robotrain, folder):

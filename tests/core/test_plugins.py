@@ -72,7 +72,7 @@ def test_module_may_claim_several_names(install):
 def test_name_that_two_plugins_claim_is_nobodys(robotrain, install):
     for package in ("acme_one", "acme_two"):
         install(package, {"platform.plain": package}, **{package: PLATFORM})
-    robotrain(*RENDER_ON_PLAIN).check_problems(1, "platform-not-loaded --platform plain")
+    robotrain(*RENDER_ON_PLAIN).check_problems(1, "plugin-not-loaded --platform plain")
     assert robotrain("--without", "acme_two", *RENDER_ON_PLAIN).exit_code == 0
 
 
@@ -84,7 +84,7 @@ def test_claimed_name_that_the_plugin_does_not_provide(robotrain, install, claim
     assert rows[claim]["instead"][-1]["text"] == "robotrain --without acme …"
     if claim == "platform.other":
         answer = robotrain("render", "--platform", "other", "--dataset-path", "x")
-        answer.check_problems(1, "platform-not-loaded --platform other")
+        answer.check_problems(1, "plugin-not-loaded --platform other")
 
 
 def test_built_in_name_cannot_be_taken_over(robotrain, install):

@@ -35,7 +35,7 @@ def test_a_variable_of_the_program_may_be_a_secret(name: str) -> None:
 )
 def test_a_variable_that_something_else_reads_may_not(name: str) -> None:
     (problem,) = find_problems({name: "stored"}, ("AZURE_CLIENT_ID", "ENGINE_"))
-    assert (problem.code, problem.stage.exit_code) == ("secret-variable-invalid", 2)
+    assert (problem.code, problem.stage.exit_code) == ("variable-invalid", 2)
     assert [way.text for way in problem.suggestions] == ["--secret NAME=STORED"]
 
 

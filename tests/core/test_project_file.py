@@ -231,9 +231,9 @@ WRONG_VALUES = {"": 3, " [parameters]": 4, " [profiles]": 1, " [platforms]": 1}
 def test_problem_is_reported_with_its_table(robotrain):
     write_project_file(MISTAKES)
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--json")
-    answer.check_problems(2, "project-file-unknown-key robotrain.toml", "project-file-wrong robotrain.toml")
+    answer.check_problems(2, "file-unknown-key robotrain.toml", "file-wrong robotrain.toml")
     found = answer.json["problems"]
-    for code, expected in (("project-file-unknown-key", UNKNOWN_KEYS), ("project-file-wrong", WRONG_VALUES)):
+    for code, expected in (("file-unknown-key", UNKNOWN_KEYS), ("file-wrong", WRONG_VALUES)):
         places = Counter(one["where"].removeprefix("robotrain.toml") for one in found if one["code"] == code)
         assert places == expected
 
@@ -241,11 +241,11 @@ def test_problem_is_reported_with_its_table(robotrain):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("parameters = 3\n", "project-file-wrong robotrain.toml"),
-        ("platforms = 3\nprofiles = 3\n", "project-file-wrong robotrain.toml"),
-        ("[parameters]\nseed = x\n", "project-file-malformed robotrain.toml:2"),
-        ("a = " + "[" * 5000, "project-file-malformed robotrain.toml"),
-        ("a = " + "1" * 5000, "project-file-malformed robotrain.toml"),
+        ("parameters = 3\n", "file-wrong robotrain.toml"),
+        ("platforms = 3\nprofiles = 3\n", "file-wrong robotrain.toml"),
+        ("[parameters]\nseed = x\n", "file-malformed robotrain.toml:2"),
+        ("a = " + "[" * 5000, "file-malformed robotrain.toml"),
+        ("a = " + "1" * 5000, "file-malformed robotrain.toml"),
     ],
 )
 def test_unusable_file_is_reported(robotrain, text, problem):
@@ -253,16 +253,16 @@ def test_unusable_file_is_reported(robotrain, text, problem):
     robotrain("explain", "--platform", "local", *FOLDER).check_problems(2, problem)
 
 
-EVERYTHING = ["project-file-unknown-key", "project-file-wrong", "source-missing", "value-invalid"]
+EVERYTHING = ["file-unknown-key", "file-wrong", "source-missing", "value-invalid"]
 
 
 @pytest.mark.parametrize(
     ("text", "words", "codes"),
     [
         (b"platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n", ("--batch-size", "0"), EVERYTHING),
-        (b"platform = local\n", (*FOLDER, "--profile", "p"), ["project-file-malformed"]),
-        (b"\xff", FOLDER, ["project-file-unreadable"]),
-        (b"platform = 'locl'\n", FOLDER, ["platform-not-loaded"]),
+        (b"platform = local\n", (*FOLDER, "--profile", "p"), ["file-malformed"]),
+        (b"\xff", FOLDER, ["file-unreadable"]),
+        (b"platform = 'locl'\n", FOLDER, ["plugin-not-loaded"]),
     ],
     ids=[
         "with everything else, nothing twice",
@@ -275,14 +275,14 @@ def test_problems_of_a_file(robotrain, text, words, codes):
     Path(NAME).write_bytes(text)
     problems = robotrain("explain", *words, "--json").json["problems"]
     assert sorted(problem["code"] for problem in problems) == codes
-    if codes == ["platform-not-loaded"]:
+    if codes == ["plugin-not-loaded"]:
         assert problems[0]["where"] == NAME
 
 
 def test_tables_for_what_is_not_installed_are_warnings(robotrain):
     write_project_file("[platforms.locl]\nx = 1\n[workloads.lerobot-trian]\nx = 1\n")
     answer = robotrain("explain", "--platform", "local", *FOLDER)
-    answer.check_problems(0, "project-file-strange-table robotrain.toml")
+    answer.check_problems(0, "file-strange-table robotrain.toml")
 
 
 def test_parameters_of_another_workload_do_not_count(robotrain, install):
@@ -340,7 +340,7 @@ def test_a_value_of_the_project_that_a_job_cannot_use_is_left_out_with_a_note(ro
 def test_a_value_that_is_wrong_is_not_left_out(robotrain):
     write_project_file(FOR_ALL.format("relative/folder", 0))
     answer = robotrain("render", "--platform", "local", *FOLDER)
-    answer.check_problems(2, "publish-url-invalid", "value-invalid")
+    answer.check_problems(2, "value-invalid", "value-invalid")
 
 
 def test_a_wrong_value_hides_no_problem_of_another_in_its_table(robotrain):
@@ -366,7 +366,7 @@ def test_none_unsets_a_value_of_any_weaker_layer(explain, monkeypatch):
 def test_what_cannot_be_used_and_is_not_on_the_line_is_unset_there(robotrain, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_KEEP", "3")
     words = ("render", "--platform", "local", *FOLDER, "--json")
-    robotrain(*words).check_problems(2, "keep-without-publish-url")
+    robotrain(*words).check_problems(2, "option-without-effect")
     assert robotrain(*words, "--keep", "none").exit_code == 0
 
 

@@ -19,12 +19,12 @@ def submit(robotrain, plain_platform):
 
 REFUSED = {
     "a kind that the platform does not declare": (URL, 3, "target-not-accepted"),
-    "without encryption": ("http://acc.blob.core.windows.net/models/act", 2, "blob-url-invalid"),
-    "without a prefix": ("https://acc.blob.core.windows.net/models", 2, "blob-url-invalid"),
+    "without encryption": ("http://acc.blob.core.windows.net/models/act", 2, "source-invalid"),
+    "without a prefix": ("https://acc.blob.core.windows.net/models", 2, "source-invalid"),
     "with a signature": (f"{URL}?sv=1&sig=SECRET", 2, "secret-in-job"),
     "a token in an unknown address": ("ftp://bucket/prefix?token=SECRET", 2, "secret-in-job"),
-    "an address of no kind": ("ftp://b/p", 2, "target-unknown"),
-    "an address of no kind in the web": ("http://x/y", 2, "target-unknown"),
+    "an address of no kind": ("ftp://b/p", 2, "target-not-accepted"),
+    "an address of no kind in the web": ("http://x/y", 2, "target-not-accepted"),
     "a folder": ("/x/checkpoints", 3, "feature-not-there"),
     "a relative folder": ("./x", 3, "feature-not-there"),
 }
@@ -39,7 +39,7 @@ def test_a_place_that_cannot_be_published_to_is_refused(submit, text, exit_code,
 
 
 def test_a_folder_is_suggested_where_the_platform_copies_to_folders(robotrain):
-    for address, code in {"http://x/y": "target-unknown", "./x": "publish-url-invalid"}.items():
+    for address, code in {"http://x/y": "target-not-accepted", "./x": "value-invalid"}.items():
         words = ("submit", "--platform", "local", "-d", "u/d", "--no-pin", "--dry-run", "--publish-url", address)
         robotrain(*words).check_problems(2, f"{code} --publish-url {address}")
 
@@ -96,7 +96,7 @@ def test_resume_from_takes_an_address_like_any_source(robotrain, tmp_path):
     assert answer.exit_code == 0, answer.stderr
     document = json.loads(next((tmp_path / "plan").rglob("job.json")).read_text())
     assert {"role": "resume", "kind": "blob_url", "uri": f"{URL}/000200", "pin": ""} in document["sources"]
-    robotrain("render", *job, "--policy-path", "/p").check_problems(2, "several-starts")
+    robotrain("render", *job, "--policy-path", "/p").check_problems(2, "sources-conflict")
 
 
 def test_resume_continues_from_a_given_checkpoint(robotrain, published_run, tmp_path):
@@ -106,10 +106,10 @@ def test_resume_continues_from_a_given_checkpoint(robotrain, published_run, tmp_
     (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
     assert source.uri == str(tmp_path / "mirror/000004")
     wrong = robotrain("resume", run, "--resume-from", f"{URL}/000004?sig=SECRET")
-    wrong.check_problems(2, "blob-url-invalid --resume-from")
+    wrong.check_problems(2, "source-invalid --resume-from")
     assert "SECRET" not in wrong.stderr
     missing = robotrain("resume", run, "--resume-from", "outputs/nowhere/000004")
-    missing.check_problems(2, "local-path-invalid --resume-from outputs/nowhere/000004")
+    missing.check_problems(2, "source-invalid --resume-from outputs/nowhere/000004")
 
 
 @pytest.mark.parametrize(("platform", "foreign"), [("local", "azure"), ("osmo", "azureml:"), ("azureml", "azure://")])
@@ -117,7 +117,7 @@ def test_a_checkpoint_folder_that_does_not_exist_is_reported(robotrain, platform
     folder = "outputs/nowhere/checkpoints/last"
     answer = robotrain("explain", "--platform", platform, "--json", "-d", "lab/cups", "--resume-from", folder)
     (problem,) = (one for one in answer.json["problems"] if one["where"] == "--resume-from")
-    assert (problem["code"], problem["given"]) == ("local-path-invalid", folder)
+    assert (problem["code"], problem["given"]) == ("source-invalid", folder)
     ways = [way["text"].removeprefix("--resume-from ") for way in problem["instead"]]
     assert ways[0] == "FOLDER"
     assert not any(way.startswith(foreign) for way in ways), ways
@@ -127,4 +127,4 @@ def test_a_misspelt_checkpoint_folder_is_answered_with_the_one_that_exists(robot
     Path("outputs/first/checkpoints/last").mkdir(parents=True)
     job = ("explain", "--platform", "local", "--dataset-repo-id", "lab/cups", "--resume-from")
     answer = robotrain(*job, "outputs/frist/checkpoints/last")
-    answer.check_problems(2, "local-path-invalid --resume-from outputs/frist/checkpoints/last")
+    answer.check_problems(2, "source-invalid --resume-from outputs/frist/checkpoints/last")

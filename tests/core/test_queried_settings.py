@@ -132,7 +132,7 @@ def test_queried_values_are_no_difference_of_a_resubmit(call, robotrain):
         assert [line.split(":")[0].strip() for line in shown.splitlines() if " → " in line] == changed, shown
 
 
-@pytest.mark.parametrize(("silent", "code"), [("queried sleeps", "asleep"), ("breaks", "platform-silent")])
+@pytest.mark.parametrize(("silent", "code"), [("queried sleeps", "asleep"), ("breaks", "platform-away")])
 def test_failed_query_is_a_warning(call, queried_platform, silent, code):
     (queried_platform / "silent").write_text(silent)
     for words in (("submit",), ("render", "--pin", "--json")):

@@ -64,7 +64,7 @@ def test_new_job_file_shows_it(robotrain, tmp_path):
 )
 def test_malformed_list_is_rejected_with_its_line(robotrain, text):
     Path("job.yaml").write_text(f"workload: exec\n{text}\n")
-    robotrain("explain", "job.yaml", "--platform", "plain").check_problems(2, "job-file-wrong job.yaml:2")
+    robotrain("explain", "job.yaml", "--platform", "plain").check_problems(2, "file-wrong job.yaml:2")
 
 
 def test_step_of_a_pipeline_has_it_too(robotrain):

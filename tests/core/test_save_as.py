@@ -120,7 +120,7 @@ def test_source_parsed_as_another_kind_is_saved_as_that(robotrain, install, push
 def test_source_parsed_as_an_unknown_kind_is_rejected(robotrain, install):
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("local_path.parse_folder", "Stray"))
     answer = robotrain("explain", "--platform", "local", "--dataset-pet", "rex")
-    answer.check_problems(2, "pet-invalid --dataset-pet rex")
+    answer.check_problems(2, "source-invalid --dataset-pet rex")
 
 
 PET = """

@@ -84,7 +84,7 @@ def test_value_of_dotenv(explain, monkeypatch, text, name, expected):
 def test_a_malformed_dotenv_line_is_named(robotrain):
     Path(".env").write_text("A=1\nthis is 'no assignment\n")
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
-    answer.check_problems(2, "env-file-malformed .env:2")
+    answer.check_problems(2, "file-malformed .env:2")
 
 
 def test_a_dotenv_that_cannot_be_read_is_a_sentence(robotrain, monkeypatch):
@@ -94,7 +94,7 @@ def test_a_dotenv_that_cannot_be_read_is_a_sentence(robotrain, monkeypatch):
     Path(".env").touch()
     monkeypatch.setattr("robotrain.config.variables.read_limited", refuse)
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
-    answer.check_problems(2, "env-file-unreadable")
+    answer.check_problems(2, "file-unreadable")
 
 
 def test_invalid_value_is_reported_with_its_place(robotrain, monkeypatch):
@@ -169,7 +169,7 @@ def test_existing_folder_is_accepted_where_a_flag_takes_urls(explain, robotrain)
     words = ("--dataset-path", "data", "--resume-from", checkpoint)
     assert explain(*words)["resume"]["value"] == f"local_path {checkpoint.absolute()}"
     checkpoint.rmdir()
-    robotrain("explain", "--platform", "local", *words).check_problems(2, "local-path-invalid --resume-from")
+    robotrain("explain", "--platform", "local", *words).check_problems(2, "source-invalid --resume-from")
 
 
 def test_a_repository_with_the_name_of_a_folder_is_doubtful(robotrain):

@@ -69,7 +69,7 @@ def test_problems_before_a_failure_of_a_rule_count_and_other_rules_are_enforced(
     install("acme-quick", {"quick": "acme_quick"}, acme_quick=make_rule("yield no('acme-gpus')"))
     rule = make_rule(f"yield no('acme-first')\n{then}\nyield no('acme-second')")
     install("acme", {"acme": "acme_half"}, acme_half=rule)
-    robotrain(*RENDER).check_problems(3, "acme-first", "acme-gpus", "site-plugin-failed")
+    robotrain(*RENDER).check_problems(3, "acme-first", "acme-gpus", "plugin-failed")
 
 
 def test_rule_that_never_ends_is_cut_off(robotrain, install):
@@ -127,4 +127,4 @@ def test_notification_that_raises_is_called_again(install):
     install("acme", {"acme": "acme_bad"}, acme_bad=make_notification("raise OSError('no route to the chat')"))
     plugins = Plugins()
     for change in ("sent", "cancelled", "ended"):
-        check_problems(site.notify_run_changed(plugins, record("a-1"), change), "site-plugin-failed")
+        check_problems(site.notify_run_changed(plugins, record("a-1"), change), "plugin-failed")

@@ -89,7 +89,7 @@ def test_a_run_that_did_not_arrive_is_sent_again_under_its_name(submit, fake_pla
         (left,) = records.list_runs()
     again = submit()
     assert run_name(again) == left
-    again.check_problems(0, "run-sent-again")
+    again.check_problems(0, "run-adopted")
     assert count_submissions(fake_platform) == {left: 1}
     assert run_name(submit("--new")).endswith("-2")
 

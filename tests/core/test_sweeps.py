@@ -139,14 +139,14 @@ def test_a_file_lists_the_points(sweep, tmp_path, check_refused):
     file.write_text("learning_rate,seed\n1e-3,1\nfast,2\n")
     check_refused(f"--points {file}", 2, f"value-invalid {file}:3: learning_rate")
     file.write_text("learning_rate,seed\n1e-3\n")
-    check_refused(f"--points {file}", 2, f"sweep-points-invalid {file}:2")
-    check_refused(f"--points {tmp_path}/none.csv", 2, f"sweep-points-invalid {tmp_path}/none.csv")
+    check_refused(f"--points {file}", 2, f"file-malformed {file}:2")
+    check_refused(f"--points {tmp_path}/none.csv", 2, f"file-malformed {tmp_path}/none.csv")
 
 
 def test_every_invalid_value_is_reported_once_and_nothing_is_sent(check_refused):
     words = "--over learning_rate=-1,1e-3,fast --over seed=1..5 --over num_worker=1,2 --metric loss"
     values = (f"value-invalid --over learning_rate {value}" for value in ("-1", "fast"))
-    check_refused(words, 2, "set-unknown-key --over num_worker", "sweep-metric-unknown --metric", *values)
+    check_refused(words, 2, "value-unknown --over num_worker", "sweep-metric-unknown --metric", *values)
 
 
 def test_trials_share_no_output_folder(check_refused, sweep):
@@ -160,23 +160,23 @@ def test_a_combination_that_the_platform_refuses_is_named_by_its_values(check_re
 
 
 REFUSED = {
-    "": "sweep-over-invalid --over",
-    "--over seed": "sweep-over-invalid --over seed",
-    "--over seed=1,1": "sweep-over-invalid --over seed=1,1",
-    "--over seed=1..99999999999": "sweep-over-invalid --over 1..99999999999",
-    "--over learning_rate=0.1..0.5": "sweep-over-invalid --over 0.1..0.5",
-    "--over learning_rate=log:0..1": "sweep-over-invalid --over 0..1",
-    "--over learning_rate=log:1e-5..1e-2": "sweep-over-invalid --over",  # without a sampler
-    "--over seed=1 --over --seed=2": "sweep-over-invalid --over seed, flag-without-value --over",
-    "--over learning_rate=uniform:1..1e999 --sampler random --samples 2": "sweep-over-invalid --over 1..1e999",
-    "--over depth=1,2 --sampler tpe --samples 2": "sweep-over-invalid --over depth",
+    "": "value-invalid --over",
+    "--over seed": "value-invalid --over seed",
+    "--over seed=1,1": "value-invalid --over seed=1,1",
+    "--over seed=1..99999999999": "value-invalid --over 1..99999999999",
+    "--over learning_rate=0.1..0.5": "value-invalid --over 0.1..0.5",
+    "--over learning_rate=log:0..1": "value-invalid --over 0..1",
+    "--over learning_rate=log:1e-5..1e-2": "value-invalid --over",  # without a sampler
+    "--over seed=1 --over --seed=2": "value-invalid --over seed, flag-without-value --over",
+    "--over learning_rate=uniform:1..1e999 --sampler random --samples 2": "value-invalid --over 1..1e999",
+    "--over depth=1,2 --sampler tpe --samples 2": "value-invalid --over depth",
     "--over seed=1,2 --seed 3": "options-conflict --over seed",
-    "--over seed=1,2 --points points.csv": "options-conflict --points, sweep-points-invalid points.csv",
+    "--over seed=1,2 --points points.csv": "options-conflict --points, file-malformed points.csv",
     "--over seed=1,2 --samples 3": "options-conflict --samples",
     "--over seed=1..600 --over batch_size=1,2": "sweep-too-large --over",
     "--over seed=1,2 --sampler random --samples 1001": "sweep-too-large --over",
     "--over seed=1,2 --sampler random --samples 99999999999": "sweep-too-large --over",
-    "--over seed=1,2 --sampler random": "sweep-samples-missing",
+    "--over seed=1,2 --sampler random": "value-missing",
     "--over seed=1,2 --at-most 0": "value-invalid --at-most 0",
     "--over learning_rate=uniform:-1..1 --sampler random --samples 2": "value-invalid --over learning_rate -1",
 }
@@ -194,9 +194,9 @@ def test_a_seed_of_any_size_is_taken(sweep):
 
 def test_a_sweep_that_needs_this_machine_is_noted(sweep, instant_platform):
     words = ("--over", "seed=1..3", "--dry-run")
-    assert "sweep-driven-here" not in sweep(*words).stderr
-    assert "sweep-driven-here" not in sweep(*words, "--at-most", "3").stderr
-    assert "[sweep-driven-here]" in sweep(*words, "--at-most", "2").stderr
+    assert "driven-here" not in sweep(*words).stderr
+    assert "driven-here" not in sweep(*words, "--at-most", "3").stderr
+    assert "[driven-here]" in sweep(*words, "--at-most", "2").stderr
 
 
 @pytest.mark.slow

@@ -101,18 +101,18 @@ def test_malformed_text_is_rejected(explain, text):
 @pytest.mark.parametrize("table", ["'a,b': x", "' ': x", "a: x,y", "a: {b: c}", "a: [b]", "team: x"])
 def test_table_that_has_no_text_form_is_rejected_with_its_line(explain, table):
     Path("job.yaml").write_text(SOURCES + f"platforms:\n  cloud:\n    labels:\n      team: arm\n      {table}\n")
-    explain("job.yaml").check_problems(2, "job-file-wrong job.yaml:6")
+    explain("job.yaml").check_problems(2, "file-wrong job.yaml:6")
 
 
 @pytest.mark.parametrize("toml", ['"a,b" = "x"', 'a = "x,y"', "a = [1]", "a = {b = 1}"])
 def test_table_of_robotrain_toml_that_has_no_text_form_is_rejected(explain, toml):
     Path("robotrain.toml").write_text(f"[platforms.cloud.labels]\n{toml}\n")
-    explain("--dataset-path", "x").check_problems(2, "project-file-wrong robotrain.toml [platforms.cloud.labels]")
+    explain("--dataset-path", "x").check_problems(2, "file-wrong robotrain.toml [platforms.cloud.labels]")
 
 
 def test_table_for_another_setting_is_rejected(explain):
     Path("job.yaml").write_text(SOURCES + "platforms:\n  cloud:\n    tier:\n      a: b\nparameters: {seed: {a: 1}}\n")
-    explain("job.yaml").check_problems(2, "job-file-wrong job.yaml:5", "job-file-wrong job.yaml:6")
+    explain("job.yaml").check_problems(2, "file-wrong job.yaml:5", "file-wrong job.yaml:6")
 
 
 def test_table_for_another_platform_is_not_checked(robotrain, cloud_platform):

@@ -99,8 +99,8 @@ def test_a_job_file_names_it_from_its_own_folder(tea_workload, fake_platform, ro
     ("recipe", "code"),
     [
         ("suger 2\n", "tea-config recipe:1"),
-        ("pots many\n", "config-unreadable"),
-        ("odd\n", "config-unreadable"),
+        ("pots many\n", "file-unreadable"),
+        ("odd\n", "file-unreadable"),
         ("pots 0\n", "value-invalid recipe:1"),
     ],
 )
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_named(explain, recipe, code):
 @pytest.mark.parametrize(
     ("words", "code", "where"),
     [
-        (("tea", "--config", "nowhere"), "config-unreadable", "--config"),
+        (("tea", "--config", "nowhere"), "file-unreadable", "--config"),
         (("job.yaml", "--dataset-path", "data"), "config-not-taken", "job.yaml:1"),
     ],
     ids=["no such file", "a workload without a reader"],

@@ -116,33 +116,33 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
     for before, after in zip("abcdefghijklmnopq", "bcdefghijklmnopqr", strict=True)
 )
 REFUSED = {
-    "tag": ("parameters:\n  seed: !!int 5\n", "job-file-wrong job.yaml:2"),
-    "own tag": ("parameters:\n  job_name: !env SEED\n", "job-file-wrong job.yaml:2"),
-    "python": ("parameters:\n  seed: !!python/object/apply:os.system ['true']\n", "job-file-wrong job.yaml:2"),
-    "tagged mapping": ("parameters: !!map\n  seed: 5\n", "job-file-wrong job.yaml:1"),
-    "alias of a mapping": ("parameters: &p\n  seed: 5\nplatforms:\n  local: *p\n", "job-file-wrong job.yaml:4"),
-    "alias of a list": ("trainer_args: &a [--wandb.notes=x]\nsources:\n  dataset: *a\n", "job-file-wrong job.yaml:3"),
-    "alias of itself": ("parameters: &p\n  seed: *p\n", "job-file-wrong job.yaml:2"),
-    "alias of nothing": ("parameters:\n  seed: *nobody\n", "job-file-wrong job.yaml:2"),
-    "merge key": ("parameters:\n  <<: {seed: 3}\n", "job-file-wrong job.yaml:2"),
-    "two documents": ("parameters: {seed: 1}\n---\nparameters: {seed: 2}\n", "job-file-wrong job.yaml:2"),
-    "duplicate": ("parameters:\n  seed: 1\n  'seed': 2\n", "job-file-wrong job.yaml:3"),
-    "a key that is a list": ("? [a]\n: b\n", "job-file-wrong job.yaml:1"),
-    "a list": ("- a\n", "job-file-wrong job.yaml:1"),
-    "a text": ("just words\n", "job-file-wrong job.yaml:1"),
-    "a tab": ("parameters:\n\tseed: 1\n", "job-file-malformed job.yaml:2"),
-    "very deep": ("a: " + "[" * 100_000, "job-file-malformed job.yaml:1"),
-    "deep mappings": ("{a: " * 1000, "job-file-malformed job.yaml:1"),
-    "an empty source": ("sources:\n  dataset:\n    - local_path:\n", "job-file-wrong job.yaml:3"),
-    "a null source": ("sources:\n  dataset:\n    - local_path: null\n", "job-file-wrong job.yaml:3"),
-    "a control character": ("parameters:\n  seed: \x07\n", "job-file-malformed job.yaml"),
-    "another encoding": ("é".encode("latin-1"), "job-file-unreadable job.yaml"),
-    "where it runs": ("platform: local\n", "job-file-unknown-key job.yaml:1"),
-    "a profile": ("profile: local\n", "job-file-unknown-key job.yaml:1"),
-    "a large one": ("#" * (1 << 20) + "\n", "job-file-unreadable job.yaml"),
+    "tag": ("parameters:\n  seed: !!int 5\n", "file-wrong job.yaml:2"),
+    "own tag": ("parameters:\n  job_name: !env SEED\n", "file-wrong job.yaml:2"),
+    "python": ("parameters:\n  seed: !!python/object/apply:os.system ['true']\n", "file-wrong job.yaml:2"),
+    "tagged mapping": ("parameters: !!map\n  seed: 5\n", "file-wrong job.yaml:1"),
+    "alias of a mapping": ("parameters: &p\n  seed: 5\nplatforms:\n  local: *p\n", "file-wrong job.yaml:4"),
+    "alias of a list": ("trainer_args: &a [--wandb.notes=x]\nsources:\n  dataset: *a\n", "file-wrong job.yaml:3"),
+    "alias of itself": ("parameters: &p\n  seed: *p\n", "file-wrong job.yaml:2"),
+    "alias of nothing": ("parameters:\n  seed: *nobody\n", "file-wrong job.yaml:2"),
+    "merge key": ("parameters:\n  <<: {seed: 3}\n", "file-wrong job.yaml:2"),
+    "two documents": ("parameters: {seed: 1}\n---\nparameters: {seed: 2}\n", "file-wrong job.yaml:2"),
+    "duplicate": ("parameters:\n  seed: 1\n  'seed': 2\n", "file-wrong job.yaml:3"),
+    "a key that is a list": ("? [a]\n: b\n", "file-wrong job.yaml:1"),
+    "a list": ("- a\n", "file-wrong job.yaml:1"),
+    "a text": ("just words\n", "file-wrong job.yaml:1"),
+    "a tab": ("parameters:\n\tseed: 1\n", "file-malformed job.yaml:2"),
+    "very deep": ("a: " + "[" * 100_000, "file-malformed job.yaml:1"),
+    "deep mappings": ("{a: " * 1000, "file-malformed job.yaml:1"),
+    "an empty source": ("sources:\n  dataset:\n    - local_path:\n", "file-wrong job.yaml:3"),
+    "a null source": ("sources:\n  dataset:\n    - local_path: null\n", "file-wrong job.yaml:3"),
+    "a control character": ("parameters:\n  seed: \x07\n", "file-malformed job.yaml"),
+    "another encoding": ("é".encode("latin-1"), "file-unreadable job.yaml"),
+    "where it runs": ("platform: local\n", "file-unknown-key job.yaml:1"),
+    "a profile": ("profile: local\n", "file-unknown-key job.yaml:1"),
+    "a large one": ("#" * (1 << 20) + "\n", "file-unreadable job.yaml"),
     "many aliases of a long text": (
         f"trainer_args:\n- &a {'x' * 99999}\n" + "- *a\n" * 9,
-        "job-file-malformed job.yaml:5",
+        "file-malformed job.yaml:5",
     ),
 }
 
@@ -156,7 +156,7 @@ def test_unsupported_yaml_is_rejected_with_its_line(robotrain, text, problem):
 def test_a_billion_laughs_are_not_expanded(robotrain):
     Path("job.yaml").write_text(LAUGHS)
     found = robotrain("explain", "--platform", "local", "job.yaml", "--json").json["problems"]
-    assert ("job-file-wrong", "job.yaml:2") in {(one["code"], one["where"]) for one in found}
+    assert ("file-wrong", "job.yaml:2") in {(one["code"], one["where"]) for one in found}
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "# nothing\n", "---\n", "null\n", "{}\n"])

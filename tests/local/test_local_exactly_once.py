@@ -112,7 +112,7 @@ def test_another_plan_in_the_folder_is_not_found(runs: Runs, tmp_path: Path) -> 
     first, second = (line_plan(runs, tmp_path / name) for name in ("one", "two"))
     reference = runs.local.submit(first)
     assert runs.local.find(second) is None
-    assert [problem.code for problem in runs.local.preflight(second)] == ["run-folder-exists"]
+    assert [problem.code for problem in runs.local.preflight(second)] == ["run-folder-taken"]
     with pytest.raises(Rejected) as caught:
         runs.local.submit(second)
     assert caught.value.problems[0].code == "run-folder-refused"
@@ -211,7 +211,7 @@ def test_folder_with_other_files_is_refused_and_kept(
     thesis = put_in_place(plan(1)) / "thesis.txt"
     thesis.write_text("mine")
     assert runs.local.find(plan(1)) is None
-    assert [problem.code for problem in runs.local.preflight(plan(1))] == ["run-folder-exists"]
+    assert [problem.code for problem in runs.local.preflight(plan(1))] == ["run-folder-taken"]
     with pytest.raises(Rejected):
         runs.local.submit(plan(1))
     assert thesis.read_text() == "mine"
@@ -251,7 +251,7 @@ def test_unreadable_folder_is_not_a_missing_run(runs: Runs, plan: Numbered, monk
     monkeypatch.setattr("robotrain_local.submit.files.read_limited_file", stale)
     with pytest.raises(Rejected) as caught:
         runs.local.find(sending)
-    assert caught.value.problems[0].code == "run-folder-unreadable"
+    assert caught.value.problems[0].code == "run-folder-refused"
 
 
 def test_claim_without_hard_links_succeeds_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

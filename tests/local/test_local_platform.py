@@ -30,7 +30,7 @@ def test_an_azureml_model_is_declined_with_a_reason_and_a_way_out(robotrain: Rob
 BUILDS = (
     *((build, "") for build in ("auto", "cpu", "xpu", "cu118", "cu126", "cu130", "rocm6.4", "rocm6.2.4")),
     *(
-        (build, "torch-backend-unknown --torch-backend")
+        (build, "value-invalid --torch-backend")
         for build in ("cuda", "cu12.6", "CPU", "gpu", "rocm", "cpu; rm", "cu126 --index x")
     ),
 )
@@ -45,7 +45,7 @@ def test_build_of_pytorch_reaches_the_run_unless_an_environment_is_given(robotra
     words = ("render", "--platform", "local", "--dataset-path", pusht, "--torch-backend")
     assert '"torch_backend": "cu126"' in robotrain(*words, "cu126").stdout
     given = robotrain(*words, "cpu", "--environment", "/opt/env")
-    given.check_problems(2, "torch-backend-unused --torch-backend")
+    given.check_problems(2, "option-without-effect --torch-backend")
 
 
 def test_settings_are_described_and_start_with_their_flags() -> None:

@@ -31,13 +31,13 @@ def test_an_environment_that_is_not_there_is_told(runs: Runs, tmp_path: Path) ->
 
 def test_a_run_that_was_submitted_before_is_told(runs: Runs) -> None:
     runs.submit("pass")
-    check_problems(runs.local.preflight(runs.plan("pass")), "run-folder-exists")
+    check_problems(runs.local.preflight(runs.plan("pass")), "run-folder-taken")
 
 
 def test_a_file_in_the_place_of_the_runs_folder_is_told(runs: Runs, tmp_path: Path) -> None:
     runs.folder.mkdir()
     (runs.folder / "runs").write_text("")
-    check_problems(runs.local.preflight(runs.plan("pass")), "run-folder-unwritable")
+    check_problems(runs.local.preflight(runs.plan("pass")), "run-folder-refused")
 
 
 def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
@@ -51,4 +51,4 @@ def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
 def test_a_plan_that_was_cut_short_is_told(runs: Runs) -> None:
     plan = runs.plan("pass")
     for file in ("process.json", "job.json"):
-        check_problems(runs.local.preflight(replace(plan, files={**plan.files, file: b"{"})), "plan-damaged")
+        check_problems(runs.local.preflight(replace(plan, files={**plan.files, file: b"{"})), "plan-unreadable")

@@ -60,55 +60,55 @@ ACCEPTED: list[tuple[Job, dict[str, object]]] = [
 
 # the job, its settings, the code and the option of its only error
 REFUSED: list[tuple[Job, dict[str, object], str, str]] = [
-    (job(*blobs(*(f"{ONE}/{'é' * 900}{n}" for n in range(40)))), {}, "osmo-variable-too-long", "--blob-url"),
-    (job(), {"pool": None}, "osmo-pool-missing", "--pool"),
-    *((job(), {"pool": pool}, "osmo-value-invalid", "--pool") for pool in ("-p", "a b", "a;b", "{{x}}", "")),
+    (job(*blobs(*(f"{ONE}/{'é' * 900}{n}" for n in range(40)))), {}, "variable-too-long", "--blob-url"),
+    (job(), {"pool": None}, "value-missing", "--pool"),
+    *((job(), {"pool": pool}, "value-invalid", "--pool") for pool in ("-p", "a b", "a;b", "{{x}}", "")),
     *(
-        (job(), {"image": image}, "osmo-value-invalid", "--image")
+        (job(), {"image": image}, "value-invalid", "--image")
         for image in (
             *("ubuntu", "Ubuntu:1", "a b:1", "x:1\n", "x:{{tag}}", "x:$(TAG)", "https://x/y:1", "x@sha256:12", "x:é"),
         )
     ),
-    (job(num_gpus=1), {"gpus": 0}, "osmo-gpus-too-few", "--gpus"),
-    (job(num_gpus=2), {"gpus": 1}, "osmo-gpus-too-few", "--gpus"),
-    (job(num_gpus=2, device="cuda"), {"gpus": 1}, "osmo-gpus-too-few", "--gpus"),
-    *((job(workload=name), {}, "osmo-workload-name", "") for name in ("a.b", "1st", "a_", "x" * 60, "osmo-ctrl")),
+    (job(num_gpus=1), {"gpus": 0}, "gpus-too-few", "--gpus"),
+    (job(num_gpus=2), {"gpus": 1}, "gpus-too-few", "--gpus"),
+    (job(num_gpus=2, device="cuda"), {"gpus": 1}, "gpus-too-few", "--gpus"),
+    *((job(workload=name), {}, "workload-name-refused", "") for name in ("a.b", "1st", "a_", "x" * 60, "osmo-ctrl")),
     *(
-        (job(), {"labels": labels}, "osmo-value-invalid", "--labels")
+        (job(), {"labels": labels}, "value-invalid", "--labels")
         for labels in ("a=", "a=b c", "a/b/c=d", "-a=b", "a={{b}}", f"a={'x' * 64}", "ä=b")
     ),
-    (job(), {"labels": ",".join(f"a{n}=b" for n in range(17))}, "osmo-value-invalid", "--labels"),
-    (job(), {"labels": "a=b", "server": "6.3"}, "osmo-server-without", "--labels"),
+    (job(), {"labels": ",".join(f"a{n}=b" for n in range(17))}, "value-invalid", "--labels"),
+    (job(), {"labels": "a=b", "server": "6.3"}, "feature-not-there", "--labels"),
     *(
-        (job(), {"hf_credential": name}, "osmo-credential-invalid", "--hf-credential")
+        (job(), {"hf_credential": name}, "value-invalid", "--hf-credential")
         for name in ("a b", "1a", "a.b", "{{a}}", "a:", "a:b c", "-a", "a:{{b}}")
     ),
     (HUB, {"hf_credential": "mine", "blob_credential": "mine:key"}, "osmo-credential-twice", "--hf-credential"),
     *(
-        (job(), {"buckets": buckets}, "osmo-value-invalid", "--buckets")
+        (job(), {"buckets": buckets}, "value-invalid", "--buckets")
         for buckets in ("a=https://x", "a=s3://b/{{c}}", "a b=s3://bucket", "a=s3://b?sig=x")
     ),
     *(
-        (job(), {"storage_container": name}, "osmo-value-invalid", "--storage-container")
+        (job(), {"storage_container": name}, "value-invalid", "--storage-container")
         for name in ("A", "ab", "a--b", "{{x}}", "a/b")
     ),
-    (CODE, {}, "osmo-bucket-unknown", "--training-dataset"),
-    (FOLDER, {}, "osmo-no-storage", "--dataset-path"),
-    (job(publish_url="s3://robots/runs", keep=3), {}, "osmo-keeps-all", "--keep"),
-    (job(publish_url="s3://robots/runs", output_dir="/a{{b}}"), {}, "osmo-value-invalid", "--output-dir"),
-    (REGISTERED, {"tracking_uri": None}, "osmo-no-registry", "--register-checkpoint"),
-    (evaluation(register_model="arm"), {"tracking_uri": None}, "osmo-no-registry", "--register-model"),
-    (REGISTERED, {"tracking_uri": "none"}, "osmo-no-registry", "--register-checkpoint"),
-    (REGISTERED, {"tracking_uri": "none", "resource_group": "rg"}, "osmo-no-registry", "--register-checkpoint"),
+    (CODE, {}, "resource-unknown", "--training-dataset"),
+    (FOLDER, {}, "value-missing", "--dataset-path"),
+    (job(publish_url="s3://robots/runs", keep=3), {}, "option-without-effect", "--keep"),
+    (job(publish_url="s3://robots/runs", output_dir="/a{{b}}"), {}, "value-invalid", "--output-dir"),
+    (REGISTERED, {"tracking_uri": None}, "value-missing", "--register-checkpoint"),
+    (evaluation(register_model="arm"), {"tracking_uri": None}, "value-missing", "--register-model"),
+    (REGISTERED, {"tracking_uri": "none"}, "value-missing", "--register-checkpoint"),
+    (REGISTERED, {"tracking_uri": "none", "resource_group": "rg"}, "value-missing", "--register-checkpoint"),
     *(
-        (job(), {"tracking_uri": uri}, "osmo-value-invalid", "--tracking-uri")
+        (job(), {"tracking_uri": uri}, "value-invalid", "--tracking-uri")
         for uri in (
             *("sqlite:///x.db", "/mlruns", "file:///x", "databricks", "https://", "http://[::1"),
             *(f"azureml-workspace://S/rg/{name}" for name in ("a{{b}}", "a b", "a$(b)")),
         )
     ),
     *(
-        (job(), WORKSPACE | {field: value}, "osmo-value-invalid", f"--{field.replace('_', '-')}")
+        (job(), WORKSPACE | {field: value}, "value-invalid", f"--{field.replace('_', '-')}")
         for field in ("subscription_id", "resource_group", "workspace_name", "workload_identity")
         for value in ("a{{b}}", "a/b")
     ),
@@ -116,61 +116,61 @@ REFUSED: list[tuple[Job, dict[str, object], str, str]] = [
 
 # the job, its settings, the code of a problem, and its suggestions
 SUGGESTIONS: list[tuple[Job, dict[str, object], str, list[str]]] = [
-    (job(), {"pool": None}, "osmo-pool-missing", ["--pool NAME", "OSMO_POOL=NAME"]),
-    (job(), {"image": "ubuntu"}, "osmo-value-invalid", ["--image ubuntu:TAG", "--image ubuntu@sha256:DIGEST"]),
-    *((job(), {"storage": size}, "osmo-value-invalid", ["--storage 48Gi"]) for size in ("48GB", "48 gb", "48", "0Gi")),
-    *((job(), {"storage": size}, "osmo-value-invalid", []) for size in ("-1Gi", "big")),
+    (job(), {"pool": None}, "value-missing", ["--pool NAME", "OSMO_POOL=NAME"]),
+    (job(), {"image": "ubuntu"}, "value-invalid", ["--image ubuntu:TAG", "--image ubuntu@sha256:DIGEST"]),
+    *((job(), {"storage": size}, "value-invalid", ["--storage 48Gi"]) for size in ("48GB", "48 gb", "48", "0Gi")),
+    *((job(), {"storage": size}, "value-invalid", []) for size in ("-1Gi", "big")),
     *(
-        (job(), {"exec_timeout": time}, "osmo-value-invalid", [f"--exec-timeout {better}"])
+        (job(), {"exec_timeout": time}, "value-invalid", [f"--exec-timeout {better}"])
         for time, better in (("1h30m", "90m"), ("12 hours", "12h"), ("61d", "60d"))
     ),
     *(
-        (job(), {"exec_timeout": time}, "osmo-value-invalid", [])
+        (job(), {"exec_timeout": time}, "value-invalid", [])
         for time in ("0h", "20us", "9" * 5000 + "h", "12", "1.5h", "PT1H")
     ),
-    (job(), {"gpus": 0}, "osmo-gpus-too-few", ["--gpus 1", "--device cpu"]),
-    (job(num_gpus=2), {"gpus": 1}, "osmo-gpus-too-few", ["--gpus 2", "--num-gpus 1"]),
+    (job(), {"gpus": 0}, "gpus-too-few", ["--gpus 1", "--device cpu"]),
+    (job(num_gpus=2), {"gpus": 1}, "gpus-too-few", ["--gpus 2", "--num-gpus 1"]),
     (
         DATASET,
         {},
-        "osmo-bucket-unknown",
+        "resource-unknown",
         ["--buckets lerobot-datasets=azure://ACCOUNT/CONTAINER", "--storage-account NAME", "--server 6.3"],
     ),
     (
         CODE,
         {},
-        "osmo-bucket-unknown",
+        "resource-unknown",
         ["--buckets training=azure://ACCOUNT/CONTAINER", "--storage-account NAME", "--server 6.3"],
     ),
     (
         job(source("osmo_dataset", "My_Bucket/pusht")),
         {"storage_account": "acc"},
-        "osmo-bucket-unknown",
+        "resource-unknown",
         ["--buckets My_Bucket=azure://ACCOUNT/CONTAINER"],
     ),
-    (VERSIONED, {"storage_account": "acc"}, "osmo-server-without", ["--dataset-name pusht", "--server 6.3"]),
+    (VERSIONED, {"storage_account": "acc"}, "feature-not-there", ["--dataset-name pusht", "--server 6.3"]),
     (
         FOLDER,
         {},
-        "osmo-no-storage",
+        "value-missing",
         ["--storage-account NAME", "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"],
     ),
     (
         RESUMED,
         {},
-        "osmo-checkpoint-unnamed",
+        "value-invalid",
         ["--resume-from s3://robots/runs/STEP", "osmo data list s3://robots/runs --no-pager"],
     ),
     (
         REGISTERED,
         WORKSPACE | {"tracking_uri": "none"},
-        "osmo-no-registry",
+        "value-missing",
         ["--tracking-uri azureml-workspace://S/rg/ws", "--tracking-uri https://HOST"],
     ),
     (
         job(),
         {"tracking_uri": STUDIO_URI},
-        "osmo-value-invalid",
+        "value-invalid",
         ["--subscription-id S --resource-group rg --workspace-name ws"],
     ),
 ]
@@ -181,12 +181,12 @@ NOTICES: list[tuple[Job, dict[str, object], str, str | None]] = [
     *((job(num_workers=n), {"shared_memory": "none"}, "osmo-no-shared-memory", "warning") for n in (4, None)),
     *((job(num_workers=n), {"shared_memory": "mount"}, "osmo-no-shared-memory", None) for n in (4, None)),
     (job(num_workers=0), {}, "osmo-no-shared-memory", None),
-    (job(), {}, "osmo-nothing-kept", "warning"),
-    (REGISTERED, WORKSPACE, "osmo-nothing-kept", "note"),
-    (job(publish_url=ONE), {}, "osmo-nothing-kept", None),
+    (job(), {}, "nothing-kept", "warning"),
+    (REGISTERED, WORKSPACE, "nothing-kept", "note"),
+    (job(publish_url=ONE), {}, "nothing-kept", None),
     (job(), {"tracking_uri": None, "subscription_id": "S"}, "osmo-untracked", "warning"),
     (job(), {"tracking_uri": "none"}, "osmo-untracked", None),
-    (job(), WORKSPACE | {"tracking_uri": "none"}, "osmo-workspace-unused", "warning"),
+    (job(), WORKSPACE | {"tracking_uri": "none"}, "option-without-effect", "warning"),
 ]
 
 
@@ -225,16 +225,16 @@ def test_all_problems_are_found_at_once() -> None:
 
 
 def test_stage_of_a_problem_gives_the_exit_code() -> None:
-    assert find_problem("osmo-pool-missing", job(), pool=None).stage is Stage.RESOLVE
-    assert find_problem("osmo-keeps-all", job(publish_url="s3://robots/runs", keep=3)).stage is Stage.CHECK
+    assert find_problem("value-missing", job(), pool=None).stage is Stage.RESOLVE
+    assert find_problem("option-without-effect", job(publish_url="s3://robots/runs", keep=3)).stage is Stage.CHECK
 
 
 def test_reason_names_what_is_wrong() -> None:
-    assert "`{{`" in find_problem("osmo-value-invalid", job(), image="x:{{tag}}").why
-    partial = find_problem("osmo-workspace-incomplete", job(), tracking_uri=None, resource_group="rg")
+    assert "`{{`" in find_problem("value-invalid", job(), image="x:{{tag}}").why
+    partial = find_problem("value-missing", job(), tracking_uri=None, resource_group="rg")
     assert "--subscription-id, --workspace-name" in partial.title
     switched_off = WORKSPACE | {"tracking_uri": "none"}
-    for code, result in (("osmo-no-registry", REGISTERED), ("osmo-workspace-unused", job())):
+    for code, result in (("value-missing", REGISTERED), ("option-without-effect", job())):
         assert "tracking_uri is `none`" in find_problem(code, result, **switched_off).why
 
 
@@ -249,7 +249,7 @@ def test_reason_names_what_is_wrong() -> None:
     ],
 )
 def test_secret_in_place_of_a_credential_is_not_repeated(given: dict, option: str) -> None:
-    found = find_problem("osmo-credential-invalid", job(wandb=True), **given)
+    found = find_problem("value-invalid", job(wandb=True), **given)
     assert found.where == option
     (value,) = given.values()
     assert value.removeprefix("key:").removeprefix("wandb:") not in format_problem(found)
@@ -266,7 +266,7 @@ def test_what_names_no_credential_is_no_secret_of_a_program(reference: str) -> N
 
 @pytest.mark.parametrize("name", ["OSMO_TOKEN", "BLOB_URLS", "ROBOTRAIN_PLAN", "NVIDIA_DRIVER_CAPABILITIES"])
 def test_variable_of_the_task_is_no_secret_of_a_program(name: str) -> None:
-    assert find_problem("secret-variable-invalid", job(), secrets=json.dumps({name: "team"}))
+    assert find_problem("variable-invalid", job(), secrets=json.dumps({name: "team"}))
 
 
 def test_credential_in_files_is_no_secret_of_a_program_too() -> None:
@@ -283,7 +283,7 @@ def test_secret_itself_on_the_command_line_is_not_repeated(robotrain, given: str
 
 def test_password_in_an_address_is_not_repeated() -> None:
     uri = "https://me:hunter2@mlflow.example/x?token=abcdef"
-    found = find_problem("osmo-value-invalid", job(), tracking_uri=uri)
+    found = find_problem("value-invalid", job(), tracking_uri=uri)
     assert [suggestion.text for suggestion in found.suggestions] == ["--tracking-uri https://mlflow.example/x"]
     assert "hunter2" not in format_problem(found)
     assert "abcdef" not in format_problem(found)
@@ -300,7 +300,7 @@ def test_check_reads_no_file_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_workload_without_a_device_is_offered_no_processor(robotrain) -> None:
     answer = robotrain("render", "isaac-train", "--platform", "osmo", "--pool", "p", "--gpus", "0", "--json")
-    (found,) = (problem for problem in answer.json["problems"] if problem["code"] == "osmo-gpus-too-few")
+    (found,) = (problem for problem in answer.json["problems"] if problem["code"] == "gpus-too-few")
     assert [suggestion["text"] for suggestion in found["instead"]] == ["--gpus 1"]
 
 
@@ -309,7 +309,7 @@ def test_refused_value_causes_no_further_warning(wrong, robotrain):
     answer = robotrain("render", "--platform", "osmo", "--pool", "default", "-d", "lerobot/pusht", *wrong)
     assert answer.exit_code == 2
     assert "osmo-no-shared-memory" not in answer.stderr
-    assert "osmo-nothing-kept" not in answer.stderr
+    assert "nothing-kept" not in answer.stderr
 
 
 def test_token_on_the_command_line_is_answered_with_the_credential(robotrain):

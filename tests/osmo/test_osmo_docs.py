@@ -27,7 +27,7 @@ def test_neither_the_first_command_nor_a_run_of_the_first_settings_loses_its_che
     answer = robotrain("render", "-d", "lerobot/pusht")
     assert answer.exit_code == 0, answer.stderr
     assert "url: azure://robots/checkpoints/PROJECT/" in answer.stdout
-    assert "osmo-nothing-kept" not in answer.stderr
+    assert "nothing-kept" not in answer.stderr
 
 
 def test_every_problem_of_osmo_is_in_the_document_and_no_other():

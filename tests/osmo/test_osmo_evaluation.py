@@ -74,21 +74,21 @@ class TestWorkflow:
 class TestProblems:
     def test_lost_results_are_reported(self) -> None:
         codes = {one.code for one in find_problems(evaluation())}
-        assert "osmo-nothing-kept" in codes
+        assert "nothing-kept" in codes
         for kept in (find_problems(evaluation(publish_url=ONE)), find_problems(evaluation(), **TRACKED)):
-            assert "osmo-nothing-kept" not in {one.code for one in kept}
+            assert "nothing-kept" not in {one.code for one in kept}
 
     def test_model_of_a_workspace_needs_the_workspace(self) -> None:
         assert find_codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
         full = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/arm/versions/3"
         assert find_codes(of_workspace(full)) == set()
-        assert find_codes(of_workspace("azureml:arm:3")) == {"osmo-model-unnamed"}
+        assert find_codes(of_workspace("azureml:arm:3")) == {"value-invalid"}
 
     def test_model_of_mlflow_needs_a_tracking_server(self) -> None:
         result = evaluation(source("registered_model", "models:/arm/3", "policy"))
         assert find_codes(result, tracking_uri="https://mlflow.example") == set()
-        assert find_codes(result) == {"osmo-nowhere-to-look"}
-        for code, of_it in (("osmo-nowhere-to-look", result), ("osmo-nothing-kept", evaluation())):
+        assert find_codes(result) == {"value-missing"}
+        for code, of_it in (("value-missing", result), ("nothing-kept", evaluation())):
             off = next(one for one in find_problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
             typed = next(way.text for way in off.suggestions if way.text.startswith("--tracking-uri")).split()[1]
             assert code not in {one.code for one in find_problems(of_it, **TRACKED | {"tracking_uri": typed})}

@@ -101,5 +101,5 @@ def test_silent_service_is_one_warning(robotrain, osmo, workflows):
     workflows("RUNNING", "RUNNING", "RUNNING")
     osmo.fail("workflow", "refused", times=None)
     answer = robotrain("runs")
-    assert answer.stderr.count("platform-silent") == 1
+    assert answer.stderr.count("platform-away") == 1
     assert "3 runs" in answer.stderr

@@ -62,7 +62,7 @@ def test_archive_that_osmo_would_not_store_for_all_nodes_is_refused_or_uploaded(
     with pytest.raises(Rejected) as refused:
         render_plan(job(num_nodes=20), packed=large)
     (problem,) = refused.value.problems
-    assert problem.code == "osmo-workflow-too-large"
+    assert problem.code == "spec-over-limit"
     assert "11.6 MB in OSMO, which stores the code once for each node" in problem.title
     assert problem.suggestions[0].text == "--storage-account NAME"
     assert read_group(render_plan(job(num_nodes=13), packed=large))
@@ -177,7 +177,7 @@ def test_checkpoints_of_two_nodes_are_scored_by_one_task_that_reads_the_output_o
 
 @pytest.mark.parametrize(
     ("steps", "code"),
-    [(make_steps(20), "osmo-too-many-steps"), (make_steps(2, "train-node-1"), "osmo-step-name")],
+    [(make_steps(20), "steps-over-limit"), (make_steps(2, "train-node-1"), "step-name-invalid")],
 )
 def test_nodes_of_all_steps_are_tasks_of_the_workflow(steps, code):
     with pytest.raises(Rejected) as refused:

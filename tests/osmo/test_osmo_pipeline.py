@@ -109,10 +109,10 @@ def test_finished_step_is_a_task_of_an_earlier_workflow():
                 step("ends-", job()),
                 *steps(),
             ],
-            ["osmo-step-name"] * 3 + ["osmo-steps-differ"],
+            ["step-name-invalid"] * 3 + ["steps-differ"],
         ),
-        (steps(settings={"tracking_uri": "none"}), ["osmo-no-registry"]),
-        ([step(f"s{index}", job()) for index in range(21)], ["osmo-too-many-steps"]),
+        (steps(settings={"tracking_uri": "none"}), ["value-missing"]),
+        ([step(f"s{index}", job()) for index in range(21)], ["steps-over-limit"]),
     ],
     ids=["names and settings", "no registry", "too many"],
 )
@@ -143,7 +143,7 @@ def test_too_large_workflow_is_refused_with_the_steps_that_fit(count, kib, fact,
     with pytest.raises(Rejected) as rejected:
         plan(make_large_steps(count, kib))
     (problem,) = rejected.value.problems
-    assert problem.code == "osmo-workflow-too-large"
+    assert problem.code == "spec-over-limit"
     assert fact in problem.title
     assert f"{fit}" in problem.why
     assert problem.suggestions[0].text == "--storage-account NAME"

@@ -94,7 +94,7 @@ def test_outputs_of_a_log_that_osmo_does_not_send_are_unknown_not_missing(osmo, 
     for step in ("train", "evaluate"):
         with pytest.raises(Rejected) as rejected:
             list(OSMO.outputs(reference_step(reference, step)))
-        assert [problem.code for problem in rejected.value.problems] == ["osmo-overdue"]
+        assert [problem.code for problem in rejected.value.problems] == ["platform-away"]
         assert rejected.value.transient
     assert OSMO.query_pipeline(reference)[0].state == "succeeded"
 

@@ -64,7 +64,7 @@ def test_machines_with_too_few_gpus_are_reported_with_others(osmo):
     osmo.pools["default"] = pool(kinds)
     assert list_codes(find_problems(make_plan(gpus=0))) == []
     (problem,) = find_problems(make_plan(gpus=8))
-    assert (problem.code, problem.severity, problem.where) == ("osmo-gpus-missing", "warning", "--gpu-platform")
+    assert (problem.code, problem.severity, problem.where) == ("machines-too-small", "warning", "--gpu-platform")
     assert [fix.text for fix in problem.suggestions] == ["--gpu-platform h100"]
     assert list_codes(find_problems(make_plan(gpus=8, gpu_platform="h100"))) == []
     (problem,) = find_problems(make_plan(gpus=16, gpu_platform="h100"))
@@ -72,7 +72,7 @@ def test_machines_with_too_few_gpus_are_reported_with_others(osmo):
     assert list_codes(find_problems(make_plan(gpus=8, gpu_platform="empty"))) == []
     osmo.pools["default"] = pool(kinds, guarantee=4)
     problems = find_problems(make_plan(gpus=9, gpu_platform="h100"))
-    assert list_codes(problems) == [("osmo-quota", "error"), ("osmo-gpus-missing", "warning")]
+    assert list_codes(problems) == [("osmo-quota", "error"), ("machines-too-small", "warning")]
 
 
 def test_all_problems_are_found_at_once(osmo, tmp_path):
@@ -92,20 +92,20 @@ def test_all_problems_are_found_at_once(osmo, tmp_path):
     )
     assert list_codes(problems) == [
         ("osmo-server-other", "error"),
-        ("osmo-client-other", "warning"),
-        ("osmo-platform-unknown", "error"),
+        ("client-version", "warning"),
+        ("resource-unknown", "error"),
         ("osmo-credential-missing", "error"),
-        ("osmo-input-empty", "error"),
+        ("source-missing", "error"),
         ("upload-empty", "error"),
     ]
-    assert [problem.where for problem in problems if problem.code == "osmo-input-empty"] == ["--resume-from"]
+    assert [problem.where for problem in problems if problem.code == "source-missing"] == ["--resume-from"]
 
 
 @pytest.mark.slow
 def test_signed_out_user_is_reported_once(osmo):
     osmo.logout()
     problems = find_problems(make_plan(credentials=(HF,)))
-    assert list_codes(problems) == [("osmo-signed-out", "error")]
+    assert list_codes(problems) == [("platform-signed-out", "error")]
     assert "osmo login URL" in format_problem(problems[0])
 
 
@@ -120,7 +120,7 @@ def test_missing_command_is_reported_once(osmo, folder_upload):
     ("spoil", "code", "severity", "fact"),
     [
         (lambda osmo: None, "osmo-upload", "note", "1 file, 2.0 kB, will be uploaded"),
-        (lambda osmo: osmo.fail("data list", "hang", seconds=30.0), "osmo-upload-unchecked", "warning", "in time"),
+        (lambda osmo: osmo.fail("data list", "hang", seconds=30.0), "not-checked-here", "warning", "in time"),
         (lambda osmo: osmo.configure(data_access=False), "osmo-storage-signed-out", "error", "az login"),
     ],
     ids=["announced", "slow list", "no access"],
@@ -139,8 +139,8 @@ def test_upload_is_checked_before_the_submit(osmo, folder_upload, monkeypatch, s
 @pytest.mark.parametrize(
     ("has_access", "code", "severity", "fact"),
     [
-        (False, "osmo-input-unchecked", "warning", "az login"),  # the workflow may be able to read it
-        (True, "osmo-input-empty", "error", "by their hashes"),
+        (False, "source-unreachable", "warning", "az login"),  # the workflow may be able to read it
+        (True, "source-missing", "error", "by their hashes"),
     ],
 )
 def test_missing_input_is_an_error_unless_it_cannot_be_listed(osmo, has_access, code, severity, fact):
@@ -156,7 +156,7 @@ def test_missing_input_is_an_error_unless_it_cannot_be_listed(osmo, has_access, 
 def test_too_large_workflow_is_reported(osmo):
     large = make_plan()
     files = {**large.files, large.spec: large.files[large.spec] + b"#" * (2 << 20)}
-    assert ("osmo-workflow-too-large", "error") in list_codes(find_problems(dataclasses.replace(large, files=files)))
+    assert ("spec-over-limit", "error") in list_codes(find_problems(dataclasses.replace(large, files=files)))
 
 
 def test_dataset_of_an_older_osmo_is_looked_up(osmo, tmp_path):
@@ -164,10 +164,10 @@ def test_dataset_of_an_older_osmo_is_looked_up(osmo, tmp_path):
     wanted = osmo_plans.render_plan(
         osmo_plans.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
-    [problem] = [one for one in find_problems(wanted) if one.code == "osmo-dataset-unknown"]
+    [problem] = [one for one in find_problems(wanted) if one.code == "resource-unknown"]
     assert (problem.where, problem.given) == ("--dataset-name", "mine/pusht:1")
     osmo.put(osmo.store.dataset("mine/pusht"), {"a": b"x"})
-    assert "osmo-dataset-unknown" not in dict(list_codes(find_problems(wanted)))
+    assert "resource-unknown" not in dict(list_codes(find_problems(wanted)))
 
 
 def test_missing_retries_are_reported_to_administrators(osmo):
@@ -206,7 +206,8 @@ def test_sources_that_nobody_has_checked_are_checked_from_here(sources, placemen
 
 def test_damaged_plan_is_reported(osmo):
     whole = make_plan()
-    assert list_codes(find_problems(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
+    damaged = dataclasses.replace(whole, files={whole.spec: b""})
+    assert list_codes(find_problems(damaged)) == [("plan-unreadable", "error")]
 
 
 FULL = {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}
@@ -219,15 +220,15 @@ BOTH = PoolPlatform(allowed_mounts=SHM, default_mounts=SHM)
     [
         ({"status": "ONLINE"}, {}, None),
         ({"status": ""}, {}, None),
-        ({"status": "OFFLINE"}, {}, ("osmo-pool-closed", "warning")),
-        ({"status": "MAINTENANCE"}, {}, ("osmo-pool-closed", "error")),
+        ({"status": "OFFLINE"}, {}, ("pool-closed", "warning")),
+        ({"status": "MAINTENANCE"}, {}, ("pool-closed", "error")),
         *(
             ({"max_exec_timeout": longest}, {"exec_timeout": wanted}, found)
             for wanted, longest, found in (
                 ("12h", "", None),
                 ("12h", "12h", None),
                 ("12h", "1d", None),
-                ("2d", "1d", ("osmo-time-cut", "warning")),
+                ("2d", "1d", ("time-over-limit", "warning")),
                 ("12h", "PT1H", None),
             )
         ),
@@ -236,17 +237,17 @@ BOTH = PoolPlatform(allowed_mounts=SHM, default_mounts=SHM)
             for setting, machines, found in (
                 ("mount", WITH_SHM, None),
                 ("mount", PoolPlatform(), ("osmo-mount-refused", "error")),
-                ("mount", BY_DEFAULT, ("osmo-mount-there", "error")),
+                ("mount", BY_DEFAULT, ("option-without-effect", "error")),
                 ("mount", BOTH, None),
                 ("", PoolPlatform(), None),
                 ("", WITH_SHM, ("osmo-mount-possible", "note")),
-                ("", BY_DEFAULT, ("osmo-mount-there", "note")),
+                ("", BY_DEFAULT, ("option-without-effect", "note")),
                 ("none", BY_DEFAULT, None),
                 ("none", WITH_SHM, None),  # said on purpose
             )
         ),
-        ({"total_gpus": 8, "free_gpus": 0, "quota_gpus": 2}, {}, ("osmo-pool-full", "note")),
-        (FULL, {}, ("osmo-pool-full", "note")),
+        ({"total_gpus": 8, "free_gpus": 0, "quota_gpus": 2}, {}, ("pool-full", "note")),
+        (FULL, {}, ("pool-full", "note")),
         (FULL, {"priority": "LOW"}, None),
         ({"total_gpus": 8, "free_gpus": 1, "quota_gpus": 1}, {}, None),
         ({"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0}, {}, None),  # machines are started when they are needed
@@ -309,7 +310,7 @@ def test_pool_in_another_form_does_not_hide_the_others(tmp_path, odd):
         ("6.3", OsmoVersions("6.4.0", "6.4.0"), [("osmo-server-other", "error")]),
         ("6.2", OsmoVersions("6.3.1", "6.3.1"), [("osmo-server-other", "warning")]),
         ("6.4", OsmoVersions("6.5.0", "6.5.0"), [("osmo-server-other", "warning")]),
-        ("6.4", OsmoVersions("6.2.10", "6.4.0"), [("osmo-client-other", "warning")]),
+        ("6.4", OsmoVersions("6.2.10", "6.4.0"), [("client-version", "warning")]),
         ("6.4", OsmoVersions("", "6.4.0"), []),
     ],
 )
@@ -324,7 +325,7 @@ def test_credential_of_another_type_is_refused(monkeypatch):
     order = dataclasses.replace(SUBMISSION_SPEC, credentials=(HF,))
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
     [problem] = service.check_credentials([order], 1.0)
-    assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
+    assert (problem.code, problem.where) == ("resource-unsuitable", "--hf-credential")
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"huggingface": "GENERIC"})
     [missing] = service.check_credentials([order], 1.0)
     assert "huggingface" in missing.why
@@ -355,7 +356,7 @@ def test_identity_is_not_checked_without_a_subscription():
     order = dataclasses.replace(SUBMISSION_SPEC, publishes="azure://acc/c/out", identity="1111")
     job_document = osmo_plans.read_document(make_plan())
     [problem] = run_preflight.check_identity_roles([job_document], [order])
-    assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
+    assert (problem.code, problem.severity, problem.where) == ("not-checked-here", "warning", "--workload-identity")
     assert [way.text for way in problem.suggestions] == ["--subscription-id ID"]
     assert not list(
         run_preflight.check_identity_roles([job_document], [dataclasses.replace(SUBMISSION_SPEC, identity="1111")])

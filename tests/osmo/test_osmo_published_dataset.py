@@ -47,10 +47,10 @@ def test_dataset_is_listed_once_it_is_written(osmo, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("models/act:3", "osmo-value-invalid"),
-        ("a b", "osmo-value-invalid"),
-        ("s3://a/b", "osmo-value-invalid"),
-        ("models/act", "osmo-bucket-unknown"),
+        ("models/act:3", "value-invalid"),
+        ("a b", "value-invalid"),
+        ("s3://a/b", "value-invalid"),
+        ("models/act", "resource-unknown"),
     ],
 )
 def test_invalid_dataset_is_refused(name: str, code: str) -> None:

@@ -67,10 +67,10 @@ def resource_table(*reasons: str) -> str:
 UNKNOWN = False  # OSMO may have the workflow all the same
 # message, code of the problem, words in it
 SUBMIT_REFUSALS = [
-    ("Pool p is undergoing maintenance. Users will have to wait", "osmo-pool-closed", "pool p"),
+    ("Pool p is undergoing maintenance. Users will have to wait", "pool-closed", "pool p"),
     (
         "Platform gpu_platform does not exist in pool default!",
-        "osmo-platform-unknown",
+        "resource-unknown",
         "the pool default has no platform gpu_platform",
     ),
     (
@@ -80,7 +80,7 @@ SUBMIT_REFUSALS = [
     ),
     (
         "Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts.",
-        "osmo-mount-there",
+        "option-without-effect",
         "/dev/shm",
     ),
     ("Could not find the credential: nope.", "osmo-credential-missing", "credential nope"),
@@ -91,7 +91,7 @@ SUBMIT_REFUSALS = [
     ),
     (
         "No credentials configured for s3://b (user me) and the backend does not support environment …",
-        "osmo-data-credential-missing",
+        "osmo-credential-missing",
         "--type DATA --payload-file",
     ),
     (
@@ -108,17 +108,17 @@ SUBMIT_REFUSALS = [
     ("Backend b does not support priority. Workflows must", "osmo-priority-refused", "--priority"),
     (
         resource_table("Value 100.0 too high for CPU", "Value 100.0 too high for CPU"),
-        "osmo-resources-refused",
+        "machines-too-small",
         "--cpu 100 is too high for machines with up to 64, part of which OSMO needs itself.",
     ),
     (
         resource_table("Value 9000Gi too high for memory", "Value 100.0 too high for CPU"),
-        "osmo-resources-refused",
+        "machines-too-small",
         "--memory 9000Gi is too high for machines with up to 128Gi; --cpu 100 is too high for machines with up to 63,",
     ),
     (
         resource_table("Value 9000Gi breaks a rule of this pool", "Value 1 likewise"),
-        "osmo-resources-refused",
+        "machines-too-small",
         "Value 9000Gi breaks a rule of this pool.",
     ),
     (
@@ -129,30 +129,30 @@ SUBMIT_REFUSALS = [
     (
         "Registry connection error for https://nowhere.example:443/v2/x/manifests/1:\n HTTPSConnectionPool(host='no"
         "where.example', port=443): Max retries exceeded (Caused by NameResolutionError(Failed to resolve 'nowhere",
-        "osmo-registry-unreachable",
+        "osmo-image-refused",
         "--image",
     ),
-    ("Resource memory field has invalid unit: GB", "osmo-resources-refused", "--memory\n"),
-    (PYDANTIC, "osmo-spec-refused", "image: Field required; imagex: Extra inputs are not permitted."),
+    ("Resource memory field has invalid unit: GB", "machines-too-small", "--memory\n"),
+    (PYDANTIC, "platform-refused", "image: Field required; imagex: Extra inputs are not permitted."),
 ]
 OTHER_REFUSALS = [
-    ("Could not find dataset or collection pusht in bucket b", "osmo-dataset-unknown", "in the bu"),
+    ("Could not find dataset or collection pusht in bucket b", "resource-unknown", "in the bu"),
     (
         "Dataset/Collection pusht does not have any entry fitting the parameters in bucket b.",
-        "osmo-dataset-unknown",
+        "resource-unknown",
         "dataset pusht in the bucket b",
     ),
-    ("Access token ci has expired.", "osmo-signed-out", "osmo login URL"),
-    ("Pool zzz not found.", "osmo-pool-unknown", "no pool zzz"),
-    ("User me cannot submit more than 3 ongoing workflows.", "osmo-too-many-runs", "3 concurrent workflows"),
+    ("Access token ci has expired.", "platform-signed-out", "osmo login URL"),
+    ("Pool zzz not found.", "resource-unknown", "no pool zzz"),
+    ("User me cannot submit more than 3 ongoing workflows.", "runs-over-limit", "3 concurrent workflows"),
     (
         "Resource validation failed for task: train\n"
         "Assertion failed for task train: Value 0.0 needs to be greater than 0 for CPU",
-        "osmo-resources-refused",
+        "machines-too-small",
         "Value 0.0 needs to be greater than 0 for CPU.",
     ),
-    ("Name abc is too long. It must be 64 characters or less.", "osmo-spec-refused", "too long"),
-    ("Your client is out of date. Client version is 6.0.0 but", "osmo-client-old", "too old"),
+    ("Name abc is too long. It must be 64 characters or less.", "platform-refused", "too long"),
+    ("Your client is out of date. Client version is 6.0.0 but", "client-version", "too old"),
 ]
 # exit code, output, code of the problem, words in it, and whether the failure is certain
 ROWS = [
@@ -163,26 +163,26 @@ ROWS = [
         print_server_error(
             500, '{"message": "Internal server error: Bucket lerobot-datasets is not set in the configs"}'
         ),
-        "osmo-bucket-unknown",
+        "resource-unknown",
         "osmo bucket list",
     ),
-    (2, print_failure('Must login first with "login" command', 1), "osmo-signed-out", "osmo login URL"),
-    (2, 'Error message: Must login first with "login" command\nError code: 1', "osmo-signed-out", "osmo login"),
+    (2, print_failure('Must login first with "login" command', 1), "platform-signed-out", "osmo login URL"),
+    (2, 'Error message: Must login first with "login" command\nError code: 1', "platform-signed-out", "osmo login"),
     (
         10,
         print_failure(
             'Unable to refresh login token (status code 400): {"error":"x"}\nPlease re-login with "osmo login"', 1
         ),
-        "osmo-signed-out",
+        "platform-signed-out",
         "osmo login URL",
     ),
-    (2, print_failure(CORRUPT, 1), "osmo-sign-in-damaged", "osmo login URL"),
-    (2, print_failure("RBAC: access denied", 403), "osmo-forbidden", "profile list"),
-    (2, print_failure("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", "--pool NAME"),
+    (2, print_failure(CORRUPT, 1), "platform-signed-out", "osmo login URL"),
+    (2, print_failure("RBAC: access denied", 403), "platform-forbidden", "profile list"),
+    (2, print_failure("No default pool set. Set a default pool using …", 1), "value-missing", "--pool NAME"),
     (
         1,
         print_failure("Workflow submit failed:\na rule of the submit"),
-        "osmo-failed",
+        "client-failed",
         "command failed: a rule of the submit",
     ),
     (
@@ -190,7 +190,7 @@ ROWS = [
         print_failure(
             '{"detail":[{"type":"enum","loc":["query","priority"],"msg":"Input should be \'HIGH\'","input":"zz"}]}', 422
         ),
-        "osmo-spec-refused",
+        "platform-refused",
         "query.priority: Input should be 'HIGH'.",
     ),
     (
@@ -199,25 +199,25 @@ ROWS = [
         "osmo-render-time",
         "half a second",
     ),
-    (1, print_failure("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", "too large"),
-    (1, print_failure("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", "'x' is undefined"),
+    (1, print_failure("Jinja substitution failure: <class 'MemoryError'>: "), "spec-over-limit", "too large"),
+    (1, print_failure("Jinja Template Error: 'x' is undefined"), "platform-refused", "'x' is undefined"),
     (
         10,
         print_server_error(500, '{"message":"Internal server error: Unknown URI scheme: https"}'),
-        "osmo-spec-refused",
+        "platform-refused",
         "Unknown URI scheme: https",
     ),
-    (10, print_server_error(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", "boom.", UNKNOWN),
-    (10, print_server_error(502, "<html><title>502</title></html>"), "osmo-service-down", "(HTTP 502)", UNKNOWN),
-    (75, print_failure("slow down", 429), "osmo-busy", "too many requests"),
-    (10, print_failure(REFUSED_CONNECTION, 1), "osmo-unreachable", "VPN"),
-    (2, print_failure("Traceback …\nConnectionError: Connection reset by peer", 1), "osmo-failed", "reset", UNKNOWN),
+    (10, print_server_error(500, '{"message":"Internal server error: boom"}'), "platform-busy", "boom.", UNKNOWN),
+    (10, print_server_error(502, "<html><title>502</title></html>"), "platform-busy", "(HTTP 502)", UNKNOWN),
+    (75, print_failure("slow down", 429), "platform-busy", "too many requests"),
+    (10, print_failure(REFUSED_CONNECTION, 1), "platform-away", "VPN"),
+    (2, print_failure("Traceback …\nConnectionError: Connection reset by peer", 1), "client-failed", "reset", UNKNOWN),
     (
         10,
         print_failure(
             "\nCannot connect to OSMO service, with error:\n('Connection aborted.', RemoteDisconnected('closed'))\n", 1
         ),
-        "osmo-unreachable",
+        "platform-away",
         "lost",
         UNKNOWN,
     ),
@@ -226,7 +226,7 @@ ROWS = [
         print_failure(
             "\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1
         ),
-        "osmo-overdue",
+        "platform-away",
         "OSMO is slow",
         UNKNOWN,
     ),
@@ -239,16 +239,16 @@ ROWS = [
         "osmo login URL",
         UNKNOWN,
     ),
-    (2, print_failure('{"detail":"Not Found"}', 404), "osmo-versions-differ", "osmo version"),
-    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "osmo-workflow-unknown", "nope-1"),
+    (2, print_failure('{"detail":"Not Found"}', 404), "client-version", "osmo version"),
+    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "run-gone", "nope-1"),
     (2, "Error message: NoCredentialsError: Unable to locate credentials\n", "osmo-storage-signed-out", "az login"),
     (2, "Error message: AuthorizationPermissionMismatch: not auth…", "osmo-storage-forbidden", "Contributor"),
     (3, "", "osmo-interrupted", "interrupted", UNKNOWN),
-    (-9, "", "osmo-failed", "signal 9", UNKNOWN),
-    (1, print_failure("a rule that nobody foresaw"), "osmo-failed", "a rule that nobody foresaw"),
-    (1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "osmo-failed", "no access with"),
-    (2, print_failure("another rule", 409), "osmo-failed", "another rule"),
-    (2, print_failure("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", "boom", UNKNOWN),
+    (-9, "", "client-failed", "signal 9", UNKNOWN),
+    (1, print_failure("a rule that nobody foresaw"), "client-failed", "a rule that nobody foresaw"),
+    (1, print_failure("no access with hf_abcdefghijklmnopqrstuvwx here"), "client-failed", "no access with"),
+    (2, print_failure("another rule", 409), "client-failed", "another rule"),
+    (2, print_failure("boom\nTraceback (most recent call last):\nKeyError: 'a'", 1), "client-failed", "boom", UNKNOWN),
 ]
 
 
@@ -257,7 +257,7 @@ def test_output_of_osmo_becomes_a_problem_with_cause_and_suggestion(row):
     exit_code, output, code, words, *unknown = row
     refusal = failures.diagnose_failure(ProcessResult(exit_code, output, VERSIONS + SERVER_SAID))
     assert refusal is not None
-    assert (refusal.code, refusal.certain) == (code, not unknown)
+    assert (refusal.to_problem().code, refusal.certain) == (code, not unknown)
     text = format_problem(refusal.to_problem())
     assert words in text
     assert "hf_abc" not in text
@@ -279,8 +279,8 @@ USAGE = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized
 @pytest.mark.parametrize(
     ("result", "code", "certain", "why"),
     [
-        (ProcessResult(2, "", USAGE), "osmo-usage", True, "unrecognized arguments: --offset 3"),
-        (ProcessResult(-15, "", "", timed_out=True), "osmo-overdue", False, "The command was killed."),
+        (ProcessResult(2, "", USAGE), "client-version", True, "unrecognized arguments: --offset 3"),
+        (ProcessResult(-15, "", "", timed_out=True), "platform-away", False, "The command was killed."),
     ],
 )
 def test_usage_error_and_timeout_have_codes_of_their_own(result, code, certain, why):

@@ -292,7 +292,7 @@ class TestSize:
         with pytest.raises(Rejected) as rejected:
             render_plan(job(), packed=osmo_plans.payload(900 << 10))
         (problem,) = rejected.value.problems
-        assert problem.code == "osmo-workflow-too-large"
+        assert problem.code == "spec-over-limit"
         assert "--storage-account" in problem.suggestions[0].text
 
     def test_with_a_storage_account_the_archive_is_uploaded_and_is_the_last_input(self) -> None:

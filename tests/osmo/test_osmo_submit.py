@@ -73,7 +73,7 @@ def test_workflow_is_submitted_once_with_its_pool_and_priority(osmo, tmp_path, m
 def test_refusal_has_its_code_and_reason(osmo):
     osmo.pools["default"] = pool({"gpu_platform": platform(node={"cpu": 2, "memory": "9Gi", "storage": "99Gi"})})
     refusal = submit_refused(make_plan(text=make_workflow().replace("cpu: 1", "cpu: 4")))
-    assert "[osmo-resources-refused]" in refusal
+    assert "[machines-too-small]" in refusal
     assert "--cpu 4 is too high for machines with up to 2," in refusal
 
 
@@ -135,8 +135,8 @@ def test_slow_service_is_asked_for_the_workflow_as_long_again(osmo, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "answered", "code", "slow"),
     [
-        (("version",), False, "osmo-overdue", False),
-        (("version",), True, "osmo-overdue", True),
+        (("version",), False, "platform-away", False),
+        (("version",), True, "platform-away", True),
         (("data", "list", "azure://a/b"), True, "osmo-storage-unreachable", False),
     ],
 )
@@ -178,7 +178,7 @@ def test_earlier_workflow_is_never_adopted(osmo):
 @pytest.mark.slow
 def test_nothing_is_submitted_if_earlier_workflows_are_unknown(osmo):
     osmo.fail("workflow list", "server_error", times=None)
-    assert "[osmo-service-down]" in submit_refused(make_plan())
+    assert "[platform-busy]" in submit_refused(make_plan())
     assert not list_submits(osmo)
 
 
@@ -213,7 +213,7 @@ def test_damaged_plan_is_not_submitted(osmo):
         files = {name: content for name, content in whole.files.items() if name != path}
         if path not in ("job.json", whole.spec):  # a plan without its spec cannot be made
             damaged = type(whole)(platform="osmo", run=RUN, job=whole.job, spec=whole.spec, files=files)
-            assert "[plan-damaged]" in submit_refused(damaged)
+            assert "[plan-unreadable]" in submit_refused(damaged)
     assert not osmo.calls
 
 

@@ -54,7 +54,7 @@ def has_ended(run: str) -> bool:
 
 def test_without_a_limit_all_trials_are_sent_at_once(sweep, osmo, robotrain):
     run, printed = sweep()
-    assert "sweep-driven-here" not in printed
+    assert "driven-here" not in printed
     wait_until(lambda: len(osmo.workflows) == 3)
     for name in list(osmo.workflows):
         osmo.set_state(name, task_status="COMPLETED", exit_code=0)
@@ -65,7 +65,7 @@ def test_without_a_limit_all_trials_are_sent_at_once(sweep, osmo, robotrain):
 
 def test_with_a_limit_the_next_trial_is_sent_when_one_ends_and_cancel_stops_all(sweep, osmo, robotrain):
     run, printed = sweep("--at-most", "2")
-    assert "[sweep-driven-here]" in printed
+    assert "[driven-here]" in printed
     wait_until(lambda: len(osmo.workflows) == 2)
     osmo.set_state(next(iter(osmo.workflows)), task_status="FAILED", exit_code=1)
     wait_until(lambda: len(osmo.workflows) == 3)

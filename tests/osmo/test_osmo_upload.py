@@ -104,8 +104,8 @@ def test_folder_is_uploaded_unless_its_content_is_there(osmo, folder, capsys, ur
 @pytest.mark.parametrize(
     ("spoil", "code", "fact"),
     [
-        (lambda osmo: osmo.fail("data upload", "answer", code=0), "upload-incomplete", "3 of 3 files"),
-        (lambda osmo: osmo.fail("data upload", "broken"), "upload-incomplete", "--dataset-path"),
+        (lambda osmo: osmo.fail("data upload", "answer", code=0), "assets-not-brought", "3 of 3 files"),
+        (lambda osmo: osmo.fail("data upload", "broken"), "assets-not-brought", "--dataset-path"),
         (lambda osmo: osmo.configure(data_access=False), "osmo-storage-signed-out", "az login"),
         (lambda osmo: osmo.put(URL, {"other.txt": b""}), "upload-mixed", "other.txt"),
     ],
@@ -116,7 +116,7 @@ def test_failed_upload_submits_no_workflow(osmo, folder, spoil, code, fact):
     [problem] = submit_refused(make_upload_plan(folder))
     assert problem.code == code
     assert fact in format_problem(problem)
-    assert (count_uploads(osmo) > 0, count_submits(osmo)) == (code == "upload-incomplete", 0)
+    assert (count_uploads(osmo) > 0, count_submits(osmo)) == (code == "assets-not-brought", 0)
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ def test_an_environment_that_cannot_be_built_here_is_one_finding(plugins_on_path
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
     messages: list[str] = []
     made, cache = sent_document(carried=["odd", "even"], ready=False)
-    check_refusals(preflight_remotely(made, cache, messages.append), "look-impossible")
+    check_refusals(preflight_remotely(made, cache, messages.append), "sources-unread")
     assert len(messages) == 1
 
 
@@ -139,5 +139,5 @@ def test_a_service_that_never_answers_is_given_up(plugins_on_path, sent_document
     monkeypatch.setattr(pretend_carrier.Words, "survey", lambda self: time.sleep(30))
     made, cache = sent_document(carried=["odd"])
     began = time.monotonic()
-    check_refusals(preflight_remotely(made, cache, seconds=0.2), "look-impossible")
+    check_refusals(preflight_remotely(made, cache, seconds=0.2), "sources-unread")
     assert time.monotonic() - began < 20  # of its 30 s

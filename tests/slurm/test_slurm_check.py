@@ -59,44 +59,44 @@ MANAGED = (
 )
 # the job, its settings, the code and the option of its only problem
 REFUSED = [
-    *((job(), {"time": time}, "slurm-value-invalid", "--time") for time in TIMES),
-    *((job(), {"memory": size}, "slurm-value-invalid", "--memory") for size in ("48gi", "48 G", "big", "-1", "1K")),
-    *((job(), {name: "a\nb"}, "slurm-value-invalid", f"--{name}") for name in ("partition", "account", "exclude")),
-    *((job(), {"runs_dir": path}, "slurm-value-invalid", "--runs-dir") for path in ("/a\nb", "/a\\b")),
-    *((job(), sbatch(**{name: "1"}), "slurm-option-managed", "--sbatch") for name in MANAGED),
-    (job(), sbatch(time="1\n2"), "slurm-option-managed", "--sbatch"),
-    *((job(), sbatch(gres=gres), "slurm-option-managed", "--sbatch") for gres in ("gpu", "gpu:2", "nvme:1,gpu:a100:2")),
-    *((job(), sbatch(**{name: "1"}), "slurm-option-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
-    (job(), sbatch(reservation="a\nb"), "slurm-option-invalid", "--sbatch"),
-    (job(), sbatch(SBATCH_WCKEY="a\n#SBATCH --wrap=x"), "slurm-option-invalid", "SBATCH_WCKEY"),
+    *((job(), {"time": time}, "value-invalid", "--time") for time in TIMES),
+    *((job(), {"memory": size}, "value-invalid", "--memory") for size in ("48gi", "48 G", "big", "-1", "1K")),
+    *((job(), {name: "a\nb"}, "value-invalid", f"--{name}") for name in ("partition", "account", "exclude")),
+    *((job(), {"runs_dir": path}, "value-invalid", "--runs-dir") for path in ("/a\nb", "/a\\b")),
+    *((job(), sbatch(**{name: "1"}), "option-owned", "--sbatch") for name in MANAGED),
+    (job(), sbatch(time="1\n2"), "option-owned", "--sbatch"),
+    *((job(), sbatch(gres=gres), "option-owned", "--sbatch") for gres in ("gpu", "gpu:2", "nvme:1,gpu:a100:2")),
+    *((job(), sbatch(**{name: "1"}), "value-invalid", "--sbatch") for name in ("--hold", "Hold", "a b", "1st")),
+    (job(), sbatch(reservation="a\nb"), "value-invalid", "--sbatch"),
+    (job(), sbatch(SBATCH_WCKEY="a\n#SBATCH --wrap=x"), "value-invalid", "SBATCH_WCKEY"),
     (job(), {"memory": "8G"} | sbatch(mem_per_gpu="32G"), "options-conflict", "--memory"),
     (job(), {"cpus": 4} | sbatch(cpus_per_gpu="8"), "options-conflict", "--cpus"),
     (job(), {"time": "5m", "stop_seconds": 300}, "slurm-stop-too-early", "--stop-seconds"),
-    (job(), {"image": "ubuntu:24.04"}, "slurm-image-unused", "--image"),
-    *((job(), {"container": "pyxis", "image": one}, "slurm-value-invalid", "--image") for one in ("ubuntu", "A B:1")),
-    *((job(), {"modules": name}, "slurm-value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
-    (job(), {"prologue": "/nowhere/prologue.sh"}, "slurm-value-invalid", "--prologue"),
-    (job(), {"tracking_uri": "/mlruns"}, "tracking-address-a-folder", "--tracking-uri"),
-    (job(), {"tracking_uri": "http://[::1"}, "tracking-address-malformed", "--tracking-uri"),
-    (job(), {"tracking_uri": "https://me:word@mlflow.lab"}, "secret-in-address", "--tracking-uri"),
-    (job(), {"torch_backend": "cuda"}, "torch-backend-unknown", "--torch-backend"),
-    (job(), {"torch_backend": "cpu", "environment": "/env"}, "torch-backend-unused", "--torch-backend"),
-    (job(), {"secrets": '{"SLURM_JWT": "/key"}'}, "secret-variable-invalid", "--secret"),
+    (job(), {"image": "ubuntu:24.04"}, "option-without-effect", "--image"),
+    *((job(), {"container": "pyxis", "image": one}, "value-invalid", "--image") for one in ("ubuntu", "A B:1")),
+    *((job(), {"modules": name}, "value-invalid", "--module") for name in ("a b", "a;rm", "-x", "a,,b", "$(id)")),
+    (job(), {"prologue": "/nowhere/prologue.sh"}, "value-invalid", "--prologue"),
+    (job(), {"tracking_uri": "/mlruns"}, "value-invalid", "--tracking-uri"),
+    (job(), {"tracking_uri": "http://[::1"}, "value-invalid", "--tracking-uri"),
+    (job(), {"tracking_uri": "https://me:word@mlflow.lab"}, "secret-in-job", "--tracking-uri"),
+    (job(), {"torch_backend": "cuda"}, "value-invalid", "--torch-backend"),
+    (job(), {"torch_backend": "cpu", "environment": "/env"}, "option-without-effect", "--torch-backend"),
+    (job(), {"secrets": '{"SLURM_JWT": "/key"}'}, "variable-invalid", "--secret"),
     (job(), {"secrets": '{"API_KEY": "key"}'}, "secret-reference-invalid", "--secret API_KEY"),
     (job(), {"secrets": json.dumps({"API_KEY": TOKEN})}, "secret-reference-invalid", "--secret API_KEY"),
     *((job(), {"login": login}, "slurm-login-invalid", "--login") for login in LOGINS),
     (job(), {"container": "apptainer", "runs_dir": "/shared/a,b"}, "slurm-mount-name", "--runs-dir"),
-    (job(num_nodes=2), {"container": "apptainer"}, "slurm-nodes-container", "--num-nodes"),
+    (job(num_nodes=2), {"container": "apptainer"}, "options-conflict", "--num-nodes"),
     (job(), {"stage": True, "torch_backend": "auto"}, "slurm-stage-backend", "--torch-backend"),
 ]
 
 STAGED = {"stage": True, "torch_backend": "cu126"}
 WARNED = [
-    (job(num_gpus=2), {"gpus": 1}, "slurm-gpus-too-few", "--gpus"),
-    (job(num_gpus=1), {"gpus": 0}, "slurm-gpus-too-few", "--gpus"),
-    (job(device="cpu"), {"gpu_type": "a100"}, "slurm-gpu-type-unused", "--gpu-type"),
-    (job(), sbatch(SBATCH_EXPORT="NONE"), "slurm-variable-unused", "SBATCH_EXPORT"),
-    (job(), sbatch(SBATCH_SITE="1"), "slurm-variable-unused", "SBATCH_SITE"),
+    (job(num_gpus=2), {"gpus": 1}, "gpus-too-few", "--gpus"),
+    (job(num_gpus=1), {"gpus": 0}, "gpus-too-few", "--gpus"),
+    (job(device="cpu"), {"gpu_type": "a100"}, "option-without-effect", "--gpu-type"),
+    (job(), sbatch(SBATCH_EXPORT="NONE"), "variable-unused", "SBATCH_EXPORT"),
+    (job(), sbatch(SBATCH_SITE="1"), "variable-unused", "SBATCH_SITE"),
     (job(), STAGED | {"tracking_uri": "http://mlflow.lab:5000"}, "slurm-stage-writes", "--tracking-uri"),
     (job(publish_url=URL), STAGED, "slurm-stage-writes", "--publish-url"),
     (job(wandb=True), STAGED, "slurm-stage-writes", "--wandb"),
@@ -141,8 +141,8 @@ def test_all_problems_are_found_at_once():
         **sbatch(nodes="2", mem="1"),
     }
     found = find_problems(job(), settings)
-    values = ("slurm-value-invalid --time x", "slurm-value-invalid --memory x", "slurm-image-unused --image a")
-    managed = ("slurm-option-managed --sbatch nodes=2", "slurm-option-managed --sbatch mem=1")
+    values = ("value-invalid --time x", "value-invalid --memory x", "option-without-effect --image a")
+    managed = ("option-owned --sbatch nodes=2", "option-owned --sbatch mem=1")
     check_problems(found, *values, *managed, "slurm-stage-backend --torch-backend auto")
     assert len(found) == 6
 
@@ -152,12 +152,12 @@ def test_all_problems_are_found_at_once():
     [
         (b"export A=1\n", ""),
         (b"# a comment\nsource /opt/site.sh\n", ""),
-        (b"#SBATCH --nodes=2\n", "slurm-value-invalid"),
-        (b"true\n#PBS -l nodes=2\n", "slurm-value-invalid"),
-        (b"a\r\nb\r\n", "slurm-value-invalid"),
-        (b"a\0b\n", "slurm-value-invalid"),
-        (b"\xff\xfe\n", "slurm-value-invalid"),
-        (b"x" * (1 << 17), "slurm-value-invalid"),
+        (b"#SBATCH --nodes=2\n", "value-invalid"),
+        (b"true\n#PBS -l nodes=2\n", "value-invalid"),
+        (b"a\r\nb\r\n", "value-invalid"),
+        (b"a\0b\n", "value-invalid"),
+        (b"\xff\xfe\n", "value-invalid"),
+        (b"x" * (1 << 17), "value-invalid"),
         (f"export HF_TOKEN={TOKEN}\n".encode(), "secret-in-job"),
     ],
     ids=["export", "source", "SBATCH", "PBS", "CRLF", "NUL", "no UTF-8", "large", "token"],

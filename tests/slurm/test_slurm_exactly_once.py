@@ -111,7 +111,7 @@ def test_refused_job_leaves_nothing_and_can_be_corrected(slurm, plan, folder):
     slurm.set_mood("refuses")
     with pytest.raises(Rejected) as refused:
         SLURM.submit(plan)
-    check_problems(refused.value.problems, "slurm-partition-unknown")
+    check_problems(refused.value.problems, "resource-unknown")
     assert [*folder.parent.iterdir()] == []
     assert SLURM.find(plan) is None
     assert SLURM.submit(plan)["job"] == "1"
@@ -122,7 +122,7 @@ def test_job_that_slurm_refuses_after_recording_it_was_not_sent(slurm, plan, fol
         slurm.set_mood("records and refuses")
         with pytest.raises(Rejected) as refused:
             SLURM.submit(plan)
-        check_problems(refused.value.problems, "slurm-resources-missing")
+        check_problems(refused.value.problems, "machines-too-small")
     assert len(slurm.read_jobs()) == 2
     create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
     interrupted.touch()
@@ -140,7 +140,7 @@ def test_timeout_without_a_job_is_not_taken_for_a_refusal(slurm, plan, folder):
     slurm.set_mood("times out early")
     with pytest.raises(Unanswered) as unanswered:
         SLURM.submit(plan)
-    check_problems(unanswered.value.problems, "slurm-away")
+    check_problems(unanswered.value.problems, "platform-away")
     assert folder.is_dir(), "the repeated command needs it"
     slurm.configure(away=True)
     with pytest.raises(Rejected) as away:
@@ -155,7 +155,7 @@ def test_controller_that_took_nothing_is_passing_and_leaves_nothing(slurm, plan,
     slurm.configure(away=True)
     with pytest.raises(Rejected) as away:
         SLURM.submit(plan)
-    check_problems(away.value.problems, "slurm-away")
+    check_problems(away.value.problems, "platform-away")
     assert away.value.transient
     assert not folder.exists()
     slurm.configure(away=False)
@@ -167,7 +167,7 @@ def test_full_queue_loses_nothing(slurm, plan):
     slurm.set_mood("refuses")
     with pytest.raises(Rejected) as full:
         SLURM.submit(plan)
-    check_problems(full.value.problems, "slurm-too-many-jobs")
+    check_problems(full.value.problems, "runs-over-limit")
     assert full.value.transient
     assert SLURM.submit(plan)["job"] == "1"
 
@@ -178,7 +178,7 @@ def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted):
         for attempt in (SLURM.find, SLURM.submit):
             with pytest.raises(Unanswered) as unanswered:
                 attempt(plan)
-            check_problems(unanswered.value.problems, "slurm-still-sending")
+            check_problems(unanswered.value.problems, "submit-still-sending")
     assert SLURM.find(plan) is None
 
 
@@ -192,7 +192,7 @@ def test_folder_of_a_run_that_was_sent_is_refused(slurm, plan):
     SLURM.submit(plan)
     with pytest.raises(Rejected) as twice:  # from another state folder
         SLURM.submit(plan)
-    check_problems(twice.value.problems, "slurm-folder-exists")
+    check_problems(twice.value.problems, "run-folder-taken")
     assert list_sent(slurm) == ["1"]
 
 
@@ -201,7 +201,7 @@ def test_folder_with_other_content_is_not_touched(slurm, plan, folder):
     (folder / "mine").touch()
     with pytest.raises(Rejected) as refused:
         SLURM.submit(plan)
-    check_problems(refused.value.problems, "slurm-folder-exists")
+    check_problems(refused.value.problems, "run-folder-taken")
     assert [one.name for one in folder.iterdir()] == ["mine"]
     assert SLURM.find(plan) is None
 
@@ -210,7 +210,7 @@ def test_folder_that_cannot_be_created_is_refused(slurm, tmp_path, make_plan):
     (tmp_path / "file").touch()
     with pytest.raises(Rejected) as refused:
         SLURM.submit(make_plan(runs_dir=str(tmp_path / "file/runs")))
-    check_problems(refused.value.problems, "slurm-folder-refused")
+    check_problems(refused.value.problems, "run-folder-refused")
 
 
 def test_quota_that_is_used_up_is_named(slurm, plan, monkeypatch):
@@ -220,7 +220,7 @@ def test_quota_that_is_used_up_is_named(slurm, plan, monkeypatch):
     monkeypatch.setattr("robotrain.run_folder.status.create_run_folder", fail)
     with pytest.raises(Rejected) as refused:
         SLURM.submit(plan)
-    check_problems(refused.value.problems, "slurm-folder-full")
+    check_problems(refused.value.problems, "run-folder-full")
 
 
 def test_variables_of_sbatch_do_not_change_what_is_sent(slurm, plan, monkeypatch):
@@ -255,7 +255,7 @@ def test_real_slurm_records_what_it_refuses(lab, make_plan):
     for _ in range(2):
         with pytest.raises(Rejected) as refused:
             SLURM.submit(plan)
-        assert refused.value.problems[0].code == "slurm-resources-missing"
+        assert refused.value.problems[0].code == "machines-too-small"
     reasons = lab.run("squeue", "--noheader", "--states=all", "--format=%r", "--name=a-1").split()
     assert reasons.count("BadConstraints") == 2
     assert SLURM.find(plan) is None
@@ -265,10 +265,10 @@ def test_real_slurm_records_what_it_refuses(lab, make_plan):
 def test_real_accounts_and_limits_are_named(lab_with_limits, make_plan, tmp_path):
     given = {"account": "robots", "qos": "tiny", "sbatch": '{"hold": ""}', "time": "5m"}
     refused = {
-        "slurm-time-refused": {"time": "30m"},
-        "slurm-account-refused": {"account": "robot"},
-        "slurm-qos-refused": {"qos": "tinny"},
-        "slurm-too-many-jobs": {},
+        "time-over-limit --time": {"time": "30m"},
+        "resource-unknown --account": {"account": "robot"},
+        "resource-unknown --qos": {"qos": "tinny"},
+        "runs-over-limit": {},
     }
     found = {}
     for number, changed in enumerate(refused.values()):
@@ -277,7 +277,7 @@ def test_real_accounts_and_limits_are_named(lab_with_limits, make_plan, tmp_path
         with pytest.raises(Rejected) as refusal:
             SLURM.submit(make_plan(runs_dir=str(tmp_path / str(number)), **given | changed))
         (problem,) = refusal.value.problems
-        found[problem.code] = problem.suggestions[0].text
+        found[f"{problem.code} {problem.where}".strip()] = problem.suggestions[0].text
     assert [*found] == [*refused]
-    assert found["slurm-account-refused"] == "--account robots"
-    assert found["slurm-qos-refused"] == "--qos tiny"
+    assert found["resource-unknown --account"] == "--account robots"
+    assert found["resource-unknown --qos"] == "--qos tiny"

@@ -24,7 +24,7 @@ from robotrain_slurm.remote import methods
 from robotrain_slurm.remote.events_mirror import EventsMirror
 from robotrain_slurm.settings import SlurmSettings
 
-PROBLEM = make_problem("slurm-away", "it is away", "--x", "given", "Why.", Suggestion("text", "remark", "--y"), "z")
+PROBLEM = make_problem("platform-away", "it is away", "--x", "given", "Why.", Suggestion("text", "remark", "--y"), "z")
 REFERENCE = {"run": "a-1", "folder": "/runs/a-1", "job": "1", "login": "cluster"}
 
 
@@ -186,7 +186,7 @@ def test_code_that_is_sent_is_enough(tmp_path):
     lazy = ("robotrain.run_folder.ended_run", "robotrain_slurm.submit.staging")
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {', '.join((*modules, *lazy))}"
     program += "; from robotrain_slurm.client.failures import explain_refusal"
-    program += "; assert explain_refusal('Requested time limit is invalid', {}).code == 'slurm-time-refused'"
+    program += "; assert explain_refusal('Requested time limit is invalid', {}).code == 'time-over-limit'"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

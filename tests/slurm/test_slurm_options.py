@@ -141,7 +141,7 @@ def test_any_value_is_one_word_for_sbatch_and_for_preflight(find_problems):
     assert {"#SBATCH --partition=gpu,spare", "#SBATCH --hold"} <= {*lines}
     odd = "a b \"c\" 'd'"
     (problem,) = find_problems("gpu|gpu*|up|1:00:00|all|mixed|4|64|512000|gpu[01-04]|(null)|(null)\n", partition=odd)
-    assert (problem.code, problem.given) == ("slurm-partition-unknown", odd)
+    assert (problem.code, problem.given) == ("resource-unknown", odd)
 
 
 def write_script(folder: Path, names: str, **settings) -> Path:

@@ -123,7 +123,7 @@ def test_steps_that_later_ones_cannot_wait_for_are_refused(runs):
 def test_steps_that_differ_in_what_a_run_has_once_are_refused(runs):
     with pytest.raises(Rejected) as rejected:
         make_pipeline(runs, [step(runs, "train", job()), step(runs / "other", "more", job())])
-    check_problems(rejected.value.problems, "slurm-steps-differ --runs-dir")
+    check_problems(rejected.value.problems, "steps-differ --runs-dir")
 
 
 def test_first_steps_wait_until_all_are_sent(slurm, runs):
@@ -199,7 +199,7 @@ def test_refusal_of_a_later_step_leaves_nothing(slurm, runs):
     made = make_pipeline(runs, steps)
     with pytest.raises(Rejected) as rejected:
         SLURM.submit(made)
-    check_problems(rejected.value.problems, "slurm-partition-unknown --partition secret")
+    check_problems(rejected.value.problems, "resource-unknown --partition secret")
     assert {one["state"] for one in slurm.read_jobs()} == {"CANCELLED"}
     assert not (runs / RUN).exists()
     assert SLURM.find(made) is None

@@ -61,35 +61,35 @@ def test_job_that_a_node_has_room_for_is_accepted(find_problems, options):
 
 # the settings, the code of the only problem, and its option
 REFUSED = [
-    ({"partition": "gpus"}, "slurm-partition-unknown", "--partition"),
-    ({"partition": "nope"}, "slurm-partition-unknown", "--partition"),
-    ({"partition": "long,logn"}, "slurm-partition-unknown", "--partition"),
-    ({"constraint": "a10"}, "slurm-constraint-unknown", "--constraint"),
-    ({"constraint": "ib&nope"}, "slurm-constraint-unknown", "--constraint"),
-    ({"constraint": "a100&h100"}, "slurm-constraint-unknown", "--constraint"),
-    ({"time": "2h"}, "slurm-time-refused", "--time"),
-    ({"time": "UNLIMITED"}, "slurm-time-refused", "--time"),
-    ({"time": "45m", "partition": "debug"}, "slurm-time-refused", "--time"),
-    ({"gpus": 9}, "slurm-gpus-missing", "--gpus"),
-    ({"gpus": 5, "gpu_type": "a100"}, "slurm-gpus-missing", "--gpus"),
-    ({"gpus": 1, "gpu_type": "v100"}, "slurm-gpus-missing", "--gpu-type"),
-    ({"gpus": 1, "partition": "long"}, "slurm-gpus-missing", "--gpus"),
-    ({"cpus": 65}, "slurm-resources-missing", "--cpus"),
-    ({"cpus": 90}, "slurm-resources-missing", "--cpus"),
-    ({"memory": "600G"}, "slurm-resources-missing", "--memory"),
-    ({"cpus": 40, "partition": "debug"}, "slurm-resources-missing", "--cpus"),
-    ({"partition": "closed"}, "slurm-partition-closed", "--partition"),
-    ({"partition": "paused"}, "slurm-partition-closed", "--partition"),
-    ({"partition": "broken"}, "slurm-nodes-down", "--partition"),
-    ({"partition": "empty"}, "slurm-nodes-down", "--partition"),
-    ({"time": "2h", "qos": "long"}, "slurm-time-refused", "--time"),
-    ({"gpus": 16, "num_gpus": 16}, "slurm-gpus-missing", "--gpus"),
-    ({"gpus": 16, "num_gpus": 16, "num_nodes": 2}, "slurm-gpus-missing", "--gpus"),
-    ({"cluster": "no GPUs", "gpus": 1}, "slurm-gpus-missing", "--gpus"),
-    ({"cluster": "no GPUs", "gpus": 1, "workload": "command"}, "slurm-gpus-missing", "--gpus"),
-    ({"cluster": "mixed", "gpus": 8, "gpu_type": "h100", "cpus": 64}, "slurm-resources-missing", ""),
-    ({"cluster": "nodes", "gpus": 4, "num_nodes": 6}, "slurm-nodes-missing", "--num-nodes"),
-    ({"cluster": "nodes", "gpus": 4, "gpu_type": "a100", "num_nodes": 3}, "slurm-nodes-missing", "--num-nodes"),
+    ({"partition": "gpus"}, "resource-unknown", "--partition"),
+    ({"partition": "nope"}, "resource-unknown", "--partition"),
+    ({"partition": "long,logn"}, "resource-unknown", "--partition"),
+    ({"constraint": "a10"}, "resource-unknown", "--constraint"),
+    ({"constraint": "ib&nope"}, "resource-unknown", "--constraint"),
+    ({"constraint": "a100&h100"}, "resource-unknown", "--constraint"),
+    ({"time": "2h"}, "time-over-limit", "--time"),
+    ({"time": "UNLIMITED"}, "time-over-limit", "--time"),
+    ({"time": "45m", "partition": "debug"}, "time-over-limit", "--time"),
+    ({"gpus": 9}, "machines-too-small", "--gpus"),
+    ({"gpus": 5, "gpu_type": "a100"}, "machines-too-small", "--gpus"),
+    ({"gpus": 1, "gpu_type": "v100"}, "machines-too-small", "--gpu-type"),
+    ({"gpus": 1, "partition": "long"}, "machines-too-small", "--gpus"),
+    ({"cpus": 65}, "machines-too-small", "--cpus"),
+    ({"cpus": 90}, "machines-too-small", "--cpus"),
+    ({"memory": "600G"}, "machines-too-small", "--memory"),
+    ({"cpus": 40, "partition": "debug"}, "machines-too-small", "--cpus"),
+    ({"partition": "closed"}, "pool-closed", "--partition"),
+    ({"partition": "paused"}, "pool-closed", "--partition"),
+    ({"partition": "broken"}, "pool-closed", "--partition"),
+    ({"partition": "empty"}, "pool-closed", "--partition"),
+    ({"time": "2h", "qos": "long"}, "time-over-limit", "--time"),
+    ({"gpus": 16, "num_gpus": 16}, "machines-too-small", "--gpus"),
+    ({"gpus": 16, "num_gpus": 16, "num_nodes": 2}, "machines-too-small", "--gpus"),
+    ({"cluster": "no GPUs", "gpus": 1}, "machines-too-small", "--gpus"),
+    ({"cluster": "no GPUs", "gpus": 1, "workload": "command"}, "machines-too-small", "--gpus"),
+    ({"cluster": "mixed", "gpus": 8, "gpu_type": "h100", "cpus": 64}, "machines-too-small", ""),
+    ({"cluster": "nodes", "gpus": 4, "num_nodes": 6}, "nodes-too-few", "--num-nodes"),
+    ({"cluster": "nodes", "gpus": 4, "gpu_type": "a100", "num_nodes": 3}, "nodes-too-few", "--num-nodes"),
     ({"cluster": "nodes", "gpus": 4, "num_nodes": 4}, "slurm-nodes-differ", "--num-nodes"),
 ]
 
@@ -138,21 +138,21 @@ def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     key.write_text("x")
     key.chmod(0o644)
     found = preflight(make_plan(partition="nope", secrets=f'{{"API_KEY": "{key}"}}', runs_dir=f"{key}/runs"))
-    check_problems(found, "slurm-partition-unknown", "secret-exposed", "slurm-folder-refused")
+    check_problems(found, "resource-unknown", "secret-exposed", "run-folder-refused")
 
 
 def test_machine_without_slurm_names_the_ways(monkeypatch, make_plan):
     monkeypatch.setenv("PATH", "/nowhere")
-    check_problems(preflight(make_plan()), "slurm-not-here")
+    check_problems(preflight(make_plan()), "submit-command-missing")
 
 
 def test_controller_that_is_away_may_come_back(slurm, make_plan):
     slurm.configure(away=True)
     (problem,) = found = preflight(make_plan())
-    check_problems(found, "slurm-away")
+    check_problems(found, "platform-away")
     assert problem.stage.exit_code == 4
     slurm.configure(away=False)
-    assert "slurm-away" not in {one.code for one in preflight(make_plan())}
+    assert "platform-away" not in {one.code for one in preflight(make_plan())}
 
 
 def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, make_plan, monkeypatch):
@@ -182,21 +182,21 @@ def test_nodes_that_are_this_machine_see_its_disks(slurm, make_plan):
 def test_plan_that_somebody_broke_is_damaged(slurm, make_plan, file, old, new):
     plan = make_plan()
     broken = dataclasses.replace(plan, files={**plan.files, file: plan.files[file].replace(old, new, 1)})
-    check_problems(preflight(broken), "plan-damaged")
+    check_problems(preflight(broken), "plan-unreadable")
 
 
 def test_run_folder_of_another_run_is_refused(slurm, shared_disks, make_plan):
     SLURM.submit(make_plan())
     for plan in (make_plan(), make_plan(cpus=2)):
-        check_problems(preflight(plan), "slurm-folder-exists")
+        check_problems(preflight(plan), "run-folder-taken")
 
 
 def test_full_disk_is_noticed(slurm, shared_disks, make_plan, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1 << 20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     found = preflight(make_plan())
-    check_problems(found, "slurm-folder-full")
-    assert {one.code for one in found} == {"slurm-folder-full"}
+    check_problems(found, "run-folder-full")
+    assert {one.code for one in found} == {"run-folder-full"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -33,37 +33,37 @@ def refuse(recorded, make_plan):
 # what sbatch 22.05 prints, the settings of the job, and the problem: its code, option and value
 REFUSALS = [
     (f"{FAILED}Invalid account or account/partition combination specified", {"account": "robot"},
-     "slurm-account-refused --account robot"),
+     "resource-unknown --account robot"),
     (f"{FAILED}Invalid account or account/partition combination specified", {},
-     "slurm-account-refused --account"),
-    (f"{FAILED}Invalid qos specification", {"qos": "lnog"}, "slurm-qos-refused --qos lnog"),
+     "resource-unknown --account"),
+    (f"{FAILED}Invalid qos specification", {"qos": "lnog"}, "resource-unknown --qos lnog"),
     (f"sbatch: error: invalid partition specified: lnog\n{FAILED}Invalid partition name specified",
-     {"partition": "lnog"}, "slurm-partition-unknown --partition lnog"),
+     {"partition": "lnog"}, "resource-unknown --partition lnog"),
     (f"{FAILED}No partition specified or system default partition", {},
-     "slurm-partition-unknown --partition"),
+     "resource-unknown --partition"),
     (f"{FAILED}Required partition not available (inactive or drain)", {"partition": "closed"},
-     "slurm-partition-closed --partition closed"),
+     "pool-closed --partition closed"),
     (f"{FAILED}User's group not permitted to use this partition", {"partition": "gpu"},
-     "slurm-partition-refused --partition gpu"),
+     "resource-unknown --partition gpu"),
     (f"{FAILED}Invalid feature specification", {"constraint": "a10"},
-     "slurm-constraint-unknown --constraint a10"),
+     "resource-unknown --constraint a10"),
     (f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)", {"time": "2h"},
-     "slurm-time-refused --time 0-02:00:00"),
+     "time-over-limit --time 0-02:00:00"),
     (f"sbatch: error: QOSMaxWallDurationPerJobLimit\n{POLICY}", {"partition": "long", "time": "9d"},
-     "slurm-time-refused --time 9-00:00:00"),
+     "time-over-limit --time 9-00:00:00"),
     (f"sbatch: error: Memory specification can not be satisfied\n{FAILED}Requested node configuration is not available",
-     {"memory": "64G"}, "slurm-resources-missing --memory 64G"),
+     {"memory": "64G"}, "machines-too-small --memory 64G"),
     (f"{FAILED}Memory required by task is not available", {"memory": "6G"},
-     "slurm-resources-missing --memory 6G"),
+     "machines-too-small --memory 6G"),
     (f"{FAILED}More processors requested than permitted", {"cpus": 9},
-     "slurm-resources-missing --cpus 9"),
+     "machines-too-small --cpus 9"),
     (f"{FAILED}Requested node configuration is not available", {},
-     "slurm-resources-missing"),
+     "machines-too-small"),
     (f"{FAILED}Node count specification invalid", {"partition": "one"},
-     "slurm-resources-missing --partition one"),
+     "machines-too-small --partition one"),
     ("sbatch: error: Invalid generic resource (gres) specification", {"gpus": 1},
-     "slurm-gpus-missing --gpus gpu:1"),
-    (f"{FAILED}Invalid node name specified", {"exclude": "n9"}, "slurm-node-unknown --exclude n9"),
+     "machines-too-small --gpus gpu:1"),
+    (f"{FAILED}Invalid node name specified", {"exclude": "n9"}, "resource-unknown --exclude n9"),
     (f"{FAILED}Invalid license specification", {"sbatch": '{"licenses": "matlab"}'},
      "slurm-option-refused --sbatch"),
     (f"{FAILED}Requested reservation is invalid", {}, "slurm-option-refused --sbatch"),
@@ -72,8 +72,8 @@ REFUSALS = [
      "slurm-option-refused --sbatch --bogus"),
     ("sbatch: error: Invalid --signal specification", {}, "slurm-option-refused --sbatch --signal"),
     (f"{FAILED}Pathname of a file, directory or other parameter too long", {},
-     "slurm-script-too-large"),
-    (f"{FAILED}Access/permission denied", {}, "slurm-forbidden"),
+     "spec-over-limit"),
+    (f"{FAILED}Access/permission denied", {}, "platform-forbidden"),
     (f"sbatch: error: QOSMaxGRESPerUser\n{POLICY}", {}, "slurm-policy"),
     ("sbatch: error: Couldn't find the specified plugin name for auth/jwt looking at all files\n"
      f"{FAILED}Protocol authentication error", {}, "slurm-authentication"),
@@ -92,13 +92,13 @@ def test_refusal_is_put_into_words(refuse, recorded, text, settings, problem):
 
 
 PASSING = [
-    (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}", "slurm-too-many-jobs"),
-    (f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}", "slurm-too-many-jobs"),
-    (f"sbatch: error: AssocGrpSubmitJobsLimit\n{POLICY}", "slurm-too-many-jobs"),
+    (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}", "runs-over-limit"),
+    (f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}", "runs-over-limit"),
+    (f"sbatch: error: AssocGrpSubmitJobsLimit\n{POLICY}", "runs-over-limit"),
     ("sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
-     f"{FAILED}Resource temporarily unavailable", "slurm-too-many-jobs"),
-    (f"{FAILED}Unable to contact slurm controller (connect failure)", "slurm-away"),
-    (f"{FAILED}I/O error writing script/environment to file", "slurm-away"),
+     f"{FAILED}Resource temporarily unavailable", "runs-over-limit"),
+    (f"{FAILED}Unable to contact slurm controller (connect failure)", "platform-away"),
+    (f"{FAILED}I/O error writing script/environment to file", "platform-away"),
 ]  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_refusal_that_passes_offers_the_same_command(refuse, recorded, text, cod
 
 def test_message_of_a_site_is_quoted_without_secrets(refuse):
     text = "sbatch: error: job_submit: please set --account, see https://hpc.lab/wiki"
-    check_problems(refuse(f"{text}\n{FAILED}Unspecified error").problems, "slurm-refused")
+    check_problems(refuse(f"{text}\n{FAILED}Unspecified error").problems, "platform-refused")
     told = str(refuse("sbatch: error: bad token hf_abcdefghijklmnopqrstuvwxyz0123").problems[0])
     assert "bad token" in told
     assert "hf_abcdefghij" not in told

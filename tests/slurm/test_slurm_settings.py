@@ -103,7 +103,7 @@ def test_variable_that_has_no_effect_is_named(render, monkeypatch):
     for name in ("EXPORT", "JOB_NAME", "SITE_OPTION"):
         monkeypatch.setenv(f"SBATCH_{name}", "NONE")
     lines, told = render()
-    check_problems(told, *(f"slurm-variable-unused SBATCH_{name}" for name in ("EXPORT", "JOB_NAME", "SITE_OPTION")))
+    check_problems(told, *(f"variable-unused SBATCH_{name}" for name in ("EXPORT", "JOB_NAME", "SITE_OPTION")))
     assert not any("NONE" in line for line in lines)
 
 

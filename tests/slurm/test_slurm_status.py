@@ -108,7 +108,7 @@ def test_run_that_ended_by_its_own_record_is_told_while_slurm_is_away(recorded, 
     recorded.set_away()
     with pytest.raises(Rejected) as caught:
         SLURM.status(run.reference)
-    check_problems(caught.value.problems, "slurm-away")
+    check_problems(caught.value.problems, "platform-away")
     assert caught.value.transient
     run.end("failed", outcome="the data is gone", code=1)
     found = SLURM.status(run.reference)

@@ -113,7 +113,7 @@ def test_sweep_is_one_sbatch(slurm, runs):
 def test_array_above_the_limit_of_the_cluster_is_refused(slurm, runs, size, most):
     slurm.configure(array_size=size)
     found = [one for one in SLURM.preflight(make_sweep(runs)) if one.severity == "error"]
-    check_problems(found, *([] if most is None else ["slurm-array-too-large"]))
+    check_problems(found, *([] if most is None else ["sweep-too-large"]))
 
 
 def begin_trial(runs: Path, number: int, **outcome: object) -> None:

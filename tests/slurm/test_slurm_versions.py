@@ -29,12 +29,12 @@ NODE_STATES = [
 # the resources of a node, the GPUs of a job, and the problem
 GRES = [
     ("gpu:2", {"gpus": 2}, "", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
-    ("gpu:2", {"gpus": 3}, "slurm-gpus-missing", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
-    ("tmp:844G", {"gpus": 1}, "slurm-gpus-missing", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
+    ("gpu:2", {"gpus": 3}, "machines-too-small", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
+    ("tmp:844G", {"gpus": 1}, "machines-too-small", f"{GITHUB}/vpenso/prometheus-slurm-exporter/issues/38"),
     *(
         ("gpu:1080ti:1(IDX:0),gpu:980gtx:1(IDX:1)", {"gpus": count, "gpu_type": kind}, problem, PAGE)
         for kind in ("1080ti", "980gtx")
-        for count, problem in ((1, ""), (2, "slurm-gpus-missing"))
+        for count, problem in ((1, ""), (2, "machines-too-small"))
     ),
 ]
 REASONS = [
@@ -69,7 +69,7 @@ def test_number_is_found_in_what_sbatch_prints(recorded, make_plan, answer, numb
 @pytest.mark.parametrize(("text", "is_usable", "page"), NODE_STATES)
 def test_state_of_nodes_is_read_without_its_mark(find_problems, text, is_usable, page):
     found = find_problems(LINE.format(state=text, gres="(null)"))
-    assert [one.code for one in found] == ([] if is_usable else ["slurm-nodes-down"])
+    assert [one.code for one in found] == ([] if is_usable else ["pool-closed"])
 
 
 @pytest.mark.parametrize(("text", "asked", "problem", "page"), GRES)

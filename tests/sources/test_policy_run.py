@@ -207,7 +207,7 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_ru
     (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
     answer = robotrain("submit", "lerobot-eval", "--policy-run", text, "--platform", "local", "--json")
     assert answer.exit_code == 2
-    (problem,) = (one for one in answer.json["problems"] if one["code"] == "nothing-to-evaluate-on")
+    (problem,) = (one for one in answer.json["problems"] if one["code"] == "source-missing")
     way, other = problem["instead"][:2]
     assert way["text"] == "--dataset-path '/data/old pick' --dataset-repo-id lerobot/pusht"
     assert way["remark"] == f"the dataset of {RUN}, step 400"

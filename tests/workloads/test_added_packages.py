@@ -164,11 +164,11 @@ def test_a_saved_job_file_keeps_the_packages_and_leaves_a_folder_out(submit, pro
 
 @pytest.mark.slow
 def test_builds_of_no_package_are_warned_of(robotrain, submit, shelf):
-    submit("--allow-builds", "--dry-run").check_problems(0, "builds-without-packages")
-    assert "[builds-without-packages]" not in submit("--allow-builds", "--with", "helper", "--dry-run").stderr
+    submit("--allow-builds", "--dry-run").check_problems(0, "option-without-effect")
+    assert "[option-without-effect]" not in submit("--allow-builds", "--with", "helper", "--dry-run").stderr
     line = ("--platform", "local", "--policy-path", "policy", "--allow-builds", "--dry-run")
     for words in (("lerobot-eval", "--env", "pusht"), ("lerobot-merge",)):
-        check_problems(robotrain("submit", *words, *line).stderr, "builds-without-packages", "source-unreachable")
+        check_problems(robotrain("submit", *words, *line).stderr, "option-without-effect", "source-unreachable")
 
 
 def test_an_unknown_type_is_accepted_only_with_a_package(submit):
@@ -180,9 +180,9 @@ def test_options_of_its_type_pass_with_a_warning_and_others_are_checked(submit):
     words = ("--with", "helper", *TINY, "--dry-run", "--")
     answer = submit(*words, "--policy.hidden=8", "--policy.use_amp=maybe", "--dataset.image_transforms.enabl=true")
     answer.check_problems(
-        2, "script-option-invalid -- --dataset.image_transforms.enabl", "trainer-arg-owned after -- --policy.use_amp"
+        2, "script-option-invalid -- --dataset.image_transforms.enabl", "option-owned after -- --policy.use_amp"
     )
-    submit(*words, "--policy.hidden=8").check_problems(0, "package-options-unchecked")
+    submit(*words, "--policy.hidden=8").check_problems(0, "options-unchecked")
 
 
 def test_many_unchecked_options_are_cut_between_two(submit):
@@ -198,7 +198,7 @@ def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf
     line = ("submit", "lerobot-eval", "--platform", "local", "--policy-path", "policy", "--env", "pusht", "--dry-run")
     robotrain(*line, "--", "--policy.hidden=8").check_problems(2, "script-option-invalid -- --policy.hidden")
     passed = robotrain(*line, "--with", "helper", "--", "--policy.hidden=8", "--policy.use_amp=maybe")
-    passed.check_problems(2, "package-options-unchecked", "script-option-invalid -- --policy.use_amp")
+    passed.check_problems(2, "options-unchecked", "script-option-invalid -- --policy.use_amp")
 
 
 @pytest.mark.slow

@@ -8,14 +8,14 @@ import pytest
 from robotrain_workloads.command import container, program_spec
 
 REFUSED = [
-    ("WANDB_API_KEY=0123456789abcdef0123456789abcdef01234567", "environ-secret"),
-    ("MY_PASSWORD=hunter22", "environ-secret"),
+    ("WANDB_API_KEY=0123456789abcdef0123456789abcdef01234567", "secret-in-job"),
+    ("MY_PASSWORD=hunter22", "secret-in-job"),
     ("A=hf_" + "aB3dE5gH7jK9mN1pQ3sT5", "secret-in-job"),
     ("A=https://user:hunter22@host/x", "secret-in-job"),
-    ("1A=b", "environ-invalid"),
-    ("ROBOTRAIN_RUN=x", "environ-invalid"),
-    ("PATH=/opt/venv/bin", "environ-invalid"),
-    ("MLFLOW_RUN_ID=0", "environ-invalid"),
+    ("1A=b", "variable-invalid"),
+    ("ROBOTRAIN_RUN=x", "variable-invalid"),
+    ("PATH=/opt/venv/bin", "variable-invalid"),
+    ("MLFLOW_RUN_ID=0", "variable-invalid"),
 ]
 
 

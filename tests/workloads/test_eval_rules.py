@@ -34,16 +34,17 @@ def test_a_policy_with_something_to_do_is_enough():
 
 def test_all_missing_values_are_reported_at_once():
     found = check_rules(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
-    assert set(found) == {"no-policy", "nothing-to-evaluate-on", "without-env", "replay-without-dataset"}
-    assert [one.where for one in found["without-env"]] == ["--success-threshold", "--record-video", "--"]
-    ways = [way.text for way in found["nothing-to-evaluate-on"][0].suggestions]
+    assert set(found) == {"source-missing", "option-without-effect"}
+    flags = ["--success-threshold", "--record-video", "--replay-episodes", "--"]
+    assert [one.where for one in found["option-without-effect"]] == flags
+    ways = [way.text for way in found["source-missing"][0].suggestions]
     assert ways == ["--dataset-repo-id OWNER/NAME", "--env pusht", "robotrain status RUN"]
 
 
 def test_an_untrained_policy_needs_a_dataset_and_is_not_registered():
-    assert set(check_rules(POLICY, DATASET, builtin_policy=True)) == {"two-policies"}
-    assert set(check_rules(builtin_policy=True, env="pusht")) == {"builtin-without-dataset"}
-    assert set(check_rules(DATASET, builtin_policy=True, register_model="m")) == {"builtin-not-registered"}
+    assert set(check_rules(POLICY, DATASET, builtin_policy=True)) == {"sources-conflict"}
+    assert set(check_rules(builtin_policy=True, env="pusht")) == {"source-missing"}
+    assert set(check_rules(DATASET, builtin_policy=True, register_model="m")) == {"option-without-effect"}
     assert not check_rules(DATASET, builtin_policy=True, replay_episodes="held-out")  # as a training would
 
 
@@ -54,18 +55,18 @@ def test_a_confirmation_needs_several_checkpoints_and_other_starts():
     assert check_rules(POLICY, **several, starts=json.dumps([one, other])) == {}
     assert set(check_rules(POLICY, **several, starts=json.dumps([one, one]))) == {"confirmation-not-fresh"}
     assert set(check_rules(POLICY, **several | {"checkpoints": None})) == {"confirmation-not-fresh"}
-    assert "without-env" in check_rules(POLICY, DATASET, checkpoints="all", confirm=1)
+    assert "option-without-effect" in check_rules(POLICY, DATASET, checkpoints="all", confirm=1)
 
 
 @pytest.mark.parametrize("parameter", [{"starts": "easy"}, {"success_threshold": 0.0}, {"env_workers": 0}])
 def test_options_of_rollouts_need_an_environment(parameter):
-    assert set(check_rules(POLICY, DATASET, **parameter)) == {"without-env"}
+    assert set(check_rules(POLICY, DATASET, **parameter)) == {"option-without-effect"}
     assert check_rules(POLICY, env="pusht", **parameter) == {}
 
 
 @pytest.mark.parametrize("text", ["one", "3-1", "1,,2", "all,3"])
 def test_invalid_episodes_are_refused(text):
-    (problem,) = check_rules(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
+    (problem,) = check_rules(POLICY, DATASET, replay_episodes=text)["value-invalid"]
     assert problem.suggestions[0].text == "--replay-episodes EPISODES"
 
 
@@ -92,20 +93,20 @@ INVALID_STARTS = {
 
 @pytest.mark.parametrize("text", INVALID_STARTS.values(), ids=INVALID_STARTS)
 def test_invalid_starts_are_refused(text):
-    (problem,) = check_rules(POLICY, env="pusht", starts=text)["starts-invalid"]
-    check_problems([dataclasses.replace(problem, given=problem.given[:60])], "starts-invalid --starts")
+    (problem,) = check_rules(POLICY, env="pusht", starts=text)["value-invalid"]
+    check_problems([dataclasses.replace(problem, given=problem.given[:60])], "value-invalid --starts")
 
 
 def test_only_pusht_lets_its_starts_be_chosen():
     for ranges in ('{"turn": [-0.1, 0.1]}', '{"turn": [-4, 4], "distance": [0, 100]}'):
         assert check_rules(POLICY, env="pusht", starts=ranges) == {}
-    assert set(check_rules(POLICY, env="aloha", starts="easy")) == {"starts-invalid"}
+    assert set(check_rules(POLICY, env="aloha", starts="easy")) == {"value-invalid"}
 
 
 @settings(max_examples=25)
 @given(some.recursive(some.none() | some.booleans() | some.floats() | some.text("turn"), some.lists, max_leaves=9))
 def test_any_json_is_accepted_or_refused_with_a_reason(said):
-    assert set(check_rules(POLICY, env="pusht", starts=json.dumps(said))) <= {"starts-invalid"}
+    assert set(check_rules(POLICY, env="pusht", starts=json.dumps(said))) <= {"value-invalid"}
 
 
 @pytest.mark.parametrize("argument", ["pool", "--policy.=1"])
@@ -118,15 +119,15 @@ def test_an_environment_has_options_that_are_known_here():
     found = check_rules(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])
     check_problems(found["option-unknown"], "option-unknown -- --env.obs_tpe=state")
     assert set(check_rules(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
-    assert set(check_rules(POLICY, env="aloha", args=["--env.fps=0"])) == {"option-invalid"}
+    assert set(check_rules(POLICY, env="aloha", args=["--env.fps=0"])) == {"script-option-invalid"}
 
 
 def test_a_reward_that_no_episode_or_every_episode_reaches_is_refused():
-    (found,) = check_rules(POLICY, env="pusht", success_reward=2.0)["success-reward-out-of-reach"]
+    (found,) = check_rules(POLICY, env="pusht", success_reward=2.0)["value-out-of-range"]
     assert found.suggestions[0].text == "--success-reward 1"
     assert check_rules(POLICY, env="aloha", success_reward=2.0) == {}
-    found = check_rules(POLICY, env="aloha", success_reward=0.0)["success-reward-always-reached"]
-    check_problems(found, "success-reward-always-reached --success-reward")
+    found = check_rules(POLICY, env="aloha", success_reward=0.0)["value-out-of-range"]
+    check_problems(found, "value-out-of-range --success-reward")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_a_reward_that_no_episode_or_every_episode_reaches_is_refused():
         (("--policy.path=./p", "--env.type=pusht"), "option-owned"),
         (
             ("--policy-path", "/p", "--env", "pusht", "--", "--eval.batch_size", "3"),
-            "trainer-arg-owned after -- --eval.batch_size",
+            "option-owned after -- --eval.batch_size",
         ),
     ],
 )
@@ -163,13 +164,13 @@ def test_starts_may_be_plain_values_in_a_job_file_and_a_call(robotrain, tmp_path
 def test_tasks_are_those_that_the_environment_has():
     assert check_rules(POLICY, env="metaworld", env_tasks="push-v3, easy") == {}
     assert check_rules(POLICY, env="libero", env_tasks="libero_spatial,libero_10/3") == {}
-    assert set(check_rules(POLICY, env="metaworld")) == {"tasks-missing"}
-    (problem,) = check_rules(POLICY, env="metaworld", env_tasks="pusch-v3")["task-unknown"]
+    assert set(check_rules(POLICY, env="metaworld")) == {"value-missing"}
+    (problem,) = check_rules(POLICY, env="metaworld", env_tasks="pusch-v3")["value-invalid"]
     assert problem.suggestions[0].text == "--env-tasks push-v3"
     for older in ("reach-v2", "reach", "metaworld-reach"):
-        (problem,) = check_rules(POLICY, env="metaworld", env_tasks=older)["task-unknown"]
+        (problem,) = check_rules(POLICY, env="metaworld", env_tasks=older)["value-invalid"]
         assert problem.suggestions[0].text == "--env-tasks reach-v3"
-    assert set(check_rules(POLICY, env="pusht", env_tasks="push-v3")) == {"task-unknown"}
-    assert set(check_rules(POLICY, env="metaworld", args=["--env.task=push-v3"])) == {"task-option"}
+    assert set(check_rules(POLICY, env="pusht", env_tasks="push-v3")) == {"option-without-effect"}
+    assert set(check_rules(POLICY, env="metaworld", args=["--env.task=push-v3"])) == {"option-owned"}
     found = check_rules(POLICY, env="metaworld", env_tasks="push-v3", starts="easy", env_steps=501)
-    assert set(found) == {"starts-invalid", "steps-out-of-reach"}
+    assert set(found) == {"value-invalid", "value-out-of-range"}

@@ -112,7 +112,7 @@ def test_what_changes_nothing_is_left_out_and_named(translate: Any) -> None:
 
 DASH = "\N{EN DASH}"
 BASE = "lerobot-train --policy.type=act --dataset.repo_id=me/cups"
-CODES = ("source-missing", "value-invalid", "script-option-invalid", "nothing-to-evaluate-on")
+CODES = ("source-missing", "value-invalid", "script-option-invalid", "source-missing")
 REFUSED = {
     # what is refused of a line: options that cannot be translated, and other problems as CODE WHERE
     "lerobot-train --config_path=lerobot/diffusion_pusht --policy.type=act": ["--config_path"],
@@ -145,7 +145,7 @@ REFUSED = {
         "--env.task",
         "--rename_map",
     ],
-    "lerobot-eval --policy.path=me/act": ["nothing-to-evaluate-on"],
+    "lerobot-eval --policy.path=me/act": ["source-missing"],
     f"uv run --with lerobot==0.5.1 {BASE}": ["lerobot==0.5.1"],
     f"uv run --with lerobot==0.6.0 {BASE.replace('act', 'diffusion')} --policy.gradient_checkpointing=true": [
         "--policy.gradient_checkpointing"

@@ -352,8 +352,8 @@ def test_a_revision_in_a_variable_is_that_of_the_id_beside_it(
     ("platform", "errors"),
     [
         ("local", []),
-        ("osmo", ["osmo-pool-missing", "osmo-no-storage"]),
-        ("azureml", ["azureml-workspace-incomplete", "azureml-compute-missing"]),
+        ("osmo", ["value-missing", "value-missing"]),
+        ("azureml", ["value-missing", "value-missing"]),
     ],
 )
 def test_variables_that_mean_nothing_are_named_with_what_to_use(
@@ -369,7 +369,7 @@ def test_variables_that_mean_nothing_are_named_with_what_to_use(
 def test_a_pipeline_stops_following_as_its_variables_say(robotrain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     line = ("pipeline", "train-eval", "--platform", "local", "--dataset-path", "x")
     for name, code, flag in (
-        ("TIMEOUT_MINS", "time-malformed", "--timeout"),
+        ("TIMEOUT_MINS", "value-invalid", "--timeout"),
         ("POLL_INTERVAL", "value-invalid", "--poll-interval"),
     ):
         with monkeypatch.context() as variables:

@@ -139,7 +139,7 @@ def test_a_given_file_stands_for_the_weights(bring, robotrain, tmp_path):
         *FOLDER,
         *(word for path in (file, other) for word in ("--backbone-path", path)),
     )
-    answer.check_problems(2, "several-backbones")
+    answer.check_problems(2, "sources-conflict")
 
 
 def test_a_file_is_uploaded_alone_under_its_name(tmp_path):

@@ -122,7 +122,7 @@ def test_processes_of_a_node_share_its_cores(make_document, lab, tmp_path, monke
 def test_program_of_a_folder_is_refused_on_several_nodes(tmp_path):
     source = JobSource(role="code", kind="git", uri="git+https://github.com/lab/train")
     found = check_job(ISAAC_TRAIN, source, num_nodes=2)
-    check_problems([one for one in found if one.where == "--num-nodes"], "training-folder-conflict --num-nodes")
+    check_problems([one for one in found if one.where == "--num-nodes"], "option-without-effect --num-nodes")
 
 
 def test_processes_that_would_train_each_on_their_own_end(tmp_path, monkeypatch, capsys):

@@ -212,7 +212,7 @@ def test_nothing_is_taken_that_an_option_of_robotrain_would_beat(
     robotrain: Any, workload: str, words: tuple[str, ...], way: str
 ) -> None:
     problem = find_error(robotrain, *words, workload=workload)
-    assert problem["code"] in ("trainer-arg-owned", "device-unusable")
+    assert problem["code"] in ("option-owned", "device-unusable")
     assert [one["text"] for one in problem["instead"]] == [way]
 
 
@@ -224,23 +224,27 @@ def test_a_device_that_the_job_has_is_handed_on(robotrain: Any, words: tuple[str
 @pytest.mark.parametrize(
     ("workload", "words", "code"),
     [
-        ("isaac-train", ("-b", "rsl_rl", "--", "--task=1"), "trainer-arg-owned"),
-        ("isaac-train", ("-b", "rsl_rl", "--", "--checkpoint=1"), "trainer-arg-owned"),
-        ("isaac-train", (*FROM, "-M", "from-scratch"), "checkpoint-without-mode"),
-        ("isaac-train", ("-M", "warm-start"), "mode-without-checkpoint"),
-        ("isaac-train", (*FROM, "-M", "resume", "--resume-from", "/data/other"), "several-starts"),
+        ("isaac-train", ("-b", "rsl_rl", "--", "--task=1"), "option-owned"),
+        ("isaac-train", ("-b", "rsl_rl", "--", "--checkpoint=1"), "option-owned"),
+        ("isaac-train", (*FROM, "-M", "from-scratch"), "option-without-effect"),
+        ("isaac-train", ("-M", "warm-start"), "option-without-effect"),
+        ("isaac-train", (*FROM, "-M", "resume", "--resume-from", "/data/other"), "sources-conflict"),
         ("isaac-train", ("--no-accept-eula",), "eula-not-accepted"),
         ("isaac-train", ("-c", "http://example.org/model_19.pt", "-M", "resume"), "checkpoint-unverified"),
-        ("isaac-train", ("--sha256", "a" * 64), "digest-without-checkpoint"),
-        ("isaac-train", ("--entry", "scripts/other.sh"), "entry-without-folder"),
-        ("isaac-export", (*BLOB, "--", "--video_length", "3"), "trainer-arg-owned"),
+        ("isaac-train", ("--sha256", "a" * 64), "option-without-effect"),
+        ("isaac-train", ("--entry", "scripts/other.sh"), "option-without-effect"),
+        ("isaac-export", (*BLOB, "--", "--video_length", "3"), "option-owned"),
         ("isaac-export", (*BLOB, "--", "--no_such_flag"), ERROR),
-        ("isaac-export", (*BLOB, "--max-steps", "0", "--video-length", "0", "--num-envs", "8"), "nothing-played"),
+        (
+            "isaac-export",
+            (*BLOB, *["--max-steps", "0", "--video-length", "0", "--num-envs", "8"]),
+            "option-without-effect",
+        ),
         ("isaac-export", (*BLOB, "--agent-config", "agent.yaml"), "value-invalid"),
         ("isaac-validate", (), "source-missing"),
-        ("isaac-validate", (*BLOB, "--video-length", "50"), "video-not-recorded"),
+        ("isaac-validate", (*BLOB, "--video-length", "50"), "option-without-effect"),
         ("isaac-validate", (*BLOB, "--isaac-version", "2.3", "--", "--video_interval", "3"), ERROR),
-        ("isaac-validate", (*BLOB, "--", "--video"), "trainer-arg-owned"),
+        ("isaac-validate", (*BLOB, "--", "--video"), "option-owned"),
     ],
 )
 def test_a_job_that_contradicts_itself_is_refused(
@@ -266,9 +270,9 @@ def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None
 @pytest.mark.parametrize(
     ("uri", "code", "instead"),
     [
-        ("runs:/0123/", "mlflow-run-invalid", "--checkpoint-uri runs:/0123/PATH"),
-        ("https://example.org/m.pt?sig=S3CRET", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
-        ("https://me:S3CRET@example.org/m.pt", "https-file-invalid", "--checkpoint-uri https://example.org/m.pt"),
+        ("runs:/0123/", "source-invalid", "--checkpoint-uri runs:/0123/PATH"),
+        ("https://example.org/m.pt?sig=S3CRET", "source-invalid", "--checkpoint-uri https://example.org/m.pt"),
+        ("https://me:S3CRET@example.org/m.pt", "source-invalid", "--checkpoint-uri https://example.org/m.pt"),
     ],
 )
 def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str, code: str, instead: str) -> None:
@@ -281,7 +285,7 @@ def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str
 
 def test_a_checkpoint_that_has_all_iterations_is_refused(robotrain: Any) -> None:
     problem = find_error(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "20")
-    assert (problem["code"], problem["exit_code"]) == ("no-iterations-left", 4)
+    assert (problem["code"], problem["exit_code"]) == ("nothing-left-to-train", 4)
     assert list_warnings(robotrain, "-b", "rsl_rl", *FROM, "-M", "resume", "-m", "21") == ""
 
 

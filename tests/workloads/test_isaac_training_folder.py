@@ -97,7 +97,7 @@ def test_a_folder_travels_in_the_workflow_while_that_is_small(
 def test_a_folder_too_large_for_the_workflow_is_refused_with_its_size(render: Any, folder: Path) -> None:
     (folder / "weights.bin").write_bytes(os.urandom(900_000))
     answer = render(*ON_OSMO, "--delivery", "inline")
-    answer.check_problems(3, "osmo-workflow-too-large")
+    answer.check_problems(3, "spec-over-limit")
 
 
 def test_code_in_a_bucket_has_a_bucket_of_its_own(robotrain: Any) -> None:
@@ -135,11 +135,11 @@ def test_options_of_the_users_program_are_not_checked(render: Any) -> None:
     [
         (lambda at: (at / TRAIN).unlink(), (), ["entry-missing"]),
         (lambda at: (at / ".gitignore").write_text("scripts\n"), (), ["entry-missing"]),
-        (lambda at: (at / "id_rsa").write_text("k"), (), ["code-secret"]),
-        (lambda at: (at / "hosts").symlink_to("/etc/hosts"), (), ["code-links"]),
-        (lambda at: (at / "more").symlink_to("scripts"), (), ["code-links"]),
+        (lambda at: (at / "id_rsa").write_text("k"), (), ["upload-secret"]),
+        (lambda at: (at / "hosts").symlink_to("/etc/hosts"), (), ["upload-links"]),
+        (lambda at: (at / "more").symlink_to("scripts"), (), ["upload-links"]),
         (lambda at: write_sparse(at / "last.pt", 100_000_001), (), ["code-too-large"]),
-        (lambda at: None, ("--publish-url", "/data/x"), ["training-folder-conflict"]),
+        (lambda at: None, ("--publish-url", "/data/x"), ["option-without-effect"]),
     ],
 )
 def test_a_folder_that_cannot_be_sent_is_refused_here(

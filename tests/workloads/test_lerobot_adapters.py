@@ -60,14 +60,14 @@ def list_base_sources(answer) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("--lora-rank", "4"), "lora-without-start"),
-        (("--reward-model", "sarm", "--lora-rank", "4"), "lora-without-start"),
-        (("--reward-model", "sarm", "--policy-repo-id", "lab/x", "--lora-rank", "4"), "lora-without-start"),
+        (("--lora-rank", "4"), "option-without-effect"),
+        (("--reward-model", "sarm", "--lora-rank", "4"), "option-without-effect"),
+        (("--reward-model", "sarm", "--policy-repo-id", "lab/x", "--lora-rank", "4"), "option-without-effect"),
         (("--policy-path", str(EXAMPLE / "base"), "--lora-rank", "0"), "value-invalid"),
-        (("--policy-path", str(EXAMPLE / "base"), "--lora-rank", "4", "--", "--peft.r=4"), "lora-given-twice"),
+        (("--policy-path", str(EXAMPLE / "base"), "--lora-rank", "4", "--", "--peft.r=4"), "options-conflict"),
         (
             ("--policy-path", str(EXAMPLE / "base"), "--lora-rank", "4", "--", "--peft.method_type=LORA"),
-            "lora-given-twice",
+            "options-conflict",
         ),
         (("--policy-type", "act", "--policy-repo-id", "lab/act", "--lora-rank", "4"), "adapter-modules-unknown"),
         (("--policy-type", "act", "--policy-repo-id", "lab/act", "--", "--peft.r=4"), "adapter-modules-unknown"),
@@ -248,7 +248,7 @@ def test_base_of_an_unknown_run_is_named_before_submission(robotrain, make_adapt
         base=adapter.Base("local_path", run="lerobot-train-0badf00d-1", sha256=WEIGHTS_DIGEST, size=9)
     )
     words = ("--platform", "local", *START[:2], *BACKBONE, "--policy-path", str(folder))
-    robotrain("render", "lerobot-eval", *words).check_problems(2, "run-invalid")
+    robotrain("render", "lerobot-eval", *words).check_problems(2, "source-invalid")
 
 
 def test_another_policy_in_the_place_of_the_base_is_refused(make_adapter, tmp_path):

@@ -97,8 +97,8 @@ MISPLACED = ("--wandb=true", "--wandb=false", '--policy={"device": "cpu"}', '--w
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        *((one, "trainer-arg-owned") for one in OWNED.values()),
-        *(((one,), "trainer-arg-misplaced") for one in MISPLACED),
+        *((one, "option-owned") for one in OWNED.values()),
+        *(((one,), "option-elsewhere") for one in MISPLACED),
     ],
     ids=[*OWNED, *MISPLACED],
 )
@@ -110,7 +110,7 @@ def test_options_of_robotrain_are_named_in_place_of_lerobots(robotrain: Any, wor
 def test_renames_of_a_start_are_moved(robotrain: Any) -> None:
     option = '--rename_map={"observation.image": "observation.images.top"}'
     start = explain_options(robotrain, "--json", "--policy-repo-id", "me/act", "--", option)
-    texts = [one["instead"][0]["text"] for one in start.json["problems"] if one["code"] == "trainer-arg-owned"]
+    texts = [one["instead"][0]["text"] for one in start.json["problems"] if one["code"] == "option-owned"]
     assert texts == ["--rename observation.image=observation.images.top"]
 
 
@@ -118,7 +118,7 @@ def test_an_option_of_robotrain_after_the_dashes_is_one_problem(robotrain: Any) 
     for words in (["--json"], ["--profile", "lab"], ["--set=batch_size=8"]):
         answer = explain_options(robotrain, "--json", "--", "--policy.n_action_steps=8", *words)
         (problem,) = answer.json["problems"]
-        assert problem["code"] == "trainer-arg-misplaced"
+        assert problem["code"] == "option-elsewhere"
         moved = " ".join(words).replace("--set=", "--set ")
         assert problem["instead"][0] == {"text": moved, "remark": "before --", "replaces": moved.split()[0]}
 

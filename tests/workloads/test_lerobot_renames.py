@@ -249,12 +249,12 @@ def submit(robotrain, policy, pusht):
 
 def test_rename_needs_a_start(submit):
     answer = submit("--rename", "observation.image=observation.images.camera1", start=())
-    answer.check_problems(2, "rename-without-start")
+    answer.check_problems(2, "option-without-effect")
 
 
 def test_lerobots_own_option_is_answered_with_ours(submit):
     answer = submit("--", '--rename_map={"observation.image": "observation.images.camera1"}')
-    answer.check_problems(2, "trainer-arg-owned after -- --rename_map")
+    answer.check_problems(2, "option-owned after -- --rename_map")
 
 
 @pytest.mark.parametrize("pairs", list(itertools.permutations([("a", "b"), ("c", "d")])))

@@ -168,7 +168,7 @@ def test_two_starts_are_refused():
         LEROBOT_TRAIN, dataset, policy, JobSource(role="init_policy", kind="registered_model", uri="models:/m/1")
     )
     assert problem.stage is Stage.USAGE
-    check_problems([problem], "several-starts policy u/p, init_policy models:/m/1")
+    check_problems([problem], "sources-conflict policy u/p, init_policy models:/m/1")
     assert check_job(LEROBOT_TRAIN, dataset, policy) == []
 
 
@@ -176,8 +176,8 @@ def test_two_starts_are_refused():
     ("backbones", "codes"),
     [
         ([("local_path", "/models/lab/vlm"), ("huggingface", "lab/other")], []),
-        ([("local_path", "/models/lab/vlm")] * 2, ["several-backbones"]),
-        ([("local_path", "/models/lab/vlm"), ("huggingface", "lab/vlm@main")], ["several-backbones"]),
+        ([("local_path", "/models/lab/vlm")] * 2, ["sources-conflict"]),
+        ([("local_path", "/models/lab/vlm"), ("huggingface", "lab/vlm@main")], ["sources-conflict"]),
         ([("local_path", "/")], ["backbone-unnamed"]),
         ([("local_path", "/models")], ["backbone-unnamed"]),
     ],
@@ -202,7 +202,7 @@ def test_a_checkpoint_after_which_no_steps_are_left_is_refused_before_submission
     problems = job_documents.check_job(
         LEROBOT_TRAIN, JobSource(role="resume", kind="blob_url", uri=uri), training_steps=steps
     )
-    check_problems(problems, *["no-steps-left"] * bool(done))
+    check_problems(problems, *["nothing-left-to-train"] * bool(done))
     assert check_job(LEROBOT_TRAIN, JobSource(role="policy", kind="blob_url", uri=uri), training_steps=steps) == []
 
 

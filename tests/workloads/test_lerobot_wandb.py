@@ -177,7 +177,7 @@ def test_a_netrc_file_without_the_key_is_no_login(training, pusht, home, text):
 @pytest.mark.parametrize("name", ["team/arm", "x" * 129], ids=["slash", "long"])
 def test_an_experiment_name_that_is_no_project_name_is_refused_before_submission(name):
     found = check_job(LEROBOT_TRAIN, wandb=True, experiment_name=name)
-    check_problems(found, "wandb-project-invalid")
+    check_problems(found, "value-invalid")
     assert check_job(LEROBOT_TRAIN, wandb=False, experiment_name=name) == []
     assert check_job(LEROBOT_TRAIN, wandb=True, experiment_name="lerobot-act") == []
 

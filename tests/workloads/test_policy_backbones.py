@@ -156,11 +156,12 @@ def test_code_of_the_hub_is_refused_without_trust_and_runs_at_the_trusted_commit
     answer.check(0)
     assert backbones[f"{FAST}@{trusted}"] == trusted
     other = f"{FAST}@{trusted},lab/words@{trusted}"
-    for flag, code in ((f"{FAST}@main", "invalid"), (other, "not-trusted"), (f"lab/words@{trusted}", "not-trusted")):
+    untrusted = "remote-code-not-trusted"
+    for flag, code in ((f"{FAST}@main", "value-invalid"), (other, untrusted), (f"lab/words@{trusted}", untrusted)):
         answer, _ = render("osmo", *words, "--trust-remote-code", flag)
         assert answer.exit_code == 2
         errors = {one["code"] for one in answer.json["problems"] if one["severity"] == "error"}
-        assert errors == {f"remote-code-{code}"}
+        assert errors == {code}
         assert "implied-sources-unknown" not in json.dumps(answer.json)
 
 

@@ -31,7 +31,7 @@ NO_OSMO = ("osmo-command-missing",)
     ("option", "code"),
     [
         ("--peft.r=16", "script-option-invalid"),
-        ('--rename_map={"observation.state": "observation.image"}', "trainer-arg-owned"),
+        ('--rename_map={"observation.state": "observation.image"}', "option-owned"),
         ("--use_policy_training_preset=false", "script-option-invalid"),
         ("--dataset.episodes=[9999]", "data-unusable"),
     ],

@@ -290,7 +290,7 @@ DAMAGED = [
 @pytest.mark.parametrize("code", DAMAGED)
 def test_a_damaged_list_of_packages_is_told(lock, code):
     (problem,) = refused(lock, code=code)
-    assert problem.code in ("requirements-unreadable", "requirement-invalid", "lock-failed")
+    assert problem.code in ("file-unreadable", "requirement-invalid", "lock-failed")
 
 
 @pytest.mark.parametrize("line", ["-r /etc/hostname", "-r ../id_rsa", "-c https://example.com/limits.txt"])
@@ -312,7 +312,7 @@ def test_the_name_of_a_project_brings_no_settings_of_uv(lock, monkeypatch):
     monkeypatch.setattr(program_locker.uv_resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
     name = json.dumps('a"\n[tool.uv]\ncache-dir = "/tmp/theirs')
     (problem,) = refused(lock, code={"uv.lock": "version = 1\n", "pyproject.toml": f"[project]\nname = {name}\n"})
-    assert problem.code == "requirements-unreadable"
+    assert problem.code == "file-unreadable"
 
 
 UNKNOWN_PROJECTS = [

@@ -166,7 +166,7 @@ def test_a_mistake_is_named_with_its_line_and_the_nearest_key(explain, text, whe
     answer = explain(text, "--dataset-path", "/bags", "--environment-state-topic", "/keypoints")
     assert answer.exit_code == 2
     (problem,) = [one for one in answer.json["problems"] if one["where"] == where]
-    assert problem["code"] == ("value-invalid" if "steps: 0" in text else "rosbag-config-invalid")
+    assert problem["code"] == ("value-invalid" if "steps: 0" in text else "file-wrong")
     assert [way["text"] for way in problem["instead"]] == ([near] if near else [])
 
 

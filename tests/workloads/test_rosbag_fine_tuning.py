@@ -65,7 +65,7 @@ def test_a_policy_that_does_not_fit_is_refused_before_anything_is_sent(tmp_path,
 def test_two_starts_contradict_each_other(tmp_path, robotrain, policy):
     one = policy("one", input_features=STATE | WORLD)
     words = ("render", "rosbag-act-train", "--platform", "local", "--dataset-path", tmp_path, *TOPICS)
-    robotrain(*words, "--policy-path", one, "--resume-from", tmp_path).check_problems(2, "several-starts")
+    robotrain(*words, "--policy-path", one, "--resume-from", tmp_path).check_problems(2, "sources-conflict")
 
 
 def test_a_later_step_is_compared_with_what_will_be_trained(tmp_path, bag_document):

@@ -126,7 +126,7 @@ def test_wrong_options_fail_before_anything_is_sent(tmp_path, robotrain):
     line = ("render", "rosbag-act-train", "--platform", "local", "--dataset-path", tmp_path)
     robotrain(*line).check_problems(2, "rosbag-policy-impossible")
     answer = robotrain(*line, "--image-topics", "/camera/top=top", "--", "--policy.dim_model=3")
-    answer.check_problems(2, "rosbag-option-unknown")
+    answer.check_problems(2, "script-option-invalid")
 
 
 @pytest.fixture

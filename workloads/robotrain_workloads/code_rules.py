@@ -43,7 +43,7 @@ def check_code(
         content = code_folder.scan_folder(Path(folder))
     except OSError as error:
         title, why = "the folder of code cannot be read", redact(f"{error}.")
-        yield make_usage_problem("code-unreadable", title, flag, why, folder)
+        yield make_usage_problem("upload-unreadable", title, flag, why, folder)
         return
     yield from _check_size(content, folder, flag)
     if content.is_complete:
@@ -52,12 +52,12 @@ def check_code(
     if content.secrets:
         title, why = "the folder of code has files that look like secrets", f"{_join_names(content.secrets)}."
         fix = _suggest_ignoring(folder, f"/{content.secrets[0]}", f"what {ignore} names stays here")
-        yield make_usage_problem("code-secret", title, flag, why, folder, (fix,))
+        yield make_usage_problem("upload-secret", title, flag, why, folder, (fix,))
     if content.links:
         title = "the folder of code has links out of it or to folders, or special files"
         why = f"{_join_names(content.links)}."
         fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"what {ignore} names stays here")
-        yield make_usage_problem("code-links", title, flag, why, folder, (fix,))
+        yield make_usage_problem("upload-links", title, flag, why, folder, (fix,))
 
 
 def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:

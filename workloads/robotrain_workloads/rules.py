@@ -32,7 +32,7 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
         is_name = artifacts == "checkpoints" and re.fullmatch(HUB_NAME, url)
         hub = (Suggestion(f"{flag} hf://{redact(url)}", "a repository of the Hugging Face Hub"),) if is_name else ()
         yield Problem(
-            code="publish-url-invalid",
+            code="value-invalid",
             stage=Stage.PARSE,
             title=f"{flag} takes an absolute folder",
             where=flag,
@@ -48,7 +48,7 @@ def check_builds(job: "Job") -> Iterator[Problem]:
     if values["allow_builds"] and not packages.list_given(values):
         flag = packages.BUILDS_FLAG
         yield make_problem(
-            "builds-without-packages",
+            "option-without-effect",
             f"{flag} has no effect without {packages.WITH_FLAG}",
             flag,
             "",

@@ -27,7 +27,7 @@ from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
 
-MISPLACED = "trainer-arg-misplaced"
+MISPLACED = "option-elsewhere.after-dashes"
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
 
 

@@ -127,7 +127,7 @@ def _check_target(
         kind.parse_target(place.text)
     except SourceError as error:
         yield Problem(
-            code=f"{kind.name.replace('_', '-')}-invalid",
+            code="source-invalid",
             stage=Stage.PARSE,
             title=f"{flag} takes {kind.title}; this value is invalid",
             where=where,
@@ -167,4 +167,4 @@ def _make_unknown_problem(
     title = f"nothing that is installed can write to the address of {flag}"
     why = f"Supported: {', '.join(titles)}."
     ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable), *folder)
-    return make_problem("target-unknown", title, where, text, why, *ways, stage=Stage.PARSE)
+    return make_problem("target-not-accepted", title, where, text, why, *ways, stage=Stage.PARSE)

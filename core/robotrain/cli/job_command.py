@@ -339,7 +339,7 @@ class JobCommand(TyperCommand):
             problems[:] = [one for one in problems if one.code != "platform-missing"]
         found = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN
-        is_other_meant = is_default and not found.isdisjoint(("workload-elsewhere", "workload-misspelt"))
+        is_other_meant = is_default and not found.isdisjoint(("option-elsewhere.workload", "word-unknown.misspelt"))
         if not (parts.get("workload") and parts.get("platform")) or is_other_meant or "standard-input" in found:
             raise Rejected([*problems, *files])
         return parts["workload"], parts["platform"]

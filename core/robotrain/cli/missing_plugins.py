@@ -56,7 +56,7 @@ def make_not_loaded_problem(
     if family == "platform" and name in PLACEHOLDERS:
         missing = make_platform_missing_problem(plugins)
         title = f"{name} stands for the name of a platform"
-        return dataclasses.replace(missing, code="platform-not-loaded", title=title, where=origin.where, given=name)
+        return dataclasses.replace(missing, code="plugin-not-loaded", title=title, where=origin.where, given=name)
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
     is_option = family == "platform" and origin.layer != "argument"
     near = suggest_name(name, others, prefix="--platform " if is_option else "")
@@ -64,8 +64,9 @@ def make_not_loaded_problem(
     if error.misspelled:
         ways = near or (*alternatives, *problem.suggestions)
     why = f"robotrain itself brings no platform for {name}." if name.lower() in ENGINES else ""
-    code = f"{family}-not-loaded"
-    return dataclasses.replace(problem, code=code, where=origin.where, given=redact(name), why=why, suggestions=ways)
+    return dataclasses.replace(
+        problem, code="plugin-not-loaded", where=origin.where, given=redact(name), why=why, suggestions=ways
+    )
 
 
 def suggest_platform_settings(flag: str, value: str, plugins: Plugins) -> tuple[Suggestion, ...]:

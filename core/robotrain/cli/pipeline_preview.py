@@ -29,7 +29,7 @@ def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
         return []
     title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
     why = "It must stay on until the last step has begun; the terminal may be closed."
-    return [Problem(code="pipeline-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+    return [Problem(code="driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
 
 
 def format_steps(prepared: PreparedPipeline) -> str:

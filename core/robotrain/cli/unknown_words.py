@@ -119,7 +119,7 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
     title = f"{', '.join(names)} {verb} of workload {name}{rest}"
     other = Suggestion(f"robotrain submit {name} …")
     ways = [other] if is_default else [suggest_leaving_out(*names), other]
-    return make_usage_problem("workload-elsewhere", title, names[0], suggestions=ways)
+    return make_usage_problem("option-elsewhere.workload", title, names[0], suggestions=ways)
 
 
 TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
@@ -154,7 +154,7 @@ def explain_unknown_word(word: str, choice: Choice, plugins: Plugins) -> Problem
     title = f"{redact(word)!r} is neither a workload nor a job file"
     why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
     return make_usage_problem(
-        "workload-misspelt" if near else "word-unknown", title, "", why, redact(word), near or meanings
+        "word-unknown.misspelt" if near else "word-unknown", title, "", why, redact(word), near or meanings
     )
 
 

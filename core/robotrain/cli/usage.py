@@ -65,8 +65,7 @@ def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[
         origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
         why = f"Only one can use it; the author of the other has to rename it.{origins}"
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
-        code = "names-clash" if env else "options-clash"
-        yield make_usage_problem(code, title, spelling, why, suggestions=suggestions)
+        yield make_usage_problem("names-clash", title, spelling, why, suggestions=suggestions)
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:

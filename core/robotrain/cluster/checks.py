@@ -25,8 +25,6 @@ class TemplateGuard(NamedTuple):
     pattern: str
     why: str
     """Why a value with it is refused: a sentence with `{}` for what was found."""
-    code: str
-    """The problem of an invalid value."""
 
     def find_syntax(self, text: str) -> str:
         """Return the first start of an expression in a text; empty if there is none."""
@@ -40,7 +38,7 @@ class TemplateGuard(NamedTuple):
         if syntax := self.find_syntax(given):
             why = self.why.format(syntax)
         title = f"the value of {flag} is not {expected}"
-        return make_problem(self.code, title, flag, given, why, *fixes, stage=Stage.PARSE)
+        return make_problem("value-invalid", title, flag, given, why, *fixes, stage=Stage.PARSE)
 
     def check_pattern(self, flag: str, given: str, pattern: str, expected: str, why: str) -> Iterator[Problem]:
         """Check that an option's value matches the pattern as a whole. `why`: which values do."""

@@ -52,7 +52,7 @@ def check_secrets(
             yield from _check_reference(name, reference, parse_reference, form)
             continue
         fix = f"{SECRET_FLAG} NAME={form}"
-        yield make_problem("secret-variable-invalid", title, SECRET_FLAG, given, why, fix, stage=Stage.PARSE)
+        yield make_problem("variable-invalid", title, SECRET_FLAG, given, why, fix, stage=Stage.PARSE)
 
 
 def _check_reference(

@@ -60,7 +60,7 @@ class SubmissionSpecFile(Generic[Spec]):
     def make_damaged_plan_problem(self, stage: Stage, why: str) -> Problem:
         """Return the problem of a plan that `render` did not make."""
         return Problem(
-            code="plan-damaged",
+            code="plan-unreadable",
             stage=stage,
             title=f"the plan cannot be submitted to {self.engine}: it is damaged",
             why=why,

@@ -22,8 +22,6 @@ class SubmitNote:
     engine: str
     noun: str
     """What the engine has of a run, such as `workflow`."""
-    code: str
-    """The problem of a note that cannot be read."""
 
     def write(self, plan: Plan, values: Mapping[str, Any]) -> None:
         """Write the note of a plan, replacing an earlier one. Raise Rejected."""
@@ -45,7 +43,7 @@ class SubmitNote:
             path, why = self.get_path(plan), f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-."
             new = Suggestion("--new", "starts a new run and keeps the note")
             remove = Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist")
-            raise Rejected([make_problem(self.code, title, "", str(path), why, new, remove)]) from None
+            raise Rejected([make_problem("submit-note-damaged", title, "", str(path), why, new, remove)]) from None
         return note if note["plan"] == plan.digest else None
 
     def delete(self, plan: Plan) -> None:

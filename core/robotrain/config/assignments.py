@@ -99,7 +99,7 @@ class _AssignmentParser:
             form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM
             if pair := re.fullmatch(rf"({KEY_PATTERN})\s*:\s*(\S.*)", key):  # `seed: 5`
                 form = f"{SET_FLAG} {shlex.quote(f'{pair[1]}={pair[2]}')}"
-            self.add_problem("set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, (Suggestion(form),))
+            self.add_problem("value-invalid", f"{SET_FLAG} takes a key, `=` and a value", key, (Suggestion(form),))
         elif key in ARGUMENT_KEYS:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
@@ -168,7 +168,7 @@ class _AssignmentParser:
         given = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
             ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'"))
-            self.add_problem("set-malformed", f"{self.flag}{key} takes a JSON list of texts", key, ways)
+            self.add_problem("value-invalid", f"{self.flag}{key} takes a JSON list of texts", key, ways)
         elif repeated := list_option_names(given, self.workload) & list_option_names(arguments, self.workload):
             self.add_conflict(f"{', '.join(map(redact, sorted(repeated)))} after --", key)
         elif self.arguments is not None:
@@ -183,7 +183,7 @@ class _AssignmentParser:
         """Report an unknown key, with the option of the program that it names, or the nearest key."""
         known = list(self.names.list_keys())
         first, _, rest = key.partition(".")
-        code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
+        code, title = "value-unknown", f"there is no key {redact(key)!r}"
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
         shown = shlex.quote(value) if is_shown and value else "VALUE"
         near = suggest_name(self._find_spelling(key) or key, known, prefix=self.flag)

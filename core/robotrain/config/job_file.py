@@ -71,16 +71,12 @@ class JobReader:
             return
         except MalformedYaml as error:
             where = self.format_place(error.line) if error.line else self.name
-            self.problems.append(
-                _make_problem(f"{self.kind}-file-malformed", f"{self.title} is not YAML", where, redact(error.why))
-            )
+            self.problems.append(_make_problem("file-malformed", f"{self.title} is not YAML", where, redact(error.why)))
             return
         except ValueError as error:
             self.add_unreadable(str(error))
             return
-        self.problems += [
-            _make_problem(f"{self.kind}-file-wrong", title, self.format_place(line)) for line, title in refused
-        ]
+        self.problems += [_make_problem("file-wrong", title, self.format_place(line)) for line, title in refused]
         if root is None or self.is_other_kind(root):
             return
         yield from self.read_mapping(root, self.title, known)
@@ -94,7 +90,7 @@ class JobReader:
         found, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
         title = f"{self.name} is not a {self.kind} file but a {found} file"
         ways = (Suggestion(f"{command} {self.path} …"),)
-        self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, str(self.path), suggestions=ways))
+        self.problems.append(_make_problem("file-wrong", title, str(self.path), suggestions=ways))
         return True
 
     def make_job(self, top: Mapping[str, YamlNode]) -> Layer:
@@ -173,7 +169,7 @@ class JobReader:
     def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
         """Return a table or list for settings that accept one."""
         title = f"{what} must be a single value, not a {node.kind}"
-        refusal = _make_problem(f"{self.kind}-file-wrong", title, self.format_place(node.line))
+        refusal = _make_problem("file-wrong", title, self.format_place(node.line))
         json_text = convert_to_json(node)
         if node.kind != "mapping":
             return ValueTable((), refusal, json_text, (refusal,))
@@ -222,11 +218,11 @@ class JobReader:
     def add_problem(self, node: YamlNode, title: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report what is wrong with a node."""
         place = self.format_place(node.line)
-        self.problems.append(_make_problem(f"{self.kind}-file-wrong", title, place, suggestions=suggestions))
+        self.problems.append(_make_problem("file-wrong", title, place, suggestions=suggestions))
 
     def add_unreadable(self, reason: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report that the file cannot be read."""
-        code, title = f"{self.kind}-file-unreadable", f"{self.title} cannot be read"
+        code, title = "file-unreadable", f"{self.title} cannot be read"
         self.problems.append(
             dataclasses.replace(_make_problem(code, title, "", reason, suggestions), given=redact(str(self.path)))
         )
@@ -256,7 +252,7 @@ class JobReader:
         places = PLACES if "parameters" in known else ""
         self.problems.append(
             _make_problem(
-                f"{self.kind}-file-unknown-key",
+                "file-unknown-key",
                 f"{what} has no key {redact(key.text)!r}",
                 self.format_place(key.line),
                 why=why or f"Known: {', '.join(known)}.{places}",
@@ -325,4 +321,4 @@ def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[Confi
 
 def _make_config_problem(path: Path, given: Value, why: str) -> Problem:
     title = f"the configuration file {path.name} cannot be read"
-    return make_problem("config-unreadable", title, given.origin.where, str(given.value), why, stage=Stage.PARSE)
+    return make_problem("file-unreadable", title, given.origin.where, str(given.value), why, stage=Stage.PARSE)

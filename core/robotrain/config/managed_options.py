@@ -47,22 +47,22 @@ def find_misplaced_args(
         needed, roles = workload.managed_with_roles.get(name, ()), {chosen.role for chosen in inputs.chosen}
         if needed and roles.isdisjoint(needed):
             title, why = f"{name} has no effect on this job", f"It needs one of these inputs: {', '.join(needed)}."
-            yield _make_argument_problem("owned", title, argument, suggest_leaving_out(name), why=why)
+            yield _make_argument_problem("option-owned", title, argument, suggest_leaving_out(name), why=why)
         elif managed in workload.managed_options:
             why, texts = replace_managed_option(managed, value, workload)
             ways = [_place_option(text, name, request, workload, platform) for text in texts]
-            yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, *ways, why=why)
+            yield _make_argument_problem("option-owned", f"robotrain sets {name} itself", argument, *ways, why=why)
         elif name in hints and name not in own and name.startswith("--"):  # a trainer may have any short option
             where = workload.name if name in workload.option_hints else platform.name
             title = f"{name} is not an option of {workload.program} or of {where}"
-            yield _make_argument_problem("misplaced", title, argument, why=hints[name])
+            yield _make_argument_problem("option-elsewhere.after-dashes", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
             text = _move_option(name, value, workload, platform)
             way = _place_option(text, name, request, workload, platform)
             is_moved = way.text.partition(" ")[0] == name and not way.remark
             way = way._replace(remark="before --") if is_moved else way
-            yield _make_argument_problem("misplaced", title, argument, way)
+            yield _make_argument_problem("option-elsewhere.after-dashes", title, argument, way)
 
 
 def _place_option(text: str, name: str, request: Request, workload: Workload, platform: Platform) -> Suggestion:
@@ -187,9 +187,9 @@ def _choose_alternative(unfilled: str, filled: str, value: str) -> str:
     return changed[0] if len(changed) == 1 else filled
 
 
-def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:
+def _make_argument_problem(code: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:
     return Problem(
-        code=f"trainer-arg-{kind}",
+        code=code,
         stage=Stage.RESOLVE,
         title=title,
         where=argument.origin.where,

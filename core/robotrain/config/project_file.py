@@ -54,14 +54,14 @@ class _ProjectReader:
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
             where, why = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
-            self.problems.append(_make_problem("malformed", f"{PROJECT_FILE} is not TOML", where, why=why))
+            self.problems.append(_make_problem("file-malformed", f"{PROJECT_FILE} is not TOML", where, why=why))
         except (RecursionError, ValueError):
             title = f"{PROJECT_FILE} is nested too deeply, or has a number that is too long"
-            self.problems.append(_make_problem("malformed", title, self.name))
+            self.problems.append(_make_problem("file-malformed", title, self.name))
         return None
 
     def add_unreadable(self, why: str) -> None:
-        self.problems.append(_make_problem("unreadable", f"{PROJECT_FILE} cannot be read", self.name, why))
+        self.problems.append(_make_problem("file-unreadable", f"{PROJECT_FILE} cannot be read", self.name, why))
 
     def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
         """Return the top level, or the profile whose table is `at`."""
@@ -149,13 +149,13 @@ class _ProjectReader:
 
     def refuse_several(self, name: str, at: str) -> Problem:
         """Return the problem of a table or a list for a setting that takes one value."""
-        return _make_problem("wrong", f"{redact(name)} must be a single value", self.format_place(at))
+        return _make_problem("file-wrong", f"{redact(name)} must be a single value", self.format_place(at))
 
     def format_place(self, at: str) -> str:
         return f"{self.name} [{at}]" if at else self.name
 
     def add_problem(self, at: str, title: str) -> None:
-        self.problems.append(_make_problem("wrong", title, self.format_place(at)))
+        self.problems.append(_make_problem("file-wrong", title, self.format_place(at)))
 
     def add_unknown_key(self, name: str, at: str) -> None:
         known = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
@@ -164,7 +164,7 @@ class _ProjectReader:
             why = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
         title = f"{PROJECT_FILE} has no key {redact(name)!r}"
         suggestions = () if name in JOB_KEYS else suggest_name(name, known)
-        self.problems.append(_make_problem("unknown-key", title, self.format_place(at), why, suggestions))
+        self.problems.append(_make_problem("file-unknown-key", title, self.format_place(at), why, suggestions))
 
 
 def _format_key(name: str) -> str:
@@ -175,7 +175,6 @@ def _format_key(name: str) -> str:
 def _make_problem(
     code: str, title: str, where: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()
 ) -> Problem:
-    code = f"project-file-{code}"
     return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
 
 

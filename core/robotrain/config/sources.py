@@ -230,7 +230,7 @@ def parse_source(
             return missing
         schemes = tuple(scheme for each in kinds.values() for scheme in each.schemes)
         return Problem(
-            code=f"{kind.name.replace('_', '-')}-invalid",
+            code="source-invalid",
             stage=Stage.PARSE,
             title=f"{kind.roles[text.role].flag} takes {titles}; this value is invalid",
             where=text.origin.where,
@@ -254,7 +254,7 @@ def _find_missing_folder(
     flag, near = kind.roles[given.role].flag, _correct_path(text, base)
     kinds = sorted((one for one in candidates if one.name in offered), key=lambda one: one is not kind)
     return Problem(
-        code=f"{kind.name.replace('_', '-')}-invalid",
+        code="source-invalid",
         stage=Stage.PARSE,
         title=f"{flag}: there is no such folder",
         where=given.origin.where,
@@ -372,4 +372,4 @@ def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str
     title = f"there is no {what} {redact(name)!r}"
     why = f"Known: {', '.join(known)}."
     ways = suggest_name(name, known) or tuple(Suggestion(one) for one in known if one.endswith(f"_{name}"))
-    return make_problem("job-file-unknown-key", title, where, "", why, *ways, stage=Stage.PARSE)
+    return make_problem("file-unknown-key", title, where, "", why, *ways, stage=Stage.PARSE)

@@ -34,7 +34,7 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
             is_own = file == "job" and table == "parameters" and workload.own_parameters
             for name, value in (pair for layer in layers for pair in layer.select(table).items()):
                 if name not in known:
-                    code, title = f"{file}-file-unknown-key", f"{owner} has no setting {redact(name)!r}"
+                    code, title = "file-unknown-key", f"{owner} has no setting {redact(name)!r}"
                     why = "Parameters of your own stand below `params:`." if is_own else ""
                     ways = suggest_name(names.find_short(name, table) or name, known)
                     yield make_problem(code, title, value.origin.where, "", why, *ways, stage=Stage.PARSE)
@@ -50,11 +50,11 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     tables: list[tuple[str, str, str, str, Value | None]] = []
     for file in files:
         first = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
-        code, what = "job-file-strange-platform", "the job file has settings"
+        code, what = "file-strange-table", "the job file has settings"
         tables += [(code, what, "platform", name, first[name]) for name in reversed(first)]
     for level in levels:
         for family, named in (("workload", level.workloads), ("platform", level.platforms)):
-            code, what = "project-file-strange-table", f"{PROJECT_FILE} has a table"
+            code, what = "file-strange-table", f"{PROJECT_FILE} has a table"
             tables += [(code, what, family, name, next(iter(named[name].values()), None)) for name in named]
     for code, what, family, name, value in tables:
         installed = plugins.list_names(family)
@@ -68,4 +68,4 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     for name, given in shared.items():
         if name not in known:
             title, ways = f"no workload has a parameter {redact(name)!r}", suggest_name(name, known)
-            yield make_problem("project-file-unknown-key", title, given.origin.where, "", "", *ways, stage=Stage.PARSE)
+            yield make_problem("file-unknown-key", title, given.origin.where, "", "", *ways, stage=Stage.PARSE)

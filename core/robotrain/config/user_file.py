@@ -37,22 +37,20 @@ def read_user_file() -> UserFile:
     except FileNotFoundError:
         return UserFile({})
     except OSError as error:
-        return UserFile(
-            {}, (_make_problem("user-file-unreadable", f"{path} cannot be read", why=f"{error.strerror}."),)
-        )
+        return UserFile({}, (_make_problem("file-unreadable", f"{path} cannot be read", why=f"{error.strerror}."),))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else str(path)
-        return UserFile({}, (_make_problem("user-file-malformed", f"{FILE} is not TOML", where, redact(f"{error}.")),))
+        return UserFile({}, (_make_problem("file-malformed", f"{FILE} is not TOML", where, redact(f"{error}.")),))
     except (ValueError, RecursionError) as error:
-        return UserFile({}, (_make_problem("user-file-unreadable", f"{path} cannot be read", why=redact(str(error))),))
+        return UserFile({}, (_make_problem("file-unreadable", f"{path} cannot be read", why=redact(str(error))),))
     values, problems = {}, []
     for name, value in body.items():
         if name not in KEYS:
             title, why = f"{FILE} has no key {redact(name)!r}", f"Known: {', '.join(KEYS)}."
-            problems.append(_make_problem("user-file-unknown-key", title, str(path), why, *suggest_name(name, KEYS)))
+            problems.append(_make_problem("file-unknown-key", title, str(path), why, *suggest_name(name, KEYS)))
         elif not isinstance(value, str) or not value:
-            problems.append(_make_problem("user-file-malformed", f"{name} must be a text in quotes", str(path)))
+            problems.append(_make_problem("file-malformed", f"{name} must be a text in quotes", str(path)))
         else:
             values[name] = Value(value, Origin(USER_LAYER, str(path)))
     return UserFile(values, tuple(problems))

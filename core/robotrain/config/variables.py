@@ -61,7 +61,7 @@ def read_dotenv(path: Path) -> VariableLayer:
         content = read_limited(path)
     except (OSError, ValueError) as error:
         title, why = f"{path.name} cannot be read", f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        unreadable = make_problem("env-file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
+        unreadable = make_problem("file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
         return VariableLayer(path.name, {}, (unreadable,))
     if blanks := next((found for found in re.finditer(r"[^\S\r\n]+", content) if len(found[0]) > MAX_BLANKS), None):
         where = f"{path.name}:{content.count(chr(10), 0, blanks.start()) + 1}"
@@ -110,4 +110,4 @@ def _expand_references(text: str, known: Mapping[str, str | None]) -> Iterator[s
 def _make_malformed_problem(where: str) -> Problem:
     title = "a line of the .env file is not NAME=value"
     why = "The file is parsed, not executed: it cannot contain commands or shell syntax."
-    return make_problem("env-file-malformed", title, where, why=why, stage=Stage.PARSE)
+    return make_problem("file-malformed", title, where, why=why, stage=Stage.PARSE)

@@ -45,7 +45,7 @@ RETRY_SECONDS = 30.0
 """Seconds until a step is submitted again whose platform did not answer."""
 LOCK_SECONDS = 1.0
 """How long to try for the lock: who asks whether a driver is alive (`is_driven`) holds it for a moment."""
-UNSURE_CODES = ("submit-unsure", "run-unsure", "run-unrecorded")
+UNSURE_CODES = ("submit-unsure", "run-unrecorded")
 """Problems of a submit whose result is unknown: the same submit finds the run, or sends it."""
 
 

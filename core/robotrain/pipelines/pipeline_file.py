@@ -222,7 +222,7 @@ def change_steps(
         )
         nearest = suggest_name(name, names, f"{SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
-        problems.append(make_usage_problem("set-malformed", title, SET_FLAG, why, suggestions=near))
+        problems.append(make_usage_problem("value-invalid", title, SET_FLAG, why, suggestions=near))
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()

@@ -57,7 +57,7 @@ def set_registration_settings(
     """Return a registration with the settings of a request."""
     if request.line.arguments is not None:
         title = f"step {step.name} registers a policy: it has only settings of {platform.name}"
-        problems.append(Problem(code="set-malformed", stage=Stage.USAGE, title=title, where=SET_FLAG))
+        problems.append(Problem(code="value-unknown", stage=Stage.USAGE, title=title, where=SET_FLAG))
     settings = request.line.select(f"platforms.{platform.name}")
     return dataclasses.replace(step, settings={name: one for name, one in settings.items() if one.value != ""})
 

@@ -24,7 +24,7 @@ def read_plugin_file(folder: str) -> list[Claim]:
     if not path.is_file():
         lacks = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
         parent = shlex.quote(str(path.parent.parent)) if path.parent.is_file() else "FOLDER"
-        raise _make_usage_error("plugin-file-missing", f"{path.parent} {lacks}", path.parent, parent)
+        raise _make_usage_error("plugin-file-unusable", f"{path.parent} {lacks}", path.parent, parent)
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
         found = _load_claims(claim, path)
@@ -40,7 +40,7 @@ def read_plugin_file(folder: str) -> list[Claim]:
         raise Rejected([problem]) from cause
     if not found:
         why = "It has functions marked with robotrain.plugin.hook, or `commands = {…}`."
-        raise _make_usage_error("plugin-file-empty", "the plugin file brings nothing", path, why=why)
+        raise _make_usage_error("plugin-file-unusable", "the plugin file brings nothing", path, why=why)
     return found
 
 

@@ -57,7 +57,7 @@ def _call_hooks(plugins: Plugins, name: str, call: Callable[[Any], None], **give
 
 def _make_problem(failure: PluginFailure, effect: str, stage: Stage) -> Problem:
     return Problem(
-        code="site-plugin-failed",
+        code="plugin-failed",
         stage=stage,
         severity="warning",
         title=f"the site plugin {failure.claim.source} failed{effect}",

@@ -14,9 +14,7 @@ from robotrain.errors import Problem, Suggestion
 MIN_FREE_GIB = 1.0
 
 
-def check_writable(
-    folder: Path, flag: str, refused_code: str = "run-folder-refused", full_code: str = "run-folder-full"
-) -> Iterator[Problem]:
+def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
     """Check that the folder of an option can be created or written to, and that there is some space."""
     above, given = find_existing_parent(folder), str(folder)
     elsewhere = Suggestion(f"{flag} FOLDER", "a folder that you may write to, and that all nodes see")
@@ -24,10 +22,10 @@ def check_writable(
         title = f"the folder of {flag} is not writable"
         owner = format_user(find_owner(above))
         why = f"{above} belongs to {owner}." if above.is_dir() else f"{above} is not a folder."
-        yield make_preflight_problem(refused_code, title, flag, given, why, elsewhere)
+        yield make_preflight_problem("run-folder-refused", title, flag, given, why, elsewhere)
     elif (free := shutil.disk_usage(above).free / GIB) < MIN_FREE_GIB:
         title, why = f"there is too little disk space in the folder of {flag}", f"{free:.2f} GiB are free."
-        yield make_preflight_problem(full_code, title, flag, given, why, elsewhere)
+        yield make_preflight_problem("run-folder-full", title, flag, given, why, elsewhere)
 
 
 def find_owner(path: Path) -> int:

@@ -137,7 +137,7 @@ class SchedulerPlatform(RunFolderPlatform):
             if found := self.find(plan):
                 return found
         title = f"{self.name} did not say whether it took the job"
-        raise Unanswered([make_problem("submit-unanswered", title, "", "", " ".join(answer.split()))])
+        raise Unanswered([make_problem("submit-unsure", title, "", "", " ".join(answer.split()))])
 
     def find(self, plan: Plan) -> Reference | None:
         """Return the run of this very plan that an interrupted submit sent; None if the engine has no job of it.

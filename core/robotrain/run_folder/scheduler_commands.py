@@ -86,7 +86,7 @@ class SchedulerCommands:
         """Return the passing failure of a scheduler that does not answer."""
         title = f"{self.engine} does not answer"
         ping = Suggestion(self.ping, "shows whether it answers")
-        return Rejected([make_problem("scheduler-away", title, "", "", why, ping)], transient=True)
+        return Rejected([make_problem("platform-away", title, "", "", why, ping)], transient=True)
 
 
 def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:

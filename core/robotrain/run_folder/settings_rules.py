@@ -19,19 +19,19 @@ def check_tracking_uri(address: str) -> Iterator[Problem]:
         parts = urlsplit(address)
     except ValueError:
         title = "the tracking URI is not a valid URL"
-        yield _make_problem("tracking-address-malformed", title, TRACKING_FLAG, address, "MLflow cannot open it.")
+        yield _make_problem("value-invalid", title, TRACKING_FLAG, address, "MLflow cannot open it.")
         return
     if address and address not in (NO_TRACKING, "databricks") and not parts.scheme:
         why = "MLflow no longer stores runs in plain folders."
         sqlite = Suggestion(f"--tracking-uri sqlite:///{address}/mlflow.db")
         title = "the tracking URI is a folder"
-        yield _make_problem("tracking-address-a-folder", title, TRACKING_FLAG, address, why, sqlite)
+        yield _make_problem("value-invalid", title, TRACKING_FLAG, address, why, sqlite)
     if "@" in parts.netloc or parts.query or parts.fragment:
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         title = "the tracking URI must not contain a user, a query or a fragment"
         why = "The plan and the run's record would contain it."
         safe = Suggestion(f"--tracking-uri {bare}", "with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set")
-        yield _make_problem("secret-in-address", title, TRACKING_FLAG, address, why, safe)
+        yield _make_problem("secret-in-job", title, TRACKING_FLAG, address, why, safe)
 
 
 TORCH_BACKEND_FLAG = "--torch-backend"
@@ -44,7 +44,7 @@ def check_torch_backend(backend: str | None, environment: str | None) -> Iterato
         return
     if not re.fullmatch(TORCH_BACKEND_PATTERN, backend):
         yield _make_problem(
-            "torch-backend-unknown",
+            "value-invalid",
             f"the value of {TORCH_BACKEND_FLAG} is not a build of PyTorch",
             TORCH_BACKEND_FLAG,
             backend,
@@ -54,7 +54,7 @@ def check_torch_backend(backend: str | None, environment: str | None) -> Iterato
         )
     elif environment:
         yield _make_problem(
-            "torch-backend-unused",
+            "option-without-effect",
             f"{TORCH_BACKEND_FLAG} has no effect with --environment",
             TORCH_BACKEND_FLAG,
             backend,
@@ -78,9 +78,7 @@ def _parse_secret_file(name: str, file: str) -> None:
         raise ValueError("It is the absolute path of a file that holds the secret.")
 
 
-def check_requested_gpus(
-    job: Job, requested: int | None, engine: str, code: str = "gpus-too-few", flag: str = "--gpus"
-) -> Iterator[Problem]:
+def check_requested_gpus(job: Job, requested: int | None, engine: str, flag: str = "--gpus") -> Iterator[Problem]:
     """Warn of fewer GPUs than the job trains on: there are clusters whose nodes have GPUs that nobody asks for.
 
     :param requested: None for as many as the job uses.
@@ -91,6 +89,5 @@ def check_requested_gpus(
     title = f"the job uses {needed} GPU{'s' if needed > 1 else ''}, but asks {engine} for {requested}"
     why = "It fails if it needs them, unless the node gives all its GPUs to every job."
     fewer = f"--num-gpus {requested}" if requested else "--device cpu" if "device" in dict(job.parameters) else ""
-    yield make_problem(
-        code, title, flag, str(requested), why, f"{flag} {needed}", fewer, stage=Stage.CHECK, severity="warning"
-    )
+    ways = (f"{flag} {needed}", fewer)
+    yield make_problem("gpus-too-few", title, flag, str(requested), why, *ways, stage=Stage.CHECK, severity="warning")

@@ -37,8 +37,6 @@ class SubmitCall:
     """What in the answer is the name of the job: a regular expression, with it as its group."""
     unsure_pattern: str = ""
     """What the command prints, beside nothing, when its engine may have taken the job all the same."""
-    busy_code: str = "submit-still-sending"
-    """The problem of another submit whose command is still at work."""
 
     @property
     def name(self) -> str:
@@ -108,7 +106,7 @@ class SubmitCall:
     def _make_busy_problem(self) -> Problem:
         title, why = f"{self.name} of another submit of this run is still at work", "It may still send the job."
         search = Suggestion(f"pgrep -af {self.name}", "shows it; end it if it hangs")
-        return make_problem(self.busy_code, title, "", str(self.file), why, search)
+        return make_problem("submit-still-sending", title, "", str(self.file), why, search)
 
 
 def is_unsure_answer(answer: str | None, job_pattern: str, unsure_pattern: str) -> bool:

@@ -251,4 +251,4 @@ def make_unknown_outcome_problem(record: RunRecord, why: str, answer: Unanswered
     title = f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it"
     ways = [Suggestion(SAME_COMMAND, f"when {record.platform} answers again")]
     ways += [way for problem in answer.problems for way in problem.suggestions] if answer else []
-    return make_problem("run-unsure", title, "", "", why, *ways)
+    return make_problem("submit-unsure", title, "", "", why, *ways)

@@ -154,9 +154,7 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return _make_unseen_problem(source, error.why)
     except (Exception, SystemExit) as error:
         title = f"cannot check that the pinned revision of {source.uri} still exists"
-        problem = _make_problem(
-            _UNKNOWN, title, source, explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
-        )
+        problem = _make_problem(_UNKNOWN, title, source, explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL)
         return dataclasses.replace(problem, transient=True)
     if not why:
         return None

@@ -45,12 +45,12 @@ def find_place(url: str, plugins: Plugins) -> tuple[SourceKind, str]:
         ways = [Suggestion(f"robotrain publish RUN {one.place_form}") for one in kinds]
         why = f"Supported: {', '.join(one.title for one in kinds)}."
         title, given = "nothing that is installed can write to this address", redact(url)
-        raise Rejected([make_problem("target-unknown", title, URL_ARGUMENT, given, why, *ways, stage=Stage.PARSE)])
+        raise Rejected([make_problem("target-not-accepted", title, URL_ARGUMENT, given, why, *ways, stage=Stage.PARSE)])
     try:
         return kind, str(kind.parse_target(url))
     except SourceError as error:
         way = Suggestion(f"robotrain publish RUN {error.suggestion or kind.place_form}")
-        code, title = f"{kind.name.replace('_', '-')}-invalid", "this is not an address to publish to"
+        code, title = "source-invalid", "this is not an address to publish to"
         given = redact(url, kind.schemes)
         raise Rejected([make_problem(code, title, URL_ARGUMENT, given, error.why, way, stage=Stage.PARSE)]) from None
 

@@ -27,7 +27,7 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
         title, why = f"the settings of {platform.name} cannot be looked up", redact(f"{type(error).__name__}: {error}")
         way = Suggestion("--no-pin", "submits without looking them up")
         problem = make_problem(
-            "platform-silent", title, "", "", f"{why}.", way, stage=Stage.PREFLIGHT, severity="warning"
+            "platform-away", title, "", "", f"{why}.", way, stage=Stage.PREFLIGHT, severity="warning"
         )
         return prepared, [problem]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}

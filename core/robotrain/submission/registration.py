@@ -53,7 +53,7 @@ def check_model_name(name: str) -> Iterator[Problem]:
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or value_holds_secret(name):
         why = "Letters, digits, `_`, `.` and `-`, at most 255."
         title = "the name of the model is invalid"
-        yield make_usage_problem("model-name-invalid", title, why=why, given=redact(name))
+        yield make_usage_problem("value-invalid", title, why=why, given=redact(name))
 
 
 def _find_model_name(record: RunRecord) -> str:
@@ -63,5 +63,5 @@ def _find_model_name(record: RunRecord) -> str:
     if not name:
         suggestion = Suggestion(f"robotrain register {record.run} MODEL")
         title = "the name of the model is missing"
-        raise Rejected([make_usage_problem("model-name-missing", title, suggestions=[suggestion])])
+        raise Rejected([make_usage_problem("value-missing.model-name", title, suggestions=[suggestion])])
     return str(name)

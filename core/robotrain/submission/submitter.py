@@ -294,7 +294,7 @@ def _finish_interrupted(
     if is_from_other_machine(record):
         return None
     title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
-    context.report([make_note("run-sent-again", title, record)])
+    context.report([make_note("run-adopted", title, record)])
     try:
         checked_plan.run_preflight(rendered, context.platform, context.report)
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken

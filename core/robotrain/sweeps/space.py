@@ -91,7 +91,7 @@ def make_over_problem(title: str, given: str = "", why: str = "", ways: Sequence
     name = f"{OVER_FLAG}={given.partition('=')[0]}" if given and not re.search(r"\s", given) else ""
     texts = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
     found = (Suggestion(text, replaces=name) for text in texts)
-    return make_problem("sweep-over-invalid", title, OVER_FLAG, given, why, *found, stage=Stage.USAGE)
+    return make_problem("value-invalid", title, OVER_FLAG, given, why, *found, stage=Stage.USAGE)
 
 
 def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
@@ -235,7 +235,7 @@ def read_points(path: Path) -> list[SpacePoint]:
 
 def _make_points_problem(title: str, where: str, why: str = "") -> Problem:
     way = Suggestion("seed,learning_rate", "its first line: names of values; then a line for each trial")
-    return make_problem("sweep-points-invalid", title, where, "", why, way, stage=Stage.PARSE)
+    return make_problem("file-malformed", title, where, "", why, way, stage=Stage.PARSE)
 
 
 def format_point(point: Mapping[str, object]) -> str:

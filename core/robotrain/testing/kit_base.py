@@ -206,5 +206,5 @@ def find_clashes(name: str, workloads: Iterable[str]) -> Iterator[str]:
     for platform in Plugins().platforms():
         for workload in workloads:
             problems = run_command("explain", workload, "--platform", platform, "--json").errors
-            titles = [one["title"] for one in problems if one["code"].endswith("-clash")]
+            titles = [one["title"] for one in problems if one["code"] == "names-clash"]
             yield from (title for title in titles if re.search(rf"(?<![\w-]){name}(?![\w-])", title))

@@ -139,7 +139,7 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
     def test_setting_flags_are_unique(self, bench: Bench) -> Iterator[str]:
         """No flag or variable of a setting is taken by robotrain, the workload or a source kind."""
         problems = bench.run_command("explain", "--json", *bench.complete_words()).errors
-        clashes = [one["title"] for one in problems if one["code"] in ("options-clash", "names-clash")]
+        clashes = [one["title"] for one in problems if one["code"] == "names-clash"]
         yield from report("rename the setting", clashes)
         help = bench.run_command("submit", "--help").stdout
         flags = [one.flag for one in get_parameters(bench.platform.settings)]

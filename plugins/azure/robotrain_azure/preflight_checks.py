@@ -45,7 +45,7 @@ def check_workspace(workspace: Workspace) -> Iterator[Problem]:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
         missing, no_group = diagnosis.kind == "missing", error.code == "ResourceGroupNotFound"
         yield make_problem(
-            "azure-workspace-missing" if missing else "azure-unchecked",
+            "resource-unknown" if missing else "not-checked-here",
             diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
             "--resource-group" if no_group else "--workspace-name",
             workspace.group if no_group else workspace.name,
@@ -133,7 +133,7 @@ def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError |
     why = reason if isinstance(reason, str) else f"{reason}."
     login = credential.suggest_sign_in(str(reason)) if getattr(reason, "code", "") == SIGNED_OUT else ""
     return make_problem(
-        "azure-unchecked", title, holder.where, holder.given, why, login, stage=Stage.PREFLIGHT, severity="warning"
+        "not-checked-here", title, holder.where, holder.given, why, login, stage=Stage.PREFLIGHT, severity="warning"
     )
 
 

@@ -46,7 +46,8 @@ def preflight_address(uri: str) -> Iterable[Finding]:
         if diagnosis.network:
             yield Finding(code="tracking-unreachable", title=title, given=given, why=why, ways=ways, fault="network")
         else:
-            yield Finding(code="tracking-refused", title=title, given=given, why=why, ways=ways, fault="configuration")
+            code = "azure-role-missing"
+            yield Finding(code=code, title=title, given=given, why=why, ways=ways, fault="configuration")
 
 
 def address(uri: str) -> str:

@@ -12,10 +12,10 @@ from robotrain_azure.storage import StorageError
 from robotrain_azure.workspace import Workspace
 
 PROBLEM_CODES = {
-    "missing": "azureml-missing",
-    "role": "azureml-not-allowed",
-    "signed-out": "azureml-signed-out",
-    "other": "azureml-refused",
+    "missing": "resource-unknown",
+    "role": "platform-forbidden",
+    "signed-out": "platform-signed-out",
+    "other": "platform-refused",
 }
 SELF_EXPLAINED_KINDS = ("missing", "role")
 """For these, the title names the missing thing or role, not the action that failed."""
@@ -38,7 +38,7 @@ def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Re
         diagnosis = Diagnosis(kind="other", title="", why=f"{error}.", suggestions=())
     else:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
-    code = "azureml-unreachable" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
+    code = "platform-away" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     why = redact(diagnosis.why, max_length=MAX_SENTENCE)
     return Rejected([make_problem(code, title, "", "", why, *diagnosis.suggestions)], error.is_transient)

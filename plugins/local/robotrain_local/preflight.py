@@ -45,11 +45,11 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
     if folder.exists():
         title, why = "the run's folder exists", "A run of this name was submitted before."
         remove = Suggestion(f"rm -r {folder}", "if you do not need that run")
-        yield make_preflight_problem("run-folder-exists", title, "--runs-dir", given, why, remove, another)
+        yield make_preflight_problem("run-folder-taken", title, "--runs-dir", given, why, remove, another)
     elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         title = "cannot create the run's folder"
         why = f"{parent} is {'not writable' if parent.is_dir() else 'not a folder'}."
-        yield make_preflight_problem("run-folder-unwritable", title, "--runs-dir", given, why, another)
+        yield make_preflight_problem("run-folder-refused", title, "--runs-dir", given, why, another)
     elif (free := shutil.disk_usage(parent).free / GIB) < MIN_FREE_GIB:
         title = "there is too little disk space for the run"
         why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."

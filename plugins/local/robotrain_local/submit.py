@@ -86,9 +86,7 @@ def find_run(plan: Plan) -> Reference | None:
         raise Rejected([make_damaged_plan_problem(error)]) from error
     except OSError as error:
         title, why = "cannot read the run's folder", f"{error.strerror or error}."
-        raise Rejected(
-            [make_problem("run-folder-unreadable", title, "--runs-dir", error.filename or "", why)]
-        ) from error
+        raise Rejected([make_problem("run-folder-refused", title, "--runs-dir", error.filename or "", why)]) from error
     return {"folder": str(folder)}
 
 
@@ -114,7 +112,7 @@ def make_damaged_plan_problem(error: Exception) -> Problem:
     why = f"{error} is missing." if isinstance(error, KeyError) else f"{error}."
     again = Suggestion("robotrain render … --to DIR", "writes the plan again")
     return Problem(
-        code="plan-damaged", stage=Stage.PARSE, title="the plan cannot be read", why=why, suggestions=(again,)
+        code="plan-unreadable", stage=Stage.PARSE, title="the plan cannot be read", why=why, suggestions=(again,)
     )
 
 

@@ -102,7 +102,7 @@ def check_retry_setting() -> Iterator[HealthResult]:
     try:
         count = service.query_max_retries(settings.osmo_cli, QUERY_SECONDS)
     except failures.CommandFailed as refused:
-        if refused.failure.code == "osmo-forbidden":  # other failures are reported by check_service
+        if refused.failure.code == "platform-forbidden":  # other failures are reported by check_service
             text = "only OSMO's administrators can see whether preempted tasks are restarted"
             yield report_warning(text, service.RETRY_SUGGESTION)
         return

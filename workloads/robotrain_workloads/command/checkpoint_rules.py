@@ -26,7 +26,7 @@ def check_checkpoints(job: "Job") -> Iterator[Problem]:
         if job["resume_in_place"]:
             title = "--resume-in-place has no effect without checkpoints"
             fixes = (Suggestion("--checkpoints PATTERN"), suggest_leaving_out("--resume-in-place"))
-            yield make_usage_problem("checkpoints-missing", title, "--resume-in-place", suggestions=fixes)
+            yield make_usage_problem("option-without-effect", title, "--resume-in-place", suggestions=fixes)
         return
     parts = pattern.split("/")
     is_name = any(ANY_FOLDERS in part and part != ANY_FOLDERS for part in parts)
@@ -34,7 +34,7 @@ def check_checkpoints(job: "Job") -> Iterator[Problem]:
         title = "--checkpoints is no path below {outputs} with {step} in it"
         why = "The step is the number in the name of a file or folder that the program saves."
         ways = (Suggestion("--checkpoints 'checkpoints/{step}'"),)
-        yield make_usage_problem("checkpoints-invalid", title, "--checkpoints", why, redact(pattern), ways)
+        yield make_usage_problem("value-invalid", title, "--checkpoints", why, redact(pattern), ways)
 
 
 def check_resume(job: "Job") -> Iterator[Problem]:
@@ -54,19 +54,17 @@ def check_resume(job: "Job") -> Iterator[Problem]:
         line = f"{RESUME_ARGS} {shlex.quote(json.dumps(_split_words(text)))}"
         way = USUAL_WAY if text.lstrip().startswith("[") else Suggestion(redact(line))
         title = f"{RESUME_ARGS} takes a JSON list of texts"
-        yield make_usage_problem("resume-args-invalid", title, RESUME_ARGS, f"Here {error}.", redact(text), (way,))
+        yield make_usage_problem("value-invalid", title, RESUME_ARGS, f"Here {error}.", redact(text), (way,))
         return
     if job["shell"] and words:
         title = f"{RESUME_ARGS} has no effect with --shell"
         why = f"The script reads ${parameters.RESUME_VARIABLE}, which is empty or missing before an interruption."
         ways = (suggest_leaving_out(RESUME_ARGS),)
-        yield make_usage_problem("resume-args-invalid", title, RESUME_ARGS, why, suggestions=ways)
+        yield make_usage_problem("value-invalid", title, RESUME_ARGS, why, suggestions=ways)
     elif words and not job["resume_in_place"] and placeholders.RESUME not in placeholders.list_names(words):
         title = f"{RESUME_ARGS} does not say which checkpoint"
         why = "{resume} stands for it. A program that finds it itself needs --resume-in-place."
-        yield make_usage_problem(
-            "resume-args-invalid", title, RESUME_ARGS, why, redact(text), (USUAL_WAY, IN_PLACE_WAY)
-        )
+        yield make_usage_problem("value-invalid", title, RESUME_ARGS, why, redact(text), (USUAL_WAY, IN_PLACE_WAY))
 
 
 def _split_words(text: str) -> list[str]:

@@ -41,13 +41,13 @@ def check_environ(job: "Job") -> Iterator[Problem]:
             title = f"{FLAG} {shown} looks like a secret"
             why = "Jobs are stored in plans and records unencrypted."
             way = Suggestion("--secret NAME=REFERENCE", "the platform gives it to the program")
-            yield make_usage_problem("environ-secret", title, FLAG, why, suggestions=(way,))
+            yield make_usage_problem("secret-in-job", title, FLAG, why, suggestions=(way,))
         elif not VARIABLE.fullmatch(name) or "\0" in value:
             title = f"{FLAG} {shown} is no variable that a process can have"
             way = Suggestion(f"{FLAG} NAME=VALUE", "a name of letters, digits and _")
-            yield make_usage_problem("environ-invalid", title, FLAG, suggestions=(way,))
+            yield make_usage_problem("variable-invalid", title, FLAG, suggestions=(way,))
         elif name in OWN_VARIABLES or name.upper().startswith(OWN_PREFIX):
             why = OWN_VARIABLES.get(name, "give a parameter of your own: --param NAME=VALUE")
             title = f"robotrain sets {shown} itself"
             ways = (suggest_leaving_out(f"{FLAG} {shown}"),)
-            yield make_usage_problem("environ-invalid", title, FLAG, f"Instead: {why}.", suggestions=ways)
+            yield make_usage_problem("variable-invalid", title, FLAG, f"Instead: {why}.", suggestions=ways)

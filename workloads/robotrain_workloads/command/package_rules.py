@@ -62,4 +62,4 @@ def check_runner(job: "Job") -> Iterator[Problem]:
 
 
 def _make_conflict(flag: str, when: str, why: str, ways: tuple[Suggestion, ...]) -> Problem:
-    return make_usage_problem("environment-conflict", f"{flag} has no effect {when}", flag, why, "", ways)
+    return make_usage_problem("option-without-effect", f"{flag} has no effect {when}", flag, why, "", ways)

@@ -235,7 +235,7 @@ def check_metrics(job: "Job") -> Iterator[Problem]:
             title = "--metric has a name that MLflow does not allow"
             why = f"It may have letters, digits, spaces and _ - . : /, at most {LONGEST_NAME}."
             way = Suggestion(f"--metric '{clean_name(name) or 'loss'}=REGEX'")
-            yield make_usage_problem("metric-invalid", title, "--metric", why, redact(name), (way,))
+            yield make_usage_problem("value-invalid", title, "--metric", why, redact(name), (way,))
         yield from _check_pattern("--metric", text, metric_patterns.compile_metric, f"{name}=", LOSS_PATTERN)
     if job["step_pattern"]:
         yield from _check_pattern("--step", job["step_pattern"], metric_patterns.compile_step, "", STEP_PATTERN)
@@ -251,7 +251,7 @@ def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: s
     except ValueError as error:
         title, why = f"{flag} cannot find a number", f"{str(error)[:1].upper()}{str(error)[1:]}."
         ways = (Suggestion(f"{flag} '{name}{example}'"),)
-        yield make_usage_problem("metric-invalid", title, flag, why, redact(f"{name}{text}"), ways)
+        yield make_usage_problem("value-invalid", title, flag, why, redact(f"{name}{text}"), ways)
 
 
 def check_outputs(job: "Job") -> Iterator[Problem]:
@@ -281,4 +281,4 @@ def check_results(job: "Job") -> Iterator[Problem]:
     if ".." in parts or "" in parts or name.startswith("/") or placeholders.PLACEHOLDER.search(name):
         title = "--results is no path of a file below {outputs}"
         ways = (Suggestion("--results results.json"),)
-        yield make_usage_problem("results-invalid", title, "--results", "", redact(name), ways)
+        yield make_usage_problem("value-invalid", title, "--results", "", redact(name), ways)

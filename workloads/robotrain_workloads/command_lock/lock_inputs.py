@@ -86,7 +86,7 @@ def read_project(folder: Path) -> LockInput | None:
     except (AttributeError, TypeError, ValueError) as error:  # a table where a list is due, for example
         title = f"{LOCK_FILE} or {PROJECT_FILE} is not what uv or a build tool writes"
         why = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
-        raise Rejected([make_usage_problem("requirements-unreadable", title, "", f"{why}.", str(folder))]) from error
+        raise Rejected([make_usage_problem("file-unreadable", title, "", f"{why}.", str(folder))]) from error
 
 
 def _read_project(folder: Path) -> LockInput | None:
@@ -279,7 +279,7 @@ def _read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         title, ways = f"{path.name} cannot be read", [Suggestion(f"{REQUIREMENTS_FLAG} FILE", "a requirements file")]
-        raise Rejected([make_usage_problem("requirements-unreadable", title, "", f"{why}.", str(path), ways)]) from None
+        raise Rejected([make_usage_problem("file-unreadable", title, "", f"{why}.", str(path), ways)]) from None
 
 
 def _parse_toml(content: bytes, name: str) -> dict[str, Any]:
@@ -287,4 +287,4 @@ def _parse_toml(content: bytes, name: str) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         title = f"{name} is not valid TOML"
-        raise Rejected([make_usage_problem("requirements-unreadable", title, name, f"{error}.")]) from None
+        raise Rejected([make_usage_problem("file-unreadable", title, name, f"{error}.")]) from None

@@ -42,7 +42,7 @@ def check_digest(job: "Job") -> Iterator[Problem]:
     if source is None and job["sha256"]:
         title = "--sha256 has no effect without a checkpoint"
         ways = (Suggestion(f"{CHECKPOINT_FLAG} URI"), suggest_leaving_out("--sha256"))
-        yield make_usage_problem("digest-without-checkpoint", title, "--sha256", "", job["sha256"], ways)
+        yield make_usage_problem("option-without-effect", title, "--sha256", "", job["sha256"], ways)
     elif source is not None and source.uri.startswith("http://") and not job["sha256"]:
         yield make_usage_problem(
             "checkpoint-unverified",

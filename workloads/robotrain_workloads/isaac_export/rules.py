@@ -26,7 +26,7 @@ def check_play(job: "Job") -> Iterator[Problem]:
     """Reject a number of environments if nothing is played."""
     if job["num_envs"] != 4 and not job["max_steps"] and not job["video_length"]:
         yield make_usage_problem(
-            "nothing-played",
+            "option-without-effect",
             "--num-envs has no effect: with --max-steps 0 and --video-length 0 nothing is played",
             where="--num-envs",
             given=str(job["num_envs"]),

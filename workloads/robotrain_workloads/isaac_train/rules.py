@@ -25,7 +25,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
     checkpoint = next((source for source in job.sources if source.role == "checkpoint"), None)
     if checkpoint and "resume" in roles:
         yield make_usage_problem(
-            "several-starts",
+            "sources-conflict",
             "a training starts from one checkpoint, but two are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in job.sources),
             suggestions=[
@@ -37,7 +37,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
         )
     elif checkpoint and mode == "from-scratch":
         yield make_usage_problem(
-            "checkpoint-without-mode",
+            "option-without-effect",
             f"{CHECKPOINT_FLAG} needs a {MODE_FLAG} that uses it",
             where=MODE_FLAG,
             given=str(job["checkpoint_mode"] or "from-scratch"),
@@ -53,7 +53,7 @@ def check_start(job: "Job") -> Iterator[Problem]:
         )
     elif mode != "from-scratch" and not checkpoint and "resume" not in roles:
         yield make_usage_problem(
-            "mode-without-checkpoint",
+            "option-without-effect",
             f"{MODE_FLAG} {mode} needs a checkpoint",
             where=MODE_FLAG,
             given=str(job["checkpoint_mode"]),
@@ -71,7 +71,7 @@ def check_iterations_left(job: "Job") -> Iterator[Problem]:
     for source in job.sources:
         if (match := re.search(r"(?:^|/)model_(\d+)\.pt$", source.uri)) and (done := int(match[1]) + 1) >= total:
             yield Problem(
-                code="no-iterations-left",
+                code="nothing-left-to-train",
                 stage=Stage.PREFLIGHT,
                 title=f"the checkpoint has {done} iterations, and the training ends after {total}",
                 where="--max-iterations",
@@ -88,7 +88,7 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
         if entry != parameters.ENTRY:
             fixes = (suggest_leaving_out("--entry"), Suggestion(f"{CODE_FLAG} FOLDER"))
             title = "--entry has no effect without a training folder"
-            yield make_usage_problem("entry-without-folder", title, "--entry", "", redact(entry), fixes)
+            yield make_usage_problem("option-without-effect", title, "--entry", "", redact(entry), fixes)
         return
     title = f"the job runs {entry} of {redact(source.uri)}; checkpoints, warm start and model tags are its own business"
     yield Problem(code="own-program", stage=Stage.PARSE, severity="note", title=title)
@@ -97,14 +97,14 @@ def check_training_folder(job: "Job") -> Iterator[Problem]:
             flag = f"--{name.replace('_', '-')}"
             title, why = f"{flag} has no effect with {CODE_FLAG}", "It is for Isaac Lab's own scripts."
             ways: tuple[Suggestion, ...] = (suggest_leaving_out(flag),)
-            yield make_usage_problem("training-folder-conflict", title, flag, why, redact(str(job[name])), ways)
+            yield make_usage_problem("option-without-effect", title, flag, why, redact(str(job[name])), ways)
     if (count := job.training_nodes) > 1:
         title, why = f"--num-nodes has no effect with {CODE_FLAG}", "Each node would run the program on its own."
         ways = (
             suggest_leaving_out("--num-nodes"),
             Suggestion("robotrain submit command", "a program of yours on several nodes"),
         )
-        yield make_usage_problem("training-folder-conflict", title, "--num-nodes", why, str(count), ways)
+        yield make_usage_problem("option-without-effect", title, "--num-nodes", why, str(count), ways)
     yield from code_rules.check_code(job, CODE_FLAG, lambda content: _check_entry(content.files, entry, source.uri))
 
 

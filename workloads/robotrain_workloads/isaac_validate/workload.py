@@ -57,7 +57,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from isaac_rules.check_digest(job)
     if job["video_length"] != 200 and not job["record_video"]:
         yield make_usage_problem(
-            "video-not-recorded",
+            "option-without-effect",
             "--video-length has no effect without --record-video",
             where="--video-length",
             given=str(job["video_length"]),

@@ -50,7 +50,7 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
     if len(starts) > 1:
         flags = {"init_policy": "--init-from-policy-model", "resume": "--resume-from"}
         yield make_usage_problem(
-            "several-starts",
+            "sources-conflict",
             f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
             why="`policy` uses the complete policy, `init_policy` only its weights.",
@@ -74,7 +74,7 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     if len(files) > 1:
         texts = [f"--backbone-path {redact(one)}" for one in files]
         yield make_usage_problem(
-            "several-backbones",
+            "sources-conflict",
             f"the cameras' network starts from one file of weights, and {len(files)} are given",
             given=", ".join(map(redact, files)),
             suggestions=[suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once")],
@@ -95,7 +95,7 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
         several = [source for source, one in zip(given, names, strict=True) if one == name]
         texts = [f"{BACKBONE_FLAGS.get(one.kind, '--backbone-…')} {redact(one.uri)}" for one in several]
         yield make_usage_problem(
-            "several-backbones",
+            "sources-conflict",
             f"{len(several)} backbones stand for {redact(name)}, and a policy reads one",
             given=", ".join(redact(source.uri) for source in several),
             suggestions=[suggest_choosing(*texts) if len({*texts}) > 1 else Suggestion(texts[0], "once")],
@@ -115,7 +115,7 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
         trusted = remote_code.parse_trusted(job["trust_remote_code"])
     except ValueError as error:
         yield make_usage_problem(
-            "remote-code-invalid",
+            "value-invalid",
             f"{remote_code.TRUST_FLAG} takes repositories of the Hub, each at a commit",
             where=remote_code.TRUST_FLAG,
             given=given,
@@ -146,7 +146,7 @@ def check_steps_left(job: "Job") -> Iterator[Problem]:
     for source in job.sources:
         if source.role == "resume" and (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
             yield Problem(
-                code="no-steps-left",
+                code="nothing-left-to-train",
                 stage=Stage.CHECK,
                 title=f"the checkpoint has reached step {done}, and the training ends at step {steps}",
                 where="--training-steps",

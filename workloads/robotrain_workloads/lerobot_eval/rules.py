@@ -47,7 +47,7 @@ def check_policy(job: "Job") -> Iterator[Problem]:
     source = selection.find_policy_source(job.sources)
     if source and job["builtin_policy"]:
         yield make_usage_problem(
-            "two-policies",
+            "sources-conflict",
             "an evaluation takes one policy, but two are given",
             where="--builtin-policy",
             why=f"--builtin-policy is an untrained policy; the other one is {redact(source.uri)}.",
@@ -55,7 +55,7 @@ def check_policy(job: "Job") -> Iterator[Problem]:
         )
     if not source and not job["builtin_policy"]:
         yield make_usage_problem(
-            "no-policy",
+            "source-missing.policy",
             "an evaluation needs a policy",
             suggestions=(
                 Suggestion("--policy-run RUN", "the policy that a run trained: latest is the newest"),
@@ -110,7 +110,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
         if selection.find_policy_source(job.sources):  # two policies: reported already
             return
         yield make_usage_problem(
-            "builtin-without-dataset",
+            "source-missing.shapes",
             "an untrained policy needs a dataset",
             where="--builtin-policy",
             suggestions=DATASET_SUGGESTIONS,
@@ -118,7 +118,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
         )
     elif job["env"] is None:
         yield make_usage_problem(
-            "nothing-to-evaluate-on",
+            "source-missing.episodes",
             "there is neither a dataset nor an environment to evaluate on",
             why="A policy is evaluated on recorded episodes, in a simulated environment, or both.",
             suggestions=(*DATASET_SUGGESTIONS, *ENVIRONMENT_SUGGESTIONS, *STATUS_SUGGESTIONS),
@@ -146,7 +146,7 @@ def check_tasks(job: "Job") -> Iterator[Problem]:
     if own and (needs_tasks or given is not None):
         value = redact(own.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
         yield make_usage_problem(
-            "task-option",
+            "option-owned",
             f"{TASKS_FLAG} chooses the tasks of {env}, not an option after --",
             where="--",
             given=redact(own, max_length=LONGEST_VALUE),
@@ -154,7 +154,7 @@ def check_tasks(job: "Job") -> Iterator[Problem]:
         )
     elif needs_tasks and given is None:
         yield make_usage_problem(
-            "tasks-missing",
+            "value-missing.tasks",
             f"{env} has {len(catalog.tasks)} tasks, and none is chosen",
             where=TASKS_FLAG,
             why=f"Groups of them are {', '.join(catalog.groups)}.",
@@ -170,19 +170,19 @@ def _find_unknown_tasks(env: str, given: str, catalog: tasks.TaskCatalog) -> Ite
     if not catalog.tasks:
         ways = (suggest_leaving_out(TASKS_FLAG),)
         title, why = f"{TASKS_FLAG} has no effect with {env}", f"{env} is one task."
-        yield make_usage_problem("task-unknown", title, TASKS_FLAG, given=shown, why=why, suggestions=ways)
+        yield make_usage_problem("option-without-effect", title, TASKS_FLAG, given=shown, why=why, suggestions=ways)
         return
     example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))}", "for example")
     if not names:
         title = f"{TASKS_FLAG} names no task"
-        yield make_usage_problem("task-unknown", title, TASKS_FLAG, given=shown, suggestions=(example,))
+        yield make_usage_problem("value-invalid", title, TASKS_FLAG, given=shown, suggestions=(example,))
     listed = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
     for name in (name for name in names if name not in catalog.names):
         prefix, same = f"{TASKS_FLAG} ", [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
         near = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same)
         yield make_usage_problem(
-            "task-unknown",
+            "value-invalid",
             f"{env} has no task {redact(name, max_length=LONGEST_VALUE)}",
             TASKS_FLAG,
             given=shown,
@@ -207,7 +207,7 @@ def check_steps(job: "Job") -> Iterator[Problem]:
         title = f"an episode of {job['env']} has at most {most} steps"
         ways = (Suggestion(f"--env-steps {most}"), suggest_leaving_out("--env-steps"))
         given = str(job["env_steps"])
-        yield make_usage_problem("steps-out-of-reach", title, "--env-steps", given=given, suggestions=ways)
+        yield make_usage_problem("value-out-of-range", title, "--env-steps", given=given, suggestions=ways)
 
 
 def check_task_description(job: "Job") -> Iterator[Problem]:
@@ -215,7 +215,7 @@ def check_task_description(job: "Job") -> Iterator[Problem]:
     if job["task_description"] is not None and not str(job["task_description"]).strip():
         flag = "--task-description"
         ways = (Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag))
-        yield make_usage_problem("task-description-empty", f"{flag} is empty", flag, suggestions=ways)
+        yield make_usage_problem("value-invalid", f"{flag} is empty", flag, suggestions=ways)
 
 
 def check_starts(job: "Job") -> Iterator[Problem]:
@@ -232,7 +232,7 @@ def check_starts(job: "Job") -> Iterator[Problem]:
         )
         is_placeable = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].has_placeable_objects
         yield make_usage_problem(
-            "starts-invalid",
+            "value-invalid",
             "--starts is invalid",
             where="--starts",
             given=redact(job["starts"], max_length=LONGEST_VALUE),
@@ -273,7 +273,7 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
     given = redact(requested, max_length=LONGEST_VALUE)
     if not _has_dataset(job):
         yield make_usage_problem(
-            "replay-without-dataset",
+            "option-without-effect",
             f"{flag} has no effect without a dataset",
             where=flag,
             given=given,
@@ -288,7 +288,7 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         suggestions = near or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(forms)}"),)
         title = f"{flag} is invalid"
         yield make_usage_problem(
-            "replay-episodes-invalid", title, flag, given=given, why=_format_error(error), suggestions=suggestions
+            "value-invalid", title, flag, given=given, why=_format_error(error), suggestions=suggestions
         )
 
 
@@ -321,7 +321,7 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             elif name == "fps" and not FPS_PATTERN.fullmatch(value):
                 title = "--env.fps must be a whole number: frames of a video per second"
                 suggestions = (Suggestion("-- --env.fps=10", "or any number from 1 to 999"),)
-                yield make_usage_problem("option-invalid", title, "--", given=given, suggestions=suggestions)
+                yield make_usage_problem("script-option-invalid", title, "--", given=given, suggestions=suggestions)
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
@@ -349,22 +349,18 @@ def check_success_reward(job: "Job") -> Iterator[Problem]:
     if float(reward) > best:
         title = f"no episode succeeds: {env} gives no reward above {best:g}"
         suggestions = (Suggestion(f"{flag} {best:g}", "or less"),)
-        yield make_usage_problem(
-            "success-reward-out-of-reach", title, flag, given=f"{reward:g}", suggestions=suggestions
-        )
+        yield make_usage_problem("value-out-of-range", title, flag, given=f"{reward:g}", suggestions=suggestions)
     if float(reward) <= 0:
         title = f"every episode succeeds: {env} gives no reward below 0"
         suggestions = (Suggestion(f"{flag} {best:g}", "or less, but above 0"),)
-        yield make_usage_problem(
-            "success-reward-always-reached", title, flag, given=f"{reward:g}", suggestions=suggestions
-        )
+        yield make_usage_problem("value-out-of-range", title, flag, given=f"{reward:g}", suggestions=suggestions)
 
 
 def check_registration(job: "Job") -> Iterator[Problem]:
     """Reject the registration of an untrained policy."""
     if job["builtin_policy"] and job["register_model"] is not None:
         yield make_usage_problem(
-            "builtin-not-registered",
+            "option-without-effect",
             "an untrained policy cannot be registered: each run makes a new one",
             where="--register-model",
             given=job["register_model"],
@@ -384,7 +380,7 @@ def _format_error(error: ValueError) -> str:
 def _make_unused_problem(title: str, where: str, value: object) -> Problem:
     given = redact(str(value), max_length=LONGEST_VALUE)
     return make_usage_problem(
-        "without-env",
+        "option-without-effect",
         title,
         where,
         given=given,

@@ -42,7 +42,7 @@ def warn_of_unchecked(names: Sequence[str]) -> Iterator[Problem]:
     if names:
         listed = _list_names([redact(name) for name in names])
         title = f"{listed} {'was' if len(names) == 1 else 'were'} not checked: only the package of the policy knows"
-        yield make_problem("package-options-unchecked", title, "--", "", "", stage=Stage.CHECK, severity="warning")
+        yield make_problem("options-unchecked", title, "--", "", "", stage=Stage.CHECK, severity="warning")
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -84,7 +84,7 @@ def check_type(job: "Job") -> Iterator[Problem]:
     values = dict(job.parameters)
     if values["reward_model"] and values["policy_type"]:
         yield make_usage_problem(
-            "several-types",
+            "options-conflict",
             "a job trains a policy or a reward model, and both are given",
             given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
             suggestions=[
@@ -193,7 +193,7 @@ def check_rename(job: "Job") -> Iterator[Problem]:
     """Require a policy to start from with --rename: all else reads the dataset's features as they are."""
     if job["rename"] is not None and (job["reward_model"] or not find_start_source(job.sources)):
         yield make_usage_problem(
-            "rename-without-start",
+            "option-without-effect",
             "--rename has no effect without a policy to start from",
             where="--rename",
             given=str(job["rename"]),
@@ -219,7 +219,7 @@ def check_adapter(job: "Job") -> Iterator[Problem]:
     twice = [f"{adapter_options.PREFIX}{name}={given[name]}" for name in again]
     if rank is not None and twice:
         yield make_usage_problem(
-            "lora-given-twice",
+            "options-conflict",
             f"{flag} and {' and '.join(twice)} say the same: give one of them",
             where=flag,
             given=str(rank),
@@ -227,7 +227,7 @@ def check_adapter(job: "Job") -> Iterator[Problem]:
         )
     if rank is not None and job["reward_model"]:
         yield make_usage_problem(
-            "lora-without-start",
+            "option-without-effect",
             f"{flag} has no effect on a reward model",
             where=flag,
             given=str(rank),
@@ -236,7 +236,7 @@ def check_adapter(job: "Job") -> Iterator[Problem]:
         )
     elif rank is not None and not find_start_source(job.sources):
         yield make_usage_problem(
-            "lora-without-start",
+            "option-without-effect",
             f"{flag} has no effect without a policy to start from",
             where=flag,
             given=str(rank),
@@ -264,7 +264,7 @@ def check_keep(job: "Job") -> Iterator[Problem]:
     """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:
         yield make_usage_problem(
-            "keep-without-publish-url",
+            "option-without-effect",
             "--keep has no effect without --publish-url",
             where="--keep",
             given=str(job["keep"]),
@@ -311,7 +311,7 @@ def check_wandb_project(job: "Job") -> Iterator[Problem]:
     name = tracking.get_experiment_name(dict(job.parameters))
     if reason := wandb.find_project_problem(name):
         yield make_usage_problem(
-            "wandb-project-invalid",
+            "value-invalid",
             "the experiment name is not a valid project name at Weights & Biases",
             where="--experiment-name",
             given=name,

@@ -274,5 +274,5 @@ def _make_invalid(file: Path, section: str, key: str, where: str, why: str) -> P
 
 
 def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
-    code = "rosbag-config-invalid"
+    code = "file-wrong"
     return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)

@@ -62,7 +62,7 @@ def check_job(job: "Job") -> Iterator[Problem]:
         title = "rosbag-act-train has no other program that could take options after --"
         why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
         way = suggest_leaving_out(argument.partition("=")[0])
-        yield make_usage_problem("rosbag-option-unknown", title, "--", why, redact(argument), [way])
+        yield make_usage_problem("script-option-invalid", title, "--", why, redact(argument), [way])
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_steps_left(job)

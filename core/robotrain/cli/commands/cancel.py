@@ -66,7 +66,7 @@ class RunCancellation:
         except Exception as error:  # whatever a plugin raises must not keep the others from being stopped
             title = f"{self.record.platform} could not stop {self.record.run}"
             self.problems.append(
-                Problem(code="cancel-failed", stage=Stage.SUBMIT, title=title, why=f"{describe_exception(error)}.")
+                Problem(code="cancel-refused", stage=Stage.SUBMIT, title=title, why=f"{describe_exception(error)}.")
             )
 
     def describe_result(self) -> tuple[dict[str, Any], str]:

@@ -203,7 +203,7 @@ def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
     for place in filter(os.path.lexists, places):
         title, given = "the target exists and is not overwritten", str(place)
         ways = (Suggestion("--to FOLDER", "another folder"), Suggestion(f"rm -r {place}", "if it is not needed"))
-        code, stage = "output-there-already", Stage.PREFLIGHT
+        code, stage = "output-exists", Stage.PREFLIGHT
         yield Problem(code=code, stage=stage, title=title, where="--to", given=given, suggestions=ways)
 
 

@@ -153,7 +153,7 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     counting = [name for name in names if any(word in name for word in ("steps", "iterations", "epochs"))]
     ways = tuple(Suggestion(f"--set {name}={shlex.quote(value)}") for name in counting or ["NAME"])
     title, why = f"{job.workload} has no training_steps", "--set changes a parameter of the run by its name."
-    raise Rejected([make_usage_problem("set-unknown-key", title, "--training-steps", why, value, ways)])
+    raise Rejected([make_usage_problem("value-unknown", title, "--training-steps", why, value, ways)])
 
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:

@@ -162,7 +162,7 @@ def _read_space(
     if sampler in ("random", "tpe") and not values.get("samples"):
         ways = [Suggestion("--samples N", "how many trials")]
         problems.append(
-            make_usage_problem("sweep-samples-missing", f"--sampler {sampler} needs --samples", suggestions=ways)
+            make_usage_problem("value-missing.samples", f"--sampler {sampler} needs --samples", suggestions=ways)
         )
     if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and given == sampler:
         problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
@@ -207,7 +207,7 @@ def describe_driver(
         why += f" Trials run one after the other: {request.sampler} decides by earlier results."
     else:
         why += " Without --at-most all trials are submitted at once."
-    return [*notes, Problem(code="sweep-driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+    return [*notes, Problem(code="driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
 
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:

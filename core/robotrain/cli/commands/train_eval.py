@@ -117,7 +117,7 @@ class TrainEvalCommand(JobCommand):
         if values.get("skip_inference"):
             way = suggest_leaving_out("--skip-inference", remark="evaluates the policy")
             why = " with --skip-inference: nothing is evaluated"
-            problems += _find_ignored("evaluation-skipped", given, why, way)
+            problems += _find_ignored("option-without-effect", given, why, way)
         elif evaluation is None:
             title = f"no installed workload evaluates the policies of {workload.name}"
             ways = [Suggestion("--skip-inference", "trains without an evaluation")]
@@ -175,7 +175,7 @@ def _choose_model(
     if values.get("with_register") and not names:
         ways = [Suggestion("--register-model NAME")]
         title = "--with-register needs the name of a model"
-        problems.append(make_usage_problem("model-name-missing", title, "--with-register", suggestions=ways))
+        problems.append(make_usage_problem("value-missing.model-name", title, "--with-register", suggestions=ways))
     return request, "" if values.get("skip_register") or not names else str(names[0])
 
 

@@ -197,7 +197,7 @@ def parse_timeout(text: str) -> float | None:
         ways = [Suggestion("--timeout TIME", "such as 90s, 30min or 12h")]
         title, given = "--timeout needs a duration", redact(text)
         raise Rejected(
-            [make_usage_problem("time-malformed", title, "--timeout", given=given, suggestions=ways)]
+            [make_usage_problem("value-invalid", title, "--timeout", given=given, suggestions=ways)]
         ) from None
 
 

@@ -128,7 +128,7 @@ def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]
         title = f"{platform} does not return the status of {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}"
         why = f"{reason.rstrip('.')}."
         yield Problem(
-            code="platform-silent", stage=Stage.SUBMIT, severity="warning", title=title, why=why, suggestions=ways
+            code="platform-away", stage=Stage.SUBMIT, severity="warning", title=title, why=why, suggestions=ways
         )
 
 

@@ -162,7 +162,7 @@ def parse_state(text: str) -> str:
     title, why = f"there is no state {redact(text)!r}", f"States: {', '.join(LISTED_STATES)}."
     meant = tuple(Suggestion(f"--state {known}") for known in _find_states(state))
     near = meant or suggest_name(state, LISTED_STATES, prefix="--state ")
-    raise Rejected([make_usage_problem("state-unknown", title, "--state", why, suggestions=near)])
+    raise Rejected([make_usage_problem("value-invalid", title, "--state", why, suggestions=near)])
 
 
 def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
@@ -178,7 +178,7 @@ def _parse_value(text: str) -> tuple[str, str]:
     """Return a key and the value it must have. Raise Rejected for a text that is not KEY=VALUE."""
     if not re.fullmatch("[^=]+=.*", text):
         title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
-        raise Rejected([make_usage_problem("set-malformed", title, "--set", given=redact(text), suggestions=ways)])
+        raise Rejected([make_usage_problem("value-invalid", title, "--set", given=redact(text), suggestions=ways)])
     key, _, wanted = text.partition("=")
     return key.strip(), wanted
 
@@ -205,7 +205,7 @@ def find_unknown_names(
             every = sorted({*known, *used})
             title, why = f"there is no {family} {redact(name)!r}", f"{family.capitalize()}s: {', '.join(every)}."
             near = suggest_name(name, every, prefix=f"--{family} ")
-            yield make_usage_problem(f"{family}-not-loaded", title, f"--{family}", why, suggestions=near)
+            yield make_usage_problem("plugin-not-loaded", title, f"--{family}", why, suggestions=near)
 
 
 def _find_value_names(
@@ -229,7 +229,7 @@ def _find_value_names(
             near = option or find_nearest_name(name, {*declared, *recorded})
             title = f"no run has a value {redact(key)!r}, and no plugin declares it"
             ways = [Suggestion(f"--set {near}=VALUE")] if near else []
-            problems.append(make_usage_problem("set-unknown-key", title, "--set", suggestions=ways))
+            problems.append(make_usage_problem("value-unknown", title, "--set", suggestions=ways))
     return found
 
 

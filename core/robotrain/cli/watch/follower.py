@@ -211,7 +211,7 @@ class FollowedRun:
             return
         title = f"{platform} has not answered about {run} for {PATIENCE_SECONDS / 60:.0f} min"
         ways = (Suggestion(f"robotrain wait {run}", "continues to wait"),)
-        silent = Problem(code="platform-silent", stage=Stage.SUBMIT, title=title, why=f"{why}.", suggestions=ways)
+        silent = Problem(code="platform-away", stage=Stage.SUBMIT, title=title, why=f"{why}.", suggestions=ways)
         self.failure = error if isinstance(error, Rejected) else Rejected([silent])
 
     def _await_last_lines(self) -> None:

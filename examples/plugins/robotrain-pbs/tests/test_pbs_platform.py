@@ -105,7 +105,7 @@ def test_machine_without_qsub_is_a_preflight_problem(world, monkeypatch):
 
 def test_server_that_is_away_is_a_preflight_problem(world):
     with world.away():
-        assert refuse(world).code == "scheduler-away"
+        assert refuse(world).code == "platform-away"
 
 
 def test_folder_with_a_colon_is_refused(world):

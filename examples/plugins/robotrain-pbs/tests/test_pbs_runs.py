@@ -81,7 +81,7 @@ def test_command_while_pbs_does_not_answer_fails_and_can_be_repeated(submit, rob
     wait_for_line(robotrain, run, "begun")
     with cluster.away():
         for command in ("status", "cancel"):
-            assert "scheduler-away" in robotrain(command, run, code=1)
+            assert "platform-away" in robotrain(command, run, code=1)
         assert "begun" in robotrain("logs", run).splitlines()
     robotrain("cancel", run)
     assert read_status(robotrain, run)["state"] == "cancelled"

@@ -104,7 +104,7 @@ def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: M
     if not job.is_finished:
         at_end = job.output_mode == "Upload"
         why = "The output of this job is uploaded when it ends." if at_end else "They are being copied."
-        code, title = "outputs-not-yet", f"no {noun} of {run} have reached its output yet"
+        code, title = "outputs-missing", f"no {noun} of {run} have reached its output yet"
         fix = Suggestion(f"robotrain wait {run}", "waits for its end")
         return make_problem(code, title, "", "", why, fix, _suggest_mount(run))
     fix = Suggestion(f"robotrain status {run}", "shows why it ended")

@@ -40,7 +40,7 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         store = preflight.get_datastore()
     except StorageError as error:
         fix = Suggestion(command, "lists the others")
-        yield make_preflight_problem("azureml-datastore-kind", str(error), "--datastore", spec.datastore, "", fix)
+        yield make_preflight_problem("resource-unsuitable", str(error), "--datastore", spec.datastore, "", fix)
         return
     except ArmError as error:
         if error.status != 404:
@@ -48,7 +48,7 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         path = f"{spec.target_workspace.resource}/datastores"
         fixes = context.suggest_existing(preflight.arm, path, "--datastore {}", spec.datastore, command)
         title = f"the workspace has no datastore {spec.datastore}"
-        yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *fixes)
+        yield make_preflight_problem("resource-unknown", title, "--datastore", spec.datastore, "", *fixes)
         return
     checks: list[PreflightCheck] = [
         partial(_check_accounts, preflight, store),
@@ -122,7 +122,7 @@ def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> It
         title = f"the storage account {account} does not answer"
         subject = "The job's code is" if account == own else "Folders are"
         why = f"{subject} uploaded from this machine to {host}: check your network and proxy."
-        yield make_preflight_problem("azureml-storage-silent", title, "", host, why, severity="warning")
+        yield make_preflight_problem("not-checked-here", title, "", host, why, severity="warning")
 
 
 def _check_caller_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
@@ -175,7 +175,7 @@ def check_vault_reachability(secret: KeyVaultSecret) -> Iterator[Problem]:
         title = f"the key vault {vault} with {secret.what} does not answer"
         why = "Its name may be wrong, or it allows only its own network."
         fix = Suggestion(f"az keyvault show --name {vault}", "shows whether it exists")
-        yield make_preflight_problem("azureml-vault-silent", title, *where, why, fix, severity="warning")
+        yield make_preflight_problem("not-checked-here", title, *where, why, fix, severity="warning")
 
 
 WORKSPACE_TYPE = "Microsoft.MachineLearningServices/workspaces"
@@ -204,7 +204,7 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
         title = f"you may not {' or '.join(denied)} in the workspace {workspace.name}"
         why = f"You need a role like {DATA_SCIENTIST_ROLE} there."
         fix = Suggestion(command, preflight_checks.ROLE_DELAY)
-        yield make_preflight_problem("azureml-not-allowed", title, "--workspace-name", workspace.name, why, fix)
+        yield make_preflight_problem("platform-forbidden", title, "--workspace-name", workspace.name, why, fix)
 
 
 REGISTER_PARAMETER = "register_checkpoint"

@@ -85,7 +85,7 @@ def check_asset(
     if workspace is None:
         title = f"the {asset.label} of another region or registry was not checked"
         why = "Azure ML checks it when the job is created."
-        yield make_preflight_problem("azureml-asset-unseen", title, flag, given, why, severity="note")
+        yield make_preflight_problem("source-unreachable.asset", title, flag, given, why, severity="note")
         return
     try:
         properties = preflight.arm.get_properties(_make_asset_path(asset, workspace))
@@ -100,7 +100,7 @@ def check_asset(
         remark = f"a version that {'is' if is_data else 'was registered as'} a folder"
         fix = Suggestion(f"{flag} {asset.format_value(version='VERSION')}", remark)
         severity: Severity = "error" if is_data else "warning"  # a model may work
-        yield make_preflight_problem("azureml-asset-type", title, flag, given, "", fix, severity=severity)
+        yield make_preflight_problem("resource-unsuitable", title, flag, given, "", fix, severity=severity)
     else:
         yield from _check_dataset_asset(preflight, asset, properties, describing_files)
     if properties.get("isArchived"):
@@ -158,7 +158,7 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
         command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
-    return make_preflight_problem("azureml-asset-missing", title, asset.flag, asset.format_value(), "", *fixes)
+    return make_preflight_problem("resource-unknown", title, asset.flag, asset.format_value(), "", *fixes)
 
 
 DATASET_ROLE = "dataset"

@@ -52,9 +52,9 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
         title = f"the compute {name} is not ready: its state is {compute.state}"
         severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
         details = machines.suggest_details(spec)
-        code = "azureml-compute-state"
+        code = "pool-closed"
         yield make_preflight_problem(code, title, "--compute", name, compute.error, details, severity=severity)
-    code, title = "azureml-compute-kind", f"the compute {name} has the type {compute.type or 'unknown'}"
+    code, title = "resource-unsuitable", f"the compute {name} has the type {compute.type or 'unknown'}"
     if not compute.kind:
         title = f"{title} and runs no command jobs"
         why = "Command jobs run on a Kubernetes compute, a compute cluster or a compute instance."
@@ -76,7 +76,7 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
 def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severity = "error") -> Problem:
     """Return the problem of a missing compute."""
     title = f"the workspace has no compute {name}"
-    return make_preflight_problem("azureml-compute-missing", title, "--compute", name, "", *fixes, severity=severity)
+    return make_preflight_problem("resource-unknown", title, "--compute", name, "", *fixes, severity=severity)
 
 
 def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:
@@ -92,7 +92,7 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
         title = f"the compute {name} has {count} identities, and the job selects none"
         why = "With several identities, a sign-in must name one."
         fixes = [_suggest_identity(identity) for identity in compute.identities if identity.client]
-        code = "azureml-identity-unnamed"
+        code = "value-missing.identity"
         yield make_preflight_problem(code, title, IDENTITY_FLAG, "", why, *fixes, severity=severity)
     elif spec.identity and all(identity.client for identity in compute.identities):
         wanted = spec.identity.lower()

@@ -77,7 +77,7 @@ def suggest_existing(
     return suggest_names(template, wanted, names, list_command)
 
 
-UNCHECKED_CODE = "azureml-unchecked"
+UNCHECKED_CODE = "not-checked-here"
 MAX_CHECKS = 8
 
 
@@ -103,9 +103,9 @@ def make_no_answer_problem(subjects: Iterable[str], error: ArmError, diagnosis: 
     """Return the problem of look-ups that Azure did not answer for as long as a submit waits: nothing is sent."""
     names = ", ".join([*subjects][:MAX_CHECKS])
     if error.code == UNREACHABLE:
-        code, title = "azureml-unreachable", "Azure cannot be reached from this machine"
+        code, title = "platform-away", "Azure cannot be reached from this machine"
     else:
-        code, title = "azureml-busy", f"Azure does not answer what is asked about {names}"
+        code, title = "platform-busy", f"Azure does not answer what is asked about {names}"
     waited = f" robotrain waits {PATIENCE_SECONDS / 60:g} minutes at most." if error.is_passing else ""
     fix = Suggestion("repeat the same command", "later: nothing was sent")
     problem = make_preflight_problem(code, title, "", "", f"{_redact_reason(diagnosis)}{waited}", fix)

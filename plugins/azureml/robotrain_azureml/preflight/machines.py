@@ -102,11 +102,11 @@ def check_gpu_count(
         return
     if available == 0:
         title, why = f"{machine} has no GPU", "The job would train on the CPU, which takes far longer."
-        yield make_preflight_problem("azureml-no-gpu", title, where, "", why, *alternatives[:1], severity="warning")
+        yield make_preflight_problem("machines-too-small", title, where, "", why, *alternatives[:1], severity="warning")
         return
     title = f"{machine} has {available} GPU{'' if available == 1 else 's'}, but the job trains on {spec.gpus}"
     given, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available}"]
-    yield make_preflight_problem("azureml-too-few-gpus", title, where, given, "", *fixes)
+    yield make_preflight_problem("machines-too-small", title, where, given, "", *fixes)
 
 
 UNLIMITED = -1
@@ -188,7 +188,7 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
     why = 'The job would fail with "Invalid instance type".'
     if not names or large != names:
         why += f" Existing: {', '.join(names) or 'none'}."
-    yield make_preflight_problem("azureml-instance-type", title, flag, wanted, why, *fixes)
+    yield make_preflight_problem("resource-unknown", title, flag, wanted, why, *fixes)
 
 
 def count_gpus(instance_type: Answer) -> int | None:
@@ -215,7 +215,7 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
         yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
     elif state in BROKEN_STATES:
         why, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
-        yield make_preflight_problem("azureml-compute-state", title, "--compute", name, why, details)
+        yield make_preflight_problem("pool-closed", title, "--compute", name, why, details)
     if preflight.nodes > 1:
         title = f"the compute instance {name} is one machine, but the job trains on {preflight.nodes} nodes"
         other = Suggestion("--compute NAME", "a compute cluster")
@@ -252,14 +252,14 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
         title = f"all {most} nodes of the compute {name} are busy: the job waits"
         if idle + growth:
             title = f"{idle + growth:.0f} of {most} nodes of the compute {name} are free: the job waits for {wanted}"
-        yield make_preflight_problem("azureml-compute-busy", title, "--compute", name, severity="note")
+        yield make_preflight_problem("pool-full", title, "--compute", name, severity="note")
     yield from _check_size(preflight, compute, int(min(max(0, wanted - idle), growth)))
 
 
 def _make_node_count_problem(preflight: PreflightContext, title: str, most: int, other: Suggestion) -> Problem:
     """Return the problem of a compute with fewer nodes than the job trains on: it would wait for them for ever."""
     given, fewer, why = str(preflight.nodes), f"{NODES_FLAG} {most}", "The job would wait forever."
-    return make_preflight_problem("azureml-too-few-nodes", title, NODES_FLAG, given, why, fewer, other)
+    return make_preflight_problem("nodes-too-few", title, NODES_FLAG, given, why, fewer, other)
 
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:

@@ -42,13 +42,11 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from _check_datastore(settings)
     yield from _check_preemption(job, settings)
     variables = command_job.make_compat_variables(job)
-    yield from checks.check_variable_sizes("azureml-variable-too-long", variables, VARIABLE_FLAGS)
+    yield from checks.check_variable_sizes("variable-too-long", variables, VARIABLE_FLAGS)
     yield from _check_secrets(job, settings)
 
 
-GUARD = TemplateGuard(
-    re.escape(EXPRESSION_START), "Azure ML reads `{}` as the start of an expression.", "azureml-value-invalid"
-)
+GUARD = TemplateGuard(re.escape(EXPRESSION_START), "Azure ML reads `{}` as the start of an expression.")
 _make_invalid_problem = GUARD.make_invalid_value_problem
 IDENTITY_FLAG = "--workload-identity"
 
@@ -69,7 +67,7 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
             " ".join(f"{flag} …" for flag in missing),
             "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
         )
-        yield make_problem("azureml-workspace-incomplete", title, missing[0], "", why, *fixes, stage=Stage.RESOLVE)
+        yield make_problem("value-missing.workspace", title, missing[0], "", why, *fixes, stage=Stage.RESOLVE)
 
 
 INSTANCE_TYPE_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -86,7 +84,7 @@ def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
         )
         fixes = ("--compute NAME", "AZUREML_COMPUTE=NAME")
         title = "no compute is set"
-        problem = make_problem("azureml-compute-missing", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
+        problem = make_problem("value-missing.compute", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
         yield replace(problem, absent=("compute",))
         return
     if name.lower().removeprefix("azureml:") == "serverless":
@@ -115,7 +113,7 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
         title = "a managed compute has no instance types"
         why = "All of its machines are alike; only a Kubernetes compute has instance types."
         fixes = (suggest_leaving_out(flag), Suggestion("--compute NAME", "a Kubernetes compute"))
-        code = "azureml-instance-type-managed"
+        code = "option-without-effect"
         yield make_problem(code, title, flag, instance_type, why, *fixes, stage=Stage.CHECK)
     else:
         why = "It has at most 63 letters, digits, `-`, `_` and `.`."
@@ -137,14 +135,14 @@ def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
             ]
             kind = "--compute-kind managed" if settings.compute_kind is None else ""
             fixes = ("--instance-type NAME", kind, *(f"--num-gpus {count}" for count in near))
-            code, title = "azureml-instance-type-missing", f"{need}, but no instance type is set"
+            code, title = "value-missing.instance-type", f"{need}, but no instance type is set"
             yield make_problem(code, title, "--num-gpus", str(gpus), why, *fixes, stage=Stage.RESOLVE)
     elif (count := job_settings.INSTANCE_TYPE_GPUS.get(instance_type, gpus)) != gpus:
         why = "The training would not start." if count < gpus else "You would pay for idle GPUs."
         matching = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
         matching.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
         fixes = (*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
-        code, title = "azureml-gpus-differ", f"{need}, but the instance type {instance_type} has {count}"
+        code, title = "options-conflict", f"{need}, but the instance type {instance_type} has {count}"
         yield make_problem(code, title, "--instance-type", instance_type, why, *fixes, stage=Stage.CHECK)
 
 
@@ -198,7 +196,7 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
         why = "Azure's own environments begin with it; robotrain registers none."
         title = f"the environment {redact(name)} needs a version"
         fix = "--environment-version VERSION"
-        yield make_problem("azureml-value-invalid", title, "--environment-version", "", why, fix, stage=Stage.CHECK)
+        yield make_problem("value-invalid", title, "--environment-version", "", why, fix, stage=Stage.CHECK)
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
         bare = name.removeprefix("azureml:").partition(":")[0]
@@ -242,7 +240,7 @@ def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         title = "the workload's name is not valid in Azure ML"
         why = f"It is a part of the job's name: at most {longest} letters, digits, `-` and `_`."
         fix = "rename the workload in its plugin"
-        yield make_problem("azureml-workload-name", title, "", job.workload, why, fix, stage=Stage.CHECK)
+        yield make_problem("workload-name-refused", title, "", job.workload, why, fix, stage=Stage.CHECK)
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
         fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
@@ -272,7 +270,7 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
-NOTHING_SURVIVES_CODE = "azureml-nothing-survives"
+NOTHING_SURVIVES_CODE = "nothing-kept"
 PREEMPTION_TITLE = "{} may be preempted, and checkpoints are lost without --output-mode rw_mount"
 
 
@@ -333,7 +331,7 @@ def _check_token(credential: job_settings.Credential, settings: AzureMLSettings)
     except job_settings.SecretNameError as error:
         title = f"the value of {flag} is not the name or the URL of a key vault's secret"
         fixes = (f"{flag} {credential.name} {VAULT_FLAG} NAME", f"{flag} {job_settings.SECRET_FORM}")
-        code, given = "azureml-secret-invalid", ""  # the value may be the secret itself
+        code, given = "value-invalid", ""  # the value may be the secret itself
         yield make_problem(code, title, flag, given, str(error), *fixes, stage=Stage.PARSE)
 
 
@@ -344,7 +342,7 @@ def _check_vault(flag: str, vault: str) -> Iterator[Problem]:
         option, _, variable = flag.partition(" ")
         fixes = (f"{VAULT_FLAG} NAME", f"{option} {'NAME=' if variable else ''}{job_settings.SECRET_FORM}")
         title = f"no key vault is set for the secret of {flag}"
-        yield make_problem("azureml-vault-missing", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
+        yield make_problem("value-missing.vault", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
     elif not re.fullmatch(job_settings.VAULT_NAME, vault, re.IGNORECASE | re.ASCII):
         match = re.match(rf"https://({job_settings.VAULT_NAME})\.", vault, re.IGNORECASE | re.ASCII)
         why = "It has 3 to 24 letters, digits and single dashes, and starts with a letter."

@@ -76,7 +76,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
             flag, expected, found = next(one for one in names if one[1] != one[2])
             title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
             why, fix = "A pipeline job runs in one workspace.", "the same workspace for all steps"
-            code, given = "azureml-pipeline-workspaces", f"{expected}, {found}"
+            code, given = "steps-differ", f"{expected}, {found}"
             problems.append(make_problem(code, title, flag, given, why, fix, stage=Stage.CHECK))
     if problems:
         raise Rejected(problems)

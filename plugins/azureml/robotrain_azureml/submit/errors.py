@@ -91,7 +91,7 @@ def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> P
     names = {kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS}
     assets = {kind: ", ".join(listed) or "of that name" for kind, listed in names.items()}
     return make_problem(
-        "azureml-missing",
+        "resource-unknown",
         f"the workspace {spec.workspace} has no {description.format(spec=spec, **assets)}",
         flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
         "",
@@ -119,7 +119,7 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
             sentence = get_first_sentence(str(getattr(error, "message", "") or error))
             why = f"{sentence}. The job file of this plan may have been changed."
         fix = Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml")
-        return Rejected([make_problem("azureml-failed", title, "", "", why, SAME_COMMAND, fix)])
+        return Rejected([make_problem("client-failed", title, "", "", why, SAME_COMMAND, fix)])
     has_expired = azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
@@ -138,7 +138,7 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
         return missing
     if error.status == 429:
         fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
-        return make_problem("azureml-busy", "Azure ML limits your requests", "", "", f"{error}.", fix)
+        return make_problem("platform-busy", "Azure ML limits your requests", "", "", f"{error}.", fix)
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
         job = AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
         cause = status.find_cause(str(error), job, spec.target_workspace)
@@ -146,7 +146,7 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
         flag = inputs.find_input_flag(str(error)) or (named[0] if named else "")
         title, why = f"Azure ML rejects {_describe_request(call)}", f"{error}.{cause and f' This means: {cause}.'}"
         fix = Suggestion("robotrain render …", "shows what was submitted")
-        return make_problem("azureml-refused", title, flag, "", why, fix)
+        return make_problem("platform-refused", title, flag, "", why, fix)
     return None
 
 
@@ -169,7 +169,7 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
     cause = f"The plan was edited, or robotrain has a bug ({type(error).__name__})."
     remark = "renders it again" if keys else "shows the job; please report it with its job.yaml"
     return make_problem(
-        "azureml-job-not-read",
+        "plan-unreadable",
         "Azure ML's SDK rejects the job of this plan",
         ", ".join(f"{JOB_FILE}: {key}" for key in keys),
         "",

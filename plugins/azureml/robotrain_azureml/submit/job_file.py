@@ -134,7 +134,7 @@ def _make_value_problem(
 ) -> Problem:
     title, where = f"{submission_spec.JOB_FILE} has an invalid value: {key}", f"{submission_spec.JOB_FILE}: {key}"
     fix = Suggestion(command, "renders it again")
-    return make_problem("azureml-value-invalid", title, where, value, reason, fix, stage=stage)
+    return make_problem("value-invalid", title, where, value, reason, fix, stage=stage)
 
 
 def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> dict[str, Any]:
@@ -233,7 +233,7 @@ def stage_job(run: str, content: Mapping[str, bytes]) -> Iterator[Path]:
             title, why = "cannot write the job to the folder of its run", f"{error.strerror or error}."
             fix = Suggestion("ROBOTRAIN_STATE=/path/to/folder", "an environment variable that selects another folder")
             given = str(error.filename or folder)
-            raise Rejected([make_problem("not-staged", title, "", given, why, fix)]) from error
+            raise Rejected([make_problem("state-folder-unwritable", title, "", given, why, fix)]) from error
         yield folder / next(iter(content))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

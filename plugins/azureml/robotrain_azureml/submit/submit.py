@@ -29,7 +29,7 @@ from robotrain_azureml.submit.job_file import PlanPart, list_parts
 from robotrain_azureml.submit.sdk import SdkClient
 from robotrain_azureml.submit.upload import PreparedPart
 
-NOTE = SubmitNote("azureml-sent.json", ("job", "asked"), "Azure ML", "job", "azureml-note-damaged")
+NOTE = SubmitNote("azureml-sent.json", ("job", "asked"), "Azure ML", "job")
 """The job's name, and whether the workspace was asked for the job."""
 
 
@@ -217,7 +217,7 @@ def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) 
 def make_missing_environment_problem(environment: WorkspaceEnvironment, stage: Stage) -> Problem:
     """Return the problem of an environment of Azure's own that the workspace does not show."""
     return make_problem(
-        "azureml-environment-missing",
+        "resource-unknown",
         f"the workspace has no {environment.label}",
         "--environment-name",
         environment.name,

@@ -13,13 +13,13 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.redaction import redact
 
-UNKNOWN_WORKFLOW_CODE = "osmo-workflow-unknown"
+UNKNOWN_WORKFLOW_CODE = "run-gone"
 UNREACHABLE_CODES = (
-    *("osmo-unreachable", "osmo-service-down", "osmo-busy", "osmo-overdue", "osmo-not-osmo"),
+    *("platform-away", "platform-busy", "platform-busy", "platform-away", "osmo-not-osmo"),
     "osmo-storage-unreachable",
 )
 """Failures that may pass without action."""
-TRANSIENT_CODES = (*UNREACHABLE_CODES, "osmo-render-time", "osmo-too-many-runs", "osmo-interrupted", "osmo-failed")
+TRANSIENT_CODES = (*UNREACHABLE_CODES, "osmo-render-time", "runs-over-limit", "osmo-interrupted", "client-failed")
 """Failures worth a retry; the last two have unknown causes."""
 MAX_TEXT_LENGTH = 400
 
@@ -105,7 +105,7 @@ def load_failure_patterns() -> tuple[FailurePattern, ...]:
 
 
 TIMEOUT = CommandFailure(
-    code="osmo-overdue",
+    code="platform-away",
     title="OSMO did not answer in time",
     why="The command was killed. The service is slow, or a VPN or a port-forward is down.",
     suggestions=(Suggestion("osmo version", "shows whether the service answers"),),
@@ -171,7 +171,7 @@ def diagnose_failure(answer: ProcessResult, asks_storage: bool = False) -> Comma
     if exit_code < 0:
         line = f"killed by signal {-exit_code}"
     return CommandFailure(
-        code="osmo-failed",
+        code="client-failed",
         title=f"the `osmo` command failed: {line}" if line else "the `osmo` command failed without a message",
         why=f"It ended with exit code {exit_code}." if exit_code > 0 else "",
         certain=exit_code == 1 or (exit_code == 2 and 400 <= status < 500),  # the service did nothing

@@ -50,7 +50,7 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         diagnosis = errors.diagnose_workspace_error(error, target)
         title, why = f"cannot register the model {name}: {diagnosis.title}", diagnosis.why
         why = redact(why, max_length=MAX_SENTENCE)
-        raise Rejected([make_problem("azure-not-registered", title, "", "", why, *diagnosis.suggestions)]) from None
+        raise Rejected([make_problem("not-registered", title, "", "", why, *diagnosis.suggestions)]) from None
 
 
 def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Problem:

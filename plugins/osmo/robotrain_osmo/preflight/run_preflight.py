@@ -89,7 +89,7 @@ def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
     """Drop missing datasets if the service has another version, which looks for them elsewhere."""
     if not any(item.code == "osmo-server-other" and item.severity == "error" for item in problems):
         return problems
-    return [item for item in problems if (item.message, item.where) != ("osmo-input-empty", dataset.DATASET_FLAG)]
+    return [item for item in problems if (item.message, item.where) != ("source-missing.empty", dataset.DATASET_FLAG)]
 
 
 def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator[Problem]:
@@ -100,7 +100,7 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
     except CommandFailed as error:  # the workflow may be able to read it
         title, why = "cannot check the input from this machine", error.failure.title
         why, fixes = f"{why[:1].upper()}{why[1:]}.", error.failure.suggestions
-        yield make_preflight_problem("osmo-input-unchecked", title, flag, url, why, *fixes, severity="warning")
+        yield make_preflight_problem("source-unreachable.input", title, flag, url, why, *fixes, severity="warning")
         return
     if is_empty:
         why = "OSMO would provide an empty folder and report success."
@@ -109,7 +109,7 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
             why += f" {dataset.LEGACY_DATASET_NOTE}"
             download = "osmo dataset download NAME FOLDER"
             fixes += (Suggestion(download, "with a 6.3 command, then --dataset-path FOLDER"),)
-        yield make_preflight_problem("osmo-input-empty", "the input is empty", flag, url, why, *fixes)
+        yield make_preflight_problem("source-missing.empty", "the input is empty", flag, url, why, *fixes)
 
 
 def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -> Iterator[Problem]:
@@ -123,7 +123,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         elif error.failure.code in UNREACHABLE_CODES:  # that may pass until the submit
             title, why = "could not list the uploaded files", error.failure.title
             why = f"{why[:1].upper()}{why[1:]}. The submit lists them again and waits longer: many files take minutes."
-            yield make_preflight_problem("osmo-upload-unchecked", title, item.flag, item.url, why, severity="warning")
+            yield make_preflight_problem("not-checked-here", title, item.flag, item.url, why, severity="warning")
         else:
             problem = error.failure.to_problem(Stage.PREFLIGHT)
             is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
@@ -140,7 +140,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
     yield make_preflight_problem("osmo-upload", title, item.flag, item.path, why, severity="note")
 
 
-MISSING = ("osmo-bucket-unknown", "osmo-dataset-unknown")
+MISSING = ("resource-unknown.bucket", "resource-unknown.dataset")
 
 
 def _list_datasets(jobs: Iterable[JobDocument], submission: OsmoSubmissionSpec) -> Iterator[str]:
@@ -176,7 +176,7 @@ def check_identity_roles(jobs: Sequence[JobDocument], submissions: Sequence[Osmo
             title = f"cannot check the roles of the job's identity on {', '.join(sorted(used))}"
             why, fix = "The subscription of the storage accounts is not set.", Suggestion("--subscription-id ID")
             flag = preflight_checks.IDENTITY_FLAG
-            yield make_preflight_problem("azure-unchecked", title, flag, identity, why, fix, severity="warning")
+            yield make_preflight_problem("not-checked-here", title, flag, identity, why, fix, severity="warning")
 
 
 def find_storage_accounts(job_document: JobDocument, submission: OsmoSubmissionSpec) -> dict[str, bool]:

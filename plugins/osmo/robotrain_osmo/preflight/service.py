@@ -66,7 +66,7 @@ def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Proble
         title = f"the `osmo` command has version {versions.client}, the service {versions.service}"
         other = Suggestion("--osmo-cli /path/to/osmo", "with the service's version")
         why = "They may be incompatible."
-        yield make_preflight_problem("osmo-client-other", title, "--osmo-cli", "", why, other, severity="warning")
+        yield make_preflight_problem("client-version", title, "--osmo-cli", "", why, other, severity="warning")
 
 
 RETRY_SETTING = "max_retry_per_task"
@@ -112,7 +112,7 @@ def check_credentials(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> It
             title = f"the credential {name} has the type {kind}, but a task needs {GENERIC_TYPE}"
             replacement = Suggestion(make_credential_command(credential), "replaces it")
             fixes = (suggest_another_credential(credential), replacement)
-            yield make_preflight_problem("osmo-credential-type", title, credential.flag, name, "", *fixes)
+            yield make_preflight_problem("resource-unsuitable", title, credential.flag, name, "", *fixes)
 
 
 ONLINE, MAINTENANCE = "ONLINE", "MAINTENANCE"
@@ -133,7 +133,7 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
     if pool is None:
         names, title = [pool.name for pool in available], f"there is no pool {submission.pool}"
         fixes = suggest_names("--pool {}", submission.pool, names, LIST_POOLS)
-        yield make_preflight_problem("osmo-pool-unknown", title, "--pool", submission.pool, "", *fixes)
+        yield make_preflight_problem("resource-unknown.pool", title, "--pool", submission.pool, "", *fixes)
         return
     if pool.status not in ("", ONLINE):
         refused = pool.status == MAINTENANCE
@@ -142,19 +142,20 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
         other = Suggestion("--pool NAME", "another pool: `osmo pool list` lists them")
         title = f"the pool {pool.name} is {state}"
         severity: Severity = "error" if refused else "warning"
-        yield make_preflight_problem("osmo-pool-closed", title, "--pool", pool.name, why, other, severity=severity)
+        yield make_preflight_problem("pool-closed", title, "--pool", pool.name, why, other, severity=severity)
     limit, pool_limit = submission.exec_timeout, pool.max_exec_timeout
     with contextlib.suppress(QuantityError):
         if resources.parse_duration(limit) > resources.parse_duration(pool_limit):
             title, fix = f"the pool {pool.name} limits the run time to {pool_limit}", f"--exec-timeout {pool_limit}"
             why = "OSMO silently uses that limit and ends the run after it."
-            yield make_preflight_problem("osmo-time-cut", title, "--exec-timeout", limit, why, fix, severity="warning")
+            flag = "--exec-timeout"
+            yield make_preflight_problem("time-over-limit", title, flag, limit, why, fix, severity="warning")
     machines = pool.platforms.get(submission.gpu_platform)
     if machines is None:
         title = f"the pool {pool.name} has no platform {submission.gpu_platform}"
         fixes = suggest_names("--gpu-platform {}", submission.gpu_platform, [*pool.platforms], LIST_POOLS)
         given = submission.gpu_platform
-        yield make_preflight_problem("osmo-platform-unknown", title, "--gpu-platform", given, "", *fixes)
+        yield make_preflight_problem("resource-unknown.gpu-platform", title, "--gpu-platform", given, "", *fixes)
         return
     yield from _check_shared_memory(submission, machines)
     yield from _check_gpus(submission, pool)
@@ -165,7 +166,8 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
     name, setting, folder = submission.gpu_platform, submission.shared_memory, resources.SHARED_MEMORY_FOLDER
     is_allowed, is_default = folder in machines.allowed_mounts, folder in machines.default_mounts
     if setting == resources.MOUNT_SHARED_MEMORY and is_default and not is_allowed:
-        code, title = "osmo-mount-there", f"the platform {name} always mounts {folder} and refuses a request for it"
+        code = "option-without-effect"
+        title = f"the platform {name} always mounts {folder} and refuses a request for it"
         fix = Suggestion("--shared-memory none", "and --num-workers N to load data in several processes")
     elif setting == resources.MOUNT_SHARED_MEMORY and not is_allowed:
         code, title = "osmo-mount-refused", f"the platform {name} does not allow mounting the machine's {folder}"
@@ -174,7 +176,7 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
         code, title = "osmo-mount-possible", f"the platform {name} allows mounting the machine's {folder}"
         fix = Suggestion("--shared-memory mount", "loads data in several processes")
     elif not setting and is_default:
-        code, title = "osmo-mount-there", f"the platform {name} always mounts {folder}"
+        code, title = "option-without-effect", f"the platform {name} always mounts {folder}"
         fix = Suggestion("--num-workers N", "loads data in N processes")
     else:
         return
@@ -204,7 +206,7 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> I
         fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
         fixes += [Suggestion(task.make_gpu_options(count))] if count else []
         fixes = fixes or [Suggestion(f"osmo resource list --pool {task.pool}", "lists the machines")]
-        code, flag = "osmo-gpus-missing", "--gpu-platform"
+        code, flag = "machines-too-small", "--gpu-platform"
         yield make_preflight_problem(code, title, flag, name, why, *fixes, severity="warning")
 
 
@@ -232,4 +234,4 @@ def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
         title = f"no GPU of the pool {pool.name} is free now: the workflow will wait"
         suggestion = Suggestion("osmo pool list", "shows the usage")
-        yield make_preflight_problem("osmo-pool-full", title, "--pool", pool.name, "", suggestion, severity="note")
+        yield make_preflight_problem("pool-full", title, "--pool", pool.name, "", suggestion, severity="note")

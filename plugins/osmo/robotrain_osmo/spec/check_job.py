@@ -41,7 +41,7 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         *check_tracking.check_workspace_names(filled),
         *check_tracking.check_tracking_uri(filled),
         *check_tracking.check_tracking(job, filled),
-        *checks.check_variable_sizes("osmo-variable-too-long", variables, flags),
+        *checks.check_variable_sizes("variable-too-long", variables, flags),
     ]
     yield from problems
     if not select_errors(problems):  # otherwise the platform's defaults are not applied
@@ -90,7 +90,7 @@ def check_task_name(job: Job) -> Iterator[Problem]:
         return
     title = "OSMO does not accept the workload's name"
     fix = "rename the workload in its plugin"
-    yield make_unsupported_problem("osmo-workload-name", title, "", job.workload, why, fix)
+    yield make_unsupported_problem("workload-name-refused", title, "", job.workload, why, fix)
 
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
@@ -99,7 +99,7 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
     if labels and settings.server in inputs.DATASET_SERVERS:
         title = f"OSMO {settings.server} does not support labels"
         why = "Labels need OSMO 6.4."
-        yield make_unsupported_problem("osmo-server-without", title, "--labels", "", why, "--server 6.4")
+        yield make_unsupported_problem("feature-not-there", title, "--labels", "", why, "--server 6.4")
     if len(labels) > MAX_LABELS:
         why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
         yield make_invalid_value_problem("--labels", "", "a list of labels for OSMO", why)
@@ -116,7 +116,7 @@ def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
     if settings.pool is None:
         why = "OSMO runs workflows only in pools; `osmo pool list` shows yours."
         fixes = ("--pool NAME", "OSMO_POOL=NAME")
-        yield make_missing_value_problem("osmo-pool-missing", "no pool is set", "--pool", "", why, *fixes)
+        yield make_missing_value_problem("value-missing.pool", "no pool is set", "--pool", "", why, *fixes)
     names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
     why = "It may contain letters, digits, `-`, `_` and `.`."
     for flag, name, what in names:
@@ -132,7 +132,7 @@ def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
         fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu" if "device" in values else "")
         why = "The training would not start."
-        yield make_unsupported_problem("osmo-gpus-too-few", title, "--gpus", str(count), why, *fixes)
+        yield make_unsupported_problem("gpus-too-few", title, "--gpus", str(count), why, *fixes)
 
 
 def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -181,14 +181,14 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
     }
     if environment.is_wandb_enabled(job):
         names["--wandb-credential"] = settings.wandb_credential
-    guard, expected = GUARD._replace(code="osmo-credential-invalid"), "the name of an OSMO credential"
+    expected = "the name of an OSMO credential"
     invalid = []
     for flag, text in names.items():
         try:
             environment.parse_credential(text, flag) if text is not None else None
         except environment.CredentialError as error:  # the problem does not show the value, which may be a secret
             fix = f"{flag} {environment.CREDENTIAL_FORM}"
-            invalid.append(guard.make_invalid_value_problem(flag, "", expected, str(error), fix))
+            invalid.append(GUARD.make_invalid_value_problem(flag, "", expected, str(error), fix))
     if settings.secrets:
         from robotrain.cluster.secrets import check_secrets  # costs start-up
 
@@ -236,7 +236,7 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
             title = f"OSMO {settings.server} has no versions of datasets"
             why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
             fixes = (f"{flag} {unversioned}", "--server 6.3")
-            yield make_unsupported_problem("osmo-server-without", title, flag, source.uri, why, *fixes)
+            yield make_unsupported_problem("feature-not-there", title, flag, source.uri, why, *fixes)
         bucket = inputs.choose_bucket(source.uri, source.role, settings)
         yield from _check_bucket_place(bucket, flag, source.uri, settings)
 
@@ -245,7 +245,7 @@ def _check_bucket_place(bucket: str, flag: str, given: str, settings: OsmoSettin
     """Check that the location of a bucket is known, for servers since 6.4."""
     if bucket in parse_pairs(settings.buckets or ""):
         return
-    code, with_url = "osmo-bucket-unknown", f"--buckets {bucket}=azure://ACCOUNT/CONTAINER"
+    code, with_url = "resource-unknown.bucket", f"--buckets {bucket}=azure://ACCOUNT/CONTAINER"
     if not settings.storage_account:
         title = f"the location of the bucket {bucket} is not set"
         why = "Since 6.4, OSMO needs the URL of the bucket, or the storage account with a container of its name."
@@ -303,7 +303,7 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             }.get(source.role, f"{flag} {BLOB_URL_FORM}")
             title = "the upload location of the folder is not set"
             fixes = ("--storage-account NAME", other)
-            yield make_missing_value_problem("osmo-no-storage", title, flag, source.uri, why, *fixes)
+            yield make_missing_value_problem("value-missing.storage", title, flag, source.uri, why, *fixes)
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:

@@ -37,7 +37,7 @@ def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
         title = f"the workspace is incomplete: {', '.join(missing)} missing"
         why = "Tracking and model registration need the workspace's subscription, resource group and name."
         fixes = (*(f"{flag} …" for flag in missing), f"--tracking-uri {environment.NO_TRACKING}")
-        yield make_missing_value_problem("osmo-workspace-incomplete", title, missing[0], "", why, *fixes)
+        yield make_missing_value_problem("value-missing.workspace", title, missing[0], "", why, *fixes)
 
 
 def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
@@ -83,11 +83,11 @@ def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         reason = _TRACKING_OFF if is_disabled else "the run is not tracked"
         why = f"Models are registered where the run is tracked, but {reason}."
         flag = f"--{parameter.replace('_', '-')}"
-        yield make_missing_value_problem("osmo-no-registry", title, flag, str(model), why, *fixes)
+        yield make_missing_value_problem("value-missing.registry", title, flag, str(model), why, *fixes)
     elif is_disabled and configured:
         title = f"the run is not tracked in the configured workspace {redact(configured.name)}"
         why = f"{_TRACKING_OFF[0].upper()}{_TRACKING_OFF[1:]}."
-        yield make_warning("osmo-workspace-unused", title, "--tracking-uri", "", why, *fixes)
+        yield make_warning("option-without-effect", title, "--tracking-uri", "", why, *fixes)
     elif not is_disabled:
         why = "Neither a workspace nor an MLflow server is set."
         title, disable = "the run is not tracked", f"--tracking-uri {environment.NO_TRACKING}"
@@ -122,13 +122,13 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             try:
                 container.parse_model_name(source.uri, target)
             except container.ModelNameError as error:
-                code, title = "osmo-model-unnamed", f"the workspace of {source.uri} is unknown"
+                code, title = "value-invalid", f"the workspace of {source.uri} is unknown"
                 fix = error.suggestion and f"{flag} {error.suggestion}"
                 yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix)
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             title = f"{source.uri} needs a tracking server, and the job is not tracked"
             ways = suggest_tracking(settings)
-            yield make_missing_value_problem("osmo-nowhere-to-look", title, flag, source.uri, "", *ways)
+            yield make_missing_value_problem("value-missing.registry-to-look-in", title, flag, source.uri, "", *ways)
         elif source.role == "policy" and source.kind in workspace.REGISTRY_KINDS and target:
             title = "a model of an MLflow registry needs the tracking server with that registry"
             why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
@@ -146,7 +146,7 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     tracking = environment.get_tracking_uri(settings)
     is_resumable = job.profile.outputs.resumable
     disk = LostDisk(
-        code="osmo-nothing-kept",
+        code="nothing-kept",
         why=POD_DISK_NOTE,
         ways=(f"--publish-url {BLOB_URL_FORM}", *(() if is_resumable or tracking else suggest_tracking(settings))),
         keeps_last=settings.publish_dataset is not None,
@@ -159,7 +159,7 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         title = f"--keep has no effect on checkpoints at {url.partition(':')[0]}://"
         why = "OSMO copies all checkpoints and removes none; with a blob URL the run removes old ones."
         fixes = (f"--publish-url {BLOB_URL_FORM}", "--save-freq STEPS")
-        yield make_unsupported_problem("osmo-keeps-all", title, "--keep", str(values["keep"]), why, *fixes)
+        yield make_unsupported_problem("option-without-effect", title, "--keep", str(values["keep"]), why, *fixes)
     output = str(values.get("output_dir") or "")
     expected, why = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
     yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, why)

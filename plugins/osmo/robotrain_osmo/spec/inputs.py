@@ -29,7 +29,7 @@ def check_checkpoint_url(uri: str) -> Iterator[Problem]:
         title = "the URL does not name a single checkpoint"
         why = "It must end with the step: published checkpoints are at `URL/WORKFLOW/checkpoints/STEP`."
         fixes = (f"{RESUME.flag} {uri}/STEP", Suggestion(f"osmo data list {uri} --no-pager", "lists the content"))
-        yield make_missing_value_problem("osmo-checkpoint-unnamed", title, RESUME.flag, uri, why, *fixes)
+        yield make_missing_value_problem("value-invalid", title, RESUME.flag, uri, why, *fixes)
 
 
 CODE_BUCKET = "training"

@@ -81,10 +81,10 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     way = Suggestion("--policy-run RUN", "in a second pipeline, which reads what the first made")
     if len(steps) > MAX_STEPS:
         title = f"OSMO takes at most {MAX_STEPS} steps in a workflow, but the pipeline has {len(steps)}"
-        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(way,))
+        yield Problem(code="steps-over-limit", stage=Stage.CHECK, title=title, suggestions=(way,))
     elif tasks > MAX_STEPS:
         title = f"OSMO takes at most {MAX_STEPS} tasks in a workflow, but the nodes of all steps are {tasks}"
-        yield Problem(code="osmo-too-many-steps", stage=Stage.CHECK, title=title, suggestions=(way,))
+        yield Problem(code="steps-over-limit", stage=Stage.CHECK, title=title, suggestions=(way,))
     names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
     names |= {
         node_names.make_node_name(step.name, rank).lower().replace("_", "-")
@@ -104,7 +104,7 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             title, where = "there is no registry for the model", f"step {step.name}: --tracking-uri"
             why = "Models are registered where the run is tracked, and it is not tracked."
             fixes = check_tracking.suggest_tracking(step.settings)
-            yield make_missing_value_problem("osmo-no-registry", title, where, step.registers, why, *fixes)
+            yield make_missing_value_problem("value-missing.registry", title, where, step.registers, why, *fixes)
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:
@@ -112,13 +112,13 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             title = f"the steps {first} and {second} have different values of {flag}"
             why = "The steps run as one workflow, which has it once."
             fix, given = "the same value for all steps", f"{one}, {other}"
-            yield make_unsupported_problem("osmo-steps-differ", title, flag, given, why, fix)
+            yield make_unsupported_problem("steps-differ", title, flag, given, why, fix)
 
 
 def _make_name_problem(step: PipelineStep, why: str) -> Problem:
     title = "OSMO does not accept the name of a step"
     fix = Suggestion("another name", "in the pipeline's file")
-    return make_unsupported_problem("osmo-step-name", title, "", step.name, why, fix)
+    return make_unsupported_problem("step-name-invalid", title, "", step.name, why, fix)
 
 
 @dataclass(frozen=True)
@@ -276,4 +276,4 @@ def _make_too_large_problem(sent: int, expanded: int, fit: int, count: int) -> P
     title, upload = f"the workflow of {count} steps is too large: {size}", "uploads them once instead"
     why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
     ways = (Suggestion("--storage-account NAME", upload),) if expanded else ()
-    return Problem(code="osmo-workflow-too-large", stage=Stage.CHECK, title=title, why=why, suggestions=ways)
+    return Problem(code="spec-over-limit", stage=Stage.CHECK, title=title, why=why, suggestions=ways)

@@ -20,7 +20,6 @@ from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 GUARD = TemplateGuard(
     r"\{\{|\{%|\{#|\$\(|\$\$",
     "OSMO and Kubernetes would read `{}` as the start of a template expression or variable.",
-    "osmo-value-invalid",
 )
 make_invalid_value_problem = GUARD.make_invalid_value_problem
 RESOURCE_NAME = "default"
@@ -135,10 +134,10 @@ def make_too_large_problem(byte_count: int, code: str = "", expanded: int = 0) -
         title = f"the workflow is too large: {size}, and at most {format_size(MAX_EXPANDED_BYTES)} of it"
     if not code:
         why = "It contains the runtime and the job's modules."
-        return make_unsupported_problem("osmo-workflow-too-large", title, "", "", why, _UPLOAD)
+        return make_unsupported_problem("spec-over-limit", title, "", "", why, _UPLOAD)
     upload = Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content")
     ignore, why = Suggestion(".gitignore", "files that it names stay here"), "It contains the folder of code."
-    return make_unsupported_problem("osmo-workflow-too-large", title, "--delivery", code, why, upload, ignore)
+    return make_unsupported_problem("spec-over-limit", title, "--delivery", code, why, upload, ignore)
 
 
 def check_workflow_size(plan: Plan) -> Iterator[Problem]:

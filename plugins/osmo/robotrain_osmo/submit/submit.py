@@ -36,7 +36,7 @@ SUBMIT_SECONDS = 300.0
 """The command makes two requests, each of which it gives up after `service.REQUEST_SECONDS`."""
 TEMPORARY_FILE = "workflow.yaml"
 """OSMO would take a name that ends in `-1` for a workflow's id."""
-NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
+NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow")
 """`before`: ids of earlier workflows of the run; `workflow`: its own, once OSMO has reported it."""
 
 
@@ -71,7 +71,7 @@ def submit_plan(plan: Plan) -> Reference:
         print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
     workflow = as_text(answer.get("name"))
     if not workflow:
-        raise Unanswered([make_problem("osmo-unanswered", "OSMO's answer contains no workflow id")])
+        raise Unanswered([make_problem("submit-unsure", "OSMO's answer contains no workflow id")])
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
@@ -82,7 +82,7 @@ LOCK_FILE = "osmo.sending"
 
 It contains the time at which robotrain saw the command's end; it is empty until then.
 """
-LOCK_CODE = "osmo-still-sending"
+LOCK_CODE = "submit-still-sending"
 PATIENCE_SECONDS = 330.0
 """How long `wait_for_lock` waits for a command of an earlier submit."""
 
@@ -197,15 +197,15 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
     if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
         fewer = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
         return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer))
-    if failure.code == "osmo-unreachable" and failure.certain:
+    if failure.code == "platform-away" and failure.certain:
         return dataclasses.replace(problem, why="Nothing was sent.")
-    if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
+    if failure.code not in ("resource-unknown.pool", "resource-unknown.gpu-platform"):
         return problem
     try:
         pools = service.list_pools(submission.cli, QUERY_SECONDS)
     except CommandFailed:
         return problem
-    if failure.code == "osmo-pool-unknown":
+    if failure.code == "resource-unknown.pool":
         flag, wanted, names = "--pool {}", submission.pool, [pool.name for pool in pools]
     else:
         names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]

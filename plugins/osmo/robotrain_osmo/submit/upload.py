@@ -95,7 +95,7 @@ def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
         names = local_upload.summarize_names(sorted(missing))
         why = f"`osmo data upload` reported success, but these are missing: {names}."
         fix = Suggestion("the same command", "uploads the missing files")
-        raise Rejected([make_problem("upload-incomplete", title, upload.flag, upload.path or upload.url, why, fix)])
+        raise Rejected([make_problem("assets-not-brought", title, upload.flag, upload.path or upload.url, why, fix)])
     return len(content.files)
 
 

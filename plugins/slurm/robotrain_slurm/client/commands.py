@@ -30,7 +30,7 @@ class SlurmAway(Rejected):
     def __init__(self, why: str, stage: Stage = Stage.SUBMIT) -> None:
         ping = Suggestion("scontrol ping", "shows whether it answers")
         title = "the controller of Slurm does not answer"
-        problem = make_problem("slurm-away", title, "", "", why, ping, stage=stage)
+        problem = make_problem("platform-away", title, "", "", why, ping, stage=stage)
         super().__init__([problem], transient=True)
 
 
@@ -64,4 +64,4 @@ def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SU
     """Return the problem of a machine without Slurm's commands."""
     there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
     title = f"`{command}` of Slurm cannot be started here"
-    return make_problem("slurm-not-here", title, "", "", why, there, stage=stage)
+    return make_problem("submit-command-missing", title, "", "", why, there, stage=stage)

@@ -53,8 +53,8 @@ def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Pro
         others = () if kind.suggestions else suggest_existing(kind.where, given, options)
         return kind.make_problem(given, why, *others)
     if command != "sbatch":
-        return make_problem("slurm-failed", f"{command} failed", "", "", why)
-    return make_problem("slurm-refused", "Slurm refused the job", "", "", why)
+        return make_problem("client-failed", f"{command} failed", "", "", why)
+    return make_problem("platform-refused", "Slurm refused the job", "", "", why)
 
 
 def quote_message(text: str) -> str:

@@ -24,4 +24,4 @@ def check_array_size(spec: SlurmSpec) -> Iterator[Problem]:
     why = "Its limit is MaxArraySize in `scontrol show config`."
     fewer = Suggestion(f"--sampler random --samples {most}", "tries some of the combinations") if most else ""
     own = Suggestion("--points FILE.csv", "a list of the trials: this machine sends each as a run of its own")
-    yield make_preflight_problem("slurm-array-too-large", title, "", "", why, fewer, own)
+    yield make_preflight_problem("sweep-too-large", title, "", "", why, fewer, own)

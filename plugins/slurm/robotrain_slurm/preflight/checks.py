@@ -61,7 +61,8 @@ def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> I
         title = "this machine does not send jobs to Slurm"
         there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
         here = Suggestion("--platform local", "runs the job on this machine")
-        yield make_preflight_problem("slurm-not-here", title, "", "", f"`{COMMAND}` is not on PATH.", there, here)
+        why = f"`{COMMAND}` is not on PATH."
+        yield make_preflight_problem("submit-command-missing", title, "", "", why, there, here)
         return
     try:
         partitions = query_partitions()

@@ -48,7 +48,7 @@ def check_run_folder(spec: SlurmSpec, plan: Plan) -> Iterator[Problem]:
 
 def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
     """Check that a folder can be created or written to, and that there is some space."""
-    return folder_access.check_writable(folder, flag, "slurm-folder-refused", "slurm-folder-full")
+    return folder_access.check_writable(folder, flag)
 
 
 def check_files(jobs: Sequence[JobDocument]) -> Iterator[Problem]:

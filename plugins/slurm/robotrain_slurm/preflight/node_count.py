@@ -22,9 +22,7 @@ def check_node_count(
         others = [one for one in partitions if _count_fitting(request, one) >= request.nodes]
         fixes = [Suggestion(f"--partition {one.name}") for one in list_open_partitions(others)][:3]
         given = str(request.nodes)
-        yield make_preflight_problem(
-            "slurm-nodes-missing", title, NODES_FLAG, given, why, f"{NODES_FLAG} {most}", *fixes
-        )
+        yield make_preflight_problem("nodes-too-few", title, NODES_FLAG, given, why, f"{NODES_FLAG} {most}", *fixes)
         return
     if request.gpus and not request.gpu_type:
         kinds = sorted({_name_kind(group) for one in chosen for group in one.nodes if request.fits(group)})

@@ -34,7 +34,7 @@ def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) 
             title = f"the cluster has no partition {name}"
             usable = [one.name for one in list_open_partitions(partitions)]
             fixes = suggest_names("--partition {}", name, usable, LIST_PARTITIONS)
-            yield make_preflight_problem("slurm-partition-unknown", title, "--partition", request.partition, "", *fixes)
+            yield make_preflight_problem("resource-unknown", title, "--partition", request.partition, "", *fixes)
     chosen = select_partitions(partitions, request.partition)
     if not chosen or not known.issuperset(names):  # without a default one, a site's submit plugin may choose
         return
@@ -66,16 +66,14 @@ def _check_state(
         title = f"{_describe(chosen)} {'takes no jobs' if is_refused else 'starts no jobs'} now"
         why = f"Its state is {chosen[0].state.upper()}, which an administrator has set."
         severity: Severity = "error" if is_refused else "warning"
-        yield make_preflight_problem(
-            "slurm-partition-closed", title, "--partition", given, why, *others, severity=severity
-        )
+        yield make_preflight_problem("pool-closed", title, "--partition", given, why, *others, severity=severity)
         return
     nodes = [group for one in chosen for group in one.nodes]
     if not any(group.is_usable for group in nodes):
         title = f"no node of {_describe(chosen)} is up: the job will wait"
         states = ", ".join(sorted({group.state for group in nodes}))
         why = f"Its nodes are {states}." if nodes else "It has no nodes."
-        yield make_preflight_problem("slurm-nodes-down", title, "--partition", given, why, *others, severity="warning")
+        yield make_preflight_problem("pool-closed", title, "--partition", given, why, *others, severity="warning")
 
 
 def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
@@ -90,7 +88,7 @@ def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Se
     why = f"The quality of service {request.qos} may allow it." if request.qos else "The job would never start."
     severity: Severity = "warning" if request.qos else "error"
     fixes = (fits, *_suggest_partitions(others))
-    yield make_preflight_problem("slurm-time-refused", title, "--time", given, why, *fixes, severity=severity)
+    yield make_preflight_problem("time-over-limit", title, "--time", given, why, *fixes, severity=severity)
 
 
 def _check_constraint(
@@ -103,9 +101,7 @@ def _check_constraint(
             title = f"no node of the cluster has the feature {name}"
             fixes = suggest_names("--constraint {}", name, known, LIST_FEATURES)
             fixes = fixes if known else (Suggestion("leave out --constraint", "nodes have no features here"),)
-            yield make_preflight_problem(
-                "slurm-constraint-unknown", title, "--constraint", request.constraint, "", *fixes
-            )
+            yield make_preflight_problem("resource-unknown", title, "--constraint", request.constraint, "", *fixes)
     names = [name.strip() for name in request.constraint.split("&")]
     is_plain = len(names) > 1 and all(re.fullmatch(r"[\w.-]+", name) for name in names)
     nodes = [group for one in chosen for group in one.nodes]
@@ -113,7 +109,7 @@ def _check_constraint(
         title = f"no node of {_describe(chosen)} has all features of the constraint"
         either = Suggestion(f"--constraint {shlex.quote('|'.join(names))}", "nodes that have one of them")
         why = "With `hold`, or where Slurm lets it wait, the job would never start."
-        yield make_preflight_problem("slurm-constraint-unknown", title, "--constraint", request.constraint, why, either)
+        yield make_preflight_problem("resource-unknown", title, "--constraint", request.constraint, why, either)
 
 
 def _check_nodes(
@@ -135,7 +131,7 @@ def _check_nodes(
         why = f"It asks for {' and '.join(f'{value} {what}' for what, value in asked.items() if value)}."
         listed = Suggestion("sinfo --format='%P %c %m %G'", "lists cores, MiB and GPUs of the nodes")
         fixes = (*_suggest_partitions(others), listed)
-        problems = [make_preflight_problem("slurm-resources-missing", title, "", "", why, *fixes)]
+        problems = [make_preflight_problem("machines-too-small", title, "", "", why, *fixes)]
     yield from problems
 
 
@@ -167,7 +163,7 @@ def _check_gpus(
         whole = request.trains_on_gpus and request.takes_nodes and not request.gpus % most
         several = [Suggestion(f"--num-nodes {count} {name} {most}", "as many GPUs on several nodes")] if whole else []
         fixes = [Suggestion(f"{name} {most}", "of each node"), *several, *fixes]
-    yield make_preflight_problem("slurm-gpus-missing", title, flag, given, "", *fixes)
+    yield make_preflight_problem("machines-too-small", title, flag, given, "", *fixes)
 
 
 def _check_amount(
@@ -181,4 +177,4 @@ def _check_amount(
             f"no node of {_describe(chosen)} has so {'many' if flag == '--cpus' else 'much'} {what}: at most {value}"
         )
         fixes = (Suggestion(f"{flag} {value}"), *_suggest_partitions(others))
-        yield make_preflight_problem("slurm-resources-missing", title, flag, given, "", *fixes)
+        yield make_preflight_problem("machines-too-small", title, flag, given, "", *fixes)

@@ -47,7 +47,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
 
 def _make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
     title = f"the value of {flag} is not {expected}"
-    return make_problem("slurm-value-invalid", title, flag, given, why, *fixes, stage=Stage.PARSE)
+    return make_problem("value-invalid", title, flag, given, why, *fixes, stage=Stage.PARSE)
 
 
 def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
@@ -79,7 +79,7 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
         title = "a name of --sbatch is not the long name of an option of sbatch"
         why = "It has lowercase letters, digits and dashes, and begins with a letter."
         fix = f"{SBATCH_FLAG} {bare}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare) else f"{SBATCH_FLAG} NAME=VALUE"
-        yield make_problem("slurm-option-invalid", title, SBATCH_FLAG, shown, why, fix, stage=Stage.PARSE)
+        yield make_problem("value-invalid", title, SBATCH_FLAG, shown, why, fix, stage=Stage.PARSE)
     elif managed_options.find_substitute(name):
         title = f"robotrain sets the option {name} of sbatch"
         yield _make_managed_option_problem(title, name, shown, value, replaced)
@@ -94,7 +94,7 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
 
 def _make_control_problem(what: str, where: str, shown: str) -> Problem:
     title, why = f"the value of {what} has a control character", "An option is one line of the script."
-    return make_problem("slurm-option-invalid", title, where, shown, why, stage=Stage.PARSE)
+    return make_problem("value-invalid", title, where, shown, why, stage=Stage.PARSE)
 
 
 def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
@@ -103,7 +103,7 @@ def _make_managed_option_problem(title: str, option: str, shown: str, value: str
     texts = [repeated if repeated and text.startswith(own) else text for text in _list_ways(substitute)]
     ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
     why = f"{substitute[0].upper()}{substitute[1:]}."
-    return make_problem("slurm-option-managed", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)
+    return make_problem("option-owned", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)
 
 
 def _list_ways(substitute: str) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def _check_variable(name: str, value: str) -> Iterator[Problem]:
     else:
         title, why = f"{name} has no effect", "robotrain does not know which option of sbatch it stands for."
         ways = (f"{SBATCH_FLAG} NAME=VALUE",)
-    yield make_warning("slurm-variable-unused", title, name, "", why, *ways, severity="note")
+    yield make_warning("variable-unused", title, name, "", why, *ways, severity="note")
 
 
 def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
@@ -164,7 +164,7 @@ def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         title = "--image has no effect without --container"
         why = "The job runs in a Python environment of the node."
         fixes = ("--container pyxis", "--container apptainer", suggest_leaving_out("--image"))
-        yield make_unsupported_problem("slurm-image-unused", title, "--image", settings.image, why, *fixes)
+        yield make_unsupported_problem("option-without-effect", title, "--image", settings.image, why, *fixes)
     elif settings.container:
         yield from _check_image(job, settings)
 
@@ -214,7 +214,7 @@ def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check that the job asks for the GPUs that it uses, and that a type of GPU has an effect."""
     asked = fill_settings(job, settings).gpus or 0
     if asked < job.used_gpus:
-        yield from settings_rules.check_requested_gpus(job, asked, "Slurm", "slurm-gpus-too-few")
+        yield from settings_rules.check_requested_gpus(job, asked, "Slurm")
     elif not asked and settings.gpu_type:
         title = "--gpu-type has no effect: the job asks for no GPU"
-        yield make_warning("slurm-gpu-type-unused", title, "--gpu-type", settings.gpu_type, "", "--gpus 1")
+        yield make_warning("option-without-effect", title, "--gpu-type", settings.gpu_type, "", "--gpus 1")

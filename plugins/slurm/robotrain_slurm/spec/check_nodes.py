@@ -18,4 +18,4 @@ def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
         title = f"a job of {count} nodes does not run in a container here"
         why = "The program of a job starts the other nodes with srun, which an image does not have."
         fix = "leave out --container"
-        yield make_unsupported_problem("slurm-nodes-container", title, NODES_FLAG, given, why, fix, alone)
+        yield make_unsupported_problem("options-conflict", title, NODES_FLAG, given, why, fix, alone)

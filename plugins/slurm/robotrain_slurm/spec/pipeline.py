@@ -107,7 +107,7 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             title = f"the steps {' and '.join([*values.values()][:2])} have different values of {flag}"
             why, fix = "The steps are one run, which has it once.", "the same value for all steps"
             given = ", ".join(map(str, values))
-            yield make_unsupported_problem("slurm-steps-differ", title, flag, given, why, fix)
+            yield make_unsupported_problem("steps-differ", title, flag, given, why, fix)
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,13 @@ def make_existing_folder_problem(folder: Path, stage: Stage) -> Problem:
     another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need that run") if is_mine else ""
     title = "the run folder exists, with another run in it"
-    return make_problem("slurm-folder-exists", title, "--runs-dir", str(folder), why, another, remove, stage=stage)
+    return make_problem("run-folder-taken", title, "--runs-dir", str(folder), why, another, remove, stage=stage)
 
 
 def _make_refused_problem(error: OSError, folder: Path) -> Problem:
     why = f"{error.strerror or error}."
     if error.errno in FULL:
         title = "there is no space left for the run folder, or your quota is used up"
-        return make_problem("slurm-folder-full", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
+        return make_problem("run-folder-full", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
     title = "the run folder cannot be created"
-    return make_problem("slurm-folder-refused", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
+    return make_problem("run-folder-refused", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)

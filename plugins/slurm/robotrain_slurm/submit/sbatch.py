@@ -27,7 +27,7 @@ def get_answer_file(root: Path, job: BatchJob) -> Path:
 
 def make_command(root: Path, job: BatchJob) -> SubmitCall:
     """Return the sbatch of a job."""
-    return SubmitCall(get_answer_file(root, job), NUMBER, UNSURE_SIGNS, "slurm-still-sending")
+    return SubmitCall(get_answer_file(root, job), NUMBER, UNSURE_SIGNS)
 
 
 def read_answer(root: Path, job: BatchJob) -> str | None:
