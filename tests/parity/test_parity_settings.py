@@ -128,7 +128,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "container": Change("apptainer", {"--container": "pyxis", "--image": IMAGE}),
         "image": Change(IMAGE, {"--container": "pyxis", "--image": "registry.example/robots/train:1"}),
         "cache_dir": Change("/cache"),
-        "storage": Change("node", {"--publish-url": "https://account1.blob.core.windows.net/train/runs"}),
+        "storage": Change("shared"),
         "stage": Change(""),
         "continuation": Change("never"),
         "stop_seconds": Change("60"),

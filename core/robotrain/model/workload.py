@@ -6,7 +6,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem
@@ -16,6 +15,8 @@ Produces = Literal["checkpoints", "results", "files"]
 """What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
 
 if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobDocument, JobSource
+
     from robotrain.model.job import Job
     from robotrain.model.locked_program import LockedProgram
 
@@ -198,7 +199,7 @@ class Workload:
     """Return whether a job may need sources that nobody gave, by its parameters and sources; pure. Only then is the
     container plugin imported for its `implied_sources`, which names them.
     """
-    implied_sources: Callable[[JobDocument, Mapping[JobSource, Path]], Mapping[str, Sequence[str]]] | None = None
+    implied_sources: Callable[["JobDocument", Mapping["JobSource", Path]], Mapping[str, Sequence[str]]] | None = None
     """What the container plugin's function of this name returns, without importing the rest of the plugin, where that
     costs start-up.
     """

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import tomllib
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion, make_problem
 from robotrain.run_folder import scheduler_commands
@@ -30,8 +29,10 @@ def load_refusals() -> tuple[Refusal, ...]:
     """Return the known refusals in the order in which they are compared."""
     file = Path(__file__).with_name("refusals.toml")
     try:
+        import tomllib  # a login node may have Python 3.10
+
         rows = tomllib.loads(file.read_text(encoding="utf-8"))["refusal"]
-    except ModuleNotFoundError:  # Python 3.10 of a login node, where the same stands beside it
+    except ModuleNotFoundError:  # there the same stands beside it
         rows = json.loads(file.with_name(f"{file.name}.json").read_bytes())["refusal"]
     for row in rows:
         row["suggestions"] = tuple(Suggestion(*one) for one in row.get("suggestions", ()))
