@@ -1,65 +1,59 @@
 """The public names for plugins on the machine that submits."""
 
-from __future__ import annotations
+from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
+from robotrain_runtime.contract.event import Checkpoint, Registered
+from robotrain_runtime.contract.parameter import Param, load_pairs
 
-TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers know the name
-if TYPE_CHECKING:
-    from typing import Any
-
-    from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
-    from robotrain_runtime.contract.event import Checkpoint, Registered
-    from robotrain_runtime.contract.parameter import Param, load_pairs
-
-    from robotrain.cluster.platform import ClusterPlatform
-    from robotrain.cluster.secrets import check_secrets
-    from robotrain.cluster.spec import make_python_search
-    from robotrain.config.validate import parse_pairs
-    from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
-    from robotrain.external_command import ProcessResult
-    from robotrain.model.capabilities import Capabilities
-    from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
-    from robotrain.model.job import Job
-    from robotrain.model.locked_program import LockedProgram
-    from robotrain.model.pipeline import PipelineStep, SweepSpec
-    from robotrain.model.plan import Payload, Plan, make_job_document
-    from robotrain.model.platform import FollowingDecision, Platform, PlatformDefault
-    from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
-    from robotrain.model.source import (
-        Pinning,
-        RoleFlag,
-        Source,
-        SourceError,
-        SourceKind,
-        SourceNotFound,
-        SourceUnreachable,
-        TargetForm,
-    )
-    from robotrain.model.support import ANY, YES, Support, no, not_yet
-    from robotrain.model.workload import (
-        ConfigValue,
-        FoundInput,
-        JobTemplate,
-        OptionFinder,
-        ProgramLocker,
-        ProgramOptions,
-        Role,
-        Workload,
-    )
-    from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
-    from robotrain.plugins.hookspecs import hook
-    from robotrain.redaction import holds_secret, redact
-    from robotrain.run_folder.scheduler import SchedulerPlatform
-    from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
-    from robotrain.run_folder.scheduler_plan import SchedulerJob
-    from robotrain.run_folder.scheduler_settings import (
-        SchedulerSettings,
-        format_memory,
-        format_time,
-        parse_memory,
-        parse_time,
-    )
-    from robotrain.run_folder.status import RunFolderPlatform
-    from robotrain.run_folder.submit_call import SubmitCall
+from robotrain.cluster.platform import ClusterPlatform
+from robotrain.cluster.secrets import check_secrets
+from robotrain.cluster.spec import make_python_search
+from robotrain.config.validate import parse_pairs
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.external_command import ProcessResult
+from robotrain.model.capabilities import Capabilities
+from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
+from robotrain.model.job import Job
+from robotrain.model.locked_program import LockedProgram
+from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.plan import Payload, Plan, make_job_document
+from robotrain.model.platform import FollowingDecision, Platform, PlatformDefault
+from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
+from robotrain.model.source import (
+    Pinning,
+    RoleFlag,
+    Source,
+    SourceError,
+    SourceKind,
+    SourceNotFound,
+    SourceUnreachable,
+    TargetForm,
+)
+from robotrain.model.support import ANY, YES, Support, no, not_yet
+from robotrain.model.workload import (
+    ConfigValue,
+    FoundInput,
+    JobTemplate,
+    OptionFinder,
+    ProgramLocker,
+    ProgramOptions,
+    Role,
+    Workload,
+)
+from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+from robotrain.redaction import holds_secret, redact
+from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
+from robotrain.run_folder.scheduler_plan import SchedulerJob
+from robotrain.run_folder.scheduler_settings import (
+    SchedulerSettings,
+    format_memory,
+    format_time,
+    parse_memory,
+    parse_time,
+)
+from robotrain.run_folder.status import RunFolderPlatform
+from robotrain.run_folder.submit_call import SubmitCall
 
 __all__ = [
     "ANY",
@@ -149,52 +143,3 @@ __all__ = [
     "report_ok",
     "report_warning",
 ]
-
-_MODULES = {
-    "robotrain.cluster.platform": "ClusterPlatform",
-    "robotrain.cluster.secrets": "check_secrets",
-    "robotrain.cluster.spec": "make_python_search",
-    "robotrain.config.validate": "parse_pairs",
-    "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered make_problem",
-    "robotrain.external_command": "ProcessResult",
-    "robotrain.model.capabilities": "Capabilities",
-    "robotrain.model.health": "HealthCheck HealthFix HealthResult report_failure report_ok report_warning",
-    "robotrain.model.job": "Job",
-    "robotrain.model.locked_program": "LockedProgram",
-    "robotrain.model.pipeline": "PipelineStep SweepSpec",
-    "robotrain.model.plan": "Payload Plan make_job_document",
-    "robotrain.model.platform": "FollowingDecision Platform PlatformDefault",
-    "robotrain.model.run": "Output Reference RunGone RunRecord RunState Status StepStatus",
-    "robotrain.model.source": "Pinning RoleFlag Source SourceError SourceKind SourceNotFound SourceUnreachable"
-    " TargetForm",
-    "robotrain.model.support": "ANY YES Support no not_yet",
-    "robotrain.model.workload": "ConfigValue FoundInput JobTemplate OptionFinder ProgramLocker ProgramOptions Role"
-    " Workload",
-    "robotrain.model.workload_profile": "Container Metric OutputProfile Resources WorkloadProfile",
-    "robotrain.plugins.hookspecs": "hook",
-    "robotrain.redaction": "holds_secret redact",
-    "robotrain.run_folder.scheduler": "SchedulerPlatform",
-    "robotrain.run_folder.scheduler_commands": "Refusal SchedulerCommands find_refusal",
-    "robotrain.run_folder.scheduler_plan": "SchedulerJob",
-    "robotrain.run_folder.scheduler_settings": "SchedulerSettings format_memory format_time parse_memory parse_time",
-    "robotrain.run_folder.status": "RunFolderPlatform",
-    "robotrain.run_folder.submit_call": "SubmitCall",
-    "robotrain_runtime.contract.document": "Dimension JobDocument JobSource Mount Placement",
-    "robotrain_runtime.contract.event": "Checkpoint Registered",
-    "robotrain_runtime.contract.parameter": "Param load_pairs",
-}
-"""The names that each module defines."""
-
-
-def __getattr__(name: str) -> Any:
-    """Return a public name, importing its module on first use."""
-    for module, names in _MODULES.items():
-        if name in names.split():
-            import importlib
-
-            return getattr(importlib.import_module(module), name)
-    raise AttributeError(f"module 'robotrain.plugin' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__

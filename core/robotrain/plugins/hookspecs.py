@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +91,3 @@ class HookManager(pluggy.PluginManager):
             if self.is_registered(module):  # pluggy itself leaves out one with wrong arguments
                 self.unregister(module)
             raise
-
-    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
-        """Read a module's marked functions only: pluggy inspects every name, which costs each start 3 %."""
-        if isinstance(plugin, types.ModuleType) and not hasattr(vars(plugin).get(name), "robotrain_impl"):
-            return None
-        return super().parse_hookimpl_opts(plugin, name)
