@@ -21,11 +21,6 @@ BAGS = (
     *("--dim-model", "16", "--n-heads", "2", "--dim-feedforward", "32", "--batch-size", "4", "--device", "cpu"),
     *("--training-steps", "4", "--save-freq", "2", "--log-freq", "2"),
 )
-KEPT_ON_OSMO = (
-    *("--pool", "gpu-pool", "--storage-account", "account1"),
-    *("--publish-url", "https://account1.blob.core.windows.net/train/kept"),
-)
-"""What a job says there whose outputs are all that it makes."""
 LOCKED_ONLY = {"allow_builds": "it decides what is locked, before the job is sent"}
 
 
@@ -53,7 +48,6 @@ class TestLerobotEval(WorkloadKit):
         "keep_policy": "an untrained policy is made anew by every run, and never kept",
         **LOCKED_ONLY,
     }
-    options: ClassVar = {"local": ROLLED}
     tells = ("metrics", "evaluated")
 
     @pytest.fixture(params=[pytest.param(EVALUATED, marks=pytest.mark.slow)])
@@ -65,7 +59,6 @@ class TestLerobotMerge(WorkloadKit):
     workload = "lerobot-merge"
     job = ("--policy-path", str(PUSHT))
     unchanged: ClassVar = LOCKED_ONLY
-    options: ClassVar = {"osmo": KEPT_ON_OSMO}
     tells = ("checkpoint",)
 
 
@@ -113,7 +106,6 @@ class TestIsaacExport(WorkloadKit):
     job = ("--checkpoint-uri", "/data/run")
     changed: ClassVar = {"sha256": "ab" * 32, "agent_config": "/data/agent.yaml"}
     unchanged: ClassVar = ONLY_JUDGED
-    options: ClassVar = {"osmo": KEPT_ON_OSMO}
     tells = ("metrics", "evaluated")
 
 
@@ -121,7 +113,6 @@ class TestRosbagActTrain(WorkloadKit):
     workload = "rosbag-act-train"
     job = ("--dataset-path", str(PUSHT), "--image-topics", "/camera/top=top")
     changed: ClassVar = {"image_size": "48x64", "pretrained_backbone_weights": "ResNet18_Weights.IMAGENET1K_V1"}
-    options: ClassVar = {"local": ("--environment-state-topic", "/keypoints")}
     tells = ("metrics", "checkpoint")
 
     @pytest.fixture(params=[pytest.param(BAGS, marks=pytest.mark.slow)])

@@ -121,8 +121,6 @@ class SideEffectRecorder:
     def __init__(self) -> None:
         self.effects: list[str] = []
         self.other_threads = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
-        self.is_foreign: Callable[[str], bool] | None = None
-        """While this is set, reading a path for which it returns true is a side effect."""
         self.cache = str(files.get_cache_folder() / files.COMPUTED)
 
     def record_event(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -136,12 +134,10 @@ class SideEffectRecorder:
             return
         if event != "open" or (isinstance(arguments[2], int) and arguments[2] & WRITE_FLAGS):
             self.effects.append(" ".join(map(str, (event, *arguments[:2])))[:200])
-        elif self.is_foreign and self.is_foreign(os.fsdecode(arguments[0])):
-            self.effects.append(f"read {os.fsdecode(arguments[0])}"[:200])
 
 
 @contextmanager
-def no_side_effects() -> Iterator[SideEffectRecorder]:
+def no_side_effects() -> Iterator[None]:
     """Fail at the end of the block, with the full list, if it had side effects.
 
     Compiling modules is not one, and neither is the cache of `store.files.load_or_compute`.
@@ -150,14 +146,14 @@ def no_side_effects() -> Iterator[SideEffectRecorder]:
     block = SideEffectRecorder()
     _recorders.append(block)
     try:
-        yield block
+        yield
         until = time.monotonic() + JOIN_SECONDS
         for one in threading.enumerate():
             if one.ident not in block.other_threads and one is not threading.current_thread():
                 one.join(max(0.0, until - time.monotonic()))
     finally:
         _recorders.remove(block)
-    sentence = "this must write nothing, read no foreign file and use no network or program, but it did"
+    sentence = "this must write nothing and use no network or program, but it did"
     if block.effects:
         pytest.fail(f"{sentence}: {', '.join(block.effects)}", pytrace=False)
 

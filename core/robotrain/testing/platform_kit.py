@@ -2,10 +2,7 @@
 
 import dataclasses
 import functools
-import itertools
-import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,16 +17,11 @@ from robotrain.model.plan import Plan
 from robotrain.model.source import SourceKind
 from robotrain.plugins.discovery import Claim
 from robotrain.testing.harness import compare, no_side_effects, report
-from robotrain.testing.kit_base import find_declaration_problems, list_required_modules
-from robotrain.testing.platform_bench import ONE_HOST, Bench, PlatformTestBase, render_elsewhere
+from robotrain.testing.kit_base import find_declaration_problems
+from robotrain.testing.platform_bench import Bench, PlatformTestBase
 from robotrain.testing.platform_rendering import RenderTests
 from robotrain.testing.platform_runs import ObservationTests
 
-HEAVY_MODULES = {
-    *("asyncio", "multiprocessing", "sqlite3", "unittest", "http.client", "http.server", "ssl", "tkinter", "pydoc"),
-    *("pydantic", "typer", "yaml", "numpy", "torch", "requests", "httpx"),
-}
-"""Modules that loading a platform must not import; its methods may."""
 SAMPLE_PIN = "0123456789abcdef" * 2 + "01234567"
 
 
@@ -123,28 +115,6 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
         )
         yield from report("`option_hints` maps flags and variables of other tools to texts; not so", wrong)
 
-    def test_nothing_heavy_is_imported_before_submit(
-        self, bench: Bench, kit_claim: Claim, tmp_path: Path
-    ) -> Iterator[str]:
-        """Loading it, help and plans import no SDK of its distribution, and loading nothing heavy: TAB does it too."""
-        imported = render_elsewhere(bench, tmp_path / "elsewhere", **ONE_HOST)["imported"]
-        loading = f"these are imported by {(step := 'loading the platform')}; import them in the methods that need them"
-        yield from report(loading, sorted(HEAVY_MODULES & {*imported[step]}))
-        sdks = list_required_modules(kit_claim.project) - list_required_modules("robotrain-core")
-        sdks = {name for name in sdks if not name.startswith("robotrain")}
-        for step, modules in imported.items():
-            found = sorted(sdks & {*modules})
-            yield from report(f"these are imported by `{step}`; import them in the methods that need them", found)
-
-    def test_setting_flags_are_unique(self, bench: Bench) -> Iterator[str]:
-        """No flag or variable of a setting is taken by robotrain, the workload or a source kind."""
-        problems = bench.run_command("explain", "--json", *bench.complete_words()).errors
-        clashes = [one["title"] for one in problems if one["code"] == "names-clash"]
-        yield from report("rename the setting", clashes)
-        help = bench.run_command("submit", "--help").stdout
-        flags = [one.flag for one in get_parameters(bench.platform.settings)]
-        yield from report("--help does not list", (one for one in flags if not re.search(rf"{one}(?![\w-])", help)))
-
     def test_workload_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
         """A workload with a yes, as `init` writes it, arrives with its plugins; any other is rejected (exit code 3)."""
         for name, workload in bench.plugins.workloads().items():
@@ -175,21 +145,6 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
             yield f"the features {', '.join(declared)} are declared yes, but rejected: {result.output}"
         rejected = {one["where"] for one in bench.render(*flags.values()).errors if bench.name in one["title"]}
         yield from report("these features are not declared yes, but not rejected", {*flags.values()} - rejected)
-
-    def test_limits_are_enforced(self, bench: Bench) -> Iterator[str]:
-        """A job at the limit of sources is accepted, and the spec of the smallest job is within its limit."""
-        sources, spec_kib = (bench.can.limits.get(name) for name in ("sources", "spec_kib"))
-        kinds = bench.can.list_accepted_kinds("dataset", bench.kinds) if "dataset" in bench.workload.roles else []
-        found = [kind for kind in kinds if kind.roles["dataset"].repeatable and bench.example_text(kind)]
-        if sources and found and bench.workload.roles["dataset"].many:
-            word = bench.source_word("dataset", found[0])
-            result = bench.render(*[word] * sources)
-            if result.exit_code:
-                yield f"{sources} sources are the limit, but rejected: {result.output}"
-        if spec_kib:
-            plan = bench.render_plan()
-            if (size := len(plan.files[plan.spec]) / 1024) > spec_kib:
-                yield f"the spec of the smallest job has {size} KiB, but the limit is {spec_kib}"
 
     def test_source_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
         """Each source kind in each role: a yes is rendered; anything else is rejected (exit code 3), offline."""
@@ -234,38 +189,6 @@ class PlatformKit(RenderTests, ObservationTests, PipelineTests):
                     yield f"{one.kind} is declared yes, but no plugin fetches {one.uri}, nor does the platform mount it"
                 elif bench.kinds[one.kind].requires == "tracking" and not document.placement.tracking_uri:
                     yield f"{one.kind} is declared yes; {one.uri} needs tracking, but the document has no tracking_uri"
-
-    def test_kind_combinations_match_declaration(self, bench: Bench) -> Iterator[str]:
-        """Datasets of any two accepted kinds are merged, or rejected (exit code 3) as declared."""
-        accepted = _list_accepted_kinds(bench, "dataset")
-        if "dataset" not in bench.workload.roles or not bench.workload.roles["dataset"].many:
-            pytest.skip(f"{bench.workload.name} has at most one dataset")
-        if _can_combine_all(bench, accepted):
-            return  # another test has tried them
-        for first, second in itertools.combinations_with_replacement(accepted, 2):
-            rules = first.roles["dataset"], second.roles["dataset"]
-            if not _can_repeat(bench, "dataset", first) if first is second else any(rule.exclusive for rule in rules):
-                continue  # this is up to the kind or the limit, not to the pair
-            support = bench.can.combination(first.name, second.name)
-            result = bench.render(*(bench.source_word("dataset", kind) for kind in (first, second)))
-            yield from bench.compare_support(f"{first.name} with {second.name}", support, result)
-
-    def test_publish_targets_match_declaration(self, bench: Bench) -> Iterator[str]:
-        """With a yes the runtime gets the address, or the platform itself copies there; anything else is rejected."""
-        if not bench.workload.targets:
-            pytest.skip(f"{bench.workload.name} publishes nothing")
-        name = bench.workload.targets[0]
-        flag = next(one.flag for one in get_parameters(bench.workload.parameters) if one.name == name)
-        places = [kind for kind in bench.kinds.values() if kind.target or kind.platform_managed]
-        for text in filter(None, map(bench.example_text, places)):
-            kind = next(one for one in places if one.recognizes(text))
-            support = bench.can.source("publish", kind)
-            result = bench.render(f"{flag}={text}")
-            yield from bench.compare_support(f"publishing to {kind.name}", support, result)
-            if support and not result.exit_code:
-                found = bench.world.read_document(bench.plans[-1]).parameters[name]
-                if found != (None if kind.platform_managed else text):
-                    yield f"publishing to {kind.name} is declared yes, but the document has {found!r} as {name}"
 
 
 def _make_jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:

@@ -43,11 +43,6 @@ BASE_FOLDER = Path("/work")
 SECRET = "S3CRETzz9kq0123456789"
 PLACEHOLDER_PATTERN = r"\b[A-Z]{3,}\b|^last$|^-|^robotrain "
 """Suggestions with words that the user replaces, and whole command lines."""
-MAX_EXAMPLES = 60
-PIECES = (
-    *("://", "//", "/", "\\", ":", "@", "?", "#", "&", "=", "%20", "%3F", " ", "\t", "\n", "\x00", "..", ".", "~", "-"),
-    *("https://", "file:", "user:word@", "localhost:8080", "{{x}}", "${x}", "$(x)", "'", '"', "é", "名", "\u202e", "1"),
-)
 MIN_SENTENCE = 20
 """A sentence is longer than this: `404` is not one."""
 Fetch = Callable[..., dict[str, bytes]]
@@ -107,17 +102,6 @@ class SourceKit(ImportTests):
         clashes = dict.fromkeys(find_clashes(self.kind, Plugins().workloads()))
         yield from report("rename the flags of `roles`, or declare them alike", clashes)
 
-    def test_shared_flag_is_resolved_by_text(self, declaration: SourceKind) -> Iterator[str]:
-        """Kinds that share a flag are told apart by the text: only its own recogniser accepts it."""
-        others = [kind for kind in Plugins().source_kinds().values() if kind.name != self.kind]
-        sharing = [kind for kind in others if {*kind.roles.items()} & {*declaration.roles.items()}]
-        is_resolved = sharing or declaration.target or declaration.platform_managed
-        if is_resolved and not declaration.recognizes(declaration.example):
-            yield f"`recognizes` does not accept the kind's own example, {declaration.example}"
-        for text in (declaration.example, *self.good):
-            takers = [kind.name for kind in sharing if declaration.recognizes(text) and kind.recognizes(text)]
-            yield from report(f"{text} is also recognised by these kinds, whose flag it shares", takers)
-
     def test_good_texts_are_sources(self, declaration: SourceKind) -> Iterator[str]:
         """The example and `good`: jobs store, compare and hash sources by their printed form, on any machine."""
         if not self.good:
@@ -159,29 +143,6 @@ class SourceKit(ImportTests):
                 yield from _find_error_problems(declaration, read)
             else:
                 yield f"`parse` accepts {text!r} of `bad`, as {read}: raise SourceError"
-
-    def test_any_text_parses_or_is_rejected(self, declaration: SourceKind) -> Iterator[str]:
-        """Any text gives a source in its normal form, or SourceError with a sentence; no other exception."""
-        from hypothesis import HealthCheck, given, settings
-        from hypothesis import strategies as st
-
-        parts = sorted({part for text in (*self.good, declaration.form) for part in re.split(r"(\W)", text) if part})
-        piece = st.sampled_from([*parts, *self.good, *PIECES]) | st.text(max_size=4)
-        wrong: list[str] = []
-
-        @settings(derandomize=True, max_examples=MAX_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(st.lists(piece, max_size=7).map("".join))
-        def try_text(text: str) -> None:
-            read = _parse_text(declaration, text)
-            declaration.recognizes(text)
-            if isinstance(read, SourceError):
-                wrong.extend(_find_error_problems(declaration, read))
-            else:
-                str(read).encode()  # a printed form must be one that can be written
-                wrong.extend(compare(f"the printed form of {text!r} names", _parse_again(declaration, read), read))
-
-        try_text()
-        yield from dict.fromkeys(wrong)
 
     def test_no_secret_is_repeated(self, declaration: SourceKind) -> Iterator[str]:
         """A pasted secret is never shown, and no address with one is accepted: jobs are stored in the clear."""

@@ -52,16 +52,15 @@ class WorkloadKit(ImportTests):
 
     `workload` is its name. `job` has the words of a complete job on any platform; its sources are local folders, or the
     fixture `data` returns the folder of each. `changed` has another value of a parameter if the kit finds none.
-    `unchanged` says, by parameter, why it alone changes nothing. `options` has, by platform, the words that its
-    settings need. The fixture `runs` returns the words of a small job that is run on this machine, and `tells` are the
-    events that it must emit (`metrics`, `checkpoint`). `public_only` is as in PlatformKit.
+    `unchanged` says, by parameter, why it alone changes nothing. The fixture `runs` returns the words of a
+    small job that is run on this machine, and `tells` are the events that it must emit (`metrics`, `checkpoint`).
+    `public_only` is as in PlatformKit.
     """
 
     workload: ClassVar[str] = ""
     job: ClassVar[Sequence[str]] = ()
     changed: ClassVar[Mapping[str, str]] = {}
     unchanged: ClassVar[Mapping[str, str]] = {}
-    options: ClassVar[Mapping[str, Sequence[str]]] = {}
     tells: ClassVar[Sequence[str]] = ("metrics",)
 
     @pytest.fixture
@@ -179,77 +178,10 @@ class WorkloadKit(ImportTests):
         if not any(environment.lock.as_posix().endswith(f"/{name}") for name in names):
             yield f"the lock {environment.lock} is not packed: put it beside the plugin"
 
-    def test_implied_sources_fit_its_roles(
-        self, declaration: Workload, rendered_document: JobDocument, data: Mapping[JobSource, Path]
-    ) -> Iterator[str]:
-        """What `implied_sources` names is a source of a role of the workload, and `implies_sources` announces it."""
-        plugin = load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
-        given = replace(rendered_document, sources=tuple(one for one in rendered_document.sources if not one.implied))
-        named = {role: [*texts] for role, texts in plugin.implied_sources(given, data).items() if texts}
-        kinds = Plugins().source_kinds().values()
-        yield from report("implied_sources names roles that are not declared", {*named} - {*declaration.roles})
-        for role, texts in named.items():
-            taking = [kind for kind in kinds if role in kind.roles]
-            unknown = (text for text in texts if not any(kind.recognizes(text) for kind in taking))
-            yield from report(f"implied_sources names for {role} what no installed source kind recognizes", unknown)
-        if named and not declaration.implies_sources(_make_job(given)):
-            yield "implied_sources names sources of a job for which implies_sources is False: it is not asked"
-        lighter = declaration.implied_sources
-        if lighter and dict(lighter(given, data)) != dict(plugin.implied_sources(given, data)):
-            yield "implied_sources of the declaration and of the container plugin differ"
-
-    def test_check_command_is_complete(
-        self, declaration: Workload, rendered_document: JobDocument, data: Mapping[JobSource, Path]
-    ) -> Iterator[str]:
-        """Its module can be packed for another Python, and equal jobs ask the same, so that the answer can be kept."""
-        plugin = load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
-        places = [Path("/check/one"), Path("/check/other")]
-        first, second = (plugin.check_command(rendered_document, data, place) for place in places)
-        if first is None or second is None:
-            return
-        told = [[word.replace(str(places[1]), str(places[0])) for word in one.arguments] for one in (first, second)]
-        yield from compare("the arguments of check_command, asked twice", *told)
-        if told[0][0] != "-m":
-            yield f"check_command must start a module: its first argument is {told[0][0]!r}, not '-m'"
-            return
-        try:
-            pack_modules([declaration.container_plugin, told[0][1]])
-        except ModuleNotFoundError as error:
-            yield f"the module of check_command cannot be packed: {error}"
-
     @pytest.fixture
     def runs(self) -> Sequence[str]:
         """The words of a job that really runs; define it to run one."""
         pytest.skip("there is no fixture `runs`: nothing is run")
-
-    def test_missing_input_is_rejected(self, declaration: Workload) -> Iterator[str]:
-        """A job without its data is rejected, exit code 2, with what to type."""
-        needed = [role for role, rule in declaration.roles.items() if rule.required]
-        if not needed:
-            pytest.skip("it requires no input")
-        result = run_on_probe("render", self.workload).require("a job without its inputs must be rejected", 2)
-        failures = (one["title"] for one in result.errors if one["code"] == "plugin-failed")
-        yield from report("`check` fails without the input; it is called with what was given", failures)
-        titles = " ".join(one["title"] for one in result.errors if one["code"] == "source-missing")
-        yield from report("the rejection does not name", (role for role in needed if role not in titles))
-
-    def test_supporting_platforms_render_it(self, declaration: Workload) -> Iterator[str]:
-        """On a platform with a yes the job becomes a plan, given the platform's settings."""
-        plugins = Plugins()
-        kinds = plugins.source_kinds()
-        flags = {flag for one in get_parameters(declaration.parameters) for flag in one.flags}
-        for name, platform in plugins.platforms().items():
-            if not platform.capabilities.workload(declaration.name):
-                continue
-            words = [*self.options.get(name, ())]
-            for role in (role for role, rule in declaration.roles.items() if rule.required):
-                for kind in platform.capabilities.list_accepted_kinds(role, kinds)[:1]:
-                    words += [kind.roles[role].flag, kind.example]
-            errors = run_command("render", self.workload, "--platform", name, *words, "--json").errors
-            if name not in self.options:  # problems of its settings do not count
-                errors = [one for one in errors if one["where"] in flags or "workload" in one["code"]]
-            titles = (f"{one['title']} ({one['where']})" for one in errors)
-            yield from report(f"{name} declares yes, but rejects {' '.join(map(str, words))}", titles)
 
     def test_small_job_runs_to_its_end(self, declaration: Workload, runs: Sequence[str]) -> Iterator[str]:
         """The run succeeds, emits its events, and leaves what `produces` declares."""
