@@ -54,6 +54,14 @@ def test_results_are_kept_where_checkpoints_are(plan_steps):
     assert [found[step]["parameters"]["publish_url"] for step in ("train", "evaluate")] == ["/shared/runs"] * 2
 
 
+def test_a_repository_of_checkpoints_takes_no_results(robotrain, pusht):
+    words = ("--evaluate-checkpoints", "--publish-url", "hf://mine/policy", "--dataset-path", pusht, *SIZE, *PUSHT)
+    answer = robotrain("explain", "--platform", "local", "--json", *words)
+    assert answer.exit_code == 0, answer.stderr
+    values = {row["name"]: row["value"] for row in answer.json["values"]}
+    assert (values["train.publish_url"], values["evaluate.publish_url"]) == ("hf://mine/policy", None)
+
+
 def test_a_model_is_registered_once_the_best_checkpoint_is_known(plan_steps):
     found = plan_steps("--evaluate-checkpoints", "-r", "pusher", *PUSHT)
     assert found["train"]["parameters"]["register_checkpoint"] is None

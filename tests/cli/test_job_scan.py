@@ -57,6 +57,8 @@ def test_the_scan_and_the_parser_find_the_same_words(parse, items):
         (("--dry-run", "job.yaml"), ("lerobot-eval", "", False)),
         (("--save-as", "job.yaml"), ("lerobot-train", "", False)),
         (("--episodes", "lerobot-eval", "command"), ("command", "", False)),
+        (("--save-freq", "job.yaml"), ("lerobot-train", "", False)),
+        (("--eval-episodes", "job.yaml"), ("lerobot-train", "", False)),
         (("--eval-episodes", "lerobot-eval"), ("lerobot-train", "", False)),
         (("-p", "lerobot-eval"), ("lerobot-train", "", False)),
         (("-px", "lerobot-eval"), ("lerobot-eval", "", False)),

@@ -106,6 +106,8 @@ def test_repeated_run_keeps_the_name(submit_plain, robotrain):
     submit_plain("--name", "pick-v3")
     again = robotrain("resubmit", "pick-v3", "--set", "seed=9", "--no-pin", "--json").json["run"]
     assert records.read_record(again).name == "pick-v3"
+    rows = {row["name"]: row["value"] for row in plans.read_stored_values(again)}
+    assert rows["job_name"] == "pick-v3", "tracking knows it by that name too"
     other = robotrain("resubmit", "pick-v3", "--set", "seed=10", "--no-pin", "--name", "pick-v4", "--json").json["run"]
     assert records.read_record(other).name == "pick-v4"
 

@@ -85,14 +85,11 @@ def test_a_job_file_describes_the_training(plan_steps, pusht):
 
 def test_a_name_of_the_job_names_both_steps_whichever_layer_gives_it(plan_steps, monkeypatch):
     Path("robotrain.toml").write_text("[parameters]\njob_name = 'project'\n")
-    found = plan_steps(*ROLLOUT)
-    assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == [
-        "project-train",
-        "project-eval",
-    ]
-    monkeypatch.setenv("JOB_NAME", "mine")
-    found = plan_steps(*ROLLOUT)
-    assert [found[name]["parameters"]["job_name"] for name in ("train", "evaluate")] == ["mine-train", "mine-eval"]
+    for words, name in (((), "project"), ((), "mine"), (("-j", "typed"), "typed")):
+        found = plan_steps(*ROLLOUT, *words)
+        names = [found[step]["parameters"]["job_name"] for step in ("train", "evaluate")]
+        assert names == [f"{name}-train", f"{name}-eval"]
+        monkeypatch.setenv("JOB_NAME", "mine")
 
 
 def test_a_model_that_the_job_file_names_is_registered_after_the_evaluation(plan_steps, tmp_path):

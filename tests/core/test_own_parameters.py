@@ -118,6 +118,13 @@ def test_origins_and_what_was_overridden(robotrain):
     }
 
 
+def test_those_of_a_job_file_come_first_and_then_those_of_the_line(robotrain):
+    write_job(params={"b": "1", "c": "2"})
+    words = ("job.yaml", "--platform", "fake", "--param", "c=3", "--param", "a=4", "--json")
+    found = [(row["name"], row["value"]) for row in robotrain("explain", *words).json["values"]]
+    assert [pair for pair in found if pair[0] in "abc"] == [("b", "1"), ("c", "3"), ("a", "4")]
+
+
 def test_python_call(robotrain):
     import robotrain.api
 

@@ -100,6 +100,12 @@ def test_a_step_adds_to_the_pairs_of_its_job_file_and_shows_what_it_overrode(rob
     assert [one["value"] for one in values["run.trainer_args"]["overrode"]] == ["python", "-V"]
 
 
+def test_the_workload_of_a_step_wins_over_that_of_its_job_file(rendered, tmp_path):
+    (tmp_path / "job.yaml").write_text("workload: lerobot-eval\nsources: {dataset: [{local_path: data}]}\n")
+    plan = rendered("steps:\n  own: {job: ../job.yaml, workload: lerobot-train}\n")
+    assert [step["workload"] for step in plan["steps"]] == ["lerobot-train"]
+
+
 def test_a_value_that_is_set_takes_the_place_of_a_step_as_an_input(robotrain, pipeline, tmp_path):
     words = ("--platform", "local", "--set", f"evaluate.sources.policy.local_path={tmp_path}", "--json")
     plan = robotrain("pipeline", "render", pipeline(), *words)
