@@ -37,8 +37,12 @@ def test_all_missing_values_are_reported_at_once():
     assert set(found) == {"source-missing", "option-without-effect"}
     flags = ["--success-threshold", "--record-video", "--replay-episodes", "--"]
     assert [one.where for one in found["option-without-effect"]] == flags
-    ways = [way.text for way in found["source-missing"][0].suggestions]
-    assert ways == ["--dataset-repo-id OWNER/NAME", "--env pusht", "robotrain status RUN"]
+    episodes = next(one for one in found["source-missing"] if one.message == "source-missing.episodes")
+    assert [way.text for way in episodes.suggestions] == [
+        "--dataset-repo-id OWNER/NAME",
+        "--env pusht",
+        "robotrain status RUN",
+    ]
 
 
 def test_an_untrained_policy_needs_a_dataset_and_is_not_registered():
