@@ -1,10 +1,10 @@
-"""Problems of a request as data, reported all at once; exit codes; the registry of error codes for docs/errors.md."""
+"""Problems of a request as data, reported all at once; exit codes."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import IntEnum
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
@@ -230,60 +230,3 @@ def format_problem(problem: Problem, width: int = 100) -> str:
         label = "or" if index else "" if text.startswith(LEAVE_OUT) else "use"
         lines.append(f"  {label:<5} {text}{aligned}")
     return "\n".join(lines)
-
-
-CODES_FILE = "error_codes.toml"
-CODE_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
-
-
-class ErrorCode(NamedTuple):
-    """The description of an error code: a table of a package's `error_codes.toml`.
-
-    The key `include` of the file lists packages that it shares codes with.
-    """
-
-    code: str
-    title: str
-    meaning: str
-    fix: str
-    package: str
-
-
-def load_error_codes(packages: Iterable[str]) -> dict[str, ErrorCode]:
-    """Return the codes that core and these import packages describe, by code; the first description counts."""
-    found: dict[str, ErrorCode] = {}
-    waiting, seen = ["robotrain", *packages], set()
-    while waiting:
-        package = waiting.pop(0)
-        if package in seen:
-            continue
-        seen.add(package)
-        codes = _read_codes(package)
-        waiting += codes.pop("include", ())
-        for code, entry in codes.items():
-            found.setdefault(code, ErrorCode(code, **entry, package=package))
-    return found
-
-
-def _read_codes(package: str) -> dict[str, Any]:
-    from importlib.resources import files  # costs start-up
-
-    import tomllib
-
-    try:
-        return tomllib.loads(files(package).joinpath(CODES_FILE).read_text(encoding="utf-8"))
-    except (ModuleNotFoundError, FileNotFoundError, TypeError):  # a TypeError for a plugin that is no package
-        return {}
-
-
-def format_code_reference(codes: Iterable[ErrorCode]) -> str:
-    """Return the reference of `codes`, docs/errors.md, as Markdown, with a heading for each that links can name."""
-    groups: dict[str, list[ErrorCode]] = {}
-    for entry in codes:
-        groups.setdefault(entry.package, []).append(entry)
-    parts = []
-    for package, entries in groups.items():
-        parts.append(f"## {package}\n")
-        for entry in sorted(entries):
-            parts.append(f"### `{entry.code}`\n\n**{entry.title}.** {entry.meaning} {entry.fix}\n")
-    return "\n".join(parts)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from platform_document import DocumentTests, PlatformDocument
+from robotrain.messages import load_codes
 from robotrain_azureml.settings import AzureMLSettings
 
 DOCUMENT = PlatformDocument("azureml", {"ACCOUNT": "robots", "OWNER/PRIVATE": "me/private", "VAULT": "robots-kv"})
@@ -25,5 +26,4 @@ def test_a_run_with_required_settings_only_renders(robotrain):
 
 def test_every_problem_of_azure_ml_is_in_the_document_and_no_other():
     result = set(re.findall(r"`(azureml-[a-z-]+)`", DOCUMENT.part("## Troubleshooting")))
-    modules = (Path(__file__).parents[2] / "plugins/azureml").rglob("*.py")
-    assert result == {code for path in modules for code in re.findall(r'"(azureml-[a-z-]+)"', path.read_text())}
+    assert result == {code for code in load_codes(["robotrain_azureml"]) if code.startswith("azureml-")}

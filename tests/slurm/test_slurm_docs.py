@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-import robotrain_slurm
 import tomllib
 from planned_jobs import evaluation, job
 from platform_document import DocumentTests, PlatformDocument
+from robotrain.messages import load_codes
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import options
 
@@ -50,5 +50,5 @@ def test_defaults_of_the_table_are_those_of_the_workloads():
 
 
 def test_codes_and_flags_of_the_troubleshooting_exist():
-    known = set(re.findall(r"^\[([a-z-]+)\]", Path(robotrain_slurm.__path__[0], "error_codes.toml").read_text(), re.M))
+    known = {code for code, entry in load_codes(["robotrain_slurm"]).items() if entry.package == "robotrain_slurm"}
     assert set(re.findall(r"`(slurm-[a-z-]+)`", DOCUMENT.text)) <= known

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.redaction import redact
 from robotrain.store import code_folder
@@ -14,6 +15,8 @@ from robotrain.store.code_folder import CodeContent
 if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain_runtime.contract.document import JobSource
+
+make_problem = Messages(__file__)
 
 CODE_ROLE, CODE_FLAG = "code", "--code"
 MAX_NAMES = 3
@@ -42,22 +45,19 @@ def check_code(
     try:
         content = code_folder.scan_folder(Path(folder))
     except OSError as error:
-        title, why = "the folder of code cannot be read", redact(f"{error}.")
-        yield make_usage_problem("upload-unreadable", title, flag, why, folder)
+        why = redact(f"{error}.")
+        yield make_problem("upload-unreadable", where=flag, given=folder, why=why)
         return
     yield from _check_size(content, folder, flag)
     if content.is_complete:
         yield from check_content(content)
     ignore = code_folder.OWN_IGNORE_FILE
     if content.secrets:
-        title, why = "the folder of code has files that look like secrets", f"{_join_names(content.secrets)}."
         fix = _suggest_ignoring(folder, f"/{content.secrets[0]}", f"what {ignore} names stays here")
-        yield make_usage_problem("upload-secret", title, flag, why, folder, (fix,))
+        yield make_problem("upload-secret", fix, where=flag, given=folder, join_names=_join_names(content.secrets))
     if content.links:
-        title = "the folder of code has links out of it or to folders, or special files"
-        why = f"{_join_names(content.links)}."
         fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"what {ignore} names stays here")
-        yield make_usage_problem("upload-links", title, flag, why, folder, (fix,))
+        yield make_problem("upload-links", fix, where=flag, given=folder, join_names=_join_names(content.links))
 
 
 def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:
@@ -72,20 +72,10 @@ def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Proble
         fix = Suggestion(f"{flag} FOLDER", "the folder of the program alone")
         if heaviest := content.find_heaviest():
             fix = _suggest_ignoring(folder, f"/{heaviest}", "most of it stays here")
-        title = f"the folder of code is too large: at most {most} are sent"
-        yield make_usage_problem("code-too-large", title, flag, why, folder, (fix,))
+        yield make_problem("code-too-large", fix, where=flag, given=folder, most=most, why=why)
     elif content.size > code_folder.LARGE_BYTES:
         fix = _suggest_ignoring(folder, f"/{content.find_heaviest()}", "if the program does not need it")
-        yield Problem(
-            code="code-large",
-            stage=Stage.PARSE,
-            severity="warning",
-            title=f"the folder of code has {format_size(content.size)}, all of which is sent with the job",
-            where=flag,
-            given=redact(folder),
-            why=f"The largest: {named}.",
-            suggestions=(fix,),
-        )
+        yield make_problem("code-large", fix, where=flag, given=folder, size=format_size(content.size), named=named)
 
 
 def _suggest_ignoring(folder: str, line: str, remark: str) -> Suggestion:

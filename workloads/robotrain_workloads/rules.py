@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME
 from robotrain.redaction import redact
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
     from robotrain_workloads.option_kinds import OptionProblem
+
+make_problem = Messages(__file__)
 
 HUB_NAME = r"(?a)\b[\w.-]+\b/\b[\w.-]{1,96}\b(?:@[\w.-]+)?"
 """What may be meant as a repository: `OWNER/NAME`, with a branch. Such a folder is refused, as it is relative."""
@@ -31,14 +34,13 @@ def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Pr
     if reason:
         is_name = artifacts == "checkpoints" and re.fullmatch(HUB_NAME, url)
         hub = (Suggestion(f"{flag} hf://{redact(url)}", "a repository of the Hugging Face Hub"),) if is_name else ()
-        yield Problem(
-            code="value-invalid",
-            stage=Stage.PARSE,
-            title=f"{flag} takes an absolute folder",
+        yield make_problem(
+            "value-invalid",
+            Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"),
+            *hub,
             where=flag,
-            given=redact(url),
+            given=url,
             why=reason,
-            suggestions=(Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"), *hub),
         )
 
 
@@ -47,29 +49,17 @@ def check_builds(job: "Job") -> Iterator[Problem]:
     values = dict(job.parameters)
     if values["allow_builds"] and not packages.list_given(values):
         flag = packages.BUILDS_FLAG
-        yield make_problem(
-            "option-without-effect",
-            f"{flag} has no effect without {packages.WITH_FLAG}",
-            flag,
-            "",
-            "The packages of LeRobot's own environment are wheels.",
-            suggest_leaving_out(flag),
-            Suggestion(f"{packages.WITH_FLAG} PACKAGE"),
-            stage=Stage.CHECK,
-            severity="warning",
-        )
+        yield make_problem("option-without-effect", suggest_leaving_out(flag), where=flag, with_flag=packages.WITH_FLAG)
 
 
 def make_option_problems(problems: "Iterable[OptionProblem]") -> Iterator[Problem]:
     """Return the problems of options after `--`, which the trainer would find only on the machine of the job."""
     for found in problems:
-        yield Problem(
-            code="script-option-invalid" if found.level == "error" else "script-option-doubtful",
-            stage=Stage.USAGE,
+        yield make_problem(
+            "script-option-invalid" if found.level == "error" else "script-option-doubtful",
+            *(Suggestion(redact(found.suggestion), replaces=found.replaces),) if found.suggestion else (),
+            given=found.given,
             severity=found.level,
             title=redact(found.title),
-            where="--",
-            given=redact(found.given),
             why=found.why,
-            suggestions=(Suggestion(redact(found.suggestion), replaces=found.replaces),) if found.suggestion else (),
         )

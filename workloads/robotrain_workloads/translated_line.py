@@ -12,7 +12,10 @@ import typer
 from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.line_check import check_line
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 SECRET_REASON = "its value looks like a secret, which does not belong in a command line"
 
@@ -53,10 +56,7 @@ def split_line(words: Sequence[str]) -> Sequence[str]:
     try:
         return shlex.split(re.sub(r"\\\r?\n", " ", words[0]))
     except ValueError as error:
-        title = f"the line cannot be read as shell words: {error}"
-        raise Rejected(
-            [make_usage_problem("usage", title, why="Correct it, or give it without quotes after `--`.")]
-        ) from None
+        raise Rejected([make_problem("usage", error=error)]) from None
 
 
 def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
@@ -67,7 +67,7 @@ def print_line(ctx: Any, line: TranslatedLine, as_json: bool) -> None:
     problems: list[Problem] = []
     for option, reason in line.refused.items():
         why = f"{reason}." if reason.startswith("robotrain") else f"{reason[:1].upper()}{reason[1:]}."
-        problems.append(make_usage_problem("option-not-translated", f"{option} cannot be translated", option, why))
+        problems.append(make_problem("option-not-translated", where=option, why=why))
     if not problems and "--help" not in line.words:
         problems = [line.respell(one) for one in check_line(ctx, line.check_words[1:]).problems]
     if not as_json:

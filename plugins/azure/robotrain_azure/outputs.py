@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cluster.outputs import RunLog, print_progress
-from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files, plans
 from robotrain_runtime.checkpoints import model_lineage
@@ -27,6 +28,8 @@ from robotrain_runtime.process.stop import StopSignal
 
 if TYPE_CHECKING:
     from robotrain_azure.models.workspace_models import WorkspaceModels
+
+make_problem = Messages(__file__)
 
 
 def download_source(kind: str, uri: str, to: Path) -> None:
@@ -144,6 +147,5 @@ def choose_step(run: str, steps: Iterable[int], wanted: int | None, note: str = 
     if known and wanted in (None, *known):
         return known[-1] if wanted is None else wanted
     of, where = ("", "") if wanted is None else (f" of step {wanted}", "--step")
-    title, why = f"{run} has no checkpoint{of} to register", f"Its checkpoints: {', '.join(map(str, known)) or 'none'}."
-    listing = Suggestion(f"robotrain outputs {run}", "lists its outputs")
-    raise Rejected([make_problem("checkpoint-missing", title, where, "", f"{why}{note}", listing)])
+    why = f"Its checkpoints: {', '.join(map(str, known)) or 'none'}."
+    raise Rejected([make_problem("checkpoint-missing", where=where, run=run, of=of, why=why, note=note)])

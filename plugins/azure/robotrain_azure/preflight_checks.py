@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.store.files import get_cache_folder
 from robotrain_runtime.contract.container_plugin import ContainerContext
@@ -20,6 +21,8 @@ from robotrain_azure import credential, errors, roles
 from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
 from robotrain_azure.roles import Permission
 from robotrain_azure.workspace import Workspace
+
+make_problem = Messages(__file__)
 
 PATIENCE_SECONDS = 5.0
 IDENTITY_FLAG = "--workload-identity"
@@ -46,13 +49,12 @@ def check_workspace(workspace: Workspace) -> Iterator[Problem]:
         missing, no_group = diagnosis.kind == "missing", error.code == "ResourceGroupNotFound"
         yield make_problem(
             "resource-unknown" if missing else "not-checked-here",
-            diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
-            "--resource-group" if no_group else "--workspace-name",
-            workspace.group if no_group else workspace.name,
-            diagnosis.why if missing else f"{diagnosis.title}: {diagnosis.why}",
             *diagnosis.suggestions,
-            stage=Stage.PREFLIGHT,
+            where="--resource-group" if no_group else "--workspace-name",
+            given=workspace.group if no_group else workspace.name,
             severity="error" if missing else "warning",
+            title=diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
+            why=diagnosis.why if missing else f"{diagnosis.title}: {diagnosis.why}",
         )
 
 
@@ -118,22 +120,19 @@ def make_role_problem(holder: RoleHolder, action: str, role: str, scope: str) ->
     """Return the warning that the job's identity lacks a role. `action`: what it may not do, in words."""
     return make_problem(
         "azure-role-missing",
-        f"the job's identity may not {action}",
-        holder.where,
-        holder.given,
-        f"It needs a role like {role}, there or at a higher scope.",
         Suggestion(errors.make_role_command(holder.principal, role, scope), ROLE_DELAY),
-        stage=Stage.PREFLIGHT,
-        severity="warning",
+        where=holder.where,
+        given=holder.given,
+        action=action,
+        role=role,
     )
 
 
 def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError | str) -> Problem:
-    title = f"cannot check the roles of the job's identity: {subject}"
     why = reason if isinstance(reason, str) else f"{reason}."
     login = credential.suggest_sign_in(str(reason)) if getattr(reason, "code", "") == SIGNED_OUT else ""
     return make_problem(
-        "not-checked-here", title, holder.where, holder.given, why, login, stage=Stage.PREFLIGHT, severity="warning"
+        "not-checked-here.roles", login, where=holder.where, given=holder.given, subject=subject, why=why
     )
 
 
@@ -164,8 +163,7 @@ def check_data(document: JobDocument) -> Iterator[Problem]:
         if problem.severity != "warning" or warned <= MAX_WARNINGS:
             yield problem
     if warned > MAX_WARNINGS:
-        title = f"{warned - MAX_WARNINGS} more sources cannot be checked from this machine"
-        yield make_problem(UNREACHABLE_CODE, title, why=JOB_CHECKS_AGAIN, stage=Stage.PREFLIGHT, severity="warning")
+        yield make_problem("source-unreachable", warned=warned - MAX_WARNINGS)
 
 
 def select_checkable_sources(document: JobDocument) -> tuple[JobSource, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_duration
 from robotrain.model.run import Output, Reference, RunGone, Status
 from robotrain.run_folder import log, outputs
@@ -16,6 +17,8 @@ from robotrain_runtime.contract.files import is_locked
 
 from robotrain_local import process, spec
 from robotrain_local.process import Host, Process
+
+make_problem = Messages(__file__)
 
 WAITING_REASON = "it has not started yet; if this does not change, its submit was interrupted: submit again"
 CANCELLING_REASON = "it is being cancelled before its start; if this does not change, cancel it again"
@@ -151,9 +154,7 @@ def cancel_run(reference: Reference) -> None:
         command = f"robotrain cancel {folder.name}"
         here = Suggestion(command, "in that container" if host.is_container else "outside this container")
         fix = here if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}")
-        title = f"{folder.name} runs {host.location} and must be cancelled there"
-        why = "Signals from here do not reach its processes."
-        raise Rejected([make_problem("run-elsewhere", title, "", "", why, fix)])
+        raise Rejected([make_problem("run-elsewhere", fix, name=folder.name, location=host.location)])
     # first: a supervisor that is just starting checks for this file
     is_first = spec.create_json(folder / spec.CANCEL_FILE, {"asked": time.time()})
     _wait_until(lambda: (folder / spec.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.secrets import check_secret_files
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import Plan
 from robotrain_runtime import preflight as runtime_preflight
@@ -22,6 +22,8 @@ from robotrain_sources.mlflow import registry
 from robotrain_local import spec, submit
 from robotrain_local.render import DOCUMENT_FILE, get_tracking_uri
 from robotrain_local.settings import LocalSettings
+
+make_problem = Messages(__file__)
 
 MIN_FREE_GIB = 1.0
 
@@ -41,20 +43,13 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
     if submit.is_interrupted_submit(plan, folder):
         return
     parent, given = next(parent for parent in folder.parents if parent.exists()), str(folder.parent)
-    another = Suggestion("--runs-dir FOLDER", "a writable folder")
     if folder.exists():
-        title, why = "the run's folder exists", "A run of this name was submitted before."
-        remove = Suggestion(f"rm -r {folder}", "if you do not need that run")
-        yield make_preflight_problem("run-folder-taken", title, "--runs-dir", given, why, remove, another)
+        yield make_problem("run-folder-taken", given=given, folder=folder)
     elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        title = "cannot create the run's folder"
         why = f"{parent} is {'not writable' if parent.is_dir() else 'not a folder'}."
-        yield make_preflight_problem("run-folder-refused", title, "--runs-dir", given, why, another)
+        yield make_problem("run-folder-refused.not-writable", given=given, why=why)
     elif (free := shutil.disk_usage(parent).free / GIB) < MIN_FREE_GIB:
-        title = "there is too little disk space for the run"
-        why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."
-        larger = Suggestion("--runs-dir FOLDER", "on a larger disk")
-        yield make_preflight_problem("run-folder-full", title, "--runs-dir", given, why, larger)
+        yield make_problem("run-folder-full", given=given, free=free)
 
 
 def pin_source(source: JobSource, settings: LocalSettings) -> str:

@@ -10,7 +10,8 @@ import zipfile
 from pathlib import Path
 
 from robotrain import background
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
@@ -22,6 +23,8 @@ from robotrain_runtime.contract.files import make_atomically, write_atomically
 
 from robotrain_local import process, spec
 from robotrain_local.render import DATABASE, DOCUMENT_FILE
+
+make_problem = Messages(__file__)
 
 PLAN_ERRORS = (ValueError, KeyError, zipfile.BadZipFile)
 """Errors of reading a damaged plan."""
@@ -41,12 +44,12 @@ def submit_plan(plan: Plan) -> Reference:
     try:
         provide_run_folder(plan, folder, payload)
     except (OSError, zipfile.BadZipFile) as error:
-        title, why = "cannot create the run's folder", f"{getattr(error, 'strerror', None) or error}."
+        why = f"{getattr(error, 'strerror', None) or error}."
         fix = Suggestion("--runs-dir FOLDER", "a writable folder")
         if folder.is_dir():
             why = "A run of this name was submitted before."
             fix = Suggestion(f"rm -r {folder}", "if you do not need it")
-        problem = make_problem("run-folder-refused", title, "--runs-dir", str(folder), why, fix)
+        problem = make_problem("run-folder-refused.not-created", fix, given=str(folder), why=why)
         raise Rejected([problem]) from error
     _make_database_private(plan)
     try:
@@ -54,8 +57,9 @@ def submit_plan(plan: Plan) -> Reference:
             _wait_until_started(folder, _start_supervisor(folder, process_spec))
     except OSError as error:
         discard_run_folder(folder)
-        title, why = "cannot start the run's supervisor process", f"{error.strerror or error}."
-        raise Rejected([make_problem("supervisor-not-started", title, "", sys.executable, why)]) from error
+        raise Rejected(
+            [make_problem("supervisor-not-started", given=sys.executable, strerror=error.strerror or error)]
+        ) from error
     with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
         (folder / spec.SUBMITTED_FILE).touch(files.PRIVATE_FILE)
     return {"folder": str(folder)}
@@ -85,8 +89,13 @@ def find_run(plan: Plan) -> Reference | None:
     except PLAN_ERRORS as error:
         raise Rejected([make_damaged_plan_problem(error)]) from error
     except OSError as error:
-        title, why = "cannot read the run's folder", f"{error.strerror or error}."
-        raise Rejected([make_problem("run-folder-refused", title, "--runs-dir", error.filename or "", why)]) from error
+        raise Rejected(
+            [
+                make_problem(
+                    "run-folder-refused.not-readable", given=error.filename or "", strerror=error.strerror or error
+                )
+            ]
+        ) from error
     return {"folder": str(folder)}
 
 
@@ -110,10 +119,7 @@ def _wait_until_started(folder: Path, pid: int) -> None:
 def make_damaged_plan_problem(error: Exception) -> Problem:
     """Return the problem of a plan that raised one of PLAN_ERRORS."""
     why = f"{error} is missing." if isinstance(error, KeyError) else f"{error}."
-    again = Suggestion("robotrain render … --to DIR", "writes the plan again")
-    return Problem(
-        code="plan-unreadable", stage=Stage.PARSE, title="the plan cannot be read", why=why, suggestions=(again,)
-    )
+    return make_problem("plan-unreadable", why=why)
 
 
 def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import holds_secret
@@ -17,6 +18,8 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import parse_pin
 from robotrain_sources.local_path.pin import check_pin
+
+make_problem = Messages(__file__)
 
 MAX_NAMES = 3
 
@@ -112,8 +115,7 @@ def find_changes(plan: Plan, upload: LocalUpload, when: str, *fixes: Suggestion)
             except OSError as error:
                 why = f"{error.filename} cannot be read: {error.strerror}."
             if why:
-                title, again = f"the folder changed {when}", Suggestion("the same command", "pins the current content")
-                yield make_problem("upload-changed", title, upload.flag, upload.path, why, *fixes, again)
+                yield make_problem("upload-changed", *fixes, where=upload.flag, given=upload.path, when=when, why=why)
 
 
 def select_uploaded_sources(plan: Plan, uploaded: Iterable[tuple[str, str]]) -> list[JobSource]:
@@ -132,17 +134,22 @@ def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -
     try:
         content = scan_folder(select_uploaded_part(plan, path))
     except OSError as error:
-        title, why = "the upload cannot be read", f"{error.filename}: {error.strerror}."
-        yield make_problem("upload-unreadable", title, flag, path, why, stage=stage)
+        yield make_problem(
+            "upload-unreadable", where=flag, given=path, stage=stage, filename=error.filename, strerror=error.strerror
+        )
         return
     if content.unsupported:
-        title = "the folder holds more than files and folders"
-        why = f"{platform} uploads no links and no special files: {summarize_names(content.unsupported)}."
-        fix = Suggestion(f"cp -rL {shlex.quote(path)} FOLDER", "copies the linked files: upload the copy")
-        yield make_problem("upload-links", title, flag, path, why, fix, stage=stage)
+        yield make_problem(
+            "upload-links",
+            where=flag,
+            given=path,
+            stage=stage,
+            platform=platform,
+            summarize_names=summarize_names(content.unsupported),
+            shlex=shlex.quote(path),
+        )
     elif not content.files:
-        why = f"{platform} would upload nothing."
-        yield make_problem("upload-empty", "the folder is empty", flag, path, why, stage=stage)
+        yield make_problem("upload-empty", where=flag, given=path, stage=stage, platform=platform)
 
 
 def summarize_names(names: Sequence[str]) -> str:
@@ -165,11 +172,17 @@ def check_upload_secrets(plan: Plan, upload: LocalUpload) -> Iterator[Problem]:
     """Warn, before a submit, about files that seem to hold secrets, without their content."""
     if names := list(_list_files_with_secrets(select_uploaded_part(plan, upload.path))):
         hidden = PurePosixPath(names[0]).with_name(f".{PurePosixPath(names[0]).name}")
-        why = f"{summarize_names(names)}: everyone with access to the storage can read it."
         command = f"mv {shlex.quote(names[0])} {shlex.quote(str(hidden))}"
         fix = Suggestion(command, "names that begin with a dot are not uploaded")
-        title, stage = "the upload seems to hold a secret", Stage.PREFLIGHT
-        yield make_problem("upload-secret", title, upload.flag, upload.path, why, fix, stage=stage, severity="warning")
+        stage = Stage.PREFLIGHT
+        yield make_problem(
+            "upload-secret",
+            fix,
+            where=upload.flag,
+            given=upload.path,
+            stage=stage,
+            summarize_names=summarize_names(names),
+        )
 
 
 def _list_files_with_secrets(folder: Path) -> Iterator[str]:
@@ -183,6 +196,12 @@ def _list_files_with_secrets(folder: Path) -> Iterator[str]:
 
 def make_mixed_problem(upload: LocalUpload, address: str, names: Collection[str], command: str) -> Problem:
     """Return the problem of a target folder with other files. `command`: removes them."""
-    title, why = "the target of the upload has other files", f"{address} holds {summarize_names(sorted(names))}."
     fix = Suggestion(command, "if nobody needs them")
-    return make_problem("upload-mixed", title, upload.flag, upload.path or address, why, fix)
+    return make_problem(
+        "upload-mixed",
+        fix,
+        where=upload.flag,
+        given=upload.path or address,
+        url=address,
+        summarize_names=summarize_names(sorted(names)),
+    )

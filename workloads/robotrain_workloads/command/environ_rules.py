@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import is_secret_value
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 FLAG = "--set-env"
 VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -32,22 +35,15 @@ def check_environ(job: "Job") -> Iterator[Problem]:
     try:
         given = load_pairs(job["environ"])
     except ValueError as error:
-        way = Suggestion(f"{FLAG} NAME=VALUE")
-        yield make_usage_problem("value-invalid", f"{FLAG} cannot be read: {error}", FLAG, suggestions=(way,))
+        yield make_problem("value-invalid.set-env", error=error)
         return
     for name, value in given.items():
         shown = redact(name)
         if is_secret_value(name, value) or value_holds_secret(f"{name}={value}") or value_holds_secret(value):
-            title = f"{FLAG} {shown} looks like a secret"
-            why = "Jobs are stored in plans and records unencrypted."
-            way = Suggestion("--secret NAME=REFERENCE", "the platform gives it to the program")
-            yield make_usage_problem("secret-in-job", title, FLAG, why, suggestions=(way,))
+            yield make_problem("secret-in-job", shown=shown)
         elif not VARIABLE.fullmatch(name) or "\0" in value:
-            title = f"{FLAG} {shown} is no variable that a process can have"
-            way = Suggestion(f"{FLAG} NAME=VALUE", "a name of letters, digits and _")
-            yield make_usage_problem("variable-invalid", title, FLAG, suggestions=(way,))
+            yield make_problem("variable-invalid.name", shown=shown)
         elif name in OWN_VARIABLES or name.upper().startswith(OWN_PREFIX):
             why = OWN_VARIABLES.get(name, "give a parameter of your own: --param NAME=VALUE")
-            title = f"robotrain sets {shown} itself"
             ways = (suggest_leaving_out(f"{FLAG} {shown}"),)
-            yield make_usage_problem("variable-invalid", title, FLAG, f"Instead: {why}.", suggestions=ways)
+            yield make_problem("variable-invalid.own", *ways, shown=shown, why=why)

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads import code_rules
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 LOCAL_KIND = "local_path"
 """The source kind of code whose files are on this machine."""
@@ -39,13 +42,9 @@ def check_environment(job: "Job") -> Iterator[Problem]:
         folder = Suggestion("--code FOLDER", "with a uv.lock or pyproject.toml")
         yield _make_conflict(given[0], "without packages to install", "", (Suggestion(f"{REQUIREMENTS} FILE"), folder))
     if code and code.kind != LOCAL_KIND and values["install"] and not given:
-        title = "nothing is installed for the program: its files are not on this machine"
-        why = "The uv.lock or pyproject.toml of a repository is not read from here."
         ways = (Suggestion(f"{REQUIREMENTS} FILE"), Suggestion(NO_INSTALL, "if the image has its packages"))
-        where, given_text = "--code", redact(code.uri)
-        yield make_problem(
-            "packages-unknown", title, where, given_text, why, *ways, stage=Stage.CHECK, severity="warning"
-        )
+        given_text = redact(code.uri)
+        yield make_problem("packages-unknown", *ways, given=given_text)
 
 
 def check_runner(job: "Job") -> Iterator[Problem]:
@@ -53,13 +52,11 @@ def check_runner(job: "Job") -> Iterator[Problem]:
     words = job.trainer_args
     if tuple(words[1:2]) != ("run",) or words[0] not in RUNNERS or not job["install"]:
         return
-    title = f"{words[0]} run would start the program in an environment of its own"
-    why = f"The job installs the packages itself, as they are locked, and its image may have no {words[0]}."
     program = next(iter(words[2:]), "")
     start = f"python {redact(program)} …" if program.endswith(".py") else "PROGRAM ARGUMENTS"
     ways = (Suggestion(f"-- {start}"), Suggestion(NO_INSTALL, f"if the image has {words[0]} and the packages"))
-    yield make_problem("packages-twice", title, "--", "", why, *ways, stage=Stage.CHECK, severity="warning")
+    yield make_problem("packages-twice", *ways, words=words[0])
 
 
 def _make_conflict(flag: str, when: str, why: str, ways: tuple[Suggestion, ...]) -> Problem:
-    return make_usage_problem("option-without-effect", f"{flag} has no effect {when}", flag, why, "", ways)
+    return make_problem("option-without-effect.packages", *ways, where=flag, when=when, why=why)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
@@ -16,6 +17,8 @@ from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name,
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 OUTPUTS_VARIABLE = "ROBOTRAIN_OUTPUTS"
 PYTHON_SWITCHES = ("-u", "-O", "-B", "-s", "-E", "-I")
@@ -29,47 +32,34 @@ def check_command(job: "Job") -> Iterator[Problem]:
     """Require a command that can be started as it is written."""
     words = job.trainer_args
     if not words or not words[0].strip():
-        yield make_usage_problem(
-            "command-missing",
-            "the job has no command",
-            where="--",
-            suggestions=(Suggestion("-- PROGRAM ARGUMENTS", "or `run:` in job.yaml"),),
-        )
+        yield make_problem("command-missing")
         return
     if not job["shell"]:
         yield from _check_program(words)
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
-        yield make_usage_problem("command-invalid", "an argument of the command has a character that no process takes")
+        yield make_problem("command-invalid.character")
     if too_large := _find_too_large(job):
-        title = f"{too_large} is larger than {MAX_ARGUMENT_BYTES + 1 >> 10} KiB, which no process takes"
-        way = Suggestion("--code FOLDER", "with a file of it, which the program reads")
-        yield make_usage_problem("command-invalid", title, "--", suggestions=(way,))
+        yield make_problem(
+            "command-invalid.too-large", too_large=too_large, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10
+        )
     if job["shell"] and len(words) != 1:
-        title = f"--shell takes the script as one argument, and {len(words)} are given"
-        why = "bash reads only the first; quote the whole script."
         ways = (Suggestion("-- 'SCRIPT'"), suggest_leaving_out("--shell", remark="starts the program itself"))
-        yield make_usage_problem("command-invalid", title, "--", why, suggestions=ways)
+        yield make_problem("command-invalid.shell-script", *ways, count=len(words))
     if job["launcher"]:
         try:
             launcher.find_program([] if job["shell"] else words)
         except ValueError as error:
-            title = f"--launcher {job['launcher']} needs a command of the form python SCRIPT ARGUMENTS"
             given = redact(" ".join(words[:2]))
             ways = (Suggestion("-- python SCRIPT ARGUMENTS"), suggest_leaving_out("--launcher"))
-            yield make_usage_problem("launcher-invalid", title, "--launcher", str(error), given, ways)
+            yield make_problem("launcher-invalid", *ways, given=given, launcher=job["launcher"], why=str(error))
 
 
 def _check_program(words: Sequence[str]) -> Iterator[Problem]:
     """Require that a command begins with a program."""
     if len(words) == 1 and len(words[0].split()) > 1:
-        title, why = "the command is one argument with spaces", "No shell splits it: it is taken for a program's name."
-        ways = (Suggestion(f"-- {redact(words[0])}"), Suggestion("--shell", "runs it with `bash -c`"))
-        yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
+        yield make_problem("command-invalid.one-text", given=words[0], words=redact(words[0]))
     if words[0].startswith("-"):
-        title = "the command begins with an option, and not with a program"
-        why = "Arguments after -- are the whole command; they replace that of a job file or an earlier run."
-        ways = (Suggestion("-- PROGRAM ARGUMENTS"), Suggestion("--param NAME=VALUE", "one value of the command"))
-        yield make_usage_problem("command-invalid", title, "--", why, redact(words[0]), ways)
+        yield make_problem("command-invalid.option-first", given=words[0])
 
 
 def _find_too_large(job: "Job") -> str:
@@ -102,11 +92,10 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         if name not in (*placeholders.NAMES, *own):
             yield _make_unknown_problem(name, own)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
-            title = "{resume} has a value only after an interruption"
-            why, way = "--resume-args are added to the command then.", Suggestion(parameters.RESUME_LINE)
-            yield make_usage_problem("placeholder-empty", title, "--", why, f"{{{name}}}", (way,))
+            way = Suggestion(parameters.RESUME_LINE)
+            yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
         elif empty := _explain_empty(name, job, counts):
-            yield make_usage_problem("placeholder-empty", empty[0], "--", "", f"{{{name}}}", (Suggestion(empty[1]),))
+            yield make_problem("placeholder-empty.argument", Suggestion(empty[1]), given=f"{{{name}}}", title=empty[0])
     yield from _check_datasets_alone(words)
     unused = [role for role, names in USED_BY.items() if counts[role] and not {*names} & {*used}]
     unused += [name for name in own if name not in used]
@@ -115,9 +104,8 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         nouns = [f"parameter {name}" if name in own else name for name in unused]
         title = f"the command does not use {' and '.join(nouns)}{f' and {more} more' if more > 0 else ''} of the job"
         variables = [*placeholders.make_variables(dict.fromkeys(unused, ""), own), *(["…"] if more > 0 else [])]
-        why = f"The program may read {', '.join(variables)} from its environment."
         placed = [Suggestion(f"-- … {{{name}}}") for name in unused]
-        yield make_problem("placeholder-unused", title, "--", "", why, *placed, stage=Stage.CHECK, severity="warning")
+        yield make_problem("placeholder-unused", *placed, title=title, variables=", ".join(variables))
 
 
 def check_nodes(job: "Job") -> Iterator[Problem]:
@@ -131,8 +119,6 @@ def check_nodes(job: "Job") -> Iterator[Problem]:
         is_used = bool({*MEETING} & {*placeholders.list_names((*words, *_list_resume_args(job)))})
     if is_used:
         return
-    title = f"each of the {count} nodes would run the whole command on its own"
-    why = "It is started once on each node, and says neither which node it is on nor where the nodes meet."
     is_python = not job["shell"] and launcher.is_python(words[0])
     fields = TORCHRUN_FIELDS if job["num_gpus"] else TORCHRUN_FIELDS.replace("{num_gpus}", "1")
     ways = (
@@ -140,7 +126,7 @@ def check_nodes(job: "Job") -> Iterator[Problem]:
         Suggestion(f"-- torchrun {fields} SCRIPT ARGUMENTS") if not job["shell"] else Suggestion(SHELL_FIELDS),
         Suggestion("--num-nodes 1"),
     )
-    yield make_usage_problem("nodes-unused", title, "--num-nodes", why, str(count), ways)
+    yield make_problem("nodes-unused", *ways, given=str(count), count=count)
 
 
 MEETING = (placeholders.NODE_RANK, placeholders.MASTER_ADDR)
@@ -161,8 +147,7 @@ def _make_unknown_problem(name: str, own: list[str]) -> Problem:
         Suggestion(f"--param {name}=VALUE", "a parameter of your own"),
         Suggestion(f"{{{{{name}}}}}", f"the text {{{name}}} itself"),
     )
-    title, why = f"the command has an unknown placeholder {{{name}}}", f"Known: {', '.join(known)}."
-    return make_usage_problem("placeholder-unknown", title, "--", why, f"{{{name}}}", ways)
+    return make_problem("placeholder-unknown", *ways, given=f"{{{name}}}", name=name, known=", ".join(known))
 
 
 def _explain_empty(name: str, job: "Job", counts: dict[str, int]) -> tuple[str, str] | None:
@@ -190,8 +175,7 @@ def _check_datasets_alone(words: Iterable[str]) -> Iterator[Problem]:
     text = f"{{{placeholders.DATASETS}}}"
     for argument in words:
         if argument != text and placeholders.DATASETS in placeholders.list_names([argument]):
-            title, why = f"{text} must be an argument of its own", "It becomes one argument for each dataset."
-            yield make_usage_problem("placeholder-misplaced", title, "--", why, redact(argument), (Suggestion(text),))
+            yield make_problem("placeholder-misplaced", Suggestion(text), given=argument, text=text)
 
 
 def check_program_file(job: "Job") -> Iterator[Problem]:
@@ -205,16 +189,13 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         return
     if code is None:
         if Path(name).is_file():
-            title = f"the command names {redact(name)} of this folder, and the job has no code"
-            why = "The program starts in a folder of the job, with the files of --code alone."
             way = Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
-            yield make_usage_problem("program-missing", title, "--", why, redact(name), (way,))
+            yield make_problem("program-missing.no-code", way, given=name, name=redact(name))
     elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
-        title = f"the code has no {redact(name)}, which the command names"
         found = sorted(path.name for path in Path(code.uri).glob(f"*{PurePosixPath(name).suffix or '.py'}"))
         near = suggest_name(name, found)
         why = f"It has {', '.join(found[:MAX_NAMES])}." if found else ""
-        yield make_usage_problem("program-missing", title, "--", redact(why), redact(name), near)
+        yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(why))
 
 
 def _find_program_file(job: "Job") -> str:
@@ -232,10 +213,12 @@ def check_metrics(job: "Job") -> Iterator[Problem]:
     """Require expressions that can find numbers, and names that MLflow takes."""
     for name, text in load_pairs(job["metrics"]).items():
         if not is_clean_name(name):
-            title = "--metric has a name that MLflow does not allow"
-            why = f"It may have letters, digits, spaces and _ - . : /, at most {LONGEST_NAME}."
-            way = Suggestion(f"--metric '{clean_name(name) or 'loss'}=REGEX'")
-            yield make_usage_problem("value-invalid", title, "--metric", why, redact(name), (way,))
+            yield make_problem(
+                "value-invalid.metric-name",
+                given=name,
+                longest_name=LONGEST_NAME,
+                clean_name=clean_name(name) or "loss",
+            )
         yield from _check_pattern("--metric", text, metric_patterns.compile_metric, f"{name}=", LOSS_PATTERN)
     if job["step_pattern"]:
         yield from _check_pattern("--step", job["step_pattern"], metric_patterns.compile_step, "", STEP_PATTERN)
@@ -249,9 +232,9 @@ def _check_pattern(flag: str, text: str, check: Callable[[str], object], name: s
     try:
         check(text)
     except ValueError as error:
-        title, why = f"{flag} cannot find a number", f"{str(error)[:1].upper()}{str(error)[1:]}."
-        ways = (Suggestion(f"{flag} '{name}{example}'"),)
-        yield make_usage_problem("value-invalid", title, flag, why, redact(f"{name}{text}"), ways)
+        yield make_problem(
+            "value-invalid.number", where=flag, given=f"{name}{text}", error=str(error), name=name, example=example
+        )
 
 
 def check_outputs(job: "Job") -> Iterator[Problem]:
@@ -262,13 +245,7 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
     folder = f"{{{placeholders.OUTPUTS}}}"
     if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
         return
-    title = f"the command has no {folder}: what the program writes elsewhere is not kept"
-    why = f"Only the folder {folder} outlives the run; a program may also read it from {OUTPUTS_VARIABLE}."
-    ways = (
-        Suggestion(f"-- PROGRAM ARGUMENTS OPTION {folder}", "the program's own option for its outputs"),
-        Suggestion("--publish-url none", "keeps nothing, on purpose"),
-    )
-    problem = make_usage_problem("command-keeps-nothing", title, "--", why, suggestions=ways, absent=("publish_url",))
+    problem = make_problem("command-keeps-nothing", absent=("publish_url",), folder=folder)
     yield replace(problem, severity="warning")
 
 
@@ -279,6 +256,4 @@ def check_results(job: "Job") -> Iterator[Problem]:
         return
     parts = name.split("/")
     if ".." in parts or "" in parts or name.startswith("/") or placeholders.PLACEHOLDER.search(name):
-        title = "--results is no path of a file below {outputs}"
-        ways = (Suggestion("--results results.json"),)
-        yield make_usage_problem("value-invalid", title, "--results", "", redact(name), ways)
+        yield make_problem("value-invalid.results", given=name)

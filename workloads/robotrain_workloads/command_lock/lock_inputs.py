@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain_runtime.contract.files import read_limited_file
+
+make_problem = Messages(__file__)
 
 REQUIREMENTS_FLAG = "--requirements"
 MAX_FILE = 32 << 20
@@ -84,9 +87,18 @@ def read_project(folder: Path) -> LockInput | None:
     try:
         return _read_project(folder)
     except (AttributeError, TypeError, ValueError) as error:  # a table where a list is due, for example
-        title = f"{LOCK_FILE} or {PROJECT_FILE} is not what uv or a build tool writes"
         why = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
-        raise Rejected([make_usage_problem("file-unreadable", title, "", f"{why}.", str(folder))]) from error
+        raise Rejected(
+            [
+                make_problem(
+                    "file-unreadable.not-of-uv",
+                    given=str(folder),
+                    lock_file=LOCK_FILE,
+                    project_file=PROJECT_FILE,
+                    why=why,
+                )
+            ]
+        ) from error
 
 
 def _read_project(folder: Path) -> LockInput | None:
@@ -115,9 +127,8 @@ def _read_project(folder: Path) -> LockInput | None:
     if not isinstance(project, dict):
         if "poetry" not in data.get("tool", {}):
             return None  # it has settings of tools alone
-        title = f"{PROJECT_FILE} has the packages in Poetry's form, which cannot be locked"
         ways = (Suggestion(f"{REQUIREMENTS_FLAG} FILE", "of `poetry export`"), IMAGE_WAY)
-        raise Rejected([make_usage_problem("not-lockable", title, PROJECT_FILE, suggestions=ways)])
+        raise Rejected([make_problem("not-lockable.poetry", *ways, where=PROJECT_FILE)])
     if "dependencies" not in {*project, *project.get("dynamic", ())}:
         return None
     local = {str(project.get("name", "")): "."} if "build-system" in data else {}
@@ -137,8 +148,9 @@ def _find_stale_lock(lock: Mapping[str, Any], project: Mapping[str, Any], name: 
     names = [re.match(r"[\w.-]+", str(text)) for text in project.get("dependencies", ())]
     missing = sorted({canonicalize_name(match[0]) for match in names if match} - locked)
     if missing:
-        title = f"{LOCK_FILE} is older than {PROJECT_FILE}: it does not have {', '.join(missing)}"
-        yield make_unlockable_problem(title, LOCK_FILE, "", "", Suggestion("uv lock", "in the folder, writes it again"))
+        yield make_problem(
+            "not-lockable.outdated", where=LOCK_FILE, project_file=PROJECT_FILE, missing=", ".join(missing)
+        )
 
 
 def _list_local_folders(lock: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
@@ -170,22 +182,14 @@ def read_version_file(folder: Path) -> str:
         return ""
 
 
-def make_unlockable_problem(title: str, where: str = "", given: str = "", why: str = "", *ways: Suggestion) -> Problem:
-    """Return the problem of something that cannot be locked."""
-    return make_problem("not-lockable", title, where, given, why, *ways, stage=Stage.PREFLIGHT)
-
-
 def _find_project_problems(data: Mapping[str, Any], project: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield why the packages of a pyproject.toml without a uv.lock are not known."""
     if "dependencies" in project.get("dynamic", ()):
-        title, why = "the dependencies are dynamic", "Only a build of the project tells them, which never runs here."
-        yield make_unlockable_problem(title, PROJECT_FILE, "", why, NO_CONFIG_WAY)
+        yield make_problem("not-lockable.dynamic", NO_CONFIG_WAY, where=PROJECT_FILE)
     settings = data.get("tool", {}).get("uv", {})
     used = [name for name in PROJECT_SETTINGS if name in settings]
     if used:
-        title = f"[tool.uv] says with {', '.join(used)} where packages come from"
-        why = "A file of a project does not choose what robotrain asks from this machine."
-        yield make_unlockable_problem(title, PROJECT_FILE, "", why, NO_CONFIG_WAY)
+        yield make_problem("not-lockable.tool-uv", NO_CONFIG_WAY, where=PROJECT_FILE, used=", ".join(used))
 
 
 def _read_requirements(path: Path, found: LockInput, into: list[GivenRequirement], above: list[Path]) -> None:
@@ -219,23 +223,15 @@ def _make_option_problem(option: str, line: str, where: str) -> Problem:
     if option in ("-e", "--editable"):
         return _make_path_problem(line, where)
     if option in INDEX_OPTIONS:
-        title = f"{option} in a requirements file is not used"
-        why = "A file of a project does not choose which index this machine asks."
-        way = Suggestion(f"leave {option} out", "or write the index into your own uv.toml")
-        return make_unlockable_problem(title, where, line, why, way)
+        return make_problem("not-lockable.option-not-used", where=where, given=line, option=option)
     if option in LIST_OPTIONS:
-        title, why = f"{option} names no list of packages beside the file", "It is a path, and ends in .txt or .in."
-        way = Suggestion(f"leave {option} out of the file", "and write the packages into it")
-        return make_unlockable_problem(title, where, line, why, way)
-    title = f"{option} in a requirements file is not supported"
-    return make_unlockable_problem(title, where, line, "", Suggestion(f"leave {option} out of the file"))
+        return make_problem("not-lockable.no-list", where=where, given=line, option=option)
+    return make_problem("not-lockable.option", where=where, given=line, option=option)
 
 
 def _make_path_problem(line: str, where: str) -> Problem:
-    title = "a folder or file of this machine cannot be locked"
-    why = "The job's machine does not have it, and its own code is no package of an index."
     way = Suggestion("--code FOLDER", "its code beside the program; then list only the packages that it needs")
-    return make_unlockable_problem(title, where, line, why, way, IMAGE_WAY)
+    return make_problem("not-lockable.local-file", way, IMAGE_WAY, where=where, given=line)
 
 
 def _add_requirement(line: str, where: str, found: LockInput, into: list[GivenRequirement]) -> None:
@@ -250,11 +246,7 @@ def _add_requirement(line: str, where: str, found: LockInput, into: list[GivenRe
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            title = "this is not a requirement"
-            way = Suggestion("NAME==VERSION", "as in numpy==2.2.1")
-            found.problems.append(
-                make_problem("requirement-invalid", title, where, line, "", way, stage=Stage.PREFLIGHT)
-            )
+            found.problems.append(make_problem("requirement-invalid.requirement", where=where, given=line))
             return
         if requirement.url:
             found.problems.append(_make_url_problem(requirement.url, line, where))
@@ -266,11 +258,9 @@ def _make_url_problem(url: str, line: str, where: str) -> Problem:
     if url.startswith("file:"):
         return _make_path_problem(line, where)
     kind = "a repository" if re.match(r"(?:git|hg|svn|bzr)\+", url) else "an address"
-    title = f"a package from {kind} cannot be locked"
-    why = "Only packages of an index have wheels that are known by hash before the job starts."
     ways = (Suggestion("--code FOLDER", "its code beside the program"), NO_CONFIG_WAY) if kind == "an address" else ()
     ways = ways or (Suggestion("--code FOLDER", "its code beside the program"), IMAGE_WAY)
-    return make_unlockable_problem(title, where, line, why, *ways)
+    return make_problem("not-lockable.package-kind", *ways, where=where, given=line, kind=kind)
 
 
 def _read_file(path: Path) -> bytes:
@@ -278,13 +268,11 @@ def _read_file(path: Path) -> bytes:
         return read_limited_file(path, MAX_FILE)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        title, ways = f"{path.name} cannot be read", [Suggestion(f"{REQUIREMENTS_FLAG} FILE", "a requirements file")]
-        raise Rejected([make_usage_problem("file-unreadable", title, "", f"{why}.", str(path), ways)]) from None
+        raise Rejected([make_problem("file-unreadable.file", given=str(path), name=path.name, why=why)]) from None
 
 
 def _parse_toml(content: bytes, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
-        title = f"{name} is not valid TOML"
-        raise Rejected([make_usage_problem("file-unreadable", title, name, f"{error}.")]) from None
+        raise Rejected([make_problem("file-unreadable.not-toml", where=name, error=error)]) from None

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 PYTHON_FLAG = "--python-version"
 PYTHONS = ("3.12", "3.11", "3.10", "3.13")
@@ -95,8 +98,7 @@ def choose_python(given: object, version_file: str, requires: str, where: str) -
     if given is not None:
         match = re.fullmatch(r"(3\.\d+)(?:\.\d+)?", str(given))
         if match is None:
-            title, way = f"{PYTHON_FLAG} is a version such as 3.12", Suggestion(f"{PYTHON_FLAG} {PYTHONS[0]}")
-            raise Rejected([make_usage_problem("value-invalid", title, PYTHON_FLAG, "", str(given), [way])])
+            raise Rejected([make_problem("value-invalid", given=str(given), pythons=PYTHONS[0])])
         choice = PythonChoice(match[1], PYTHON_FLAG)
     elif pinned:
         choice = PythonChoice(pinned[1], ".python-version")
@@ -114,8 +116,7 @@ def _parse_requires(requires: str, where: str) -> SpecifierSet:
     try:
         return SpecifierSet(requires)
     except InvalidSpecifier:
-        title = f"requires-python of {where} is not a range of versions"
-        raise Rejected([make_usage_problem("requirement-invalid", title, where, "", requires)]) from None
+        raise Rejected([make_problem("requirement-invalid.requires-python", where=where, given=requires)]) from None
 
 
 def _is_allowed(version: str, allowed: SpecifierSet) -> bool:
@@ -123,6 +124,4 @@ def _is_allowed(version: str, allowed: SpecifierSet) -> bool:
 
 
 def _make_requires_problem(what: str, requires: str, where: str) -> Problem:
-    ways = [Suggestion(f"{PYTHON_FLAG} VERSION", "a version that it allows, and the job's machine has")]
-    title = f"requires-python of {where} allows {what}"
-    return make_usage_problem("python-not-allowed", title, where, "", f"requires-python = {requires}", ways)
+    return make_problem("python-not-allowed", where=where, given=f"requires-python = {requires}", what=what)

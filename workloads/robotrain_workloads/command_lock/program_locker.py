@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
-from robotrain.redaction import redact
 
 from robotrain_workloads.command_lock import lock_inputs, lock_store, lock_target, uv_resolution
 from robotrain_workloads.command_lock.lock_inputs import LockInput
 from robotrain_workloads.command_lock.lock_target import PythonChoice, Target
 from robotrain_workloads.command_lock.uv_resolution import ResolvedPackage, Say
+
+make_problem = Messages(__file__)
 
 PARAMETERS = ("requirements", "install", "python_version", "allow_builds", "shipped_environment")
 """The parameters that decide what is locked, beside the code."""
@@ -95,16 +97,11 @@ def _find_code_folder(job: Job) -> Path | None:
 
 def _find_notes(job: Job, given: LockInput, choice: PythonChoice) -> Iterator[Problem]:
     if choice.origin == "default" and not given.uv_lock:
-        title = f"the program runs with Python {choice.version}: nothing says which it needs"
-        way = Suggestion(f"{lock_target.PYTHON_FLAG} VERSION", "or a .python-version beside the code")
-        yield make_problem("python-assumed", title, "", "", "", way, stage=Stage.CHECK, severity="note")
+        yield make_problem("python-assumed", version=choice.version, python_flag=lock_target.PYTHON_FLAG)
     folder = _find_code_folder(job)
     paths = lock_inputs.list_import_folders(given, folder) if folder else []
     if paths and paths != ["."] and "PYTHONPATH" not in str(dict(job.parameters).get("environ")):
-        title = "the project's own packages are not installed: they are part of the code"
-        why = "The program imports them if it is told where they are."
-        way = Suggestion(f"--set-env PYTHONPATH={os.pathsep.join(paths)}")
-        yield make_problem("project-not-installed", title, "", "", why, way, stage=Stage.CHECK, severity="note")
+        yield make_problem("project-not-installed", paths=os.pathsep.join(paths))
 
 
 @contextmanager
@@ -176,10 +173,16 @@ def choose_files(
     """Return the files of a package that fit the target, or why there is none."""
     if package.place:
         kind = {"directory": "a folder", "vcs": "a repository"}.get(package.place, "a file of this machine")
-        title = f"{package.name} comes from {kind} and cannot be locked"
-        why = "Only packages of an index have wheels that are known by hash before the job starts."
         way = Suggestion("--code FOLDER", "its code beside the program; then leave it out of the dependencies")
-        return lock_inputs.make_unlockable_problem(title, given.origin, package.name, why, way, lock_inputs.IMAGE_WAY)
+        return make_problem(
+            "not-lockable.other-source",
+            way,
+            lock_inputs.IMAGE_WAY,
+            where=given.origin,
+            given=package.name,
+            name=package.name,
+            kind=kind,
+        )
     if names := target.choose_wheels(package.wheels):
         return [package.wheels[name] for name in names]
     if allow_builds and package.sdist:
@@ -194,15 +197,10 @@ def format_entry(package: ResolvedPackage, found: Sequence[Mapping[str, Any]], i
     if is_by_address and (url := str(found[0].get("url", ""))):
         parts = urlsplit(url)
         if parts.scheme != "https" or "@" in parts.netloc or parts.query:
-            title = f"{package.name} comes from an address that a job cannot have"
-            why = "The job would need its password, or its answer could be changed on the way."
-            way = Suggestion("an index of its own in the job's uv.toml", "and the same one here, for all packages")
-            return lock_inputs.make_unlockable_problem(title, "", redact(url), why, way)
+            return make_problem("not-lockable.job-address", given=url, name=package.name)
         pin, hashes = f"{package.name} @ {url.partition('#')[0]}", hashes[:1]
     if not all(hashes):
-        title = f"{package.name} {package.version} has no hash"
-        why = "Its index does not tell one, so nobody could see that a file was changed."
-        return lock_inputs.make_unlockable_problem(title, "", package.name, why, Suggestion("uv lock"))
+        return make_problem("not-lockable.has-no-hash", given=package.name, name=package.name, version=package.version)
     lines = [" \\\n    ".join([pin, *(f"--hash=sha256:{one}" for one in hashes)])]
     return "\n".join([*lines, *(f"    # via {name}" for name in package.dependents)])
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import tomllib
 from packaging.markers import Marker
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain_runtime.contract.child_python import NEUTRAL_FOLDER
@@ -23,8 +24,10 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import uv_program
 from robotrain_runtime.process.stop import StopSignal
 
-from robotrain_workloads.command_lock.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput, make_unlockable_problem
+from robotrain_workloads.command_lock.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput
 from robotrain_workloads.command_lock.lock_target import UV_PLATFORM, Target
+
+make_problem = Messages(__file__)
 
 UV_SECONDS = 600
 MAX_REASON = 900
@@ -163,27 +166,26 @@ def _parse_dependents(requirements: str) -> dict[str, tuple[str, ...]]:
 
 def make_wheel_problem(name: str, given: LockInput, target: Target) -> Problem:
     """Return the problem of a package that has no wheel for the target."""
-    title = f"{name} has no wheel for {target.description}"
-    why = "Without one its own code would have to run to install it."
     if given.uv_lock:
         way = Suggestion("--allow-builds", "builds it in the job, where a compiler must be")
     else:
         way = Suggestion("uv lock   and --allow-builds", "with a pyproject.toml: uv.lock says what it needs")
-    others = (Suggestion("--python-version VERSION", "another one may have a wheel"),)
-    return make_unlockable_problem(title, given.origin, name, why, way, *others)
+    return make_problem(
+        "not-lockable.no-wheel", way, where=given.origin, given=name, name=name, description=target.description
+    )
 
 
 def _make_failure(title: str, errors: str, given: LockInput) -> Problem:
     """Return the problem that uv explains."""
     if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
-        title, way = f"{title}: this uv is too old", Suggestion("uv self update", "or pip install --upgrade uv")
-        return make_problem("lock-failed", title, given.origin, "", "", way, stage=Stage.PREFLIGHT)
+        title = f"{title}: this uv is too old"
+        return make_problem("lock-failed.uv-too-old", where=given.origin, title=title)
     lines = [line.strip() for line in errors.splitlines()]
     text = " ".join(re.sub(r"^(?:error|cause):\s*", "", line) for line in lines if line)
     why, is_transient = redact(text, max_length=MAX_REASON), uv_program.classify_uv_error(errors) == "network"
     install = Suggestion("--no-install", "installs nothing: the image has the packages")
     way = Suggestion("robotrain doctor", "checks what this machine can reach") if is_transient else install
-    problem = make_problem("lock-failed", title, given.origin, "", why, way, stage=Stage.PREFLIGHT)
+    problem = make_problem("lock-failed.uv", way, where=given.origin, title=title, why=why)
     return replace(problem, transient=is_transient)
 
 
@@ -204,7 +206,6 @@ def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
             timeout=UV_SECONDS,
         )
     except (OSError, JobFailed, subprocess.TimeoutExpired) as error:
-        title, way = "the packages of the program cannot be locked without uv", Suggestion("pip install uv")
-        problem = make_problem("lock-failed", title, "", "", redact(f"{error}."), way, stage=Stage.PREFLIGHT)
+        problem = make_problem("lock-failed.no-uv", why=redact(f"{error}."))
         raise Rejected([problem]) from error
     return done.returncode, done.stdout, done.stderr

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads import rules
@@ -13,6 +14,8 @@ from robotrain_workloads.isaac import script_options, tasks
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 CHECKPOINT_FLAG = "--checkpoint-uri"
 CAMERAS_OPTION = "--enable_cameras"
@@ -23,38 +26,23 @@ DEVICE_OPTIONS = (DEVICE_OPTION, SIMULATION_DEVICE, "agent.device")
 def check_terms(job: "Job") -> Iterator[Problem]:
     """Say which terms are accepted; refuse a job that does not accept them."""
     if job["accept_eula"]:
-        title = "submitting accepts NVIDIA's license and privacy terms of Isaac Sim for this job"
-        yield Problem(code="eula-accepted", stage=Stage.PARSE, severity="note", title=title)
+        yield make_problem("eula-accepted")
     else:
-        yield make_usage_problem(
-            "eula-not-accepted",
-            "Isaac Sim does not start unless NVIDIA's license and privacy terms are accepted",
-            where="--no-accept-eula",
-            why="ACCEPT_EULA and PRIVACY_CONSENT are set for each job that is submitted.",
-            suggestions=(Suggestion("--accept-eula", "accepts them for this job"),),
-            absent=("accept_eula",),
-        )
+        yield make_problem("eula-not-accepted", absent=("accept_eula",))
 
 
 def check_digest(job: "Job") -> Iterator[Problem]:
     """Require the SHA-256 of a checkpoint that comes without encryption, and a checkpoint for a SHA-256."""
     source = next((source for source in job.sources if source.role in ("checkpoint", "resume")), None)
     if source is None and job["sha256"]:
-        title = "--sha256 has no effect without a checkpoint"
         ways = (Suggestion(f"{CHECKPOINT_FLAG} URI"), suggest_leaving_out("--sha256"))
-        yield make_usage_problem("option-without-effect", title, "--sha256", "", job["sha256"], ways)
+        yield make_problem("option-without-effect", *ways, given=job["sha256"])
     elif source is not None and source.uri.startswith("http://") and not job["sha256"]:
-        yield make_usage_problem(
+        yield make_problem(
             "checkpoint-unverified",
-            "a checkpoint over http needs its SHA-256",
-            where=CHECKPOINT_FLAG,
-            given=redact(source.uri),
-            why="Without encryption, others on the way could replace the file.",
-            suggestions=(
-                Suggestion("--sha256 HEX", "as `sha256sum` prints it"),
-                Suggestion(f"{CHECKPOINT_FLAG} {redact(source.uri.replace('http:', 'https:', 1))}"),
-            ),
+            given=source.uri,
             absent=("sha256",),
+            uri=redact(source.uri.replace("http:", "https:", 1)),
         )
 
 
@@ -77,16 +65,7 @@ def check_task(job: "Job", *, trains: bool = False) -> Iterator[Problem]:
 
 
 def _make_doubt(title: str, why: str, task: str, *ways: Suggestion) -> Problem:
-    return Problem(
-        code="task-doubtful",
-        stage=Stage.USAGE,
-        severity="warning",
-        title=redact(title),
-        where="--task",
-        given=redact(task),
-        why=why,
-        suggestions=ways,
-    )
+    return make_problem("task-doubtful", *ways, given=task, title=redact(title), why=why)
 
 
 def check_device(job: "Job") -> Iterator[Problem]:
@@ -110,7 +89,7 @@ def check_device(job: "Job") -> Iterator[Problem]:
             why = "Where it runs, its own are numbered from 0. CUDA_VISIBLE_DEVICES chooses one of this machine."
         else:
             continue
-        yield make_usage_problem("device-unusable", title, "--", why, redact(argument), (way,))
+        yield make_problem("device-unusable", way, given=argument, title=title, why=why)
 
 
 def check_script_options(job: "Job", script: script_options.Script) -> Iterator[Problem]:

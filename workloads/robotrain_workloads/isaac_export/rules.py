@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads.isaac_export import container
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 KNOWN_MODULES = re.compile(r"torch(?:\..*)?|collections|_codecs|builtins|numpy(?:\..*)?")
 """What PyTorch may take for weights; it is stricter."""
@@ -25,13 +28,7 @@ STRINGS = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 def check_play(job: "Job") -> Iterator[Problem]:
     """Reject a number of environments if nothing is played."""
     if job["num_envs"] != 4 and not job["max_steps"] and not job["video_length"]:
-        yield make_usage_problem(
-            "option-without-effect",
-            "--num-envs has no effect: with --max-steps 0 and --video-length 0 nothing is played",
-            where="--num-envs",
-            given=str(job["num_envs"]),
-            suggestions=(suggest_leaving_out("--num-envs"), Suggestion("--max-steps N")),
-        )
+        yield make_problem("option-without-effect", suggest_leaving_out("--num-envs"), given=str(job["num_envs"]))
 
 
 def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
@@ -55,13 +52,11 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
             problems = [str(error)]
         for problem in problems:
             title, _, suggestion = problem.partition("\n")
-            yield Problem(
-                code="checkpoint-not-exportable",
-                stage=Stage.PREFLIGHT,
+            yield make_problem(
+                "checkpoint-not-exportable",
+                *(Suggestion(suggestion),) if suggestion else (),
+                given=source.uri,
                 title=redact(title, max_length=500),
-                where="--checkpoint-uri",
-                given=redact(source.uri),
-                suggestions=(Suggestion(suggestion),) if suggestion else (),
             )
 
 

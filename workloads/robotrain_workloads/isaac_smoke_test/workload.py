@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
-from robotrain.errors import make_usage_problem
+from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
-from robotrain.redaction import redact
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
@@ -18,6 +17,8 @@ from robotrain_workloads.parameters import SystemMetrics
 if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
     yield from isaac_rules.check_terms(job)
     for argument in job.trainer_args[:1]:
-        title = "isaac-smoke-test runs no script of Isaac Lab, which could take options after --"
-        yield make_usage_problem("script-option-invalid", title, where="--", given=redact(argument))
+        yield make_problem("script-option-invalid", given=argument)
 
 
 ISAAC_SMOKE_TEST = Workload(

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.report.evaluation import EvaluationResults
+
+make_problem = Messages(__file__)
 
 METRICS = (
     SUCCESS_RATE,
@@ -56,12 +59,11 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from isaac_rules.check_terms(job)
     yield from isaac_rules.check_digest(job)
     if job["video_length"] != 200 and not job["record_video"]:
-        yield make_usage_problem(
+        yield make_problem(
             "option-without-effect",
-            "--video-length has no effect without --record-video",
-            where="--video-length",
+            Suggestion("--record-video"),
+            suggest_leaving_out("--video-length"),
             given=str(job["video_length"]),
-            suggestions=(Suggestion("--record-video"), suggest_leaving_out("--video-length")),
             absent=("record_video",),
         )
     yield from isaac_rules.check_task(job)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_choosing
+from robotrain.errors import Problem, Suggestion, suggest_choosing
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import backbones, parameters
@@ -12,6 +13,8 @@ from robotrain_workloads.lerobot.trained_model import choose_model
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 POLICY_FLAGS = {
     "huggingface": "--policy-repo-id",
@@ -39,9 +42,7 @@ START_ROLES = ("policy", "init_policy", "resume")
 def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
-        yield make_usage_problem(
-            "device-cannot", title, where="--device", given=str(job["device"]), suggestions=(Suggestion(remedy),)
-        )
+        yield make_problem("device-cannot", Suggestion(remedy), given=str(job["device"]), title=title)
 
 
 def check_single_start(job: "Job") -> Iterator[Problem]:
@@ -49,19 +50,16 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
     starts = [source for source in job.sources if source.role in START_ROLES]
     if len(starts) > 1:
         flags = {"init_policy": "--init-from-policy-model", "resume": "--resume-from"}
-        yield make_usage_problem(
-            "sources-conflict",
-            f"a training starts from one policy, but {len(starts)} are given",
-            given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
-            why="`policy` uses the complete policy, `init_policy` only its weights.",
-            suggestions=[
-                suggest_choosing(
-                    *(
-                        f"{flags.get(one.role) or POLICY_FLAGS.get(one.kind, '--policy-…')} {redact(one.uri)}"
-                        for one in starts
-                    )
+        yield make_problem(
+            "sources-conflict.starts",
+            suggest_choosing(
+                *(
+                    f"{flags.get(one.role) or POLICY_FLAGS.get(one.kind, '--policy-…')} {redact(one.uri)}"
+                    for one in starts
                 )
-            ],
+            ),
+            given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
+            count=len(starts),
         )
 
 
@@ -73,32 +71,26 @@ def check_backbones(job: "Job") -> Iterator[Problem]:
     files = [one.uri for one in filter(backbones.is_weights, job.sources) if one.kind == backbones.FOLDER_KIND]
     if len(files) > 1:
         texts = [f"--backbone-path {redact(one)}" for one in files]
-        yield make_usage_problem(
-            "sources-conflict",
-            f"the cameras' network starts from one file of weights, and {len(files)} are given",
+        yield make_problem(
+            "sources-conflict.camera-weights",
+            suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once"),
             given=", ".join(map(redact, files)),
-            suggestions=[suggest_choosing(*texts) if len({*files}) > 1 else Suggestion(texts[0], "once")],
+            count=len(files),
         )
     names = [backbones.get_repository_name(source) for source in given]
     for source, name in zip(given, names, strict=True):
         flag = BACKBONE_FLAGS.get(source.kind, "--backbone-…")
         if not backbones.REPOSITORY.fullmatch(name):
-            yield make_usage_problem(
-                "backbone-unnamed",
-                f"{redact(source.uri)} stands for no repository",
-                where=flag,
-                given=redact(source.uri),
-                why="The last two parts of the path are the name that the policy knows: OWNER/NAME.",
-                suggestions=(Suggestion(f"{flag} …/OWNER/NAME"),),
-            )
+            yield make_problem("backbone-unnamed", where=flag, given=source.uri, uri=redact(source.uri))
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         several = [source for source, one in zip(given, names, strict=True) if one == name]
         texts = [f"{BACKBONE_FLAGS.get(one.kind, '--backbone-…')} {redact(one.uri)}" for one in several]
-        yield make_usage_problem(
-            "sources-conflict",
-            f"{len(several)} backbones stand for {redact(name)}, and a policy reads one",
+        yield make_problem(
+            "sources-conflict.backbones",
+            suggest_choosing(*texts) if len({*texts}) > 1 else Suggestion(texts[0], "once"),
             given=", ".join(redact(source.uri) for source in several),
-            suggestions=[suggest_choosing(*texts) if len({*texts}) > 1 else Suggestion(texts[0], "once")],
+            count=len(several),
+            name=redact(name),
         )
 
 
@@ -114,13 +106,12 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     try:
         trusted = remote_code.parse_trusted(job["trust_remote_code"])
     except ValueError as error:
-        yield make_usage_problem(
+        yield make_problem(
             "value-invalid",
-            f"{remote_code.TRUST_FLAG} takes repositories of the Hub, each at a commit",
             where=remote_code.TRUST_FLAG,
             given=given,
-            why=f"{redact(str(error))}.",
-            suggestions=(Suggestion(f"{remote_code.TRUST_FLAG} {remote_code.correct_form(given)}"),),
+            error=redact(str(error)),
+            remote_code=remote_code.correct_form(given),
         )
         return
     if any(source.role in START_ROLES for source in job.sources):
@@ -130,13 +121,13 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     found = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
     for title, _, remedy in (sentence.partition("\n") for sentence in found):
         flag, _, wanted = remedy.partition(" ")
-        yield make_usage_problem(
+        yield make_problem(
             "remote-code-not-trusted",
-            title,
+            Suggestion(redact(remedy)),
             where=remote_code.TRUST_FLAG if given else "",
             given=given,
+            title=title,
             why=TRUST_REASON.format(wanted.partition("@")[0]) if flag == remote_code.TRUST_FLAG else "",
-            suggestions=(Suggestion(redact(remedy)),),
         )
 
 
@@ -145,14 +136,8 @@ def check_steps_left(job: "Job") -> Iterator[Problem]:
     steps = int(str(job["training_steps"]))
     for source in job.sources:
         if source.role == "resume" and (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
-            yield Problem(
-                code="nothing-left-to-train",
-                stage=Stage.CHECK,
-                title=f"the checkpoint has reached step {done}, and the training ends at step {steps}",
-                where="--training-steps",
-                given=str(steps),
-                why=f"--training-steps counts all steps, including those before the checkpoint {redact(source.uri)}.",
-                suggestions=(Suggestion("--training-steps STEPS", f"more than {done}"),),
+            yield make_problem(
+                "nothing-left-to-train", given=str(steps), done=done, steps=steps, uri=redact(source.uri)
             )
 
 

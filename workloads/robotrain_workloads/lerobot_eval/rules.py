@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import (
     Problem,
-    Stage,
     Suggestion,
-    make_problem,
-    make_usage_problem,
     suggest_choosing,
     suggest_leaving_out,
 )
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
@@ -25,6 +23,8 @@ from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OP
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 ROLLOUT_PARAMETERS = (
     *("env_tasks", "task_description", "env_steps", "starts", "success_reward", "success_threshold", "record_video"),
@@ -46,24 +46,11 @@ def check_policy(job: "Job") -> Iterator[Problem]:
     """Require exactly one policy, trained or untrained."""
     source = selection.find_policy_source(job.sources)
     if source and job["builtin_policy"]:
-        yield make_usage_problem(
-            "sources-conflict",
-            "an evaluation takes one policy, but two are given",
-            where="--builtin-policy",
-            why=f"--builtin-policy is an untrained policy; the other one is {redact(source.uri)}.",
-            suggestions=[suggest_choosing("--builtin-policy", redact(source.uri))],
+        yield make_problem(
+            "sources-conflict", suggest_choosing("--builtin-policy", redact(source.uri)), uri=redact(source.uri)
         )
     if not source and not job["builtin_policy"]:
-        yield make_usage_problem(
-            "source-missing.policy",
-            "an evaluation needs a policy",
-            suggestions=(
-                Suggestion("--policy-run RUN", "the policy that a run trained: latest is the newest"),
-                Suggestion("--policy-path FOLDER"),
-                Suggestion("--builtin-policy", "an untrained one, as a baseline"),
-            ),
-            absent=("policy", "builtin_policy"),
-        )
+        yield make_problem("source-missing.policy", absent=("policy", "builtin_policy"))
 
 
 def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
@@ -73,33 +60,20 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
         return
     source = selection.find_policy_source(job.sources)
     if source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri):
-        title = f"{flag} {which}: the policy is one checkpoint"
         parent = re.sub(r"/[0-9]+/?(pretrained_model/?)?$", "", source.uri)
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
         given = redact(source.uri, max_length=LONGEST_VALUE)
-        why = f"Its checkpoints are in {redact(parent)}."
-        yield make_usage_problem("checkpoints-not-scored", title, flag, why, given, ways)
+        yield make_problem(
+            "checkpoints-not-scored.one-checkpoint", *ways, given=given, flag=flag, which=which, parent=redact(parent)
+        )
     elif source is not None and source.kind == HUB_KIND:
-        title = f"{flag} {which}: a repository of the Hub is one policy"
-        why = "Its other checkpoints are other revisions."
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
         given = redact(source.uri, max_length=LONGEST_VALUE)
-        yield make_usage_problem("checkpoints-not-scored", title, flag, why, given, ways)
+        yield make_problem("checkpoints-not-scored.repository", *ways, given=given, flag=flag, which=which)
     elif source is None and job["builtin_policy"]:
-        title = f"{flag} has no effect with --builtin-policy: an untrained policy has no checkpoints"
-        yield make_usage_problem("checkpoints-not-scored", title, flag, suggestions=[suggest_leaving_out(flag)])
+        yield make_problem("checkpoints-not-scored.builtin", suggest_leaving_out(flag), flag=flag)
     elif job["env"] is None:
-        title = "without --env the checkpoints are compared by the error of their actions on recorded episodes"
-        yield make_problem(
-            "checkpoints-replayed",
-            title,
-            "",
-            "",
-            "A small error does not show that a policy succeeds.",
-            *ENVIRONMENT_SUGGESTIONS,
-            stage=Stage.RESOLVE,
-            severity="note",
-        )
+        yield make_problem("checkpoints-replayed", *ENVIRONMENT_SUGGESTIONS)
 
 
 def check_evaluation_target(job: "Job") -> Iterator[Problem]:
@@ -109,19 +83,13 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
     if job["builtin_policy"]:
         if selection.find_policy_source(job.sources):  # two policies: reported already
             return
-        yield make_usage_problem(
-            "source-missing.shapes",
-            "an untrained policy needs a dataset",
-            where="--builtin-policy",
-            suggestions=DATASET_SUGGESTIONS,
-            absent=("dataset", "policy"),
-        )
+        yield make_problem("source-missing.shapes", *DATASET_SUGGESTIONS, absent=("dataset", "policy"))
     elif job["env"] is None:
-        yield make_usage_problem(
+        yield make_problem(
             "source-missing.episodes",
-            "there is neither a dataset nor an environment to evaluate on",
-            why="A policy is evaluated on recorded episodes, in a simulated environment, or both.",
-            suggestions=(*DATASET_SUGGESTIONS, *ENVIRONMENT_SUGGESTIONS, *STATUS_SUGGESTIONS),
+            *DATASET_SUGGESTIONS,
+            *ENVIRONMENT_SUGGESTIONS,
+            *STATUS_SUGGESTIONS,
             absent=("dataset", "env"),
         )
 
@@ -145,21 +113,15 @@ def check_tasks(job: "Job") -> Iterator[Problem]:
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
     if own and (needs_tasks or given is not None):
         value = redact(own.removeprefix(TASK_OPTION), max_length=LONGEST_VALUE)
-        yield make_usage_problem(
-            "option-owned",
-            f"{TASKS_FLAG} chooses the tasks of {env}, not an option after --",
-            where="--",
-            given=redact(own, max_length=LONGEST_VALUE),
-            suggestions=(Suggestion(f"{TASKS_FLAG} {value}"),),
-        )
+        yield make_problem("option-owned", given=redact(own, max_length=LONGEST_VALUE), env=env, value=value)
     elif needs_tasks and given is None:
-        yield make_usage_problem(
+        yield make_problem(
             "value-missing.tasks",
-            f"{env} has {len(catalog.tasks)} tasks, and none is chosen",
-            where=TASKS_FLAG,
-            why=f"Groups of them are {', '.join(catalog.groups)}.",
-            suggestions=(Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS[env]}", "or several, with commas"),),
             absent=("env_tasks",),
+            env=env,
+            count=len(catalog.tasks),
+            groups=", ".join(catalog.groups),
+            example_tasks=EXAMPLE_TASKS[env],
         )
     if given is not None:
         yield from _find_unknown_tasks(env, str(given), catalog)
@@ -169,25 +131,26 @@ def _find_unknown_tasks(env: str, given: str, catalog: tasks.TaskCatalog) -> Ite
     shown, names = redact(given, max_length=LONGEST_VALUE), tasks.split_names(given)
     if not catalog.tasks:
         ways = (suggest_leaving_out(TASKS_FLAG),)
-        title, why = f"{TASKS_FLAG} has no effect with {env}", f"{env} is one task."
-        yield make_usage_problem("option-without-effect", title, TASKS_FLAG, given=shown, why=why, suggestions=ways)
+        yield make_problem("option-without-effect.one-task", *ways, given=shown, env=env)
         return
     example = Suggestion(f"{TASKS_FLAG} {EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))}", "for example")
     if not names:
-        title = f"{TASKS_FLAG} names no task"
-        yield make_usage_problem("value-invalid", title, TASKS_FLAG, given=shown, suggestions=(example,))
+        yield make_problem(
+            "value-invalid.no-task", given=shown, example_tasks=EXAMPLE_TASKS.get(env) or next(iter(catalog.tasks))
+        )
     listed = ", ".join(catalog.tasks) if len(catalog.tasks) <= MOST_LISTED else f"{len(catalog.tasks)} tasks"
     groups = f"; groups of them are {', '.join(catalog.groups)}" if catalog.groups else ""
     for name in (name for name in names if name not in catalog.names):
         prefix, same = f"{TASKS_FLAG} ", [task for task in catalog.tasks if _get_root(task) == _get_root(name)]
         near = tuple(Suggestion(prefix + task, "the version that LeRobot has") for task in same)
-        yield make_usage_problem(
-            "value-invalid",
-            f"{env} has no task {redact(name, max_length=LONGEST_VALUE)}",
-            TASKS_FLAG,
+        yield make_problem(
+            "value-invalid.unknown-task",
+            *near or suggest_name(name, catalog.names, prefix=prefix) or (example,),
             given=shown,
-            why=f"It has {listed}{groups}.",
-            suggestions=near or suggest_name(name, catalog.names, prefix=prefix) or (example,),
+            env=env,
+            name=redact(name, max_length=LONGEST_VALUE),
+            listed=listed,
+            groups=groups,
         )
 
 
@@ -204,10 +167,9 @@ def check_steps(job: "Job") -> Iterator[Problem]:
         return
     most = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].most_steps
     if most is not None and job["env_steps"] > most:
-        title = f"an episode of {job['env']} has at most {most} steps"
         ways = (Suggestion(f"--env-steps {most}"), suggest_leaving_out("--env-steps"))
         given = str(job["env_steps"])
-        yield make_usage_problem("value-out-of-range", title, "--env-steps", given=given, suggestions=ways)
+        yield make_problem("value-out-of-range.steps", *ways, given=given, env=job["env"], most=most)
 
 
 def check_task_description(job: "Job") -> Iterator[Problem]:
@@ -215,7 +177,7 @@ def check_task_description(job: "Job") -> Iterator[Problem]:
     if job["task_description"] is not None and not str(job["task_description"]).strip():
         flag = "--task-description"
         ways = (Suggestion(f"{flag} TEXT"), suggest_leaving_out(flag))
-        yield make_usage_problem("value-invalid", f"{flag} is empty", flag, suggestions=ways)
+        yield make_problem("value-invalid.empty", *ways, flag=flag)
 
 
 def check_starts(job: "Job") -> Iterator[Problem]:
@@ -231,13 +193,11 @@ def check_starts(job: "Job") -> Iterator[Problem]:
             Suggestion("--starts '{\"distance\": [40, 80]}'", "ranges; others are as in easy"),
         )
         is_placeable = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].has_placeable_objects
-        yield make_usage_problem(
-            "value-invalid",
-            "--starts is invalid",
-            where="--starts",
+        yield make_problem(
+            "value-invalid.starts",
+            *suggestions if is_placeable else (suggest_leaving_out("--starts"),),
             given=redact(job["starts"], max_length=LONGEST_VALUE),
             why=_format_error(error) if isinstance(error, ValueError) else "It is nested too deeply.",
-            suggestions=suggestions if is_placeable else (suggest_leaving_out("--starts"),),
         )
 
 
@@ -247,22 +207,22 @@ def check_confirmation(job: "Job") -> Iterator[Problem]:
     if episodes is None or job["env"] is None:
         return
     if job["checkpoints"] is None:
-        title, why = (
-            f"{flag} has no effect without --checkpoints",
-            "It evaluates the best of several checkpoints again.",
-        )
         ways = [Suggestion("--checkpoints all"), suggest_leaving_out(flag)]
-        yield make_usage_problem("confirmation-not-fresh", title, flag, why, str(episodes), ways)
+        yield make_problem("confirmation-not-fresh.one-checkpoint", *ways, given=str(episodes), flag=flag)
     with suppress(ValueError, RecursionError):  # reported elsewhere
         given = simulation.parse_starts(job["starts"], job["env"])
         states, needed = getattr(given, "states", None), job["eval_episodes"] + episodes
         if states is not None and len(set(states)) < needed:
-            title = f"--starts has {len(set(states))} different states, and {flag} needs {needed}"
-            why = (
-                f"The {job['eval_episodes']} episodes that choose the best use the first; a confirmation needs others."
-            )
             ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
-            yield make_usage_problem("confirmation-not-fresh", title, flag, why, str(episodes), ways)
+            yield make_problem(
+                "confirmation-not-fresh.too-few-starts",
+                *ways,
+                given=str(episodes),
+                count=len(set(states)),
+                flag=flag,
+                needed=needed,
+                eval_episodes=job["eval_episodes"],
+            )
 
 
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:
@@ -272,13 +232,13 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         return
     given = redact(requested, max_length=LONGEST_VALUE)
     if not _has_dataset(job):
-        yield make_usage_problem(
-            "option-without-effect",
-            f"{flag} has no effect without a dataset",
-            where=flag,
+        yield make_problem(
+            "option-without-effect.dataset",
+            suggest_leaving_out(flag),
+            *DATASET_SUGGESTIONS,
             given=given,
-            suggestions=(suggest_leaving_out(flag), *DATASET_SUGGESTIONS),
             absent=("dataset",),
+            flag=flag,
         )
     try:
         selection.parse_episodes(requested)
@@ -286,10 +246,7 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
         forms = (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
         near = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
         suggestions = near or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(forms)}"),)
-        title = f"{flag} is invalid"
-        yield make_usage_problem(
-            "value-invalid", title, flag, given=given, why=_format_error(error), suggestions=suggestions
-        )
+        yield make_problem("value-invalid.episodes", *suggestions, given=given, flag=flag, why=_format_error(error))
 
 
 def check_lerobot_options(job: "Job") -> Iterator[Problem]:
@@ -301,27 +258,24 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             continue
         match = re.fullmatch(OPTION_PATTERN, argument)
         if match is None:
-            yield make_usage_problem(
-                "option-unknown",
-                "an evaluation takes only --policy. and --env. options after --",
-                where="--",
-                given=redact(argument, max_length=LONGEST_VALUE),
-                why="Options after `--` configure the policy or the environment; an evaluation has no trainer.",
-                suggestions=(Suggestion("-- --policy.NAME=VALUE"), Suggestion("-- --env.NAME=VALUE")),
-            )
+            yield make_problem("option-unknown.prefix", given=redact(argument, max_length=LONGEST_VALUE))
         elif match[1] == "env" and job["env"] is not None:
             env = str(job["env"])  # the options of environments are known here, those of a policy are not
             option, _, value = argument.partition("=")
             name, given = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
             known = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
             if name not in known:
-                title, why = f"the environment {env} has no option {redact(option)}", f"It has {', '.join(known)}."
                 suggestions = suggest_name(name, known, prefix="-- --env.")
-                yield make_usage_problem("option-unknown", title, "--", given=given, why=why, suggestions=suggestions)
+                yield make_problem(
+                    "option-unknown.environment",
+                    *suggestions,
+                    given=given,
+                    env=env,
+                    option=redact(option),
+                    known=", ".join(known),
+                )
             elif name == "fps" and not FPS_PATTERN.fullmatch(value):
-                title = "--env.fps must be a whole number: frames of a video per second"
-                suggestions = (Suggestion("-- --env.fps=10", "or any number from 1 to 999"),)
-                yield make_usage_problem("script-option-invalid", title, "--", given=given, suggestions=suggestions)
+                yield make_problem("script-option-invalid", given=given)
         elif match[1] == "env":
             yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
         else:
@@ -347,24 +301,16 @@ def check_success_reward(job: "Job") -> Iterator[Problem]:
         return
     best = simulation.SIMULATED_ENVIRONMENTS[str(env)].max_reward
     if float(reward) > best:
-        title = f"no episode succeeds: {env} gives no reward above {best:g}"
-        suggestions = (Suggestion(f"{flag} {best:g}", "or less"),)
-        yield make_usage_problem("value-out-of-range", title, flag, given=f"{reward:g}", suggestions=suggestions)
+        yield make_problem("value-out-of-range.never-reached", given=f"{reward:g}", env=env, best=best, flag=flag)
     if float(reward) <= 0:
-        title = f"every episode succeeds: {env} gives no reward below 0"
-        suggestions = (Suggestion(f"{flag} {best:g}", "or less, but above 0"),)
-        yield make_usage_problem("value-out-of-range", title, flag, given=f"{reward:g}", suggestions=suggestions)
+        yield make_problem("value-out-of-range.always-reached", given=f"{reward:g}", env=env, flag=flag, best=best)
 
 
 def check_registration(job: "Job") -> Iterator[Problem]:
     """Reject the registration of an untrained policy."""
     if job["builtin_policy"] and job["register_model"] is not None:
-        yield make_usage_problem(
-            "option-without-effect",
-            "an untrained policy cannot be registered: each run makes a new one",
-            where="--register-model",
-            given=job["register_model"],
-            suggestions=(suggest_leaving_out("--register-model"),),
+        yield make_problem(
+            "option-without-effect.untrained", suggest_leaving_out("--register-model"), given=job["register_model"]
         )
 
 
@@ -379,11 +325,12 @@ def _format_error(error: ValueError) -> str:
 
 def _make_unused_problem(title: str, where: str, value: object) -> Problem:
     given = redact(str(value), max_length=LONGEST_VALUE)
-    return make_usage_problem(
-        "option-without-effect",
-        title,
-        where,
+    return make_problem(
+        "option-without-effect.simulation",
+        suggest_leaving_out(where),
+        *ENVIRONMENT_SUGGESTIONS,
+        where=where,
         given=given,
-        suggestions=(suggest_leaving_out(where), *ENVIRONMENT_SUGGESTIONS),
         absent=("env",),
+        title=title,
     )

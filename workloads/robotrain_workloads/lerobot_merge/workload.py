@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import make_usage_problem, suggest_leaving_out
+from robotrain.errors import suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Container, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
-from robotrain.redaction import redact
 
 from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.lerobot import version_parameters
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
+
+make_problem = Messages(__file__)
 
 
 def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
@@ -36,9 +38,8 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_rules.check_builds(job)
     yield from shared_rules.check_publish_url(job)
     for argument in job.trainer_args[:1]:
-        title = "lerobot-merge runs no program that takes options after --"
         ways = [suggest_leaving_out("--")]
-        yield make_usage_problem("script-option-invalid", title, where="--", given=redact(argument), suggestions=ways)
+        yield make_problem("script-option-invalid", *ways, given=argument)
 
 
 LEROBOT_MERGE = Workload(

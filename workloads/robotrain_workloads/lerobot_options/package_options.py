@@ -3,12 +3,15 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain_runtime.contract.redaction import MAX_LENGTH
 
 from robotrain_workloads.lerobot.options import split_options as split_arguments
 from robotrain_workloads.lerobot.versions import POLICIES, LeRobotVersion
+
+make_problem = Messages(__file__)
 
 POLICY_PREFIX = "policy."
 
@@ -42,7 +45,7 @@ def warn_of_unchecked(names: Sequence[str]) -> Iterator[Problem]:
     if names:
         listed = _list_names([redact(name) for name in names])
         title = f"{listed} {'was' if len(names) == 1 else 'were'} not checked: only the package of the policy knows"
-        yield make_problem("options-unchecked", title, "--", "", "", stage=Stage.CHECK, severity="warning")
+        yield make_problem("options-unchecked", title=title)
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -6,11 +6,14 @@ import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.parameters import PRECISION_VARIABLE
 from robotrain_workloads.lerobot_options.launchers import VARIABLE_REASON, LaunchedLine, read_launchers
+
+make_problem = Messages(__file__)
 
 EXAMPLE = "robotrain from-lerobot -- lerobot-train --policy.type=act --dataset.repo_id=OWNER/NAME --steps=1000"
 ACCOUNT_VARIABLES = ("HF_USER", "HOME", "USER")
@@ -90,9 +93,7 @@ def find_program(line: Sequence[str], known: Collection[str]) -> tuple[int, str]
     """Return where LeRobot's program stands in a line, and its name. Raise Rejected if there is none of the `known`."""
     if found := find_program_word(line, known):
         return found
-    title = "the line names no program of LeRobot that robotrain runs"
-    why = "It runs lerobot-train and lerobot-eval."
-    raise Rejected([make_usage_problem("command-unknown", title, why=why, suggestions=[Suggestion(EXAMPLE)])])
+    raise Rejected([make_problem("command-unknown")])
 
 
 def _drop_suffix(word: str) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from robotrain.errors import (
     Problem,
     Suggestion,
-    make_usage_problem,
     select_errors,
     suggest_choosing,
     suggest_leaving_out,
 )
+from robotrain.messages import Messages
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
     from robotrain_workloads.option_kinds import OptionProblem
+
+make_problem = Messages(__file__)
 
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
@@ -83,26 +85,23 @@ def check_type(job: "Job") -> Iterator[Problem]:
     """Require a type that the job's LeRobot trains."""
     values = dict(job.parameters)
     if values["reward_model"] and values["policy_type"]:
-        yield make_usage_problem(
-            "options-conflict",
-            "a job trains a policy or a reward model, and both are given",
+        yield make_problem(
+            "options-conflict.two-types",
+            suggest_choosing(f"--reward-model {values['reward_model']}", f"--policy-type {values['policy_type']}"),
             given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
-            suggestions=[
-                suggest_choosing(f"--reward-model {values['reward_model']}", f"--policy-type {values['policy_type']}")
-            ],
         )
     elif model := _find_model(job):
         is_known, refused = model.is_known, model.facts.refused
         if (is_known and not refused) or (values["packages"] and not is_known and not values["reward_model"]):
             return
         having = [one.name for one in versions.list_versions() if model.kind in one.types]
-        yield make_usage_problem(
+        yield make_problem(
             "type-not-trainable",
-            f"LeRobot {model.lerobot.name} {'cannot train' if is_known else f'has no {model.noun}'} {model.kind}",
+            *() if is_known else [*(Suggestion(f"--lerobot-version {name}") for name in having), WITH_WAY],
             where=model.flag,
             given=model.kind,
+            title=f"LeRobot {model.lerobot.name} {'cannot train' if is_known else f'has no {model.noun}'} {model.kind}",
             why=f"{refused[0].upper()}{refused[1:]}." if refused else "",
-            suggestions=() if is_known else [*(Suggestion(f"--lerobot-version {name}") for name in having), WITH_WAY],
         )
 
 
@@ -115,13 +114,16 @@ def check_rates(job: "Job") -> Iterator[Problem]:
         ("lr_warmup_steps", "number of warm-up steps", "has a schedule of its own for it", can_warm_up(model)),
     ):
         if job[name] is not None and not has_it:
-            yield make_usage_problem(
-                "option-without-effect",
-                f"the {model.noun} {model.kind} has no {lacks}",
+            yield make_problem(
+                "option-without-effect.type",
+                suggest_leaving_out(f"--{name.replace('_', '-')}"),
                 where=f"--{name.replace('_', '-')}",
                 given=str(job[name]),
-                why=f"LeRobot {model.lerobot.name} {why}.",
-                suggestions=[suggest_leaving_out(f"--{name.replace('_', '-')}")],
+                noun=model.noun,
+                kind=model.kind,
+                lacks=lacks,
+                name=model.lerobot.name,
+                why=why,
             )
 
 
@@ -130,13 +132,7 @@ def check_precision(job: "Job") -> Iterator[Problem]:
     if (model := _find_model(job)) is None:
         return
     for title, ways in precision.find_precision_problems(dict(job.parameters), job.trainer_args, model):
-        yield make_usage_problem(
-            "device-cannot",
-            title,
-            where="--mixed-precision",
-            given=str(job["mixed_precision"]),
-            suggestions=map(Suggestion, ways),
-        )
+        yield make_problem("device-cannot", *map(Suggestion, ways), given=str(job["mixed_precision"]), title=title)
 
 
 def check_options(job: "Job") -> Iterator[Problem]:
@@ -192,18 +188,7 @@ def _list_own_options(job: "Job") -> dict[str, object]:
 def check_rename(job: "Job") -> Iterator[Problem]:
     """Require a policy to start from with --rename: all else reads the dataset's features as they are."""
     if job["rename"] is not None and (job["reward_model"] or not find_start_source(job.sources)):
-        yield make_usage_problem(
-            "option-without-effect",
-            "--rename has no effect without a policy to start from",
-            where="--rename",
-            given=str(job["rename"]),
-            why="New policies and reward models read the features of the dataset by their own names.",
-            suggestions=(
-                suggest_leaving_out("--rename"),
-                Suggestion("--policy-repo-id OWNER/NAME"),
-                Suggestion("--policy-path FOLDER"),
-            ),
-        )
+        yield make_problem("option-without-effect.rename", suggest_leaving_out("--rename"), given=str(job["rename"]))
 
 
 def check_adapter(job: "Job") -> Iterator[Problem]:
@@ -218,62 +203,39 @@ def check_adapter(job: "Job") -> Iterator[Problem]:
     again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in given]
     twice = [f"{adapter_options.PREFIX}{name}={given[name]}" for name in again]
     if rank is not None and twice:
-        yield make_usage_problem(
-            "options-conflict",
-            f"{flag} and {' and '.join(twice)} say the same: give one of them",
+        yield make_problem(
+            "options-conflict.said-twice",
+            suggest_choosing(f"{flag} {rank}", f"-- {' '.join(twice)}"),
             where=flag,
             given=str(rank),
-            suggestions=[suggest_choosing(f"{flag} {rank}", f"-- {' '.join(twice)}")],
+            twice=" and ".join(twice),
         )
     if rank is not None and job["reward_model"]:
-        yield make_usage_problem(
-            "option-without-effect",
-            f"{flag} has no effect on a reward model",
-            where=flag,
-            given=str(rank),
-            why="LeRobot trains adapters of policies only.",
-            suggestions=[suggest_leaving_out(flag)],
-        )
+        yield make_problem("option-without-effect.reward-model", suggest_leaving_out(flag), where=flag, given=str(rank))
     elif rank is not None and not find_start_source(job.sources):
-        yield make_usage_problem(
-            "option-without-effect",
-            f"{flag} has no effect without a policy to start from",
-            where=flag,
-            given=str(rank),
-            why="An adapter adds to the weights of a trained policy.",
-            suggestions=(
-                suggest_leaving_out(flag),
-                Suggestion("--policy-repo-id OWNER/NAME"),
-                Suggestion("--policy-path FOLDER"),
-            ),
-        )
+        yield make_problem("option-without-effect.no-start", suggest_leaving_out(flag), where=flag, given=str(rank))
     model = _find_model(job) if any(source.role in NEW_START_ROLES for source in job.sources) else None
     is_known = model is None or model.facts.adapter_modules or model.section == versions.REWARD_MODELS
     if model and not is_known and adapter_options.MODULES not in given:
         title, way = adapter_options.explain_unknown_modules(model)
-        yield make_usage_problem(
+        yield make_problem(
             "adapter-modules-unknown",
-            title,
             where=flag if rank is not None else "--",
             given=str(rank or ""),
-            suggestions=(Suggestion(f"-- {way}", "names of its layers, or all-linear"),),
+            title=title,
+            way=way,
         )
 
 
 def check_keep(job: "Job") -> Iterator[Problem]:
     """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:
-        yield make_usage_problem(
-            "option-without-effect",
-            "--keep has no effect without --publish-url",
-            where="--keep",
+        yield make_problem(
+            "option-without-effect.keep",
+            suggest_leaving_out("--keep"),
+            Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER"),
+            Suggestion("--save-freq STEPS", "saves fewer checkpoints", "--keep"),
             given=str(job["keep"]),
-            why="The run's own folder keeps every checkpoint.",
-            suggestions=(
-                suggest_leaving_out("--keep"),
-                Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER"),
-                Suggestion("--save-freq STEPS", "saves fewer checkpoints", "--keep"),
-            ),
             absent=("publish_url",),
         )
 
@@ -284,22 +246,21 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
     if which is None:
         return
     if job["reward_model"] is not None:
-        title = f"{flag} scores policies, but this job trains a reward model"
-        yield make_usage_problem(
-            "checkpoints-not-scored", title, flag, given=str(which), suggestions=[suggest_leaving_out(flag)]
+        yield make_problem(
+            "checkpoints-not-scored.reward-model", suggest_leaving_out(flag), given=str(which), flag=flag
         )
     if not str(which).isdecimal():
         return
     every, saved = int(which), int(job["save_freq"])
     if every % saved:
         nearest = max(round(every / saved), 1) * saved
-        why = f"Checkpoints are saved every {saved} steps (--save-freq), and after the last."
         ways = (
             Suggestion(f"{flag} {nearest}"),
             Suggestion(f"--save-freq {every}", "saves checkpoints at these steps", "--save-freq"),
         )
-        title = f"{flag} {every}: no checkpoint is saved at most of these steps"
-        yield make_usage_problem("checkpoints-not-scored", title, flag, why, str(which), ways)
+        yield make_problem(
+            "checkpoints-not-scored.not-saved", *ways, given=str(which), flag=flag, every=every, saved=saved
+        )
 
 
 def check_wandb_project(job: "Job") -> Iterator[Problem]:
@@ -310,14 +271,7 @@ def check_wandb_project(job: "Job") -> Iterator[Problem]:
 
     name = tracking.get_experiment_name(dict(job.parameters))
     if reason := wandb.find_project_problem(name):
-        yield make_usage_problem(
-            "value-invalid",
-            "the experiment name is not a valid project name at Weights & Biases",
-            where="--experiment-name",
-            given=name,
-            why=reason,
-            suggestions=(Suggestion("--experiment-name NAME", "such as lerobot-act"),),
-        )
+        yield make_problem("value-invalid", given=name, why=reason)
 
 
 def find_idle_options(job: "Job", model: TrainedModel) -> "Iterator[OptionProblem]":

@@ -20,13 +20,15 @@ from typing import Any
 import tomllib
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain_runtime.contract.files import read_limited_file
 
-from robotrain_workloads.command_lock.lock_inputs import make_unlockable_problem
 from robotrain_workloads.command_lock.lock_target import Target
 from robotrain_workloads.packages import BUILDS_FLAG, PATH_FORM, WITH_FLAG
+
+make_problem = Messages(__file__)
 
 MAX_BYTES = 512 << 10
 """The size of all files that a job document carries: larger packages belong in an index."""
@@ -93,8 +95,11 @@ def read_packages(texts: Sequence[str], target: Target, *, allow_builds: bool) -
         except _Unfit as unfit:
             found.problems.append(unfit.problem)
     if (size := sum(len(one.content) for one in found.files.values())) > MAX_BYTES:
-        title = f"the files of {WITH_FLAG} have {size >> 10} KiB, and a job carries at most {MAX_BYTES >> 10} KiB"
-        found.problems.append(make_unlockable_problem(title, WITH_FLAG, "", "", INDEX_WAY))
+        found.problems.append(
+            make_problem(
+                "not-lockable.too-large", INDEX_WAY, where=WITH_FLAG, size=size >> 10, max_bytes=MAX_BYTES >> 10
+            )
+        )
     return found
 
 
@@ -109,8 +114,7 @@ class _Unfit(Exception):
 def _add(found: GivenPackages, name: str, text: str, into: dict[str, Any], value: object) -> None:
     key = canonicalize_name(name)
     if key in found.names:
-        title, way = f"{key} is given twice", Suggestion(f"{WITH_FLAG} {key}==VERSION", "once")
-        found.problems.append(make_usage_problem("packages-conflict", title, WITH_FLAG, "", redact(text), [way]))
+        found.problems.append(make_problem("packages-conflict.twice", where=WITH_FLAG, given=text, key=key))
     else:
         into[key] = value
 
@@ -118,27 +122,31 @@ def _add(found: GivenPackages, name: str, text: str, into: dict[str, Any], value
 def _parse_requirement(text: str) -> Requirement:
     """Return a requirement of an index. Raise _Unfit."""
     if text.lstrip().startswith("-"):
-        title = f"{redact(text.split('=')[0].split()[0])} is an option of pip or uv, and no package"
-        why = "Which index is asked says your own uv.toml, or UV_INDEX."
-        raise _Unfit(make_usage_problem("requirement-invalid", title, WITH_FLAG, why, redact(text), [REQUIREMENT_WAY]))
+        raise _Unfit(
+            make_problem(
+                "requirement-invalid.option",
+                REQUIREMENT_WAY,
+                where=WITH_FLAG,
+                given=text,
+                text=redact(text.split("=")[0].split()[0]),
+            )
+        )
     if "://" in text or re.match(r"(?:git|hg|svn|bzr)\+", text):
-        title = "a package from an address cannot be locked"
-        why = "Only packages of an index and wheel files are known by hash before the job starts."
         wheel = Suggestion(f"{WITH_FLAG} FILE.whl", "a wheel that you fetched")
-        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, redact(text), why, wheel, INDEX_WAY))
+        raise _Unfit(make_problem("not-lockable.address", wheel, INDEX_WAY, where=WITH_FLAG, given=text))
     try:
         return Requirement(text)
     except InvalidRequirement:
-        title = "this is not a package"
-        problem = make_usage_problem("requirement-invalid", title, WITH_FLAG, "", redact(text), [REQUIREMENT_WAY])
+        problem = make_problem("requirement-invalid.package", REQUIREMENT_WAY, where=WITH_FLAG, given=text)
         raise _Unfit(problem) from None
 
 
 def _make_unreadable(path: Path, why: str) -> _Unfit:
     what = "wheel" if path.suffix == ".whl" else "package"
     ways = [Suggestion("uv build --wheel FOLDER", "builds one"), INDEX_WAY]
-    title = f"the {what} {path.name} cannot be read"
-    return _Unfit(make_usage_problem("package-unreadable", title, WITH_FLAG, f"{why}.", str(path), ways))
+    return _Unfit(
+        make_problem("package-unreadable", *ways, where=WITH_FLAG, given=str(path), what=what, name=path.name, why=why)
+    )
 
 
 def _read_wheel(path: Path, target: Target) -> tuple[str, PackageFile]:
@@ -163,8 +171,15 @@ def _read_wheel(path: Path, target: Target) -> tuple[str, PackageFile]:
     if canonicalize_name(name) != named or str(metadata.get("Version", "")) != str(version):
         raise _make_unreadable(path, f"It has {redact(name)} {redact(str(metadata.get('Version', '')))} inside")
     if not target.choose_wheels({path.name: path}):
-        title, way = f"{path.name} is not for {target.description}", Suggestion("uv build --wheel", "for that machine")
-        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), "", way))
+        raise _Unfit(
+            make_problem(
+                "not-lockable.other-wheel",
+                where=WITH_FLAG,
+                given=str(path),
+                name=path.name,
+                description=target.description,
+            )
+        )
     return name, PackageFile(path=path, name=path.name, content=content)
 
 
@@ -175,12 +190,11 @@ def _read_folder(path: Path, allow_builds: bool) -> tuple[str, PackageFile]:
             raise _make_unreadable(path, "It is neither a wheel nor a folder")
         raise _make_unreadable(path, "No such file or directory")
     if not allow_builds:
-        title, why = f"{path.name} is a folder, and must be built", "That runs its code, in the job."
         ways = (
             Suggestion(BUILDS_FLAG, "builds it there"),
             Suggestion("uv build --wheel FOLDER", "then give the wheel"),
         )
-        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), why, *ways))
+        raise _Unfit(make_problem("not-lockable.folder", *ways, where=WITH_FLAG, given=str(path), name=path.name))
     try:
         data = tomllib.loads(read_limited_file(path / "pyproject.toml", 1 << 20).decode())
         project: Mapping[str, Any] = data["project"]
@@ -201,7 +215,7 @@ def _read_folder(path: Path, allow_builds: bool) -> tuple[str, PackageFile]:
                 f"the version of {path.name} is that of its repository",
                 "No history travels with a job.",
             )
-        raise _Unfit(make_unlockable_problem(title, WITH_FLAG, str(path), why, Suggestion("uv build --wheel FOLDER")))
+        raise _Unfit(make_problem("not-lockable.conflict", where=WITH_FLAG, given=str(path), title=title, why=why))
     top = f"{canonicalize_name(name).replace('-', '_')}-{project.get('version', '0')}"
     content = _pack_folder(path, top)
     return name, PackageFile(path=path, name=f"{top}.tar.gz", content=content, needs=needs)

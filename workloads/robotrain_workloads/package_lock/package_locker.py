@@ -10,7 +10,8 @@ from dataclasses import replace
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.plan import make_job_document
@@ -26,6 +27,8 @@ from robotrain_workloads.command_lock.uv_resolution import Say
 from robotrain_workloads.package_lock import given_packages
 from robotrain_workloads.package_lock.given_packages import GivenPackages, PackageFile
 from robotrain_workloads.packages import BUILDS_FLAG, WITH_FLAG, list_given
+
+make_problem = Messages(__file__)
 
 PARAMETERS = ("packages", "allow_builds", "lerobot_version", "env")
 """The parameters that decide what is locked."""
@@ -107,11 +110,17 @@ class _LockQuestion:
 
     def _make_conflict(self, needs: str, name: str) -> Problem:
         """Return the problem of a package of the environment that something needs in another version."""
-        title = f"{needs}, and {self.owner} has {name} {self.locked[name]}"
-        why = "Packages are only added to it: none of its own changes."
         others = (Suggestion("--lerobot-version VERSION"),) if name == "lerobot" else ()
         ways = (Suggestion(f"{WITH_FLAG} PACKAGE==VERSION", "a version that fits"), *others)
-        return make_problem("packages-conflict", title, WITH_FLAG, "", why, *ways, stage=Stage.PREFLIGHT)
+        return make_problem(
+            "packages-conflict.other-version",
+            *ways,
+            where=WITH_FLAG,
+            needs=needs,
+            owner=self.owner,
+            name=name,
+            locked=self.locked[name],
+        )
 
     def make_lock(self) -> LockedProgram:
         """Return the lock. Raise Rejected."""
@@ -195,13 +204,14 @@ class _LockQuestion:
 
     def _rephrase(self, name: str) -> Problem:
         """Return the problem of a package without a wheel."""
-        title = f"{name} has no wheel for {self.target.description}"
-        why = "Without one its own code would have to run to install it."
-        ways = (
-            Suggestion("uv build --wheel FOLDER", f"then {WITH_FLAG} FILE.whl"),
-            Suggestion(f"{WITH_FLAG} FOLDER {BUILDS_FLAG}", "its source, which the job builds"),
+        return make_problem(
+            "not-lockable.no-wheel",
+            where=WITH_FLAG,
+            given=name,
+            name=name,
+            description=self.target.description,
+            builds_flag=BUILDS_FLAG,
         )
-        return make_problem("not-lockable", title, WITH_FLAG, name, why, *ways, stage=Stage.PREFLIGHT)
 
 
 def _format_file(name: str, file: PackageFile) -> str:

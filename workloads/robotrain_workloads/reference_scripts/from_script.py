@@ -12,13 +12,16 @@ import tomllib
 import typer
 from robotrain.cli.arguments import JsonOption
 from robotrain.cli.command_factory import get_plugins
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact, value_holds_secret
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads.lerobot_options.launchers import LaunchedLine, read_launchers, split_assignment
 from robotrain_workloads.translated_line import SECRET_REASON, TranslatedLine, make_line_app, print_line, split_line
+
+make_problem = Messages(__file__)
 
 TABLE_FILE = Path(__file__).with_name("scripts.toml")
 JOB_FILE_SUFFIX = ".yaml"
@@ -140,21 +143,11 @@ def _find_script(line: Sequence[str]) -> tuple[int, ReferenceScript]:
     for index, word in enumerate(line):
         if script := by_name.get(_get_stem(word)):
             if script.without:
-                title = f"lines of {script.name} are not translated"
-                raise Rejected([make_usage_problem("script-not-translated", title, why=f"{script.without}.")])
+                raise Rejected([make_problem("script-not-translated", name=script.name, without=script.without)])
             return index, script
     candidates = [_get_stem(word) for word in line if not split_assignment(word)]
     near = [way for word in candidates[:2] for way in suggest_name(word, list(by_name))]
-    raise Rejected(
-        [
-            make_usage_problem(
-                "command-unknown",
-                "the line names no script that is known",
-                why=f"Known: {', '.join(scripts)}.",
-                suggestions=near or [Suggestion(EXAMPLE)],
-            )
-        ]
-    )
+    raise Rejected([make_problem("command-unknown", *near or [Suggestion(EXAMPLE)], scripts=", ".join(scripts))])
 
 
 def _get_stem(word: str) -> str:
@@ -174,11 +167,10 @@ def _read_values(words: Sequence[str], script: ReferenceScript, refused: dict[st
             known, is_forwarded = forwarded, True
         elif (option := known.get(word)) is None:
             if not is_forwarded:
-                title = f"{script.name}.sh has no option {redact(word)}"
                 raise Rejected(
                     [
-                        make_usage_problem(
-                            "option-unknown", title, redact(word), suggestions=suggest_name(word, list(known))
+                        make_problem(
+                            "option-unknown", *suggest_name(word, list(known)), where=redact(word), name=script.name
                         )
                     ]
                 )
@@ -187,7 +179,7 @@ def _read_values(words: Sequence[str], script: ReferenceScript, refused: dict[st
         elif not option.metavar:
             found[option.name] = (option, [""])
         elif not equals and not remaining:
-            raise Rejected([make_usage_problem("flag-without-value", f"{word} needs a value", word)])
+            raise Rejected([make_problem("flag-without-value", where=word)])
         else:
             found.setdefault(option.name, (option, []))[1].append(value if equals else remaining.pop(0))
             if option.metavar.endswith("+"):

@@ -13,12 +13,15 @@ import typer
 from robotrain.cli.arguments import JsonOption, option
 from robotrain.cli.command_factory import format_help, make_plain_app
 from robotrain.cli.output import format_table, has_color, print_json, print_message, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.installation import format_install_command
+from robotrain.messages import Messages
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.config_file import BagConfig
     from robotrain_workloads.rosbag_act_train.survey import BagSurvey
+
+make_problem = Messages(__file__)
 
 PACKAGES = ("rosbags", "mcap", "simplejpeg", "PIL")
 """What the extra `rosbag` brings."""
@@ -157,10 +160,9 @@ def convert(
     """
     _check_packages()
     if to is None:
-        raise Rejected([make_usage_problem("usage", "--to is missing", why="It is the folder of the new dataset.")])
+        raise Rejected([make_problem("usage.to-missing")])
     if to.exists():
-        way = Suggestion("--to ANOTHER_FOLDER", "or remove it first")
-        raise Rejected([make_usage_problem("usage", f"{to} exists already", "--to", suggestions=(way,))])
+        raise Rejected([make_problem("usage.exists", to=to)])
     given = _read_given(config, folder, locals())
     salvage = salvage or given.salvage
     survey = _survey(given, 2, salvage)
@@ -173,7 +175,7 @@ def convert(
     try:
         written = convert_bags(survey, to, task=task, robot=robot, video=not images, salvage=salvage, say=print_message)
     except ConversionFailed as error:
-        problem = Problem(code="rosbag-conversion-failed", stage=Stage.SUBMIT, title=str(error))
+        problem = make_problem("rosbag-conversion-failed", title=str(error))
         raise Rejected([problem]) from None
     if json:
         print_json(written)
@@ -192,9 +194,9 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
     settings = dict(configured.settings)
     found = folder or configured.folder
     if found is None:
-        raise Rejected([make_usage_problem("usage", "the folder of bags is missing", why="Name it, or give --config.")])
+        raise Rejected([make_problem("usage.bags-missing")])
     if not found.is_dir():
-        raise Rejected([make_usage_problem("usage", f"{found} is not a folder")])
+        raise Rejected([make_problem("usage.folder", found=found)])
     for name in ("state_topic", "environment_state_topic", "action_topic", "sync", "on_clock_jump", "timestamp"):
         if options[name]:
             settings[name] = None if options[name] == "none" else options[name]
@@ -210,7 +212,7 @@ def _read_given(config: Path | None, folder: Path | None, options: dict[str, Any
         try:
             settings[name] = parse(options[name])
         except ValueError as error:
-            problems.append(make_usage_problem("usage", f"--{name.replace('_', '-')} is invalid", why=str(error)))
+            problems.append(make_problem("usage.value", name=name.replace("_", "-"), why=str(error)))
 
     convert_option("fps", config_file.make_positive)
     convert_option("max_gap_s", config_file.make_positive)
@@ -229,28 +231,21 @@ def _survey(given: BagConfig, min_steps: int, salvage: bool) -> BagSurvey:
         return survey_bags(given.folder, given.settings, min_steps=min_steps, salvage=salvage, report=print_message)
     except UnknownBag as error:
         near = tuple(Suggestion(f"--exclude-bag {name}") for name in error.near)
-        raise Rejected([make_usage_problem("usage", str(error), "--exclude-bag", suggestions=near)]) from None
+        raise Rejected([make_problem("usage.bags", *near, title=str(error))]) from None
     except BagError as error:
         raise Rejected([_make_bag_problem(str(error))]) from None
 
 
 def _make_bag_problem(text: str, excluded: Sequence[str] = ()) -> Problem:
     ways = (Suggestion(_format_exclusion(excluded), "leaves the bag out"),) if excluded else ()
-    return Problem(code="rosbag-unusable", stage=Stage.PREFLIGHT, title=text, suggestions=ways)
+    return make_problem("rosbag-unusable", *ways, title=text)
 
 
 def _check_packages() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        title = f"robotrain bags needs {', '.join(missing)}"
         way = (Suggestion(format_install_command("robotrain[rosbag]")),)
-        raise Rejected(
-            [
-                make_usage_problem(
-                    "rosbag-packages-missing", title, why="They come with the extra `rosbag`.", suggestions=way
-                )
-            ]
-        )
+        raise Rejected([make_problem("rosbag-packages-missing", *way, missing=", ".join(missing))])
 
 
 def _make_rows(survey: BagSurvey) -> list[list[str]]:

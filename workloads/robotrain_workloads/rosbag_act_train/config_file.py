@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.values import read_limited
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, parse_yaml
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.workload import ConfigValue
 from robotrain.nearest_name import suggest_name
 from robotrain_runtime.contract.files import write_given_file
@@ -21,6 +22,8 @@ from robotrain_workloads.rosbag_act_train import parameters
 
 if TYPE_CHECKING:
     from robotrain_workloads.rosbag_act_train.bags.settings import DataSettings
+
+make_problem = Messages(__file__)
 
 HEADER = """\
 # How ROS 2 bags become episodes: docs/rosbag.md explains each key.
@@ -274,5 +277,4 @@ def _make_invalid(file: Path, section: str, key: str, where: str, why: str) -> P
 
 
 def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
-    code = "file-wrong"
-    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
+    return make_problem("file-wrong", *suggestions, where=where, title=title, why=why)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Stage, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain.model.workload import ConfigValue
 
+make_problem = Messages(__file__)
+
 
 ACTION_FORM = "--action-topic TOPIC"
 
@@ -37,32 +40,26 @@ def check_job(job: "Job") -> Iterator[Problem]:
     most = f"--n-action-steps {job['chunk_size']}"
     for problem in find_policy_problems(dict(job.parameters)):
         ways: tuple[Suggestion, ...] = (Suggestion(most),) if problem.startswith("--n-action-steps ") else ()
-        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=problem, suggestions=ways)
+        yield make_problem("rosbag-policy-impossible.setting", *ways, title=problem)
     if is_action_the_state(dict(job.parameters)):
-        title = "--action-topic names the topic of the state: the action would be what the policy sees"
         ways = (suggest_leaving_out("--action-topic", remark="the action is the next state"), Suggestion(ACTION_FORM))
         topic = redact(str(job["action_topic"]))
-        yield make_usage_problem("rosbag-policy-impossible", title, "--action-topic", "", topic, ways)
+        yield make_problem("rosbag-policy-impossible.action-is-state", *ways, given=topic)
     starts = [source.role for source in job.sources if source.role in rules.START_ROLES]
     backbones = [source for source in job.sources if source.role == "backbone" and not source.implied]
     given = [redact(source.uri) for source in backbones]
     given += ["--pretrained-backbone-weights"] * (job["pretrained_backbone_weights"] is not None)
     if starts and given:
-        title = f"{given[0]} has no effect: the training starts with the weights of a {starts[0]}"
-        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title)
+        yield make_problem("rosbag-policy-impossible.weights-given", text=given[0], starts=starts[0])
     if backbones and not job["image_topics"]:
-        title = f"{given[0]} has no effect without --image-topics"
-        yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title)
+        yield make_problem("rosbag-policy-impossible.no-images", text=given[0])
     for source in backbones:
         if not is_weights(source):
-            title = f"{redact(source.uri)} is no file with weights of the cameras' network"
             way = Suggestion("--backbone-path FILE.pth")
-            yield Problem(code="rosbag-policy-impossible", stage=Stage.RESOLVE, title=title, suggestions=(way,))
+            yield make_problem("rosbag-policy-impossible.camera-weights", uri=redact(source.uri))
     for argument in job.trainer_args[:1]:
-        title = "rosbag-act-train has no other program that could take options after --"
-        why = "Each of its options stands before the --; `robotrain submit rosbag-act-train --help` lists them."
         way = suggest_leaving_out(argument.partition("=")[0])
-        yield make_usage_problem("script-option-invalid", title, "--", why, redact(argument), [way])
+        yield make_problem("script-option-invalid", way, given=argument)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
     yield from rules.check_steps_left(job)

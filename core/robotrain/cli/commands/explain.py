@@ -13,7 +13,8 @@ from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
-from robotrain.errors import CODE_PATTERN, Rejected, Suggestion, load_error_codes, make_usage_problem, raise_if_any
+from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.messages import CODE_PATTERN, load_codes
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
 from robotrain.submission.prepare import PreparedJob
@@ -42,8 +43,8 @@ class ExplainCommand(JobCommand):
         if is_code and not extra.get("resilient_parsing"):
             plugins = get_plugins(parent)
             packages = [claim.top_package for claim in plugins.claims]
-            if found := load_error_codes(packages).get(args[0]):
-                print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
+            if found := load_codes(packages).get(args[0]):
+                print_result(f"{found.page}.\n\n{found.meaning}\n{found.fix}")
                 raise typer.Exit
         return super().make_context(info_name, args, parent, **extra)
 

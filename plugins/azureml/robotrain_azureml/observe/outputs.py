@@ -9,7 +9,8 @@ from pathlib import Path
 
 from robotrain.cluster import outputs
 from robotrain.cluster.outputs import ExpectedOutput, RunLog
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import storage
@@ -24,6 +25,8 @@ from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.observe import job_state, logs, step_runs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
+
+make_problem = Messages(__file__)
 
 
 def read_run_log(reference: Reference) -> RunLog:
@@ -102,21 +105,16 @@ def make_no_outputs_problem(reference: Reference, job: AzureMLJob, incomplete: M
     run, place = reference.get("run") or reference["job"], reference.get("datastore", "")
     noun, folder = "results" if has_results(reference) else "checkpoints", reference.get("output", "")
     if not job.is_finished:
-        at_end = job.output_mode == "Upload"
-        why = "The output of this job is uploaded when it ends." if at_end else "They are being copied."
-        code, title = "outputs-missing", f"no {noun} of {run} have reached its output yet"
+        message = "outputs-missing.at-end" if job.output_mode == "Upload" else "outputs-missing.copying"
         fix = Suggestion(f"robotrain wait {run}", "waits for its end")
-        return make_problem(code, title, "", "", why, fix, _suggest_mount(run))
+        return make_problem(message, fix, _suggest_mount(run), noun=noun, run=run)
     fix = Suggestion(f"robotrain status {run}", "shows why it ended")
     if incomplete:
-        code, title = "outputs-torn", f"all outputs of {run} are incomplete"
         details = "; ".join(f"{name} {format_missing_files(item)}" for name, item in incomplete.items())
-        why = f"In the datastore {place}, folder {folder}: {details}."
-    else:
-        code = "outputs-unpublished"
-        title = f"the {noun} of {run} did not reach its output: they are lost with the job's machine"
-        why = f"The datastore {place} has nothing complete in {folder}."
-    return make_problem(code, title, "", "", why, fix, _suggest_mount(run))
+        ways = (fix, _suggest_mount(run))
+        return make_problem("outputs-torn", *ways, run=run, place=place, folder=folder, details=details)
+    ways = (fix, _suggest_mount(run))
+    return make_problem("outputs-unpublished", *ways, noun=noun, run=run, place=place, folder=folder)
 
 
 def format_missing_files(sealed_output: SealedOutput) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck, run_checks
 from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import credential, preflight_checks, roles
 from robotrain_azure.arm import ArmError, ServiceError
@@ -25,6 +25,8 @@ from robotrain_azureml.preflight import assets, context, machines
 from robotrain_azureml.preflight.context import PreflightContext
 from robotrain_azureml.service import datastore as service
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret
+
+make_problem = Messages(__file__)
 
 AUTH_MODE = "systemDatastoresAuthMode"
 """The property of a workspace with the way in which it signs in to its datastores."""
@@ -40,15 +42,14 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         store = preflight.get_datastore()
     except StorageError as error:
         fix = Suggestion(command, "lists the others")
-        yield make_preflight_problem("resource-unsuitable", str(error), "--datastore", spec.datastore, "", fix)
+        yield make_problem("resource-unsuitable.datastore", fix, given=spec.datastore, error=str(error))
         return
     except ArmError as error:
         if error.status != 404:
             raise
         path = f"{spec.target_workspace.resource}/datastores"
         fixes = context.suggest_existing(preflight.arm, path, "--datastore {}", spec.datastore, command)
-        title = f"the workspace has no datastore {spec.datastore}"
-        yield make_preflight_problem("resource-unknown", title, "--datastore", spec.datastore, "", *fixes)
+        yield make_problem("resource-unknown.datastore", *fixes, given=spec.datastore, datastore=spec.datastore)
         return
     checks: list[PreflightCheck] = [
         partial(_check_accounts, preflight, store),
@@ -77,22 +78,17 @@ def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterat
 def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> Iterator[Problem]:
     """Check the keys and the firewall of an account. `keyed`: whether a key or a signature is used with it."""
     properties = preflight.arm.get_properties(resource, roles.ACCOUNTS_API_VERSION)
-    account, where = f"the storage account {_get_resource_name(resource)}", ("--datastore", preflight.spec.datastore)
+    account, datastore = _get_resource_name(resource), preflight.spec.datastore
     if properties.get("allowSharedKeyAccess") is False:
         is_own, mode = resource == preflight.get_property("storageAccount"), preflight.get_property(AUTH_MODE)
         if keyed:
             yield _make_keys_problem(preflight, resource)
         elif is_own and mode.lower() not in KNOWN_MODES:
             shown = redact(mode, max_length=MAX_SENTENCE)
-            title = f"{account} does not accept keys, and the workspace uses the mode {shown}"
-            why = "It is not known whether that needs a key."
-            yield make_preflight_problem(context.UNCHECKED_CODE, title, *where, why, severity="note")
+            yield make_problem("not-checked-here.keys", given=datastore, account=account, shown=shown)
     closed = properties.get_object("networkAcls").get_text("defaultAction") == "Deny"
     if closed or properties.get_text("publicNetworkAccess") == "Disabled":
-        title = f"{account} allows only some networks"
-        why = "The job's code is uploaded from this machine, which may be in another network."
-        fix = "if the upload is denied, use a network that the account's firewall allows"
-        yield make_preflight_problem("azureml-storage-closed", title, *where, why, fix, severity="warning")
+        yield make_problem("azureml-storage-closed", given=datastore, account=account)
 
 
 def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
@@ -103,14 +99,12 @@ def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
             assignee = holder.principal
     assignees = (credential.get_caller_object_id(), assignee)
     yours, jobs = (make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource) for who in assignees)
-    title = f"the storage account {name} does not accept keys, but the workspace {spec.workspace} uses one"
-    why = "Uploads and outputs would fail with KeyBasedAuthenticationNotPermitted."
     fixes = (
         Suggestion(make_identity_auth_command(spec.target_workspace), "makes it use identities"),
         Suggestion(yours, "for you"),
         Suggestion(jobs, "for the compute's identity"),
     )
-    return make_preflight_problem("azureml-keys-refused", title, "--datastore", spec.datastore, why, *fixes)
+    return make_problem("azureml-keys-refused", *fixes, given=spec.datastore, name=name, workspace=spec.workspace)
 
 
 def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
@@ -119,10 +113,8 @@ def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> It
         host = f"{account}.blob.{datastore.suffix}"
         if not account or is_reachable(f"https://{host}/?comp=list"):
             continue
-        title = f"the storage account {account} does not answer"
         subject = "The job's code is" if account == own else "Folders are"
-        why = f"{subject} uploaded from this machine to {host}: check your network and proxy."
-        yield make_preflight_problem("not-checked-here", title, "", host, why, severity="warning")
+        yield make_problem("not-checked-here.storage", given=host, account=account, subject=subject, host=host)
 
 
 def _check_caller_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
@@ -134,10 +126,16 @@ def _check_caller_role(preflight: PreflightContext, datastore: Datastore) -> Ite
     if not is_known or roles.has_permission(preflight.arm, resource, who, roles.WRITE_BLOBS):
         return
     flag, role = preflight.spec.uploads[0].flag, roles.BLOB_CONTRIBUTOR_ROLE
-    title = f"you may not write blobs of the account {datastore.account}, which folders are uploaded to"
-    why = f"The datastore {datastore.name} has no secret, so you need a role like {role}."
     fix = Suggestion(make_role_command(who, role, resource), preflight_checks.ROLE_DELAY)
-    yield make_preflight_problem("azure-role-missing", title, flag, datastore.url, why, fix, severity="warning")
+    yield make_problem(
+        "azure-role-missing",
+        fix,
+        where=flag,
+        given=datastore.url,
+        account=datastore.account,
+        name=datastore.name,
+        role=role,
+    )
 
 
 def _find_account_id(preflight: PreflightContext, name: str) -> str:
@@ -171,11 +169,8 @@ def check_vault_reachability(secret: KeyVaultSecret) -> Iterator[Problem]:
     """Warn if a key vault does not answer; it may still answer the job from its own network."""
     url = urlsplit(secret.uri)
     if url.scheme == "https" and not is_reachable(f"https://{url.netloc}/secrets?api-version=7.4"):
-        vault, where = (url.hostname or "").partition(".")[0], (secret.flag, secret.uri)
-        title = f"the key vault {vault} with {secret.what} does not answer"
-        why = "Its name may be wrong, or it allows only its own network."
-        fix = Suggestion(f"az keyvault show --name {vault}", "shows whether it exists")
-        yield make_preflight_problem("not-checked-here", title, *where, why, fix, severity="warning")
+        vault = (url.hostname or "").partition(".")[0]
+        yield make_problem("not-checked-here.vault", where=secret.flag, given=secret.uri, vault=vault, what=secret.what)
 
 
 WORKSPACE_TYPE = "Microsoft.MachineLearningServices/workspaces"
@@ -201,10 +196,15 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
     denied = [text for action, text in needed.items() if not any(is_allowed(part, action) for part in permissions)]
     if denied:
         command = make_role_command(credential.get_caller_object_id(), DATA_SCIENTIST_ROLE, workspace.resource)
-        title = f"you may not {' or '.join(denied)} in the workspace {workspace.name}"
-        why = f"You need a role like {DATA_SCIENTIST_ROLE} there."
         fix = Suggestion(command, preflight_checks.ROLE_DELAY)
-        yield make_preflight_problem("platform-forbidden", title, "--workspace-name", workspace.name, why, fix)
+        yield make_problem(
+            "platform-forbidden.action",
+            fix,
+            given=workspace.name,
+            denied=" or ".join(denied),
+            name=workspace.name,
+            data_scientist_role=DATA_SCIENTIST_ROLE,
+        )
 
 
 REGISTER_PARAMETER = "register_checkpoint"

@@ -7,8 +7,8 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from robotrain.cluster.answers import as_int
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Severity, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.source import SourceError
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain_azure import errors, storage
@@ -25,6 +25,8 @@ from robotrain_azureml.service import datastore
 from robotrain_azureml.spec.submission_spec import WorkspaceAsset, WorkspaceEnvironment
 from robotrain_azureml.submit import submit
 
+make_problem = Messages(__file__)
+
 
 def check_environment(preflight: PreflightContext) -> Iterator[Problem]:
     """Check the environment's image; note that a missing one will be registered. Raises ArmError."""
@@ -36,8 +38,7 @@ def check_environment(preflight: PreflightContext) -> Iterator[Problem]:
     if image is None and environment.is_curated:
         yield submit.make_missing_environment_problem(environment, Stage.PREFLIGHT)
     elif image is None:
-        title = f"the {environment.label} will be registered in the workspace at submission"
-        yield make_preflight_problem("azureml-environment-new", title, "--image", environment.image, severity="note")
+        yield make_problem("azureml-environment-new", given=environment.image, label=environment.label)
     elif image != environment.image and environment.accepts(image):
         yield _make_unseen_environment_problem(environment)
     elif image != environment.image:
@@ -45,10 +46,7 @@ def check_environment(preflight: PreflightContext) -> Iterator[Problem]:
 
 
 def _make_unseen_environment_problem(environment: WorkspaceEnvironment) -> Problem:
-    title = f"the {environment.label} is taken as it is: its image was not checked"
-    why = "It needs Python 3.10 or newer, and CUDA for the GPUs of the job; the job installs its own packages."
-    code, flag = "azureml-environment-unseen", "--environment-name"
-    return make_preflight_problem(code, title, flag, environment.reference, why, severity="warning")
+    return make_problem("azureml-environment-unseen", given=environment.reference, label=environment.label)
 
 
 def fetch_environment_image(preflight: PreflightContext) -> str | None:
@@ -83,9 +81,7 @@ def check_asset(
     """Check one asset. Raises ArmError if it cannot be read. `describing_files`: files that every dataset has."""
     flag, given, workspace = asset.flag, asset.format_value(), _find_asset_workspace(preflight, asset)
     if workspace is None:
-        title = f"the {asset.label} of another region or registry was not checked"
-        why = "Azure ML checks it when the job is created."
-        yield make_preflight_problem("source-unreachable.asset", title, flag, given, why, severity="note")
+        yield make_problem("source-unreachable.asset", where=flag, given=given, label=asset.label)
         return
     try:
         properties = preflight.arm.get_properties(_make_asset_path(asset, workspace))
@@ -96,19 +92,26 @@ def check_asset(
     kind = properties.get_text(field)
     if kind.lower().replace("_", "") not in ("", expected.replace("_", "")):
         is_data = asset.kind == "data"
-        title = f"the {asset.label} has the type {kind}, but the job reads {expected}"
         remark = f"a version that {'is' if is_data else 'was registered as'} a folder"
         fix = Suggestion(f"{flag} {asset.format_value(version='VERSION')}", remark)
         severity: Severity = "error" if is_data else "warning"  # a model may work
-        yield make_preflight_problem("resource-unsuitable", title, flag, given, "", fix, severity=severity)
+        yield make_problem(
+            "resource-unsuitable.asset",
+            fix,
+            where=flag,
+            given=given,
+            severity=severity,
+            label=asset.label,
+            kind=kind,
+            expected=expected,
+        )
     else:
         yield from _check_dataset_asset(preflight, asset, properties, describing_files)
     if properties.get("isArchived"):
-        title = f"the {asset.label} is archived"
         command = f"{COMMANDS[asset.kind]} restore --name {asset.name} --version {asset.version}"
         fix = Suggestion(preflight.spec.make_az_command(command), "restores it")
         fixes = (fix,) if workspace == preflight.spec.target_workspace else ()
-        yield make_preflight_problem("azureml-asset-archived", title, flag, given, "", *fixes, severity="warning")
+        yield make_problem("azureml-asset-archived", *fixes, where=flag, given=given, label=asset.label)
 
 
 def _make_asset_path(asset: WorkspaceAsset, workspace: Workspace) -> str:
@@ -158,7 +161,7 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
         option = f"{asset.flag} {asset.format_value(name='{}', version='VERSION')}"
         command = preflight.spec.make_az_command(f"{COMMANDS[asset.kind]} list")
         fixes = context.suggest_existing(preflight.arm, listed, option, asset.name, command)
-    return make_preflight_problem("resource-unknown", title, asset.flag, asset.format_value(), "", *fixes)
+    return make_problem("resource-unknown.asset", *fixes, where=asset.flag, given=asset.format_value(), title=title)
 
 
 DATASET_ROLE = "dataset"
@@ -187,11 +190,16 @@ def _check_dataset_asset(
                 return
     except ServiceError:
         return
-    title = f"the {asset.label} is not a valid dataset: it has no {' and no '.join(describing_files)}"
-    why = "The job would fail: use a data asset whose folder has this file."
     command = preflight.spec.make_az_command(f"data show --name {asset.name} --version {asset.version}")
     given, fix = f"azureml:{asset.name}:{asset.version}", Suggestion(command, "shows its place")
-    yield make_preflight_problem("source-undescribed", title, asset.flag, given, why, fix)
+    yield make_problem(
+        "source-undescribed",
+        fix,
+        where=asset.flag,
+        given=given,
+        label=asset.label,
+        describing_files=" and no ".join(describing_files),
+    )
 
 
 def _locate_asset_folder(preflight: PreflightContext, address: str) -> tuple[Datastore, str] | None:

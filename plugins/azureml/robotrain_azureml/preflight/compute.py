@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
@@ -19,6 +19,8 @@ from robotrain_azureml.preflight.machines import Compute, ComputeIdentity
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+
+make_problem = Messages(__file__)
 
 READY_STATES = ("", "Succeeded", "Unknown")
 PENDING_STATES = ("Creating", "Updating")
@@ -49,22 +51,26 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
     """Check a compute that exists. Raises ArmError."""
     spec, name = preflight.spec, compute.name
     if compute.state not in READY_STATES:
-        title = f"the compute {name} is not ready: its state is {compute.state}"
         severity: Severity = "warning" if compute.state in PENDING_STATES else "error"
         details = machines.suggest_details(spec)
-        code = "pool-closed"
-        yield make_preflight_problem(code, title, "--compute", name, compute.error, details, severity=severity)
-    code, title = "resource-unsuitable", f"the compute {name} has the type {compute.type or 'unknown'}"
+        yield make_problem(
+            "pool-closed.compute",
+            details,
+            given=name,
+            severity=severity,
+            name=name,
+            state=compute.state,
+            why=compute.error,
+        )
+    kind = compute.type or "unknown"
     if not compute.kind:
-        title = f"{title} and runs no command jobs"
-        why = "Command jobs run on a Kubernetes compute, a compute cluster or a compute instance."
         fix = Suggestion(spec.make_az_command("compute list"), "lists others")
-        yield make_preflight_problem(code, title, "--compute", name, why, fix)
+        yield make_problem("resource-unsuitable.no-jobs", fix, given=name, name=name, type=kind)
         return
     if (spec.compute_kind or "kubernetes") != compute.kind:
-        why = "A job for Kubernetes has an instance type; one for a managed compute has none."
-        fix = Suggestion(f"--compute-kind {compute.kind}", "or omit it: it is looked up at submission")
-        yield make_preflight_problem(code, title, "--compute-kind", spec.compute_kind, why, fix)
+        yield make_problem(
+            "resource-unsuitable.compute-kind", given=spec.compute_kind, name=name, type=kind, kind=compute.kind
+        )
         return
     yield from _check_identity(spec, compute)
     if compute.kind == "kubernetes":
@@ -75,8 +81,7 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
 
 def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severity = "error") -> Problem:
     """Return the problem of a missing compute."""
-    title = f"the workspace has no compute {name}"
-    return make_preflight_problem("resource-unknown", title, "--compute", name, "", *fixes, severity=severity)
+    return make_problem("resource-unknown.compute", *fixes, given=name, severity=severity, name=name)
 
 
 def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[Problem]:
@@ -84,29 +89,33 @@ def _check_identity(spec: AzureMLSubmissionSpec, compute: Compute) -> Iterator[P
     severity: Severity = "warning" if compute.kind == "kubernetes" else "error"
     name, count = compute.name, len(compute.identities)
     if not count and not compute.system_assigned:
-        title = f"the compute {name} has no managed identity for jobs to sign in with"
-        why = "A job reads storage and key vaults as the identity of its compute."
         fix = _suggest_assignment(spec, compute)
-        yield make_preflight_problem("azureml-identity-missing", title, "--compute", name, why, fix, severity=severity)
+        yield make_problem("azureml-identity-missing.none", fix, given=name, severity=severity, name=name)
     elif not spec.identity and not compute.system_assigned and count > 1:  # rendered without asking the workspace
-        title = f"the compute {name} has {count} identities, and the job selects none"
-        why = "With several identities, a sign-in must name one."
         fixes = [_suggest_identity(identity) for identity in compute.identities if identity.client]
-        code = "value-missing.identity"
-        yield make_preflight_problem(code, title, IDENTITY_FLAG, "", why, *fixes, severity=severity)
+        yield make_problem(
+            "value-missing.identity", *fixes, where=IDENTITY_FLAG, severity=severity, name=name, count=count
+        )
     elif spec.identity and all(identity.client for identity in compute.identities):
         wanted = spec.identity.lower()
         if wanted in [identity.client.lower() for identity in compute.identities]:
             return
         by_object_id = [identity for identity in compute.identities if identity.principal.lower() == wanted]
         fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
-        title = f"the compute {name} does not have the identity that the job signs in with"
         why = "This is an object id: use the client id."
         if not by_object_id:
             why = 'The job would fail with "Identity not found".'
             fixes.append(_suggest_assignment(spec, compute))
-        code, given = "azureml-identity-missing", spec.identity
-        yield make_preflight_problem(code, title, IDENTITY_FLAG, given, why, *fixes, severity=severity)
+        given = spec.identity
+        yield make_problem(
+            "azureml-identity-missing.other",
+            *fixes,
+            where=IDENTITY_FLAG,
+            given=given,
+            severity=severity,
+            name=name,
+            why=why,
+        )
 
 
 def _suggest_identity(identity: ComputeIdentity) -> Suggestion:
@@ -167,9 +176,14 @@ def _make_fetch_problem(
         except ArmError as workspace_error:  # the workspace cannot be read either
             return context.make_workspace_problem(workspace_error, workspace, "warning")
         consequences, settings = zip(*(UNKNOWN_SETTINGS[field] for field in missing), strict=True)
-        title = f"you may not read the compute {name}: {' and '.join(consequences)}"
         fixes = (*settings, *errors.diagnose_workspace_error(error, workspace).suggestions)
-        why = f"Azure answered HTTP {error.status} {error.code}."  # the preflight shows its message
-        code = context.UNCHECKED_CODE
-        return make_preflight_problem(code, title, "--compute", name, why, *fixes, severity="warning")
+        return make_problem(
+            "not-checked-here.compute",
+            *fixes,
+            given=name,
+            name=name,
+            consequences=" and ".join(consequences),
+            status=error.status,
+            code=error.code,
+        )
     return context.make_workspace_problem(error, workspace, "warning")

@@ -3,10 +3,11 @@
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from robotrain.cluster.checks import make_preflight_problem, suggest_names
+from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import API_VERSION, UNREACHABLE, Answer, ArmClient, ArmError
@@ -18,6 +19,8 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+
+make_problem = Messages(__file__)
 
 
 class CachingArmClient(LookupClient):
@@ -77,7 +80,6 @@ def suggest_existing(
     return suggest_names(template, wanted, names, list_command)
 
 
-UNCHECKED_CODE = "not-checked-here"
 MAX_CHECKS = 8
 
 
@@ -90,35 +92,28 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
         return make_no_answer_problem([f"the workspace {workspace.name}"], error, diagnosis)
     if diagnosis.kind == "other":
         return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
-    code, why, fixes = azureml_errors.PROBLEM_CODES[diagnosis.kind], _redact_reason(diagnosis), diagnosis.suggestions
-    if error.code in errors.SUBSCRIPTION_MISSING_CODES:
-        flag, subscription = "--subscription-id", workspace.subscription
-        return make_preflight_problem(code, diagnosis.title, flag, subscription, why, *fixes)
+    code = "resource-unknown" if diagnosis.kind == "missing" else "platform-forbidden"
+    why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
     group = error.code == "ResourceGroupNotFound"
     where, given = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
-    return make_preflight_problem(code, diagnosis.title, where, given, why, *fixes, severity=severity)
+    if error.code in errors.SUBSCRIPTION_MISSING_CODES:
+        where, given, severity = "--subscription-id", workspace.subscription, "error"
+    return make_problem(code, *fixes, where=where, given=given, severity=severity, title=diagnosis.title, why=why)
 
 
 def make_no_answer_problem(subjects: Iterable[str], error: ArmError, diagnosis: Diagnosis) -> Problem:
     """Return the problem of look-ups that Azure did not answer for as long as a submit waits: nothing is sent."""
-    names = ", ".join([*subjects][:MAX_CHECKS])
-    if error.code == UNREACHABLE:
-        code, title = "platform-away", "Azure cannot be reached from this machine"
-    else:
-        code, title = "platform-busy", f"Azure does not answer what is asked about {names}"
-    waited = f" robotrain waits {PATIENCE_SECONDS / 60:g} minutes at most." if error.is_passing else ""
-    fix = Suggestion("repeat the same command", "later: nothing was sent")
-    problem = make_preflight_problem(code, title, "", "", f"{_redact_reason(diagnosis)}{waited}", fix)
-    return replace(problem, transient=True)  # whoever drives a pipeline asks again
+    names, minutes = ", ".join([*subjects][:MAX_CHECKS]), PATIENCE_SECONDS / 60 if error.is_passing else None
+    message = "platform-away" if error.code == UNREACHABLE else "platform-busy"
+    return make_problem(message, names=names, reason=_redact_reason(diagnosis), minutes=minutes)
 
 
 def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Problem:
     """Return the warning for checks that Azure did not let us make."""
     subjects = [*checks]
     more = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
-    title = f"cannot check {', '.join(subjects[:MAX_CHECKS])}{more}"
     why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
-    return make_preflight_problem(UNCHECKED_CODE, title, "", "", why, *fixes, severity="warning")
+    return make_problem("not-checked-here.parts", *fixes, subjects=", ".join(subjects[:MAX_CHECKS]), more=more, why=why)
 
 
 def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem]:
@@ -129,7 +124,7 @@ def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem
         if error.status not in (403, 404):
             raise
         why = redact(f"{error}.", max_length=MAX_SENTENCE)
-        yield make_preflight_problem(UNCHECKED_CODE, f"cannot check {subject}", "", "", why, severity="note")
+        yield make_problem("not-checked-here.denied", subject=subject, why=why)
 
 
 class UncheckedParts:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from robotrain.cluster.answers import as_int
-from robotrain.cluster.checks import make_preflight_problem, suggest_names
-from robotrain.errors import Problem, Severity, Suggestion
+from robotrain.cluster.checks import suggest_names
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, PUBLISH_PARAMETER
 from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact
@@ -14,8 +15,10 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import choose_compute_identity
 from robotrain_azureml.preflight.context import PreflightContext
-from robotrain_azureml.spec.check_job import NOTHING_SURVIVES_CODE, PREEMPTION_TITLE
+from robotrain_azureml.spec.check_job import PREEMPTION_TITLE
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+
+make_problem = Messages(__file__)
 
 COMPUTE_KINDS: Mapping[str, str] = {"Kubernetes": "kubernetes", "AmlCompute": "managed", "ComputeInstance": "managed"}
 """The setting's value for each type of compute that runs command jobs."""
@@ -101,12 +104,18 @@ def check_gpu_count(
     if available is None or available >= spec.gpus:
         return
     if available == 0:
-        title, why = f"{machine} has no GPU", "The job would train on the CPU, which takes far longer."
-        yield make_preflight_problem("machines-too-small", title, where, "", why, *alternatives[:1], severity="warning")
+        yield make_problem("machines-too-small.no-gpu", *alternatives[:1], where=where, machine=machine)
         return
-    title = f"{machine} has {available} GPU{'' if available == 1 else 's'}, but the job trains on {spec.gpus}"
     given, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available}"]
-    yield make_preflight_problem("machines-too-small", title, where, given, "", *fixes)
+    yield make_problem(
+        "machines-too-small.fewer-gpus",
+        *fixes,
+        where=where,
+        given=given,
+        machine=machine,
+        available=available,
+        gpus=spec.gpus,
+    )
 
 
 UNLIMITED = -1
@@ -151,16 +160,25 @@ def check_quota(
     limit, used = as_int(usage.get("limit")), as_int(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not cores or used + cores <= limit:
         return
-    title = f"the quota of {family} in {preflight.region} is {limit} cores"
-    severity: Severity = "error" if cores > limit else "warning"
-    if cores > limit:
-        title, why = f"{title}, but {need}", f"The compute never gets {'a node' if nodes == 1 else 'them'}."
-    else:
-        title, why = f"{title}, of which {used} are used: {need}", "The job waits for other jobs."
     name, command = preflight.spec.compute, f"compute list-usage --location {preflight.region}"
     more = Suggestion("https://ml.azure.com/quota", "to request more")
     usage_fix = Suggestion(preflight.spec.make_az_command(command), "shows the usage")
-    yield make_preflight_problem("azureml-quota", title, "--compute", name, why, more, usage_fix, severity=severity)
+    message, what = (
+        "azureml-quota.never" if cores > limit else "azureml-quota.later",
+        "a node" if nodes == 1 else "them",
+    )
+    yield make_problem(
+        message,
+        more,
+        usage_fix,
+        given=name,
+        family=family,
+        region=preflight.region,
+        limit=limit,
+        used=used,
+        need=need,
+        what=what,
+    )
 
 
 def _make_location_path(preflight: PreflightContext, what: str) -> str:
@@ -184,11 +202,12 @@ def check_kubernetes_compute(spec: AzureMLSubmissionSpec, compute: Compute) -> I
         return
     large = large or names
     fixes = suggest_names(f"{flag} {{}}", wanted, large, "kubectl get instancetype")
-    title = f"the compute {compute.name} has no instance type {wanted}"
     why = 'The job would fail with "Invalid instance type".'
     if not names or large != names:
         why += f" Existing: {', '.join(names) or 'none'}."
-    yield make_preflight_problem("resource-unknown", title, flag, wanted, why, *fixes)
+    yield make_problem(
+        "resource-unknown.instance-type", *fixes, given=wanted, name=compute.name, wanted=wanted, why=why
+    )
 
 
 def count_gpus(instance_type: Answer) -> int | None:
@@ -209,13 +228,12 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
         yield from _check_cluster(preflight, compute)
         return
     name, state = compute.name, compute.details.get_text("state")
-    title = f"the compute instance {name} is not running: its state is {state}"
     if state in STOPPED_STATES:
-        fix, why = preflight.spec.make_az_command(f"compute start --name {name}"), "The job would wait forever."
-        yield make_preflight_problem("azureml-compute-stopped", title, "--compute", name, why, fix)
+        fix = preflight.spec.make_az_command(f"compute start --name {name}")
+        yield make_problem("azureml-compute-stopped", fix, given=name, name=name, state=state)
     elif state in BROKEN_STATES:
         why, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
-        yield make_preflight_problem("pool-closed", title, "--compute", name, why, details)
+        yield make_problem("pool-closed.instance", details, given=name, name=name, state=state, why=why)
     if preflight.nodes > 1:
         title = f"the compute instance {name} is one machine, but the job trains on {preflight.nodes} nodes"
         other = Suggestion("--compute NAME", "a compute cluster")
@@ -235,31 +253,25 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
     growth = float("inf") if most is None else max(0, most - now)
     name, wanted = compute.name, preflight.nodes
     if why := get_first_message(compute.details, "errors"):
-        title = f"the compute {name} reports an error of its nodes"
         details = suggest_details(preflight.spec)
-        yield make_preflight_problem(
-            "azureml-compute-errors", title, "--compute", name, why, details, severity="warning"
-        )
+        yield make_problem("azureml-compute-errors", details, given=name, name=name, why=why)
     if most == 0:
-        title = f"the compute {name} has a maximum of 0 nodes: the job would wait forever"
         fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
-        yield make_preflight_problem("azureml-compute-empty", title, "--compute", name, "", fix)
+        yield make_problem("azureml-compute-empty", fix, given=name, name=name)
     elif most is not None and most < wanted:
         title = f"the compute {name} has at most {most} node{'s' * (most > 1)}, but the job trains on {wanted}"
         fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
         yield _make_node_count_problem(preflight, title, most, Suggestion(fix, "if its quota allows it"))
     elif idle + growth < wanted:
-        title = f"all {most} nodes of the compute {name} are busy: the job waits"
-        if idle + growth:
-            title = f"{idle + growth:.0f} of {most} nodes of the compute {name} are free: the job waits for {wanted}"
-        yield make_preflight_problem("pool-full", title, "--compute", name, severity="note")
+        message = "pool-full.in-part" if idle + growth else "pool-full"
+        yield make_problem(message, given=name, free=idle + growth, most=most, name=name, wanted=wanted)
     yield from _check_size(preflight, compute, int(min(max(0, wanted - idle), growth)))
 
 
 def _make_node_count_problem(preflight: PreflightContext, title: str, most: int, other: Suggestion) -> Problem:
     """Return the problem of a compute with fewer nodes than the job trains on: it would wait for them for ever."""
-    given, fewer, why = str(preflight.nodes), f"{NODES_FLAG} {most}", "The job would wait forever."
-    return make_preflight_problem("nodes-too-few", title, NODES_FLAG, given, why, fewer, other)
+    given, fewer = str(preflight.nodes), f"{NODES_FLAG} {most}"
+    return make_problem("nodes-too-few", fewer, other, where=NODES_FLAG, given=given, title=title)
 
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:
@@ -285,4 +297,4 @@ def check_preemption(preflight: PreflightContext, document: JobDocument, outputs
         return
     if is_low_priority(compute):
         title = PREEMPTION_TITLE.format(f"a machine of the compute {compute.name}")
-        yield make_preflight_problem(NOTHING_SURVIVES_CODE, title, severity="note")
+        yield make_problem("nothing-kept", title=title)

@@ -8,7 +8,8 @@ from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError, TemplateGuard
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.config.validate import parse_pairs
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
@@ -19,6 +20,8 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, job_settings, submission_spec
 from robotrain_azureml.spec.command_job import EXPRESSION_START, MAX_DISPLAY_NAME, is_display_name, is_line
+
+make_problem = Messages(__file__)
 
 VARIABLE_FLAGS = {
     "BLOB_URLS": ("--blob-url", "--dataset-asset azureml:NAME:VERSION"),
@@ -62,12 +65,13 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
         is_started = settings.resource_group or settings.workspace_name
         subject = "the workspace is incomplete" if is_started else "no workspace is set"
         title = f"{subject}: {', '.join(missing)} {'are' if missing[1:] else 'is'} missing"
-        why = f"Azure ML needs all three names of a workspace. `{LIST_WORKSPACES} --output table` lists yours."
         fixes = (
             " ".join(f"{flag} …" for flag in missing),
             "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
         )
-        yield make_problem("value-missing.workspace", title, missing[0], "", why, *fixes, stage=Stage.RESOLVE)
+        yield make_problem(
+            "value-missing.workspace", *fixes, where=missing[0], title=title, list_workspaces=LIST_WORKSPACES
+        )
 
 
 INSTANCE_TYPE_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -78,24 +82,11 @@ _COMPUTE_LENGTHS = {"kubernetes": (2, 16), "managed": (3, 32), None: (2, 32)}
 def _check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
     name = job_settings.get_compute_name(settings)
     if not name:
-        why = (
-            "Use one that is attached to the workspace. If Terraform names an AKS cluster, its compute is the default. "
-            "`az ml compute list --resource-group GROUP --workspace-name NAME` lists them."
-        )
-        fixes = ("--compute NAME", "AZUREML_COMPUTE=NAME")
-        title = "no compute is set"
-        problem = make_problem("value-missing.compute", title, "--compute", "", why, *fixes, stage=Stage.RESOLVE)
+        problem = make_problem("value-missing.compute")
         yield replace(problem, absent=("compute",))
         return
     if name.lower().removeprefix("azureml:") == "serverless":
-        title = "serverless compute is not supported"
-        why = (
-            "robotrain looks up the identity, the machines and the quota of a named compute. A serverless job may take "
-            "a user-assigned identity, but robotrain was never tried with one. A cluster whose least number of nodes "
-            "is 0 costs nothing while it is idle."
-        )
-        fix = "--compute NAME"
-        yield make_problem("azureml-compute-serverless", title, "--compute", name, why, fix, stage=Stage.CHECK)
+        yield make_problem("azureml-compute-serverless", given=name)
         return
     least, most = _COMPUTE_LENGTHS[settings.compute_kind]
     if not re.fullmatch(_COMPUTE_PATTERN, name) or not least <= len(name) <= most:
@@ -110,11 +101,8 @@ def _check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
     if instance_type in (None, job_settings.COMPUTE_DEFAULT):
         return
     if settings.compute_kind == "managed":
-        title = "a managed compute has no instance types"
-        why = "All of its machines are alike; only a Kubernetes compute has instance types."
         fixes = (suggest_leaving_out(flag), Suggestion("--compute NAME", "a Kubernetes compute"))
-        code = "option-without-effect"
-        yield make_problem(code, title, flag, instance_type, why, *fixes, stage=Stage.CHECK)
+        yield make_problem("option-without-effect", *fixes, given=instance_type)
     else:
         why = "It has at most 63 letters, digits, `-`, `_` and `.`."
         yield from GUARD.check_pattern(flag, instance_type, INSTANCE_TYPE_PATTERN, "a valid instance type name", why)
@@ -128,22 +116,27 @@ def _check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     if instance_type is None:
         if gpus not in defaults:
             listed = ", ".join(f"{name} ({count})" for count, name in defaults.items())
-            why = f"The default instance types have 1, 2 or 4 GPUs: {listed}."
             near = [
                 *[count for count in defaults if count < gpus][-1:],
                 *[count for count in defaults if count > gpus][:1],
             ]
             kind = "--compute-kind managed" if settings.compute_kind is None else ""
             fixes = ("--instance-type NAME", kind, *(f"--num-gpus {count}" for count in near))
-            code, title = "value-missing.instance-type", f"{need}, but no instance type is set"
-            yield make_problem(code, title, "--num-gpus", str(gpus), why, *fixes, stage=Stage.RESOLVE)
+            yield make_problem("value-missing.instance-type", *fixes, given=str(gpus), need=need, listed=listed)
     elif (count := job_settings.INSTANCE_TYPE_GPUS.get(instance_type, gpus)) != gpus:
         why = "The training would not start." if count < gpus else "You would pay for idle GPUs."
         matching = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
         matching.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
         fixes = (*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
-        code, title = "options-conflict", f"{need}, but the instance type {instance_type} has {count}"
-        yield make_problem(code, title, "--instance-type", instance_type, why, *fixes, stage=Stage.CHECK)
+        yield make_problem(
+            "options-conflict.gpus",
+            *fixes,
+            given=instance_type,
+            need=need,
+            instance_type=instance_type,
+            count=count,
+            why=why,
+        )
 
 
 ENVIRONMENT_NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
@@ -167,11 +160,7 @@ def _check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
         yield _make_invalid_problem("--image", image, "an image with a tag", why, *fixes)
     elif not reference.digest and not settings.environment_version:
         version = job_settings.make_environment_version(image)
-        title = f"the tag of the image {image} may move, but the environment version {version} stays"
-        fixes = (f"--image {image}@sha256:DIGEST", "--environment-version VERSION")
-        yield make_problem(
-            "azureml-image-moves", title, "--image", "", "", *fixes, stage=Stage.CHECK, severity="warning"
-        )
+        yield make_problem("azureml-image-moves", image=image, version=version)
 
 
 REGISTRY_START = "azureml://"
@@ -187,16 +176,11 @@ def _check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]
             return
         for flag, value in (("--image", settings.image), ("--environment-version", version)):
             if value:
-                title = f"{flag} has no effect with an environment of a registry"
-                why = "Its full name has its version, and the registry has its image."
                 way = suggest_leaving_out(flag)
-                yield make_problem("options-conflict", title, flag, value, why, way, stage=Stage.CHECK)
+                yield make_problem("options-conflict.registry-environment", way, where=flag, given=value)
         return
     if name.lower().startswith(submission_spec.CURATED_PREFIX) and not version:
-        why = "Azure's own environments begin with it; robotrain registers none."
-        title = f"the environment {redact(name)} needs a version"
-        fix = "--environment-version VERSION"
-        yield make_problem("value-invalid", title, "--environment-version", "", why, fix, stage=Stage.CHECK)
+        yield make_problem("value-invalid.environment-version", name=redact(name))
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
         bare = name.removeprefix("azureml:").partition(":")[0]
@@ -237,10 +221,7 @@ def _check_names(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     """Check the names of the workload, which is a part of the job's name, of the experiment, and for display."""
     longest = MAX_JOB_NAME - JOB_SUFFIX_LENGTH - len(job.run_name(999)) + len(job.workload)
     if not re.fullmatch(JOB_NAME_PATTERN, job.workload) or len(job.workload) > longest:
-        title = "the workload's name is not valid in Azure ML"
-        why = f"It is a part of the job's name: at most {longest} letters, digits, `-` and `_`."
-        fix = "rename the workload in its plugin"
-        yield make_problem("workload-name-refused", title, "", job.workload, why, fix, stage=Stage.CHECK)
+        yield make_problem("workload-name-refused", given=job.workload, longest=longest)
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
         fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
@@ -290,7 +271,7 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     is_lost = "spot" in instance_type and settings.output_mode == "upload" and not publishes
     if job.profile.outputs.resumable and is_known and is_lost:
         title = PREEMPTION_TITLE.format(f"a machine of the type {instance_type}")
-        problem = make_problem(NOTHING_SURVIVES_CODE, title, stage=Stage.CHECK, severity="note")
+        problem = make_problem("nothing-kept", title=title)
         yield replace(problem, absent=(PUBLISH_PARAMETER,))  # `none` says that it is meant, as in `kept_outputs`
 
 
@@ -329,20 +310,23 @@ def _check_token(credential: job_settings.Credential, settings: AzureMLSettings)
     try:
         job_settings.make_secret_address(text, vault)
     except job_settings.SecretNameError as error:
-        title = f"the value of {flag} is not the name or the URL of a key vault's secret"
-        fixes = (f"{flag} {credential.name} {VAULT_FLAG} NAME", f"{flag} {job_settings.SECRET_FORM}")
-        code, given = "value-invalid", ""  # the value may be the secret itself
-        yield make_problem(code, title, flag, given, str(error), *fixes, stage=Stage.PARSE)
+        given = ""  # the value may be the secret itself
+        yield make_problem(
+            "value-invalid.secret",
+            where=flag,
+            given=given,
+            why=str(error),
+            name=credential.name,
+            secret_form=job_settings.SECRET_FORM,
+        )
 
 
 def _check_vault(flag: str, vault: str) -> Iterator[Problem]:
     """Check the key vault of the secret that `flag` names without one."""
     if not vault:
-        why = "A secret is identified by its name and its vault, or by its URL."
         option, _, variable = flag.partition(" ")
         fixes = (f"{VAULT_FLAG} NAME", f"{option} {'NAME=' if variable else ''}{job_settings.SECRET_FORM}")
-        title = f"no key vault is set for the secret of {flag}"
-        yield make_problem("value-missing.vault", title, VAULT_FLAG, "", why, *fixes, stage=Stage.RESOLVE)
+        yield make_problem("value-missing.vault", *fixes, flag=flag)
     elif not re.fullmatch(job_settings.VAULT_NAME, vault, re.IGNORECASE | re.ASCII):
         match = re.match(rf"https://({job_settings.VAULT_NAME})\.", vault, re.IGNORECASE | re.ASCII)
         why = "It has 3 to 24 letters, digits and single dashes, and starts with a letter."

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from robotrain.cluster import checks
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.workload_profile import WorkloadProfile
@@ -17,6 +18,8 @@ from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec.submission_spec import WorkspaceEnvironment
+
+make_problem = Messages(__file__)
 
 MAX_COMPUTE_NAME = 16
 """The length limit of a compute name derived from a cluster's (contract B)."""
@@ -70,14 +73,7 @@ def choose_registration_settings(
     if settings.compute_kind != "managed" or "compute" in own:
         return settings, []
     name = get_compute_name(settings)
-    title = f"the policy is registered on the compute {name} too: it may wait for a machine with a GPU"
-    why = "A managed compute has one kind of machines."
-    fixes = (
-        Suggestion("--compute-register NAME", "of `pipeline train-eval`"),
-        Suggestion("--set STEP.compute=NAME", "of `pipeline submit`"),
-    )
-    code = "azureml-register-place"
-    return settings, [make_problem(code, title, "", name, why, *fixes, stage=Stage.CHECK, severity="note")]
+    return settings, [make_problem("azureml-register-place", given=name, name=name)]
 
 
 def get_image(profile: WorkloadProfile, settings: AzureMLSettings) -> str:

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Rejected, Stage, make_problem
+from robotrain.errors import Rejected, Stage
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
@@ -31,6 +32,8 @@ from robotrain_azureml.spec.pipeline_spec import (
     parse_steps,
 )
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
+
+make_problem = Messages(__file__)
 
 PIPELINE_FILE = "pipeline-job.yaml"
 PIPELINE_SCHEMA = "https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json"
@@ -74,10 +77,10 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         if (other := step.submission.target_workspace) != first:
             names = zip(WORKSPACE_FLAGS, first, other, strict=True)
             flag, expected, found = next(one for one in names if one[1] != one[2])
-            title = f"the steps {spec.steps[0].name} and {step.name} belong to different workspaces"
-            why, fix = "A pipeline job runs in one workspace.", "the same workspace for all steps"
-            code, given = "steps-differ", f"{expected}, {found}"
-            problems.append(make_problem(code, title, flag, given, why, fix, stage=Stage.CHECK))
+            given = f"{expected}, {found}"
+            problems.append(
+                make_problem("steps-differ", where=flag, given=given, first=spec.steps[0].name, second=step.name)
+            )
     if problems:
         raise Rejected(problems)
     experiment = job_settings.get_experiment_name(steps[0].job)
@@ -96,9 +99,17 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     ).encode()
     if len(document) > MAX_BYTES:
         size, count = len(document), len(steps)
-        title = f"the pipeline is too large for Azure ML: about {count * MAX_BYTES // size} of its {count} steps fit"
-        why = f"The pipeline job has {format_size(size)}; a request to Azure has at most {format_size(MAX_BYTES)}."
-        raise Rejected([make_problem("steps-over-limit", title, "", "", why, stage=Stage.CHECK)])
+        raise Rejected(
+            [
+                make_problem(
+                    "steps-over-limit",
+                    fitting=count * MAX_BYTES // size,
+                    count=count,
+                    size=format_size(size),
+                    most=format_size(MAX_BYTES),
+                )
+            ]
+        )
     files = {path: content for one in rendered for path, content in one.files.items()}
     return Plan(
         platform="azureml",

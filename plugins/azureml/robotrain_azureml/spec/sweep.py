@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from robotrain.cluster.spec import SubmissionSpecFile
-from robotrain.errors import Rejected, Stage, make_problem, suggest_leaving_out
+from robotrain.errors import Rejected, Stage, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
@@ -22,6 +23,8 @@ from robotrain_azureml.spec import inputs as spec_inputs
 from robotrain_azureml.spec.command_job import START_COMMAND, Expression
 from robotrain_azureml.spec.pipeline import make_job_plan
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+
+make_problem = Messages(__file__)
 
 SWEEP_FILE = "sweep-job.yaml"
 SWEEP_SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
@@ -70,8 +73,8 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
 def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     """Return the plan of one sweep job. Raise Rejected for a sweep that Azure ML cannot run."""
     if obstacle := find_sweep_obstacle(sweep):
-        title, fix = f"Azure ML cannot run this sweep on its own: {obstacle}", suggest_leaving_out("--native-only")
-        raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
+        fix = suggest_leaving_out("--native-only")
+        raise Rejected([make_problem("sweep-not-native", fix, obstacle=obstacle)])
     trial, settings = sweep.jobs[0], sweep.settings
     body, placement, submission = render.render_job(trial, settings, run)
     body["tags"] = {**body["tags"], command_job.DIGEST_TAG: job.digest}

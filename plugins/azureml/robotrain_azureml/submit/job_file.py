@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotrain.cluster.answers import as_mapping
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
@@ -26,6 +27,8 @@ from robotrain_azureml.spec.command_job import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.pipeline import is_pipeline
 from robotrain_azureml.spec.pipeline_spec import STEPS_KEY, StepFacts, dump_steps, dump_trials, make_step_folder
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, AzureMLSubmissionSpec
+
+make_problem = Messages(__file__)
 
 STAGING_FOLDER = "sending"
 """In the run's folder, while a submit works."""
@@ -50,11 +53,18 @@ def check_consistency(
     """Check that the job file agrees with the plan's other files. `job`: the plan's job file."""
     for key, expected, flag, file in _list_expected_values(job, spec, document):
         if (value := get_job_value(job, key)) != expected:
-            title = f"the plan was changed in {submission_spec.JOB_FILE} but not in {file}: {key}"
             where = f"{submission_spec.JOB_FILE}: {key}"
-            why = f"{file} has {expected or 'none'}, which is checked, uploaded and recorded."
-            fix = Suggestion(f"robotrain render … {flag} --to FOLDER", "renders both")
-            yield make_problem("plan-changed-in-part", title, where, value, why, fix, stage=stage)
+            yield make_problem(
+                "plan-changed-in-part",
+                where=where,
+                given=value,
+                stage=stage,
+                job_file=submission_spec.JOB_FILE,
+                file=file,
+                key=key,
+                expected=expected or "none",
+                flag=flag,
+            )
 
 
 def get_job_value(job: Mapping[str, Any], key: str) -> str:
@@ -132,9 +142,18 @@ def check_values(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
 def _make_value_problem(
     key: str, value: str, reason: str, stage: Stage, command: str = "robotrain render … --to FOLDER"
 ) -> Problem:
-    title, where = f"{submission_spec.JOB_FILE} has an invalid value: {key}", f"{submission_spec.JOB_FILE}: {key}"
+    where = f"{submission_spec.JOB_FILE}: {key}"
     fix = Suggestion(command, "renders it again")
-    return make_problem("value-invalid", title, where, value, reason, fix, stage=stage)
+    return make_problem(
+        "value-invalid",
+        fix,
+        where=where,
+        given=value,
+        stage=stage,
+        job_file=submission_spec.JOB_FILE,
+        key=key,
+        why=reason,
+    )
 
 
 def make_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> dict[str, Any]:
@@ -230,10 +249,10 @@ def stage_job(run: str, content: Mapping[str, bytes]) -> Iterator[Path]:
                 files.make_private_folder((folder / path).parent)
                 files.write_private_file(folder / path, data)
         except OSError as error:
-            title, why = "cannot write the job to the folder of its run", f"{error.strerror or error}."
-            fix = Suggestion("ROBOTRAIN_STATE=/path/to/folder", "an environment variable that selects another folder")
             given = str(error.filename or folder)
-            raise Rejected([make_problem("state-folder-unwritable", title, "", given, why, fix)]) from error
+            raise Rejected(
+                [make_problem("state-folder-unwritable", given=given, strerror=error.strerror or error)]
+            ) from error
         yield folder / next(iter(content))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

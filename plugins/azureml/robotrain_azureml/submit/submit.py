@@ -14,7 +14,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain_azure import credential
@@ -28,6 +29,8 @@ from robotrain_azureml.submit.errors import get_http_status
 from robotrain_azureml.submit.job_file import PlanPart, list_parts
 from robotrain_azureml.submit.sdk import SdkClient
 from robotrain_azureml.submit.upload import PreparedPart
+
+make_problem = Messages(__file__)
 
 NOTE = SubmitNote("azureml-sent.json", ("job", "asked"), "Azure ML", "job")
 """The job's name, and whether the workspace was asked for the job."""
@@ -216,16 +219,7 @@ def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) 
 
 def make_missing_environment_problem(environment: WorkspaceEnvironment, stage: Stage) -> Problem:
     """Return the problem of an environment of Azure's own that the workspace does not show."""
-    return make_problem(
-        "resource-unknown",
-        f"the workspace has no {environment.label}",
-        "--environment-name",
-        environment.name,
-        "Its name begins like those of Azure's own environments: robotrain cannot register it.",
-        Suggestion("az ml environment list --registry-name azureml", "lists them, with their versions"),
-        Suggestion("--environment-name azureml://registries/azureml/environments/NAME/versions/VERSION"),
-        stage=stage,
-    )
+    return make_problem("resource-unknown", given=environment.name, stage=stage, label=environment.label)
 
 
 def make_environment_differs_problem(environment: WorkspaceEnvironment, image: str, stage: Stage) -> Problem:
@@ -233,14 +227,14 @@ def make_environment_differs_problem(environment: WorkspaceEnvironment, image: s
     content = f"the image {image}" if image else "no image: Azure builds it from files"
     return make_problem(
         "azureml-environment-differs",
-        f"the {environment.label} of the workspace has another image",
-        "--environment-version",
-        environment.version,
-        f"It has {content}; the job needs {environment.image}. A version cannot be changed.",
         Suggestion("--environment-version VERSION", "registers a new version with the job's image"),
         Suggestion("--environment-name NAME", "registers a new environment"),
         Suggestion(f"--image {image}", "if the job can run in that image")
         if image
         else Suggestion("--environment-name NAME --environment-version VERSION", "without --image takes it as it is"),
+        given=environment.version,
         stage=stage,
+        label=environment.label,
+        content=content,
+        image=environment.image,
     )

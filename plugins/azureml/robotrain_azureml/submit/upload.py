@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import Problem, Rejected, Stage, make_problem
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_azure import storage
@@ -28,6 +29,8 @@ from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
 from robotrain_azureml.submit.job_file import list_parts
+
+make_problem = Messages(__file__)
 
 ENGINE = "Azure ML"
 SEAL_SUFFIX = ".complete.json"
@@ -140,8 +143,9 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
                 raise
             except OSError as error:
                 why = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
-                title = "the folder to upload cannot be read"
-                raise Rejected([make_problem("upload-unreadable", title, upload.flag, upload.path, why)]) from error
+                raise Rejected(
+                    [make_problem("upload-unreadable", where=upload.flag, given=upload.path, why=why)]
+                ) from error
             if content is not None:
                 if changed := list(local_upload.find_changes(plan, upload, "while it was uploaded")):
                     raise Rejected(changed)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from robotrain.cluster import outputs
 from robotrain.cluster.outputs import BLOB_KIND, HUB_KIND, HUB_PREFIX, ExpectedOutput, RunLog
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure.outputs import download_source
@@ -21,6 +22,8 @@ from robotrain_osmo.client import service
 from robotrain_osmo.observe import logs, pipeline_steps, workflow_state
 from robotrain_osmo.observe.logs import INCOMPLETE_LINE, MAX_LOG_LINES, TRIMMED_LINE
 from robotrain_osmo.storage import to_storage_url
+
+make_problem = Messages(__file__)
 
 TRIMMED_LOG_NOTE = f"OSMO keeps only the last {MAX_LOG_LINES:,} lines of a log, and this one is longer"
 
@@ -40,12 +43,11 @@ def _read_present_log(reference: Reference) -> tuple[RunLog, bool]:
 
 
 def _make_unread_error(reference: Reference) -> Rejected:
-    title = f"could not look for the outputs of {reference['workflow']}: OSMO does not send the end of its log"
     retry = Suggestion("the same command", "a little later")
     url = reference.get("publishes", "")
     in_storage = url and not url.startswith(HUB_PREFIX)
     listing = Suggestion(f"osmo data list {to_storage_url(url)} --no-pager", "lists the storage") if in_storage else ""
-    return Rejected([make_problem("osmo-log-unread", title, "", "", "", retry, listing)], transient=True)
+    return Rejected([make_problem("osmo-log-unread", retry, listing, workflow=reference["workflow"])], transient=True)
 
 
 _SEALED_CHECKPOINT = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}$"
@@ -137,10 +139,9 @@ def _make_unpublished_problem(reference: Reference, run_log: RunLog) -> Problem:
     noun, tracked = ("results", "them") if run_log.evaluation else ("checkpoints", "the models")
     notes = [f"The tracking run has {tracked}: {progress.tracking_ui}."] if progress.tracking_ui else []
     notes += [f"The model is registered: {model.name}, version {model.version}." for model in progress.registered]
-    title = f"the {noun} of {run} were not published: they are deleted with the pod's disk"
     command = f"robotrain resubmit {run} --set publish_url=https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
     fix = Suggestion(command, f"the same run again, with published {noun}")
-    return make_problem("outputs-unpublished", title, "", "", " ".join(notes), fix)
+    return make_problem("outputs-unpublished", fix, noun=noun, run=run, why=" ".join(notes))
 
 
 def find_foreign_steps(reference: Reference, url: str) -> frozenset[int]:

@@ -1,7 +1,8 @@
 """Register a model from the artifacts of a tracked run, whose pod and disk are gone."""
 
 from robotrain.cluster.outputs import RunLog
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.run import Reference
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.store import records
@@ -14,6 +15,8 @@ from robotrain_runtime.contract.event import Registered
 from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, read_run_log
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, get_step_path
+
+make_problem = Messages(__file__)
 
 RETRY_SECONDS = 6.0
 """How long transient errors of Azure are retried."""
@@ -48,9 +51,11 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
         return azure_outputs.register_version(models, name, step, metadata, create)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, target)
-        title, why = f"cannot register the model {name}: {diagnosis.title}", diagnosis.why
+        why = diagnosis.why
         why = redact(why, max_length=MAX_SENTENCE)
-        raise Rejected([make_problem("not-registered", title, "", "", why, *diagnosis.suggestions)]) from None
+        raise Rejected(
+            [make_problem("not-registered", *diagnosis.suggestions, name=name, title=diagnosis.title, why=why)]
+        ) from None
 
 
 def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Problem:
@@ -69,7 +74,6 @@ def _make_impossible_problem(reference: Reference, name: str, log: RunLog) -> Pr
         Suggestion(further, "continues from the last published checkpoint; needs more --training-steps"),
         Suggestion(download, f"downloads it; then az ml model create --name {name} --path FOLDER"),
     )
-    title = f"no Azure ML workspace has a model of {run} to register"
     why = f"{why} A run can also register its model itself."
     fixes = (again, *(of_checkpoint if outputs.resumable else ()))
-    return make_problem("feature-not-there", title, "", name, why, *fixes, stage=Stage.CHECK)
+    return make_problem("feature-not-there", *fixes, given=name, run=run, why=why)

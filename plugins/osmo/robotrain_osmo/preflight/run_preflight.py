@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks, workspace
 from robotrain_azure.models import registry as models
@@ -24,6 +24,8 @@ from robotrain_osmo.spec import environment, submission_spec, workflow
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoSubmissionSpec, OsmoUpload
 from robotrain_osmo.submit import upload
+
+make_problem = Messages(__file__)
 
 QUERY_SECONDS = service.REQUEST_SECONDS
 """For each query of the service."""
@@ -98,9 +100,9 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
     try:
         is_empty = service.is_storage_empty(submission.cli, url, QUERY_SECONDS)
     except CommandFailed as error:  # the workflow may be able to read it
-        title, why = "cannot check the input from this machine", error.failure.title
+        why = error.failure.title
         why, fixes = f"{why[:1].upper()}{why[1:]}.", error.failure.suggestions
-        yield make_preflight_problem("source-unreachable.input", title, flag, url, why, *fixes, severity="warning")
+        yield make_problem("source-unreachable.input", *fixes, where=flag, given=url, why=why)
         return
     if is_empty:
         why = "OSMO would provide an empty folder and report success."
@@ -109,7 +111,7 @@ def check_input(submission: OsmoSubmissionSpec, required: OsmoInput) -> Iterator
             why += f" {dataset.LEGACY_DATASET_NOTE}"
             download = "osmo dataset download NAME FOLDER"
             fixes += (Suggestion(download, "with a 6.3 command, then --dataset-path FOLDER"),)
-        yield make_preflight_problem("source-missing.empty", "the input is empty", flag, url, why, *fixes)
+        yield make_problem("source-missing.empty", *fixes, where=flag, given=url, why=why)
 
 
 def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -> Iterator[Problem]:
@@ -121,9 +123,9 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         if problems:
             yield from problems
         elif error.failure.code in UNREACHABLE_CODES:  # that may pass until the submit
-            title, why = "could not list the uploaded files", error.failure.title
+            why = error.failure.title
             why = f"{why[:1].upper()}{why[1:]}. The submit lists them again and waits longer: many files take minutes."
-            yield make_preflight_problem("not-checked-here", title, item.flag, item.url, why, severity="warning")
+            yield make_problem("not-checked-here.uploads", where=item.flag, given=item.url, why=why)
         else:
             problem = error.failure.to_problem(Stage.PREFLIGHT)
             is_about_command = bool(problem.where)  # other checks report it too, and it is shown once
@@ -136,8 +138,7 @@ def check_upload(plan: Plan, submission: OsmoSubmissionSpec, item: OsmoUpload) -
         yield from problems
         return
     content = local_upload.scan_folder(local_upload.select_uploaded_part(plan, item.path))
-    title, why = f"{content}, will be uploaded", f"The target is {item.url}."
-    yield make_preflight_problem("osmo-upload", title, item.flag, item.path, why, severity="note")
+    yield make_problem("osmo-upload", where=item.flag, given=item.path, content=content, url=item.url)
 
 
 MISSING = ("resource-unknown.bucket", "resource-unknown.dataset")
@@ -173,10 +174,8 @@ def check_identity_roles(jobs: Sequence[JobDocument], submissions: Sequence[Osmo
         if used and subscription:
             yield from preflight_checks.check_identity_blob_roles(identity, subscription, used)
         elif used:
-            title = f"cannot check the roles of the job's identity on {', '.join(sorted(used))}"
-            why, fix = "The subscription of the storage accounts is not set.", Suggestion("--subscription-id ID")
             flag = preflight_checks.IDENTITY_FLAG
-            yield make_preflight_problem("not-checked-here", title, flag, identity, why, fix, severity="warning")
+            yield make_problem("not-checked-here.roles", where=flag, given=identity, used=", ".join(sorted(used)))
 
 
 def find_storage_accounts(job_document: JobDocument, submission: OsmoSubmissionSpec) -> dict[str, bool]:

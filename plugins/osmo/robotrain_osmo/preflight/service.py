@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import get_args
 
 from robotrain.cluster.answers import as_mapping
-from robotrain.cluster.checks import QuantityError, make_preflight_problem, suggest_names
+from robotrain.cluster.checks import QuantityError, suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
+from robotrain.messages import Messages
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import CommandFailed
@@ -25,6 +26,8 @@ from robotrain_osmo.spec.environment import (
 )
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
+
+make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,6 @@ def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Proble
     client, service = (".".join(version.split(".")[:2]) for version in (versions.client, versions.service))
     if service and service != configured:
         known: tuple[str, ...] = get_args(ServerVersion)
-        title = f"the OSMO service has version {versions.service}, but the workflow is for {configured}"
         severity: Severity = "warning"
         if service in known:
             severity = "error" if (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning"
@@ -61,12 +63,17 @@ def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Proble
         else:
             why = f"robotrain does not know OSMO {service}; the newest known version is {known[-1]}."
         fix = Suggestion(f"--server {service}", "the service's version") if service in known else ""
-        yield make_preflight_problem("osmo-server-other", title, "--server", configured, why, fix, severity=severity)
+        yield make_problem(
+            "osmo-server-other",
+            fix,
+            given=configured,
+            severity=severity,
+            service=versions.service,
+            configured=configured,
+            why=why,
+        )
     if service and client and client != service:
-        title = f"the `osmo` command has version {versions.client}, the service {versions.service}"
-        other = Suggestion("--osmo-cli /path/to/osmo", "with the service's version")
-        why = "They may be incompatible."
-        yield make_preflight_problem("client-version", title, "--osmo-cli", "", why, other, severity="warning")
+        yield make_problem("client-version", client=versions.client, service=versions.service)
 
 
 RETRY_SETTING = "max_retry_per_task"
@@ -95,9 +102,7 @@ def check_retry_limit(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> It
 
 def make_no_retries_problem() -> Problem:
     """Return the problem of an OSMO that restarts no tasks."""
-    title, why = "OSMO does not restart tasks: a preempted or evicted run fails", f"Its {RETRY_SETTING} is 0."
-    resume = Suggestion("robotrain resume RUN", "continues from the last published checkpoint")
-    return make_preflight_problem("osmo-no-retries", title, "", "", why, RETRY_SUGGESTION, resume, severity="warning")
+    return make_problem("osmo-no-retries", RETRY_SUGGESTION)
 
 
 def check_credentials(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
@@ -109,10 +114,17 @@ def check_credentials(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> It
         if kind is None:
             yield make_missing_credential_problem(credential, Stage.PREFLIGHT, available)
         elif kind != GENERIC_TYPE:
-            title = f"the credential {name} has the type {kind}, but a task needs {GENERIC_TYPE}"
             replacement = Suggestion(make_credential_command(credential), "replaces it")
             fixes = (suggest_another_credential(credential), replacement)
-            yield make_preflight_problem("resource-unsuitable", title, credential.flag, name, "", *fixes)
+            yield make_problem(
+                "resource-unsuitable",
+                *fixes,
+                where=credential.flag,
+                given=name,
+                name=name,
+                kind=kind,
+                generic_type=GENERIC_TYPE,
+            )
 
 
 ONLINE, MAINTENANCE = "ONLINE", "MAINTENANCE"
@@ -131,31 +143,27 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
     """Check a task against the `available` pools."""
     pool = next((pool for pool in available if pool.name == submission.pool), None)
     if pool is None:
-        names, title = [pool.name for pool in available], f"there is no pool {submission.pool}"
+        names = [pool.name for pool in available]
         fixes = suggest_names("--pool {}", submission.pool, names, LIST_POOLS)
-        yield make_preflight_problem("resource-unknown.pool", title, "--pool", submission.pool, "", *fixes)
+        yield make_problem("resource-unknown.pool", *fixes, given=submission.pool, pool=submission.pool)
         return
     if pool.status not in ("", ONLINE):
         refused = pool.status == MAINTENANCE
         state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
         why = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
-        other = Suggestion("--pool NAME", "another pool: `osmo pool list` lists them")
-        title = f"the pool {pool.name} is {state}"
         severity: Severity = "error" if refused else "warning"
-        yield make_preflight_problem("pool-closed", title, "--pool", pool.name, why, other, severity=severity)
+        yield make_problem("pool-closed", given=pool.name, severity=severity, name=pool.name, state=state, why=why)
     limit, pool_limit = submission.exec_timeout, pool.max_exec_timeout
     with contextlib.suppress(QuantityError):
         if resources.parse_duration(limit) > resources.parse_duration(pool_limit):
-            title, fix = f"the pool {pool.name} limits the run time to {pool_limit}", f"--exec-timeout {pool_limit}"
-            why = "OSMO silently uses that limit and ends the run after it."
-            flag = "--exec-timeout"
-            yield make_preflight_problem("time-over-limit", title, flag, limit, why, fix, severity="warning")
+            yield make_problem("time-over-limit", given=limit, name=pool.name, pool_limit=pool_limit)
     machines = pool.platforms.get(submission.gpu_platform)
     if machines is None:
-        title = f"the pool {pool.name} has no platform {submission.gpu_platform}"
         fixes = suggest_names("--gpu-platform {}", submission.gpu_platform, [*pool.platforms], LIST_POOLS)
         given = submission.gpu_platform
-        yield make_preflight_problem("resource-unknown.gpu-platform", title, "--gpu-platform", given, "", *fixes)
+        yield make_problem(
+            "resource-unknown.gpu-platform", *fixes, given=given, name=pool.name, gpu_platform=submission.gpu_platform
+        )
         return
     yield from _check_shared_memory(submission, machines)
     yield from _check_gpus(submission, pool)
@@ -166,23 +174,18 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
     name, setting, folder = submission.gpu_platform, submission.shared_memory, resources.SHARED_MEMORY_FOLDER
     is_allowed, is_default = folder in machines.allowed_mounts, folder in machines.default_mounts
     if setting == resources.MOUNT_SHARED_MEMORY and is_default and not is_allowed:
-        code = "option-without-effect"
-        title = f"the platform {name} always mounts {folder} and refuses a request for it"
-        fix = Suggestion("--shared-memory none", "and --num-workers N to load data in several processes")
+        message = "option-without-effect.mount-refused"
     elif setting == resources.MOUNT_SHARED_MEMORY and not is_allowed:
-        code, title = "osmo-mount-refused", f"the platform {name} does not allow mounting the machine's {folder}"
-        fix = Suggestion("--shared-memory none", "loads data in one process")
+        message = "osmo-mount-refused"
     elif not setting and is_allowed:
-        code, title = "osmo-mount-possible", f"the platform {name} allows mounting the machine's {folder}"
-        fix = Suggestion("--shared-memory mount", "loads data in several processes")
+        message = "osmo-mount-possible"
     elif not setting and is_default:
-        code, title = "option-without-effect", f"the platform {name} always mounts {folder}"
-        fix = Suggestion("--num-workers N", "loads data in N processes")
+        message = "option-without-effect.mount"
     else:
         return
     severity: Severity = "error" if setting else "note"
     given = setting or "none"
-    yield make_preflight_problem(code, title, "--shared-memory", given, "", fix, severity=severity)
+    yield make_problem(message, given=given, severity=severity, name=name, folder=folder)
 
 
 def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
@@ -201,13 +204,11 @@ def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> I
         if (count := largest.get(name, gpus)) >= gpus:
             continue
         needed = f"{gpus} GPU{'s' if gpus > 1 else ''}"
-        title = f"no machine of the platform {name} has {needed}: the workflow will not start"
         why = f"Its machines have {f'at most {count}' if count else 'none'}, which OSMO does not check."
         fixes = [Suggestion(f"--gpu-platform {other}") for other, most in sorted(largest.items()) if most >= gpus]
         fixes += [Suggestion(task.make_gpu_options(count))] if count else []
         fixes = fixes or [Suggestion(f"osmo resource list --pool {task.pool}", "lists the machines")]
-        code, flag = "machines-too-small", "--gpu-platform"
-        yield make_preflight_problem(code, title, flag, name, why, *fixes, severity="warning")
+        yield make_problem("machines-too-small", *fixes, given=name, name=name, needed=needed, why=why)
 
 
 _LOWER = Suggestion("--priority LOW", "may use free GPUs, and is preempted if others need them")
@@ -226,12 +227,10 @@ def _check_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]
             what = f"the guaranteed number{' for each node' if nodes > 1 else ''}"
             fixes.append(Suggestion(submission.make_gpu_options(each), what))
         count, given = f"{guaranteed} GPU{'s' if guaranteed != 1 else ''}", str(submission.gpus)
-        title, why = f"the pool {pool.name} guarantees only {count}", "OSMO refuses the workflow."
+        why = "OSMO refuses the workflow."
         if nodes > 1:
             why = f"The {nodes} nodes need {submission.gpus * nodes} together: {why}"
-        yield make_preflight_problem("osmo-quota", title, "--gpus", given, why, *fixes)
+        yield make_problem("osmo-quota", *fixes, given=given, name=pool.name, count=count, why=why)
     counts = [pool.free_gpus] if is_low else [pool.free_gpus, pool.quota_gpus]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
-        title = f"no GPU of the pool {pool.name} is free now: the workflow will wait"
-        suggestion = Suggestion("osmo pool list", "shows the usage")
-        yield make_preflight_problem("pool-full", title, "--pool", pool.name, "", suggestion, severity="note")
+        yield make_problem("pool-full", given=pool.name, name=pool.name)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 from robotrain.cluster import checks
-from robotrain.cluster.checks import QuantityError, make_missing_value_problem, make_unsupported_problem, make_warning
+from robotrain.cluster.checks import QuantityError
 from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
 from robotrain.model.source import SourceError
 from robotrain.redaction import redact
@@ -16,6 +17,8 @@ from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, inputs, node_names, resources
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
 from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
+
+make_problem = Messages(__file__)
 
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -64,9 +67,7 @@ def get_longest_task_name(nodes: int) -> int:
 def check_nodes(job: Job) -> Iterator[Problem]:
     """Check that the tasks of a job of several nodes are a workflow that OSMO accepts."""
     if (count := job.training_nodes) > MAX_TASKS:
-        title = f"OSMO takes at most {MAX_TASKS} tasks in a workflow, and {count} nodes are {count} tasks"
-        fix = f"{NODES_FLAG} {MAX_TASKS}"
-        yield make_unsupported_problem("osmo-too-many-nodes", title, NODES_FLAG, str(count), "", fix)
+        yield make_problem("osmo-too-many-nodes", where=NODES_FLAG, given=str(count), max_tasks=MAX_TASKS, count=count)
 
 
 POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -88,18 +89,14 @@ def check_task_name(job: Job) -> Iterator[Problem]:
         why = "OSMO uses this name for its own container."
     else:
         return
-    title = "OSMO does not accept the workload's name"
-    fix = "rename the workload in its plugin"
-    yield make_unsupported_problem("workload-name-refused", title, "", job.workload, why, fix)
+    yield make_problem("workload-name-refused", given=job.workload, why=why)
 
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
     """Check labels by the rules of Kubernetes; they need OSMO 6.4."""
     labels = parse_pairs(settings.labels or "")
     if labels and settings.server in inputs.DATASET_SERVERS:
-        title = f"OSMO {settings.server} does not support labels"
-        why = "Labels need OSMO 6.4."
-        yield make_unsupported_problem("feature-not-there", title, "--labels", "", why, "--server 6.4")
+        yield make_problem("feature-not-there.labels", server=settings.server)
     if len(labels) > MAX_LABELS:
         why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
         yield make_invalid_value_problem("--labels", "", "a list of labels for OSMO", why)
@@ -114,9 +111,7 @@ def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
 def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
     """Check that a pool is set and that the names of the pool and its platform are valid."""
     if settings.pool is None:
-        why = "OSMO runs workflows only in pools; `osmo pool list` shows yours."
-        fixes = ("--pool NAME", "OSMO_POOL=NAME")
-        yield make_missing_value_problem("value-missing.pool", "no pool is set", "--pool", "", why, *fixes)
+        yield make_problem("value-missing.pool")
     names = (("--pool", settings.pool, "a pool"), ("--gpu-platform", settings.gpu_platform, "a pool's platform"))
     why = "It may contain letters, digits, `-`, `_` and `.`."
     for flag, name, what in names:
@@ -129,10 +124,8 @@ def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     needed, count = job.training_gpus, settings.gpus or 0
     values = dict(job.parameters)
     if count < needed and not (count == 0 and values.get("device") == "cpu"):
-        title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
         fixes = (f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu" if "device" in values else "")
-        why = "The training would not start."
-        yield make_unsupported_problem("gpus-too-few", title, "--gpus", str(count), why, *fixes)
+        yield make_problem("gpus-too-few", *fixes, given=str(count), needed=needed, count=count)
 
 
 def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -165,11 +158,8 @@ def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     """Warn of data loading processes without shared memory, of which a pod has 64 MiB."""
     workers = dict(job.parameters).get("num_workers", 0)
     if workers != 0 and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
-        why = "A pod has 64 MiB unless the platform mounts more. The training ends with a bus error if it needs more."
         many = "several" if workers is None else workers  # None: the container chooses, perhaps the most that it may
-        title = f"{many} processes load data without shared memory"
-        fixes = ("--shared-memory mount", "--num-workers 0")
-        yield make_warning("osmo-no-shared-memory", title, "--num-workers", "", why, *fixes)
+        yield make_problem("osmo-no-shared-memory", many=many)
 
 
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -202,10 +192,8 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
     for credential in credentials:
         other = files.get(credential.name, credential.flag)
         if other != credential.flag:
-            title = f"{credential.flag} and {other} name the same credential"
-            why = "OSMO provides a credential as environment variables or as files of one folder."
-            fix, given = f"{other} NAME", credential.name
-            yield make_unsupported_problem("osmo-credential-twice", title, credential.flag, given, why, fix)
+            given = credential.name
+            yield make_problem("osmo-credential-twice", where=credential.flag, given=given, other=other)
 
 
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
@@ -233,10 +221,13 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
         reference, flag = dataset.parse_dataset(source.uri), inputs.INPUT_FLAGS[source.role, source.kind]
         if reference.version and not re.fullmatch(inputs.VERSION_PATTERN, reference.version):
             unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
-            title = f"OSMO {settings.server} has no versions of datasets"
-            why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
-            fixes = (f"{flag} {unversioned}", "--server 6.3")
-            yield make_unsupported_problem("feature-not-there", title, flag, source.uri, why, *fixes)
+            yield make_problem(
+                "feature-not-there.dataset-versions",
+                where=flag,
+                given=source.uri,
+                server=settings.server,
+                unversioned=unversioned,
+            )
         bucket = inputs.choose_bucket(source.uri, source.role, settings)
         yield from _check_bucket_place(bucket, flag, source.uri, settings)
 
@@ -245,16 +236,16 @@ def _check_bucket_place(bucket: str, flag: str, given: str, settings: OsmoSettin
     """Check that the location of a bucket is known, for servers since 6.4."""
     if bucket in parse_pairs(settings.buckets or ""):
         return
-    code, with_url = "resource-unknown.bucket", f"--buckets {bucket}=azure://ACCOUNT/CONTAINER"
     if not settings.storage_account:
-        title = f"the location of the bucket {bucket} is not set"
-        why = "Since 6.4, OSMO needs the URL of the bucket, or the storage account with a container of its name."
-        others = ("--storage-account NAME", "--server 6.3")
-        yield make_missing_value_problem(code, title, flag, given, why, with_url, *others)
+        yield make_problem("resource-unknown.bucket", where=flag, given=given, bucket=bucket)
     elif not re.fullmatch(storage.CONTAINER_PATTERN, bucket):
-        title = f"the bucket {bucket} cannot be a container of the storage account {settings.storage_account}"
-        why = "Container names are 3 to 63 lowercase letters, digits and single dashes. Set the URL of the bucket."
-        yield make_missing_value_problem(code, title, flag, given, why, with_url)
+        yield make_problem(
+            "resource-unknown.bucket-name",
+            where=flag,
+            given=given,
+            bucket=bucket,
+            storage_account=settings.storage_account,
+        )
 
 
 def check_published_dataset(settings: OsmoSettings) -> Iterator[Problem]:
@@ -291,19 +282,16 @@ def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             bucket = inputs.choose_default_bucket("code", settings)
             yield from _check_written_dataset(flag, text, bucket, False, settings)
             if settings.delivery == "inline":
-                title, why = "a folder that is sent in the workflow has no name", "--delivery inline uploads nothing."
-                yield make_unsupported_problem("options-conflict", title, flag, text, why, "--delivery dataset")
+                yield make_problem("options-conflict", where=flag, given=text)
         elif source.kind == "local_path" and not settings.storage_account and not inline:
             flag = inputs.INPUT_FLAGS.get((source.role, source.kind), "")
-            why = "The folder is on this machine, and no storage account is set for uploads."
             other = {
                 "dataset": f"--blob-url {BLOB_URL_FORM}",
                 "policy": f"--policy-url {BLOB_URL_FORM}",
                 "code": "--delivery inline",
             }.get(source.role, f"{flag} {BLOB_URL_FORM}")
-            title = "the upload location of the folder is not set"
             fixes = ("--storage-account NAME", other)
-            yield make_missing_value_problem("value-missing.storage", title, flag, source.uri, why, *fixes)
+            yield make_problem("value-missing.storage", *fixes, where=flag, given=source.uri)
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:

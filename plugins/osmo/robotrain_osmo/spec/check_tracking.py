@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from robotrain.check.kept_outputs import LostDisk, check_kept_outputs
-from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem, make_warning
 from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
@@ -19,6 +19,8 @@ from robotrain_osmo import storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment
 from robotrain_osmo.spec.workflow import GUARD, make_invalid_value_problem
+
+make_problem = Messages(__file__)
 
 BLOB_URL_FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 SERVER_HINT = "--tracking-uri https://HOST"
@@ -34,10 +36,8 @@ def check_workspace_names(settings: OsmoSettings) -> Iterator[Problem]:
     for flag, text in azure_settings.find_invalid_names(settings):
         yield make_invalid_value_problem(flag, text, workspace.NAME_FORM, workspace.NAME_REASON)
     if settings.tracking_uri is None and (missing := azure_settings.find_missing_flags(settings)):
-        title = f"the workspace is incomplete: {', '.join(missing)} missing"
-        why = "Tracking and model registration need the workspace's subscription, resource group and name."
         fixes = (*(f"{flag} …" for flag in missing), f"--tracking-uri {environment.NO_TRACKING}")
-        yield make_missing_value_problem("value-missing.workspace", title, missing[0], "", why, *fixes)
+        yield make_problem("value-missing.workspace", *fixes, where=missing[0], missing=", ".join(missing))
 
 
 def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
@@ -46,27 +46,27 @@ def check_tracking_uri(settings: OsmoSettings) -> Iterator[Problem]:
     if not text or text == environment.NO_TRACKING:
         return
     expected = "the URL of an MLflow server, or `none`"
-    make_problem = functools.partial(make_invalid_value_problem, "--tracking-uri", text, expected)
+    make_invalid = functools.partial(make_invalid_value_problem, "--tracking-uri", text, expected)
     if target := workspace.parse_tracking_uri(text):
         parts = zip(workspace.WORKSPACE_FLAGS, (target.subscription, target.group, target.name), strict=True)
         if not all(workspace.is_valid_name(flag, part) for flag, part in parts):
-            yield make_problem("It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE)
+            yield make_invalid("It contains a character that Azure names cannot have.", workspace.WORKSPACE_USAGE)
         return
     if match := re.fullmatch(_REGIONAL_ADDRESS, text, re.IGNORECASE):
         flags = "--subscription-id {} --resource-group {} --workspace-name {}".format(*match.groups())
-        yield make_problem("The URI of a workspace's region may change; use the names of the workspace.", flags)
+        yield make_invalid("The URI of a workspace's region may change; use the names of the workspace.", flags)
         return
     try:
         address = urlsplit(text)
     except ValueError:
-        yield make_problem("MLflow cannot open it.")
+        yield make_invalid("MLflow cannot open it.")
         return
     if address.scheme.lower() not in ("https", "http") or not address.hostname:
         why = "It is not the URL of a server. The pod's disk is deleted when the run ends."
-        yield make_problem(why, SERVER_HINT, workspace.WORKSPACE_USAGE)
+        yield make_invalid(why, SERVER_HINT, workspace.WORKSPACE_USAGE)
     elif "@" in address.netloc or address.query or address.fragment:
         bare = address._replace(netloc=address.netloc.rpartition("@")[2], query="", fragment="").geturl()
-        yield make_problem("The plan and the run's record would contain it.", f"--tracking-uri {bare}")
+        yield make_invalid("The plan and the run's record would contain it.", f"--tracking-uri {bare}")
 
 
 def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -79,19 +79,14 @@ def check_tracking(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     fixes = suggest_tracking(settings)
     parameter = job.profile.outputs.register_parameter
     if model := dict(job.parameters).get(parameter):
-        title = "there is no registry for the model"
         reason = _TRACKING_OFF if is_disabled else "the run is not tracked"
-        why = f"Models are registered where the run is tracked, but {reason}."
         flag = f"--{parameter.replace('_', '-')}"
-        yield make_missing_value_problem("value-missing.registry", title, flag, str(model), why, *fixes)
+        yield make_problem("value-missing.registry", *fixes, where=flag, given=str(model), reason=reason)
     elif is_disabled and configured:
-        title = f"the run is not tracked in the configured workspace {redact(configured.name)}"
-        why = f"{_TRACKING_OFF[0].upper()}{_TRACKING_OFF[1:]}."
-        yield make_warning("option-without-effect", title, "--tracking-uri", "", why, *fixes)
+        name = redact(configured.name)
+        yield make_problem("option-without-effect.workspace", *fixes, name=name, reason=_TRACKING_OFF)
     elif not is_disabled:
-        why = "Neither a workspace nor an MLflow server is set."
-        title, disable = "the run is not tracked", f"--tracking-uri {environment.NO_TRACKING}"
-        yield make_warning("osmo-untracked", title, "--workspace-name", "", why, *fixes, disable)
+        yield make_problem("osmo-untracked", *fixes, no_tracking=environment.NO_TRACKING)
 
 
 def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
@@ -122,18 +117,21 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
             try:
                 container.parse_model_name(source.uri, target)
             except container.ModelNameError as error:
-                code, title = "value-invalid", f"the workspace of {source.uri} is unknown"
                 fix = error.suggestion and f"{flag} {error.suggestion}"
-                yield make_unsupported_problem(code, title, flag, source.uri, error.reason, fix)
+                yield make_problem(
+                    "value-invalid.model",
+                    fix,
+                    where=flag,
+                    given=source.uri,
+                    uri=source.uri,
+                    why=error.reason,
+                )
         elif source.kind in TRACKED_KINDS and not tracking_uri:
-            title = f"{source.uri} needs a tracking server, and the job is not tracked"
             ways = suggest_tracking(settings)
-            yield make_missing_value_problem("value-missing.registry-to-look-in", title, flag, source.uri, "", *ways)
+            yield make_problem("value-missing.registry-to-look-in", *ways, where=flag, given=source.uri, uri=source.uri)
         elif source.role == "policy" and source.kind in workspace.REGISTRY_KINDS and target:
-            title = "a model of an MLflow registry needs the tracking server with that registry"
-            why = "The run is tracked in an Azure ML workspace, not on an MLflow server."
             fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
-            yield make_unsupported_problem("osmo-model-elsewhere", title, flag, source.uri, why, *fixes)
+            yield make_problem("osmo-model-elsewhere", *fixes, where=flag, given=source.uri)
 
 
 POD_DISK_NOTE = "The pod's disk is deleted when the run ends."
@@ -156,10 +154,7 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     if not storage.is_storage_url(url):
         return
     if values.get("keep") is not None:
-        title = f"--keep has no effect on checkpoints at {url.partition(':')[0]}://"
-        why = "OSMO copies all checkpoints and removes none; with a blob URL the run removes old ones."
-        fixes = (f"--publish-url {BLOB_URL_FORM}", "--save-freq STEPS")
-        yield make_unsupported_problem("option-without-effect", title, "--keep", str(values["keep"]), why, *fixes)
+        yield make_problem("option-without-effect.keep", given=str(values["keep"]), url=url.partition(":")[0])
     output = str(values.get("output_dir") or "")
     expected, why = "a folder that OSMO can copy", "The path may contain letters, digits and `._/+=@~-`."
     yield from GUARD.check_pattern("--output-dir", output, r"[A-Za-z0-9._/+=@~-]*", expected, why)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from robotrain.cluster.settings import SECRET_FLAG
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain_azure import workspace
 from robotrain_azure.settings import get_workspace
@@ -17,6 +18,8 @@ from robotrain_runtime.contract.secret_rules import looks_like_secret
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoCredential
+
+make_problem = Messages(__file__)
 
 NAME_PATTERN = r"[a-zA-Z](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?"
 NO_TRACKING = "none"
@@ -134,11 +137,19 @@ GENERIC_TYPE = "GENERIC"
 
 def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, available: Iterable[str] = ()) -> Problem:
     """Return the problem of a credential that OSMO does not have. `available`: the names it has."""
-    title, names = f"you have no OSMO credential {credential.name}", ", ".join(sorted(available))
+    names = ", ".join(sorted(available))
     why = f"It must hold {credential.what} under the key {credential.key}.{f' Available: {names}.' if names else ''}"
     create = Suggestion(make_credential_command(credential), "creates it from a file that contains only the secret")
     fixes = (create, suggest_another_credential(credential))
-    return make_problem("osmo-credential-missing", title, credential.flag, credential.name, why, *fixes, stage=stage)
+    return make_problem(
+        "osmo-credential-missing",
+        *fixes,
+        where=credential.flag,
+        given=credential.name,
+        stage=stage,
+        name=credential.name,
+        why=why,
+    )
 
 
 def make_credential_command(credential: OsmoCredential) -> str:

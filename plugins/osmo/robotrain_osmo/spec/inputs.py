@@ -9,9 +9,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from robotrain.cluster.checks import make_missing_value_problem
 from robotrain.config.validate import parse_pairs
-from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain_runtime.contract.document import JobSource, Mount
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -22,14 +22,13 @@ from robotrain_osmo import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec.submission_spec import OsmoInput, OsmoUpload
 
+make_problem = Messages(__file__)
+
 
 def check_checkpoint_url(uri: str) -> Iterator[Problem]:
     """Check that a storage URL names a single checkpoint."""
     if not uri.rpartition("/")[2].isdecimal():
-        title = "the URL does not name a single checkpoint"
-        why = "It must end with the step: published checkpoints are at `URL/WORKFLOW/checkpoints/STEP`."
-        fixes = (f"{RESUME.flag} {uri}/STEP", Suggestion(f"osmo data list {uri} --no-pager", "lists the content"))
-        yield make_missing_value_problem("value-invalid", title, RESUME.flag, uri, why, *fixes)
+        yield make_problem("value-invalid.checkpoint", where=RESUME.flag, given=uri, uri=uri)
 
 
 CODE_BUCKET = "training"

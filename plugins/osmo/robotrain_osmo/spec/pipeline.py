@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robotrain.cluster.checks import make_missing_value_problem, make_unsupported_problem
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model import plan
 from robotrain.model.amounts import format_size
 from robotrain.model.job import PUBLISH_PARAMETER, Job
@@ -34,6 +34,8 @@ from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.check_job import get_longest_task_name
 from robotrain_osmo.spec.render import TaskBuilder
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, SUBMISSION_FILE, OsmoSubmissionSpec, get_step_path
+
+make_problem = Messages(__file__)
 
 MAX_STEPS = 20
 """Tasks of a workflow that OSMO accepts unless it is configured otherwise; the limit `steps` of its capabilities."""
@@ -78,13 +80,10 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
 
 def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     tasks = sum(step.job.training_nodes for step in steps)
-    way = Suggestion("--policy-run RUN", "in a second pipeline, which reads what the first made")
     if len(steps) > MAX_STEPS:
-        title = f"OSMO takes at most {MAX_STEPS} steps in a workflow, but the pipeline has {len(steps)}"
-        yield Problem(code="steps-over-limit", stage=Stage.CHECK, title=title, suggestions=(way,))
+        yield make_problem("steps-over-limit.steps", max_steps=MAX_STEPS, count=len(steps))
     elif tasks > MAX_STEPS:
-        title = f"OSMO takes at most {MAX_STEPS} tasks in a workflow, but the nodes of all steps are {tasks}"
-        yield Problem(code="steps-over-limit", stage=Stage.CHECK, title=title, suggestions=(way,))
+        yield make_problem("steps-over-limit.tasks", max_steps=MAX_STEPS, tasks=tasks)
     names = {f"{step.name}-group".lower().replace("_", "-") for step in steps}
     names |= {
         node_names.make_node_name(step.name, rank).lower().replace("_", "-")
@@ -101,24 +100,19 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
                 step, "OSMO or another step uses it: `TASK-group` is a task's group, `TASK-node-1` a node."
             )
         if step.registers and not environment.get_tracking_uri(step.settings):
-            title, where = "there is no registry for the model", f"step {step.name}: --tracking-uri"
-            why = "Models are registered where the run is tracked, and it is not tracked."
+            where = f"step {step.name}: --tracking-uri"
             fixes = check_tracking.suggest_tracking(step.settings)
-            yield make_missing_value_problem("value-missing.registry", title, where, step.registers, why, *fixes)
+            yield make_problem("value-missing.registry-untracked", *fixes, where=where, given=step.registers)
     for name, flag in WORKFLOW_SETTINGS.items():
         values = {getattr(step.settings, name): step.name for step in steps}
         if len(values) > 1:
             (one, first), (other, second), *_ = values.items()
-            title = f"the steps {first} and {second} have different values of {flag}"
-            why = "The steps run as one workflow, which has it once."
-            fix, given = "the same value for all steps", f"{one}, {other}"
-            yield make_unsupported_problem("steps-differ", title, flag, given, why, fix)
+            given = f"{one}, {other}"
+            yield make_problem("steps-differ", where=flag, given=given, first=first, second=second)
 
 
 def _make_name_problem(step: PipelineStep, why: str) -> Problem:
-    title = "OSMO does not accept the name of a step"
-    fix = Suggestion("another name", "in the pipeline's file")
-    return make_unsupported_problem("step-name-invalid", title, "", step.name, why, fix)
+    return make_problem("step-name-invalid", given=step.name, why=why)
 
 
 @dataclass(frozen=True)
@@ -273,7 +267,7 @@ def _make_too_large_problem(sent: int, expanded: int, fit: int, count: int) -> P
         size = f"{format_size(sent)}, and OSMO has no time to read more than 1 MiB"
     else:
         size = f"{format_size(expanded)} in OSMO, which stores the code once for each task"
-    title, upload = f"the workflow of {count} steps is too large: {size}", "uploads them once instead"
+    upload = "uploads them once instead"
     why = f"It contains the runtime and the modules of all steps: {fit or 'no'} steps fit." if expanded else ""
     ways = (Suggestion("--storage-account NAME", upload),) if expanded else ()
-    return Problem(code="spec-over-limit", stage=Stage.CHECK, title=title, why=why, suggestions=ways)
+    return make_problem("spec-over-limit.pipeline", *ways, count=count, size=size, why=why)

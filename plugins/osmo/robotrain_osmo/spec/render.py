@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.spec import drop_empty, make_python_search, make_start_program
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model import plan
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Payload
@@ -41,6 +42,8 @@ from robotrain_osmo.spec.submission_spec import (
     OsmoSubmissionSpec,
     OsmoUpload,
 )
+
+make_problem = Messages(__file__)
 
 PAYLOAD_MEMBER = "payload"
 """Folder of the payload in the archive."""
@@ -188,9 +191,18 @@ class TaskBuilder:
             content = code_folder.scan_folder(folder)
             return {f"{CODE_MEMBER}/{path}": Path(real).read_bytes() for path, real in content.files.items()}
         except OSError as error:
-            why = f"{error.filename}: {error.strerror}."
-            title, given = "the folder cannot be read", self.code.uri
-            raise Rejected([make_problem("upload-unreadable", title, CODE.flag, given, why)]) from None
+            given = self.code.uri
+            raise Rejected(
+                [
+                    make_problem(
+                        "upload-unreadable",
+                        where=CODE.flag,
+                        given=given,
+                        filename=error.filename,
+                        strerror=error.strerror,
+                    )
+                ]
+            ) from None
 
     @property
     def work(self) -> str:

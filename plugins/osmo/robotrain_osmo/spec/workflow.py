@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain.cluster.checks import TemplateGuard, make_preflight_problem, make_unsupported_problem
+from robotrain.cluster.checks import TemplateGuard
 from robotrain.cluster.spec import drop_empty, dump_yaml
 from robotrain.config.validate import parse_pairs
 from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.failure import EXIT_RETRY
@@ -16,6 +17,8 @@ from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import groups
 from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
+
+make_problem = Messages(__file__)
 
 GUARD = TemplateGuard(
     r"\{\{|\{%|\{#|\$\(|\$\$",
@@ -133,11 +136,8 @@ def make_too_large_problem(byte_count: int, code: str = "", expanded: int = 0) -
         size = f"{format_size(expanded)} in OSMO, which stores the code once for each node"
         title = f"the workflow is too large: {size}, and at most {format_size(MAX_EXPANDED_BYTES)} of it"
     if not code:
-        why = "It contains the runtime and the job's modules."
-        return make_unsupported_problem("spec-over-limit", title, "", "", why, _UPLOAD)
-    upload = Suggestion("--delivery dataset --storage-account NAME", "uploads the folder, once for each content")
-    ignore, why = Suggestion(".gitignore", "files that it names stay here"), "It contains the folder of code."
-    return make_unsupported_problem("spec-over-limit", title, "--delivery", code, why, upload, ignore)
+        return make_problem("spec-over-limit.compressed", _UPLOAD, title=title)
+    return make_problem("spec-over-limit.workflow", given=code, title=title)
 
 
 def check_workflow_size(plan: Plan) -> Iterator[Problem]:
@@ -146,6 +146,4 @@ def check_workflow_size(plan: Plan) -> Iterator[Problem]:
     if size > MAX_WORKFLOW_BYTES:  # only in plans from disk
         yield make_too_large_problem(size)
     elif size > LARGE_WORKFLOW_BYTES:
-        title = f"the workflow is large ({format_size(size)}): reading it may time out when OSMO is busy"
-        why = "OSMO has half a second to read a workflow. After a timeout, it is sent once more."
-        yield make_preflight_problem("osmo-workflow-large", title, "", "", why, _UPLOAD, severity="note")
+        yield make_problem("osmo-workflow-large", _UPLOAD, size=format_size(size))

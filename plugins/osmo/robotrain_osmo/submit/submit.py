@@ -18,7 +18,8 @@ from robotrain.cluster.answers import as_mapping, as_mappings, as_text
 from robotrain.cluster.checks import suggest_names
 from robotrain.cluster.outputs import print_progress
 from robotrain.cluster.submit_note import SubmitNote
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact
@@ -31,6 +32,8 @@ from robotrain_osmo.observe import pipeline_steps
 from robotrain_osmo.spec import environment, node_names, submission_spec
 from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
+
+make_problem = Messages(__file__)
 
 SUBMIT_SECONDS = 300.0
 """The command makes two requests, each of which it gives up after `service.REQUEST_SECONDS`."""
@@ -71,7 +74,7 @@ def submit_plan(plan: Plan) -> Reference:
         print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
     workflow = as_text(answer.get("name"))
     if not workflow:
-        raise Unanswered([make_problem("submit-unsure", "OSMO's answer contains no workflow id")])
+        raise Unanswered([make_problem("submit-unsure")])
     with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         NOTE.write(plan, {"before": before, "workflow": workflow})
     return make_reference(plan, submission, workflow)
@@ -132,10 +135,7 @@ def wait_for_lock(run: str) -> None:
 
 
 def _make_lock_problem(title: str, run: str) -> Problem:
-    why = "While it runs, it may still submit the run."
-    search = Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs")
-    retry = Suggestion("the same command", "after its end; it finds out what was accepted")
-    return make_problem(LOCK_CODE, title, "", run, why, search, retry)
+    return make_problem("submit-still-sending", given=run, title=title)
 
 
 def _get_settle_end(run: str, tasks: int) -> float:
@@ -190,10 +190,17 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
             return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
         if failure.code == "osmo-credential-key" and credential.key == failure.name:
-            title = f"the credential {credential.name} has no key {credential.key}"
             other = Suggestion(credential.make_option(f"{credential.name}:KEY"), "uses another key")
             fixes = (other, Suggestion(environment.make_credential_command(credential)))
-            return make_problem(failure.code, title, credential.flag, credential.name, failure.why, *fixes)
+            return make_problem(
+                "osmo-credential-key",
+                *fixes,
+                where=credential.flag,
+                given=credential.name,
+                name=credential.name,
+                key=credential.key,
+                why=failure.why,
+            )
     if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
         fewer = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
         return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer))
@@ -289,11 +296,9 @@ def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Se
     ours = [name for name in names if has_mark[name]]
     unknown = [name for name in names if has_mark[name] is None]
     if not ours and len(unknown) > 1:
-        title = f"OSMO has several workflows of {submission.run} and does not show their content"
-        query = Suggestion(f"osmo workflow query {unknown[-1]}", "shows one")
-        cancel = Suggestion(f"osmo workflow cancel {unknown[-1]}", "ends one")
-        new = Suggestion("--new", "starts a new run")
-        raise Rejected([make_problem("osmo-several-workflows", title, "", ", ".join(unknown), "", query, cancel, new)])
+        raise Rejected(
+            [make_problem("osmo-several-workflows", given=", ".join(unknown), run=submission.run, unknown=unknown[-1])]
+        )
     return next(iter(ours or unknown), None)
 
 

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from robotrain.errors import Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import upload as local_upload
@@ -20,6 +21,8 @@ from robotrain_sources.local_path import upload as local_upload
 from robotrain_osmo.client import service
 from robotrain_osmo.client.failures import CommandFailed
 from robotrain_osmo.spec.submission_spec import PAYLOAD_FILE, OsmoSubmissionSpec, OsmoUpload, list_parts
+
+make_problem = Messages(__file__)
 
 
 def prepare_plan(plan: Plan) -> Iterator[str]:
@@ -91,11 +94,19 @@ def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
     service.query_text(cli, *words, seconds=seconds, inherit_stderr=is_terminal)
     missing = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
     if missing:  # the command reports success in this case, too
-        title = f"{len(missing)} of {local_upload.format_file_count(len(content.files))} were not uploaded"
         names = local_upload.summarize_names(sorted(missing))
-        why = f"`osmo data upload` reported success, but these are missing: {names}."
-        fix = Suggestion("the same command", "uploads the missing files")
-        raise Rejected([make_problem("assets-not-brought", title, upload.flag, upload.path or upload.url, why, fix)])
+        raise Rejected(
+            [
+                make_problem(
+                    "assets-not-brought",
+                    where=upload.flag,
+                    given=upload.path or upload.url,
+                    count=len(missing),
+                    file_count=local_upload.format_file_count(len(content.files)),
+                    names=names,
+                )
+            ]
+        )
     return len(content.files)
 
 

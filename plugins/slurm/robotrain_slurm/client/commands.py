@@ -2,11 +2,14 @@
 
 import os
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage
 from robotrain.external_command import CommandStartError, run_command
+from robotrain.messages import Messages
 from robotrain_runtime.contract import child_python
 
 from robotrain_slurm.node.commands import AWAY_SIGNS
+
+make_problem = Messages(__file__)
 
 SECONDS = 30.0
 REMOVED_PREFIXES = ("SBATCH_", "SLURM_HINT", "SQUEUE_", "SACCT_", "SCANCEL_", "SINFO_")
@@ -28,9 +31,7 @@ class SlurmAway(Rejected):
     """Slurm's controller does not answer; whether it acted is not known. This may pass."""
 
     def __init__(self, why: str, stage: Stage = Stage.SUBMIT) -> None:
-        ping = Suggestion("scontrol ping", "shows whether it answers")
-        title = "the controller of Slurm does not answer"
-        problem = make_problem("platform-away", title, "", "", why, ping, stage=stage)
+        problem = make_problem("platform-away", stage=stage, why=why)
         super().__init__([problem], transient=True)
 
 
@@ -62,6 +63,4 @@ def make_environment() -> dict[str, str]:
 
 def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:
     """Return the problem of a machine without Slurm's commands."""
-    there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
-    title = f"`{command}` of Slurm cannot be started here"
-    return make_problem("submit-command-missing", title, "", "", why, there, stage=stage)
+    return make_problem("submit-command-missing", stage=stage, command=command, why=why)

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robotrain.cluster.checks import suggest_names
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.run_folder import scheduler_commands
 from robotrain.run_folder.scheduler_commands import Refusal, find_refusal
 
 from robotrain_slurm.client import cluster
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+
+make_problem = Messages(__file__)
 
 Options = Mapping[str, str | None]
 """The options of a batch script by their long names; None for a flag."""
@@ -54,8 +57,8 @@ def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Pro
         others = () if kind.suggestions else suggest_existing(kind.where, given, options)
         return kind.make_problem(given, why, *others)
     if command != "sbatch":
-        return make_problem("client-failed", f"{command} failed", "", "", why)
-    return make_problem("platform-refused", "Slurm refused the job", "", "", why)
+        return make_problem("client-failed", command=command, message_name=quote_message(text) or "nothing")
+    return make_problem("platform-refused", command=command, message_name=quote_message(text) or "nothing")
 
 
 def quote_message(text: str) -> str:

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
+
+make_problem = Messages(__file__)
 
 FLAG = "--login"
 ADDRESS = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9][A-Za-z0-9_.:-]*"
@@ -29,13 +32,9 @@ def is_address(text: str) -> bool:
 def check_login(login: str | None) -> Iterator[Problem]:
     """Check the setting `login`."""
     if login and not is_address(login):
-        title, fix = f"the value of {FLAG} is not a login node", f"{FLAG} USER@HOST"
-        why = "It is USER@HOST, HOST, or a name in your configuration of ssh, which has ports and other options."
-        yield make_problem("slurm-login-invalid", title, FLAG, login, why, fix, stage=Stage.PARSE)
+        yield make_problem("slurm-login-invalid.value", given=login)
     elif login and (port := re.fullmatch(PORT, login)):
-        title, fix = f"{FLAG} takes no port", f"{FLAG} NAME"
-        why = f"Ports are in ~/.ssh/config: `Port {port[2]}` and `HostName {port[1]}` below a line `Host NAME`."
-        yield make_problem("slurm-login-invalid", title, FLAG, login, why, fix, stage=Stage.PARSE)
+        yield make_problem("slurm-login-invalid.port", given=login, port=port[2], host=port[1])
 
 
 def is_cluster_folder(source: JobSource) -> bool:

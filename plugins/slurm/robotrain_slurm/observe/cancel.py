@@ -4,7 +4,8 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import Reference
 from robotrain_runtime.contract import claim
 
@@ -13,6 +14,8 @@ from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.observe.own_record import OwnRecord, read_own_record
 from robotrain_slurm.observe.status import find_folder, find_job, is_active, query_jobs
 from robotrain_slurm.observe.step_references import is_whole, list_parts, select_step
+
+make_problem = Messages(__file__)
 
 SAVE_SECONDS = 150.0
 """How long a run may take to save a checkpoint, before it is ended for good."""
@@ -59,8 +62,9 @@ def _mark_cancelled(folder: Path) -> None:
     try:
         (folder / claim.CANCELLED_FILE).touch()
     except OSError as error:
-        title = f"{folder.name} cannot be cancelled by you"
-        raise Rejected([make_problem("cancel-refused", title, "", str(folder), f"{error.strerror}.")]) from None
+        raise Rejected(
+            [make_problem("cancel-refused", given=str(folder), name=folder.name, strerror=error.strerror)]
+        ) from None
 
 
 def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:

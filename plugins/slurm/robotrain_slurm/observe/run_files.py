@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import Output, Reference, RunGone
 from robotrain.run_folder import ended_run, log, outputs
 from robotrain_runtime.contract.event import Registered
@@ -13,6 +14,8 @@ from robotrain_slurm.observe.pipeline_status import query_status
 from robotrain_slurm.observe.status import find_folder
 from robotrain_slurm.observe.step_references import read_spec, select_step
 from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, SUBMISSION_FILE
+
+make_problem = Messages(__file__)
 
 
 def find_events_file(reference: Reference) -> Path | None:
@@ -34,7 +37,7 @@ def find_output(reference: Reference, output: Output) -> Path:
     """Return where an output is. Raise Rejected if it is gone."""
     source = Path(output.uri)
     if not source.exists():
-        raise Rejected([make_problem("output-gone", f"{output.name} no longer exists", "", output.uri)])
+        raise Rejected([make_problem("output-gone", given=output.uri, name=output.name)])
     return source
 
 

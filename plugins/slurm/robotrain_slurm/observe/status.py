@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
 from robotrain.run_folder import outputs
 from robotrain.run_folder import status as run_folder
@@ -17,6 +18,8 @@ from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.observe import reasons
 from robotrain_slurm.observe.own_record import OwnRecord, load_engine_end, read_own_record, save_engine_end
 from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, CLUSTER_VARIABLE
+
+make_problem = Messages(__file__)
 
 HELD_STATES = ("REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
 STATES: Mapping[str, RunState] = {
@@ -104,11 +107,20 @@ def _check_cluster(reference: Reference) -> None:
     """Raise Rejected if a job that Slurm does not know may be one of another cluster."""
     sent, here = reference.get(CLUSTER_KEY, ""), os.environ.get(CLUSTER_VARIABLE, "")
     if CLUSTER_KEY in reference and sent != here:
-        title = f"Slurm does not know job {reference['job']}, which may be on another cluster"
-        why = f"It was sent with {CLUSTER_VARIABLE}={sent or '(not set)'}; here it is {here or '(not set)'}."
         prefix = f"{CLUSTER_VARIABLE}={shlex.quote(sent)}" if sent else f"env -u {CLUSTER_VARIABLE}"
-        same = f"{prefix} robotrain status {reference['run']}"
-        raise Rejected([make_problem("slurm-other-cluster", title, "", "", why, same)])
+        raise Rejected(
+            [
+                make_problem(
+                    "slurm-other-cluster",
+                    job=reference["job"],
+                    cluster_variable=CLUSTER_VARIABLE,
+                    sent=sent or "(not set)",
+                    here=here or "(not set)",
+                    prefix=prefix,
+                    run=reference["run"],
+                )
+            ]
+        )
 
 
 def find_folder(reference: Reference) -> Path:

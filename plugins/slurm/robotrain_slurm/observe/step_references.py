@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.files import read_limited_file
@@ -19,6 +20,8 @@ from robotrain_slurm.spec.submission_spec import (
     TRIALS_KEY,
     SlurmSpec,
 )
+
+make_problem = Messages(__file__)
 
 MAX_SPEC_BYTES = 16 << 20
 
@@ -37,7 +40,7 @@ def select_step(reference: Reference) -> Reference:
         return _refer_to_step(reference, name)
     found = _list_trials(reference)
     if name not in found:
-        raise Rejected([make_problem("run-gone", f"{reference['run']} has no trial {name}")])
+        raise Rejected([make_problem("run-gone.trial", run=reference["run"], name=name)])
     return found[name]
 
 
@@ -54,7 +57,7 @@ def read_spec(reference: Reference) -> SlurmSpec:
     try:
         return SUBMISSION.parse(read_limited_file(Path(file), MAX_SPEC_BYTES))
     except (OSError, ValueError) as error:
-        raise Rejected([make_problem("run-gone", f"{file} cannot be read", "", "", f"{error}.")]) from None
+        raise Rejected([make_problem("run-gone.file", file=file, error=error)]) from None
 
 
 def _read_numbers(reference: Reference) -> dict[str, str]:

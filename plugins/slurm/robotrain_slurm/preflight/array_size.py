@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.spec.submission_spec import SlurmSpec
+
+make_problem = Messages(__file__)
 
 
 def check_array_size(spec: SlurmSpec) -> Iterator[Problem]:
@@ -20,8 +22,5 @@ def check_array_size(spec: SlurmSpec) -> Iterator[Problem]:
     most = max(int(found[1]) - 1, 0) if found else count
     if count <= most:
         return
-    title = f"the cluster takes at most {most} trials in a job array, and the sweep has {count}"
-    why = "Its limit is MaxArraySize in `scontrol show config`."
     fewer = Suggestion(f"--sampler random --samples {most}", "tries some of the combinations") if most else ""
-    own = Suggestion("--points FILE.csv", "a list of the trials: this machine sends each as a run of its own")
-    yield make_preflight_problem("sweep-too-large", title, "", "", why, fewer, own)
+    yield make_problem("sweep-too-large", fewer, most=most, count=count)

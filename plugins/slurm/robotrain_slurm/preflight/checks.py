@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
@@ -26,6 +26,8 @@ from robotrain_slurm.preflight.pythons import check_pythons, list_needed_pythons
 from robotrain_slurm.preflight.resources import find_request_problems
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
+
+make_problem = Messages(__file__)
 
 COMMAND = "sbatch"
 
@@ -58,11 +60,7 @@ def list_checks(plan: Plan, pythons: Mapping[str, str] | None = None) -> list[Pr
 def check_cluster(plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument]) -> Iterator[Problem]:
     """Check what the jobs ask for against the partitions and nodes of the cluster, and that it answers."""
     if not shutil.which(COMMAND):
-        title = "this machine does not send jobs to Slurm"
-        there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
-        here = Suggestion("--platform local", "runs the job on this machine")
-        why = f"`{COMMAND}` is not on PATH."
-        yield make_preflight_problem("submit-command-missing", title, "", "", why, there, here)
+        yield make_problem("submit-command-missing")
         return
     try:
         partitions = query_partitions()

@@ -4,12 +4,14 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.spec.submission_spec import SlurmSpec
+
+make_problem = Messages(__file__)
 
 PYXIS_OPTION = "--container-image"
 FLAG = "--container"
@@ -26,12 +28,12 @@ def check_containers(spec: SlurmSpec, files: Mapping[str, bytes]) -> Iterator[Pr
         other = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
         without = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
         if tool == "pyxis" and not _has_pyxis():
-            title, why = "Slurm has no Pyxis here", f"`srun --help` does not name {PYXIS_OPTION}."
-            yield make_preflight_problem("slurm-container-missing", title, FLAG, tool, why, other, without)
+            yield make_problem("slurm-container-missing.pyxis", other, without, given=tool)
         elif tool == "apptainer" and not any(map(shutil.which, TOOLS)) and not _is_loaded(spec, files):
-            title, why = "Apptainer is not on this machine", f"Neither {' nor '.join(TOOLS)} is on PATH."
             loaded = Suggestion("--module apptainer", "if it is a module of the nodes")
-            yield make_preflight_problem("slurm-container-missing", title, FLAG, tool, why, loaded, other, without)
+            yield make_problem(
+                "slurm-container-missing.apptainer", loaded, other, without, given=tool, tools=" nor ".join(TOOLS)
+            )
 
 
 def _is_loaded(spec: SlurmSpec, files: Mapping[str, bytes]) -> bool:

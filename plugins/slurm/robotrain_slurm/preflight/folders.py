@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.secrets import check_secret_files
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.run_folder import folder_access
 from robotrain.run_folder.status import has_plan_files
@@ -20,6 +20,8 @@ from robotrain_slurm.submit.run_folder import (
     is_sent,
     make_existing_folder_problem,
 )
+
+make_problem = Messages(__file__)
 
 MIN_FREE_GIB = 1.0
 LOCAL_FILESYSTEMS = frozenset("ext2 ext3 ext4 xfs btrfs f2fs tmpfs ramfs overlay".split())  # noqa: SIM905
@@ -83,10 +85,13 @@ def find_unshared_files(needed: Mapping[str, str], partitions: Sequence[Partitio
     if not local or nodes <= {*LOCAL_NAMES, host.partition(".")[0], host}:
         return
     flag, path = next(iter(local.items()))
-    title = f"the nodes may not see the files of {', '.join(local)}"
-    why = f"{path} is on a disk of this machine ({files.get_filesystem(Path(path))}), and the nodes are others."
     moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", "a disk that all nodes see")
-    said = Suggestion(
-        "--storage shared", 'if they see this one; `storage = "shared"` in robotrain.toml says it for good'
+    yield make_problem(
+        "slurm-disk-local",
+        moved,
+        where=flag,
+        given=path,
+        local=", ".join(local),
+        path=path,
+        filesystem=files.get_filesystem(Path(path)),
     )
-    yield make_preflight_problem("slurm-disk-local", title, flag, path, why, moved, said, severity="warning")

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from robotrain.cluster.checks import make_preflight_problem
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.store import files
+
+make_problem = Messages(__file__)
 
 LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "localflock"})
 """Options of NFS and Lustre with which a lock holds on one machine only."""
@@ -14,12 +16,7 @@ LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "loca
 def check_locks(cache: Path) -> Iterator[Problem]:
     """Warn if other nodes do not see the locks of this machine, by how the disk is mounted here."""
     if why := explain_missing_locks(files.get_filesystem(cache), files.get_mount_options(cache)):
-        title = "jobs that start on two nodes at the same moment may build the same environment at the same time"
-        staged = Suggestion("--stage", "this machine builds it, before the job is sent")
-        another = Suggestion("--cache-dir FOLDER", "on a disk whose locks all nodes see")
-        yield make_preflight_problem(
-            "slurm-locks-local", title, "--cache-dir", str(cache), why, staged, another, severity="warning"
-        )
+        yield make_problem("slurm-locks-local", given=str(cache), why=why)
 
 
 def explain_missing_locks(kind: str, options: Collection[str]) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG
 
 from robotrain_slurm.client.cluster import NodeGroup, Partition, list_open_partitions
 from robotrain_slurm.preflight.job_request import JobRequest
+
+make_problem = Messages(__file__)
 
 
 def check_node_count(
@@ -17,23 +19,27 @@ def check_node_count(
     names = ", ".join(one.name for one in chosen)
     most = max((_count_fitting(request, one) for one in chosen), default=0)
     if 0 < most < request.nodes:  # with none, the resources are reported
-        title = f"the partition {names} has {most} node{'s' * (most > 1)} for the job, not {request.nodes}"
-        why = "It would wait for ever: each node needs the GPUs, cores and memory that the job asks for."
         others = [one for one in partitions if _count_fitting(request, one) >= request.nodes]
         fixes = [Suggestion(f"--partition {one.name}") for one in list_open_partitions(others)][:3]
         given = str(request.nodes)
-        yield make_preflight_problem("nodes-too-few", title, NODES_FLAG, given, why, f"{NODES_FLAG} {most}", *fixes)
+        yield make_problem(
+            "nodes-too-few",
+            f"{NODES_FLAG} {most}",
+            *fixes,
+            where=NODES_FLAG,
+            given=given,
+            names=names,
+            most=most,
+            value="s" * (most > 1),
+            nodes=request.nodes,
+        )
         return
     if request.gpus and not request.gpu_type:
         kinds = sorted({_name_kind(group) for one in chosen for group in one.nodes if request.fits(group)})
         if len(kinds) > 1:
-            title = f"nodes of different kinds may train together: {', '.join(kinds)}"
-            why = "All wait for the slowest at each step."
             fixes = [Suggestion(f"--gpu-type {kind}") for kind in kinds if " " not in kind][:3]
             given = str(request.nodes)
-            yield make_preflight_problem(
-                "slurm-nodes-differ", title, NODES_FLAG, given, why, *fixes, severity="warning"
-            )
+            yield make_problem("slurm-nodes-differ", *fixes, where=NODES_FLAG, given=given, kinds=", ".join(kinds))
 
 
 def _count_fitting(request: JobRequest, partition: Partition) -> int:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain.cluster.checks import make_preflight_problem
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import parse_document
@@ -13,6 +13,8 @@ from robotrain_runtime.machine.disk_cache import COMPLETE
 
 from robotrain_slurm.spec.script import has_prologue
 from robotrain_slurm.spec.submission_spec import SUBMISSION
+
+make_problem = Messages(__file__)
 
 
 def list_needed_pythons(plan: Plan) -> dict[str, str]:
@@ -42,11 +44,4 @@ def check_pythons(needed: Mapping[str, str]) -> Iterator[Problem]:
     missing = (version for folder, version in needed.items() if not Path(folder, COMPLETE).is_file())
     if version := next((one for one in missing if interpreter.find_interpreter(one) is None), ""):
         newest = interpreter.list_allowed_versions(version)[0]
-        title = f"this machine has no Python {version}, so the nodes may have none"
-        why = "The first job builds its environment on its node, which needs one."
-        loaded = Suggestion(f"--module python/{newest}", "if the cluster has such a module: `module avail python`")
-        fetched = Suggestion(f"uv python install {newest}", "here, if the nodes share your home folder")
-        own = Suggestion("--environment FOLDER", "an environment of your own, which the nodes see")
-        yield make_preflight_problem(
-            "slurm-python-missing", title, "", "", why, loaded, fetched, own, severity="warning"
-        )
+        yield make_problem("slurm-python-missing", version=version, newest=newest)

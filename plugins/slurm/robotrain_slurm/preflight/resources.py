@@ -5,8 +5,9 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from robotrain.cluster.checks import make_preflight_problem, suggest_names
+from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Severity, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import GPUS_PARAMETER
 
 from robotrain_slurm.client.cluster import (
@@ -21,6 +22,8 @@ from robotrain_slurm.client.cluster import (
 from robotrain_slurm.preflight.job_request import JobRequest
 from robotrain_slurm.preflight.node_count import check_node_count
 
+make_problem = Messages(__file__)
+
 REFUSED_STATES = ("drain", "inact", "inactive")
 """States of a partition that refuses jobs; one that is `down` lets them wait."""
 
@@ -31,10 +34,9 @@ def find_request_problems(request: JobRequest, partitions: Sequence[Partition]) 
     known = {one.name for one in partitions}
     for name in names:
         if name not in known:
-            title = f"the cluster has no partition {name}"
             usable = [one.name for one in list_open_partitions(partitions)]
             fixes = suggest_names("--partition {}", name, usable, LIST_PARTITIONS)
-            yield make_preflight_problem("resource-unknown", title, "--partition", request.partition, "", *fixes)
+            yield make_problem("resource-unknown.partition", *fixes, given=request.partition, name=name)
     chosen = select_partitions(partitions, request.partition)
     if not chosen or not known.issuperset(names):  # without a default one, a site's submit plugin may choose
         return
@@ -64,16 +66,16 @@ def _check_state(
     if all(one.state != "up" for one in chosen):
         is_refused = all(one.state in REFUSED_STATES for one in chosen)
         title = f"{_describe(chosen)} {'takes no jobs' if is_refused else 'starts no jobs'} now"
-        why = f"Its state is {chosen[0].state.upper()}, which an administrator has set."
         severity: Severity = "error" if is_refused else "warning"
-        yield make_preflight_problem("pool-closed", title, "--partition", given, why, *others, severity=severity)
+        yield make_problem(
+            "pool-closed.partition", *others, given=given, severity=severity, title=title, state=chosen[0].state.upper()
+        )
         return
     nodes = [group for one in chosen for group in one.nodes]
     if not any(group.is_usable for group in nodes):
-        title = f"no node of {_describe(chosen)} is up: the job will wait"
         states = ", ".join(sorted({group.state for group in nodes}))
         why = f"Its nodes are {states}." if nodes else "It has no nodes."
-        yield make_preflight_problem("pool-closed", title, "--partition", given, why, *others, severity="warning")
+        yield make_problem("pool-closed.nodes-down", *others, given=given, describe=_describe(chosen), why=why)
 
 
 def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Sequence[Partition]) -> Iterator[Problem]:
@@ -81,14 +83,21 @@ def _check_time(request: JobRequest, chosen: Sequence[Partition], partitions: Se
     limit = max(one.limit for one in chosen)
     if request.seconds <= limit:
         return
-    title = f"the time limit is above that of {_describe(chosen)}, which is {format_limit(limit)}"
     others = [one for one in partitions if one.limit >= request.seconds and request.can_start(one)]
     given = "UNLIMITED" if math.isinf(request.seconds) else format_limit(request.seconds)
     fits = Suggestion(f"--time {format_limit(limit)}", "the longest there")
     why = f"The quality of service {request.qos} may allow it." if request.qos else "The job would never start."
     severity: Severity = "warning" if request.qos else "error"
     fixes = (fits, *_suggest_partitions(others))
-    yield make_preflight_problem("time-over-limit", title, "--time", given, why, *fixes, severity=severity)
+    yield make_problem(
+        "time-over-limit",
+        *fixes,
+        given=given,
+        severity=severity,
+        describe=_describe(chosen),
+        limit=format_limit(limit),
+        why=why,
+    )
 
 
 def _check_constraint(
@@ -98,18 +107,19 @@ def _check_constraint(
     known = list_features(partitions)
     for name in dict.fromkeys(re.findall(r"[^\s&|,\[\]()*!]+", re.sub(r"\*\d+", "", request.constraint))):
         if name not in known:
-            title = f"no node of the cluster has the feature {name}"
             fixes = suggest_names("--constraint {}", name, known, LIST_FEATURES)
             fixes = fixes if known else (Suggestion("leave out --constraint", "nodes have no features here"),)
-            yield make_preflight_problem("resource-unknown", title, "--constraint", request.constraint, "", *fixes)
+            yield make_problem("resource-unknown.feature", *fixes, given=request.constraint, name=name)
     names = [name.strip() for name in request.constraint.split("&")]
     is_plain = len(names) > 1 and all(re.fullmatch(r"[\w.-]+", name) for name in names)
     nodes = [group for one in chosen for group in one.nodes]
     if is_plain and {*known}.issuperset(names) and not any(group.features.issuperset(names) for group in nodes):
-        title = f"no node of {_describe(chosen)} has all features of the constraint"
-        either = Suggestion(f"--constraint {shlex.quote('|'.join(names))}", "nodes that have one of them")
-        why = "With `hold`, or where Slurm lets it wait, the job would never start."
-        yield make_preflight_problem("resource-unknown", title, "--constraint", request.constraint, why, either)
+        yield make_problem(
+            "resource-unknown.features-together",
+            given=request.constraint,
+            describe=_describe(chosen),
+            shlex=shlex.quote("|".join(names)),
+        )
 
 
 def _check_nodes(
@@ -126,12 +136,17 @@ def _check_nodes(
         *_check_amount(request, chosen, others, "--memory", max(group.memory for group in nodes)),
     ]
     if not problems:
-        title = f"no node of {_describe(chosen)} has all that the job asks for at once"
         asked = {"GPUs": request.gpus, "cores": request.cpus, "MiB of memory": request.mib}
-        why = f"It asks for {' and '.join(f'{value} {what}' for what, value in asked.items() if value)}."
         listed = Suggestion("sinfo --format='%P %c %m %G'", "lists cores, MiB and GPUs of the nodes")
         fixes = (*_suggest_partitions(others), listed)
-        problems = [make_preflight_problem("machines-too-small", title, "", "", why, *fixes)]
+        problems = [
+            make_problem(
+                "machines-too-small.together",
+                *fixes,
+                describe=_describe(chosen),
+                asked=" and ".join(f"{value} {what}" for what, value in asked.items() if value),
+            )
+        ]
     yield from problems
 
 
@@ -163,7 +178,7 @@ def _check_gpus(
         whole = request.trains_on_gpus and request.takes_nodes and not request.gpus % most
         several = [Suggestion(f"--num-nodes {count} {name} {most}", "as many GPUs on several nodes")] if whole else []
         fixes = [Suggestion(f"{name} {most}", "of each node"), *several, *fixes]
-    yield make_preflight_problem("machines-too-small", title, flag, given, "", *fixes)
+    yield make_problem("machines-too-small.one", *fixes, where=flag, given=given, title=title)
 
 
 def _check_amount(
@@ -177,4 +192,4 @@ def _check_amount(
             f"no node of {_describe(chosen)} has so {'many' if flag == '--cpus' else 'much'} {what}: at most {value}"
         )
         fixes = (Suggestion(f"{flag} {value}"), *_suggest_partitions(others))
-        yield make_preflight_problem("machines-too-small", title, flag, given, "", *fixes)
+        yield make_problem("machines-too-small.one", *fixes, where=flag, given=given, title=title)

@@ -10,9 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import run_checks
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import Output, Reference
 from robotrain_runtime.contract.document import parse_document
@@ -24,6 +24,8 @@ from robotrain_slurm.preflight.checks import list_checks
 from robotrain_slurm.remote.events_mirror import PROBE_BYTES
 from robotrain_slurm.spec.submission_spec import SUBMISSION
 from robotrain_slurm.submit.submit import submit_plan
+
+make_problem = Messages(__file__)
 
 CHUNK_BYTES = MAX_EVENT_BYTES = 1 << 19
 """Of a file in one frame, for which a slow line has `SILENCE_SECONDS`."""
@@ -59,11 +61,9 @@ def check_sources(plan: Plan) -> Iterator[Problem]:
         for source in document.sources:
             is_read = source.kind == "local_path" and (source.role, source.uri) not in copied
             if is_read and not os.path.lexists(source.uri):
-                title = f"the {source.role} is not on this machine"
-                why = "With --login, folders of data and policies are those of the cluster; only code is copied there."
                 copy = f"rsync -a {_quote_path(source.uri)} {find_login(plan)}:FOLDER"
                 there = Suggestion(copy, "copies it; then give that folder instead")
-                yield make_preflight_problem("slurm-login-source", title, "--login", source.uri, why, there)
+                yield make_problem("slurm-login-source", there, given=source.uri, role=source.role)
 
 
 def _quote_path(path: str) -> str:

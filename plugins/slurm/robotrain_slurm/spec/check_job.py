@@ -5,8 +5,9 @@ import shlex
 from collections.abc import Iterator
 
 from robotrain.cluster import checks
-from robotrain.cluster.checks import QuantityError, make_unsupported_problem, make_warning
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors, suggest_leaving_out
+from robotrain.cluster.checks import QuantityError
+from robotrain.errors import Problem, Suggestion, select_errors, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.run_folder import settings_rules
 from robotrain.run_folder.scheduler_settings import fill_settings
@@ -19,6 +20,8 @@ from robotrain_slurm.spec import managed_options, options, prologue, variables
 from robotrain_slurm.spec.check_nodes import check_nodes
 from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
+
+make_problem = Messages(__file__)
 
 SBATCH_FLAG = "--sbatch"
 _CONTROL = r"[\x00-\x1f\x7f]"
@@ -46,8 +49,7 @@ def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
 
 
 def _make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
-    title = f"the value of {flag} is not {expected}"
-    return make_problem("value-invalid", title, flag, given, why, *fixes, stage=Stage.PARSE)
+    return make_problem("value-invalid.value", *fixes, where=flag, given=given, expected=expected, why=why)
 
 
 def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
@@ -66,9 +68,9 @@ def check_other_options(settings: SlurmSettings) -> Iterator[Problem]:
     }
     for name, (flag, value) in taken.items():
         if name in names and value not in (None, options.NO_MEMORY):
-            title, why = f"{SBATCH_FLAG} {name} and {flag} ask for the same", "Slurm takes one of them."
-            fixes = (f"{SBATCH_FLAG} {name}={given[name]}", f"{flag} {value}")
-            yield make_unsupported_problem("options-conflict", title, flag, str(value), why, *fixes)
+            yield make_problem(
+                "options-conflict.sbatch", where=flag, given=str(value), name=name, text=given[name], value=value
+            )
 
 
 def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
@@ -76,10 +78,8 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
     bare = name.lstrip("-")
     shown = f"{name}={value}" if value else name
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
-        title = "a name of --sbatch is not the long name of an option of sbatch"
-        why = "It has lowercase letters, digits and dashes, and begins with a letter."
         fix = f"{SBATCH_FLAG} {bare}" if re.fullmatch(r"[a-z][a-z0-9-]+", bare) else f"{SBATCH_FLAG} NAME=VALUE"
-        yield make_problem("value-invalid", title, SBATCH_FLAG, shown, why, fix, stage=Stage.PARSE)
+        yield make_problem("value-invalid.sbatch-name", fix, given=shown)
     elif managed_options.find_substitute(name):
         title = f"robotrain sets the option {name} of sbatch"
         yield _make_managed_option_problem(title, name, shown, value, replaced)
@@ -93,8 +93,7 @@ def _check_option(name: str, value: str, replaced: str) -> Iterator[Problem]:
 
 
 def _make_control_problem(what: str, where: str, shown: str) -> Problem:
-    title, why = f"the value of {what} has a control character", "An option is one line of the script."
-    return make_problem("value-invalid", title, where, shown, why, stage=Stage.PARSE)
+    return make_problem("value-invalid.control-character", where=where, given=shown, what=what)
 
 
 def _make_managed_option_problem(title: str, option: str, shown: str, value: str, replaced: str) -> Problem:
@@ -102,8 +101,7 @@ def _make_managed_option_problem(title: str, option: str, shown: str, value: str
     repeated = own + shlex.quote(value) if value and not re.search(_CONTROL, value) else ""
     texts = [repeated if repeated and text.startswith(own) else text for text in _list_ways(substitute)]
     ways = [Suggestion(text, replaces=replaced) for text in texts] or [suggest_leaving_out(SBATCH_FLAG)]
-    why = f"{substitute[0].upper()}{substitute[1:]}."
-    return make_problem("option-owned", title, SBATCH_FLAG, shown, why, *ways, stage=Stage.PARSE)
+    return make_problem("option-owned", *ways, given=shown, title=title, substitute=substitute)
 
 
 def _list_ways(substitute: str) -> tuple[str, ...]:
@@ -124,7 +122,7 @@ def _check_variable(name: str, value: str) -> Iterator[Problem]:
     else:
         title, why = f"{name} has no effect", "robotrain does not know which option of sbatch it stands for."
         ways = (f"{SBATCH_FLAG} NAME=VALUE",)
-    yield make_warning("variable-unused", title, name, "", why, *ways, severity="note")
+    yield make_problem("variable-unused", *ways, where=name, title=title, why=why)
 
 
 def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
@@ -141,10 +139,9 @@ def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
             yield _make_invalid_value_problem(flag, text or "", "one for Slurm", str(error), fix)
     if limit and settings.stop_seconds and settings.stop_seconds >= limit:
         flag = "--stop-seconds"
-        title = f"a job of {limit} seconds would stop as it starts"
-        why = "It is stopped so many seconds before its time limit."
-        fixes = (f"{flag} {max(10, limit // 3)}", "--time 4h")
-        yield make_unsupported_problem("slurm-stop-too-early", title, flag, str(settings.stop_seconds), why, *fixes)
+        yield make_problem(
+            "slurm-stop-too-early", given=str(settings.stop_seconds), limit=limit, flag=flag, max=max(10, limit // 3)
+        )
 
 
 def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
@@ -161,10 +158,8 @@ def check_texts(settings: SlurmSettings) -> Iterator[Problem]:
 def check_container(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check the container image, and that there is a container for it."""
     if settings.image and not settings.container:
-        title = "--image has no effect without --container"
-        why = "The job runs in a Python environment of the node."
         fixes = ("--container pyxis", "--container apptainer", suggest_leaving_out("--image"))
-        yield make_unsupported_problem("option-without-effect", title, "--image", settings.image, why, *fixes)
+        yield make_problem("option-without-effect.image", *fixes, given=settings.image)
     elif settings.container:
         yield from _check_image(job, settings)
 
@@ -204,10 +199,7 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
         yield _make_invalid_value_problem("--prologue", path, "a file that can be read", why)
     else:
         if any(map(value_holds_secret, lines)):
-            title = "--prologue contains what looks like a secret"
-            why = "Its lines stand in the plan and in records, unencrypted."
-            fix = Suggestion("--secret NAME=FILE", "gives the program a variable, from a file that only you may read")
-            yield make_problem("secret-in-job", title, "--prologue", path, why, fix, stage=Stage.RESOLVE)
+            yield make_problem("secret-in-job", given=path)
 
 
 def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
@@ -216,5 +208,4 @@ def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     if asked < job.used_gpus:
         yield from settings_rules.check_requested_gpus(job, asked, "Slurm")
     elif not asked and settings.gpu_type:
-        title = "--gpu-type has no effect: the job asks for no GPU"
-        yield make_warning("option-without-effect", title, "--gpu-type", settings.gpu_type, "", "--gpus 1")
+        yield make_problem("option-without-effect.gpu-type", given=settings.gpu_type)

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
-from robotrain.cluster.checks import make_unsupported_problem, make_warning
 from robotrain.errors import Problem, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 
 from robotrain_slurm.settings import SlurmSettings
+
+make_problem = Messages(__file__)
 
 PUBLISH_FLAG = f"--{CHECKPOINT_PARAMETER.replace('_', '-')}"
 
@@ -17,16 +19,11 @@ def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     if not settings.stage:
         return
     if settings.torch_backend == "auto":
-        title = "--torch-backend auto would choose for this machine, and not for the node"
-        why = "With --stage the environment is built here; `auto` looks at the driver of the machine that builds it."
-        fix = "--torch-backend cu126"
-        yield make_unsupported_problem("slurm-stage-backend", title, "--torch-backend", "auto", why, fix)
+        yield make_problem("slurm-stage-backend", given="auto")
     services = {PUBLISH_FLAG: str(dict(job.parameters).get(CHECKPOINT_PARAMETER) or "")}
     if dict(job.parameters).get("wandb"):
         services["--wandb"] = "https://api.wandb.ai"
     services["--tracking-uri"] = settings.tracking_uri or ""
     for flag, address in services.items():
         if is_address(address) and not address.startswith("sqlite:"):
-            title = f"with {flag} the node needs a network while the job runs"
-            why = "--stage fetches what the job reads; what it writes goes from the node itself."
-            yield make_warning("slurm-stage-writes", title, flag, address, why, suggest_leaving_out(flag))
+            yield make_problem("slurm-stage-writes", suggest_leaving_out(flag), where=flag, given=address)

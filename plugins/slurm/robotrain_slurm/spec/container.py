@@ -5,14 +5,16 @@ import re
 from collections.abc import Iterator
 
 from robotrain.check.publish_targets import CHECKPOINT_PARAMETER
-from robotrain.cluster.checks import make_unsupported_problem
 from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain_runtime.contract.document import JobDocument, parse_document
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.submission_spec import JobContainer
+
+make_problem = Messages(__file__)
 
 _REFERENCE = r"(?P<name>[^@]*?)(?P<tag>:[^/:@]+)?(?P<digest>@.+)?"
 _REGISTRY = r"[^/]*[.:][^/]*|localhost"
@@ -76,6 +78,4 @@ def check_mounts(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     named |= {f"the {source.role}": source.uri for source in job.sources if os.path.isabs(source.uri)}
     for flag, path in named.items():
         if path and (found := re.search(UNMOUNTABLE, path)):
-            title = f"the folder of {flag} cannot be mounted into a container"
-            why = f"Its path has `{found[0]}`, which separates mounts."
-            yield make_unsupported_problem("slurm-mount-name", title, flag, path, why, "another folder")
+            yield make_problem("slurm-mount-name", where=flag, given=path, found=found[0])

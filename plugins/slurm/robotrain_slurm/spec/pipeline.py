@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from robotrain.cluster.checks import make_unsupported_problem
 from robotrain.errors import Problem, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
@@ -38,6 +38,8 @@ from robotrain_slurm.spec.submission_spec import (
     BatchJob,
     JobContainer,
 )
+
+make_problem = Messages(__file__)
 
 REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
 """What a step that registers a policy has at most, unless its user gives it more."""
@@ -97,17 +99,13 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
     """Yield each problem once, for the first step that has it."""
     all_settings: list[SlurmSettings] = [step.settings for step in steps]
     if any(one.continuation == "node" for one in all_settings):
-        title = "later steps do not wait for a job that continues a step"
-        why = "Slurm knows only the first job of a step. One that is requeued stays the same job."
-        flag, fix = "--continuation", "--continuation requeue"
-        yield make_unsupported_problem("slurm-step-continued", title, flag, "node", why, fix)
+        flag = "--continuation"
+        yield make_problem("slurm-step-continued", given="node")
     for name, flag in RUN_SETTINGS.items():
         values = {getattr(one, name): step.name for one, step in zip(all_settings, steps, strict=True)}
         if len(values) > 1:
-            title = f"the steps {' and '.join([*values.values()][:2])} have different values of {flag}"
-            why, fix = "The steps are one run, which has it once.", "the same value for all steps"
             given = ", ".join(map(str, values))
-            yield make_unsupported_problem("steps-differ", title, flag, given, why, fix)
+            yield make_problem("steps-differ", where=flag, given=given, values=" and ".join([*values.values()][:2]))
 
 
 @dataclass(frozen=True)

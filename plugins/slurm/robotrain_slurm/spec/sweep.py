@@ -7,7 +7,8 @@ its job document.
 import os
 from dataclasses import replace
 
-from robotrain.errors import Rejected, Stage, make_problem, suggest_leaving_out
+from robotrain.errors import Rejected, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
@@ -32,6 +33,8 @@ from robotrain_slurm.spec.submission_spec import (
     BatchJob,
 )
 
+make_problem = Messages(__file__)
+
 
 def find_sweep_obstacle(sweep: SweepSpec) -> str:
     """Return why Slurm cannot run a sweep as a job array, as the end of a sentence; empty if it can."""
@@ -47,8 +50,8 @@ def find_sweep_obstacle(sweep: SweepSpec) -> str:
 def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     """Return the plan of a job array. Raise Rejected for a sweep that cannot be one."""
     if obstacle := find_sweep_obstacle(sweep):
-        title, fix = f"Slurm cannot run this sweep on its own: {obstacle}", suggest_leaving_out("--native-only")
-        raise Rejected([make_problem("sweep-not-native", title, "--native-only", "", "", fix, stage=Stage.CHECK)])
+        fix = suggest_leaving_out("--native-only")
+        raise Rejected([make_problem("sweep-not-native", fix, obstacle=obstacle)])
     login = sweep.settings.login or ""
     sweep = replace(sweep, settings=place_settings(sweep.settings))
     settings: SlurmSettings = sweep.settings

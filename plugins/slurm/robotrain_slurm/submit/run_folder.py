@@ -6,7 +6,8 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.run_folder import status as run_folder
 from robotrain.run_folder.code_copy import StageCode, copy_code
@@ -17,6 +18,8 @@ from robotrain_slurm.spec.render import list_code_copies
 from robotrain_slurm.spec.submission_spec import PAYLOAD_FILE, SlurmSpec
 from robotrain_slurm.submit.sbatch import find_number, read_answer
 from robotrain_slurm.submit.step_jobs import SENT_FILE
+
+make_problem = Messages(__file__)
 
 ELSEWHERE = Suggestion("--runs-dir FOLDER", "a folder that you may write to, and that all nodes see")
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -63,14 +66,10 @@ def make_existing_folder_problem(folder: Path, stage: Stage) -> Problem:
     why = "A run of this name was submitted before." if is_mine else f"It belongs to {format_user(owner)}."
     another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
     remove = Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need that run") if is_mine else ""
-    title = "the run folder exists, with another run in it"
-    return make_problem("run-folder-taken", title, "--runs-dir", str(folder), why, another, remove, stage=stage)
+    return make_problem("run-folder-taken", another, remove, given=str(folder), stage=stage, why=why)
 
 
 def _make_refused_problem(error: OSError, folder: Path) -> Problem:
-    why = f"{error.strerror or error}."
     if error.errno in FULL:
-        title = "there is no space left for the run folder, or your quota is used up"
-        return make_problem("run-folder-full", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
-    title = "the run folder cannot be created"
-    return make_problem("run-folder-refused", title, "--runs-dir", str(folder.parent), why, ELSEWHERE)
+        return make_problem("run-folder-full", ELSEWHERE, given=str(folder.parent), strerror=error.strerror or error)
+    return make_problem("run-folder-refused", ELSEWHERE, given=str(folder.parent), strerror=error.strerror or error)

@@ -14,7 +14,8 @@ from io import BytesIO
 from pathlib import Path
 
 from robotrain.cluster.outputs import print_progress
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
+from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import redact
@@ -25,6 +26,8 @@ from robotrain_runtime.contract.staged_data import STAGED_FILE, parse_staged
 from robotrain_runtime.process.stop import stop_process
 
 from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, PAYLOAD_FILE, SUBMISSION
+
+make_problem = Messages(__file__)
 
 STOP_SECONDS = 30.0
 PROGRESS_SECONDS = 5.0
@@ -128,6 +131,4 @@ def _show_progress(lines: Iterable[str]) -> list[str]:
 
 
 def _make_failure(why: str) -> Problem:
-    again = Suggestion("the same command", "goes on where this one ended")
-    title = "what the job needs could not be fetched on this machine, so nothing was sent"
-    return make_problem("slurm-not-staged", title, "--stage", "", f"{redact(why, max_length=1000).rstrip('.')}.", again)
+    return make_problem("slurm-not-staged", why=redact(why, max_length=1000).rstrip("."))

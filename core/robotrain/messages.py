@@ -1,0 +1,221 @@
+"""Messages: the sentences of problems stand in `messages.toml` beside the code that reports them; the code gives facts.
+
+A table `[code]` or `[code.variant]` is a message: its `title`, a sentence without a period; `why`, a list of sentences;
+`ways`, what the user can do, each a text and perhaps a remark; and `where`, `stage` and `severity`, unless the caller
+gives them or the top of the file does for all. `{name}` is a fact; a sentence or a way is left out if one of its facts
+is absent or None. A `[code]` without a title has what its variants share. A table with `page`, `meaning` and `fix`
+describes a code for docs/errors.md.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain.errors import Problem, Severity, Stage, Suggestion
+from robotrain.redaction import redact
+
+FILE = "messages.toml"
+CODE_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+CORE = os.path.dirname(__file__)
+Table = Mapping[str, Any]
+
+
+class Messages:
+    """The messages of a module, called with a message's name to report a problem: `problem = Messages(__file__)`."""
+
+    def __init__(self, file: str) -> None:
+        self._folder = os.path.dirname(os.path.abspath(file))
+
+    def __call__(
+        self,
+        message: str,
+        /,
+        *ways: Suggestion | str,
+        where: str = "",
+        given: str = "",
+        stage: Stage | None = None,
+        severity: Severity | None = None,
+        absent: tuple[str, ...] = (),
+        address: str = "",
+        transient: bool = False,
+        **facts: object,
+    ) -> Problem:
+        """Return a problem.
+
+        :param message: `CODE`, or `CODE.VARIANT`.
+        :param ways: what the user can do, before the ways of the table; an empty one is left out.
+        :param given: redacted here.
+        :param address: that of the source that the problem is about, if `given` says more than that.
+        """
+        table = find_message(self._folder, message)
+        shown = _Facts({"where": where, "given": given, **facts})
+        given_ways = tuple(Suggestion(way) if isinstance(way, str) else way for way in ways if way)
+        return Problem(
+            code=message,
+            stage=Stage[table["stage"].upper()] if stage is None else stage,
+            title=table["title"].format_map(shown),
+            where=where or table.get("where", "").format_map(shown),
+            given=redact(given),
+            why=" ".join(shown.fill_in(table.get("why", ()))),
+            suggestions=(*given_ways, *shown.fill_in_ways(table.get("ways", ()))),
+            severity=severity or table.get("severity", "error"),
+            absent=absent,
+            source=address,
+            transient=transient or table.get("transient", False),
+        )
+
+
+class _Facts(dict[str, object]):
+    """Facts as texts show them; one that the code does not give is shown as `…`."""
+
+    def __getitem__(self, name: str) -> object:
+        value = self.get(name, "…")
+        return _Count(value) if isinstance(value, int) else _Text(value) if isinstance(value, str) else value
+
+    def fill_in(self, texts: Iterable[str]) -> Iterator[str]:
+        """Yield texts with their facts, without those of which a fact is absent or None, and empty ones."""
+        for text in texts:
+            is_known = all(self.get(name) is not None for name in re.findall(r"(?<!\{)\{(\w+)", text))
+            if is_known and (filled := text.format_map(self)):
+                yield filled
+
+    def fill_in_ways(self, ways: Iterable[Sequence[str]]) -> Iterator[Suggestion]:
+        """Yield ways as `fill_in` yields texts."""
+        for way in ways:
+            if len(filled := [*self.fill_in(way)]) == len(way):
+                yield Suggestion(*filled)
+
+
+class _Count(int):
+    """A number, of which `{gpus:# GPU|# GPUs}` says how many in words."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        if "|" not in spec:
+            return format(int(self), spec)
+        return spec.split("|")[self != 1].replace("#", str(int(self)))
+
+
+class _Text(str):
+    """A text, which `{reason:capital}` begins with a capital letter."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return f"{self[:1].upper()}{self[1:]}" if spec == "capital" else format(str(self), spec)
+
+
+def find_message(folder: str, message: str) -> Table:
+    """Return the table of a message, as the file of a folder, of its parents, of an included package or of core has it.
+
+    Raise LookupError if none has.
+    """
+    code, _, variant = message.partition(".")
+    for place in _list_places(folder):
+        if found := read_tables(place, code).get(code):
+            base = {key: value for key, value in found.items() if not isinstance(value, Mapping)}
+            own = found.get(variant) if variant else base
+            if own and "title" in own:
+                return {**_read_defaults(place), **({} if "title" in base else base), **own}
+    raise LookupError(f"no {FILE} from {folder} upwards has the message {message}")
+
+
+def _list_places(folder: str) -> Iterator[str]:
+    """Yield the folders whose files may have a message, the nearest first."""
+    place = folder
+    while True:
+        yield place
+        if not os.path.exists(os.path.join(parent := os.path.dirname(place), "__init__.py")):
+            break
+        place = parent
+    for package in _read_defaults(place).get("include", ()):
+        from importlib.util import find_spec  # costs start-up
+
+        spec = find_spec(package)
+        yield from spec.submodule_search_locations or () if spec else ()
+    yield CORE
+
+
+@cache
+def _read_text(folder: str) -> str:
+    try:
+        return Path(folder, FILE).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _read_defaults(folder: str) -> Table:
+    """Return what stands before the tables of a folder's file."""
+    return _parse(folder, _read_text(folder).partition("\n[")[0])
+
+
+@cache
+def read_tables(folder: str, code: str = CODE_PATTERN) -> Table:
+    """Return the tables of a folder's file, by code; only those of `code`, which is quicker: the rest is not parsed."""
+    texts = re.findall(rf"(?m)^\[{code}(?:\.[\w-]+)?\]\n(?:[^\[\n].*\n|\n)*", _read_text(folder))
+    return _parse(folder, "".join(texts))
+
+
+def _parse(folder: str, text: str) -> Table:
+    if not text:
+        return {}
+    try:
+        import tomllib  # costs start-up
+    except ModuleNotFoundError:  # Python 3.10 of a login node, where the same stands beside it
+        found: Table = json.loads(Path(folder, f"{FILE}.json").read_bytes())
+        return found
+    return tomllib.loads(text)
+
+
+class CodeEntry(NamedTuple):
+    """What docs/errors.md says of a code."""
+
+    code: str
+    page: str
+    """Its title there."""
+    meaning: str
+    fix: str
+    package: str
+
+
+def load_codes(packages: Iterable[str]) -> dict[str, CodeEntry]:
+    """Return the codes that core and these import packages describe, by code; the first description counts.
+
+    `include` at the top of a package's file names packages that it shares messages with.
+    """
+    from importlib.util import find_spec  # costs start-up
+
+    found: dict[str, CodeEntry] = {}
+    waiting, seen = ["robotrain", *packages], set()
+    while waiting:
+        package = waiting.pop(0)
+        if package in seen:
+            continue
+        seen.add(package)
+        spec = find_spec(package)
+        for top in spec.submodule_search_locations or () if spec else ():
+            waiting += _read_defaults(top).get("include", ())
+            for file in sorted(Path(top).rglob(FILE)):
+                for code, table in read_tables(str(file.parent)).items():
+                    if "page" in table:
+                        texts = (table["page"], table["meaning"], table["fix"])
+                        found.setdefault(code, CodeEntry(code, *texts, package=package))
+    return found
+
+
+def format_code_reference(codes: Iterable[CodeEntry]) -> str:
+    """Return the reference of `codes`, docs/errors.md, as Markdown, with a heading for each that links can name."""
+    groups: dict[str, list[CodeEntry]] = {}
+    for entry in codes:
+        groups.setdefault(entry.package, []).append(entry)
+    parts = []
+    for package, entries in groups.items():
+        parts.append(f"## {package}\n")
+        for entry in sorted(entries):
+            parts.append(f"### `{entry.code}`\n\n**{entry.page}.** {entry.meaning} {entry.fix}\n")
+    return "\n".join(parts)

@@ -1,0 +1,264 @@
+"""Every message that the code reports stands in a messages.toml, with the facts that its texts name; every code is
+described once, and docs/errors.md shows all of them.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import source_tree
+import tomllib
+from robotrain import messages
+from robotrain.errors import Stage, Suggestion
+from robotrain.messages import Messages
+
+PACKAGES = tuple(source_tree.PACKAGES)
+KNOWN = messages.load_codes(PACKAGES)
+TABLES = {
+    "failure": source_tree.ROOT / "plugins/osmo/robotrain_osmo/client/failures.toml",
+    "refusal": source_tree.ROOT / "plugins/slurm/robotrain_slurm/client/refusals.toml",
+}
+"""What commands of OSMO and Slurm print, and the codes that it has."""
+MAKER = "make_problem"
+ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9-]+)?")
+OWN_FACTS = ("where", "given")
+ARGUMENTS = (*OWN_FACTS, "stage", "severity", "absent", "address", "transient")
+KEYS = {"page", "meaning", "fix", "title", "why", "where", "stage", "severity", "transient", "ways"}
+
+
+class Use(NamedTuple):
+    """A call that reports a message."""
+
+    at: str
+    folder: str
+    names: Sequence[str]
+    """The messages that it may be."""
+    facts: frozenset[str]
+
+
+@cache
+def list_uses() -> Sequence[Use]:
+    """Every call of a module's `Messages`."""
+    found = []
+    for module in source_tree.read_modules():
+        if f"{MAKER} = Messages(__file__)" in module.text:
+            tree = ast.parse(module.text)
+            for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+                found += [use for call in ast.walk(function) if (use := read_use(module, function, call))]
+    return list(dict.fromkeys(found))
+
+
+def read_use(module: source_tree.Module, function: ast.FunctionDef, node: ast.AST) -> Use | None:
+    if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != MAKER:
+        return None
+    names = tuple(dict.fromkeys(read_names(node.args[0], function)))
+    facts = frozenset(one.arg for one in node.keywords if one.arg)
+    return Use(f"{module.path}:{node.lineno}", str(module.path.parent), names, facts)
+
+
+def read_names(value: ast.expr, function: ast.FunctionDef) -> Iterator[str]:
+    """The texts that an expression may be; those of a variable are all that the function assigns to it."""
+    if isinstance(value, ast.Constant):
+        yield value.value
+    elif isinstance(value, ast.IfExp):
+        yield from (*read_names(value.body, function), *read_names(value.orelse, function))
+    elif isinstance(value, ast.Name):
+        for node in ast.walk(function):
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                pairs = [(target, node.value)]
+                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                    pairs = list(zip(target.elts, node.value.elts, strict=True))
+                for one, assigned in pairs:
+                    if getattr(one, "id", "") == value.id:
+                        yield from read_names(assigned, function)
+
+
+def list_texts(table: messages.Table) -> list[str]:
+    ways = [text for way in table.get("ways", ()) for text in way]
+    return [table["title"], table.get("where", ""), *table.get("why", ()), *ways]
+
+
+def list_placeholders(texts: Sequence[str]) -> set[str]:
+    return {name for text in texts for name in re.findall(r"(?<!\{)\{(\w+)", text.replace("{{", ""))}
+
+
+def list_files() -> Iterator[Path]:
+    for folder in source_tree.PACKAGES.values():
+        yield from sorted((source_tree.ROOT / folder).rglob(messages.FILE))
+
+
+def list_messages(file: Path) -> dict[str, messages.Table]:
+    """The messages of a file, by name."""
+    found = {}
+    for code, table in tomllib.loads(file.read_text()).items():
+        for variant, one in {"": table, **table}.items() if isinstance(table, dict) else ():
+            if isinstance(one, dict) and "title" in one:
+                found[f"{code}.{variant}" if variant else code] = one
+    return found
+
+
+def reported_codes() -> set[str]:
+    """The codes of all messages, and the literals that are given as `code` to what makes problems and findings."""
+    positions: dict[str, set[int]] = defaultdict(set)
+    modules = [module for module in source_tree.read_modules() if ".testing" not in module.name]
+    for module in modules:
+        for one in module.definitions:
+            if "code" in one.parameters and not one.name.endswith("Error"):
+                positions[one.name].add(one.parameters.index("code"))
+    found = {row["code"] for key, file in TABLES.items() for row in tomllib.loads(file.read_text())[key]}
+    found |= {name for file in list_files() for name in list_messages(file)}
+    for call in (call for module in modules for call in module.calls if call.name in positions):
+        for index in positions[call.name]:
+            found |= set(call.arguments[index]) if index < len(call.arguments) else set()
+        found |= {text for name, texts in call.keywords if name == "code" for text in texts}
+    return {one.partition(".")[0] for one in found if ID.fullmatch(one) and "-" in one}
+
+
+def test_every_reported_message_is_written():
+    """`find_message` raises for one that is not."""
+    assert len(list_uses()) > 100
+    for use in list_uses():
+        assert use.names, f"{use.at}: the message is not known before it runs"
+        for name in use.names:
+            messages.find_message(use.folder, name)
+
+
+def test_a_call_gives_the_facts_that_its_message_names_and_no_others():
+    problems = []
+    for use in list_uses():
+        texts = [text for name in use.names for text in list_texts(messages.find_message(use.folder, name))]
+        for name in use.names:
+            table = messages.find_message(use.folder, name)
+            needed = list_placeholders([table["title"], table.get("where", "")])
+            problems += [f"{use.at}: {name} needs {one}" for one in needed - use.facts - set(OWN_FACTS)]
+        problems += [f"{use.at}: nothing says {one}" for one in use.facts - list_placeholders(texts) - set(ARGUMENTS)]
+        problems += [f"{use.at}: {one} is not given" for one in list_placeholders(texts) - use.facts - set(OWN_FACTS)]
+    assert problems == []
+
+
+def test_every_written_message_is_reported():
+    used: dict[str, list[str]] = defaultdict(list)
+    for use in list_uses():
+        for name in use.names:
+            used[name].append(use.folder)
+    for file in list_files():
+        for name in list_messages(file):
+            users = used.get(name, [])
+            assert any(f"{folder}/".startswith(f"{file.parent}/") for folder in users), f"{file}: {name}"
+
+
+def test_tables_are_read_one_by_one_as_they_are_in_the_whole_file():
+    for file in list_files():
+        whole = {code: table for code, table in tomllib.loads(file.read_text()).items() if isinstance(table, dict)}
+        assert messages.read_tables(str(file.parent)) == whole, file
+        for code in whole:
+            assert messages.read_tables(str(file.parent), code) == {code: whole[code]}
+
+
+def test_a_message_has_known_keys_and_sentences():
+    for file in list_files():
+        for name, table in list_messages(file).items():
+            assert {key for key, value in table.items() if not isinstance(value, dict)} <= KEYS, name
+            assert not table["title"].endswith("."), name
+            assert all(one.endswith((".", "}", "`", ")")) for one in table.get("why", ())), name
+            assert all(len(way) in (1, 2) for way in table.get("ways", ())), name
+
+
+def test_every_reported_code_is_described():
+    assert reported_codes() - KNOWN.keys() == set(), "describe these in the package's messages.toml"
+
+
+def test_every_described_code_is_reported():
+    texts = [*(module.text for module in source_tree.read_modules()), *(file.read_text() for file in TABLES.values())]
+    text, written = "\n".join(texts), {name.partition(".")[0] for file in list_files() for name in list_messages(file)}
+    assert {code for code in KNOWN if code not in text and code not in written} == set()
+
+
+def test_a_code_is_described_once():
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in list_files():
+        for code, table in tomllib.loads(file.read_text()).items():
+            if isinstance(table, dict) and "page" in table:
+                found[code].append(file)
+    assert {code: files for code, files in found.items() if len(files) > 1} == {}
+
+
+def test_a_description_is_whole_sentences():
+    for entry in KNOWN.values():
+        assert not entry.page.endswith("."), entry.code
+        assert entry.meaning.endswith("."), entry.code
+        assert entry.fix.endswith((".", "`")), entry.code
+
+
+@pytest.mark.parametrize("code", ["value-invalid", "file-malformed", "no-such-code-at-all"])
+def test_explain_answers_with_the_description_of_a_code(robotrain, code):
+    answer = robotrain("explain", code)
+    title = KNOWN[code].page if code in KNOWN else ""
+    assert (answer.exit_code, answer.stdout.partition(".")[0]) == ((0, title) if title else (2, ""))
+
+
+def test_the_page_of_errors_is_generated_from_the_registry():
+    page = (source_tree.ROOT / "docs/errors.md").read_text()
+    assert page.endswith(messages.format_code_reference(KNOWN.values())), "run .ci/pages"
+
+
+def test_a_code_is_explained_beside_a_plugin_that_is_one_module(robotrain, fake_platform):
+    answer = robotrain("explain", "step-cycle")
+    assert (answer.exit_code, KNOWN["step-cycle"].fix in answer.stdout) == (0, True)
+
+
+ROOM = """
+stage = "check"
+
+[too-dear]
+title = "{name} costs {count:# credit|# credits}"
+why = ["{reason:capital} is above {limit}.", "Ask {owner}."]
+ways = [["--name {cheaper}", "costs less"], ["--budget {limit}"]]
+
+[too-dear.twice]
+title = "{{both}} {name!r} cost too much"
+where = "--{name}"
+stage = "preflight"
+severity = "warning"
+"""
+
+
+@pytest.fixture
+def make_problem(tmp_path: Path) -> Any:
+    """The messages of a module in a folder of a package whose top has the texts."""
+    (tmp_path / "shop/rooms").mkdir(parents=True)
+    for folder in ("shop", "shop/rooms"):
+        (tmp_path / folder / "__init__.py").touch()
+    (tmp_path / "shop/messages.toml").write_text(ROOM)
+    return Messages(str(tmp_path / "shop/rooms/desk.py"))
+
+
+def test_a_text_whose_fact_is_absent_or_none_is_left_out(make_problem):
+    found = make_problem("too-dear", name="a", count=1, reason=None, limit=3)
+    assert (found.title, found.why, found.suggestions) == ("a costs 1 credit", "", (Suggestion("--budget 3"),))
+    found = make_problem("too-dear", "first", "", name="a", count=2, reason="it", limit=3, owner="Ada", cheaper="b")
+    assert (found.title, found.why) == ("a costs 2 credits", "It is above 3. Ask Ada.")
+    assert [way.text for way in found.suggestions] == ["first", "--name b", "--budget 3"]
+
+
+def test_a_variant_has_its_own_texts_and_decides_by_its_name(make_problem):
+    found = make_problem("too-dear.twice", name="x")
+    assert (found.code, found.message, found.title) == ("too-dear", "too-dear.twice", "{both} 'x' cost too much")
+    assert (found.where, found.stage, found.severity) == ("--x", Stage.PREFLIGHT, "warning")
+    assert make_problem("too-dear.twice", name="x", where="y", stage=Stage.RUN).stage is Stage.RUN
+
+
+def test_a_message_that_no_file_has_is_an_error_of_the_code(make_problem):
+    with pytest.raises(LookupError, match=r"too-dear\.never"):
+        make_problem("too-dear.never")
+
+
+def test_a_secret_in_a_fact_is_not_shown(make_problem):
+    found = make_problem("too-dear", name="hf_abcdefghijklmnopqrstuvwx", count=2, given="https://a.b/c?sig=abcdefgh")
+    assert "hf_abc" not in str(found)
+    assert "sig=" not in str(found)
