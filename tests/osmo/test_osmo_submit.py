@@ -77,6 +77,13 @@ def test_refusal_has_its_code_and_reason(osmo):
     assert "--cpu 4 is too high for machines with up to 2," in refusal
 
 
+def test_a_service_that_cannot_be_reached_got_nothing(osmo):
+    osmo.fail("workflow submit", "refused")
+    refusal = submit_refused(make_plan())
+    assert "[platform-away]" in refusal
+    assert "Nothing was sent." in refusal
+
+
 def test_missing_credential_suggests_the_command_that_creates_it(osmo):
     refusal = submit_refused(make_plan(credentials=(HF,)))
     assert "--hf-credential hf_token" in refusal

@@ -204,7 +204,7 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
     if failure.code == "osmo-quota" and (count := int(failure.name) // max(submission.nodes, 1)):
         fewer = Suggestion(submission.make_gpu_options(count), "the guaranteed number")
         return dataclasses.replace(problem, suggestions=(*problem.suggestions, fewer))
-    if failure.code == "platform-away" and failure.certain:
+    if failure.code == "platform-away":
         return dataclasses.replace(problem, why="Nothing was sent.")
     if failure.code not in ("resource-unknown.pool", "resource-unknown.gpu-platform"):
         return problem
