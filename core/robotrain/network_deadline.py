@@ -57,7 +57,7 @@ def ask_all(groups: Sequence[Sequence[Question]], seconds: float, max_workers: i
 def ask_one(question: Question, seconds: float) -> Any:
     """Return the answer to one question. Raise what it raises, or DeadlineExceeded."""
     [[(value, error)]] = ask_all([[question]], seconds)
-    if error:
+    if error is not None:
         raise error
     return value
 
