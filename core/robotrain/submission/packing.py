@@ -22,8 +22,8 @@ PLUGIN_FILE_MODULE = "robotrain_plugin"
 CORE_IMPORT = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
 CARRIER_PACKAGE = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""", re.MULTILINE)
 """The packages that a container plugin names for fetching its sources; they may be in another distribution."""
-EXCLUDED_FILES = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed")
-"""Hidden files and those that editors and Python create."""
+EXCLUDED_FILES = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed|messages\.toml")
+"""Hidden files, those that editors and Python create, and the sentences of what is checked before a job is sent."""
 DATA_FILE_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 """The name of a file that a module may read, such as its lock."""
 
