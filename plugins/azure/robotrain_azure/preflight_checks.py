@@ -143,7 +143,6 @@ JOB_CHECKS_AGAIN = "The job checks again with its own identity."
 BLOB_KIND = "blob_url"
 MAX_WARNINGS = 3
 """Warnings shown before the rest is summarized."""
-UNREACHABLE_CODE = "source-unreachable"
 SIGN_IN_HINTS = MappingProxyType({BLOB_KIND: "`az login` lets this machine check them"})
 
 

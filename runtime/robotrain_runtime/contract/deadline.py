@@ -64,10 +64,6 @@ class DeadlineFuture(Generic[T]):
         self._thread.join(seconds)
         return self._thread.is_alive()
 
-    def is_current_thread(self) -> bool:
-        """Return whether it is asked in the thread of the call."""
-        return threading.current_thread() is self._thread
-
     def _run(self) -> None:
         try:
             self._result.append(self._call())

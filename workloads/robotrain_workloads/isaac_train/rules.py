@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-MODE_FLAG = "--checkpoint-mode"
-
 
 def check_start(job: "Job") -> Iterator[Problem]:
     """Require a checkpoint for the modes that use one, and none for `from-scratch`."""

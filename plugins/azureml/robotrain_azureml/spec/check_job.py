@@ -251,7 +251,6 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
-NOTHING_SURVIVES_CODE = "nothing-kept"
 PREEMPTION_TITLE = "{} may be preempted, and checkpoints are lost without --output-mode rw_mount"
 
 

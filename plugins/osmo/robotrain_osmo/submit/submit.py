@@ -85,7 +85,6 @@ LOCK_FILE = "osmo.sending"
 
 It contains the time at which robotrain saw the command's end; it is empty until then.
 """
-LOCK_CODE = "submit-still-sending"
 PATIENCE_SECONDS = 330.0
 """How long `wait_for_lock` waits for a command of an earlier submit."""
 

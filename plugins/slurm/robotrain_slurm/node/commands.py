@@ -99,10 +99,3 @@ def find_job(name: str, comment: str) -> str:
         if found == comment and (state, reason) != REFUSED_END:
             return number
     return ""
-
-
-def find_active_jobs(name: str) -> list[str]:
-    """Return the numbers of the jobs of a name that wait or run. Raise CommandRefused, ControllerAway."""
-    return run_command(
-        "squeue", "--noheader", "--all", f"--user={os.getuid()}", f"--name={name}", "--format=%A"
-    ).split()
