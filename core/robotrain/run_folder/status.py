@@ -28,6 +28,7 @@ from robotrain.model.run import Output, Reference, RunGone, RunState, Status
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import code_copy, ended_run, log, outputs, settings_rules
+from robotrain.run_folder.facts import ENGINE_END_FILE
 
 
 def get_process_state(folder: Path) -> RunState:
@@ -53,8 +54,6 @@ def _is_alive(owner: RunOwner, folder: Path) -> bool:
         return False
 
 
-ENGINE_END_FILE = "engine-end"
-"""How the job ended, in the engine's words: most engines forget ended jobs."""
 MAX_END_BYTES = 1 << 16
 LAST_LINES = 20
 POLL_PAUSE_SECONDS = 1.0

@@ -111,10 +111,10 @@ class SlurmPlatform(ClusterPlatform):
     list_checks = cluster_method("robotrain_slurm.preflight.checks:list_checks", "list_checks")
     submit = cluster_method("robotrain_slurm.submit.submit:submit_plan", "submit")
     find = cluster_method("robotrain_slurm.submit.submit:find_run", "find_run")
-    status = cluster_method("robotrain_slurm.observe.pipeline_status:query_status", "query_status")
-    has_ended = cluster_method("robotrain_slurm.observe.pipeline_status:has_ended")
-    list_steps = cluster_method("robotrain_slurm.observe.pipeline_status:list_steps")
-    query_pipeline = cluster_method("robotrain_slurm.observe.pipeline_status:query_pipeline", "query_pipeline")
+    status = cluster_method("robotrain_slurm.observe.query:query_status", "query_status")
+    has_ended = cluster_method("robotrain_slurm.observe.query:has_ended")
+    list_steps = cluster_method("robotrain_slurm.observe.query:list_steps")
+    query_pipeline = cluster_method("robotrain_slurm.observe.query:query_pipeline", "query_pipeline")
     has_step_output = cluster_method("robotrain_slurm.observe.run_files:has_step_output")
     logs = cluster_method("robotrain_slurm.observe.logs:read_logs", "read_logs")
     events_file = cluster_method("robotrain_slurm.observe.run_files:find_events_file", "find_events_file")
@@ -139,9 +139,9 @@ class SlurmPlatform(ClusterPlatform):
             from robotrain_slurm.remote import methods
 
             return methods.list_statuses(references)
-        from robotrain_slurm.observe import pipeline_status
+        from robotrain_slurm.observe import query
 
-        return pipeline_status.list_statuses(references)
+        return query.list_statuses(references)
 
 
 @hook

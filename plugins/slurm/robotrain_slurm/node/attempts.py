@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -120,8 +120,13 @@ def _append_line(folder: Path, line: dict[str, Any]) -> None:
 
 def read_attempts(folder: Path) -> list[Attempt]:
     """Return the attempts that began in a run folder, in their order. Raise OSError."""
+    return parse_attempts(_read_lines(folder / ATTEMPTS_FILE))
+
+
+def parse_attempts(lines: Iterable[str]) -> list[Attempt]:
+    """Return the attempts in the lines of `attempts.jsonl`, in their order."""
     attempts: dict[tuple[str, int], Attempt] = {}
-    for line in _read_lines(folder / ATTEMPTS_FILE):
+    for line in lines:
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             values = json.loads(line)
             event, key = values.pop("event"), (values["job"], values["restart"])

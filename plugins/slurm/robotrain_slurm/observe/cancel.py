@@ -7,12 +7,14 @@ from pathlib import Path
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import Reference
+from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract import claim
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.observe.own_record import OwnRecord, read_own_record
-from robotrain_slurm.observe.status import find_folder, find_job, is_active, query_jobs
+from robotrain_slurm.observe.own_record import OwnRecord
+from robotrain_slurm.observe.query import query_jobs, read_own_record
+from robotrain_slurm.observe.status import find_job, is_active
 from robotrain_slurm.observe.step_references import is_whole, list_parts, select_step
 
 make_problem = Messages(__file__)
@@ -31,7 +33,7 @@ def request_cancel(reference: Reference) -> str:
     SIGINT tells the job that it is not to be requeued, where its node does not see the mark in the run folder.
     Raise RunGone, or Rejected when Slurm does not answer: the run then ends with its next start.
     """
-    find_folder(reference)
+    require_run_folder(reference)
     parts = [*list_parts(reference).values()] if is_whole(reference) else [select_step(reference)]
     for part in parts:
         _mark_cancelled(Path(part["folder"]))  # first: a job that begins now looks for it
@@ -71,7 +73,7 @@ def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:
     """Return the jobs that must still be ended. Raise SlurmAway, Rejected."""
     queue, found = query_jobs(parts), []
     for part in parts:
-        own = read_own_record(Path(part["folder"]))
+        own = read_own_record(part)
         job = find_job(part, own, queue)
         if job and is_active(job) and not _is_ending(job, own):
             found.append(job)

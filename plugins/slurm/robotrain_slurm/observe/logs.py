@@ -10,9 +10,9 @@ from robotrain.errors import Rejected
 from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import log
 from robotrain.run_folder.log import LogReader
+from robotrain.run_folder.status import require_run_folder
 
-from robotrain_slurm.observe.pipeline_status import query_status
-from robotrain_slurm.observe.status import find_folder
+from robotrain_slurm.observe.query import query_status
 from robotrain_slurm.observe.step_references import select_step
 from robotrain_slurm.spec.render import OUTPUT_FILE
 
@@ -27,7 +27,7 @@ END_QUERY_SECONDS = 1.0
 
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Yield the lines of the log. Raise RunGone."""
-    folder = find_folder(select_step(reference))
+    folder = require_run_folder(select_step(reference))
     return follow_log(reference, folder, tail) if follow else read_present_lines(folder, tail)
 
 

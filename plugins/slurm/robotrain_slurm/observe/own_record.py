@@ -1,29 +1,27 @@
-"""What a run's folder says of it: its outcome, its attempts, whether it was cancelled, how Slurm ended it.
+"""What a run's folder says of it: its outcome, its attempts, whether it was cancelled, how Slurm ended it. Pure.
 
 It stays when Slurm has forgotten the job: after five minutes (MinJobAge), where a cluster has no accounting.
 """
 
 import dataclasses
 import json
-import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain.run_folder import log
-from robotrain.run_folder.status import ENGINE_END_FILE, MAX_END_BYTES
-from robotrain_runtime.contract import claim
+from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.event import Outcome
-from robotrain_runtime.contract.files import read_limited_file, write_atomically
 
 from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.node import attempts as node_attempts
-from robotrain_slurm.node.attempts import Attempt
+from robotrain_slurm.node.attempts import ATTEMPTS_FILE, Attempt, parse_attempts
 from robotrain_slurm.spec.render import OUTPUT_FILE
 
-BATCH_TEXT_BYTES = 1 << 14
+RECORD_FILES: Mapping[str, int] = {ATTEMPTS_FILE: 1 << 20, **FACT_FILES, OUTPUT_FILE: 1 << 14}
+"""The files that it is read from, as FACT_FILES; the attempts before the outcome, which is of the last of them."""
 NOISE = ("slurmstepd", "srun:")
 """Starts of lines of Slurm itself, which say no more than the state of the job."""
 MEMORY_KILL = r"(?i)^slurmstepd.*(?:oom[-_ ]kill|exceeded (?:job |step )?memory limit)"
@@ -34,13 +32,39 @@ class OwnRecord:
     """What the folder of a run says of it."""
 
     folder: Path
+    user: int
+    """The number of the user whose run it is."""
     outcome: Outcome | None
     """Of the last attempt that ended by itself."""
+    outcome_time: float | None
     is_cancelled: bool
     """Whether the user cancelled it."""
     attempts: list[Attempt]
     owner: RunOwner | None
     """The job that works on it."""
+    engine_end: bytes
+    """How Slurm ended its job, as `find_new_end` had it."""
+    printed: list[str]
+    """The last lines of the batch script and of Slurm."""
+    printed_time: float
+
+    @classmethod
+    def parse(cls, facts: FolderFacts) -> "OwnRecord":
+        """Return what the facts of a run folder, with RECORD_FILES, say."""
+        outcome, printed = facts.files.get(log.OUTCOME_FILE), facts.files.get(OUTPUT_FILE)
+        lines = printed.content.decode(errors="replace").splitlines() if printed else []
+        return cls(
+            folder=facts.folder,
+            user=facts.user,
+            outcome=facts.outcome,
+            outcome_time=outcome.modified if outcome else None,
+            is_cancelled=facts.is_cancelled,
+            attempts=parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines()),
+            owner=facts.owner,
+            engine_end=facts.read(ENGINE_END_FILE),
+            printed=[line.strip() for line in lines if line.strip()],
+            printed_time=printed.modified if printed else 0.0,
+        )
 
     @property
     def continued_by(self) -> str:
@@ -95,67 +119,35 @@ class OwnRecord:
         """When the last attempt ended."""
         if self.attempts and (end := self.attempts[-1].end):
             return end.time
-        with suppress(OSError):
-            return (self.folder / log.OUTCOME_FILE).stat().st_mtime
-        return None
+        return self.outcome_time
 
-    def read_batch_message(self) -> str:
-        """Return what the batch script printed last, if that was before the runtime began; else empty."""
+    @property
+    def batch_message(self) -> str:
+        """What the batch script printed last, if that was before the runtime began; else empty."""
         if self.attempts and self.attempts[-1].end is None:
             return ""
-        printed = [line for line in self._read_batch_lines(self.ended_at or 0.0) if not line.startswith(NOISE)]
+        printed = [line for line in self._list_printed(self.ended_at or 0.0) if not line.startswith(NOISE)]
         return printed[-1].removeprefix("error: ") if printed else ""
 
+    @property
     def has_memory_kill(self) -> bool:
-        """Return whether Slurm printed that the job used more memory than it had, which its state may not say."""
+        """Whether Slurm printed that the job used more memory than it had, which its state may not say."""
         since = self.attempts[-1].began if self.attempts else 0.0
-        return any(re.search(MEMORY_KILL, line) for line in self._read_batch_lines(since))
+        return any(re.search(MEMORY_KILL, line) for line in self._list_printed(since))
 
-    def _read_batch_lines(self, since: float) -> list[str]:
+    def _list_printed(self, since: float) -> list[str]:
         """Return the last lines of the batch script and of Slurm; none if they are older than a time."""
-        path = self.folder / OUTPUT_FILE
-        with suppress(OSError), path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_mtime >= since:
-                file.seek(max(0, status.st_size - BATCH_TEXT_BYTES))
-                lines = file.read(BATCH_TEXT_BYTES).decode(errors="replace").splitlines()
-                return [line.strip() for line in lines if line.strip()]
-        return []
+        return self.printed if self.printed_time >= since else []
 
+    def find_new_end(self, job: QueuedJob) -> bytes:
+        """Return the content of `engine-end` that keeps how Slurm ended a job; empty if it has that already."""
+        content = json.dumps(dataclasses.asdict(job), indent=1).encode()
+        return content if content != self.engine_end else b""
 
-def read_own_record(folder: Path) -> OwnRecord:
-    """Return what a run folder says; what cannot be read counts as missing."""
-    attempts, owner = [], None
-    with suppress(OSError):
-        attempts = node_attempts.read_attempts(folder)
-    with suppress(OSError, ValueError):
-        owner = claim.find_owner(folder)
-    return OwnRecord(
-        folder=folder,
-        outcome=log.read_outcome(folder),
-        is_cancelled=(folder / claim.CANCELLED_FILE).exists(),
-        attempts=attempts,
-        owner=owner,
-    )
-
-
-def save_engine_end(folder: Path, job: QueuedJob) -> None:
-    """Keep how Slurm ended a job: it soon forgets. Nothing happens in a folder of another user."""
-    content = json.dumps(dataclasses.asdict(job), indent=1).encode()
-    with suppress(OSError):
-        if _read_end_file(folder) != content:
-            write_atomically(folder / ENGINE_END_FILE, content)
-
-
-def load_engine_end(own: OwnRecord) -> QueuedJob | None:
-    """Return the job as Slurm ended it, if that was seen and no later attempt has begun."""
-    with suppress(OSError, ValueError, TypeError):
-        job = QueuedJob(**json.loads(_read_end_file(own.folder)))
-        if not own.attempts or own.attempts[-1].began <= (job.end or 0.0):
-            return job
-    return None
-
-
-def _read_end_file(folder: Path) -> bytes:
-    path = folder / ENGINE_END_FILE
-    return read_limited_file(path, MAX_END_BYTES) if os.path.lexists(path) else b""
+    def load_engine_end(self) -> QueuedJob | None:
+        """Return the job as Slurm ended it, if that was seen and no later attempt has begun."""
+        with suppress(ValueError, TypeError):
+            job = QueuedJob(**json.loads(self.engine_end))
+            if not self.attempts or self.attempts[-1].began <= (job.end or 0.0):
+                return job
+        return None

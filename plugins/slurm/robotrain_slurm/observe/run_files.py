@@ -7,11 +7,11 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import Output, Reference, RunGone
 from robotrain.run_folder import ended_run, log, outputs
+from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.step_output import STEP_FILE
 
-from robotrain_slurm.observe.pipeline_status import query_status
-from robotrain_slurm.observe.status import find_folder
+from robotrain_slurm.observe.query import query_status
 from robotrain_slurm.observe.step_references import read_spec, select_step
 from robotrain_slurm.spec.submission_spec import HANDOVER_FOLDER, SUBMISSION_FILE
 
@@ -20,12 +20,12 @@ make_problem = Messages(__file__)
 
 def find_events_file(reference: Reference) -> Path | None:
     """Return the events file in the run folder, once it is there. Raise RunGone."""
-    return log.find_events_file(find_folder(select_step(reference)))
+    return log.find_events_file(require_run_folder(select_step(reference)))
 
 
 def list_outputs(reference: Reference) -> Iterable[Output]:
     """Return the complete checkpoints, then other files. Raise RunGone."""
-    return outputs.list_outputs(find_folder(select_step(reference)))
+    return outputs.list_outputs(require_run_folder(select_step(reference)))
 
 
 def download_output(reference: Reference, output: Output, to: Path) -> None:
@@ -46,8 +46,8 @@ def register_model(reference: Reference, name: str, step: int | None) -> Registe
 
     Raise RunGone, or Rejected if the registration fails.
     """
-    payload = find_folder(reference) / log.PAYLOAD_FOLDER
-    return ended_run.register_model(find_folder(select_step(reference)), name, step, payload)
+    payload = require_run_folder(reference) / log.PAYLOAD_FOLDER
+    return ended_run.register_model(require_run_folder(select_step(reference)), name, step, payload)
 
 
 def remove_run(reference: Reference, dry_run: bool = False) -> int:
@@ -58,7 +58,7 @@ def remove_run(reference: Reference, dry_run: bool = False) -> int:
         raise
     except Rejected:  # it has none
         run = ""
-    folder, status = find_folder(reference), query_status(reference)
+    folder, status = require_run_folder(reference), query_status(reference)
     return ended_run.remove_run_folder(folder, run, SUBMISSION_FILE, status, dry_run)
 
 

@@ -1,22 +1,17 @@
-"""The status of a run: what Slurm says of its job, and what the run itself recorded, which counts more."""
+"""The status of a run: what Slurm says of its job, and what the run itself recorded, which counts more. Pure."""
 
-import os
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
-from robotrain.run_folder import outputs
-from robotrain.run_folder import status as run_folder
 from robotrain_runtime.contract import failure
 
-from robotrain_slurm.client.accounting import query_accounting
-from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.observe import reasons
-from robotrain_slurm.observe.own_record import OwnRecord, load_engine_end, read_own_record, save_engine_end
+from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, CLUSTER_VARIABLE
 
 make_problem = Messages(__file__)
@@ -35,64 +30,25 @@ NO_INTERNET = "if its nodes have no internet, submit it with --stage, which fetc
 FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
 
-def query_status(reference: Reference) -> Status:
-    """Return the status of a run. Raise RunGone, or Rejected when only Slurm can tell and does not answer.
+def select_forgotten(references: Iterable[Reference], queue: Iterable[QueuedJob]) -> list[Reference]:
+    """Return the runs of which no job is in the queue."""
+    known = {(job.name, job.task) for job in queue}
+    return [one for one in references if (one["run"], _get_task(one)) not in known]
+
+
+def make_status(reference: Reference, own: OwnRecord, job: QueuedJob | None, cluster: str) -> Status:
+    """Return the status of a run. Raise Rejected.
 
     :param reference: not that of a whole pipeline or sweep; of one of its parts as `select_step` returns it.
+    :param job: as `find_job` returned it.
+    :param cluster: the variable that chooses the cluster, where Slurm was asked.
     """
-    own = read_own_record(find_folder(reference))
-    try:
-        jobs = [] if own.is_settled else query_jobs([reference])
-    except Rejected:
-        if not own.has_recorded_end:
-            raise
-        jobs = []
-    return make_status(reference, jobs)
-
-
-def query_jobs(references: Collection[Reference], all_names: bool = False) -> list[QueuedJob]:
-    """Return what Slurm knows of the jobs of these runs, by one request, and one more for those it has forgotten.
-
-    Raise SlurmAway, Rejected.
-
-    :param all_names: ask for all jobs of this user, rather than for a long list of names.
-    """
-    users = {find_other_user(Path(reference["folder"])) for reference in references} or {""}
-    names = [] if all_names else sorted({reference["run"] for reference in references})
-    queue = [job for user in users for job in query_queue(names, user)]
-    known = {(job.name, job.task) for job in queue}
-    forgotten = [one for one in references if (one["run"], _get_task(one)) not in known]
-    return [*queue, *_find_forgotten_jobs(forgotten)]
-
-
-def _find_forgotten_jobs(references: Iterable[Reference]) -> Iterator[QueuedJob]:
-    """Yield jobs that are no longer in the queue: as they were last seen there, or as accounting knows them."""
-    unseen: dict[str, None] = {}
-    for reference in references:
-        own = read_own_record(Path(reference["folder"]))
-        if seen := load_engine_end(own):
-            yield seen
-        elif not own.explains_end:
-            unseen |= dict.fromkeys(own.list_jobs(reference["job"]))
-    if unseen:
-        yield from query_accounting(unseen) or ()
-
-
-def make_status(reference: Reference, jobs: Iterable[QueuedJob]) -> Status:
-    """Return the status of a run. Raise RunGone.
-
-    :param jobs: what Slurm knows, as `query_jobs` returns it; jobs of other runs too.
-    """
-    own = read_own_record(find_folder(reference))
-    job = find_job(reference, own, jobs)
     if job and is_active(job) and not own.is_settled:
         return _make_active_status(own, job)
     if _is_about_to_go_on(own, job):
         return Status(state="pending", reason=f"it goes on in a moment: {own.why_continued}", started=own.started_at)
     if job is None and not own.final_outcome and not own.is_cancelled:
-        _check_cluster(reference)
-    if job and not is_active(job):  # one that has recorded its outcome may still be ending
-        save_engine_end(own.folder, job)
+        _check_cluster(reference, cluster)
     return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
 
 
@@ -103,9 +59,9 @@ def _is_about_to_go_on(own: OwnRecord, job: QueuedJob | None) -> bool:
     return time.time() - (own.ended_at or 0.0) < SETTLE_SECONDS
 
 
-def _check_cluster(reference: Reference) -> None:
+def _check_cluster(reference: Reference, here: str) -> None:
     """Raise Rejected if a job that Slurm does not know may be one of another cluster."""
-    sent, here = reference.get(CLUSTER_KEY, ""), os.environ.get(CLUSTER_VARIABLE, "")
+    sent = reference.get(CLUSTER_KEY, "")
     if CLUSTER_KEY in reference and sent != here:
         prefix = f"{CLUSTER_VARIABLE}={shlex.quote(sent)}" if sent else f"env -u {CLUSTER_VARIABLE}"
         raise Rejected(
@@ -121,17 +77,6 @@ def _check_cluster(reference: Reference) -> None:
                 )
             ]
         )
-
-
-def find_folder(reference: Reference) -> Path:
-    """Return the run folder. Raise RunGone if it does not exist."""
-    return run_folder.require_run_folder(reference)
-
-
-def find_other_user(folder: Path) -> str:
-    """Return the number of the user whose run folder it is; empty for this one."""
-    owner = folder.stat().st_uid
-    return "" if owner == os.getuid() else str(owner)
 
 
 def is_active(job: QueuedJob) -> bool:
@@ -198,8 +143,6 @@ def _make_outcome_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     elif outcome.state == "cancelled" and not own.is_cancelled:
         why = own.why_not_continued
         reason += " by Slurm, as when its time is up" + (f"; {why}" if why else "")
-    if outcome.state == "cancelled":
-        reason += _describe_survivors(own)
     code, started, ended = outcome.exit_code, own.started_at, own.ended_at
     return Status(state=outcome.state, reason=reason, exit_code=code, started=started, ended=ended)
 
@@ -209,7 +152,7 @@ def _make_ended_status(own: OwnRecord, job: QueuedJob | None) -> Status:
     state: RunState = "cancelled" if own.is_cancelled else get_state(job) if job else "lost"
     reason = ""
     if state != "succeeded":
-        reason = _explain_end(own, job) + _describe_survivors(own)
+        reason = _explain_end(own, job)
     return Status(
         state=state,
         reason=reason,
@@ -224,13 +167,16 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     if own.is_cancelled:
         return "it was stopped before it reported a result" if own.attempts else ""
     has_failed = job is None or get_state(job) == "failed"
-    if has_failed and own.has_memory_kill():
+    if has_failed and own.has_memory_kill:
         return reasons.END_REASONS["OUT_OF_MEMORY"]
     why = reasons.explain_end(job, has_begun=bool(own.attempts)) if job else FORGOTTEN
     if own.continued_by and (job is None or get_state(job) != "cancelled"):
         why += "; it was to go on, and no job continues it"
-    return reasons.append_batch_message(why, own.read_batch_message() if has_failed else "")
+    return reasons.append_batch_message(why, own.batch_message if has_failed else "")
 
 
-def _describe_survivors(own: OwnRecord) -> str:
-    return "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(own.folder))
+def needs_survivors(own: OwnRecord, status: Status) -> bool:
+    """Return whether the reason of a status is to say which checkpoints the run left."""
+    outcome = own.final_outcome
+    is_stopped = outcome.state == "cancelled" if outcome else status.state != "succeeded"
+    return status.finished and is_stopped

@@ -84,7 +84,7 @@ def query_status(login: str, reference: Reference) -> Status:
 
 def query_pipeline(login: str, reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of the whole, and the steps. Raise RunGone, Rejected."""
-    status, steps = calls.call(login, f"{OBSERVE}.pipeline_status:query_pipeline", reference)
+    status, steps = calls.call(login, f"{OBSERVE}.query:query_pipeline", reference)
     return status, steps
 
 
@@ -116,14 +116,14 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
 
 
 def _list_there(login: str, references: Sequence[Reference]) -> Sequence[Status | None]:
-    function = f"{OBSERVE}.pipeline_status:list_statuses"
+    function = f"{OBSERVE}.query:list_statuses"
     return calls.call(login, function, references) if login else _list_here(references)
 
 
 def _list_here(references: Sequence[Reference]) -> list[Status | None]:
-    from robotrain_slurm.observe import pipeline_status
+    from robotrain_slurm.observe import query
 
-    return pipeline_status.list_statuses(references)
+    return query.list_statuses(references)
 
 
 def read_logs(login: str, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:

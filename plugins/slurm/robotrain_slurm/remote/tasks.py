@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.files import open_regular_file
 
 from robotrain_slurm.login.address import find_login
-from robotrain_slurm.observe import pipeline_status, run_files
+from robotrain_slurm.observe import query, run_files
 from robotrain_slurm.preflight.checks import list_checks
 from robotrain_slurm.remote.events_mirror import PROBE_BYTES
 from robotrain_slurm.spec.submission_spec import SUBMISSION
@@ -77,7 +77,7 @@ def query_status(reference: Reference, known: Sequence[Any] | None) -> Mapping[s
 
     :param known: of the events, as for `read_events`; None if they are not followed.
     """
-    status = pipeline_status.query_status(reference)
+    status = query.query_status(reference)
     events = read_events(reference, *known) if known is not None else None  # afterwards: the last ones are there
     return {"status": status, "events": events}
 
