@@ -52,13 +52,14 @@ class Messages:
         :param address: that of the source that the problem is about, if `given` says more than that.
         """
         table = find_message(self._folder, message)
-        shown = _Facts({"where": where, "given": given, **facts})
+        shown = _Facts({"given": given, **facts})
+        shown["where"] = where = where or table.get("where", "").format_map(shown)
         given_ways = tuple(Suggestion(way) if isinstance(way, str) else way for way in ways if way)
         return Problem(
             code=message,
             stage=Stage[table["stage"].upper()] if stage is None else stage,
             title=table["title"].format_map(shown),
-            where=where or table.get("where", "").format_map(shown),
+            where=where,
             given=redact(given),
             why=" ".join(shown.fill_in(table.get("why", ()))),
             suggestions=(*given_ways, *shown.fill_in_ways(table.get("ways", ()))),

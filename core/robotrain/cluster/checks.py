@@ -1,22 +1,16 @@
 """Helpers of a platform's rules: problems, template syntax, names, durations, image references."""
 
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
 
-make_preflight_problem = functools.partial(make_problem, stage=Stage.PREFLIGHT)
-"""Return a problem of the preflight stage."""
-make_missing_value_problem = functools.partial(make_problem, stage=Stage.RESOLVE)
-"""Return the problem of a required value that is not set."""
-make_unsupported_problem = functools.partial(make_problem, stage=Stage.CHECK)
-"""Return the problem of something that the platform does not support."""
-make_warning = functools.partial(make_problem, stage=Stage.CHECK, severity="warning")
+make_problem = Messages(__file__)
 
 
 class TemplateGuard(NamedTuple):
@@ -37,8 +31,7 @@ class TemplateGuard(NamedTuple):
         """Return the problem of an option's value that has the wrong form; an expression in it is named."""
         if syntax := self.find_syntax(given):
             why = self.why.format(syntax)
-        title = f"the value of {flag} is not {expected}"
-        return make_problem("value-invalid", title, flag, given, why, *fixes, stage=Stage.PARSE)
+        return make_problem("value-invalid", *fixes, where=flag, given=given, expected=expected, why=why)
 
     def check_pattern(self, flag: str, given: str, pattern: str, expected: str, why: str) -> Iterator[Problem]:
         """Check that an option's value matches the pattern as a whole. `why`: which values do."""
@@ -63,9 +56,7 @@ MAX_VARIABLE_BYTES = 131_072
 """Linux's limit for one environment variable: name, value and the terminating zero (MAX_ARG_STRLEN)."""
 
 
-def check_variable_sizes(
-    code: str, variables: Mapping[str, str], flags: Mapping[str, Sequence[str]]
-) -> Iterator[Problem]:
+def check_variable_sizes(variables: Mapping[str, str], flags: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     """Check that the environment variables of the container are not too long.
 
     :param flags: by variable, the option that fills it, and shorter ones to use instead.
@@ -74,9 +65,8 @@ def check_variable_sizes(
         size = len(f"{name}={value}\0".encode("utf-8", "surrogatepass"))
         if size > MAX_VARIABLE_BYTES:
             flag, *shorter = flags[name]
-            title = f"the environment variable {name} would have {size} bytes; Linux allows {MAX_VARIABLE_BYTES}"
-            why = "No process can start with it. A character that is not ASCII takes 6 or 12 bytes."
-            yield make_unsupported_problem(code, title, flag, "", why, f"use fewer or shorter {flag} values", *shorter)
+            ways = (f"use fewer or shorter {flag} values", *shorter)
+            yield make_problem("variable-too-long", *ways, where=flag, name=name, size=size, most=MAX_VARIABLE_BYTES)
 
 
 IMAGE_FORM = "The form is [HOST[:PORT]/]NAME:TAG or …@sha256:DIGEST, with a lowercase name and no spaces."

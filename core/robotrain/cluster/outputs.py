@@ -15,10 +15,13 @@ from robotrain_runtime.contract.event import Checkpoint, Evaluated, Track
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import make_atomically
 
-from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 BLOB_KIND, HUB_KIND = "blob_url", "huggingface"
 """The source kinds of published outputs."""
@@ -124,8 +127,7 @@ def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None])
     Raise Rejected if `to` exists, or for what `fetch` raises: OSError, or JobFailed, whose reason may hold secrets.
     """
     if os.path.lexists(to):
-        another = Suggestion("another name", "existing files are not overwritten")
-        raise Rejected([make_problem("output-exists", "the target already exists", "", str(to), "", another)])
+        raise Rejected([make_problem("output-exists", given=str(to))])
     try:
         with make_atomically(to) as scratch:
             fetch(scratch)
@@ -137,7 +139,7 @@ def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None])
 
 
 def _make_copy_rejection(output: Output, given: str, why: str) -> Rejected:
-    return Rejected([make_problem("output-not-copied", f"{output.name} could not be copied", "", given, why)])
+    return Rejected([make_problem("output-not-copied.failed", given=given, name=output.name, why=why)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,19 +168,17 @@ def download_verified(output: Output, to: Path, fetch: Callable[[Path], None], e
         folder.mkdir()
         fetch(folder)
         if not any(folder.iterdir()):
-            title = f"{output.name} does not exist any more"
-            raise Rejected([make_problem("output-gone", title, "", output.uri, "", expected.listing)])
+            raise Rejected([make_problem("output-gone", expected.listing, given=output.uri, name=output.name)])
         has_manifest = expected.sealed or (folder / MANIFEST).exists()
         if has_manifest and (damage := checkpoint.validate_checkpoint(folder)):
-            title = f"{output.name} was damaged in the download"
-            why = f"{damage.replace(str(folder), output.uri)}."
-            again = Suggestion("the same command", "downloads it again")
-            raise Rejected([make_problem("output-not-copied", title, "", output.uri, why, again)])
+            damage = damage.replace(str(folder), output.uri)
+            problem = make_problem("output-not-copied.damaged", given=output.uri, name=output.name, damage=damage)
+            raise Rejected([problem])
         manifest = checkpoint.read_manifest(folder)
         if manifest and is_foreign_checkpoint(manifest, expected.submission, expected.run):
-            title = f"{output.name} belongs to another run"
             owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
-            raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])
+            problem = make_problem("output-not-copied.other-run", given=output.uri, name=output.name, owner=owner)
+            raise Rejected([problem])
 
     download_atomically(output, to, fetch_and_verify)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
-from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion, collect_problems
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform, format_cancel_command, make_feature_error
 from robotrain.redaction import redact
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from robotrain.cluster.outputs import ExpectedOutput
     from robotrain.model.plan import Plan
     from robotrain.model.run import Output, Reference
+
+make_problem = Messages(__file__)
 
 PreflightCheck = Callable[[], Iterable[Problem]]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
@@ -89,15 +92,14 @@ class ClusterPlatform(Platform):
         name = next(iter(self.describe_reference(reference).values()), run)
         force = format_cancel_command(self, reference)
         if refusal:
-            code, title = "cancel-refused", f"{self.engine} did not cancel {name}"
+            message = "cancel-refused"
             command = Suggestion(f"robotrain status {run}".rstrip(), "shows its state")
         else:
-            code = "cancel-pending"
-            title = f"{self.engine} accepted the request, but {name} had not ended {self.cancel_seconds:g} s later"
+            message = "cancel-pending"
             command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
-        why = refusal and f"{redact(refusal, max_length=500).rstrip('.')}."
-        fixes = (command, Suggestion(force, "if its cluster is gone") if force else "")
-        raise Rejected([make_problem(code, title, "", "", why, *fixes)])
+        why, seconds = redact(refusal, max_length=500).rstrip("."), self.cancel_seconds
+        ways = (command, Suggestion(force, "if its cluster is gone") if force else "")
+        raise Rejected([make_problem(message, *ways, engine=self.engine, name=name, seconds=seconds, why=why)])
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:
         """Return whether the run ends in time; transient errors are ignored."""

@@ -10,7 +10,10 @@ from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain.cluster.settings import SECRET_FLAG
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 RESERVED_VARIABLES = frozenset([
@@ -44,15 +47,11 @@ def check_secrets(
     """
     for name, reference in load_pairs(text).items():
         if looks_like_secret(name) or not re.fullmatch(VARIABLE_NAME, name, re.ASCII):
-            title, given = f"a name of {SECRET_FLAG} is not the name of an environment variable", ""
-            why = "It has letters, digits and `_`, and does not start with a digit."
+            yield make_problem("variable-invalid.name", where=SECRET_FLAG, form=form)
         elif is_reserved_variable(name, of_platform):
-            title, why, given = f"the variable {name} cannot be a secret", RESERVED_WHY, name
+            yield make_problem("variable-invalid.reserved", where=SECRET_FLAG, given=name, why=RESERVED_WHY, form=form)
         else:
             yield from _check_reference(name, reference, parse_reference, form)
-            continue
-        fix = f"{SECRET_FLAG} NAME={form}"
-        yield make_problem("variable-invalid", title, SECRET_FLAG, given, why, fix, stage=Stage.PARSE)
 
 
 def _check_reference(
@@ -67,9 +66,7 @@ def _check_reference(
         except ValueError as error:
             why = str(error)
     if why:  # the problem does not show the reference, which may be a secret
-        title = f"the value of {SECRET_FLAG} {name} does not say where the secret is"
-        fix = f"{SECRET_FLAG} NAME={form}"  # not the name: `API_KEY=` in a suggestion would hide what follows
-        yield make_problem("secret-reference-invalid", title, f"{SECRET_FLAG} {name}", "", why, fix, stage=Stage.PARSE)
+        yield make_problem("secret-reference-invalid", where=f"{SECRET_FLAG} {name}", why=why, form=form)
 
 
 def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
@@ -80,6 +77,5 @@ def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
         except OSError:
             continue
         if mode & 0o077:
-            title, why = f"others may read the file of the secret {name}", f"Its mode is {mode:o}."
-            command = Suggestion(f"chmod 600 {shlex.quote(file)}")
-            yield make_problem("secret-exposed", title, SECRET_FLAG, file, why, command, stage=Stage.PREFLIGHT)
+            path = shlex.quote(file)
+            yield make_problem("secret-exposed", where=SECRET_FLAG, given=file, name=name, mode=mode, path=path)

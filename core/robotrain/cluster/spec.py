@@ -9,8 +9,11 @@ from typing import Any, Generic, TypeVar
 from robotrain_runtime.contract.document import collect_fields, convert_json
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
+
+make_problem = Messages(__file__)
 
 Spec = TypeVar("Spec")
 
@@ -59,13 +62,7 @@ class SubmissionSpecFile(Generic[Spec]):
 
     def make_damaged_plan_problem(self, stage: Stage, why: str) -> Problem:
         """Return the problem of a plan that `render` did not make."""
-        return Problem(
-            code="plan-unreadable",
-            stage=stage,
-            title=f"the plan cannot be submitted to {self.engine}: it is damaged",
-            why=why,
-            suggestions=(Suggestion("robotrain render … --to FOLDER", "writes a complete plan"),),
-        )
+        return make_problem("plan-unreadable", stage=stage, engine=self.engine, why=why)
 
 
 def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:

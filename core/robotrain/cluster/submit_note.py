@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Rejected, Suggestion, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.store import files, records
+
+make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,9 @@ class SubmitNote:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):  # a JSON or UTF-8 error is a ValueError
-            title = f"the note of an earlier submit to {self.engine} cannot be read"
-            path, why = self.get_path(plan), f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-."
-            new = Suggestion("--new", "starts a new run and keeps the note")
-            remove = Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist")
-            raise Rejected([make_problem("submit-note-damaged", title, "", str(path), why, new, remove)]) from None
+            path, engine, noun = str(self.get_path(plan)), self.engine, self.noun
+            problem = make_problem("submit-note-damaged", given=path, engine=engine, noun=noun, run=plan.run)
+            raise Rejected([problem]) from None
         return note if note["plan"] == plan.digest else None
 
     def delete(self, plan: Plan) -> None:

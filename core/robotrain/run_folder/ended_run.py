@@ -15,10 +15,13 @@ from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import Status
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import log
+
+make_problem = Messages(__file__)
 
 REGISTER_COMMAND = "register"
 OTHER_TRACKING = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
@@ -65,10 +68,8 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
     evaluated = log.read_evaluation(folder)
     last = "the policy that it evaluated" if evaluated else "its last checkpoint"
     which = last if step is None or evaluated else f"the checkpoint of step {step}"
-    title = f"{which} could not be registered as {name}"
     reason = "\n".join(redact(line, max_length=MAX_SENTENCE) for line in why.splitlines())
-    shown = Suggestion(f"robotrain outputs {folder.name}", "shows what it left")
-    return make_problem("not-registered", title, "", folder.name, reason, shown)
+    return make_problem("not-registered", given=folder.name, which=which, name=name, why=reason)
 
 
 REMOVED_SUFFIX = ".gone"
@@ -80,14 +81,9 @@ def remove_run_folder(folder: Path, owner: str, spec_file: str, status: Status, 
     :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
     """
     if owner != folder.name:  # a record may name any folder
-        remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")
-        why = f"It has no {spec_file} of a run of this name."
-        title = f"{folder} is not a run's folder; it was kept"
-        raise Rejected([make_problem("not-a-run-folder", title, "", "", why, remove)])
+        raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=spec_file)])
     if not status.finished:
-        cancel = Suggestion(f"robotrain cancel {folder.name}", "stops it")
-        title = f"{folder.name} is {status.state}; its folder was kept"
-        raise Rejected([make_problem("run-goes-on", title, "", "", status.reason, cancel)])
+        raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
     freed = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
         removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from robotrain_runtime.machine.disk_cache import GIB, find_existing_parent
 
-from robotrain.cluster.checks import make_preflight_problem
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 MIN_FREE_GIB = 1.0
 
@@ -17,15 +19,12 @@ MIN_FREE_GIB = 1.0
 def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
     """Check that the folder of an option can be created or written to, and that there is some space."""
     above, given = find_existing_parent(folder), str(folder)
-    elsewhere = Suggestion(f"{flag} FOLDER", "a folder that you may write to, and that all nodes see")
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        title = f"the folder of {flag} is not writable"
         owner = format_user(find_owner(above))
         why = f"{above} belongs to {owner}." if above.is_dir() else f"{above} is not a folder."
-        yield make_preflight_problem("run-folder-refused", title, flag, given, why, elsewhere)
+        yield make_problem("run-folder-refused.not-writable", where=flag, given=given, why=why)
     elif (free := shutil.disk_usage(above).free / GIB) < MIN_FREE_GIB:
-        title, why = f"there is too little disk space in the folder of {flag}", f"{free:.2f} GiB are free."
-        yield make_preflight_problem("run-folder-full", title, flag, given, why, elsewhere)
+        yield make_problem("run-folder-full", where=flag, given=given, free=free)
 
 
 def find_owner(path: Path) -> int:

@@ -11,9 +11,12 @@ from typing import Literal
 from robotrain_runtime.contract import checkpoint
 
 from robotrain.cluster.outputs import download_atomically
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import Output
 from robotrain.run_folder import log
+
+make_problem = Messages(__file__)
 
 SEALED_PATTERN = f"*/*/*/{checkpoint.MANIFEST}"
 
@@ -82,7 +85,7 @@ def download_output(output: Output, to: Path) -> None:
     """Copy an output atomically to the new folder or file `to`. Raise Rejected."""
     source = Path(output.uri)
     if not source.exists():
-        raise Rejected([make_problem("output-gone", f"{output.name} no longer exists", "", output.uri)])
+        raise Rejected([make_problem("output-gone", given=output.uri, name=output.name)])
 
     def copy(scratch: Path) -> None:
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, scratch)

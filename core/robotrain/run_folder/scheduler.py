@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.platform import PreflightCheck
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Unanswered
+from robotrain.messages import Messages
 from robotrain.model.health import HealthCheck
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
@@ -21,6 +22,8 @@ from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
 from robotrain.run_folder.scheduler_settings import derive_defaults, fill_settings
 from robotrain.run_folder.status import RunFolderPlatform
 from robotrain.run_folder.submit_call import SubmitCall
+
+make_problem = Messages(__file__)
 
 
 class SchedulerPlatform(RunFolderPlatform):
@@ -125,7 +128,7 @@ class SchedulerPlatform(RunFolderPlatform):
         folder = self.get_run_folder(plan)
         call = self.make_submit_call(folder)
         if not self._create_run(plan, folder) and call.read_job():
-            raise Rejected([self._make_folder_problem("run-folder-taken", f"{folder} holds a run that was submitted")])
+            raise Rejected([make_problem("run-folder-taken", where=self.folder_flag, folder=folder)])
         code = call.run(self.list_submit_words(plan))
         answer = call.read_answer() or ""
         if job := call.find_job(answer):
@@ -136,8 +139,7 @@ class SchedulerPlatform(RunFolderPlatform):
         with suppress(Rejected):
             if found := self.find(plan):
                 return found
-        title = f"{self.name} did not say whether it took the job"
-        raise Unanswered([make_problem("submit-unsure", title, "", "", " ".join(answer.split()))])
+        raise Unanswered([make_problem("submit-unsure", name=self.name, why=" ".join(answer.split()))])
 
     def find(self, plan: Plan) -> Reference | None:
         """Return the run of this very plan that an interrupted submit sent; None if the engine has no job of it.
@@ -165,13 +167,9 @@ class SchedulerPlatform(RunFolderPlatform):
             self.copy_code(plan, folder)
             return is_new
         except OSError as error:
-            title = f"the run folder {folder} cannot be created"
             why = f"{error.strerror or error}."
-            raise Rejected([self._make_folder_problem("run-folder-refused", title, why)]) from None
-
-    def _make_folder_problem(self, code: str, title: str, why: str = "") -> Problem:
-        other = Suggestion(f"{self.folder_flag} FOLDER", "another folder, which all nodes see")
-        return make_problem(code, title, self.folder_flag, "", why, other)
+            problem = make_problem("run-folder-refused.not-created", where=self.folder_flag, folder=folder, why=why)
+            raise Rejected([problem]) from None
 
 
 def make_reference(folder: Path, job: str) -> Reference:

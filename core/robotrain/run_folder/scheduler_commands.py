@@ -3,14 +3,16 @@
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import CommandStartError, ProcessResult, run_command
+from robotrain.messages import Messages
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 MAX_QUOTED = 400
 
@@ -29,12 +31,18 @@ class Refusal:
     """Whether the same job may be accepted later."""
     suggestions: tuple[Suggestion, ...] = ()
 
-    def make_problem(self, given: str, why: str, *others: Suggestion | str, stage: Stage = Stage.SUBMIT) -> Problem:
+    def make_problem(self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT) -> Problem:
         """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""
-        problem = make_problem(
-            self.code, self.title, self.where, given, why, *(self.suggestions or others), stage=stage
+        return Problem(
+            code=self.code,
+            stage=stage,
+            title=self.title,
+            where=self.where,
+            given=redact(given),
+            why=why,
+            suggestions=self.suggestions or others,
+            transient=self.transient,
         )
-        return replace(problem, transient=self.transient)
 
 
 def find_refusal(kinds: Iterable[Refusal], text: str) -> tuple[Refusal, re.Match[str]] | None:
@@ -71,7 +79,9 @@ class SchedulerCommands:
         try:
             result = run_command(command, *words, seconds=self.seconds, env=environ, cwd=child_python.NEUTRAL_FOLDER)
         except CommandStartError as error:
-            raise Rejected([make_missing_command_problem(command, str(error))]) from None
+            raise Rejected(
+                [make_problem("submit-command-missing.not-started", command=command, why=str(error))]
+            ) from None
         if result.timed_out:
             raise self.make_silence(f"`{command}` was not done within {self.seconds:g} seconds.")
         if result.exit_code and re.search(self.away_pattern, result.stderr):
@@ -84,13 +94,5 @@ class SchedulerCommands:
 
     def make_silence(self, why: str) -> Rejected:
         """Return the passing failure of a scheduler that does not answer."""
-        title = f"{self.engine} does not answer"
         ping = Suggestion(self.ping, "shows whether it answers")
-        return Rejected([make_problem("platform-away", title, "", "", why, ping)], transient=True)
-
-
-def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:
-    """Return the problem of a machine without a command of the scheduler."""
-    there = Suggestion("ssh LOGIN-NODE", "and the same command there")
-    title = f"`{command}` cannot be started here"
-    return make_problem("submit-command-missing", title, "", "", why, there, stage=stage)
+        return Rejected([make_problem("platform-away", ping, engine=self.engine, why=why)], transient=True)

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from robotrain_runtime.contract.document import Placement
 
-from robotrain.cluster.checks import make_preflight_problem
 from robotrain.cluster.platform import PreflightCheck, run_checks
 from robotrain.cluster.secrets import check_secret_files
-from robotrain.errors import Problem, Suggestion, select_errors
+from robotrain.errors import Problem, select_errors
+from robotrain.messages import Messages
 from robotrain.model.health import HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.plan import Plan
 from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.scheduler_plan import read_placement
 from robotrain.run_folder.status import find_creation_problems
+
+make_problem = Messages(__file__)
 
 
 def find_problems(plan: Plan, command: str, folder: Path, checks: Iterable[PreflightCheck]) -> list[Problem]:
@@ -29,9 +31,7 @@ def find_problems(plan: Plan, command: str, folder: Path, checks: Iterable[Prefl
 
 
 def _report_missing_command(command: str) -> list[Problem]:
-    title, why = "this machine does not send jobs to the cluster", f"`{command}` is not on PATH."
-    there = Suggestion("ssh LOGIN-NODE", "and the same command there")
-    return [make_preflight_problem("submit-command-missing", title, "", "", why, there)]
+    return [make_problem("submit-command-missing.not-here", command=command)]
 
 
 def _check_folders(plan: Plan, folder: Path, placement: Placement) -> Iterator[Problem]:

@@ -19,7 +19,8 @@ from robotrain_runtime.contract.document import Mount
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import make_atomically, read_limited_file, write_atomically
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
@@ -29,6 +30,8 @@ from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import code_copy, ended_run, log, outputs, settings_rules
 from robotrain.run_folder.facts import ENGINE_END_FILE
+
+make_problem = Messages(__file__)
 
 
 def get_process_state(folder: Path) -> RunState:
@@ -169,14 +172,9 @@ def find_creation_problems(plan: Plan, folder: Path) -> Iterator[Problem]:
     """Yield problems that would make `create_run_folder` fail, without changing anything."""
     above = next((parent for parent in folder.parents if parent.is_dir()), folder.parent)
     if os.path.lexists(folder) and not has_plan_files(plan, folder):
-        yield _make_problem(f"{folder} already exists with another content")
+        yield make_problem("run-folder-refused.exists", folder=folder)
     elif not os.access(above, os.W_OK):
-        yield _make_problem(f"{folder} cannot be created: {above} is not writable")
-
-
-def _make_problem(title: str) -> Problem:
-    suggestion = Suggestion("another folder for runs")
-    return Problem(code="run-folder-refused", stage=Stage.PREFLIGHT, title=title, suggestions=(suggestion,))
+        yield make_problem("run-folder-refused.not-creatable", folder=folder, above=above)
 
 
 class RunFolderPlatform(Platform):

@@ -18,8 +18,11 @@ from typing import IO
 
 from robotrain_runtime.contract.files import lock_file, read_limited_file, sync_folder
 
-from robotrain.errors import Problem, Rejected, Suggestion, Unanswered, make_problem
+from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.external_command import CommandStartError
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 PATIENCE_SECONDS = 180.0
 """A command may try again for minutes where the queue is full."""
@@ -86,7 +89,7 @@ class SubmitCall:
         try:
             return self.call(lambda file: run_to_file([self.name, *words], self.file.parent, file, env))
         except CommandStartError as error:
-            raise Rejected([_make_missing_problem(self.name, str(error))]) from None
+            raise Rejected([make_problem("submit-command-missing.submit", command=self.name, why=str(error))]) from None
 
     def wait(self) -> None:
         """Wait until no command of an earlier submit runs. Raise Unanswered if one does not end."""
@@ -104,9 +107,7 @@ class SubmitCall:
             yield file
 
     def _make_busy_problem(self) -> Problem:
-        title, why = f"{self.name} of another submit of this run is still at work", "It may still send the job."
-        search = Suggestion(f"pgrep -af {self.name}", "shows it; end it if it hangs")
-        return make_problem("submit-still-sending", title, "", str(self.file), why, search)
+        return make_problem("submit-still-sending", given=str(self.file), name=self.name)
 
 
 def is_unsure_answer(answer: str | None, job_pattern: str, unsure_pattern: str) -> bool:
@@ -114,12 +115,6 @@ def is_unsure_answer(answer: str | None, job_pattern: str, unsure_pattern: str) 
     if answer is None or re.search(job_pattern, answer):
         return False
     return not answer.strip() or bool(unsure_pattern and re.search(unsure_pattern, answer))
-
-
-def _make_missing_problem(name: str, why: str) -> Problem:
-    there = Suggestion("ssh LOGIN-NODE", "and submit there")
-    title = f"`{name}` cannot be started here"
-    return make_problem("submit-command-missing", title, "", "", why, there)
 
 
 def run_to_file(

@@ -45,7 +45,7 @@ def check_job(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     yield from _check_datastore(settings)
     yield from _check_preemption(job, settings)
     variables = command_job.make_compat_variables(job)
-    yield from checks.check_variable_sizes("variable-too-long", variables, VARIABLE_FLAGS)
+    yield from checks.check_variable_sizes(variables, VARIABLE_FLAGS)
     yield from _check_secrets(job, settings)
 
 

@@ -44,7 +44,7 @@ def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         *check_tracking.check_workspace_names(filled),
         *check_tracking.check_tracking_uri(filled),
         *check_tracking.check_tracking(job, filled),
-        *checks.check_variable_sizes("variable-too-long", variables, flags),
+        *checks.check_variable_sizes(variables, flags),
     ]
     yield from problems
     if not select_errors(problems):  # otherwise the platform's defaults are not applied
