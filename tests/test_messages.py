@@ -222,6 +222,7 @@ ways = [["--name {cheaper}", "costs less"], ["--budget {limit}"]]
 
 [too-dear.twice]
 title = "{{both}} {name!r} cost too much"
+why = ["{where} decides."]
 where = "--{name}"
 stage = "preflight"
 severity = "warning"
@@ -249,7 +250,7 @@ def test_a_text_whose_fact_is_absent_or_none_is_left_out(make_problem):
 def test_a_variant_has_its_own_texts_and_decides_by_its_name(make_problem):
     found = make_problem("too-dear.twice", name="x")
     assert (found.code, found.message, found.title) == ("too-dear", "too-dear.twice", "{both} 'x' cost too much")
-    assert (found.where, found.stage, found.severity) == ("--x", Stage.PREFLIGHT, "warning")
+    assert (found.where, found.why, found.stage, found.severity) == ("--x", "--x decides.", Stage.PREFLIGHT, "warning")
     assert make_problem("too-dear.twice", name="x", where="y", stage=Stage.RUN).stage is Stage.RUN
 
 
