@@ -118,6 +118,13 @@ REPORTS = {
         "{T}torch.OutOfMemoryError: CUDA out of memory. GPU 0 has a total capacity of 23.64 GiB.",
         ("gpu-memory", "configuration", "GPU 0"),
     ),
+    "GPU memory that another process holds": (
+        1,
+        "{T}torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 22.00 MiB. GPU 0 has a total capacity of"
+        " 79.18 GiB of which 10.50 MiB is free. Process 20022 has 77.67 GiB memory in use. Including"
+        " non-PyTorch memory, this process has 1.48 GiB memory in use.",
+        ("gpu-shared", "machine", "20022"),
+    ),
     "memory of a library": (
         1,
         "{T}RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",

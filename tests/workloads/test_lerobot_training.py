@@ -155,6 +155,28 @@ def test_a_training_that_fails_beside_its_data_workers_ends_with_the_reason(star
     assert "outputs" in ran.events(Outcome)[0].reason
 
 
+@pytest.mark.usefixtures("cold")
+def test_data_workers_end_with_a_trainer_that_is_killed(start, pusht):
+    process = start(pusht, SMALL["act"], num_workers=1, training_steps=400, save_freq=400, log_freq=1, eval_freq=0)
+    assert list(read_lines_until(process, "train/loss"))
+    (trainer,) = find_processes(process.pid, "lerobot_train.launcher")
+    (worker,) = find_processes(process.pid, "spawn_main")
+    os.kill(worker, signal.SIGSTOP)  # it would wait in vain for the trainer to take a batch
+    os.kill(trainer, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert find_processes(process.pid, "spawn_main") == []
+
+
+def find_processes(group: int, word: str) -> list[int]:
+    """The processes of a group whose command line has a word."""
+    found = []
+    for folder in Path("/proc").glob("[1-9]*"):
+        with suppress(OSError):  # it has ended
+            if os.getpgid(int(folder.name)) == group and word in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+    return found
+
+
 def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train, pusht):
     ran = train(pusht, device="mps", exit_code=1)  # no GPU of NVIDIA's, which preflight would miss
     assert "--device mps" in ran.events(Outcome)[0].reason

@@ -52,6 +52,15 @@ _FILE = r"'([^']+)'\s*$"
 
 CAUSES: tuple[Cause, ...] = (
     Cause(
+        "gpu-shared",
+        "machine",
+        r"out of memory\b.*\bProcess \d+ has [\d.]+ GiB memory in use",
+        "wait until process {subject} has ended (`nvidia-smi` shows it): it holds memory of the same GPU; or use"
+        " another GPU, or a smaller batch",
+        subject=r"\bProcess (\d+) has [\d.]+ GiB memory in use",
+        flags=("--batch-size",),
+    ),
+    Cause(
         "gpu-memory",
         "configuration",  # the job can use less
         r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError"

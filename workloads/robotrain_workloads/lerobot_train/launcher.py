@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.process.stop import end_with_parent
 
 from robotrain_workloads.lerobot import (
     dataset,
@@ -420,3 +421,4 @@ elif __name__ == "__mp_main__":  # a data-loading process: only the trainer hand
     if process_group.get_process_agreement() is None:  # several trainers have process groups of their own
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()  # PyTorch's own watch does not see the trainer's end while a batch waits to be taken
