@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from azure_stand_in.manager import LOOKING
 from azureml_workspace_plans import prepare_workspace
 from robotrain_azureml import doctor
 
@@ -86,23 +85,23 @@ def test_a_compute_of_several_identities_is_well_where_a_submit_asks_for_the_fir
     workspace.kubernetes(identities=(("id-a", "c1", "d1"), ("id-b", "c2", "d2")))
     assert find_check_states("azureml workspace")[1] == (
         "ok",
-        "the compute k8s-robot-dev-00 exists, and you may submit",
+        "the datastore workspaceblobstore answers, and the compute k8s-robot-dev-00 exists",
     )
 
 
 def test_a_workspace_that_is_well_says_so(workspace):
     assert find_check_states("azureml workspace") == [
         ("ok", "robots-ml in westeurope"),
-        ("ok", "the compute k8s-robot-dev-00 exists, and you may submit"),
+        ("ok", "the datastore workspaceblobstore answers, and the compute k8s-robot-dev-00 exists"),
     ]
 
 
 def test_doctor_reports_all_problems_of_a_submit_at_once(workspace, monkeypatch):
-    workspace.manager.there.granted = [LOOKING]
+    workspace.fault("comp=list", where="blobs", status=403, code="AuthorizationPermissionMismatch")
     monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot")
-    _, compute, rights = find_check_states("azureml workspace")
+    _, compute, storage = find_check_states("azureml workspace")
     assert compute == ("fail", "the workspace has no compute k8s-robot (--compute k8s-robot)")
-    assert (rights[0], "may not create a job" in rights[1]) == ("fail", True)
+    assert (storage[0], "denies you access" in storage[1]) == ("warn", True)
 
 
 def test_signed_out_user_is_reported_once(workspace, monkeypatch):

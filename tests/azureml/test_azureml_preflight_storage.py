@@ -109,20 +109,25 @@ def test_an_account_that_is_closed_to_other_networks_is_a_warning(ready_workspac
     assert list_codes(check_storage(ready_workspace)) == [("azureml-storage-closed", "warning")]
 
 
-def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(ready_workspace, tmp_path):
+def test_what_folders_are_uploaded_to_is_tried_as_who_submits(ready_workspace, tmp_path):
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
-    [problem] = check_storage(ready_workspace, folder)
-    assert (problem.code, problem.where) == ("azure-role-missing", "--dataset-path")
-    assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in format_problem(problem)
-    ready_workspace.manager.assign(OBJECT, CONTRIBUTOR, ready_workspace.manager.account(ready_workspace.account))
     assert check_storage(ready_workspace, folder) == []
+    ready_workspace.fault("comp=list", where="blobs", status=403, code="AuthorizationPermissionMismatch")
+    [problem] = check_storage(ready_workspace, folder)
+    assert (problem.code, problem.severity, problem.where) == ("platform-forbidden", "error", "--dataset-path")
+    assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in format_problem(problem)
+    assert check_storage(ready_workspace) == []  # nothing is uploaded
 
 
 @pytest.mark.slow
-def test_who_uploads_needs_none_where_it_keeps_one(ready_workspace, tmp_path):
+def test_the_secret_of_what_folders_are_uploaded_to_is_read_as_who_submits(ready_workspace, tmp_path):
     ready_workspace.datastore("keyed", ready_workspace.container, credentials="Sas")
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
     assert check_storage(ready_workspace, folder, datastore="keyed") == []
+    ready_workspace.fault("POST .*/listSecrets", status=403, code="AuthorizationFailed")
+    [problem] = check_storage(ready_workspace, folder, datastore="keyed")
+    assert (problem.code, problem.severity) == ("platform-forbidden", "error")
+    assert '--role "AzureML Data Scientist"' in format_problem(problem)
 
 
 def test_the_job_s_identity_needs_roles_on_every_account_that_it_reaches(ready_workspace):

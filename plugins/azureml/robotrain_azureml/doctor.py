@@ -124,10 +124,10 @@ def _report_incomplete_workspace(missing: Sequence[str], *more: str) -> HealthRe
 
 
 def check_workspace() -> Iterator[HealthResult]:
-    """Check that the workspace and the compute exist, and that you may submit."""
+    """Check that the workspace, its storage and the compute exist and answer you."""
     from robotrain_azure.arm import ArmClient, ArmError
 
-    from robotrain_azureml.preflight import access, context
+    from robotrain_azureml.preflight import context
     from robotrain_azureml.preflight.context import PreflightContext
 
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME, with_terraform=True)
@@ -148,14 +148,22 @@ def check_workspace() -> Iterator[HealthResult]:
         return
     yield report_ok(f"{workspace.name} in {preflight.region}")
     unchecked = context.UncheckedParts(preflight.spec.target_workspace)
-    check_roles = unchecked.collect_errors("your roles", partial(access.check_caller_roles, preflight))
-    name = preflight.spec.compute
+    store, name = preflight.spec.datastore, preflight.spec.compute
+    try_storage = unchecked.collect_errors(f"the datastore {store}", partial(_try_storage, preflight))
     check_compute = unchecked.collect_errors(f"the compute {name}", partial(_check_compute, preflight))
-    problems = run_checks([check_compute, check_roles] if name else [check_roles])
+    problems = run_checks([check_compute, try_storage] if name else [try_storage])
     problems += unchecked.make_problems()
     yield from (convert_problem(problem) for problem in problems if problem.severity != "note")
     if not problems:
-        yield report_ok(f"the compute {name} exists, and you may submit" if name else "you may submit")
+        yield report_ok(f"the datastore {store} answers" + (f", and the compute {name} exists" if name else ""))
+
+
+def _try_storage(preflight: "PreflightContext") -> Iterator[Problem]:
+    """List blobs of the datastore; a job without folders to upload needs none."""
+    from robotrain_azureml.preflight import access
+
+    for problem in access.try_blobs(preflight, preflight.get_datastore()):
+        yield replace(problem, severity="warning")
 
 
 def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:

@@ -14,11 +14,10 @@ from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import credential, preflight_checks, roles
-from robotrain_azure.arm import ArmError, ServiceError
-from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
+from robotrain_azure.arm import ArmError
+from robotrain_azure.errors import make_role_command
 from robotrain_azure.preflight_checks import RoleHolder
-from robotrain_azure.roles import is_allowed
-from robotrain_azure.storage import Datastore, StorageError, make_identity_auth_command
+from robotrain_azure.storage import Datastore, StorageError, diagnose_storage_error, make_identity_auth_command
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.preflight import assets, context, machines
@@ -53,9 +52,7 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         return
     checks: list[PreflightCheck] = [
         partial(_check_accounts, preflight, store),
-        lambda: context.soften_denial(
-            f"your roles on the storage account {store.account}", _check_caller_role(preflight, store)
-        ),
+        *(partial(try_blobs, preflight, store, item.to, item.flag) for item in spec.uploads[:1]),
         partial(check_storage_roles, preflight, document, store),
         partial(_check_reachability, preflight, store),
     ]
@@ -108,34 +105,29 @@ def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
 
 
 def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    own = _get_resource_name(preflight.get_property("storageAccount"))
-    for account in dict.fromkeys([own, *([datastore.account] if preflight.spec.uploads else [])]):
-        host = f"{account}.blob.{datastore.suffix}"
-        if not account or is_reachable(f"https://{host}/?comp=list"):
-            continue
-        subject = "The job's code is" if account == own else "Folders are"
-        yield make_problem("not-checked-here.storage", given=host, account=account, subject=subject, host=host)
+    """Warn if the account with the job's code does not answer; what folders are uploaded to is tried."""
+    account = _get_resource_name(preflight.get_property("storageAccount"))
+    host = f"{account}.blob.{datastore.suffix}"
+    if account and not is_reachable(f"https://{host}/?comp=list"):
+        yield make_problem("not-checked-here.storage", given=host, account=account, host=host)
 
 
-def _check_caller_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    """Check your role for uploads, which need one if the workspace keeps no secret. Raises ArmError."""
-    if not preflight.spec.uploads or datastore.keyed:
-        return
-    resource, who = _find_account_id(preflight, datastore.account), credential.get_caller_object_id()
-    is_known = resource and who != credential.UNKNOWN_OBJECT_ID
-    if not is_known or roles.has_permission(preflight.arm, resource, who, roles.WRITE_BLOBS):
-        return
-    flag, role = preflight.spec.uploads[0].flag, roles.BLOB_CONTRIBUTOR_ROLE
-    fix = Suggestion(make_role_command(who, role, resource), preflight_checks.ROLE_DELAY)
-    yield make_problem(
-        "azure-role-missing",
-        fix,
-        where=flag,
-        given=datastore.url,
-        account=datastore.account,
-        name=datastore.name,
-        role=role,
-    )
+def try_blobs(preflight: PreflightContext, datastore: Datastore, folder: str = "", flag: str = "") -> Iterator[Problem]:
+    """List the blobs of a datastore, as an upload of a folder does first. `flag`: the option with the folder."""
+    workspace = preflight.spec.target_workspace
+    try:
+        with service.open_datastore(preflight.arm, datastore, retries=0) as blobs:
+            next(iter(blobs.list_blobs(folder)), None)
+    except ArmError as error:  # of its secret
+        yield context.make_workspace_problem(error, workspace)
+    except StorageError as error:
+        diagnosis = diagnose_storage_error(error, workspace)
+        if diagnosis.kind != "role":
+            yield context.make_unchecked_problem([f"the datastore {datastore.name}"], diagnosis)
+            return
+        title, why = diagnosis.title, redact(diagnosis.why, max_length=MAX_SENTENCE)
+        ways = diagnosis.suggestions
+        yield make_problem("platform-forbidden", *ways, where=flag, given=datastore.url, title=title, why=why)
 
 
 def _find_account_id(preflight: PreflightContext, name: str) -> str:
@@ -171,40 +163,6 @@ def check_vault_reachability(secret: KeyVaultSecret) -> Iterator[Problem]:
     if url.scheme == "https" and not is_reachable(f"https://{url.netloc}/secrets?api-version=7.4"):
         vault = (url.hostname or "").partition(".")[0]
         yield make_problem("not-checked-here.vault", where=secret.flag, given=secret.uri, vault=vault, what=secret.what)
-
-
-WORKSPACE_TYPE = "Microsoft.MachineLearningServices/workspaces"
-SUBMIT_ACTIONS = {
-    f"{WORKSPACE_TYPE}/jobs/write": "create a job",
-    f"{WORKSPACE_TYPE}/codes/versions/write": "upload its code",
-}
-REGISTER_ACTIONS = {f"{WORKSPACE_TYPE}/environments/versions/write": "register its environment"}
-LIST_SECRETS_ACTION = f"{WORKSPACE_TYPE}/datastores/listSecrets/action"
-"""Needed to read a datastore's secret."""
-
-
-def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
-    """Check that your roles allow everything that a submit needs. Raises ArmError."""
-    workspace = preflight.spec.target_workspace
-    path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
-    permissions = list(preflight.arm.list_all(path, roles.AUTHORIZATION_API_VERSION))
-    is_new = assets.fetch_environment_image(preflight) is None
-    needed = {**SUBMIT_ACTIONS, **(REGISTER_ACTIONS if is_new else {})}
-    with contextlib.suppress(ServiceError):  # the check of the storage reports it
-        if preflight.spec.uploads and preflight.get_datastore().keyed:
-            needed[LIST_SECRETS_ACTION] = f"read the secret of the datastore {preflight.spec.datastore}"
-    denied = [text for action, text in needed.items() if not any(is_allowed(part, action) for part in permissions)]
-    if denied:
-        command = make_role_command(credential.get_caller_object_id(), DATA_SCIENTIST_ROLE, workspace.resource)
-        fix = Suggestion(command, preflight_checks.ROLE_DELAY)
-        yield make_problem(
-            "platform-forbidden.action",
-            fix,
-            given=workspace.name,
-            denied=" or ".join(denied),
-            name=workspace.name,
-            data_scientist_role=DATA_SCIENTIST_ROLE,
-        )
 
 
 REGISTER_PARAMETER = "register_checkpoint"

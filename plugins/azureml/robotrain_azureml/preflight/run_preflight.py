@@ -77,7 +77,6 @@ def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: Ou
     subjects = (
         (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
         (f"the environment {spec.environment.name}", partial(preflight_assets.check_environment, preflight)),
-        ("your roles", partial(access.check_caller_roles, preflight)),
         (f"the datastore {spec.datastore}", partial(access.check_storage, preflight, document)),
         (IDENTITY_ROLES, partial(access.check_model_roles, preflight, document)),
         *((IDENTITY_ROLES, partial(access.check_vault_role, preflight, secret)) for secret in spec.secrets),
