@@ -16,7 +16,8 @@ from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.config.trainer_args import drop_options
 from robotrain.config.values import IMPLIED_ORIGIN, Origin
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.capabilities import FEATURES, Capabilities
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import Plan
@@ -26,6 +27,8 @@ from robotrain.model.support import Support, format_refusal, make_refusal
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
+
+make_problem = Messages(__file__)
 
 MISPLACED = "option-elsewhere.after-dashes"
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
@@ -54,12 +57,10 @@ def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) ->
     kib = -(-len(plan.files[plan.spec]) // 1024)
     if most is None or kib <= most:
         return
-    title = f"{platform.name} accepts a spec of at most {most} KiB, but this one has {kib} KiB"
-    why = "The spec contains all sources, values and arguments after `--`."
     ways = suggest_platforms(
         platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
     )
-    yield make_problem("spec-over-limit", title, plan.spec, "", why, *ways, stage=Stage.CHECK)
+    yield make_problem("spec-over-limit", *ways, where=plan.spec, name=platform.name, most=most, kib=kib)
 
 
 def _make_limit_problem(
@@ -69,16 +70,16 @@ def _make_limit_problem(
     elsewhere = suggest_platforms(
         platform, platforms, lambda can: can.source(role, kind) and get_source_limit(can) >= count, "accepts as many"
     )
-    return Problem(
-        code="sources-over-limit",
-        stage=Stage.CHECK,
-        title=f"{platform.name} accepts at most {most} {kind.title} in one job, but this job has {count}",
+    return make_problem(
+        "sources-over-limit",
+        Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", f"at most {most} of them"),
+        *elsewhere,
         where=inputs[most].where,
         given=str(inputs[most].source),
-        suggestions=(
-            Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", f"at most {most} of them"),
-            *elsewhere,
-        ),
+        name=platform.name,
+        most=most,
+        title=kind.title,
+        count=count,
     )
 
 
@@ -216,14 +217,15 @@ def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platfor
     """Return the problem of a setting that is missing, or whose value `off` turns the feature off."""
     setting = next(parameter for parameter in get_parameters(platform.settings) if parameter.name == name)
     cause = f"with {setting.flag} {off}" if off else f"without {setting.flag}"
-    return Problem(
-        code="feature-not-there",
-        stage=Stage.CHECK,
-        title=f"{platform.name} cannot {_describe_feature(need)} {cause}",
+    return make_problem(
+        "feature-not-there",
+        suggest_leaving_out(setting.flag) if off else Suggestion(f"{setting.flag} {setting.metavar}"),
         where=need.where,
         given=need.given,
+        name=platform.name,
+        feature=_describe_feature(need),
+        cause=cause,
         why=f"It is required by {need.sources}." if need.sources else "",
-        suggestions=(suggest_leaving_out(setting.flag) if off else Suggestion(f"{setting.flag} {setting.metavar}"),),
     )
 
 
@@ -246,13 +248,11 @@ def check_image_packages(resolution: Resolution, workload: Workload, platform: P
     ways = [Suggestion(f"--{IMAGE_SETTING} IMAGE", f"one that has {names}")] if IMAGE_SETTING in known else []
     if takes_path:
         ways.append(Suggestion(f"--{ENVIRONMENT_SETTING} {ENVIRONMENT_METAVAR}", f"one that has {names}"))
-    yield Problem(
-        code="image-needed",
-        stage=Stage.CHECK,
-        title=f"{' and '.join(packages)} comes with an image or an environment of yours, and none is given",
+    yield make_problem(
+        "image-needed",
+        *ways,
         where=f"--{IMAGE_SETTING}" if IMAGE_SETTING in known else f"--{ENVIRONMENT_SETTING}",
-        why=f"A job installs nothing of {' and '.join(packages)}.",
-        suggestions=tuple(ways),
+        packages=" and ".join(packages),
     )
 
 

@@ -1,10 +1,13 @@
 """Whether what a run leaves outlives the disk that it writes to: asked once, for every workload and every step."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from robotrain.errors import Problem, Severity, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
+
+make_problem = Messages(__file__)
 
 PUBLISH_FLAG = f"--{PUBLISH_PARAMETER.replace('_', '-')}"
 
@@ -13,8 +16,6 @@ PUBLISH_FLAG = f"--{PUBLISH_PARAMETER.replace('_', '-')}"
 class LostDisk:
     """A disk that is deleted, or that nobody sees, once a run has ended."""
 
-    code: str
-    """The code of the problem."""
     why: str
     """A sentence."""
     ways: tuple[Suggestion | str, ...]
@@ -40,17 +41,15 @@ def check_kept_outputs(job: Job, disk: LostDisk) -> Iterator[Problem]:
     if is_registered and (outputs.required or not outputs.resumable):
         return
     ways = disk.ways
-    severity: Severity
     if not is_registered and outputs.resumable and outputs.register_parameter in values:
         ways = (*ways, f"--{outputs.register_parameter.replace('_', '-')} NAME")
     if is_registered:
-        title, severity = "only the last checkpoint is kept: a run that is interrupted starts over", "note"
+        message = "nothing-kept.last-only"
     elif outputs.required:
-        title, severity = f"the outputs of this {outputs.noun} would not be kept", "error"
+        message = "nothing-kept.required"
     elif outputs.resumable:
-        title, severity = f"no checkpoint of this {outputs.noun} will be kept", "warning"
+        message = "nothing-kept.checkpoints"
     else:
-        title, severity = f"only the log of this {outputs.noun} will be kept", "warning"
-    stage = Stage.RESOLVE if severity == "error" else Stage.CHECK
-    problem = make_problem(disk.code, title, PUBLISH_FLAG, "", disk.why, *ways, stage=stage, severity=severity)
-    yield problem if severity == "error" else replace(problem, absent=(PUBLISH_PARAMETER,))
+        message = "nothing-kept.log-only"
+    absent = () if message == "nothing-kept.required" else (PUBLISH_PARAMETER,)
+    yield make_problem(message, *ways, where=PUBLISH_FLAG, absent=absent, noun=outputs.noun, why=disk.why)

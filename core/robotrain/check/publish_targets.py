@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.job import Job
 from robotrain.model.platform import ListPlatforms, Platform, suggest_platforms
@@ -21,6 +22,8 @@ from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.config.resolve import Resolution
+
+make_problem = Messages(__file__)
 
 PUBLISH_ROLE = "publish"
 """The role of such a place in a platform's capabilities."""
@@ -126,20 +129,20 @@ def _check_target(
     try:
         kind.parse_target(place.text)
     except SourceError as error:
-        yield Problem(
-            code="source-invalid",
-            stage=Stage.PARSE,
-            title=f"{flag} takes {kind.title}; this value is invalid",
+        yield make_problem(
+            "source-invalid",
             where=where,
             given=redact(place.text, kind.schemes),
+            flag=flag,
+            title=kind.title,
             why=error.why,
-            suggestions=(Suggestion(f"{flag} {error.suggestion or kind.place_form}"),),
+            suggestion=error.suggestion or kind.place_form,
         )
         return
     if not makes_checkpoints and kind.target_form and not kind.target_form.takes_results:
-        title = f"{kind.title} take checkpoints, and this workload leaves results"
-        why = "A commit of a model repository is a policy."
-        yield make_problem("target-takes-checkpoints", title, where, place.text, why, suggest_leaving_out(flag))
+        yield make_problem(
+            "target-takes-checkpoints", suggest_leaving_out(flag), where=where, given=place.text, title=kind.title
+        )
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
@@ -164,7 +167,5 @@ def _make_unknown_problem(
     has_folders = bool(can.feature(PUBLISH_FOLDER_FEATURE))
     folder = [Suggestion(f"{flag} /FOLDER", "a folder where the storage is mounted")] if has_folders else []
     titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable)]
-    title = f"nothing that is installed can write to the address of {flag}"
-    why = f"Supported: {', '.join(titles)}."
     ways = (*(Suggestion(f"{flag} {kind.place_form}") for kind in writable), *folder)
-    return make_problem("target-not-accepted", title, where, text, why, *ways, stage=Stage.PARSE)
+    return make_problem("target-not-accepted", *ways, where=where, given=text, flag=flag, titles=", ".join(titles))

@@ -12,7 +12,10 @@ from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameter
 from robotrain.config.resolve import Resolution
 from robotrain.config.values import PROJECT_LAYERS, Value
 from robotrain.corrected_line import DASHES
-from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem, select_errors
+from robotrain.errors import LEAVE_OUT, Problem, Suggestion, select_errors
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 ON_THE_LINE = ("flag", "call")
 
@@ -52,8 +55,7 @@ def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> I
             found = options.find(problem, way)
             if found and all(value.origin.layer in PROJECT_LAYERS for _, value in found):
                 for parameter, value in found:
-                    title = f"{parameter.flag} of {value.origin} is left out: {problem.title}"
-                    note = make_problem("value-left-out", title, stage=Stage.RESOLVE, severity="note")
+                    note = make_problem("value-left-out", flag=parameter.flag, origin=value.origin, title=problem.title)
                     yield parameter.name, note
                 break
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from robotrain_runtime.contract.failure import Finding
 
-from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem
+from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
@@ -92,6 +92,12 @@ def convert_finding(finding: Finding) -> Problem:
     """Return a finding of the runtime as a problem of preflight."""
     suggestions = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
     ways = (Suggestion(way := text.strip(), remark.strip(), _list_left_out(way)) for text, _, remark in suggestions)
-    return make_problem(
-        finding.code, finding.title, finding.where, finding.given, redact(finding.why), *ways, stage=Stage.PREFLIGHT
+    return Problem(
+        code=finding.code,
+        stage=Stage.PREFLIGHT,
+        title=finding.title,
+        where=finding.where,
+        given=redact(finding.given),
+        why=redact(finding.why),
+        suggestions=tuple(ways),
     )

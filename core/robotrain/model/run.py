@@ -7,10 +7,13 @@ from typing import Literal, get_args
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.workload import SWEEP_NOUN, Produces
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import escape_controls, redact_if_secret
+
+make_problem = Messages(__file__)
 
 RunState = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 """The state of a run; `lost` is one that disappeared without an outcome."""
@@ -25,7 +28,7 @@ class RunGone(Rejected):
     """The engine no longer knows a run."""
 
     def __init__(self, title: str) -> None:
-        super().__init__([Problem(code="run-gone", stage=Stage.SUBMIT, title=title)])
+        super().__init__([make_problem("run-gone", title=title)])
 
 
 Reference = Mapping[str, str]

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from robotrain_runtime.contract import checkpoint
 
 from robotrain.config.values import PIPELINE_LAYER, Origin
-from robotrain.errors import Problem, Stage
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.workload import Role, Workload
 from robotrain.pipelines.steps import StepRequest
 from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
 
 
 def find_taken_checkpoints(job: Job, role: Role) -> str | None:
@@ -35,9 +38,10 @@ def hand_over_checkpoints(
     for maker, each in taken.items():
         parameter = workloads[maker].evaluated_with
         if not parameter:
-            title = f"step {maker} hands over its newest checkpoint only: it is a {workloads[maker].name}"
             where = by_name[maker].where
-            problems.append(Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=where))
+            problems.append(
+                make_problem("step-output-missing.newest-only", where=where, maker=maker, name=workloads[maker].name)
+            )
             continue
         which = each.pop() if len(each) == 1 else checkpoint.ALL
         job, origin = prepared[maker], str(Origin(PIPELINE_LAYER, "the steps that read it"))

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from robotrain_runtime.contract import event
 
 from robotrain import background
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference, RunGone, RunRecord, Status, StepStatus
@@ -20,6 +21,8 @@ from robotrain.pipelines.step_runs import StepJobs, list_distinct_roots
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files, name_lock, plans, records
 from robotrain.submission.interrupted_submit import remove_run
+
+make_problem = Messages(__file__)
 
 START_SECONDS, POLL_SECONDS = 300.0, 0.05
 """How long a driver may take to begin: it imports a plugin first."""
@@ -180,5 +183,4 @@ def _has_begun(run: str) -> bool:
 
 
 def _make_not_started_problem(why: str) -> Problem:
-    title = "the driver of the pipeline cannot be started"
-    return Problem(code="driver-not-started", stage=Stage.SUBMIT, title=title, given=sys.executable, why=why)
+    return make_problem("driver-not-started", given=sys.executable, why=why)

@@ -3,11 +3,14 @@
 import dataclasses
 from collections.abc import Mapping
 
-from robotrain.errors import Problem, Stage
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.steps import StepRequest
 from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
 
 
 def settle_following(
@@ -23,6 +26,5 @@ def settle_following(
     decision = followed.platform.decide_following(followed.job, followed.settings)
     if decision.why:
         when = f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
-        title = f"step {step.name} begins {when}: {decision.why}"
-        problems.append(Problem(code="evaluation-placed", stage=Stage.CHECK, severity="note", title=title))
+        problems.append(make_problem("evaluation-placed", name=step.name, when=when, why=decision.why))
     return step if decision.is_beside else dataclasses.replace(step, follows="")

@@ -18,7 +18,8 @@ from robotrain.config.trainer_args import read_after_dashes
 from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.values import SET_FLAG, Layer, Value, prefix_names
 from robotrain.config.yaml_nodes import YamlNode
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, select_errors
+from robotrain.errors import Problem, Rejected, Suggestion, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -27,6 +28,8 @@ from robotrain.pipelines.registration_step import REGISTRATION, set_registration
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact
+
+make_problem = Messages(__file__)
 
 PIPELINE_KEYS = ("name", "at_most", "steps")
 FROM_KEY, AFTER_KEY, REGISTER_KEY, JOB_KEY = "from", "after", "register", "job"
@@ -97,7 +100,7 @@ def _add_trainer_args(
         )
         for name in named
     ]
-    return list(steps), [make_usage_problem("step-ambiguous", title, "--", suggestions=ways)]
+    return list(steps), [make_problem("step-ambiguous", *ways, title=title)]
 
 
 def _trains(name: str, plugins: Plugins) -> bool:
@@ -214,7 +217,6 @@ def change_steps(
         title = f"{SET_FLAG} {redact(key)} does not begin with the name of a step"
         if not dot and key in names:
             title = f"{SET_FLAG} {key} names no value of step {key}"
-        why = f"Steps: {', '.join(map(redact, names))}. A change is STEP.KEY=VALUE."
         rest = (
             f".{redact(change)}"
             if "=" in change and can_repeat(change)
@@ -222,7 +224,9 @@ def change_steps(
         )
         nearest = suggest_name(name, names, f"{SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
-        problems.append(make_usage_problem("value-invalid", title, SET_FLAG, why, suggestions=near))
+        problems.append(
+            make_problem("value-invalid", *near, where=SET_FLAG, title=title, names=", ".join(map(redact, names)))
+        )
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()

@@ -11,11 +11,14 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Registered
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.run import Output, Reference, Status, StepStatus
 from robotrain.model.workload import Produces
 from robotrain.plugins.manager import Plugins
+
+make_problem = Messages(__file__)
 
 REFERENCE_KEY = "pipeline"
 """The key of a reference with the name of the pipeline's run."""
@@ -115,8 +118,7 @@ class PipelinePlatform(Platform):
         sent = reversed(self.list_sent(reference))
         found = next((one for one in sent if one.produces in ("checkpoints", "results")), None)
         if found is None:
-            title = "no step of the pipeline has a policy to register"
-            raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
+            raise Rejected([make_problem("step-output-missing.nothing-to-register")])
         return self._platform.register(found.reference, name, step)
 
 

@@ -11,7 +11,8 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.validate import list_fields
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings, Platform
@@ -46,6 +47,8 @@ from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_settings_of_all
+
+make_problem = Messages(__file__)
 
 NATIVE_SWEEP = "robotrain.sweeps.sweep_platform:NativeSweepPlatform"
 
@@ -313,11 +316,7 @@ def _prepare_step(
         return job, notes
     changed = tuple((name, None if name == parameter else value) for name, value in job.job.parameters)
     rows = [{**row, "value": None, "origin": "pipeline"} if row["name"] == parameter else row for row in job.values]
-    title = f"step {one.name} registers nothing: a pipeline registers a policy in a step of its own"
-    way = Suggestion(f"register: {model}", f"in a step with `from: {one.name}`, or `from` the step that evaluates it")
-    notes.append(
-        Problem(code="step-registers-nothing", stage=Stage.CHECK, severity="warning", title=title, suggestions=(way,))
-    )
+    notes.append(make_problem("step-registers-nothing", name=one.name, model=model))
     return dataclasses.replace(job, job=dataclasses.replace(job.job, parameters=changed), values=tuple(rows)), notes
 
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from robotrain.config.request import Request
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import SET_FLAG, Origin, Value
-from robotrain.errors import Problem, Stage, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
 from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
 
 ORIGIN = Origin("pipeline", "the step whose policy it registers")
 REGISTRATION = Workload(
@@ -56,8 +59,7 @@ def set_registration_settings(
 ) -> StepRequest:
     """Return a registration with the settings of a request."""
     if request.line.arguments is not None:
-        title = f"step {step.name} registers a policy: it has only settings of {platform.name}"
-        problems.append(Problem(code="value-unknown", stage=Stage.USAGE, title=title, where=SET_FLAG))
+        problems.append(make_problem("value-unknown", where=SET_FLAG, name=step.name, platform=platform.name))
     settings = request.line.select(f"platforms.{platform.name}")
     return dataclasses.replace(step, settings={name: one for name, one in settings.items() if one.value != ""})
 
@@ -66,4 +68,4 @@ def find_unused_settings(step: StepRequest) -> list[Problem]:
     """Return a problem for each option that gives a registration by this machine a setting of the platform."""
     flags = [value.origin.where for value in step.settings.values() if value.origin.layer in ("flag", "call")]
     why = f": this machine registers the policy of step {step.policy_from}"
-    return [make_usage_problem("options-conflict", f"{flag} has no effect{why}", flag) for flag in flags]
+    return [make_problem("options-conflict.has-no-effect", where=flag, why=why) for flag in flags]

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings
@@ -26,6 +27,8 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.resubmit import read_plan_to_repeat
+
+make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +128,8 @@ def _continue_native(record: RunRecord, plugins: Plugins) -> RepeatedPipeline:
     finished = {name: earlier.get(name) or {"state": "succeeded", "run": record.run} for name in done}
     left = _leave_out(record, finished, plugins)
     if record.is_sweep:
-        title = f"{record.platform} runs a sweep as a whole, and none of its trials again"
         ways = [_suggest_resubmit(record.run, "runs all trials again")]
-        raise Rejected([make_usage_problem("sweep-not-resumable", title, suggestions=ways)])
+        raise Rejected([make_problem("sweep-not-resumable", *ways, platform=record.platform)])
     return left
 
 
@@ -145,9 +147,18 @@ def _find_copies(plan: PipelinePlan, platform: NativePlatform) -> PipelinePlan:
                 continue
             finished[name] = {**finished[name], COPY_KEY: (read_ended_steps(run) or {}).get(name, {})}
         if step.model or not finished[name][COPY_KEY]:
-            title = f"the output of step {name}, which step {step.name} reads, is gone: {platform.name} has no {run}"
             why = "A policy is registered from that output." if step.model else "Its policy was not published."
-            problems.append(make_problem("step-output-missing", title, "", "", why, _suggest_resubmit(plan.resumes)))
+            problems.append(
+                make_problem(
+                    "step-output-missing.gone",
+                    _suggest_resubmit(plan.resumes),
+                    name=name,
+                    reader=step.name,
+                    platform=platform.name,
+                    run=run,
+                    why=why,
+                )
+            )
     raise_if_any(problems)
     return dataclasses.replace(plan, finished=finished)
 
@@ -156,9 +167,8 @@ def _leave_out(record: RunRecord, finished: dict[str, dict[str, Any]], plugins: 
     """Return the pipeline without its finished steps. Raise Rejected if nothing is left."""
     repeated = repeat_pipeline(record, plugins)
     if len(finished) == len(repeated.plan.steps):
-        title = f"every step of {record.run} has succeeded"
         ways = [_suggest_resubmit(record.run)]
-        raise Rejected([make_usage_problem("pipeline-complete", title, suggestions=ways)])
+        raise Rejected([make_problem("pipeline-complete", *ways, run=record.run)])
     plan = dataclasses.replace(repeated.plan, resumes=record.run, finished=finished)
     if isinstance(repeated.platform, NativePlatform):
         plan = _find_copies(plan, repeated.platform)
@@ -171,11 +181,8 @@ def _find_taken_branches(plan: PipelinePlan) -> Iterator[Problem]:
         place = str(step.parameters.get(PUBLISH_PARAMETER) or "")
         if step.name in plan.finished or not place.startswith(HUB_SCHEME):
             continue
-        title = f"step {step.name} publishes to {place} again"
-        why = "If it published a checkpoint there, the branch belongs to that run, and the new one is refused."
         change = f"--set {step.name}.{PUBLISH_PARAMETER}={place.partition('@')[0]}@BRANCH"
-        way = Suggestion(f"robotrain pipeline submit PIPELINE.yaml {change}", "runs all steps, with another branch")
-        yield make_problem("publish-branch-taken", title, "", "", why, way, stage=Stage.CHECK, severity="warning")
+        yield make_problem("publish-branch-taken", name=step.name, place=place, change=change)
 
 
 def _suggest_resubmit(run: str, remark: str = "runs all steps again") -> Suggestion:
@@ -183,8 +190,4 @@ def _suggest_resubmit(run: str, remark: str = "runs all steps again") -> Suggest
 
 
 def _make_running_error(run: str) -> Rejected:
-    ways = (
-        Suggestion(f"robotrain wait {run}", "waits until it ends"),
-        Suggestion(f"robotrain cancel {run}", "stops it"),
-    )
-    return Rejected([make_usage_problem("run-goes-on", f"{run} is still running", suggestions=ways)])
+    return Rejected([make_problem("run-goes-on", run=run)])

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
-from robotrain.errors import Problem, Stage
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
@@ -13,6 +14,8 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.registration import check_model_name
+
+make_problem = Messages(__file__)
 
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
 
@@ -24,9 +27,7 @@ STEP_PLACE = "step "
 def check_pipeline_name(name: str) -> Iterator[Problem]:
     """Yield the problem of a name that no run could have."""
     if not re.fullmatch(RUN_NAME_PATTERN, name):
-        title = f"{redact(name)!r} is not a name for a pipeline"
-        why = "A name has at most 40 small letters, digits and `-`, and begins with a letter."
-        yield Problem(code="pipeline-name-invalid", stage=Stage.PARSE, title=title, where="name", why=why)
+        yield make_problem("pipeline-name-invalid", name=redact(name))
 
 
 def check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, Workload]) -> Iterator[Problem]:
@@ -36,15 +37,26 @@ def check_inputs(one: StepRequest, workload: Workload, workloads: Mapping[str, W
         if role is None or given.step == one.name:  # reported as an unknown role, or as a cycle
             continue
         if role.takes is None:
-            title = f"the role {given.role} of {workload.name} cannot be filled by a step"
             taking = [name for name, other in workload.roles.items() if other.takes]
-            why = f"Roles that can: {', '.join(taking) or 'none'}."
-            yield Problem(code="step-input-refused", stage=Stage.CHECK, title=title, where=one.where, why=why)
+            yield make_problem(
+                "step-input-refused",
+                where=one.where,
+                role=given.role,
+                name=workload.name,
+                taking=", ".join(taking) or "none",
+            )
         elif maker is not None and maker.produces != role.takes:
             output = "policy" if role.takes == "checkpoints" else role.takes
-            title = f"step {given.step} makes no {output}, which the {given.role} of {one.name} needs"
-            why = f"{maker.name} makes {maker.produces}."
-            yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
+            yield make_problem(
+                "step-output-missing.not-made",
+                where=one.where,
+                step=given.step,
+                output=output,
+                role=given.role,
+                name=one.name,
+                maker=maker.name,
+                produces=maker.produces,
+            )
 
 
 def check_registration(
@@ -65,9 +77,8 @@ def check_registration(
     if maker is None or (maker.request and workload is None):  # an unknown step or workload is reported
         return
     if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
-        title = f"step {maker.name} has no policy to register"
         why = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
-        yield Problem(code="step-output-missing", stage=Stage.CHECK, title=title, where=one.where, why=why)
+        yield make_problem("step-output-missing.no-policy", where=one.where, name=maker.name, why=why)
 
 
 def label_problems(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -10,7 +10,8 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Problem, Rejected, Stage, raise_if_any
+from robotrain.errors import Rejected, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.platform import Platform
@@ -31,6 +32,8 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources, restore_settings
+
+make_problem = Messages(__file__)
 
 RUN_KIND, LOCAL_KIND = "run", "local_path"
 """The source kinds that read the policy of a run, and a folder of this machine."""
@@ -127,13 +130,19 @@ class StepJobs:
                     raise SourceError(f"There is no {folder} among its outputs.")
                 source = JobSource(role=role, kind=output.source, uri=output.uri)  # type: ignore[arg-type] # a role
         except SourceError as error:
-            title = f"step {step} left nothing that the {role} can be taken from"
-            problem = Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title, given=run, why=error.why)
+            problem = make_problem("step-output-missing.nothing-left", given=run, step=step, role=role, why=error.why)
             raise Rejected([problem]) from None
         support = self._platform.capabilities.source(role, prepared.kinds[source.kind])
         if not support:
-            title = f"{self._platform.name} cannot read the {role} that step {step} left: it is a {source.kind}"
-            raise Rejected([Problem(code="source-not-accepted", stage=Stage.CHECK, title=title, why=support.reason)])
+            problem = make_problem(
+                "source-not-accepted",
+                name=self._platform.name,
+                role=role,
+                step=step,
+                kind=source.kind,
+                why=support.reason,
+            )
+            raise Rejected([problem])
         return source
 
 

@@ -12,13 +12,16 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.request import Request
 from robotrain.config.values import SourceText, Value
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.model.support import ANY, YES, no
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.plan import StepInput
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,39}"
 MAX_STEPS = 1000
@@ -135,31 +138,30 @@ def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platf
     :param engine: the platform that runs all steps as one submission; None if this machine starts each one.
     """
     if not steps:
-        yield _make_problem("pipeline-empty", "the pipeline has no steps")
+        yield make_problem("pipeline-empty")
     limit = engine.capabilities.limits.get("steps", MAX_STEPS) if engine else MAX_STEPS
     most = min(limit, MAX_STEPS)
     if len(steps) > most:
         name = engine.name if engine and limit < MAX_STEPS else "robotrain"
-        title = f"{name} takes at most {most} steps in a pipeline, but this one has {len(steps)}"
-        way = Suggestion("--policy-run RUN", "in a second pipeline, which reads what the first made")
-        yield _make_problem("steps-over-limit", title, steps[most].where, "", way, stage=Stage.CHECK)
+        yield make_problem("steps-over-limit", where=steps[most].where, name=name, most=most, count=len(steps))
     if engine and at_most is not None:
-        title = f"{engine.name} runs a pipeline as a whole, and does not limit how many of its steps run at once"
-        yield _make_problem(
-            "options-conflict", title, "at_most", "", Suggestion("leave out at_most"), stage=Stage.CHECK
-        )
+        yield make_problem("options-conflict.runs-pipeline-as-whole", name=engine.name)
     yield from _check_names(steps)
     known = {step.name for step in steps}
     for step in steps:
         for name in step.needs:
             if name not in known:
-                title = f"step {redact(step.name)} refers to step {redact(name)!r}, which does not exist"
-                yield _make_problem("step-unknown", title, step.where, "", *suggest_name(name, known))
+                yield make_problem(
+                    "step-unknown",
+                    *suggest_name(name, known),
+                    where=step.where,
+                    name=redact(step.name),
+                    wanted=redact(name),
+                )
     for cycle in _find_cycles(steps):
         shown = [*cycle[:MAX_SHOWN], "…"] if len(cycle) > MAX_SHOWN + 1 else cycle
-        title = f"steps wait for each other: {' → '.join(map(redact, shown))}"
         where = next(step.where for step in steps if step.name == cycle[0])
-        yield _make_problem("step-cycle", title, where, "An arrow points to the step that waits.")
+        yield make_problem("step-cycle", where=where, shown=" → ".join(map(redact, shown)))
 
 
 def _find_cycles(steps: Sequence[StepRequest]) -> Iterator[list[str]]:
@@ -178,19 +180,10 @@ def _check_names(steps: Sequence[StepRequest]) -> Iterator[Problem]:
     first: dict[str, StepRequest] = {}
     for step in steps:
         if not re.fullmatch(NAME_PATTERN, step.name):
-            title = f"{redact(step.name)!r} is not a name for a step"
-            why = "A name has at most 40 letters, digits, `-` and `_`, and begins with a letter."
-            yield _make_problem("step-name-invalid", title, step.where, why)
+            yield make_problem("step-name-invalid", where=step.where, name=redact(step.name))
         same = first.setdefault(step.name.casefold().replace("-", "_"), step)
         if same is not step:
             title = f"two steps are named {redact(same.name)}"
             if same.name != step.name:
                 title = f"the steps {redact(same.name)} and {redact(step.name)} have equal names"
-            why = f"The other one is at {same.where}. Case, and `-` or `_`, make no difference."
-            yield _make_problem("step-name-repeated", title, step.where, why)
-
-
-def _make_problem(
-    code: str, title: str, where: str = "", why: str = "", *suggestions: Suggestion, stage: Stage = Stage.PARSE
-) -> Problem:
-    return Problem(code=code, stage=stage, title=title, where=where, why=why, suggestions=suggestions)
+            yield make_problem("step-name-repeated", where=step.where, title=title, place=same.where)

@@ -10,12 +10,15 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.config.request import Request
 from robotrain.config.values import PIPELINE_LAYER, Layer, Origin, SourceText, Value, prefix_names
-from robotrain.errors import Problem, Stage, suggest_leaving_out
+from robotrain.errors import Problem, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, NAME_PARAMETER, PUBLISH_PARAMETER
 from robotrain.model.workload import Workload
 from robotrain.pipelines.step_checks import RUN_NAME_PATTERN
 from robotrain.pipelines.steps import PipelineRequest, StepRequest
 from robotrain.plugins.manager import Plugins
+
+make_problem = Messages(__file__)
 
 TRAIN, EVALUATE, REGISTER = "train", "evaluate", "register"
 NAME = "train-eval"
@@ -71,7 +74,7 @@ def describe_fine_tuning(training: Request) -> list[Problem]:
     """Return a note about the policy that the training begins with: the pipeline does not evaluate that one."""
     title = "fine-tunes from {}; evaluates what it trains"
     return [
-        Problem(code="pipeline-fine-tunes", stage=Stage.RESOLVE, severity="note", title=title.format(one.text))
+        make_problem("pipeline-fine-tunes", title=title.format(one.text))
         for one in training.line.sources
         if one.role == POLICY_ROLE
     ]

@@ -168,9 +168,9 @@ def read_submitted_record(run: str) -> RunRecord:
     """Return the record of a submitted run. Raise Rejected if its submit was interrupted or is running."""
     record = read_record(run)
     if record.phase == "sending":
-        running = is_being_submitted(run)
-        make_problem = records.make_being_submitted_problem if running else records.make_interrupted_problem
-        raise Rejected([make_problem(record)])
+        if is_being_submitted(run):
+            raise Rejected([records.make_being_submitted_problem(record)])
+        raise Rejected([records.make_interrupted_problem(record)])
     return record
 
 

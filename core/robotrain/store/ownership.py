@@ -10,7 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 
 class OwnFolder(NamedTuple):
@@ -49,7 +52,7 @@ def _make_problem(place: str, why: str, folder: OwnFolder) -> Problem:
     about = "robotrain runs what lies there as you: first look for what others left."
     if folder.programs and not found.st_mode & 0o002:
         about += " A group cannot share a cache; it can share data, as a folder that jobs read."
-    return make_problem("folder-open-to-others", f"{place} {why}", "", "", about, *ways, stage=Stage.RESOLVE)
+    return make_problem("folder-open-to-others", *ways, place=place, why=why, reason=about)
 
 
 def find_other_writer(place: str | Path) -> str:

@@ -18,7 +18,8 @@ from robotrain_runtime.contract.document import JobSource, Scalar, collect_field
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain import __version__
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model import code_commit_tags
 from robotrain.model.job import TRAINER_DEFAULT, Job, parse_attempt
 from robotrain.model.plan import Payload, Plan, RenderedPlan
@@ -27,6 +28,8 @@ from robotrain.store import files, records
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+make_problem = Messages(__file__)
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -214,8 +217,7 @@ def _validate_manifest(found: PlanManifest) -> str:
 def _make_unreadable_problem(
     folder: Path, why: str, title: str = "the folder does not contain a complete plan"
 ) -> Problem:
-    way = Suggestion("robotrain render … --to FOLDER", "writes one")
-    return make_usage_problem("plan-unreadable", title, why=f"{why}.", given=str(folder), suggestions=[way])
+    return make_problem("plan-unreadable", given=str(folder), title=title, why=why)
 
 
 PLAN_FOLDER = "plan"

@@ -8,9 +8,12 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import Status
 from robotrain.store import name_lock, records
+
+make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +79,7 @@ def remove_record(run: str) -> None:
     with records.report_write_errors():
         lock = name_lock.acquire_name_lock(home)
         if lock is None:
-            title = f"{run} is being submitted by another process"
-            raise Rejected([Problem(code="run-being-sent", stage=Stage.SUBMIT, title=title)])
+            raise Rejected([make_problem("run-being-sent.here", run=run)])
         with lock:
             (home / records.REMOVED_FILE).touch()
             (home / records.RECORD_FILE).unlink(missing_ok=True)

@@ -16,55 +16,46 @@ from typing import Any
 from robotrain_runtime.contract.document import convert_json
 
 from robotrain import __version__
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.run import RunRecord, Status, list_run_parts
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact, redact_if_secret
 from robotrain.store import files
 
+make_problem = Messages(__file__)
+
 
 def make_unlockable_problem() -> Problem:
     """Return the problem of a state folder without file locks."""
-    title = "files in the state folder cannot be locked"
-    why = "Without locks, robotrain cannot tell an interrupted submit from a running one."
-    return _make_state_problem("state-folder-unlockable", title, why, "a folder on a local disk")
+    return make_problem("state-folder-unlockable", where=_find_state_variable(), given=str(files.get_state_folder()))
 
 
 def make_unwritable_problem(error: OSError) -> Problem:
     """Return the problem of a state folder that cannot be written."""
-    title = f"the state folder {'is full' if error.errno in (errno.ENOSPC, errno.EDQUOT) else 'cannot be written'}"
-    why = f"{error.strerror or error}. Without a record, a submitted job could not be found again."
-    return _make_state_problem("state-folder-unwritable", title, why, "a writable folder")
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    message = "state-folder-unwritable.full" if is_full else "state-folder-unwritable.refused"
+    where, folder = _find_state_variable(), str(files.get_state_folder())
+    return make_problem(message, where=where, given=folder, why=error.strerror or str(error))
 
 
-def _make_state_problem(code: str, title: str, why: str, suggested: str) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.PREFLIGHT,
-        title=title,
-        where="ROBOTRAIN_STATE" if os.environ.get("ROBOTRAIN_STATE") else "",
-        given=str(files.get_state_folder()),
-        why=why,
-        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", suggested),),
-    )
+def _find_state_variable() -> str:
+    """Return the environment variable that says where the state folder is; empty if it is the usual one."""
+    return "ROBOTRAIN_STATE" if os.environ.get("ROBOTRAIN_STATE") else ""
 
 
 def make_being_submitted_problem(record: RunRecord) -> Problem:
     """Return the problem of a run that another process is submitting."""
-    title = f"{record.run} is being submitted to {record.platform} by another process"
-    return Problem(code="run-being-sent", stage=Stage.SUBMIT, title=title)
+    return make_problem("run-being-sent.to-platform", run=record.run, platform=record.platform)
 
 
 def make_interrupted_problem(record: RunRecord) -> Problem:
     """Return the problem of a run whose submit was interrupted."""
-    title = f"the submit of {record.run} was interrupted before {record.platform} confirmed it"
-    way = Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}")
-    return make_problem("run-not-sent", title, "", "", "", way)
+    return make_problem("run-not-sent", run=record.run, platform=record.platform)
 
 
 def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
     """Return the problem of a record in another format, with what finds the run on its engine, and ends it there."""
-    title = f"the record of run {path.parent.name} has another format"
     reference, command = data.get("reference"), data.get("cancel_command")
     why = f"{describe_format(data['schema'], SCHEMA)}."
     if reference and isinstance(reference, dict):
@@ -73,13 +64,14 @@ def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
     ends = (
         [Suggestion(redact_if_secret(command), "ends the run at once")] if isinstance(command, str) and command else []
     )
-    return make_problem("record-broken", title, str(path), "", why, *ends, _suggest_removal(path))
+    ways = (*ends, _suggest_removal(path))
+    return make_problem("record-broken.other-format", *ways, where=str(path), name=path.parent.name, why=why)
 
 
 def make_broken_record_problem(path: Path, why: str) -> Problem:
     """Return the problem of a record that cannot be read."""
-    title = f"the record of run {path.parent.name} cannot be read"
-    return make_problem("record-broken", title, str(path), "", f"{why}.", _suggest_removal(path))
+    way = _suggest_removal(path)
+    return make_problem("record-broken.unreadable", way, where=str(path), name=path.parent.name, why=why)
 
 
 def _suggest_removal(path: Path) -> Suggestion:
@@ -109,9 +101,7 @@ class UnknownRun(Rejected):
     """No run of that name is recorded here."""
 
     def __init__(self, title: str, *suggestions: Suggestion, given: str = "") -> None:
-        problem = Problem(
-            code="run-unknown", stage=Stage.USAGE, title=title, given=redact(given), suggestions=suggestions
-        )
+        problem = make_problem("run-unknown", *suggestions, given=given, title=title)
         super().__init__([problem])
 
 

@@ -6,7 +6,8 @@ from functools import partial
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain.errors import Problem, Rejected, Stage, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
+from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.submission import input_check, pin, pinned_job, prepare, program_lock, source_files
@@ -14,6 +15,8 @@ from robotrain.submission.checker import CheckOptions
 from robotrain.submission.interrupted_submit import format_error
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.queried_settings import query_platform_settings
+
+make_problem = Messages(__file__)
 
 ReportProblems = Callable[[Iterable[Problem]], None]
 
@@ -89,8 +92,8 @@ def run_preflight(
     except Rejected:
         raise
     except Exception as error:
-        title, why = f"the preflight checks of {platform.name} failed", format_error(error)
-        problem = Problem(code="preflight-failed", stage=Stage.PREFLIGHT, title=title, why=why)
+        why = format_error(error)
+        problem = make_problem("preflight-failed", name=platform.name, why=why)
         raise Rejected([*earlier_problems, problem]) from error
     problems = pin.deduplicate_problems(problems)
     raise_if_any(problems)

@@ -20,11 +20,14 @@ from robotrain_runtime.process.stop import StopSignal
 from robotrain.config.user_file import USER_LAYER, read_user_file
 from robotrain.config.values import Origin, Value
 from robotrain.config.variables import read_dotenv_files
-from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Severity, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
+
+make_problem = Messages(__file__)
 
 FLAG, VARIABLE, KEY = "--checker", "ROBOTRAIN_CHECKER", "checker"
 UNUSABLE = "checker-unusable"
@@ -92,11 +95,10 @@ def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
 def _find_untrusted() -> Iterator[Problem]:
     for layer in read_dotenv_files(Path.cwd()):
         if value := layer.values.get(VARIABLE):
-            title = f"{FLAG} does not count in {layer.layer}: it chooses what runs"
-            why = "A file that comes with a project may not choose which programs run on this machine."
-            ways = (Suggestion(f"{FLAG} PYTHON", "if you trust it"), Suggestion(f"{VARIABLE}=PYTHON"))
             where, given = value.origin.where, str(value.value)
-            yield make_problem("setting-not-trusted", title, where, given, why, *ways, stage=Stage.RESOLVE)
+            yield make_problem(
+                "setting-not-trusted", where=where, given=given, flag=FLAG, layer=layer.layer, variable=VARIABLE
+            )
 
 
 def find_checker(required: PythonEnvironment, options: CheckOptions) -> FoundChecker:
@@ -117,11 +119,12 @@ def find_checker(required: PythonEnvironment, options: CheckOptions) -> FoundChe
     if why := _explain_unusable(python, required):
         severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
         where, given = choice.origin.where, text
-        title = f"the checker {python} is not used: {why}"
         remarks = {BUILD: "builds one", NONE: "checks without one"}
         near = [] if os.sep in text else [way.text for way in suggest_name(text, remarks)]
         ways = (options.suggest(name, remarks[name]) for name in dict.fromkeys([*near, *remarks]))
-        unusable = make_problem(UNUSABLE, title, where, given, "", *ways, stage=Stage.USAGE, severity=severity)
+        unusable = make_problem(
+            "checker-unusable.not-used", *ways, where=where, given=given, severity=severity, python=python, why=why
+        )
         return FoundChecker(None, (*problems, unusable))
     return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
 
@@ -214,7 +217,6 @@ def _build_environment(
     try:
         built = environment.build_environment(required.lock, required.python, cache, say, StopSignal(), CPU_BUILD)
     except (JobFailed, OSError) as error:
-        title = "the environment for the checks could not be built"
         why = redact(str(error))
-        raise Rejected([make_problem(UNUSABLE, title, FLAG, BUILD, why, stage=Stage.PREFLIGHT)]) from error
+        raise Rejected([make_problem("checker-unusable.not-built", where=FLAG, given=BUILD, why=why)]) from error
     return _make_built_checker(built, required), ()

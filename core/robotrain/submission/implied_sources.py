@@ -11,7 +11,8 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Placemen
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input, parse_source
 from robotrain.config.values import IMPLIED_ORIGIN, SourceText
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import make_job_document
 from robotrain.model.platform import Platform
@@ -19,6 +20,8 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
+
+make_problem = Messages(__file__)
 
 ROOT = Path("/")
 
@@ -74,9 +77,13 @@ def list_implied_inputs(
     try:
         texts = [(role, text) for role, found in find(document, described).items() for text in found]
     except Exception as error:  # whatever a plugin raises: the run will miss what it needs
-        title = f"{job.workload} cannot tell which further sources this job needs"
-        why = f"{redact(f'{type(error).__name__}: {error}')}. The run stops if one is missing."
-        return [], [make_problem("implied-sources-unknown", title, why=why, stage=Stage.CHECK, severity="warning")]
+        return [], [
+            make_problem(
+                "implied-sources-unknown.unknown",
+                workload=job.workload,
+                failure=redact(f"{type(error).__name__}: {error}"),
+            )
+        ]
     known = {source.key for source in given.sources}
     inputs: dict[JobSource, Input] = {}
     problems: list[Problem] = []
@@ -95,8 +102,7 @@ def _parse_text(
     names = [name for name, kind in kinds.items() if role in kind.roles]
     fitting = tuple(name for name in names if kinds[name].recognizes(text)) or tuple(names)
     if not fitting:
-        title = f"no source kind that is installed takes a {role}, which this job needs"
-        return make_problem("source-not-accepted", title, given=redact(text), stage=Stage.CHECK)
+        return make_problem("source-not-accepted", given=text, role=role)
     source_text = SourceText(role, fitting, text, IMPLIED_ORIGIN, ROOT)
     source = parse_source(source_text, kinds, platform.capabilities)
     if isinstance(source, Problem):
@@ -110,10 +116,7 @@ def _parse_text(
 
 def _make_folder_problem(role: str, folder: str, flag: str) -> Problem:
     """Return the problem of a folder of this machine that a file, perhaps of somebody else, names."""
-    title = f"this job needs the folder {folder} as a {role}, and it would leave this machine"
-    why = "A file names it, not you: only folders that you name are uploaded."
-    way = Suggestion(f"{flag} {shlex.quote(folder)}", "uploads it")
-    return make_problem("implied-folder", title, role, folder, why, way, stage=Stage.CHECK)
+    return make_problem("implied-folder", where=role, given=folder, flag=flag, path=shlex.quote(folder))
 
 
 def list_implied_rows(job: Job) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,8 @@ from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.step_output import STEP_KIND
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, select_errors
+from robotrain.errors import Problem, Rejected, Suggestion, select_errors
+from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.submission import trainer_check
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -20,6 +21,8 @@ from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.source_files import SourceFiles
+
+make_problem = Messages(__file__)
 
 FOLDER_KIND = "local_path"
 
@@ -35,7 +38,7 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
         sentences = list(plugin.compare(document, described)) if described else []
         yield from (convert_finding(failure.make_finding("data-unusable", sentence)) for sentence in sentences)
         for sentence in plugin.list_warnings(document, described) if described and not sentences else ():
-            yield make_problem("data-unexpected", sentence, stage=Stage.PREFLIGHT, severity="warning")
+            yield make_problem("data-unexpected", title=sentence)
 
 
 def find_input_problems(
@@ -93,7 +96,7 @@ def _ask_trainers(
                 yield dataclasses.replace(problem, where=where) if step.where and is_own else problem
 
 
-UNAVAILABLE = ("pin-unknown", "source-missing", "source-unreachable")
+UNAVAILABLE = ("pin-unknown", "pin-unknown.lost", "source-missing", "source-unreachable")
 
 
 def suggest_copies(rejected: Rejected, prepared: PreparedJob) -> Rejected:

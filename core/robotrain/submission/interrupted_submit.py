@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan, RenderedPlan
 from robotrain.model.platform import Platform, format_cancel_command
 from robotrain.model.run import Reference, RunGone, RunRecord
@@ -18,6 +19,8 @@ from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
 from robotrain.submission.prepare import make_secret_problem
+
+make_problem = Messages(__file__)
 
 
 def require_no_secrets(reference: Reference, platform: str) -> Reference:
@@ -37,15 +40,14 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
     """
     if record.phase == "sending":
         if not is_certainly_gone(record, platform):
-            raise Rejected([make_problem("run-goes-on", f"{record.run} may run")])
+            raise Rejected([make_problem("run-goes-on.may-run", run=record.run)])
         remove_record(record.run)
         return 0
     freed: int | None = 0
     with contextlib.suppress(RunGone):
         status = platform.status(record.reference)
         if not status.finished:
-            title = f"{record.run} is {status.state} and is not removed"
-            raise Rejected([make_problem("run-goes-on", title)])
+            raise Rejected([make_problem("run-goes-on.not-removed", run=record.run, state=status.state)])
         freed = platform.remove_outputs(record.reference)
     remove_record(record.run)
     return freed
@@ -54,41 +56,38 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
 SAME_COMMAND = "the same command"
 
 
-def make_note(code: str, title: str, record: RunRecord, new: bool = False) -> Problem:
-    """Return a note about an interrupted submit; `new` tells if it can offer `--new`."""
-    return make_problem(code, title, "", record.run, "", _suggest_new(record) if new else "", severity="note")
-
-
 def make_adopted_note(record: RunRecord, new: bool) -> Problem:
     """Return the note about an interrupted submit whose run was found; `new` tells if it can offer `--new`."""
-    title = f"an earlier submit of this job was interrupted; {record.platform} has the run"
-    return make_note("run-adopted", title, record, new)
+    way = suggest_new(record) if new else ""
+    return make_problem("run-adopted.found", way, given=record.run, platform=record.platform)
 
 
 def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
     """Yield warnings about interrupted submits that this submit does not finish."""
     for record in records:
         submit = f"the submit of {record.run} to {record.platform}{_format_from_machine(record)}"
-        title = f"{submit} was interrupted; it is not continued"
         why = "It has other settings, pins or payload."
         if is_from_other_machine(record):
             hidden = "runs on that machine itself are not visible."
             why = f"{record.platform} does not have it as seen from here; {hidden}"
-        ways = (
-            Suggestion(f"robotrain status {record.run}", f"{_format_on_machine(record)}shows whether it runs"),
-            Suggestion(f"robotrain cancel {record.run}", "stops it if it runs"),
-            Suggestion(f"robotrain resubmit {record.run}", "submits it if it does not"),
+        yield make_problem(
+            "run-interrupted.not-continued",
+            submit=submit,
+            why=why,
+            run=record.run,
+            on_machine=_format_on_machine(record),
         )
-        yield make_problem("run-interrupted", title, "", "", why, *ways, severity="warning")
 
 
 def make_other_machine_problem(record: RunRecord) -> Problem:
     """Return the problem of a plan whose submit was interrupted on another machine."""
     submit = f"the submit of {record.run}{_format_from_machine(record)}"
-    title = f"{submit} was interrupted, and {record.platform} does not have it as seen from this machine"
-    why = "Runs that work on that machine itself are not visible here."
-    way = Suggestion(SAME_COMMAND, f"{_format_on_machine(record)}finds the run or submits it")
-    return make_problem("run-interrupted", title, "", "", why, way)
+    return make_problem(
+        "run-interrupted.elsewhere",
+        submit=submit,
+        platform=record.platform,
+        on_machine=_format_on_machine(record),
+    )
 
 
 def make_unsure_problem(record: RunRecord, why: str, answer: Unanswered | None = None, new: bool = False) -> Problem:
@@ -96,48 +95,47 @@ def make_unsure_problem(record: RunRecord, why: str, answer: Unanswered | None =
 
     :param answer: what the platform answered; then its suggestions are offered, and with `new` also `--new`.
     """
-    title = f"it is unknown whether {record.platform} accepted {record.run}"
     ways = [Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist")]
     if answer:
         why = redact(str(answer), max_length=MAX_SENTENCE)
         ways += [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
-        ways += [_suggest_new(record)] if new else []
-    return make_problem("submit-unsure", title, "", "", why, *ways)
+        ways += [suggest_new(record)] if new else []
+    return make_problem("submit-unsure.no-answer", *ways, platform=record.platform, run=record.run, why=why)
 
 
 def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
     """Return the problem of an interrupted submit whose stored plan is damaged."""
-    title = f"it is unknown whether {record.platform} accepted {record.run}: its stored plan is damaged"
-    why = f"If it runs, its name on {record.platform} begins with {record.run}."
-    way = Suggestion(f"rm -r {folder.parent}", "removes the record, if you know that it does not run")
-    return make_problem("submit-unsure", title, "", str(folder), why, _suggest_new(record), way)
+    return make_problem(
+        "submit-unsure.plan-damaged",
+        suggest_new(record),
+        given=str(folder),
+        platform=record.platform,
+        run=record.run,
+        parent=folder.parent,
+    )
 
 
 def make_unrecorded_problem(record: RunRecord, problem: Problem) -> Problem:
     """Return the problem of a submitted run whose record could not be written."""
-    title = f"{record.run} was submitted to {record.platform}, but its record could not be written"
-    why = f"{problem.title[:1].upper()}{problem.title[1:]}."
-    way = Suggestion(SAME_COMMAND, "later: it finds the run and records it")
-    return make_problem("run-unrecorded", title, "", problem.given, why, way)
+    return make_problem(
+        "run-unrecorded", given=problem.given, run=record.run, platform=record.platform, title=problem.title
+    )
 
 
 def make_name_taken_problem(run: str, phase: str) -> Problem:
     """Return the problem of a plan whose run name is taken."""
-    titles = {
-        "sent": f"{run} is already submitted",
-        "sending": f"the submit of another plan as {run} was interrupted",
-        "held": f"{run} is being submitted by another process",
-    }
-    suggestions = [Suggestion("robotrain render … --attempt N --to FOLDER", "renders the job under another name")]
+    message = "run-name-taken"
     if phase == "sent":
-        suggestions.append(Suggestion(f"robotrain resubmit {run}", "submits the same plan as the next attempt"))
-    if phase == "sending":
-        suggestions.append(Suggestion(f"robotrain resubmit {run}", "finishes that submit"))
-    title = titles.get(phase, f"the name {run} is taken")
-    return make_problem("run-name-taken", title, "", run, "", *suggestions, stage=Stage.USAGE)
+        message = "run-name-taken.sent"
+    elif phase == "sending":
+        message = "run-name-taken.interrupted"
+    elif phase == "held":
+        message = "run-name-taken.held"
+    return make_problem(message, given=run)
 
 
-def _suggest_new(record: RunRecord) -> Suggestion:
+def suggest_new(record: RunRecord) -> Suggestion:
+    """Return the way of a submit that does not look for the interrupted one."""
     return Suggestion("--new", f"ignores {record.run} and starts a new run")
 
 
@@ -234,7 +232,6 @@ def _find_recorded_run(record: RunRecord, platform: Platform) -> Reference | Non
 def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
     """Return the problem of an interrupted submit whose run the platform does not have."""
     missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
-    title = f"the submit of {record.run} was interrupted, and {missing}"
     why = f"Runs that work on {record.host} itself are not visible here." if other_machine else ""
     retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
     ways = [
@@ -243,12 +240,11 @@ def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
     ]
     if not other_machine:
         ways.append(Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record"))
-    return make_problem("run-not-sent", title, "", "", why, *ways)
+    return make_problem("run-not-sent", *ways, run=record.run, missing=missing, why=why)
 
 
 def make_unknown_outcome_problem(record: RunRecord, why: str, answer: Unanswered | None) -> Problem:
     """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
-    title = f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it"
     ways = [Suggestion(SAME_COMMAND, f"when {record.platform} answers again")]
     ways += [way for problem in answer.problems for way in problem.suggestions] if answer else []
-    return make_problem("submit-unsure", title, "", "", why, *ways)
+    return make_problem("submit-unsure.interrupted", *ways, run=record.run, platform=record.platform, why=why)

@@ -6,12 +6,15 @@ from functools import partial
 from typing import NamedTuple, cast
 
 from robotrain import network_deadline
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, progress_cache, records
 from robotrain.submission import resubmit, resume, unfinished
 from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
 
 
 class LeftRun(NamedTuple):
@@ -55,8 +58,7 @@ def make_left_note(left: LeftRun) -> Problem:
         else Suggestion(f"robotrain resume {run}", "continues it")
     )
     ways = [one._replace(remark="continues it") for problem in left.problems for one in problem.suggestions]
-    title = f"{left.text}: this run starts from the beginning"
-    return make_problem("run-left-checkpoint", title, "", "", "", *(ways or [way]), severity="note")
+    return make_problem("run-left-checkpoint", *ways or [way], text=left.text)
 
 
 def _find_last_left(prepared: PreparedJob, plugins: Plugins, found: LeftRun | None = None) -> LeftRun | None:

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import Payload
 from robotrain.plugins import failures, manager
 from robotrain.plugins.discovery import Claim
 from robotrain.redaction import redact
 from robotrain.store.files import load_or_compute
+
+make_problem = Messages(__file__)
 
 RUNTIME_PACKAGE = "robotrain_runtime"
 PLUGIN_FILE_MODULE = "robotrain_plugin"
@@ -213,8 +216,8 @@ def _find_packing_problem(name: str, module: str) -> Problem | None:
         dotted = name.replace("target.", "source.", 1)  # a target belongs to a source kind
         if claim := next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None):
             return failures.make_failure(claim, _explain_missing_module(claim, module, cause), what).make_problem()
-        title = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
-        return Problem(code="plugin-failed", stage=Stage.SUBMIT, title=title)
+        failure = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
+        return make_problem("plugin-failed.packing", failure=failure)
     return None
 
 

@@ -11,16 +11,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import TypedDict, TypeVar
 
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.deadline import DeadlineFuture
 
 from robotrain.config.values import IMPLIED_ORIGIN
-from robotrain.errors import Problem, Stage, Suggestion, select_errors
+from robotrain.errors import Problem, Suggestion, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable
 from robotrain.redaction import holds_secret, redact
+
+make_problem = Messages(__file__)
 
 SourceKinds = Mapping[str, SourceKind]
 DescribingFiles = Mapping[str, Sequence[str]]
@@ -106,26 +109,23 @@ def _pin_source(
         ways = _list_suggestions(error)
         if error.pin:
             return dataclasses.replace(source, pin=error.pin), _make_unseen_problem(source, error.why, *ways)
-        title = f"{source.uri} is not pinned: the run uses its content at that time"
-        return source, _make_problem("not-pinned", title, source, error.why, *ways, severity="warning")
+        return source, make_problem("not-pinned", *ways, **_locate(source), uri=source.uri, why=error.why)
     except SourceNotFound as error:
-        title = f"{source.uri} does not exist"
         ways = _list_suggestions(error) or tuple(_suggest_copies(source, kinds) if source.implied else ())
-        return source, _make_problem("source-missing", title, source, error.why, *ways)
+        return source, make_problem("source-missing", *ways, **_locate(source), uri=source.uri, why=error.why)
     except (Exception, SystemExit) as error:  # whatever a plugin raises, or answers
         suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
-        title = f"cannot resolve the revision of {source.uri}"
         copies = _suggest_copies(source, kinds) if source.implied else ()
         ways = (*suggestions, *copies, _SUGGEST_NO_PIN)
-        return source, _make_problem(_UNKNOWN, title, source, explain_error(error, source.kind), *ways)
+        why = explain_error(error, source.kind)
+        return source, make_problem("pin-unknown", *ways, **_locate(source), uri=source.uri, why=why)
     missing: Sequence[str] = ()
     with contextlib.suppress(Exception, SystemExit):  # the source exists: the run will report it
         missing = pinning.find_missing(parse_source(source, kinds), source.role, described) if described else ()
     if described and not set(described) - set(missing):
         lacks = " or ".join(filter(None, (", ".join(described[:-1]), described[-1])))
-        title = f"{source.uri} is not a valid {source.role}: it has no {lacks}"
-        why = f"The job would fail. Use a {source.role} that contains it."
-        return source, _make_problem("source-undescribed", title, source, why)
+        place = _locate(source)
+        return source, make_problem("source-undescribed", **place, uri=source.uri, role=source.role, lacks=lacks)
     tags: Sequence[str] = ()
     with contextlib.suppress(Exception, SystemExit):  # a record that no run needs
         tags = pinning.read_tags(parse_source(source, kinds), source.role, pin) if pin else ()
@@ -153,18 +153,16 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
     except SourceUnreachable as error:
         return _make_unseen_problem(source, error.why)
     except (Exception, SystemExit) as error:
-        title = f"cannot check that the pinned revision of {source.uri} still exists"
-        problem = _make_problem(_UNKNOWN, title, source, explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL)
-        return dataclasses.replace(problem, transient=True)
+        why, way = explain_error(error, source.kind), _SUGGEST_NO_PINS_AT_ALL
+        return make_problem("pin-unknown.lost", way, **_locate(source), uri=source.uri, why=why)
     if not why:
         return None
     suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
-    return _make_problem("pin-gone", f"the pinned revision of {source.uri} is gone", source, why, *suggestions)
+    return make_problem("pin-gone", *suggestions, **_locate(source), uri=source.uri, why=why)
 
 
 def _make_unseen_problem(source: document.JobSource, why: str, *ways: Suggestion) -> Problem:
-    title = f"cannot check from here that {source.uri} is unchanged: the run will check it"
-    return _make_problem(UNSEEN, title, source, why, *ways, severity="warning")
+    return make_problem("pin-unseen", *ways, **_locate(source), uri=source.uri, why=why)
 
 
 def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinning) -> bool:
@@ -216,14 +214,14 @@ def _merge_alike(
     """Return the problems, with those of a code that has a title merged if their keys are equal."""
     alike: dict[object, list[Problem]] = {}
     for index, problem in enumerate(problems):
-        key = (problem.message, get_key(problem)) if problem.message in titles else index
+        key = (problem.code, get_key(problem)) if problem.code in titles else index
         alike.setdefault(key, []).append(problem)
     merged = []
     for found in alike.values():
         first, more = found[0], len(found) - MAX_NAMED_SOURCES
         if len(found) > 1:
             title, where = (
-                titles[first.message].format(len(found)),
+                titles[first.code].format(len(found)),
                 ", ".join(dict.fromkeys(one.where for one in found)),
             )
             given = ", ".join(one.given for one in found[:MAX_NAMED_SOURCES])
@@ -247,10 +245,10 @@ def deduplicate_problems(problems: Iterable[Problem]) -> list[Problem]:
         if p.severity == "error"
         or not ((p.message, p.title) in titles or (p.message in (_UNREACHABLE, UNSEEN) and _get_source(p) in failed))
     ]
-    unresolved = {_get_source(p) for p in found if p.message == _UNKNOWN}
+    unresolved = {_get_source(p) for p in found if p.code == _UNKNOWN}
     both = unresolved & {_get_source(p) for p in found if p.message == _UNREACHABLE}
     return [
-        drop_no_pin(p) if p.message == _UNKNOWN and _get_source(p) in both else p
+        drop_no_pin(p) if p.code == _UNKNOWN and _get_source(p) in both else p
         for p in found
         if p.message != _UNREACHABLE or _get_source(p) not in both
     ]
@@ -274,22 +272,15 @@ def explain_error(error: BaseException, kind: str = "") -> str:
     return f"The source kind {kind} failed: {text}." if kind else f"{text}."
 
 
-def _make_problem(
-    code: str,
-    title: str,
-    source: document.JobSource,
-    why: str,
-    *suggestions: Suggestion,
-    severity: Literal["error", "warning"] = "error",
-) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.PREFLIGHT,
-        title=title,
-        where=f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role,
-        given=f"{source.uri} at {source.pin}" if source.pin else source.uri,
-        why=why,
-        suggestions=suggestions,
-        severity=severity,
-        source=source.uri,
-    )
+class _Place(TypedDict):
+    """Where the problem of a source is."""
+
+    where: str
+    given: str
+    address: str
+
+
+def _locate(source: document.JobSource) -> _Place:
+    where = f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role
+    given = f"{source.uri} at {source.pin}" if source.pin else source.uri
+    return {"where": where, "given": given, "address": source.uri}

@@ -9,7 +9,8 @@ from robotrain_runtime.contract.document import JobSource
 
 from robotrain.check.capability_checks import DATASET, check_implied_sources
 from robotrain.config.values import IMPLIED_ORIGIN
-from robotrain.errors import Problem, Rejected, Stage, make_problem, raise_if_any, select_errors
+from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import list_implied_inputs, list_implied_rows
@@ -25,6 +26,8 @@ from robotrain.submission.pin import (
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.program_lock import lock_program
 from robotrain.submission.source_files import SourceFiles
+
+make_problem = Messages(__file__)
 
 
 def pin_prepared(
@@ -177,9 +180,7 @@ def _list_unread(
 def _make_unread_note(unread: Sequence[JobSource]) -> Problem:
     """Return a note about sources that could be read: not pinned, or not reached."""
     names = ", ".join(source.uri for source in unread)
-    title = f"{names} was not read: it may need further sources that this job does not have"
-    why = "If one is missing, the run stops before it downloads data, and names the option that gives it."
-    return make_problem("implied-sources-unknown", title, why=why, severity="note", stage=Stage.PREFLIGHT)
+    return make_problem("implied-sources-unknown.not-read", names=names)
 
 
 def _replace_rows(prepared: PreparedJob) -> Iterator[Mapping[str, object]]:

@@ -17,7 +17,8 @@ from robotrain.config.explain import list_resolved_values
 from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, resolve_job
 from robotrain.config.validate import list_fields
-from robotrain.errors import Problem, Suggestion, make_problem, raise_if_any, select_errors
+from robotrain.errors import Problem, raise_if_any, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import ListPlatforms, Platform
@@ -33,6 +34,8 @@ from robotrain.submission.run_labels import make_default_name
 
 if TYPE_CHECKING:
     from robotrain.submission.source_files import SourceFiles
+
+make_problem = Messages(__file__)
 
 ENCODED_ARCHIVE = r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
 """A payload as text: an archive of bzip2 in base64, which may match a secret's pattern by chance."""
@@ -55,8 +58,7 @@ def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
 
 def make_secret_problem(title: str) -> Problem:
     """Return the problem of a plugin whose answer contains a secret."""
-    why = "Plans and records are stored, shown and sent: they can contain only the name of a secret."
-    return make_problem("plugin-failed", title, "", "", why, Suggestion("robotrain plugins", "shows its package"))
+    return make_problem("plugin-failed.secret", title=title)
 
 
 class JobPart(NamedTuple):

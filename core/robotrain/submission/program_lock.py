@@ -9,13 +9,16 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, make_problem
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.workload import ProgramLocker
 from robotrain.redaction import holds_secret
 from robotrain.submission.pin import explain_error
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
+
+make_problem = Messages(__file__)
 
 LOCK_ROW = "program_lock"
 """The value of a job that says what was locked."""
@@ -39,8 +42,7 @@ def lock_program(
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except Exception as error:  # whatever a plugin raises
-        title = f"workload {prepared.job.workload} failed to lock the packages of the program"
-        return prepared, [make_problem("plugin-failed", title, "", "", explain_error(error), stage=Stage.PREFLIGHT)]
+        return prepared, [make_problem("plugin-failed.lock", workload=prepared.job.workload, why=explain_error(error))]
     if locked is None:
         return prepared, []
     if holds_secret(locked.lock):

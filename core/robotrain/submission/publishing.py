@@ -11,7 +11,8 @@ from robotrain_runtime.contract.event import Evaluated
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.publishing.late_publication import LatePublication
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import make_job_document
 from robotrain.model.platform import Platform
@@ -21,6 +22,8 @@ from robotrain.model.source import SourceError, SourceKind
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import files
+
+make_problem = Messages(__file__)
 
 URL_ARGUMENT = "URL"
 MAX_REASON = 1000
@@ -43,16 +46,13 @@ def find_place(url: str, plugins: Plugins) -> tuple[SourceKind, str]:
     kind = next((one for one in kinds if one.recognizes_target(url)), None)
     if kind is None:
         ways = [Suggestion(f"robotrain publish RUN {one.place_form}") for one in kinds]
-        why = f"Supported: {', '.join(one.title for one in kinds)}."
-        title, given = "nothing that is installed can write to this address", redact(url)
-        raise Rejected([make_problem("target-not-accepted", title, URL_ARGUMENT, given, why, *ways, stage=Stage.PARSE)])
+        titles = ", ".join(one.title for one in kinds)
+        raise Rejected([make_problem("target-not-accepted", *ways, given=url, kinds=titles)])
     try:
         return kind, str(kind.parse_target(url))
     except SourceError as error:
-        way = Suggestion(f"robotrain publish RUN {error.suggestion or kind.place_form}")
-        code, title = "source-invalid", "this is not an address to publish to"
-        given = redact(url, kind.schemes)
-        raise Rejected([make_problem(code, title, URL_ARGUMENT, given, error.why, way, stage=Stage.PARSE)]) from None
+        given, form = redact(url, kind.schemes), error.suggestion or kind.place_form
+        raise Rejected([make_problem("source-invalid", given=given, why=error.why, form=form)]) from None
 
 
 def publish_outputs(
@@ -155,6 +155,6 @@ def _open_checkpoint(platform: Platform, record: RunRecord, output: Output, log_
 
 
 def _make_unpublished_problem(run: str, address: str, why: str) -> Problem:
-    again = Suggestion("the same command", "sends what is missing")
-    reason = f"{redact(why[:1].upper() + why[1:], max_length=MAX_REASON)}."
-    return make_problem("not-published", f"{run} could not be published", "", address, reason, again)
+    return make_problem(
+        "not-published", given=address, run=run, why=redact(why[:1].upper() + why[1:], max_length=MAX_REASON)
+    )

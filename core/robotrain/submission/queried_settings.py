@@ -6,11 +6,14 @@ from typing import Any
 
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import PLATFORM_LAYER, Origin, Value
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.platform import PlatformDefault
 from robotrain.redaction import redact
 from robotrain.submission.pin import query_in_parallel
 from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
 
 
 def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
@@ -24,11 +27,8 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except Exception as error:
-        title, why = f"the settings of {platform.name} cannot be looked up", redact(f"{type(error).__name__}: {error}")
-        way = Suggestion("--no-pin", "submits without looking them up")
-        problem = make_problem(
-            "platform-away", title, "", "", f"{why}.", way, stage=Stage.PREFLIGHT, severity="warning"
-        )
+        why = redact(f"{type(error).__name__}: {error}")
+        problem = make_problem("platform-away", name=platform.name, why=why)
         return prepared, [problem]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
     return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 
 from robotrain_runtime.contract.event import Registered
 
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform, make_feature_error
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact, value_holds_secret
+from robotrain.redaction import value_holds_secret
 from robotrain.store import name_index, plans, records
 from robotrain.submission import interrupted_submit
+
+make_problem = Messages(__file__)
 
 MODEL_PARAMETERS = ("register_checkpoint", "register_model")
 """The parameters of a job that name a model, in any workload."""
@@ -51,9 +54,7 @@ def register_checkpoint(
 def check_model_name(name: str) -> Iterator[Problem]:
     """Yield a problem if a registry would refuse the name."""
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or value_holds_secret(name):
-        why = "Letters, digits, `_`, `.` and `-`, at most 255."
-        title = "the name of the model is invalid"
-        yield make_usage_problem("value-invalid", title, why=why, given=redact(name))
+        yield make_problem("value-invalid.model-name", given=name)
 
 
 def _find_model_name(record: RunRecord) -> str:
@@ -61,7 +62,5 @@ def _find_model_name(record: RunRecord) -> str:
     values = dict(stored.plan.job.parameters) if stored else {}
     name = next((values[parameter] for parameter in MODEL_PARAMETERS if values.get(parameter)), None)
     if not name:
-        suggestion = Suggestion(f"robotrain register {record.run} MODEL")
-        title = "the name of the model is missing"
-        raise Rejected([make_usage_problem("value-missing.model-name", title, suggestions=[suggestion])])
+        raise Rejected([make_problem("value-missing.model-name", run=record.run)])
     return str(name)

@@ -16,7 +16,8 @@ from robotrain.config.request import Request
 from robotrain.config.trainer_args import compare_options, read_after_dashes
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
@@ -28,6 +29,8 @@ from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission import program_lock
 from robotrain.submission.prepare import PreparedJob, prepare_job
 from robotrain.submission.queried_settings import list_platform_given_names
+
+make_problem = Messages(__file__)
 
 DIGEST_TAIL = "(?<=[0-9a-f]{12})[0-9a-f]{20,}"
 
@@ -242,4 +245,4 @@ def _format_sources(job: Job, role: str) -> str:
 def _make_no_plan_problem(title: str, run: str, why: str, *suggestions: Suggestion) -> Problem:
     ways = [*suggestions, Suggestion("robotrain submit …", "with a description of the job")]
     given = str(plans.get_plan_folder(run))
-    return make_usage_problem("plan-not-kept", title, why=why, given=given, suggestions=ways)
+    return make_problem("plan-not-kept", *ways, given=given, title=title, why=why)

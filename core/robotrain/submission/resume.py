@@ -9,7 +9,8 @@ from robotrain_runtime.contract import checkpoint, document
 from robotrain.check import publish_targets
 from robotrain.config.sources import parse_source
 from robotrain.config.values import Origin, SourceText
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import PUBLISH_PARAMETER, Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import Output, RunGone, RunRecord
@@ -20,6 +21,8 @@ from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
 from robotrain.submission.prepare import PreparedJob, make_secret_problem
 from robotrain.submission.resubmit import replace_sources
+
+make_problem = Messages(__file__)
 
 REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy", "checkpoint")
 """The roles whose sources the checkpoint replaces."""
@@ -54,11 +57,7 @@ def find_last_checkpoint(
     try:
         status = platform.status(record.reference)
         if not status.finished:
-            ways = [
-                Suggestion(f"robotrain wait {run}", "waits until it ends"),
-                Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
-            ]
-            raise Rejected([make_usage_problem("run-goes-on", f"{run} is still {status.state}", suggestions=ways)])
+            raise Rejected([make_problem("run-goes-on.still", run=run, state=status.state)])
         if checkpoints := [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]:
             return find_last_intact_checkpoint(checkpoints, prepared, say)
     except RunGone as gone:
@@ -66,8 +65,7 @@ def find_last_checkpoint(
     if copy := find_published_checkpoint(stored, prepared, plugins):
         say(f"{why}: resuming from a published copy")
         return copy
-    ways = [Suggestion(f"robotrain resubmit {run}", "starts the same job over")]
-    raise Rejected([make_usage_problem("checkpoint-missing", why, suggestions=ways)])
+    raise Rejected([make_problem("checkpoint-missing", title=why, run=run)])
 
 
 def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: Plugins) -> PreparedJob:
@@ -78,10 +76,10 @@ def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: Plugins
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
     if RESUME_ROLE not in workload.roles or not support:
         can = RESUME_ROLE in workload.roles
-        title = f"{prepared.platform.name if can else workload.name} cannot resume from a checkpoint"
+        name = prepared.platform.name if can else workload.name
         ways = [Suggestion(support.suggestion)] if can and support.suggestion else []
         ways.append(Suggestion("robotrain resubmit RUN", "starts the same job from the beginning"))
-        raise Rejected([make_problem("resume-not-accepted", title, "", "", support.reason, *ways, stage=Stage.CHECK)])
+        raise Rejected([make_problem("resume-not-accepted", *ways, name=name, why=support.reason)])
     if holds_secret(output.uri):
         of = f"platform {prepared.platform.name} failed in outputs: its address of a {redact(output.kind)}"
         raise Rejected([make_secret_problem(f"{of} contains a secret")])
@@ -105,11 +103,9 @@ def check_branch(job: Job, run: str, plugins: Plugins, command: str) -> Iterator
     earlier, kinds = plans.read_stored_plan(run).plan.job, plugins.source_kinds()
     before, after = (publish_targets.find_address(one, kinds) for one in (earlier, job))
     if before == after:
-        why = f"A branch of the Hub has the checkpoints of one run, and `{command}` starts a new run."
-        way = Suggestion(f"robotrain {command} {run} --set {PUBLISH_PARAMETER}={after.partition('@')[0]}@BRANCH")
-        yield make_usage_problem(
-            "publish-branch-taken", f"{after} belongs to {run}", PUBLISH_PARAMETER, why, suggestions=[way]
-        )
+        place = after.partition("@")[0]
+        where = PUBLISH_PARAMETER
+        yield make_problem("publish-branch-taken", where=where, after=after, run=run, command=command, place=place)
 
 
 def _is_here(prepared: PreparedJob, folder: Path) -> bool:

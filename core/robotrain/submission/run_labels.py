@@ -5,13 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from robotrain.config.values import DEFAULT_LAYERS, Value
-from robotrain.errors import Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import NAME_PARAMETER, Job
 from robotrain.model.run import list_run_parts
 from robotrain.model.workload import Workload
-from robotrain.redaction import can_repeat, redact, value_holds_secret
+from robotrain.redaction import can_repeat, value_holds_secret
 from robotrain.store import records
 from robotrain.store.name_index import NEWEST_NAMES
+
+make_problem = Messages(__file__)
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 MAX_NOTE = 1000
@@ -36,19 +39,16 @@ def make_labels(name: str, note: str, name_line: str = "--name") -> RunLabels:
     problems, where = [], name_line if name_line.startswith("-") else "NAME"
     for place, text in ((where, name), ("--note", note)):
         if value_holds_secret(text):
-            title, why = f"{place} contains what looks like a secret", "Records of runs are stored unencrypted."
-            problems.append(make_usage_problem("secret-in-job", title, place, why, redact(text)))
+            problems.append(make_problem("secret-in-job", where=place, given=text))
     if name and not is_valid_name(name) and not value_holds_secret(name):
         why = "A name is up to 80 letters, digits, `.`, `_` and `-`, and begins with a letter or digit."
         if name in NEWEST_NAMES:
             why = f"`{name}` means the newest run."
         cleaned = clean_name(name) if can_repeat(name) else ""
         ways = [Suggestion(f"{name_line} {cleaned}")] if is_valid_name(cleaned) else []
-        title = f"{where} is not a name for a run"
-        problems.append(make_usage_problem("value-invalid", title, where, why, redact(name), suggestions=ways))
+        problems.append(make_problem("value-invalid.run-name", *ways, where=where, given=name, why=why))
     if len(note) > MAX_NOTE:
-        title = f"--note is longer than {MAX_NOTE} characters"
-        problems.append(make_usage_problem("value-invalid", title, "--note", suggestions=[Suggestion("--note TEXT")]))
+        problems.append(make_problem("value-invalid.note", most=MAX_NOTE))
     raise_if_any(problems)
     return RunLabels(name, note)
 

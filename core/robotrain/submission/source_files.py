@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.source import SourceKind
 from robotrain.submission.container_plugins import load_workload_container
@@ -15,6 +16,8 @@ from robotrain.submission.pin import (
     parse_source,
     query_in_parallel,
 )
+
+make_problem = Messages(__file__)
 
 
 def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
@@ -55,9 +58,6 @@ class SourceFiles:
                 if source.kind in self._silent_kinds:  # another one was just found not to be readable
                     return {}
                 self._silent_kinds.add(source.kind)
-                title = f"{source.uri} was not compared with the job: its files cannot be read from this machine"
-                why = f"{explain_error(error, source.kind)} The run compares them."
-                self.notes.append(
-                    make_problem("sources-unread", title, source.role, "", why, severity="note", stage=Stage.PREFLIGHT)
-                )
+                why = explain_error(error, source.kind)
+                self.notes.append(make_problem("sources-unread", where=source.role, uri=source.uri, why=why))
         return self._files.get(source, {})

@@ -17,10 +17,10 @@ from robotrain.errors import (
     Problem,
     Rejected,
     Unanswered,
-    make_problem,
     raise_if_any,
     select_errors,
 )
+from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
@@ -39,17 +39,19 @@ from robotrain.submission.interrupted_submit import (
     list_left_alone_warnings,
     make_adopted_note,
     make_name_taken_problem,
-    make_note,
     make_other_machine_problem,
     make_sent_record,
     make_unrecorded_problem,
     make_unsure_problem,
     read_recorded_plan,
     require_no_secrets,
+    suggest_new,
 )
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
+
+make_problem = Messages(__file__)
 
 
 class StepOwner(NamedTuple):
@@ -236,8 +238,7 @@ def _lock_job(job: Job, context: SubmitContext, new: bool = False) -> contextlib
         return contextlib.nullcontext()
 
     def report_waiting() -> None:
-        title = f"another process submits this job to {context.platform.name}; waiting for its end"
-        context.report([make_problem("run-being-sent", title, severity="note")])
+        context.report([make_problem("run-being-sent", name=context.platform.name)])
 
     return name_lock.lock_job(job, context.platform.name, report_waiting)
 
@@ -274,8 +275,7 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
         lock.release_and_remove()
     else:
         lock.release()
-        title = f"an earlier submit of this job was interrupted; a submit first looks for it on {interrupted.platform}"
-        report([make_note("run-interrupted", title, interrupted)])
+        report([make_problem("run-interrupted.looked-for", given=interrupted.run, platform=interrupted.platform)])
     return lock.run
 
 
@@ -293,13 +293,12 @@ def _finish_interrupted(
         return _announce_and_record(record, reference, context, ADOPTED_NOTE)
     if is_from_other_machine(record):
         return None
-    title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
-    context.report([make_note("run-adopted", title, record)])
+    context.report([make_problem("run-adopted.again", given=record.run, platform=record.platform)])
     try:
         checked_plan.run_preflight(rendered, context.platform, context.report)
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
-        title = f"the interrupted submit of {record.run} is not finished; run the same command again to finish it"
-        note = make_note("run-interrupted", title, record, context.new)
+        way = suggest_new(record) if context.new else ""
+        note = make_problem("run-interrupted.not-finished", way, given=record.run)
         raise Rejected([*rejected.problems, note]) from rejected
     plans.store_plan(rendered)
     return _submit_to_platform(lock, rendered, context, RESUBMITTED_NOTE)
@@ -327,8 +326,7 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
         raise Rejected([make_unsure_problem(ahead, "", unanswered, context.new)]) from unanswered
     except NotSubmitted:
         lock.release_and_remove()
-        title = f"interrupted; nothing was sent to {ahead.platform}"
-        context.report([make_note("submit-interrupted", title, ahead)])
+        context.report([make_problem("submit-interrupted", given=ahead.run, platform=ahead.platform)])
         raise
     except KeyboardInterrupt:
         context.report([make_unsure_problem(ahead, "It was interrupted.")])

@@ -23,8 +23,9 @@ from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_ve
 from robotrain_runtime.machine.disk_cache import CacheLease
 
 from robotrain.corrected_line import DASHES
-from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, make_problem
+from robotrain.errors import LEAVE_OUT, Problem, Suggestion
 from robotrain.external_command import CommandStartError, run_bounded_command
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import BUILD, FLAG, NONE, UNUSABLE, Checker, CheckOptions, find_checker
@@ -33,7 +34,9 @@ from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.prepare import PreparedJob
 
-REFUSED, DOUBTFUL, UNCHECKED = "options-refused", "options-doubtful", "options-unchecked"
+make_problem = Messages(__file__)
+
+REFUSED = "options-refused"
 SECONDS_VARIABLE = "ROBOTRAIN_CHECKER_SECONDS"
 SECONDS = 30.0
 """How long a checker may take."""
@@ -76,7 +79,8 @@ def find_option_problems(
         command = plugin.check_command(document, described, place)
         required = plugin.environment(document)
     except Exception as error:  # whatever a plugin raises: the run checks the options
-        return [_make_note(f"the command that checks its options failed: {redact(f'{type(error).__name__}: {error}')}")]
+        failure = redact(f"{type(error).__name__}: {error}")
+        return [make_problem("options-unchecked.command-failed", failure=failure)]
     if command is None:
         return []
     found = find_checker(required, options)
@@ -205,16 +209,24 @@ def get_time_limit() -> float:
 def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> Iterator[Problem]:
     text = redact(question.complete(verdict.text))
     if verdict.result == "unchecked":
-        yield _make_note(f"{question.prepared.job.workload} did not check its options here: {text}")
+        yield make_problem("options-unchecked.here", workload=question.prepared.job.workload, why=text)
     elif verdict.result in ("refused", "doubtful"):
-        given, is_refused = " ".join(verdict.options), verdict.result == "refused"
+        given, message = " ".join(verdict.options), "options-refused"
+        if verdict.result == "doubtful":
+            message = "options-doubtful"
         program = question.prepared.workload.program if question.prepared.workload else "the trainer"
         subject = redact(given) or "the options of this job"
-        title = f"{program} {'refuses' if is_refused else 'will probably fail with'} {subject}"
-        why = f"{text.rstrip('.')}. Asked: {checker.name}."
         ways = [Suggestion(way, "", _list_left_out(way)) for way in verdict.ways]
-        problem = make_problem(REFUSED, title, DASHES if given else "", given, why, *ways, stage=Stage.PREFLIGHT)
-        yield problem if is_refused else dataclasses.replace(problem, code=DOUBTFUL, severity="warning")
+        yield make_problem(
+            message,
+            *ways,
+            where=DASHES if given else "",
+            given=given,
+            program=program,
+            subject=subject,
+            why=text.rstrip("."),
+            checker=checker.name,
+        )
 
 
 def _list_left_out(way: str) -> str:
@@ -224,23 +236,16 @@ def _list_left_out(way: str) -> str:
 def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, options: CheckOptions) -> Problem:
     """Return the note on what is left to the job's machine because nobody can be asked here."""
     program = prepared.workload.program if prepared.workload else "the trainer"
-    title = f"{program} was not asked about the options: its environment is not on this machine"
-    why = "Rules that only it knows are checked on the machine of the job, before it trains."
     can_build = required.platform in ("", f"{platform.system()}-{platform.machine()}")
     build = options.suggest(BUILD, "builds it once, with a PyTorch for the CPU")
     others = (options.suggest("PYTHON", "a Python that has it"), options.suggest(NONE, "hides this note"))
     ways = (build, *others) if can_build else others
-    return make_problem(UNCHECKED, title, "", "", why, *ways, stage=Stage.PREFLIGHT, severity="note")
-
-
-def _make_note(title: str) -> Problem:
-    return make_problem(UNCHECKED, title, stage=Stage.PREFLIGHT, severity="note")
+    return make_problem("options-unchecked.not-here", *ways, program=program)
 
 
 def _make_unusable(checker: Checker, why: str, options: CheckOptions) -> Problem:
-    title = f"the checker {checker.python} is not used: {why}"
     way = options.suggest(NONE, "checks without one")
-    return make_problem(UNUSABLE, title, FLAG, "", "", way, stage=Stage.PREFLIGHT, severity="warning")
+    return make_problem("checker-unusable.failed", way, where=FLAG, python=checker.python, why=why)
 
 
 def _read_cached(key: str) -> list[Verdict] | None:

@@ -6,7 +6,8 @@ from functools import partial
 from typing import NamedTuple
 
 from robotrain import network_deadline
-from robotrain.errors import Problem, Rejected, Suggestion, make_problem, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.run import RunGone, RunRecord, Status
 from robotrain.plugins.manager import Plugins
@@ -14,6 +15,8 @@ from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
 from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.queried_settings import list_platform_given_names
+
+make_problem = Messages(__file__)
 
 LOST = "lost"
 
@@ -167,22 +170,19 @@ def make_same_run_note(found: UnfinishedRun, name: str = "", new: bool = True) -
     ]
     if name not in ("", record.name):
         ways.append(Suggestion(f"robotrain rename {record.run} {name}", "gives that run the name"))
-    title = f"this job is {found.status.state if found.status else ''} as {_format_run(record)}; nothing was sent"
-    return make_problem("run-unfinished", title, "", "", _format_reason(found), *ways, severity="note")
+    state = found.status.state if found.status else ""
+    return make_problem("run-unfinished", *ways, state=state, run=_format_run(record), why=_format_reason(found))
 
 
 def _make_alike_note(found: UnfinishedRun) -> Problem:
     record = found.record
     verb = "may still run" if found.is_lost else f"is {found.status.state if found.status else ''}"
-    title = f"{_format_run(record)}, the same job with other settings or pins, {verb}"
-    way = Suggestion(f"robotrain cancel {record.run}", "stops it")
-    return make_problem("run-alike", title, "", "", _format_reason(found), way, severity="note")
+    return make_problem("run-alike", run=_format_run(record), verb=verb, why=_format_reason(found), name=record.run)
 
 
 def _make_silent_problem(found: UnfinishedRun) -> Problem:
     """Return the problem of a run of the same job whose platform does not answer."""
     record, error = found.record, found.error
-    title = f"{record.platform} does not tell whether {_format_run(record)}, a run of this job, has ended"
     problems = error.problems if isinstance(error, Rejected) else ()
     why = " ".join(f"{one.title[:1].upper()}{one.title[1:]}. {one.why}".strip() for one in problems)
     ways = [
@@ -190,20 +190,16 @@ def _make_silent_problem(found: UnfinishedRun) -> Problem:
         *(way for one in problems for way in one.suggestions),
         Suggestion("--new", "starts another run of it"),
     ]
-    return make_problem("run-unfinished-unsure", title, "", "", why or format_error(error or TimeoutError()), *ways)
+    why = why or format_error(error or TimeoutError())
+    run = _format_run(record)
+    return make_problem("run-unfinished-unsure.no-answer", *ways, platform=record.platform, run=run, why=why)
 
 
 def _make_lost_problem(found: UnfinishedRun) -> Problem:
     """Return the problem of a pipeline without a driver."""
     record = found.record
-    title = f"{_format_run(record)} is this {record.outputs.noun}, and nothing starts its next steps"
-    why = "Its driver was stopped, as by a restart of the machine; steps that had begun may still run."
-    ways = (
-        Suggestion(f"robotrain pipeline resume {record.run}", "goes on with it"),
-        Suggestion(f"robotrain cancel {record.run}", "stops what still runs of it"),
-        Suggestion("--new", "starts another one"),
-    )
-    return make_problem("run-unfinished-unsure", title, "", "", why, *ways)
+    run, noun = _format_run(record), record.outputs.noun
+    return make_problem("run-unfinished-unsure.stopped", run=run, noun=noun, name=record.run)
 
 
 def _format_run(record: RunRecord) -> str:
@@ -230,9 +226,8 @@ def find_run_to_change(text: str, plugins: Plugins, *, unfinished_first: bool = 
     found = [known for name in runs if (known := _read_record_if_readable(name))]
     unfinished = list_unfinished(found, plugins)
     if len(unfinished) > 1:
-        title = f"{len(unfinished)} runs that have not ended have this name; give the run itself"
         ways = [Suggestion(one.record.run, one.status.state if one.status else "unknown") for one in unfinished]
-        raise Rejected([make_usage_problem("run-name-shared", title, "RUN", given=text, suggestions=ways)])
+        raise Rejected([make_problem("run-name-shared", *ways, given=text, count=len(unfinished))])
     return unfinished[0].record.run if unfinished and unfinished_first else run
 
 

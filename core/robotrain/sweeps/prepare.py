@@ -15,13 +15,12 @@ from robotrain.config.request import Request
 from robotrain.errors import (
     Problem,
     Rejected,
-    Stage,
     Suggestion,
-    make_problem,
     raise_if_any,
     select_errors,
     suggest_leaving_out,
 )
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -44,6 +43,8 @@ from robotrain.sweeps.space import (
     is_whole,
     make_over_problem,
 )
+
+make_problem = Messages(__file__)
 
 NAME = "sweep"
 BETTER = ("higher", "lower")
@@ -143,10 +144,17 @@ class _SweepPreparer:
         name, flag = metrics[0][0], self.request.metric_flag
         declared = [one.name for one in workload.profile.metrics if one.better and not one.pattern]
         known = [one for one in declared if all(workload.logs_metric(job, one) for job in jobs)]
-        title = f"not every trial will report {name}"
-        why = f"With these values, all of them report: {', '.join(known) or 'no metric that compares them'}."
         ways = tuple(Suggestion(f"{flag} {one}") for one in known[:1])
-        problems.append(make_problem("sweep-metric-unknown", title, flag, name, why, *ways, stage=Stage.CHECK))
+        problems.append(
+            make_problem(
+                "sweep-metric-unknown.not-every-trial",
+                *ways,
+                where=flag,
+                given=name,
+                name=name,
+                known=", ".join(known) or "no metric that compares them",
+            )
+        )
         return metrics
 
     def _list_points(self, problems: list[Problem]) -> list[SpacePoint]:
@@ -236,12 +244,16 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
         if better:
             return ((name, better),)
         title = f"{request.workload.name} reports no metric {name!r} that trials can be compared by"
-        why, ways = f"It reports: {', '.join(known) or 'none'}.", suggest_name(name, known, f"{request.metric_flag} ")
+        ways = suggest_name(name, known, f"{request.metric_flag} ")
         if request.workload.runs_own_command and not ways:
             title = f"nobody says whether a higher or a lower {name} is better"
             ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
         where = request.metric_flag
-        problems.append(make_problem("sweep-metric-unknown", title, where, "", why, *ways, stage=Stage.USAGE))
+        problems.append(
+            make_problem(
+                "sweep-metric-unknown.other", *ways, where=where, title=title, known=", ".join(known) or "none"
+            )
+        )
         return ()
     main = [one for one in known.values() if one.headline or one.kind in ("validation", "loss", "curve")]
     ranked = sorted(main, key=lambda one: one.kind != "validation")
@@ -284,9 +296,8 @@ def _check_folders(prepared: PreparedPipeline, workload: Workload) -> Iterator[P
         folders = [str(job[parameter.name]) for job in jobs if job.get(parameter.name)]
         shared = next((one for one in folders if folders.count(one) > 1 and os.path.isabs(one)), None)
         if parameter.param.own_folder and shared:
-            title = f"trials cannot share {parameter.flag}: each writes to it"
             way = suggest_leaving_out(parameter.flag, remark="each trial has a folder of its own")
-            yield make_problem("sweep-folder-shared", title, parameter.flag, shared, "", way, stage=Stage.CHECK)
+            yield make_problem("sweep-folder-shared", way, where=parameter.flag, given=shared)
 
 
 def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline:
@@ -296,9 +307,7 @@ def _name_model(prepared: PreparedPipeline, plan: SweepPlan) -> PreparedPipeline
         return prepared
     model = unregistered[0].suggestions[0].text.partition(": ")[2]
     kept = [one for one in prepared.warnings if one.code != "step-registers-nothing"]
-    title = "no trial registers its policy: which one is the best is known at the end"
-    way = Suggestion(f"robotrain register RUN {model}", "registers the policy of the best trial")
-    note = make_problem("sweep-registers-nothing", title, "", "", "", way, stage=Stage.CHECK, severity="note")
+    note = make_problem("sweep-registers-nothing", model=model)
     sweep = dump_sweep(dataclasses.replace(plan, model=model))
     return dataclasses.replace(prepared, sweep=sweep, warnings=(*kept, note))
 

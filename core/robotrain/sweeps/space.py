@@ -14,10 +14,13 @@ from typing import Any, Literal, NamedTuple
 from robotrain_runtime.contract.document import Dimension, Scalar
 
 from robotrain.config.request import Request
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, raise_if_any
+from robotrain.errors import Problem, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact
 from robotrain.store.files import read_limited_file
+
+make_problem = Messages(__file__)
 
 OVER_FLAG = "--over"
 FORMS = ("NAME=VALUE,VALUE", "NAME=1..5", "NAME=log:1e-5..1e-2", "NAME=uniform:0.1..0.5")
@@ -91,7 +94,7 @@ def make_over_problem(title: str, given: str = "", why: str = "", ways: Sequence
     name = f"{OVER_FLAG}={given.partition('=')[0]}" if given and not re.search(r"\s", given) else ""
     texts = ways or [f"{OVER_FLAG} {form}" for form in FORMS]
     found = (Suggestion(text, replaces=name) for text in texts)
-    return make_problem("value-invalid", title, OVER_FLAG, given, why, *found, stage=Stage.USAGE)
+    return make_problem("value-invalid", *found, given=given, title=title, why=why)
 
 
 def _parse_axis(text: str, problems: list[Problem]) -> Axis | None:
@@ -160,9 +163,7 @@ def combine_axes(axes: Sequence[Axis]) -> list[SpacePoint]:
 def check_count(count: int) -> Iterator[Problem]:
     """Yield a problem of too many trials."""
     if count > MAX_TRIALS:
-        title = f"the sweep has {count} trials; it can have at most {MAX_TRIALS}"
-        way = Suggestion("--sampler random --samples N", "tries some of the combinations")
-        yield make_problem("sweep-too-large", title, OVER_FLAG, "", "", way, stage=Stage.USAGE)
+        yield make_problem("sweep-too-large", count=count, most=MAX_TRIALS)
 
 
 def draw_points(axes: Sequence[Axis], count: int, seed: int, integers: Collection[str]) -> list[SpacePoint]:
@@ -234,8 +235,7 @@ def read_points(path: Path) -> list[SpacePoint]:
 
 
 def _make_points_problem(title: str, where: str, why: str = "") -> Problem:
-    way = Suggestion("seed,learning_rate", "its first line: names of values; then a line for each trial")
-    return make_problem("file-malformed", title, where, "", why, way, stage=Stage.PARSE)
+    return make_problem("file-malformed", where=where, title=title, why=why)
 
 
 def format_point(point: Mapping[str, object]) -> str:

@@ -9,7 +9,8 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.errors import Problem, Rejected, Stage
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Payload, RenderedPlan
@@ -30,6 +31,8 @@ from robotrain.store import records
 from robotrain.submission.prepare import PreparedJob
 from robotrain.sweeps.results import read_results
 from robotrain.sweeps.space import SweepPlan, SweepRequest, parse_sweep
+
+make_problem = Messages(__file__)
 
 SAFE_TEXT = r"[A-Za-z0-9_./:@%+=-]+"
 """Values that mean nothing else to a shell: engines write them into a command."""
@@ -88,8 +91,7 @@ def _find_best_trial(run: str) -> str:
     """Return the name of the best trial so far. Raise Rejected if none has succeeded with a score."""
     results = read_results(run)
     if results is None or results.best is None:
-        title = "no trial of the sweep has succeeded with a score"
-        raise Rejected([Problem(code="step-output-missing", stage=Stage.SUBMIT, title=title)])
+        raise Rejected([make_problem("step-output-missing")])
     return results.best.name
 
 

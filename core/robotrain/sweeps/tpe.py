@@ -7,11 +7,14 @@ from typing import Any
 
 from robotrain_runtime.contract.document import Dimension, Scalar
 
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Suggestion
 from robotrain.installation import format_install_command
+from robotrain.messages import Messages
 from robotrain.pipelines.progress import StepState
 from robotrain.sweeps.results import find_metric
 from robotrain.sweeps.space import SweepPlan
+
+make_problem = Messages(__file__)
 
 EXTRA = "robotrain[optuna]"
 
@@ -19,9 +22,8 @@ EXTRA = "robotrain[optuna]"
 def check_installed() -> Iterator[Problem]:
     """Yield a problem if optuna is not installed."""
     if importlib.util.find_spec("optuna") is None:
-        title = "the sampler tpe needs optuna, which is not installed"
         ways = (Suggestion(format_install_command(EXTRA)), Suggestion("--sampler random", "needs nothing more"))
-        yield Problem(code="optuna-missing", stage=Stage.PREFLIGHT, title=title, where="--sampler", suggestions=ways)
+        yield make_problem("optuna-missing", *ways)
 
 
 def choose_values(plan: SweepPlan, steps: Sequence[StepState]) -> dict[str, Scalar]:

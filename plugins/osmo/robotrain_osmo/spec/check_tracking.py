@@ -144,7 +144,6 @@ def check_publishing(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
     tracking = environment.get_tracking_uri(settings)
     is_resumable = job.profile.outputs.resumable
     disk = LostDisk(
-        code="nothing-kept",
         why=POD_DISK_NOTE,
         ways=(f"--publish-url {BLOB_URL_FORM}", *(() if is_resumable or tracking else suggest_tracking(settings))),
         keeps_last=settings.publish_dataset is not None,
