@@ -188,6 +188,22 @@ def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
     assert [*platform.logs(reference, follow=False, tail=1)] == ["two"]
 
 
+def test_the_log_tells_what_the_job_printed_and_why_the_run_waits(reference, tmp_path, monkeypatch):
+    monkeypatch.setattr("robotrain.run_folder.log.QUERY_SECONDS", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.log.POLL_SECONDS", 0.0)
+    platform = StatedPlatform()
+    platform.output_file = "printed.txt"
+    platform.says["7"] = "WAITS"
+    lines = platform.logs(reference, follow=True)
+    assert next(lines).startswith("[engine] waiting: ")
+    (tmp_path / "run/printed.txt").write_text("no such module\n")
+    assert next(lines) == "[engine] no such module"
+    platform.says["7"] = "KILLED"
+    assert [*lines] == []
+    assert [*platform.logs(reference, follow=False)] == ["[engine] no such module"]
+    assert platform.status(reference).reason.endswith(": no such module")
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where a process works")
 def test_a_process_of_this_machine_needs_no_engine(reference, tmp_path, monkeypatch):
     monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)

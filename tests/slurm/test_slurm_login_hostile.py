@@ -72,7 +72,7 @@ def test_no_answer_in_time_and_none_that_can_be_read_is_the_login_nodes_fault(no
 def test_a_login_node_that_does_not_read_is_not_waited_for(node):
     node(SILENT)
     with pytest.raises(Rejected) as caught:
-        calls.call("cluster", "robotrain_slurm.observe.run_files:remove_run", "x" * (1 << 22))
+        calls.call("cluster", "robotrain_slurm.observe.runs:RUNS.remove_outputs", "x" * (1 << 22))
     assert caught.value.problems[0].code == "slurm-login-away"
     with pytest.raises(Rejected):  # at once: it was asked a moment ago
         methods.list_outputs("cluster", REFERENCE)

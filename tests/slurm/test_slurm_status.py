@@ -239,8 +239,8 @@ def test_fifty_runs_cost_one_question(recorded, tmp_path):
 
 @pytest.mark.slow
 def test_log_is_followed_over_a_requeue(recorded, run, monkeypatch):
-    monkeypatch.setattr("robotrain_slurm.observe.logs.QUERY_SECONDS", 0.0)
-    monkeypatch.setattr("robotrain_slurm.observe.logs.log.POLL_SECONDS", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.log.QUERY_SECONDS", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.log.POLL_SECONDS", 0.0)
     recorded.set_job("PENDING", "Resources")
     lines = SLURM.logs(run.reference, True)
     assert next(lines) == "[slurm] waiting: no node has free what it asks for (Resources)"

@@ -6,6 +6,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +23,16 @@ from robotrain_runtime.contract.event import (
 )
 from robotrain_runtime.contract.files import open_regular_file, read_limited_file
 
+from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
+from robotrain.model.run import Status
+
+LOG_FILE = "log.txt"
+JOB_FILE = "job.json"
+PAYLOAD_FOLDER = "payload"
+EVENTS_FILE = "events.jsonl"
+OUTCOME_FILE = "outcome.json"
+MAX_OUTCOME_BYTES = 1 << 20
 
 POLL_SECONDS = 0.2
 CHUNK_SIZE = 1 << 16
@@ -103,12 +114,90 @@ def _decode_line(line: bytes) -> str:
     return line.decode(errors="replace").rstrip("\r")
 
 
-LOG_FILE = "log.txt"
-JOB_FILE = "job.json"
-PAYLOAD_FOLDER = "payload"
-EVENTS_FILE = "events.jsonl"
-OUTCOME_FILE = "outcome.json"
-MAX_OUTCOME_BYTES = 1 << 20
+QUERY_SECONDS = 5.0
+"""Between two questions about a run that is followed: each costs its engine a request."""
+END_QUERY_SECONDS = 1.0
+"""The same once the run has recorded its outcome."""
+
+
+@dataclass(frozen=True)
+class FolderLog:
+    """The log of all attempts at a run, with what its job printed before the runtime began."""
+
+    folder: Path
+    output_file: str
+    """What the job printed, in the folder; empty for nothing."""
+    prefix: str
+    """Of lines that the log itself does not have: those of the job, and why the run waits."""
+    end_sign: str = ""
+    """How lines begin that the engine adds to what the job printed when it ends it; empty for none."""
+
+    def read_present(self, tail: int | None) -> Iterator[str]:
+        """Yield the lines that are there, or the last ones.
+
+        What the engine adds when it ends a job comes last, unless the run went on since.
+        """
+        main, printed = self._open(tail)
+        before: list[str] = []
+        after: list[str] = []
+        went_on = _get_modified(self.folder / LOG_FILE) > _get_modified(self.folder / self.output_file)
+        for line in chain(printed.read_lines(), printed.read_rest()) if printed else ():
+            is_last = self.end_sign and line.startswith(self.end_sign) and not went_on
+            (after if is_last else before).append(self.prefix + line)
+        lines = chain(before, main.read_lines(), main.read_rest(), after)
+        return lines if tail is None else iter(deque(lines, maxlen=tail))
+
+    def follow(self, query_status: Callable[[], Status], tail: int | None) -> Iterator[str]:
+        """Yield the lines until the run ends, over all its attempts, and why it waits before each.
+
+        :param query_status: raises RunGone, or Rejected, which may pass.
+        """
+        main, printed = self._open(tail)
+        begun = chain(self._read_printed(printed), main.read_lines())
+        yield from begun if tail is None else deque(begun, maxlen=tail)
+        due, waited = 0.0, ""
+        while True:
+            status, now = None, time.monotonic()
+            if now >= due - (QUERY_SECONDS - END_QUERY_SECONDS if (self.folder / OUTCOME_FILE).exists() else 0.0):
+                due, status = now + QUERY_SECONDS, _try_query(query_status)  # before reading: the last lines are read
+            yield from self._read_printed(printed)
+            yield from main.read_lines()
+            if status and status.finished:
+                yield from main.read_rest()
+                return
+            if status:
+                reason = status.reason if status.state == "pending" else ""
+                if reason and reason != waited:
+                    yield f"{self.prefix}waiting: {reason}"
+                waited = reason
+            time.sleep(POLL_SECONDS)
+
+    def _open(self, tail: int | None) -> tuple[LogReader, LogReader | None]:
+        """Return readers of the log, and of what the job printed."""
+        printed = LogReader(self.folder / self.output_file, tail) if self.output_file else None
+        return LogReader(self.folder / LOG_FILE, tail), printed
+
+    def _read_printed(self, printed: LogReader | None) -> Iterator[str]:
+        return (self.prefix + line for line in printed.read_lines()) if printed else iter(())
+
+
+def _try_query(query_status: Callable[[], Status]) -> Status | None:
+    """Return the status; None if the engine does not answer now. Raise RunGone, Rejected."""
+    try:
+        return query_status()
+    except Rejected as rejected:
+        if not rejected.transient:
+            raise
+        return None
+
+
+def _get_modified(file: Path) -> float:
+    """Return when a file was modified; 0 if there is none."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
 
 EventKind = TypeVar("EventKind", Checkpoint, Evaluated, Published, Registered, Withdrawn)
 

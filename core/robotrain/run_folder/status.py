@@ -12,12 +12,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import Mount
 from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.contract.files import make_atomically, read_limited_file, write_atomically
+from robotrain_runtime.contract.files import make_atomically, write_atomically
+from robotrain_runtime.contract.step_output import STEP_FILE
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
@@ -25,11 +27,12 @@ from robotrain.model import plan as plans
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
-from robotrain.model.run import Output, Reference, RunGone, RunState, Status
+from robotrain.model.run import Output, Reference, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import code_copy, ended_run, log, outputs, settings_rules
-from robotrain.run_folder.facts import ENGINE_END_FILE
+from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts, read_facts
+from robotrain.run_folder.parts import HANDOVER_FOLDER, JudgedRun, RunPart, judge_parts
 
 make_problem = Messages(__file__)
 
@@ -57,8 +60,7 @@ def _is_alive(owner: RunOwner, folder: Path) -> bool:
         return False
 
 
-MAX_END_BYTES = 1 << 16
-LAST_LINES = 20
+OUTPUT_BYTES = 1 << 14
 POLL_PAUSE_SECONDS = 1.0
 MAX_POLLS = 60
 LOCAL_STATES: Mapping[str, RunState] = {"pending": "pending", "running": "running", "lost": "lost"}
@@ -83,13 +85,13 @@ def explain_engine_state(engine_state: str, states: Mapping[str, RunState], engi
     return Status(state=state, reason="" if engine_state.lower() == "running" else says)
 
 
-def get_run_status(folder: Path, job: Status, engine: str) -> Status:
+def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
     """Return the status of a run by that of its job and its recorded outcome.
 
     A run that did not succeed has not ended before its job has: its engine may start it again.
     """
     state, has_ended = job.state, job.finished
-    outcome, cancelled = log.read_outcome(folder), (folder / claim.CANCELLED_FILE).exists()
+    outcome, cancelled = facts.outcome, facts.is_cancelled
     if outcome and (has_ended or (state == "running" and (cancelled or outcome.state == "succeeded"))):
         who = f" by {engine}, as when its time is up" if outcome.state == "cancelled" and not cancelled else ""
         return Status(state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
@@ -188,6 +190,10 @@ class RunFolderPlatform(Platform):
     """The meaning of the engine's words for states."""
     output_file = ""
     """In the run folder, if there is one: what a job prints before the runtime begins, and why its engine ended it."""
+    end_sign = ""
+    """How lines in it begin that the engine adds when it ends a job."""
+    fact_files: Mapping[str, int] = FACT_FILES
+    """The files of a run folder that its status follows from, beside the output file."""
 
     def get_engine_state(self, job: str) -> str:
         """Return the engine's state of a job, which may be followed by a space and a reason.
@@ -208,27 +214,76 @@ class RunFolderPlatform(Platform):
         """Return whether the job is a process on this machine (Linux), without an engine."""
         return False
 
-    def status(self, reference: Reference) -> Status:
-        """Return the status of the run. Raise RunGone."""
-        folder = require_run_folder(reference)
+    def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
+        """Return the parts of a whole pipeline or sweep, by name; nothing for others. Raise RunGone or Rejected."""
+        return {}
+
+    def select_step(self, reference: Reference) -> Reference:
+        """Return the reference of a part as that of a run; any other one as it is. Raise RunGone or Rejected."""
+        return reference
+
+    def query_jobs(self, references: Collection[Reference]) -> Any:
+        """Return what the engine says of the jobs of these runs, for `judge_run`. Raise RunGone or Rejected."""
+        return {one["folder"]: self._query_state(one) for one in references}
+
+    def judge_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
+        """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
+        says, known = jobs[reference["folder"]], facts.read(ENGINE_END_FILE).decode(errors="replace")
         if self.is_local(reference):
-            process = explain_engine_state(get_process_state(folder), LOCAL_STATES, "this machine")
-            return get_run_status(folder, process, "this machine")
-        job = self.explain_state(self._read_or_record_end(folder, self.get_engine_state(_get_job(reference))))
-        status = get_run_status(folder, job, self.name)
-        if status is job and status.state in ("failed", "lost") and (line := self._read_last_line(folder)):
-            return replace(status, reason=f"{status.reason}: {line}")
-        return status
+            process = explain_engine_state(says, LOCAL_STATES, "this machine")
+            return JudgedRun(get_run_status(facts, process, "this machine"), facts.outcome)
+        job = self.explain_state(says or known)
+        status = get_run_status(facts, job, self.name)
+        if status is job and status.state in ("failed", "lost") and (line := self._find_last_line(facts)):
+            status = replace(status, reason=f"{status.reason}: {line}")
+        return JudgedRun(status, facts.outcome, says.encode() if job.finished and says not in ("", known) else b"")
+
+    def status(self, reference: Reference) -> Status:
+        """Return the status of a run, a whole pipeline or sweep, or one of its parts. Raise RunGone or Rejected."""
+        if self.list_parts(reference):
+            return self.query_pipeline(reference)[0]
+        reference = self.select_step(reference)
+        jobs = self.query_jobs([reference])
+        return self.conclude_run(reference, self.read_facts(reference), jobs).status
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        """Return the status of the whole and its parts, which are asked about at once. Raise RunGone or Rejected."""
+        if not (parts := self.list_parts(reference)):
+            return super().query_pipeline(reference)
+        jobs = self.query_jobs([part.reference for part in parts.values()])
+        facts = {name: self.read_facts(part.reference) for name, part in parts.items()}
+        judged = {name: self.conclude_run(part.reference, facts[name], jobs) for name, part in parts.items()}
+        return judge_parts(reference["run"], parts, facts, judged)
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        """Return the steps of a pipeline, or the trials of a sweep that have begun. Raise RunGone or Rejected."""
+        return self.query_pipeline(reference)[1] if self.list_parts(reference) else []
+
+    def read_facts(self, reference: Reference) -> FolderFacts:
+        """Return the facts of a run folder. Raise RunGone."""
+        printed = {self.output_file: OUTPUT_BYTES} if self.output_file else {}
+        return read_facts(require_run_folder(reference), {**self.fact_files, **printed})
+
+    def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
+        """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
+        judged = self.judge_run(reference, facts, jobs)
+        if judged.end:
+            with suppress(OSError):  # the folder may be another user's
+                write_atomically(facts.folder / ENGINE_END_FILE, judged.end)
+        if not judged.was_stopped:
+            return judged
+        left = "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(facts.folder))
+        return judged._replace(status=replace(judged.status, reason=judged.status.reason + left))
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """Yield the lines of the log. Raise RunGone."""
-        return log.read_log_lines(
-            require_run_folder(reference) / log.LOG_FILE, lambda: not follow or self._has_ended(reference), tail
-        )
+        """Yield the lines of the log, and before them what its job printed. Raise RunGone."""
+        folder = require_run_folder(self.select_step(reference))
+        whole = log.FolderLog(folder, self.output_file, f"[{self.name}] ", self.end_sign)
+        return whole.follow(lambda: self.status(reference), tail) if follow else whole.read_present(tail)
 
     def events_file(self, reference: Reference) -> Path | None:
         """Return the events file in the run folder, once it is there. Raise RunGone."""
-        return log.find_events_file(require_run_folder(reference))
+        return log.find_events_file(require_run_folder(self.select_step(reference)))
 
     def cancel(self, reference: Reference) -> None:
         """Stop the run and return when it has ended, or after a minute. Raise RunGone."""
@@ -250,17 +305,22 @@ class RunFolderPlatform(Platform):
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the complete checkpoints, then other files. Raise RunGone."""
-        return outputs.list_outputs(require_run_folder(reference))
+        return outputs.list_outputs(require_run_folder(self.select_step(reference)))
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
         """Copy one output atomically. Raise Rejected."""
         outputs.download_output(output, to)
 
+    def has_step_output(self, reference: Reference) -> bool:
+        """Return whether a later pipeline can read what a step handed over."""
+        return Path(self.select_step(reference)["folder"], HANDOVER_FOLDER, STEP_FILE).is_file()
+
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
         if not self.capabilities.features.get("register_model"):
             super().register(reference, name, step)
-        return ended_run.register_model(require_run_folder(reference), name, step)
+        payload = require_run_folder(reference) / log.PAYLOAD_FOLDER
+        return ended_run.register_model(require_run_folder(self.select_step(reference)), name, step, payload)
 
     @staticmethod
     def find_working_job(folder: Path) -> str:
@@ -279,24 +339,17 @@ class RunFolderPlatform(Platform):
     has_plan = staticmethod(has_plan_files)
     find_folder_problems = staticmethod(find_creation_problems)
 
-    def _read_last_line(self, folder: Path) -> str:
-        """Return what the engine or the job printed last outside of the log, redacted; empty for nothing."""
-        if not self.output_file:
-            return ""
-        reader = log.LogReader(folder / self.output_file, tail=LAST_LINES)
-        lines = [line.strip() for line in (*reader.read_lines(), *reader.read_rest()) if line.strip()]
-        return redact(lines[-1], max_length=MAX_SENTENCE) if lines else ""
+    def _query_state(self, reference: Reference) -> str:
+        """Return what the engine says of the job of a run; of a process of this machine, its state."""
+        if self.is_local(reference):
+            return get_process_state(require_run_folder(reference))
+        return self.get_engine_state(_get_job(reference))
 
-    def _read_or_record_end(self, folder: Path, engine_state: str) -> str:
-        """Return the engine's state, or the recorded end of a job that it has forgotten; record an end."""
-        path = folder / ENGINE_END_FILE
-        with suppress(OSError, ValueError):  # the folder may be another user's
-            known = read_limited_file(path, MAX_END_BYTES).decode(errors="replace") if path.exists() else ""
-            if not engine_state:
-                return known
-            if engine_state != known and self.explain_state(engine_state).finished:
-                write_atomically(path, engine_state.encode())
-        return engine_state
+    def _find_last_line(self, facts: FolderFacts) -> str:
+        """Return what the engine or the job printed last outside of the log, redacted; empty for nothing."""
+        lines = facts.read(self.output_file).decode(errors="replace").split("\n")
+        printed = [line.strip() for line in lines if line.strip()]
+        return redact(printed[-1], max_length=MAX_SENTENCE) if printed else ""
 
     def _has_ended(self, reference: Reference) -> bool:
         time.sleep(POLL_PAUSE_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster.platform import ClusterPlatform
@@ -37,7 +38,7 @@ def cluster_method(path: str, remote: str = "") -> Any:
         login = find_login(subject)
         if not login:
             module, _, name = path.partition(":")
-            return getattr(importlib.import_module(module), name)(subject, *values, **named)
+            return attrgetter(name)(importlib.import_module(module))(subject, *values, **named)
         if remote:
             from robotrain_slurm.remote import methods
 
@@ -111,18 +112,17 @@ class SlurmPlatform(ClusterPlatform):
     list_checks = cluster_method("robotrain_slurm.preflight.checks:list_checks", "list_checks")
     submit = cluster_method("robotrain_slurm.submit.submit:submit_plan", "submit")
     find = cluster_method("robotrain_slurm.submit.submit:find_run", "find_run")
-    status = cluster_method("robotrain_slurm.observe.query:query_status", "query_status")
-    has_ended = cluster_method("robotrain_slurm.observe.query:has_ended")
-    list_steps = cluster_method("robotrain_slurm.observe.query:list_steps")
-    query_pipeline = cluster_method("robotrain_slurm.observe.query:query_pipeline", "query_pipeline")
-    has_step_output = cluster_method("robotrain_slurm.observe.run_files:has_step_output")
-    logs = cluster_method("robotrain_slurm.observe.logs:read_logs", "read_logs")
-    events_file = cluster_method("robotrain_slurm.observe.run_files:find_events_file", "find_events_file")
+    status = cluster_method("robotrain_slurm.observe.runs:RUNS.status", "query_status")
+    list_steps = cluster_method("robotrain_slurm.observe.runs:RUNS.list_steps")
+    query_pipeline = cluster_method("robotrain_slurm.observe.runs:RUNS.query_pipeline", "query_pipeline")
+    has_step_output = cluster_method("robotrain_slurm.observe.runs:RUNS.has_step_output")
+    logs = cluster_method("robotrain_slurm.observe.runs:RUNS.logs", "read_logs")
+    events_file = cluster_method("robotrain_slurm.observe.runs:RUNS.events_file", "find_events_file")
     request_cancel = cluster_method("robotrain_slurm.observe.cancel:request_cancel")
-    outputs = cluster_method("robotrain_slurm.observe.run_files:list_outputs", "list_outputs")
-    download = cluster_method("robotrain_slurm.observe.run_files:download_output", "download_output")
-    register = cluster_method("robotrain_slurm.observe.run_files:register_model")
-    remove_outputs = cluster_method("robotrain_slurm.observe.run_files:remove_run", "remove_run")
+    outputs = cluster_method("robotrain_slurm.observe.runs:RUNS.outputs", "list_outputs")
+    download = cluster_method("robotrain_slurm.observe.runs:RUNS.download", "download_output")
+    register = cluster_method("robotrain_slurm.observe.runs:RUNS.register")
+    remove_outputs = cluster_method("robotrain_slurm.observe.runs:RUNS.remove_outputs", "remove_run")
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         from robotrain_slurm.observe.step_references import describe_reference
@@ -139,9 +139,9 @@ class SlurmPlatform(ClusterPlatform):
             from robotrain_slurm.remote import methods
 
             return methods.list_statuses(references)
-        from robotrain_slurm.observe import query
+        from robotrain_slurm.observe.runs import RUNS
 
-        return query.list_statuses(references)
+        return RUNS.list_statuses(references)
 
 
 @hook

@@ -55,16 +55,16 @@ class QueuedJob:
         return (self.state, self.reason) == REFUSED_END
 
 
-def query_queue(names: Iterable[str] = (), user: str = "") -> list[QueuedJob]:
+def query_queue(names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
     """Return the jobs that Slurm knows, ended ones too, an element of an array each; or those of these names.
 
     Raise SlurmAway, Rejected.
 
-    :param user: another user than this one, by name or number.
+    :param user: the number of the user whose jobs they are; None for this one.
     """
     chosen = ",".join(names)
     filters = [f"--name={chosen}"] if chosen else []
-    who = f"--user={user or os.getuid()}"
+    who = f"--user={os.getuid() if user is None else user}"
     words = ("--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
     try:
         answer = run_slurm("squeue", *words)

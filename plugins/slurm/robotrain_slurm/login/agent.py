@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from typing import IO, Any
 
 from robotrain_slurm.login.frames import ALIVE, ALIVE_SECONDS, BrokenFrame, Frame, read_frame, write_frame
@@ -122,4 +123,4 @@ def _find_function(path: str) -> Any:
     module, _, name = path.partition(":")
     if not module.startswith(PACKAGE):
         raise BadValue(f"{path} is not a function for login nodes")
-    return getattr(importlib.import_module(module), name)
+    return attrgetter(name)(importlib.import_module(module))

@@ -13,9 +13,9 @@ from robotrain_runtime.contract import claim
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.observe.own_record import OwnRecord
-from robotrain_slurm.observe.query import query_jobs, read_own_record
+from robotrain_slurm.observe.runs import RUNS, ask_slurm
 from robotrain_slurm.observe.status import find_job, is_active
-from robotrain_slurm.observe.step_references import is_whole, list_parts, select_step
+from robotrain_slurm.observe.step_references import list_parts, select_step
 
 make_problem = Messages(__file__)
 
@@ -34,7 +34,7 @@ def request_cancel(reference: Reference) -> str:
     Raise RunGone, or Rejected when Slurm does not answer: the run then ends with its next start.
     """
     require_run_folder(reference)
-    parts = [*list_parts(reference).values()] if is_whole(reference) else [select_step(reference)]
+    parts = [part.reference for part in list_parts(reference).values()] or [select_step(reference)]
     for part in parts:
         _mark_cancelled(Path(part["folder"]))  # first: a job that begins now looks for it
     signalled = set[str]()
@@ -71,9 +71,9 @@ def _mark_cancelled(folder: Path) -> None:
 
 def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:
     """Return the jobs that must still be ended. Raise SlurmAway, Rejected."""
-    queue, found = query_jobs(parts), []
+    queue, found = ask_slurm([(part, OwnRecord.parse(RUNS.read_facts(part))) for part in parts]).jobs, []
     for part in parts:
-        own = read_own_record(part)
+        own = OwnRecord.parse(RUNS.read_facts(part))  # again: one may have ended meanwhile
         job = find_job(part, own, queue)
         if job and is_active(job) and not _is_ending(job, own):
             found.append(job)

@@ -6,13 +6,12 @@ It stays when Slurm has forgotten the job: after five minutes (MinJobAge), where
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain.run_folder import log
-from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
+from robotrain.run_folder.facts import ENGINE_END_FILE, FolderFacts
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.event import Outcome
 
@@ -20,8 +19,6 @@ from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, Attempt, parse_attempts
 from robotrain_slurm.spec.render import OUTPUT_FILE
 
-RECORD_FILES: Mapping[str, int] = {ATTEMPTS_FILE: 1 << 20, **FACT_FILES, OUTPUT_FILE: 1 << 14}
-"""The files that it is read from, as FACT_FILES; the attempts before the outcome, which is of the last of them."""
 NOISE = ("slurmstepd", "srun:")
 """Starts of lines of Slurm itself, which say no more than the state of the job."""
 MEMORY_KILL = r"(?i)^slurmstepd.*(?:oom[-_ ]kill|exceeded (?:job |step )?memory limit)"
@@ -50,7 +47,7 @@ class OwnRecord:
 
     @classmethod
     def parse(cls, facts: FolderFacts) -> "OwnRecord":
-        """Return what the facts of a run folder, with RECORD_FILES, say."""
+        """Return what the facts of a run folder, with its attempts, say."""
         outcome, printed = facts.files.get(log.OUTCOME_FILE), facts.files.get(OUTPUT_FILE)
         lines = printed.content.decode(errors="replace").splitlines() if printed else []
         return cls(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
+from robotrain.run_folder.parts import JudgedRun
 from robotrain_runtime.contract import failure
 
 from robotrain_slurm.client.queue import QueuedJob
@@ -27,29 +28,47 @@ STATES: Mapping[str, RunState] = {
 SETTLE_SECONDS = 60.0
 """For which Slurm may show a job as failed, or not at all, between the end of its batch script and its requeue."""
 NO_INTERNET = "if its nodes have no internet, submit it with --stage, which fetches what it needs before"
+DEPENDENCY_REASONS = ("Dependency", "DependencyNeverSatisfied")
 FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
 
-def select_forgotten(references: Iterable[Reference], queue: Iterable[QueuedJob]) -> list[Reference]:
-    """Return the runs of which no job is in the queue."""
+def recall_jobs(
+    runs: Iterable[tuple[Reference, OwnRecord]], queue: Iterable[QueuedJob]
+) -> tuple[list[QueuedJob], list[str]]:
+    """Return the jobs of runs that are no longer in the queue, as they were last seen there; and those never seen."""
     known = {(job.name, job.task) for job in queue}
-    return [one for one in references if (one["run"], _get_task(one)) not in known]
+    seen: list[QueuedJob] = []
+    unseen: dict[str, None] = {}
+    for reference, own in runs:
+        if (reference["run"], _get_task(reference)) in known:
+            continue
+        if job := own.load_engine_end():
+            seen.append(job)
+        elif not own.explains_end:
+            unseen |= dict.fromkeys(own.list_jobs(reference["job"]))
+    return seen, [*unseen]
 
 
-def make_status(reference: Reference, own: OwnRecord, job: QueuedJob | None, cluster: str) -> Status:
-    """Return the status of a run. Raise Rejected.
+def judge_run(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob], cluster: str) -> JudgedRun:
+    """Return what the record of a run and Slurm's answer amount to. Raise Rejected.
 
     :param reference: not that of a whole pipeline or sweep; of one of its parts as `select_step` returns it.
-    :param job: as `find_job` returned it.
+    :param jobs: what Slurm knows; jobs of other runs too.
     :param cluster: the variable that chooses the cluster, where Slurm was asked.
     """
+    job = find_job(reference, own, jobs)
     if job and is_active(job) and not own.is_settled:
-        return _make_active_status(own, job)
+        active = _make_active_status(own, job)
+        awaits = active.state == "pending" and bool(job.task or job.reason in DEPENDENCY_REASONS)
+        return JudgedRun(active, own.final_outcome, awaits_others=awaits)
     if _is_about_to_go_on(own, job):
-        return Status(state="pending", reason=f"it goes on in a moment: {own.why_continued}", started=own.started_at)
+        why = f"it goes on in a moment: {own.why_continued}"
+        return JudgedRun(Status(state="pending", reason=why, started=own.started_at), None)
     if job is None and not own.final_outcome and not own.is_cancelled:
         _check_cluster(reference, cluster)
-    return _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
+    status = _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
+    is_over = job is not None and not is_active(job)  # one that has recorded its outcome may still be ending
+    return JudgedRun(status, own.final_outcome, own.find_new_end(job) if job and is_over else b"")
 
 
 def _is_about_to_go_on(own: OwnRecord, job: QueuedJob | None) -> bool:
@@ -173,10 +192,3 @@ def _explain_end(own: OwnRecord, job: QueuedJob | None) -> str:
     if own.continued_by and (job is None or get_state(job) != "cancelled"):
         why += "; it was to go on, and no job continues it"
     return reasons.append_batch_message(why, own.batch_message if has_failed else "")
-
-
-def needs_survivors(own: OwnRecord, status: Status) -> bool:
-    """Return whether the reason of a status is to say which checkpoints the run left."""
-    outcome = own.final_outcome
-    is_stopped = outcome.state == "cancelled" if outcome else status.state != "succeeded"
-    return status.finished and is_stopped

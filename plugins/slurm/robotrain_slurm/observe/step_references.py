@@ -7,6 +7,7 @@ from pathlib import Path
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
+from robotrain.run_folder.parts import RunPart
 from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.files import read_limited_file
 
@@ -44,11 +45,14 @@ def select_step(reference: Reference) -> Reference:
     return found[name]
 
 
-def list_parts(reference: Reference) -> Mapping[str, Reference]:
-    """Return the steps of a pipeline or the trials of a sweep by name, each as a run. Raise RunGone, Rejected."""
-    if JOBS_KEY in reference:
-        return {name: _refer_to_step(reference, name) for name in _read_numbers(reference)}
-    return _list_trials(reference)
+def list_parts(reference: Reference) -> Mapping[str, RunPart]:
+    """Return the steps of a pipeline or the trials of a sweep by name; nothing for others. Raise RunGone, Rejected."""
+    if not is_whole(reference):
+        return {}
+    if JOBS_KEY not in reference:
+        return {name: RunPart(trial) for name, trial in _list_trials(reference).items()}
+    needs = {job.step: job.needs for job in read_spec(reference).jobs}
+    return {name: RunPart(_refer_to_step(reference, name), needs.get(name, ())) for name in _read_numbers(reference)}
 
 
 def read_spec(reference: Reference) -> SlurmSpec:

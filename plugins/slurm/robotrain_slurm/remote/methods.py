@@ -26,7 +26,7 @@ from robotrain_slurm.spec.render import list_code_copies
 from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 TASKS = "robotrain_slurm.remote.tasks"
-OBSERVE = "robotrain_slurm.observe"
+RUNS = "robotrain_slurm.observe.runs:RUNS"
 
 
 def list_checks(login: str, plan: Plan) -> list[PreflightCheck]:
@@ -84,7 +84,7 @@ def query_status(login: str, reference: Reference) -> Status:
 
 def query_pipeline(login: str, reference: Reference) -> tuple[Status, list[StepStatus]]:
     """Return the status of the whole, and the steps. Raise RunGone, Rejected."""
-    status, steps = calls.call(login, f"{OBSERVE}.query:query_pipeline", reference)
+    status, steps = calls.call(login, f"{RUNS}.query_pipeline", reference)
     return status, steps
 
 
@@ -116,19 +116,19 @@ def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
 
 
 def _list_there(login: str, references: Sequence[Reference]) -> Sequence[Status | None]:
-    function = f"{OBSERVE}.query:list_statuses"
+    function = f"{RUNS}.list_statuses"
     return calls.call(login, function, references) if login else _list_here(references)
 
 
 def _list_here(references: Sequence[Reference]) -> list[Status | None]:
-    from robotrain_slurm.observe import query
+    from robotrain_slurm.observe.runs import RUNS as here
 
-    return query.list_statuses(references)
+    return here.list_statuses(references)
 
 
 def read_logs(login: str, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
     """Yield the lines of the log. Raise RunGone, Rejected."""
-    function = f"{OBSERVE}.logs:read_logs"
+    function = f"{RUNS}.logs"
     if follow:
         return calls.stream(login, function, reference, follow, tail)
     return iter(calls.collect(login, function, reference, follow, tail))
@@ -196,7 +196,7 @@ def list_outputs(login: str, reference: Reference) -> list[Output]:
 
 def remove_run(login: str, reference: Reference, dry_run: bool = False) -> int:
     """Remove the run's folder unless `dry_run` is set; return the bytes freed. Raise RunGone, Rejected."""
-    freed: int = calls.call(login, f"{OBSERVE}.run_files:remove_run", reference, dry_run)
+    freed: int = calls.call(login, f"{RUNS}.remove_outputs", reference, dry_run)
     if not dry_run:
         EventsMirror(login, reference).remove()
     return freed

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.platform import run_checks
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import Output, Reference
@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.files import open_regular_file
 
 from robotrain_slurm.login.address import find_login
-from robotrain_slurm.observe import query, run_files
+from robotrain_slurm.observe.runs import RUNS
 from robotrain_slurm.preflight.checks import list_checks
 from robotrain_slurm.remote.events_mirror import PROBE_BYTES
 from robotrain_slurm.spec.submission_spec import SUBMISSION
@@ -77,7 +77,7 @@ def query_status(reference: Reference, known: Sequence[Any] | None) -> Mapping[s
 
     :param known: of the events, as for `read_events`; None if they are not followed.
     """
-    status = query.query_status(reference)
+    status = RUNS.status(reference)
     events = read_events(reference, *known) if known is not None else None  # afterwards: the last ones are there
     return {"status": status, "events": events}
 
@@ -87,7 +87,7 @@ def read_events(reference: Reference, offset: int, probe: str) -> Sequence[Any] 
 
     :param probe: the digest of what stands before `offset`, as far as it is known.
     """
-    if (path := run_files.find_events_file(reference)) is None:
+    if (path := RUNS.events_file(reference)) is None:
         return None
     with open_regular_file(path) as file:
         start = max(0, offset - PROBE_BYTES)
@@ -101,7 +101,7 @@ def read_events(reference: Reference, offset: int, probe: str) -> Sequence[Any] 
 
 def list_outputs(reference: Reference) -> list[Output]:
     """Return the outputs of a run. Raise RunGone, Rejected."""
-    return [*run_files.list_outputs(reference)]
+    return [*RUNS.outputs(reference)]
 
 
 def send_output(reference: Reference, output: Output) -> Iterator[Mapping[str, Any]]:
@@ -109,7 +109,9 @@ def send_output(reference: Reference, output: Output) -> Iterator[Mapping[str, A
 
     Links are followed, each folder once. What is no file, such as a pipe or a link to nothing, is left out.
     """
-    source = run_files.find_output(reference, output)
+    source = Path(output.uri)
+    if not source.exists():
+        raise Rejected([make_problem("output-gone", given=output.uri, name=output.name)])
     if source.is_file():
         yield from _send_file(source, "")
         return

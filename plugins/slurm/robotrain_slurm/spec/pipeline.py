@@ -17,6 +17,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.run import Reference
+from robotrain.run_folder.parts import HANDOVER_FOLDER
 from robotrain.run_folder.scheduler_plan import make_token
 from robotrain.run_folder.scheduler_settings import fill_settings
 
@@ -28,7 +29,6 @@ from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.submission_spec import (
     DOCUMENT_FILE,
-    HANDOVER_FOLDER,
     PAYLOAD_FILE,
     SCRIPT_FILE,
     SEARCH_FILE,

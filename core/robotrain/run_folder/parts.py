@@ -1,0 +1,88 @@
+"""The steps of a pipeline and the trials of a sweep, each as a run of its own, and the status of the whole. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from robotrain_runtime.contract.event import Outcome
+
+from robotrain.model.run import Reference, Status, StepStatus
+from robotrain.pipelines.progress import PipelineProgress, StepState
+from robotrain.run_folder.facts import FolderFacts
+
+HANDOVER_FOLDER = "handover"
+"""In the folder of a step: what later steps read."""
+STOPPED_STATES = ("failed", "cancelled", "lost", "skipped")
+
+
+class RunPart(NamedTuple):
+    """A step or a trial."""
+
+    reference: Reference
+    """As that of a run."""
+    needs: tuple[str, ...] = ()
+    """The names of the steps that must succeed before."""
+
+
+class JudgedRun(NamedTuple):
+    """What the facts of a run and its engine's answer amount to."""
+
+    status: Status
+    outcome: Outcome | None
+    """The outcome that counts; None if the run recorded none."""
+    end: bytes = b""
+    """How the engine ended the job, to be kept in the run folder; empty for nothing new."""
+    awaits_others: bool = False
+    """Whether its job waits for those of other parts."""
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the run was ended from outside, so that its last checkpoints matter."""
+        is_stopped = self.outcome.state == "cancelled" if self.outcome else self.status.state != "succeeded"
+        return self.status.finished and is_stopped
+
+
+def judge_parts(
+    run: str, parts: Mapping[str, RunPart], facts: Mapping[str, FolderFacts], judged: Mapping[str, JudgedRun]
+) -> tuple[Status, list[StepStatus]]:
+    """Return the status of the whole, and those of its parts, except trials of a sweep that wait for their turn.
+
+    :param facts: those of each part.
+    :param judged: each part as a run by itself.
+    """
+    states: dict[str, StepState] = {}
+    for name, part in parts.items():
+        states[name] = _judge_part(facts[name], judged[name])
+        blocker = next((one for one in part.needs if states[one].state in STOPPED_STATES), "")
+        if blocker and facts[name].owner is None:
+            states[name] = StepState(state="skipped", reason=f"step {blocker} {states[blocker].state}")
+    waiting = {name: replace(one, reason="") if one.shown_state == "running" else one for name, one in states.items()}
+    whole = PipelineProgress(steps=waiting, folder="").compute_status(run, has_driver=True)
+    if whole.state == "pending" and not whole.reason:  # no trial has begun: all of them wait for the same
+        whole = replace(whole, reason=next((one.status.reason for one in judged.values() if one.status.reason), ""))
+    is_sweep = not any(part.needs for part in parts.values())
+    return whole, [
+        StepStatus(name=name, state=one.shown_state, reason=one.reason, started=one.started, ended=one.ended)
+        for name, one in states.items()
+        if not (is_sweep and one.state == "waiting")
+    ]
+
+
+def _judge_part(facts: FolderFacts, judged: JudgedRun) -> StepState:
+    """Return the state of a part by itself, whatever became of those that it needs."""
+    known = judged.status
+    if facts.owner or known.state == "succeeded":
+        is_pending = known.state == "pending"
+        return StepState(
+            state="running" if is_pending else known.state,
+            queued=is_pending,
+            reason=known.reason,
+            exit_code=known.exit_code,
+            started=known.started,
+            ended=known.ended,
+        )
+    if known.finished and facts.is_cancelled:
+        return StepState(state="skipped", reason="the run was cancelled")
+    if judged.awaits_others:
+        return StepState(state="waiting", ended=known.ended)
+    return StepState(state=known.state, reason=known.reason, ended=known.ended)
