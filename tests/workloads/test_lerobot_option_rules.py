@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.lerobot.trained_model import make_model
 from robotrain_workloads.lerobot_options import option_rules
 from robotrain_workloads.lerobot_options.option_tree import load_option_tree
 from robotrain_workloads.lerobot_options.rule_expressions import (
@@ -102,7 +102,7 @@ ASSERTED = (
 
 
 def find_problems(kind: str, *words: str, **options: Any) -> list[Any]:
-    model = TrainedModel(versions.get_version(), versions.POLICIES, kind)
+    model = make_model(versions.get_version(), versions.POLICIES, kind)
     given = {"settings": {}, "starts": False} | options
     return list(option_rules.find_problems(words, model, given.pop("settings"), **given))
 

@@ -11,7 +11,7 @@ from job_documents import PLATFORMS, check_findings
 from messages import check_problems
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.start import find_option_mismatches
-from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.lerobot.trained_model import make_model
 
 ROOT = Path(__file__).parents[2]
 HERE, CLOUD = ((*PLATFORMS[platform], "--dry-run") for platform in ("local", "osmo"))
@@ -106,7 +106,7 @@ def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset, plat
 
 
 def test_a_list_that_the_weights_need_is_one_word():
-    model = TrainedModel(versions.get_version(), versions.POLICIES, "diffusion")
+    model = make_model(versions.get_version(), versions.POLICIES, "diffusion")
     check_findings(find_option_mismatches({"down_dims": [32, 64]}, ["--policy.down_dims=[64,128]"], model))
 
 

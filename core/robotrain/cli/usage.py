@@ -16,9 +16,9 @@ from robotrain.redaction import redact
 def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions) -> Iterator[Problem]:
     """Find flags that were parsed as the value of the flag before them."""
     for flag, name in options.flags.items():
-        if name not in option_values or flag != _get_canonical_flag(name, options):
+        value = option_values.get(name)
+        if not value or flag != _get_canonical_flag(name, options):
             continue
-        value = option_values[name]
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
                 title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.options import NULLS, parse_value, split_options
+from robotrain_workloads.lerobot.options import read_options_of
 from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
 from robotrain_workloads.lerobot.versions import NamedRepository
 
@@ -68,7 +68,7 @@ def list_needed(
     """
     model = choose_started_model(parameters, start)
     repositories = model.facts.repositories
-    values = {**(start.settings if start else {}), **_read_options(model, options)}
+    values = {**(start.settings if start else {}), **read_options_of(model.prefix, options)}
     unread_options: set[str] = set()
     found: list[NeededRepository] = []
     for default, repository in repositories.items():
@@ -93,7 +93,7 @@ def list_uses(parameters: Mapping[str, Any], options: Sequence[str], name: str, 
     """
     model = choose_model(parameters, {})
     types = (model.lerobot.policies, model.lerobot.reward_models)
-    given = _read_options(model, options)
+    given = read_options_of(model.prefix, options)
     for one in [model.facts] if is_new else [facts for section in types for facts in section.values()]:
         for default, repository in one.repositories.items():
             if name in _list_names(default, repository, given, is_new=is_new):
@@ -106,18 +106,6 @@ def _may_read_weights(repository: NamedRepository, given: Mapping[str, Any], *, 
     if not is_new:  # its settings decide, unless an option does
         return all(given.get(option, value) == value for option, value in repository.weights_if.items())
     return all(option in given and given[option] == value for option, value in repository.weights_if.items())
-
-
-def _read_options(model: TrainedModel, options: Sequence[str]) -> dict[str, Any]:
-    """Return the values of the options of the policy or reward model."""
-    prefix = f"{model.prefix}."
-    given = ((name, value) for name, value in split_options(options) if name.startswith(prefix))
-    return {name.removeprefix(prefix): _read_value(value) for name, value in given}
-
-
-def _read_value(text: str | None) -> Any:
-    """Return the value of an option as the settings of a policy have it."""
-    return None if text is None or text.lower() in NULLS else parse_value(text)
 
 
 def _is_read(repository: NamedRepository, values: Mapping[str, Any], *, is_new: bool) -> bool:
@@ -163,13 +151,13 @@ def list_naming_options(parameters: Mapping[str, Any], options: Sequence[str]) -
     deciding: set[str] = set()
     for one in model.facts.repositories.values():
         deciding.update(one.options, one.only_if, one.unless, one.weights_if, [one.revision_option])
-    return {name: value for name, value in _read_options(model, options).items() if name in deciding}
+    return {name: value for name, value in read_options_of(model.prefix, options).items() if name in deciding}
 
 
 def list_unread_weights(parameters: Mapping[str, Any], options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the repositories whose weights a new policy could read and does not, each with the options for that."""
     model = choose_model(parameters, {})
-    given = _read_options(model, options)
+    given = read_options_of(model.prefix, options)
     found: dict[str, dict[str, Any]] = {}
     for default, one in model.facts.repositories.items():
         if one.weights_if and not _may_read_weights(one, given, is_new=True):

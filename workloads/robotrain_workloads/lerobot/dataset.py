@@ -5,6 +5,7 @@ third of a microsecond an episode, so after some hundred episodes LeRobot would 
 can only be the wrong one from half the frame interval on: a quarter of the interval is always safe.
 """
 
+import functools
 import importlib
 import math
 import os
@@ -109,6 +110,13 @@ def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
         nested = list_nested_datasets(folder)
         hint = f" (but {nested[0]} has)" if nested else ""
         raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
+    state = path.stat()
+    return _read_info(path, (state.st_mtime_ns, state.st_ino, state.st_size))
+
+
+@functools.lru_cache(maxsize=8)
+def _read_info(path: Path, state: object) -> dict[str, Any]:
+    """Return the content of a file; `state` changes with it."""
     return file_formats.read_json_object(path)
 
 

@@ -149,6 +149,15 @@ def get_option_value(arguments: Sequence[str], name: str) -> str | None:
     return dict(split_options(arguments)).get(name.removeprefix("--"))
 
 
+def read_options_of(prefix: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the options of the policy or reward model by name, with their values as its configuration has them."""
+    given = ((name, value) for name, value in split_options(arguments) if name.startswith(f"{prefix}."))
+    return {
+        name.removeprefix(f"{prefix}."): None if value is None or value.lower() in NULLS else parse_value(value)
+        for name, value in given
+    }
+
+
 def parse_value(text: str) -> Any:
     """Return the value of an option as JSON has it; a plain text as it is."""
     try:

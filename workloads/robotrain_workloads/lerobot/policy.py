@@ -114,7 +114,8 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
     """
     saved = settings.keys() - {"type"}
     if unknown := sorted(saved - model.options.keys()):
-        fitting = [one for one in versions.list_versions() if saved <= model._replace(lerobot=one).options.keys()]
+        own = (model.section, model.kind)
+        fitting = [one for one in versions.list_versions() if saved <= one.get_model_options(*own).keys()]
         way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
         lerobot = f"LeRobot {model.lerobot.name}"
         yield f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown)}\n{way}"

@@ -1,5 +1,6 @@
 """What a job trains: a type of policy or of reward model, with the options that its LeRobot has for it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,12 @@ class TrainedModel(NamedTuple):
     section: str
     """POLICIES or REWARD_MODELS."""
     kind: str
+    facts: ModelType
+    """What the index says of it; nothing of an unknown type."""
+    options: Mapping[str, Sequence[Any]]
+    """Its options by name, each with its kind and, if it is a plain value, its default."""
+    is_known: bool
+    """Whether LeRobot itself has the type: else it is one of a package (`--with`), of which nothing is known."""
 
     @property
     def prefix(self) -> str:
@@ -43,21 +50,6 @@ class TrainedModel(NamedTuple):
         return self.prefix.replace("_", " ")
 
     @property
-    def options(self) -> Mapping[str, Sequence[Any]]:
-        """Its options by name, each with its kind and, if it is a plain value, its default."""
-        return self.lerobot.get_model_options(self.section, self.kind)
-
-    @property
-    def facts(self) -> ModelType:
-        """What the index says of it; nothing of an unknown type."""
-        return self.lerobot.get_types(self.section).get(self.kind, ModelType())
-
-    @property
-    def is_known(self) -> bool:
-        """Whether LeRobot itself has the type: else it is one of a package (`--with`), of which nothing is known."""
-        return self.kind in self.lerobot.get_types(self.section)
-
-    @property
     def rate_option(self) -> str:
         """The option with its learning rate; empty if it has none."""
         known = RATE_OPTIONS if self.is_known else ()
@@ -77,14 +69,26 @@ class TrainedModel(NamedTuple):
         return f"--{self.prefix}.{name}={value}"
 
 
+@functools.cache
+def make_model(lerobot: LeRobotVersion, section: str, kind: str) -> TrainedModel:
+    """Return a type of policy or of reward model."""
+    types = lerobot.get_types(section)
+    facts, options = types.get(kind, ModelType()), lerobot.get_model_options(section, kind)
+    return TrainedModel(lerobot, section, kind, facts, options, is_known=kind in types)
+
+
 def choose_model(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainedModel:
     """Return what a job trains. `settings`: the configuration of what it starts from, as far as it is known."""
-    lerobot = versions.get_version(parameters["lerobot_version"])
-    saved, reward = settings.get("type"), parameters.get("reward_model")
+    wished = (parameters.get("reward_model"), parameters.get("policy_type"))
+    return _choose_model(parameters["lerobot_version"], settings.get("type"), *wished)
+
+
+@functools.cache
+def _choose_model(version: Any, saved: Any, reward: Any, policy: Any) -> TrainedModel:
+    lerobot = versions.get_version(version)
     if saved not in lerobot.policies and (reward or saved in lerobot.reward_models):
-        return TrainedModel(lerobot, versions.REWARD_MODELS, str(saved or reward))
-    kind = saved or parameters.get("policy_type") or DEFAULT_POLICY_TYPE
-    return TrainedModel(lerobot, versions.POLICIES, str(kind))
+        return make_model(lerobot, versions.REWARD_MODELS, str(saved or reward))
+    return make_model(lerobot, versions.POLICIES, str(saved or policy or DEFAULT_POLICY_TYPE))
 
 
 def can_warm_up(model: TrainedModel) -> bool:

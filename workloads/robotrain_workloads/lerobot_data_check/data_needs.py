@@ -16,7 +16,7 @@ from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras, load_dataset_info
 from robotrain_workloads.lerobot.feature_renames import find_likely_renames
 from robotrain_workloads.lerobot.lineage import find_start_source
-from robotrain_workloads.lerobot.options import NULLS, get_option_value, split_options
+from robotrain_workloads.lerobot.options import NULLS, split_options
 from robotrain_workloads.lerobot.policy_features import (
     ACTION,
     STATE,
@@ -26,7 +26,7 @@ from robotrain_workloads.lerobot.policy_features import (
     make_new_settings,
 )
 from robotrain_workloads.lerobot.start import load_start
-from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model, make_model
 from robotrain_workloads.option_kinds import find_near_option
 
 REWARD = "next.reward"
@@ -94,7 +94,7 @@ def _suggest_type(needs: "DataNeeds") -> str:
     """
     lerobot = needs.model.lerobot
     for kind, facts in lerobot.policies.items():
-        other = DataNeeds(TrainedModel(lerobot, versions.POLICIES, kind), (), None, needs.info)
+        other = DataNeeds(make_model(lerobot, versions.POLICIES, kind), (), None, needs.info)
         if not (facts.refused or facts.repositories or any(other.find_type_problems())):
             return f"; {kind} learns from it as it is\n--policy-type TYPE"
     return ""
@@ -121,7 +121,8 @@ class DataNeeds:
         resumes: bool = False,
     ) -> None:
         self.model, self.info, self.is_new, self.resumes = model, info, settings is None, resumes
-        self._facts, self._arguments, self._settings = model.facts, arguments, settings or {}
+        self._facts, self._settings, self._prefix = model.facts, settings or {}, f"{model.prefix}."
+        self._given = dict(split_options(arguments))
         self._features, self._cameras = get_features(info), list_cameras(info)
 
         self._inputs = self._read_inputs()
@@ -145,7 +146,7 @@ class DataNeeds:
     def is_crop_given(self) -> bool:
         """Whether the user says what part of the pictures is cropped."""
         name = self._facts.crop_option
-        return bool(name) and get_option_value(self._arguments, f"{self.model.prefix}.{name}") is not None
+        return bool(name) and self._given.get(f"{self._prefix}{name}") is not None
 
     def _list_pictures(self) -> dict[str, list[int]]:
         """Return the cameras that a policy reads, each with channels, height and width as far as they are known."""
@@ -336,7 +337,7 @@ class DataNeeds:
 
     def get_option(self, name: str) -> Any:
         """Return the value of an option of the type as JSON has it; a text that is none as it is."""
-        text = get_option_value(self._arguments, f"{self.model.prefix}.{name}")
+        text = self._given.get(f"{self._prefix}{name}")
         if text is None:
             return self._settings.get(name, self.model.get_default(name))
         if text.lower() in NULLS:
@@ -357,7 +358,7 @@ class DataNeeds:
 
     def _is_resized(self) -> bool:
         """Return whether an option brings pictures to another size."""
-        given = (name.rpartition(".")[2] for name, _ in split_options(self._arguments))
+        given = (name.rpartition(".")[2] for name in self._given)
         names = {*self.model.options, *self._settings, *given}
         return any("resize" in name and self.get_option(name) for name in names)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.trained_model import TrainedModel
+from robotrain_workloads.lerobot.trained_model import TrainedModel, make_model
 from robotrain_workloads.lerobot_options import policy_rules
 from robotrain_workloads.lerobot_options.option_tree import OptionTree, load_option_tree
 from robotrain_workloads.lerobot_options.option_values import (
@@ -220,7 +220,7 @@ def list_models(
     """Yield the types that have all given options."""
     for section in (versions.POLICIES, versions.REWARD_MODELS):
         for kind in lerobot.get_types(section):
-            model = TrainedModel(lerobot, section, kind)
+            model = make_model(lerobot, section, kind)
             parts = [name.split(".") for name in given]
             names = {part[1] for part in parts if part[0] == model.prefix and len(part) > 1}
             is_other = any(part[0] != model.prefix and part[0] in ("policy", "reward_model") for part in parts)
