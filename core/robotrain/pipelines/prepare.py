@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pkgutil import resolve_name
 from typing import Any, cast
 
 from robotrain_runtime.contract.document import JobSource
@@ -20,7 +19,6 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import SWEEP_NOUN, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
-from robotrain.pipelines.driven_platform import DrivenPlatform
 from robotrain.pipelines.following import settle_following
 from robotrain.pipelines.native_platform import NativePlatform
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
@@ -49,8 +47,6 @@ from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_settings_of_all
 
 make_problem = Messages(__file__)
-
-NATIVE_SWEEP = "robotrain.sweeps.sweep_platform:NativeSweepPlatform"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +152,8 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
                     )
     hand_over_checkpoints(by_name, workloads, prepared, problems)
     raise_if_any(deduplicate_problems(problems))
-    engine = _choose_engine(platform, plugins, request)
+    is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
+    engine = cast(PipelinePlatform, plugins.make_pipeline_platform(platform, is_native, bool(request.sweep)))
     by_name = {name: settle_following(one, prepared, engine, problems) for name, one in by_name.items()}
     order = order_steps({one.name: one.needs for one in request.steps})
     steps = tuple(
@@ -190,16 +187,6 @@ def _find_workloads(request: PipelineRequest, plugins: Plugins, problems: list[P
         except Rejected as rejected:
             problems += label_problems(one, rejected.problems)
     return found
-
-
-def _choose_engine(platform: Platform, plugins: Plugins, request: PipelineRequest) -> PipelinePlatform:
-    """Return the engine of the platform if it runs the pipeline.
-
-    Whether it runs a sweep is decided before. Otherwise the trials are runs of their own.
-    """
-    if request.sweep.get("native"):
-        return cast(PipelinePlatform, resolve_name(NATIVE_SWEEP)(platform, plugins))
-    return (NativePlatform if _is_native(platform, request) else DrivenPlatform)(platform, plugins)
 
 
 def _is_native(platform: Platform, request: PipelineRequest) -> bool:

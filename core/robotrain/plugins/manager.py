@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -106,19 +106,18 @@ class Plugins:
 
     def platform_of(self, record: RunRecord) -> Platform:
         """Return the platform of a run; for a pipeline, one that shows its steps as one run. Raise PluginError."""
-        return self._choose_engine(record.platform, record.steps, record.native, record.is_sweep)
+        platform = self.platform(record.platform)
+        return self.make_pipeline_platform(platform, record.native, record.is_sweep) if record.steps else platform
 
     def platform_of_plan(self, rendered: RenderedPlan) -> Platform:
         """Return the platform of a plan, as `platform_of` does of its run. Raise PluginError."""
         from robotrain.model.workload import SWEEP_NOUN
 
-        is_sweep = rendered.plan.job.profile.outputs.noun == SWEEP_NOUN
-        return self._choose_engine(rendered.plan.platform, rendered.steps, rendered.native, is_sweep)
+        platform, is_sweep = self.platform(rendered.plan.platform), rendered.plan.job.profile.outputs.noun == SWEEP_NOUN
+        return self.make_pipeline_platform(platform, rendered.native, is_sweep) if rendered.steps else platform
 
-    def _choose_engine(self, name: str, steps: Collection[str], is_native: bool, is_sweep: bool) -> Platform:
-        platform = self.platform(name)
-        if not steps:
-            return platform
+    def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:
+        """Return a platform for a pipeline as one run: its engine starts the steps, or a driver of this machine."""
         kind = "pipelines.native_platform:Native" if is_native else "pipelines.driven_platform:Driven"
         if is_sweep:
             kind = "sweeps.sweep_platform:NativeSweep" if is_native else "sweeps.sweep_platform:Sweep"
