@@ -3,6 +3,7 @@
 import getpass
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from accounting import AccountingLab
@@ -10,6 +11,7 @@ from lab import SlurmLab, SlurmUnavailable
 from login_node import LoginNode, start_login_node
 from planned_jobs import job
 from recorded_slurm import RUN, RecordedSlurm, RunFolder
+from robotrain.store.files import MountPoint
 from robotrain_slurm.settings import SlurmSettings
 from slurm_pipelines import PAYLOAD, SLURM
 from slurm_stand_in import SlurmStandIn
@@ -25,6 +27,17 @@ def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
 def recorded(tmp_path, monkeypatch) -> RecordedSlurm:
     """Slurm's commands on the PATH, which print what the test sets."""
     return RecordedSlurm(tmp_path / "slurm", monkeypatch)
+
+
+@pytest.fixture
+def without_slurm(tmp_path, monkeypatch) -> Path:
+    """A PATH with what this machine has, but for Slurm's commands."""
+    (folder := tmp_path / "programs").mkdir()
+    for name in os.listdir("/usr/bin"):
+        if not name.startswith(("sbatch", "squeue", "sinfo", "scancel", "scontrol", "sacct", "srun")):
+            (folder / name).symlink_to(f"/usr/bin/{name}")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -47,7 +60,7 @@ def make_plan(tmp_path):
 
 @pytest.fixture
 def shared_disks(monkeypatch):
-    monkeypatch.setattr("robotrain.store.files.get_filesystem", lambda path: "nfs4")
+    monkeypatch.setattr("robotrain_slurm.preflight.survey.find_mount", lambda place, mounts: MountPoint(kind="nfs4"))
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from free_ports import find_free_port
 from lab import SlurmUnavailable, find_program
-from robotrain_slurm.login import calls
+from robotrain.run_folder import ssh_transport
+from robotrain_slurm.login import calls, reach
 
 HOST = "cluster"
 CONFIGURATION = """
@@ -108,6 +109,16 @@ class LoginNode:
         self.environment |= environment
         self.start()
 
+    @property
+    def daemon(self) -> int:
+        """The process of sshd."""
+        assert self._daemon
+        return self._daemon.pid
+
+    def count_logins(self) -> int:
+        """Count how often somebody was let in since sshd was started."""
+        return (self.folder / "sshd.txt").read_text().count("Accepted publickey")
+
     def list_calls(self) -> list[int]:
         """Return the processes of ssh that were started so far."""
         return [int(line) for line in self._calls.read_text().split()] if self._calls.exists() else []
@@ -144,4 +155,6 @@ def start_login_node(folder: Path, patched: pytest.MonkeyPatch, **environment: s
     node.start()
     yield node
     calls.close_connections()
+    ssh_transport.close_connections()
+    reach.reach.cache_clear()
     node.close()

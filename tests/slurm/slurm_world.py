@@ -12,14 +12,11 @@ from pathlib import Path
 import pytest
 from login_node import HOST, LoginNode
 from robotrain.plugin import RunState
+from robotrain.run_folder import ssh_transport
 from robotrain.testing import World
-from robotrain_slurm.login import calls
-from robotrain_slurm.login.connection import Connection, LineLost
+from robotrain_slurm.login import calls, reach
 from slurm_stand_in import SlurmStandIn
-
-
-class Cut(BaseException):
-    """Ends a submit."""
+from submit_cuts import SubmitScript
 
 
 class SlurmWorld(World):
@@ -83,36 +80,10 @@ class SlurmWorld(World):
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """After the folder was created; before and after Slurm has the job."""
-        yield self._after_rename()
-        yield from (self._around_call(is_called) for is_called in (False, True))
-
-    @contextlib.contextmanager
-    def _after_rename(self) -> Iterator[None]:
-        rename = os.rename
-
-        def cut_off(path: Path, to: Path, **more: int) -> None:
-            rename(path, to, **more)
-            if Path(to).is_relative_to(self.runs):
-                raise Cut
-
-        with self._patched.context() as patched:
-            patched.setattr(os, "rename", cut_off)
-            yield
-
-    @contextlib.contextmanager
-    def _around_call(self, is_called: bool) -> Iterator[None]:
-        from robotrain_slurm.submit import sbatch
-
-        run = sbatch.run_sbatch
-
-        def cut_off(*arguments: object) -> object:
-            if is_called:
-                run(*arguments)
-            raise Cut
-
-        with self._patched.context() as patched:
-            patched.setattr(sbatch, "run_sbatch", cut_off)
-            yield
+        submit = SubmitScript(self._patched)
+        yield submit.cut(after="create_folder")
+        yield submit.cut(before="send ")
+        yield submit.cut(after="send ")
 
 
 class SlurmLoginWorld(SlurmWorld):
@@ -128,28 +99,14 @@ class SlurmLoginWorld(SlurmWorld):
 
     def close(self) -> None:
         calls.close_connections()
+        ssh_transport.close_connections()
+        reach.reach.cache_clear()
         self.node.close()
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
-        """Before the call of submit and after it; and when the run folder has just been created there."""
-        yield from (self._around_call(is_called) for is_called in (False, True))
+        """Those of the script there; and a line that is lost when the run folder has just been created."""
+        yield from super().interruptions()
         yield self._lost_line()
-
-    @contextlib.contextmanager
-    def _around_call(self, is_called: bool) -> Iterator[None]:
-        run = Connection.call
-
-        def cut_off(connection: Connection, function: str, *values: object) -> object:
-            if function.endswith(":submit") and not is_called:
-                raise LineLost
-            answer = run(connection, function, *values)
-            if function.endswith(":submit"):
-                raise LineLost
-            return answer
-
-        with self._patched.context() as patched:
-            patched.setattr(Connection, "call", cut_off)
-            yield
 
     @contextlib.contextmanager
     def _lost_line(self) -> Iterator[None]:

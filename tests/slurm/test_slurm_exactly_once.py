@@ -1,8 +1,10 @@
 """A plan is sent exactly once, whatever interrupts the submit, and a job that Slurm refused was not sent."""
 
+import contextlib
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,18 +12,33 @@ import pytest
 from lab import find_program
 from messages import check_problems
 from robotrain.errors import Rejected, Stage, Unanswered
+from robotrain.model.plan import Plan
+from robotrain.run_folder.transport import Transport
 from robotrain_slurm.node import attempts
 from robotrain_slurm.spec.submission_spec import SUBMISSION
-from robotrain_slurm.submit import sbatch
-from robotrain_slurm.submit.run_folder import create_run_folder
-from slurm_pipelines import SLURM
+from robotrain_slurm.submit import script, step_jobs
+from robotrain_slurm.submit.archive import pack_run_folder
+from slurm_pipelines import SLURM, make_pipeline
 from source_tree import ROOT
+from submit_cuts import SubmitScript, list_cuts
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr("robotrain.run_folder.submit_call.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(step_jobs, "SETTLE_SECONDS", 0.0)
+
+
+def create_run_folder(plan):
+    """Create the run folder, and send nothing."""
+    spec = SUBMISSION.load(plan, Stage.SUBMIT)
+    script.run_script(Transport(), plan, spec, ["create_folder"], pack_run_folder(plan, spec, {}))
+
+
+def send_job(plan):
+    """Send the job of a run folder that is there, as a second submit at the same moment does."""
+    spec = SUBMISSION.load(plan, Stage.SUBMIT)
+    report = script.run_script(Transport(), plan, spec, script.format_sending(spec, {}, {}))
+    return script.find_number(report.read_answer(spec.jobs[0]))
 
 
 @pytest.fixture
@@ -37,7 +54,7 @@ def folder(tmp_path):
 @pytest.fixture
 def interrupted(plan, folder):
     """A submit that was interrupted when its folder was there."""
-    create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
+    create_run_folder(plan)
     return folder / "sbatch-a-1.txt"
 
 
@@ -70,21 +87,57 @@ def test_nothing_was_sent_before_sbatch_began(slurm, plan, interrupted):
 
 def test_two_submits_of_a_plan_at_once_send_one_job(slurm, plan, interrupted):
     """With state folders of their own, as on two laptops, no lock of a name keeps them apart."""
-    (one,) = SUBMISSION.load(plan, Stage.SUBMIT).jobs
-    assert [sbatch.send_job(one, interrupted.parent) for _ in range(2)] == ["1", "1"]
+    assert [send_job(plan) for _ in range(2)] == ["1", "1"]
     assert list_sent(slurm) == ["1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", ["job", "pipeline"])
+def test_submit_that_is_cut_before_any_line_sends_each_job_once(slurm, make_plan, monkeypatch, tmp_path, make):
+    """A cut after a line is one before the next."""
+    submit = SubmitScript(monkeypatch)
+    slurm.cluster["nodes"]["n1"]["gres"] = "gpu:4"
+    slurm.configure()
+
+    def make_one(number: object) -> Plan:
+        runs = tmp_path / f"runs-{number}"
+        return make_plan(runs_dir=str(runs)) if make == "job" else make_pipeline(runs)
+
+    with submit.cut():
+        SLURM.submit(make_one("whole"))
+    names = [one["name"] for one in slurm.read_jobs()]
+    cuts = list_cuts(submit.text)
+    assert len(cuts) > 50
+    began = set()
+    for number in cuts:
+        for one in slurm.read_jobs():
+            slurm.forget(one["id"])
+        plan = make_one(number)
+        with submit.cut(number), contextlib.suppress(Unanswered):
+            SLURM.submit(plan)
+            continue  # it did not come to that line
+        began.add(len(slurm.read_jobs()))
+        reference = SLURM.find(plan) or SLURM.submit(plan)
+        found = slurm.read_jobs()
+        line = submit.text.splitlines()[number]
+        assert [one["name"] for one in found] == names, f"cut before {line}"
+        assert [one["reason"] for one in found] == ["None"] + ["Dependency"] * (len(names) - 1), f"cut before {line}"
+        numbers = [one["id"] for one in found]
+        assert re.findall(r"\d+", reference.get("jobs") or reference["job"]) == numbers
+        assert SLURM.find(plan) == reference
+    assert began == {*range(len(names) + 1)}, "cuts came before, between and after the jobs"
 
 
 def test_job_without_an_answer_is_found_by_its_comment(slurm, plan, interrupted, make_plan):
     interrupted.touch()
     assert SLURM.find(plan) is None
-    number = sbatch.send_job(SUBMISSION.load(plan, Stage.SUBMIT).jobs[0], interrupted.parent)
+    number = send_job(plan)
     interrupted.write_text("")
     assert SLURM.find(plan)["job"] == number
 
 
 def test_job_that_waits_for_drained_nodes_was_sent(slurm, plan, interrupted):
-    number = sbatch.send_job(SUBMISSION.load(plan, Stage.SUBMIT).jobs[0], interrupted.parent)
+    number = send_job(plan)
     interrupted.write_text("")
     slurm.set_state(number, "PENDING", "BadConstraints")
     assert SLURM.find(plan)["job"] == number
@@ -93,7 +146,7 @@ def test_job_that_waits_for_drained_nodes_was_sent(slurm, plan, interrupted):
 def test_job_of_another_plan_with_the_same_name_is_not_taken(slurm, plan, make_plan, folder, tmp_path):
     SLURM.submit(make_plan(cpus=2))
     folder.rename(tmp_path / "other")
-    create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
+    create_run_folder(plan)
     (folder / "sbatch-a-1.txt").touch()
     assert SLURM.find(plan) is None
     assert SLURM.submit(plan)["job"] == "2"
@@ -124,7 +177,7 @@ def test_job_that_slurm_refuses_after_recording_it_was_not_sent(slurm, plan, fol
             SLURM.submit(plan)
         check_problems(refused.value.problems, "machines-too-small")
     assert len(slurm.read_jobs()) == 2
-    create_run_folder(plan, SUBMISSION.load(plan, Stage.SUBMIT))
+    create_run_folder(plan)
     interrupted.touch()
     assert SLURM.find(plan) is None
     assert SLURM.submit(plan)["job"] == "3"
@@ -172,7 +225,8 @@ def test_full_queue_loses_nothing(slurm, plan):
     assert SLURM.submit(plan)["job"] == "1"
 
 
-def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted):
+def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted, monkeypatch):
+    monkeypatch.setattr(script, "PATIENCE_SECONDS", 0.2)
     with interrupted.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for attempt in (SLURM.find, SLURM.submit):
@@ -183,7 +237,7 @@ def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted):
 
 
 def test_sbatch_that_hangs_is_ended_and_its_job_found(slurm, plan, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.submit_call.QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(script, "PATIENCE_SECONDS", 0.5)
     slurm.set_mood("hangs")
     assert SLURM.submit(plan)["job"] == "1"
 
@@ -213,14 +267,14 @@ def test_folder_that_cannot_be_created_is_refused(slurm, tmp_path, make_plan):
     check_problems(refused.value.problems, "run-folder-refused")
 
 
-def test_quota_that_is_used_up_is_named(slurm, plan, monkeypatch):
-    def fail(*words):
-        raise OSError(122, "Disk quota exceeded")
-
-    monkeypatch.setattr("robotrain.run_folder.status.create_run_folder", fail)
+def test_quota_that_is_used_up_is_named(slurm, plan, tmp_path):
+    tar = slurm.folder / "bin/tar"
+    tar.write_text("#!/bin/sh\necho 'tar: a: Cannot write: Disk quota exceeded' >&2; exit 2\n")
+    tar.chmod(0o755)
     with pytest.raises(Rejected) as refused:
         SLURM.submit(plan)
     check_problems(refused.value.problems, "run-folder-full")
+    assert [*(tmp_path / "runs").iterdir()] == []
 
 
 def test_variables_of_sbatch_do_not_change_what_is_sent(slurm, plan, monkeypatch):
@@ -242,7 +296,7 @@ def test_submits_that_are_killed_leave_one_job_each_in_slurm():
 
 @pytest.mark.slow
 def test_job_that_a_frozen_controller_takes_later_is_found(lab, plan, folder, monkeypatch):
-    monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr(step_jobs, "SETTLE_SECONDS", 2.0)
     with lab.frozen("slurmctld"), pytest.raises(Unanswered):
         SLURM.submit(plan)
     number = SLURM.find(plan)["job"]

@@ -24,8 +24,7 @@ def test_version_is_shown_without_asking_the_controller(slurm, configured):
     assert [(one.state, one.text) for one in run_check(online=False)] == [("ok", "slurm 22.05.8")]
 
 
-def test_machine_without_slurm_matters_only_to_its_users(monkeypatch, configured):
-    monkeypatch.setenv("PATH", "/nowhere")
+def test_machine_without_slurm_matters_only_to_its_users(without_slurm, configured):
     (result,) = run_check(online=False)
     assert (result.state, result.required) == ("warn", True)
     assert run_check(online=True) == []

@@ -55,7 +55,7 @@ def test_submit_copies_the_code_and_sends_the_job_once_by_one_ssh(submit, slurm,
     assert os.access(folder / "code/run me.sh", os.X_OK)
     assert (folder / "payload/robotrain_runtime/__main__.py").is_file()
     assert records.read_record(run).reference["login"] == HOST
-    assert len(login_node.list_calls()) == 1
+    assert login_node.count_logins() == 1
 
 
 def test_status_is_one_ssh(submit, slurm, login_node, robotrain):
@@ -272,7 +272,7 @@ def test_environment_chooses_the_login_node(robotrain, login_node, words, monkey
     monkeypatch.setenv("ROBOTRAIN_LOGIN", HOST)
     answer = robotrain(*(word for word in words if word not in ("--login", HOST)), *PROGRAM)
     assert answer.exit_code == 0, answer.stderr
-    assert len(login_node.list_calls()) == 1
+    assert login_node.count_logins() == 1
 
 
 def test_line_that_is_lost_while_sbatch_works_is_an_interrupted_submit(
@@ -304,12 +304,13 @@ def _wait_until(condition, what: str, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_code_is_sent_once(submit, login_node):
-    submit()
+def test_code_is_sent_once(submit, robotrain, login_node):
+    run, _ = submit()
+    robotrain("status", run)
     (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
     before = place.stat().st_ino
     calls.close_connections()
-    submit("--new")
+    robotrain("status", run)
     assert place.stat().st_ino == before
     assert place.stat().st_mode & 0o077 == 0
 
@@ -319,6 +320,7 @@ def test_code_is_sent_once(submit, login_node):
 )
 def test_code_of_which_a_cluster_removed_a_file_is_sent_again(submit, robotrain, login_node, removed):
     run, _ = submit()
+    robotrain("status", run)
     (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
     (place / removed).unlink()
     calls.close_connections()
@@ -330,6 +332,7 @@ def test_code_of_which_a_cluster_removed_a_file_is_sent_again(submit, robotrain,
 
 def test_code_that_others_may_write_to_is_not_run(submit, robotrain, login_node, words):
     run, _ = submit()
+    robotrain("status", run)
     (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
     place.chmod(0o777)
     calls.close_connections()

@@ -82,7 +82,7 @@ def test_a_call_that_takes_long_says_that_it_waits(node, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     node(SILENT)
     with pytest.raises(Rejected):
-        methods.find_run("cluster", None)
+        methods.list_outputs("cluster", REFERENCE)
     assert capsys.readouterr().err.count("waiting for cluster") == 1
 
 
@@ -124,7 +124,7 @@ def test_a_file_of_a_wrong_form_is_the_login_nodes_fault(node, tmp_path, part):
 
 
 def test_what_it_prints_does_not_command_the_terminal(node, capsys):
-    node('say(printed="waits\\n\\x1b]52;c;cm0=\\x07\\x1b[2J\\u009b1m"); say(result=None)')
-    assert methods.find_run("cluster", None) is None
+    node('say(printed="waits\\n\\x1b]52;c;cm0=\\x07\\x1b[2J\\u009b1m"); say(result=[])')
+    assert methods.list_outputs("cluster", REFERENCE) == []
     shown = capsys.readouterr().err
     assert (shown.startswith("waits\n"), shown.replace("\n", "").isprintable()) == (True, True)

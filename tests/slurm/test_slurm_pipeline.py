@@ -2,22 +2,20 @@
 
 import contextlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from messages import check_problems
 from planned_jobs import evaluation, job, source
-from robotrain.errors import Rejected
+from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Payload
 from robotrain.model.run import STEP_KEY
 from robotrain_runtime.contract import document
-from robotrain_slurm.client import commands
-from robotrain_slurm.submit import sbatch
+from robotrain_slurm.submit import step_jobs
 from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
 from slurm_stand_in import SlurmStandIn
+from submit_cuts import SubmitScript
 
 NAMES = [f"{RUN}-train", f"{RUN}-evaluate", f"{RUN}-register"]
 
@@ -27,7 +25,7 @@ def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
     stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
     stand_in.cluster["nodes"]["n1"]["gres"] = "gpu:4"
     stand_in.configure()
-    monkeypatch.setattr(sbatch, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(step_jobs, "SETTLE_SECONDS", 0.0)
     return stand_in
 
 
@@ -36,29 +34,14 @@ def runs(tmp_path) -> Path:
     return tmp_path / "runs"
 
 
-class Cut(BaseException):
-    """Ends a submit, as a kill does."""
+CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-register", "scontrol release")
 
 
 @contextlib.contextmanager
 def cut_at_call(patched: pytest.MonkeyPatch, number: int, is_done: bool) -> Iterator[None]:
-    """End the submit before or after a call of Slurm's commands, counted from 0."""
-    seen = Counter[str]()
-
-    def count(run: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*words: Any, **more: Any) -> Any:
-            seen["calls"] += 1
-            if seen["calls"] <= number:
-                return run(*words, **more)
-            if is_done:
-                run(*words, **more)
-            raise Cut
-
-        return call
-
-    with patched.context() as inside:
-        inside.setattr(commands, "run_command", count(commands.run_command))
-        inside.setattr(sbatch, "run_sbatch", count(sbatch.run_sbatch))
+    """End the submit before or after a call of Slurm's commands, counted from 0, as a kill does."""
+    line = CALLS[number].format(RUN)
+    with SubmitScript(patched).cut(**{"after" if is_done else "before": line}):
         yield
 
 
@@ -141,7 +124,7 @@ def test_first_steps_wait_until_all_are_sent(slurm, runs):
 @pytest.mark.parametrize("number", range(4), ids=["train", "evaluate", "register", "release"])
 def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_done):
     made = make_pipeline(runs)
-    with cut_at_call(monkeypatch, number, is_done), pytest.raises(Cut):
+    with cut_at_call(monkeypatch, number, is_done), pytest.raises(Unanswered):
         SLURM.submit(made)
     can_begin = {one["name"] for one in slurm.read_jobs() if one["reason"] == "None"}
     assert can_begin == ({NAMES[0]} if (number, is_done) == (3, True) else set())
@@ -158,7 +141,7 @@ def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_do
 def test_pipeline_that_slurm_has_forgotten_is_not_sent_again(slurm, runs, monkeypatch):
     """A dependency on a forgotten job counts as satisfied: a step that is sent again would start."""
     made = make_pipeline(runs)
-    with cut_at_call(monkeypatch, 3, is_done=True), pytest.raises(Cut):
+    with cut_at_call(monkeypatch, 3, is_done=True), pytest.raises(Unanswered):
         SLURM.submit(made)
     for number in "123":
         slurm.forget(number)
@@ -169,7 +152,7 @@ def test_pipeline_that_slurm_has_forgotten_is_not_sent_again(slurm, runs, monkey
 def test_step_of_another_plan_is_not_waited_for(slurm, runs, monkeypatch):
     """An equal step of another plan of this run waits for another training."""
     other = make_pipeline(runs, [step(runs, "train", job(seed=7), hands_over=True), *make_steps(runs)[1:]])
-    with cut_at_call(monkeypatch, 3, is_done=False), pytest.raises(Cut):
+    with cut_at_call(monkeypatch, 3, is_done=False), pytest.raises(Unanswered):
         SLURM.submit(other)
     (runs / RUN).rename(runs / "elsewhere")
     made = make_pipeline(runs)
@@ -180,7 +163,7 @@ def test_step_of_another_plan_is_not_waited_for(slurm, runs, monkeypatch):
 
 def test_step_whose_predecessor_is_not_in_the_queue_is_sent_again(slurm, runs, monkeypatch):
     made = make_pipeline(runs)
-    with cut_at_call(monkeypatch, 2, is_done=False), pytest.raises(Cut):
+    with cut_at_call(monkeypatch, 2, is_done=False), pytest.raises(Unanswered):
         SLURM.submit(made)
     slurm.set_state("1", "CANCELLED")
     assert SLURM.submit(made)["jobs"] == "train=3 evaluate=4 register=5"

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from messages import check_problems
 from planned_jobs import PLUGIN_MODULES, job, source
-from robotrain.store import files
+from robotrain.store.files import MountPoint, find_mount
 from robotrain_runtime.contract.document import parse_document
-from robotrain_runtime.environments import environment, interpreter
+from robotrain_runtime.environments import environment
 from robotrain_runtime.machine.disk_cache import COMPLETE
+from robotrain_slurm.preflight import survey
 from robotrain_workloads.lerobot_train import container
 from slurm_pipelines import SLURM
 
@@ -141,8 +142,7 @@ def test_all_is_reported_at_once(slurm, make_plan, tmp_path):
     check_problems(found, "resource-unknown", "secret-exposed", "run-folder-refused")
 
 
-def test_machine_without_slurm_names_the_ways(monkeypatch, make_plan):
-    monkeypatch.setenv("PATH", "/nowhere")
+def test_machine_without_slurm_names_the_ways(without_slurm, make_plan):
     check_problems(preflight(make_plan()), "submit-command-missing")
 
 
@@ -155,8 +155,11 @@ def test_controller_that_is_away_may_come_back(slurm, make_plan):
     assert "platform-away" not in {one.code for one in preflight(make_plan())}
 
 
-def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, make_plan, monkeypatch):
-    monkeypatch.setattr("robotrain.store.files.get_filesystem", lambda path: "nfs" if "cache" in str(path) else "ext4")
+def test_disk_of_this_machine_is_reported_once_with_all_that_lies_there(slurm, make_plan, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        survey, "find_mount", lambda path, mounts: MountPoint(kind="nfs" if "cache" in path else "ext4")
+    )
+    (tmp_path / "cache").mkdir()
     of = job(source("local_path", "/data/pusht"))
     (problem,) = found = preflight(make_plan(of, hub_token_file="/home/me/token"))
     check_problems(found, "slurm-disk-local")
@@ -192,8 +195,10 @@ def test_run_folder_of_another_run_is_refused(slurm, shared_disks, make_plan):
 
 
 def test_full_disk_is_noticed(slurm, shared_disks, make_plan, monkeypatch):
-    usage = shutil.disk_usage("/")._replace(free=1 << 20)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    stat = shutil.which("stat")
+    full = f'#!/bin/sh\ncase "$*" in -f*) echo 256 4096;; *) exec {stat} "$@";; esac\n'
+    (slurm.folder / "bin/stat").write_text(full)
+    (slurm.folder / "bin/stat").chmod(0o755)
     found = preflight(make_plan())
     check_problems(found, "run-folder-full")
     assert {one.code for one in found} == {"run-folder-full"}
@@ -220,16 +225,15 @@ def test_folder_that_is_not_writable_names_its_owner(slurm, shared_disks, make_p
 def test_locks_that_hold_on_one_machine_only_are_reported(
     recorded, make_plan, kind, options, has_locks, tmp_path, monkeypatch
 ):
-    mounts = tmp_path / "mounts"
-    mounts.write_text(f"none / ext4 rw 0 0\nserver:/home {tmp_path} {kind} {options} 0 0\n")
-    monkeypatch.setattr(files, "MOUNTS_FILE", mounts)
+    mounts = f"none / ext4 rw 0 0\nserver:/home {tmp_path} {kind} {options} 0 0\n"
+    monkeypatch.setattr(survey, "find_mount", lambda path, _: find_mount(path, mounts))
     check_problems(preflight(make_plan()), *([] if has_locks else ["slurm-locks-local"]))
 
 
 @pytest.fixture
 def list_python_problems(find_problems, monkeypatch):
     """Those of a machine without Python 3.12, of jobs that build an environment."""
-    monkeypatch.setattr(interpreter, "find_interpreter", {"3.12": None}.__getitem__)
+    monkeypatch.setattr(survey, "SCRIPT", survey.SCRIPT.replace("{versions}", ""))
     return lambda **settings: find_problems(CLUSTER, plugins=PLUGIN_MODULES, **settings)
 
 

@@ -10,6 +10,7 @@ import pytest
 from planned_jobs import job
 from robotrain.errors import NotSubmitted, Rejected
 from robotrain.model.plan import Payload
+from robotrain.run_folder.transport import Transport
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.submission_spec import SUBMISSION_FILE
@@ -51,10 +52,10 @@ def test_plan_says_that_the_job_is_staged(make_plan):
 
 
 def test_runtime_of_the_payload_fetches_and_the_run_folder_gets_the_list(make_plan, tmp_path):
-    staged = staging.fetch_inputs(make_plan())
+    staged = staging.fetch_inputs(Transport(), make_plan())
     assert [*staged] == ["job.json"]
-    staging.write_staged_files(tmp_path, staged)
-    assert json.loads((tmp_path / "staged.json").read_text())["mounts"][0]["folder"] == "/cache/data/1"
+    (content,) = [staging.place_staged_files(staged)["staged.json"]]
+    assert json.loads(content)["mounts"][0]["folder"] == "/cache/data/1"
     assert not (tmp_path / "runs").exists()
 
 
@@ -70,7 +71,7 @@ send("stage", name="data", state="started")
 send("note", level="warning", text="slow disk")
 print("fetching 3 files")
 """
-    staging.fetch_inputs(make_plan(acts))
+    staging.fetch_inputs(Transport(), make_plan(acts))
     told = capfd.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == ["fetching the data …", "slow disk", "fetching 3 files"]
@@ -86,7 +87,7 @@ print("fetching 3 files")
 )
 def test_failure_says_why_without_secrets(make_plan, acts, why):
     with pytest.raises(Rejected) as failed:
-        staging.fetch_inputs(make_plan(acts))
+        staging.fetch_inputs(Transport(), make_plan(acts))
     (problem,) = failed.value.problems
     assert problem.code == "slurm-not-staged"
     assert why in problem.why
@@ -105,6 +106,6 @@ def test_ctrl_c_ends_the_fetch_before_anything_was_sent(make_plan, tmp_path):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt).start()
     with pytest.raises(NotSubmitted):
-        staging.fetch_inputs(plan)
+        staging.fetch_inputs(Transport(), plan)
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)

@@ -5,6 +5,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import looks_like_secret
@@ -72,10 +73,12 @@ def _check_reference(
 def check_secret_files(secrets: Mapping[str, str]) -> Iterator[Problem]:
     """Check that no other user may read a file with a secret; that it can be read is the runtime's check."""
     for name, file in secrets.items():
-        try:
-            mode = stat.S_IMODE(os.stat(file).st_mode)
-        except OSError:
-            continue
-        if mode & 0o077:
-            path = shlex.quote(file)
-            yield make_problem("secret-exposed", where=SECRET_FLAG, given=file, name=name, mode=mode, path=path)
+        with suppress(OSError):
+            yield from judge_secret_file(name, file, stat.S_IMODE(os.stat(file).st_mode))
+
+
+def judge_secret_file(name: str, file: str, mode: int) -> Iterator[Problem]:
+    """Check that no other user may read the file with a secret, by its mode. Pure."""
+    if mode & 0o077:
+        path = shlex.quote(file)
+        yield make_problem("secret-exposed", where=SECRET_FLAG, given=file, name=name, mode=mode, path=path)

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain_runtime.machine.disk_cache import GIB, find_existing_parent
@@ -16,15 +17,41 @@ make_problem = Messages(__file__)
 MIN_FREE_GIB = 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class FolderState:
+    """What there is where a folder is, or is to be created."""
+
+    path: str
+    above: str
+    """The folder itself, or the nearest one above it that exists."""
+    owner: str
+    """The user whom that belongs to."""
+    is_folder: bool
+    is_writable: bool
+    free_bytes: int
+
+
 def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
     """Check that the folder of an option can be created or written to, and that there is some space."""
-    above, given = find_existing_parent(folder), str(folder)
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        owner = format_user(find_owner(above))
-        why = f"{above} belongs to {owner}." if above.is_dir() else f"{above} is not a folder."
-        yield make_problem("run-folder-refused.not-writable", where=flag, given=given, why=why)
-    elif (free := shutil.disk_usage(above).free / GIB) < MIN_FREE_GIB:
-        yield make_problem("run-folder-full", where=flag, given=given, free=free)
+    above = find_existing_parent(folder)
+    state = FolderState(
+        path=str(folder),
+        above=str(above),
+        owner=format_user(find_owner(above)),
+        is_folder=above.is_dir(),
+        is_writable=os.access(above, os.W_OK | os.X_OK),
+        free_bytes=shutil.disk_usage(above).free,
+    )
+    yield from judge_folder(state, flag)
+
+
+def judge_folder(state: FolderState, flag: str) -> Iterator[Problem]:
+    """Check that the folder of an option can be created or written to, and that there is some space. Pure."""
+    if not state.is_folder or not state.is_writable:
+        why = f"{state.above} belongs to {state.owner}." if state.is_folder else f"{state.above} is not a folder."
+        yield make_problem("run-folder-refused.not-writable", where=flag, given=state.path, why=why)
+    elif (free := state.free_bytes / GIB) < MIN_FREE_GIB:
+        yield make_problem("run-folder-full", where=flag, given=state.path, free=free)
 
 
 def find_owner(path: Path) -> int:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.files import open_regular_file as open_regular_file
 from robotrain_runtime.contract.files import read_limited_file as read_limited_file
@@ -211,30 +211,37 @@ NETWORK_FILESYSTEMS = frozenset(
 MOUNTS_FILE = Path("/proc/self/mounts")
 
 
+class MountPoint(NamedTuple):
+    """Where a file system is mounted, its type and options; all empty if unknown."""
+
+    point: str = ""
+    kind: str = ""
+    """Such as `ext4`."""
+    options: str = ""
+
+    def list_options(self) -> frozenset[str]:
+        """Return the options that it is mounted with."""
+        return frozenset(filter(None, self.options.split(",")))
+
+
 def get_filesystem(path: Path) -> str:
     """Return the type of the file system at `path`, such as `ext4`; empty if unknown."""
-    return _find_mount(path)[1]
-
-
-def get_mount_options(path: Path) -> frozenset[str]:
-    """Return the options that the file system at `path` is mounted with; empty if unknown."""
-    return frozenset(filter(None, _find_mount(path)[2].split(",")))
-
-
-def _find_mount(path: Path) -> tuple[str, str, str]:
-    """Return mount point, type and options; all empty if unknown."""
-    unknown = ("", "", "")
     try:
-        lines = MOUNTS_FILE.read_text(errors="replace").splitlines()
+        mounts = MOUNTS_FILE.read_text(errors="replace")
     except OSError:  # for example macOS
-        return unknown
-    unescape = functools.partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
-    mounts = ((unescape(point), kind, options) for _, point, kind, options, *_ in (line.split(" ") for line in lines))
+        return ""
     from robotrain_runtime.machine.disk_cache import find_existing_parent
 
-    place = os.path.realpath(find_existing_parent(path))
-    points = [mount for mount in mounts if f"{place}/".startswith(f"{mount[0].rstrip('/')}/")]
-    return max(reversed(points), key=lambda mount: len(mount[0]), default=unknown)  # the last mount is on top
+    return find_mount(os.path.realpath(find_existing_parent(path)), mounts).kind
+
+
+def find_mount(place: str, mounts: str) -> MountPoint:
+    """Return what an existing path, without links, is on. `mounts`: the content of MOUNTS_FILE on its machine."""
+    unescape = functools.partial(re.sub, r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)))
+    lines = (fields for line in mounts.splitlines() if len(fields := line.split(" ")) > 3)
+    known = [MountPoint(unescape(point), kind, options) for _, point, kind, options, *_ in lines]
+    found = [mount for mount in known if f"{place}/".startswith(f"{mount.point.rstrip('/')}/")]
+    return max(reversed(found), key=lambda mount: len(mount.point), default=MountPoint())  # the last mount is on top
 
 
 def is_network_filesystem(kind: str) -> bool:

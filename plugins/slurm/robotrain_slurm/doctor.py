@@ -1,20 +1,21 @@
 """Slurm here or on a login node: its commands, the folders of runs and cache, and what the cluster offers."""
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.health import HealthCheck, HealthResult, convert_problem, report_missing, report_ok
+from robotrain.run_folder.folder_access import judge_folder
+from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.cluster import Partition, query_partitions
 from robotrain_slurm.client.commands import SECONDS, SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
-from robotrain_slurm.login import calls
+from robotrain_slurm.login.reach import explained, reach, translate
 from robotrain_slurm.login.ssh_failures import make_missing_ssh_error
-from robotrain_slurm.preflight import folders
+from robotrain_slurm.preflight.folders import find_unshared_files
+from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.placed_settings import place_settings
 
@@ -43,59 +44,52 @@ def check_commands() -> Iterator[HealthResult]:
         there = Suggestion("--login USER@HOST", "submits on a login node of the cluster, by ssh")
         yield report_missing("there is no `sbatch` command, which submitting to Slurm needs", there)
         return
+    here = reach("")
     try:
-        yield report_ok(run_slurm("sbatch", "--version", seconds=VERSION_SECONDS).strip())
+        yield report_ok(run_slurm(here, "sbatch", "--version", seconds=VERSION_SECONDS).strip())
     except (SlurmRefused, Rejected) as error:
         yield report_missing(f"`sbatch --version` fails: {error}")
-    yield from map(convert_problem, find_unwritable_folders(_list_folders(settings)))
+    needed = _list_folders(settings)
+    yield from map(convert_problem, _find_unwritable_folders(needed, take_survey(here, needed.values())))
 
 
-def find_unwritable_folders(needed: Mapping[str, str]) -> list[Problem]:
-    """Return the problems of folders that runs use, by their options."""
-    return [problem for flag, folder in needed.items() for problem in folders.check_writable(Path(folder), flag)]
+def _find_unwritable_folders(needed: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
+    for flag, folder in needed.items():
+        yield from judge_folder(survey.paths[folder].folder, flag)
 
 
 def check_cluster() -> Iterator[HealthResult]:
     """Ask the controller for its partitions, and compare the settings with them."""
     settings = read_configured_settings(SlurmSettings, "slurm")
+    if not settings.login and not shutil.which("sbatch"):
+        return
     try:
-        if settings.login:
-            yield from _check_login_node(place_settings(settings), settings.login)
-        elif shutil.which("sbatch"):
-            yield from _report(*survey_cluster(_list_doubtful_folders(settings), QUERY_SECONDS))
+        at = reach(settings.login or "")
+        with explained(at):
+            found = list(_survey_cluster(at, place_settings(settings)))
     except Rejected as rejected:
         yield from map(convert_problem, rejected.problems)
+        return
+    yield from found
 
 
-def _check_login_node(settings: SlurmSettings, login: str) -> Iterator[HealthResult]:
-    """Check there what is checked here without a login node. Raise Rejected."""
-    unwritable = calls.call(login, f"{__name__}:find_unwritable_folders", _list_folders(settings))
-    summary, problems = calls.call(login, f"{__name__}:survey_cluster", _list_doubtful_folders(settings), SECONDS)
-    yield from _report(summary, [calls.translate_problem(one, login) for one in (*unwritable, *problems)])
-
-
-def _report(summary: str, problems: Iterable[Problem]) -> Iterator[HealthResult]:
-    if summary:
-        yield report_ok(summary)
-    yield from map(convert_problem, problems)
-
-
-def survey_cluster(needed: Mapping[str, str], seconds: float) -> tuple[str, list[Problem]]:
-    """Return the partitions in a line, and what the nodes do not see of these folders. Raise Rejected."""
+def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthResult]:
+    """Report the partitions, and what the nodes do not see of the folders. Raise Rejected."""
+    needed = _list_folders(settings)
+    survey = take_survey(at, needed.values())
+    problems = [*_find_unwritable_folders(needed, survey)] if at.host else []
     try:
-        partitions = query_partitions(seconds)
+        partitions = query_partitions(at, SECONDS if at.host else QUERY_SECONDS)
+        yield report_ok(describe_partitions(partitions))
+        doubtful = {} if settings.storage == "shared" else needed
+        problems += find_unshared_files(doubtful, partitions, survey)
     except SlurmRefused as refusal:
-        return "", [explain_refusal(refusal.text, {}, "sinfo")]
-    unshared = folders.find_unshared_files(needed, partitions, os.uname().nodename)
-    return describe_partitions(partitions), list(unshared)
+        problems.append(explain_refusal(at, refusal.text, {}, "sinfo"))
+    yield from map(convert_problem, translate(problems, at))
 
 
 def _list_folders(settings: SlurmSettings) -> dict[str, str]:
     return {"--runs-dir": settings.runs_dir, "--cache-dir": settings.cache_dir}
-
-
-def _list_doubtful_folders(settings: SlurmSettings) -> dict[str, str]:
-    return {} if settings.storage == "shared" else _list_folders(settings)
 
 
 MAX_PARTITIONS = 8

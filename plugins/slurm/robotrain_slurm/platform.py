@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,24 @@ def cluster_method(path: str, remote: str = "") -> Any:
         from robotrain_slurm.login import calls
 
         return calls.call(login, path, subject, *values, **named)
+
+    return call
+
+
+def method(path: str) -> Any:
+    """Return a method that calls the function `MODULE:NAME` with what reaches the commands of Slurm.
+
+    Those are here, or on the login node of the plan or the reference that it is given.
+    """
+
+    def call(platform: Platform, subject: Any, *values: Any, **named: Any) -> Any:
+        from robotrain_slurm.login import reach
+
+        at = reach.reach(find_login(subject))
+        module, _, name = path.partition(":")
+        with reach.explained(at):
+            found = getattr(importlib.import_module(module), name)(at, subject, *values, **named)
+        return reach.explain_items(found, at) if isinstance(found, Iterator) else found
 
     return call
 
@@ -108,10 +126,10 @@ class SlurmPlatform(ClusterPlatform):
 
         return find_sweep_obstacle(sweep)
 
-    prepare = cluster_method("robotrain_slurm.submit.staging:prepare_plan", "prepare")
-    list_checks = cluster_method("robotrain_slurm.preflight.checks:list_checks", "list_checks")
-    submit = cluster_method("robotrain_slurm.submit.submit:submit_plan", "submit")
-    find = cluster_method("robotrain_slurm.submit.submit:find_run", "find_run")
+    prepare = method("robotrain_slurm.submit.staging:prepare_plan")
+    list_checks = method("robotrain_slurm.preflight.checks:list_checks")
+    submit = method("robotrain_slurm.submit.submit:submit_plan")
+    find = method("robotrain_slurm.submit.submit:find_run")
     status = cluster_method("robotrain_slurm.observe.runs:RUNS.status", "query_status")
     list_steps = cluster_method("robotrain_slurm.observe.runs:RUNS.list_steps")
     query_pipeline = cluster_method("robotrain_slurm.observe.runs:RUNS.query_pipeline", "query_pipeline")

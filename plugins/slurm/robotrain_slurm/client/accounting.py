@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterable
 
 from robotrain.errors import Rejected
+from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, clear_empty, parse_seconds
@@ -12,7 +13,7 @@ FIELDS = ("JobID", "JobIDRaw", "State", "ExitCode", "Start", "End", "NodeList", 
 SECONDS = 10.0
 
 
-def query_accounting(jobs: Iterable[str]) -> list[QueuedJob] | None:
+def query_accounting(at: Transport, jobs: Iterable[str]) -> list[QueuedJob] | None:
     """Return jobs; of one that was requeued, its last start.
 
     None if the cluster has no accounting, its database is away, or this machine has no sacct.
@@ -21,7 +22,7 @@ def query_accounting(jobs: Iterable[str]) -> list[QueuedJob] | None:
     """
     try:
         which = f"--jobs={','.join(jobs)}", f"--format={','.join(FIELDS)}"
-        answer = run_slurm("sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
+        answer = run_slurm(at, "sacct", "--noheader", "--parsable2", "--allocations", *which, seconds=SECONDS)
     except (SlurmRefused, Rejected):
         return None
     lines = (line.split("|", len(FIELDS) - 1) for line in answer.splitlines())

@@ -1,13 +1,12 @@
 """The partitions of a cluster and their nodes, as one call of `sinfo` prints them."""
 
-import contextlib
-import grp
 import math
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Any
 
 from robotrain.cluster.checks import QuantityError
+from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_slurm.client.commands import SECONDS, run_slurm
@@ -60,13 +59,19 @@ class Partition:
     """The longest time limit of a job in seconds; infinity for none."""
     groups: str = "all"
     """The groups of users that may use it, separated by commas."""
+    is_closed: bool = False
+    """Whether this user is in none of them."""
     nodes: tuple[NodeGroup, ...] = ()
 
 
-def query_partitions(seconds: float = SECONDS) -> list[Partition]:
+def query_partitions(at: Transport, seconds: float = SECONDS) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
-    text = run_slurm("sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
-    return parse_partitions(text.splitlines())
+    text = run_slurm(at, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
+    found = parse_partitions(text.splitlines())
+    if all(one.groups == "all" for one in found):
+        return found
+    mine = {"all", *at.run("id -Gn").text.split()}
+    return [_replace(one, is_closed=mine.isdisjoint(one.groups.split(","))) for one in found]
 
 
 def parse_partitions(lines: Iterable[str]) -> list[Partition]:
@@ -87,11 +92,11 @@ def parse_partitions(lines: Iterable[str]) -> list[Partition]:
         )
         if group := _parse_nodes(*about_nodes):
             nodes.setdefault(name, []).append(group)
-    return [_add_nodes(partition, nodes.get(name, [])) for name, partition in found.items()]
+    return [_replace(partition, nodes=tuple(nodes.get(name, ()))) for name, partition in found.items()]
 
 
-def _add_nodes(partition: Partition, nodes: list[NodeGroup]) -> Partition:
-    return Partition(**{**vars(partition), "nodes": tuple(nodes)})
+def _replace(partition: Partition, **values: Any) -> Partition:
+    return Partition(**{**vars(partition), **values})
 
 
 def _parse_nodes(
@@ -145,14 +150,7 @@ def select_partitions(partitions: Iterable[Partition], wanted: str | None) -> li
 
 def list_open_partitions(partitions: Iterable[Partition]) -> list[Partition]:
     """Return the partitions that take jobs of this user's groups."""
-    mine = {"all", *_list_groups()}
-    return [one for one in partitions if one.state == "up" and mine & {*one.groups.split(",")}]
-
-
-def _list_groups() -> Iterator[str]:
-    for number in os.getgroups():
-        with contextlib.suppress(KeyError):
-            yield grp.getgrgid(number).gr_name
+    return [one for one in partitions if one.state == "up" and not one.is_closed]
 
 
 def list_features(partitions: Iterable[Partition]) -> list[str]:

@@ -1,11 +1,10 @@
 """The commands of Slurm: how they are called, and when they fail."""
 
-import os
+import shlex
 
 from robotrain.errors import Problem, Rejected, Stage
-from robotrain.external_command import CommandStartError, run_command
 from robotrain.messages import Messages
-from robotrain_runtime.contract import child_python
+from robotrain.run_folder.transport import Transport, Unreached
 
 from robotrain_slurm.node.commands import AWAY_SIGNS
 
@@ -16,6 +15,16 @@ REMOVED_PREFIXES = ("SBATCH_", "SLURM_HINT", "SQUEUE_", "SACCT_", "SCANCEL_", "S
 """Variables that change what a command does: those of sbatch are settings of robotrain, so that the plan is what runs;
 those of others hide jobs (SQUEUE_PARTITION).
 """
+ENVIRONMENT = f"""\
+for name in $(env | grep -oE '^({"|".join(REMOVED_PREFIXES)})[A-Za-z0-9_]*='); do unset "${{name%=}}"; done
+export LC_ALL=C SLURM_TIME_FORMAT=%s
+"""
+"""Begins a script that calls commands of Slurm."""
+MISSING_CODE = 127
+
+
+class ShellWord(str):
+    """A word of a command that the shell there expands."""
 
 
 class SlurmRefused(Exception):
@@ -35,30 +44,23 @@ class SlurmAway(Rejected):
         super().__init__([problem], transient=True)
 
 
-def run_slurm(command: str, *arguments: str, folder: str | None = None, seconds: float = SECONDS) -> str:
-    """Return what a command of Slurm prints. Raise SlurmRefused, SlurmAway, or Rejected where it is not installed.
-
-    :param folder: the folder in which it starts.
-    """
+def run_slurm(at: Transport, command: str, *arguments: str, seconds: float = SECONDS) -> str:
+    """Return what a command of Slurm prints. Raise SlurmRefused, SlurmAway, or Rejected where it is not installed."""
+    words = " ".join(word if isinstance(word, ShellWord) else shlex.quote(word) for word in (command, *arguments))
     try:
-        place = folder or child_python.NEUTRAL_FOLDER
-        result = run_command(command, *arguments, seconds=seconds, env=make_environment(), cwd=place)
-    except CommandStartError as error:
-        raise Rejected([make_missing_command_problem(command, str(error))]) from None
-    text = " ".join(result.stderr.split()) or " ".join(result.stdout.split())
-    if result.timed_out:
-        raise SlurmAway(f"`{command}` was not done within {seconds:g} seconds.")
+        script = f"{ENVIRONMENT}command -v {command} >/dev/null || exit {MISSING_CODE}\n{words}"
+        result = at.run(script, seconds=seconds)
+    except Unreached as failure:
+        late = f"`{command}` was not done within {seconds:g} seconds."
+        raise SlurmAway(late if failure.timed_out else f"`{command}` was ended from outside.") from None
+    if result.exit_code == MISSING_CODE:
+        raise Rejected([make_missing_command_problem(command, "It is not on PATH.")])
+    text = " ".join(result.stderr.split()) or " ".join(result.text.split())
     if result.exit_code and any(sign in text for sign in AWAY_SIGNS):
         raise SlurmAway(f"{text.rstrip('.')}.")
     if result.exit_code:
         raise SlurmRefused(text, result.exit_code)
-    return result.stdout
-
-
-def make_environment() -> dict[str, str]:
-    """Return the variables of a command of Slurm."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(REMOVED_PREFIXES)}
-    return environ | {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    return result.text
 
 
 def make_missing_command_problem(command: str, why: str, stage: Stage = Stage.SUBMIT) -> Problem:

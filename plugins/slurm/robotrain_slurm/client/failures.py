@@ -1,7 +1,6 @@
 """Why sbatch refused a job, in words: what it did not accept, and what exists instead."""
 
 import functools
-import getpass
 import json
 import math
 import re
@@ -13,9 +12,10 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.run_folder import scheduler_commands
 from robotrain.run_folder.scheduler_commands import Refusal, find_refusal
+from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client import cluster
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import ShellWord, SlurmRefused, run_slurm
 
 make_problem = Messages(__file__)
 
@@ -42,7 +42,7 @@ def load_refusals() -> tuple[Refusal, ...]:
     return tuple(Refusal(**row) for row in rows)
 
 
-def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Problem:
+def explain_refusal(at: Transport, text: str, options: Options, command: str = "sbatch") -> Problem:
     """Return the problem of a job that sbatch refused. Slurm is asked for the names that exist.
 
     :param text: what sbatch printed, with the lines of a site's own submit plugin.
@@ -54,7 +54,7 @@ def explain_refusal(text: str, options: Options, command: str = "sbatch") -> Pro
         kind, match = found
         given = options.get(OPTIONS_OF_FLAGS.get(kind.where, kind.where.removeprefix("--"))) or ""
         given = given or next(filter(None, match.groups()), "")
-        others = () if kind.suggestions else suggest_existing(kind.where, given, options)
+        others = () if kind.suggestions else suggest_existing(at, kind.where, given, options)
         return kind.make_problem(given, why, *others)
     if command != "sbatch":
         return make_problem("client-failed", command=command, message_name=quote_message(text) or "nothing")
@@ -67,15 +67,15 @@ def quote_message(text: str) -> str:
     return scheduler_commands.quote_message(re.sub(r"(?:^|(?<=\s))s\w+: (?:error: )?", "\n", text))
 
 
-def suggest_existing(flag: str, given: str, options: Options) -> Iterator[Suggestion]:
+def suggest_existing(at: Transport, flag: str, given: str, options: Options) -> Iterator[Suggestion]:
     """Yield the names that the cluster has for an option, the nearest first; how to list them if it does not answer."""
     template = f"{flag} {{}}"
     try:
         if flag in ("--account", "--qos"):
-            accounts, qualities = list_associations()
+            accounts, qualities = list_associations(at)
             yield from suggest_names(template, given, accounts if flag == "--account" else qualities, LIST_ACCOUNTS)
             return
-        partitions = cluster.query_partitions()
+        partitions = cluster.query_partitions(at)
     except (Rejected, SlurmRefused):
         yield Suggestion(
             LIST_ACCOUNTS if flag in ("--account", "--qos") else cluster.LIST_PARTITIONS, "lists what exists"
@@ -92,11 +92,11 @@ def suggest_existing(flag: str, given: str, options: Options) -> Iterator[Sugges
                 yield Suggestion(f"--time {cluster.format_limit(one.limit)}", f"the limit of {one.name}")
 
 
-def list_associations() -> tuple[Sequence[str], Sequence[str]]:
+def list_associations(at: Transport) -> tuple[Sequence[str], Sequence[str]]:
     """Return the accounts and the qualities of service that this user has. Raise SlurmRefused, Rejected."""
-    words = ("show", "associations", f"user={getpass.getuser()}", "format=account,qos")
+    words = ("show", "associations", ShellWord('user="$(id -un)"'), "format=account,qos")
     rows = [
-        line.split("|") for line in run_slurm("sacctmgr", "-nP", *words, seconds=QUERY_SECONDS).splitlines() if line
+        line.split("|") for line in run_slurm(at, "sacctmgr", "-nP", *words, seconds=QUERY_SECONDS).splitlines() if line
     ]
     accounts = dict.fromkeys(row[0] for row in rows if row[0])
     qualities = dict.fromkeys(name for row in rows for name in row[-1].split(",") if name)

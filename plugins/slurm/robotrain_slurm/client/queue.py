@@ -1,12 +1,12 @@
 """The queue of Slurm, as `squeue` prints it: jobs that wait, run or ended a few minutes ago."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robotrain.errors import Rejected
+from robotrain.run_folder.transport import Transport
 
-from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import ShellWord, SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.node.commands import REFUSED_END
 
@@ -55,7 +55,7 @@ class QueuedJob:
         return (self.state, self.reason) == REFUSED_END
 
 
-def query_queue(names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
+def query_queue(at: Transport, names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
     """Return the jobs that Slurm knows, ended ones too, an element of an array each; or those of these names.
 
     Raise SlurmAway, Rejected.
@@ -64,12 +64,12 @@ def query_queue(names: Iterable[str] = (), user: int | None = None) -> list[Queu
     """
     chosen = ",".join(names)
     filters = [f"--name={chosen}"] if chosen else []
-    who = f"--user={os.getuid() if user is None else user}"
+    who = ShellWord('--user="$(id -u)"') if user is None else f"--user={user}"
     words = ("--all", "--array", "--noheader", "--states=all", who, f"--format={FORMAT}", *filters)
     try:
-        answer = run_slurm("squeue", *words)
+        answer = run_slurm(at, "squeue", *words)
     except SlurmRefused as refusal:
-        raise Rejected([explain_refusal(refusal.text, {}, "squeue")], transient=True) from None
+        raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
     separators = FORMAT.count("|")
     return [_parse_line(line) for line in answer.splitlines() if line.count("|") >= separators]
 

@@ -4,18 +4,16 @@ A stream of lines has the connection alone until it ends; another call meanwhile
 """
 
 import atexit
-import re
-import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
+from robotrain.errors import Problem, Rejected, Unanswered
 from robotrain.model.run import RunGone
 
+from robotrain_slurm.login import reach
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.connection import Connection, LineLost
 from robotrain_slurm.login.ssh_failures import make_lost_problem, make_rejection, make_silence_error
@@ -144,17 +142,6 @@ def collect(login: str, function: str, *values: Any, **named: Any) -> list[Any]:
         return list(connection.stream(function, *values, **named))
 
 
-def send(login: str, function: str, *values: Any) -> Any:
-    """Return what a function returns that submits a run. Raise Unanswered if the line was lost, else as `call`."""
-    with _connected(login) as connection:
-        try:
-            return connection.call(function, *values)
-        except LineLost as lost:
-            problem = make_lost_problem(login)
-            why = f"{lost} The cluster may have the run: the same command looks for it, and sends it if it is missing."
-            raise Unanswered([replace(problem, why=why.strip())]) from None
-
-
 def note_silence(login: str, seconds: float) -> Rejected:
     """Return the error of a login node that has not answered in time; other calls raise it, too, for some seconds."""
     silence = make_silence_error(login, seconds)
@@ -169,21 +156,4 @@ def find_home(login: str) -> str:
 
 
 def _translate(problems: Sequence[Problem], login: str) -> list[Problem]:
-    return [translate_problem(problem, login) for problem in problems]
-
-
-def translate_problem(problem: Problem, login: str) -> Problem:
-    """Return a problem of a login node in words for this machine."""
-    ways = []
-    for way in problem.suggestions:
-        text = f"ssh {login} {_quote_command(way.text)}" if way.text.partition(" ")[0] in COMMANDS else way.text
-        ways.append(Suggestion(text, way.remark.replace(THIS_MACHINE, login), way.replaces))
-    title, why = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
-    return replace(problem, title=title, why=why, suggestions=tuple(ways))
-
-
-def _quote_command(text: str) -> str:
-    """Return a command for the shell of a login node as words of a line for that of this machine."""
-    if text == shlex.join(text.split(" ")):
-        return text
-    return f'"{text}"' if "'" in text and not re.search(r'["$`\\!]', text) else shlex.quote(text)
+    return [reach.translate_problem(problem, login) for problem in problems]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
 from robotrain.redaction import redact
+from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE
 
 from robotrain_slurm.login.address import FLAG
 
@@ -75,6 +76,10 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
         title = f"{login} has no python3 of version 3.10 or newer on PATH"
         fix = Suggestion(f"ssh {login}", "and load one in ~/.bashrc there, such as with `module load python`")
         return make_rejection("slurm-login-no-python", title, "robotrain's own code runs there.", fix)
+    if exit_code == NO_COMMAND_CODE:
+        return Rejected([make_missing_slurm_problem(login)])
+    if exit_code is None:
+        return make_missing_ssh_error(text)
     if exit_code is not None and 0 <= exit_code < SSH_CODE:  # what was printed is the shell's
         return _make_shell_rejection(login, lines, exit_code)
     for one in FAILURES:

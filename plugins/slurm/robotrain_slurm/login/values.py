@@ -29,14 +29,10 @@ class OneOf(NamedTuple):
 
 _EVENTS = OneOf(None, (int, bytes, bool))
 ANSWERS: Mapping[str, Any] = {
-    "tasks:preflight": [Problem],
-    "tasks:submit": {},
     "tasks:query_status": {"status": Status, "events": _EVENTS},
     "tasks:read_events": _EVENTS,
     "tasks:list_outputs": [Output],
     "tasks:send_output": OneOf({"path": str, "mode": int, "folder": bool}, {"content": bytes}),
-    "staging:prepare_plan": str,
-    "submit:find_run": OneOf(None, {}),
     "query_pipeline": (Status, [StepStatus]),
     "list_statuses": [OneOf(None, Status)],
     "list_steps": [StepStatus],
@@ -45,8 +41,6 @@ ANSWERS: Mapping[str, Any] = {
     "remove_outputs": int,
     "logs": str,
     "cancel:request_cancel": str,
-    "doctor:find_unwritable_folders": [Problem],
-    "doctor:survey_cluster": (str, [Problem]),
 }
 """The form of what a function returns, or of each thing that it yields, by the last part of its module and its name: a
 type, a list of a form, a tuple of forms, or a map that has at least some names.

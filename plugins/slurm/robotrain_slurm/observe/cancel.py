@@ -12,6 +12,7 @@ from robotrain_runtime.contract import claim
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob
+from robotrain_slurm.login.reach import reach
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.observe.runs import RUNS, ask_slurm
 from robotrain_slurm.observe.status import find_job, is_active
@@ -89,7 +90,7 @@ def _scancel(*options: str, jobs: Collection[str]) -> str:
     """End or signal jobs; return why Slurm refused, but not because one has just ended."""
     try:
         if jobs:
-            run_slurm("scancel", *options, *jobs)
+            run_slurm(reach(""), "scancel", *options, *jobs)
     except SlurmRefused as refusal:
         if not any(sign in refusal.text for sign in OVER):
             return refusal.text

@@ -16,6 +16,7 @@ from robotrain.run_folder.status import RunFolderPlatform, require_run_folder
 from robotrain_slurm.capabilities import CAPABILITIES
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.login.reach import reach
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE
 from robotrain_slurm.observe import status, step_references
 from robotrain_slurm.observe.own_record import OwnRecord
@@ -40,11 +41,12 @@ def ask_slurm(records: Collection[tuple[Reference, OwnRecord]]) -> QueueAnswer:
 
     Raise SlurmAway, Rejected.
     """
+    here = reach("")
     names = sorted({reference["run"] for reference, _ in records})
     users = {own.user for _, own in records}
-    queue = [job for user in users for job in query_queue(names if len(names) <= MAX_NAMES else (), user)]
+    queue = [job for user in users for job in query_queue(here, names if len(names) <= MAX_NAMES else (), user)]
     seen, unseen = status.recall_jobs(records, queue)
-    return _make_answer([*queue, *seen, *((query_accounting(unseen) or ()) if unseen else ())])
+    return _make_answer([*queue, *seen, *((query_accounting(here, unseen) or ()) if unseen else ())])
 
 
 def _make_answer(jobs: Sequence[QueuedJob]) -> QueueAnswer:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
+from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.spec.submission_spec import SlurmSpec
@@ -12,11 +13,11 @@ from robotrain_slurm.spec.submission_spec import SlurmSpec
 make_problem = Messages(__file__)
 
 
-def check_array_size(spec: SlurmSpec) -> Iterator[Problem]:
+def check_array_size(at: Transport, spec: SlurmSpec) -> Iterator[Problem]:
     """Check that the indices of a job array, from 1 to its number of trials, are below the cluster's limit."""
     count = max(len(job.trials) for job in spec.jobs)
     try:
-        found = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm("scontrol", "show", "config"))
+        found = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
     except SlurmRefused:  # it is not shown to everybody: sbatch refuses an array that is too large
         return
     most = max(int(found[1]) - 1, 0) if found else count

@@ -1,29 +1,24 @@
 """The folders and files of a run: there is space to write to, the nodes see them, and secrets are closed to others."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
-from robotrain.cluster.secrets import check_secret_files
+from robotrain.cluster.secrets import judge_secret_file
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
-from robotrain.run_folder import folder_access
-from robotrain.run_folder.status import has_plan_files
-from robotrain.store import files
-from robotrain_runtime.contract.document import JobDocument
+from robotrain.run_folder.folder_access import judge_folder
+from robotrain.run_folder.transport import Transport
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_slurm.client.cluster import Partition
+from robotrain_slurm.preflight.survey import MachineSurvey
 from robotrain_slurm.spec.submission_spec import SlurmSpec
-from robotrain_slurm.submit.run_folder import (
-    is_sent,
-    make_existing_folder_problem,
-)
+from robotrain_slurm.submit.submit import inspect_folder, make_existing_folder_problem
 
 make_problem = Messages(__file__)
 
-MIN_FREE_GIB = 1.0
 LOCAL_FILESYSTEMS = frozenset("ext2 ext3 ext4 xfs btrfs f2fs tmpfs ramfs overlay".split())  # noqa: SIM905
 """Types that other machines see only if this one exports them."""
 LOCAL_NAMES = ("localhost", "")
@@ -34,30 +29,45 @@ CREDENTIAL_FLAGS = {
 }
 
 
-def check_run_folder(spec: SlurmSpec, plan: Plan) -> Iterator[Problem]:
+def check_run_folder(at: Transport, plan: Plan, spec: SlurmSpec, survey: MachineSurvey) -> Iterator[Problem]:
     """Check that the run folder can be created: nothing else is there, and there is space that you may write to."""
     if not spec.folder:
         return
-    folder = Path(spec.folder)
-    if os.path.lexists(folder):
-        with suppress(OSError):  # of another user
-            if has_plan_files(plan, folder) and not is_sent(spec):  # of an interrupted submit
-                return
-        yield make_existing_folder_problem(folder, Stage.PREFLIGHT)
+    if not survey.paths[spec.folder].exists:
+        yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
         return
-    yield from check_writable(folder.parent, "--runs-dir")
+    report = inspect_folder(at, plan, spec)
+    if report.state in ("taken", "sent"):
+        yield make_existing_folder_problem(spec.folder, report, Stage.PREFLIGHT)
 
 
-def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
-    """Check that a folder can be created or written to, and that there is some space."""
-    return folder_access.check_writable(folder, flag)
-
-
-def check_files(jobs: Sequence[JobDocument]) -> Iterator[Problem]:
+def check_files(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:
     """Check the cache, and the files with secrets and credentials."""
     for job in jobs[:1]:  # the steps of a pipeline have the same placement
-        yield from check_writable(Path(job.placement.cache), "--cache-dir")
-        yield from check_secret_files(job.placement.secrets)
+        yield from judge_folder(survey.paths[job.placement.cache].folder, "--cache-dir")
+        for name, file in job.placement.secrets.items():
+            yield from judge_secret_file(name, file, survey.paths[file].mode)
+
+
+def list_read_folders(job: JobDocument) -> list[JobSource]:
+    """Return the folders that a job reads, but for those that its run folder has a copy of."""
+    copied = {(mount.role, mount.uri) for mount in job.placement.mounts}
+    return [one for one in job.sources if one.kind == "local_path" and (one.role, one.uri) not in copied]
+
+
+def check_sources(jobs: Sequence[JobDocument], login: str, survey: MachineSurvey) -> Iterator[Problem]:
+    """Check that the folders that jobs read are on the login node: those of the user's own machine are not."""
+    for source in dict.fromkeys(source for job in jobs for source in list_read_folders(job)):
+        if not survey.paths[source.uri].exists:
+            copy = f"rsync -a {_quote_path(source.uri, survey.home)} {login}:FOLDER"
+            there = Suggestion(copy, "copies it; then give that folder instead")
+            yield make_problem("slurm-login-source", there, given=source.uri, role=source.role)
+
+
+def _quote_path(path: str, home: str) -> str:
+    """Return a path as a word of a line for the other machine, whose home folder is another one."""
+    home = home.rstrip("/")
+    return f"~/{shlex.quote(path[len(home) + 1 :])}" if home and path.startswith(f"{home}/") else shlex.quote(path)
 
 
 def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
@@ -69,20 +79,17 @@ def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str,
         needed["--cache-dir"] = job.placement.cache
         needed |= {CREDENTIAL_FLAGS[kind]: file for kind, file in job.placement.credentials.items() if file}
         needed |= {f"--secret {name}": file for name, file in job.placement.secrets.items()}
-        copied = {(mount.role, mount.uri) for mount in job.placement.mounts}
-        own = [one for one in job.sources if one.kind == "local_path" and (one.role, one.uri) not in copied]
-        needed |= {f"the {source.role}": source.uri for source in own}
+        needed |= {f"the {source.role}": source.uri for source in list_read_folders(job)}
     return needed
 
 
-def find_unshared_files(needed: Mapping[str, str], partitions: Sequence[Partition], host: str) -> Iterator[Problem]:
-    """Warn of folders and files on a disk of this machine, which other nodes hardly see.
-
-    :param host: the name of this machine.
-    """
+def find_unshared_files(
+    needed: Mapping[str, str], partitions: Sequence[Partition], survey: MachineSurvey
+) -> Iterator[Problem]:
+    """Warn of folders and files on a disk of this machine, which other nodes hardly see."""
     nodes = {group.names for one in partitions for group in one.nodes}
-    local = {flag: path for flag, path in needed.items() if files.get_filesystem(Path(path)) in LOCAL_FILESYSTEMS}
-    if not local or nodes <= {*LOCAL_NAMES, host.partition(".")[0], host}:
+    local = {flag: path for flag, path in needed.items() if survey.paths[path].mount.kind in LOCAL_FILESYSTEMS}
+    if not local or nodes <= {*LOCAL_NAMES, survey.host.partition(".")[0], survey.host}:
         return
     flag, path = next(iter(local.items()))
     moved = Suggestion(f"{flag} PATH" if flag.startswith("--") else "copy it", "a disk that all nodes see")
@@ -93,5 +100,5 @@ def find_unshared_files(needed: Mapping[str, str], partitions: Sequence[Partitio
         given=path,
         local=", ".join(local),
         path=path,
-        filesystem=files.get_filesystem(Path(path)),
+        filesystem=survey.paths[path].mount.kind,
     )

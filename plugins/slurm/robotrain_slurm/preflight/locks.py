@@ -1,11 +1,11 @@
 """Locks on the shared disk: by them, jobs on several nodes build an environment and fetch data once."""
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.store import files
+
+from robotrain_slurm.preflight.survey import MachineSurvey
 
 make_problem = Messages(__file__)
 
@@ -13,10 +13,11 @@ LOCAL_OPTIONS = frozenset({"nolock", "local_lock=all", "local_lock=flock", "loca
 """Options of NFS and Lustre with which a lock holds on one machine only."""
 
 
-def check_locks(cache: Path) -> Iterator[Problem]:
+def check_locks(cache: str, survey: MachineSurvey) -> Iterator[Problem]:
     """Warn if other nodes do not see the locks of this machine, by how the disk is mounted here."""
-    if why := explain_missing_locks(files.get_filesystem(cache), files.get_mount_options(cache)):
-        yield make_problem("slurm-locks-local", given=str(cache), why=why)
+    mount = survey.paths[cache].mount
+    if why := explain_missing_locks(mount.kind, mount.list_options()):
+        yield make_problem("slurm-locks-local", given=cache, why=why)
 
 
 def explain_missing_locks(kind: str, options: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.environments import environment, interpreter
 from robotrain_runtime.machine.disk_cache import COMPLETE
 
+from robotrain_slurm.preflight.survey import MachineSurvey
 from robotrain_slurm.spec.script import has_prologue
 from robotrain_slurm.spec.submission_spec import SUBMISSION
 
@@ -18,10 +19,7 @@ make_problem = Messages(__file__)
 
 
 def list_needed_pythons(plan: Plan) -> dict[str, str]:
-    """Return the versions of Python that nodes build environments with, by the folders of these environments.
-
-    The workload is asked: it is installed on the machine of the user, and not on a login node.
-    """
+    """Return the versions of Python that nodes build environments with, by a file of each that is built."""
     needed: dict[str, str] = {}
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
     for job in () if spec.staged else spec.jobs:
@@ -35,13 +33,14 @@ def list_needed_pythons(plan: Plan) -> dict[str, str]:
             continue
         if not (placement.environment or required.required_modules):
             folder = environment.get_environment_folder(required.lock, Path(placement.cache), placement.torch_backend)
-            needed[str(folder)] = required.python
+            needed[str(folder / COMPLETE)] = required.python
     return needed
 
 
-def check_pythons(needed: Mapping[str, str]) -> Iterator[Problem]:
+def check_pythons(needed: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
     """Warn if an environment is not built yet and this machine has no Python for it: the nodes are mostly like it."""
-    missing = (version for folder, version in needed.items() if not Path(folder, COMPLETE).is_file())
-    if version := next((one for one in missing if interpreter.find_interpreter(one) is None), ""):
-        newest = interpreter.list_allowed_versions(version)[0]
-        yield make_problem("slurm-python-missing", version=version, newest=newest)
+    for folder, version in needed.items():
+        allowed = interpreter.list_allowed_versions(version)
+        if not survey.paths[folder].exists and not set(allowed) & set(survey.pythons):
+            yield make_problem("slurm-python-missing", version=version, newest=allowed[0])
+            return

@@ -1,74 +1,24 @@
 """The platform's methods for a run that a login node knows, where they are more than a call of the same function."""
 
-import io
 import os
-import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from robotrain.cluster.outputs import download_atomically
-from robotrain.cluster.platform import PreflightCheck
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
-from robotrain.model.plan import Plan
-from robotrain.model.run import LOGIN_KEY, Output, Reference, Status, StepStatus
-from robotrain.store import code_folder
+from robotrain.errors import Rejected
+from robotrain.model.run import Output, Reference, Status, StepStatus
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
 from robotrain_slurm.login import calls
 from robotrain_slurm.login.address import find_login
 from robotrain_slurm.login.connection import ANSWER_SECONDS
-from robotrain_slurm.preflight.pythons import list_needed_pythons
 from robotrain_slurm.remote.events_mirror import EventsMirror
-from robotrain_slurm.spec.render import list_code_copies
-from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 TASKS = "robotrain_slurm.remote.tasks"
 RUNS = "robotrain_slurm.observe.runs:RUNS"
-
-
-def list_checks(login: str, plan: Plan) -> list[PreflightCheck]:
-    """Return one check, which makes all of them there. Raise Rejected for a plan that cannot be read."""
-    SUBMISSION.load(plan, Stage.PREFLIGHT)
-
-    def check() -> Iterable[Problem]:
-        found = calls.call(login, f"{TASKS}:preflight", plan, list_needed_pythons(plan))
-        return [calls.translate_problem(one, login) for one in found]
-
-    return [check]
-
-
-def prepare(login: str, plan: Plan) -> Iterator[str]:
-    """Fetch there what a plan needs; yield a line for each source. Raise as `prepare_plan`."""
-    return calls.stream(login, "robotrain_slurm.submit.staging:prepare_plan", plan)
-
-
-def submit(login: str, plan: Plan) -> Reference:
-    """Send a plan, with the user's folders of code. Raise as `submit_plan`."""
-    spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    if spec.staged:  # first, alone: until that is done, nothing was sent
-        try:
-            list(prepare(login, plan))
-        except KeyboardInterrupt:
-            raise NotSubmitted from None
-    copies = {source.uri: source.pin for source, _ in list_code_copies(plan.files, spec.jobs)}
-    codes = [[address, _pack_folder(code_folder.stage_folder(Path(address), pin))] for address, pin in copies.items()]
-    return {**calls.send(login, f"{TASKS}:submit", plan, codes), LOGIN_KEY: login}
-
-
-def _pack_folder(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as packed:
-        packed.add(folder, ".")
-    return buffer.getvalue()
-
-
-def find_run(login: str, plan: Plan) -> Reference | None:
-    """Return the run of a plan that an interrupted submit sent; None if there is none. Raise as `find_run`."""
-    found = calls.call(login, "robotrain_slurm.submit.submit:find_run", plan)
-    return {**found, LOGIN_KEY: login} if found else None
 
 
 def query_status(login: str, reference: Reference) -> Status:

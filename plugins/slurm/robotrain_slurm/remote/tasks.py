@@ -2,74 +2,22 @@
 
 import hashlib
 import os
-import shlex
-import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.platform import run_checks
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.plan import Plan
 from robotrain.model.run import Output, Reference
-from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.files import open_regular_file
 
-from robotrain_slurm.login.address import find_login
 from robotrain_slurm.observe.runs import RUNS
-from robotrain_slurm.preflight.checks import list_checks
 from robotrain_slurm.remote.events_mirror import PROBE_BYTES
-from robotrain_slurm.spec.submission_spec import SUBMISSION
-from robotrain_slurm.submit.submit import submit_plan
 
 make_problem = Messages(__file__)
 
 CHUNK_BYTES = MAX_EVENT_BYTES = 1 << 19
 """Of a file in one frame, for which a slow line has `SILENCE_SECONDS`."""
-
-SentCode = Sequence[Sequence[Any]]
-"""Folders of code: the address of each, and an archive of its files."""
-
-
-def submit(plan: Plan, codes: SentCode) -> Reference:
-    """Send a plan with the folders of code that came with it. Raise as `submit_plan`."""
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
-        copies = {}
-        for number, (address, archive) in enumerate(codes):
-            copies[address] = Path(temporary, str(number))
-            with tarfile.open(fileobj=BytesIO(archive)) as packed:
-                packed.extractall(copies[address])  # the files of the user, which `methods` packed
-        return submit_plan(plan, lambda folder, pin: copies[str(folder)])
-
-
-def preflight(plan: Plan, pythons: Mapping[str, str]) -> list[Problem]:
-    """Return what would make a plan fail. Raise Rejected for one that cannot be read.
-
-    :param pythons: as in `list_checks`.
-    """
-    return run_checks([*list_checks(plan, pythons), lambda: check_sources(plan)])
-
-
-def check_sources(plan: Plan) -> Iterator[Problem]:
-    """Check that the folders that a job reads are here: those of the user's own machine are not."""
-    for path in dict.fromkeys(one for job in SUBMISSION.load(plan, Stage.PREFLIGHT).jobs for one in job.documents[:1]):
-        document = parse_document(plan.files[path].decode())
-        copied = {(mount.role, mount.uri) for mount in document.placement.mounts}
-        for source in document.sources:
-            is_read = source.kind == "local_path" and (source.role, source.uri) not in copied
-            if is_read and not os.path.lexists(source.uri):
-                copy = f"rsync -a {_quote_path(source.uri)} {find_login(plan)}:FOLDER"
-                there = Suggestion(copy, "copies it; then give that folder instead")
-                yield make_problem("slurm-login-source", there, given=source.uri, role=source.role)
-
-
-def _quote_path(path: str) -> str:
-    """Return a path as a word of a line for the other machine, whose home folder is another one."""
-    home = os.path.expanduser("~").rstrip("/")
-    return f"~/{shlex.quote(path[len(home) + 1 :])}" if home and path.startswith(f"{home}/") else shlex.quote(path)
 
 
 def query_status(reference: Reference, known: Sequence[Any] | None) -> Mapping[str, Any]:

@@ -57,6 +57,6 @@ def _expand(text: str, find_home: Callable[[], str]) -> str:
 
 
 def _find_home(login: str) -> str:
-    from robotrain_slurm.login import calls  # costs start-up
+    from robotrain_slurm.login.reach import reach  # costs start-up
 
-    return calls.find_home(login)
+    return reach(login).run('printf %s "$HOME"').text

@@ -1,35 +1,49 @@
-"""What a job needs, fetched on this machine into the cache that the nodes share: for nodes without a network.
+"""What a job needs, fetched where it is sent into the cache that the nodes share: for nodes without a network.
 
 The runtime that is sent with the job does it. What it fetched stays when it is interrupted, and is not fetched again.
 """
 
-import subprocess
+import base64
+import shlex
 import sys
-import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from robotrain.cluster.outputs import print_progress
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
-from robotrain.redaction import redact
-from robotrain_runtime.contract import child_python, event
+from robotrain.redaction import escape_controls, redact
+from robotrain.run_folder.transport import Transport
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Download, Note, StageEvent
-from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.contract.staged_data import STAGED_FILE, parse_staged
-from robotrain_runtime.process.stop import stop_process
 
-from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, PAYLOAD_FILE, SUBMISSION
+from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, PAYLOAD_FILE, SEARCH_FILE, SUBMISSION, BatchJob
+from robotrain_slurm.submit.archive import pack_files
 
 make_problem = Messages(__file__)
 
-STOP_SECONDS = 30.0
+DAYS = 7 * 86400.0
+SIGNALS = 128
+STAGED_MARK = "robotrain-staged "
+FETCH = f"""\
+trap 'exit 143' TERM
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" && tar -xmof - || exit 1
+export PYTHONPATH="$folder/payload" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
+for job in {{folders}}; do
+  cd "$folder/$job" || exit 1
+  {{python}} -m robotrain_runtime fetch "$PWD/{DOCUMENT_FILE}" --to "$PWD" </dev/null || exit
+  printf '\\n%s%s\\n' '{STAGED_MARK}' "$(base64 {STAGED_FILE} | tr -d '\\n')"
+done
+"""
 PROGRESS_SECONDS = 5.0
 ACTIONS: Mapping[str, str] = {
     "preflight": "checking that the job can read its data",
@@ -42,92 +56,76 @@ StagedFiles = Mapping[str, bytes]
 """The content of each document's `staged.json`, by the document's path in the plan."""
 
 
-def fetch_inputs(plan: Plan) -> StagedFiles:
+def fetch_inputs(at: Transport, plan: Plan) -> StagedFiles:
     """Fetch what each job of a plan needs. Raise Rejected if that fails, NotSubmitted after Ctrl-C."""
-    staged: dict[str, bytes] = {}
     jobs = SUBMISSION.load(plan, Stage.SUBMIT).jobs
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
-        payload = Path(temporary, "payload")
-        zipfile.ZipFile(BytesIO(plan.files[PAYLOAD_FILE])).extractall(payload)
-        for number, job in enumerate(jobs):
-            folder = Path(temporary, str(number))
-            folder.mkdir()
-            (folder / DOCUMENT_FILE).write_bytes(plan.files[job.documents[0]])
-            _run_fetch(folder, payload)
-            content = (folder / STAGED_FILE).read_bytes()
-            staged |= dict.fromkeys(job.documents, content)  # trials have the same inputs
-    return staged
+    python = "/bin/sh ../find-python.sh" if at.host else shlex.quote(sys.executable)
+    folders = " ".join(str(number) for number, _ in enumerate(jobs))
+    watcher = _Watcher()
+    try:
+        result = at.run(
+            FETCH.replace("{python}", python).replace("{folders}", folders), _pack(plan, jobs), DAYS, watcher.receive
+        )
+    except KeyboardInterrupt:  # what was fetched stays in the cache, and the next try goes on with it
+        raise NotSubmitted from None
+    if code := result.exit_code:
+        ended = f"The process ended with {code if code < SIGNALS else SIGNALS - code}"
+        last = result.stderr.strip().rpartition("\n")[2].removeprefix("error: ") if code < SIGNALS else ""
+        raise Rejected([_make_failure(". ".join(watcher.errors) or last or ended)])
+    pairs = zip(jobs, watcher.staged, strict=True)
+    return {document: content for job, content in pairs for document in job.documents}  # trials have the same inputs
 
 
-def write_staged_files(folder: Path, staged: StagedFiles) -> None:
-    """Write to a run folder where the data of its jobs is. Raise OSError."""
-    for path, content in staged.items():
-        write_atomically((folder / path).with_name(STAGED_FILE), content)
+def _pack(plan: Plan, jobs: Sequence[BatchJob]) -> bytes:
+    with zipfile.ZipFile(BytesIO(plan.files[PAYLOAD_FILE])) as payload:
+        files = {f"payload/{path}": payload.read(path) for path in payload.namelist() if not path.endswith("/")}
+    documents = {f"{number}/{DOCUMENT_FILE}": plan.files[job.documents[0]] for number, job in enumerate(jobs)}
+    return pack_files(files | documents | {SEARCH_FILE: plan.files[SEARCH_FILE]})
 
 
-def prepare_plan(plan: Plan) -> Iterator[str]:
+def place_staged_files(staged: StagedFiles) -> StagedFiles:
+    """Return what says to jobs where their data is, by its path in the run folder."""
+    return {str(Path(path).with_name(STAGED_FILE)): content for path, content in staged.items()}
+
+
+def prepare_plan(at: Transport, plan: Plan) -> Iterator[str]:
     """Fetch what a plan needs; yield a line for each source, with its folder. Raise as `fetch_inputs`."""
-    mounts = [mount for content in fetch_inputs(plan).values() for mount in parse_staged(content)]
+    mounts = [mount for content in fetch_inputs(at, plan).values() for mount in parse_staged(content)]
     yield from dict.fromkeys(f"{redact(mount.uri)} {mount.folder}" for mount in mounts)
 
 
-def _run_fetch(folder: Path, payload: Path) -> None:
-    """Run the runtime's `fetch` for the document in `folder`. Raise Rejected, NotSubmitted."""
-    arguments = ["fetch", str(folder / DOCUMENT_FILE), "--to", str(folder)]
-    with (
-        (folder / "errors.txt").open("w+") as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", "robotrain_runtime", *arguments],
-            cwd=child_python.NEUTRAL_FOLDER,
-            env=child_python.make_import_environ([payload]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            errors="replace",
-        ) as process,
-        _ended_on_interrupt(process),
-    ):
-        assert process.stdout is not None
-        notes = _show_progress(process.stdout)
-        if code := process.wait():
-            errors.seek(0)
-            last = errors.read().strip().rpartition("\n")[2].removeprefix("error: ")
-            why = ". ".join(notes) or last or f"The process ended with {code}"
-            raise Rejected([_make_failure(why)])
+class _Watcher:
+    """Tells the user what the events of the runtime say, and keeps texts of errors and what it staged."""
 
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.staged: list[bytes] = []
+        self._next_time = time.monotonic() + PROGRESS_SECONDS
 
-@contextmanager
-def _ended_on_interrupt(process: subprocess.Popen[str]) -> Iterator[None]:
-    """End the process when the block is interrupted: it leaves a cache that the next try goes on with."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        stop_process(process, STOP_SECONDS)
-        raise NotSubmitted from None
-    except BaseException:
-        stop_process(process, STOP_SECONDS)
-        raise
+    def receive(self, output: IO[bytes]) -> bytes:
+        """Read lines to their end."""
+        for content in output:
+            line = content.decode(errors="replace").rstrip()
+            if line.startswith(STAGED_MARK):
+                self.staged.append(base64.b64decode(line.removeprefix(STAGED_MARK)))
+            else:
+                self._report_line(line)
+        return b""
 
-
-def _show_progress(lines: Iterable[str]) -> list[str]:
-    """Tell the user what the events say. Return the texts of errors."""
-    errors, next_time = [], time.monotonic() + PROGRESS_SECONDS
-    for line in lines:
-        record = event.parse_event(line.rstrip("\n"))
+    def _report_line(self, line: str) -> None:
+        record = event.parse_event(line)
         match record.event if record else None:
             case StageEvent(name=name, state="started") if name in ACTIONS:
                 print_progress(f"{ACTIONS[name]} …")
-            case Download(done=done, total=total) if time.monotonic() >= next_time:
-                next_time = time.monotonic() + PROGRESS_SECONDS
+            case Download(done=done, total=total) if time.monotonic() >= self._next_time:
+                self._next_time = time.monotonic() + PROGRESS_SECONDS
                 print_progress(f"  {format_size(done)} of {format_size(total)}")
             case Note(level="error", text=text):
-                errors.append(text.rstrip("."))
+                self.errors.append(text.rstrip("."))
             case Note(text=text):
-                print_progress(text)
-            case None:
-                print_progress(redact(line.rstrip()))
-    return errors
+                print_progress(escape_controls(text))
+            case None if line:
+                print_progress(escape_controls(redact(line)))
 
 
 def _make_failure(why: str) -> Problem:

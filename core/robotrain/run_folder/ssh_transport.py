@@ -1,0 +1,99 @@
+"""Another machine, which the user's own ssh reaches: with their configuration, keys, agent and shared connections."""
+
+import atexit
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+
+from robotrain.run_folder.transport import END_SECONDS, Transport
+
+OPTIONS = {
+    "BatchMode": "yes",
+    "ConnectTimeout": "15",
+    "ServerAliveInterval": "15",
+    "ServerAliveCountMax": "4",
+    "ClearAllForwardings": "yes",
+    "ForwardX11": "no",
+    "RemoteCommand": "none",
+}
+"""Nothing is asked, and a line that is dead is noticed within a minute."""
+SHARED_SECONDS = 30
+NO_COMMAND_CODE = 97
+"""What a script ends with, before it begins, on a machine without the command of its engine."""
+RUN = """\
+exec /bin/sh -c 's=$(head -c {size}); {find}eval "$s"'"""
+"""One line that sh, csh and fish read alike. What differs comes over standard input, past every shell."""
+FIND = """\
+has() { command -v {command} >/dev/null 2>&1; }; \
+has || { [ -x /bin/bash ] || exit {code}; export s; exec 3<&0; \
+exec /bin/bash -l -c "exec <&3 3<&-; t=\\$s; unset s; command -v {command} >/dev/null 2>&1 || exit {code}; \
+eval \\"\\$t\\"" </dev/null; }; """
+"""A command that is not on the PATH of what comes by ssh may be on that of a login shell."""
+
+
+class SshTransport(Transport):
+    """A machine that is reached by ssh.
+
+    :param host: as ssh takes it: no option.
+    :param engine_command: the command of an engine, which a login shell has if need be.
+    """
+
+    def __init__(self, host: str, engine_command: str = "") -> None:
+        self.host = host
+        find = FIND.replace("{command}", engine_command).replace("{code}", str(NO_COMMAND_CODE))
+        self._remote = RUN.replace("{find}", find if engine_command else "")
+
+    @property
+    def command(self) -> tuple[str, ...]:  # type: ignore[override]  # the base class has the same for all
+        """The ssh, with the connection that all commands of this process share."""
+        shared = _share_connection(self.host)
+        options = [f"-o{name}={value}" for name, value in (OPTIONS | shared).items()]
+        return ("ssh", "-T", *options, "--", self.host, self._remote)
+
+
+_shared: dict[str, dict[str, str]] = {}
+"""The options of the connections that this process shares, by host; none where the user's configuration shares one."""
+_sharing = threading.Lock()
+
+
+def _share_connection(host: str) -> dict[str, str]:
+    """Return the options of a connection that later commands use, too."""
+    with _sharing:
+        if host not in _shared:
+            _shared[host] = (
+                {}
+                if _has_own_sharing(host)
+                else {
+                    "ControlMaster": "auto",
+                    "ControlPath": f"{tempfile.mkdtemp(prefix='robotrain-')}/%C",  # short: a socket has 100 characters
+                    "ControlPersist": str(SHARED_SECONDS),
+                }
+            )
+        return _shared[host]
+
+
+def _has_own_sharing(host: str) -> bool:
+    found = _run_quietly(["ssh", "-G", "--", host])
+    return "\ncontrolpath " in found.replace("\ncontrolpath none\n", "\n")
+
+
+def _run_quietly(words: list[str]) -> str:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=END_SECONDS, check=False
+        ).stdout
+    return ""
+
+
+@atexit.register
+def close_connections() -> None:
+    """Close the connections that this process shares."""
+    with _sharing:
+        while _shared:
+            host, options = _shared.popitem()
+            if path := options.get("ControlPath"):
+                _run_quietly(["ssh", f"-oControlPath={path}", "-O", "exit", "--", host])
+                shutil.rmtree(os.path.dirname(path), ignore_errors=True)

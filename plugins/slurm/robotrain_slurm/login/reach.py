@@ -1,0 +1,127 @@
+"""Where the commands of Slurm are: on this machine, or on a login node that the user's ssh reaches."""
+
+import functools
+import re
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import IO, TypeVar
+
+from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
+from robotrain.model.run import RunGone
+from robotrain.run_folder.ssh_transport import SshTransport
+from robotrain.run_folder.transport import SECONDS, Result, Transport, Unreached
+
+from robotrain_slurm.login.address import is_address
+from robotrain_slurm.login.ssh_failures import explain_failure, make_lost_problem, make_rejection
+
+COMMAND = "sbatch"
+T = TypeVar("T")
+THIS_MACHINE = "this machine"
+COMMANDS = ("rm", "chmod", "pgrep", "scontrol", "sinfo", "sacctmgr", "squeue", "scancel", "sbatch", "munge")
+"""What suggestions of a login node begin with that are typed there."""
+ANSWER_SECONDS = 90.0
+"""How long a login node may take to answer at all: its profile may be slow."""
+FAILURE_SECONDS = 10.0
+"""How long a login node that did not answer is not asked again."""
+PROGRESS_SECONDS = 5.0
+"""How long an answer is waited for in silence."""
+
+
+class LostAnswer(Rejected):
+    """The connection broke off, or took too long: whether a script was done is not known."""
+
+
+class LoginNode(SshTransport):
+    """A login node. What fails is explained in words for the user."""
+
+    def __init__(self, login: str) -> None:
+        if not is_address(login):  # of a record
+            raise make_rejection("slurm-login-invalid", "the login node of the run has no valid name", "")
+        super().__init__(login, COMMAND)
+        self._failure: tuple[float, Rejected] | None = None
+        """When it last did not answer, and the error."""
+
+    def run(
+        self,
+        script: str,
+        stdin: bytes = b"",
+        seconds: float = SECONDS,
+        receive: Callable[[IO[bytes]], bytes] | None = None,
+    ) -> Result:
+        """Run a script there and return what it did. Raise Rejected, or LostAnswer if it began."""
+        if self._failure and time.monotonic() < self._failure[0] + FAILURE_SECONDS:
+            raise Rejected(self._failure[1].problems, transient=True)
+        timer = threading.Timer(PROGRESS_SECONDS, self._say_waiting)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().run(script, stdin, max(seconds, ANSWER_SECONDS), receive)
+        except Unreached as failure:
+            if failure.began or failure.timed_out:
+                why = "It gave no answer in time." if failure.timed_out else ""
+                error: Rejected = LostAnswer([make_lost_problem(self.host, why)], transient=True)
+            else:
+                error = explain_failure(self.host, failure.text, failure.exit_code)
+            if error.transient and (failure.timed_out or not failure.began):
+                self._failure = (time.monotonic(), error)
+            raise error from None
+        finally:
+            timer.cancel()
+
+    def _say_waiting(self) -> None:
+        if sys.stderr.isatty():
+            print(f"waiting for {self.host}", file=sys.stderr, flush=True)
+
+
+@functools.cache
+def reach(login: str) -> Transport:
+    """Return what reaches a login node; without one, this machine. Raise Rejected for a name that is none."""
+    return LoginNode(login) if login else Transport()
+
+
+@contextmanager
+def explained(at: Transport) -> Iterator[None]:
+    """Raise what is raised in words for this machine."""
+    try:
+        yield
+    except RunGone:
+        raise
+    except Unanswered as unanswered:
+        raise Unanswered(translate(unanswered.problems, at)) from None
+    except LostAnswer:
+        raise
+    except Rejected as rejected:
+        raise Rejected(translate(rejected.problems, at), rejected.transient) from None
+
+
+def explain_items(items: Iterator[T], at: Transport) -> Iterator[T]:
+    """Yield what a generator yields. Raise as `explained`."""
+    with explained(at):
+        yield from items
+
+
+def translate(problems: Iterable[Problem], at: Transport) -> list[Problem]:
+    """Return problems of a login node in words for this machine."""
+    return [translate_problem(one, at.host) for one in problems] if at.host else [*problems]
+
+
+def translate_problem(problem: Problem, login: str) -> Problem:
+    """Return a problem of a login node in words for this machine."""
+    ways = []
+    for way in problem.suggestions:
+        text = f"ssh {login} {_quote_command(way.text)}" if way.text.partition(" ")[0] in COMMANDS else way.text
+        ways.append(Suggestion(text, way.remark.replace(THIS_MACHINE, login), way.replaces))
+    title, why = (text.replace(THIS_MACHINE, login) for text in (problem.title, problem.why))
+    return replace(problem, title=title, why=why, suggestions=tuple(ways))
+
+
+def _quote_command(text: str) -> str:
+    """Return a command for the shell of a login node as words of a line for that of this machine."""
+    if text == shlex.join(text.split(" ")):
+        return text
+    return f'"{text}"' if "'" in text and not re.search(r'["$`\\!]', text) else shlex.quote(text)

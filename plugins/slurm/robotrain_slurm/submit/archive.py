@@ -1,0 +1,49 @@
+"""What is sent to the machine that submits a run, as one archive."""
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from robotrain.model.plan import Plan
+from robotrain.run_folder.log import PAYLOAD_FOLDER
+from robotrain.store import code_folder
+
+from robotrain_slurm.spec.render import list_code_copies
+from robotrain_slurm.spec.submission_spec import PAYLOAD_FILE, SlurmSpec
+
+DIGEST_FILE = "plan.digest"
+"""In the run folder: the digest of the plan whose files it has. It is written last."""
+
+
+def pack_run_folder(plan: Plan, spec: SlurmSpec, staged: Mapping[str, bytes]) -> bytes:
+    """Return an archive of what the run folder begins with: the plan, its unpacked payload and the user's code.
+
+    Raise OSError.
+
+    :param staged: other files, by their path.
+    """
+    with zipfile.ZipFile(io.BytesIO(plan.files[PAYLOAD_FILE])) as payload:
+        paths = [path for path in payload.namelist() if not path.endswith("/")]
+        files = {**plan.files, **staged, **{f"{PAYLOAD_FOLDER}/{path}": payload.read(path) for path in paths}}
+    copies = {place: source for source, place in list_code_copies(plan.files, spec.jobs)}
+    folders = {
+        os.path.relpath(place, spec.folder): code_folder.stage_folder(Path(source.uri), source.pin)
+        for place, source in copies.items()
+    }
+    return pack_files({**files, DIGEST_FILE: plan.digest.encode()}, folders)
+
+
+def pack_files(files: Mapping[str, bytes], folders: Mapping[str, Path] = {}) -> bytes:
+    """Return an archive of folders, by their path in it, and then files. Raise OSError."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, folder in folders.items():
+            archive.add(folder, path)
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o666
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

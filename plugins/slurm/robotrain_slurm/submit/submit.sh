@@ -1,0 +1,84 @@
+# The submit of a run, as one script: its folder as a whole, then each batch job once. It goes on when nobody waits for
+# it any more. Cut anywhere, it leaves what the next one finds: no folder; a folder without the file of an answer, so
+# that nothing was sent; that file, without the number of a job, so that Slurm is asked; or the number.
+
+trap '' HUP PIPE
+state=absent code= number=
+
+report() {
+  owner=$(stat -c '%u %U' -- "$folder" 2>/dev/null) || owner='-1 -'
+  printf '%s %s %s %s %s\n' "$state" "${code:--}" "$(id -u)" "$owner" "$SLURM_CONF"
+  read_files
+}
+trap report EXIT
+
+end() {
+  state=$1
+  exit 0
+}
+
+find_number() {
+  sed -n 's/^\([0-9][0-9]*\)\(;[^[:space:]]*\)\{0,1\}[[:space:]]*$/\1/p' "$1" 2>/dev/null | head -n 1
+}
+
+keep() {
+  sync -- "$@" 2>/dev/null || sync
+}
+
+# Lock the file of an answer, which its command keeps locked as well. A disk without locks has none.
+lock() {
+  flock -E 75 "$@" 9
+  [ $? -ne 75 ] || end busy
+} 2>/dev/null
+
+# Whether the folder has this plan. It is renamed to its name with all that belongs to it.
+has_plan() {
+  [ "$(cat "$folder/$digest_file" 2>/dev/null)" = "$digest" ]
+}
+
+create_folder() {
+  if [ -e "$folder" ] || [ -L "$folder" ]; then
+    has_plan || end taken
+    is_sent && end sent
+    state=same
+    return
+  fi
+  mkdir -p "$parent" && mkdir "$part" || end refused
+  head -c "$bytes" 2>/dev/null | tar -xmof - -C "$part" --no-same-permissions || { rm -rf "$part"; end refused; }
+  [ "$(cat "$part/$digest_file")" = "$digest" ] || { rm -rf "$part"; end refused; }
+  mv -T "$part" "$folder" || { rm -rf "$part"; has_plan || end refused; state=same; return; }
+  keep "$parent"
+  state=new
+  rm -rf "$parent/.$name".????????.part "$parent/.$name".????????.gone
+  find "$parent" -maxdepth 1 -type d \( -name '.?*.????????.part' -o -name '.?*.????????.gone' \) -mtime +0 -exec rm -rf {} +
+}
+
+# send ANSWER GONE WORD...: call sbatch, unless its job was sent meanwhile; GONE is one that is no longer in the queue.
+send() {
+  answer=$1 gone=$2
+  shift 2
+  touch -- "$answer" || end refused
+  exec 9>>"$answer"
+  lock -n
+  number=$(find_number "$answer")
+  if [ -z "$number" ] || [ "$number" = "$gone" ]; then
+    : >"$answer"
+    keep "$answer" .
+    timeout "$patience" sbatch --parsable "$@" </dev/null >>"$answer" 2>&1
+    code=$?
+    keep "$answer"
+    number=$(find_number "$answer")
+  fi
+  exec 9>&-
+  [ -n "$number" ] || exit 0
+}
+
+# Wait until no sbatch of an earlier submit is at work.
+wait_for() {
+  for answer; do
+    [ -r "$answer" ] || continue
+    exec 9<"$answer"
+    lock -s -w "$patience"
+    exec 9<&-
+  done
+}

@@ -1,0 +1,47 @@
+"""Cuts of a submit: its script is killed before one of its lines, as when its machine fails."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from robotrain.run_folder.transport import Transport
+
+NO_STATEMENTS = ("#", "}", "fi", "do", "done", "then", "else", "esac")
+CUT = "kill -KILL $$"
+SENDS = "create_folder\n"
+
+
+def list_cuts(script: str) -> list[int]:
+    """Return the lines of a script before which it can be cut: all that it may come to, with one of its report."""
+    lines = script.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("trap '' HUP"))
+    starts = [number for number in range(start, len(lines)) if not lines[number].lstrip().startswith(NO_STATEMENTS)]
+    return [number for number in starts if lines[number].strip() and not lines[number].endswith("() {")]
+
+
+class SubmitScript:
+    """The script that a submit runs next."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self._patched, self.text = patched, ""
+
+    @contextlib.contextmanager
+    def cut(self, number: int | None = None, before: str = "", after: str = "") -> Iterator[None]:
+        """Cut it before a line by its number, or before or after the first line that begins so."""
+        run = Transport.run
+
+        def run_cut(there: Transport, script: str, *more: object, **named: object) -> object:
+            if SENDS in script:
+                self.text = script
+                lines = script.splitlines()
+                at = number
+                for wanted, step in ((before, 0), (after, 1)):
+                    if wanted:
+                        at = next(index for index, line in enumerate(lines) if line.startswith(wanted)) + step
+                if at is not None:
+                    script = "\n".join([*lines[:at], CUT, *lines[at:]])
+            return run(there, script, *more, **named)
+
+        with self._patched.context() as patched:
+            patched.setattr(Transport, "run", run_cut)
+            yield

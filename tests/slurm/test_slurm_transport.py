@@ -1,0 +1,213 @@
+"""A machine runs a script and keeps files the same way, whether it is this one or one that a real sshd reaches."""
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from lab import wait_until
+from login_node import HOST
+from robotrain.run_folder import ssh_transport, transport
+from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE, SshTransport
+from robotrain.run_folder.transport import Transport, Unreached
+
+ODD_NAME = "$(touch hacked) `touch hacked`'\" ü #"
+
+
+@pytest.fixture(params=["local", "ssh"])
+def there(request) -> Transport:
+    if request.param == "local":
+        return Transport()
+    request.getfixturevalue("login_node")
+    return SshTransport(HOST)
+
+
+def test_script_reads_what_it_is_given_and_says_how_it_ended(there):
+    result = there.run("cat; echo wrong >&2; exit 3", b"\0\xffbytes\n")
+    assert result == (3, b"\0\xffbytes\n", "wrong\n")
+
+
+def test_large_input_arrives_whole(there):
+    content = os.urandom(3 << 20)
+    assert there.run("cat", content).stdout == content
+
+
+def test_answer_is_received_while_it_comes(there):
+    seen = []
+
+    def receive(output):
+        seen.append((output.readline(), time.monotonic()))
+        seen.append((output.readline(), time.monotonic()))
+        return b""
+
+    there.run("echo first; sleep 0.6; echo last", receive=receive)
+    (first, early), (last, late) = seen
+    assert (first, last) == (b"first\n", b"last\n")
+    assert late - early > 0.3
+
+
+def test_files_are_read_from_an_offset_and_from_their_end(there, tmp_path):
+    (file := tmp_path / ODD_NAME).write_bytes(b"0123456789")
+    os.utime(file, (1.0, 1234.5))
+    paths = {str(file): 3, str(tmp_path): 0, str(tmp_path / "gone"): 0}
+    found = there.read(paths)
+    assert found == {
+        str(file): (b"3456789", 10, 1234.5, os.getuid()),
+        str(tmp_path): None,
+        str(tmp_path / "gone"): None,
+    }
+    assert there.read({str(file): -4})[str(file)].content == b"6789"
+    assert there.read({str(file): 99})[str(file)].content == b""
+
+
+def test_large_file_is_read_in_parts(there, tmp_path):
+    (file := tmp_path / "a").write_bytes(os.urandom(transport.CHUNK_BYTES + 5))
+    parts = [there.read({str(file): at})[str(file)].content for at in (0, transport.CHUNK_BYTES)]
+    assert b"".join(parts) == file.read_bytes()
+    assert len(parts[1]) == 5
+
+
+def test_pipe_is_no_file_and_hangs_nothing(there, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert there.read({str(tmp_path / "pipe"): 0}) == {str(tmp_path / "pipe"): None}
+
+
+def test_folder_is_listed_with_what_is_below_it(there, tmp_path):
+    (top := tmp_path / ODD_NAME).mkdir()
+    (top / "a/b").mkdir(parents=True)
+    (top / "a/b" / "two\nlines").write_text("12345")
+    os.utime(top / "a/b/two\nlines", (1.0, 1234.5))
+    (top / "link").symlink_to("a")
+    found = {entry.path: entry for entry in there.list(str(top))}
+    assert {path: entry.kind for path, entry in found.items()} == {
+        "a": "d",
+        "a/b": "d",
+        "a/b/two\nlines": "f",
+        "link": "l",
+    }
+    assert (found["a/b/two\nlines"].size, found["a/b/two\nlines"].modified) == (5, 1234.5)
+    assert there.list(str(tmp_path / "gone")) == []
+
+
+def test_file_is_written_as_a_whole(there, tmp_path):
+    there.write(str(tmp_path / ODD_NAME), b"\0new\n")
+    assert (tmp_path / ODD_NAME).read_bytes() == b"\0new\n"
+    assert stat.S_IMODE((tmp_path / ODD_NAME).stat().st_mode) == 0o600
+    there.write(str(tmp_path / ODD_NAME), b"newer", 0o644)
+    assert (tmp_path / ODD_NAME).read_bytes() == b"newer"
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("$")] == [ODD_NAME]
+    with pytest.raises(OSError, match=r"No such file|nonexistent"):
+        there.write(str(tmp_path / "gone/a"), b"")
+
+
+def test_folder_is_removed(there, tmp_path):
+    (tmp_path / ODD_NAME / "a").mkdir(parents=True)
+    there.remove(str(tmp_path / ODD_NAME))
+    there.remove(str(tmp_path / ODD_NAME))
+    assert not (tmp_path / ODD_NAME).exists()
+
+
+def test_script_that_takes_too_long_is_ended(there):
+    began = time.monotonic()
+    with pytest.raises(Unreached) as late:
+        there.run("echo a; sleep 30", seconds=3.0)
+    assert (late.value.began, late.value.timed_out) == (True, True)
+    assert time.monotonic() - began < 10
+
+
+def test_line_that_is_lost_is_no_answer(login_node, tmp_path):
+    def cut() -> None:
+        wait_until((tmp_path / "began").exists, "the script")
+        subprocess.run(["pkill", "-KILL", "-P", str(login_node.daemon)], check=True)
+
+    threading.Thread(target=cut).start()
+    with pytest.raises(Unreached) as lost:
+        SshTransport(HOST).run(f"echo a; : >{tmp_path}/began; sleep 30")
+    assert (lost.value.began, lost.value.timed_out) == (True, False)
+
+
+def test_scripts_share_a_connection_until_it_is_closed(login_node):
+    there = SshTransport(HOST)
+    for _ in range(3):
+        assert there.run("echo a").stdout == b"a\n"
+    assert login_node.count_logins() == 1
+    ssh_transport.close_connections()
+    assert there.run("echo a").stdout == b"a\n"
+    assert login_node.count_logins() == 2
+
+
+def test_shared_connection_of_the_user_is_used_and_stays(login_node):
+    with tempfile.TemporaryDirectory() as folder:  # a socket has a short path
+        options = f"  ControlMaster auto\n  ControlPersist 60\n  ControlPath {folder}/%C\n"
+        text = login_node.configuration.read_text()
+        login_node.configuration.write_text(text.replace("Host *\n", f"Host *\n{options}"))
+        for _ in range(2):  # the first one opens it
+            SshTransport(HOST).run("true")
+            ssh_transport.close_connections()
+            assert [*Path(folder).iterdir()]
+        assert login_node.count_logins() == 1
+        subprocess.run([login_node.bin / "ssh", "-q", "-O", "exit", HOST], check=True, stderr=subprocess.DEVNULL)
+
+
+def test_profile_that_prints_is_no_answer(login_node):
+    (login_node.home / ".bashrc").write_text("echo robotrain-0123456789abcdef; echo Welcome!\n")
+    assert SshTransport(HOST).run("echo a").stdout == b"a\n"
+
+
+@pytest.mark.parametrize("line", ["exit 0", "echo Closed for repairs; exit 3"])
+def test_shell_that_ends_before_the_script(login_node, line):
+    (login_node.home / ".bashrc").write_text(f"{line}\n")
+    with pytest.raises(Unreached) as ended:
+        SshTransport(HOST).run("echo a")
+    assert (ended.value.began, ended.value.exit_code) == (False, 0 if line == "exit 0" else 3)
+    assert ("Closed" in line) == ("Closed for repairs" in ended.value.text)
+
+
+@pytest.fixture
+def engine(tmp_path) -> Path:
+    """A folder with the command of an engine."""
+    (folder := tmp_path / "engine").mkdir()
+    (folder / "engine-submit").symlink_to("/bin/true")
+    return folder
+
+
+def test_command_that_only_a_login_shell_has_is_found(login_node, engine):
+    profile = f"echo noise; read line\nexport PATH={engine}:$PATH MODULES=1\n"
+    (login_node.home / ".bash_profile").write_text(profile)
+    for command, modules in (("engine-submit", "1"), ("env", "")):
+        assert SshTransport(HOST, command).run('cat; echo " $MODULES"', b"x").stdout.decode() == f"x {modules}\n"
+    with pytest.raises(Unreached) as missing:
+        SshTransport(HOST, "no-such-command").run("echo a")
+    assert missing.value.exit_code == NO_COMMAND_CODE
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh", "fish", "tcsh"])
+@pytest.mark.parametrize("command", ["env", "engine-submit"])
+def test_login_shell_of_any_kind_runs_the_script(shell, command, login_node, engine, tmp_path):
+    if not (program := shutil.which(shell)):
+        pytest.skip(f"no {shell} on this machine")
+    home = tmp_path / "home of a user"
+    home.mkdir()
+    (home / ".cshrc").write_text('echo "Welcome to the cluster"\n')
+    (home / ".zshenv").write_text("echo 'Welcome to the cluster'\n")
+    (home / ".bash_profile").write_text(f"export PATH={engine}:$PATH\n")
+    (home / ".config/fish").mkdir(parents=True)
+    (home / ".config/fish/config.fish").write_text("echo 'Welcome to the cluster'\n")
+    ssh = login_node.bin / "ssh"
+    environment = f"-i HOME='{home}' PATH=/usr/bin:/bin"
+    ssh.write_text(f'#!/bin/sh\nfor last; do :; done\nexec env {environment} {program} -c "$last"\n')
+    result = SshTransport(HOST, command).run(f'printf %s "$HOME"; command -v {command} >&2; cat', b" input")
+    assert result.stdout.decode() == f"{home} input"
+    assert result.stderr.strip().endswith(f"/{command}")
+
+
+def test_machine_without_ssh(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(Unreached) as missing:
+        SshTransport(HOST).run("true")
+    assert missing.value.exit_code is None
