@@ -13,7 +13,8 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Registered
 
 from robotrain.api_call import JobFilePath, prepare_call
-from robotrain.errors import Problem, Rejected, Stage, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
@@ -25,6 +26,8 @@ from robotrain.submission import interrupted_submit, pinned_job, registration, s
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.queried_settings import query_platform_settings
 from robotrain.submission.run_labels import make_labels
+
+make_problem = Messages(__file__)
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
 """Seconds between two polls of a run."""
@@ -266,8 +269,7 @@ def render(
     Raise Rejected with all problems.
     """
     if attempt < 1:
-        title = "attempt takes a whole number greater than 0"
-        raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
+        raise Rejected([make_problem("value-invalid.attempt")])
     prepared = prepare_call(
         manager.get_plugins(),
         job,

@@ -18,7 +18,8 @@ from robotrain.config.terraform import TerraformLayer
 from robotrain.config.unknown_keys import find_unknown_tables
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import CALL_NAME, Origin, SourceText, Value, prefix_names
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
@@ -27,6 +28,8 @@ from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission import prepare
+
+make_problem = Messages(__file__)
 
 PARAMS = "params"
 """The argument with the parameters of the user's own."""
@@ -68,12 +71,7 @@ def prepare_call(
     prepared = prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
     name = workload.evaluated_with
     if name and dict(prepared.job.parameters)[name] is not None:
-        title = f"{name} needs a pipeline of two jobs: one call is one job"
-        ways = [
-            Suggestion("robotrain.pipeline(FILE)", "with a step that evaluates its checkpoints"),
-            Suggestion(f"robotrain submit … --{name.replace('_', '-')}", "on a command line"),
-        ]
-        raise Rejected([make_usage_problem("options-conflict", title, name, suggestions=ways)])
+        raise Rejected([make_problem("options-conflict.evaluation-in-call", where=name, name=name.replace("_", "-"))])
     return prepared
 
 
@@ -126,8 +124,7 @@ def load_platform(surroundings: Surroundings, plugins: Plugins) -> Platform:
     if surroundings.platform is not None:
         return plugins.platform(str(surroundings.platform.value))
     suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
-    title = "no platform was chosen"
-    raise Rejected([Problem(code="platform-missing", stage=Stage.USAGE, title=title, suggestions=suggestions)])
+    raise Rejected([make_problem("platform-missing.call", *suggestions)])
 
 
 def _read_trainer_args(arguments: Iterable[str] | None, place: str) -> tuple[Value, ...] | None:
@@ -135,9 +132,7 @@ def _read_trainer_args(arguments: Iterable[str] | None, place: str) -> tuple[Val
     if not isinstance(arguments, str):
         origin = Origin("call", f"{place}{TRAINER_ARGS}")
         return None if arguments is None else tuple(Value(argument, origin) for argument in arguments)
-    suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
-    title = "trainer_args takes a list of texts"
-    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
+    raise Rejected([make_problem("value-invalid.trainer-args")])
 
 
 def _list_known_names(
@@ -167,8 +162,7 @@ def _make_value(name: str, given: Any) -> Value:
     origin = Origin("call", name)
     if not isinstance(given, Mapping):
         return Value(format_value(given), origin)
-    title = f"{name} takes a single value, not a table"
-    refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=title, where=name)
+    refusal = make_problem("value-invalid.single-value", where=name)
     entries = [(str(key), Value(format_value(item), origin)) for key, item in given.items() if item is not None]
     return Value(ValueTable(tuple(entries), refusal), origin)
 
@@ -180,8 +174,7 @@ def _read_params(given: Mapping[str, Any] | None, place: str) -> dict[str, Value
             str(name): Value(format_value(value), Origin("call", f"{place}{PARAMS}[{name!r}]"))
             for name, value in (given or {}).items()
         }
-    suggestion, title = Suggestion(f"{PARAMS}={{'name': 'value'}}"), f"{PARAMS} takes a mapping of names to values"
-    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
+    raise Rejected([make_problem("value-invalid.params")])
 
 
 def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any], place: str) -> Iterator[SourceText]:
@@ -202,12 +195,11 @@ def format_value(value: Any) -> str:
 
 
 def _make_ambiguous_problem(name: str, fitting: Sequence[str]) -> Problem:
-    title = f"{name} is both a parameter of the workload and a setting of the platform"
     ways = [Suggestion(f"**{{{full!r}: …}}") for full in fitting]
-    return make_usage_problem("set-ambiguous", title, name, suggestions=ways)
+    return make_problem("set-ambiguous.call", *ways, where=name)
 
 
 def _make_unknown_problem(title: str, name: str, known: Mapping[str, Any], names: Names, place: str) -> Problem:
     shown = re.sub(r"[^\w<>-]", "?", redact(name))
     where, ways = f"{place}{shown}" if place else "", suggest_name(names.find_short(name) or name, known)
-    return Problem(code="value-unknown", stage=Stage.USAGE, title=f"{title} {shown!r}", where=where, suggestions=ways)
+    return make_problem("value-unknown.call", *ways, where=where, title=title, shown=shown)

@@ -22,10 +22,13 @@ from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
 from robotrain.cluster.spec import make_python_search
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.submission.packing import pack_modules
+
+make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,7 @@ def _load_container_plugin(name: str) -> SourceContainerPlugin:
     try:
         return load_container_plugin(name, SourceContainerPlugin)
     except ImportError as error:
-        title = f"the container plugin {name} cannot be imported: {error}"
-        raise Rejected([make_usage_problem("half-missing", title)]) from None
+        raise Rejected([make_problem("half-missing", name=name, error=error)]) from None
 
 
 IMAGE_FOLDER = "/opt/robotrain"
@@ -195,5 +197,4 @@ def _is_earlier_context(folder: Path) -> bool:
 
 
 def _make_folder_in_use_problem(folder: Path, why: str) -> Problem:
-    title, ways = "the folder for the build context is not empty", [Suggestion("--to NEW_FOLDER")]
-    return make_usage_problem("folder-in-use", title, "--to", why, str(folder), ways)
+    return make_problem("folder-in-use.build-context", given=str(folder), why=why)

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, call_with_deadline
 
-from robotrain.errors import Rejected, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 SHORT_SECONDS = 5.0
 """For a list, and for a check of this machine."""
@@ -41,8 +44,7 @@ def get_limit(default: float) -> float:
     with contextlib.suppress(ValueError):
         if 0 < (seconds := float(os.environ.get(VARIABLE) or default)) <= MAX_SECONDS:
             return seconds
-    title = f"{VARIABLE} is a number of seconds above 0, up to {MAX_SECONDS:g}"
-    raise Rejected([make_usage_problem("value-invalid", title)])
+    raise Rejected([make_problem("value-invalid.network-seconds", most=MAX_SECONDS)])
 
 
 def ask_all(groups: Sequence[Sequence[Question]], seconds: float, max_workers: int = MAX_WORKERS) -> list[list[Reply]]:

@@ -8,7 +8,8 @@ from typing import Any
 from robotrain import api
 from robotrain.api_call import add_values, load_platform, read_call_surroundings
 from robotrain.config.request import Request
-from robotrain.errors import Problem, Rejected, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.run import StepStatus
 from robotrain.model.workload import Workload
 from robotrain.pipelines.pipeline_file import RequestContext, change_step, request_from_file
@@ -20,6 +21,8 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.submission import submitter
 from robotrain.submission.run_labels import NO_LABELS, RunLabels, make_labels
+
+make_problem = Messages(__file__)
 
 
 class PipelineRun(api.Run):
@@ -34,7 +37,7 @@ class PipelineRun(api.Run):
         found = self.steps().get(name)
         if found is None or not found.run:
             state = f"is {found.state} and has no run" if found else "does not exist"
-            raise Rejected([make_usage_problem("step-without-run", f"step {name} of {self.name} {state}")])
+            raise Rejected([make_problem("step-without-run.call", name=name, pipeline=self.name, state=state)])
         return api.Run(found.run, self._plugins)
 
     def resume(self, new: bool = False) -> "PipelineRun":
@@ -87,9 +90,8 @@ def _change_steps(
 ) -> PipelineRequest:
     """Return the pipeline with values for its steps, by their names. Raise Rejected for one of another form."""
     names = [step.name for step in request.steps]
-    why = f"Its steps: {', '.join(map(redact, names)) or 'none'}."
     problems = [
-        make_usage_problem("step-unknown", f"the pipeline has no step {redact(name)!r}", "values", why, name)
+        make_problem("step-unknown.call", given=name, name=redact(name), names=", ".join(map(redact, names)) or "none")
         for name in values
         if name not in names
     ]

@@ -30,7 +30,7 @@ from robotrain.redaction import redact, redact_if_secret
 
 make_problem = Messages(__file__)
 
-MISPLACED = "option-elsewhere.after-dashes"
+MISPLACED = ("option-elsewhere.after-dashes", "option-elsewhere.hint")
 SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
 
 
@@ -286,7 +286,7 @@ def check_job(
     yield from check_image_packages(resolution, workload, platform)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
-    job, misplaced = resolution.job, {one.given for one in resolution.problems if one.message == MISPLACED}
+    job, misplaced = resolution.job, {one.given for one in resolution.problems if one.message in MISPLACED}
     if misplaced:  # options of robotrain among those of its program are reported already
         job = dataclasses.replace(job, trainer_args=drop_options(resolution.trainer_args, misplaced, workload))
     stays_here = bool(platform.capabilities.feature("runs_here"))

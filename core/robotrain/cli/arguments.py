@@ -24,14 +24,16 @@ from robotrain.errors import (
     Rejected,
     Suggestion,
     collect_problems,
-    make_usage_problem,
     raise_if_any,
 )
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
+
+make_problem = Messages(__file__)
 
 
 T = TypeVar("T")
@@ -265,9 +267,9 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
         return record, platform
     steps = {one.name: one for one in platform.list_steps(record.reference)} if record.steps else {}
     if step not in steps:
-        title, why = f"{record.run} has no step {redact(step)!r}", f"Its steps: {', '.join(steps) or 'none'}."
         near = suggest_name(step, steps, prefix="--step ")
-        raise Rejected([make_usage_problem("step-unknown", title, "--step", why, suggestions=near)])
+        names = ", ".join(steps) or "none"
+        raise Rejected([make_problem("step-unknown", *near, run=record.run, step=redact(step), steps=names)])
     found = steps[step]
     while wait and found.state in NOT_BEGUN and not platform.status(record.reference).finished:
         time.sleep(STEP_POLL_SECONDS)
@@ -278,10 +280,14 @@ def open_step(ctx: typer.Context, run: str, step: str, wait: bool = False) -> tu
     if not found.run:
         begins = "It begins when the steps that it needs have succeeded."
         why = found.reason or (begins if found.state in NOT_BEGUN else "It has no run of its own.")
-        title = f"step {step} of {record.run} is {found.state}"
-        raise Rejected(
-            [make_usage_problem("step-without-run", title, "--step", f"{why[:1].upper()}{why[1:].rstrip('.')}.")]
+        problem = make_problem(
+            "step-without-run",
+            step=step,
+            run=record.run,
+            state=found.state,
+            why=why.rstrip("."),
         )
+        raise Rejected([problem])
     return open_run(ctx, found.run)
 
 
@@ -324,8 +330,7 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
     try:
         return parse(text) if text else None
     except ValueError as error:
-        ways = [Suggestion(f"{flag} VALUE", f"such as {example}")]
-        problem = make_usage_problem("value-invalid", f"{flag}: {error}", flag, given=redact(text), suggestions=ways)
+        problem = make_problem("value-invalid.text", where=flag, given=text, error=error, example=example)
         raise Rejected([problem]) from None
 
 
@@ -338,21 +343,16 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
             return int(text)
     bounds = [f"greater than {least - 1}"] * (least > 0) + [f"at most {most}"] * (most is not None)
     title = f"{flag} needs a whole number {' and '.join(bounds)}".rstrip()
-    ways = [Suggestion(f"{flag} N")]
-    raise Rejected([make_usage_problem("value-invalid", title, flag, given=redact(text), suggestions=ways)])
+    raise Rejected([make_problem("value-invalid.step", where=flag, given=text, title=title)])
 
 
 def check_is_folder(folder: Path, flag: str) -> None:
     """Raise Rejected if a folder that an option names cannot be made, because a file has its name or one above it."""
     found = next((one for one in (folder, *folder.parents) if one.exists()), None)
     if found and not found.is_dir():
-        given, ways = redact(str(folder)), [Suggestion(f"{flag} FOLDER")]
-        title = f"{flag}: {redact(str(found))} is not a folder"
-        raise Rejected([make_usage_problem("value-invalid", title, flag, given=given, suggestions=ways)])
+        raise Rejected([make_problem("value-invalid.folder", where=flag, given=str(folder), found=redact(str(found)))])
 
 
 def make_usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:
     """Return the exception for options that do not go together; each suggestion is a text and a remark."""
-    return Rejected(
-        [make_usage_problem("usage", title, why=why, suggestions=itertools.starmap(Suggestion, suggestions))]
-    )
+    return Rejected([make_problem("usage.other", *itertools.starmap(Suggestion, suggestions), title=title, why=why)])

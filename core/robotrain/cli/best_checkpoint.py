@@ -11,7 +11,8 @@ from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.training_run import require_one_training
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.checkpoint_table import describe_best, find_best
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
@@ -22,6 +23,8 @@ from robotrain.store import progress_cache, records
 
 if TYPE_CHECKING:
     import typer
+
+make_problem = Messages(__file__)
 
 
 BEST_FLAG = "--best"
@@ -93,17 +96,14 @@ def _find_saved(
         return BestCheckpoint(of_step[0].run, best.step, of_step, best, scored_by.run, how)
     if record.makes == "checkpoints":
         return BestCheckpoint(record.run, best.step, None, best, scored_by.run, how)
-    title = f"{record.run} did not keep the best checkpoint, that of step {best.step}"
-    ways = [Suggestion(f"robotrain register TRAINING --step {best.step}", "with the run that trained it")]
-    raise Rejected([make_usage_problem("scores-missing", title, BEST_FLAG, suggestions=ways)])
+    raise Rejected([make_problem("scores-missing.best-not-kept", run=record.run, step=best.step)])
 
 
 def _make_missing_problem(record: RunRecord, plugins: Plugins) -> Any:
-    title = f"no checkpoint of {record.run} has a score"
     ways = [Suggestion(f"robotrain register {record.run} --step N", "registers the checkpoint of a step")]
     evaluation = find_evaluation(record.workload, plugins)
     parameter = evaluation.roles[POLICY_ROLE].takes_all if evaluation else ""
     if parameter and (command := make_evaluation_command(record)):
         flag = f"--{parameter.replace('_', '-')} all"
         ways.insert(0, Suggestion(f"{command} {flag}", "scores each checkpoint"))
-    return make_usage_problem("scores-missing", title, BEST_FLAG, suggestions=ways)
+    return make_problem("scores-missing.no-score", *ways, run=record.run)

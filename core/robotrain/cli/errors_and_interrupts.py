@@ -9,6 +9,9 @@ import typer
 
 from robotrain.cli.output import dump_problems, print_json, print_message, print_problems
 from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, select_errors
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 
 @contextlib.contextmanager
@@ -21,7 +24,7 @@ def handle_errors(as_json: bool) -> Iterator[None]:
         raise typer.Exit(rejected.exit_code) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        problem = Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")
+        problem = make_problem("io-failed", error=error.strerror or error, place=where)
         with contextlib.suppress(OSError):  # stdout itself may be what failed
             _report_problems([problem], as_json)
         raise typer.Exit(Stage.SUBMIT.exit_code) from None

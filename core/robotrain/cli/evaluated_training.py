@@ -15,7 +15,8 @@ from robotrain.cli.options import SET_NAME, ComposedOptions, add_declared
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice
 from robotrain.config.values import Value
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
@@ -26,6 +27,8 @@ from robotrain.plugins.manager import Plugins
 
 if TYPE_CHECKING:
     import typer
+
+make_problem = Messages(__file__)
 
 
 EVALUATION_TABLE = "evaluation"
@@ -54,8 +57,7 @@ def prepare_evaluated(
     plugins = get_plugins(ctx)
     sets = take_step_changes(values)
     if values.get("save_as"):
-        title, way = "--save-as writes one job, not the pipeline of a job and its evaluation", "--save-as"
-        raise Rejected([make_usage_problem("options-conflict", title, way, suggestions=[suggest_leaving_out(way)])])
+        raise Rejected([make_problem("options-conflict.save-as", suggest_leaving_out("--save-as"))])
     request, workload, platform, problems = read_request(ctx, choice, values)
     evaluation = train_eval.find_evaluation(workload.name, plugins)
     if evaluation is None or not evaluation.roles[train_eval.POLICY_ROLE].takes_all:
@@ -87,8 +89,7 @@ def take_step_changes(values: dict[str, Any]) -> list[str]:
 def make_missing_evaluation(workload: Workload) -> Problem:
     """Return the problem of a workload whose checkpoints no installed workload scores."""
     flag = format_flag(workload)
-    title = f"no installed workload evaluates the checkpoints of {workload.name}"
-    return make_usage_problem("evaluation-missing", title, flag, suggestions=[suggest_leaving_out(flag)])
+    return make_problem("evaluation-missing", suggest_leaving_out(flag), where=flag, name=workload.name)
 
 
 def make_misplaced_evaluation(workload: Workload, rows: Sequence[Mapping[str, Any]]) -> Problem:
@@ -98,8 +99,13 @@ def make_misplaced_evaluation(workload: Workload, rows: Sequence[Mapping[str, An
     """
     flag = format_flag(workload)
     row = next(row for row in rows if row["name"] == workload.evaluated_with)
-    title, why = f"{workload.evaluated_with} counts only as an option and in a job file", f"It is of: {row['origin']}."
-    return make_usage_problem("value-invalid", title, flag, why, suggestions=[Suggestion(f"{flag} {row['value']}")])
+    return make_problem(
+        "value-invalid.option-only",
+        where=flag,
+        name=workload.evaluated_with,
+        origin=row["origin"],
+        value=row["value"],
+    )
 
 
 def find_unsent_evaluation(request: Request, workload: Workload, what: str) -> list[Problem]:
@@ -110,8 +116,7 @@ def find_unsent_evaluation(request: Request, workload: Workload, what: str) -> l
     if not (value := _find_value(request, workload)):
         return []
     flag = value.origin.where or format_flag(workload)
-    title = f"{what} does not evaluate the checkpoints of its jobs"
-    return [make_usage_problem("options-conflict", title, flag, suggestions=[suggest_leaving_out(flag)])]
+    return [make_problem("options-conflict.evaluation", suggest_leaving_out(flag), where=flag, what=what)]
 
 
 def format_flag(workload: Workload) -> str:

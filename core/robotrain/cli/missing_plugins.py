@@ -9,11 +9,14 @@ from typing import Any
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.values import DEFAULT_ORIGIN, Origin
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 PLACEHOLDERS = ("PLATFORM", "NAME")
 """What stands for the name of a platform in help and documents."""
@@ -35,9 +38,8 @@ def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) 
 def make_platform_missing_problem(plugins: Plugins) -> Problem:
     """Return the problem of a job without a platform."""
     installed = plugins.list_names("platform")
-    why = f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command."
     ways = [Suggestion("--platform NAME"), *(Suggestion(f"--platform {name}") for name in installed)]
-    return make_usage_problem("platform-missing", "no platform was chosen", why=why, suggestions=ways)
+    return make_problem("platform-missing", *ways, installed=", ".join(installed) or "none")
 
 
 def make_not_loaded_problem(

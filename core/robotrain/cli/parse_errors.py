@@ -22,11 +22,14 @@ from robotrain.command_table import (
     WORD_REMARKS,
 )
 from robotrain.config.selection import is_job_file, load_or_none
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, hide_secret_arguments, redact, remember_secrets
 from robotrain.store import name_index, records
+
+make_problem = Messages(__file__)
 
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
@@ -81,7 +84,7 @@ def explain_parse_error(error: Any) -> Problem:
             title, why = f"{command} needs a command", f"Commands: {', '.join(_list_commands(context))}."
             ways = [Suggestion(f"{_get_path(context)} --help", "says what each does")]
     title = title or redact(error.format_message().rstrip("."))
-    return make_usage_problem("usage", title, where, why, given=given, suggestions=ways)
+    return make_problem("usage.other", *ways, where=where, given=given, title=title, why=why)
 
 
 def _get_path(context: Any) -> str:
@@ -137,7 +140,6 @@ def _suggest_usage(context: Any) -> Suggestion:
 def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     """Return the problem of an option that the command does not have: what to type instead, or who has it."""
     options = (one for one in context.command.get_params(context) if one.param_type_name == "option")
-    title = f"{command} has no option {flag}"
     flags = [text for one in options for text in (*one.opts, *one.secondary_opts)]
     near: tuple[Suggestion, ...] = ()
     misspelt = find_misspelt_option(flag, flags)
@@ -146,13 +148,12 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
     if isinstance(context.command, OwnCommand) and re.fullmatch(r"--?[A-Za-z][\w.-]*", flag):
         near = context.command.suggest_changes(flag, near, context)
         if not near and (found := find_foreign_option(flag, "", None, flags)):
-            return make_usage_problem("usage", title, flag, found[0], suggestions=found[1])
+            return make_problem("usage.no-option", *found[1], where=flag, command=command, why=found[0])
         if not near and (commands := list_commands_with(flag, get_plugins(context))):
-            why = f"Commands with {flag}: {', '.join(commands)}."
-            return make_usage_problem("usage", title, flag, why)
+            return make_problem("usage.moved-option", where=flag, command=command, commands=", ".join(commands))
     near = tuple(_complete_option(way, flag, context) for way in near)
     ways = near or (Suggestion(f"{_get_path(context)} --help", "lists its options"),)
-    return make_usage_problem("usage", title, flag, suggestions=ways)
+    return make_problem("usage.no-such-option", *ways, where=flag, command=command)
 
 
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:
@@ -184,11 +185,9 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
     flag, place = redact(flag), args.index(flag) if flag in args else 0
     switches = [text for one in error.ctx.command.params for text in one.opts] if error.ctx else []
     if near := find_misspelt_option(flag, switches):
-        title = f"there is no global option {flag}"
-        return make_usage_problem("option-unknown", title, flag, suggestions=[Suggestion(near, replaces=flag)])
+        return make_problem("option-unknown.global", Suggestion(near, replaces=flag), where=flag)
     moved = _repeat_line([], [*args[:place], *args[place + 1 :], flag])
-    title = f"{flag} is not a global option: put it after the command"
-    return make_usage_problem("option-elsewhere", title, flag, suggestions=[Suggestion(moved)])
+    return make_problem("option-elsewhere.not-global", Suggestion(moved), where=flag)
 
 
 def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugins) -> Problem:
@@ -202,9 +201,8 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     if name in GROUP_WORDS and after in OTHER_WORDS:
         name, arguments = after, arguments[1:]
     elif name in GROUP_WORDS and (command := ALIASES.get(after, after)) in known:
-        title = f"robotrain has no command {name!r}"
         way = _repeat_line([command], arguments[1:])
-        return make_usage_problem("command-unknown", title, suggestions=[Suggestion(way)])
+        return make_problem("command-unknown.command", Suggestion(way), name=name)
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     ways = list[Suggestion]()
     if line := OTHER_WORDS.get(name):
@@ -226,7 +224,7 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
         ways = ways or [Suggestion(_repeat_line([one.text], arguments)) for one in suggest_name(name, known)]
     translations = list(_suggest_translations(workloads, arguments, plugins))
     ways = [*translations, *ways] if any(map(FOREIGN_OPTION.match, arguments)) else [*ways, *translations]
-    return make_usage_problem("command-unknown", title, why=why, suggestions=ways)
+    return make_problem("command-unknown.other", *ways, title=title, why=why)
 
 
 def _make_evaluation_command(arguments: Sequence[str]) -> str:

@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from robotrain.cli.output import format_table, print_message, print_problems
-from robotrain.errors import Problem, Stage, raise_if_any
+from robotrain.errors import Problem, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.platform import make_feature_error
 from robotrain.pipelines.prepare import PreparedPipeline
+
+make_problem = Messages(__file__)
 
 
 def preview_pipeline(pinned: PreparedPipeline, problems: Iterable[Problem], native_only: bool) -> PreparedPipeline:
@@ -27,9 +30,7 @@ def describe_driver(prepared: PreparedPipeline) -> list[Problem]:
     """Return a note that this machine must stay on, if the platform does not run the pipeline on its own."""
     if prepared.is_native or prepared.platform.capabilities.feature("runs_here"):
         return []
-    title = f"{prepared.platform.name} does not run the pipeline on its own: this machine starts each step"
-    why = "It must stay on until the last step has begun; the terminal may be closed."
-    return [Problem(code="driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+    return [make_problem("driven-here", name=prepared.platform.name)]
 
 
 def format_steps(prepared: PreparedPipeline) -> str:

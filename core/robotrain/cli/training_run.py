@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.arguments import open_step
 from robotrain.cli.command_factory import get_plugins
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.run import STEP_KEY, RunRecord
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
@@ -15,6 +16,8 @@ from robotrain.store import plans, records
 
 if TYPE_CHECKING:
     import typer
+
+make_problem = Messages(__file__)
 
 
 class TrainingRun(NamedTuple):
@@ -53,13 +56,13 @@ def require_one_training(record: RunRecord, platform: Any, option: str = "", rem
     """
     steps = find_training_steps(record, platform)
     if len(steps) > 1:
-        title, why = f"{record.run} has several steps with checkpoints", ""
+        why = ""
         ways = [Suggestion(f"{option} {name}", remark) for name in steps]
         if not option:
             runs = {one.name: one.run for one in platform.list_steps(record.reference)}
             names = [f"{record.run}-{name}" if record.native else runs.get(name) or name for name in steps]
             why, ways = f"Name the run of one: {', '.join(names)}.", []
-        raise Rejected([make_usage_problem("step-ambiguous", title, "RUN", why, suggestions=ways)])
+        raise Rejected([make_problem("step-ambiguous", *ways, run=record.run, why=why)])
     return steps
 
 

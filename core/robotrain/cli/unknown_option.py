@@ -12,13 +12,16 @@ from robotrain.config.own_parameters import NAME_PATTERN
 from robotrain.config.selection import Choice, is_job_file, load_or_none, read_given_parameters
 from robotrain.config.trainer_args import explain_option_of_program, find_option_of_program
 from robotrain.config.values import PARAM_FLAG
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 GLOBAL_SWITCHES = ("--no-plugins", "--without", "--plugins-from")
 """Options of `robotrain` itself, which stand before the command."""
@@ -54,7 +57,7 @@ def make_unknown_option_problem(
     off = {claim.dotted: name for claim in kinds for name in plugins.without if claim.matches(name)}
     words = " ".join(f"--without {name}" for name in dict.fromkeys(off.values()))
     why = f"The options of {', '.join(off)} are switched off by {words}." if off else ""
-    return make_usage_problem("option-unknown", f"there is no option {shown}", shown, why)
+    return make_problem("option-unknown.none", where=shown, why=why)
 
 
 class _UnknownOption:
@@ -66,22 +69,20 @@ class _UnknownOption:
         self.workload: Workload | None = load_or_none(plugins.workload, choice.workload)
         self.given = read_given_parameters(options.given, choice.file)
 
-    def make_problem(self, code: str, title: str, why: str = "", ways: Iterable[Suggestion | str] = ()) -> Problem:
-        """Return a problem of the option, which a text to type takes the place of."""
-        suggestions = (Suggestion(way, replaces=self.flag) if isinstance(way, str) else way for way in ways if way)
-        return make_usage_problem(code, title, self.flag, why, suggestions=suggestions)
+    def replace(self, *texts: str) -> Iterable[Suggestion]:
+        """Return the ways with a text to type in the place of the option."""
+        return (Suggestion(text, replaces=self.flag) for text in texts if text)
 
     def explain_hint(self) -> Problem | None:
         """Explain an option that the chosen workload or platform knows from other tools."""
         name = self.flag.replace("_", "-")
         for plugin in (self.workload, self.platform):
             if plugin and (hint := plugin.option_hints.get(name)):
-                title, way = f"{plugin.name} takes no {self.flag}", self._fill_in_hint(hint)
+                way = self._fill_in_hint(hint)
                 why = "" if way else fill_in_value(hint, self.value)
                 has_no_place = not way and ("--" not in why or why.startswith(NEEDLESS))
-                return self.make_problem(
-                    "option-elsewhere", title, why, [way, *[suggest_leaving_out(self.flag)] * has_no_place]
-                )
+                ways = [*self.replace(way), *[suggest_leaving_out(self.flag)] * has_no_place]
+                return make_problem("option-elsewhere.hint", *ways, where=self.flag, name=plugin.name, why=why)
         return None
 
     def _fill_in_hint(self, hint: str) -> str:
@@ -108,11 +109,8 @@ class _UnknownOption:
         near = find_misspelt_option(self.flag, self.options.flags)
         if near and self.is_switch(near):
             return None
-        title, way = (
-            f"the job file is a word, not the value of {self.flag}",
-            f"robotrain submit {shlex.quote(self.value)} …",
-        )
-        return self.make_problem("option-unknown", title, "", [way])
+        ways = self.replace(f"robotrain submit {shlex.quote(self.value)} …")
+        return make_problem("option-unknown.job-file", *ways, where=self.flag)
 
     def explain_owner(self) -> Problem | None:
         """Explain an option of another platform or workload."""
@@ -122,17 +120,17 @@ class _UnknownOption:
             return of_program
         chosen = self.choice
         here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
-        title = f"{self.flag} is an option of {' and '.join(map(' '.join, owners))}, not of {here}"
         others = (
             Suggestion(f"--platform {name}" if family == "platform" else f"robotrain submit {name} …")
             for family, name in owners
         )
         is_letter = len(self.flag) == 2  # it may be meant for any option that begins with it
         if all(family == "workload" for family, _ in owners) and (own := self._format_own_parameter()):
-            ways: list[Suggestion | str] = [own]
+            ways = [*self.replace(own)]
         else:
             ways = [*[suggest_leaving_out(self.flag)] * (not is_letter), *others]
-        return self.make_problem("option-elsewhere", title, "", ways)
+        named = " and ".join(map(" ".join, owners))
+        return make_problem("option-elsewhere.of-other", *ways, where=self.flag, owners=named, here=here)
 
     def _format_own_parameter(self) -> str:
         """Return the option as a parameter of the user's own; empty where a job has none."""
@@ -147,19 +145,21 @@ class _UnknownOption:
         if not (own := self._format_own_parameter()):
             return None
         name = self.flag.lstrip("-").replace("-", "_")
-        why = f"Arguments of the program stand after --; {{{name}}} there is the value."
-        return self.make_problem("option-unknown", f"there is no option {self.flag}", why, [own])
+        return make_problem("option-unknown.own-parameter", *self.replace(own), where=self.flag, name=name)
 
     def explain_foreign(self) -> Problem | None:
         """Explain an option of other tools."""
         found = find_foreign_option(self.flag, self.value, self.workload, self.options.flags)
-        return self.make_problem("option-unknown", f"there is no option {self.flag}", *found) if found else None
+        if found is None:
+            return None
+        why, ways = found
+        return make_problem("option-unknown.none", *ways, where=self.flag, why=why)
 
     def explain_job_command(self) -> Problem | None:
         """Explain an option of other commands that take a job, or of robotrain itself."""
         if self.flag in GLOBAL_SWITCHES:
-            title = f"{self.flag} is a global option: put it before the command"
-            return self.make_problem("option-elsewhere", title, "", [f"robotrain {self.flag} … submit …"])
+            ways = self.replace(f"robotrain {self.flag} … submit …")
+            return make_problem("option-elsewhere.global", *ways, where=self.flag)
         found = list_commands_with(self.flag, self.plugins)
         return self._name_commands(found) if any(name in JOB_COMMANDS for name in found) else None
 
@@ -169,11 +169,11 @@ class _UnknownOption:
         return self._name_commands(found) if found else None
 
     def _name_commands(self, names: Sequence[str]) -> Problem:
-        owners, why = " and ".join(f"`robotrain {name}`" for name in names), ""
+        way = suggest_leaving_out(self.flag)
         if len(names) > MAX_COMMANDS_IN_TITLE:
-            owners, why = "other commands", f"Commands with {self.flag}: {', '.join(names)}."
-        ways = [suggest_leaving_out(self.flag)]
-        return self.make_problem("option-elsewhere", f"{self.flag} is an option of {owners} only", why, ways)
+            return make_problem("option-elsewhere.commands", way, where=self.flag, commands=", ".join(names))
+        owners = " and ".join(f"`robotrain {name}`" for name in names)
+        return make_problem("option-elsewhere.command", way, where=self.flag, owners=owners)
 
     def explain_managed(self) -> Problem | None:
         """Explain an option of the workload's program that robotrain sets."""
@@ -183,23 +183,18 @@ class _UnknownOption:
 
     def _name_replacement(self, workload: Workload, option: str) -> Problem:
         why, ways = replace_managed_option(option, self.value, workload)
-        return self.make_problem("option-owned", f"robotrain sets {option} itself", why, ways)
+        return make_problem("option-owned", *self.replace(*ways), where=self.flag, option=option, why=why)
 
     def explain_workload(self) -> Problem | None:
         """Explain `--workload`, and options that another workload knows from other tools."""
         flag, workloads = self.flag, self.plugins.workloads()
         if flag == "--workload":
             name = self.value if self.value in workloads else find_nearest_name(self.value, workloads) or "WORKLOAD"
-            title, why = (
-                "the workload is a word after the command, not an option",
-                f"Workloads: {', '.join(workloads)}.",
-            )
-            return self.make_problem("option-unknown", title, why, [f"robotrain submit {name} …"])
+            ways = self.replace(f"robotrain submit {name} …")
+            return make_problem("option-unknown.workload", *ways, where=flag, workloads=", ".join(workloads))
         for name, one in workloads.items():
             if hint := one.option_hints.get(flag):
-                return self.make_problem(
-                    "option-elsewhere", f"there is no option {flag}", f"With workload {name}: {hint}."
-                )
+                return make_problem("option-elsewhere.other-workload", where=flag, name=name, hint=hint)
         return None
 
     def explain_program(self) -> Problem | None:
@@ -207,22 +202,23 @@ class _UnknownOption:
         if self.flag.replace("_", "-") in self.options.flags:
             return None
         if self.workload and (found := explain_option_of_program(self.workload, self.flag, self.value, self.given)):
-            return self.make_problem("option-unknown", f"robotrain has no option {self.flag}", *found)
+            why, ways = found
+            return make_problem("option-unknown.of-program", *ways, where=self.flag, why=why)
         option = find_option_of_program(self.workload, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
         if not option:
             return None
         if self.workload and (name := option.partition("=")[0]) in self.workload.managed_options:
             return self._name_replacement(self.workload, name)
         program = self.workload.program if self.workload else "the trainer"
-        why = f"Put options of {program} itself after `--`."
-        return self.make_problem("option-unknown", f"robotrain has no option {self.flag}", why, [f"-- {option}"])
+        way = self.replace(f"-- {option}")
+        return make_problem("option-unknown.after-dashes", *way, where=self.flag, program=program)
 
     def explain_spelling(self) -> Problem | None:
         """Explain a misspelt option."""
         near = find_misspelt_option(self.flag, self.options.flags)
         has_value = near and (self.value.lower() in ("true", "false") or not self.is_switch(near))
         way = near and format_option(near, self.value if has_value else "", self.options)
-        return self.make_problem("option-unknown", f"there is no option {self.flag}", "", [way]) if way else None
+        return make_problem("option-unknown.misspelt", *self.replace(way), where=self.flag) if way else None
 
     def is_switch(self, flag: str) -> bool:
         """Return whether an option of the command takes no value, so that the word after it is another argument."""

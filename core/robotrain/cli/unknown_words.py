@@ -13,10 +13,13 @@ from robotrain.config.selection import Choice, is_job_file, load_or_none
 from robotrain.config.starter_files import JOB_FILE
 from robotrain.config.trainer_args import find_option_of_program
 from robotrain.config.values import DEFAULT_ORIGIN
-from robotrain.errors import Problem, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import can_repeat, redact, remember_secrets
+
+make_problem = Messages(__file__)
 
 
 def find_unknown_words(
@@ -34,8 +37,7 @@ def find_unknown_words(
     files = [word for word in plain if is_job_file(word)]
     for names in (workloads, files):
         if len(names) > 1:
-            title = f"only one job at a time: you named {redact(names[0])} and {redact(names[1])}"
-            yield make_usage_problem("word-repeated", title)
+            yield make_problem("word-repeated", first=redact(names[0]), second=redact(names[1]))
     for word in plain:
         if word not in workloads and word not in files:
             yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins)
@@ -116,10 +118,11 @@ def make_other_workload_problem(name: str, flags: Sequence[str], choice: Choice)
     verb = "is an option" if len(names) == 1 else "are options"
     is_default = choice.origins[0] == DEFAULT_ORIGIN
     rest = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
-    title = f"{', '.join(names)} {verb} of workload {name}{rest}"
     other = Suggestion(f"robotrain submit {name} …")
     ways = [other] if is_default else [suggest_leaving_out(*names), other]
-    return make_usage_problem("option-elsewhere.workload", title, names[0], suggestions=ways)
+    return make_problem(
+        "option-elsewhere.workload", *ways, where=names[0], names=", ".join(names), verb=verb, name=name, rest=rest
+    )
 
 
 TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
@@ -134,15 +137,13 @@ def _explain_truth(word: str, line: Sequence[str], options: ComposedOptions) -> 
         return None
     off = option.flags[0].partition("/")[2]
     way = suggest_leaving_out(word) if truth else Suggestion(off, replaces=f"{flag} {word}") if off else None
-    title = f"{flag} is a switch: it takes no value"
-    return make_usage_problem("word-unknown", title, flag, given=word, suggestions=[way] if way else [])
+    return make_problem("word-unknown.switch", *([way] if way else []), where=flag, given=word)
 
 
 def explain_unknown_word(word: str, choice: Choice, plugins: Plugins) -> Problem:
     """Return the problem of a word that is neither a workload nor a job file."""
     if word == "-" or word.startswith(("/dev/stdin", "/dev/fd/")):
-        title = "a job is read from a file, not from standard input"
-        return make_usage_problem("standard-input", title, suggestions=[Suggestion("robotrain submit job.yaml")])
+        return make_problem("standard-input")
     workloads = plugins.list_names("workload")
     of_kind = [name for name in workloads if name.startswith(f"{word}-") or name.endswith(f"-{word}")]
     meanings = tuple(_suggest_meanings(word, choice, plugins))
@@ -151,10 +152,12 @@ def explain_unknown_word(word: str, choice: Choice, plugins: Plugins) -> Problem
         near = (Suggestion("WORKLOAD", "one of these"), *near)
     elif meanings and "/" in word:
         near = ()
-    title = f"{redact(word)!r} is neither a workload nor a job file"
-    why = f"Workloads: {', '.join(workloads)}; a job file ends in .yaml."
-    return make_usage_problem(
-        "word-unknown.misspelt" if near else "word-unknown", title, "", why, redact(word), near or meanings
+    return make_problem(
+        "word-unknown.misspelt" if near else "word-unknown",
+        *(near or meanings),
+        given=word,
+        word=redact(word),
+        workloads=", ".join(workloads),
     )
 
 

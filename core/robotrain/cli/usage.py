@@ -7,10 +7,13 @@ from typing import Any
 from robotrain.cli.line_values import is_flag
 from robotrain.cli.options import OFF_TABLE, ComposedOptions
 from robotrain.config.selection import is_job_file
-from robotrain.errors import Problem, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 
 def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions) -> Iterator[Problem]:
@@ -21,10 +24,9 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
             continue
         for text in value if isinstance(value, (list, tuple)) else [value]:
             if is_flag(text, options):
-                title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"
                 metavar = next((one.metavar for one in options.options if one.name == name), None)
                 ways = [Suggestion(f"{flag} {metavar}")] if metavar else []
-                yield make_usage_problem("flag-without-value", title, flag, suggestions=ways)
+                yield make_problem("flag-without-value", *ways, where=flag, word=redact(text.partition("=")[0]))
 
 
 def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) -> frozenset[str]:
@@ -43,11 +45,10 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
             flag = _get_canonical_flag(name, options)
             others = [spelling for spelling, one in options.flags.items() if one == name and spelling != flag]
             spellings = f"{flag} (also {', '.join(others)})" if others else flag
-            title = f"{spellings} is given {order.count(name)} times; it takes one value"
-            yield make_usage_problem("option-repeated", title, flag)
+            yield make_problem("option-repeated", where=flag, spellings=spellings, count=order.count(name))
         if (off := f"{OFF_TABLE}.{name}") in order:
             both = f"{_get_canonical_flag(name, options)} and {_get_canonical_flag(off, options)}"
-            yield make_usage_problem("options-conflict", f"{both} contradict each other")
+            yield make_problem("options-conflict.contradiction", both=both)
 
 
 def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[Problem]:
@@ -63,20 +64,17 @@ def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[
             if not claim.built_in and any(claim.family == family and claim.name in rest for family, *rest in words)
         ]
         origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
-        why = f"Only one can use it; the author of the other has to rename it.{origins}"
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
-        yield make_usage_problem("names-clash", title, spelling, why, suggestions=suggestions)
+        yield make_problem("names-clash", *suggestions, where=spelling, title=title, origins=origins)
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:
     """Check the path of a new job file, as far as possible before there is a job."""
     path = Path(save_as or "")
     if save_as and not is_job_file(save_as):
-        why = "The command line recognizes a job file by this ending."
-        title, ways = "the name of a job file ends in .yaml", [Suggestion(f"--save-as {redact(path.stem)}.yaml")]
-        yield make_usage_problem("file-unsuitable", title, "--save-as", why, suggestions=ways)
+        yield make_problem("file-unsuitable.ending", stem=redact(path.stem))
     elif save_as and not path.absolute().parent.is_dir():
-        yield make_usage_problem("file-unsuitable", "the folder for the job file does not exist", "--save-as")
+        yield make_problem("file-unsuitable.folder")
 
 
 def _get_canonical_flag(name: str, options: ComposedOptions) -> str:

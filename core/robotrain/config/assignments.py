@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
@@ -17,13 +17,16 @@ from robotrain.config.request import Request
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import SET_FLAG, Origin, SourceText, Value
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
+
+make_problem = Messages(__file__)
 
 KEY_PATTERN = r"[a-z][a-z0-9_.-]*"
 SET_FORM = f"{SET_FLAG} KEY=VALUE"
@@ -99,7 +102,8 @@ class _AssignmentParser:
             form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM
             if pair := re.fullmatch(rf"({KEY_PATTERN})\s*:\s*(\S.*)", key):  # `seed: 5`
                 form = f"{SET_FLAG} {shlex.quote(f'{pair[1]}={pair[2]}')}"
-            self.add_problem("value-invalid", f"{SET_FLAG} takes a key, `=` and a value", key, (Suggestion(form),))
+            ways = self.replace(key, (Suggestion(form),))
+            self.problems.append(make_problem("value-invalid.assignment", *ways, where=self.format_place(key)))
         elif key in ARGUMENT_KEYS:
             self.add_arguments(key, value)
         elif table.startswith("sources."):
@@ -120,8 +124,8 @@ class _AssignmentParser:
         """
         full, name = fitting[0], key.rpartition(".")[2]
         if len(fitting) > 1:
-            title = f"{name} is both a parameter of the workload and a setting of the platform"
-            self.add_problem("set-ambiguous", title, key, tuple(Suggestion(f"{self.flag}{one}=…") for one in fitting))
+            ways = self.replace(key, (Suggestion(f"{self.flag}{one}=…") for one in fitting))
+            self.problems.append(make_problem("set-ambiguous", *ways, where=self.format_place(key), name=name))
             return
         if full.startswith("parameters.") and name in list_own_names(self.workload.parameters):
             self.add_param(key, name, text)
@@ -167,8 +171,9 @@ class _AssignmentParser:
             arguments = None
         given = [str(argument.value) for argument in self.request.after_dashes]
         if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
-            ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'"))
-            self.add_problem("value-invalid", f"{self.flag}{key} takes a JSON list of texts", key, ways)
+            texts = ("-- --NAME=VALUE …", f"{SET_FLAG} '{self.prefix}{key}=[\"--NAME=VALUE\"]'")
+            ways = self.replace(key, map(Suggestion, texts))
+            self.problems.append(make_problem("value-invalid.arguments", *ways, where=self.format_place(key)))
         elif repeated := list_option_names(given, self.workload) & list_option_names(arguments, self.workload):
             self.add_conflict(f"{', '.join(map(redact, sorted(repeated)))} after --", key)
         elif self.arguments is not None:
@@ -177,13 +182,12 @@ class _AssignmentParser:
             self.arguments = tuple(Value(argument, self.make_origin(key)) for argument in arguments)
 
     def add_conflict(self, where: str, key: str) -> None:
-        self.add_problem("options-conflict", f"{where} and {self.flag}{redact(key)} contradict each other", key)
+        self.problems.append(make_problem("options-conflict", where=self.format_place(key), other=where))
 
     def add_unknown_key(self, key: str, value: str = "") -> None:
         """Report an unknown key, with the option of the program that it names, or the nearest key."""
         known = list(self.names.list_keys())
         first, _, rest = key.partition(".")
-        code, title = "value-unknown", f"there is no key {redact(key)!r}"
         is_shown = self.flag.startswith(SET_FLAG) and can_repeat(value) and value.isprintable()
         shown = shlex.quote(value) if is_shown and value else "VALUE"
         near = suggest_name(self._find_spelling(key) or key, known, prefix=self.flag)
@@ -201,7 +205,8 @@ class _AssignmentParser:
             ways = options
         elif self.workload.own_parameters and not ways and re.fullmatch(NAME_PATTERN, key):
             ways = (Suggestion(f"{self.flag}params.{key}={shown}", "a new parameter of your own"),)
-        self.add_problem(code, title, key, ways, why)
+        ways, where = self.replace(key, ways), self.format_place(key)
+        self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=why))
 
     def _find_options(self, key: str, value: str) -> tuple[Suggestion, ...]:
         """Return what to type instead of a key that is an option of the trainer; empty for any other key."""
@@ -227,7 +232,10 @@ class _AssignmentParser:
         found = self.names.find_short(name)
         return f"{table}{dot}{found}" if found else ""
 
-    def add_problem(self, code: str, title: str, key: str, ways: tuple[Suggestion, ...] = (), why: str = "") -> None:
-        where, name = f"{self.flag}{redact(key)}", f"{self.flag.partition(' ')[0]}={self.prefix}{key}"
-        ways = tuple(way if way.replaces or " " in name else way._replace(replaces=name) for way in ways)
-        self.problems.append(Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=ways))
+    def format_place(self, key: str) -> str:
+        return f"{self.flag}{redact(key)}"
+
+    def replace(self, key: str, ways: Iterable[Suggestion]) -> tuple[Suggestion, ...]:
+        """Return the ways, each in the place of the change of a key."""
+        name = f"{self.flag.partition(' ')[0]}={self.prefix}{key}"
+        return tuple(way if way.replaces or " " in name else way._replace(replaces=name) for way in ways)

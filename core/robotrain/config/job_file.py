@@ -3,7 +3,6 @@
 Every value keeps its line and text.
 """
 
-import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,11 +23,14 @@ from robotrain.config.values import (
     read_limited,
 )
 from robotrain.config.yaml_nodes import MalformedYaml, YamlNode, convert_to_json, parse_yaml
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.workload import ConfigValue, Workload
 from robotrain.nearest_name import is_misspelling, suggest_name
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 MAX_SUGGESTED_FILES = 3
 SCHEMA_KEY = "$schema"
@@ -71,12 +73,15 @@ class JobReader:
             return
         except MalformedYaml as error:
             where = self.format_place(error.line) if error.line else self.name
-            self.problems.append(_make_problem("file-malformed", f"{self.title} is not YAML", where, redact(error.why)))
+            malformed = make_problem("file-malformed.job-file", where=where, kind=self.kind, why=redact(error.why))
+            self.problems.append(malformed)
             return
         except ValueError as error:
             self.add_unreadable(str(error))
             return
-        self.problems += [_make_problem("file-wrong", title, self.format_place(line)) for line, title in refused]
+        self.problems += [
+            make_problem("file-wrong.job-file", where=self.format_place(line), title=title) for line, title in refused
+        ]
         if root is None or self.is_other_kind(root):
             return
         yield from self.read_mapping(root, self.title, known)
@@ -88,9 +93,16 @@ class JobReader:
         if is_job == is_pipeline or is_pipeline == (self.kind == "pipeline"):
             return False
         found, command = ("job", "robotrain submit") if is_job else ("pipeline", "robotrain pipeline submit")
-        title = f"{self.name} is not a {self.kind} file but a {found} file"
-        ways = (Suggestion(f"{command} {self.path} …"),)
-        self.problems.append(_make_problem("file-wrong", title, str(self.path), suggestions=ways))
+        self.problems.append(
+            make_problem(
+                "file-wrong.other-kind",
+                where=str(self.path),
+                name=self.name,
+                kind=self.kind,
+                found=found,
+                command=command,
+            )
+        )
         return True
 
     def make_job(self, top: Mapping[str, YamlNode]) -> Layer:
@@ -168,8 +180,7 @@ class JobReader:
 
     def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
         """Return a table or list for settings that accept one."""
-        title = f"{what} must be a single value, not a {node.kind}"
-        refusal = _make_problem("file-wrong", title, self.format_place(node.line))
+        refusal = make_problem("file-wrong.nested-value", where=self.format_place(node.line), what=what, kind=node.kind)
         json_text = convert_to_json(node)
         if node.kind != "mapping":
             return ValueTable((), refusal, json_text, (refusal,))
@@ -218,13 +229,13 @@ class JobReader:
     def add_problem(self, node: YamlNode, title: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report what is wrong with a node."""
         place = self.format_place(node.line)
-        self.problems.append(_make_problem("file-wrong", title, place, suggestions=suggestions))
+        self.problems.append(make_problem("file-wrong.job-file", *suggestions, where=place, title=title))
 
     def add_unreadable(self, reason: str, suggestions: tuple[Suggestion, ...] = ()) -> None:
         """Report that the file cannot be read."""
-        code, title = "file-unreadable", f"{self.title} cannot be read"
+        given = str(self.path)
         self.problems.append(
-            dataclasses.replace(_make_problem(code, title, "", reason, suggestions), given=redact(str(self.path)))
+            make_problem("file-unreadable.job-file", *suggestions, given=given, kind=self.kind, why=reason)
         )
 
     def suggest_files(self) -> tuple[Suggestion, ...]:
@@ -251,12 +262,13 @@ class JobReader:
         why, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if what == self.title else ("", "")
         places = PLACES if "parameters" in known else ""
         self.problems.append(
-            _make_problem(
-                "file-unknown-key",
-                f"{what} has no key {redact(key.text)!r}",
-                self.format_place(key.line),
+            make_problem(
+                "file-unknown-key.job-file",
+                *(Suggestion(suggestion),) if suggestion else self._suggest_key(key.text, known),
+                where=self.format_place(key.line),
+                what=what,
+                name=redact(key.text),
                 why=why or f"Known: {', '.join(known)}.{places}",
-                suggestions=(Suggestion(suggestion),) if suggestion else self._suggest_key(key.text, known),
             )
         )
 
@@ -268,12 +280,6 @@ def _suggest_list(key: str, node: YamlNode) -> tuple[Suggestion, ...]:
     except ValueError:
         words = []
     return (Suggestion(redact(f"{key}: {json.dumps(words, ensure_ascii=False)}")),) if words else ()
-
-
-def _make_problem(
-    code: str, title: str, where: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()
-) -> Problem:
-    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
 
 
 def read_workload_config(workload: Workload, given: Value) -> Layer:
@@ -305,9 +311,7 @@ def read_workload_config(workload: Workload, given: Value) -> Layer:
 def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[ConfigValue | Problem]:
     """Yield what the workload's module finds in the file, and what is wrong."""
     if not workload.read_config:
-        title = f"{workload.name} has no configuration file of its own"
-        why = "Its values are parameters of the job file."
-        yield make_problem("config-not-taken", title, given.origin.where, str(given.value), why, stage=Stage.USAGE)
+        yield make_problem("config-not-taken", where=given.origin.where, given=str(given.value), name=workload.name)
         return
     try:
         yield from workload.read_config(path)
@@ -320,5 +324,6 @@ def _read_values(workload: Workload, given: Value, path: Path) -> Iterator[Confi
 
 
 def _make_config_problem(path: Path, given: Value, why: str) -> Problem:
-    title = f"the configuration file {path.name} cannot be read"
-    return make_problem("file-unreadable", title, given.origin.where, str(given.value), why, stage=Stage.PARSE)
+    return make_problem(
+        "file-unreadable.configuration", where=given.origin.where, given=str(given.value), name=path.name, why=why
+    )

@@ -12,10 +12,13 @@ from robotrain.config.own_parameters import get_declared
 from robotrain.config.resolve import Resolution
 from robotrain.config.validate import list_fields
 from robotrain.config.values import DEFAULT_LAYERS, Origin, Value
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.redaction import redact
 from robotrain.store import files
+
+make_problem = Messages(__file__)
 
 
 def format_job_file(resolution: Resolution, platform: str) -> str:
@@ -62,10 +65,7 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
     if os.path.lexists(path):
         if path.is_file() and path.read_bytes() == content:
             return
-        why, way = "Existing files are not overwritten.", Suggestion("--save-as NEW.yaml")
-        raise Rejected(
-            [make_usage_problem("file-in-use", "the job file already exists", "--save-as", why, name, [way])]
-        )
+        raise Rejected([make_problem("file-in-use", given=name)])
     files.write_atomically(path.absolute(), content)
 
 

@@ -13,11 +13,14 @@ from robotrain.config.request import Request
 from robotrain.config.sources import JobInputs
 from robotrain.config.validate import describe_expected_value, is_kind_of_value, is_refused_number
 from robotrain.config.values import Value
-from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
+from robotrain.errors import LEAVE_OUT, Problem, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import can_repeat, redact
+
+make_problem = Messages(__file__)
 
 MAX_FILLED_IN = 200
 """Characters of a value that a suggestion repeats."""
@@ -46,23 +49,39 @@ def find_misplaced_args(
         managed = name if name in workload.managed_options else workload.get_option_name(name + equals)  # `+a.b=1`
         needed, roles = workload.managed_with_roles.get(name, ()), {chosen.role for chosen in inputs.chosen}
         if needed and roles.isdisjoint(needed):
-            title, why = f"{name} has no effect on this job", f"It needs one of these inputs: {', '.join(needed)}."
-            yield _make_argument_problem("option-owned", title, argument, suggest_leaving_out(name), why=why)
+            way, where = suggest_leaving_out(name), argument.origin.where
+            yield make_problem(
+                "option-owned.no-effect", way, where=where, given=name, name=name, needed=", ".join(needed)
+            )
         elif managed in workload.managed_options:
             why, texts = replace_managed_option(managed, value, workload)
             ways = [_place_option(text, name, request, workload, platform) for text in texts]
-            yield _make_argument_problem("option-owned", f"robotrain sets {name} itself", argument, *ways, why=why)
+            yield make_problem("option-owned.set", *ways, where=argument.origin.where, given=name, name=name, why=why)
         elif name in hints and name not in own and name.startswith("--"):  # a trainer may have any short option
-            where = workload.name if name in workload.option_hints else platform.name
-            title = f"{name} is not an option of {workload.program} or of {where}"
-            yield _make_argument_problem("option-elsewhere.after-dashes", title, argument, why=hints[name])
+            owner = workload.name if name in workload.option_hints else platform.name
+            yield make_problem(
+                "option-elsewhere.hint",
+                where=argument.origin.where,
+                given=name,
+                name=name,
+                program=workload.program,
+                owner=owner,
+                hint=hints[name],
+            )
         elif name in own:
-            title = f"{name} is an option of {own[name]}, not of {workload.program}"
             text = _move_option(name, value, workload, platform)
             way = _place_option(text, name, request, workload, platform)
             is_moved = way.text.partition(" ")[0] == name and not way.remark
             way = way._replace(remark="before --") if is_moved else way
-            yield _make_argument_problem("option-elsewhere.after-dashes", title, argument, way)
+            yield make_problem(
+                "option-elsewhere.after-dashes",
+                way,
+                where=argument.origin.where,
+                given=name,
+                name=name,
+                owner=own[name],
+                program=workload.program,
+            )
 
 
 def _place_option(text: str, name: str, request: Request, workload: Workload, platform: Platform) -> Suggestion:
@@ -185,15 +204,3 @@ def _choose_alternative(unfilled: str, filled: str, value: str) -> str:
         return after[value.lower() == "false"]
     changed = [one for old, one in zip(before, after, strict=True) if old != one]
     return changed[0] if len(changed) == 1 else filled
-
-
-def _make_argument_problem(code: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.RESOLVE,
-        title=title,
-        where=argument.origin.where,
-        given=str(argument.value).partition("=")[0],
-        why=why,
-        suggestions=suggestions,
-    )

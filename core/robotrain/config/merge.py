@@ -23,11 +23,14 @@ from robotrain.config.values import (
     Origin,
     Value,
 )
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 LOOKUP_LAYER = "looked up"
 
@@ -42,13 +45,12 @@ def _find_unused_values(
         return
     flags = ", ".join(by_name[name].flag for name in incomplete)
     missing = ", ".join(by_name[name].flag for name in needed)
-    yield Problem(
-        code="found-in-part",
-        stage=Stage.RESOLVE,
-        severity="note",
-        title=f"{flags} has no effect without {missing}",
+    yield make_problem(
+        "found-in-part",
+        Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),
         where=str(found[next(iter(incomplete))].origin),
-        suggestions=(Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),),
+        flags=flags,
+        missing=missing,
     )
 
 
@@ -65,7 +67,7 @@ def _make_untrusted_problem(parameter: Parameter, value: Value, code: str) -> Pr
         Suggestion(f"{parameter.flag} {redact(code) if code else parameter.metavar}", "if you trust it"),
         Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
     )
-    return make_problem("setting-not-trusted", title, value.origin.where, given, why, *ways, stage=Stage.RESOLVE)
+    return make_problem("setting-not-trusted", *ways, where=value.origin.where, given=given, title=title, why=why)
 
 
 def _complete_texts(parameter: Parameter, value: Value, folder: Path) -> tuple[Value, str]:
@@ -179,10 +181,14 @@ class LayerStack:
         found = known[name]
         if not isinstance(found, BaseException):
             return found
-        title = f"{parameter.flag} could not be looked up on this machine"
-        why, way = f"{type(found).__name__}: {redact(str(found))}", Suggestion(f"{parameter.flag} {parameter.metavar}")
         self._problems.append(
-            make_problem("lookup-failed", title, name, "", why, way, stage=Stage.RESOLVE, severity="warning")
+            make_problem(
+                "lookup-failed",
+                where=name,
+                flag=parameter.flag,
+                error=f"{type(found).__name__}: {redact(str(found))}",
+                metavar=parameter.metavar,
+            )
         )
         return None
 

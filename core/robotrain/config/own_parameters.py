@@ -16,12 +16,15 @@ from robotrain_runtime.contract.parameter import Param, get_parameters
 from robotrain.config import pairs
 from robotrain.config.request import Request
 from robotrain.config.values import PARAM_FLAG, SECRET_WAY, Layer, Origin, Value, prefix_names
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import is_misspelling
 from robotrain.redaction import redact, value_holds_secret
+
+make_problem = Messages(__file__)
 
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_]*"
 MEANINGFUL_NAMES = ("job_name", "num_gpus", "num_nodes", "publish_url", "register_checkpoint")
@@ -102,23 +105,27 @@ def _find_problems(request: Request, workload: Workload, platform: Platform) -> 
     base = dataclasses.replace(workload, parameters=get_declared(workload.parameters))
     for given in (layer.select("params") for layer in reversed(request.layers)):
         if given and not workload.own_parameters:
-            title = f"{workload.name} has no parameters of your own"
             where = next(iter(given.values())).origin.where
-            why = "`params` and --param are for workloads that run a program of yours."
-            yield make_problem("own-parameter-invalid", title, where, ", ".join(given), why, stage=Stage.RESOLVE)
+            yield make_problem(
+                "own-parameter-invalid.workload", where=where, given=", ".join(given), name=workload.name
+            )
             continue
         for name, value in given.items():
             where = value.origin.where
             if reason := explain_refusal(name, base, platform):
-                title = f"{redact(name)!r} cannot be the name of a parameter of your own"
                 fixed = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "name"
                 fixed = fixed if re.fullmatch(NAME_PATTERN, fixed) and fixed != name else f"my_{fixed}"
-                ways = [Suggestion(f"{PARAM_FLAG} {fixed}=VALUE", f"and {{{fixed}}} in the command")]
-                yield make_problem("own-parameter-invalid", title, where, name, reason, *ways, stage=Stage.RESOLVE)
+                yield make_problem(
+                    "own-parameter-invalid.name",
+                    where=where,
+                    given=name,
+                    name=redact(name),
+                    why=reason,
+                    fixed=fixed,
+                )
             elif value_holds_secret(f"{name}={value.value}") and not value_holds_secret(str(value.value)):
-                title, why = f"{PARAM_FLAG} {name} contains what looks like a secret", "Jobs are stored unencrypted."
                 given_text = f"{name}={value.value}"
-                yield make_problem("secret-in-job", title, where, given_text, why, SECRET_WAY, stage=Stage.RESOLVE)
+                yield make_problem("secret-in-job.parameter", SECRET_WAY, where=where, given=given_text, name=name)
 
 
 def explain_refusal(name: str, workload: Workload, platform: Platform | None) -> str:

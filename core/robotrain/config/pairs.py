@@ -9,8 +9,10 @@ from robotrain_runtime.contract.secret_rules import looks_like_secret
 
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Stage, Suggestion, make_problem
+from robotrain.messages import Messages
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 
 def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, bare_names: bool = False) -> ValueTable:
@@ -30,9 +32,12 @@ def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, ba
         why, given = "", "" if looks_like_secret(text) else text
         if name in entries:
             title, why, given = f"{flag} gives {redact(name)} twice", "Each name has one value.", name
-        way = Suggestion(f"{flag} {form}")
-        problems.append(make_problem("value-invalid", title, origin.where, given, why, way, stage=Stage.USAGE))
-    refusal = make_problem("value-invalid", f"{flag} takes one value", origin.where, stage=Stage.USAGE)
+        problems.append(
+            make_problem(
+                "value-invalid.pairs", where=origin.where, given=given, title=title, why=why, flag=flag, form=form
+            )
+        )
+    refusal = make_problem("value-invalid.one-value", where=origin.where, flag=flag)
     return ValueTable(tuple(entries.items()), refusal, problems=tuple(problems))
 
 

@@ -11,10 +11,13 @@ import tomllib
 
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import MAX_KEYS, Layer, Origin, Value, prefix_names, read_limited
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file
+
+make_problem = Messages(__file__)
 
 TABLE_KEYS = ("parameters", "workloads", "platforms")
 WORD_KEYS = ("platform", "workload", "terraform")
@@ -54,14 +57,13 @@ class _ProjectReader:
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
             where, why = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
-            self.problems.append(_make_problem("file-malformed", f"{PROJECT_FILE} is not TOML", where, why=why))
+            self.problems.append(make_problem("file-malformed.project-file", where=where, why=why))
         except (RecursionError, ValueError):
-            title = f"{PROJECT_FILE} is nested too deeply, or has a number that is too long"
-            self.problems.append(_make_problem("file-malformed", title, self.name))
+            self.problems.append(make_problem("file-malformed.project-too-deep", where=self.name))
         return None
 
     def add_unreadable(self, why: str) -> None:
-        self.problems.append(_make_problem("file-unreadable", f"{PROJECT_FILE} cannot be read", self.name, why))
+        self.problems.append(make_problem("file-unreadable.project-file", where=self.name, why=why))
 
     def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
         """Return the top level, or the profile whose table is `at`."""
@@ -149,33 +151,29 @@ class _ProjectReader:
 
     def refuse_several(self, name: str, at: str) -> Problem:
         """Return the problem of a table or a list for a setting that takes one value."""
-        return _make_problem("file-wrong", f"{redact(name)} must be a single value", self.format_place(at))
+        return make_problem("file-wrong.project-value", where=self.format_place(at), name=redact(name))
 
     def format_place(self, at: str) -> str:
         return f"{self.name} [{at}]" if at else self.name
 
     def add_problem(self, at: str, title: str) -> None:
-        self.problems.append(_make_problem("file-wrong", title, self.format_place(at)))
+        self.problems.append(make_problem("file-wrong.project-file", where=self.format_place(at), title=title))
 
     def add_unknown_key(self, name: str, at: str) -> None:
         known = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
         why = f"Known: {', '.join(known)}."
         if name in JOB_KEYS:
             why = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
-        title = f"{PROJECT_FILE} has no key {redact(name)!r}"
         suggestions = () if name in JOB_KEYS else suggest_name(name, known)
-        self.problems.append(_make_problem("file-unknown-key", title, self.format_place(at), why, suggestions))
+        where, shown = self.format_place(at), redact(name)
+        self.problems.append(
+            make_problem("file-unknown-key.project-file", *suggestions, where=where, name=shown, why=why)
+        )
 
 
 def _format_key(name: str) -> str:
     """Return a key as TOML writes it, redacted."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{redact(name)}"'
-
-
-def _make_problem(
-    code: str, title: str, where: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()
-) -> Problem:
-    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
 
 
 class Project(NamedTuple):
@@ -234,6 +232,5 @@ def load_project(folder: Path, profile: Value | None = None) -> Project | None:
 
 
 def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:
-    title = f"there is no profile {redact(str(profile.value))!r}"
     ways = suggest_name(str(profile.value), known, prefix="--profile ")
-    return make_problem("profile-unknown", title, profile.origin.where, "", why, *ways, stage=Stage.USAGE)
+    return make_problem("profile-unknown", *ways, where=profile.origin.where, value=redact(str(profile.value)), why=why)

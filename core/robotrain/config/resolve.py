@@ -27,12 +27,15 @@ from robotrain.config.values import (
     Origin,
     Value,
 )
-from robotrain.errors import Problem, Stage, Suggestion, make_problem, select_errors
+from robotrain.errors import Problem, Suggestion, select_errors
+from robotrain.messages import Messages
 from robotrain.model.job import NAME_PARAMETER, Job
 from robotrain.model.platform import Platform
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.redaction import redact, redact_argument
+
+make_problem = Messages(__file__)
 
 OFF_VALUES = ("0", "false", "no", "off", "none")
 
@@ -185,14 +188,12 @@ def _find_missing_sources(
         if not rule.required or reported or role in filled:
             continue
         fitting = platform.capabilities.list_accepted_kinds(role, kinds)
-        yield Problem(
-            code="source-missing",
-            stage=Stage.RESOLVE,
-            title=f"{workload.name} needs a {role}",
+        yield make_problem(
+            "source-missing",
+            *(Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting),
             absent=(role,),
-            suggestions=tuple(
-                Suggestion(f"{kind.roles[role].flag} {kind.get_form(role)}", kind.help) for kind in fitting
-            ),
+            name=workload.name,
+            role=role,
         )
 
 
@@ -209,7 +210,7 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
         names = list(dict.fromkeys(name for names in found.values() for name in names))
         title = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
         why = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in found.items())
-        yield make_problem("variable-unused", title, why=why, stage=Stage.RESOLVE, severity="note")
+        yield make_problem("variable-unused", title=title, why=why)
 
 
 def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:
@@ -221,14 +222,12 @@ def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iter
         found = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]
         reported += [arguments[index] for index in found]
         for index in found:
-            yield Problem(
-                code="secret-in-job",
-                stage=Stage.RESOLVE,
-                title=f"an argument of {workload.program} contains what looks like a secret",
+            yield make_problem(
+                "secret-in-job.argument",
+                *ways,
                 where=arguments[index].origin.where,
                 given=redact_argument(texts, index),
-                why="Jobs are stored in plans and records unencrypted.",
-                suggestions=ways,
+                program=workload.program,
             )
 
 
@@ -248,9 +247,8 @@ def _list_chosen_by_files(
         if is_outside and chosen.origin.layer in FOLDER_LAYERS:
             found.append(f"{chosen.source.kind} {path} ({chosen.origin.where})")
     if found:
-        title = "files of this project choose where data comes from and goes to"
         why = "\n".join(map(redact, found))
-        yield make_problem("chosen-by-file", title, why=why, stage=Stage.RESOLVE, severity="note")
+        yield make_problem("chosen-by-file", why=why)
 
 
 def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[Problem]:
@@ -259,7 +257,6 @@ def _list_noted_defaults(*groups: tuple[type, Mapping[str, Value]]) -> Iterator[
         for parameter in get_parameters(declared):
             why = parameter.param.default_note
             if why and values[parameter.name].origin == DEFAULT_ORIGIN:
-                title = f"{parameter.flag} is not set: the default, {parameter.default}, is used"
                 ways = [Suggestion(f"{parameter.flag} {parameter.metavar}")]
                 ways += [Suggestion(f"{name}={parameter.metavar}") for name in parameter.param.env[:1]]
-                yield make_problem("default-used", title, "", "", why, *ways, stage=Stage.RESOLVE, severity="note")
+                yield make_problem("default-used", *ways, flag=parameter.flag, default=parameter.default, why=why)

@@ -17,18 +17,18 @@ from robotrain.config.values import DEFAULT_ORIGIN, IMPLIED_ORIGIN, Layer, Origi
 from robotrain.config.variables import VariableLayer
 from robotrain.errors import (
     Problem,
-    Stage,
     Suggestion,
-    make_problem,
-    make_usage_problem,
     suggest_choosing,
 )
+from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.nearest_name import find_nearest_name, suggest_name
 from robotrain.redaction import redact, value_holds_secret
+
+make_problem = Messages(__file__)
 
 MAX_SOURCES = 64
 """The maximum in one role; more is probably a mistake in a script."""
@@ -131,8 +131,7 @@ def collect_sources(
                 chosen.append(Input(role=role, source=parsed, origin=text.origin, text=text))
                 for name in text.kinds:
                     if meaning := kinds[name].describe_meaning(text.text, parsed):
-                        title = f"{text.role}: {redact(meaning)}"
-                        problems.append(make_problem("source-found", title, stage=Stage.PARSE, severity="note"))
+                        problems.append(make_problem("source-found", role=text.role, meaning=redact(meaning)))
     problems += _find_warnings(chosen, kinds)
     return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
 
@@ -229,14 +228,14 @@ def parse_source(
         if not fitting and (missing := _find_missing_folder(candidates, text, offered)):
             return missing
         schemes = tuple(scheme for each in kinds.values() for scheme in each.schemes)
-        return Problem(
-            code="source-invalid",
-            stage=Stage.PARSE,
-            title=f"{kind.roles[text.role].flag} takes {titles}; this value is invalid",
+        return make_problem(
+            "source-invalid.value",
+            *_suggest_sources(text, kind, error, offered),
             where=text.origin.where,
             given=redact(text.text, schemes),
+            flag=kind.roles[text.role].flag,
+            titles=titles,
             why=error.why,
-            suggestions=_suggest_sources(text, kind, error, offered),
         )
 
 
@@ -253,16 +252,15 @@ def _find_missing_folder(
         return None
     flag, near = kind.roles[given.role].flag, _correct_path(text, base)
     kinds = sorted((one for one in candidates if one.name in offered), key=lambda one: one is not kind)
-    return Problem(
-        code="source-invalid",
-        stage=Stage.PARSE,
-        title=f"{flag}: there is no such folder",
-        where=given.origin.where,
-        given=redact(text),
-        why="" if near else f"A relative path starts from {base}.",
-        suggestions=(Suggestion(f"{flag} {shlex.quote(near)}"),)
+    return make_problem(
+        "source-invalid.no-folder",
+        *(Suggestion(f"{flag} {shlex.quote(near)}"),)
         if near
         else tuple(Suggestion(f"{flag} {one.get_form(given.role)}", one.title) for one in kinds),
+        where=given.origin.where,
+        given=text,
+        flag=flag,
+        why="" if near else f"A relative path starts from {base}.",
     )
 
 
@@ -316,25 +314,41 @@ def _find_conflicts(
         own = [text for text in texts if kind.name in text.kinds]
         if len(own) > 1 and not kind.roles[role].repeatable:
             ways = _suggest_single_sources(own) if rule.many else ()  # otherwise suggested below
-            title = f"{kind.roles[role].flag} can be given only once"
-            yield _make_usage_problem("source-repeated", title, own[1], suggestions=ways)
+            flag, where = kind.roles[role].flag, own[1].origin.where
+            yield make_problem("source-repeated.flag", *ways, where=where, given=own[1].text, flag=flag)
         if own and kind.roles[role].exclusive and len(own) < len(texts):
             other = next(text for text in texts if kind.name not in text.kinds)
-            title = f"{own[0].origin.where} and {other.origin.where} both name the {role}"
             hint = kind.roles[role].combine_hint
             ways = (Suggestion(hint, f"as the local name beside {other.origin.where}"),) if hint else ()
             ways += _suggest_single_sources((own[0], other))
-            why = f"A job cannot combine {kind.title} with other sources."
-            yield _make_usage_problem("sources-conflict", title, own[0], why=why, suggestions=ways)
+            yield make_problem(
+                "sources-conflict",
+                *ways,
+                where=own[0].origin.where,
+                given=own[0].text,
+                other=other.origin.where,
+                role=role,
+                kind=kind.title,
+            )
     if len(texts) > 1 and not rule.many:
         flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
-        title = f"this workload takes one {role}, but {' and '.join(flags)} name {len(texts)}"
-        yield _make_usage_problem("source-repeated", title, texts[1], suggestions=_suggest_single_sources(texts))
+        yield make_problem(
+            "source-repeated.role",
+            *_suggest_single_sources(texts),
+            where=texts[1].origin.where,
+            given=texts[1].text,
+            role=role,
+            flags=" and ".join(flags),
+            count=len(texts),
+        )
     for typed in dict.fromkeys(text.kinds for text in texts):
         own = [text for text in texts if text.kinds == typed]
         if len(own) > MAX_SOURCES:
-            title = f"a job takes at most {MAX_SOURCES} {kinds[typed[0]].title}; this one names {len(own)}"
-            yield _make_usage_problem("sources-too-many", title, own[MAX_SOURCES])
+            where, given, kind_title = own[MAX_SOURCES].origin.where, own[MAX_SOURCES].text, kinds[typed[0]].title
+            count = len(own)
+            yield make_problem(
+                "sources-too-many", where=where, given=given, most=MAX_SOURCES, kind=kind_title, count=count
+            )
 
 
 def _suggest_single_sources(texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
@@ -352,24 +366,11 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
             sentences.append("the source is given twice and will be used twice")
         seen.add((item.role, str(item.source)))
         for sentence in sentences:
-            yield Problem(
-                code="source-doubtful",
-                stage=Stage.PARSE,
-                severity="warning",
-                title=sentence,
-                where=item.origin.where,
-                given=str(item.source),
-            )
-
-
-def _make_usage_problem(
-    code: str, title: str, text: SourceText, why: str = "", suggestions: tuple[Suggestion, ...] = ()
-) -> Problem:
-    return make_usage_problem(code, title, text.origin.where, why, redact(text.text), suggestions)
+            yield make_problem("source-doubtful", where=item.origin.where, given=str(item.source), title=sentence)
 
 
 def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:
-    title = f"there is no {what} {redact(name)!r}"
-    why = f"Known: {', '.join(known)}."
     ways = suggest_name(name, known) or tuple(Suggestion(one) for one in known if one.endswith(f"_{name}"))
-    return make_problem("file-unknown-key", title, where, "", why, *ways, stage=Stage.PARSE)
+    return make_problem(
+        "file-unknown-key.input", *ways, where=where, what=what, name=redact(name), known=", ".join(known)
+    )

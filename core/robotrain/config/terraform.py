@@ -16,9 +16,12 @@ from robotrain_runtime.contract.parameter import Parameter
 
 from robotrain.config.selection import Surroundings
 from robotrain.config.values import Origin, Value, make_variable_name
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, list_project_folders
+
+make_problem = Messages(__file__)
 
 TIME_LIMIT_SECONDS = 20.0
 QUIET_ENVIRONMENT = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
@@ -110,7 +113,8 @@ def _resolve_named_folder(value: Value, base: Path) -> Path | None:
         ways.append(Suggestion(init, "finds its state again"))
     remark = f'or terraform = "FOLDER" in {PROJECT_FILE}; {DISABLED} disables Terraform'
     ways.append(Suggestion(f"{TERRAFORM_VARIABLE}=FOLDER", remark))
-    raise Rejected([make_problem("terraform-folder", title, value.origin.where, text, why, *ways, stage=Stage.RESOLVE)])
+    where = value.origin.where
+    raise Rejected([make_problem("terraform-folder", *ways, where=where, given=text, title=title, why=why)])
 
 
 def _has_state(folder: Path) -> bool:
@@ -167,13 +171,9 @@ class TerraformLayer:
         for parameter in (self._required | self._optional).values():
             name = parameter.param.terraform.partition(".")[0]
             if name in state.outputs.hidden:
-                title = f"the Terraform output {redact(name)} is sensitive and is not used"
                 where = f"{state.place} {parameter.param.terraform}"
-                why = f"It would give {parameter.flag}, but jobs are stored in plans and records unencrypted."
                 way = Suggestion(_format_flag(parameter))
-                yield make_problem(
-                    "terraform-sensitive", title, where, "", why, way, stage=Stage.RESOLVE, severity="warning"
-                )
+                yield make_problem("terraform-sensitive", way, where=where, name=redact(name), flag=parameter.flag)
 
     @functools.cached_property
     def _state(self) -> _TerraformState:
@@ -196,14 +196,12 @@ class TerraformLayer:
 def _make_unreadable_problem(place: str, error: TerraformUnreadable, parameters: Sequence[Parameter]) -> Problem:
     flags = ", ".join(parameter.flag for parameter in parameters)
     by_hand = Suggestion(f"terraform -chdir={shlex.quote(place)} output", "shows the error")
-    title = "the Terraform outputs could not be read"
-    why = f"{error}\nThey may contain values for {flags}."
     ways = (
         *([by_hand] if error.has_command else []),
         Suggestion(" ".join(map(_format_flag, parameters)), "without Terraform"),
         Suggestion(f"{TERRAFORM_VARIABLE}={DISABLED}", "disables Terraform"),
     )
-    return make_problem("terraform-unread", title, place, "", why, *ways, stage=Stage.RESOLVE, severity="warning")
+    return make_problem("terraform-unread", *ways, where=place, error=error, flags=flags)
 
 
 def _format_flag(parameter: Parameter) -> str:

@@ -10,16 +10,18 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.config.names import Names
 from robotrain.config.request import Request
 from robotrain.config.values import Layer, Value
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
-from robotrain.store.files import PROJECT_FILE
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
+
+make_problem = Messages(__file__)
 
 
 def find_unknown_keys(request: Request, workload: Workload, platform: Platform) -> Iterator[Problem]:
@@ -34,10 +36,10 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
             is_own = file == "job" and table == "parameters" and workload.own_parameters
             for name, value in (pair for layer in layers for pair in layer.select(table).items()):
                 if name not in known:
-                    code, title = "file-unknown-key", f"{owner} has no setting {redact(name)!r}"
                     why = "Parameters of your own stand below `params:`." if is_own else ""
                     ways = suggest_name(names.find_short(name, table) or name, known)
-                    yield make_problem(code, title, value.origin.where, "", why, *ways, stage=Stage.PARSE)
+                    where, shown = value.origin.where, redact(name)
+                    yield make_problem("file-unknown-key.setting", *ways, where=where, owner=owner, name=shown, why=why)
 
 
 def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins: Plugins) -> Iterator[Problem]:
@@ -47,25 +49,23 @@ def find_unknown_tables(files: Iterable[Layer], project: Project | None, plugins
     :param files: what describes jobs.
     """
     levels = project.levels if project else ()
-    tables: list[tuple[str, str, str, str, Value | None]] = []
+    tables: list[tuple[bool, str, str, Value | None]] = []
     for file in files:
         first = {key.partition(".")[0]: value for key, value in reversed(file.select("platforms").items())}
-        code, what = "file-strange-table", "the job file has settings"
-        tables += [(code, what, "platform", name, first[name]) for name in reversed(first)]
+        tables += [(True, "platform", name, first[name]) for name in reversed(first)]
     for level in levels:
         for family, named in (("workload", level.workloads), ("platform", level.platforms)):
-            code, what = "file-strange-table", f"{PROJECT_FILE} has a table"
-            tables += [(code, what, family, name, next(iter(named[name].values()), None)) for name in named]
-    for code, what, family, name, value in tables:
+            tables += [(False, family, name, next(iter(named[name].values()), None)) for name in named]
+    for is_of_job, family, name, value in tables:
         installed = plugins.list_names(family)
         if name not in installed:
-            title, ways = f"{what} for {family} {redact(name)!r}, which is not installed", suggest_name(name, installed)
-            where = value.origin.where if value else ""
-            yield make_problem(code, title, where, "", "", *ways, stage=Stage.PARSE, severity="warning")
+            message = "file-strange-table.job-file" if is_of_job else "file-strange-table.project-file"
+            ways, where = suggest_name(name, installed), value.origin.where if value else ""
+            yield make_problem(message, *ways, where=where, family=family, name=redact(name))
     shared = {name: value for level in levels for name, value in level.parameters.items()}
     workloads = plugins.workloads().values() if shared else ()
     known = [parameter.name for workload in workloads for parameter in get_parameters(workload.parameters)]
     for name, given in shared.items():
         if name not in known:
-            title, ways = f"no workload has a parameter {redact(name)!r}", suggest_name(name, known)
-            yield make_problem("file-unknown-key", title, given.origin.where, "", "", *ways, stage=Stage.PARSE)
+            ways = suggest_name(name, known)
+            yield make_problem("file-unknown-key.parameter", *ways, where=given.origin.where, name=redact(name))

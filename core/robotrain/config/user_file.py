@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import tomllib
 
 from robotrain.config.values import Origin, Value, read_limited
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
+
+make_problem = Messages(__file__)
 
 FILE = "config.toml"
 KEYS = ("checker",)
@@ -37,24 +40,27 @@ def read_user_file() -> UserFile:
     except FileNotFoundError:
         return UserFile({})
     except OSError as error:
-        return UserFile({}, (_make_problem("file-unreadable", f"{path} cannot be read", why=f"{error.strerror}."),))
+        return UserFile({}, (make_problem("file-unreadable.user-file", path=path, strerror=error.strerror),))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else str(path)
-        return UserFile({}, (_make_problem("file-malformed", f"{FILE} is not TOML", where, redact(f"{error}.")),))
+        return UserFile({}, (make_problem("file-malformed.user-file", where=where, why=redact(f"{error}.")),))
     except (ValueError, RecursionError) as error:
-        return UserFile({}, (_make_problem("file-unreadable", f"{path} cannot be read", why=redact(str(error))),))
+        return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
     values, problems = {}, []
     for name, value in body.items():
         if name not in KEYS:
-            title, why = f"{FILE} has no key {redact(name)!r}", f"Known: {', '.join(KEYS)}."
-            problems.append(_make_problem("file-unknown-key", title, str(path), why, *suggest_name(name, KEYS)))
+            problems.append(
+                make_problem(
+                    "file-unknown-key.user-file",
+                    *suggest_name(name, KEYS),
+                    where=str(path),
+                    name=redact(name),
+                    keys=", ".join(KEYS),
+                )
+            )
         elif not isinstance(value, str) or not value:
-            problems.append(_make_problem("file-malformed", f"{name} must be a text in quotes", str(path)))
+            problems.append(make_problem("file-malformed.user-value", where=str(path), name=name))
         else:
             values[name] = Value(value, Origin(USER_LAYER, str(path)))
     return UserFile(values, tuple(problems))
-
-
-def _make_problem(code: str, title: str, where: str = "", why: str = "", *ways: Suggestion) -> Problem:
-    return make_problem(code, title, where, "", why, *ways, stage=Stage.PARSE, severity="warning")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain_runtime.contract.parameter import Parameter, get_parameters, load_pairs, load_texts
 
 from robotrain.config.values import MAX_LETTERS, Value
-from robotrain.errors import Problem, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.failures import make_failure
@@ -18,6 +19,8 @@ from robotrain.redaction import MAX_SENTENCE, redact, value_holds_secret
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+make_problem = Messages(__file__)
 
 TABLE_FORM = "NAME=VALUE,NAME=VALUE"
 OPEN_WORD = re.compile(r"[A-Za-z_][\w.-]{0,99}", re.ASCII)
@@ -84,8 +87,8 @@ def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Pr
 
 
 def _make_table_problem(table: ValueTable, title: str, value: Value, given: str) -> Problem:
-    why = f"Its text form is {TABLE_FORM}."
-    return make_problem(table.refusal.code, title, value.origin.where, given, why, stage=table.refusal.stage)
+    message = "file-wrong.pair" if table.refusal.code == "file-wrong" else "value-invalid.pair"
+    return make_problem(message, where=value.origin.where, given=given, title=title, form=TABLE_FORM)
 
 
 @functools.cache
@@ -117,9 +120,8 @@ def validate_values(declared: type, raw: Mapping[str, Value]) -> Validated:
     if missing := [parameter for parameter in required if parameter.name not in given]:
         for one in missing:
             if one.name not in unfit:
-                way, why = Suggestion(f"{one.flag} {one.metavar}"), one.param.help
-                title = f"{one.flag} is required"
-                problems.append(make_problem("value-missing", title, "", "", why, way, stage=Stage.RESOLVE))
+                missed = make_problem("value-missing", flag=one.flag, metavar=one.metavar, why=one.param.help)
+                problems.append(missed)
         return Validated(_make_stand_in(declared), problems, frozenset(unfit))
     opened = {name: text for name, text in given.items() if _is_opened(parameters[name], text, given)}
     given = {name: text for name, text in given.items() if name not in opened}
@@ -158,7 +160,7 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
         messages = [re.sub(r"^(?:Value|Assertion) error,? ?", "", place["msg"]) for place in places]
         titles = [redact(message, max_length=MAX_SENTENCE).rstrip(".") for message in messages]
         refused = (title or "these values cannot be combined" for title in titles)
-        problems = [Problem(code="value-invalid", stage=Stage.RESOLVE, title=title) for title in refused]
+        problems = [make_problem("value-invalid.other", title=title) for title in refused]
         return _make_stand_in(declared), (), problems
     except KeyboardInterrupt:
         raise
@@ -167,8 +169,8 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
         if claim := next((claim for claim in read_claims() if claim.top_package == package), None):
             return _make_stand_in(declared), (), [make_failure(claim, cause, what).make_problem()]
         reason = f"{type(cause).__name__}: {redact(str(cause), max_length=MAX_SENTENCE)}"
-        title = f"{what} of {declared.__module__} failed: {reason}"
-        return _make_stand_in(declared), (), [Problem(code="plugin-failed", stage=Stage.RESOLVE, title=title)]
+        failed = make_problem("plugin-failed", what=what, module=declared.__module__, reason=reason)
+        return _make_stand_in(declared), (), [failed]
 
 
 INT_PATTERN = r"[+-]?[0-9]{1,15}"
@@ -250,12 +252,10 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     if len(text) > MAX_LETTERS:
         title = f"{parameter.flag} is longer than {MAX_LETTERS >> 10} KiB"
     elif any(map(value_holds_secret, _list_texts(parameter, text))):
-        title = f"{parameter.flag} contains what looks like a secret"
         takes, way = "", parameter.param.instead_of_secret
         if parameter.param.metavar and not way:
             takes, way = f" {parameter.flag} takes {parameter.param.help}.", f"{parameter.flag} {parameter.metavar}"
-        why = f"Jobs are stored in plans and records unencrypted.{takes}"
-        return make_problem("secret-in-job", title, where, text, why, way, stage=Stage.RESOLVE)
+        return make_problem("secret-in-job.value", way, where=where, given=text, flag=parameter.flag, takes=takes)
     elif any(ord(one) < 0x20 and one not in "\n\t" for one in text):
         title = f"{parameter.flag} contains control characters"
     elif any("\ud800" <= one <= "\udfff" for one in text):
@@ -264,7 +264,7 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
         return make_invalid_value_problem(parameter, value)
     else:
         return None
-    return make_problem("value-invalid", title, where, text, stage=Stage.RESOLVE)
+    return make_problem("value-invalid.other", where=where, given=text, title=title)
 
 
 def _has_form(parameter: Parameter, text: str) -> bool:
@@ -305,7 +305,6 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
 
     :param opener: the parameter that may bring other values than its choices.
     """
-    title = f"{parameter.flag} takes {describe_expected_value(parameter)}"
     where = value.origin.where or value.origin.layer
     choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())  # as other tools call it
     ways = (
@@ -320,7 +319,14 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
     )
     if opener and OPEN_WORD.fullmatch(str(value.value)):
         ways = (*ways, Suggestion(f"{opener.flag} {opener.metavar}", "a package that has it"))
-    return make_problem("value-invalid", title, where, str(value.value), "", *ways, stage=Stage.RESOLVE)
+    return make_problem(
+        "value-invalid.takes",
+        *ways,
+        where=where,
+        given=str(value.value),
+        flag=parameter.flag,
+        expected=describe_expected_value(parameter),
+    )
 
 
 def _suggest_pairs(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:

@@ -11,8 +11,11 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.values import MAX_LETTERS, Origin, Value, read_limited
-from robotrain.errors import Problem, Stage, make_problem
+from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.store.files import DOTENV_FILES
+
+make_problem = Messages(__file__)
 
 
 @lazy_dataclass(frozen=True)
@@ -60,8 +63,8 @@ def read_dotenv(path: Path) -> VariableLayer:
     try:
         content = read_limited(path)
     except (OSError, ValueError) as error:
-        title, why = f"{path.name} cannot be read", f"{error.strerror}." if isinstance(error, OSError) else str(error)
-        unreadable = make_problem("file-unreadable", title, path.name, why=why, stage=Stage.PARSE)
+        why = f"{error.strerror}." if isinstance(error, OSError) else str(error)
+        unreadable = make_problem("file-unreadable.env-file", where=path.name, why=why)
         return VariableLayer(path.name, {}, (unreadable,))
     if blanks := next((found for found in re.finditer(r"[^\S\r\n]+", content) if len(found[0]) > MAX_BLANKS), None):
         where = f"{path.name}:{content.count(chr(10), 0, blanks.start()) + 1}"
@@ -79,9 +82,7 @@ def read_dotenv(path: Path) -> VariableLayer:
                 parts.append(text)
                 room -= len(parts[-1])
                 if room < 0:  # each line may repeat the one before it many times
-                    title = f"the values of the .env file expand to more than {MAX_LETTERS >> 10} KiB"
-                    why = "References such as `${NAME}` repeat the text of other lines."
-                    too_large = make_problem("env-file-too-large", title, where, why=why, stage=Stage.PARSE)
+                    too_large = make_problem("env-file-too-large", where=where, most=MAX_LETTERS >> 10)
                     return VariableLayer(path.name, {}, (*problems, too_large))
             text = "".join(parts)
             known[binding.key] = os.environ.get(binding.key) or text
@@ -108,6 +109,4 @@ def _expand_references(text: str, known: Mapping[str, str | None]) -> Iterator[s
 
 
 def _make_malformed_problem(where: str) -> Problem:
-    title = "a line of the .env file is not NAME=value"
-    why = "The file is parsed, not executed: it cannot contain commands or shell syntax."
-    return make_problem("file-malformed", title, where, why=why, stage=Stage.PARSE)
+    return make_problem("file-malformed.env-line", where=where)

@@ -17,9 +17,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from robotrain.errors import Problem, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
@@ -202,8 +205,7 @@ def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Cla
         bare = {claim.name: claim.dotted for claim in claims}
         meant = find_nearest_name(name, full) or bare.get(find_nearest_name(name, bare) or "")
         way = Suggestion(f"--without {meant}") if meant else Suggestion("robotrain plugins", "lists what is installed")
-        title = f"--without {redact(name)} switches nothing off: nothing installed has that name"
-        problem = make_usage_problem("plugin-unknown", title, "--without", given=redact(name), suggestions=[way])
+        problem = make_problem("plugin-unknown", way, given=name, name=redact(name))
         problems.append(problem)
     raise_if_any(problems)
     return tuple(claim for claim in claims if not any(map(claim.matches, names)))

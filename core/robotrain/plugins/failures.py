@@ -8,11 +8,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.nearest_name import find_nearest_name
 from robotrain.plugins import discovery
 from robotrain.plugins.discovery import Claim
 from robotrain.redaction import MAX_SENTENCE, redact
+
+make_problem = Messages(__file__)
 
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
 OWN_PACKAGES = ("robotrain", "robotrain_runtime")
@@ -55,9 +58,7 @@ class PluginFailure(NamedTuple):
 
     def make_problem(self, stage: Stage = Stage.SUBMIT, severity: Literal["error", "warning"] = "error") -> Problem:
         """Return the problem that reports it."""
-        return Problem(
-            code="plugin-failed", stage=stage, severity=severity, title=str(self), suggestions=self.suggestions
-        )
+        return make_problem("plugin-failed.failure", *self.suggestions, stage=stage, severity=severity, title=str(self))
 
     def __str__(self) -> str:
         return f"{self.claim.source} failed {f'in {self.hook}' if self.hook else 'to load'}: {self.reason}"
@@ -82,14 +83,15 @@ class PluginNotInstalled(PluginError):
         of_name = [claim for claim in discovery.read_claims() if (claim.family, claim.name) == (family, name)]
         off = next((one for one in without for claim in of_name if claim.matches(one)), "")
         self.misspelled = not off
-        title, ways = f"{family} {name!r} is switched off by --without {off}", list[Suggestion]()
+        known = ", ".join(installed) or "none"
+        problem = make_problem("plugin-failed.off", family=family, name=name, off=off, installed=known)
         if not off:
-            title = f"no {family} {redact(name)!r} is installed"
             file = Suggestion("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
             package = Suggestion(format_install_command("PACKAGE"), f"installs a package that brings the {family}")
             ways = [*_suggest_robotrain(name), package, file]
-        title = f"{title}; installed: {', '.join(installed) or 'none'}"
-        Rejected.__init__(self, [make_usage_problem("plugin-failed", title, suggestions=ways)])
+            shown = redact(name)
+            problem = make_problem("plugin-failed.missing", *ways, family=family, name=shown, installed=known)
+        Rejected.__init__(self, [problem])
 
 
 def make_no_workload_error(installed: Sequence[str]) -> Rejected:
@@ -99,8 +101,7 @@ def make_no_workload_error(installed: Sequence[str]) -> Rejected:
         *map(Suggestion, installed),
         *_suggest_robotrain(),
     )
-    title = "no workload was chosen, and no installed one is the default"
-    return Rejected([make_usage_problem("workload-missing", title, suggestions=ways)])
+    return Rejected([make_problem("workload-missing", *ways)])
 
 
 def _suggest_robotrain(extra: str = "") -> Iterator[Suggestion]:

@@ -13,7 +13,8 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from robotrain.command_table import COMMANDS
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.plugins.discovery import HOOKS, Claim, exclude_claims, read_claims
 from robotrain.plugins.failures import (
     PluginError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
     from robotrain.plugins.hookspecs import HookManager
+
+make_problem = Messages(__file__)
 
 DECLARED = {
     "platform": "robotrain.model.platform:Platform",
@@ -142,10 +145,8 @@ class Plugins:
         names = [name for name, workload in self.workloads().items() if workload.default]
         if len(names) < 2:
             return []
-        title = f"{len(names)} workloads declare that they are the default: {', '.join(names)}; {names[0]} is used"
-        why = "A job that names no workload means the first of them by name."
         ways = [Suggestion(name, "names it") for name in names]
-        return [make_problem("workload-defaults", title, "", "", why, *ways, stage=Stage.USAGE, severity="warning")]
+        return [make_problem("workload-defaults", *ways, count=len(names), names=", ".join(names), used=names[0])]
 
     def source_kind(self, name: str) -> SourceKind:
         """Return the source kind that a plugin claims as `name`. Raise PluginError."""
@@ -335,8 +336,7 @@ def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") 
     """Return the chosen plugins. Raise Rejected for an impossible choice, before anything is done."""
     mode = mode or os.environ.get("ROBOTRAIN_PLUGINS") or "all"
     if mode not in get_args(PluginMode):
-        title = f"ROBOTRAIN_PLUGINS is one of {', '.join(get_args(PluginMode))}"
-        raise Rejected([make_usage_problem("value-invalid", title)])
+        raise Rejected([make_problem("value-invalid", modes=", ".join(get_args(PluginMode)))])
     named = [name.strip() for name in os.environ.get("ROBOTRAIN_WITHOUT", "").split(",")]
     left_out = tuple(filter(None, (*without, *named)))
     found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get("ROBOTRAIN_PLUGINS_FROM", ""))

@@ -10,9 +10,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.plugins.discovery import FAMILIES, HOOKS, Claim, make_claim
 from robotrain.plugins.failures import UnsuitablePlugin, make_failure
+
+make_problem = Messages(__file__)
 
 PLUGIN_MODULE = "robotrain_plugin"
 SITE_HOOKS = ("robotrain_check", "robotrain_run_changed", "robotrain_health")
@@ -24,7 +27,8 @@ def read_plugin_file(folder: str) -> list[Claim]:
     if not path.is_file():
         lacks = "has no robotrain_plugin.py" if path.parent.is_dir() else "is not a folder"
         parent = shlex.quote(str(path.parent.parent)) if path.parent.is_file() else "FOLDER"
-        raise _make_usage_error("plugin-file-unusable", f"{path.parent} {lacks}", path.parent, parent)
+        folder = str(path.parent)
+        raise Rejected([make_problem("plugin-file-unusable.missing", given=folder, lacks=lacks, folder=parent)])
     claim = make_claim(PLUGIN_MODULE, PLUGIN_MODULE, str(path))
     try:
         found = _load_claims(claim, path)
@@ -39,8 +43,7 @@ def read_plugin_file(folder: str) -> list[Claim]:
         problem = dataclasses.replace(failure.make_problem(), title=title, where="--plugins-from", given=place)
         raise Rejected([problem]) from cause
     if not found:
-        why = "It has functions marked with robotrain.plugin.hook, or `commands = {…}`."
-        raise _make_usage_error("plugin-file-unusable", "the plugin file brings nothing", path, why=why)
+        raise Rejected([make_problem("plugin-file-unusable.empty", given=str(path))])
     return found
 
 
@@ -62,8 +65,3 @@ def _load_claims(claim: Claim, path: Path) -> list[Claim]:
     found = [make_claim(name, PLUGIN_MODULE, claim.package) for name in names]
     found += [make_claim(f"command.{name}", f"{PLUGIN_MODULE}:commands.{name}", claim.package) for name in commands]
     return [*found, *([claim] if any(hasattr(module, hook) for hook in SITE_HOOKS) else [])]
-
-
-def _make_usage_error(code: str, title: str, path: Path, folder: str = "FOLDER", why: str = "") -> Rejected:
-    way = Suggestion(f"--plugins-from {folder}", "the folder that robotrain_plugin.py lies in")
-    return Rejected([make_usage_problem(code, title, "--plugins-from", why, str(path), [way])])

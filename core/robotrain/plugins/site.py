@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from robotrain.errors import Problem, Stage
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.run import RunChange, RunRecord, Status
 from robotrain.plugins.failures import PluginFailure
 from robotrain.plugins.manager import Plugins
+
+make_problem = Messages(__file__)
 
 CHECK_HOOK, RUN_CHANGED_HOOK = "robotrain_check", "robotrain_run_changed"
 MAX_PROBLEMS = 100
@@ -56,11 +59,12 @@ def _call_hooks(plugins: Plugins, name: str, call: Callable[[Any], None], **give
 
 
 def _make_problem(failure: PluginFailure, effect: str, stage: Stage) -> Problem:
-    return Problem(
-        code="plugin-failed",
+    return make_problem(
+        "plugin-failed.site",
+        *failure.suggestions,
         stage=stage,
-        severity="warning",
-        title=f"the site plugin {failure.claim.source} failed{effect}",
-        why=f"{failure.hook or 'loading'}: {failure.reason.rstrip('.')}.",
-        suggestions=failure.suggestions,
+        source=failure.claim.source,
+        effect=effect,
+        hook=failure.hook or "loading",
+        reason=failure.reason.rstrip("."),
     )

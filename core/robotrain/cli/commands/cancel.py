@@ -9,11 +9,14 @@ from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain.cli.arguments import JsonOption, RunsArgument, find_run_to_change, open_runs
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import describe_exception, print_json, print_message, print_problems, print_text
-from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected
+from robotrain.messages import Messages
 
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord, Status
+
+make_problem = Messages(__file__)
 
 REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
 """The outputs that are printed of a stopped run."""
@@ -64,9 +67,13 @@ class RunCancellation:
         except Rejected as rejected:
             self.problems += rejected.problems
         except Exception as error:  # whatever a plugin raises must not keep the others from being stopped
-            title = f"{self.record.platform} could not stop {self.record.run}"
             self.problems.append(
-                Problem(code="cancel-refused", stage=Stage.SUBMIT, title=title, why=f"{describe_exception(error)}.")
+                make_problem(
+                    "cancel-refused",
+                    platform=self.record.platform,
+                    run=self.record.run,
+                    error=describe_exception(error),
+                )
             )
 
     def describe_result(self) -> tuple[dict[str, Any], str]:

@@ -13,14 +13,16 @@ from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
-from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
-from robotrain.messages import CODE_PATTERN, load_codes
+from robotrain.errors import Rejected, raise_if_any
+from robotrain.messages import CODE_PATTERN, Messages, load_codes
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
 from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
+
+make_problem = Messages(__file__)
 
 HELP = """Show each value of a job, where it came from, and what it overrode.
 
@@ -57,9 +59,7 @@ class ExplainCommand(JobCommand):
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
         """Print every value."""
         if values.get("checker") and not values.get("check"):
-            instead = Suggestion(f"--check {CHECKER} {values['checker']}")
-            why = f"{CHECKER} has no effect without --check"
-            raise Rejected([make_usage_problem("usage", why, CHECKER, suggestions=[instead])])
+            raise Rejected([make_problem("usage.without-check", where=CHECKER, checker=values["checker"])])
         print_problems(prepared.warnings)
         if prepared.needs_lock:
             from robotrain.submission import program_lock
@@ -99,9 +99,7 @@ class ExplainCommand(JobCommand):
 def _refuse_check(values: dict[str, Any]) -> None:
     """Raise Rejected if `--check` is given: a pipeline is checked by a dry run."""
     if values.get("check") or values.get("checker"):
-        why = "`robotrain submit … --dry-run` checks the inputs and options of every step."
-        title = "--check is for one job, not for the pipeline of a job and its evaluation"
-        raise Rejected([make_usage_problem("usage", title, "--check", why)])
+        raise Rejected([make_problem("usage.check-of-pipeline")])
 
 
 def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:

@@ -12,7 +12,10 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+
+make_problem = Messages(__file__)
 
 IMAGE_PATTERN = r"[A-Za-z0-9][\w.:/@-]*"
 FROM_HELP = "The base image; it needs the workload's Python and pip.  [default: python:VERSION-slim]"
@@ -38,9 +41,7 @@ def image(
     found = get_plugins(ctx)
     chosen = load_named_plugin(found, "workload", workload, Origin("argument"))
     if start and not re.fullmatch(IMAGE_PATTERN, start):  # it could inject something into the Dockerfile
-        title, why = "--from needs the name of an image", "It may contain only letters, digits and . _ : / @ -."
-        ways = [Suggestion("--from REGISTRY/NAME:TAG")]
-        raise Rejected([make_usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
+        raise Rejected([make_problem("value-invalid.image-name")])
     locked = image_build.find_locked_environments(chosen, found.source_kinds().values())
     base = start or image_build.choose_default_image(locked[0].python)
     files = image_build.build_context_files(chosen, base, locked)

@@ -18,7 +18,8 @@ from robotrain.cli.output import describe_exception, print_json, print_message, 
 from robotrain.config import job_file, starter_files
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, Suggestion, make_problem, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
 from robotrain.nearest_name import suggest_name
@@ -26,6 +27,8 @@ from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
+
+make_problem = Messages(__file__)
 
 Files = dict[str, bytes]
 """Contents by path below the folder."""
@@ -69,8 +72,7 @@ def init(
         load_named_plugin(plugins, "platform", platform, Origin("flag", "--platform"))
     if example:
         if workload or pipeline:
-            title = f"{'--workload' if workload else '--pipeline'} has no effect with --example"
-            raise Rejected([make_usage_problem("usage", title, "--example", "An example has its own files.")])
+            raise Rejected([make_problem("usage.example", option="--workload" if workload else "--pipeline")])
         place, files = Path(folder or example), read_example(plugins, example, folder or example)
         answer: dict[str, Any] = {"example": example}
     else:
@@ -143,9 +145,9 @@ def read_example(plugins: Plugins, name: str, folder: str) -> Files:
     """Return the files of an example, with commands for the folder. Raise Rejected if there is none of this name."""
     known = list_examples(plugins)
     if name not in known:
-        title, why = f"there is no example {redact(name)!r}", f"Examples: {', '.join(known) or 'none'}."
         near = suggest_name(name, known, prefix="robotrain init --example ")
-        raise Rejected([make_usage_problem("value-unknown", title, "--example", why, suggestions=near)])
+        examples = ", ".join(known) or "none"
+        raise Rejected([make_problem("value-unknown.example", *near, name=redact(name), known=examples)])
     root, files = known[name], {}
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(one for one in folders if not one.startswith(HIDDEN))
@@ -219,8 +221,8 @@ def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, 
             try:
                 suggested = dict(platform.suggest_settings())
             except (Exception, SystemExit) as error:  # whatever a plugin raises is no reason to write nothing
-                title = f"platform {name} failed in suggest_settings: {describe_exception(error)}"
-                problems = error.problems if isinstance(error, Rejected) else [make_problem("plugin-failed", title)]
+                failed = make_problem("plugin-failed", name=name, error=describe_exception(error))
+                problems = error.problems if isinstance(error, Rejected) else [failed]
                 print_problems(dataclasses.replace(problem, severity="warning") for problem in problems)
                 suggested = {}
             if name == chosen or any(setting.value for setting in suggested.values()):
@@ -249,12 +251,8 @@ def _find_files_to_keep(place: Path, files: Files, with_pipeline: bool, force: b
         return kept
     kept += [name for name in existing if name in (JOB_SCHEMA_FILE, PIPELINE_SCHEMA_FILE)]
     if refused := [name for name in existing if name not in kept]:
-        why = "Existing files are not overwritten."
-        ways = (Suggestion("--force", "replaces it"), Suggestion("robotrain init FOLDER", "writes to another folder"))
         paths = (os.path.normpath(place / name) for name in refused)
-        raise Rejected(
-            [make_usage_problem("file-in-use", f"{path} exists", path, why, suggestions=ways) for path in paths]
-        )
+        raise Rejected([make_problem("file-in-use.job-file", where=path) for path in paths])
     return kept
 
 

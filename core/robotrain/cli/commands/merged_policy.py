@@ -21,7 +21,8 @@ from robotrain.cli.next_commands import fill_in_sources
 from robotrain.cli.output import print_message, print_problems
 from robotrain.cli.watch.follower import RunFollower
 from robotrain.cli.watch.renderer import LiveLineRenderer
-from robotrain.errors import Problem, Rejected, Stage, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Rejected, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunRecord
@@ -35,6 +36,8 @@ from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.cli.training_run import TrainingRun
+
+make_problem = Messages(__file__)
 
 FLAG = "--merged"
 
@@ -63,8 +66,7 @@ def merge_checkpoint(ctx: typer.Context, training: TrainingRun, checkpoint: Outp
         merge = _run(ctx, prepared, plugins)
     found = [one for one in here.outputs(merge.reference) if one.kind == "checkpoint"]
     if not found:
-        title = f"{merge.run} wrote no policy"
-        raise Rejected([Problem(code="outputs-missing", stage=Stage.RUN, title=title)])
+        raise Rejected([make_problem("outputs-missing.no-policy", run=merge.run)])
     return MergedPolicy(merge, here, found[-1])
 
 
@@ -72,8 +74,7 @@ def _find_platform_here(record: RunRecord, plugins: Plugins) -> Platform:
     """Return the platform that runs jobs on this machine. Raise Rejected if none is installed."""
     found = {name: one for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")}
     if not found:
-        title = f"{FLAG} needs a platform that runs jobs on this machine, and none is installed"
-        raise Rejected([make_usage_problem("feature-not-there", title, FLAG)])
+        raise Rejected([make_problem("feature-not-there.merge")])
     return found.get(record.platform) or next(iter(found.values()))
 
 
@@ -97,9 +98,8 @@ def _prepare_merge(record: RunRecord, job: Job, policy: str, here: Platform, plu
     template = plugins.workload(job.workload).merge
     words = shlex.split(fill_in_sources(template, record, {"policy": policy}, job.sources)) if template else []
     if not words:
-        title = f"{record.run} is a run of {job.workload}, which leaves nothing to merge"
         ways = [suggest_leaving_out(FLAG)]
-        raise Rejected([make_usage_problem("outputs-not-mergeable", title, FLAG, suggestions=ways)])
+        raise Rejected([make_problem("outputs-not-mergeable", *ways, run=record.run, workload=job.workload)])
     values: dict[str, Any] = {}
     for flag, text in zip(words[1::2], words[2::2], strict=True):
         values.setdefault(flag.removeprefix("--").replace("-", "_"), []).append(text)

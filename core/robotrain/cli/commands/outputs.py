@@ -19,12 +19,15 @@ from robotrain.cli.command_factory import make_app
 from robotrain.cli.commands import merged_policy
 from robotrain.cli.output import format_table, print_json, print_message, print_result
 from robotrain.cli.training_run import TrainingRun, open_training
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model import amounts
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunRecord, Status
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import progress_cache
+
+make_problem = Messages(__file__)
 
 PROGRESS_SECONDS = 0.5
 
@@ -64,7 +67,7 @@ def outputs(
         show = f"robotrain status {record.run}", "shows what happened"
         ways, why = (Suggestion(*(show if status.finished else watch)),), _explain_no_outputs(status)
         # an empty list would look like success
-        raise Rejected([Problem(code="outputs-missing", stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)])
+        raise Rejected([make_problem("outputs-missing.none", *ways, title=title, why=why)])
     if training:
         return _print_merged(ctx, training, _select_outputs(available, checkpoint or "last", record), to, json)
     chosen = _select_outputs(available, checkpoint, record)
@@ -98,9 +101,7 @@ def _print_merged(
 ) -> None:
     """Merge a checkpoint, and print where the policy is."""
     if len(chosen) > 1:
-        ways = [Suggestion("--checkpoint last"), Suggestion("--checkpoint STEP")]
-        title = f"{merged_policy.FLAG} makes a policy of one checkpoint, not of {len(chosen)}"
-        raise Rejected([make_usage_problem("options-conflict", title, "--checkpoint", suggestions=ways)])
+        raise Rejected([make_problem("options-conflict.one-checkpoint", flag=merged_policy.FLAG, count=len(chosen))])
     raise_if_any(_find_existing([to] if to else []))
     made = merged_policy.merge_checkpoint(ctx, training, chosen[0])
     path = to or Path(made.output.uri) / made.output.model
@@ -131,9 +132,11 @@ def _select_outputs(
     if not selected:
         steps = [str(one.step) for one in checkpoints]
         of = "" if checkpoint in ("last", "all") else f" of step {redact(checkpoint)}"
-        title, why = f"{record.run} has no checkpoint{of}", f"Its checkpoints: {', '.join(steps) or 'none'}."
         ways = [Suggestion(f"{flag} {step}") for step in ["last", *steps[-3:]] if steps]
-        raise Rejected([make_usage_problem("checkpoint-missing", title, flag, why, suggestions=ways)])
+        problem = make_problem(
+            "checkpoint-missing", *ways, where=flag, run=record.run, of=of, steps=", ".join(steps) or "none"
+        )
+        raise Rejected([problem])
     return selected
 
 
@@ -195,28 +198,21 @@ def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
     for one in outputs:
         path = PurePosixPath(one.name)
         if not one.name.isprintable() or not one.name or path.is_absolute() or ".." in path.parts:
-            title = f"the platform names an output {one.name!r}, which is not a path inside a folder"
-            yield Problem(code="output-name-unsafe", stage=Stage.SUBMIT, title=title)
+            yield make_problem("output-name-unsafe", name=one.name)
 
 
 def _find_existing(places: Sequence[Path]) -> Iterator[Problem]:
     for place in filter(os.path.lexists, places):
-        title, given = "the target exists and is not overwritten", str(place)
-        ways = (Suggestion("--to FOLDER", "another folder"), Suggestion(f"rm -r {place}", "if it is not needed"))
-        code, stage = "output-exists", Stage.PREFLIGHT
-        yield Problem(code=code, stage=stage, title=title, where="--to", given=given, suggestions=ways)
+        yield make_problem("output-exists", given=str(place))
 
 
 def _find_space_problems(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
     """Find targets that exist, and a disk that is too small."""
-    stage, where = Stage.PREFLIGHT, "--to"
     yield from _find_existing([to / one.name for one in outputs])
     needed, free = sum(one.size or 0 for one in outputs), disk_cache.get_free_bytes(to.absolute())
     if needed > free:
         title = f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed"
-        title, given = f"there is too little disk space for the outputs: {title}", str(to)
-        smaller = (Suggestion("--checkpoint last", "only the newest checkpoint"),)
-        yield Problem(code="disk-too-small", stage=stage, title=title, where=where, given=given, suggestions=smaller)
+        yield make_problem("disk-too-small", given=str(to), title=title)
 
 
 def _measure_size(path: Path) -> int:

@@ -32,13 +32,16 @@ from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.config.selection import choose_without_job
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.pipeline_file import RequestContext, request_from_file
 from robotrain.pipelines.pipeline_schema import make_pipeline_schema
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline, prepare_pipeline
 from robotrain.pipelines.resume import continue_pipeline
 from robotrain.store import plans
+
+make_problem = Messages(__file__)
 
 FileArgument = Annotated[Path, argument("PIPELINE.yaml", "The pipeline file.")]
 PlatformOption = Annotated[str, option("--platform", "NAME", "The platform to run on.", complete_platforms)]
@@ -152,9 +155,7 @@ def resume(
     """
     record, _ = open_run(ctx, run, functools.partial(find_run_to_change, ctx))
     if not record.steps:
-        title = f"{record.run} is not a pipeline"
-        way = Suggestion(f"robotrain resume {record.run}", "continues from its last checkpoint")
-        raise Rejected([make_usage_problem("usage", title, suggestions=[way])])
+        raise Rejected([make_problem("usage.not-a-pipeline", run=record.run)])
     resume_pipeline(ctx, record, ctx.params)
 
 

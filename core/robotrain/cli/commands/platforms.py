@@ -17,10 +17,13 @@ from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import format_metavar, format_option_help
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
+from robotrain.errors import Rejected, suggest_choosing
+from robotrain.messages import Messages
 from robotrain.model.capabilities import FEATURES, LIMITS
 from robotrain.model.platform import Platform
 from robotrain.model.support import ANY, Support
+
+make_problem = Messages(__file__)
 
 
 def platforms(
@@ -43,7 +46,7 @@ def platforms(
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
     if json and markdown:
         ways = (suggest_choosing("--json", "--markdown"),)
-        raise Rejected([make_usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
+        raise Rejected([make_problem("usage.json-and-markdown", *ways)])
     if json:
         settings = {
             platform_name: [

@@ -14,12 +14,15 @@ from robotrain.cli.arguments import JsonOption, argument, option
 from robotrain.cli.command_factory import format_help, get_plugins, make_app, make_plain_app
 from robotrain.cli.output import dump_suggestions, format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.plugin_package import MAX_NAME, NewPlugin, is_valid_name
-from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Rejected, raise_if_any
 from robotrain.installation import format_development_commands
+from robotrain.messages import Messages
 from robotrain.plugins import plugin_warnings
 from robotrain.plugins.discovery import Claim, list_built_in_distributions
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 
 def list_plugins(ctx: typer.Context, json: JsonOption = False) -> None:
@@ -108,22 +111,18 @@ def new(
     Its comments say what to change. Existing files are never replaced.
     """
     if remote and scheduler:
-        why = "The machines of a scheduler share a disk with the one that submits."
-        ways = [Suggestion(f"robotrain plugins new {family} {shlex.quote(redact(name))} --scheduler")]
-        title = "--remote and --scheduler are two kinds of platform"
-        raise Rejected([make_usage_problem("option-elsewhere", title, "--remote", why, suggestions=ways)])
+        raise Rejected([make_problem("option-elsewhere.two-kinds", family=family, name=shlex.quote(redact(name)))])
     if (remote or scheduler) and family != "platform":
-        why, flag = f"A {family} has no machines.", "--remote" if remote else "--scheduler"
-        way = Suggestion(f"robotrain plugins new {family} {shlex.quote(redact(name))}")
-        title = f"{flag} is an option of platforms only"
-        raise Rejected([make_usage_problem("option-elsewhere", title, flag, why, suggestions=[way])])
+        flag = "--remote" if remote else "--scheduler"
+        problem = make_problem(
+            "option-elsewhere.platforms-only", where=flag, family=family, name=shlex.quote(redact(name))
+        )
+        raise Rejected([problem])
     plugin = NewPlugin(family, name, remote, scheduler)
     _reject_name(plugin, get_plugins(ctx))
     folder = Path(to or plugin.distribution)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        way = Suggestion("--to DIR", "another folder, new or empty")
-        why = "Existing files are not overwritten."
-        raise Rejected([make_usage_problem("file-in-use", f"{folder} exists", "--to", why, suggestions=[way])])
+        raise Rejected([make_problem("file-in-use.folder", folder=folder)])
     files = plugin.make_files()
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -141,23 +140,29 @@ def new(
 def _reject_name(plugin: NewPlugin, installed: Plugins) -> None:
     """Raise Rejected for a name that is malformed, that an installed plugin has, or whose flag is another's."""
     if not is_valid_name(plugin.given):
-        why = f"A name begins with a letter, and has small letters, digits and dashes, {MAX_NAME} at most."
-        way = Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.family}")
-        title = f"{redact(plugin.given)!r} is not a plugin's name"
-        raise Rejected([make_usage_problem("value-invalid", title, "NAME", why, suggestions=[way])])
+        problem = make_problem(
+            "value-invalid.plugin-name", name=redact(plugin.given), most=MAX_NAME, family=plugin.family
+        )
+        raise Rejected([problem])
     owners = [claim.distribution for claim in installed.list_claims(plugin.family, plugin.name)]
     if not owners and (plugin.distribution in list_built_in_distributions() or find_spec(plugin.package)):
         owners = [plugin.distribution]
     if owners:
-        title, why = f"the name {plugin.name!r} is taken", f"{owners[0]} is installed, and only one plugin can have it."
-        ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}"), Suggestion("robotrain plugins")]
-        raise Rejected([make_usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
+        problem = make_problem(
+            "plugin-name-taken.name", name=plugin.name, owners=owners[0], family=plugin.family, slug=plugin.slug
+        )
+        raise Rejected([problem])
     flag = plugin.flag
     if flag and (owner := unknown_option.find_flag_owner(flag, installed)):
-        title = f"the name {plugin.name!r} is taken: {owner} has the option {flag}"
-        why = "The flag of a source kind is made of its name, and only one can have it."
-        ways = [Suggestion(f"robotrain plugins new {plugin.family} my-{plugin.slug}")]
-        raise Rejected([make_usage_problem("plugin-name-taken", title, "NAME", why, suggestions=ways)])
+        problem = make_problem(
+            "plugin-name-taken.option",
+            name=plugin.name,
+            owner=owner,
+            flag=flag,
+            family=plugin.family,
+            slug=plugin.slug,
+        )
+        raise Rejected([problem])
 
 
 HELP = """List the installed plugins, what they provide, and why any failed to load; or write a new one.

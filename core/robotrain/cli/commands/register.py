@@ -12,11 +12,14 @@ from robotrain.cli.best_checkpoint import find_best_checkpoint
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.watch.run_summary import read_run_log
-from robotrain.errors import Rejected, make_usage_problem, suggest_choosing
+from robotrain.errors import Rejected, suggest_choosing
+from robotrain.messages import Messages
 from robotrain.model import scores
 from robotrain.model.workload_profile import Metric
 from robotrain.store import records
 from robotrain.submission import registration
+
+make_problem = Messages(__file__)
 
 
 def register(
@@ -41,15 +44,14 @@ def register(
     """
     run = find_run_to_change(ctx, run)
     if best and step:
-        title, ways = "--best and --step cannot be used together", [suggest_choosing("--best", f"--step {step}")]
-        raise Rejected([make_usage_problem("options-conflict", title, "--best", suggestions=ways)])
+        ways = [suggest_choosing("--best", f"--step {step}")]
+        raise Rejected([make_problem("options-conflict.best-and-step", *ways)])
     of_step = open_step(ctx, run, step) if step and not step.isdecimal() else None
     run = of_step[0].run if of_step else run
     plugins = get_plugins(ctx)
     number = int(step) if step.isdecimal() else None  # of a checkpoint; None for the last one
     if number == 0:
-        title = "--step needs a whole number greater than 0"
-        raise Rejected([make_usage_problem("value-invalid", title, "--step")])
+        raise Rejected([make_problem("value-invalid.step")])
     if best:
         chosen = find_best_checkpoint(ctx, records.read_record(run))
         run, number, of_step = chosen.run, chosen.step, chosen.of_step

@@ -9,9 +9,12 @@ import typer
 from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_result
-from robotrain.errors import Rejected, Suggestion, make_usage_problem
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
 from robotrain.store import name_lock, records
 from robotrain.submission.run_labels import make_labels
+
+make_problem = Messages(__file__)
 
 
 def rename(
@@ -28,8 +31,7 @@ def rename(
     robotrain rename pick-v3 --note "with the new gripper"
     """
     if not name and note is None:
-        title = "there is neither a new name nor a new note"
-        raise Rejected([make_usage_problem("usage", title, suggestions=[Suggestion(f"robotrain rename {run} NAME")])])
+        raise Rejected([make_problem("usage.nothing-to-change", run=run)])
     labels = make_labels(name, note or "", f"robotrain rename {shlex.quote(run)}")
     found = find_run_to_change(ctx, run)
     lock = name_lock.acquire_name_lock(records.get_run_folder(found))

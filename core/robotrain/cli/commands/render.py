@@ -12,7 +12,8 @@ from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import has_own_method
 from robotrain.plugins.failures import PluginError
@@ -23,6 +24,8 @@ from robotrain.submission.prepare import PreparedJob
 
 if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
+
+make_problem = Messages(__file__)
 
 HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
 
@@ -134,10 +137,8 @@ def _make_unresolved_note(prepared: PreparedJob) -> list[Problem]:
     names += [f"{len(unpinned) - MAX_NAMED_SOURCES} more"] * (len(unpinned) > MAX_NAMED_SOURCES)
     names += ["the packages of your program, if it needs any"] * is_locker_pending
     names += [f"settings that {prepared.platform.name} looks up"] * settings
-    title = "this plan may differ from what `submit` sends, which first resolves some values"
     given = redact(", ".join(names))  # in the title, the `@` of a revision would look like a password
-    ways = (Suggestion("--pin", "resolves them now, so that `submit --plan` sends the same"),)
-    return [Problem(code="not-asked", stage=Stage.CHECK, title=title, given=given, severity="note", suggestions=ways)]
+    return [make_problem("not-asked", given=given)]
 
 
 def dump_plan(plan: Any) -> dict[str, Any]:
@@ -166,10 +167,7 @@ def format_plan(plan: Any) -> str:
 def check_folder_is_free(folder: Path) -> None:
     """Raise Rejected if files of another plan may be in the folder."""
     if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
-        title = "the folder for the plan is not empty"
-        why = "Files of another plan beside these would make it unclear what is submitted."
-        ways = [Suggestion("--to NEW_FOLDER")]
-        raise Rejected([make_usage_problem("folder-in-use", title, "--to", why, str(folder), ways)])
+        raise Rejected([make_problem("folder-in-use", given=str(folder))])
 
 
 app = make_job_command("render", RenderCommand, HELP)

@@ -24,13 +24,16 @@ from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
 from robotrain.cli.output import print_message
 from robotrain.cli.watch.run_summary import read_run_log
-from robotrain.errors import Rejected, Suggestion, make_usage_problem, raise_if_any
+from robotrain.errors import Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
 from robotrain.redaction import redact, redact_if_secret
 from robotrain.store import name_index, records
 from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
 
 SetOption = Annotated[
     list[str] | None,
@@ -135,9 +138,8 @@ def _find_pipeline(ctx: typer.Context, run: str, changes: dict[str, Any]) -> Run
     if not record.steps:
         return None
     if given := [flag for flag, value in changes.items() if value]:
-        title = f"{'options after --' if given[0] == '--' else given[0]} cannot change a pipeline"
-        way = Suggestion("robotrain pipeline submit PIPELINE.yaml --set STEP.KEY=VALUE", "submits it with other values")
-        raise Rejected([make_usage_problem("plan-fixed", title, given[0], suggestions=[way])])
+        what = "options after --" if given[0] == "--" else given[0]
+        raise Rejected([make_problem("plan-fixed.pipeline", where=given[0], what=what)])
     return record
 
 
@@ -152,8 +154,7 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
         return
     counting = [name for name in names if any(word in name for word in ("steps", "iterations", "epochs"))]
     ways = tuple(Suggestion(f"--set {name}={shlex.quote(value)}") for name in counting or ["NAME"])
-    title, why = f"{job.workload} has no training_steps", "--set changes a parameter of the run by its name."
-    raise Rejected([make_usage_problem("value-unknown", title, "--training-steps", why, value, ways)])
+    raise Rejected([make_problem("value-unknown.training-steps", *ways, given=value, workload=job.workload)])
 
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:

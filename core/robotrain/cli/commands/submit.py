@@ -28,7 +28,8 @@ from robotrain.cli.output import (
     say_if_slow,
 )
 from robotrain.config.selection import Choice
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_usage_problem, raise_if_any, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, raise_if_any, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, redact_if_secret
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from robotrain.pipelines.prepare import PreparedPipeline
     from robotrain.submission.prepare import PreparedJob
     from robotrain.submission.submitter import Submission
+
+make_problem = Messages(__file__)
 
 HELP = """Check a job, render its plan, and submit it to a platform.
 
@@ -107,20 +110,13 @@ class SubmitCommand(JobCommand):
         extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in PLAN_OPTIONS]
         extra += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
         if not values["plan"]:
-            ways = [Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")]
-            mistakes.append(
-                make_usage_problem("flag-without-value", "--plan needs a folder", "--plan", suggestions=ways)
-            )
+            mistakes.append(make_problem("flag-without-value"))
         if extra and not mistakes:
-            title = f"{redact(extra[0])} cannot change a plan: it is submitted unchanged"
-            ways = [Suggestion("robotrain render … --to FOLDER", "renders a plan with other values")]
-            mistakes.append(make_usage_problem("plan-fixed", title, "--plan", suggestions=ways))
+            mistakes.append(make_problem("plan-fixed.unchanged", extra=redact(extra[0])))
         raise_if_any(mistakes)
         rendered = plans.read_plan_folder(Path(values["plan"]))
         if values.get("platform") not in (None, rendered.plan.platform):
-            title = f"the plan was rendered for {rendered.plan.platform}"
-            ways = [Suggestion(f"--platform {rendered.plan.platform}", "or no --platform")]
-            raise Rejected([make_usage_problem("plan-fixed", title, "--platform", suggestions=ways)])
+            raise Rejected([make_problem("plan-fixed.other-platform", platform=rendered.plan.platform)])
         submit_plan(ctx, rendered, values)
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
@@ -319,19 +315,14 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     others = ["--" + name.replace("_", "-") for name in ("wait", "stream", "save_spec") if options.get(name)]
     problems = []
     if dry and others:
-        title = f"{dry[0]} submits no run: {' and '.join(others)} cannot be used with it"
-        raise Rejected(
-            [make_usage_problem("options-conflict", title, dry[0], suggestions=[suggest_leaving_out(*others)])]
+        problem = make_problem(
+            "options-conflict.no-run", suggest_leaving_out(*others), where=dry[0], others=" and ".join(others)
         )
+        raise Rejected([problem])
     if len(dry) > 1:
-        raise Rejected(
-            [make_usage_problem("options-conflict", f"{dry[0]} and {dry[1]} cannot be used together", dry[0])]
-        )
+        raise Rejected([make_problem("options-conflict.dry-run", where=dry[0], other=dry[1])])
     if options.get("assets_only") and not platform.can_prepare:
-        title, where = f"{platform.name} uploads nothing before a run", "--assets-only"
-        ways = (Suggestion("--dry-run", "checks whether the run could be submitted"),)
-        code = "feature-not-there"
-        problems.append(Problem(code=code, stage=Stage.CHECK, title=title, where=where, suggestions=ways))
+        problems.append(make_problem("feature-not-there.no-uploads", name=platform.name))
     if options.get("save_spec"):
         problems += _check_spec_path(Path(options["save_spec"]))
     raise_if_any(problems)
@@ -354,8 +345,8 @@ def _run_prepare(rendered: RenderedPlan, platform: Any) -> Iterator[str]:
     except Rejected:
         raise
     except Exception as error:  # whatever a platform raises
-        title, why = f"the assets of the run could not be uploaded to {platform.name}", f"{describe_exception(error)}."
-        raise Rejected([Problem(code="assets-not-brought", stage=Stage.SUBMIT, title=title, why=why)]) from error
+        failed = make_problem("assets-not-brought", name=platform.name, error=describe_exception(error))
+        raise Rejected([failed]) from error
 
 
 def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
@@ -377,9 +368,7 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
     except Exception as error:  # whatever a platform raises
         own_words = error.strerror if isinstance(error, OSError) else ""
         why = f"{own_words or describe_exception(error)}."
-    title = f"{record.run} was submitted, but {to} could not be written"
-    ways = (Suggestion(f"robotrain status {record.run}", "shows its state"),)
-    own = Problem(code="not-saved", stage=Stage.SUBMIT, title=title, where="--save-spec", why=why, suggestions=ways)
+    own = make_problem("not-saved", run=record.run, to=to, why=why)
     return [own, *problems]
 
 
@@ -396,8 +385,7 @@ def _check_spec_path(to: Path) -> Iterator[Problem]:
         title = f"the spec cannot be written: you have no write access to {redact(str(above))}"
     else:
         return
-    ways = [Suggestion("--save-spec FILE")]
-    yield make_usage_problem("file-unsuitable", title, "--save-spec", given=redact(str(to)), suggestions=ways)
+    yield make_problem("file-unsuitable", given=str(to), title=title)
 
 
 @contextlib.contextmanager

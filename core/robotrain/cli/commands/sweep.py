@@ -18,13 +18,12 @@ from robotrain.config.selection import Choice, load_or_none
 from robotrain.errors import (
     Problem,
     Rejected,
-    Stage,
     Suggestion,
     collect_problems,
-    make_usage_problem,
     raise_if_any,
     suggest_leaving_out,
 )
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.nearest_name import suggest_name
 from robotrain.pipelines.prepare import PreparedPipeline, pin_pipeline
@@ -35,6 +34,8 @@ from robotrain.sweeps.space import SAMPLERS, Axis, SamplerName, SpacePoint, Swee
 
 if TYPE_CHECKING:
     import typer
+
+make_problem = Messages(__file__)
 
 
 HELP = """Run one job over several values: each combination is a trial, and a run of its own.
@@ -122,10 +123,9 @@ class SweepCommand(JobCommand):
         prepared = prepare_sweep(wanted, platform, get_plugins(ctx))
         pinned, found = pin_pipeline(prepared.pipeline, not values.get("no_pin"), print_message)
         if prepared.obstacle and values.get("native_only"):
-            title, where = f"{platform.name} does not run this sweep on its own: {prepared.obstacle}", "--native-only"
             ways = (suggest_leaving_out("--native-only", remark="this machine submits the trials"),)
             raise Rejected(
-                [Problem(code="sweep-not-native", stage=Stage.CHECK, title=title, where=where, suggestions=ways)]
+                [make_problem("sweep-not-native.submit", *ways, name=platform.name, obstacle=prepared.obstacle)]
             )
         print_problems(describe_driver(pinned, wanted, platform, prepared.obstacle))
         print_message(format_preview(pinned, wanted))
@@ -156,14 +156,10 @@ def _read_space(
         if given.lower() in ("bayesian", "bayes"):
             ways = [Suggestion("--sampler tpe --samples N", "a Bayesian method; this machine submits the trials")]
             why = "The engines of platforms run grid and random sweeps only."
-        title = f"there is no sampler of this name; there are {', '.join(SAMPLERS)}"
-        problems.append(make_usage_problem("value-invalid", title, "--sampler", why, suggestions=ways))
+        problems.append(make_problem("value-invalid.sampler", *ways, samplers=", ".join(SAMPLERS), why=why))
     samples = _read_count(values, "samples", problems)
     if sampler in ("random", "tpe") and not values.get("samples"):
-        ways = [Suggestion("--samples N", "how many trials")]
-        problems.append(
-            make_usage_problem("value-missing.samples", f"--sampler {sampler} needs --samples", suggestions=ways)
-        )
+        problems.append(make_problem("value-missing.samples", sampler=sampler))
     if sampler == "grid" and (values.get("samples") or values.get("sampler_seed")) and given == sampler:
         problems.append(_make_conflict("--samples and --sampler-seed need --sampler random or tpe", "--samples"))
     if file and sampler != "grid":
@@ -174,7 +170,7 @@ def _read_space(
 
 
 def _make_conflict(title: str, flag: str) -> Problem:
-    return make_usage_problem("options-conflict", title, flag)
+    return make_problem("options-conflict.sampler", where=flag, title=title)
 
 
 def _read_count(values: dict[str, Any], name: str, problems: list[Problem], least: int = 1) -> int | None:
@@ -195,19 +191,16 @@ def describe_driver(
         return []
     notes = []
     if platform.capabilities.feature("native_sweep"):
-        title = f"{platform.name} does not run this sweep on its own: {obstacle}"
-        why = "Each trial is submitted as a run of its own."
-        notes.append(Problem(code="sweep-not-native", stage=Stage.CHECK, severity="note", title=title, why=why))
+        notes.append(make_problem("sweep-not-native.render", name=platform.name, obstacle=obstacle))
     most = prepared.at_most
     if platform.capabilities.feature("runs_here") or most is None or most >= len(prepared.steps):
         return notes
-    title = f"this machine starts the next trial on {platform.name} when one ends"
     why = "It must stay on until the last trial has begun; the terminal may be closed."
     if not request.at_most:
         why += f" Trials run one after the other: {request.sampler} decides by earlier results."
     else:
         why += " Without --at-most all trials are submitted at once."
-    return [*notes, Problem(code="driven-here", stage=Stage.CHECK, severity="note", title=title, why=why)]
+    return [*notes, make_problem("driven-here", name=platform.name, why=why)]
 
 
 def format_preview(prepared: PreparedPipeline, request: SweepRequest) -> str:

@@ -21,7 +21,8 @@ from robotrain.cli.pipeline_preview import preview_pipeline
 from robotrain.config.request import Request
 from robotrain.config.selection import Choice, load_or_none
 from robotrain.config.values import Origin, Value
-from robotrain.errors import Problem, Rejected, Suggestion, make_usage_problem, suggest_leaving_out
+from robotrain.errors import Problem, Rejected, Suggestion, suggest_leaving_out
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines import train_eval
@@ -29,6 +30,8 @@ from robotrain.pipelines.pipeline_file import change_steps
 from robotrain.pipelines.prepare import pin_pipeline, prepare_pipeline
 from robotrain.pipelines.train_eval import EVALUATE, REGISTER, TRAIN
 from robotrain.plugins.manager import Plugins
+
+make_problem = Messages(__file__)
 
 HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, followed to its end.
 
@@ -102,11 +105,10 @@ class TrainEvalCommand(JobCommand):
         if answered := [flag for word in words if (flag := word.partition("=")[0]) in ANSWERS]:
             title = "pipeline train-eval has no option"
             raise Rejected(
-                make_usage_problem("option-unknown", f"{title} {flag}", flag, f"{ANSWERS[flag]}.") for flag in answered
+                make_problem("option-unknown", where=flag, title=title, answer=ANSWERS[flag]) for flag in answered
             )
         if values.get("wait") and values.get("skip_wait"):
-            title = "--wait and --skip-wait cannot be used together"
-            raise Rejected([make_usage_problem("options-conflict", title, "--wait")])
+            raise Rejected([make_problem("options-conflict.wait")])
         follow = not values.get("skip_wait") and not values.get("dry_run")
         timeout, poll_seconds = _read_times(values, os.environ if follow else {})
         sets = take_step_changes(values)
@@ -116,16 +118,15 @@ class TrainEvalCommand(JobCommand):
         request, model = _choose_model(request, workload, values, problems)
         if values.get("skip_inference"):
             way = suggest_leaving_out("--skip-inference", remark="evaluates the policy")
-            why = " with --skip-inference: nothing is evaluated"
-            problems += _find_ignored("option-without-effect", given, why, way)
+            flags = [value.origin.where for value in given.values()]
+            problems += (make_problem("option-without-effect", way, where=flag) for flag in flags)
         elif evaluation is None:
-            title = f"no installed workload evaluates the policies of {workload.name}"
-            ways = [Suggestion("--skip-inference", "trains without an evaluation")]
-            problems.append(make_usage_problem("evaluation-missing", title, suggestions=ways))
+            problems.append(make_problem("evaluation-missing", name=workload.name))
         settings = _collect_step_settings(values, platform)
         if not model:
             way, unused = Suggestion("--register-model NAME"), settings[train_eval.REGISTER]
-            problems += _find_ignored("options-conflict", unused, ": nothing is registered", way)
+            flags = [value.origin.where for value in unused.values()]
+            problems += (make_problem("options-conflict.not-registered", way, where=flag) for flag in flags)
         wanted = train_eval.TrainEval(
             evaluation=None if values.get("skip_inference") else evaluation,
             parameters=given,
@@ -170,19 +171,10 @@ def _choose_model(
     request, by_training = take_model(request, workload)
     names = [name for name in (values.get("register_model"), by_training) if name]
     if len({*names}) > 1 and is_typed:
-        title = f"two models are named to register: {names[0]} and {names[1]}"
-        problems.append(make_usage_problem("options-conflict", title, "--register-model"))
+        problems.append(make_problem("options-conflict.two-models", first=names[0], second=names[1]))
     if values.get("with_register") and not names:
-        ways = [Suggestion("--register-model NAME")]
-        title = "--with-register needs the name of a model"
-        problems.append(make_usage_problem("value-missing.model-name", title, "--with-register", suggestions=ways))
+        problems.append(make_problem("value-missing.model-name"))
     return request, "" if values.get("skip_register") or not names else str(names[0])
-
-
-def _find_ignored(code: str, given: dict[str, Value], why: str, way: Suggestion) -> list[Problem]:
-    """Return a problem for each value of a step that is left out."""
-    flags = [value.origin.where for value in given.values()]
-    return [make_usage_problem(code, f"{flag} has no effect{why}", flag, suggestions=[way]) for flag in flags]
 
 
 def _collect_step_settings(values: dict[str, Any], platform: Platform) -> dict[str, dict[str, Value]]:

@@ -21,10 +21,13 @@ from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import get_results, is_terminal, print_json, print_message, print_result
 from robotrain.cli.watch import run_summary
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store.files import get_cache_folder
+
+make_problem = Messages(__file__)
 
 ADDRESS = re.compile(r"https?://\S+")
 SERVER = re.compile(r"(?P<program>\S+)(?P<run> tool run)? mlflow@[0-9][\w.]* ui --backend-store-uri sqlite:\S+")
@@ -52,9 +55,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
     if json:
         return print_json({"run": record.run, "tracking": None, "page": None, **pages, "command": command or None})
     if not (pages or command):
-        title, way = f"{record.run} has no page to open", Suggestion(f"robotrain status {record.run}")
-        why = f"Its tracking is off or has not begun, and {record.platform} has no page of it."
-        raise Rejected([Problem(code="page-missing", stage=Stage.SUBMIT, title=title, why=why, suggestions=(way,))])
+        raise Rejected([make_problem("page-missing", run=record.run, platform=record.platform)])
     has_browser = _has_browser()
     for address in dict.fromkeys(pages.values()):
         print_result(address)
@@ -191,9 +192,9 @@ def _stop_group(server: subprocess.Popen[bytes]) -> None:
 
 
 def _make_unstarted_error(command: str, why: str) -> Rejected:
-    title, way = "MLflow does not run", Suggestion(command, "serves it")
+    way = Suggestion(command, "serves it")
     why = redact_sentence(why)
-    return Rejected([Problem(code="ui-not-started", stage=Stage.SUBMIT, title=title, why=why, suggestions=(way,))])
+    return Rejected([make_problem("ui-not-started", way, why=why)])
 
 
 app = make_app(ui)

@@ -34,12 +34,14 @@ from robotrain.cli.watch.renderer import (
     Renderer,
     SilentRenderer,
 )
-from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, make_problem, make_usage_problem
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
+from robotrain.messages import Messages
 from robotrain.model import amounts, scores
 from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact
+
+make_problem = Messages(__file__)
 
 REDRAW_SECONDS = 0.5
 
@@ -194,19 +196,13 @@ def parse_timeout(text: str) -> float | None:
     try:
         return (float(bare) if bare.replace(".", "", 1).isdecimal() else amounts.parse_duration(text)) if text else None
     except ValueError:
-        ways = [Suggestion("--timeout TIME", "such as 90s, 30min or 12h")]
-        title, given = "--timeout needs a duration", redact(text)
-        raise Rejected(
-            [make_usage_problem("value-invalid", title, "--timeout", given=given, suggestions=ways)]
-        ) from None
+        raise Rejected([make_problem("value-invalid.timeout", given=text)]) from None
 
 
 def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     runs = [one.record.run for one in follower.unfinished]
     title = f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}"
-    why = "Only the waiting stopped; the runs continue."
-    ways = (Suggestion(f"robotrain wait {' '.join(runs)}"), Suggestion(f"robotrain cancel {' '.join(runs)}"))
-    return make_problem("wait-timeout", title, "--timeout", "", why, *ways)
+    return make_problem("wait-timeout", title=title, runs=" ".join(runs))
 
 
 def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:

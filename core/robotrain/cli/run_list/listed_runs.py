@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
 from robotrain.model.progress import read_newest_progress
 from robotrain.model.run import RunRecord, RunState, Status, StepStatus
 from robotrain.plugins.manager import Plugins
@@ -21,6 +22,8 @@ from robotrain.store.run_values import Change
 if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.progress import Progress
+
+make_problem = Messages(__file__)
 
 RecordFilter = Callable[[RunRecord], bool]
 MAX_LOG_WORKERS = 4
@@ -126,10 +129,7 @@ def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]
             groups.setdefault((one.record.platform, reason, ways), []).append(one.run)
     for (platform, reason, ways), runs in groups.items():
         title = f"{platform} does not return the status of {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}"
-        why = f"{reason.rstrip('.')}."
-        yield Problem(
-            code="platform-away", stage=Stage.SUBMIT, severity="warning", title=title, why=why, suggestions=ways
-        )
+        yield make_problem("platform-away", *ways, title=title, reason=reason.rstrip("."))
 
 
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:

@@ -17,9 +17,9 @@ from robotrain.errors import (
     Rejected,
     Suggestion,
     collect_problems,
-    make_usage_problem,
     raise_if_any,
 )
+from robotrain.messages import Messages
 from robotrain.model.amounts import parse_past_time
 from robotrain.model.run import RunRecord
 from robotrain.nearest_name import find_nearest_name, suggest_name
@@ -27,6 +27,8 @@ from robotrain.plugins.discovery import read_claims
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import plans, records, run_values
+
+make_problem = Messages(__file__)
 
 STATE_WORDS = {
     "succeeded": "done success successful complete completed ok passed finished ended",
@@ -70,11 +72,8 @@ class RunFilter(NamedTuple):
         with collect_problems(problems):
             end = _parse_time(self.until, "--until", is_end=True) or end
         if begin > end:
-            title, ways = (
-                "--until is before --since",
-                [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))],
-            )
-            problems.append(make_usage_problem("options-conflict", title, "--until", suggestions=ways))
+            ways = [Suggestion(shlex.join(["--since", self.until, "--until", self.since]))]
+            problems.append(make_problem("options-conflict", *ways))
         given = list[tuple[str, str]]()
         for text in self.values:
             with collect_problems(problems):
@@ -159,10 +158,10 @@ def parse_state(text: str) -> str:
     state = text.strip().lower()
     if state in ("", *LISTED_STATES):
         return state
-    title, why = f"there is no state {redact(text)!r}", f"States: {', '.join(LISTED_STATES)}."
     meant = tuple(Suggestion(f"--state {known}") for known in _find_states(state))
     near = meant or suggest_name(state, LISTED_STATES, prefix="--state ")
-    raise Rejected([make_usage_problem("value-invalid", title, "--state", why, suggestions=near)])
+    states = ", ".join(LISTED_STATES)
+    raise Rejected([make_problem("value-invalid.state", *near, name=redact(text), states=states)])
 
 
 def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
@@ -177,8 +176,7 @@ def _parse_time(text: str, flag: str, is_end: bool = False) -> float | None:
 def _parse_value(text: str) -> tuple[str, str]:
     """Return a key and the value it must have. Raise Rejected for a text that is not KEY=VALUE."""
     if not re.fullmatch("[^=]+=.*", text):
-        title, ways = "--set takes a key, `=` and a value", [Suggestion("--set KEY=VALUE")]
-        raise Rejected([make_usage_problem("value-invalid", title, "--set", given=redact(text), suggestions=ways)])
+        raise Rejected([make_problem("value-invalid.set", given=text)])
     key, _, wanted = text.partition("=")
     return key.strip(), wanted
 
@@ -203,9 +201,15 @@ def find_unknown_names(
         used = {getattr(record, family) for record in read_records()}
         if name not in used:
             every = sorted({*known, *used})
-            title, why = f"there is no {family} {redact(name)!r}", f"{family.capitalize()}s: {', '.join(every)}."
             near = suggest_name(name, every, prefix=f"--{family} ")
-            yield make_usage_problem("plugin-not-loaded", title, f"--{family}", why, suggestions=near)
+            yield make_problem(
+                "plugin-not-loaded",
+                *near,
+                where=f"--{family}",
+                family=family,
+                name=redact(name),
+                every=", ".join(every),
+            )
 
 
 def _find_value_names(
@@ -227,9 +231,8 @@ def _find_value_names(
                 recorded |= {*record.values, *(str(row["name"]) for row in plans.read_stored_values(record.run))}
         if name not in recorded:
             near = option or find_nearest_name(name, {*declared, *recorded})
-            title = f"no run has a value {redact(key)!r}, and no plugin declares it"
             ways = [Suggestion(f"--set {near}=VALUE")] if near else []
-            problems.append(make_usage_problem("value-unknown", title, "--set", suggestions=ways))
+            problems.append(make_problem("value-unknown", *ways, key=redact(key)))
     return found
 
 

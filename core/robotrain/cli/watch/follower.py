@@ -16,7 +16,8 @@ from robotrain_runtime.contract import event
 
 from robotrain.cli.output import describe_exception
 from robotrain.cli.watch.run_summary import is_platform_line, query_run
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord, Status, StepStatus
@@ -24,6 +25,8 @@ from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.run_folder import log
 from robotrain.store import progress_cache, records
+
+make_problem = Messages(__file__)
 
 TAIL_LINES = 20
 POLL_SECONDS = 5.0
@@ -209,9 +212,8 @@ class FollowedRun:
         log_silent = self._log_trouble or self._log_ended.is_set()
         if not log_silent or now - max(self._status_trouble_since, self._last_line_at) <= PATIENCE_SECONDS:
             return
-        title = f"{platform} has not answered about {run} for {PATIENCE_SECONDS / 60:.0f} min"
-        ways = (Suggestion(f"robotrain wait {run}", "continues to wait"),)
-        silent = Problem(code="platform-away", stage=Stage.SUBMIT, title=title, why=f"{why}.", suggestions=ways)
+        minutes = PATIENCE_SECONDS / 60
+        silent = make_problem("platform-away", platform=platform, run=run, minutes=minutes, why=why)
         self.failure = error if isinstance(error, Rejected) else Rejected([silent])
 
     def _await_last_lines(self) -> None:
