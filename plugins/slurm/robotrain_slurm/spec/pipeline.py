@@ -8,7 +8,7 @@ import io
 import os
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from robotrain.errors import Problem, raise_if_any
@@ -18,26 +18,14 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.run import Reference
 from robotrain.run_folder.parts import HANDOVER_FOLDER
-from robotrain.run_folder.scheduler_plan import make_token
 from robotrain.run_folder.scheduler_settings import fill_settings
 
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import render, script
 from robotrain_slurm.spec.container import make_container
-from robotrain_slurm.spec.options import NO_MEMORY, Option, choose_stop_seconds, parse_memory
+from robotrain_slurm.spec.options import NO_MEMORY, parse_memory
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
-from robotrain_slurm.spec.prologue import read_prologue
-from robotrain_slurm.spec.submission_spec import (
-    DOCUMENT_FILE,
-    PAYLOAD_FILE,
-    SCRIPT_FILE,
-    SEARCH_FILE,
-    STEPS_FOLDER,
-    SUBMISSION,
-    SUBMISSION_FILE,
-    BatchJob,
-    JobContainer,
-)
+from robotrain_slurm.spec.render import RenderedJob, list_script_options, make_plan, render_document
+from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, STEPS_FOLDER, BatchJob
 
 make_problem = Messages(__file__)
 
@@ -52,38 +40,12 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     raise_if_any(list(_check_steps(steps)))
     login = steps[0].settings.login or ""
     steps = [replace(step, settings=place_settings(step.settings)) for step in steps]
-    settings: SlurmSettings = steps[0].settings
-    root = os.path.join(settings.runs_dir, run)
+    root = os.path.join(steps[0].settings.runs_dir, run)
     folders = {name: _get_handover(reference["folder"], name) for name, reference in finished.items()}
     folders |= {step.name: _get_handover(root, step.name) for step in steps}
-    rendered = [_render_step(step, run, root, folders, login) for step in steps]
-    payload = _merge_payloads(step.payload for step in steps)
-    content = [(one.step.needs, one.options, one.prologue, one.document, one.container) for one in rendered]
-    token = make_token(content, payload.digest)
     names = {step.name for step in steps}
-    jobs = tuple(one.make_job(token, names) for one in rendered)
-    stop_seconds = min(choose_stop_seconds(step.job, step.settings) for step in steps)
-    spec = render.make_spec(settings, run, root, jobs, stop_seconds, login)
-    interpreters = dict.fromkeys(name for step in steps for name in step.job.profile.container.interpreters)
-    scripts = {
-        one.script: script.make_script([*part.options, ("comment", one.comment)], part.prologue, "../..").encode()
-        for part, one in zip(rendered, jobs, strict=True)
-    }
-    documents = {get_step_path(one.step.name, DOCUMENT_FILE): one.document for one in rendered}
-    return Plan(
-        platform="slurm",
-        run=run,
-        job=job,
-        spec=SUBMISSION_FILE,
-        files={
-            **scripts,
-            **documents,
-            SUBMISSION_FILE: SUBMISSION.dump(spec),
-            SEARCH_FILE: script.make_python_search(interpreters).encode(),
-            PAYLOAD_FILE: payload.archive,
-        },
-        shown=(*scripts, *documents),
-    )
+    rendered = [_render_step(step, run, root, folders, names, login) for step in steps]
+    return make_plan(rendered, job, run, root, _merge_payloads(step.payload for step in steps), login)
 
 
 def get_step_path(name: str, file: str = "") -> str:
@@ -108,36 +70,16 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
             yield make_problem("steps-differ", where=flag, given=given, values=" and ".join([*values.values()][:2]))
 
 
-@dataclass(frozen=True)
-class _StepJob:
-    """A step with what is sent of it."""
+def _render_step(
+    step: PipelineStep, run: str, root: str, handovers: Mapping[str, str], names: Collection[str], login: str
+) -> RenderedJob:
+    """Return a step.
 
-    step: PipelineStep
-    name: str
-    """Of its job in Slurm."""
-    folder: str
-    options: list[Option]
-    prologue: Sequence[str]
-    document: bytes
-    container: JobContainer
-
-    def make_job(self, token: str, names: Collection[str]) -> BatchJob:
-        """Return its batch job. `names`: the steps of this run, without those that an earlier one finished."""
-        return BatchJob(
-            name=self.name,
-            script=get_step_path(self.step.name, SCRIPT_FILE),
-            comment=render.make_comment(self.name, token),
-            folder=self.folder,
-            step=self.step.name,
-            needs=tuple(name for name in self.step.needs if name in names),
-            container=self.container,
-        )
-
-
-def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str, str], login: str) -> _StepJob:
-    """Return a step. `handovers`: by step, the folder of its output."""
+    :param handovers: by step, the folder of its output.
+    :param names: the steps of this run, without those that an earlier one finished.
+    """
     name, folder = f"{run}-{step.name}", os.path.join(root, get_step_path(step.name))
-    document = render.render_document(
+    document = render_document(
         step.job,
         step.settings,
         name,
@@ -148,9 +90,16 @@ def _render_step(step: PipelineStep, run: str, root: str, handovers: Mapping[str
         registers=step.registers,
         sources=place_sources(step.job.sources, login),
     )
-    options = render.list_script_options(step.job, step.settings, name, folder)
-    container = make_container(step.job, step.settings, root, document)
-    return _StepJob(step, name, folder, options, read_prologue(step.settings), document, container)
+    batch = BatchJob(
+        name=name,
+        script=get_step_path(step.name, SCRIPT_FILE),
+        folder=folder,
+        step=step.name,
+        needs=tuple(one for one in step.needs if one in names),
+        container=make_container(step.job, step.settings, root, document),
+    )
+    options = list_script_options(step.job, step.settings, name, folder)
+    return RenderedJob(batch=batch, job=step.job, settings=step.settings, options=options, documents=[document])
 
 
 def _merge_payloads(payloads: Iterable[Payload]) -> Payload:

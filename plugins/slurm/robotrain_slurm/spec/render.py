@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from robotrain.model import plan
@@ -12,10 +12,9 @@ from robotrain.run_folder.code_copy import list_code_folders
 from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.scheduler_plan import make_token
 from robotrain.run_folder.scheduler_settings import fill_settings
-from robotrain_runtime.contract.document import JobSource, Mount, Placement, format_document, parse_document
+from robotrain_runtime.contract.document import JobSource, Mount, format_document, parse_document
 
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import script
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import (
     CORES_OPTION,
@@ -26,8 +25,8 @@ from robotrain_slurm.spec.options import (
 )
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.prologue import read_prologue
+from robotrain_slurm.spec.script import BATCH_MODULE, make_python_search, make_script
 from robotrain_slurm.spec.submission_spec import (
-    DOCUMENT_FILE,
     PAYLOAD_FILE,
     SCRIPT_FILE,
     SEARCH_FILE,
@@ -42,12 +41,26 @@ OUTPUT_FILE = "slurm.txt"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
 """The environment of a job. sbatch takes the last three from who submits, so that a plan is the same for everyone."""
-CONTAINER_PLUGINS = {"platform.slurm": script.BATCH_MODULE}
+CONTAINER_PLUGINS = {"platform.slurm": BATCH_MODULE}
 
 
 def find_container_plugins(job: Job, settings: SlurmSettings) -> Mapping[str, str]:
     """Return the program of the node, which is packed with the runtime."""
     return CONTAINER_PLUGINS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedJob:
+    """A batch job with all that is sent of it."""
+
+    batch: BatchJob
+    """Without its comment."""
+    job: Job
+    settings: SlurmSettings
+    options: Sequence[Option]
+    """All of its script but the comment."""
+    documents: Sequence[bytes]
+    """As `batch.documents` has their paths."""
 
 
 def render_plan(
@@ -58,38 +71,60 @@ def render_plan(
     folder = os.path.join(settings.runs_dir, run)
     sources = place_sources(job.sources, login)
     document = render_document(job, settings, run, folder, container_plugins, sources=sources)
-    options, prologue = list_script_options(job, settings, run, folder), read_prologue(settings)
     container = make_container(job, settings, folder, document)
-    token = make_token(options, prologue, document, payload.digest, container)
-    comment = make_comment(run, token)
-    search = script.make_python_search(job.profile.container.interpreters)
-    batch_job = BatchJob(name=run, script=SCRIPT_FILE, comment=comment, folder=folder, container=container)
-    spec = make_spec(settings, run, folder, (batch_job,), choose_stop_seconds(job, settings), login)
-    files = {SUBMISSION_FILE: SUBMISSION.dump(spec), DOCUMENT_FILE: document, SEARCH_FILE: search.encode()}
-    text = script.make_script([*options, ("comment", comment)], prologue)
-    return Plan(
-        platform="slurm",
-        run=run,
+    rendered = RenderedJob(
+        batch=BatchJob(name=run, script=SCRIPT_FILE, folder=folder, container=container),
         job=job,
-        spec=SCRIPT_FILE,
-        files={SCRIPT_FILE: text.encode(), **files, PAYLOAD_FILE: payload.archive},
-        shown=(SCRIPT_FILE, DOCUMENT_FILE, *((SUBMISSION_FILE,) if container.tool else ())),
+        settings=settings,
+        options=list_script_options(job, settings, run, folder),
+        documents=[document],
     )
+    return make_plan([rendered], job, run, folder, payload, login)
 
 
-def make_spec(
-    settings: SlurmSettings, run: str, folder: str, jobs: tuple[BatchJob, ...], stop_seconds: int, login: str
-) -> SlurmSpec:
-    """Return how a run of these batch jobs is submitted. `stop_seconds`: how long each has to save a checkpoint."""
-    return SlurmSpec(
+def make_plan(rendered: Sequence[RenderedJob], job: Job, run: str, folder: str, payload: Payload, login: str) -> Plan:
+    """Return the plan of a run of these batch jobs, which share the payload.
+
+    :param job: the job that stands for all of them.
+    :param folder: the run folder.
+    """
+    settings, prologues = rendered[0].settings, [read_prologue(one.settings) for one in rendered]
+    token = make_token([(one.batch, one.options, one.documents) for one in rendered], prologues, payload.digest)
+    jobs = tuple(replace(one.batch, comment=f"robotrain:{one.batch.name}:{token}") for one in rendered)
+    submission = SlurmSpec(
         run=run,
         folder=folder,
         jobs=jobs,
         is_surely_shared=settings.storage == "shared",
         continuation=settings.continuation,
-        stop_seconds=stop_seconds,
+        stop_seconds=min(choose_stop_seconds(one.job, one.settings) for one in rendered),
         staged=settings.stage,
         login=login,
+    )
+    scripts, documents = dict[str, bytes](), dict[str, bytes]()
+    for one, sent, prologue in zip(rendered, jobs, prologues, strict=True):
+        root = "../.." if sent.step else "."
+        scripts[sent.script] = make_script([*one.options, ("comment", sent.comment)], prologue, root).encode()
+        documents |= zip(sent.documents, one.documents, strict=True)
+    interpreters = dict.fromkeys(name for one in rendered for name in one.job.profile.container.interpreters)
+    first = jobs[0]
+    return Plan(
+        platform="slurm",
+        run=run,
+        job=job,
+        spec=SUBMISSION_FILE if first.step else SCRIPT_FILE,
+        files={
+            **scripts,
+            SUBMISSION_FILE: SUBMISSION.dump(submission),
+            **documents,
+            SEARCH_FILE: make_python_search(interpreters).encode(),
+            PAYLOAD_FILE: payload.archive,
+        },
+        shown=(
+            *scripts,
+            *(one for sent in jobs for one in sent.documents[:1]),
+            *((SUBMISSION_FILE,) if first.container.tool and not (first.step or first.trials) else ()),
+        ),
     )
 
 
@@ -112,24 +147,17 @@ def render_document(
     :param handover: the folder that later steps read; empty for none.
     :param parts: other fields of the document, such as `registers`; `sources` as the nodes see them.
     """
-    placement = place_job(job, settings, folder, code_folder)
+    cache, tracking_uri = settings.cache_dir, settings.tracking_uri
+    placement = make_placement(job, settings, folder, cache=cache, tracking_uri=tracking_uri, code_folder=code_folder)
+    launcher = make_node_launcher(job, settings)
     document = plan.make_job_document(
         job,
         run=run,
         platform="slurm",
         container_plugins=container_plugins,
-        placement=replace(placement, mounts=(*placement.mounts, *mounts), handover=handover),
+        placement=replace(placement, mounts=(*placement.mounts, *mounts), handover=handover, node_launcher=launcher),
     )
     return format_document(replace(document, **parts)).encode()
-
-
-def place_job(job: Job, settings: SlurmSettings, folder: str, code_folder: str) -> Placement:
-    """Return where a job works, and what it finds there."""
-    cache, tracking_uri = settings.cache_dir, settings.tracking_uri
-    return replace(
-        make_placement(job, settings, folder, cache=cache, tracking_uri=tracking_uri, code_folder=code_folder),
-        node_launcher=make_node_launcher(job, settings),
-    )
 
 
 def make_node_launcher(job: Job, settings: SlurmSettings) -> tuple[str, ...]:
@@ -154,11 +182,6 @@ def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[BatchJob]) -> It
         document = parse_document(files[job.documents[0]].decode())  # trials share the code
         sources = {source.uri: source for source in list_code_folders(document.sources)}
         yield from ((sources[one.uri], one.folder) for one in document.placement.mounts if one.uri in sources)
-
-
-def make_comment(name: str, token: str) -> str:
-    """Return the comment by which a job is found in Slurm again."""
-    return f"robotrain:{name}:{token}"
 
 
 def list_script_options(job: Job, settings: SlurmSettings, name: str, folder: str) -> list[Option]:

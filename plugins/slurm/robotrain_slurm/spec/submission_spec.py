@@ -43,7 +43,7 @@ class BatchJob:
     """Its name in Slurm: the run, or RUN-STEP."""
     script: str
     """Its script in the plan."""
-    comment: str
+    comment: str = ""
     """Its comment in Slurm: `robotrain:NAME:TOKEN`, of which the token stands for what is sent."""
     folder: str
     """Its run folder."""

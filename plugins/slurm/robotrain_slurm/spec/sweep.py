@@ -5,6 +5,7 @@ its job document.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from robotrain.errors import Rejected, suggest_leaving_out
@@ -13,25 +14,14 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import SweepSpec
 from robotrain.model.plan import Plan
 from robotrain.run_folder.code_copy import CODE_FOLDER
-from robotrain.run_folder.scheduler_plan import make_token
 from robotrain.sweeps.space import fit_values, list_trial_values
 
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec import render, script
+from robotrain_slurm.spec import render
 from robotrain_slurm.spec.container import make_container
-from robotrain_slurm.spec.options import Option, choose_stop_seconds, list_options
+from robotrain_slurm.spec.options import Option, list_options
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
-from robotrain_slurm.spec.prologue import read_prologue
-from robotrain_slurm.spec.submission_spec import (
-    DOCUMENT_FILE,
-    PAYLOAD_FILE,
-    SCRIPT_FILE,
-    SEARCH_FILE,
-    SUBMISSION,
-    SUBMISSION_FILE,
-    TRIALS_FOLDER,
-    BatchJob,
-)
+from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, TRIALS_FOLDER, BatchJob
 
 make_problem = Messages(__file__)
 
@@ -54,63 +44,36 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
         raise Rejected([make_problem("sweep-not-native", fix, obstacle=obstacle)])
     login = sweep.settings.login or ""
     sweep = replace(sweep, settings=place_settings(sweep.settings))
-    settings: SlurmSettings = sweep.settings
-    folder = os.path.join(settings.runs_dir, run)
-    documents = _render_documents(sweep, run, folder, login)
-    options, prologue = _list_array_options(sweep, run, folder), read_prologue(settings)
-    container = make_container(sweep.jobs[0], settings, folder, documents[get_trial_path(1, DOCUMENT_FILE)])
-    token = make_token(options, prologue, documents, sweep.payload.digest, container)
-    batch_job = BatchJob(
-        name=run,
-        script=SCRIPT_FILE,
-        comment=(comment := render.make_comment(run, token)),
-        folder=folder,
-        trials=sweep.trials,
-        container=container,
+    first, folder = sweep.jobs[0], os.path.join(sweep.settings.runs_dir, run)
+    documents = [*_render_documents(sweep, run, folder, login)]
+    container = make_container(first, sweep.settings, folder, documents[0])
+    rendered = render.RenderedJob(
+        batch=BatchJob(name=run, script=SCRIPT_FILE, folder=folder, trials=sweep.trials, container=container),
+        job=first,
+        settings=sweep.settings,
+        options=_list_array_options(sweep, run, folder),
+        documents=documents,
     )
-    stop_seconds = choose_stop_seconds(sweep.jobs[0], settings)
-    spec = render.make_spec(settings, run, folder, (batch_job,), stop_seconds, login)
-    interpreters = sweep.jobs[0].profile.container.interpreters
-    return Plan(
-        platform="slurm",
-        run=run,
-        job=job,
-        spec=SCRIPT_FILE,
-        files={
-            SCRIPT_FILE: script.make_script([*options, ("comment", comment)], prologue).encode(),
-            SUBMISSION_FILE: SUBMISSION.dump(spec),
-            **documents,
-            SEARCH_FILE: script.make_python_search(interpreters).encode(),
-            PAYLOAD_FILE: sweep.payload.archive,
-        },
-        shown=(SCRIPT_FILE, *[*documents][:1]),
-    )
+    return render.make_plan([rendered], job, run, folder, sweep.payload, login)
 
 
-def get_trial_path(number: int, file: str = "") -> str:
-    """Return where a plan, and the run folder, has a file of a trial, or its folder. `number`: from 1."""
-    return os.path.join(TRIALS_FOLDER, str(number), file).rstrip("/")
-
-
-def _render_documents(sweep: SweepSpec, run: str, folder: str, login: str) -> dict[str, bytes]:
-    """Return the job document of each trial, by its path in the plan."""
-    first, found = sweep.jobs[0], {}
+def _render_documents(sweep: SweepSpec, run: str, folder: str, login: str) -> Iterator[bytes]:
+    """Yield the job document of each trial."""
+    first = sweep.jobs[0]
     parameters, sources = dict(first.parameters), place_sources(first.sources, login)
     chosen = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
     for number, (trial, values) in enumerate(zip(sweep.trials, chosen, strict=True), start=1):
         own = replace(first, parameters=tuple({**parameters, **fit_values(values, parameters)}.items()))
-        place = os.path.join(folder, get_trial_path(number))
-        found[get_trial_path(number, DOCUMENT_FILE)] = render.render_document(
+        yield render.render_document(
             own,
             sweep.settings,
             f"{run}-{trial}",
-            place,
+            os.path.join(folder, TRIALS_FOLDER, str(number)),
             sweep.container_plugins,
             code_folder=os.path.join(folder, CODE_FOLDER),
             space=sweep.space,
             sources=sources,
         )
-    return found
 
 
 def _list_array_options(sweep: SweepSpec, run: str, folder: str) -> list[Option]:
