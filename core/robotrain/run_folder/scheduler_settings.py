@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -24,74 +24,9 @@ _MEMORY_UNITS = {"K": 2**-10, "M": 1, "G": 2**10, "T": 2**20}
 SECONDS_OF_PARTS = (86400, 3600, 60, 1)
 
 
-RunsFolder = Annotated[
-    str, Param(help="folder of run folders, which every node sees under the same path", metavar="FOLDER", path=True)
-]
-CacheFolder = Annotated[
-    str, Param(help="folder of cached data and environments, which every node sees", metavar="FOLDER", path=True)
-]
-EnvironmentPath = Annotated[
-    str | None,
-    Param(
-        help="use this Python environment, which every node sees, instead of building the locked one",
-        metavar="PATH",
-        path=True,
-        program=True,
-    ),
-]
-TorchBackend = Annotated[
-    str | None,
-    Param(
-        help="build of PyTorch to install instead of the locked one, at the same version: cpu, cu126, rocm6.4, "
-        "xpu, or auto (chosen by the node's driver)",
-        metavar="BUILD",
-    ),
-]
-# No `env`: an MLFLOW_TRACKING_URI that was set for another project must not redirect runs.
-TrackingURI = Annotated[
-    str | None,
-    Param(
-        help="MLflow tracking URI that nodes reach (default and none: no tracking; MLFLOW_TRACKING_URI is ignored)",
-        metavar="URI",
-        destination=True,
-        takes_none=True,
-    ),
-]
-BlobCredentialFile = Annotated[
-    str | None,
-    Param(help="file with an account key, SAS or token for blobs, which every node sees", metavar="FILE", path=True),
-]
-HubTokenFile = Annotated[
-    str | None,
-    Param(help="file with a Hugging Face token, which every node sees", metavar="FILE", path=True),
-]
-GitTokenFile = Annotated[
-    str | None,
-    Param(help="file with a token of the git host, for code in a private repository", metavar="FILE", path=True),
-]
-SecretFiles = Annotated[
-    str | None,
-    Param(
-        help="environment variable of the program, and a file that holds its value, that only you may read and "
-        "that every node sees: /PATH or ~/PATH",
-        flag="--secret",
-        metavar="NAME=FILE",
-        form="pairs",
-    ),
-]
-CacheSize = Annotated[
-    float | None,
-    Param(help="maximum size of cached data; the least recently used is removed first (default: no limit)", gt=0),
-]
-DownloadMemory = Annotated[int, Param(help="memory for downloads, in MiB", ge=16)]
-
-
 @lazy_dataclass(frozen=True, kw_only=True)
-class SchedulerSettings:
-    """Settings for a scheduler whose nodes share a disk; a platform adds its own in a frozen dataclass that inherits.
-
-    Relative paths become absolute here: a record must not depend on a folder.
-    """
+class SchedulerResources:
+    """What a job asks a scheduler for."""
 
     time: Annotated[
         str | None,
@@ -113,20 +48,85 @@ class SchedulerSettings:
             pattern_help="48G or 500M",
         ),
     ] = None
-    runs_dir: RunsFolder = "~/robotrain-runs"
-    cache_dir: CacheFolder = "~/.cache/robotrain"
-    environment: EnvironmentPath = None
-    torch_backend: TorchBackend = None
-    tracking_uri: TrackingURI = None
-    blob_credential_file: BlobCredentialFile = None
-    hub_token_file: HubTokenFile = None
-    git_token_file: GitTokenFile = None
-    secrets: SecretFiles = None
-    cache_gib: CacheSize = None
-    download_mib: DownloadMemory = 256
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class SchedulerFolders:
+    """Where the runs of a scheduler work whose nodes share a disk, and what they find there.
+
+    Relative paths become absolute here: a record must not depend on a folder.
+    """
+
+    runs_dir: Annotated[
+        str, Param(help="folder of run folders, which every node sees under the same path", metavar="FOLDER", path=True)
+    ] = "~/robotrain-runs"
+    cache_dir: Annotated[
+        str, Param(help="folder of cached data and environments, which every node sees", metavar="FOLDER", path=True)
+    ] = "~/.cache/robotrain"
+    environment: Annotated[
+        str | None,
+        Param(
+            help="use this Python environment, which every node sees, instead of building the locked one",
+            metavar="PATH",
+            path=True,
+            program=True,
+        ),
+    ] = None
+    torch_backend: Annotated[
+        str | None,
+        Param(
+            help="build of PyTorch to install instead of the locked one, at the same version: cpu, cu126, rocm6.4, "
+            "xpu, or auto (chosen by the node's driver)",
+            metavar="BUILD",
+        ),
+    ] = None
+    # No `env`: an MLFLOW_TRACKING_URI that was set for another project must not redirect runs.
+    tracking_uri: Annotated[
+        str | None,
+        Param(
+            help="MLflow tracking URI that nodes reach (default and none: no tracking; MLFLOW_TRACKING_URI is ignored)",
+            metavar="URI",
+            destination=True,
+            takes_none=True,
+        ),
+    ] = None
+    blob_credential_file: Annotated[
+        str | None,
+        Param(
+            help="file with an account key, SAS or token for blobs, which every node sees", metavar="FILE", path=True
+        ),
+    ] = None
+    hub_token_file: Annotated[
+        str | None,
+        Param(help="file with a Hugging Face token, which every node sees", metavar="FILE", path=True),
+    ] = None
+    git_token_file: Annotated[
+        str | None,
+        Param(help="file with a token of the git host, for code in a private repository", metavar="FILE", path=True),
+    ] = None
+    secrets: Annotated[
+        str | None,
+        Param(
+            help="environment variable of the program, and a file that holds its value, that only you may read and "
+            "that every node sees: /PATH or ~/PATH",
+            flag="--secret",
+            metavar="NAME=FILE",
+            form="pairs",
+        ),
+    ] = None
+    cache_gib: Annotated[
+        float | None,
+        Param(help="maximum size of cached data; the least recently used is removed first (default: no limit)", gt=0),
+    ] = None
+    download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 256
 
     def __post_init__(self) -> None:
         make_settings_absolute(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerSettings(SchedulerFolders, SchedulerResources):
+    """Settings for a scheduler; a platform adds its own in a frozen dataclass that inherits."""
 
 
 Settings = TypeVar("Settings", bound=Any)

@@ -2,15 +2,15 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.amounts import format_duration
-from robotrain.model.run import Output, Reference, RunGone, Status
-from robotrain.run_folder import log, outputs
+from robotrain.model.run import Reference, RunGone, Status
+from robotrain.run_folder import ended_run, log, outputs
 from robotrain.run_folder.log import EVENTS_FILE
 from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.files import is_locked
@@ -50,14 +50,14 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
     return log.read_log_lines(folder / spec.LOG_FILE, lambda: not follow or read_status(folder).finished, tail)
 
 
-def find_events_file(reference: Reference) -> Path | None:
-    """Return the events file in the run's folder, once it is there. Raise RunGone if its folder is gone."""
-    return log.find_events_file(find_run_folder(reference))
-
-
-def list_outputs(reference: Reference) -> Iterable[Output]:
-    """Return the complete checkpoints, then the other files. Raise RunGone if its folder is gone."""
-    return outputs.list_outputs(find_run_folder(reference))
+def remove_run(reference: Reference, dry_run: bool = False) -> int:
+    """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone, Rejected if it stays."""
+    folder = find_run_folder(reference)
+    try:
+        run = spec.read_spec(folder).run
+    except (OSError, ValueError):
+        run = ""
+    return ended_run.remove_run_folder(folder, run, spec.SPEC_FILE, read_status(folder), dry_run)
 
 
 def read_status(folder: Path) -> Status:

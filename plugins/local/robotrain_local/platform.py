@@ -80,9 +80,11 @@ class LocalPlatform(Platform):
         return read_logs(reference, follow, tail)
 
     def events_file(self, reference: Reference) -> Path | None:
-        from robotrain_local.observe import find_events_file
+        from robotrain.run_folder.log import find_events_file
 
-        return find_events_file(reference)
+        from robotrain_local.observe import find_run_folder
+
+        return find_events_file(find_run_folder(reference))
 
     def cancel(self, reference: Reference) -> None:
         from robotrain_local.observe import cancel_run
@@ -90,22 +92,26 @@ class LocalPlatform(Platform):
         cancel_run(reference)
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
-        from robotrain_local.observe import list_outputs
+        from robotrain.run_folder.outputs import list_outputs
 
-        return list_outputs(reference)
+        from robotrain_local.observe import find_run_folder
+
+        return list_outputs(find_run_folder(reference))
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
-        from robotrain_local.outputs import download_output
+        from robotrain.run_folder.outputs import download_output
 
-        download_output(reference, output, to)
+        download_output(output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        from robotrain_local.outputs import register_model
+        from robotrain.run_folder.ended_run import register_model
 
-        return register_model(reference, name, step)
+        from robotrain_local.observe import find_run_folder
+
+        return register_model(find_run_folder(reference), name, step)
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
-        from robotrain_local.outputs import remove_run
+        from robotrain_local.observe import remove_run
 
         return remove_run(reference, dry_run)
 

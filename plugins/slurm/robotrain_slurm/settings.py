@@ -1,28 +1,17 @@
 """Settings of the Slurm platform."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from robotrain.run_folder.scheduler_settings import (
-    BlobCredentialFile,
-    CacheFolder,
-    CacheSize,
-    DownloadMemory,
-    EnvironmentPath,
-    GitTokenFile,
-    HubTokenFile,
-    RunsFolder,
-    SecretFiles,
-    TorchBackend,
-    TrackingURI,
-)
+from robotrain.run_folder.scheduler_settings import SchedulerFolders
 from robotrain.run_folder.settings import make_absolute_path, make_absolute_uri, make_settings_absolute
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
-class SlurmSettings:
-    """Settings of the Slurm platform. Relative paths become absolute here: a record must not depend on a folder."""
+class SlurmJobSettings:
+    """Where and how a job runs."""
 
     login: Annotated[
         str | None,
@@ -122,8 +111,6 @@ class SlurmSettings:
             program=True,
         ),
     ] = None
-    runs_dir: RunsFolder = "~/robotrain-runs"
-    cache_dir: CacheFolder = "~/.cache/robotrain"
     storage: Annotated[
         Literal["shared"] | None,
         Param(help="shared: every node sees these folders, which is then not doubted"),
@@ -155,15 +142,11 @@ class SlurmSettings:
         str | None,
         Param(help="container image, with --container (default: the workload's)", short="-i", metavar="IMAGE"),
     ] = None
-    environment: EnvironmentPath = None
-    torch_backend: TorchBackend = None
-    tracking_uri: TrackingURI = None
-    blob_credential_file: BlobCredentialFile = None
-    hub_token_file: HubTokenFile = None
-    git_token_file: GitTokenFile = None
-    secrets: SecretFiles = None
-    cache_gib: CacheSize = None
-    download_mib: DownloadMemory = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmSettings(SchedulerFolders, SlurmJobSettings):
+    """Settings of the Slurm platform."""
 
     def __post_init__(self) -> None:
         make_path, make_uri = make_absolute_path, make_absolute_uri

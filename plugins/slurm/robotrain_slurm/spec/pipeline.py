@@ -24,7 +24,7 @@ from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.container import make_container
 from robotrain_slurm.spec.options import NO_MEMORY, parse_memory
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
-from robotrain_slurm.spec.render import RenderedJob, list_script_options, make_plan, render_document
+from robotrain_slurm.spec.render import RenderedBatch, list_script_options, make_plan, render_document
 from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, STEPS_FOLDER, BatchJob
 
 make_problem = Messages(__file__)
@@ -72,7 +72,7 @@ def _check_steps(steps: Sequence[PipelineStep]) -> Iterator[Problem]:
 
 def _render_step(
     step: PipelineStep, run: str, root: str, handovers: Mapping[str, str], names: Collection[str], login: str
-) -> RenderedJob:
+) -> RenderedBatch:
     """Return a step.
 
     :param handovers: by step, the folder of its output.
@@ -99,7 +99,7 @@ def _render_step(
         container=make_container(step.job, step.settings, root, document),
     )
     options = list_script_options(step.job, step.settings, name, folder)
-    return RenderedJob(batch=batch, job=step.job, settings=step.settings, options=options, documents=[document])
+    return RenderedBatch(batch=batch, job=step.job, settings=step.settings, options=options, documents=[document])
 
 
 def _merge_payloads(payloads: Iterable[Payload]) -> Payload:

@@ -50,7 +50,7 @@ def find_container_plugins(job: Job, settings: SlurmSettings) -> Mapping[str, st
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderedJob:
+class RenderedBatch:
     """A batch job with all that is sent of it."""
 
     batch: BatchJob
@@ -72,7 +72,7 @@ def render_plan(
     sources = place_sources(job.sources, login)
     document = render_document(job, settings, run, folder, container_plugins, sources=sources)
     container = make_container(job, settings, folder, document)
-    rendered = RenderedJob(
+    rendered = RenderedBatch(
         batch=BatchJob(name=run, script=SCRIPT_FILE, folder=folder, container=container),
         job=job,
         settings=settings,
@@ -82,7 +82,7 @@ def render_plan(
     return make_plan([rendered], job, run, folder, payload, login)
 
 
-def make_plan(rendered: Sequence[RenderedJob], job: Job, run: str, folder: str, payload: Payload, login: str) -> Plan:
+def make_plan(rendered: Sequence[RenderedBatch], job: Job, run: str, folder: str, payload: Payload, login: str) -> Plan:
     """Return the plan of a run of these batch jobs, which share the payload.
 
     :param job: the job that stands for all of them.

@@ -47,7 +47,7 @@ def render_sweep(sweep: SweepSpec, job: Job, run: str) -> Plan:
     first, folder = sweep.jobs[0], os.path.join(sweep.settings.runs_dir, run)
     documents = [*_render_documents(sweep, run, folder, login)]
     container = make_container(first, sweep.settings, folder, documents[0])
-    rendered = render.RenderedJob(
+    rendered = render.RenderedBatch(
         batch=BatchJob(name=run, script=SCRIPT_FILE, folder=folder, trials=sweep.trials, container=container),
         job=first,
         settings=sweep.settings,
