@@ -19,6 +19,8 @@ RUNTIME_MODULES = {
     "robotrain": {
         "environments.environment",
         "environments.environment_check",
+        "environments.interpreter",
+        "environments.uv_program",
         "machine.disk_cache",
         "process.stop",
         "publishing.late_publication",
@@ -26,15 +28,11 @@ RUNTIME_MODULES = {
     # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
     # A fetch program that a stopped run started is ended like every child process.
     "robotrain_sources": {"process.helper_process", "process.stop", "checkpoints.model_lineage", "tracking.address"},
-    # A workload checks whether this machine could run it with the code that its run uses. A program of the user's own
-    # gets the tracking address as MLflow takes it.
+    # A program of the user's own gets the tracking address as MLflow takes it.
     "robotrain_workloads": {
         "checkpoints.model_lineage",
         "environments.environment",
-        "environments.environment_check",
-        "environments.interpreter",
         "environments.uv_program",
-        "machine.disk_cache",
         "machine.hardware",
         "process.child",
         "process.stop",

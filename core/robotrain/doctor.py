@@ -19,6 +19,7 @@ from robotrain_runtime.machine.disk_cache import CacheEntry
 
 from robotrain import __version__, network_deadline
 from robotrain.config import project_file, variables
+from robotrain.environment_health import check_environment
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import find_version, format_install_command
 from robotrain.model.amounts import format_age, format_size, format_time
@@ -444,7 +445,12 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "completion": check_completion,
     }
     found = [CheckResult(check=HealthCheck(name=name, run=run), distribution="") for name, run in own.items()]
+    workloads = plugins.workloads() if local else {}  # elsewhere their environment is a container's
+    for claim in plugins.claims:
+        if claim.family == "workload" and (workload := workloads.get(claim.name)):
+            check = HealthCheck(name=claim.name, run=partial(check_environment, workload))
+            found.append(CheckResult(check=check, distribution=claim.distribution))
     for claim, check in plugins.list_health_checks(platform):
-        if (online or not check.online) and (local or not check.local_only):
+        if online or not check.online:
             found.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
     return found

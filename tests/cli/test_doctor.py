@@ -346,14 +346,12 @@ def test_checks_of_other_platforms_are_left_out(checks, install):
     for name, features in (("near", "{'runs_here': YES}"), ("far", "{}")):
         source = plugin_with(f"check('{name} one', look)", PLATFORM.format(name=name, features=features))
         install(f"acme-{name}", {f"platform.{name}": f"acme_{name}"}, **{f"acme_{name}": source})
-    source = plugin_with("check('python', look, local_only=True)", "def look():\n    yield report_ok('3.12')")
-    install("acme-work", {"work": "acme_work"}, acme_work=source)
-    assert {"near one", "far one", "python"} <= set(checks())
+    assert {"near one", "far one", "lerobot-train"} <= set(checks())
     near, far = set(checks("--platform", "near")), set(checks("--platform", "far"))
-    assert {"near one", "python"} <= near
+    assert {"near one", "lerobot-train"} <= near
     assert "far one" not in near
     assert "far one" in far
-    assert not {"near one", "python"} & far
+    assert not {"near one", "lerobot-train"} & far  # there, a container brings the environment
 
 
 def test_json_of_the_checks(robotrain):

@@ -11,7 +11,7 @@ from robotrain_workloads.lerobot_train import container
 
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
-    *("workload", "rules", "version_parameters", "results_reader", "environment_health", "local_datasets", "profile"),
+    *("workload", "rules", "version_parameters", "results_reader", "local_datasets", "profile"),
     "lerobot_declarations",
     *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
     *(

@@ -47,8 +47,6 @@ class HealthCheck:
     """Check quickly and change nothing. An exception, or more time than a hook may take, is reported as a failure."""
     online: bool = False
     """Whether it uses the network: it then runs only with `--online`."""
-    local_only: bool = False
-    """Whether it matters only for runs that work on this machine."""
 
 
 def report_ok(text: str) -> HealthResult:

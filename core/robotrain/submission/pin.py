@@ -272,15 +272,15 @@ def explain_error(error: BaseException, kind: str = "") -> str:
     return f"The source kind {kind} failed: {text}." if kind else f"{text}."
 
 
-class _Place(TypedDict):
-    """Where the problem of a source is."""
+class _SourceFacts(TypedDict):
+    """What the problem of a source says of it."""
 
     where: str
     given: str
     address: str
 
 
-def _locate(source: document.JobSource) -> _Place:
+def _locate(source: document.JobSource) -> _SourceFacts:
     where = f"{source.role} ({IMPLIED_ORIGIN})" if source.implied else source.role
     given = f"{source.uri} at {source.pin}" if source.pin else source.uri
     return {"where": where, "given": given, "address": source.uri}

@@ -29,8 +29,8 @@ MAX_RUNS = 5
 def list_health_checks() -> Iterable[HealthCheck]:
     """Return this platform's health checks."""
     return (
-        HealthCheck(name="run folders", run=check_run_folders, local_only=True),
-        HealthCheck(name="tracking", run=check_tracking_database, local_only=True),
+        HealthCheck(name="run folders", run=check_run_folders),
+        HealthCheck(name="tracking", run=check_tracking_database),
     )
 
 

@@ -12,7 +12,6 @@ from robotrain_workloads.command.parameters import CommandParameters
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
 
 
@@ -147,12 +146,3 @@ COMMAND = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (COMMAND,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.command.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(COMMAND.name, ENVIRONMENT),)

@@ -12,7 +12,6 @@ from robotrain_workloads.isaac_export.parameters import OWNED_OPTIONS, IsaacExpo
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.report.evaluation import EvaluationResults
 
@@ -115,12 +114,3 @@ ISAAC_EXPORT = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (ISAAC_EXPORT,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.isaac_export.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(ISAAC_EXPORT.name, ENVIRONMENT),)

@@ -13,7 +13,6 @@ from robotrain_workloads.isaac_train.parameters import OWNED_OPTIONS, IsaacTrain
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
 
 ITERATIONS_HINT = "training is counted in iterations: --max-iterations N"
@@ -88,12 +87,3 @@ ISAAC_TRAIN = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (ISAAC_TRAIN,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.isaac_train.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(ISAAC_TRAIN.name, ENVIRONMENT),)

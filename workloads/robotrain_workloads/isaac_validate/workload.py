@@ -19,7 +19,6 @@ from robotrain_workloads.isaac_validate.parameters import (
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.report.evaluation import EvaluationResults
 
@@ -110,12 +109,3 @@ ISAAC_VALIDATE = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (ISAAC_VALIDATE,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.supervision.environment import ENVIRONMENT
-
-    return (environment_health.make_health_check(ISAAC_VALIDATE.name, ENVIRONMENT),)

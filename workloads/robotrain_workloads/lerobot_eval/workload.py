@@ -17,7 +17,6 @@ from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParam
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
     from robotrain.report.evaluation import EvaluationResults
@@ -200,12 +199,3 @@ LEROBOT_EVAL = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (LEROBOT_EVAL,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.lerobot_eval.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(LEROBOT_EVAL.name, ENVIRONMENT),)

@@ -15,7 +15,6 @@ from robotrain_workloads.lerobot_merge.parameters import MergeParameters
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
 
 make_problem = Messages(__file__)
@@ -69,12 +68,3 @@ LEROBOT_MERGE = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (LEROBOT_MERGE,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.lerobot_merge.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(LEROBOT_MERGE.name, ENVIRONMENT),)

@@ -15,7 +15,6 @@ from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainPar
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
     from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -157,12 +156,3 @@ LEROBOT_TRAIN = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (LEROBOT_TRAIN,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(LEROBOT_TRAIN.name, ENVIRONMENT),)

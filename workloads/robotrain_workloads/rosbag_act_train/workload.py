@@ -20,7 +20,6 @@ from robotrain_workloads.rosbag_act_train.parameters import (
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.plan import Plan
     from robotrain.model.workload import ConfigValue
@@ -143,12 +142,3 @@ ROSBAG_ACT_TRAIN = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """Return the workload of this module."""
     return (ROSBAG_ACT_TRAIN,)
-
-
-@hook
-def robotrain_health() -> "Iterable[HealthCheck]":
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_workloads import environment_health
-    from robotrain_workloads.rosbag_act_train.container import ENVIRONMENT
-
-    return (environment_health.make_health_check(ROSBAG_ACT_TRAIN.name, ENVIRONMENT),)

@@ -3,31 +3,33 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-from robotrain.errors import Suggestion
-from robotrain.model import health
-from robotrain.model.amounts import format_size
-from robotrain.model.health import HealthCheck, HealthResult, convert_problem, report_ok, report_warning
-from robotrain.store import files
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, uv_program
 from robotrain_runtime.machine import disk_cache
 
+from robotrain.errors import Suggestion
+from robotrain.model import health
+from robotrain.model.amounts import format_size
+from robotrain.model.health import HealthResult, convert_problem, report_ok, report_warning
+from robotrain.model.workload import Workload
+from robotrain.store import files
+from robotrain.submission.container_plugins import load_workload_container
+
 ENVIRONMENT_VARIABLE = "ROBOTRAIN_ENVIRONMENT"
 SECONDS = 3.0
 
 
-def make_health_check(workload: str, needed: PythonEnvironment) -> HealthCheck:
-    """Return the check, for platforms that run jobs on this machine: others bring a container."""
-    return HealthCheck(name=workload, run=partial(check_environment, needed), local_only=True)
+def check_environment(workload: Workload) -> Iterator[HealthResult]:
+    """Yield what a run of a workload would find before it starts, by the same code."""
+    if plugin := load_workload_container({f"workload.{workload.name}": workload.container_plugin}):
+        yield from _check_environment(plugin.ENVIRONMENT)
 
 
-def check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
-    """Yield what the run itself would find before it starts, by the same code."""
+def _check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
     cache, own_environment = files.get_cache_folder(), os.environ.get(ENVIRONMENT_VARIABLE)
     placement = Placement(work="", cache=str(cache), environment=own_environment)
     problems = list(environment_check.find_environment_problems(needed, placement))
