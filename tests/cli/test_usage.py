@@ -116,6 +116,8 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
         (("explain", *LOCAL, *X, "--training-steps", "1.2345k"), ["value-invalid --training-steps 1.2345k"]),
         (("explain", *LOCAL, *X, "--seed", "9e9"), ["value-invalid --seed 9e9"]),
         (("explain", *LOCAL, *X, "--device", "gpu"), ["value-invalid --device gpu"]),
+        (("--tail", "5", "--no-plugins", "logs", "last"), ["option-elsewhere --tail"]),
+        (("--strict", "plugins"), ["usage --strict"]),
     ],
 )
 def test_wrong_line_is_refused(robotrain, words, problems):

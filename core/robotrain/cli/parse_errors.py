@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
-from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins
+from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command
 from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
@@ -186,8 +187,19 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
     switches = [text for one in error.ctx.command.params for text in one.opts] if error.ctx else []
     if near := find_misspelt_option(flag, switches):
         return make_problem("option-unknown.global", Suggestion(near, replaces=flag), where=flag)
-    moved = _repeat_line([], [*args[:place], *args[place + 1 :], flag])
+    if not _may_have_option(load_command(command), flag):
+        return None
+    after = args[place + 1 :]
+    value = [*takewhile(lambda word: not word.startswith("-") and word != command, after)]
+    moved = _repeat_line([], [*args[:place], *after[len(value) :], flag, *value])
     return make_problem("option-elsewhere.not-global", Suggestion(moved), where=flag)
+
+
+def _may_have_option(command: Any, flag: str) -> bool:
+    """Return whether a command or one of its own has an option; those of a job depend on what follows."""
+    if hasattr(command, "compose_own") or any(flag in (*one.opts, *one.secondary_opts) for one in command.params):
+        return True
+    return any(_may_have_option(one, flag) for one in getattr(command, "commands", {}).values())
 
 
 def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugins) -> Problem:
