@@ -295,7 +295,8 @@ def check_cache() -> Iterator[HealthResult]:
         yield report_ok("empty: the first run builds its environment")
         return
     busy = sum(entry.busy for entry in complete)
-    text = f"{len(complete)} entries, {_format_sizes(complete)}" + (f", {busy} in use" if busy else "")
+    count = f"{len(complete)} {'entry' if len(complete) == 1 else 'entries'}"
+    text = f"{count}, {_format_sizes(complete)}" + (f", {busy} in use" if busy else "")
     idle = disk_cache.choose_prunable(complete, unused=UNUSED_SECONDS, limit=None, now=time.time())
     if idle:
         text += f"; {len(idle)} not used for a month ({_format_sizes(idle)}): "
