@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from types import MappingProxyType
 
 import pytest
@@ -24,8 +22,7 @@ class StatedPlatform(status.RunFolderPlatform):
     name = "engine"
     states = STATES
 
-    def __init__(self, is_near=False, then="KILLED"):
-        self.is_near = is_near
+    def __init__(self, then="KILLED"):
         self.then = then
         self.says = {"7": "WORKS"}
         self.stopped = []
@@ -36,9 +33,6 @@ class StatedPlatform(status.RunFolderPlatform):
     def stop_job(self, job):
         self.stopped.append(job)
         self.says[job] = self.then
-
-    def is_local(self, reference):
-        return self.is_near
 
 
 @pytest.fixture
@@ -202,23 +196,6 @@ def test_the_log_tells_what_the_job_printed_and_why_the_run_waits(reference, tmp
     assert [*lines] == []
     assert [*platform.logs(reference, follow=False)] == ["[engine] no such module"]
     assert platform.status(reference).reason.endswith(": no such module")
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where a process works")
-def test_a_process_of_this_machine_needs_no_engine(reference, tmp_path, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    platform, folder = StatedPlatform(is_near=True), tmp_path / "run"
-    assert platform.status(reference).state == "pending"
-    (folder / "taken").symlink_to(f"7:token:{os.getpid()}")
-    assert platform.status(reference).state == "lost", "a process that works elsewhere is another's"
-    (folder / "taken").unlink()
-    process = subprocess.Popen(["sleep", "60"], cwd=folder)
-    (folder / "taken").symlink_to(f"7:token:{process.pid}")
-    assert platform.status(reference).state == "running"
-    platform.cancel(reference)
-    assert process.wait(timeout=10) != 0
-    assert platform.status(reference).state == "cancelled"
-    assert platform.stopped == []
 
 
 @pytest.mark.parametrize("within", [True, False])

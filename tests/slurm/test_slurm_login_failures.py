@@ -99,7 +99,7 @@ def test_machine_without_ssh(refuse, monkeypatch):
 def test_home_folder_without_space(refuse, login_node):
     (login_node.home / ".cache").write_text("a file")
     with pytest.raises(Rejected) as caught:
-        calls.call(HOST, "robotrain_slurm.observe.query:list_statuses", [])
+        calls.call(HOST, "robotrain_slurm.observe.runs:RUNS.list_statuses", [])
     check_problems(caught.value.problems, "slurm-login-no-space")
 
 
@@ -176,7 +176,7 @@ def test_login_shell_of_any_kind_runs_the_command(shell, login_node, slurm, monk
     environment = f"-i HOME='{home}' PATH={slurm.folder}/bin:/usr/bin:/bin"
     ssh.write_text(f'#!/bin/sh\nfor last; do :; done\nexec env {environment} {program} -c "$last"\n')
     assert calls.find_home(f"me@{shell}") == str(home)
-    assert calls.call(f"me@{shell}", "robotrain_slurm.observe.query:list_statuses", []) == []
+    assert calls.call(f"me@{shell}", "robotrain_slurm.observe.runs:RUNS.list_statuses", []) == []
 
 
 def test_shared_connection_of_the_user_is_used_and_stays(login_node):

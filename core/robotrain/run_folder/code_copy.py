@@ -1,7 +1,7 @@
 """A run's own copy of the user's folder of code: what is changed after the submission does not count."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource, Mount
@@ -24,19 +24,13 @@ def make_code_mounts(sources: Iterable[JobSource], folder: str) -> tuple[Mount, 
     )
 
 
-StageCode = Callable[[Path, str], Path]
-"""Return a copy of a folder of code as it was pinned."""
-
-
-def copy_code(source: JobSource, folder: Path, stage: StageCode | None = None) -> None:
-    """Copy the files of a folder of code, as they were pinned, to `folder`, unless they are there. Raise OSError.
-
-    :param stage: instead of `store.code_folder.stage_folder`, for a folder of another machine.
-    """
-    if folder.exists():
-        return
+def copy_code(sources: Iterable[JobSource], folder: Path) -> None:
+    """Copy the folders of code, as they were pinned, to a run folder, unless they are there. Raise OSError."""
     from robotrain.store import code_folder
 
-    staged = (stage or code_folder.stage_folder)(Path(source.uri), source.pin)
-    with make_atomically(folder) as copy:
-        shutil.copytree(staged, copy)
+    copy = folder / CODE_FOLDER
+    for source in list_code_folders(sources):
+        if not copy.exists():
+            staged = code_folder.stage_folder(Path(source.uri), source.pin)
+            with make_atomically(copy) as part:
+                shutil.copytree(staged, part)

@@ -17,6 +17,7 @@ from robotrain.model.plan import Payload, Plan
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.run import Reference
 from robotrain.run_folder import scheduler_plan, scheduler_preflight, settings_rules
+from robotrain.run_folder.code_copy import copy_code
 from robotrain.run_folder.scheduler_commands import SchedulerCommands
 from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
 from robotrain.run_folder.scheduler_settings import derive_defaults, fill_settings
@@ -164,7 +165,7 @@ class SchedulerPlatform(RunFolderPlatform):
         """Create the run folder with the user's code; return whether it is new. Raise Rejected."""
         try:
             is_new = self.create_folder(plan, folder)
-            self.copy_code(plan, folder)
+            copy_code(plan.job.sources, folder)
             return is_new
         except OSError as error:
             why = f"{error.strerror or error}."

@@ -1,11 +1,9 @@
 """Run folders of a platform: their creation from a plan, the status of a run, and a platform base class."""
 
-import errno
 import io
 import os
 import re
 import shutil
-import signal
 import time
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import claim
-from robotrain_runtime.contract.claim import RunOwner
-from robotrain_runtime.contract.document import Mount
 from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 from robotrain_runtime.contract.step_output import STEP_FILE
@@ -24,46 +20,21 @@ from robotrain_runtime.contract.step_output import STEP_FILE
 from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model import plan as plans
-from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import code_copy, ended_run, log, outputs, settings_rules
+from robotrain.run_folder import ended_run, log, outputs, settings_rules
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts, read_facts
 from robotrain.run_folder.parts import HANDOVER_FOLDER, JudgedRun, RunPart, judge_parts
 
 make_problem = Messages(__file__)
 
 
-def get_process_state(folder: Path) -> RunState:
-    """Return the state of a run whose process is on this machine."""
-    owner = claim.find_owner(folder)
-    if owner is None:
-        return "pending"
-    return "running" if _is_alive(owner, folder) else "lost"
-
-
-def stop_process(folder: Path) -> None:
-    """Send SIGTERM to the process on this machine that works on the run."""
-    owner = claim.find_owner(folder)
-    if owner and _is_alive(owner, folder):
-        os.kill(owner.process, signal.SIGTERM)
-
-
-def _is_alive(owner: RunOwner, folder: Path) -> bool:
-    """Return whether the process works in the run folder: its number may be reused. Linux only."""
-    try:
-        return os.path.samefile(f"/proc/{owner.process}/cwd", folder)
-    except OSError:  # it ended
-        return False
-
-
 OUTPUT_BYTES = 1 << 14
 POLL_PAUSE_SECONDS = 1.0
 MAX_POLLS = 60
-LOCAL_STATES: Mapping[str, RunState] = {"pending": "pending", "running": "running", "lost": "lost"}
 
 
 def require_run_folder(reference: Reference) -> Path:
@@ -98,18 +69,17 @@ def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
     return replace(job, state="cancelled") if cancelled and has_ended else job
 
 
-def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") -> bool:
+def create_run_folder(plan: Plan, folder: Path) -> bool:
     """Write the files of `plan` to `folder`, and unpack its payload to `payload/`; return False if they exist already.
 
     `PYTHONPATH=payload python3 -m robotrain_runtime run job.json` in the folder runs the job. Raise FileExistsError if
     the folder has another content, OSError.
-
-    :param payload: the path of the payload in the plan.
     """
     try:
         with make_atomically(folder) as part:
             plans.write_plan_files(plan, part)
-            _unpack_payload(plan.files[payload], part / log.PAYLOAD_FOLDER)
+            with zipfile.ZipFile(io.BytesIO(plan.files[f"{log.PAYLOAD_FOLDER}.zip"])) as packed:
+                packed.extractall(part / log.PAYLOAD_FOLDER)
         is_new = True
     except OSError as error:
         if not folder.is_dir():
@@ -137,32 +107,6 @@ def _remove_leftovers(folder: Path) -> None:
             age = time.time() - entry.stat(follow_symlinks=False).st_mtime
             if found[1] == folder.name or age > MIN_LEFTOVER_SECONDS:
                 shutil.rmtree(entry.path, ignore_errors=True)
-
-
-def _unpack_payload(archive: bytes, folder: Path) -> None:
-    """Write the files of a payload, in half the time that `extractall` takes. Raise OSError."""
-    made: set[str] = set()
-    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
-        for path in packed.namelist():
-            above, _, name = path.rpartition("/")
-            if path.startswith("/") or ".." in path.split("/"):
-                raise OSError(errno.EINVAL, "the payload has a path that leads out of it", path)
-            if above not in made:
-                (folder / above).mkdir(parents=True, exist_ok=True)
-                made.add(above)
-            if name:
-                (folder / path).write_bytes(packed.read(path))
-
-
-def make_plan_code_mounts(job: Job, folder: Path) -> tuple[Mount, ...]:
-    """Return where a run with this folder finds its own copy of the user's code, for `Placement.mounts`."""
-    return code_copy.make_code_mounts(job.sources, str(folder / code_copy.CODE_FOLDER))
-
-
-def copy_plan_code(plan: Plan, folder: Path) -> None:
-    """Copy the user's code of a plan to where `make_plan_code_mounts` has it, unless it is there. Raise OSError."""
-    for source in code_copy.list_code_folders(plan.job.sources):
-        code_copy.copy_code(source, folder / code_copy.CODE_FOLDER)
 
 
 def has_plan_files(plan: Plan, folder: Path) -> bool:
@@ -210,10 +154,6 @@ class RunFolderPlatform(Platform):
         """Remove a job from the queue, or send SIGTERM to its runtime, which saves a checkpoint."""
         raise NotImplementedError
 
-    def is_local(self, reference: Reference) -> bool:
-        """Return whether the job is a process on this machine (Linux), without an engine."""
-        return False
-
     def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
         """Return the parts of a whole pipeline or sweep, by name; nothing for others. Raise RunGone or Rejected."""
         return {}
@@ -224,14 +164,11 @@ class RunFolderPlatform(Platform):
 
     def query_jobs(self, references: Collection[Reference]) -> Any:
         """Return what the engine says of the jobs of these runs, for `judge_run`. Raise RunGone or Rejected."""
-        return {one["folder"]: self._query_state(one) for one in references}
+        return {one["folder"]: self.get_engine_state(_get_job(one)) for one in references}
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
         says, known = jobs[reference["folder"]], facts.read(ENGINE_END_FILE).decode(errors="replace")
-        if self.is_local(reference):
-            process = explain_engine_state(says, LOCAL_STATES, "this machine")
-            return JudgedRun(get_run_status(facts, process, "this machine"), facts.outcome)
         job = self.explain_state(says or known)
         status = get_run_status(facts, job, self.name)
         if status is job and status.state in ("failed", "lost") and (line := self._find_last_line(facts)):
@@ -293,14 +230,11 @@ class RunFolderPlatform(Platform):
         if (folder / claim.CANCELLED_FILE).exists() or self.status(reference).finished:
             return
         (folder / claim.CANCELLED_FILE).touch()  # first: a job that begins now looks for it
-        if self.is_local(reference):
-            stop_process(folder)
-        else:
-            try:
-                self.stop_job(_get_job(reference))
-            except BaseException:  # so that it can be repeated
-                (folder / claim.CANCELLED_FILE).unlink(missing_ok=True)
-                raise
+        try:
+            self.stop_job(_get_job(reference))
+        except BaseException:  # so that it can be repeated
+            (folder / claim.CANCELLED_FILE).unlink(missing_ok=True)
+            raise
         any(self._has_ended(reference) for _ in range(MAX_POLLS))
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
@@ -334,16 +268,8 @@ class RunFolderPlatform(Platform):
         return settings_rules.check_secrets(secrets, of_platform)
 
     create_folder = staticmethod(create_run_folder)
-    copy_code = staticmethod(copy_plan_code)
-    make_code_mounts = staticmethod(make_plan_code_mounts)
     has_plan = staticmethod(has_plan_files)
     find_folder_problems = staticmethod(find_creation_problems)
-
-    def _query_state(self, reference: Reference) -> str:
-        """Return what the engine says of the job of a run; of a process of this machine, its state."""
-        if self.is_local(reference):
-            return get_process_state(require_run_folder(reference))
-        return self.get_engine_state(_get_job(reference))
 
     def _find_last_line(self, facts: FolderFacts) -> str:
         """Return what the engine or the job printed last outside of the log, redacted; empty for nothing."""

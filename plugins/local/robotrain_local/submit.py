@@ -15,7 +15,7 @@ from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.run_folder.code_copy import CODE_FOLDER, copy_code, list_code_folders
+from robotrain.run_folder.code_copy import CODE_FOLDER, copy_code
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.store import files
 from robotrain_runtime.contract.document import parse_document
@@ -182,7 +182,7 @@ def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
             plans.write_plan_files(plan, part)
             payload.extractall(part / spec.PAYLOAD_FOLDER)
             files.make_tree_private(part)
-            _copy_code(plan, part)
+            copy_code(plan.job.sources, part)
     except OSError:
         if not has_same_plan(plan, folder):  # else another submit of this plan was faster
             raise
@@ -197,13 +197,7 @@ def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> 
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / path, content, files.PRIVATE_FILE)
-    _copy_code(plan, folder)
-
-
-def _copy_code(plan: Plan, folder: Path) -> None:
-    """Copy the files of the user's code, as they were pinned, to the run's folder. Raise OSError."""
-    for source in list_code_folders(plan.job.sources):
-        copy_code(source, folder / CODE_FOLDER)
+    copy_code(plan.job.sources, folder)
 
 
 def _read_bytes(path: Path) -> bytes:
