@@ -139,6 +139,7 @@ def test_ended_runs_are_remembered_and_a_silent_platform_is_reported_once(script
     assert {found["train-2"][0], found["train-3"][0]} == {"unknown"}
     assert answer.stderr.count("Nobody is signed in.") == answer.stderr.count("scripted login") == 1
     check_shown(answer.stderr)
+    check_shown(robotrain("runs", "--state", "pending").stderr)  # not that none is
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "cancel"])

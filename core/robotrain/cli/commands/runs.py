@@ -127,15 +127,17 @@ def runs(
         return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
     wanted = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
     accept = wanted.make_accept(get_plugins(ctx))
-    listed, more = listed_runs.list_runs(get_plugins(ctx), None if everything else number, state, accept, steps)
-    print_problems(listed_runs.find_silent_platforms(listed))
+    most = None if everything else number
+    listed, uncertain, more = listed_runs.list_runs(get_plugins(ctx), most, state, accept, steps)
+    print_problems(listed_runs.find_silent_platforms([*listed, *uncertain]))
     if json:
         print_json({"runs": [_dump_run(one) for one in listed], "more": more})
         return
     if listed:
         print_result("\n".join(_format_runs(listed)))
     else:
-        print_message(wanted.describe_no_match())
+        count = f"{len(uncertain)} run{'s' if uncertain[1:] else ''}"
+        print_message(wanted.describe_no_match() + (f"; the state of {count} is not known" if uncertain else ""))
     if more:
         print_message(f"there are older runs: robotrain runs --all {wanted}".rstrip())
 

@@ -69,15 +69,15 @@ def list_runs(
     state: str,
     accept: RecordFilter | None,
     with_steps: bool,
-) -> tuple[list[ListedRun], bool]:
-    """Return the selected runs, newest first, and whether there may be more.
+) -> tuple[list[ListedRun], list[ListedRun], bool]:
+    """Return the selected runs, newest first; those whose state is not known; and whether there may be more.
 
     :param number: how many at most; None for all.
     :param accept: takes the record of a run; a run whose record cannot be read is left out where it is given.
     :param with_steps: include the runs of pipelines' steps.
     """
     names = records.iterate_runs(with_steps=with_steps)
-    selected: list[ListedRun] = []
+    selected, uncertain = list[ListedRun](), list[ListedRun]()
     examined = 0
     while number is None or len(selected) < number:
         batch = list(itertools.islice(_read_records(names, accept), number or MAX_EXAMINED))
@@ -86,6 +86,7 @@ def list_runs(
         examined += len(batch)
         _add_states(batch, plugins)
         selected += [one for one in batch if state in ("", one.state)]
+        uncertain += [one for one in batch if one.state == "unknown" and state not in ("", "unknown")]
         if number is not None and examined >= max(MAX_EXAMINED, number):
             break
     selected = selected[:number]
@@ -97,7 +98,7 @@ def list_runs(
         one.steps = () if isinstance(answer, FailedQuery) else tuple(answer)
     following = list(itertools.islice(names, 1))
     _add_changes(selected, iter(()) if state else _read_records(itertools.chain(following, names), accept))
-    return selected, number is not None and bool(following)
+    return selected, uncertain, number is not None and bool(following)
 
 
 def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -> None:
