@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.redaction import redact, redact_sentence
+from robotrain.redaction import redact_sentence
 
 
 class Stage(IntEnum):
@@ -57,6 +57,9 @@ def suggest_choosing(*texts: str) -> Suggestion:
     return Suggestion(f"{LEAVE_OUT}all but ONE: {' or '.join(texts)}")
 
 
+Severity = Literal["error", "warning", "note"]
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Problem:
     """A problem of a request. `str()` is its report as `robotrain` prints it."""
@@ -74,7 +77,7 @@ class Problem:
     """The reason, as a sentence."""
     suggestions: tuple[Suggestion, ...] = ()
     """What the user can do, the best first."""
-    severity: Literal["error", "warning", "note"] = "error"
+    severity: Severity = "error"
     absent: tuple[str, ...] = ()
     """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value, and a
     warning if one was unset on purpose.
@@ -162,54 +165,6 @@ def collect_problems(problems: list[Problem]) -> Iterator[None]:
         yield
     except Rejected as rejected:
         problems += (replace(one, transient=one.transient or rejected.transient) for one in rejected.problems)
-
-
-Severity = Literal["error", "warning", "note"]
-
-
-def make_problem(
-    code: str,
-    title: str,
-    where: str = "",
-    given: str = "",
-    why: str = "",
-    *suggestions: Suggestion | str,
-    stage: Stage = Stage.SUBMIT,
-    severity: Severity = "error",
-) -> Problem:
-    """Return a problem. The given value is redacted, `why` must not hold secrets; an empty suggestion is left out."""
-    return Problem(
-        code=code,
-        stage=stage,
-        title=title,
-        where=where,
-        given=redact(given),
-        why=why,
-        suggestions=tuple(Suggestion(item) if isinstance(item, str) else item for item in suggestions if item),
-        severity=severity,
-    )
-
-
-def make_usage_problem(
-    code: str,
-    title: str,
-    where: str = "",
-    why: str = "",
-    given: str = "",
-    suggestions: Iterable[Suggestion] = (),
-    absent: tuple[str, ...] = (),
-) -> Problem:
-    """Return a problem of the command line."""
-    return Problem(
-        code=code,
-        stage=Stage.USAGE,
-        title=title,
-        where=where,
-        given=given,
-        why=why,
-        suggestions=tuple(suggestions),
-        absent=absent,
-    )
 
 
 MAX_ALIGNED = 60

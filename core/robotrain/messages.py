@@ -25,7 +25,7 @@ Table = Mapping[str, Any]
 
 
 class Messages:
-    """The messages of a module, called with a message's name to report a problem: `problem = Messages(__file__)`."""
+    """The messages of a module, `make_problem = Messages(__file__)`: called with one's name to report a problem."""
 
     def __init__(self, file: str) -> None:
         self._folder = os.path.dirname(os.path.abspath(file))

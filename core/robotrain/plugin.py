@@ -8,8 +8,9 @@ from robotrain.cluster.platform import ClusterPlatform
 from robotrain.cluster.secrets import check_secrets
 from robotrain.cluster.spec import make_python_search
 from robotrain.config.validate import parse_pairs
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.external_command import ProcessResult
+from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
 from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.job import Job
@@ -74,6 +75,7 @@ __all__ = [
     "JobSource",
     "JobTemplate",
     "LockedProgram",
+    "Messages",
     "Metric",
     "Mount",
     "NotSubmitted",
@@ -131,7 +133,6 @@ __all__ = [
     "hook",
     "load_pairs",
     "make_job_document",
-    "make_problem",
     "make_python_search",
     "no",
     "not_yet",

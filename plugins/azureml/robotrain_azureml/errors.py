@@ -3,13 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 
-from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Severity, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import credential, errors, storage
 from robotrain_azure.arm import ServiceError
 from robotrain_azure.errors import Diagnosis
 from robotrain_azure.storage import StorageError
 from robotrain_azure.workspace import Workspace
+
+make_problem = Messages(__file__)
 
 PROBLEM_CODES = {
     "missing": "resource-unknown",
@@ -41,7 +44,9 @@ def make_rejection(error: ServiceError, workspace: Workspace, action: str) -> Re
     code = "platform-away" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
     title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
     why = redact(diagnosis.why, max_length=MAX_SENTENCE)
-    return Rejected([make_problem(code, title, "", "", why, *diagnosis.suggestions)], error.is_transient)
+    ways = tuple(map(Suggestion, diagnosis.suggestions))
+    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, why=why, suggestions=ways)
+    return Rejected([problem], error.is_transient)
 
 
 def make_signed_out_problem(
@@ -52,5 +57,5 @@ def make_signed_out_problem(
     why = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
     fix = credential.suggest_sign_in(str(error))
     then = f"then `az account set --subscription {workspace.subscription}`" if fix == "az login" else ""
-    code, fixes = PROBLEM_CODES["signed-out"], (Suggestion(fix, then), *more)
-    return make_problem(code, title, "", "", why, *fixes, stage=stage, severity=severity)
+    ways = (Suggestion(fix, then), *more)
+    return make_problem("platform-signed-out", *ways, stage=stage, severity=severity, title=title, why=why)

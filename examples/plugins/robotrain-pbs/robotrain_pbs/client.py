@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from robotrain.plugin import (
+    Messages,
     Problem,
     Refusal,
     Rejected,
@@ -13,8 +14,9 @@ from robotrain.plugin import (
     Status,
     Suggestion,
     find_refusal,
-    make_problem,
 )
+
+make_problem = Messages(__file__)
 
 COMMANDS = SchedulerCommands(
     engine="PBS",
@@ -53,7 +55,7 @@ def query_jobs(*names: str) -> list[dict[str, str]]:
     if "not configured to maintain job history" in result.stderr:
         result = COMMANDS.run("qstat", "-f", *names)
     if result.exit_code and not re.search("Unknown Job Id|has finished", result.stderr):
-        raise Rejected([make_problem("pbs-failed", "qstat failed", why=COMMANDS.quote(result.stderr))])
+        raise Rejected([make_problem("pbs-failed", why=COMMANDS.quote(result.stderr))])
     return [parse_attributes(block) for block in re.split(r"(?m)^Job Id: ", result.stdout)[1:]]
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from robotrain.plugin import (
     HealthCheck,
     Job,
+    Messages,
     Plan,
     Platform,
     Problem,
@@ -19,11 +20,12 @@ from robotrain.plugin import (
     SchedulerPlatform,
     Status,
     hook,
-    make_problem,
 )
 
 from robotrain_pbs import client
 from robotrain_pbs.settings import CAPABILITIES, Settings, check_settings, make_words
+
+make_problem = Messages(__file__)
 
 
 class PBS(SchedulerPlatform):
@@ -76,7 +78,7 @@ class PBS(SchedulerPlatform):
         result = client.COMMANDS.run(*command, job)
         if result.exit_code and not re.search("Unknown Job Id|has finished|invalid for state", result.stderr):
             why = client.COMMANDS.quote(result.stderr)
-            raise Rejected([make_problem("pbs-cancel-refused", "PBS did not stop the job", why=why)])
+            raise Rejected([make_problem("pbs-cancel-refused", why=why)])
 
     def _get_queue(self, plan: Plan) -> str:
         """Return the queue that the job of a plan goes to; empty for the server's default."""

@@ -9,21 +9,22 @@ from robotrain.plugin import (
     ANY,
     YES,
     Capabilities,
+    Messages,
     Param,
     Problem,
     SchedulerJob,
     SchedulerSettings,
-    Stage,
     Support,
     format_memory,
     format_time,
     load_pairs,
-    make_problem,
     no,
     not_yet,
     parse_memory,
     parse_time,
 )
+
+make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +77,16 @@ def check_settings(settings: Settings) -> Iterator[Problem]:
     """Check what PBS would misread: a path that it takes for a host or a list, and resources."""
     for folder, flag in ((settings.runs_dir, "--runs-dir"), (settings.cache_dir, "--cache-dir")):
         if re.search(r"[:,\n\r\0]", folder):
-            title = f"the folder of {flag} has a character in its path that PBS does not take"
-            yield make_problem("pbs-folder-path", title, flag, folder, stage=Stage.CHECK)
+            yield make_problem("pbs-folder-path", where=flag, given=folder)
     if settings.time and (parse_time(settings.time) or 0) < SHORTEST_SECONDS:
-        title, way = "a job of less than a minute ends before it begins", "--time 1h"
-        yield make_problem("pbs-time-short", title, "--time", settings.time, "", way, stage=Stage.CHECK)
+        yield make_problem("pbs-time-short", given=settings.time)
     if settings.memory and (parse_memory(settings.memory) or 0) < 1:
-        title, way = "a job needs more than a megabyte of memory", "--memory 8G"
-        yield make_problem("pbs-memory-small", title, "--memory", settings.memory, "", way, stage=Stage.CHECK)
+        yield make_problem("pbs-memory-small", given=settings.memory)
     for name, value in load_pairs(settings.resources).items():
         if name in OWN_OPTIONS:
-            title, way = f"--resource does not set {name}", OWN_OPTIONS[name]
-            yield make_problem("pbs-resource-owned", title, "--resource", f"{name}={value}", "", way, stage=Stage.CHECK)
+            yield make_problem("pbs-resource-owned", given=f"{name}={value}", name=name, option=OWN_OPTIONS[name])
         elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*=[A-Za-z0-9._/-]+", text := f"{name}={value}"):
-            title = "--resource is not the name of a resource and its value"
-            yield make_problem("pbs-resource-malformed", title, "--resource", text, stage=Stage.CHECK)
+            yield make_problem("pbs-resource-malformed", given=text)
 
 
 def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:

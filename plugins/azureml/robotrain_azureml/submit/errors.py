@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import arm
 from robotrain_azure.arm import SIGNED_OUT, ArmError, ServiceError
@@ -20,6 +21,8 @@ from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import JOB_FILE, AzureMLSubmissionSpec
 from robotrain_azureml.submit.sdk import SdkCall
+
+make_problem = Messages(__file__)
 
 MAX_MESSAGE_LENGTH = 400
 NO_ANSWER_KINDS = {arm.SIGN_IN_ERROR, *arm.NO_ANSWER_ERRORS}
@@ -90,14 +93,10 @@ def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> P
     _, flag, description, list_command = row
     names = {kind: [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind] for kind in _ASSETS}
     assets = {kind: ", ".join(listed) or "of that name" for kind, listed in names.items()}
-    return make_problem(
-        "resource-unknown",
-        f"the workspace {spec.workspace} has no {description.format(spec=spec, **assets)}",
-        flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
-        "",
-        f"{text}.",
-        Suggestion(spec.make_az_command(list_command), "lists what exists") if list_command else "",
-    )
+    way = Suggestion(spec.make_az_command(list_command), "lists what exists") if list_command else ""
+    where = flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), "")
+    part = description.format(spec=spec, **assets)
+    return make_problem("resource-unknown.part", way, where=where, workspace=spec.workspace, part=part, error=text)
 
 
 SAME_COMMAND = Suggestion("repeat the same command", "nothing is submitted twice")
@@ -114,12 +113,11 @@ def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, cal
     """Return the rejection for an error of the SDK. `call`: its last request."""
     azure_error = find_azure_error(error, call.host if call else "")
     if azure_error is None:
-        title, why = f"Azure ML's SDK failed ({type(error).__name__})", "The error contains no answer of Azure's."
+        why = "The error contains no answer of Azure's."
         if type(error).__module__.startswith("azure."):  # messages of other libraries may repeat any value
             sentence = get_first_sentence(str(getattr(error, "message", "") or error))
             why = f"{sentence}. The job file of this plan may have been changed."
-        fix = Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml")
-        return Rejected([make_problem("client-failed", title, "", "", why, SAME_COMMAND, fix)])
+        return Rejected([make_problem("client-failed", SAME_COMMAND, error=type(error).__name__, why=why)])
     has_expired = azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES
     if has_expired or azure_error.code == SIGNED_OUT:
         problem = errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)
@@ -138,15 +136,14 @@ def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: S
         return missing
     if error.status == 429:
         fix = Suggestion(SAME_COMMAND.text, "in a few minutes; nothing is submitted twice")
-        return make_problem("platform-busy", "Azure ML limits your requests", "", "", f"{error}.", fix)
+        return make_problem("platform-busy", fix, error=error)
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
         job = AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
         cause = status.find_cause(str(error), job, spec.target_workspace)
         named = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))  # in backticks are commands of Azure's
         flag = inputs.find_input_flag(str(error)) or (named[0] if named else "")
-        title, why = f"Azure ML rejects {_describe_request(call)}", f"{error}.{cause and f' This means: {cause}.'}"
-        fix = Suggestion("robotrain render …", "shows what was submitted")
-        return make_problem("platform-refused", title, flag, "", why, fix)
+        request = _describe_request(call)
+        return make_problem("platform-refused", where=flag, request=request, error=error, cause=cause or None)
     return None
 
 
@@ -168,14 +165,9 @@ def make_unreadable_job_problem(error: BaseException) -> Problem:
     errors = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
     cause = f"The plan was edited, or robotrain has a bug ({type(error).__name__})."
     remark = "renders it again" if keys else "shows the job; please report it with its job.yaml"
+    way, where = Suggestion("robotrain render … --to FOLDER", remark), ", ".join(f"{JOB_FILE}: {key}" for key in keys)
     return make_problem(
-        "plan-unreadable",
-        "Azure ML's SDK rejects the job of this plan",
-        ", ".join(f"{JOB_FILE}: {key}" for key in keys),
-        "",
-        redact(" ".join(errors), max_length=MAX_SENTENCE) or cause,
-        Suggestion("robotrain render … --to FOLDER", remark),
-        Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
+        "plan-unreadable", way, where=where, why=redact(" ".join(errors), max_length=MAX_SENTENCE) or cause
     )
 
 

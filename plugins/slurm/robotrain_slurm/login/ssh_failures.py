@@ -4,11 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, make_problem
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE
 
 from robotrain_slurm.login.address import FLAG
+
+make_problem = Messages(__file__)
 
 NO_PYTHON_CODE, SSH_CODE = 98, 255
 """The exit codes of the command that finds no Python, and of an ssh that does not run it."""
@@ -62,9 +65,10 @@ FAILURES = (
 )
 
 
-def make_rejection(code: str, title: str, why: str, *ways: Suggestion | str, transient: bool = False) -> Rejected:
+def make_rejection(code: str, title: str, why: str, *ways: Suggestion, transient: bool = False) -> Rejected:
     """Return the error of a login node."""
-    return Rejected([make_problem(code, title, FLAG, "", why, *ways, stage=Stage.SUBMIT)], transient=transient)
+    problem = Problem(code=code, stage=Stage.SUBMIT, title=title, where=FLAG, why=why, suggestions=ways)
+    return Rejected([problem], transient=transient)
 
 
 def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
@@ -107,18 +111,12 @@ def make_missing_ssh_error(why: str) -> Rejected:
 
 def make_missing_slurm_problem(login: str) -> Problem:
     """Return the problem of a host without Slurm."""
-    title = f"there is no `sbatch` on {login}"
-    why = "It is not on the PATH of a command that comes by ssh, nor on that of a login shell."
-    another = Suggestion(f"{FLAG} USER@HOST", "a login node of the cluster")
-    return make_problem("slurm-login-no-slurm", title, FLAG, login, why, another)
+    return make_problem("slurm-login-no-slurm", where=FLAG, given=login)
 
 
 def make_lost_problem(login: str, why: str = "") -> Problem:
     """Return the problem of a connection that broke off."""
-    title = f"the connection to {login} broke off"
-    return make_problem(
-        "slurm-login-away", title, FLAG, "", why, Suggestion(f"ssh {login}", "shows whether it answers")
-    )
+    return make_problem("slurm-login-away", where=FLAG, login=login, why=why)
 
 
 def make_silence_error(login: str, seconds: float) -> Rejected:
