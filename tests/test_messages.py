@@ -141,6 +141,27 @@ def test_a_call_gives_the_facts_that_its_message_names_and_no_others():
     assert problems == []
 
 
+QUOTES = {
+    "core/robotrain/messages.py": "the maker itself",
+    "core/robotrain/model/health.py": "findings of the runtime",
+    "core/robotrain/model/support.py": "what a platform declares",
+    "core/robotrain/run_folder/scheduler_commands.py": "refusals of a scheduler, which its plugin declares",
+    "core/robotrain/submission/publishing.py": "findings of the runtime",
+    "plugins/azureml/robotrain_azureml/errors.py": "a diagnosis of Azure's answer",
+    "plugins/osmo/robotrain_osmo/client/failures.py": "failures.toml",
+    "plugins/slurm/robotrain_slurm/login/ssh_failures.py": "a table of what ssh prints",
+    "plugins/slurm/robotrain_slurm/login/values.py": "JSON of the login node",
+}
+"""The modules that make a problem of something else than a message."""
+
+
+def test_a_problem_is_made_of_a_message():
+    modules = source_tree.read_modules()
+    found = [one for one in modules if re.search(r"(?<![\w.])Problem\(", one.text)]
+    names = {str(one.path.relative_to(source_tree.ROOT)) for one in found}
+    assert names == {*QUOTES}, "write the sentences in a messages.toml"
+
+
 def test_every_written_message_is_reported():
     used: dict[str, list[str]] = defaultdict(list)
     for use in list_uses():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from plugin_sources import make_platform
 from robotrain import network_deadline
-from robotrain.errors import Rejected, make_problem
+from robotrain.errors import Problem, Rejected, Stage
 from robotrain.external_command import run_command
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
 
@@ -61,7 +61,7 @@ def test_group_that_answers_is_not_given_up():
 def test_group_whose_requests_time_out_by_themselves_is_given_up():
     def time_out() -> None:
         time.sleep(limit_seconds(60))
-        raise Rejected([make_problem("away", "no answer")], transient=True)
+        raise Rejected([Problem(code="away", stage=Stage.SUBMIT, title="no answer")], transient=True)
 
     began = time.monotonic()
     [answers] = network_deadline.ask_all([[time_out] * 40], 1.0)

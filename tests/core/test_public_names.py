@@ -23,14 +23,14 @@ EVENTS_OF_THE_RUNTIME = {
 PUBLIC_NAMES = {
     "robotrain.plugin": """
     ANY Capabilities Checkpoint ClusterPlatform ConfigValue Container Dimension FollowingDecision FoundInput
-    HealthCheck HealthFix HealthResult Job JobDocument JobSource JobTemplate LockedProgram Metric Mount NotSubmitted
-    OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform PlatformDefault
-    Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected Resources Role RoleFlag
-    RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob SchedulerPlatform SchedulerSettings
-    Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status StepStatus SubmitCall Suggestion
-    Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES check_secrets find_refusal format_memory
-    format_time holds_secret hook load_pairs make_job_document make_problem make_python_search no not_yet
-    parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
+    HealthCheck HealthFix HealthResult Job JobDocument JobSource JobTemplate LockedProgram Messages Metric Mount
+    NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
+    PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected
+    Resources Role RoleFlag RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob
+    SchedulerPlatform SchedulerSettings Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status
+    StepStatus SubmitCall Suggestion Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES
+    check_secrets find_refusal format_memory format_time holds_secret hook load_pairs make_job_document
+    make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
     """,
     "robotrain.testing": "PlatformKit Served SourceKit WorkloadKit World",
     "robotrain_runtime.plugin": """

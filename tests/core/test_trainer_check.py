@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import robotrain
 from messages import check_rejected
-from robotrain.errors import Stage, make_problem
+from robotrain.errors import Problem, Stage
 from song_workload import PROGRAM
 
 
@@ -93,7 +93,7 @@ def test_job_that_cannot_be_pinned_ends_before_it(ask, tmp_path, monkeypatch):
 
 
 def refuse_pins(prepared, *others):
-    return prepared, [make_problem("pin-unknown", "the revision cannot be resolved", stage=Stage.PREFLIGHT)]
+    return prepared, [Problem(code="pin-unknown", stage=Stage.PREFLIGHT, title="the revision cannot be resolved")]
 
 
 def test_what_it_cannot_say_is_a_note(ask):

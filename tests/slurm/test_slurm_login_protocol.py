@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from planned_jobs import job
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered, make_problem
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.plan import Payload
 from robotrain.model.run import Output, RunGone, Status, StepStatus
 from robotrain_runtime.contract.event import Registered
@@ -24,7 +24,15 @@ from robotrain_slurm.remote import methods
 from robotrain_slurm.remote.events_mirror import EventsMirror
 from robotrain_slurm.settings import SlurmSettings
 
-PROBLEM = make_problem("platform-away", "it is away", "--x", "given", "Why.", Suggestion("text", "remark", "--y"), "z")
+PROBLEM = Problem(
+    code="platform-away",
+    stage=Stage.SUBMIT,
+    title="it is away",
+    where="--x",
+    given="given",
+    why="Why.",
+    suggestions=(Suggestion("text", "remark", "--y"), Suggestion("z")),
+)
 REFERENCE = {"run": "a-1", "folder": "/runs/a-1", "job": "1", "login": "cluster"}
 
 
