@@ -342,8 +342,8 @@ def parse_count(text: str | None, flag: str, least: int = 1, most: int | None = 
         if text.isdecimal() and least <= int(text) and (most is None or int(text) <= most):
             return int(text)
     bounds = [f"greater than {least - 1}"] * (least > 0) + [f"at most {most}"] * (most is not None)
-    title = f"{flag} needs a whole number {' and '.join(bounds)}".rstrip()
-    raise Rejected([make_problem("value-invalid.step", where=flag, given=text, title=title)])
+    wanted = f"a whole number {' and '.join(bounds)}".rstrip()
+    raise Rejected([make_problem("value-invalid.count", where=flag, given=text, wanted=wanted)])
 
 
 def check_is_folder(folder: Path, flag: str) -> None:

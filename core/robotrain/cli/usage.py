@@ -56,7 +56,7 @@ def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[
     for spelling, owners in options.clashes:
         both = " and ".join(owners)
         env = not spelling.startswith("-")
-        title = f"{both} both read {spelling}" if env else f"{both} both have an option {spelling}"
+        message = "names-clash.variable" if env else "names-clash.option"
         words = [owner.split() for owner in owners]
         plugin_claims = [
             claim
@@ -65,7 +65,7 @@ def find_option_clashes(options: ComposedOptions, plugins: Plugins) -> Iterator[
         ]
         origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
         suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
-        yield make_problem("names-clash", *suggestions, where=spelling, title=title, origins=origins)
+        yield make_problem(message, *suggestions, where=spelling, both=both, origins=origins)
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:

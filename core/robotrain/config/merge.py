@@ -57,17 +57,17 @@ def _find_unused_values(
 def _make_untrusted_problem(parameter: Parameter, value: Value, code: str) -> Problem:
     """Return the problem of a program that a project's file names, or of one of its texts that names code."""
     layer = value.origin.layer
-    title = f"{parameter.flag} does not count in {layer}: it chooses what runs, or where"
-    why = "A file that comes with a project may not choose which programs run, nor on which machine you log in."
-    if code:
-        title = f"{parameter.flag} takes no folder from {layer}: its code would run"
-        why = "A file that comes with a project names wheels and packages of an index."
-    given = code or str(value.value)
-    ways = (
-        Suggestion(f"{parameter.flag} {redact(code) if code else parameter.metavar}", "if you trust it"),
-        Suggestion(f"{parameter.env[0]}={parameter.metavar}"),
+    message = "setting-not-trusted.code" if code else "setting-not-trusted.program"
+    return make_problem(
+        message,
+        where=value.origin.where,
+        given=code or str(value.value),
+        flag=parameter.flag,
+        layer=layer,
+        wanted=redact(code) if code else parameter.metavar,
+        variable=parameter.env[0],
+        metavar=parameter.metavar,
     )
-    return make_problem("setting-not-trusted", *ways, where=value.origin.where, given=given, title=title, why=why)
 
 
 def _complete_texts(parameter: Parameter, value: Value, folder: Path) -> tuple[Value, str]:

@@ -28,15 +28,11 @@ def make_table(flag: str, form: str, texts: Iterable[str], origin: Origin, *, ba
         if (equals or bare_names) and name.strip() and name not in entries:
             entries[name] = Value(value, origin)
             continue
-        title = f"{flag} takes {form}: a name, `=` and a value"
-        why, given = "", "" if looks_like_secret(text) else text
+        message, given = "value-invalid.no-pair", "" if looks_like_secret(text) else text
         if name in entries:
-            title, why, given = f"{flag} gives {redact(name)} twice", "Each name has one value.", name
-        problems.append(
-            make_problem(
-                "value-invalid.pairs", where=origin.where, given=given, title=title, why=why, flag=flag, form=form
-            )
-        )
+            message, given = "value-invalid.repeated-name", name
+        where, shown = origin.where, redact(name)
+        problems.append(make_problem(message, where=where, given=given, flag=flag, form=form, name=shown))
     refusal = make_problem("value-invalid.one-value", where=origin.where, flag=flag)
     return ValueTable(tuple(entries.items()), refusal, problems=tuple(problems))
 

@@ -208,9 +208,8 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
                 found.setdefault(hints[name], []).append(name)
     if found:
         names = list(dict.fromkeys(name for names in found.values() for name in names))
-        title = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect"
         why = "\n".join(f"{', '.join(dict.fromkeys(names))}: {hint}." for hint, names in found.items())
-        yield make_problem("variable-unused", title=title, why=why)
+        yield make_problem("variable-unused", names=", ".join(names), count=len(names), why=why)
 
 
 def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from robotrain.config.values import Origin, Value, make_variable_name
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.redaction import redact
-from robotrain.store.files import PROJECT_FILE, list_project_folders
+from robotrain.store.files import list_project_folders
 
 make_problem = Messages(__file__)
 
@@ -105,16 +105,11 @@ def _resolve_named_folder(value: Value, base: Path) -> Path | None:
     folder = Path(os.path.normpath(base / os.path.expanduser(text)))
     if _has_state(folder):
         return folder
-    title, why, ways = "the Terraform folder does not exist", f"Its path is {redact(str(folder))}.", list[Suggestion]()
-    if folder.is_dir():
-        title = "the Terraform folder contains no state"
-        why = "State is a file terraform.tfstate or a folder .terraform."
-        init = f"terraform -chdir={shlex.quote(format_folder(folder))} init"
-        ways.append(Suggestion(init, "finds its state again"))
-    remark = f'or terraform = "FOLDER" in {PROJECT_FILE}; {DISABLED} disables Terraform'
-    ways.append(Suggestion(f"{TERRAFORM_VARIABLE}=FOLDER", remark))
     where = value.origin.where
-    raise Rejected([make_problem("terraform-folder", *ways, where=where, given=text, title=title, why=why)])
+    if not folder.is_dir():
+        raise Rejected([make_problem("terraform-folder.missing", where=where, given=text, path=redact(str(folder)))])
+    shown = shlex.quote(format_folder(folder))
+    raise Rejected([make_problem("terraform-folder.no-state", where=where, given=text, folder=shown)])
 
 
 def _has_state(folder: Path) -> bool:

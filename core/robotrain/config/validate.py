@@ -250,21 +250,21 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
     """Return the problem of a text that pydantic would accept."""
     text, where = str(value.value), value.origin.where or value.origin.layer
     if len(text) > MAX_LETTERS:
-        title = f"{parameter.flag} is longer than {MAX_LETTERS >> 10} KiB"
+        message = "value-invalid.too-long"
     elif any(map(value_holds_secret, _list_texts(parameter, text))):
         takes, way = "", parameter.param.instead_of_secret
         if parameter.param.metavar and not way:
             takes, way = f" {parameter.flag} takes {parameter.param.help}.", f"{parameter.flag} {parameter.metavar}"
         return make_problem("secret-in-job.value", way, where=where, given=text, flag=parameter.flag, takes=takes)
     elif any(ord(one) < 0x20 and one not in "\n\t" for one in text):
-        title = f"{parameter.flag} contains control characters"
+        message = "value-invalid.control-characters"
     elif any("\ud800" <= one <= "\udfff" for one in text):
-        title = f"{parameter.flag} is not valid Unicode, which tracking refuses"
+        message = "value-invalid.not-unicode"
     elif not _has_form(parameter, text):
         return make_invalid_value_problem(parameter, value)
     else:
         return None
-    return make_problem("value-invalid.other", where=where, given=text, title=title)
+    return make_problem(message, where=where, given=text, flag=parameter.flag, most=MAX_LETTERS >> 10)
 
 
 def _has_form(parameter: Parameter, text: str) -> bool:

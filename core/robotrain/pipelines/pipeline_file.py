@@ -88,9 +88,6 @@ def _add_trainer_args(
             else step
             for step in steps
         ], []
-    title = "options after `--` are for the step that trains, and no step of the pipeline does"
-    if training:
-        title = f"options after `--` are for the step that trains, and several do: {', '.join(map(redact, training))}"
     texts = json.dumps([redact(text) for text in hide_secret_arguments(list(trainer_args))])
     named = training or [step.name for step in steps if step.request]
     ways = [
@@ -100,7 +97,8 @@ def _add_trainer_args(
         )
         for name in named
     ]
-    return list(steps), [make_problem("step-ambiguous", *ways, title=title)]
+    message = "step-ambiguous.several-train" if training else "step-ambiguous.none-trains"
+    return list(steps), [make_problem(message, *ways, steps=", ".join(map(redact, training)))]
 
 
 def _trains(name: str, plugins: Plugins) -> bool:
@@ -214,9 +212,7 @@ def change_steps(
             found.setdefault(name, []).append(change)
             continue
         key = text.partition("=")[0]
-        title = f"{SET_FLAG} {redact(key)} does not begin with the name of a step"
-        if not dot and key in names:
-            title = f"{SET_FLAG} {key} names no value of step {key}"
+        message = "value-invalid.key-of-step" if not dot and key in names else "value-invalid.no-step"
         rest = (
             f".{redact(change)}"
             if "=" in change and can_repeat(change)
@@ -224,9 +220,8 @@ def change_steps(
         )
         nearest = suggest_name(name, names, f"{SET_FLAG} ") if dot else ()
         near = tuple(Suggestion(one.text + shlex.quote(rest), replaces=f"--set={key}") for one in nearest)
-        problems.append(
-            make_problem("value-invalid", *near, where=SET_FLAG, title=title, names=", ".join(map(redact, names)))
-        )
+        steps_known = ", ".join(map(redact, names))
+        problems.append(make_problem(message, *near, where=SET_FLAG, key=redact(key), names=steps_known))
 
     def apply(step: StepRequest, request: Request, workload: Workload) -> tuple[Request, list[Problem]]:
         kinds = plugins.source_kinds()

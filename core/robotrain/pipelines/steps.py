@@ -183,7 +183,6 @@ def _check_names(steps: Sequence[StepRequest]) -> Iterator[Problem]:
             yield make_problem("step-name-invalid", where=step.where, name=redact(step.name))
         same = first.setdefault(step.name.casefold().replace("-", "_"), step)
         if same is not step:
-            title = f"two steps are named {redact(same.name)}"
-            if same.name != step.name:
-                title = f"the steps {redact(same.name)} and {redact(step.name)} have equal names"
-            yield make_problem("step-name-repeated", where=step.where, title=title, place=same.where)
+            message = "step-name-repeated.same" if same.name == step.name else "step-name-repeated.alike"
+            name, other = redact(step.name), redact(same.name)
+            yield make_problem(message, where=step.where, name=name, other=other, place=same.where)

@@ -72,11 +72,8 @@ def make_train_eval(
 
 def describe_fine_tuning(training: Request) -> list[Problem]:
     """Return a note about the policy that the training begins with: the pipeline does not evaluate that one."""
-    title = "fine-tunes from {}; evaluates what it trains"
     return [
-        make_problem("pipeline-fine-tunes", title=title.format(one.text))
-        for one in training.line.sources
-        if one.role == POLICY_ROLE
+        make_problem("pipeline-fine-tunes", policy=one.text) for one in training.line.sources if one.role == POLICY_ROLE
     ]
 
 

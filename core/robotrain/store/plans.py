@@ -150,7 +150,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
     except OSError as error:
         raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
     except OtherFormat as other:
-        raise Rejected([_make_unreadable_problem(folder, str(other), "the plan has another format")]) from None
+        raise Rejected([make_problem("plan-unreadable.other-format", given=str(folder), why=other)]) from None
     except ValidationError as error:  # its text repeats what was read
         place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
         raise Rejected(
@@ -214,10 +214,8 @@ def _validate_manifest(found: PlanManifest) -> str:
     return f"the file {missing[0]} is missing" if missing else ""
 
 
-def _make_unreadable_problem(
-    folder: Path, why: str, title: str = "the folder does not contain a complete plan"
-) -> Problem:
-    return make_problem("plan-unreadable", given=str(folder), title=title, why=why)
+def _make_unreadable_problem(folder: Path, why: str) -> Problem:
+    return make_problem("plan-unreadable.incomplete", given=str(folder), why=why)
 
 
 PLAN_FOLDER = "plan"

@@ -16,7 +16,7 @@ from robotrain.config.request import Request
 from robotrain.config.trainer_args import compare_options, read_after_dashes
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
-from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
@@ -40,13 +40,13 @@ def read_plan_to_repeat(run: str) -> RenderedPlan:
     try:
         stored = plans.read_stored_plan(run)
     except Rejected as rejected:
-        title = f"the stored plan of {run} cannot be read"
-        cause = rejected.problems[0]
+        cause, given = rejected.problems[0], str(plans.get_plan_folder(run))
         ways = cause.suggestions[:-1]  # the last one is to render a folder
-        raise Rejected([_make_no_plan_problem(title, run, cause.why, *ways)]) from rejected
+        problem = make_problem("plan-not-kept.unreadable", *ways, given=given, run=run, why=cause.why)
+        raise Rejected([problem]) from rejected
     if stored.changed:
-        title = f"the stored plan of {run} was changed after the submit"
-        raise Rejected([_make_no_plan_problem(title, run, f"Changed: {', '.join(stored.changed)}.")])
+        given, changed = str(plans.get_plan_folder(run)), ", ".join(stored.changed)
+        raise Rejected([make_problem("plan-not-kept.changed", given=given, run=run, changed=changed)])
     return stored
 
 
@@ -240,9 +240,3 @@ def _format_sources(job: Job, role: str) -> str:
     sources = [source for source in job.sources if source.role == role and not source.implied]
     pins = [f" at {re.sub(DIGEST_TAIL, '…', source.pin)}" if source.pin else "" for source in sources]
     return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))
-
-
-def _make_no_plan_problem(title: str, run: str, why: str, *suggestions: Suggestion) -> Problem:
-    ways = [*suggestions, Suggestion("robotrain submit …", "with a description of the job")]
-    given = str(plans.get_plan_folder(run))
-    return make_problem("plan-not-kept", *ways, given=given, title=title, why=why)

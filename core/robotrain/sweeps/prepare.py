@@ -243,17 +243,14 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
         name, better = _parse_metric(request)
         if better:
             return ((name, better),)
-        title = f"{request.workload.name} reports no metric {name!r} that trials can be compared by"
+        message = "sweep-metric-unknown.not-reported"
         ways = suggest_name(name, known, f"{request.metric_flag} ")
         if request.workload.runs_own_command and not ways:
-            title = f"nobody says whether a higher or a lower {name} is better"
+            message = "sweep-metric-unknown.no-direction"
             ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
         where = request.metric_flag
-        problems.append(
-            make_problem(
-                "sweep-metric-unknown.other", *ways, where=where, title=title, known=", ".join(known) or "none"
-            )
-        )
+        metrics, workload = ", ".join(known) or "none", request.workload.name
+        problems.append(make_problem(message, *ways, where=where, workload=workload, name=name, known=metrics))
         return ()
     main = [one for one in known.values() if one.headline or one.kind in ("validation", "loss", "curve")]
     ranked = sorted(main, key=lambda one: one.kind != "validation")

@@ -62,12 +62,9 @@ def outputs(
     available = list(platform.outputs(record.reference))
     if not available:
         status = platform.status(record.reference)
-        title = f"{record.run} has no outputs" if status.finished else f"{record.run} has no outputs yet"
-        watch = f"robotrain watch {record.run}", "shows its first checkpoint when it is saved"
-        show = f"robotrain status {record.run}", "shows what happened"
-        ways, why = (Suggestion(*(show if status.finished else watch)),), _explain_no_outputs(status)
+        message = "outputs-missing.none" if status.finished else "outputs-missing.not-yet"
         # an empty list would look like success
-        raise Rejected([make_problem("outputs-missing.none", *ways, title=title, why=why)])
+        raise Rejected([make_problem(message, run=record.run, why=_explain_no_outputs(status))])
     if training:
         return _print_merged(ctx, training, _select_outputs(available, checkpoint or "last", record), to, json)
     chosen = _select_outputs(available, checkpoint, record)

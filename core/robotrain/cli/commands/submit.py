@@ -376,16 +376,16 @@ def _check_spec_path(to: Path) -> Iterator[Problem]:
     """Check before submission whether a spec can be written there; existing files are not overwritten."""
     above = next(folder for folder in to.absolute().parents if folder.exists() or folder == folder.parent)
     if to.is_dir():
-        title = "--save-spec needs a file, but this is a folder"
+        message = "file-unsuitable.folder"
     elif to.exists() or to.is_symlink():
-        title = "the file for the spec exists and is not overwritten"
+        message = "file-unsuitable.exists"
     elif not above.is_dir():
-        title = f"the spec cannot be written: {redact(str(above))} is not a folder"
+        message = "file-unsuitable.below-file"
     elif not os.access(above, os.W_OK | os.X_OK):
-        title = f"the spec cannot be written: you have no write access to {redact(str(above))}"
+        message = "file-unsuitable.no-access"
     else:
         return
-    yield make_problem("file-unsuitable", given=str(to), title=title)
+    yield make_problem(message, given=str(to), above=redact(str(above)))
 
 
 @contextlib.contextmanager

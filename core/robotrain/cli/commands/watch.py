@@ -201,8 +201,8 @@ def parse_timeout(text: str) -> float | None:
 
 def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     runs = [one.record.run for one in follower.unfinished]
-    title = f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}"
-    return make_problem("wait-timeout", title=title, runs=" ".join(runs))
+    duration = f"{timeout} s" if timeout[-1:].isdigit() else timeout
+    return make_problem("wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs))
 
 
 def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:

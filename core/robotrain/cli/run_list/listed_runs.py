@@ -129,8 +129,8 @@ def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]
             ways = problem.suggestions if problem else ()
             groups.setdefault((one.record.platform, reason, ways), []).append(one.run)
     for (platform, reason, ways), runs in groups.items():
-        title = f"{platform} does not return the status of {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}"
-        yield make_problem("platform-away", *ways, title=title, reason=reason.rstrip("."))
+        which = runs[0] if len(runs) == 1 else f"{len(runs)} runs"
+        yield make_problem("platform-away", *ways, platform=platform, which=which, reason=reason.rstrip("."))
 
 
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:
