@@ -1,13 +1,12 @@
 """Health checks of `robotrain doctor` with their results and fixes, and findings of the runtime as problems."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from robotrain_runtime.contract.failure import Finding
 
-from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, read_suggestion
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
@@ -80,16 +79,9 @@ NOTE_SEPARATOR = "   "
 """Separates what to type from its remark in a finding of the runtime."""
 
 
-def _list_left_out(way: str) -> str:
-    """Return the options that a way leaves out, separated by spaces; empty for a way that does something else."""
-    options = way.removeprefix(LEAVE_OUT).split(" and ") if way.startswith(LEAVE_OUT) else []
-    return " ".join(options) if all(re.fullmatch(r"--[\w.-]+", option) for option in options) else ""
-
-
 def convert_finding(finding: Finding) -> Problem:
     """Return a finding of the runtime as a problem of preflight."""
-    suggestions = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
-    ways = (Suggestion(way := text.strip(), remark.strip(), _list_left_out(way)) for text, _, remark in suggestions)
+    parts = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
     return Problem(
         code=finding.code,
         stage=Stage.PREFLIGHT,
@@ -97,5 +89,5 @@ def convert_finding(finding: Finding) -> Problem:
         where=finding.where,
         given=redact(finding.given),
         why=redact(finding.why),
-        suggestions=tuple(ways),
+        suggestions=tuple(read_suggestion(text.strip(), remark.strip()) for text, _, remark in parts),
     )

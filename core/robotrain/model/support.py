@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion, read_suggestion
 
 SupportLevel = Literal["yes", "not_yet", "no", "unknown"]
 
@@ -57,8 +57,7 @@ def make_refusal(
     """Return the problem of what a platform does not support; `phrase` follows its name: `does not accept X`."""
     ways = other_platforms
     if support.suggestion and support.suggestion not in {way.text for way in ways}:
-        replaced = support.suggestion.removeprefix(LEAVE_OUT) if support.suggestion.startswith(LEAVE_OUT) else ""
-        ways = (Suggestion(support.suggestion, replaces=replaced), *ways)
+        ways = (read_suggestion(support.suggestion), *ways)
     return Problem(
         code=code,
         stage=Stage.CHECK,

@@ -23,7 +23,7 @@ from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_ve
 from robotrain_runtime.machine.disk_cache import CacheLease
 
 from robotrain.corrected_line import DASHES
-from robotrain.errors import LEAVE_OUT, Problem, Suggestion
+from robotrain.errors import Problem, read_suggestion
 from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.messages import Messages
 from robotrain.redaction import redact
@@ -216,7 +216,7 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
             message = "options-doubtful"
         program = question.prepared.workload.program if question.prepared.workload else "the trainer"
         subject = redact(given) or "the options of this job"
-        ways = [Suggestion(way, "", _list_left_out(way)) for way in verdict.ways]
+        ways = map(read_suggestion, verdict.ways)
         yield make_problem(
             message,
             *ways,
@@ -227,10 +227,6 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
             why=text.rstrip("."),
             checker=checker.name,
         )
-
-
-def _list_left_out(way: str) -> str:
-    return way.removeprefix(LEAVE_OUT) if way.startswith(LEAVE_OUT) else ""
 
 
 def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, options: CheckOptions) -> Problem:

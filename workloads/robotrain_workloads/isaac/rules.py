@@ -52,20 +52,14 @@ def check_task(job: "Job", *, trains: bool = False) -> Iterator[Problem]:
     if name is None or job["isaac_version"] == "3.0":
         return
     if meant := tasks.find_meant_task(name):
-        title, why = f"Isaac Lab 2.3 brings no task {name}", "An unknown task fails once the simulator has started."
-        yield _make_doubt(title, f"{why} Your image may have it.", name, Suggestion(f"--task {meant}"))
+        yield make_problem("task-doubtful.unknown", given=name, name=redact(name), meant=meant)
     elif (task := tasks.list_tasks().get(name)) and trains:
         if backend not in task.libraries:
-            has = f"It has one for {' and '.join(task.libraries)}." if task.libraries else "It has one for neither."
-            ways = [Suggestion(f"--backend {library}") for library in task.libraries]
-            yield _make_doubt(f"Isaac Lab 2.3 has no agent of {backend} for {name}", has, name, *ways)
+            ways = [f"--backend {library}" for library in task.libraries]
+            having = " and ".join(task.libraries) or "neither"
+            yield make_problem("task-doubtful.no-agent", *ways, given=name, backend=backend, having=having)
         if task.needs_cameras and CAMERAS_OPTION not in job.trainer_args and "--video" not in job.trainer_args:
-            title, why = f"{name} needs cameras, which are off", "The simulator starts without them unless it is told."
-            yield _make_doubt(title, why, name, Suggestion(f"-- {CAMERAS_OPTION}"))
-
-
-def _make_doubt(title: str, why: str, task: str, *ways: Suggestion) -> Problem:
-    return make_problem("task-doubtful", *ways, given=task, title=redact(title), why=why)
+            yield make_problem("task-doubtful.no-cameras", given=name, option=CAMERAS_OPTION)
 
 
 def check_device(job: "Job") -> Iterator[Problem]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from robotrain.cluster.answers import as_int
 from robotrain.cluster.checks import suggest_names
-from robotrain.errors import Problem, Suggestion
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.job import NODES_FLAG, PUBLISH_PARAMETER
+from robotrain.model.job import PUBLISH_PARAMETER
 from robotrain.model.workload_profile import OutputProfile
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure.arm import Answer, ArmError
@@ -15,7 +15,6 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.identity import choose_compute_identity
 from robotrain_azureml.preflight.context import PreflightContext
-from robotrain_azureml.spec.check_job import PREEMPTION_TITLE
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 make_problem = Messages(__file__)
@@ -235,9 +234,7 @@ def check_managed_compute(preflight: PreflightContext, compute: Compute) -> Iter
         why, details = get_first_message(compute.details, "errors"), suggest_details(preflight.spec)
         yield make_problem("pool-closed.instance", details, given=name, name=name, state=state, why=why)
     if preflight.nodes > 1:
-        title = f"the compute instance {name} is one machine, but the job trains on {preflight.nodes} nodes"
-        other = Suggestion("--compute NAME", "a compute cluster")
-        yield _make_node_count_problem(preflight, title, 1, other)
+        yield make_problem("nodes-too-few.instance", given=str(preflight.nodes), name=name)
     yield from _check_size(preflight, compute, 0)
 
 
@@ -259,19 +256,14 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
         fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
         yield make_problem("azureml-compute-empty", fix, given=name, name=name)
     elif most is not None and most < wanted:
-        title = f"the compute {name} has at most {most} node{'s' * (most > 1)}, but the job trains on {wanted}"
         fix = preflight.spec.make_az_command(f"compute update --name {name} --max-instances {wanted}")
-        yield _make_node_count_problem(preflight, title, most, Suggestion(fix, "if its quota allows it"))
+        yield make_problem(
+            "nodes-too-few", given=str(preflight.nodes), name=name, most=most, wanted=wanted, command=fix
+        )
     elif idle + growth < wanted:
         message = "pool-full.in-part" if idle + growth else "pool-full"
         yield make_problem(message, given=name, free=idle + growth, most=most, name=name, wanted=wanted)
     yield from _check_size(preflight, compute, int(min(max(0, wanted - idle), growth)))
-
-
-def _make_node_count_problem(preflight: PreflightContext, title: str, most: int, other: Suggestion) -> Problem:
-    """Return the problem of a compute with fewer nodes than the job trains on: it would wait for them for ever."""
-    given, fewer = str(preflight.nodes), f"{NODES_FLAG} {most}"
-    return make_problem("nodes-too-few", fewer, other, where=NODES_FLAG, given=given, title=title)
 
 
 def _check_size(preflight: PreflightContext, compute: Compute, nodes: int) -> Iterator[Problem]:
@@ -296,5 +288,5 @@ def check_preemption(preflight: PreflightContext, document: JobDocument, outputs
     except ArmError:  # the check of the compute reports it
         return
     if is_low_priority(compute):
-        title = PREEMPTION_TITLE.format(f"a machine of the compute {compute.name}")
-        yield make_problem("nothing-kept", title=title)
+        machine = f"a machine of the compute {compute.name}"
+        yield make_problem("nothing-kept", stage=Stage.PREFLIGHT, machine=machine)

@@ -63,14 +63,18 @@ def _check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
         yield _make_invalid_problem(IDENTITY_FLAG, identity, "the client id of a managed identity", why)
     if missing := azure_settings.list_missing_flags(settings):
         is_started = settings.resource_group or settings.workspace_name
-        subject = "the workspace is incomplete" if is_started else "no workspace is set"
-        title = f"{subject}: {', '.join(missing)} {'are' if missing[1:] else 'is'} missing"
+        message = "value-missing.workspace-names" if is_started else "value-missing.workspace"
         fixes = (
             " ".join(f"{flag} …" for flag in missing),
             "az login" if workspace.WORKSPACE_FLAGS[0] in missing else "",
         )
         yield make_problem(
-            "value-missing.workspace", *fixes, where=missing[0], title=title, list_workspaces=LIST_WORKSPACES
+            message,
+            *fixes,
+            where=missing[0],
+            names=", ".join(missing),
+            count=len(missing),
+            list_workspaces=LIST_WORKSPACES,
         )
 
 
@@ -251,7 +255,6 @@ def _check_labels(settings: AzureMLSettings) -> Iterator[Problem]:
 
 
 DATASTORE_PATTERN = r"[A-Za-z0-9_]{1,255}"
-PREEMPTION_TITLE = "{} may be preempted, and checkpoints are lost without --output-mode rw_mount"
 
 
 def _check_datastore(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -269,9 +272,8 @@ def _check_preemption(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     is_known = settings.compute_kind or settings.instance_type
     is_lost = "spot" in instance_type and settings.output_mode == "upload" and not publishes
     if job.profile.outputs.resumable and is_known and is_lost:
-        title = PREEMPTION_TITLE.format(f"a machine of the type {instance_type}")
-        problem = make_problem("nothing-kept", title=title)
-        yield replace(problem, absent=(PUBLISH_PARAMETER,))  # `none` says that it is meant, as in `kept_outputs`
+        absent = (PUBLISH_PARAMETER,)  # `none` says that it is meant, as in `kept_outputs`
+        yield make_problem("nothing-kept", absent=absent, machine=f"a machine of the type {instance_type}")
 
 
 VAULT_FLAG = "--key-vault"

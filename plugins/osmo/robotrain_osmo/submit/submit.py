@@ -102,8 +102,7 @@ def hold_lock(run: str) -> Iterator[tuple[int, ...]]:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(path.open("ab"))
             if not lock_file(file.fileno()):
-                title = "an `osmo` command of an earlier submit is still running"
-                raise Unanswered([_make_lock_problem(title, run)])
+                raise Unanswered([make_problem("submit-still-sending.running", given=run)])
             handles = (file.fileno(),)
         with contextlib.suppress(OSError):
             path.write_text("")
@@ -127,14 +126,10 @@ def wait_for_lock(run: str) -> None:
         print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
     with path.open("rb") as file:
         if not lock_file(file.fileno(), fcntl.LOCK_SH, PATIENCE_SECONDS):
-            raise Rejected([_make_lock_problem("an `osmo` command of an earlier submit does not end", run)])
+            raise Rejected([make_problem("submit-still-sending.without-end", given=run)])
         with contextlib.suppress(OSError):  # a noted end may be that of robotrain, which the command outlived
             if must_wait or not file.read():
                 path.write_text(str(time.time()))
-
-
-def _make_lock_problem(title: str, run: str) -> Problem:
-    return make_problem("submit-still-sending", given=run, title=title)
 
 
 def _get_settle_end(run: str, tasks: int) -> float:
