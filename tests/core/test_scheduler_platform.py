@@ -5,9 +5,10 @@ from types import MappingProxyType, SimpleNamespace
 
 import pytest
 from messages import check_rejected
+from planned_jobs import job
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.plan import Plan
-from robotrain.plugin import SchedulerPlatform, SubmitCall
+from robotrain.plugin import SchedulerPlatform, SchedulerSettings, SubmitCall
 
 SEND = """#!/bin/sh
 case $1 in
@@ -108,3 +109,11 @@ def test_folder_that_cannot_be_created_is_a_problem(platform, plan):
         platform.submit(plan)
     assert refused.value.problems[0].code == "run-folder-refused"
     assert count_sent(platform) == 0
+
+
+def test_step_that_registers_a_policy_asks_for_little(tmp_path):
+    given = SchedulerSettings(gpus=2, cpus=16, memory="64G", time="1h")
+    chosen, _ = SendPlatform(tmp_path).choose_registration_settings(job(), given, {"time"})
+    assert (chosen.gpus, chosen.cpus, chosen.memory, chosen.time) == (0, 2, "8G", "1h")
+    chosen, _ = SendPlatform(tmp_path).choose_registration_settings(job(), given, {"gpus", "memory"})
+    assert (chosen.gpus, chosen.memory) == (2, "64G"), "what its user gave it"

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,18 @@ class Payload:
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, content)
         return cls(buffer.getvalue())
+
+    @classmethod
+    def merge(cls, payloads: Iterable["Payload"]) -> "Payload":
+        """Return one payload with the files of all: of one installation, equal paths are equal files."""
+        different = [*dict.fromkeys(payloads)]
+        if len(different) == 1:
+            return different[0]
+        content: dict[str, bytes] = {}
+        for payload in different:
+            with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
+                content |= {name: packed.read(name) for name in packed.namelist()}
+        return cls.from_files(dict(sorted(content.items())))
 
     @property
     def digest(self) -> str:

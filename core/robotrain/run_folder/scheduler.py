@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from robotrain.run_folder import scheduler_plan, scheduler_preflight, settings_r
 from robotrain.run_folder.code_copy import copy_code
 from robotrain.run_folder.scheduler_commands import SchedulerCommands
 from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
-from robotrain.run_folder.scheduler_settings import derive_defaults, fill_settings
+from robotrain.run_folder.scheduler_settings import choose_registration_settings, derive_defaults, fill_settings
 from robotrain.run_folder.status import RunFolderPlatform
 from robotrain.run_folder.submit_call import SubmitCall
 
@@ -81,6 +81,12 @@ class SchedulerPlatform(RunFolderPlatform):
     def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return what the workload needs, as defaults of the settings `time`, `cpus`, `gpus` and `memory`."""
         return derive_defaults(job)
+
+    def choose_registration_settings(
+        self, job: Job, settings: Any, own: Collection[str]
+    ) -> tuple[Any, Iterable[Problem]]:
+        """Return the settings of a step that registers a policy, which needs little."""
+        return choose_registration_settings(job, settings, own), ()
 
     def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
         """Return the plan: the words of the submit command, the job document, the payload and the start script."""

@@ -3,9 +3,7 @@
 All tasks carry the same files, which are written once, as an alias of YAML: OSMO keeps them once for each task.
 """
 
-import io
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,12 +59,8 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
         _StepTask(step, builder, _build_document(step, builder), int(limit) if limit < max(seconds) else None)
         for step, builder, limit in zip(steps, builders, seconds, strict=True)
     ]
-    content: dict[str, bytes] = {}
-    for payload in dict.fromkeys(step.payload for step in steps):  # of one installation: equal paths are equal files
-        with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
-            content |= {name: packed.read(name) for name in packed.namelist()}
     documents = {_get_document_name(task.step): task.document for task in tasks}
-    archive = render.pack_documents(Payload.from_files(dict(sorted(content.items()))), documents)
+    archive = render.pack_documents(Payload.merge(step.payload for step in steps), documents)
     files = _build_files(tasks, run, archive)
     return plan.Plan(
         platform="osmo",

@@ -4,12 +4,9 @@ A step has a folder of its own in the run folder, `steps/NAME`, and hands over t
 payload, at the top.
 """
 
-import io
 import os
-import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
@@ -17,20 +14,17 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.run import Reference
+from robotrain.run_folder import scheduler_settings
 from robotrain.run_folder.parts import HANDOVER_FOLDER
-from robotrain.run_folder.scheduler_settings import fill_settings
 
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec.container import make_container
-from robotrain_slurm.spec.options import NO_MEMORY, parse_memory
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.render import RenderedBatch, list_script_options, make_plan, render_document
 from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, STEPS_FOLDER, BatchJob
 
 make_problem = Messages(__file__)
 
-REGISTER_CPUS, REGISTER_MEMORY = 2, "8G"
-"""What a step that registers a policy has at most, unless its user gives it more."""
 RUN_SETTINGS = {"runs_dir": "--runs-dir", "continuation": "--continuation", "stage": "--stage", "login": "--login"}
 """Settings that a run has once, with their options."""
 
@@ -45,7 +39,7 @@ def render_pipeline(steps: Sequence[PipelineStep], job: Job, run: str, finished:
     folders |= {step.name: _get_handover(root, step.name) for step in steps}
     names = {step.name for step in steps}
     rendered = [_render_step(step, run, root, folders, names, login) for step in steps]
-    return make_plan(rendered, job, run, root, _merge_payloads(step.payload for step in steps), login)
+    return make_plan(rendered, job, run, root, Payload.merge(step.payload for step in steps), login)
 
 
 def get_step_path(name: str, file: str = "") -> str:
@@ -102,29 +96,9 @@ def _render_step(
     return RenderedBatch(batch=batch, job=step.job, settings=step.settings, options=options, documents=[document])
 
 
-def _merge_payloads(payloads: Iterable[Payload]) -> Payload:
-    """Return one payload with the files of all: of one installation, equal paths are equal files."""
-    different = [*dict.fromkeys(payloads)]
-    if len(different) == 1:
-        return different[0]
-    content: dict[str, bytes] = {}
-    for payload in different:
-        with zipfile.ZipFile(io.BytesIO(payload.archive)) as packed:
-            content |= {name: packed.read(name) for name in packed.namelist()}
-    return Payload.from_files(dict(sorted(content.items())))
-
-
 def choose_registration_settings(
     job: Job, settings: SlurmSettings, own: Collection[str]
 ) -> tuple[SlurmSettings, Iterable[Problem]]:
-    """Return the settings of a step that registers a policy: no GPU, few cores, little memory, no program's secrets."""
-    filled = fill_settings(job, settings)
-    changes: dict[str, Any] = {"gpus": 0, "gpu_type": None, "cpus": min(filled.cpus or 0, REGISTER_CPUS)}
-    if filled.memory != NO_MEMORY and "memory" not in own:
-        changes["memory"] = min(filled.memory or "", REGISTER_MEMORY, key=_measure_memory)
-    changes["secrets"] = None
-    return replace(settings, **{name: value for name, value in changes.items() if name not in own}), ()
-
-
-def _measure_memory(text: str) -> float:
-    return parse_memory(text) or float("inf")  # 0 is all memory of the node
+    """Return the settings of a step that registers a policy: as for every scheduler, and no type of GPU."""
+    chosen = scheduler_settings.choose_registration_settings(job, settings, own)
+    return chosen if "gpu_type" in own else replace(chosen, gpu_type=None), ()
