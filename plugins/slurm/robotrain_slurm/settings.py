@@ -111,6 +111,9 @@ class SlurmJobSettings:
             program=True,
         ),
     ] = None
+    runs_dir: str = ""
+    cache_dir: str = ""
+    """Those of `SchedulerFolders`, in their place among the options."""
     storage: Annotated[
         Literal["shared"] | None,
         Param(help="shared: every node sees these folders, which is then not doubted"),
