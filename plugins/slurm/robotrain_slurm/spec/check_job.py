@@ -4,11 +4,12 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
 from robotrain.errors import Problem, Suggestion, select_errors, suggest_leaving_out
 from robotrain.messages import Messages
-from robotrain.model.job import Job
+from robotrain.model.job import NODES_FLAG, Job
 from robotrain.run_folder import settings_rules
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
@@ -17,8 +18,6 @@ from robotrain_runtime.contract.secret_rules import value_holds_secret
 from robotrain_slurm.login.address import check_login
 from robotrain_slurm.settings import SlurmSettings
 from robotrain_slurm.spec import managed_options, options, prologue, variables
-from robotrain_slurm.spec.check_nodes import check_nodes
-from robotrain_slurm.spec.check_staging import check_staging
 from robotrain_slurm.spec.container import check_mounts
 
 make_problem = Messages(__file__)
@@ -200,6 +199,29 @@ def check_prologue(settings: SlurmSettings) -> Iterator[Problem]:
     else:
         if any(map(value_holds_secret, lines)):
             yield make_problem("secret-in-job", given=path)
+
+
+def check_staging(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check what `--stage` cannot do: every source can be fetched before the job is sent; what it writes cannot."""
+    if not settings.stage:
+        return
+    if settings.torch_backend == "auto":
+        yield make_problem("slurm-stage-backend", given="auto")
+    parameters = dict(job.parameters)
+    services = {
+        f"--{CHECKPOINT_PARAMETER.replace('_', '-')}": str(parameters.get(CHECKPOINT_PARAMETER) or ""),
+        "--wandb": "https://api.wandb.ai" if parameters.get("wandb") else "",
+        "--tracking-uri": settings.tracking_uri or "",
+    }
+    for flag, address in services.items():
+        if is_address(address) and not address.startswith("sqlite:"):
+            yield make_problem("slurm-stage-writes", suggest_leaving_out(flag), where=flag, given=address)
+
+
+def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
+    """Check that each node can start the program: robotrain prepares a job once, for all of its nodes."""
+    if (count := job.training_nodes) > 1 and settings.container:
+        yield make_problem("options-conflict.nodes-container", where=NODES_FLAG, given=str(count), count=count)
 
 
 def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:

@@ -34,11 +34,6 @@ def make_python_search(interpreters: Iterable[str]) -> str:
     return spec.make_python_search([*interpreters], "this node or image", fix)
 
 
-def begin_script(options: Iterable[Option], prologue: Sequence[str]) -> list[str]:
-    """Return the lines of a batch script before its body."""
-    return ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
-
-
 def has_prologue(script: str) -> bool:
     """Return whether a batch script has lines of the user before its body."""
     return not re.match(r"export .*\nexec /bin/sh ", script.partition(CLEAN_ENVIRONMENT)[2])
@@ -50,7 +45,7 @@ def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: s
     :param prologue: lines of the shell, from the user's own configuration.
     :param root: the folder with the payload, from the folder that the job starts in.
     """
-    lines = begin_script(options, prologue)
+    lines = ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
     body = BODY.format(payload=f"{root}/payload", search=f"{root}/{SEARCH_FILE}", module=BATCH_MODULE)
     return "\n".join(lines) + "\n" + body.replace("/./", "/").replace('"./', '"')
 
