@@ -150,7 +150,6 @@ QUOTES = {
     "plugins/azureml/robotrain_azureml/errors.py": "a diagnosis of Azure's answer",
     "plugins/osmo/robotrain_osmo/client/failures.py": "failures.toml",
     "plugins/slurm/robotrain_slurm/login/ssh_failures.py": "a table of what ssh prints",
-    "plugins/slurm/robotrain_slurm/login/values.py": "JSON of the login node",
 }
 """The modules that make a problem of something else than a message."""
 

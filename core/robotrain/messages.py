@@ -7,7 +7,6 @@ is absent or None. A `[code]` without a title has what its variants share. A tab
 describes a code for docs/errors.md.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -165,11 +164,8 @@ def read_tables(folder: str, code: str = CODE_PATTERN) -> Table:
 def _parse(folder: str, text: str) -> Table:
     if not text:
         return {}
-    try:
-        import tomllib  # costs start-up
-    except ModuleNotFoundError:  # Python 3.10 of a login node, where the same stands beside it
-        found: Table = json.loads(Path(folder, f"{FILE}.json").read_bytes())
-        return found
+    import tomllib  # costs start-up
+
     return tomllib.loads(text)
 
 

@@ -14,7 +14,7 @@ import pytest
 from free_ports import find_free_port
 from lab import SlurmUnavailable, find_program
 from robotrain.run_folder import ssh_transport
-from robotrain_slurm.login import calls, reach
+from robotrain_slurm.login import reach
 
 HOST = "cluster"
 CONFIGURATION = """
@@ -67,7 +67,9 @@ class LoginNode:
         self.bin = folder / "bin"
         self.bin.mkdir()
         ssh = self.bin / "ssh"
-        ssh.write_text(f'#!/bin/sh\necho $$ >>{self._calls}\nexec {shutil.which("ssh")} -F {self.configuration} "$@"\n')
+        counted = f'case " $* " in *" -G "*|*" -O "*) ;; *) echo $$ >>{self._calls};; esac'
+        words = f'{shutil.which("ssh")} -F {self.configuration} "$@"'
+        ssh.write_text(f"#!/bin/sh\n{counted}\nexec {words}\n")
         ssh.chmod(0o755)
         self._daemon: subprocess.Popen[bytes] | None = None
 
@@ -145,6 +147,12 @@ class LoginNode:
         return found
 
 
+def close_connections() -> None:
+    """End the connections of this process, as its end does, and forget which login nodes did not answer."""
+    ssh_transport.close_connections()
+    reach.reach.cache_clear()
+
+
 def start_login_node(folder: Path, patched: pytest.MonkeyPatch, **environment: str) -> Iterator[LoginNode]:
     """Start a login node, and end it and the connections to it afterwards. Skip the test where there is no sshd."""
     try:
@@ -154,7 +162,5 @@ def start_login_node(folder: Path, patched: pytest.MonkeyPatch, **environment: s
     patched.setenv("PATH", f"{node.bin}:{os.environ['PATH']}")
     node.start()
     yield node
-    calls.close_connections()
-    ssh_transport.close_connections()
-    reach.reach.cache_clear()
+    close_connections()
     node.close()

@@ -10,11 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from login_node import HOST, LoginNode
+from login_node import HOST, LoginNode, close_connections
 from robotrain.plugin import RunState
-from robotrain.run_folder import ssh_transport
 from robotrain.testing import World
-from robotrain_slurm.login import calls, reach
 from slurm_stand_in import SlurmStandIn
 from submit_cuts import SubmitScript
 
@@ -98,9 +96,7 @@ class SlurmLoginWorld(SlurmWorld):
         self.options = (*self.options, "--login", HOST)
 
     def close(self) -> None:
-        calls.close_connections()
-        ssh_transport.close_connections()
-        reach.reach.cache_clear()
+        close_connections()
         self.node.close()
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:

@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from login_node import HOST, LoginNode
+from login_node import HOST, LoginNode, close_connections
 from robotrain.store import records
 from robotrain_runtime.contract import event
 from robotrain_runtime.environments import interpreter
-from robotrain_slurm.login import calls
 from slurm_stand_in import SlurmStandIn
 
 PROGRAM = ("--", "python", "main.py")
@@ -58,15 +57,17 @@ def test_submit_copies_the_code_and_sends_the_job_once_by_one_ssh(submit, slurm,
     assert login_node.count_logins() == 1
 
 
-def test_status_is_one_ssh(submit, slurm, login_node, robotrain):
+def test_status_is_one_connection(submit, slurm, login_node, robotrain):
     run, _ = submit()
     slurm.set_state("1", "RUNNING", nodes="gpu-1")
-    calls.close_connections()
+    before = login_node.count_logins()
+    close_connections()
     login_node.clear_calls()
     answer = robotrain("status", run)
     assert "running" in answer.stdout
-    assert len(login_node.list_calls()) == 1
-    calls.close_connections()
+    assert login_node.count_logins() == before + 1
+    assert len(login_node.list_calls()) <= 7, "each is a question on that connection"
+    close_connections()
     assert login_node.list_running() == []
 
 
@@ -82,16 +83,18 @@ def test_silent_login_node_hides_no_runs_of_another_one(submit, words, slurm, lo
     elsewhere = ["stranger" if word == HOST else word for word in words]
     for _ in range(3):
         assert robotrain(*elsewhere, "--new", *PROGRAM).exit_code == 0
-    calls.close_connections()
+    close_connections()
     login_node.clear_calls()
     ssh = login_node.bin / "ssh"
-    ssh.write_text(ssh.read_text().replace("exec", f'case "$*" in *" stranger "*) {silence};; esac\nexec', 1))
+    words = f'echo "$*" >>{login_node.folder}/words\n'
+    ssh.write_text(ssh.read_text().replace("exec", f'{words}case "$*" in *" stranger "*) {silence};; esac\nexec', 1))
     answer = robotrain("runs", "--json")
     found = {one["run"]: one for one in json.loads(answer.stdout)["runs"]}
     assert found.pop(run)["state"] == "running"
     assert [one["state"] for one in found.values()] == ["unknown"] * 3
     assert all("stranger does not answer" in one["reason"] for one in found.values())
-    assert len(login_node.list_calls()) == 2
+    asked = [line for line in (login_node.folder / "words").read_text().splitlines() if " stranger " in line]
+    assert len(asked) == 1, "it is asked once"
 
 
 def test_log_and_outputs_come_over_the_line(submit, slurm, robotrain, tmp_path):
@@ -302,42 +305,6 @@ def _wait_until(condition, what: str, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < until, what
         time.sleep(0.02)
-
-
-def test_code_is_sent_once(submit, robotrain, login_node):
-    run, _ = submit()
-    robotrain("status", run)
-    (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
-    before = place.stat().st_ino
-    calls.close_connections()
-    robotrain("status", run)
-    assert place.stat().st_ino == before
-    assert place.stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize(
-    "removed", ["robotrain_slurm/login/agent.py", "robotrain_slurm/remote/methods.py", ".files.json"]
-)
-def test_code_of_which_a_cluster_removed_a_file_is_sent_again(submit, robotrain, login_node, removed):
-    run, _ = submit()
-    robotrain("status", run)
-    (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
-    (place / removed).unlink()
-    calls.close_connections()
-    assert robotrain("status", run).exit_code == 0
-    calls.close_connections()
-    assert (place / removed).is_file()
-    assert [*place.parent.iterdir()] == [place]
-
-
-def test_code_that_others_may_write_to_is_not_run(submit, robotrain, login_node, words):
-    run, _ = submit()
-    robotrain("status", run)
-    (place,) = (login_node.home / ".cache/robotrain/login").glob("[0-9a-f]*")
-    place.chmod(0o777)
-    calls.close_connections()
-    answer = robotrain("status", run)
-    assert f"robotrain's code cannot be stored on {HOST}" in answer.stderr + answer.stdout
 
 
 def _cut_lines(login_node: LoginNode) -> None:

@@ -34,7 +34,7 @@ def runs(tmp_path) -> Path:
     return tmp_path / "runs"
 
 
-CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-register", "scontrol release")
+CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-register", 'timeout "$patience" scontrol')
 
 
 @contextlib.contextmanager
@@ -136,6 +136,37 @@ def test_interrupted_submit_is_continued(slurm, runs, monkeypatch, number, is_do
     assert reference["jobs"] == "train=1 evaluate=2 register=3"
     assert SLURM.find(made) == reference
     assert len(slurm.read_jobs()) == 3
+
+
+def test_pipeline_whose_release_is_not_answered_is_released_by_the_next_submit(slurm, runs):
+    made = make_pipeline(runs)
+    (release := slurm.folder / "bin/scontrol").rename(slurm.folder / "bin/real")
+    release.write_text("#!/bin/sh\necho 'slurm_update error: Unable to contact slurm controller' >&2; exit 1\n")
+    release.chmod(0o755)
+    with pytest.raises(Unanswered) as unanswered:
+        SLURM.submit(made)
+    check_problems(unanswered.value.problems, "platform-away")
+    assert slurm.read_job("1")["reason"] == "JobHeldUser"
+    (slurm.folder / "bin/real").rename(release)
+    assert SLURM.find(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert slurm.read_job("1")["reason"] == "None"
+
+
+def test_pipeline_is_not_released_before_its_jobs_are_recorded(slurm, runs):
+    made = make_pipeline(runs)
+    move = slurm.folder / "bin/mv"
+    move.write_text(
+        '#!/bin/sh\ncase "$*" in *sent.json) echo "mv: No space left on device" >&2; exit 1;; esac\nexec /bin/mv "$@"\n'
+    )
+    move.chmod(0o755)
+    with pytest.raises(Unanswered) as unanswered:
+        SLURM.submit(made)
+    check_problems(unanswered.value.problems, "run-folder-full")
+    assert slurm.read_job("1")["reason"] == "JobHeldUser"
+    move.unlink()
+    assert SLURM.find(made) is None
+    assert SLURM.submit(made)["jobs"] == "train=1 evaluate=2 register=3"
+    assert slurm.read_job("1")["reason"] == "None"
 
 
 def test_pipeline_that_slurm_has_forgotten_is_not_sent_again(slurm, runs, monkeypatch):

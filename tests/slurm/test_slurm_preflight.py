@@ -261,3 +261,8 @@ def test_python_that_is_missing_here_is_told_until_the_environment_is_built(list
 def test_python_that_comes_from_elsewhere_is_not_looked_for(list_python_problems, settings, is_needed):
     Path("lines.sh").write_text("export PATH=/opt/python-3.12/bin:$PATH\n")
     assert ("slurm-python-missing" in [one.code for one in list_python_problems(**settings)]) == is_needed
+
+
+def test_machine_that_hangs_is_a_passing_failure(slurm, make_plan, monkeypatch):
+    monkeypatch.setattr(survey, "SCRIPT", "kill -KILL $$")  # as after a time-out
+    check_problems(preflight(make_plan()), "platform-away")

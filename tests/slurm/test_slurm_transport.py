@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from lab import wait_until
 from login_node import HOST
-from robotrain.run_folder import ssh_transport, transport
+from robotrain.run_folder import facts, outputs, remote_folder, ssh_transport, transport
+from robotrain.run_folder.log import FolderLog
+from robotrain.run_folder.remote_folder import RemoteLog
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE, SshTransport
 from robotrain.run_folder.transport import Transport, Unreached
+from robotrain_runtime.contract import event
 
 ODD_NAME = "$(touch hacked) `touch hacked`'\" ü #"
 
@@ -57,7 +60,7 @@ def test_files_are_read_from_an_offset_and_from_their_end(there, tmp_path):
     paths = {str(file): 3, str(tmp_path): 0, str(tmp_path / "gone"): 0}
     found = there.read(paths)
     assert found == {
-        str(file): (b"3456789", 10, 1234.5, os.getuid()),
+        str(file): (b"3456789", 10, 1234.5),
         str(tmp_path): None,
         str(tmp_path / "gone"): None,
     }
@@ -81,7 +84,6 @@ def test_folder_is_listed_with_what_is_below_it(there, tmp_path):
     (top := tmp_path / ODD_NAME).mkdir()
     (top / "a/b").mkdir(parents=True)
     (top / "a/b" / "two\nlines").write_text("12345")
-    os.utime(top / "a/b/two\nlines", (1.0, 1234.5))
     (top / "link").symlink_to("a")
     found = {entry.path: entry for entry in there.list(str(top))}
     assert {path: entry.kind for path, entry in found.items()} == {
@@ -90,7 +92,7 @@ def test_folder_is_listed_with_what_is_below_it(there, tmp_path):
         "a/b/two\nlines": "f",
         "link": "l",
     }
-    assert (found["a/b/two\nlines"].size, found["a/b/two\nlines"].modified) == (5, 1234.5)
+    assert found["a/b/two\nlines"].size == 5
     assert there.list(str(tmp_path / "gone")) == []
 
 
@@ -211,3 +213,41 @@ def test_machine_without_ssh(monkeypatch):
     with pytest.raises(Unreached) as missing:
         SshTransport(HOST).run("true")
     assert missing.value.exit_code is None
+
+
+@pytest.mark.parametrize("tail", [None, 0, 1, 2, 9])
+@pytest.mark.parametrize("size", [0, 1, transport.CHUNK_BYTES // 4 + 9])
+def test_log_of_another_machine_is_read_as_one_of_this(tmp_path, tail, size):
+    (tmp_path / "log.txt").write_bytes(b"".join(b"%d\n" % (number % 1000) for number in range(size)) + b"rest")
+    os.utime(tmp_path / "log.txt", (1.0, 1.0))
+    (tmp_path / "printed").write_text("before\nend: last\n")
+    here = FolderLog(tmp_path, "printed", "[x] ", "end")
+    there = RemoteLog(tmp_path, "printed", "[x] ", "end", at=Transport())
+    assert [*there.read_present(tail)] == [*here.read_present(tail)]
+
+
+def test_facts_of_another_machine_are_those_of_this(tmp_path):
+    for name, content in (("outcome.json", b"{}"), ("log", b"0123456789"), ("cancelled", b"")):
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1.0, 1234.5))
+    (tmp_path / "taken").symlink_to("12_3:token:77")
+    files = {"outcome.json": 1 << 10, "log": 4, "cancelled": 0, "engine-end": 9}
+    found = remote_folder.find_facts(Transport(), [str(tmp_path), str(tmp_path / "gone")], files)
+    assert found == [facts.read_facts(tmp_path, files), None]
+
+
+def test_outputs_of_another_machine_are_those_of_this(tmp_path):
+    run = tmp_path / "a run ü"
+    checkpoint = run / "outputs/x/checkpoints/000002"
+    (checkpoint / "pretrained_model").mkdir(parents=True)
+    (checkpoint / "pretrained_model/model.safetensors").write_bytes(b"x" * 100)
+    (run / "outputs/x/more").mkdir()
+    (run / "outputs/x/more/file").write_bytes(b"x" * 7)
+    for name in ("log.txt", "job.json", "outcome.json"):
+        (run / name).write_text("{}")
+    made = event.Checkpoint(step=2, path=str(checkpoint), model="pretrained_model")
+    (run / "events.jsonl").write_text("noise\n" * 9 + event.format_event(made) + "\n")
+    with remote_folder.open_outline(Transport(), str(run)) as outline:
+        there = [remote_folder.move_output(one, str(outline), str(run)) for one in outputs.list_outputs(outline)]
+    assert there == [*outputs.list_outputs(run)]
+    assert [one.step for one in there if one.kind == "checkpoint"] == [2]

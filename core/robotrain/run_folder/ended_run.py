@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from robotrain_runtime.contract import child_python, failure
@@ -28,16 +29,23 @@ OTHER_TRACKING = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_
 """Environment variables of this user's other projects."""
 
 
-def register_model(folder: Path, name: str, step: int | None, payload: Path | None = None) -> Registered:
+RunRuntime = Callable[[Path, list[str], Path], subprocess.CompletedProcess[str]]
+"""Run the runtime in a folder with arguments, and a payload."""
+
+
+def register_model(
+    folder: Path, name: str, step: int | None, payload: Path | None = None, run: RunRuntime | None = None
+) -> Registered:
     """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
 
     Raise Rejected if the registration fails.
 
     :param payload: the folder of the run's payload, if it is not below `folder`.
+    :param run: for a run on another machine.
     """
     payload = payload or folder / log.PAYLOAD_FOLDER
     arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
-    completed = _run_runtime(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
+    completed = (run or _run_runtime)(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
     if completed.returncode:
         _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
         why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
@@ -75,18 +83,35 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
 REMOVED_SUFFIX = ".gone"
 
 
-def remove_run_folder(folder: Path, owner: str, spec_file: str, status: Status, dry_run: bool = False) -> int:
+def remove_run_folder(
+    folder: Path,
+    owner: str,
+    spec_file: str,
+    status: Status,
+    dry_run: bool = False,
+    remove: Callable[[Path, bool], int] | None = None,
+) -> int:
     """Remove the folder of an ended run unless `dry_run` is set. Return the bytes freed. Raise Rejected if it stays.
 
     :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
+    :param remove: removes a folder on another machine unless it is told not to, and returns its bytes.
     """
     if owner != folder.name:  # a record may name any folder
         raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=spec_file)])
     if not status.finished:
         raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
+    return (remove or _remove_folder)(folder, dry_run)
+
+
+def _remove_folder(folder: Path, dry_run: bool) -> int:
     freed = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
-        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
-        os.rename(folder, removed)  # atomic: a partly removed run is never visible under its name
+        removed = make_removed_path(folder)
+        os.rename(folder, removed)
         shutil.rmtree(removed)
     return freed
+
+
+def make_removed_path(folder: Path) -> Path:
+    """Return the name that a run folder has while it is removed: a part of it is never visible under its own."""
+    return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")

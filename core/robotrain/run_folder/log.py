@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import (
@@ -47,18 +47,26 @@ class LogReader:
     :param start: the offset to begin at, without `tail`.
     """
 
+    chunk_size = CHUNK_SIZE
+
     def __init__(self, path: Path, tail: int | None = None, start: int = 0) -> None:
         self._path, self._rest = path, b""
         self._at = start if tail is None else _find_tail_start(path, tail)
 
     def read_lines(self) -> Iterator[str]:
         """Yield the new lines that are complete."""
-        while chunk := _read_chunk(self._path, self._at):
+        while chunk := self.read_chunk():
             self._at += len(chunk)
             *whole, self._rest = (self._rest + chunk).split(b"\n")
             yield from map(_decode_line, whole)
             if len(self._rest) > MAX_LINE:
                 yield from self.read_rest()
+            if len(chunk) < self.chunk_size:
+                return
+
+    def read_chunk(self) -> bytes:
+        """Return what stands in the file from where this is."""
+        return _read_chunk(self._path, self._at)
 
     def read_rest(self) -> Iterator[str]:
         """Yield the last line if it is incomplete."""
@@ -131,6 +139,7 @@ class FolderLog:
     """Of lines that the log itself does not have: those of the job, and why the run waits."""
     end_sign: str = ""
     """How lines begin that the engine adds to what the job printed when it ends it; empty for none."""
+    poll_seconds: ClassVar[float] = POLL_SECONDS
 
     def read_present(self, tail: int | None) -> Iterator[str]:
         """Yield the lines that are there, or the last ones.
@@ -140,7 +149,7 @@ class FolderLog:
         main, printed = self._open(tail)
         before: list[str] = []
         after: list[str] = []
-        went_on = _get_modified(self.folder / LOG_FILE) > _get_modified(self.folder / self.output_file)
+        went_on = self.get_modified(LOG_FILE) > self.get_modified(self.output_file)
         for line in chain(printed.read_lines(), printed.read_rest()) if printed else ():
             is_last = self.end_sign and line.startswith(self.end_sign) and not went_on
             (after if is_last else before).append(self.prefix + line)
@@ -158,7 +167,7 @@ class FolderLog:
         due, waited = 0.0, ""
         while True:
             status, now = None, time.monotonic()
-            if now >= due - (QUERY_SECONDS - END_QUERY_SECONDS if (self.folder / OUTCOME_FILE).exists() else 0.0):
+            if now >= due - (QUERY_SECONDS - END_QUERY_SECONDS if self.get_modified(OUTCOME_FILE) else 0.0):
                 due, status = now + QUERY_SECONDS, _try_query(query_status)  # before reading: the last lines are read
             yield from self._read_printed(printed)
             yield from main.read_lines()
@@ -170,12 +179,23 @@ class FolderLog:
                 if reason and reason != waited:
                     yield f"{self.prefix}waiting: {reason}"
                 waited = reason
-            time.sleep(POLL_SECONDS)
+            time.sleep(self.poll_seconds)
 
     def _open(self, tail: int | None) -> tuple[LogReader, LogReader | None]:
         """Return readers of the log, and of what the job printed."""
-        printed = LogReader(self.folder / self.output_file, tail) if self.output_file else None
-        return LogReader(self.folder / LOG_FILE, tail), printed
+        printed = self.open(self.output_file, tail) if self.output_file else None
+        return self.open(LOG_FILE, tail), printed
+
+    def open(self, name: str, tail: int | None) -> LogReader:
+        """Return a reader of a file of the run folder."""
+        return LogReader(self.folder / name, tail)
+
+    def get_modified(self, name: str) -> float:
+        """Return when a file of the run folder was modified; 0 if there is none."""
+        try:
+            return (self.folder / name).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def _read_printed(self, printed: LogReader | None) -> Iterator[str]:
         return (self.prefix + line for line in printed.read_lines()) if printed else iter(())
@@ -189,14 +209,6 @@ def _try_query(query_status: Callable[[], Status]) -> Status | None:
         if not rejected.transient:
             raise
         return None
-
-
-def _get_modified(file: Path) -> float:
-    """Return when a file was modified; 0 if there is none."""
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
 
 
 EventKind = TypeVar("EventKind", Checkpoint, Evaluated, Published, Registered, Withdrawn)

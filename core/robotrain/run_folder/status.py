@@ -6,11 +6,11 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Registered
@@ -40,9 +40,16 @@ MAX_POLLS = 60
 def require_run_folder(reference: Reference) -> Path:
     """Return the run folder of a reference. Raise RunGone if it does not exist."""
     folder = Path(reference["folder"])
-    if not folder.is_dir():
-        raise RunGone(f"the run folder {folder} no longer exists")
-    return folder
+    return folder if folder.is_dir() else raise_gone(reference)
+
+
+def raise_gone(reference: Reference) -> NoReturn:
+    """Raise RunGone."""
+    raise RunGone(f"the run folder {reference['folder']} no longer exists")
+
+
+def _try_read_facts(folder: Path, files: Mapping[str, int]) -> FolderFacts | None:
+    return read_facts(folder, files) if folder.is_dir() else None
 
 
 def explain_engine_state(engine_state: str, states: Mapping[str, RunState], engine: str) -> Status:
@@ -188,7 +195,7 @@ class RunFolderPlatform(Platform):
         if not (parts := self.list_parts(reference)):
             return super().query_pipeline(reference)
         jobs = self.query_jobs([part.reference for part in parts.values()])
-        facts = {name: self.read_facts(part.reference) for name, part in parts.items()}
+        facts = dict(zip(parts, self.read_all_facts([part.reference for part in parts.values()]), strict=True))
         judged = {name: self.conclude_run(part.reference, facts[name], jobs) for name, part in parts.items()}
         return judge_parts(reference["run"], parts, facts, judged)
 
@@ -198,18 +205,38 @@ class RunFolderPlatform(Platform):
 
     def read_facts(self, reference: Reference) -> FolderFacts:
         """Return the facts of a run folder. Raise RunGone."""
-        printed = {self.output_file: OUTPUT_BYTES} if self.output_file else {}
-        return read_facts(require_run_folder(reference), {**self.fact_files, **printed})
+        return self.read_all_facts([reference])[0]
+
+    def read_all_facts(self, references: Sequence[Reference]) -> list[FolderFacts]:
+        """Return the facts of each run folder. Raise RunGone if one of them does not exist."""
+        found = self.find_facts([one["folder"] for one in references])
+        return [facts or raise_gone(one) for one, facts in zip(references, found, strict=True)]
+
+    def find_facts(self, folders: Sequence[str]) -> list[FolderFacts | None]:
+        """Return the facts of each run folder; None for one that does not exist."""
+        return [_try_read_facts(Path(folder), self.list_fact_files()) for folder in folders]
+
+    def list_fact_files(self) -> Mapping[str, int]:
+        """Return the files that facts have, as FACT_FILES."""
+        return {**self.fact_files, **({self.output_file: OUTPUT_BYTES} if self.output_file else {})}
+
+    def keep_end(self, folder: Path, end: bytes) -> None:
+        """Write how the engine ended a job to the run folder. Raise OSError."""
+        write_atomically(folder / ENGINE_END_FILE, end)
+
+    def describe_surviving_checkpoints(self, folder: Path) -> Iterable[str]:
+        """Return sentences about the last checkpoints in a run folder."""
+        return outputs.describe_surviving_checkpoints(folder)
 
     def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
         judged = self.judge_run(reference, facts, jobs)
         if judged.end:
             with suppress(OSError):  # the folder may be another user's
-                write_atomically(facts.folder / ENGINE_END_FILE, judged.end)
+                self.keep_end(facts.folder, judged.end)
         if not judged.was_stopped:
             return judged
-        left = "".join(f". {sentence}" for sentence in outputs.describe_surviving_checkpoints(facts.folder))
+        left = "".join(f". {sentence}" for sentence in self.describe_surviving_checkpoints(facts.folder))
         return judged._replace(status=replace(judged.status, reason=judged.status.reason + left))
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:

@@ -21,7 +21,7 @@ from robotrain_runtime.process.stop import signal_group, wait_or_kill
 
 SECONDS = 30.0
 END_SECONDS = 30.0
-CHUNK_BYTES = 1 << 19
+CHUNK_BYTES = 1 << 20
 """The most of a file that one reading returns."""
 MAX_ANSWER_BYTES = 1 << 28
 MAX_ERROR_BYTES = 1 << 14
@@ -63,8 +63,6 @@ class FileState(NamedTuple):
     size: int
     modified: float
     """In seconds since the epoch."""
-    user: int
-    """The number of the user whom it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +74,12 @@ class Entry:
     kind: str
     """`f`: a file; `d`: a folder; `l`: a link; others as `find` names them."""
     size: int
-    modified: float
 
 
 READ_FILE = f"""\
 read_file() {{
   if [ -f "$1" ] && [ -r "$1" ]; then
-    printf '%s ' "$(stat -L -c '%s %.6Y %u' -- "$1")"
+    printf '%s ' "$(stat -L -c '%s %.6Y' -- "$1")"
     tail -c "$2" -- "$1" | head -c {CHUNK_BYTES} | base64 | tr -d '\\n'
   fi
   echo
@@ -162,9 +159,9 @@ class Transport:
 
     def list(self, folder: str) -> list[Entry]:
         """Return all that is below a folder; nothing if it is missing."""
-        found = self.run(f"find {shlex.quote(folder)} -mindepth 1 -printf '%y %s %T@ %P\\0' 2>/dev/null").stdout
-        rows = (row.split(b" ", 3) for row in found.split(b"\0") if row)
-        return [Entry(os.fsdecode(path), kind.decode(), int(size), float(at)) for kind, size, at, path in rows]
+        found = self.run(f"find {shlex.quote(folder)} -mindepth 1 -printf '%y %s %P\\0' 2>/dev/null").stdout
+        rows = (row.split(b" ", 2) for row in found.split(b"\0") if row)
+        return [Entry(os.fsdecode(path), kind.decode(), int(size)) for kind, size, path in rows]
 
     def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         """Write a file as a whole: a reader finds the one before, or this one. Raise OSError."""
@@ -179,24 +176,31 @@ class Transport:
     def _change(self, script: str, stdin: bytes = b"", seconds: float = SECONDS) -> None:
         result = self.run(script, stdin, seconds)
         if result.exit_code:
-            raise OSError(result.stderr.strip().rpartition("\n")[2] or f"exit code {result.exit_code}")
+            raise OSError(
+                result.stderr.strip().rpartition("\n")[2].rpartition(": ")[2] or f"exit code {result.exit_code}"
+            )
 
 
 def format_reading(paths: Mapping[str, int]) -> str:
     """Return a script that prints a line of each file, for `parse_files`; another one may follow it."""
-    places = ((path, f"+{offset + 1}" if offset >= 0 else str(-offset)) for path, offset in paths.items())
-    return READ_FILE + "".join(f"read_file {shlex.quote(path)} {place}\n" for path, place in places)
+    return READ_FILE + "".join(f"{format_file(path, offset)}\n" for path, offset in paths.items())
+
+
+def format_file(path: str, offset: int) -> str:
+    """Return the line of a script, after READ_FILE, that prints a file for `parse_file`."""
+    return f"read_file {shlex.quote(path)} {f'+{offset + 1}' if offset >= 0 else -offset}"
 
 
 def parse_files(paths: Iterable[str], text: str) -> dict[str, FileState | None]:
     """Return the files in what `format_reading` prints."""
-    return {path: _parse_file(line.split(" ")) for path, line in zip(paths, text.split("\n"), strict=False)}
+    return {path: parse_file(line) for path, line in zip(paths, text.split("\n"), strict=False)}
 
 
-def _parse_file(words: Sequence[str]) -> FileState | None:
+def parse_file(line: str) -> FileState | None:
+    """Return the file in a line; None if it could not be read."""
     try:
-        size, modified, user, content = words
-        return FileState(base64.b64decode(content), int(size), float(modified), int(user))
+        size, modified, content = line.split(" ")
+        return FileState(base64.b64decode(content), int(size), float(modified))
     except ValueError:  # there is none
         return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster.platform import ClusterPlatform
@@ -26,30 +25,6 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
 
 
-def cluster_method(path: str, remote: str = "") -> Any:
-    """Return a method that calls the function `MODULE:NAME` where the commands of Slurm are.
-
-    That is here, or on the login node of the plan or the reference that it is given.
-
-    :param remote: the function of `remote.methods` that takes its place then, where that is more than a call.
-    """
-
-    def call(platform: Platform, subject: Any, *values: Any, **named: Any) -> Any:
-        login = find_login(subject)
-        if not login:
-            module, _, name = path.partition(":")
-            return attrgetter(name)(importlib.import_module(module))(subject, *values, **named)
-        if remote:
-            from robotrain_slurm.remote import methods
-
-            return getattr(methods, remote)(login, subject, *values, **named)
-        from robotrain_slurm.login import calls
-
-        return calls.call(login, path, subject, *values, **named)
-
-    return call
-
-
 def method(path: str) -> Any:
     """Return a method that calls the function `MODULE:NAME` with what reaches the commands of Slurm.
 
@@ -57,15 +32,33 @@ def method(path: str) -> Any:
     """
 
     def call(platform: Platform, subject: Any, *values: Any, **named: Any) -> Any:
-        from robotrain_slurm.login import reach
-
-        at = reach.reach(find_login(subject))
         module, _, name = path.partition(":")
-        with reach.explained(at):
-            found = getattr(importlib.import_module(module), name)(at, subject, *values, **named)
-        return reach.explain_items(found, at) if isinstance(found, Iterator) else found
+        return _call(getattr(importlib.import_module(module), name), subject, *values, **named)
 
     return call
+
+
+def run_method(name: str) -> Any:
+    """Return a method that calls the one of `SlurmRuns`, of here or of the login node of the reference."""
+
+    def call(platform: Platform, reference: Reference, *values: Any, **named: Any) -> Any:
+        from robotrain_slurm.observe.login_runs import find_runs
+
+        return _call(
+            lambda at, *words, **more: getattr(find_runs(at), name)(*words, **more), reference, *values, **named
+        )
+
+    return call
+
+
+def _call(function: Any, subject: Any, *values: Any, **named: Any) -> Any:
+    """Call a function with what reaches Slurm for a plan or a reference. Raise in words for this machine."""
+    from robotrain_slurm.login import reach
+
+    at = reach.reach(find_login(subject))
+    with reach.explained(at):
+        found = function(at, subject, *values, **named)
+    return reach.explain_items(found, at) if isinstance(found, Iterator) else found
 
 
 class SlurmPlatform(ClusterPlatform):
@@ -130,17 +123,17 @@ class SlurmPlatform(ClusterPlatform):
     list_checks = method("robotrain_slurm.preflight.checks:list_checks")
     submit = method("robotrain_slurm.submit.submit:submit_plan")
     find = method("robotrain_slurm.submit.submit:find_run")
-    status = cluster_method("robotrain_slurm.observe.runs:RUNS.status", "query_status")
-    list_steps = cluster_method("robotrain_slurm.observe.runs:RUNS.list_steps")
-    query_pipeline = cluster_method("robotrain_slurm.observe.runs:RUNS.query_pipeline", "query_pipeline")
-    has_step_output = cluster_method("robotrain_slurm.observe.runs:RUNS.has_step_output")
-    logs = cluster_method("robotrain_slurm.observe.runs:RUNS.logs", "read_logs")
-    events_file = cluster_method("robotrain_slurm.observe.runs:RUNS.events_file", "find_events_file")
-    request_cancel = cluster_method("robotrain_slurm.observe.cancel:request_cancel")
-    outputs = cluster_method("robotrain_slurm.observe.runs:RUNS.outputs", "list_outputs")
-    download = cluster_method("robotrain_slurm.observe.runs:RUNS.download", "download_output")
-    register = cluster_method("robotrain_slurm.observe.runs:RUNS.register")
-    remove_outputs = cluster_method("robotrain_slurm.observe.runs:RUNS.remove_outputs", "remove_run")
+    status = run_method("status")
+    list_steps = run_method("list_steps")
+    query_pipeline = run_method("query_pipeline")
+    has_step_output = run_method("has_step_output")
+    logs = run_method("logs")
+    events_file = run_method("events_file")
+    request_cancel = method("robotrain_slurm.observe.cancel:request_cancel")
+    outputs = run_method("outputs")
+    download = run_method("download")
+    register = run_method("register")
+    remove_outputs = run_method("remove_outputs")
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         from robotrain_slurm.observe.step_references import describe_reference
@@ -153,13 +146,9 @@ class SlurmPlatform(ClusterPlatform):
 
     def list_statuses(self, references: Sequence[Reference]) -> Sequence[Status | None]:
         """Return the status of each run: those here by one request, and those of each login node."""
-        if any(map(find_login, references)):
-            from robotrain_slurm.remote import methods
+        from robotrain_slurm.observe import login_runs
 
-            return methods.list_statuses(references)
-        from robotrain_slurm.observe.runs import RUNS
-
-        return RUNS.list_statuses(references)
+        return login_runs.list_statuses(references)
 
 
 @hook

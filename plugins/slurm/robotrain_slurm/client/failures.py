@@ -1,12 +1,12 @@
 """Why sbatch refused a job, in words: what it did not accept, and what exists instead."""
 
 import functools
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import tomllib
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -31,12 +31,7 @@ QUERY_SECONDS = 10.0
 def load_refusals() -> tuple[Refusal, ...]:
     """Return the known refusals in the order in which they are compared."""
     file = Path(__file__).with_name("refusals.toml")
-    try:
-        import tomllib  # a login node may have Python 3.10
-
-        rows = tomllib.loads(file.read_text(encoding="utf-8"))["refusal"]
-    except ModuleNotFoundError:  # there the same stands beside it
-        rows = json.loads(file.with_name(f"{file.name}.json").read_bytes())["refusal"]
+    rows = tomllib.loads(file.read_text(encoding="utf-8"))["refusal"]
     for row in rows:
         row["suggestions"] = tuple(Suggestion(*one) for one in row.get("suggestions", ()))
     return tuple(Refusal(**row) for row in rows)

@@ -12,14 +12,18 @@ from dataclasses import replace
 from typing import IO, TypeVar
 
 from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
+from robotrain.messages import Messages
 from robotrain.model.run import RunGone
 from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import SECONDS, Result, Transport, Unreached
 
 from robotrain_slurm.login.address import is_address
-from robotrain_slurm.login.ssh_failures import explain_failure, make_lost_problem, make_rejection
+from robotrain_slurm.login.ssh_failures import explain_failure, make_lost_problem, make_rejection, make_silence_error
+
+make_problem = Messages(__file__)
 
 COMMAND = "sbatch"
+ODD_ANSWER = "It gave an answer that its programs do not give."
 T = TypeVar("T")
 THIS_MACHINE = "this machine"
 COMMANDS = ("rm", "chmod", "pgrep", "scontrol", "sinfo", "sacctmgr", "squeue", "scancel", "sbatch", "munge")
@@ -73,6 +77,12 @@ class LoginNode(SshTransport):
         finally:
             timer.cancel()
 
+    def note_silence(self, seconds: float) -> Rejected:
+        """Return the error of a login node that has not answered in time; others raise it, too, for some seconds."""
+        silence = make_silence_error(self.host, seconds)
+        self._failure = (time.monotonic(), silence)
+        return silence
+
     def _say_waiting(self) -> None:
         if sys.stderr.isatty():
             print(f"waiting for {self.host}", file=sys.stderr, flush=True)
@@ -89,12 +99,18 @@ def explained(at: Transport) -> Iterator[None]:
     """Raise what is raised in words for this machine."""
     try:
         yield
+    except Unreached:
+        raise Rejected([make_problem("platform-away")], transient=True) from None
     except RunGone:
         raise
     except Unanswered as unanswered:
         raise Unanswered(translate(unanswered.problems, at)) from None
     except LostAnswer:
         raise
+    except (ValueError, LookupError):
+        if not at.host:
+            raise
+        raise LostAnswer([make_lost_problem(at.host, ODD_ANSWER)], transient=True) from None
     except Rejected as rejected:
         raise Rejected(translate(rejected.problems, at), rejected.transient) from None
 

@@ -13,8 +13,8 @@ from robotrain_slurm.login.address import FLAG
 
 make_problem = Messages(__file__)
 
-NO_PYTHON_CODE, SSH_CODE = 98, 255
-"""The exit codes of the command that finds no Python, and of an ssh that does not run it."""
+SSH_CODE = 255
+"""The exit code of an ssh that does not run a command."""
 MAX_TEXT_LENGTH = 300
 
 
@@ -76,10 +76,6 @@ def explain_failure(login: str, text: str, exit_code: int | None) -> Rejected:
     words = (line.strip() for line in text.splitlines() if re.search(r"\w", line))  # points alone say nothing
     lines = [line for line in words if "Warning: Permanently added" not in line]
     why = f"ssh says: {redact(lines[-1], max_length=MAX_TEXT_LENGTH).rstrip('.')}." if lines else ""
-    if exit_code == NO_PYTHON_CODE:
-        title = f"{login} has no python3 of version 3.10 or newer on PATH"
-        fix = Suggestion(f"ssh {login}", "and load one in ~/.bashrc there, such as with `module load python`")
-        return make_rejection("slurm-login-no-python", title, "robotrain's own code runs there.", fix)
     if exit_code == NO_COMMAND_CODE:
         return Rejected([make_missing_slurm_problem(login)])
     if exit_code is None:

@@ -7,16 +7,14 @@ from pathlib import Path
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import Reference
-from robotrain.run_folder.status import require_run_folder
-from robotrain_runtime.contract import claim
+from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob
-from robotrain_slurm.login.reach import reach
+from robotrain_slurm.observe.login_runs import find_runs
 from robotrain_slurm.observe.own_record import OwnRecord
-from robotrain_slurm.observe.runs import RUNS, ask_slurm
+from robotrain_slurm.observe.runs import SlurmRuns
 from robotrain_slurm.observe.status import find_job, is_active
-from robotrain_slurm.observe.step_references import list_parts, select_step
 
 make_problem = Messages(__file__)
 
@@ -28,28 +26,29 @@ OVER = ("Invalid job id", "already completing or completed")
 """What Slurm answers about a job that has just ended."""
 
 
-def request_cancel(reference: Reference) -> str:
+def request_cancel(at: Transport, reference: Reference) -> str:
     """End a run or its parts, after the time to save a checkpoint for good. Return why Slurm refused; else empty.
 
     SIGINT tells the job that it is not to be requeued, where its node does not see the mark in the run folder.
     Raise RunGone, or Rejected when Slurm does not answer: the run then ends with its next start.
     """
-    require_run_folder(reference)
-    parts = [part.reference for part in list_parts(reference).values()] or [select_step(reference)]
+    runs = find_runs(at)
+    runs.require_folder(reference)
+    parts = [part.reference for part in runs.list_parts(reference).values()] or [runs.select_step(reference)]
     for part in parts:
-        _mark_cancelled(Path(part["folder"]))  # first: a job that begins now looks for it
+        _mark_cancelled(runs, Path(part["folder"]))  # first: a job that begins now looks for it
     signalled = set[str]()
     until, pause = time.monotonic() + SAVE_SECONDS, FIRST_PAUSE
-    while jobs := _list_active_jobs(parts):
+    while jobs := _list_active_jobs(runs, parts):
         is_over = time.monotonic() > until
         waiting = [job.id for job in jobs if job.state == "PENDING"]
         running = [job.id for job in jobs if job.state in RUNNING_STATES and not is_over]
         ending = [job.id for job in jobs if job.state == "COMPLETING" and not is_over]  # it may be requeued
         rest = [job.id for job in jobs if job.id not in waiting + running + ending]
         refusals = [
-            _scancel("--state=PENDING", jobs=waiting),  # not one that has begun meanwhile
-            _scancel("--batch", "--signal=INT", jobs=[job for job in running if job not in signalled]),
-            _scancel(jobs=rest),
+            _scancel(at, "--state=PENDING", jobs=waiting),  # not one that has begun meanwhile
+            _scancel(at, "--batch", "--signal=INT", jobs=[job for job in running if job not in signalled]),
+            _scancel(at, jobs=rest),
         ]
         signalled.update(running)
         if refused := next(filter(None, refusals), ""):
@@ -61,20 +60,21 @@ def request_cancel(reference: Reference) -> str:
     return ""
 
 
-def _mark_cancelled(folder: Path) -> None:
+def _mark_cancelled(runs: SlurmRuns, folder: Path) -> None:
     try:
-        (folder / claim.CANCELLED_FILE).touch()
+        runs.mark_cancelled(folder)
     except OSError as error:
         raise Rejected(
-            [make_problem("cancel-refused", given=str(folder), name=folder.name, strerror=error.strerror)]
+            [make_problem("cancel-refused", given=str(folder), name=folder.name, strerror=error.strerror or error)]
         ) from None
 
 
-def _list_active_jobs(parts: Collection[Reference]) -> list[QueuedJob]:
+def _list_active_jobs(runs: SlurmRuns, parts: Collection[Reference]) -> list[QueuedJob]:
     """Return the jobs that must still be ended. Raise SlurmAway, Rejected."""
-    queue, found = ask_slurm([(part, OwnRecord.parse(RUNS.read_facts(part))) for part in parts]).jobs, []
-    for part in parts:
-        own = OwnRecord.parse(RUNS.read_facts(part))  # again: one may have ended meanwhile
+    records = [OwnRecord.parse(one) for one in runs.read_all_facts([*parts])]
+    queue, found = runs.ask_slurm([*zip(parts, records, strict=True)]).jobs, []
+    later = runs.read_all_facts([*parts])  # again: one may have ended meanwhile
+    for part, own in zip(parts, map(OwnRecord.parse, later), strict=True):
         job = find_job(part, own, queue)
         if job and is_active(job) and not _is_ending(job, own):
             found.append(job)
@@ -86,11 +86,11 @@ def _is_ending(job: QueuedJob, own: OwnRecord) -> bool:
     return job.state in ("COMPLETING", *RUNNING_STATES) and own.is_settled
 
 
-def _scancel(*options: str, jobs: Collection[str]) -> str:
+def _scancel(at: Transport, *options: str, jobs: Collection[str]) -> str:
     """End or signal jobs; return why Slurm refused, but not because one has just ended."""
     try:
         if jobs:
-            run_slurm(reach(""), "scancel", *options, *jobs)
+            run_slurm(at, "scancel", *options, *jobs)
     except SlurmRefused as refusal:
         if not any(sign in refusal.text for sign in OVER):
             return refusal.text

@@ -2,7 +2,7 @@
 # ruff: noqa: D102 (the base classes say what each method does)
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,19 +12,22 @@ from robotrain.run_folder import ended_run
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
 from robotrain.run_folder.status import RunFolderPlatform, require_run_folder
+from robotrain.run_folder.transport import Transport
+from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_slurm.capabilities import CAPABILITIES
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.queue import QueuedJob, query_queue
-from robotrain_slurm.login.reach import reach
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE
 from robotrain_slurm.observe import status, step_references
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.spec.render import OUTPUT_FILE
-from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION_FILE
+from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION_FILE, SlurmSpec
 
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
+MAX_SPEC_BYTES = 16 << 20
 
 
 class QueueAnswer(NamedTuple):
@@ -32,25 +35,8 @@ class QueueAnswer(NamedTuple):
 
     jobs: Sequence[QueuedJob]
     """Those of other runs too."""
-    cluster: str
-    """The variable that chooses the cluster, where Slurm was asked."""
-
-
-def ask_slurm(records: Collection[tuple[Reference, OwnRecord]]) -> QueueAnswer:
-    """Return what Slurm knows of the jobs of runs, by one request, and one more for those that it has forgotten.
-
-    Raise SlurmAway, Rejected.
-    """
-    here = reach("")
-    names = sorted({reference["run"] for reference, _ in records})
-    users = {own.user for _, own in records}
-    queue = [job for user in users for job in query_queue(here, names if len(names) <= MAX_NAMES else (), user)]
-    seen, unseen = status.recall_jobs(records, queue)
-    return _make_answer([*queue, *seen, *((query_accounting(here, unseen) or ()) if unseen else ())])
-
-
-def _make_answer(jobs: Sequence[QueuedJob]) -> QueueAnswer:
-    return QueueAnswer(jobs, os.environ.get(CLUSTER_VARIABLE, ""))
+    find_cluster: Callable[[], str]
+    """Returns the variable that chooses the cluster, where Slurm was asked."""
 
 
 class SlurmRuns(RunFolderPlatform):
@@ -62,50 +48,102 @@ class SlurmRuns(RunFolderPlatform):
     end_sign = "slurmstepd"
     fact_files: Mapping[str, int] = {ATTEMPTS_FILE: 1 << 20, **FACT_FILES}  # before the outcome, which is of the last
 
+    def __init__(self, at: Transport) -> None:
+        self.at = at
+        """What reaches the commands of Slurm."""
+
     def select_step(self, reference: Reference) -> Reference:
-        return step_references.select_step(reference)
+        return step_references.select_step(reference, self.read_spec)
 
     def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
-        return step_references.list_parts(reference)
+        return step_references.list_parts(reference, self.read_spec)
+
+    def read_spec(self, reference: Reference) -> SlurmSpec:
+        """Return how a run was submitted. Raise RunGone, Rejected."""
+        file = self.require_folder(reference) / SUBMISSION_FILE
+        try:
+            return step_references.parse_spec(file, self.read_file(file))
+        except OSError as error:
+            raise step_references.make_unreadable_error(file, error) from None
+
+    def require_folder(self, reference: Reference) -> Path:
+        """Return the run folder. Raise RunGone if it does not exist."""
+        return require_run_folder(reference)
+
+    def read_file(self, file: Path) -> bytes:
+        """Return a file of a run folder. Raise OSError, ValueError."""
+        return read_limited_file(file, MAX_SPEC_BYTES)
+
+    def mark_cancelled(self, folder: Path) -> None:
+        """Let a job that begins in the run folder do nothing. Raise OSError."""
+        (folder / claim.CANCELLED_FILE).touch()
+
+    def find_cluster(self) -> str:
+        """Return the variable that chooses the cluster."""
+        return os.environ.get(CLUSTER_VARIABLE, "")
+
+    def ask_slurm(self, records: Collection[tuple[Reference, OwnRecord]]) -> QueueAnswer:
+        """Return what Slurm knows of the jobs of runs, by one request, and one more for those that it has forgotten.
+
+        Raise SlurmAway, Rejected.
+        """
+        names = sorted({reference["run"] for reference, _ in records})
+        users = {own.user for _, own in records}
+        queue = [job for user in users for job in query_queue(self.at, names if len(names) <= MAX_NAMES else (), user)]
+        seen, unseen = status.recall_jobs(records, queue)
+        return self._make_answer([*queue, *seen, *((query_accounting(self.at, unseen) or ()) if unseen else ())])
+
+    def _make_answer(self, jobs: Sequence[QueuedJob]) -> QueueAnswer:
+        return QueueAnswer(jobs, self.find_cluster)
 
     def query_jobs(self, references: Collection[Reference]) -> QueueAnswer:
         """Return what Slurm knows of the jobs of these runs, unless their own records say all.
 
         Raise RunGone, or Rejected when only Slurm can tell and does not answer.
         """
-        records = [(one, OwnRecord.parse(self.read_facts(one))) for one in references]
+        return self._query_unsettled([*references], self.read_all_facts([*references]))
+
+    def _query_unsettled(self, references: Sequence[Reference], facts: Sequence[FolderFacts]) -> QueueAnswer:
+        records = zip(references, map(OwnRecord.parse, facts), strict=True)
         unsettled = [(one, own) for one, own in records if not own.is_settled]
         try:
-            return ask_slurm(unsettled) if unsettled else _make_answer([])
+            return self.ask_slurm(unsettled) if unsettled else self._make_answer([])
         except Rejected:
             if all(own.has_recorded_end for _, own in unsettled):
-                return _make_answer([])
+                return self._make_answer([])
             raise
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
-        return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.cluster)
+        return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
 
     def list_statuses(self, references: Sequence[Reference]) -> list[Status | None]:
         """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
-        here = [one for one in references if not step_references.is_whole(one) and Path(one["folder"]).is_dir()]
-        answer = self.query_jobs(here)
-        return [self._find_listed_status(one, answer) if one in here else None for one in references]
+        asked = [one for one in references if not step_references.is_whole(one)]
+        facts = self.find_facts([one["folder"] for one in asked])
+        known = [(one, found) for one, found in zip(asked, facts, strict=True) if found]
+        here = [one for one, _ in known]
+        answer = self._query_unsettled(here, [found for _, found in known])
+        later = self.find_facts([one["folder"] for one in here])
+        statuses = {id(one): self._find_listed_status(one, now, answer) for one, now in zip(here, later, strict=True)}
+        return [statuses.get(id(one)) for one in references]
 
-    def _find_listed_status(self, reference: Reference, answer: QueueAnswer) -> Status | None:
+    def _find_listed_status(
+        self, reference: Reference, facts: FolderFacts | None, answer: QueueAnswer
+    ) -> Status | None:
         try:
-            return self.conclude_run(reference, self.read_facts(reference), answer).status
+            return self.conclude_run(reference, facts, answer).status if facts else None
         except Rejected:  # asked alone, it says why
             return None
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
         try:
-            run = step_references.read_spec(reference).run
+            run = self.read_spec(reference).run
         except RunGone:
             raise
         except Rejected:  # it has none
             run = ""
-        folder = require_run_folder(reference)
-        return ended_run.remove_run_folder(folder, run, SUBMISSION_FILE, self.status(reference), dry_run)
+        folder, found = self.require_folder(reference), self.status(reference)
+        return ended_run.remove_run_folder(folder, run, SUBMISSION_FILE, found, dry_run, self.remove_folder)
 
-
-RUNS = SlurmRuns()
+    remove_folder: Callable[[Path, bool], int] | None = None
+    """Removes a run folder unless it is told not to, and returns its bytes; None for one of this machine."""

@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -49,12 +49,14 @@ def recall_jobs(
     return seen, [*unseen]
 
 
-def judge_run(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob], cluster: str) -> JudgedRun:
+def judge_run(
+    reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob], find_cluster: Callable[[], str]
+) -> JudgedRun:
     """Return what the record of a run and Slurm's answer amount to. Raise Rejected.
 
     :param reference: not that of a whole pipeline or sweep; of one of its parts as `select_step` returns it.
     :param jobs: what Slurm knows; jobs of other runs too.
-    :param cluster: the variable that chooses the cluster, where Slurm was asked.
+    :param find_cluster: returns the variable that chooses the cluster, where Slurm was asked.
     """
     job = find_job(reference, own, jobs)
     if job and is_active(job) and not own.is_settled:
@@ -65,7 +67,7 @@ def judge_run(reference: Reference, own: OwnRecord, jobs: Iterable[QueuedJob], c
         why = f"it goes on in a moment: {own.why_continued}"
         return JudgedRun(Status(state="pending", reason=why, started=own.started_at), None)
     if job is None and not own.final_outcome and not own.is_cancelled:
-        _check_cluster(reference, cluster)
+        _check_cluster(reference, find_cluster())
     status = _make_outcome_status(own, job) if own.final_outcome else _make_ended_status(own, job)
     is_over = job is not None and not is_active(job)  # one that has recorded its outcome may still be ending
     return JudgedRun(status, own.final_outcome, own.find_new_end(job) if job and is_over else b"")

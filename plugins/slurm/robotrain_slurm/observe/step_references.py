@@ -1,22 +1,19 @@
 """References of the steps of a pipeline and the trials of a sweep, as those of runs of their own."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.parts import RunPart
-from robotrain.run_folder.status import require_run_folder
-from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_slurm.spec.submission_spec import (
     CLUSTER_KEY,
     JOBS_KEY,
     STEPS_FOLDER,
     SUBMISSION,
-    SUBMISSION_FILE,
     TRIALS_FOLDER,
     TRIALS_KEY,
     SlurmSpec,
@@ -24,44 +21,50 @@ from robotrain_slurm.spec.submission_spec import (
 
 make_problem = Messages(__file__)
 
-MAX_SPEC_BYTES = 16 << 20
-
 
 def is_whole(reference: Reference) -> bool:
     """Return whether a reference is that of a pipeline or a sweep, and not of one of its parts."""
     return STEP_KEY not in reference and (JOBS_KEY in reference or TRIALS_KEY in reference)
 
 
-def select_step(reference: Reference) -> Reference:
+ReadSpec = Callable[[Reference], SlurmSpec]
+"""Return how a run was submitted. Raise RunGone, Rejected."""
+
+
+def select_step(reference: Reference, read_spec: ReadSpec) -> Reference:
     """Return the reference of a step or a trial as that of a run; any other one as it is. Raise RunGone, Rejected."""
     name = reference.get(STEP_KEY, "")
     if not name:
         return reference
     if JOBS_KEY in reference:
         return _refer_to_step(reference, name)
-    found = _list_trials(reference)
+    found = _list_trials(reference, read_spec)
     if name not in found:
         raise Rejected([make_problem("run-gone.trial", run=reference["run"], name=name)])
     return found[name]
 
 
-def list_parts(reference: Reference) -> Mapping[str, RunPart]:
+def list_parts(reference: Reference, read_spec: ReadSpec) -> Mapping[str, RunPart]:
     """Return the steps of a pipeline or the trials of a sweep by name; nothing for others. Raise RunGone, Rejected."""
     if not is_whole(reference):
         return {}
     if JOBS_KEY not in reference:
-        return {name: RunPart(trial) for name, trial in _list_trials(reference).items()}
+        return {name: RunPart(trial) for name, trial in _list_trials(reference, read_spec).items()}
     needs = {job.step: job.needs for job in read_spec(reference).jobs}
     return {name: RunPart(_refer_to_step(reference, name), needs.get(name, ())) for name in _read_numbers(reference)}
 
 
-def read_spec(reference: Reference) -> SlurmSpec:
-    """Return how a run was submitted. Raise RunGone, Rejected."""
-    file = require_run_folder(reference) / SUBMISSION_FILE
+def parse_spec(file: Path, content: bytes) -> SlurmSpec:
+    """Return how a run was submitted. Raise Rejected. `file`: where that stands."""
     try:
-        return SUBMISSION.parse(read_limited_file(Path(file), MAX_SPEC_BYTES))
-    except (OSError, ValueError) as error:
-        raise Rejected([make_problem("run-gone.file", file=file, error=error)]) from None
+        return SUBMISSION.parse(content)
+    except ValueError as error:
+        raise make_unreadable_error(file, error) from None
+
+
+def make_unreadable_error(file: Path, error: Exception) -> Rejected:
+    """Return the error of a run folder without a readable file of how it was submitted."""
+    return Rejected([make_problem("run-gone.file", file=file, error=error)])
 
 
 def _read_numbers(reference: Reference) -> dict[str, str]:
@@ -78,7 +81,7 @@ def _get_cluster(reference: Reference) -> Mapping[str, str]:
     return {CLUSTER_KEY: reference[CLUSTER_KEY]} if CLUSTER_KEY in reference else {}
 
 
-def _list_trials(reference: Reference) -> dict[str, Reference]:
+def _list_trials(reference: Reference, read_spec: ReadSpec) -> dict[str, Reference]:
     """Return the trials of a sweep. They all have the name of the sweep in Slurm."""
     root, array = os.path.join(reference["folder"], TRIALS_FOLDER), reference["job"]
     names = enumerate(read_spec(reference).jobs[0].trials, start=1)

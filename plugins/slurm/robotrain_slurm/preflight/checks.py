@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from robotrain.cluster.platform import PreflightCheck
@@ -46,20 +47,20 @@ def list_checks(at: Transport, plan: Plan) -> list[PreflightCheck]:
         why = f"A batch script or a job document of it cannot be read: {error}."
         raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, why)]) from None
     pythons = list_needed_pythons(plan)
-    survey = _Once(lambda: _survey_for(at, spec, jobs, pythons))
+    survey = _Once(lambda: _take_survey(at, spec, jobs, pythons))
     checks: list[PreflightCheck] = [
         lambda: check_cluster(at, plan, spec, jobs, survey),
         lambda: check_machine(at, plan, spec, jobs, pythons, survey()),
         *([lambda: check_array_size(at, spec)] if any(job.trials for job in spec.jobs) else []),
     ]
     if at.host:  # over one line, and one that is dead is reported once
-        return [lambda: _translate(at, chain.from_iterable(check() for check in checks))]
-    return checks
+        return [lambda: _explain(at, lambda: chain.from_iterable(check() for check in checks))]
+    return [partial(_explain, at, check) for check in checks]
 
 
-def _translate(at: Transport, problems: Iterable[Problem]) -> Iterable[Problem]:
+def _explain(at: Transport, check: PreflightCheck) -> Iterable[Problem]:
     with explained(at):
-        return translate(problems, at)
+        return translate(check(), at)
 
 
 class _Once:
@@ -75,7 +76,7 @@ class _Once:
             return self._found
 
 
-def _survey_for(
+def _take_survey(
     at: Transport, spec: SlurmSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
 ) -> MachineSurvey:
     paths = [spec.folder, os.path.dirname(spec.folder), *pythons, *folders.list_needed_files(spec, jobs).values()]

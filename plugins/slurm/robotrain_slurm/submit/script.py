@@ -4,13 +4,13 @@ import contextlib
 import os
 import re
 import shlex
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from robotrain.cluster.outputs import print_progress
 from robotrain.model.plan import Plan
 from robotrain.run_folder.transport import FileState, Transport, format_reading, parse_files
 
@@ -51,7 +51,8 @@ class SubmitReport:
     state: str
     """Of the run folder: `absent`; `taken`: it has another run; `sent`: all its jobs were sent before; `same`, `new`.
 
-    Or `refused`: it cannot be created; `busy`: an sbatch is at work; `missing`: there is none.
+    Or `refused`: it cannot be created; `busy`: an sbatch is at work; `missing`: there is none; `unfinished`: all steps
+    were sent, but that could not be recorded; `held`: the first ones were not released.
     """
     code: int | None
     """The exit code of the last sbatch; None if none was called."""
@@ -64,6 +65,7 @@ class SubmitReport:
     files: Mapping[str, FileState | None]
     """What was read afterwards, by its path in the run folder."""
     error: str
+    """What was printed beside."""
 
     def read(self, path: str) -> str | None:
         """Return a file; None if it is not there."""
@@ -115,7 +117,8 @@ def run_script(at: Transport, plan: Plan, spec: SlurmSpec, lines: Iterable[str],
         )
     )
     seconds = 600.0 + PATIENCE_SECONDS * (len(spec.jobs) + 1)
-    with _notice_after(QUIET_SECONDS, "Slurm has not answered yet; sbatch tries again"):
+    notice = "" if at.host else "Slurm has not answered yet; sbatch tries again"  # a login node has its own
+    with _notice_after(QUIET_SECONDS, notice):
         result = at.run(text, archive, seconds)
     first, _, rest = result.text.partition("\n")
     state, code, me, user, owner, cluster = first.split(" ", 5)
@@ -169,9 +172,10 @@ def format_sending(spec: SlurmSpec, known: Mapping[str, str], gone: Mapping[str,
         pairs = ", ".join(f'"{job.step}": "%s"' for job in spec.jobs)
         numbers = " ".join(f'"${variables[job.step]}"' for job in spec.jobs)
         first = ",".join(f"${variables[job.step]}" for job in spec.jobs if not job.needs)
-        yield f"printf '{{{pairs}}}' {numbers} >.{SENT_FILE} && keep .{SENT_FILE} && mv -T .{SENT_FILE} {SENT_FILE}"
+        yield f"printf '{{{pairs}}}' {numbers} >.{SENT_FILE} || end unfinished"
+        yield f"keep .{SENT_FILE} && mv -T .{SENT_FILE} {SENT_FILE} || end unfinished"
         yield f"keep {SENT_FILE} ."
-        yield f'scontrol release "{first}" >/dev/null'
+        yield f'timeout "$patience" scontrol release "{first}" >/dev/null || state=held'
 
 
 def _format_dependency(job: BatchJob, variables: Mapping[str, str]) -> str:
@@ -183,11 +187,11 @@ def _format_dependency(job: BatchJob, variables: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def _notice_after(seconds: float, text: str) -> Iterator[None]:
-    """Tell the user a text when the block takes longer."""
-    notice: Callable[[], None] = lambda: print(text, file=sys.stderr, flush=True)  # noqa: E731
-    timer = threading.Timer(seconds, notice)
+    """Tell the user a text, if any, when the block takes longer."""
+    timer = threading.Timer(seconds, print_progress, (text,))
     timer.daemon = True
-    timer.start()
+    if text:
+        timer.start()
     try:
         yield
     finally:

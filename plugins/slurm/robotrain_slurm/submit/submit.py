@@ -18,6 +18,7 @@ from robotrain_slurm.client.failures import explain_refusal, quote_message
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.login.reach import LostAnswer
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, parse_attempts
+from robotrain_slurm.node.commands import AWAY_SIGNS
 from robotrain_slurm.spec.script import read_options
 from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, JOBS_KEY, SUBMISSION, TRIALS_KEY, BatchJob, SlurmSpec
 from robotrain_slurm.submit import script, staging, step_jobs
@@ -35,7 +36,10 @@ def submit_plan(at: Transport, plan: Plan) -> Reference:
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
     staged = staging.fetch_inputs(at, plan) if spec.staged else {}
     known: dict[str, str] = {}
-    archive = pack_run_folder(plan, spec, staging.place_staged_files(staged))
+    try:
+        archive = pack_run_folder(plan, spec, staging.place_staged_files(staged))
+    except OSError as error:  # of a folder of code
+        raise Rejected([_make_refused_folder_problem(spec, error.strerror or str(error))]) from None
     lines = ["create_folder"]
     if spec.is_pipeline:
         lines.append('[ "$state" = new ] || exit 0')
@@ -48,6 +52,8 @@ def submit_plan(at: Transport, plan: Plan) -> Reference:
     numbers = known | {job.step: find_number(report.read_answer(job)) for job in spec.jobs if job.step not in known}
     missing = next((job for job in spec.jobs if not numbers[job.step]), None)
     if missing is None:
+        if report.state == "held" and any(sign in report.error for sign in AWAY_SIGNS):
+            raise Unanswered(SlurmAway(f"{quote_message(report.error)}.").problems)
         return _make_reference(spec, numbers, report)
     answer = report.read_answer(missing) or ""
     if report.code in (None, LATE_CODE) or is_unsure(answer):
@@ -57,7 +63,8 @@ def submit_plan(at: Transport, plan: Plan) -> Reference:
         why = f"{quote_message(answer) or 'sbatch ended without an answer'}."
         raise Unanswered(SlurmAway(why).problems)
     with contextlib.suppress(SlurmRefused):
-        if sent := [number for number in numbers.values() if number]:
+        earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
+        if sent := [numbers[step] for step in numbers if step in earlier or step in known]:
             run_slurm(at, "scancel", *sent)
     with contextlib.suppress(OSError):
         at.remove(spec.folder)
@@ -83,9 +90,16 @@ def _raise_if_refused(spec: SlurmSpec, report: SubmitReport) -> None:
     if report.state in ("taken", "sent"):
         raise Rejected([make_existing_folder_problem(spec.folder, report, Stage.SUBMIT)])
     if report.state == "refused":
-        why = report.error.strip().rpartition("\n")[2].rpartition(": ")[2].rstrip(".") or "It cannot be written to"
-        code = "run-folder-full" if any(sign in report.error for sign in FULL) else "run-folder-refused"
-        raise Rejected([make_problem(code, ELSEWHERE, given=os.path.dirname(spec.folder), strerror=why)])
+        raise Rejected([_make_refused_folder_problem(spec, report.error)])
+    if report.state == "unfinished":
+        raise Unanswered([_make_refused_folder_problem(spec, report.error)])
+
+
+def _make_refused_folder_problem(spec: SlurmSpec, error: str) -> Problem:
+    """Return the problem of a run folder that cannot be created or written to. `error`: what was printed."""
+    why = error.strip().rpartition("\n")[2].rpartition(": ")[2].rstrip(".") or "It cannot be written to"
+    code = "run-folder-full" if any(sign in error for sign in FULL) else "run-folder-refused"
+    return make_problem(code, ELSEWHERE, given=os.path.dirname(spec.folder), strerror=why)
 
 
 def _raise_if_busy(spec: SlurmSpec, report: SubmitReport) -> None:

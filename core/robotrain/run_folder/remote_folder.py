@@ -1,0 +1,237 @@
+"""Run folders of another machine, which a transport reads: facts, log, outputs, and what is done with an ended run."""
+
+import json
+import os
+import shlex
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import IO, ClassVar
+
+from robotrain_runtime.contract import checkpoint, claim
+from robotrain_runtime.contract.claim import RunOwner
+
+from robotrain.cluster.outputs import download_atomically
+from robotrain.model.run import Output
+from robotrain.run_folder import ended_run, log
+from robotrain.run_folder.facts import FactFile, FolderFacts
+from robotrain.run_folder.log import FolderLog, LogReader
+from robotrain.run_folder.transport import CHUNK_BYTES, READ_FILE, FileState, Transport, format_file, parse_file
+
+POLL_SECONDS = 1.0
+DAY_SECONDS = 86400.0
+OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
+"""What events begin with that outputs follow from."""
+
+
+def find_facts(at: Transport, folders: Iterable[str], files: Mapping[str, int]) -> list[FolderFacts | None]:
+    """Return the facts of run folders by one question; None for one that does not exist.
+
+    :param files: as FACT_FILES.
+    """
+    folders, script = [*folders], [READ_FILE]
+    for folder in folders:
+        place, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
+        script.append(f"if [ -d {place} ]; then stat -L -c %u -- {place}; else echo; fi")
+        script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
+        script.append(f"readlink -- {link} || echo")
+    lines = iter(at.run("\n".join(script)).text.split("\n"))
+    return [_parse_facts(folder, files, lines) for folder in folders]
+
+
+def _parse_facts(folder: str, files: Iterable[str], lines: Iterator[str]) -> FolderFacts | None:
+    user = next(lines, "")
+    states = {name: parse_file(next(lines, "")) for name in files}
+    owner = _parse_owner(next(lines, ""))
+    if not user:
+        return None
+    known = {name: FactFile(one.content, one.modified) for name, one in states.items() if one}
+    return FolderFacts(folder=Path(folder), user=int(user), owner=owner, files=known)
+
+
+def _parse_owner(link: str) -> RunOwner | None:
+    with suppress(ValueError):
+        name, token, process = link.rsplit(":", 2)
+        return RunOwner(name, token, int(process))
+    return None
+
+
+class FolderLogReader(LogReader):
+    """A reader of a log on another machine.
+
+    :param end: the end of the file as it was read already; None if there is none.
+    """
+
+    chunk_size = CHUNK_BYTES
+
+    def __init__(self, at: Transport, path: Path, tail: int | None, end: FileState | None) -> None:
+        super().__init__(path)
+        self._transport = at
+        self._known: bytes | None = None
+        """What comes first, as far as it was read already."""
+        if end is None:
+            self._known = b""
+        elif end.size == len(end.content):
+            self._known = end.content if tail is None else _keep_last_lines(end.content, tail)
+            self._at = end.size - len(self._known)
+        elif tail is not None:
+            name = shlex.quote(str(path))
+            lines = at.run(f"echo $(({end.size} - $(head -c {end.size} -- {name} | tail -n {tail} | wc -c)))")
+            self._at = int(lines.text)
+
+    def read_chunk(self) -> bytes:
+        """Return what stands in the file from where this is."""
+        known, self._known = self._known, None
+        if known is not None:
+            return known
+        found = self._transport.read({str(self._path): self._at})[str(self._path)]
+        return found.content if found else b""
+
+
+def _keep_last_lines(content: bytes, count: int) -> bytes:
+    lines = content.split(b"\n")
+    return b"\n".join(lines[-(count + (lines[-1] == b"")) :]) if count > 0 else b""
+
+
+@dataclass(frozen=True)
+class RemoteLog(FolderLog):
+    """The log of a run on another machine."""
+
+    at: Transport = field(kw_only=True)
+    poll_seconds: ClassVar[float] = POLL_SECONDS
+
+    @cached_property
+    def ends(self) -> dict[str, FileState | None]:
+        """The ends of the files as they are first."""
+        return self.at.read({str(self.folder / name): -CHUNK_BYTES for name in (log.LOG_FILE, self.output_file)})
+
+    def open(self, name: str, tail: int | None) -> LogReader:
+        """Return a reader of a file of the run folder."""
+        return FolderLogReader(self.at, self.folder / name, tail, self.ends[str(self.folder / name)])
+
+    def get_modified(self, name: str) -> float:
+        """Return when a file of the run folder was modified; 0 if there is none."""
+        path = str(self.folder / name)
+        found = self.ends[path] if path in self.ends else self.at.read({path: 1 << 60})[path]
+        return found.modified if found else 0.0
+
+
+@contextmanager
+def open_outline(at: Transport, folder: str) -> Iterator[Path]:
+    """Yield a folder with all files of a run folder, of their size, and the content of those that describe outputs."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
+        top = Path(temporary, os.path.basename(folder))
+        top.mkdir()
+        for entry in at.list(folder):
+            if os.path.isabs(entry.path) or ".." in entry.path.split("/"):
+                raise ValueError(f"{entry.path!r} leads out of the run folder")
+            path = top / entry.path
+            if entry.kind == "d":
+                path.mkdir(parents=True, exist_ok=True)
+            elif entry.kind == "f":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+                os.truncate(path, entry.size)
+        manifests = {os.path.join(folder, path.relative_to(top)): path for path in top.rglob(checkpoint.MANIFEST)}
+        for name, state in at.read(dict.fromkeys(manifests, 0)).items() if manifests else ():
+            manifests[name].write_bytes(state.content if state else b"")
+        if (top / log.EVENTS_FILE).exists():
+            events = shlex.quote(os.path.join(folder, log.EVENTS_FILE))
+            found = at.run(f"grep -aE '{OUTPUT_EVENTS}' -- {events}").stdout
+            there, here = (json.dumps(f"{one}/")[1:-1].encode() for one in (folder, str(top)))
+            _write_sized(top / log.EVENTS_FILE, found.replace(there, here))
+        yield top
+
+
+def _write_sized(path: Path, content: bytes) -> None:
+    """Write the beginning of a file, which keeps its size."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        file.write(content)
+        file.truncate(max(size, len(content)))
+
+
+def download_output(at: Transport, output: Output, to: Path) -> None:
+    """Copy one output atomically. Raise Rejected.
+
+    Links are followed. What is no file, such as a pipe or a link to nothing, is left out.
+    """
+    download_atomically(output, to, partial(_fetch_output, at, output))
+
+
+def _fetch_output(at: Transport, output: Output, scratch: Path) -> None:
+    """Copy an output to a new file or folder. Raise OSError."""
+    parent, name = (shlex.quote(part) for part in os.path.split(output.uri.rstrip("/")))
+    files = f"find -L ./{name} \\( -type f -o -type d \\) -print0 2>/dev/null"
+    pack = "tar --null --no-recursion --dereference --hard-dereference -cf - -T -"
+    try:
+        result = at.run(f"cd {parent} && {files} | {pack}", seconds=DAY_SECONDS, receive=partial(_unpack, scratch))
+    except tarfile.TarError:
+        raise OSError("what came is no archive") from None
+    if not os.path.lexists(scratch):
+        raise OSError("it no longer exists")
+    if result.exit_code:
+        raise OSError(result.stderr.strip().rpartition("\n")[2] or f"tar ended with {result.exit_code}")
+    if output.digest and (wrong := checkpoint.validate_checkpoint(scratch)):
+        raise OSError(wrong.replace(str(scratch), output.uri))
+
+
+def _unpack(top: Path, stream: IO[bytes]) -> bytes:
+    """Write the members of an archive at `top`, which takes the place of its first folder. Raise OSError.
+
+    The other machine decides no mode but whether its user may run a file.
+    """
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            inside = [part for part in member.name.split("/") if part != "."][1:]
+            if ".." in inside:
+                raise OSError(f"{member.name!r} leads out of the output")
+            place = top.joinpath(*inside)
+            if member.isdir():
+                place.mkdir(parents=True, exist_ok=True)
+            elif member.isfile() and (content := archive.extractfile(member)):
+                mode = 0o777 if member.mode & 0o100 else 0o666
+                with open(place, "xb", opener=partial(os.open, mode=mode)) as file:
+                    while chunk := content.read(CHUNK_BYTES):
+                        file.write(chunk)
+    while stream.read(CHUNK_BYTES):
+        pass
+    return b""
+
+
+def run_runtime(
+    at: Transport, search: str, folder: Path, arguments: list[str], payload: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run the runtime that was sent with a run, as `ended_run` does here. `search`: the program that finds a Python."""
+    words = shlex.join(["/bin/sh", search, "-m", "robotrain_runtime", *arguments])
+    tracking = " ".join(ended_run.OTHER_TRACKING)
+    lines = (
+        f"cd {shlex.quote(str(folder))} || exit 1",
+        f"unset {tracking}",
+        f"export PYTHONPATH={shlex.quote(str(payload))}",
+    )
+    result = at.run("\n".join((*lines, f"{words} </dev/null")), seconds=DAY_SECONDS)
+    return subprocess.CompletedProcess(words, result.exit_code, result.text, result.stderr)
+
+
+def remove_folder(at: Transport, folder: Path, dry_run: bool) -> int:
+    """Remove a run folder unless `dry_run` is set; return the bytes freed. Raise OSError."""
+    place = shlex.quote(str(folder))
+    removed = shlex.quote(str(ended_run.make_removed_path(folder)))
+    remove = "" if dry_run else f" && mv -T {place} {removed} && rm -rf {removed}"
+    result = at.run(f"du -s -B1 -- {place} | cut -f1{remove}", seconds=600.0)
+    if result.exit_code:
+        raise OSError(result.stderr.strip().rpartition("\n")[2])
+    return int(result.text)
+
+
+def move_output(output: Output, here: str, there: str) -> Output:
+    """Return an output of an outline as that of the run folder."""
+    addresses = tuple(one.replace(here, there, 1) for one in output.addresses)
+    return replace(output, uri=output.uri.replace(here, there, 1), addresses=addresses)

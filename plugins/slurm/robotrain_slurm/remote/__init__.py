@@ -1,1 +1,0 @@
-"""What runs on a login node for this machine, and what this machine does beside it."""

@@ -1,0 +1,40 @@
+"""What a login node reports is in words, and commands, for the machine of the user."""
+
+import subprocess
+
+import pytest
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain_slurm.login import reach
+
+
+def test_problem_of_a_login_node_speaks_of_it_by_its_name():
+    problem = Problem(
+        code="x",
+        stage=Stage.PREFLIGHT,
+        title="this machine is full",
+        suggestions=(Suggestion("rm -r /runs/a", "on this machine"), Suggestion("--runs-dir FOLDER")),
+    )
+    found = reach.translate_problem(problem, "me@cluster")
+    assert found.title == "me@cluster is full"
+    assert [one.text for one in found.suggestions] == ["ssh me@cluster rm -r /runs/a", "--runs-dir FOLDER"]
+    assert found.suggestions[0].remark == "on me@cluster"
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("squeue --me", "squeue --me"),
+        ("sinfo --format='%P %f'", "\"sinfo --format='%P %f'\""),
+        ("sacctmgr show associations user=$USER", "'sacctmgr show associations user=$USER'"),
+        ("rm -r '/runs/$a b'", None),
+        ("scancel 7", "scancel 7"),
+        ("sbatch --help", "sbatch --help"),
+        ("munge --no-input", "munge --no-input"),
+    ],
+)
+def test_command_of_a_login_node_is_one_that_the_shell_of_this_machine_leaves_to_it(command, line):
+    problem = Problem(code="x", stage=Stage.SUBMIT, title="", suggestions=(Suggestion(command),))
+    (found,) = reach.translate_problem(problem, "me@cluster").suggestions
+    assert found.text == f"ssh me@cluster {line}" if line else found.text.startswith("ssh me@cluster ")
+    shown = 'USER=laptop; ssh() { shift; printf %s "$*"; }; ' + found.text
+    assert subprocess.run(["bash", "-c", shown], capture_output=True, text=True, check=True).stdout == command
