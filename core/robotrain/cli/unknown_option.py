@@ -203,7 +203,7 @@ class _UnknownOption:
             return None
         if self.workload and (found := explain_option_of_program(self.workload, self.flag, self.value, self.given)):
             why, ways = found
-            return make_problem("option-unknown.of-program", *ways, where=self.flag, why=why)
+            return make_problem("option-unknown.of-program", *self.replace(*ways), where=self.flag, why=why)
         option = find_option_of_program(self.workload, self.flag, self.value) or ("." in self.flag and f"{self.flag}=…")
         if not option:
             return None
