@@ -86,6 +86,15 @@ def test_option_without_which_the_job_is_the_same_is_left_out(robotrain):
 
 
 @pytest.mark.parametrize(
+    "words", ["--torch-dtype bfloat16", "--output_dir out", "--polcy-type act", "--optimizer.lr 1"]
+)
+def test_what_is_to_be_typed_replaces_the_unknown_option(robotrain, words):
+    line = ("submit", "lerobot-train", "--platform", "local", "--dataset-path", "x", *words.split(), "--json")
+    (problem,) = (one for one in robotrain(*line).json["problems"] if one["where"] == words.split()[0])
+    assert {way["replaces"] for way in problem["instead"]} == {words.split()[0]}, problem
+
+
+@pytest.mark.parametrize(
     "line",
     [
         *("version", "login", "config", "scancel a-run", "workflow submit job.yaml --pool p"),
