@@ -7,9 +7,11 @@ import threading
 import time
 
 import pytest
+from login_node import HOST
 from planned_jobs import job
 from robotrain.errors import NotSubmitted, Rejected
 from robotrain.model.plan import Payload
+from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import Transport
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
@@ -57,6 +59,16 @@ def test_runtime_of_the_payload_fetches_and_the_run_folder_gets_the_list(make_pl
     (content,) = [staging.place_staged_files(staged)["staged.json"]]
     assert json.loads(content)["mounts"][0]["folder"] == "/cache/data/1"
     assert not (tmp_path / "runs").exists()
+
+
+def test_login_node_fetches_and_says_what(make_plan, login_node, capfd):
+    acts = 'send("stage", name="data", state="started"); print("on the way \\x1b[2J")'
+    staged = staging.fetch_inputs(SshTransport(HOST, "sbatch"), make_plan(acts))
+    assert json.loads(staged["job.json"])["mounts"][0]["folder"] == "/cache/data/1"
+    assert capfd.readouterr().err.splitlines() == ["fetching the data …", "on the way \\x1b[2J"]
+    with pytest.raises(Rejected) as failed:
+        staging.fetch_inputs(SshTransport(HOST, "sbatch"), make_plan("sys.exit('error: no uv')"))
+    assert failed.value.problems[0].why == "no uv."
 
 
 def test_assets_only_shows_each_source_without_its_secret(make_plan, tmp_path):
