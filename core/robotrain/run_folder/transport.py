@@ -80,7 +80,7 @@ READ_FILE = f"""\
 read_file() {{
   if [ -f "$1" ] && [ -r "$1" ]; then
     printf '%s ' "$(stat -L -c '%s %.6Y' -- "$1")"
-    tail -c "$2" -- "$1" | head -c {CHUNK_BYTES} | base64 | tr -d '\\n'
+    tail -c "$2" -- "$1" | head -c {CHUNK_BYTES} | base64 -w 0
   fi
   echo
 }}
