@@ -14,9 +14,10 @@ from messages import check_problems
 from robotrain.errors import Rejected, Stage, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.run_folder.transport import Transport
+from robotrain_slurm.client.commands import SlurmAway
 from robotrain_slurm.node import attempts
 from robotrain_slurm.spec.submission_spec import SUBMISSION
-from robotrain_slurm.submit import script, step_jobs
+from robotrain_slurm.submit import script, step_jobs, submit
 from robotrain_slurm.submit.archive import pack_run_folder
 from slurm_pipelines import SLURM, make_pipeline
 from source_tree import ROOT
@@ -242,12 +243,36 @@ def test_sbatch_that_hangs_is_ended_and_its_job_found(slurm, plan, monkeypatch):
     assert SLURM.submit(plan)["job"] == "1"
 
 
-def test_folder_of_a_run_that_was_sent_is_refused(slurm, plan):
-    SLURM.submit(plan)
-    with pytest.raises(Rejected) as twice:  # from another state folder
-        SLURM.submit(plan)
-    check_problems(twice.value.problems, "run-folder-taken")
+def test_run_that_a_lost_submit_sends_after_the_preflight_is_taken_over(slurm, plan, folder):
+    """A run that was sent before is refused by the preflight."""
+    reference = SLURM.submit(plan)
+    assert SLURM.submit(plan) == reference
     assert list_sent(slurm) == ["1"]
+    (folder / "sbatch-a-1.txt").unlink()
+    slurm.forget("1")
+    assert SLURM.submit(plan)["job"] == "2"
+
+
+@pytest.mark.slow
+def test_pipeline_of_which_jobs_may_wait_is_not_forgotten(slurm, tmp_path, monkeypatch):
+    slurm.cluster["nodes"]["n1"]["gres"] = "gpu:4"
+    slurm.configure(away=True)
+    pipeline = make_pipeline(tmp_path / "runs")
+    create_run_folder(pipeline)
+    with pytest.raises(Unanswered):  # nobody says which jobs an earlier submit left
+        SLURM.submit(pipeline)
+    slurm.configure(away=False)
+
+    def be_away(*words: object) -> str:
+        raise SlurmAway("it does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit, "run_slurm", be_away)
+        patched.setattr(script, "_format_dependency", lambda job, variables: "--refused " if job.needs else "--hold ")
+        with pytest.raises(Unanswered):  # the first step is still on hold: it could not be cancelled
+            SLURM.submit(pipeline)
+    assert len(list_sent(slurm)) == 1
+    assert SLURM.submit(pipeline) == SLURM.find(pipeline)
 
 
 def test_folder_with_other_content_is_not_touched(slurm, plan, folder):

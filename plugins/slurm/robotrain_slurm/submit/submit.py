@@ -5,7 +5,7 @@ import dataclasses
 import os
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
@@ -45,9 +45,14 @@ def submit_plan(at: Transport, plan: Plan) -> Reference:
         lines.append('[ "$state" = new ] || exit 0')
     report = _run_submit(at, plan, spec, [*lines, *script.format_sending(spec, {}, {})], archive)
     if report.state == "same" and spec.is_pipeline:
-        known = step_jobs.find_waiting_jobs(at, spec, report)
+        with _keep_record():
+            known = step_jobs.find_waiting_jobs(at, spec, report)
         gone = {job.step: find_number(report.read_answer(job)) for job in spec.jobs}
         report = _run_submit(at, plan, spec, ["state=same", *script.format_sending(spec, known, gone)])
+    if report.state == "sent" and report.is_mine:  # by a submit whose line was lost, after the preflight looked
+        with _keep_record():
+            if found := find_run(at, plan):
+                return found
     _raise_if_refused(spec, report)
     numbers = known | {job.step: find_number(report.read_answer(job)) for job in spec.jobs if job.step not in known}
     missing = next((job for job in spec.jobs if not numbers[job.step]), None)
@@ -62,13 +67,25 @@ def submit_plan(at: Transport, plan: Plan) -> Reference:
                 return found
         why = f"{quote_message(answer) or 'sbatch ended without an answer'}."
         raise Unanswered(SlurmAway(why).problems)
-    with contextlib.suppress(SlurmRefused):
-        earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
-        if sent := [numbers[step] for step in numbers if step in earlier or step in known]:
+    earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
+    if sent := [numbers[step] for step in numbers if step in earlier or step in known]:
+        with _keep_record(), contextlib.suppress(SlurmRefused):
             run_slurm(at, "scancel", *sent)
-    with contextlib.suppress(OSError):
+    refusal = _make_refusal(at, plan, missing, answer)
+    with contextlib.suppress(OSError, Rejected, Unreached):
         at.remove(spec.folder)
-    raise _make_refusal(at, plan, missing, answer)
+    raise refusal
+
+
+@contextlib.contextmanager
+def _keep_record() -> Iterator[None]:
+    """Raise Unanswered for what fails once jobs may be in the queue: a rejected submit would be forgotten."""
+    try:
+        yield
+    except Rejected as rejected:
+        raise Unanswered(rejected.problems) from None
+    except Unreached:
+        raise Unanswered(SlurmAway("Slurm could not be asked.").problems) from None
 
 
 def _run_submit(at: Transport, plan: Plan, spec: SlurmSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
@@ -78,7 +95,7 @@ def _run_submit(at: Transport, plan: Plan, spec: SlurmSpec, lines: Iterable[str]
     except LostAnswer as lost:
         why = "The cluster may have the run: the same command looks for it, and sends it if it is missing."
         raise Unanswered([dataclasses.replace(one, why=f"{one.why} {why}".strip()) for one in lost.problems]) from None
-    except Unreached:
+    except (Unreached, ValueError, LookupError):  # of an answer that no script gives, too
         raise Unanswered(SlurmAway("sbatch ended without an answer.").problems) from None
 
 
