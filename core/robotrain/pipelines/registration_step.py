@@ -68,4 +68,4 @@ def find_unused_settings(step: StepRequest) -> list[Problem]:
     """Return a problem for each option that gives a registration by this machine a setting of the platform."""
     flags = [value.origin.where for value in step.settings.values() if value.origin.layer in ("flag", "call")]
     why = f": this machine registers the policy of step {step.policy_from}"
-    return [make_problem("options-conflict.has-no-effect", where=flag, why=why) for flag in flags]
+    return [make_problem("options-conflict.registration", where=flag, why=why) for flag in flags]

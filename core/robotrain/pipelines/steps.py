@@ -145,7 +145,7 @@ def check_graph(steps: Sequence[StepRequest], at_most: int | None, engine: Platf
         name = engine.name if engine and limit < MAX_STEPS else "robotrain"
         yield make_problem("steps-over-limit", where=steps[most].where, name=name, most=most, count=len(steps))
     if engine and at_most is not None:
-        yield make_problem("options-conflict.runs-pipeline-as-whole", name=engine.name)
+        yield make_problem("options-conflict.at-most", name=engine.name)
     yield from _check_names(steps)
     known = {step.name for step in steps}
     for step in steps:
