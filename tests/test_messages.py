@@ -238,7 +238,7 @@ stage = "check"
 [too-dear]
 title = "{name} costs {count:# credit|# credits}"
 why = ["{reason:capital} is above {limit}.", "Ask {owner}."]
-ways = [["--name {cheaper}", "costs less"], ["--budget {limit}"]]
+ways = [["--name {cheaper:quoted}", "costs less"], ["--budget {limit}"]]
 
 [too-dear.twice]
 title = "{{both}} {name!r} cost too much"
@@ -262,9 +262,11 @@ def make_problem(tmp_path: Path) -> Any:
 def test_a_text_whose_fact_is_absent_or_none_is_left_out(make_problem):
     found = make_problem("too-dear", name="a", count=1, reason=None, limit=3)
     assert (found.title, found.why, found.suggestions) == ("a costs 1 credit", "", (Suggestion("--budget 3"),))
-    found = make_problem("too-dear", "first", "", name="a", count=2, reason="it", limit=3, owner="Ada", cheaper="b")
+    found = make_problem(
+        "too-dear", "first", "", name="a", count=2, reason="it", limit=3, owner="Ada", cheaper=Path("b c")
+    )
     assert (found.title, found.why) == ("a costs 2 credits", "It is above 3. Ask Ada.")
-    assert [way.text for way in found.suggestions] == ["first", "--name b", "--budget 3"]
+    assert [way.text for way in found.suggestions] == ["first", "--name 'b c'", "--budget 3"]
 
 
 def test_a_variant_has_its_own_texts_and_decides_by_its_name(make_problem):

@@ -9,6 +9,7 @@ describes a code for docs/errors.md.
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -74,7 +75,7 @@ class _Facts(dict[str, object]):
 
     def __getitem__(self, name: str) -> object:
         value = self.get(name, "…")
-        return _Count(value) if isinstance(value, int) else _Text(value) if isinstance(value, str) else value
+        return _Count(value) if isinstance(value, int) else _Text(value) if isinstance(value, str | Path) else value
 
     def fill_in(self, texts: Iterable[str]) -> Iterator[str]:
         """Yield texts with their facts, without those of which a fact is absent or None, and empty ones."""
@@ -102,11 +103,13 @@ class _Count(int):
 
 
 class _Text(str):
-    """A text, which `{reason:capital}` begins with a capital letter."""
+    """A text, which `{reason:capital}` begins with a capital letter; `{folder:quoted}` is a word of a command."""
 
     __slots__ = ()
 
     def __format__(self, spec: str) -> str:
+        if spec == "quoted":
+            return shlex.quote(self)
         return f"{self[:1].upper()}{self[1:]}" if spec == "capital" else format(str(self), spec)
 
 

@@ -38,12 +38,6 @@ def test_job_is_sent_once(call):
     assert (call.read_job(), list_sent(call)) == ("1", ["a"])
 
 
-def test_job_that_is_gone_is_sent_again(call):
-    call.run(["a"])
-    call.call(lambda file: submit_call.run_to_file(["send", "b"], call.file.parent, file), gone="1")
-    assert (call.read_job(), list_sent(call)) == ("2", ["a", "b"])
-
-
 def test_answer_of_a_refusal_is_replaced(call):
     call.file.write_text("send: no such queue\n")
     call.run(["a"])
@@ -68,12 +62,14 @@ def test_command_holds_the_lock_after_its_submit_was_killed(call, tmp_path):
     class Killed(BaseException):
         pass
 
-    def start_and_die(file):
-        started.append(subprocess.Popen(["send"], stdout=file, start_new_session=True))
+    def start_and_die(words, folder, file, env):
+        started.append(subprocess.Popen(words, stdout=file, start_new_session=True))
         raise Killed
 
-    with pytest.raises(Killed):
-        call.call(start_and_die)
+    with pytest.MonkeyPatch.context() as killed:
+        killed.setattr(submit_call, "_run_to_file", start_and_die)
+        with pytest.raises(Killed):
+            call.run([])
     with pytest.raises(Unanswered):
         call.run(["a"])
     with pytest.MonkeyPatch.context() as patient:

@@ -294,7 +294,8 @@ def test_folder_that_cannot_be_created_is_refused(slurm, tmp_path, make_plan):
 
 def test_quota_that_is_used_up_is_named(slurm, plan, tmp_path):
     tar = slurm.folder / "bin/tar"
-    tar.write_text("#!/bin/sh\necho 'tar: a: Cannot write: Disk quota exceeded' >&2; exit 2\n")
+    lines = ("a: Cannot write: Disk quota exceeded", "Exiting with failure status due to previous errors")
+    tar.write_text("#!/bin/sh\n" + "".join(f"echo 'tar: {line}' >&2\n" for line in lines) + "exit 2\n")
     tar.chmod(0o755)
     with pytest.raises(Rejected) as refused:
         SLURM.submit(plan)

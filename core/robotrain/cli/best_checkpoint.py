@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 
-BEST_FLAG = "--best"
-
-
 class BestCheckpoint(NamedTuple):
     """What to register."""
 

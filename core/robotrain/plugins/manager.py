@@ -48,6 +48,15 @@ PluginMode = Literal["all", "none"]
 """Which plugins run: all, or only built-in ones."""
 
 
+PIPELINE_PLATFORMS = {
+    (False, False): "robotrain.pipelines.driven_platform:DrivenPlatform",
+    (True, False): "robotrain.pipelines.native_platform:NativePlatform",
+    (False, True): "robotrain.sweeps.sweep_platform:SweepPlatform",
+    (True, True): "robotrain.sweeps.sweep_platform:NativeSweepPlatform",
+}
+"""What runs a pipeline or a sweep, by whether its engine does, and whether it is a sweep."""
+
+
 class Plugins:
     """The installed plugins: their claims, which are loaded, and which failed.
 
@@ -121,10 +130,7 @@ class Plugins:
 
     def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:
         """Return a platform for a pipeline as one run: its engine starts the steps, or a driver of this machine."""
-        kind = "pipelines.native_platform:Native" if is_native else "pipelines.driven_platform:Driven"
-        if is_sweep:
-            kind = "sweeps.sweep_platform:NativeSweep" if is_native else "sweeps.sweep_platform:Sweep"
-        return cast("Platform", resolve_name(f"robotrain.{kind}Platform")(platform, self))
+        return cast("Platform", resolve_name(PIPELINE_PLATFORMS[is_native, is_sweep])(platform, self))
 
     def workload(self, name: str) -> Workload:
         """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""

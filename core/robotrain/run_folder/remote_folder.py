@@ -37,7 +37,7 @@ def find_facts(at: Transport, folders: Iterable[str], files: Mapping[str, int]) 
     folders, script = [*folders], [READ_FILE]
     for folder in folders:
         place, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
-        script.append(f"if [ -d {place} ]; then stat -L -c %u -- {place}; else echo; fi")
+        script.append(f"{{ [ -d {place} ] && stat -L -c %u -- {place} 2>/dev/null; }} || echo")
         script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
         script.append(f"readlink -- {link} || echo")
     lines = iter(at.run("\n".join(script)).text.split("\n"))

@@ -11,8 +11,6 @@ from robotrain.run_folder.settings import NO_TRACKING
 
 make_problem = Messages(__file__)
 
-TRACKING_FLAG = "--tracking-uri"
-
 
 def check_tracking_uri(address: str) -> Iterator[Problem]:
     """Check that the URI is valid and carries no user, query or fragment. Secrets in it are redacted."""

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -63,33 +63,29 @@ class SubmitCall:
         return self.find_job(self.read_answer())
 
     def is_unsure(self, answer: str | None) -> bool:
-        """Return whether the engine may have a job whose name is not in the answer."""
-        return is_unsure_answer(answer, self.job_pattern, self.unsure_pattern)
+        """Return whether the engine may have a job whose name is not in the answer. None: the command never began."""
+        if answer is None or self.find_job(answer):
+            return False
+        return not answer.strip() or bool(self.unsure_pattern and re.search(self.unsure_pattern, answer))
 
-    def call(self, command: Callable[[IO[bytes]], int | None], gone: str = "") -> int | None:
-        """Call the command, unless its job was sent meanwhile, and return its exit code: 0 for a job that was.
+    def run(self, words: Iterable[str], env: Mapping[str, str] | None = None) -> int | None:
+        """Run the command with these words in the run folder, unless its job was sent meanwhile.
 
-        Raise Unanswered while another submit calls it, Rejected if it cannot start, OSError.
-
-        :param command: it writes its answer to the file; None means that it did not end in time.
-        :param gone: the name of an earlier job, which is no longer in the queue.
+        Return its exit code: 0 for a job that was sent, None if it did not end in time. Raise Unanswered while another
+        submit runs it, Rejected if it cannot start, OSError.
         """
         with self._open_locked() as file:
-            job = self.read_job()
-            if job and job != gone:  # another submit sent it meanwhile
+            if self.read_job():  # another submit sent it meanwhile
                 return 0
-            if os.fstat(file.fileno()).st_size:  # of a job that was refused, or is gone
+            if os.fstat(file.fileno()).st_size:  # of a job that was refused
                 file.truncate(0)
                 os.fsync(file.fileno())
             sync_folder(self.file.parent)
-            return command(file)
-
-    def run(self, words: Iterable[str], env: Mapping[str, str] | None = None) -> int | None:
-        """Run the command with these words in the run folder, unless its job was sent; return as `call` does."""
-        try:
-            return self.call(lambda file: run_to_file([self.name, *words], self.file.parent, file, env))
-        except CommandStartError as error:
-            raise Rejected([make_problem("submit-command-missing.submit", command=self.name, why=str(error))]) from None
+            try:
+                return _run_to_file([self.name, *words], self.file.parent, file, env)
+            except CommandStartError as error:
+                why = str(error)
+                raise Rejected([make_problem("submit-command-missing.submit", command=self.name, why=why)]) from None
 
     def wait(self) -> None:
         """Wait until no command of an earlier submit runs. Raise Unanswered if one does not end."""
@@ -110,21 +106,10 @@ class SubmitCall:
         return make_problem("submit-still-sending", given=str(self.file), name=self.name)
 
 
-def is_unsure_answer(answer: str | None, job_pattern: str, unsure_pattern: str) -> bool:
-    """Return whether an engine may have a job whose name is not in the answer of its command. None: it never began."""
-    if answer is None or re.search(job_pattern, answer):
-        return False
-    return not answer.strip() or bool(unsure_pattern and re.search(unsure_pattern, answer))
-
-
-def run_to_file(
-    words: list[str], folder: Path, file: IO[bytes], env: Mapping[str, str] | None = None, waiting: str = ""
-) -> int | None:
+def _run_to_file(words: list[str], folder: Path, file: IO[bytes], env: Mapping[str, str] | None) -> int | None:
     """Run a command whose output goes to a file; return its exit code, None if it did not end in time.
 
     Raise CommandStartError.
-
-    :param waiting: what the user is told when the command has not ended after some seconds.
     """
     try:
         process = subprocess.Popen(
@@ -136,7 +121,7 @@ def run_to_file(
         try:
             return process.wait(QUIET_SECONDS)
         except subprocess.TimeoutExpired:
-            print(waiting or f"{words[0]} has not ended yet; it may try again", file=sys.stderr, flush=True)
+            print(f"{words[0]} has not ended yet; it may try again", file=sys.stderr, flush=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(PATIENCE_SECONDS)
         return None

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -75,7 +76,7 @@ def make_broken_record_problem(path: Path, why: str) -> Problem:
 
 
 def _suggest_removal(path: Path) -> Suggestion:
-    return Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself")
+    return Suggestion(f"rm -r {shlex.quote(str(path.parent))}", "removes the record, not the run itself")
 
 
 def describe_format(found: object, expected: int, writer: str = "") -> str:

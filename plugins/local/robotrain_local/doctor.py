@@ -1,6 +1,7 @@
 """Health checks of the local platform: run folders, tracking database, leftovers of interrupted commands."""
 
 import os
+import shlex
 import shutil
 import sqlite3
 import time
@@ -94,7 +95,7 @@ def _find_unrecorded_runs(top: Path) -> Iterator[HealthResult]:
     for folder in [path for path in folders if _is_old(path)][:MAX_RUNS]:
         status = observe.read_status(folder)
         size = format_size(disk_cache.measure_folder(folder).reclaimable)
-        remove = [Suggestion(f"rm -r {folder}", "if you do not need it")] if status.finished else ()
+        remove = [Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need it")] if status.finished else ()
         yield report_warning(f"{folder} is a run without a record: {status.state}, {size}", *remove)
 
 

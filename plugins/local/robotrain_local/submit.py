@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -48,7 +49,7 @@ def submit_plan(plan: Plan) -> Reference:
         fix = Suggestion("--runs-dir FOLDER", "a writable folder")
         if folder.is_dir():
             why = "A run of this name was submitted before."
-            fix = Suggestion(f"rm -r {folder}", "if you do not need it")
+            fix = Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need it")
         problem = make_problem("run-folder-refused.not-created", fix, given=str(folder), why=why)
         raise Rejected([problem]) from error
     _make_database_private(plan)

@@ -111,7 +111,7 @@ def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
         hint = f" (but {nested[0]} has)" if nested else ""
         raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
     state = path.stat()
-    return _read_info(path, (state.st_mtime_ns, state.st_ino, state.st_size))
+    return dict(_read_info(path, (state.st_mtime_ns, state.st_ino, state.st_size)))
 
 
 @functools.lru_cache(maxsize=8)

@@ -114,7 +114,9 @@ def _raise_if_refused(spec: SlurmSpec, report: SubmitReport) -> None:
 
 def _make_refused_folder_problem(spec: SlurmSpec, error: str) -> Problem:
     """Return the problem of a run folder that cannot be created or written to. `error`: what was printed."""
-    why = error.strip().rpartition("\n")[2].rpartition(": ")[2].rstrip(".") or "It cannot be written to"
+    lines = [line for line in error.splitlines() if line.strip() and "Exiting with failure" not in line]  # tar's last
+    line = next((one for one in lines if any(sign in one for sign in FULL)), lines[-1] if lines else "")
+    why = line.rpartition(": ")[2].rstrip(".") or "It cannot be written to"
     code = "run-folder-full" if any(sign in error for sign in FULL) else "run-folder-refused"
     return make_problem(code, ELSEWHERE, given=os.path.dirname(spec.folder), strerror=why)
 
