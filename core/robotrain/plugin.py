@@ -1,5 +1,6 @@
 """The public names for plugins on the machine that submits."""
 
+from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
 from robotrain_runtime.contract.event import Checkpoint, Registered
 from robotrain_runtime.contract.parameter import Param, load_pairs
@@ -43,6 +44,8 @@ from robotrain.model.workload import (
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret, redact
+from robotrain.run_folder.facts import FactFile, FolderFacts
+from robotrain.run_folder.parts import JudgedRun, RunPart
 from robotrain.run_folder.scheduler import SchedulerPlatform
 from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
 from robotrain.run_folder.scheduler_plan import SchedulerJob
@@ -65,6 +68,8 @@ __all__ = [
     "ConfigValue",
     "Container",
     "Dimension",
+    "FactFile",
+    "FolderFacts",
     "FollowingDecision",
     "FoundInput",
     "HealthCheck",
@@ -74,6 +79,7 @@ __all__ = [
     "JobDocument",
     "JobSource",
     "JobTemplate",
+    "JudgedRun",
     "LockedProgram",
     "Messages",
     "Metric",
@@ -103,6 +109,8 @@ __all__ = [
     "RoleFlag",
     "RunFolderPlatform",
     "RunGone",
+    "RunOwner",
+    "RunPart",
     "RunRecord",
     "RunState",
     "SchedulerCommands",

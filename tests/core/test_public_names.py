@@ -22,11 +22,12 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Checkpoint ClusterPlatform ConfigValue Container Dimension FollowingDecision FoundInput
-    HealthCheck HealthFix HealthResult Job JobDocument JobSource JobTemplate LockedProgram Messages Metric Mount
+    ANY Capabilities Checkpoint ClusterPlatform ConfigValue Container Dimension FactFile FolderFacts
+    FollowingDecision FoundInput HealthCheck HealthFix HealthResult Job JobDocument JobSource JobTemplate JudgedRun
+    LockedProgram Messages Metric Mount
     NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
     PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected
-    Resources Role RoleFlag RunFolderPlatform RunGone RunRecord RunState SchedulerCommands SchedulerJob
+    Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunRecord RunState SchedulerCommands SchedulerJob
     SchedulerPlatform SchedulerSettings Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status
     StepStatus SubmitCall Suggestion Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES
     check_secrets find_refusal format_memory format_time holds_secret hook load_pairs make_job_document
