@@ -40,6 +40,12 @@ def test_large_input_arrives_whole(there):
     assert there.run("cat", content).stdout == content
 
 
+def test_long_script_is_no_word_of_a_command(login_node, engine):
+    (login_node.home / ".bash_profile").write_text(f"export PATH={engine}:$PATH\n")
+    for there in (Transport(), SshTransport(HOST), SshTransport(HOST, "engine-submit")):
+        assert there.run("\n".join(["true"] * 200_000 + ["echo end"])).stdout == b"end\n"
+
+
 def test_answer_is_received_while_it_comes(there):
     seen = []
 

@@ -24,13 +24,13 @@ SHARED_SECONDS = 30
 NO_COMMAND_CODE = 97
 """What a script ends with, before it begins, on a machine without the command of its engine."""
 RUN = """\
-exec /bin/sh -c 's=$(head -c {size}); {find}eval "$s"'"""
+exec /bin/sh -c '{find}eval "$(head -c {size})"'"""
 """One line that sh, csh and fish read alike. What differs comes over standard input, past every shell."""
 FIND = """\
 has() { command -v {command} >/dev/null 2>&1; }; \
-has || { [ -x /bin/bash ] || exit {code}; export s; exec 3<&0; \
-exec /bin/bash -l -c "exec <&3 3<&-; t=\\$s; unset s; command -v {command} >/dev/null 2>&1 || exit {code}; \
-eval \\"\\$t\\"" </dev/null; }; """
+has || { [ -x /bin/bash ] || exit {code}; exec 3<&0; \
+exec /bin/bash -l -c "exec <&3 3<&-; command -v {command} >/dev/null 2>&1 || exit {code}; \
+eval \\"\\$(head -c {size})\\"" </dev/null; }; """
 """A command that is not on the PATH of what comes by ssh may be on that of a login shell."""
 
 
