@@ -54,10 +54,10 @@ def check_code(
     ignore = code_folder.OWN_IGNORE_FILE
     if content.secrets:
         fix = _suggest_ignoring(folder, f"/{content.secrets[0]}", f"what {ignore} names stays here")
-        yield make_problem("upload-secret", fix, where=flag, given=folder, join_names=_join_names(content.secrets))
+        yield make_problem("upload-secret", fix, where=flag, given=folder, files=_join_names(content.secrets))
     if content.links:
         fix = _suggest_ignoring(folder, f"/{content.links[0]}", f"what {ignore} names stays here")
-        yield make_problem("upload-links", fix, where=flag, given=folder, join_names=_join_names(content.links))
+        yield make_problem("upload-links", fix, where=flag, given=folder, files=_join_names(content.links))
 
 
 def _check_size(content: CodeContent, folder: str, flag: str) -> Iterator[Problem]:

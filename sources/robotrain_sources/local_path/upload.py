@@ -146,7 +146,7 @@ def check_upload(plan: Plan, upload: LocalUpload, stage: Stage, platform: str) -
             stage=stage,
             platform=platform,
             summarize_names=summarize_names(content.unsupported),
-            shlex=shlex.quote(path),
+            path=path,
         )
     elif not content.files:
         yield make_problem("upload-empty", where=flag, given=path, stage=stage, platform=platform)

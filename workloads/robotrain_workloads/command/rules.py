@@ -39,9 +39,7 @@ def check_command(job: "Job") -> Iterator[Problem]:
     if any("\0" in word or (not word.isprintable() and _has_surrogate(word)) for word in words):
         yield make_problem("command-invalid.character")
     if too_large := _find_too_large(job):
-        yield make_problem(
-            "command-invalid.too-large", too_large=too_large, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10
-        )
+        yield make_problem("command-invalid.too-large", what=too_large, max_argument_bytes=MAX_ARGUMENT_BYTES + 1 >> 10)
     if job["shell"] and len(words) != 1:
         ways = (Suggestion("-- 'SCRIPT'"), suggest_leaving_out("--shell", remark="starts the program itself"))
         yield make_problem("command-invalid.shell-script", *ways, count=len(words))

@@ -111,7 +111,7 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
             where=remote_code.TRUST_FLAG,
             given=given,
             error=redact(str(error)),
-            remote_code=remote_code.correct_form(given),
+            corrected=remote_code.correct_form(given),
         )
         return
     if any(source.role in START_ROLES for source in job.sources):

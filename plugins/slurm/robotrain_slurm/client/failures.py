@@ -52,8 +52,8 @@ def explain_refusal(at: Transport, text: str, options: Options, command: str = "
         others = () if kind.suggestions else suggest_existing(at, kind.where, given, options)
         return kind.make_problem(given, why, *others)
     if command != "sbatch":
-        return make_problem("client-failed", command=command, message_name=quote_message(text) or "nothing")
-    return make_problem("platform-refused", command=command, message_name=quote_message(text) or "nothing")
+        return make_problem("client-failed", command=command, answer=quote_message(text) or "nothing")
+    return make_problem("platform-refused", command=command, answer=quote_message(text) or "nothing")
 
 
 def quote_message(text: str) -> str:

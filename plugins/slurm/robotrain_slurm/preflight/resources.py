@@ -2,7 +2,6 @@
 
 import math
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from robotrain.cluster.checks import suggest_names
@@ -118,7 +117,7 @@ def _check_constraint(
             "resource-unknown.features-together",
             given=request.constraint,
             describe=_describe(chosen),
-            shlex=shlex.quote("|".join(names)),
+            constraint="|".join(names),
         )
 
 

@@ -139,7 +139,11 @@ def check_quantities(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     if limit and settings.stop_seconds and settings.stop_seconds >= limit:
         flag = "--stop-seconds"
         yield make_problem(
-            "slurm-stop-too-early", given=str(settings.stop_seconds), limit=limit, flag=flag, max=max(10, limit // 3)
+            "slurm-stop-too-early",
+            given=str(settings.stop_seconds),
+            limit=limit,
+            flag=flag,
+            seconds=max(10, limit // 3),
         )
 
 
