@@ -23,7 +23,7 @@ from robotrain_slurm.login.ssh_failures import explain_failure, make_lost_proble
 make_problem = Messages(__file__)
 
 COMMAND = "sbatch"
-ODD_ANSWER = "It gave an answer that its programs do not give."
+ODD_ANSWER = "It gave an unexpected answer."
 T = TypeVar("T")
 THIS_MACHINE = "this machine"
 COMMANDS = ("rm", "chmod", "pgrep", "scontrol", "sinfo", "sacctmgr", "squeue", "scancel", "sbatch", "munge")
@@ -107,7 +107,7 @@ def explained(at: Transport) -> Iterator[None]:
         raise Unanswered(translate(unanswered.problems, at)) from None
     except LostAnswer:
         raise
-    except (ValueError, LookupError):
+    except (ValueError, LookupError):  # of an answer that cannot be read
         if not at.host:
             raise
         raise LostAnswer([make_lost_problem(at.host, ODD_ANSWER)], transient=True) from None
