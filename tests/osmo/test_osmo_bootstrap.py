@@ -12,7 +12,7 @@ from osmo_plans import unpack_archive
 from osmo_stand_in.service.submission import redact
 from robotrain.model.plan import Payload
 from robotrain.redaction import holds_secret
-from robotrain.submission.prepare import ENCODED_ARCHIVE
+from robotrain.submission.plan_secrets import ENCODED_ARCHIVE
 from robotrain_osmo.spec import render, submission_spec, workflow
 from start_program import StartProgramTests, pack_runtime, start, zip_files
 

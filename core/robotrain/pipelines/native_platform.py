@@ -29,7 +29,8 @@ from robotrain.pipelines.plan import (
 from robotrain.pipelines.progress import find_first_failure
 from robotrain.plugins.manager import Plugins
 from robotrain.store import files, plans, records
-from robotrain.submission.prepare import PreparedJob, find_secrets_in_plan
+from robotrain.submission.plan_secrets import find_secrets_in_plan
+from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources
 
 STEP_SOURCE = {"source.step": "robotrain_runtime.data.step_source"}

@@ -42,7 +42,8 @@ from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph,
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.pin import drop_no_pin, pin_job
 from robotrain.submission.pinned_job import settle_steps
-from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, find_secrets_in_plan, prepare_job
+from robotrain.submission.plan_secrets import find_secrets_in_plan
+from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, prepare_job
 from robotrain.submission.program_lock import lock_programs
 from robotrain.submission.queried_settings import query_settings_of_all
 

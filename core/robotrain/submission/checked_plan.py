@@ -10,9 +10,10 @@ from robotrain.errors import Problem, Rejected, raise_if_any, select_errors
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
-from robotrain.submission import input_check, pin, pinned_job, prepare, program_lock, source_files
+from robotrain.submission import input_check, pin, pinned_job, program_lock, source_files
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.interrupted_submit import format_error
+from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.queried_settings import query_platform_settings
 
@@ -87,7 +88,7 @@ def run_preflight(
 ) -> None:
     """Let the platform check a plan, and report its warnings and notes. Raise Rejected."""
     try:
-        raise_if_any(prepare.find_secrets_in_plan(rendered.plan))
+        raise_if_any(find_secrets_in_plan(rendered.plan))
         problems = [*earlier_problems, *platform.preflight(rendered.plan)]
     except Rejected:
         raise

@@ -18,7 +18,7 @@ from robotrain.model.run import Reference, RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
-from robotrain.submission.prepare import make_secret_problem
+from robotrain.submission.plan_secrets import make_secret_problem
 
 make_problem = Messages(__file__)
 

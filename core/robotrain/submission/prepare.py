@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +17,6 @@ from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, resolve_job
 from robotrain.config.validate import list_fields
 from robotrain.errors import Problem, raise_if_any, select_errors
-from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import ListPlatforms, Platform
@@ -26,39 +24,17 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import holds_secret
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
 from robotrain.submission.implied_sources import add_known_sources
 from robotrain.submission.packing import pack_payload
+from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.run_labels import make_default_name
 
 if TYPE_CHECKING:
     from robotrain.submission.source_files import SourceFiles
 
-make_problem = Messages(__file__)
-
-ENCODED_ARCHIVE = r"(?<![A-Za-z0-9+/])Qlpo[A-Za-z0-9+/]{200,}={0,2}"
-"""A payload as text: an archive of bzip2 in base64, which may match a secret's pattern by chance."""
-
 MAX_TAG_LENGTH = 256
-
-
-def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
-    """Yield a problem for the first file of a plan that contains a secret: plans are stored, shown and sent."""
-    for path, content in sorted(plan.files.items()):
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text and holds_secret(re.sub(ENCODED_ARCHIVE, "", text)):
-            title = f"platform {plan.platform} failed in render: its {redact(path)} contains a secret"
-            yield make_secret_problem(title)
-            return
-
-
-def make_secret_problem(title: str) -> Problem:
-    """Return the problem of a plugin whose answer contains a secret."""
-    return make_problem("plugin-failed.secret", title=title)
 
 
 class JobPart(NamedTuple):

@@ -16,7 +16,8 @@ from robotrain.model.locked_program import LockedProgram
 from robotrain.model.workload import ProgramLocker
 from robotrain.redaction import holds_secret
 from robotrain.submission.pin import explain_error
-from robotrain.submission.prepare import PreparedJob, make_secret_problem
+from robotrain.submission.plan_secrets import make_secret_problem
+from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
 

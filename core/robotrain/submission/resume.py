@@ -19,7 +19,8 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret, redact
 from robotrain.store import plans
 from robotrain.store.run_values import RESUME_ROLE
-from robotrain.submission.prepare import PreparedJob, make_secret_problem
+from robotrain.submission.plan_secrets import make_secret_problem
+from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.resubmit import replace_sources
 
 make_problem = Messages(__file__)
