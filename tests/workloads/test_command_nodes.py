@@ -359,6 +359,7 @@ def test_stop_of_one_node_that_nobody_asked_for_ends_all(start):
     program = """
         import os, signal, sys, time
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        time.sleep(1)  # the node listens to signals a moment after it has started its program
         if sys.argv[1] == "1":
             os.kill(os.getppid(), signal.SIGTERM)
         time.sleep(60)
