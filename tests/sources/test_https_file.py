@@ -1,6 +1,7 @@
 """Single files at web addresses: what is taken, what is said of the rest, and what a server's answers become."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,7 +68,11 @@ def test_a_servers_refusal_says_whose_fault_it_is(hub: Any, status: int, why: st
     assert blamed == fault
 
 
-def test_an_unknown_host_is_a_mistake_in_the_job() -> None:
+def test_an_unknown_host_is_a_mistake_in_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_no_host(*words: Any, **named: Any) -> Any:  # a name server that is busy answers otherwise
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_no_host)
     text, fault = refused("https://no-such-host.invalid/model.pt")
     assert text.startswith("no-such-host.invalid cannot be reached")
     assert fault == "configuration"
