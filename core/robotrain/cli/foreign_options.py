@@ -4,7 +4,7 @@ Those that only one platform or workload can answer are among its `option_hints`
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import get_parameters
 
@@ -148,11 +148,14 @@ def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:
         members = {f"{name} {key}": one for key, one in getattr(command, "commands", {}).items()}
         for path, one in (members or {name: command}).items():
             if hasattr(one, "compose_own"):  # a job command, whose options depend on the choice
-                flags = set(one.compose_own(Choice("", ""), plugins).flags)
+                has_it = wanted in one.compose_own(Choice("", ""), plugins).flags
             else:
-                flags = {
-                    spelling for parameter in one.params for spelling in (*parameter.opts, *parameter.secondary_opts)
-                }
-            if wanted in flags:
+                has_it = has_option(one, wanted)
+            if has_it:
                 found.append(path)
     return found
+
+
+def has_option(command: Any, flag: str) -> bool:
+    """Return whether a command that takes no job has an option."""
+    return any(flag in (*one.opts, *one.secondary_opts) for one in command.params)

@@ -9,7 +9,7 @@ from typing import Any
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command
-from robotrain.cli.foreign_options import find_foreign_option, list_commands_with
+from robotrain.cli.foreign_options import find_foreign_option, has_option, list_commands_with
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
 from robotrain.command_table import (
@@ -197,7 +197,7 @@ def explain_early_option(args: list[str], error: Any) -> Problem | None:
 
 def _may_have_option(command: Any, flag: str) -> bool:
     """Return whether a command or one of its own has an option; those of a job depend on what follows."""
-    if hasattr(command, "compose_own") or any(flag in (*one.opts, *one.secondary_opts) for one in command.params):
+    if hasattr(command, "compose_own") or has_option(command, flag):
         return True
     return any(_may_have_option(one, flag) for one in getattr(command, "commands", {}).values())
 

@@ -33,31 +33,6 @@ RunRuntime = Callable[[Path, list[str], Path], subprocess.CompletedProcess[str]]
 """Run the runtime in a folder with arguments, and a payload."""
 
 
-def register_model(
-    folder: Path, name: str, step: int | None, payload: Path | None = None, run: RunRuntime | None = None
-) -> Registered:
-    """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
-
-    Raise Rejected if the registration fails.
-
-    :param payload: the folder of the run's payload, if it is not below `folder`.
-    :param run: for a run on another machine.
-    """
-    payload = payload or folder / log.PAYLOAD_FOLDER
-    arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
-    completed = (run or _run_runtime)(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
-    if completed.returncode:
-        _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
-        why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
-        why = why or f"It ended with exit code {completed.returncode}."
-        raise Rejected([_make_registration_problem(folder, name, step, why)])
-    try:
-        return Registered(**json.loads(completed.stdout.splitlines()[-1]))
-    except (ValueError, IndexError, TypeError):
-        why = "The runtime did not report the version."
-        raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
-
-
 def _run_runtime(folder: Path, arguments: list[str], payload: Path) -> subprocess.CompletedProcess[str]:
     """Run the runtime that was sent with the run, in `payload`."""
     environ = {name: value for name, value in os.environ.items() if name not in OTHER_TRACKING}
@@ -72,6 +47,31 @@ def _run_runtime(folder: Path, arguments: list[str], payload: Path) -> subproces
     )
 
 
+def register_model(
+    folder: Path, name: str, step: int | None, payload: Path | None = None, run: RunRuntime = _run_runtime
+) -> Registered:
+    """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
+
+    Raise Rejected if the registration fails.
+
+    :param payload: the folder of the run's payload, if it is not below `folder`.
+    :param run: runs the runtime; of a run on another machine, there.
+    """
+    payload = payload or folder / log.PAYLOAD_FOLDER
+    arguments = [REGISTER_COMMAND, log.JOB_FILE, name, *(() if step is None else ("--step", str(step)))]
+    completed = run(folder, arguments, payload)  # the runtime that fits the run's plugins and lock
+    if completed.returncode:
+        _, found, message = f"\n{completed.stderr}".rpartition("\nerror: ")
+        why = message.strip() if found else failure.explain_output(completed.stderr.splitlines())
+        why = why or f"It ended with exit code {completed.returncode}."
+        raise Rejected([_make_registration_problem(folder, name, step, why)])
+    try:
+        return Registered(**json.loads(completed.stdout.splitlines()[-1]))
+    except (ValueError, IndexError, TypeError):
+        why = "The runtime did not report the version."
+        raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
+
+
 def _make_registration_problem(folder: Path, name: str, step: int | None, why: str) -> Problem:
     evaluated = log.read_evaluation(folder)
     last = "the policy that it evaluated" if evaluated else "its last checkpoint"
@@ -83,27 +83,13 @@ def _make_registration_problem(folder: Path, name: str, step: int | None, why: s
 REMOVED_SUFFIX = ".gone"
 
 
-def remove_run_folder(
-    folder: Path,
-    owner: str,
-    spec_file: str,
-    status: Status,
-    dry_run: bool = False,
-    remove: Callable[[Path, bool], int] | None = None,
-) -> int:
-    """Remove the folder of an ended run unless `dry_run` is set. Return the bytes freed. Raise Rejected if it stays.
-
-    :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
-    :param remove: removes a folder on another machine unless it is told not to, and returns its bytes.
-    """
-    if owner != folder.name:  # a record may name any folder
-        raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=spec_file)])
-    if not status.finished:
-        raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
-    return (remove or _remove_folder)(folder, dry_run)
+def make_removed_path(folder: Path) -> Path:
+    """Return the name that a run folder has while it is removed: a part of it is never visible under its own."""
+    return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
 
 
-def _remove_folder(folder: Path, dry_run: bool) -> int:
+def remove_folder(folder: Path, dry_run: bool) -> int:
+    """Remove a folder unless `dry_run` is set. Return the bytes freed."""
     freed = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
         removed = make_removed_path(folder)
@@ -112,6 +98,21 @@ def _remove_folder(folder: Path, dry_run: bool) -> int:
     return freed
 
 
-def make_removed_path(folder: Path) -> Path:
-    """Return the name that a run folder has while it is removed: a part of it is never visible under its own."""
-    return folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
+def remove_run_folder(
+    folder: Path,
+    owner: str,
+    spec_file: str,
+    status: Status,
+    dry_run: bool = False,
+    remove: Callable[[Path, bool], int] = remove_folder,
+) -> int:
+    """Remove the folder of an ended run unless `dry_run` is set. Return the bytes freed. Raise Rejected if it stays.
+
+    :param owner: the run that the folder says it is of, in `spec_file`; empty if it does not.
+    :param remove: as `remove_folder`; of a run on another machine, there.
+    """
+    if owner != folder.name:  # a record may name any folder
+        raise Rejected([make_problem("not-a-run-folder", folder=folder, spec_file=spec_file)])
+    if not status.finished:
+        raise Rejected([make_problem("run-goes-on", name=folder.name, state=status.state, why=status.reason)])
+    return remove(folder, dry_run)

@@ -145,5 +145,6 @@ class SlurmRuns(RunFolderPlatform):
         folder, found = self.require_folder(reference), self.status(reference)
         return ended_run.remove_run_folder(folder, run, SUBMISSION_FILE, found, dry_run, self.remove_folder)
 
-    remove_folder: Callable[[Path, bool], int] | None = None
-    """Removes a run folder unless it is told not to, and returns its bytes; None for one of this machine."""
+    def remove_folder(self, folder: Path, dry_run: bool) -> int:
+        """Remove a run folder unless `dry_run` is set. Return the bytes freed. Raise OSError."""
+        return ended_run.remove_folder(folder, dry_run)
