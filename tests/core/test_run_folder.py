@@ -9,7 +9,7 @@ from messages import check_shown
 from robotrain.errors import Rejected
 from robotrain.model.plan import Plan
 from robotrain.model.run import RunGone, Status
-from robotrain.run_folder import outputs, status
+from robotrain.run_folder import cancel, outputs, status
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Evaluated
 
@@ -30,9 +30,11 @@ class StatedPlatform(status.RunFolderPlatform):
     def get_engine_state(self, job):
         return self.says[job]
 
-    def stop_job(self, job):
-        self.stopped.append(job)
-        self.says[job] = self.then
+    def stop_jobs(self, jobs, how):
+        for job in jobs:
+            self.stopped.append((job, how))
+            self.says[job] = "KILLED" if how == "for good" else self.then
+        return ""
 
 
 @pytest.fixture
@@ -133,28 +135,41 @@ def test_the_job_that_works_on_the_run_is_asked_about(reference, tmp_path):
     assert platform.status(reference).state == "pending"
 
 
-@pytest.mark.parametrize(("then", "state"), [("KILLED", "cancelled"), ("SAVES", "running")])
-def test_a_run_is_stopped_once(reference, monkeypatch, then, state):
-    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    platform = StatedPlatform(then=then)
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(cancel, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(cancel, "LONGEST_PAUSE", 0.0)
+
+
+@pytest.mark.parametrize(("says", "how"), [("WORKS", "running"), ("WAITS", "waiting")])
+def test_a_run_is_stopped_once(reference, impatient, says, how):
+    platform = StatedPlatform()
+    platform.says["7"] = says
     platform.cancel(reference)
     platform.cancel(reference)
-    assert platform.stopped == ["7"]
-    assert platform.status(reference).state == state
+    assert platform.stopped == [("7", how)]
+    assert platform.status(reference).state == "cancelled"
 
 
-def test_a_cancel_that_the_engine_did_not_get_can_be_repeated(reference, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
-    platform, stop = StatedPlatform(), StatedPlatform.stop_job
+def test_a_run_that_does_not_save_in_time_is_ended_for_good(reference, impatient, monkeypatch):
+    monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
+    platform = StatedPlatform(then="SAVES")
+    platform.cancel(reference)
+    assert platform.stopped == [("7", "running"), ("7", "for good")], "a second signal would stop the saving"
 
-    def is_away(job):
+
+def test_a_cancel_that_the_engine_did_not_get_can_be_repeated(reference, impatient, monkeypatch):
+    platform, stop = StatedPlatform(), StatedPlatform.stop_jobs
+
+    def is_away(jobs, how):
         raise Rejected([], transient=True)
 
-    monkeypatch.setattr(platform, "stop_job", is_away)
-    with pytest.raises(Rejected):
-        platform.cancel(reference)
-    assert platform.status(reference).state == "running"
-    monkeypatch.setattr(platform, "stop_job", lambda job: stop(platform, job))
+    for answer in (is_away, lambda jobs, how: "permission denied"):
+        monkeypatch.setattr(platform, "stop_jobs", answer)
+        with pytest.raises(Rejected):
+            platform.cancel(reference)
+        assert platform.status(reference).state == "running"
+    monkeypatch.setattr(platform, "stop_jobs", lambda jobs, how: stop(platform, jobs, how))
     platform.cancel(reference)
     assert platform.status(reference).state == "cancelled"
 

@@ -22,7 +22,7 @@ esac
 @pytest.fixture
 def recorded(recorded, monkeypatch) -> RecordedSlurm:
     recorded.answer("scancel", act=CANCEL)
-    monkeypatch.setattr("robotrain_slurm.observe.cancel.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.cancel.FIRST_PAUSE", 0.0)
     return recorded
 
 
@@ -43,24 +43,25 @@ def list_acts(recorded) -> list[str]:
 )
 def test_run_is_cancelled_in_every_state(recorded, run, state, acts):
     recorded.set_job(state)
-    assert SLURM.request_cancel(run.reference) == ""
+    SLURM.cancel(run.reference)
     assert list_acts(recorded) == acts
 
 
 def test_job_that_completes_may_be_requeued(recorded, run):
     """As one that was told to stop before its time limit, just before it is cancelled."""
     recorded.set_job("COMPLETING")
-    line, seen = (recorded.folder / "squeue").read_text(), "echo >>seen; [ $(wc -l <seen) -lt 2 ]"
+    line, seen = (recorded.folder / "squeue").read_text(), "echo >>seen; [ $(wc -l <seen) -lt 3 ]"
     recorded.answer("squeue", line, act=f"{seen} || sed -i 's/|COMPLETING|/|PENDING|/' squeue")
-    assert SLURM.request_cancel(run.reference) == ""
+    SLURM.cancel(run.reference)
     assert list_acts(recorded) == [QUEUED]
 
 
 def test_job_that_begins_meanwhile_saves_a_checkpoint(recorded, run):
     """It is not ended by the request for a waiting job."""
     recorded.set_job("PENDING")
-    recorded.answer("squeue", (recorded.folder / "squeue").read_text(), act="sed -i 's/|PENDING|/|RUNNING|/' squeue")
-    assert SLURM.request_cancel(run.reference) == ""
+    line, seen = (recorded.folder / "squeue").read_text(), "echo >>seen; [ $(wc -l <seen) -lt 2 ]"
+    recorded.answer("squeue", line, act=f"{seen} || sed -i 's/|PENDING|/|RUNNING|/' squeue")
+    SLURM.cancel(run.reference)
     assert list_acts(recorded) == [QUEUED, SOFT]
 
 
@@ -74,7 +75,7 @@ def test_run_that_waits_to_start_again_leaves_the_queue(recorded, run):
 
 
 def test_job_that_does_not_end_in_time_is_ended_for_good(recorded, run, monkeypatch):
-    monkeypatch.setattr("robotrain_slurm.observe.cancel.SAVE_SECONDS", 0.05)
+    monkeypatch.setattr("robotrain.run_folder.cancel.SAVE_SECONDS", 0.05)
     recorded.answer("scancel", act=CANCEL.replace("--batch*) sed", "--batch*) echo"))
     recorded.set_job("RUNNING")
     SLURM.cancel(run.reference)
@@ -85,7 +86,7 @@ def test_job_that_has_just_ended_is_no_refusal(recorded, run):
     ended = "scancel: error: Kill job error on job id 12: Invalid job id specified"
     recorded.answer("scancel", error=ended, code=1, act="sed -i 's/|RUNNING|/|COMPLETED|/' squeue")
     recorded.set_job("RUNNING")
-    assert SLURM.request_cancel(run.reference) == ""
+    SLURM.cancel(run.reference)
 
 
 def test_refusal_of_slurm_or_of_the_folder_is_reported(recorded, run, monkeypatch):

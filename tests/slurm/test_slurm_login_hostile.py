@@ -38,7 +38,7 @@ METHODS = {
     "logs": lambda: [*SLURM.logs(REFERENCE, False)],
     "statuses": lambda: SLURM.list_statuses([REFERENCE]),
     "remove": lambda: SLURM.remove_outputs(REFERENCE),
-    "cancel": lambda: SLURM.request_cancel(REFERENCE),
+    "cancel": lambda: SLURM.cancel(REFERENCE),
 }
 
 
@@ -54,7 +54,7 @@ def node(tmp_path, monkeypatch):
     monkeypatch.setattr(reach, "ANSWER_SECONDS", 2.0)
     monkeypatch.setattr(reach, "PROGRESS_SECONDS", 0.3)
     monkeypatch.setattr("robotrain.run_folder.transport.MAX_ANSWER_BYTES", 1 << 22)
-    monkeypatch.setattr("robotrain_slurm.observe.cancel.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.cancel.SAVE_SECONDS", 0.0)
     yield answer
     close_connections()
 

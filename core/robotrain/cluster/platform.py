@@ -88,18 +88,7 @@ class ClusterPlatform(Platform):
         refusal = self.request_cancel(reference)
         if self._wait_until_ended(reference, 0.0 if refusal else self.cancel_seconds):
             return
-        run = reference.get("run", "")
-        name = next(iter(self.describe_reference(reference).values()), run)
-        force = format_cancel_command(self, reference)
-        if refusal:
-            message = "cancel-refused"
-            command = Suggestion(f"robotrain status {run}".rstrip(), "shows its state")
-        else:
-            message = "cancel-pending"
-            command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
-        why, seconds = redact(refusal, max_length=500).rstrip("."), self.cancel_seconds
-        ways = (command, Suggestion(force, "if its cluster is gone") if force else "")
-        raise Rejected([make_problem(message, *ways, engine=self.engine, name=name, seconds=seconds, why=why)])
+        raise make_cancel_error(self, self.engine, reference, refusal, self.cancel_seconds)
 
     def _wait_until_ended(self, reference: Reference, seconds: float) -> bool:
         """Return whether the run ends in time; transient errors are ignored."""
@@ -115,6 +104,25 @@ class ClusterPlatform(Platform):
                 return False
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def make_cancel_error(platform: Platform, engine: str, reference: Reference, refusal: str, seconds: float) -> Rejected:
+    """Return the error of a run that did not end in time, or that its engine refused to end.
+
+    :param engine: its name, for messages.
+    :param refusal: why it refused; empty if it did not.
+    """
+    run = reference.get("run", "")
+    name = next(iter(platform.describe_reference(reference).values()), run)
+    force = format_cancel_command(platform, reference)
+    if refusal:
+        message = "cancel-refused"
+        command = Suggestion(f"robotrain status {run}".rstrip(), "shows its state")
+    else:
+        message = "cancel-pending"
+        command = Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end")
+    ways, why = (command, Suggestion(force, "if its cluster is gone") if force else ""), redact(refusal, max_length=500)
+    return Rejected([make_problem(message, *ways, engine=engine, name=name, seconds=seconds, why=why.rstrip("."))])
 
 
 class PipelineCluster(ClusterPlatform):

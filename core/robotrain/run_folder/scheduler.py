@@ -31,7 +31,7 @@ class SchedulerPlatform(RunFolderPlatform):
     """A platform with run folders whose jobs one command sends, each exactly once. Its settings: `SchedulerSettings`.
 
     A scheduler is described by its attributes, and by `make_submit_words`, `search_job`, `make_refusal`,
-    `get_engine_state`, `explain_state` and `stop_job`.
+    `get_engine_state`, `explain_state` and `stop_jobs`.
     """
 
     commands: SchedulerCommands
@@ -48,6 +48,11 @@ class SchedulerPlatform(RunFolderPlatform):
     """How long after the end of a submit command its job may appear in the queue."""
     folder_flag = "--runs-dir"
     """The option of the folder of run folders, for messages."""
+
+    @property
+    def engine(self) -> str:
+        """The scheduler's name, for messages."""
+        return self.commands.engine
 
     def make_submit_words(self, job: Job, settings: Any, sent: SchedulerJob) -> Sequence[str]:
         """Return the words after the submit command that have it start `sent.program`, marked with `sent.token`. Pure.

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +18,8 @@ from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 from robotrain_runtime.contract.step_output import STEP_FILE
 
-from robotrain.errors import Problem
+from robotrain.cluster.platform import make_cancel_error
+from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
@@ -25,7 +27,8 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import ended_run, log, outputs, settings_rules
+from robotrain.run_folder import cancel, ended_run, log, outputs, settings_rules
+from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts, read_facts
 from robotrain.run_folder.parts import HANDOVER_FOLDER, JudgedRun, RunPart, judge_parts
 
@@ -33,8 +36,6 @@ make_problem = Messages(__file__)
 
 
 OUTPUT_BYTES = 1 << 14
-POLL_PAUSE_SECONDS = 1.0
-MAX_POLLS = 60
 
 
 def require_run_folder(reference: Reference) -> Path:
@@ -146,6 +147,11 @@ class RunFolderPlatform(Platform):
     fact_files: Mapping[str, int] = FACT_FILES
     """The files of a run folder that its status follows from, beside the output file."""
 
+    @property
+    def engine(self) -> str:
+        """The engine's name, for messages."""
+        return self.name
+
     def get_engine_state(self, job: str) -> str:
         """Return the engine's state of a job, which may be followed by a space and a reason.
 
@@ -157,8 +163,12 @@ class RunFolderPlatform(Platform):
         """Return what `get_engine_state` returned as the status of the job: its state, and the reason in words."""
         return explain_engine_state(engine_state, self.states, self.name)
 
-    def stop_job(self, job: str) -> None:
-        """Remove a job from the queue, or send SIGTERM to its runtime, which saves a checkpoint."""
+    def stop_jobs(self, jobs: Sequence[str], how: Stop) -> str:
+        """Stop jobs; return why the engine refused, but not because one has just ended; else empty. Raise Rejected.
+
+        :param how: `waiting`: remove them from the queue; `running`: send SIGTERM to their runtime, which saves a
+            checkpoint; `for good`: end them, as they had the time for that.
+        """
         raise NotImplementedError
 
     def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
@@ -250,19 +260,35 @@ class RunFolderPlatform(Platform):
         return log.find_events_file(require_run_folder(self.select_step(reference)))
 
     def cancel(self, reference: Reference) -> None:
-        """Stop the run and return when it has ended, or after a minute. Raise RunGone."""
+        """Stop the run or its parts, and return when they have ended. Raise RunGone or Rejected."""
         if not self.capabilities.features.get("cancel", YES):
             super().cancel(reference)
-        folder = require_run_folder(reference)
-        if (folder / claim.CANCELLED_FILE).exists() or self.status(reference).finished:
+        if self.status(reference).finished:
             return
-        (folder / claim.CANCELLED_FILE).touch()  # first: a job that begins now looks for it
-        try:
-            self.stop_job(_get_job(reference))
-        except BaseException:  # so that it can be repeated
-            (folder / claim.CANCELLED_FILE).unlink(missing_ok=True)
-            raise
-        any(self._has_ended(reference) for _ in range(MAX_POLLS))
+        parts = [part.reference for part in self.list_parts(reference).values()] or [self.select_step(reference)]
+        for part in parts:  # first: a job that begins now looks for it, or does with its next start if this fails
+            try:
+                self.mark_cancelled(folder := Path(part["folder"]))
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise Rejected([make_problem("cancel-refused", given=str(folder), name=folder.name, why=why)]) from None
+        refusal = cancel.stop_all(partial(self.list_jobs_to_stop, parts), self.stop_jobs)
+        if refusal is not None and not self.status(reference).finished:
+            raise make_cancel_error(self, self.engine, reference, refusal, cancel.END_SECONDS)
+
+    def mark_cancelled(self, folder: Path) -> None:
+        """Let a job that begins in a run folder do nothing. Raise OSError."""
+        (folder / claim.CANCELLED_FILE).touch()
+
+    def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, Stop]:
+        """Return the jobs of these runs that have not ended, and how each is to be stopped. Raise RunGone, Rejected."""
+        jobs, found = self.query_jobs(references), dict[str, Stop]()
+        for one, facts in zip(references, self.read_all_facts(references), strict=True):
+            status = self.judge_run(one, facts, jobs).status
+            if not status.finished:
+                job = facts.owner.name if facts.owner else one["job"]
+                found[job] = "waiting" if status.state == "pending" else "running"
+        return found
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the complete checkpoints, then other files. Raise RunGone."""
@@ -303,10 +329,6 @@ class RunFolderPlatform(Platform):
         lines = facts.read(self.output_file).decode(errors="replace").split("\n")
         printed = [line.strip() for line in lines if line.strip()]
         return redact(printed[-1], max_length=MAX_SENTENCE) if printed else ""
-
-    def _has_ended(self, reference: Reference) -> bool:
-        time.sleep(POLL_PAUSE_SECONDS)
-        return self.status(reference).finished
 
 
 def _get_job(reference: Reference) -> str:

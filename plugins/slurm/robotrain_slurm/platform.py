@@ -11,7 +11,7 @@ from robotrain.cluster.platform import ClusterPlatform
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.plugins.hookspecs import hook
 
-from robotrain_slurm.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES, OPTION_HINTS
 from robotrain_slurm.login.address import find_login, is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
 
@@ -70,8 +70,7 @@ class SlurmPlatform(ClusterPlatform):
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
     engine = "Slurm"
-    cancel_seconds = 60.0  # after it had the time to save a checkpoint: Slurm's own KillWait is 30
-    cancel_command = "scancel {job}"
+    cancel_command = CANCEL_COMMAND
 
     def derive_defaults(self, job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:
         from robotrain_slurm.spec.options import derive_defaults
@@ -129,7 +128,7 @@ class SlurmPlatform(ClusterPlatform):
     has_step_output = run_method("has_step_output")
     logs = run_method("logs")
     events_file = run_method("events_file")
-    request_cancel = method("robotrain_slurm.observe.cancel:request_cancel")
+    cancel = run_method("cancel")
     outputs = run_method("outputs")
     download = run_method("download")
     register = run_method("register")

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -69,16 +69,13 @@ class PBS(SchedulerPlatform):
     def explain_state(self, engine_state: str) -> Status:
         return client.explain_state(engine_state)
 
-    def stop_job(self, job: str) -> None:
-        letter = self.get_engine_state(job)[:1]
-        if letter in ("", "F", "E"):
-            return
+    def stop_jobs(self, jobs: Sequence[str], how: str) -> str:
         # qdel would kill what has not ended ten seconds later
-        command = ["qsig", "-s", "SIGTERM"] if letter == "R" else ["qdel"]
-        result = client.COMMANDS.run(*command, job)
-        if result.exit_code and not re.search("Unknown Job Id|has finished|invalid for state", result.stderr):
-            why = client.COMMANDS.quote(result.stderr)
-            raise Rejected([make_problem("pbs-cancel-refused", why=why)])
+        command = ["qsig", "-s", "SIGTERM"] if how == "running" else ["qdel"]
+        answers = [client.COMMANDS.run(*command, job) for job in jobs]
+        refusals = (answer.stderr for answer in answers if answer.exit_code)
+        over = "Unknown Job Id|has finished|invalid for state"
+        return next((client.COMMANDS.quote(one) for one in refusals if not re.search(over, one)), "")
 
     def _get_queue(self, plan: Plan) -> str:
         """Return the queue that the job of a plan goes to; empty for the server's default."""

@@ -9,15 +9,16 @@ from typing import NamedTuple
 from robotrain.errors import Rejected
 from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import ended_run
+from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
 from robotrain.run_folder.status import RunFolderPlatform, require_run_folder
 from robotrain.run_folder.transport import Transport
-from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.files import read_limited_file
 
-from robotrain_slurm.capabilities import CAPABILITIES
+from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES
 from robotrain_slurm.client.accounting import query_accounting
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE
 from robotrain_slurm.observe import status, step_references
@@ -28,6 +29,18 @@ from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION_FI
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
 MAX_SPEC_BYTES = 16 << 20
+STOPS: Mapping[str, Stop] = {
+    "PENDING": "waiting",
+    **dict.fromkeys(("RUNNING", "SIGNALING", "RESIZING"), "running"),
+    "COMPLETING": "ending",
+}
+"""By the state of a job, how it is to be stopped: any other one for good."""
+SCANCEL_OPTIONS: Mapping[str, Sequence[str]] = {
+    "waiting": ("--state=PENDING",),  # not one that has begun meanwhile
+    "running": ("--batch", "--signal=INT"),
+}
+OVER = ("Invalid job id", "already completing or completed")
+"""What Slurm answers about a job that has just ended."""
 
 
 class QueueAnswer(NamedTuple):
@@ -42,8 +55,9 @@ class QueueAnswer(NamedTuple):
 class SlurmRuns(RunFolderPlatform):
     """The runs of this machine's Slurm."""
 
-    name = "slurm"
+    name, engine = "slurm", "Slurm"
     capabilities = CAPABILITIES
+    cancel_command = CANCEL_COMMAND
     output_file = OUTPUT_FILE
     end_sign = "slurmstepd"
     fact_files: Mapping[str, int] = {ATTEMPTS_FILE: 1 << 20, **FACT_FILES}  # before the outcome, which is of the last
@@ -73,10 +87,6 @@ class SlurmRuns(RunFolderPlatform):
     def read_file(self, file: Path) -> bytes:
         """Return a file of a run folder. Raise OSError, ValueError."""
         return read_limited_file(file, MAX_SPEC_BYTES)
-
-    def mark_cancelled(self, folder: Path) -> None:
-        """Let a job that begins in the run folder do nothing. Raise OSError."""
-        (folder / claim.CANCELLED_FILE).touch()
 
     def find_cluster(self) -> str:
         """Return the variable that chooses the cluster."""
@@ -115,6 +125,31 @@ class SlurmRuns(RunFolderPlatform):
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
         return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
+
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
+        return step_references.describe_reference(reference)
+
+    def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, Stop]:
+        records = [OwnRecord.parse(one) for one in self.read_all_facts(references)]
+        queue, found = self.ask_slurm([*zip(references, records, strict=True)]).jobs, dict[str, Stop]()
+        later = self.read_all_facts(references)  # again: one may have ended meanwhile
+        for one, own in zip(references, map(OwnRecord.parse, later), strict=True):
+            job = status.find_job(one, own, queue)
+            if job and status.is_active(job):
+                stop = STOPS.get(job.state, "for good")
+                # it ends by itself; one that was requeued has the outcome of its earlier start
+                if not (own.is_settled and stop in ("running", "ending")):
+                    found[job.id] = stop
+        return found
+
+    def stop_jobs(self, jobs: Sequence[str], how: Stop) -> str:
+        """Stop jobs. SIGINT tells one that it is not to be requeued, where its node does not see the mark."""
+        try:
+            run_slurm(self.at, "scancel", *SCANCEL_OPTIONS.get(how, ()), *jobs)
+        except SlurmRefused as refusal:
+            if not any(sign in refusal.text for sign in OVER):
+                return refusal.text
+        return ""
 
     def list_statuses(self, references: Sequence[Reference]) -> list[Status | None]:
         """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
