@@ -24,11 +24,12 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import find_version, format_install_command
 from robotrain.model.amounts import format_age, format_size, format_time
 from robotrain.model.health import (
-    HealthCheck,
+    Check,
     HealthFix,
     HealthResult,
     HealthState,
     convert_problem,
+    find_results,
     report_failure,
     report_ok,
     report_warning,
@@ -63,7 +64,7 @@ def check_plugins(installed: Plugins, platform_name: str) -> Iterator[HealthResu
             yield report_failure(str(failure), *suggestions)
             continue
         effect = "" if claim.family else ": its rules are not enforced"
-        if failure.hook == "robotrain_health":
+        if failure.hook in ("robotrain_health", "list_checks"):
             effect = ": its checks did not run"
         yield report_warning(f"{failure}{effect}", *suggestions)
     if not installed.failures:
@@ -354,7 +355,7 @@ def check_records() -> Iterator[HealthResult]:
 class CheckResult:
     """A check with its findings."""
 
-    check: HealthCheck
+    check: Check
     distribution: str
     """The package of the plugin; empty for robotrain's own checks."""
     is_named_platform: bool = False
@@ -377,7 +378,7 @@ class CheckResult:
 
 def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult]:
     """Run the checks in parallel and return them with their findings."""
-    answers = network_deadline.ask_all([[_make_call(result.check)] for result in results], limit)
+    answers = network_deadline.ask_all([[partial(find_results, result.check.run)] for result in results], limit)
     done = []
     for result, [(found, error)] in zip(results, answers, strict=True):
         failed = (_make_failed_check_finding(result, error),) if error else ()
@@ -404,16 +405,6 @@ def apply_fixes(
             on_message(f"  {done[-1]}")
     repeated = iter(run_checks([result for result in results if result.fixes], limit))
     return [next(repeated) if result.fixes else result for result in results], done
-
-
-def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
-    def call() -> list[HealthResult]:
-        found = list(check.run())
-        if not all(isinstance(finding, HealthResult) for finding in found):
-            raise TypeError("a check must return robotrain.model.health.HealthResult objects")
-        return found
-
-    return call
 
 
 def _make_failed_check_finding(result: CheckResult, error: BaseException) -> HealthResult:
@@ -445,13 +436,13 @@ def list_checks(plugins: Plugins, platform: str, online: bool) -> list[CheckResu
         "clock": check_clock,
         "completion": check_completion,
     }
-    found = [CheckResult(check=HealthCheck(name=name, run=run), distribution="") for name, run in own.items()]
+    found = [CheckResult(check=Check(name=name, run=run), distribution="") for name, run in own.items()]
     workloads = plugins.workloads() if local else {}  # elsewhere their environment is a container's
     for claim in plugins.claims:
         if claim.family == "workload" and (workload := workloads.get(claim.name)):
-            check = HealthCheck(name=claim.name, run=partial(check_environment, workload))
+            check = Check(name=claim.name, run=partial(check_environment, workload))
             found.append(CheckResult(check=check, distribution=claim.distribution))
-    for claim, check in plugins.list_health_checks(platform):
+    for claim, check in plugins.list_checks(platform):
         if online or not check.online:
             found.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
     return found

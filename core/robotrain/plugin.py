@@ -13,7 +13,7 @@ from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion,
 from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
-from robotrain.model.health import HealthCheck, HealthFix, HealthResult, report_failure, report_ok, report_warning
+from robotrain.model.health import Check, HealthFix, HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
@@ -63,6 +63,7 @@ __all__ = [
     "ANY",
     "YES",
     "Capabilities",
+    "Check",
     "Checkpoint",
     "ClusterPlatform",
     "ConfigValue",
@@ -72,7 +73,6 @@ __all__ = [
     "FolderFacts",
     "FollowingDecision",
     "FoundInput",
-    "HealthCheck",
     "HealthFix",
     "HealthResult",
     "Job",

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from azureml_workspace_plans import prepare_workspace
-from robotrain_azureml import doctor
+from robotrain.model.health import find_results
+from robotrain_azureml.preflight import setup
 
 
 def find_check_states(name: str) -> list[tuple[str, str]]:
     """The findings of a check, with their states."""
-    (check,) = [check for check in doctor.list_health_checks() if check.name == name]
-    return [(finding.state, finding.text) for finding in check.run()]
+    (check,) = [check for check in setup.list_checks() if check.name == name]
+    return [(finding.state, finding.text) for finding in find_results(check.run)]
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def test_settings_that_terraform_outputs_are_not_missing(nobody):
 
 def test_the_part_of_a_workspace_that_is_missing_is_named_with_what_doctor_reads(outputs):
     outputs(resource_group={"name": "robots"}, azureml_workspace={"name": "robots-ml"})
-    (check,) = [check for check in doctor.list_health_checks() if check.name == "azureml workspace"]
-    (finding,) = check.run()
+    (check,) = [check for check in setup.list_checks() if check.name == "azureml workspace"]
+    (finding,) = find_results(check.run)
     assert finding.text == "the workspace is incomplete: its subscription id is not set, so Azure was not asked"
     ways = [way.text for way in finding.suggestions]
     assert ways == ["AZURE_SUBSCRIPTION_ID=ID", "az login"], "not the options of a submit"
@@ -112,7 +113,7 @@ def test_signed_out_user_is_reported_once(workspace, monkeypatch):
 
 def test_missing_settings_stop_a_submit(nobody, robotrain, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
-    monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "none")
+    monkeypatch.setattr(setup, "CHASSIS_TAG_FILE", tmp_path / "none")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
     assert answer.exit_code == 4
     states = {check["name"]: {one["state"] for one in check["findings"]} for check in answer.json["checks"]}
@@ -121,8 +122,8 @@ def test_missing_settings_stop_a_submit(nobody, robotrain, tmp_path, monkeypatch
 
 def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
-    (tmp_path / "tag").write_text(f"{doctor.AZURE_CHASSIS_TAG}\n")
-    monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "tag")
+    (tmp_path / "tag").write_text(f"{setup.AZURE_CHASSIS_TAG}\n")
+    monkeypatch.setattr(setup, "CHASSIS_TAG_FILE", tmp_path / "tag")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
     (sign_in,) = [check for check in answer.json["checks"] if check["name"] == "azure sign-in"]
     assert sign_in["state"] == "warn"

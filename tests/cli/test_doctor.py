@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cache", "hub")]  # each
 HEAD = """
 import os, sys, time
 from pathlib import Path
-from robotrain.plugin import HealthCheck, Suggestion, hook, report_failure, report_ok, report_warning
+from robotrain.plugin import Check, Suggestion, hook, report_failure, report_ok, report_warning
 from robotrain.model.health import HealthFix, report_missing
 
 def check(name, look, **more):
-    return HealthCheck(name=name, run=look, **more)
+    return Check(name=name, run=look, **more)
 """
 
 

@@ -11,6 +11,7 @@ from robotrain.cluster import platform, reasons
 from robotrain.cluster.answers import as_int, as_mapping, as_mappings, as_number, as_text, as_texts, parse_time
 from robotrain.cluster.platform import ClusterPlatform
 from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.health import Check, find_results, report_ok
 from robotrain.model.platform import Platform, format_cancel_command
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Outcome
@@ -72,7 +73,7 @@ class CloudPlatform(ClusterPlatform):
     def list_checks(self, plan):
         if isinstance(self.checks, Rejected):
             raise self.checks
-        return self.checks
+        return [Check(name="cloud", run=run) for run in self.checks]
 
 
 BUSY = Problem(code="cloud-busy", stage=Stage.SUBMIT, title="CloudPlatform's queue is busy")
@@ -115,6 +116,18 @@ def test_checks_run_side_by_side_and_each_problem_is_reported_once():
 
     assert list(CloudPlatform(checks=(check, fail)).preflight(None)) == [BUSY, other]
     assert list(CloudPlatform(checks=Rejected([BUSY])).preflight(None)) == [BUSY]
+
+
+def test_results_of_a_check_are_for_doctor_alone_and_notes_for_a_submit():
+    note = replace(BUSY, severity="note", title="CloudPlatform's queue is short")
+
+    def check():
+        yield report_ok("it answers")
+        yield note
+        raise Rejected([BUSY])
+
+    assert list(CloudPlatform(checks=(check,)).preflight(None)) == [note, BUSY]
+    assert [(one.state, one.text) for one in find_results(check)] == [("ok", "it answers"), ("fail", BUSY.title)]
 
 
 def test_values_of_another_type_count_as_absent():

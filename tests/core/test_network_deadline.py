@@ -27,8 +27,8 @@ def ask_in_pool():  # whose threads an ordinary end of the process would wait fo
 HEALTH = """
 @hook
 def robotrain_health():
-    from robotrain.plugin import HealthCheck
-    return [HealthCheck(name="server", run=ask_in_pool)]
+    from robotrain.plugin import Check
+    return [Check(name="server", run=ask_in_pool)]
 """
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from plugin_sources import PLATFORM, make_hook, make_platform, make_source_kind
+from plugin_sources import PLATFORM, declare, make_hook, make_platform, make_source_kind
 from robotrain.plugins import failures
 from robotrain.plugins.manager import Plugins
 
@@ -139,15 +139,20 @@ def test_hook_that_fails_or_returns_another_type(robotrain, install_source, name
     assert robotrain(*ON_LOCAL).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"), [(RAISE, "KeyError: 'team'"), ("return ['a text']", "expected a HealthCheck")]
-)
+@pytest.mark.parametrize(("body", "reason"), [(RAISE, "KeyError: 'team'"), ("return ['a text']", "expected a Check")])
 def test_health_hook_that_fails_is_a_line_of_doctor(robotrain, install_source, body, reason):
     install_source(make_hook("robotrain_health", body), "acme")
     output = " ".join(robotrain("doctor").stdout.split())
     for fact in ("(acme-plain 0.3)", "robotrain_health", reason, "robotrain --without acme-plain …"):
         assert fact in output
     assert robotrain(*ON_LOCAL).exit_code == 0
+
+
+def test_checks_of_a_platform_that_fail_are_a_line_of_doctor(robotrain, install_source):
+    install_source(declare(f"def list_checks(self, plan):\n        {RAISE}"))
+    output = " ".join(robotrain("doctor").stdout.split())
+    for fact in ("(acme-plain 0.3)", "list_checks", "KeyError: 'team'", "its checks did not run"):
+        assert fact in output
 
 
 @pytest.mark.parametrize(

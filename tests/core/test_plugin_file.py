@@ -10,7 +10,7 @@ from plugin_sources import PLATFORM, make_source_kind, make_workload
 JOB = ("--dataset-path", "x")
 SITE = """
 from robotrain.errors import Problem, Stage
-from robotrain.model.health import HealthCheck, report_ok
+from robotrain.model.health import Check, report_ok
 
 @hook
 def robotrain_check(job, platform):
@@ -24,7 +24,7 @@ def robotrain_run_changed(run, change):
 
 @hook
 def robotrain_health():
-    return [HealthCheck(name="drill", run=lambda: [report_ok("it is sharp")])]
+    return [Check(name="drill", run=lambda: [report_ok("it is sharp")])]
 """
 COMMAND = '''
 import typer

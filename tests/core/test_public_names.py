@@ -22,8 +22,8 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Checkpoint ClusterPlatform ConfigValue Container Dimension FactFile FolderFacts
-    FollowingDecision FoundInput HealthCheck HealthFix HealthResult Job JobDocument JobSource JobTemplate JudgedRun
+    ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container Dimension FactFile FolderFacts
+    FollowingDecision FoundInput HealthFix HealthResult Job JobDocument JobSource JobTemplate JudgedRun
     LockedProgram Messages Metric Mount
     NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
     PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from local_runs import Runs
-from robotrain.model.health import HealthResult
+from robotrain.model.health import HealthResult, find_results
 from robotrain.store import files
-from robotrain_local import doctor
+from robotrain_local import preflight
 from robotrain_runtime.machine import disk_cache
 
 
@@ -19,8 +19,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_check(name: str) -> list[HealthResult]:
-    (check,) = [check for check in doctor.list_health_checks() if check.name == name]
-    return list(check.run())
+    (check,) = [check for check in preflight.list_checks(None) if check.name == name]
+    return find_results(check.run)
 
 
 def database(state: Path) -> Path:
@@ -54,7 +54,7 @@ def test_invalid_tracking_database_is_a_warning(state: Path) -> None:
 
 
 def test_busy_tracking_database_is_ok(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(preflight, "BUSY_SECONDS", 0.05)
     writing = sqlite3.connect(database(state), isolation_level=None)
     writing.execute("begin exclusive")
     (found,) = run_check("tracking")
@@ -78,7 +78,7 @@ def test_full_disk_fails(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_cache, "get_free_bytes", lambda path: 10**8)
     found, *_ = run_check("run folders")
     assert found.state == "fail"
-    assert "100.0 MB free" in found.text
+    assert "0.09 GiB are free" in found.text
     assert found.suggestions[0].text == "robotrain runs --prune --older-than 30d"
 
 

@@ -324,10 +324,10 @@ def test_different_versions_are_reported_by_their_effect(server, there, told):
 def test_credential_of_another_type_is_refused(monkeypatch):
     order = dataclasses.replace(SUBMISSION_SPEC, credentials=(HF,))
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"hf_token": "DATA", "other": "GENERIC"})
-    [problem] = service.check_credentials([order], 1.0)
+    [problem] = service.check_credentials([order])
     assert (problem.code, problem.where) == ("resource-unsuitable", "--hf-credential")
     monkeypatch.setattr(service, "list_credentials", lambda cli, seconds: {"huggingface": "GENERIC"})
-    [missing] = service.check_credentials([order], 1.0)
+    [missing] = service.check_credentials([order])
     assert "huggingface" in missing.why
 
 

@@ -4,12 +4,12 @@ import os
 
 import pytest
 from robotrain.doctor import CheckResult
-from robotrain_slurm.platform import robotrain_health
+from robotrain_slurm.preflight import setup
 
 
 def run_check(online: bool) -> list:
     """Return what the checks of this machine find, or those of the cluster."""
-    return [found for check in robotrain_health() if check.online == online for found in check.run()]
+    return [found for check in setup.list_checks() if check.online == online for found in check.run()]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_controller_that_is_away_is_a_failure(slurm, configured):
 
 
 def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkeypatch):
-    monkeypatch.setattr("robotrain.doctor.list_checks", list_checks_of_the_platform)
+    monkeypatch.setattr("robotrain.cli.commands.doctor.list_checks", list_checks_of_the_platform)
     (found,) = robotrain("doctor", "--platform", "slurm", "--login", "me@host", "--json").json["checks"]
     assert "me@host" in found["findings"][0]["says"]
     assert "ROBOTRAIN_LOGIN" not in os.environ
@@ -67,5 +67,5 @@ def test_doctor_takes_the_settings_of_its_platform(robotrain, configured, monkey
 
 
 def list_checks_of_the_platform(plugins, platform, online):
-    own = [check for check in robotrain_health() if not check.online]
+    own = [check for check in setup.list_checks() if not check.online]
     return [CheckResult(check=check, distribution="", is_named_platform=True) for check in own]

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain_runtime.contract.deadline import DeadlineFuture
-
-from robotrain.errors import Problem, Rejected, Suggestion, collect_problems
+from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, format_cancel_command, make_feature_error
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.cluster.outputs import ExpectedOutput
-    from robotrain.model.plan import Plan
     from robotrain.model.run import Output, Reference
 
 make_problem = Messages(__file__)
 
-PreflightCheck = Callable[[], Iterable[Problem]]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 4.0
-
-
-def run_checks(checks: Iterable[PreflightCheck]) -> list[Problem]:
-    """Run checks side by side; return their problems in order, those of Rejected included, without duplicates.
-
-    Raise what a check raises else.
-    """
-
-    def run_check(check: PreflightCheck) -> list[Problem]:
-        found: list[Problem] = []
-        with collect_problems(found):
-            found.extend(check())
-        return found
-
-    futures = [DeadlineFuture(partial(run_check, check)) for check in checks]
-    problems = [problem for future in futures for problem in future.result()]
-    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
 
 
 class ClusterPlatform(Platform):
@@ -50,17 +29,6 @@ class ClusterPlatform(Platform):
     """The engine's name, for messages."""
     cancel_seconds: float = 60.0
     """How long `cancel` waits for the end of a run, which an engine ends after it accepted the request."""
-
-    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
-        """Return the checks of `preflight`, which run side by side; each returns problems or raises Rejected.
-
-        Raise Rejected for a plan that cannot be read.
-        """
-        return ()
-
-    def drop_consequences(self, problems: Sequence[Problem]) -> Sequence[Problem]:
-        """Return the problems without those that others of them cause."""
-        return problems
 
     def request_cancel(self, reference: Reference) -> str:
         """Ask the engine to end a run. Return why it refused, as it does for one that has just ended; else "".
@@ -72,14 +40,6 @@ class ClusterPlatform(Platform):
     def has_ended(self, reference: Reference) -> bool:
         """Return whether a run has ended. Raise RunGone or Rejected."""
         return self.status(reference).finished
-
-    def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """Find problems that would make the plan fail or wait, all at once. Nothing is changed."""
-        try:
-            checks = [*self.list_checks(plan)]
-        except Rejected as rejected:
-            return rejected.problems
-        return self.drop_consequences(run_checks(checks))
 
     def cancel(self, reference: Reference) -> None:
         """Stop a run and wait until it has ended; one that has ended does not change. Raise RunGone or Rejected."""

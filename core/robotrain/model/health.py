@@ -1,12 +1,14 @@
-"""Health checks of `robotrain doctor` with their results and fixes, and findings of the runtime as problems."""
+"""Checks of this machine and of a plan with their results and fixes, and findings of the runtime as problems."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.failure import Finding
 
-from robotrain.errors import Problem, Stage, Suggestion, read_suggestion
+from robotrain.errors import Problem, Stage, Suggestion, collect_problems, read_suggestion
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
@@ -36,16 +38,51 @@ class HealthResult:
     """Whether the check's platform cannot work without it: a failure if the user named that platform."""
 
 
+RunCheck = Callable[[], Iterable[Problem | HealthResult]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HealthCheck:
-    """One check of `robotrain doctor`."""
+class Check:
+    """One check of `robotrain doctor`, of a submit, or of both."""
 
     name: str
     """One or two words: `tracking database`."""
-    run: Callable[[], Iterable[HealthResult]]
-    """Check quickly and change nothing. An exception, or more time than a hook may take, is reported as a failure."""
+    run: RunCheck
+    """Check quickly and change nothing. Problems count in both; only `doctor` shows results, and only it no notes.
+
+    Raise Rejected with further problems. What `doctor` gets of another exception, or of silence, is a failure.
+    """
     online: bool = False
-    """Whether it uses the network: it then runs only with `--online`."""
+    """Whether it uses the network: `doctor` then runs it only with `--online`."""
+
+
+def find_problems(checks: Iterable[RunCheck]) -> list[Problem]:
+    """Run checks side by side; return their problems in order, those of Rejected included, without duplicates.
+
+    One alone runs in this thread, so that Ctrl-C ends it. Raise what a check raises else.
+    """
+    calls = [partial(_collect_findings, run) for run in checks]
+    if len(calls) == 1:
+        found = calls[0]()
+    else:
+        futures = [DeadlineFuture(call) for call in calls]
+        found = [finding for future in futures for finding in future.result()]
+    problems = (finding for finding in found if isinstance(finding, Problem))
+    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
+
+
+def find_results(run: RunCheck) -> list[HealthResult]:
+    """Run a check; return its results, with its problems, those of Rejected included, as such. Notes are left out."""
+    shown = (one for one in _collect_findings(run) if isinstance(one, HealthResult) or one.severity != "note")
+    return [convert_problem(one) if isinstance(one, Problem) else one for one in shown]
+
+
+def _collect_findings(run: RunCheck) -> list[Problem | HealthResult]:
+    found: list[Problem | HealthResult] = []
+    raised: list[Problem] = []
+    with collect_problems(raised):
+        found.extend(run())
+    return [*found, *raised]
 
 
 def report_ok(text: str) -> HealthResult:

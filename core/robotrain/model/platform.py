@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
+    from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
@@ -84,9 +85,26 @@ class Platform:
         """
         raise NotImplementedError
 
-    def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """Check quickly, and without changing anything, what would make this plan fail."""
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
+        """Return the checks of what would stop a submit of this plan, or for `doctor`, without one, of any plan.
+
+        They run side by side. Raise Rejected for a plan that cannot be read.
+        """
         return ()
+
+    def drop_consequences(self, problems: Sequence[Problem]) -> Sequence[Problem]:
+        """Return the problems of a plan without those that others of them cause."""
+        return problems
+
+    def preflight(self, plan: Plan) -> Iterable[Problem]:
+        """Return what would make this plan fail or wait, all at once. Nothing is changed."""
+        from robotrain.model.health import find_problems
+
+        try:
+            checks = [*self.list_checks(plan)]
+        except Rejected as rejected:
+            return rejected.problems
+        return self.drop_consequences(find_problems(check.run for check in checks))
 
     def submit(self, plan: Plan) -> Reference:
         """Send the plan to the engine and return what finds the run again.

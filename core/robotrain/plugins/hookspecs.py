@@ -10,7 +10,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunChange, RunRecord, Status
@@ -41,7 +41,7 @@ def robotrain_platforms() -> Iterable[Platform]:
 
 
 @spec
-def robotrain_health() -> Iterable[HealthCheck]:
+def robotrain_health() -> Iterable[Check]:
     """Return what `robotrain doctor` checks for this plugin: what could stop a submit from this machine."""
     return ()
 

@@ -27,7 +27,7 @@ from robotrain.plugins.failures import (
 )
 
 if TYPE_CHECKING:
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
     from robotrain.model.plan import RenderedPlan
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
@@ -41,7 +41,7 @@ DECLARED = {
     "platform": "robotrain.model.platform:Platform",
     "source": "robotrain.model.source:SourceKind",
     "workload": "robotrain.model.workload:Workload",
-    "health": "robotrain.model.health:HealthCheck",
+    "health": "robotrain.model.health:Check",
 }
 """By family, the class of what its hook provides."""
 PluginMode = Literal["all", "none"]
@@ -177,11 +177,16 @@ class Plugins:
         """Return the Typer app of a plugin command, None if nobody claims it. Raise PluginError if it is broken."""
         return self._require("command", name) if self.list_claims("command", name) else None
 
-    def list_health_checks(self, platform: str = "") -> list[tuple[Claim, HealthCheck]]:
-        """Return the plugins' health checks, each with its claim; with `platform` without those of other platforms."""
+    def list_checks(self, platform: str = "") -> list[tuple[Claim, Check]]:
+        """Return the checks of plugins, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
         checks = self.list_provided("health")
-        return [(owners[0], check) for owners, check in checks if any(_is_relevant(one, platform) for one in owners)]
+        found = [(owners[0], check) for owners, check in checks if any(_is_relevant(one, platform) for one in owners)]
+        for claim in self.list_claims("platform", platform):
+            if loaded := self._get(claim):
+                with self._record_failures([claim], "list_checks"):
+                    found += [(claim, check) for check in cast("Platform", loaded).list_checks(None)]
+        return found
 
     def load_all(self, platform: str = "") -> None:
         """Load every claim, so that `failures` is complete; with `platform` no other platform's."""

@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.messages import Messages
-from robotrain.model.health import HealthCheck
+from robotrain.model.health import Check
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan
 from robotrain.model.platform import PlatformDefault
@@ -72,8 +71,8 @@ class SchedulerPlatform(RunFolderPlatform):
         """Return the refusal of a job, in words. `answer`: what the submit command printed."""
         raise NotImplementedError
 
-    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
-        """Return further checks of `preflight`, which run side by side; each returns problems or raises Rejected."""
+    def ask_scheduler(self, plan: Plan | None) -> Iterable[Problem]:
+        """Ask the scheduler what it would refuse of a plan, or without one whether it answers. Raise Rejected."""
         return ()
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
@@ -124,16 +123,11 @@ class SchedulerPlatform(RunFolderPlatform):
         """Return the one call of the submit command for the job of a run folder."""
         return SubmitCall(folder / f"{self.submit_command}.txt", self.job_pattern, self.commands.away_pattern)
 
-    def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """Find problems that would make the plan fail, all at once. Nothing is changed."""
-        return scheduler_preflight.find_problems(
-            plan, self.submit_command, self.get_run_folder(plan), self.list_checks(plan)
-        )
-
-    def make_health_check(self, check: PreflightCheck) -> HealthCheck:
-        """Return the check of `doctor`: the submit command is here, and the scheduler answers what `check` asks."""
-        run = partial(scheduler_preflight.check_health, self.submit_command, check)
-        return HealthCheck(name=self.commands.engine, run=run)
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
+        """Return the checks of the scheduler and, of a plan, of its folders and secrets."""
+        ask = partial(scheduler_preflight.check_scheduler, self.submit_command, self.ask_scheduler, plan)
+        engine = Check(name=self.commands.engine, run=ask)
+        return [engine, scheduler_preflight.make_folder_check(plan, self.get_run_folder(plan))] if plan else [engine]
 
     def submit(self, plan: Plan) -> Reference:
         """Create the run folder and send its job. Raise Rejected when the engine refused it, Unanswered if unknown."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.cluster.platform import PipelineCluster, PreflightCheck
+from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.plugins.hookspecs import hook
 from robotrain_azure.settings import suggest_workspace_settings
@@ -18,7 +18,7 @@ from robotrain_azureml.settings import AzureMLSettings
 if TYPE_CHECKING:
     from robotrain.cluster.outputs import ExpectedOutput
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
@@ -92,7 +92,7 @@ class AzureMLPlatform(PipelineCluster):
 
         return render_pipeline(steps, job, run, finished)
 
-    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         from robotrain_azureml.preflight.run_preflight import list_checks
 
         return list_checks(plan)
@@ -216,11 +216,3 @@ class AzureMLPlatform(PipelineCluster):
 def robotrain_platforms() -> Iterable[Platform]:
     """Return this platform."""
     return (AzureMLPlatform(),)
-
-
-@hook
-def robotrain_health() -> Iterable[HealthCheck]:
-    """Return the checks of `robotrain doctor`."""
-    from robotrain_azureml import doctor
-
-    return doctor.list_health_checks()

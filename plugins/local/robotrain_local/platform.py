@@ -15,7 +15,7 @@ from robotrain_local.settings import LocalSettings
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status
@@ -50,14 +50,16 @@ class LocalPlatform(Platform):
         return decide_following(job, settings)
 
     def pin_source(self, source: JobSource, settings: LocalSettings) -> str:
-        from robotrain_local.preflight import pin_source
+        from robotrain_sources.mlflow import registry
 
-        return pin_source(source, settings)
+        from robotrain_local.render import get_tracking_uri
 
-    def preflight(self, plan: Plan) -> Iterable[Problem]:
-        from robotrain_local.preflight import run_preflight
+        return registry.find_latest_version(source, get_tracking_uri(settings))
 
-        return run_preflight(plan)
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
+        from robotrain_local.preflight import list_checks
+
+        return list_checks(plan)
 
     def submit(self, plan: Plan) -> Reference:
         from robotrain_local.submit import submit_plan
@@ -120,11 +122,3 @@ class LocalPlatform(Platform):
 def robotrain_platforms() -> Iterable[Platform]:
     """Return this platform."""
     return (LocalPlatform(),)
-
-
-@hook
-def robotrain_health() -> Iterable[HealthCheck]:
-    """Return the health checks of `robotrain doctor`."""
-    from robotrain_local import doctor
-
-    return doctor.list_health_checks()

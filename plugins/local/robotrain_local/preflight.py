@@ -1,35 +1,57 @@
-"""Preflight checks on this machine: the runtime's own and the run's folder."""
+"""Checks of this machine: what a plan needs here, run folders, tracking database, leftovers of interrupted commands."""
 
 import dataclasses
 import os
+import shlex
 import shutil
+import sqlite3
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from robotrain.cluster.secrets import check_secret_files
-from robotrain.errors import Problem
+from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.health import convert_finding
+from robotrain.model.amounts import format_size
+from robotrain.model.health import (
+    Check,
+    HealthFix,
+    HealthResult,
+    convert_finding,
+    report_ok,
+    report_warning,
+)
 from robotrain.model.plan import Plan
+from robotrain.run_folder.ended_run import REMOVED_SUFFIX
+from robotrain.store import files, records
 from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import GIB
-from robotrain_sources.mlflow import registry
 
-from robotrain_local import spec, submit
-from robotrain_local.render import DOCUMENT_FILE, get_tracking_uri
-from robotrain_local.settings import LocalSettings
+from robotrain_local import observe, spec, submit
+from robotrain_local.render import DATABASE, DOCUMENT_FILE
 
 make_problem = Messages(__file__)
 
 MIN_FREE_GIB = 1.0
+BUSY_SECONDS = 1.0
+MIN_AGE_SECONDS = 24 * 3600
+MAX_RUNS = 5
 
 
-def run_preflight(plan: Plan) -> Iterator[Problem]:
-    """Find problems that would make the plan fail here. The runtime repeats its checks when the run starts."""
+def list_checks(plan: Plan | None) -> list[Check]:
+    """Return the checks: of a plan, or without one of the runs of this machine."""
+    if plan:
+        return [Check(name="local", run=partial(check_plan, plan))]
+    return [Check(name="run folders", run=check_run_folders), Check(name="tracking", run=check_tracking_database)]
+
+
+def check_plan(plan: Plan) -> Iterator[Problem]:
+    """Check what would make the plan fail here. The runtime repeats its checks when the run starts."""
     try:
         job = document.parse_document(plan.files[DOCUMENT_FILE].decode())
         folder = Path(spec.parse_spec(plan.files[plan.spec]).folder)
@@ -48,10 +70,79 @@ def run_preflight(plan: Plan) -> Iterator[Problem]:
     elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         why = f"{parent} is {'not writable' if parent.is_dir() else 'not a folder'}."
         yield make_problem("run-folder-refused.not-writable", given=given, why=why)
-    elif (free := shutil.disk_usage(parent).free / GIB) < MIN_FREE_GIB:
-        yield make_problem("run-folder-full", given=given, free=free)
+    else:
+        yield from check_space(folder.parent)
 
 
-def pin_source(source: JobSource, settings: LocalSettings) -> str:
-    """Return the latest version of a model in the registry that runs are tracked to. Raise SourceError."""
-    return registry.find_latest_version(source, get_tracking_uri(settings))
+def check_space(folder: Path) -> Iterator[Problem]:
+    """Check that the disk of the folder with all run folders has room for a run."""
+    free = disk_cache.get_free_bytes(folder) / GIB
+    if free < MIN_FREE_GIB:
+        yield make_problem("run-folder-full", given=str(folder), free=free)
+
+
+def check_run_folders() -> Iterator[Problem | HealthResult]:
+    """Report free disk space, runs without a record, and leftover scratch folders."""
+    top = Path(os.path.abspath(os.environ.get("ROBOTRAIN_RUNS_DIR") or files.get_state_folder() / "local"))
+    yield from [*check_space(top)] or (report_ok(f"{top} ({format_size(disk_cache.get_free_bytes(top))} free)"),)
+    yield from _find_unrecorded_runs(top)
+    scratch = [path for ending in ("part", REMOVED_SUFFIX[1:]) for path in top.glob(f".*.{ending}") if _is_old(path)]
+    if scratch:
+        count = f"{len(scratch)} folder{'' if len(scratch) == 1 else 's'} of interrupted commands"
+        fix = HealthFix(f"remove {count} in {top}", partial(_remove_folders, scratch))
+        size = sum(disk_cache.measure_folder(path).size for path in scratch)
+        yield HealthResult("ok", f"{count}, {format_size(size)}", fix=fix)
+
+
+def check_tracking_database() -> Iterator[HealthResult]:
+    """Report the state of the default tracking database."""
+    database = files.get_state_folder() / DATABASE
+    if not database.exists():
+        yield report_ok(f"{database} (created by the first run)")
+        return
+    try:
+        address = f"{database.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
+            runs = int(connection.execute("select count(*) from runs").fetchone()[0])
+    except sqlite3.DatabaseError as error:  # only a warning: runs train without tracking
+        if "locked" in str(error):
+            yield report_ok(f"{database} (being written)")
+            return
+        move = Suggestion(f"mv {database} {database}.broken", "the next run creates a new one")
+        yield report_warning(f"{database} cannot be read: {error}", move)
+        return
+    kind = files.get_filesystem(database)
+    if files.is_network_filesystem(kind):
+        local = Suggestion("--tracking-uri sqlite:////PATH/ON/THIS/MACHINE/mlflow.db", "or an MLflow server")
+        yield report_warning(
+            f"{database} is on {kind}: SQLite's locks are unsafe when several machines write to it", local
+        )
+    else:
+        yield report_ok(f"{database}, {runs} tracked run{'' if runs == 1 else 's'}")
+
+
+def _find_unrecorded_runs(top: Path) -> Iterator[HealthResult]:
+    """Report run folders without a record. None is removed: you may want their checkpoints."""
+    folders = [
+        path.parent
+        for path in top.glob(f"*/{spec.SPEC_FILE}")
+        if not (records.get_run_folder(path.parent.name) / records.RECORD_FILE).exists()
+    ]
+    for folder in [path for path in folders if _is_old(path)][:MAX_RUNS]:
+        status = observe.read_status(folder)
+        size = format_size(disk_cache.measure_folder(folder).reclaimable)
+        remove = [Suggestion(f"rm -r {shlex.quote(str(folder))}", "if you do not need it")] if status.finished else ()
+        yield report_warning(f"{folder} is a run without a record: {status.state}, {size}", *remove)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > MIN_AGE_SECONDS
+    except OSError:
+        return False
+
+
+def _remove_folders(paths: list[Path]) -> str:
+    for path in paths:
+        shutil.rmtree(path)
+    return f"removed {len(paths)}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.cluster.platform import PipelineCluster, PreflightCheck
+from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.plugins.hookspecs import hook
 
@@ -17,7 +17,7 @@ from robotrain_osmo.settings import OsmoSettings
 if TYPE_CHECKING:
     from robotrain.cluster.outputs import ExpectedOutput
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep
     from robotrain.model.plan import Payload, Plan
@@ -61,7 +61,7 @@ class OsmoPlatform(PipelineCluster):
         return find_container_plugins(job, settings)
 
     def suggest_settings(self) -> Mapping[str, PlatformDefault]:
-        from robotrain_osmo.doctor import suggest_settings
+        from robotrain_osmo.suggested_settings import suggest_settings
 
         return suggest_settings()
 
@@ -84,7 +84,7 @@ class OsmoPlatform(PipelineCluster):
 
         return render_pipeline(steps, job, run, finished)
 
-    def list_checks(self, plan: Plan) -> Iterable[PreflightCheck]:
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         from robotrain_osmo.preflight.run_preflight import list_checks
 
         return list_checks(plan)
@@ -209,11 +209,3 @@ class OsmoPlatform(PipelineCluster):
 def robotrain_platforms() -> Iterable[Platform]:
     """Return this platform."""
     return (OsmoPlatform(),)
-
-
-@hook
-def robotrain_health() -> Iterable[HealthCheck]:
-    """Return the health checks of `robotrain doctor`."""
-    from robotrain_osmo import doctor
-
-    return doctor.list_health_checks()

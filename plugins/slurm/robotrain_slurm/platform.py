@@ -17,7 +17,7 @@ from robotrain_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
@@ -118,8 +118,12 @@ class SlurmPlatform(ClusterPlatform):
 
         return find_sweep_obstacle(sweep)
 
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
+        from robotrain_slurm.preflight import checks, setup
+
+        return _call(checks.list_checks, plan) if plan else setup.list_checks()
+
     prepare = method("robotrain_slurm.submit.staging:prepare_plan")
-    list_checks = method("robotrain_slurm.preflight.checks:list_checks")
     submit = method("robotrain_slurm.submit.submit:submit_plan")
     find = method("robotrain_slurm.submit.submit:find_run")
     status = run_method("status")
@@ -154,11 +158,3 @@ class SlurmPlatform(ClusterPlatform):
 def robotrain_platforms() -> Iterable[Platform]:
     """Return this platform."""
     return (SlurmPlatform(),)
-
-
-@hook
-def robotrain_health() -> Iterable[HealthCheck]:
-    """Return the health checks of `robotrain doctor`."""
-    from robotrain_slurm import doctor
-
-    return doctor.list_health_checks()

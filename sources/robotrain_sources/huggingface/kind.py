@@ -12,7 +12,7 @@ from robotrain_sources.huggingface import reference
 from robotrain_sources.role_flags import make_resume_flag
 
 if TYPE_CHECKING:
-    from robotrain.model.health import HealthCheck
+    from robotrain.model.health import Check
 
 _TARGET_ADDRESS = r"(?i)\s*(?:hf:|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 _ADDRESS = r"(?i)\s*(?:hf:|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
@@ -96,7 +96,7 @@ def robotrain_source_kinds() -> Iterable[SourceKind]:
 
 
 @hook
-def robotrain_health() -> "Iterable[HealthCheck]":
+def robotrain_health() -> "Iterable[Check]":
     """Return the checks of `robotrain doctor`."""
     from robotrain_sources.huggingface import pin
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from robotrain.errors import Suggestion
-from robotrain.model.health import HealthCheck, HealthResult, report_ok, report_warning
+from robotrain.model.health import Check, HealthResult, report_ok, report_warning
 from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract import checkpoint
@@ -244,11 +244,11 @@ def _query_commit(repository: Repository, role: str) -> str:
     return str(info.sha)
 
 
-def list_health_checks() -> Iterable[HealthCheck]:
+def list_health_checks() -> Iterable[Check]:
     """Return the Hub's health checks; only jobs with a Hub repository need them."""
     return (
-        HealthCheck(name="Hugging Face", run=check_token),
-        HealthCheck(name="Hub sign-in", run=check_sign_in, online=True),
+        Check(name="Hugging Face", run=check_token),
+        Check(name="Hub sign-in", run=check_sign_in, online=True),
     )
 
 

@@ -5,11 +5,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import pairwise
 
 from robotrain.plugin import (
-    HealthCheck,
     Job,
     Messages,
     Plan,
@@ -52,8 +50,8 @@ class PBS(SchedulerPlatform):
     def make_submit_words(self, job: Job, settings: Settings, sent: SchedulerJob) -> list[str]:
         return make_words(settings, sent)
 
-    def list_checks(self, plan: Plan) -> list[partial[Iterator[Problem]]]:
-        return [partial(client.find_queue_problems, self._get_queue(plan))]
+    def ask_scheduler(self, plan: Plan | None) -> Iterator[Problem]:
+        return client.find_queue_problems(self._get_queue(plan) if plan else "")
 
     def make_refusal(self, plan: Plan, answer: str) -> Rejected:
         return Rejected([client.explain_refusal(answer, self._get_queue(plan))])
@@ -87,9 +85,3 @@ class PBS(SchedulerPlatform):
 def robotrain_platforms() -> Iterable[Platform]:
     """Return the platform of this distribution."""
     return [PBS()]
-
-
-@hook
-def robotrain_health() -> list[HealthCheck]:
-    """Return the check of `robotrain doctor`."""
-    return [PBS().make_health_check(partial(client.find_queue_problems, ""))]

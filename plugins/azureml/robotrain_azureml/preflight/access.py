@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from functools import partial
 from urllib.parse import urlsplit
 
-from robotrain.cluster.platform import PreflightCheck, run_checks
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.health import RunCheck, find_problems
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import credential, preflight_checks, roles
 from robotrain_azure.arm import ArmError
@@ -50,13 +50,13 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
         fixes = context.suggest_existing(preflight.arm, path, "--datastore {}", spec.datastore, command)
         yield make_problem("resource-unknown.datastore", *fixes, given=spec.datastore, datastore=spec.datastore)
         return
-    checks: list[PreflightCheck] = [
+    checks: list[RunCheck] = [
         partial(_check_accounts, preflight, store),
         *(partial(try_blobs, preflight, store, item.to, item.flag) for item in spec.uploads[:1]),
         partial(check_storage_roles, preflight, document, store),
         partial(_check_reachability, preflight, store),
     ]
-    yield from run_checks(checks)
+    yield from find_problems(checks)
 
 
 def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:

@@ -3,11 +3,12 @@
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.health import HealthResult, RunCheck, find_problems, report_ok
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain_azure import errors, storage
 from robotrain_azure.arm import API_VERSION, UNREACHABLE, Answer, ArmClient, ArmError
@@ -157,6 +158,27 @@ class UncheckedParts:
                 yield make_no_answer_problem(subjects, error, diagnosis)
             else:
                 yield make_unchecked_problem(subjects, diagnosis)
+
+
+def check_workspace(
+    preflight: PreflightContext, list_parts: Callable[[PreflightContext, UncheckedParts], Iterable[RunCheck]]
+) -> Iterator[Problem | HealthResult]:
+    """Check the workspace first, so that a denied access is reported once, then its parts.
+
+    :param list_parts: returns the checks of the parts that matter.
+    """
+    workspace = preflight.spec.target_workspace
+    try:
+        preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource))
+        yield report_ok(f"{workspace.name} in {preflight.region}")
+    except ArmError as error:
+        problem = make_workspace_problem(error, workspace)
+        yield problem
+        if problem.severity == "error":
+            return
+    unchecked = UncheckedParts(workspace)
+    yield from find_problems(list_parts(preflight, unchecked))
+    yield from unchecked.make_problems()
 
 
 def _redact_reason(diagnosis: Diagnosis) -> str:

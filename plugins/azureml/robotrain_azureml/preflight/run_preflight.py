@@ -1,23 +1,21 @@
-"""The preflight checks of a plan, before anything is submitted."""
+"""The list of checks: of a plan before anything is submitted, or of this machine's setup."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
-from robotrain.cluster.platform import PreflightCheck, run_checks
 from robotrain.errors import Problem, Stage, select_errors
+from robotrain.model.health import Check, HealthResult, RunCheck, find_problems
 from robotrain.model.plan import Plan
 from robotrain.model.workload_profile import OutputProfile
 from robotrain_azure import preflight_checks
-from robotrain_azure.arm import ArmError
 from robotrain_azure.models import registry
 from robotrain_runtime.contract import document, job_node
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_azureml.errors import PROBLEM_CODES
-from robotrain_azureml.preflight import access, compute, context, machines
+from robotrain_azureml.preflight import access, compute, context, machines, setup
 from robotrain_azureml.preflight import assets as preflight_assets
-from robotrain_azureml.preflight.context import CachingArmClient, PreflightContext
+from robotrain_azureml.preflight.context import CachingArmClient, PreflightContext, UncheckedParts
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
@@ -29,10 +27,13 @@ ASSET_THREADS = 4
 """A job may have 64 assets."""
 
 
-def list_checks(plan: Plan) -> list[PreflightCheck]:
-    """Return the checks of a plan; those of each job follow its own answers. Raise Rejected."""
+def list_checks(plan: Plan | None) -> list[Check]:
+    """Return the checks; those of each job of a plan follow its own answers. Raise Rejected."""
+    if plan is None:
+        return setup.list_checks()
     sdk.start_import()
-    return [partial(_check_part, part.plan, part.spec) for part in list_parts(plan, Stage.PREFLIGHT)]
+    parts = list_parts(plan, Stage.PREFLIGHT)
+    return [Check(name="azureml job", run=partial(_check_part, part.plan, part.spec)) for part in parts]
 
 
 def pin_source(source: JobSource, settings: AzureMLSettings) -> str:
@@ -51,7 +52,7 @@ def _check_part(plan: Plan, spec: AzureMLSubmissionSpec) -> list[Problem]:
     job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     azure = partial(_check_azure, spec, job_document, plan.job.profile.outputs)
     data = partial(preflight_checks.check_data, job_document)
-    return run_checks([azure, partial(upload.check_uploads, plan, spec), data])
+    return find_problems([azure, partial(upload.check_uploads, plan, spec), data])
 
 
 def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
@@ -60,40 +61,36 @@ def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:
     return select_errors(problems) if is_signed_out else problems
 
 
-def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:
-    """Check the workspace first, so that a denied access is reported once, then everything in it."""
-    preflight = PreflightContext(CachingArmClient(), spec, nodes=job_node.count_nodes(document))
-    try:
-        preflight = replace(preflight, workspace=preflight.arm.get(spec.target_workspace.resource))
-    except ArmError as error:
-        problem = context.make_workspace_problem(error, spec.target_workspace)
-        yield problem
-        if problem.severity == "error":
-            return
-    unchecked = context.UncheckedParts(spec.target_workspace)
+def _check_azure(
+    spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile
+) -> Iterator[Problem | HealthResult]:
+    """Check the workspace of a job, and everything in it that the job needs."""
     has_data = any(asset.kind == "data" for asset in spec.assets)
     describing_files = preflight_assets.list_describing_files(document) if has_data else ()
-    assets = partial(_check_assets, preflight, unchecked, describing_files)
-    subjects = (
-        (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
-        (f"the environment {spec.environment.name}", partial(preflight_assets.check_environment, preflight)),
-        (f"the datastore {spec.datastore}", partial(access.check_storage, preflight, document)),
-        (IDENTITY_ROLES, partial(access.check_model_roles, preflight, document)),
-        *((IDENTITY_ROLES, partial(access.check_vault_role, preflight, secret)) for secret in spec.secrets),
-    )
-    checks: list[PreflightCheck] = [
-        *(unchecked.collect_errors(subject, check) for subject, check in subjects),
-        partial(machines.check_preemption, preflight, document, outputs),
-        *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
-        *(partial(access.check_vault_reachability, secret) for secret in spec.secrets),
-    ]
-    yield from run_checks(checks)
-    yield from unchecked.make_problems()
+
+    def list_parts(preflight: PreflightContext, unchecked: UncheckedParts) -> list[RunCheck]:
+        assets = partial(_check_assets, preflight, unchecked, describing_files)
+        subjects = (
+            (f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
+            (f"the environment {spec.environment.name}", partial(preflight_assets.check_environment, preflight)),
+            (f"the datastore {spec.datastore}", partial(access.check_storage, preflight, document)),
+            (IDENTITY_ROLES, partial(access.check_model_roles, preflight, document)),
+            *((IDENTITY_ROLES, partial(access.check_vault_role, preflight, secret)) for secret in spec.secrets),
+        )
+        return [
+            *(unchecked.collect_errors(subject, check) for subject, check in subjects),
+            partial(machines.check_preemption, preflight, document, outputs),
+            *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
+            *(partial(access.check_vault_reachability, secret) for secret in spec.secrets),
+        ]
+
+    preflight = PreflightContext(CachingArmClient(), spec, nodes=job_node.count_nodes(document))
+    return context.check_workspace(preflight, list_parts)
 
 
 def _check_assets(
     preflight: PreflightContext,
-    unchecked: context.UncheckedParts,
+    unchecked: UncheckedParts,
     describing_files: Sequence[str],
     assets: Sequence[WorkspaceAsset],
 ) -> Iterator[Problem]:

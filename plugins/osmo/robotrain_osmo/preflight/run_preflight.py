@@ -1,12 +1,15 @@
-"""The preflight checks of a plan, and those of inputs, uploads, datasets and Azure roles."""
+"""The list of checks, of this machine or of a plan; those of inputs, uploads, datasets and Azure roles."""
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from robotrain.cluster.platform import PreflightCheck
+from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.health import Check, HealthResult, report_failure, report_missing, report_ok
 from robotrain.model.plan import Plan
 from robotrain_azure import preflight_checks, workspace
 from robotrain_azure.models import registry as models
@@ -28,10 +31,53 @@ from robotrain_osmo.submit import upload
 make_problem = Messages(__file__)
 
 QUERY_SECONDS = service.REQUEST_SECONDS
-"""For each query of the service."""
+"""For each query of the storage."""
+INSTALL_SUGGESTION = Suggestion(
+    "--osmo-cli /path/to/osmo", "if it is installed elsewhere; or osmo_cli in robotrain.toml"
+)
+POOL_SUGGESTION = Suggestion(
+    "--pool NAME", "at each submit, or OSMO_POOL, or pool in robotrain.toml; `osmo pool list` lists the pools"
+)
 
 
-def list_checks(plan: Plan) -> list[PreflightCheck]:
+def list_checks(plan: Plan | None) -> list[Check]:
+    """Return the checks: of the service, and of a plan or, without one, of the `osmo` command. Raise Rejected."""
+    if plan:
+        return _list_plan_checks(plan)
+    settings = read_configured_settings(OsmoSettings, "osmo")
+    command = Check(name="osmo command", run=partial(check_command, settings))
+    tasks = (submission_spec.make_submission_spec(settings),)
+    return [command, *(_list_service_checks(tasks) if _find_command(settings) else ())]
+
+
+def check_command(settings: OsmoSettings) -> Iterator[HealthResult]:
+    """Look for the command, without a network call. Without a pool, OSMO is not used and nothing fails."""
+    if path := _find_command(settings):
+        yield report_ok(path)
+        if not settings.pool:
+            yield report_missing("no pool is set", POOL_SUGGESTION)
+        return
+    text = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
+    yield report_failure(text, INSTALL_SUGGESTION) if settings.pool else report_missing(text, INSTALL_SUGGESTION)
+
+
+def _find_command(settings: OsmoSettings) -> str | None:
+    return shutil.which(os.path.expanduser(settings.osmo_cli))
+
+
+def _list_service_checks(tasks: Sequence[OsmoSubmissionSpec]) -> list[Check]:
+    """Return the checks of the service that these tasks need."""
+    needs = (
+        ("osmo service", preflight_service.check_versions, True),
+        ("osmo pool", preflight_service.check_pool, tasks[0].pool),
+        ("osmo machines", preflight_service.check_gpu_machines, tasks[0].pool and any(task.gpus for task in tasks)),
+        ("osmo credentials", preflight_service.check_credentials, any(task.credentials for task in tasks)),
+        ("osmo retries", preflight_service.check_retry_limit, True),
+    )
+    return [Check(name=name, run=partial(check, tasks), online=True) for name, check, is_needed in needs if is_needed]
+
+
+def _list_plan_checks(plan: Plan) -> list[Check]:
     """Return the checks of a plan: of its workflow, of the service, and of what its jobs need. Raise Rejected.
 
     The steps of a pipeline share most of them: each runs once.
@@ -53,15 +99,13 @@ def list_checks(plan: Plan) -> list[PreflightCheck]:
         )
         for one in jobs
     }
+    sources = [*datasets.values(), *inputs.values(), *uploads.values()]
+    access = [*workspaces.values(), partial(check_identity_roles, jobs, submissions), *data.values()]
     return [
-        partial(workflow.check_workflow_size, plan),
-        *(partial(check, tasks, QUERY_SECONDS) for check in SERVICE_CHECKS),
-        *datasets.values(),
-        *inputs.values(),
-        *uploads.values(),
-        *workspaces.values(),
-        partial(check_identity_roles, jobs, submissions),
-        *data.values(),
+        Check(name="osmo workflow", run=partial(workflow.check_workflow_size, plan)),
+        *_list_service_checks(tasks),
+        *(Check(name="osmo inputs", run=check) for check in sources),
+        *(Check(name="osmo access", run=check) for check in access),
     ]
 
 
@@ -76,15 +120,6 @@ def pin_source(source: JobSource, settings: OsmoSettings) -> str:
 def read_tags(source: JobSource, settings: OsmoSettings) -> Mapping[str, str]:
     """Return the tags of a model of a workspace; empty if they cannot be read."""
     return models.read_tags(source, workspace.parse_tracking_uri(environment.get_tracking_uri(settings)))
-
-
-SERVICE_CHECKS = (
-    preflight_service.check_versions,
-    preflight_service.check_pool,
-    preflight_service.check_gpu_machines,
-    preflight_service.check_credentials,
-    preflight_service.check_retry_limit,
-)
 
 
 def drop_consequences(problems: Sequence[Problem]) -> Sequence[Problem]:

@@ -1,4 +1,4 @@
-"""Preflight checks of the OSMO service: versions, retry limit, credentials, pool.
+"""Checks of the OSMO service: versions, retry limit, credentials, pool.
 
 The tasks of a workflow have the same command, pool and service: each check asks once for all of them.
 """
@@ -12,6 +12,7 @@ from robotrain.cluster.answers import as_mapping
 from robotrain.cluster.checks import QuantityError, suggest_names
 from robotrain.errors import Problem, Severity, Stage, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.health import HealthResult, report_failure, report_ok, report_warning
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import CommandFailed
@@ -38,17 +39,29 @@ class OsmoVersions:
     service: str
 
 
-def query_versions(cli: str, seconds: float) -> OsmoVersions:
+SECONDS = service.REQUEST_SECONDS
+"""For each query; `doctor` waits less long."""
+
+
+def query_versions(cli: str) -> OsmoVersions:
     """Return the output of `osmo version`. Raise CommandFailed."""
-    answer = service.query_json(cli, "version", "-t", "json", seconds=seconds, stage=Stage.PREFLIGHT)
+    answer = service.query_json(cli, "version", "-t", "json", seconds=SECONDS, stage=Stage.PREFLIGHT)
     numbers = [as_mapping(as_mapping(answer).get(name)) for name in ("client", "service")]
     parts = ("major", "minor", "revision")
     return OsmoVersions(*(".".join(str(one[part]) for part in parts if part in one) for one in numbers))
 
 
-def check_versions(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
+def check_versions(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | HealthResult]:
     """Check that the service, the command and the `server` setting have the same version. Raise CommandFailed."""
-    yield from compare_versions(tasks[0].server, query_versions(tasks[0].cli, seconds))
+    versions = query_versions(tasks[0].cli)
+    if not versions.service:  # other checks of a plan say why
+        yield report_failure(
+            f"the OSMO service does not answer (command {versions.client}): you are signed out, or it is unreachable",
+            Suggestion("osmo login URL", "the URL of your OSMO service"),
+        )
+        return
+    problems = [*compare_versions(tasks[0].server, versions)]
+    yield from problems or (report_ok(f"service {versions.service}, command {versions.client}"),)
 
 
 def compare_versions(configured: str, versions: OsmoVersions) -> Iterator[Problem]:
@@ -81,34 +94,32 @@ _ASK = "ask OSMO's administrators: `osmo config update WORKFLOW`"
 RETRY_SUGGESTION = Suggestion(f"{RETRY_SETTING} of at least 1", _ASK)
 
 
-def query_max_retries(cli: str, seconds: float) -> int:
+def query_max_retries(cli: str) -> int:
     """Return how often OSMO restarts a task. Raise CommandFailed; only administrators may read it."""
-    text = service.query_text(cli, "config", "show", "WORKFLOW", RETRY_SETTING, seconds=seconds, stage=Stage.PREFLIGHT)
+    text = service.query_text(cli, "config", "show", "WORKFLOW", RETRY_SETTING, seconds=SECONDS, stage=Stage.PREFLIGHT)
     try:
         return int(text)
     except ValueError:
         raise CommandFailed(failures.INVALID_JSON, Stage.PREFLIGHT) from None
 
 
-def check_retry_limit(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
-    """Check that OSMO restarts tasks. Failures are reported by other checks."""
+def check_retry_limit(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | HealthResult]:
+    """Check that OSMO restarts preempted tasks, if you may read that setting."""
     try:
-        count = query_max_retries(tasks[0].cli, seconds)
-    except CommandFailed:
+        count = query_max_retries(tasks[0].cli)
+    except CommandFailed as refused:
+        if refused.failure.code == "platform-forbidden":  # other checks report other failures
+            text = "only OSMO's administrators can see whether preempted tasks are restarted"
+            yield report_warning(text, RETRY_SUGGESTION)
         return
-    if count < 1:
-        yield make_no_retries_problem()
+    restarted = report_ok(f"a preempted task is restarted at most {count} times")
+    yield restarted if count > 0 else make_problem("osmo-no-retries", RETRY_SUGGESTION)
 
 
-def make_no_retries_problem() -> Problem:
-    """Return the problem of an OSMO that restarts no tasks."""
-    return make_problem("osmo-no-retries", RETRY_SUGGESTION)
-
-
-def check_credentials(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
+def check_credentials(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
     """Check that the workflow's credentials exist and have the right type. Raise CommandFailed."""
     needed = dict.fromkeys(credential for task in tasks for credential in task.credentials)
-    available = list_credentials(tasks[0].cli, seconds) if needed else {}
+    available = list_credentials(tasks[0].cli, SECONDS)
     for credential in needed:
         name, kind = credential.name, available.get(credential.name)
         if kind is None:
@@ -132,11 +143,14 @@ LOW_PRIORITY = "LOW"
 """The priority that may exceed the guaranteed quota."""
 
 
-def check_pool(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
+def check_pool(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem | HealthResult]:
     """Check that the pool accepts the tasks and has free GPUs. Raise CommandFailed."""
-    pools = service.list_pools(tasks[0].cli, seconds)
+    pools = service.list_pools(tasks[0].cli, SECONDS)
     for task in tasks:
-        yield from find_pool_problems(task, pools)
+        problems = [*find_pool_problems(task, pools)]
+        yield from problems
+        if all(problem.severity == "note" for problem in problems):
+            yield report_ok(f"{task.pool}, with {task.gpu_platform}")
 
 
 def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) -> Iterator[Problem]:
@@ -188,15 +202,13 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
     yield make_problem(message, given=given, severity=severity, name=name, folder=folder)
 
 
-def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec], seconds: float) -> Iterator[Problem]:
+def check_gpu_machines(tasks: Sequence[OsmoSubmissionSpec]) -> Iterator[Problem]:
     """Warn if no machine of a task's platform has so many GPUs: OSMO does not check that, and the task waits.
 
     Failures, and platforms without machines, are reported by other checks.
     """
-    if not any(task.gpus for task in tasks):
-        return
     try:
-        largest = service.list_largest_gpu_counts(tasks[0].cli, tasks[0].pool, seconds)
+        largest = service.list_largest_gpu_counts(tasks[0].cli, tasks[0].pool, SECONDS)
     except CommandFailed:
         return
     for task in tasks:

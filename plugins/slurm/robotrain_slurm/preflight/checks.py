@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 
-from robotrain.cluster.platform import PreflightCheck
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.health import Check
 from robotrain.model.plan import Plan
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract import document
@@ -35,7 +35,7 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
 make_problem = Messages(__file__)
 
 
-def list_checks(at: Transport, plan: Plan) -> list[PreflightCheck]:
+def list_checks(at: Transport, plan: Plan) -> list[Check]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
     first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
@@ -48,17 +48,19 @@ def list_checks(at: Transport, plan: Plan) -> list[PreflightCheck]:
         raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, why)]) from None
     pythons = list_needed_pythons(plan)
     survey = _Once(lambda: _take_survey(at, spec, jobs, pythons))
-    checks: list[PreflightCheck] = [
-        lambda: check_cluster(at, plan, spec, jobs, survey),
-        lambda: check_machine(at, plan, spec, jobs, pythons, survey()),
-        *([lambda: check_array_size(at, spec)] if any(job.trials for job in spec.jobs) else []),
-    ]
+    checks: dict[str, Callable[[], Iterable[Problem]]] = {
+        "slurm cluster": lambda: check_cluster(at, plan, spec, jobs, survey),
+        "slurm machine": lambda: check_machine(at, plan, spec, jobs, pythons, survey()),
+    }
+    if any(job.trials for job in spec.jobs):
+        checks["slurm array"] = lambda: check_array_size(at, spec)
     if at.host:  # over one line, and one that is dead is reported once
-        return [lambda: _explain(at, lambda: chain.from_iterable(check() for check in checks))]
-    return [partial(_explain, at, check) for check in checks]
+        every = [*checks.values()]
+        return [Check(name=at.host, run=partial(_explain, at, lambda: chain.from_iterable(one() for one in every)))]
+    return [Check(name=name, run=partial(_explain, at, check)) for name, check in checks.items()]
 
 
-def _explain(at: Transport, check: PreflightCheck) -> Iterable[Problem]:
+def _explain(at: Transport, check: Callable[[], Iterable[Problem]]) -> Iterable[Problem]:
     with explained(at):
         return translate(check(), at)
 

@@ -1,38 +1,37 @@
-"""Checks of `robotrain doctor`: libraries, sign-in, settings, workspace."""
+"""Checks of this machine's setup, for any plan: libraries, sign-in, settings, workspace."""
 
 import importlib.util
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from robotrain.cluster.platform import run_checks
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.config import terraform
 from robotrain.config.selection import read_surroundings
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.installation import format_install_command
 from robotrain.model.health import (
-    HealthCheck,
+    Check,
     HealthResult,
-    convert_problem,
+    RunCheck,
     report_failure,
     report_missing,
     report_ok,
     report_warning,
 )
 from robotrain.model.job import Job
+from robotrain_azure.arm import ArmClient
 from robotrain_azure.settings import get_workspace, list_missing_flags
 from robotrain_azure.workspace import find_default_subscription
 
 from robotrain_azureml.identity import SIGN_IN_VARIABLES
+from robotrain_azureml.preflight import access, context
+from robotrain_azureml.preflight import compute as compute_checks
+from robotrain_azureml.preflight.context import PreflightContext, UncheckedParts
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import job_settings, render
-
-if TYPE_CHECKING:
-    from robotrain_azureml.preflight.context import PreflightContext
 
 PLATFORM_NAME = "azureml"
 
@@ -62,14 +61,14 @@ CHASSIS_TAG_FILE, AZURE_CHASSIS_TAG = Path("/sys/class/dmi/id/chassis_asset_tag"
 COMPUTE_SUGGESTION = Suggestion("AZUREML_COMPUTE=NAME", "in the environment, or compute in robotrain.toml")
 
 
-def list_health_checks() -> Iterable[HealthCheck]:
-    """Return all checks of this platform."""
-    return (
-        HealthCheck(name="azureml libraries", run=check_libraries),
-        HealthCheck(name="azure sign-in", run=check_sign_in),
-        HealthCheck(name="azureml settings", run=check_settings),
-        HealthCheck(name="azureml workspace", run=check_workspace, online=True),
-    )
+def list_checks() -> list[Check]:
+    """Return the checks of the libraries, the sign-in, the settings and the workspace that they name."""
+    return [
+        Check(name="azureml libraries", run=check_libraries),
+        Check(name="azure sign-in", run=check_sign_in),
+        Check(name="azureml settings", run=check_settings),
+        Check(name="azureml workspace", run=check_workspace, online=True),
+    ]
 
 
 def check_libraries() -> Iterator[HealthResult]:
@@ -123,15 +122,10 @@ def _report_incomplete_workspace(missing: Sequence[str], *more: str) -> HealthRe
     return report_missing(", ".join((text, *more)), *ways)
 
 
-def check_workspace() -> Iterator[HealthResult]:
+def check_workspace() -> Iterator[Problem | HealthResult]:
     """Check that the workspace, its storage and the compute exist and answer you."""
-    from robotrain_azure.arm import ArmClient, ArmError
-
-    from robotrain_azureml.preflight import context
-    from robotrain_azureml.preflight.context import PreflightContext
-
     configured = read_configured_settings(AzureMLSettings, PLATFORM_NAME, with_terraform=True)
-    if (workspace := get_workspace(configured)) is None:
+    if get_workspace(configured) is None:
         yield _report_incomplete_workspace(list_missing_flags(configured), "so Azure was not asked")
         return
     job = Job(workload="", parameters=())
@@ -141,43 +135,37 @@ def check_workspace() -> Iterator[HealthResult]:
         version = "none"
     spec = render.make_submission_spec(job, replace(configured, environment_version=version), "", ())
     preflight = PreflightContext(ArmClient(), replace(spec, instance_type=configured.instance_type or ""))
-    try:
-        preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource))
-    except ArmError as error:
-        yield convert_problem(context.make_workspace_problem(error, workspace))
-        return
-    yield report_ok(f"{workspace.name} in {preflight.region}")
-    unchecked = context.UncheckedParts(preflight.spec.target_workspace)
+    found = [*context.check_workspace(preflight, _list_parts)]
+    yield from found
+    if all(isinstance(one, HealthResult) for one in found):
+        compute = f", and the compute {spec.compute} exists" if spec.compute else ""
+        yield report_ok(f"the datastore {spec.datastore} answers{compute}")
+
+
+def _list_parts(preflight: PreflightContext, unchecked: UncheckedParts) -> list[RunCheck]:
+    """Return the checks of the compute, if one is set, and of the datastore."""
     store, name = preflight.spec.datastore, preflight.spec.compute
-    try_storage = unchecked.collect_errors(f"the datastore {store}", partial(_try_storage, preflight))
-    check_compute = unchecked.collect_errors(f"the compute {name}", partial(_check_compute, preflight))
-    problems = run_checks([check_compute, try_storage] if name else [try_storage])
-    problems += unchecked.make_problems()
-    yield from (convert_problem(problem) for problem in problems if problem.severity != "note")
-    if not problems:
-        yield report_ok(f"the datastore {store} answers" + (f", and the compute {name} exists" if name else ""))
+    storage = unchecked.collect_errors(f"the datastore {store}", partial(_try_storage, preflight))
+    compute = unchecked.collect_errors(f"the compute {name}", partial(_check_compute, preflight))
+    return [compute, storage] if name else [storage]
 
 
-def _try_storage(preflight: "PreflightContext") -> Iterator[Problem]:
+def _try_storage(preflight: PreflightContext) -> Iterator[Problem]:
     """List blobs of the datastore; a job without folders to upload needs none."""
-    from robotrain_azureml.preflight import access
-
     for problem in access.try_blobs(preflight, preflight.get_datastore()):
         yield replace(problem, severity="warning")
 
 
-def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:
+def _check_compute(preflight: PreflightContext) -> Iterator[Problem]:
     """Check the compute with its own kind and identity, as a submit would set them."""
-    from robotrain_azureml.preflight import compute
-
-    found = compute.fetch_compute(preflight)
+    found = compute_checks.fetch_compute(preflight)
     if isinstance(found, Problem):
         yield found
         return
     spec = preflight.spec
     kind, identity = spec.compute_kind or found.kind, spec.identity or found.default_identity
     spec = replace(spec, compute_kind=kind, identity=identity)
-    yield from compute.check_fetched_compute(replace(preflight, spec=spec), found)
+    yield from compute_checks.check_fetched_compute(replace(preflight, spec=spec), found)
 
 
 def _is_azure_machine() -> bool:

@@ -1,11 +1,11 @@
 """Slurm here or on a login node: its commands, the folders of runs and cache, and what the cluster offers."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.model.health import HealthCheck, HealthResult, convert_problem, report_missing, report_ok
+from robotrain.model.health import Check, HealthResult, convert_problem, report_missing, report_ok
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.transport import Transport
 
@@ -23,12 +23,12 @@ VERSION_SECONDS, QUERY_SECONDS = 2.0, 4.5
 """Less than the time limit of a check."""
 
 
-def list_health_checks() -> Iterable[HealthCheck]:
-    """Return this platform's health checks."""
-    return (
-        HealthCheck(name="slurm commands", run=check_commands),
-        HealthCheck(name="slurm cluster", run=check_cluster, online=True),
-    )
+def list_checks() -> list[Check]:
+    """Return the checks of any plan from this machine."""
+    return [
+        Check(name="slurm commands", run=check_commands),
+        Check(name="slurm cluster", run=check_cluster, online=True),
+    ]
 
 
 def check_commands() -> Iterator[HealthResult]:
