@@ -14,6 +14,7 @@ from robotrain.config.managed_options import replace_managed_option
 from robotrain.config.names import Names
 from robotrain.config.own_parameters import NAME_PATTERN, extend_for_request, list_own_names
 from robotrain.config.request import Request
+from robotrain.config.selection import split_assignment
 from robotrain.config.trainer_args import find_option_of_program, list_option_names
 from robotrain.config.validate import ValueTable
 from robotrain.config.values import SET_FLAG, Origin, SourceText, Value
@@ -93,12 +94,9 @@ class _AssignmentParser:
 
     def add_assignment(self, text: str) -> None:
         """Parse one `KEY=VALUE`."""
-        key, equals, value = text.partition("=")
-        key = key.strip()
-        if re.fullmatch(r"[a-z][a-z0-9_-]*", key):
-            key = key.replace("-", "_")  # `batch-size`, as `--over` takes it
+        key, value = split_assignment(text)
         table, _, name = key.rpartition(".")
-        if not equals or not key:
+        if value is None or not key:
             form = f"{SET_FLAG} {key}=VALUE" if re.fullmatch(KEY_PATTERN, key) else SET_FORM
             if pair := re.fullmatch(rf"({KEY_PATTERN})\s*:\s*(\S.*)", key):  # `seed: 5`
                 form = f"{SET_FLAG} {shlex.quote(f'{pair[1]}={pair[2]}')}"

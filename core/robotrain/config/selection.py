@@ -5,6 +5,7 @@ found among its words before these are parsed.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -185,10 +186,19 @@ def _read_options(words: Sequence[str], flag: str) -> Iterator[str | None]:
             yield text if equals else following
 
 
+def split_assignment(text: str) -> tuple[str, str | None]:
+    """Return the key and the value of `KEY=VALUE`, None without `=`; a key may be spelt as its option."""
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if re.fullmatch(r"(?:parameters\.)?[a-z][a-z0-9_-]*", key):
+        key = key.replace("-", "_")  # `batch-size`, as `--over` takes it
+    return key, value if equals else None
+
+
 def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
     """Return the parameters that `--set KEY=VALUE` gives, as texts by name; what is malformed is reported later."""
-    pairs = (text.partition("=") for text in texts)
-    return {key.strip().removeprefix("parameters.").replace("-", "_"): text for key, _, text in pairs if text}
+    pairs = map(split_assignment, texts)
+    return {key.removeprefix("parameters."): value for key, value in pairs if value}
 
 
 def read_given_parameters(typed: Mapping[str, str], file: Layer | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.workload import SWEEP_NOUN, Produces
+from robotrain.model.workload import Produces
 from robotrain.model.workload_profile import Metric, OutputProfile
 from robotrain.redaction import escape_controls, redact_if_secret
 
@@ -163,5 +163,5 @@ class RunRecord:
 
     @property
     def is_sweep(self) -> bool:
-        """Whether its steps are trials of one job: what one of them reports is not a progress of the whole."""
-        return self.outputs.noun == SWEEP_NOUN
+        """Whether its steps are trials of one job."""
+        return self.outputs.is_sweep

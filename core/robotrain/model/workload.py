@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from robotrain.model.locked_program import LockedProgram
 
 
-SWEEP_NOUN = "sweep"
-"""What messages call a sweep: a pipeline whose steps are trials of one job."""
-
-
 OPTION_NAME = re.compile(r"--?[A-Za-z][\w.-]*")
 NEGATIVE_WORD = re.compile(r"-(inf|infinity|nan)", re.IGNORECASE)
 """A negative number in letters."""

@@ -4,6 +4,9 @@ from typing import Literal
 
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
+SWEEP_NOUN = "sweep"
+"""What messages call a sweep: a pipeline whose steps are trials of one job."""
+
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -59,6 +62,11 @@ class OutputProfile:
     """
     not_evaluated_with: str = ""
     """The parameter with which a run leaves something else than what `evaluation` evaluates."""
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the steps of a run are trials of one job: what one of them reports is not a progress of the whole."""
+        return self.noun == SWEEP_NOUN
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from robotrain_runtime.contract.files import lock_file
 
 from robotrain.errors import Rejected, select_errors
 from robotrain.model.run import RunGone, RunRecord, Status
-from robotrain.model.workload import SWEEP_NOUN
 from robotrain.pipelines.plan import PipelinePlan, PlannedStep
 from robotrain.pipelines.progress import (
     CANCEL_FILE,
@@ -306,7 +305,7 @@ def drive_pipeline(run: str, plugins: Plugins) -> None:
     """Drive a pipeline to its end, unless another process does."""
     with lock_pipeline(run) as is_mine:
         if is_mine:
-            is_sweep = records.get_output_profile(run).noun == SWEEP_NOUN
+            is_sweep = records.get_output_profile(run).is_sweep
             driver = resolve_name("robotrain.sweeps.driver:SweepDriver") if is_sweep else PipelineDriver
             driver(run, plugins).drive()
 

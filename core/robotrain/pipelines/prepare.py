@@ -16,8 +16,8 @@ from robotrain.model.job import Job
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import NoSettings, Platform
 from robotrain.model.source import SourceKind
-from robotrain.model.workload import SWEEP_NOUN, Workload
-from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
+from robotrain.model.workload import Workload
+from robotrain.model.workload_profile import SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
 from robotrain.pipelines.following import settle_following
 from robotrain.pipelines.native_platform import NativePlatform

@@ -123,9 +123,7 @@ class Plugins:
 
     def platform_of_plan(self, rendered: RenderedPlan) -> Platform:
         """Return the platform of a plan, as `platform_of` does of its run. Raise PluginError."""
-        from robotrain.model.workload import SWEEP_NOUN
-
-        platform, is_sweep = self.platform(rendered.plan.platform), rendered.plan.job.profile.outputs.noun == SWEEP_NOUN
+        platform, is_sweep = self.platform(rendered.plan.platform), rendered.plan.job.profile.outputs.is_sweep
         return self.make_pipeline_platform(platform, rendered.native, is_sweep) if rendered.steps else platform
 
     def make_pipeline_platform(self, platform: Platform, is_native: bool, is_sweep: bool) -> Platform:

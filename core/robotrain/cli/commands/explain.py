@@ -143,7 +143,7 @@ def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     overridden = [f"{other['value']} ({other['origin']})" for other in row["overrode"] if other["value"] != "None"]
     value = "-" if row["value"] is None else str(row["value"])
     origin = "; ".join(filter(None, (row["origin"], row.get(TRAINER_DEFAULT))))
-    return row["name"], value, origin, ", ".join(overridden) if row["origin"] != "default" else ""
+    return row["name"], value, origin, ", ".join(overridden)
 
 
 app = make_job_command("explain", ExplainCommand, HELP)
