@@ -23,7 +23,7 @@ import judge
 from judge import Answer, Judge
 from lines import Line, read_lines
 
-MISSED = {False: 25.0, True: 5.0}
+MISSED = {False: 12.0, True: 1.0}
 """Percent of the broken jobs that may be sent, without and with a checker."""
 GOOD, BROKEN, REAL = "good.txt", "broken.txt", "real.txt"
 SIMULATED = "isaac"

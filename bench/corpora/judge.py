@@ -45,11 +45,6 @@ class Answer:
         """Whether nothing would be sent."""
         return self.code != 0
 
-    @property
-    def is_unchecked(self) -> bool:
-        """Whether a checker was asked and could not tell."""
-        return "did not check its options" in self.text or "checker-unusable" in self.text
-
 
 def make_words(line: Line) -> tuple[str, ...]:
     """Return what follows `robotrain`."""
@@ -101,7 +96,9 @@ def open_judge(folder: Path, checkers: Mapping[str, Path]) -> Iterator[Judge]:
     preflight = checked_plan.run_preflight
 
     def run_preflight(rendered: Any, platform: Any, report: Any, earlier_problems: Any = ()) -> None:
-        is_here = all(Path(source.uri).is_absolute() for source in rendered.plan.job.sources)
+        paths = [Path(source.uri) for source in rendered.plan.job.sources]
+        is_here = all(path.is_absolute() for path in paths)
+        is_here |= any(path.is_absolute() and not path.exists() for path in paths)  # that is refused whatever else is
         problems = list(earlier_problems)
         if platform.name == "local" and is_here and rendered.plan.job.workload in FILES_ALONE:
             try:
