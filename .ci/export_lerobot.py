@@ -1,5 +1,4 @@
-"""Describe an installed LeRobot: `options.json`, `index.json` and `tasks.json` in a folder, and the rules of options
-beside it.
+"""Describe an installed LeRobot: `options.json`, `index.json` and `tasks.json` in a folder.
 
 Run by the Python of the locked environment.
 
@@ -34,7 +33,6 @@ from lerobot.configs.policies import PreTrainedConfig
 from lerobot.configs.rewards import RewardModelConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot_data_needs import DataNeeds, make_default
-from lerobot_rules_export import format_rules
 
 SCALARS = {int: "int", float: "number", bool: "bool", str: "text", type(None): "null"}
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -263,18 +261,10 @@ def main(folder: Path) -> None:
     version = importlib.metadata.version("lerobot")
     path = folder / "notes.json"
     notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    tree = format_tree(version)
-    (folder / "options.json").write_text(tree, encoding="utf-8")
+    (folder / "options.json").write_text(format_tree(version), encoding="utf-8")
     envs = Path(lerobot.envs.__file__).parent
     (folder / "tasks.json").write_text(format_tasks(version, envs), encoding="utf-8")
     (folder / "index.json").write_text(format_index(version, notes), encoding="utf-8")
-    lock = (folder / "train.txt").read_text(encoding="utf-8")
-    text, left_out = format_rules(version, json.loads(tree)["classes"], lock)
-    rules = folder.parent / "rules" / f"{folder.name}.json"
-    rules.parent.mkdir(exist_ok=True)
-    rules.write_text(text, encoding="utf-8")
-    for line in left_out:
-        print(f"left out: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from lines import Line, read_lines  # noqa: E402
 
 TENTH = 10
 GOOD, BROKEN, REAL = "good.txt", "broken.txt", "real.txt"
-MOST_SENT = {False: 0.25, True: 0.1}
+MOST_SENT = {False: 0.2, True: 0.04}
 """The share of broken jobs that may be sent, without and with a checker; bench/wrong_jobs.py counts all of them."""
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 
@@ -41,15 +41,6 @@ def find_near_option(name: str, options: Iterable[str]) -> str:
     known = {_make_plain(option): option for option in options}
     near = difflib.get_close_matches(_make_plain(name), known, 1, cutoff=0.7)
     return known[near[0]] if near else ""
-
-
-def find_near_value(value: str, values: Sequence[str]) -> str:
-    """Return the value that is probably meant by another one: as `find_near_option`, else the only one that begins
-    with it; empty if none is. With another number it is another one: `resnet20` is not `resnet50`.
-    """
-    values = [one for one in values if re.findall(r"\d+", one) == re.findall(r"\d+", value)]
-    starting = [one for one in values if value and _make_plain(one).startswith(_make_plain(value))]
-    return find_near_option(value, values) or (starting[0] if len(starting) == 1 else "")
 
 
 def _make_plain(name: str) -> str:

@@ -1,13 +1,17 @@
 """Rules between options, as the locked LeRobot has them, before anything is submitted.
 
 `lerobot_versions/rules` has them by configuration class: a condition over its options that LeRobot refuses (`when`),
-with its message (`why`). They are exported (`.ci/lerobot_rules_export.py`); what no export says, `policy_rules` has.
+with its message (`why`). They are frozen: people add what lines broke, and LeRobot itself, the checker, judges the
+rest. What no class says, `policy_rules` has.
 """
 
+import ast
 import functools
 import json
 import re
+import string
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from types import CodeType
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import versions
@@ -18,18 +22,18 @@ from robotrain_workloads.lerobot_options.option_values import (
     SET,
     OptionClass,
     OptionValues,
-    format_option,
     list_classes,
     read_given,
 )
-from robotrain_workloads.lerobot_options.rule_expressions import fill_in, is_true, list_names, parse
-from robotrain_workloads.lerobot_options.rule_repairs import list_repairs
 from robotrain_workloads.option_kinds import OptionProblem
 
 START_SUGGESTION = "--policy-repo-id OWNER/NAME"
 SCHEDULE, SCHEDULE_SUGGESTION = "scheduler", "--scheduler.type=constant_with_warmup"
 """An own optimizer needs a schedule: this one keeps its learning rate."""
 NOTHING: Mapping[str, Any] = {"rules": (), "defaults": {}}
+FUNCTIONS: Mapping[str, Any] = {one.__name__: one for one in (all, any, int, len, set)}
+"""What conditions call."""
+TEXT_METHODS = ("startswith", "lower")
 
 
 class Rule(NamedTuple):
@@ -40,7 +44,7 @@ class Rule(NamedTuple):
     why: str
     """LeRobot's message, with expressions in braces."""
     instead: str = ""
-    """What to use instead, where no other value of the options is meant; an option after `--`."""
+    """What to use instead; an option after `--`."""
 
 
 class BrokenRule(NamedTuple):
@@ -51,6 +55,59 @@ class BrokenRule(NamedTuple):
     values: Mapping[str, Any]
     given: Sequence[str]
     """The options of the rule that are given, by their names in the class."""
+
+
+class Condition:
+    """An expression over options, by name: `chunk_size`, `dataset.episodes`."""
+
+    def __init__(self, text: str) -> None:
+        tree = ast.fix_missing_locations(_OptionNames().visit(ast.parse(text, mode="eval")))
+        used = [one for one in ast.walk(tree) if isinstance(one, ast.Name)]
+        local = {one.id for one in used if isinstance(one.ctx, ast.Store)} | FUNCTIONS.keys()
+        used.sort(key=lambda one: (one.lineno, one.col_offset))
+        self.names = tuple(dict.fromkeys(one.id for one in used if one.id not in local))
+        self._code: CodeType = compile(tree, text, "eval")
+
+    def evaluate(self, values: Mapping[str, Any]) -> Any:
+        """Return its value, for those of options. Raise whatever it raises without one of them."""
+        return eval(self._code, {"__builtins__": FUNCTIONS, **values})
+
+    def is_true(self, values: Mapping[str, Any]) -> bool:
+        """Return whether it is known to be true."""
+        try:
+            return bool(self.evaluate(values))
+        except Exception:  # of an option that is not known, or whose value is of another kind
+            return False
+
+
+class _OptionNames(ast.NodeTransformer):
+    """Makes one name of an option with dots."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Return a name, unless it is a method of a text."""
+        owner = self.visit(node.value)
+        if node.attr in TEXT_METHODS:
+            return ast.Attribute(owner, node.attr, node.ctx)
+        return ast.copy_location(ast.Name(f"{owner.id}.{node.attr}", ast.Load()), node)
+
+
+@functools.cache
+def parse(text: str) -> Condition:
+    """Return the expression in a text. Raise SyntaxError."""
+    return Condition(text)
+
+
+def fill_in(template: str, values: Mapping[str, Any]) -> str:
+    """Return a text with the values of the expressions in its braces."""
+    parts = []
+    for text, expression, *_ in string.Formatter().parse(template):
+        parts.append(text)
+        if expression is not None:
+            try:
+                parts.append(str(parse(expression).evaluate(values)))
+            except Exception:  # of an option that is not known
+                parts.append("…")
+    return "".join(parts)
 
 
 @functools.cache
@@ -109,7 +166,7 @@ class RuleCheck:
         self.rules = load_rules(model.lerobot.name)
 
     def find_problems(self) -> Iterator[OptionProblem]:
-        """Yield the options that do not fit together, each with what would, if that can be computed."""
+        """Yield the options that do not fit together."""
         values = self._make_values({})
         broken = [*self._list_broken(values)]
         if broken and (own := self.own()):
@@ -120,7 +177,7 @@ class RuleCheck:
             given = format_given(one.place, one.given, self.given)
             if given not in reported:
                 reported.add(given)
-                yield self._explain(one, given, values)
+                yield self._explain(one, given)
 
     def _make_values(self, own: Mapping[str, object]) -> OptionValues:
         return OptionValues(self.tree, self.model, self.given, own, self.settings, starts=self.starts)
@@ -130,11 +187,12 @@ class RuleCheck:
         for place in list_classes(self.tree, self.given, types):
             exported = self.rules.get(place.name, NOTHING)
             for rule in (Rule(**one) for one in exported["rules"]):
-                names = [*list_names(rule.when)]
+                condition = parse(rule.when)
+                names = [*condition.names]
                 given = [name for name in names if self._is_given(place, name)]
                 if given:
                     found = values.collect(place, names, exported.get("defaults", {}))
-                    if is_true(parse(rule.when), found):
+                    if condition.is_true(found):
                         yield BrokenRule(rule, place, found, given)
 
     def _is_given(self, place: OptionClass, name: str) -> bool:
@@ -142,7 +200,7 @@ class RuleCheck:
         names = [one for one in self.given if one == path or one.startswith(f"{path}.")]
         return path not in ("policy", "reward_model") and any(f"--{one}" not in self.owned for one in names)
 
-    def _explain(self, broken: BrokenRule, given: str, values: OptionValues) -> OptionProblem:
+    def _explain(self, broken: BrokenRule, given: str) -> OptionProblem:
         rule, place = broken.rule, broken.place
         subject = f"'s {self.model.kind}" if place.prefix.startswith(f"{self.model.prefix}.") else ""
         title = f"LeRobot {self.model.lerobot.name}{subject} does not take {given}"
@@ -151,9 +209,9 @@ class RuleCheck:
             .strip()
             .rstrip(".")
         )
-        others = [self._describe(broken, name, reason) for name in list_names(rule.when) if name not in broken.given]
+        others = [self._describe(broken, name, reason) for name in parse(rule.when).names if name not in broken.given]
         why = " ".join([f"It says: {reason}.", *filter(None, others)])
-        return OptionProblem(given, title, why, self._suggest(broken, values))
+        return OptionProblem(given, title, why, self._suggest(broken))
 
     def _describe(self, broken: BrokenRule, name: str, reason: str) -> str:
         """Return the value of an option that is not given."""
@@ -165,32 +223,15 @@ class RuleCheck:
         is_saved = self.settings and name in self.settings and broken.place.prefix == f"{self.model.prefix}."
         return f"{option} is {str(value).lower()}{' in its configuration' if is_saved else ' by default'}."
 
-    def _suggest(self, broken: BrokenRule, values: OptionValues) -> str:
-        """Return an option with which no rule of the class is broken that is not broken already."""
+    def _suggest(self, broken: BrokenRule) -> str:
+        """Return what to add to the line, where that is known; empty where a value is the user's choice."""
         if broken.rule.instead:
             return broken.rule.instead
-        if f"{self.model.prefix}.pretrained_path" in list_names(broken.rule.when) and not self.starts:
+        if f"{self.model.prefix}.pretrained_path" in parse(broken.rule.when).names and not self.starts:
             return START_SUGGESTION
         if SCHEDULE in broken.values and broken.values[SCHEDULE] is None and broken.values.get("optimizer") == SET:
             return SCHEDULE_SUGGESTION
-        place, exported = broken.place, self.rules[broken.place.name]
-        texts = [one["when"] for one in exported["rules"]]
-        names = list(dict.fromkeys(name for text in texts for name in list_names(text)))
-        found = values.collect(place, names, exported.get("defaults", {}))
-        before = {text for text in texts if is_true(parse(text), found)}
-        known = self.tree.classes[place.name].items()
-        defaults = {**exported.get("defaults", {}), **{name: field[1] for name, field in known if len(field) > 1}}
-        better = ""
-        order = {path: index for index, path in enumerate(self.given)}
-        latest = sorted(broken.given, key=lambda name: -order.get(f"{place.prefix}{name}", -1))
-        for name, value in list_repairs(broken.rule.when, latest, found, defaults):
-            after = {text for text in texts if is_true(parse(text), {**found, name: value})}
-            if after < before and broken.rule.when not in after and values.has_option(place, name):
-                option = format_option(f"{place.prefix}{name}", value)
-                if not after:
-                    return option
-                better = better or option
-        return better
+        return ""
 
 
 def format_given(place: OptionClass, names: Sequence[str], given: Mapping[str, str | None]) -> str:

@@ -2,14 +2,12 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options.option_tree import OptionTree, list_choices, list_nested, list_scalars
-from robotrain_workloads.lerobot_options.rule_expressions import Unknown
 
 SET = "set"
 """Stands for a group of options (`peft`, `policy`) of which some are given."""
@@ -17,6 +15,10 @@ BOOLEANS = {**dict.fromkeys(("true", "yes", "on"), True), **dict.fromkeys(("fals
 NULLS = ("", "null", "~")
 BARE_WORDS = re.compile(r"\[\s*[A-Za-z_][\w.-]*(?:\s*,\s*[A-Za-z_][\w.-]*)*\s*\]")
 """A list of words without quotes."""
+
+
+class Unknown(Exception):
+    """A value that is not known."""
 
 
 class OptionClass(NamedTuple):
@@ -106,11 +108,6 @@ class OptionValues:
                 continue
         return found
 
-    def has_option(self, place: OptionClass, name: str) -> bool:
-        """Return whether a class has an option that takes a plain value."""
-        kind, _ = self._find_field(place, name)
-        return kind is not None and not list_choices(kind) and not [*list_nested(kind)]
-
     def _find_value(self, place: OptionClass, name: str, defaults: Mapping[str, Any]) -> Any:
         path, kind, default = f"{place.prefix}{name}", *self._find_field(place, name)
         for values in (self.given, self.own):
@@ -148,9 +145,3 @@ class OptionValues:
 def read_given(arguments: list[str] | tuple[str, ...]) -> dict[str, str | None]:
     """Return options after `--` by name, the last value of each."""
     return {name: value for name, value in split_options(arguments) if name}
-
-
-def format_option(name: str, value: Any) -> str:
-    """Return an option with a value as LeRobot reads it, quoted for a shell."""
-    is_json = value is None or isinstance(value, bool | list | tuple | dict)
-    return shlex.quote(f"--{name}={json.dumps(value, separators=(',', ':')) if is_json else value}")

@@ -1,4 +1,4 @@
-"""Rules between options that the export of LeRobot's does not have: it documents them, or they are robotrain's.
+"""Rules between options that no class of LeRobot has: it documents them, or they are robotrain's.
 
 What LeRobot's classes refuse, `option_rules` has.
 """
@@ -9,8 +9,7 @@ from typing import Any
 from robotrain_workloads.lerobot import image_weights, precision
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.lerobot_options.option_tree import list_scalars
-from robotrain_workloads.lerobot_options.option_values import BOOLEANS, NULLS, read_given, read_value
-from robotrain_workloads.lerobot_options.rule_expressions import Unknown
+from robotrain_workloads.lerobot_options.option_values import BOOLEANS, NULLS, Unknown, read_given, read_value
 from robotrain_workloads.option_kinds import OptionProblem
 
 
