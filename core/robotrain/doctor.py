@@ -159,7 +159,9 @@ def check_checker(installed: Plugins) -> Iterator[HealthResult]:
         elif choice:
             yield from map(convert_problem, found.problems)
         else:
-            yield report_ok(f"{workload.name}: its trainer is not on this machine; --checker build puts it here")
+            yield report_ok(
+                f"{workload.name}: its trainer is not on this machine; --checker build {checker.BUILD_REMARK}"
+            )
 
 
 COMPLETION_FILES = {

@@ -71,6 +71,15 @@ def test_suggested_next_line_works(robotrain, dataset_folder):
     assert robotrain(*(word for word in words if word != "--wait"), "--dry-run").exit_code == 0
 
 
+def test_a_trainer_that_is_not_here_is_offered_as_checker(robotrain, dataset_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ROBOTRAIN_CHECKER", raising=False)
+    line = "robotrain submit job.yaml --platform local --dry-run --checker build"
+    assert f"{line} (builds it once: 1 GB, cached)" in robotrain("init", "--dry-run").stderr
+    monkeypatch.setenv("ROBOTRAIN_CHECKER", "none")
+    assert robotrain("init", "--dry-run", "--json").json["check"] == ""
+
+
 def test_job_of_a_program_of_the_user_has_its_folder_as_code(robotrain):
     Path("train.py").touch()
     answer = robotrain("init", "--workload", "command")

@@ -7,6 +7,7 @@ by a file of a project. Without a choice it is the environment of the job's own 
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +24,11 @@ from robotrain.config.variables import read_dotenv_files
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
+from robotrain.model.workload import Workload
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain.store import files
+from robotrain.submission.container_plugins import load_workload_container
 
 make_problem = Messages(__file__)
 
@@ -35,6 +38,7 @@ NONE, BUILD = "none", "build"
 """Choices beside the path of a Python: to ask nobody, and to build the environment if it is missing."""
 CPU_BUILD = "cpu"
 """The build of PyTorch that a checker is built with: the smallest."""
+BUILD_REMARK = "builds it once: 1 GB, cached"
 
 
 class CheckOptions(NamedTuple):
@@ -133,6 +137,19 @@ def _make_path(text: str, origin: Origin) -> Path:
     """Return the absolute path of a choice: what a file names is beside that file, not in a project's folder."""
     base = os.path.dirname(origin.where) if origin.layer == USER_LAYER else ""
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(text))))
+
+
+def is_offered(workload: Workload) -> bool:
+    """Return whether jobs of a workload have a trainer to ask that is not on this machine and can be built here."""
+    plugin = load_workload_container({f"workload.{workload.name}": workload.container_plugin})
+    if plugin is None or "check_command" not in vars(plugin) or read_choice()[0] is not None:
+        return False
+    return can_build(plugin.ENVIRONMENT) and find_built_environment(plugin.ENVIRONMENT) is None
+
+
+def can_build(required: PythonEnvironment) -> bool:
+    """Return whether the environment of a lock can be built on this machine."""
+    return required.platform in ("", f"{platform.system()}-{platform.machine()}")
 
 
 def find_built_environment(required: PythonEnvironment) -> Checker | None:

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import platform
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +27,17 @@ from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 from robotrain.store import files
-from robotrain.submission.checker import BUILD, FLAG, NONE, UNUSABLE, Checker, CheckOptions, find_checker
+from robotrain.submission.checker import (
+    BUILD,
+    BUILD_REMARK,
+    FLAG,
+    NONE,
+    UNUSABLE,
+    Checker,
+    CheckOptions,
+    can_build,
+    find_checker,
+)
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.packing import pack_payload
@@ -232,10 +241,9 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
 def _make_missing_note(prepared: PreparedJob, required: PythonEnvironment, options: CheckOptions) -> Problem:
     """Return the note on what is left to the job's machine because nobody can be asked here."""
     program = prepared.workload.program if prepared.workload else "the trainer"
-    can_build = required.platform in ("", f"{platform.system()}-{platform.machine()}")
-    build = options.suggest(BUILD, "builds it once, with a PyTorch for the CPU")
+    build = options.suggest(BUILD, BUILD_REMARK)
     others = (options.suggest("PYTHON", "a Python that has it"), options.suggest(NONE, "hides this note"))
-    ways = (build, *others) if can_build else others
+    ways = (build, *others) if can_build(required) else others
     return make_problem("options-unchecked.not-here", *ways, program=program)
 
 

@@ -27,6 +27,7 @@ from robotrain.pipelines.train_eval import find_evaluation
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file, write_atomically
+from robotrain.submission import checker
 
 make_problem = Messages(__file__)
 
@@ -113,6 +114,8 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
     files, example = answer["files"], answer.get("example")
     what = f"the example {example} to {answer['folder']}" if example else ", ".join(files)
     yield f"{'would write' if answer['dry_run'] else 'wrote'} {what}"
+    if answer.get("check"):
+        yield f"its trainer can check the options before: {answer['check']} ({checker.BUILD_REMARK})"
     if not answer.get("missing"):
         yield f"next: {answer['next']}"
         return
@@ -205,6 +208,9 @@ def make_files(
             one: {key: setting.value for key, setting in found.items() if setting.value}
             for one, found in settings.items()
         },
+        "check": f"robotrain submit {JOB_FILE} --platform {shown} --dry-run {checker.FLAG} {checker.BUILD}"
+        if checker.is_offered(workload)
+        else "",
         "examples": sorted(workload.template.examples),
         "missing": [
             *(role for role, one in workload.roles.items() if one.required and role not in roles and existing is None),
