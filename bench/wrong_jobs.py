@@ -32,7 +32,7 @@ OF_THE_MACHINE = ("source-unreachable", "gpu-missing")
 REAL_GOOD = "good"
 """The class of real lines that work."""
 QUICK, TYPED = 10, 100
-LOCKS = {judge.NEWEST: "lerobot_versions/v0_6_1/train.txt", "0.6.0": "lerobot_versions/v0_6_0/train.txt"}
+LOCKS = {judge.NEWEST: "lerobot_versions/v0_6_1/train.txt"}
 
 
 def make_parser(parser: argparse.ArgumentParser) -> None:

@@ -136,7 +136,7 @@ GOOD = [
     "sources: {dataset: []}\n",
     "parameters:\n",
     "parameters: {policy_type: act, reward_model: }\n",
-    "parameters: {mixed_precision: no, job_name: 5, dataset_id: 5, lerobot_version: '0.6.0'}\n",
+    "parameters: {mixed_precision: no, job_name: 5, dataset_id: 5, lerobot_version: '0.6.1'}\n",
     "trainer_args: [--wandb.notes, 5, --wandb.notes, true]\n",
     "trainer_args:\n",
     "platforms: {local: {runs_dir: 3}, fake: {pressure: high, wind: null}}\n",

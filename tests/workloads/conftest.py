@@ -2,11 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -133,20 +133,22 @@ def safetensors(content: bytes, name: str = "weight") -> bytes:
 
 
 @pytest.fixture(scope="session")
-def environment_of(training_environment) -> Callable[[str], str]:
-    """The environment of a version of LeRobot, built as for a user: `environment_of("0.6.0")`.
+def older_folder(tmp_path_factory) -> Path:
+    """The folder of a version 0.6.0, as the newest one but that diffusion has no option gradient_checkpointing."""
+    folder = tmp_path_factory.mktemp("versions") / "v0_6_0"
+    shutil.copytree(versions.get_version().folder, folder)
+    tree = json.loads((folder / versions.TREE_FILE).read_text())
+    del tree["classes"]["policies.diffusion.configuration_diffusion.DiffusionConfig"]["gradient_checkpointing"]
+    (folder / versions.TREE_FILE).write_text(json.dumps(tree))
+    return folder
 
-    That of evaluations, which has what trains as well; for the newest version the one that other tests train in.
-    """
 
-    def find(version: str) -> str:
-        if version == versions.get_version().name:
-            return training_environment
-        lock = versions.get_version(version).get_lock("eval")
-        command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-
-    return find
+@pytest.fixture
+def older_lerobot(older_folder, monkeypatch) -> str:
+    """The name of an older LeRobot that is here beside the newest."""
+    both = (versions.get_version(), versions.LeRobotVersion("0.6.0", older_folder))
+    monkeypatch.setattr(versions, "list_versions", lambda: both)
+    return both[1].name
 
 
 @pytest.fixture

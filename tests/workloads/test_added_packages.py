@@ -238,7 +238,7 @@ def make_adapter_shell(folder: Path) -> None:
     (folder / "adapter_config.json").write_text(json.dumps(base))
 
 
-@pytest.mark.parametrize("version", ["0.6.0", "0.6.1"])
+@pytest.mark.parametrize("version", ["0.6.1"])
 def test_a_merge_has_the_packages_and_the_lerobot_of_the_run(
     submit, robotrain, install, tmp_path, monkeypatch, version
 ):

@@ -26,10 +26,9 @@ def judged(tmp_path) -> Iterator[Judge]:
 
 
 @pytest.fixture
-def asked(tmp_path, training_python, environment_of) -> Iterator[Judge]:
-    """Who types lines with a checker of each version."""
-    older = Path(environment_of("0.6.0"), "bin/python")
-    with judge.open_judge(tmp_path, {judge.NEWEST: training_python, "0.6.0": older}) as found:
+def asked(tmp_path, training_python) -> Iterator[Judge]:
+    """Who types lines with a checker."""
+    with judge.open_judge(tmp_path, {judge.NEWEST: training_python}) as found:
         yield found
 
 
@@ -50,7 +49,7 @@ def is_good(line: Line) -> bool:
 
 def test_the_corpora_are_as_large_as_they_should_be() -> None:
     good, broken = read_lines(GOOD), read_lines(BROKEN)
-    assert (len(good) >= 500, len(broken) >= 200) == (True, True)
+    assert (len(good) >= 400, len(broken) >= 200) == (True, True)
     assert len({line.words for line in (*good, *broken)}) == len(good) + len(broken)
     assert all(map(is_good, good))
     assert not any(map(is_good, broken))

@@ -57,9 +57,9 @@ def test_a_type_that_no_environment_can_run_is_named(find_mismatches, policy, da
     )
 
 
-def test_a_policy_of_another_lerobot_names_what_is_unknown(find_mismatches, policy):
+def test_a_policy_of_another_lerobot_names_what_is_unknown(find_mismatches, policy, older_lerobot):
     folder = policy("newer", type="diffusion", gradient_checkpointing=False)
-    check_findings(find_mismatches(policy=folder, env="pusht", lerobot_version="0.6.0"))
+    check_findings(find_mismatches(policy=folder, env="pusht", lerobot_version=older_lerobot))
     assert find_mismatches(policy=folder, env="pusht") == []
 
 

@@ -147,9 +147,6 @@ REFUSED = {
     ],
     "lerobot-eval --policy.path=me/act": ["source-missing"],
     f"uv run --with lerobot==0.5.1 {BASE}": ["lerobot==0.5.1"],
-    f"uv run --with lerobot==0.6.0 {BASE.replace('act', 'diffusion')} --policy.gradient_checkpointing=true": [
-        "--policy.gradient_checkpointing"
-    ],
     f"{BASE} --peft.method_type=LORA": ["script-option-invalid --"],
     f"{BASE} --policy.use_peft=true": ["--policy.use_peft"],
     f"{BASE} --sample_weighting.progress_path=/data/p.parquet": ["--sample_weighting.progress_path"],
@@ -475,7 +472,7 @@ def test_a_line_that_saves_at_the_end_alone_saves_after_its_last_step(translate:
 
 
 def test_the_version_of_lerobot_is_the_one_that_the_line_installs(translate: Any) -> None:
-    for word, version in (("lerobot[smolvla]==0.6.0", "0.6.0"), ("--from=lerobot>=0.6", None)):
+    for word, version in (("lerobot[smolvla]==0.6.1", None), ("--from=lerobot>=0.6", None)):
         answer = translate("from-lerobot", "uvx", word, *BASE.split())
         assert read_options(answer.json["command"][4:])[0].get("--lerobot-version") == version
 

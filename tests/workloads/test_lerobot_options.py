@@ -270,17 +270,16 @@ def test_a_secret_is_not_repeated(robotrain: Any) -> None:
 
 
 OTHER_VERSIONS = [
-    ("diffusion", "0.6.0", "--policy.gradient_checkpointing=true", "0.6.1"),
-    ("act", "0.6.0", "--dataloader_multiprocessing_context=fork", "0.6.1"),
-    ("act", "0.6.1", "--ema.enable=true", None),
-    ("act", "0.6.1", "--parallelism.dp_shard=2", None),
-    ("act", "0.6.1", "--gradient-accumulation-steps=4", None),
+    ("diffusion", "--policy.gradient_checkpointing=true", "0.6.1"),
+    ("act", "--ema.enable=true", None),
+    ("act", "--parallelism.dp_shard=2", None),
+    ("act", "--gradient-accumulation-steps=4", None),
 ]
 
 
-@pytest.mark.parametrize(("kind", "version", "option", "other"), OTHER_VERSIONS)
-def test_an_option_of_another_version_names_it(kind: str, version: str, option: str, other: str | None) -> None:
-    found = find_problems(option, kind=kind, lerobot_version=version)
+@pytest.mark.parametrize(("kind", "option", "other"), OTHER_VERSIONS)
+def test_an_option_of_another_version_names_it(kind: str, option: str, other: str | None, older_lerobot: str) -> None:
+    found = find_problems(option, kind=kind, lerobot_version=older_lerobot)
     check_problems(found, f"{ERROR} -- {option.partition('=')[0]}")
     assert not other or find_problems(option, kind=kind, lerobot_version=other) == []
 
@@ -318,44 +317,35 @@ def test_help_and_explain_list_the_options_of_a_type_once_it_is_chosen(robotrain
     chosen = robotrain("submit", "--policy-type", "smolvla", "--help").stdout
     assert re.search(r"--policy\.num_vlm_layers=INT +default: 16", chosen)
     assert "--policy.device" not in chosen
-    older = ("--policy-type", "diffusion", "--lerobot-version", "0.6.0")
-    assert "gradient_checkpointing" not in robotrain("submit", *older, "--help").stdout
-    assert "gradient_checkpointing" in robotrain("submit", *older[:2], "--help").stdout
+    diffusion = ("--policy-type", "diffusion")
+    assert "gradient_checkpointing" in robotrain("submit", *diffusion, "--help").stdout
     words = ("explain", "--platform", "local", "--dataset-repo-id", "a/b")
     assert robotrain(*words, "--json").json["program_options"] == []
-    listed = {one["name"]: one for one in robotrain(*words, *older[:2], "--json").json["program_options"]}
+    listed = {one["name"]: one for one in robotrain(*words, *diffusion, "--json").json["program_options"]}
     assert listed["--policy.horizon"] == {"name": "--policy.horizon", "kind": "INT", "default": 64}
-    assert "--policy.horizon=INT" in robotrain(*words, *older[:2]).stdout
+    assert "--policy.horizon=INT" in robotrain(*words, *diffusion).stdout
 
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("version", [one.name for one in versions.list_versions()])
-def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(
-    environment_of: Any, tmp_path: Path, version: str
-) -> None:
+def test_lerobots_own_parser_agrees_and_the_data_kept_here_are_its_own(training_python: Path, tmp_path: Path) -> None:
     """`.ci/export_lerobot.py` says how to make them again."""
-    lerobot = versions.get_version(version)
+    lerobot = versions.get_version()
     for name in ("notes.json", "train.txt"):
         shutil.copy(lerobot.folder / name, tmp_path)
     act = ["--policy.type=act"]
     refused = [[*act, *words] for words in [*REFUSED, *BROKEN]]
     refused += [["--policy.type=diffusion", *words] for words in BROKEN_DIFFUSION]
-    refused += [[f"--policy.type={kind}", option] for kind, one, option, *_ in OTHER_VERSIONS if one == version]
-    taken = TAKEN
-    if version != versions.get_version().name:  # its parser takes seconds, and it takes abbreviated names
-        refused = [words for words in refused[::8] if "--wandb.enabl=true" not in words]
-        taken = TAKEN[::8]
-    lists = refused + [[*act, *words] for words in taken]
-    python = Path(environment_of(version)) / "bin/python"
+    refused += [[f"--policy.type={kind}", option] for kind, option, other in OTHER_VERSIONS if not other]
+    lists = refused + [[*act, *words] for words in TAKEN]
     program = Path(__file__).with_name("lerobot_parser.py")
     given = json.dumps({"folder": str(tmp_path), "lists": lists})
     environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([python, program], input=given, env=environ, capture_output=True, text=True)
+    done = subprocess.run([training_python, program], input=given, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in ("options.json", "index.json"):
         assert (tmp_path / name).read_text() == (lerobot.folder / name).read_text()
     found = json.loads(done.stdout.splitlines()[-1])
     refusals, rest = found[: len(refused)], found[len(refused) :]
     assert [words for words, verdict in zip(refused, refusals, strict=True) if not verdict] == []
-    assert {str(words): verdict for words, verdict in zip(taken, rest, strict=True) if verdict} == {}
+    assert {str(words): verdict for words, verdict in zip(TAKEN, rest, strict=True) if verdict} == {}

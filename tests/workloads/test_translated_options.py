@@ -48,8 +48,7 @@ LINES = [
     f"{BASE} --policy.type=evo1 --policy.use_amp=false",
     f"{BASE} --policy.type=tdmpc --policy.horizon=2 --policy.device=cpu",
     f"{BASE} --policy.type=multi_task_dit --policy.optimizer_lr=1e-4",
-    f"uv run --with lerobot==0.6.0 {ACT} --policy.use_amp=true",
-    f"uv run --with lerobot==0.6.0 {BASE} --policy.type=wall_x",
+    f"{BASE} --policy.type=wall_x",
     f"{BASE} --reward_model.type=sarm --batch_size=16",
     f"{BASE} --reward_model.type=reward_classifier --reward_model.num_cameras=1 --reward_model.learning_rate=3e-5"
     """ --reward_model.input_features='{"observation.image": {"type": "VISUAL", "shape": [3, 128, 128]}}'""",
@@ -94,9 +93,8 @@ def train_options(robotrain: Any, dataset: Any) -> Any:
 def find_option_differences(line: str, words: list[str], options: Any, config: dict[str, Any] | None = None) -> Any:
     """Return the options that the line of LeRobot and robotrain's give different values."""
     before, given = line[: line.index("lerobot-train")], shlex.split(line[line.index("lerobot-train") :])[1:]
-    version = "0.6.0" if "0.6.0" in before else None
     asked = next((word.partition("=")[2] for word in before.split() if "mixed_precision" in word.lower()), "")
-    tree = load_option_tree(version)
+    tree = load_option_tree()
     original = job_documents.read_options(given)
     wanted = compute_effective_options(
         {name.removeprefix("--"): value for name, value in original.items() if name != "--optimizer.lr"},
@@ -177,7 +175,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def test_lerobot_itself_makes_the_same_configuration_of_both(
     translate: Any, train_options: Any, policy: Any, training_environment: str
 ) -> None:
-    lines = [line for line in [*LINES[: len(TYPES)], *LINES[len(TYPES) :: 2]] if "0.6.0" not in line]  # a second each
+    lines = [line for line in [*LINES[: len(TYPES)], *LINES[len(TYPES) :: 2]]]  # a second each
     lines += [f"{BASE} --policy.path={policy(kind, type=kind, **values)}" for kind, values in STARTS.items()]
     lists = []
     for line in lines:

@@ -130,7 +130,7 @@ def _read_version(words: Iterable[str], found: ProgramLine) -> None:
                 found.version = names[0]
             else:
                 runs = f"robotrain runs LeRobot {' or '.join(names)}"
-                found.refused[word] = f"{runs}: name one of them, as in lerobot=={names[0]}"
+                found.refused[word] = f"{runs}: name one, as in lerobot=={names[0]}"
 
 
 def _parse_version(text: str) -> list[int]:
