@@ -96,3 +96,10 @@ def test_the_runtime_refuses_a_job_without_its_values(document, tmp_path):
     done = subprocess.run([*command, "--set", "seed=1"], capture_output=True, text=True)
     assert (done.returncode, "the values of the trial are invalid: batch needs one value" in done.stderr) == (2, True)
     assert not (tmp_path / "work").exists()
+
+
+def test_single_choice_is_the_value_without_an_argument(document):
+    """As in the document of a trial whose values were chosen before it was sent."""
+    space = {**SPACE, "seed": Dimension(choices=(7,)), "flag": Dimension(choices=(False,))}
+    trial = set_trial_values(replace(document, space=space), apply_values(seed=None, flag=None))
+    assert (trial.parameters["seed"], trial.parameters["flag"], trial.parameters["name"]) == (7, False, "act2")

@@ -1,4 +1,4 @@
-"""The values of a trial that the engine of a sweep chose, as arguments `NAME=VALUE` of the runtime."""
+"""The values of a trial: those that the engine of a sweep chose are arguments `NAME=VALUE` of the runtime."""
 
 import dataclasses
 import math
@@ -11,16 +11,20 @@ TOLERANCE = 1e-6
 
 
 def set_trial_values(document: JobDocument, arguments: Sequence[str]) -> JobDocument:
-    """Return the document of one trial. Raise ValueError unless each parameter of its space has one valid value."""
+    """Return the document of one trial. Raise ValueError unless each parameter of its space has one valid value.
+
+    It needs no argument where the space has a single choice.
+    """
     given = [text.partition("=") for text in arguments]
     names = [name for name, _, _ in given]
     for name in names:
         if name not in document.space:
             raise ValueError(f"{name} is no parameter that varies: {', '.join(document.space) or 'none does'}")
+    single = {name: one.choices[0] for name, one in document.space.items() if len(one.choices) == 1}
     for name in document.space:
-        if names.count(name) != 1:
+        if names.count(name) != 1 and not (name in single and name not in names):
             raise ValueError(f"{name} needs one value, and has {names.count(name)}")
-    values = {name: _parse_value(name, document.space[name], text) for name, _, text in given}
+    values = single | {name: _parse_value(name, document.space[name], text) for name, _, text in given}
     values = {
         name: str(value) if isinstance(document.parameters.get(name), str) else value for name, value in values.items()
     }
