@@ -13,7 +13,7 @@ DIGEST = "@sha256:" + "ab" * 32
 
 
 def read_container(plan) -> dict:
-    return json.loads(plan.files["slurm.json"])["jobs"][0]["container"]
+    return json.loads(plan.files["slurm.json"])["jobs"][0]["own"]["container"]
 
 
 @pytest.mark.parametrize(

@@ -88,16 +88,10 @@ def job(tmp_path, slurm) -> NodeJob:
     (tmp_path / "job.sbatch").write_text(
         "#!/bin/bash\n#SBATCH --job-name=run-1\n#SBATCH --comment=robotrain:run-1:0123\n#SBATCH --time=0-00:10:00\n"
     )
-    folder = {"step": "", "trials": [], "folder": str(tmp_path)}
-    spec = {"jobs": [{"name": "run-1", "script": "job.sbatch", "comment": "robotrain:run-1:0123", **folder}]}
-    values = {
-        **spec,
-        "run": "run-1",
-        "folder": str(tmp_path),
-        "continuation": "requeue",
-        "stop_seconds": 60,
-    }
-    (tmp_path / "slurm.json").write_text(json.dumps(values))
+    own = {"continuation": "requeue", "stop_seconds": 60, "container": {}}
+    program = ["/bin/sh", str(tmp_path / "job.sbatch")]
+    sent = {"name": "run-1", "token": "0123", "step": "", "trials": [], "program": program, "own": own}
+    (tmp_path / "slurm.json").write_text(json.dumps({"jobs": [sent]}))
     first = commands.run_command("sbatch", "--parsable", str(tmp_path / "job.sbatch")).strip()
     slurm.set_state(first, "RUNNING")
     os.symlink(f"{first}:token:17", tmp_path / claim.CLAIM_LINK)

@@ -54,7 +54,7 @@ def test_each_step_is_a_job_that_reads_earlier_folders(runs):
         [NAMES[1], ["train"]],
         [NAMES[2], ["evaluate"]],
     ]
-    (token,) = {one["comment"].rpartition(":")[2] for one in spec["jobs"]}
+    (token,) = {one["token"] for one in spec["jobs"]}
     assert f"comment=robotrain:{NAMES[1]}:{token}" in read_options(made, "steps/evaluate/job.sbatch")
     assert f"chdir={root}/steps/evaluate" in read_options(made, "steps/evaluate/job.sbatch")
     evaluate, register = read_document(made, "steps/evaluate"), read_document(made, "steps/register")

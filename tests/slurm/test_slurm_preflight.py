@@ -178,7 +178,7 @@ def test_nodes_that_are_this_machine_see_its_disks(slurm, make_plan):
     ("file", "old", "new"),
     [
         ("job.sbatch", b"--mem=1G", b'--mem="1G'),
-        ("slurm.json", b'"job.sbatch"', b'"../job.sbatch"'),
+        ("slurm.json", b'"step": ""', b'"step": "other"'),
         ("job.json", b"{", b""),
     ],
 )

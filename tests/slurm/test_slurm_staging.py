@@ -15,7 +15,6 @@ from robotrain.run_folder.ssh_transport import SshTransport
 from robotrain.run_folder.transport import Transport
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
-from robotrain_slurm.spec.submission_spec import SUBMISSION_FILE
 from robotrain_slurm.submit import staging
 
 RUNTIME = """
@@ -50,7 +49,7 @@ def make_plan(tmp_path):
 
 
 def test_plan_says_that_the_job_is_staged(make_plan):
-    assert json.loads(make_plan().files[SUBMISSION_FILE])["staged"] is True
+    assert json.loads(make_plan().files["slurm.json"])["jobs"][0]["own"]["is_staged"] is True
 
 
 def test_runtime_of_the_payload_fetches_and_the_run_folder_gets_the_list(make_plan, tmp_path):

@@ -12,21 +12,22 @@ from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.job import Job
-from robotrain.model.plan import Payload, Plan
+from robotrain.model.plan import Plan
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.run import Reference
-from robotrain.run_folder import scheduler_plan, scheduler_preflight, settings_rules
+from robotrain.run_folder import scheduler_preflight, settings_rules
 from robotrain.run_folder.code_copy import copy_code
 from robotrain.run_folder.scheduler_commands import SchedulerCommands
+from robotrain.run_folder.scheduler_parts import SchedulerPlans
 from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
-from robotrain.run_folder.scheduler_settings import choose_registration_settings, derive_defaults, fill_settings
+from robotrain.run_folder.scheduler_settings import choose_registration_settings, derive_defaults
 from robotrain.run_folder.status import RunFolderPlatform
 from robotrain.run_folder.submit_call import SubmitCall
 
 make_problem = Messages(__file__)
 
 
-class SchedulerPlatform(RunFolderPlatform):
+class SchedulerPlatform(SchedulerPlans, RunFolderPlatform):
     """A platform with run folders whose jobs one command sends, each exactly once. Its settings: `SchedulerSettings`.
 
     A scheduler is described by its attributes, and by `make_submit_words`, `search_job`, `make_refusal`,
@@ -39,8 +40,6 @@ class SchedulerPlatform(RunFolderPlatform):
     """The command that sends a job; it prints the name of the job."""
     job_pattern: str
     """What in the answer of the submit command is the name of the job: a regular expression, with it as its group."""
-    job_variable: str
-    """The environment variable with that name, where the job runs."""
     own_variables: Sequence[str] = ()
     """The environment variables that the scheduler sets for a job, or how they begin: no secret may be called so."""
     settle_seconds = 2.0
@@ -52,13 +51,6 @@ class SchedulerPlatform(RunFolderPlatform):
     def engine(self) -> str:
         """The scheduler's name, for messages."""
         return self.commands.engine
-
-    def make_submit_words(self, job: Job, settings: Any, sent: SchedulerJob) -> Sequence[str]:
-        """Return the words after the submit command that have it start `sent.program`, marked with `sent.token`. Pure.
-
-        :param settings: with what the workload needs in place of those that are not set.
-        """
-        raise NotImplementedError
 
     def search_job(self, plan: Plan) -> str:
         """Return the job of this very plan that the engine has, by what marks it; empty for none.
@@ -92,24 +84,9 @@ class SchedulerPlatform(RunFolderPlatform):
         """Return the settings of a step that registers a policy, which needs little."""
         return choose_registration_settings(job, settings, own), ()
 
-    def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
-        """Return the plan: the words of the submit command, the job document, the payload and the start script."""
-        filled = fill_settings(job, settings)
-        return scheduler_plan.render_plan(
-            job,
-            settings,
-            run,
-            payload,
-            container_plugins,
-            platform=self.name,
-            job_variable=self.job_variable,
-            output_file=self.output_file,
-            make_words=lambda sent: self.make_submit_words(job, filled, sent),
-        )
-
     def read_job(self, plan: Plan) -> SchedulerJob:
         """Return how the job of a plan is sent. Raise Rejected if the plan is damaged."""
-        return make_spec_file(self.name).load(plan, Stage.SUBMIT)
+        return make_spec_file(self.name).load(plan, Stage.SUBMIT).jobs[0]
 
     def get_run_folder(self, plan: Plan) -> Path:
         """Return the run folder of a plan."""

@@ -1,47 +1,90 @@
-"""The plan of a scheduler's job: the words that send it, and the files of its run folder. Pure."""
+"""The plan of a scheduler's jobs: what stands in it, and what finds a job again."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from typing import Any
 
-from robotrain_runtime.contract.document import Placement, format_document, parse_document
+from robotrain_runtime.contract.document import JobSource, Placement, parse_document
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.cluster.spec import SubmissionSpecFile, make_python_search
+from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage
-from robotrain.model.job import Job
-from robotrain.model.plan import Payload, Plan, make_job_document
+from robotrain.model.plan import Plan
 from robotrain.run_folder import log
-from robotrain.run_folder.placement import make_placement
+from robotrain.run_folder.code_copy import list_code_folders
 
 PAYLOAD_FILE, START_FILE, SEARCH_FILE = "payload.zip", "start.sh", "find-python.sh"
+STEPS_FOLDER = "steps"
+"""In the run folder and the plan of a pipeline: a folder for each step, by its name."""
+TRIALS_FOLDER = "trials"
+"""In the run folder and the plan of a sweep: a folder for each trial, by its number in the array, from 1."""
 SCHEMA = 1
 TOKEN_LENGTH = 16
-START_SCRIPT = """\
-# The first process of the job: it becomes the runtime, which gets the signals of the scheduler.
-cd "$(dirname "$0")" || exit 1
-{become}
-"""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class SchedulerJob:
-    """A job as a scheduler gets it."""
+    """A job as a scheduler gets it: that of a run, a step of a pipeline, or an array with the trials of a sweep."""
 
-    schema: int = SCHEMA
-    run: str
-    """The name of the job."""
+    name: str
+    """Its name: the run, or RUN-STEP."""
     folder: str
-    """The run folder, in which the submit command is started."""
-    token: str
-    """What marks the job, so that it is found again: a digest of all that is sent."""
-    program: tuple[str, ...]
+    """Its run folder."""
+    step: str = ""
+    """The step that it is."""
+    needs: tuple[str, ...] = ()
+    """The steps that must succeed before."""
+    trials: tuple[str, ...] = ()
+    """The names of the trials, of an array."""
+    at_most: int = 0
+    """How many of them may run at the same time; 0 for all."""
+    program: tuple[str, ...] = ()
     """The program that the scheduler starts on the node, and its words."""
-    output: str
-    """The file for what the program prints before the log begins."""
+    output: str = ""
+    """The file, in its folder, for what the program prints before the log begins."""
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """What only its platform has and reads."""
+    token: str = ""
+    """What marks the job, so that it is found again: a digest of all that is sent of its run."""
     words: tuple[str, ...] = ()
     """The words after the submit command."""
+
+    @property
+    def path(self) -> str:
+        """Where a plan, and the run folder, has its files; empty for the top."""
+        return os.path.join(STEPS_FOLDER, self.step) if self.step else ""
+
+    @property
+    def root(self) -> str:
+        """The run folder of the whole, with the payload."""
+        return self.folder.removesuffix(f"/{self.path}") if self.step else self.folder
+
+    @property
+    def documents(self) -> list[str]:
+        """The paths of its job documents in the plan: of an array, one for each trial, in their order."""
+        folders = [os.path.join(TRIALS_FOLDER, str(number + 1)) for number in range(len(self.trials))]
+        return [os.path.join(folder, log.JOB_FILE) for folder in folders or [self.path]]
+
+
+@lazy_dataclass(frozen=True, kw_only=True)
+class SchedulerSpec:
+    """How a run is submitted."""
+
+    run: str
+    folder: str
+    """The run folder."""
+    jobs: tuple[SchedulerJob, ...]
+    """Each comes after those that it needs."""
+    login: str = ""
+    """The address of the login node that it is submitted on, by ssh; empty for this machine."""
+    schema: int = SCHEMA
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether its jobs are steps, even if there is only one."""
+        return bool(self.jobs[0].step)
 
 
 def make_token(*sent: object) -> str:
@@ -61,56 +104,25 @@ def format_become_python(search: str, payload: str, *words: str) -> str:
     )
 
 
-def make_spec_file(platform: str) -> SubmissionSpecFile[SchedulerJob]:
-    """Return the file of the job in a plan."""
-    required = (log.JOB_FILE, START_FILE, SEARCH_FILE, PAYLOAD_FILE)
-    return SubmissionSpecFile(SchedulerJob, f"{platform}.json", SCHEMA, platform, required)
+def make_spec_file(platform: str, engine: str = "") -> SubmissionSpecFile[SchedulerSpec]:
+    """Return the file of the jobs in a plan. `engine`: the platform's name in messages."""
+    required = (SEARCH_FILE, PAYLOAD_FILE)
+    return SubmissionSpecFile(SchedulerSpec, f"{platform}.json", SCHEMA, engine or platform, required)
 
 
-def read_placement(plan: Plan) -> Placement:
-    """Return where the job of a plan works. Raise Rejected if the plan is damaged."""
+def read_placements(plan: Plan) -> list[Placement]:
+    """Return where each job of a plan works; of an array, its first trial. Raise Rejected if the plan is damaged."""
+    spec_file = make_spec_file(plan.platform)
     try:
-        return parse_document(plan.files[log.JOB_FILE].decode()).placement
+        jobs = spec_file.load(plan, Stage.PREFLIGHT).jobs
+        return [parse_document(plan.files[job.documents[0]].decode()).placement for job in jobs]
     except (LookupError, ValueError) as error:
-        problem = make_spec_file(plan.platform).make_damaged_plan_problem(Stage.PREFLIGHT, f"{error}.")
-        raise Rejected([problem]) from None
+        raise Rejected([spec_file.make_damaged_plan_problem(Stage.PREFLIGHT, f"{error}.")]) from None
 
 
-def render_plan(
-    job: Job,
-    settings: Any,
-    run: str,
-    payload: Payload,
-    container_plugins: Mapping[str, str],
-    *,
-    platform: str,
-    job_variable: str,
-    output_file: str,
-    make_words: Callable[[SchedulerJob], Sequence[str]],
-) -> Plan:
-    """Return the plan of a job in a run folder.
-
-    :param settings: a `SchedulerSettings`.
-    :param job_variable: the environment variable with the name of the job.
-    :param make_words: returns the words after the submit command.
-    """
-    folder = f"{settings.runs_dir}/{run}"
-    placement = make_placement(job, settings, folder, cache=settings.cache_dir, tracking_uri=settings.tracking_uri)
-    document = format_document(
-        make_job_document(job, run=run, platform=platform, container_plugins=container_plugins, placement=placement)
-    )
-    search = make_python_search(job.profile.container.interpreters, "this node", "install one, or ask for one")
-    runtime = ("-m robotrain_runtime run", log.JOB_FILE, f'--once "${job_variable}" --log {log.LOG_FILE} </dev/null')
-    start = START_SCRIPT.format(become=format_become_python(SEARCH_FILE, log.PAYLOAD_FOLDER, *runtime))
-    program, output = ("/bin/sh", f"{folder}/{START_FILE}"), f"{folder}/{output_file}"
-    sent = SchedulerJob(run=run, folder=folder, token="", program=program, output=output)
-    sent = replace(sent, token=make_token(document, payload.digest, search, start, *make_words(sent)))
-    spec = make_spec_file(platform)
-    files = {
-        spec.name: spec.dump(replace(sent, words=tuple(make_words(sent)))),
-        log.JOB_FILE: document.encode(),
-        START_FILE: start.encode(),
-        SEARCH_FILE: search.encode(),
-        PAYLOAD_FILE: payload.archive,
-    }
-    return Plan(platform=platform, run=run, job=job, spec=spec.name, files=files, shown=(spec.name, log.JOB_FILE))
+def list_code_copies(files: Mapping[str, bytes], jobs: Iterable[SchedulerJob]) -> Iterator[tuple[JobSource, str]]:
+    """Yield the folders of code on this machine that a run has a copy of, each with the folder of the copy."""
+    for job in jobs:
+        document = parse_document(files[job.documents[0]].decode())  # trials share the code
+        sources = {source.uri: source for source in list_code_folders(document.sources)}
+        yield from ((sources[one.uri], one.folder) for one in document.placement.mounts if one.uri in sources)

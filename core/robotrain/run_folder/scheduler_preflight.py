@@ -13,7 +13,7 @@ from robotrain.messages import Messages
 from robotrain.model.health import Check, HealthResult, report_missing, report_ok
 from robotrain.model.plan import Plan
 from robotrain.run_folder.folder_access import check_writable
-from robotrain.run_folder.scheduler_plan import read_placement
+from robotrain.run_folder.scheduler_plan import read_placements
 from robotrain.run_folder.status import find_creation_problems
 
 make_problem = Messages(__file__)
@@ -33,11 +33,12 @@ def check_scheduler(
 
 def make_folder_check(plan: Plan, folder: Path) -> Check:
     """Return the check of a plan's folders and secrets. Raise Rejected if the plan is damaged."""
-    return Check(name="run folder", run=partial(_check_folders, plan, folder, read_placement(plan)))
+    return Check(name="run folder", run=partial(_check_folders, plan, folder, read_placements(plan)))
 
 
-def _check_folders(plan: Plan, folder: Path, placement: Placement) -> Iterator[Problem]:
+def _check_folders(plan: Plan, folder: Path, placements: Iterable[Placement]) -> Iterator[Problem]:
     problems = [*find_creation_problems(plan, folder)]
     yield from problems or check_writable(folder.parent, "--runs-dir")
-    yield from check_writable(Path(placement.cache), "--cache-dir")
-    yield from check_secret_files(placement.secrets)
+    for placement in placements:
+        yield from check_writable(Path(placement.cache), "--cache-dir")
+        yield from check_secret_files(placement.secrets)

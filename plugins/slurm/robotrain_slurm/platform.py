@@ -90,33 +90,33 @@ class SlurmPlatform(ClusterPlatform):
     def render(
         self, job: Job, settings: SlurmSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
     ) -> Plan:
-        from robotrain_slurm.spec.render import render_plan
+        from robotrain_slurm.spec.render import SlurmPlans
 
-        return render_plan(job, settings, run, payload, container_plugins)
+        return SlurmPlans().render(job, settings, run, payload, container_plugins)
 
     def render_pipeline(
         self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
     ) -> Plan:
-        from robotrain_slurm.spec.pipeline import render_pipeline
+        from robotrain_slurm.spec.render import SlurmPlans
 
-        return render_pipeline(steps, job, run, finished)
+        return SlurmPlans().render_pipeline(steps, job, run, finished)
 
     def choose_registration_settings(
         self, job: Job, settings: SlurmSettings, own: Collection[str]
     ) -> tuple[SlurmSettings, Iterable[Problem]]:
-        from robotrain_slurm.spec.pipeline import choose_registration_settings
+        from robotrain_slurm.spec.render import choose_registration_settings
 
         return choose_registration_settings(job, settings, own)
 
     def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
-        from robotrain_slurm.spec.sweep import render_sweep
+        from robotrain_slurm.spec.render import SlurmPlans
 
-        return render_sweep(sweep, job, run)
+        return SlurmPlans().render_sweep(sweep, job, run)
 
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
-        from robotrain_slurm.spec.sweep import find_sweep_obstacle
+        from robotrain_slurm.spec.render import SlurmPlans
 
-        return find_sweep_obstacle(sweep)
+        return SlurmPlans().find_sweep_obstacle(sweep)
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         from robotrain_slurm.preflight import checks, setup

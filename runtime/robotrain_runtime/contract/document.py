@@ -167,7 +167,8 @@ class JobDocument:
     registers: str = ""
     """The model that the policy of its one source, an earlier step, is registered as, in place of the work."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
-    """The parameters that the engine of a sweep gives each trial values of, as arguments of the runtime."""
+    """The parameters that vary in a sweep. Its engine gives each trial values of them, as arguments of the runtime,
+    unless the document is that of one trial: then each has a single choice."""
     program_lock: str = ""
     """The requirements, with hashes, of the environment of the user's program; of a workload that runs none, those of
     the packages that are added to its own environment. Empty for none."""
@@ -237,7 +238,7 @@ def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
         return value
     if origin in (typing.Union, types.UnionType) and any(_has_type(value, part) for part in args):
         return value
-    if _has_type(value, kind):
+    if kind is Any or _has_type(value, kind):
         return value
     errors.append(f"{path or 'document'}: a {type(value).__name__} does not fit here")
     return None

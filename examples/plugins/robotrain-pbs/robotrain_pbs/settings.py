@@ -102,6 +102,6 @@ def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:
     named = {"-q": settings.queue, "-A": settings.account}
     words = [word for option, value in named.items() if value for word in (option, value)]
     limits = ["-l", select, "-l", f"walltime={format_time(parse_time(settings.time or '') or 0)}"]
-    printed = ["-j", "oe", "-o", sent.output]
+    printed = ["-j", "oe", "-o", f"{sent.folder}/{sent.output}"]
     started = ["-r", "y", "-v", f"ROBOTRAIN_TOKEN={sent.token}", "--", *sent.program]
-    return ["-f", "-N", sent.run, *words, *limits, *printed, *started]
+    return ["-f", "-N", sent.name, *words, *limits, *printed, *started]

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -34,9 +33,9 @@ class RuntimeProcess:
         signal.signal(signal.SIGTERM, self._handle_stop)
         signal.signal(signal.SIGINT, self._handle_stop)
 
-    def run(self, number: str, options: Iterable[str], job: NodeJob) -> int:
+    def run(self, number: str, job: NodeJob) -> int:
         """Run the job of the current folder; return the exit code of the runtime, negative for a signal."""
-        arguments = ["-m", "robotrain_runtime", "run", DOCUMENT, "--once", number, "--log", attempts.LOG_FILE, *options]
+        arguments = ["-m", "robotrain_runtime", "run", DOCUMENT, "--once", number, "--log", attempts.LOG_FILE]
         own = {GRACE_VARIABLE: f"{job.stop_seconds * SAVE_SHARE:g}"}
         command = [sys.executable, *arguments]
         if job.container.get("tool"):
@@ -75,7 +74,7 @@ def main() -> int:
         print(f"nothing to do: {reason}", flush=True)
         return 0
     attempt = attempts.begin_attempt(folder, number)
-    code = runtime.run(number, trial.list_trial_options(Path(DOCUMENT)), job)
+    code = runtime.run(number, job)
     if (owner := claim.find_owner(folder)) and owner.name == number:
         continuation.finish_attempt(job, folder, attempt, code)
     return code if code >= 0 else 128 - code

@@ -37,8 +37,7 @@ class NodeJob:
     """A batch job as the submission spec has it."""
 
     name: str
-    script: str
-    """Its path below `root`."""
+    script: Path
     comment: str
     root: Path
     """The run folder with the script."""
@@ -55,15 +54,15 @@ def read_node_job(spec: Path, name: str) -> NodeJob:
     job = next((job for job in values["jobs"] if job["name"] == name), None)
     if job is None:
         raise ValueError(f"{spec} has no job {name}")
-    is_alone = not job["step"] and not job["trials"]  # for others Slurm knows the first job only
+    own, is_alone = job["own"], not job["step"] and not job["trials"]  # for others Slurm knows the first job only
     return NodeJob(
         name=name,
-        script=job["script"],
-        comment=job["comment"],
+        script=Path(job["program"][-1]),
+        comment=f"robotrain:{name}:{job['token']}",
         root=spec.parent,
-        ways=tuple(way for way in WAYS[values["continuation"]] if way == "requeue" or is_alone),
-        stop_seconds=values["stop_seconds"],
-        container=job.get("container") or {},
+        ways=tuple(way for way in WAYS[own["continuation"]] if way == "requeue" or is_alone),
+        stop_seconds=own["stop_seconds"],
+        container=own["container"],
     )
 
 
@@ -231,7 +230,7 @@ def send_again(job: NodeJob, folder: Path, ended: str) -> str:
     if not number:
         _release_claim(folder, ended)
         try:
-            number = commands.send_script(job.root / job.script, comment)
+            number = commands.send_script(job.script, comment)
         except CommandRefused:
             intent.unlink()
             raise

@@ -1,8 +1,6 @@
 """The trial of a sweep: an element of a job array, which works in a folder of its own."""
 
-import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 JOB_VARIABLE, ARRAY_VARIABLE, TASK_VARIABLE = "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"
@@ -22,10 +20,3 @@ def enter_trial() -> None:
     """Change to the folder of the trial that this job is, if it is one."""
     if task := os.environ.get(TASK_VARIABLE):
         os.chdir(Path(TRIALS_FOLDER, task))
-
-
-def list_trial_options(document: Path) -> Iterator[str]:
-    """Yield the runtime's options for the values of the trial, which its job document has."""
-    content = json.loads(document.read_text())
-    for name in content.get("space", {}):
-        yield f"--set={name}={content['parameters'][name]}"

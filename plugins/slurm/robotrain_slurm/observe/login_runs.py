@@ -14,6 +14,7 @@ from robotrain.run_folder import ended_run, log, outputs, remote_folder
 from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import ENGINE_END_FILE, FolderFacts
 from robotrain.run_folder.parts import HANDOVER_FOLDER
+from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.status import raise_gone
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract import claim
@@ -24,7 +25,7 @@ from robotrain_runtime.contract.step_output import STEP_FILE
 from robotrain_slurm.login.address import find_login
 from robotrain_slurm.login.reach import ANSWER_SECONDS, LoginNode, explained, reach
 from robotrain_slurm.observe.runs import SlurmRuns
-from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SEARCH_FILE
+from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE
 
 
 class LoginRuns(SlurmRuns):

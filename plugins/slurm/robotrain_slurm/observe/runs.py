@@ -12,6 +12,7 @@ from robotrain.run_folder import ended_run
 from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
+from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.status import RunFolderPlatform, require_run_folder
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.files import read_limited_file
@@ -24,7 +25,7 @@ from robotrain_slurm.node.attempts import ATTEMPTS_FILE
 from robotrain_slurm.observe import status, step_references
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.spec.render import OUTPUT_FILE
-from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION_FILE, SlurmSpec
+from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION
 
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
@@ -72,9 +73,9 @@ class SlurmRuns(RunFolderPlatform):
     def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
         return step_references.list_parts(reference, self.read_spec)
 
-    def read_spec(self, reference: Reference) -> SlurmSpec:
+    def read_spec(self, reference: Reference) -> SchedulerSpec:
         """Return how a run was submitted. Raise RunGone, Rejected."""
-        file = self.require_folder(reference) / SUBMISSION_FILE
+        file = self.require_folder(reference) / SUBMISSION.name
         try:
             return step_references.parse_spec(file, self.read_file(file))
         except OSError as error:
@@ -178,7 +179,7 @@ class SlurmRuns(RunFolderPlatform):
         except Rejected:  # it has none
             run = ""
         folder, found = self.require_folder(reference), self.status(reference)
-        return ended_run.remove_run_folder(folder, run, SUBMISSION_FILE, found, dry_run, self.remove_folder)
+        return ended_run.remove_run_folder(folder, run, SUBMISSION.name, found, dry_run, self.remove_folder)
 
     def remove_folder(self, folder: Path, dry_run: bool) -> int:
         """Remove a run folder unless `dry_run` is set. Return the bytes freed. Raise OSError."""

@@ -8,16 +8,9 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.parts import RunPart
+from robotrain.run_folder.scheduler_plan import STEPS_FOLDER, TRIALS_FOLDER, SchedulerSpec
 
-from robotrain_slurm.spec.submission_spec import (
-    CLUSTER_KEY,
-    JOBS_KEY,
-    STEPS_FOLDER,
-    SUBMISSION,
-    TRIALS_FOLDER,
-    TRIALS_KEY,
-    SlurmSpec,
-)
+from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, JOBS_KEY, SUBMISSION, TRIALS_KEY
 
 make_problem = Messages(__file__)
 
@@ -27,7 +20,7 @@ def is_whole(reference: Reference) -> bool:
     return STEP_KEY not in reference and (JOBS_KEY in reference or TRIALS_KEY in reference)
 
 
-ReadSpec = Callable[[Reference], SlurmSpec]
+ReadSpec = Callable[[Reference], SchedulerSpec]
 """Return how a run was submitted. Raise RunGone, Rejected."""
 
 
@@ -54,7 +47,7 @@ def list_parts(reference: Reference, read_spec: ReadSpec) -> Mapping[str, RunPar
     return {name: RunPart(_refer_to_step(reference, name), needs.get(name, ())) for name in _read_numbers(reference)}
 
 
-def parse_spec(file: Path, content: bytes) -> SlurmSpec:
+def parse_spec(file: Path, content: bytes) -> SchedulerSpec:
     """Return how a run was submitted. Raise Rejected. `file`: where that stands."""
     try:
         return SUBMISSION.parse(content)

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
+from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
-from robotrain_slurm.spec.submission_spec import SlurmSpec
 
 make_problem = Messages(__file__)
 
 
-def check_array_size(at: Transport, spec: SlurmSpec) -> Iterator[Problem]:
+def check_array_size(at: Transport, spec: SchedulerSpec) -> Iterator[Problem]:
     """Check that the indices of a job array, from 1 to its number of trials, are below the cluster's limit."""
     count = max(len(job.trials) for job in spec.jobs)
     try:

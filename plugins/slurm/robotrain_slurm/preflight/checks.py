@@ -11,6 +11,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
+from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
@@ -30,7 +31,7 @@ from robotrain_slurm.preflight.pythons import check_pythons, list_needed_pythons
 from robotrain_slurm.preflight.resources import find_request_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
 from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import SUBMISSION, SlurmSpec
+from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script
 
 make_problem = Messages(__file__)
 
@@ -42,7 +43,7 @@ def list_checks(at: Transport, plan: Plan) -> list[Check]:
     try:
         jobs = [document.parse_document(plan.files[path].decode()) for path in first]
         for job in spec.jobs:
-            read_options(plan.files[job.script].decode())
+            read_options(plan.files[get_script(job)].decode())
     except (LookupError, ValueError) as error:
         why = f"A batch script or a job document of it cannot be read: {error}."
         raise Rejected([SUBMISSION.make_damaged_plan_problem(Stage.PREFLIGHT, why)]) from None
@@ -79,7 +80,7 @@ class _Once:
 
 
 def _take_survey(
-    at: Transport, spec: SlurmSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
+    at: Transport, spec: SchedulerSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
 ) -> MachineSurvey:
     paths = [spec.folder, os.path.dirname(spec.folder), *pythons, *folders.list_needed_files(spec, jobs).values()]
     for job in jobs:
@@ -92,7 +93,7 @@ def _take_survey(
 def check_machine(
     at: Transport,
     plan: Plan,
-    spec: SlurmSpec,
+    spec: SchedulerSpec,
     jobs: Sequence[JobDocument],
     pythons: Mapping[str, str],
     survey: MachineSurvey,
@@ -108,7 +109,7 @@ def check_machine(
 
 
 def check_cluster(
-    at: Transport, plan: Plan, spec: SlurmSpec, jobs: Sequence[JobDocument], survey: Callable[[], MachineSurvey]
+    at: Transport, plan: Plan, spec: SchedulerSpec, jobs: Sequence[JobDocument], survey: Callable[[], MachineSurvey]
 ) -> Iterator[Problem]:
     """Check what the jobs ask for against the partitions and nodes of the cluster, and that it answers."""
     try:
@@ -127,6 +128,6 @@ def check_cluster(
             yield replace(problem, stage=Stage.PREFLIGHT, suggestions=(later, *problem.suggestions))
         return
     for job in spec.jobs:
-        options = read_options(plan.files[job.script].decode())
+        options = read_options(plan.files[get_script(job)].decode())
         yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
     yield from folders.find_unshared_files(folders.list_needed_files(spec, jobs), partitions, survey())

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight.survey import MachineSurvey
-from robotrain_slurm.spec.submission_spec import SlurmSpec
+from robotrain_slurm.spec.submission_spec import get_script, read_own
 
 make_problem = Messages(__file__)
 
@@ -21,13 +22,13 @@ LOADED = rf"^\s*module load .*\b(?:{'|'.join(TOOLS)})\b"
 
 
 def check_containers(
-    at: Transport, spec: SlurmSpec, files: Mapping[str, bytes], survey: MachineSurvey
+    at: Transport, spec: SchedulerSpec, files: Mapping[str, bytes], survey: MachineSurvey
 ) -> Iterator[Problem]:
     """Check that srun has the options of Pyxis, or that Apptainer is installed here, and so probably on the nodes.
 
     :param files: those of the plan; a batch script that loads Apptainer as a module is not checked.
     """
-    for tool in sorted({job.container.tool for job in spec.jobs} - {""}):
+    for tool in sorted({read_own(job).container.tool for job in spec.jobs} - {""}):
         other = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
         without = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
         if tool == "pyxis" and not _has_pyxis(at):
@@ -39,8 +40,8 @@ def check_containers(
             )
 
 
-def _is_loaded(spec: SlurmSpec, files: Mapping[str, bytes]) -> bool:
-    scripts = [files[job.script].decode() for job in spec.jobs if job.container.tool == "apptainer"]
+def _is_loaded(spec: SchedulerSpec, files: Mapping[str, bytes]) -> bool:
+    scripts = [files[get_script(job)].decode() for job in spec.jobs if read_own(job).container.tool == "apptainer"]
     return all(re.search(LOADED, script, re.MULTILINE) for script in scripts)
 
 

@@ -9,12 +9,13 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.run_folder.folder_access import judge_folder
+from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_slurm.client.cluster import Partition
 from robotrain_slurm.preflight.survey import MachineSurvey
-from robotrain_slurm.spec.submission_spec import SlurmSpec
+from robotrain_slurm.spec.submission_spec import read_own
 from robotrain_slurm.submit.submit import inspect_folder, make_existing_folder_problem
 
 make_problem = Messages(__file__)
@@ -29,7 +30,7 @@ CREDENTIAL_FLAGS = {
 }
 
 
-def check_run_folder(at: Transport, plan: Plan, spec: SlurmSpec, survey: MachineSurvey) -> Iterator[Problem]:
+def check_run_folder(at: Transport, plan: Plan, spec: SchedulerSpec, survey: MachineSurvey) -> Iterator[Problem]:
     """Check that the run folder can be created: nothing else is there, and there is space that you may write to."""
     if not spec.folder:
         return
@@ -70,9 +71,9 @@ def _quote_path(path: str, home: str) -> str:
     return f"~/{shlex.quote(path[len(home) + 1 :])}" if home and path.startswith(f"{home}/") else shlex.quote(path)
 
 
-def list_needed_files(spec: SlurmSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
+def list_needed_files(spec: SchedulerSpec, jobs: Sequence[JobDocument]) -> dict[str, str]:
     """Return the folders and files that the nodes need, by the option or role that they are of."""
-    if spec.is_surely_shared:
+    if read_own(spec.jobs[0]).is_surely_shared:
         return {}
     needed = {"--runs-dir": os.path.dirname(spec.folder)}
     for job in jobs:

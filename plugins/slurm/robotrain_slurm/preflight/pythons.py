@@ -13,7 +13,7 @@ from robotrain_runtime.machine.disk_cache import COMPLETE
 
 from robotrain_slurm.preflight.survey import MachineSurvey
 from robotrain_slurm.spec.script import has_prologue
-from robotrain_slurm.spec.submission_spec import SUBMISSION
+from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
 
 make_problem = Messages(__file__)
 
@@ -22,8 +22,9 @@ def list_needed_pythons(plan: Plan) -> dict[str, str]:
     """Return the versions of Python that nodes build environments with, by a file of each that is built."""
     needed: dict[str, str] = {}
     spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
-    for job in () if spec.staged else spec.jobs:
-        if job.container.tool or has_prologue(plan.files[job.script].decode()):  # which may bring a Python
+    for job in () if read_own(spec.jobs[0]).is_staged else spec.jobs:
+        script = plan.files[get_script(job)].decode()
+        if read_own(job).container.tool or has_prologue(script):  # which may bring a Python
             continue
         try:
             document = parse_document(plan.files[job.documents[0]].decode())

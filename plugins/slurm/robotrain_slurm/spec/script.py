@@ -4,10 +4,10 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from robotrain.cluster import spec
+from robotrain.run_folder.log import PAYLOAD_FOLDER
+from robotrain.run_folder.scheduler_plan import SEARCH_FILE, format_become_python
 
 from robotrain_slurm.spec.options import Option, format_option
-from robotrain_slurm.spec.submission_spec import SEARCH_FILE
 
 BATCH_MODULE = "robotrain_slurm.node.batch"
 CLEAN_ENVIRONMENT = """\
@@ -22,16 +22,6 @@ done
 """With a list in --export, Slurm starts a login shell on the node and adds its variables: they would differ by user and
 node. What stays is the list, and what Slurm and the cluster set for a job.
 """
-BODY = """\
-export PYTHONPATH="$PWD/{payload}" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
-exec /bin/sh "{search}" -m {module}
-"""
-
-
-def make_python_search(interpreters: Iterable[str]) -> str:
-    """Return the program that looks for a Python on the node, or in the image of a container."""
-    fix = "use --module NAME for one, or another --image with --container"
-    return spec.make_python_search([*interpreters], "this node or image", fix)
 
 
 def has_prologue(script: str) -> bool:
@@ -39,15 +29,15 @@ def has_prologue(script: str) -> bool:
     return not re.match(r"export .*\nexec /bin/sh ", script.partition(CLEAN_ENVIRONMENT)[2])
 
 
-def make_script(options: Iterable[Option], prologue: Sequence[str] = (), root: str = ".") -> str:
+def make_script(options: Iterable[Option], prologue: Sequence[str] = (), top: str = "") -> str:
     """Return a batch script, which becomes the program of the node.
 
     :param prologue: lines of the shell, from the user's own configuration.
-    :param root: the folder with the payload, from the folder that the job starts in.
+    :param top: the way from the folder that the job starts in to that with the payload.
     """
     lines = ["#!/bin/bash", *map(format_option, options), CLEAN_ENVIRONMENT.rstrip(), *prologue]
-    body = BODY.format(payload=f"{root}/payload", search=f"{root}/{SEARCH_FILE}", module=BATCH_MODULE)
-    return "\n".join(lines) + "\n" + body.replace("/./", "/").replace('"./', '"')
+    become = format_become_python(top + SEARCH_FILE, top + PAYLOAD_FOLDER, "-m", BATCH_MODULE)
+    return "\n".join([*lines, become, ""])
 
 
 def read_options(script: str) -> dict[str, str | None]:

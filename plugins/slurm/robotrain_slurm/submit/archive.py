@@ -9,16 +9,14 @@ from pathlib import Path
 
 from robotrain.model.plan import Plan
 from robotrain.run_folder.log import PAYLOAD_FOLDER
+from robotrain.run_folder.scheduler_plan import PAYLOAD_FILE, SchedulerSpec, list_code_copies
 from robotrain.store import code_folder
-
-from robotrain_slurm.spec.render import list_code_copies
-from robotrain_slurm.spec.submission_spec import PAYLOAD_FILE, SlurmSpec
 
 DIGEST_FILE = "plan.digest"
 """In the run folder: the digest of the plan whose files it has. It is written last."""
 
 
-def pack_run_folder(plan: Plan, spec: SlurmSpec, staged: Mapping[str, bytes]) -> bytes:
+def pack_run_folder(plan: Plan, spec: SchedulerSpec, staged: Mapping[str, bytes]) -> bytes:
     """Return an archive of what the run folder begins with: the plan, its unpacked payload and the user's code.
 
     Raise OSError.

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from robotrain.cluster.outputs import print_progress
 from robotrain.model.plan import Plan
+from robotrain.run_folder.scheduler_plan import TRIALS_FOLDER, SchedulerJob, SchedulerSpec
 from robotrain.run_folder.transport import FileState, Transport, format_reading, parse_files
 
 from robotrain_slurm.client.commands import ENVIRONMENT
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE
-from robotrain_slurm.spec.submission_spec import TRIALS_FOLDER, BatchJob, SlurmSpec
+from robotrain_slurm.spec.submission_spec import get_script
 from robotrain_slurm.submit.archive import DIGEST_FILE
 
 PATIENCE_SECONDS = 180.0
@@ -72,23 +73,25 @@ class SubmitReport:
         state = self.files.get(path)
         return state.content.decode(errors="replace") if state else None
 
-    def read_answer(self, job: BatchJob) -> str | None:
+    def read_answer(self, job: SchedulerJob) -> str | None:
         """Return what sbatch printed for a job; None if it never began."""
         return self.read(get_answer_file(job))
 
 
-def get_answer_file(job: BatchJob) -> str:
+def get_answer_file(job: SchedulerJob) -> str:
     """Return the file with the answer of sbatch for a job, in the run folder."""
     return f"sbatch-{job.name}.txt"
 
 
-def list_job_folders(spec: SlurmSpec, job: BatchJob) -> list[str]:
+def list_job_folders(spec: SchedulerSpec, job: SchedulerJob) -> list[str]:
     """Return the folders, in the run folder, in which a job works: of an array, those of its trials."""
     own = os.path.relpath(job.folder, spec.folder)
     return [os.path.join(own, TRIALS_FOLDER, str(number + 1)) for number in range(len(job.trials))] or [own]
 
 
-def run_script(at: Transport, plan: Plan, spec: SlurmSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
+def run_script(
+    at: Transport, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b""
+) -> SubmitReport:
     """Run lines that call the functions of `submit.sh`, and return its report. Raise Unreached, Rejected."""
     folder = spec.folder
     paths = [*map(get_answer_file, spec.jobs), SENT_FILE]
@@ -138,7 +141,7 @@ def _read_functions() -> str:
     return Path(__file__).with_name("submit.sh").read_text(encoding="utf-8")
 
 
-def _format_sent(spec: SlurmSpec) -> str:
+def _format_sent(spec: SchedulerSpec) -> str:
     """Return the test of whether all jobs of a run were sent."""
     if spec.is_pipeline:
         return f'[ -e "$folder/{SENT_FILE}" ]'
@@ -146,7 +149,7 @@ def _format_sent(spec: SlurmSpec) -> str:
     return " && ".join(f'[ -n "$(find_number {answer})" ]' for answer in answers)
 
 
-def format_sending(spec: SlurmSpec, known: Mapping[str, str], gone: Mapping[str, str]) -> Iterator[str]:
+def format_sending(spec: SchedulerSpec, known: Mapping[str, str], gone: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines that send the jobs of a run.
 
     Slurm takes a dependency on a job that it has forgotten for satisfied. So the first steps of a pipeline are sent on
@@ -164,7 +167,7 @@ def format_sending(spec: SlurmSpec, known: Mapping[str, str], gone: Mapping[str,
             yield f"{variables[job.step]}={known[job.step]}"
             continue
         options = _format_dependency(job, variables) if spec.is_pipeline else ""
-        script = shlex.quote(os.path.join(spec.folder, job.script))
+        script = shlex.quote(os.path.join(spec.folder, get_script(job)))
         answer, earlier = shlex.quote(get_answer_file(job)), shlex.quote(gone.get(job.step, ""))
         yield f"send {answer} {earlier} {options}{script}"
         yield f"{variables[job.step]}=$number"
@@ -178,7 +181,7 @@ def format_sending(spec: SlurmSpec, known: Mapping[str, str], gone: Mapping[str,
         yield f'timeout "$patience" scontrol release "{first}" >/dev/null || state=held'
 
 
-def _format_dependency(job: BatchJob, variables: Mapping[str, str]) -> str:
+def _format_dependency(job: SchedulerJob, variables: Mapping[str, str]) -> str:
     if not job.needs:
         return "--hold "
     numbers = ":".join(f"${{{variables[name]}}}" for name in job.needs)

@@ -19,12 +19,14 @@ from robotrain.messages import Messages
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import escape_controls, redact
+from robotrain.run_folder.log import JOB_FILE
+from robotrain.run_folder.scheduler_plan import PAYLOAD_FILE, SEARCH_FILE, SchedulerJob
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Download, Note, StageEvent
 from robotrain_runtime.contract.staged_data import STAGED_FILE, parse_staged
 
-from robotrain_slurm.spec.submission_spec import DOCUMENT_FILE, PAYLOAD_FILE, SEARCH_FILE, SUBMISSION, BatchJob
+from robotrain_slurm.spec.submission_spec import SUBMISSION
 from robotrain_slurm.submit.archive import pack_files
 
 make_problem = Messages(__file__)
@@ -40,7 +42,7 @@ cd "$folder" && tar -xmof - || exit 1
 export PYTHONPATH="$folder/payload" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1
 for job in {{folders}}; do
   cd "$folder/$job" || exit 1
-  {{python}} -m robotrain_runtime fetch "$PWD/{DOCUMENT_FILE}" --to "$PWD" </dev/null || exit
+  {{python}} -m robotrain_runtime fetch "$PWD/{JOB_FILE}" --to "$PWD" </dev/null || exit
   printf '\\n%s%s\\n' '{STAGED_MARK}' "$(base64 {STAGED_FILE} | tr -d '\\n')"
 done
 """
@@ -76,10 +78,10 @@ def fetch_inputs(at: Transport, plan: Plan) -> StagedFiles:
     return {document: content for job, content in pairs for document in job.documents}  # trials have the same inputs
 
 
-def _pack(plan: Plan, jobs: Sequence[BatchJob]) -> bytes:
+def _pack(plan: Plan, jobs: Sequence[SchedulerJob]) -> bytes:
     with zipfile.ZipFile(BytesIO(plan.files[PAYLOAD_FILE])) as payload:
         files = {f"payload/{path}": payload.read(path) for path in payload.namelist() if not path.endswith("/")}
-    documents = {f"{number}/{DOCUMENT_FILE}": plan.files[job.documents[0]] for number, job in enumerate(jobs)}
+    documents = {f"{number}/{JOB_FILE}": plan.files[job.documents[0]] for number, job in enumerate(jobs)}
     return pack_files(files | documents | {SEARCH_FILE: plan.files[SEARCH_FILE]})
 
 

@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Collection, Iterable
 
+from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import query_queue
-from robotrain_slurm.spec.submission_spec import BatchJob, SlurmSpec
+from robotrain_slurm.spec.submission_spec import format_comment
 from robotrain_slurm.submit.script import SENT_FILE, SubmitReport, is_unsure
 
 SETTLE_SECONDS = 2.0
@@ -18,7 +19,7 @@ SETTLE_SECONDS = 2.0
 HELD = "JobHeldUser"
 
 
-def find_steps(at: Transport, spec: SlurmSpec, report: SubmitReport) -> dict[str, str]:
+def find_steps(at: Transport, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
     """Return the jobs of a pipeline, by step, that an interrupted submit sent as a whole; none if some are missing.
 
     It begins now, if the submit was interrupted just before. Raise as query_queue.
@@ -33,7 +34,7 @@ def find_steps(at: Transport, spec: SlurmSpec, report: SubmitReport) -> dict[str
     return numbers
 
 
-def find_waiting_jobs(at: Transport, spec: SlurmSpec, report: SubmitReport) -> dict[str, str]:
+def find_waiting_jobs(at: Transport, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
     """Return the numbers of those jobs, by step, that an interrupted submit sent. None of them has begun."""
     found = _select_waiting_jobs(at, spec.jobs)
     answers = (report.read_answer(job) for job in spec.jobs if job.step not in found)
@@ -43,14 +44,14 @@ def find_waiting_jobs(at: Transport, spec: SlurmSpec, report: SubmitReport) -> d
     return found
 
 
-def _select_waiting_jobs(at: Transport, jobs: Collection[BatchJob]) -> dict[str, str]:
+def _select_waiting_jobs(at: Transport, jobs: Collection[SchedulerJob]) -> dict[str, str]:
     """Return the numbers of the jobs, by step, that wait in the queue for the right ones."""
     queue = query_queue(at, (job.name for job in jobs))
     found: dict[str, str] = {}
     for job in jobs:
         needed = {found.get(name, "") for name in job.needs}
         for known in queue:
-            is_waiting = (known.comment, known.state) == (job.comment, "PENDING")
+            is_waiting = (known.comment, known.state) == (format_comment(job), "PENDING")
             if is_waiting and needed <= {*re.findall(r"\d+", known.dependency)}:
                 found[job.step] = known.id
     return found

@@ -11,6 +11,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import LOGIN_KEY, Reference
+from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
 from robotrain.run_folder.transport import Transport, Unreached
 
 from robotrain_slurm.client.commands import SlurmAway, SlurmRefused, make_missing_command_problem, run_slurm
@@ -20,7 +21,15 @@ from robotrain_slurm.login.reach import LostAnswer
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, parse_attempts
 from robotrain_slurm.node.commands import AWAY_SIGNS
 from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, JOBS_KEY, SUBMISSION, TRIALS_KEY, BatchJob, SlurmSpec
+from robotrain_slurm.spec.submission_spec import (
+    CLUSTER_KEY,
+    JOBS_KEY,
+    SUBMISSION,
+    TRIALS_KEY,
+    format_comment,
+    get_script,
+    read_own,
+)
 from robotrain_slurm.submit import script, staging, step_jobs
 from robotrain_slurm.submit.archive import pack_run_folder
 from robotrain_slurm.submit.script import LATE_CODE, SubmitReport, find_number, is_unsure, list_job_folders, run_script
@@ -34,7 +43,7 @@ FULL = ("No space left", "uota exceeded")
 def submit_plan(at: Transport, plan: Plan) -> Reference:
     """Send the plan, once. Raise Rejected when Slurm refused it, Unanswered when that is not known."""
     spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    staged = staging.fetch_inputs(at, plan) if spec.staged else {}
+    staged = staging.fetch_inputs(at, plan) if read_own(spec.jobs[0]).is_staged else {}
     known: dict[str, str] = {}
     try:
         archive = pack_run_folder(plan, spec, staging.place_staged_files(staged))
@@ -88,7 +97,9 @@ def _keep_record() -> Iterator[None]:
         raise Unanswered(SlurmAway("Slurm could not be asked.").problems) from None
 
 
-def _run_submit(at: Transport, plan: Plan, spec: SlurmSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
+def _run_submit(
+    at: Transport, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b""
+) -> SubmitReport:
     """Run a script that sends. Raise Unanswered if its end was not seen."""
     try:
         return run_script(at, plan, spec, ["command -v sbatch >/dev/null || end missing", *lines], archive)
@@ -99,7 +110,7 @@ def _run_submit(at: Transport, plan: Plan, spec: SlurmSpec, lines: Iterable[str]
         raise Unanswered(SlurmAway("sbatch ended without an answer.").problems) from None
 
 
-def _raise_if_refused(spec: SlurmSpec, report: SubmitReport) -> None:
+def _raise_if_refused(spec: SchedulerSpec, report: SubmitReport) -> None:
     """Raise Rejected if the run folder is not what the script needs, Unanswered while an sbatch is at work."""
     if report.state == "missing":
         raise Rejected([make_missing_command_problem("sbatch", "It is not on PATH.")])
@@ -112,7 +123,7 @@ def _raise_if_refused(spec: SlurmSpec, report: SubmitReport) -> None:
         raise Unanswered([_make_refused_folder_problem(spec, report.error)])
 
 
-def _make_refused_folder_problem(spec: SlurmSpec, error: str) -> Problem:
+def _make_refused_folder_problem(spec: SchedulerSpec, error: str) -> Problem:
     """Return the problem of a run folder that cannot be created or written to. `error`: what was printed."""
     lines = [line for line in error.splitlines() if line.strip() and "Exiting with failure" not in line]  # tar's last
     line = next((one for one in lines if any(sign in one for sign in FULL)), lines[-1] if lines else "")
@@ -121,7 +132,7 @@ def _make_refused_folder_problem(spec: SlurmSpec, error: str) -> Problem:
     return make_problem(code, ELSEWHERE, given=os.path.dirname(spec.folder), strerror=why)
 
 
-def _raise_if_busy(spec: SlurmSpec, report: SubmitReport) -> None:
+def _raise_if_busy(spec: SchedulerSpec, report: SubmitReport) -> None:
     if report.state == "busy":
         file = os.path.join(spec.folder, script.get_answer_file(spec.jobs[0]))
         raise Unanswered([make_problem("submit-still-sending", given=file)])
@@ -135,16 +146,16 @@ def make_existing_folder_problem(folder: str, report: SubmitReport, stage: Stage
     return make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=why)
 
 
-def _make_refusal(at: Transport, plan: Plan, job: BatchJob, answer: str) -> Rejected:
+def _make_refusal(at: Transport, plan: Plan, job: SchedulerJob, answer: str) -> Rejected:
     """Return why Slurm refused a job."""
-    problem = explain_refusal(at, answer, read_options(plan.files[job.script].decode()))
+    problem = explain_refusal(at, answer, read_options(plan.files[get_script(job)].decode()))
     if job.step:
         title = f"step {job.step}: {problem.title}; no step has begun, and none is left in the queue"
         problem = dataclasses.replace(problem, title=title)
     return Rejected([problem])
 
 
-def inspect_folder(at: Transport, plan: Plan, spec: SlurmSpec) -> SubmitReport:
+def inspect_folder(at: Transport, plan: Plan, spec: SchedulerSpec) -> SubmitReport:
     """Return what is in the run folder of a plan, once no sbatch of an earlier submit is at work."""
     answers = " ".join(shlex.quote(script.get_answer_file(job)) for job in spec.jobs)
     folder = '[ -e "$folder" ] || [ -L "$folder" ] || exit 0'
@@ -171,7 +182,7 @@ def find_run(at: Transport, plan: Plan) -> Reference | None:
     return _make_reference(spec, {job.step: number}, report) if number else None
 
 
-def _ask_for_job(at: Transport, spec: SlurmSpec, job: BatchJob, report: SubmitReport) -> str:
+def _ask_for_job(at: Transport, spec: SchedulerSpec, job: SchedulerJob, report: SubmitReport) -> str:
     """Return the number of a job that Slurm has now or in a moment, or that has begun in its folder. Raise Rejected."""
     if number := _find_queued_job(job, query_queue(at, [job.name])):
         return number
@@ -182,11 +193,11 @@ def _ask_for_job(at: Transport, spec: SlurmSpec, job: BatchJob, report: SubmitRe
     return _find_queued_job(job, query_queue(at, [job.name]))
 
 
-def _find_queued_job(job: BatchJob, queue: Iterable[QueuedJob]) -> str:
-    return next((one.array for one in queue if one.comment == job.comment and not one.is_refused), "")
+def _find_queued_job(job: SchedulerJob, queue: Iterable[QueuedJob]) -> str:
+    return next((one.array for one in queue if one.comment == format_comment(job) and not one.is_refused), "")
 
 
-def _make_reference(spec: SlurmSpec, numbers: Mapping[str, str], report: SubmitReport) -> Reference:
+def _make_reference(spec: SchedulerSpec, numbers: Mapping[str, str], report: SubmitReport) -> Reference:
     """Return what finds a run again."""
     trials = {TRIALS_KEY: str(len(spec.jobs[0].trials))} if spec.jobs[0].trials else {}
     jobs = {"job": numbers[spec.jobs[0].step]}

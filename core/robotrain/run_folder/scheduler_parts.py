@@ -1,0 +1,291 @@
+"""The plans of a scheduler: of one job, of a pipeline whose jobs wait for each other, of a sweep as an array. Pure."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import Dimension, Mount, format_document
+
+from robotrain.cluster.spec import make_python_search
+from robotrain.errors import Problem, raise_if_any
+from robotrain.messages import Messages
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.plan import Payload, Plan, make_job_document
+from robotrain.model.platform import Platform
+from robotrain.model.run import Reference
+from robotrain.run_folder import log
+from robotrain.run_folder.code_copy import CODE_FOLDER
+from robotrain.run_folder.parts import HANDOVER_FOLDER
+from robotrain.run_folder.placement import make_placement
+from robotrain.run_folder.scheduler_plan import (
+    PAYLOAD_FILE,
+    SEARCH_FILE,
+    START_FILE,
+    STEPS_FOLDER,
+    TRIALS_FOLDER,
+    SchedulerJob,
+    SchedulerSpec,
+    format_become_python,
+    make_spec_file,
+    make_token,
+)
+from robotrain.run_folder.scheduler_settings import fill_settings, list_needed_resources
+from robotrain.sweeps.space import fit_values, list_trial_values
+
+make_problem = Messages(__file__)
+
+START_SCRIPT = """\
+# The first process of the job: it becomes the runtime, which gets the signals of the scheduler.
+cd "$(dirname "$0")"{below} || exit 1
+{become}
+"""
+
+
+class _RenderedJob(NamedTuple):
+    """A job with all that is sent of it."""
+
+    job: Job
+    settings: Any
+    """Without gaps."""
+    sent: SchedulerJob
+    """Without its token and words."""
+    documents: Sequence[bytes]
+    """As `sent.documents` has their paths."""
+
+
+class SchedulerPlans(Platform):
+    """The plans of a scheduler: what it describes of itself, and what follows from that."""
+
+    job_variable: str
+    """The environment variable with the name of a job, where it runs."""
+    array_variable = ""
+    """That with the number of a trial, where it runs; empty for a scheduler without arrays."""
+    array_index = ""
+    """What the scheduler replaces by that number in the name of a file."""
+    output_file = ""
+    """In the run folder: what a job prints before its log begins."""
+    start_file = START_FILE
+    """In the run folder: the script that `make_start_script` returns."""
+    python_search = ("this node", "install one, or ask for one")
+    """Where no Python was found, and what to do, for the message of a job without one."""
+    run_settings: Mapping[str, str] = {"runs_dir": "--runs-dir"}
+    """Settings that all steps of a pipeline share, with their options."""
+
+    def make_submit_words(self, job: Job, settings: Any, sent: SchedulerJob) -> Sequence[str]:
+        """Return the words after the submit command that have it start `sent.program`, marked with `sent.token`. Pure.
+
+        :param settings: with what the workload needs in place of those that are not set.
+        """
+        raise NotImplementedError
+
+    def make_start_script(self, job: Job, settings: Any, sent: SchedulerJob) -> str:
+        """Return the script that the program of a job is: it becomes the runtime in the job's folder. Pure."""
+        top = "../../" if sent.step or sent.trials else ""
+        below = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if sent.trials else ""
+        runtime = ("-m robotrain_runtime run", log.JOB_FILE, f'--once "${self.job_variable}"', f"--log {log.LOG_FILE}")
+        become = format_become_python(top + SEARCH_FILE, top + log.PAYLOAD_FOLDER, *runtime, "</dev/null")
+        return START_SCRIPT.format(below=below, become=become)
+
+    def make_own_values(self, job: Job, settings: Any, sent: SchedulerJob, document: bytes) -> Mapping[str, Any]:
+        """Return what only this platform has of a job, for `sent.own`. Pure.
+
+        :param document: its job document; of an array, that of the first trial.
+        """
+        return {}
+
+    def make_node_launcher(self, job: Job, settings: Any) -> Sequence[str]:
+        """Return the command that starts a program once on each of the job's several nodes. Pure."""
+        return ()
+
+    def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
+        """Return the file of a plan that is its native spec, and those that `render` shows."""
+        spec = make_spec_file(self.name).name
+        return spec, (spec, *(one.documents[0] for one in jobs))
+
+    def place(self, job: Job, settings: Any) -> tuple[Job, Any]:
+        """Return a job and its settings with all folders as its nodes see them. Raise Rejected."""
+        return job, settings
+
+    def check_steps(self, steps: Sequence[PipelineStep]) -> Iterator[Problem]:
+        """Check what the steps of a pipeline cannot do as jobs that wait for each other."""
+        for name, flag in self.run_settings.items():
+            values = {getattr(step.settings, name): step.name for step in steps}
+            if len(values) > 1:
+                given, (first, second, *_) = ", ".join(map(str, values)), values.values()
+                yield make_problem("steps-differ", where=flag, given=given, first=first, second=second)
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        """Return why an array cannot run a sweep: what its jobs ask for is that of all trials."""
+        filled = [fill_settings(job, sweep.settings) for job in sweep.jobs]
+        for name in list_needed_resources(sweep.jobs[0]):
+            if len({getattr(one, name) for one in filled}) > 1:
+                return f"--{name} of the job changes with the values"
+        return ""
+
+    def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
+        """Return the plan: how the job is sent, its document, the payload and the start script."""
+        own, placed = self.place(job, settings)
+        folder = os.path.join(placed.runs_dir, run)
+        document = self._render_document(own, placed, run, folder, container_plugins)
+        sent = SchedulerJob(name=run, folder=folder)
+        return self._make_plan([self._make_part(own, placed, sent, [document])], job, run, payload, settings)
+
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        """Return the plan of a pipeline: a job for each step, in a folder of its own, `steps/NAME`.
+
+        A step hands over through it. All steps have the same payload, at the top. Raise Rejected.
+        """
+        raise_if_any(list(self.check_steps(steps)))
+        placed = [self.place(step.job, step.settings) for step in steps]
+        root = os.path.join(placed[0][1].runs_dir, run)
+        handovers = {name: _get_handover(reference["folder"], name) for name, reference in finished.items()}
+        handovers |= {step.name: _get_handover(root, step.name) for step in steps}
+        names = {step.name for step in steps}
+        parts = [
+            self._render_step(replace(step, job=own, settings=settings), run, root, handovers, names)
+            for step, (own, settings) in zip(steps, placed, strict=True)
+        ]
+        return self._make_plan(parts, job, run, Payload.merge(step.payload for step in steps), steps[0].settings)
+
+    def _render_step(
+        self, step: PipelineStep, run: str, root: str, handovers: Mapping[str, str], names: Collection[str]
+    ) -> _RenderedJob:
+        """Return a step.
+
+        :param handovers: by step, the folder of its output.
+        :param names: the steps of this run, without those that an earlier one finished.
+        """
+        name, folder = f"{run}-{step.name}", os.path.join(root, STEPS_FOLDER, step.name)
+        document = self._render_document(
+            step.job,
+            step.settings,
+            name,
+            folder,
+            step.container_plugins,
+            mounts=[replace(one, origin=f"step {one.uri}") for one in step.list_mounts(handovers)],
+            handover=handovers[step.name] if step.hands_over else "",
+            registers=step.registers,
+        )
+        needs = tuple(one for one in step.needs if one in names)
+        sent = SchedulerJob(name=name, folder=folder, step=step.name, needs=needs)
+        return self._make_part(step.job, step.settings, sent, [document])
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        """Return the plan of an array, in which each trial has a folder of its own, `trials/NUMBER`.
+
+        The values of all trials are chosen here, and stand in their job documents.
+        """
+        first, settings = self.place(sweep.jobs[0], sweep.settings)
+        folder, count = os.path.join(settings.runs_dir, run), len(sweep.trials)
+        at_most = sweep.at_most if sweep.at_most and sweep.at_most < count else 0
+        sent = SchedulerJob(name=run, folder=folder, trials=sweep.trials, at_most=at_most)
+        documents = [*self._render_trials(sweep, first, settings, sent)]
+        return self._make_plan(
+            [self._make_part(first, settings, sent, documents)], job, run, sweep.payload, sweep.settings
+        )
+
+    def _render_trials(self, sweep: SweepSpec, job: Job, settings: Any, sent: SchedulerJob) -> Iterator[bytes]:
+        """Yield the job document of each trial."""
+        parameters = dict(job.parameters)
+        chosen = list_trial_values(sweep.space, sweep.sampler, len(sweep.trials), sweep.sampler_seed)
+        for number, (trial, values) in enumerate(zip(sweep.trials, chosen, strict=True), start=1):
+            own = fit_values(values, parameters)
+            yield self._render_document(
+                replace(job, parameters=tuple({**parameters, **own}.items())),
+                settings,
+                f"{sent.name}-{trial}",
+                os.path.join(sent.folder, TRIALS_FOLDER, str(number)),
+                sweep.container_plugins,
+                code_folder=os.path.join(sent.folder, CODE_FOLDER),
+                space={name: Dimension(choices=(value,)) for name, value in own.items()},
+            )
+
+    def _render_document(
+        self,
+        job: Job,
+        settings: Any,
+        run: str,
+        folder: str,
+        container_plugins: Mapping[str, str],
+        *,
+        code_folder: str = "",
+        mounts: Iterable[Mount] = (),
+        handover: str = "",
+        **parts: Any,
+    ) -> bytes:
+        """Return the job document of a job that works in `folder`.
+
+        :param code_folder: the run's copy of the user's code, if it is not below `folder`.
+        :param mounts: what it reads beside the code: outputs of earlier steps.
+        :param handover: the folder that later steps read; empty for none.
+        :param parts: other fields of the document, such as `registers`.
+        """
+        cache, uri = settings.cache_dir, settings.tracking_uri
+        placement = make_placement(job, settings, folder, cache=cache, tracking_uri=uri, code_folder=code_folder)
+        launcher = tuple(self.make_node_launcher(job, settings)) if job.training_nodes > 1 else ()
+        document = make_job_document(
+            job,
+            run=run,
+            platform=self.name,
+            container_plugins=container_plugins,
+            placement=replace(
+                placement, mounts=(*placement.mounts, *mounts), handover=handover, node_launcher=launcher
+            ),
+        )
+        return format_document(replace(document, **parts)).encode()
+
+    def _make_part(self, job: Job, settings: Any, sent: SchedulerJob, documents: Sequence[bytes]) -> _RenderedJob:
+        """Return a job with the program that starts it."""
+        filled = fill_settings(job, settings)
+        below = os.path.join(TRIALS_FOLDER, self.array_index) if sent.trials else ""
+        sent = replace(
+            sent,
+            program=("/bin/sh", os.path.join(sent.folder, self.start_file)),
+            output=os.path.join(below, self.output_file),
+        )
+        sent = replace(sent, own=self.make_own_values(job, filled, sent, documents[0]))
+        return _RenderedJob(job, filled, sent, documents)
+
+    def _make_plan(self, parts: Sequence[_RenderedJob], job: Job, run: str, payload: Payload, settings: Any) -> Plan:
+        """Return the plan of a run of these jobs.
+
+        :param job: the job that stands for all of them.
+        :param settings: those of the run, as the user gave them.
+        """
+        interpreters = dict.fromkeys(name for part in parts for name in part.job.profile.container.interpreters)
+        search = make_python_search([*interpreters], *self.python_search)
+        unmarked, scripts = self._render_jobs(parts, "")
+        token = make_token(unmarked, scripts, [part.documents for part in parts], search, payload.digest)
+        jobs, scripts = self._render_jobs(parts, token)
+        login = getattr(settings, "login", "") or ""
+        spec = SchedulerSpec(run=run, folder=jobs[0].root, jobs=tuple(jobs), login=login)
+        spec_file, documents = make_spec_file(self.name), dict[str, bytes]()
+        for part in parts:
+            documents |= zip(part.sent.documents, part.documents, strict=True)
+        files = {
+            **scripts,
+            spec_file.name: spec_file.dump(spec),
+            **documents,
+            SEARCH_FILE: search.encode(),
+            PAYLOAD_FILE: payload.archive,
+        }
+        name, shown = self.choose_shown(jobs)
+        return Plan(platform=self.name, run=run, job=job, spec=name, files=files, shown=tuple(shown))
+
+    def _render_jobs(self, parts: Sequence[_RenderedJob], token: str) -> tuple[list[SchedulerJob], dict[str, bytes]]:
+        """Return the jobs as they are sent, marked with a token, and their scripts by the path in the plan."""
+        jobs, scripts = list[SchedulerJob](), dict[str, bytes]()
+        for job, settings, sent, _ in parts:
+            marked = replace(sent, token=token)
+            jobs.append(replace(marked, words=tuple(self.make_submit_words(job, settings, marked))))
+            script = self.make_start_script(job, settings, marked)
+            scripts[os.path.join(sent.path, self.start_file)] = script.encode()
+        return jobs, scripts
+
+
+def _get_handover(root: str, name: str) -> str:
+    return os.path.join(root, STEPS_FOLDER, name, HANDOVER_FOLDER)
