@@ -144,4 +144,4 @@ def test_another_platform_is_offered_once(robotrain, nobody) -> None:
     words = ("-d", "lerobot/pusht", "--wandb-enable", *NAMES, "--compute", "k8s-a")
     answer = robotrain("explain", "--platform", "azureml", *words)
     assert answer.exit_code == 3
-    assert answer.stderr.count("--platform osmo") == 1
+    assert answer.stderr.count("--platform local") == 1

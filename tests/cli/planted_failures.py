@@ -2,13 +2,15 @@
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robotrain.corrected_line import LineOptions, correct_line, find_placeholders
+from robotrain.cli.suggestion_trials import read_line_options
 from robotrain.errors import Problem, select_errors
+from robotrain.line_edits import LineOptions, edit_line, find_placeholders
 from typer.testing import CliRunner
 
 TABLE = Path(__file__).with_suffix(".txt")
@@ -187,6 +189,24 @@ class World:
         finally:
             path.write_text(before)
 
+    def try_ways(self, failure: Failure) -> Iterator[tuple[bool, str]]:
+        """Yield whether each complete suggestion removes its problem and brings no other one, and which it is."""
+        words = shlex.split(failure.line)
+        wrong = self.run(words, failure.variables)
+        options, before = self._read_options(words), Counter((one.message, one.where) for one in wrong.problems)
+        for problem in wrong.problems:
+            for way in problem.suggestions:
+                if (corrected := edit_line(words, problem, way, options)) is not None:
+                    found = self.run(corrected, failure.variables).problems
+                    after = Counter((one.message, one.where) for one in found)
+                    new = after - before
+                    is_gone = after[problem.message, problem.where] < before[problem.message, problem.where]
+                    yield is_gone and not new, f"{failure}\n    {problem.title}: {way.text}: {[*new]}"
+
+    def _read_options(self, words: list[str]) -> LineOptions:
+        command = find_command(self.command, words)
+        return read_line_options(command) if command else LineOptions()
+
     def _judge(self, failure: Failure, meant: Answer) -> Verdict:
         words = shlex.split(failure.line)
         wrong = self.run(words, failure.variables)
@@ -195,7 +215,7 @@ class World:
         first = wrong.problems[0]
         if not first.suggestions:
             return Verdict(failure, "no suggestion", first)
-        corrected = correct_line(words, first, first.suggestions[0], read_line_options(self.command, words))
+        corrected = edit_line(words, first, first.suggestions[0], self._read_options(words))
         if corrected is None:
             is_named = failure.file or find_placeholders(first.suggestions[0].text, words)
             return Verdict(failure, "incomplete" if is_named else "unnamed", first)
@@ -233,8 +253,8 @@ def find_changes(meant: list[Mapping[str, Any]], jobs: list[Mapping[str, Any]], 
     )
 
 
-def read_line_options(command: Any, words: list[str]) -> LineOptions:
-    """Return what is known about the options of a line.
+def find_command(command: Any, words: list[str]) -> Any:
+    """Return the command of a line.
 
     :param command: the job command that it ran; None for one that takes no job.
     """
@@ -245,13 +265,7 @@ def read_line_options(command: Any, words: list[str]) -> LineOptions:
     if command is None and word in COMMANDS:
         command = load_command(word)
         command = getattr(command, "commands", {}).get(words[1] if words[1:] else "", command)
-    names, switches = dict[str, str](), list[str]()
-    for one in command.params if command else ():
-        if one.param_type_name == "option":
-            spellings = [*one.opts, *one.secondary_opts]
-            names |= dict.fromkeys(spellings, max(one.opts, key=len))
-            switches += spellings if one.is_flag else []
-    return LineOptions(names, frozenset(switches))
+    return command
 
 
 FILES = {

@@ -8,6 +8,8 @@ from planted_failures import Verdict, World, read_failures, submit_runs, write_f
 
 LEAST_COMPLETE, LEAST_RIGHT = 0.6, 0.9
 """The share of failures whose first suggestion needs no choice, and of these the share that makes a line that works."""
+LEAST_TRIED = 0.95
+"""The share of all suggestions without a choice that remove their problem and bring no other one."""
 FEWEST = 300
 SAMPLE = 5
 """Every how many failures the fast test takes one."""
@@ -44,3 +46,11 @@ def test_first_suggestions_are_lines_that_work(world):
     verdicts = [world.judge(failure) for failure in failures]
     print(Counter(one.kind for one in verdicts))
     check_verdicts(verdicts)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_suggestions_remove_their_problem_without_another_one(world):
+    tried = [one for failure in read_failures() if not failure.file for one in world.try_ways(failure)]
+    wrong = "\n".join(what for is_right, what in tried if not is_right)
+    assert sum(is_right for is_right, _ in tried) >= LEAST_TRIED * len(tried) >= FEWEST, wrong

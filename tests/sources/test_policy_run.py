@@ -195,13 +195,13 @@ def test_there_is_no_latest_where_no_run_left_a_checkpoint(record_run):
 
 
 @pytest.mark.parametrize("text", [RUN, "latest", f"{RUN}@400"])
-def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_run, robotrain, text):
+def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_run, robotrain, tmp_path, text):
     record_run(checkpoint(400))
+    (folder := tmp_path / "old pick").mkdir()
     plan = records.get_run_folder(RUN) / "plan"
     plan.mkdir()
     sources = [
-        {"role": "dataset", "kind": "local_path", "uri": "/data/old pick"},
-        {"role": "dataset", "kind": "huggingface", "uri": "lerobot/pusht"},
+        {"role": "dataset", "kind": "local_path", "uri": str(folder)},
         {"role": "init_policy", "kind": "local_path", "uri": "/policy"},
     ]
     (plan / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": sources}}))
@@ -209,7 +209,7 @@ def test_an_evaluation_on_nothing_is_answered_with_the_data_of_the_run(record_ru
     assert answer.exit_code == 2
     (problem,) = (one for one in answer.json["problems"] if one["code"] == "source-missing")
     way, other = problem["instead"][:2]
-    assert way["text"] == "--dataset-path '/data/old pick' --dataset-repo-id lerobot/pusht"
+    assert way["text"] == f"--dataset-path '{folder}'"
     assert way["remark"] == f"the dataset of {RUN}, step 400"
     assert other["text"] == "--dataset-repo-id OWNER/NAME"
 

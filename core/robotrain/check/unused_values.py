@@ -11,8 +11,8 @@ from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameter
 
 from robotrain.config.resolve import Resolution
 from robotrain.config.values import PROJECT_LAYERS, Value
-from robotrain.corrected_line import DASHES
-from robotrain.errors import LEAVE_OUT, Problem, Suggestion, select_errors
+from robotrain.errors import Problem, Suggestion, select_errors
+from robotrain.line_edits import DASHES, read_edit
 from robotrain.messages import Messages
 
 make_problem = Messages(__file__)
@@ -40,7 +40,8 @@ class _GivenOption:
         """Return the values whose options a suggestion leaves out; none if it is about what stands after `--`."""
         words = problem.where.rpartition(": ")[2].split()
         is_own = words[:1] != [DASHES] and words[:1] != ["after"]
-        flags = way.replaces.split() if is_own and way.text.startswith(LEAVE_OUT) else []
+        edit = read_edit(way)
+        flags = edit.left_out if is_own and edit.is_removal else ()
         return [self._found[flag] for flag in flags] if all(flag in self._found for flag in flags) else []
 
 
@@ -62,7 +63,7 @@ def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> I
 
 def suggest_unsetting(problem: Problem, resolution: Resolution) -> Problem:
     """Return a problem that unsets, by its suggestions, what is to be left out and is not on the line."""
-    if not any(way.text.startswith(LEAVE_OUT) and way.replaces for way in problem.suggestions):
+    if not any(read_edit(way).is_removal for way in problem.suggestions):
         return problem
     options, ways = _GivenOption(resolution), list[Suggestion]()
     for way in problem.suggestions:

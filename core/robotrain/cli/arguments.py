@@ -19,13 +19,13 @@ from robotrain_runtime.contract.secret_rules import find_secret_arguments
 from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
 from robotrain.errors import (
-    LEAVE_OUT,
     Problem,
     Rejected,
     Suggestion,
     collect_problems,
     raise_if_any,
 )
+from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
@@ -138,7 +138,8 @@ class TrainerArgsCommand(OwnCommand):
             return {flag: key for flag, key in _list_keys(ctx).items() if flag not in own}
 
         def express(problem: Problem) -> Problem:
-            if "--set" not in own or not any(way.text.startswith(("--", LEAVE_OUT)) for way in problem.suggestions):
+            edits = map(read_edit, problem.suggestions)
+            if "--set" not in own or not any(one.flags or one.is_removal for one in edits):
                 return problem
             from robotrain.cli.override_suggestions import express_as_overrides
 

@@ -38,6 +38,7 @@ from robotrain.config.selection import (
 )
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, PARAM_FLAG, Value
 from robotrain.errors import Problem, Rejected
+from robotrain.line_edits import read_edit
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
 from robotrain.plugins.failures import PluginError, make_no_workload_error
@@ -134,8 +135,14 @@ class JobCommand(TyperCommand):
         return command
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command with the values of its options."""
-        return self.execute(ctx, self.choice, dict(ctx.params))
+        """Run the command with the values of its options. What it suggests for a refused job has been tried."""
+        try:
+            return self.execute(ctx, self.choice, dict(ctx.params))
+        except Rejected as rejected:
+            from robotrain.cli.suggestion_trials import keep_working_ways
+
+            rejected.problems = keep_working_ways(self, ctx, rejected.problems)
+            raise
 
     def make_parser(self, ctx: Any) -> Any:
         """Return the parser for a context. It notes the order of the options, and the parameters that are given."""
@@ -334,8 +341,8 @@ class JobCommand(TyperCommand):
 
                 line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())
                 problems += find_unknown_words(words, choice, self.options, plugins, line)
-        offered = [way.text for one in problems if one.code == "option-unknown" for way in one.suggestions]
-        if any(text.startswith("--platform ") for text in offered):  # a platform was chosen by a misspelt option
+        offered = [way for one in problems if one.code == "option-unknown" for way in one.suggestions]
+        if any("--platform" in read_edit(way).flags for way in offered):  # a platform was chosen by a misspelt option
             problems[:] = [one for one in problems if one.code != "platform-missing"]
         found = {problem.message for problem in problems}
         is_default = choice.origins[0] == DEFAULT_ORIGIN

@@ -134,10 +134,10 @@ def _apply_suggestion(
 ) -> NamedChange | None:
     """Return the first suggestion of a problem as a change of the job; None if it needs a choice."""
     from robotrain.config.trainer_args import compare_options, list_option_names
-    from robotrain.corrected_line import DASHES, correct_line
+    from robotrain.line_edits import DASHES, edit_line
 
     line = ["resubmit", run, DASHES, *job.trainer_args]
-    corrected = correct_line(line, problem, problem.suggestions[0]) if problem.suggestions else None
+    corrected = edit_line(line, problem, problem.suggestions[0]) if problem.suggestions else None
     if corrected is None or corrected[:2] != line[:2]:
         return None
     end = corrected.index(DASHES) if DASHES in corrected else len(corrected)

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Mapping
 
 from robotrain.config.values import SET_FLAG
-from robotrain.corrected_line import DASHES
-from robotrain.errors import LEAVE_OUT, Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.line_edits import read_edit
 
 STEP = re.compile(r"step (\S+?)(?:: .*)?", re.DOTALL)
 """Where a problem of a pipeline's step is."""
@@ -30,26 +30,13 @@ def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline:
 
 
 def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -> Suggestion:
-    replaced = (f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in way.replaces.split())
-    if way.text.startswith(LEAVE_OUT) and way.replaces and all(name in keys for name in way.replaces.split()):
-        given = (f"{SET_FLAG} {prefix}{keys[name]}" for name in way.replaces.split())
-        return suggest_leaving_out(*given, remark=way.remark)._replace(replaces=" ".join(replaced))
-    try:
-        words = shlex.split(way.text)
-    except ValueError:
+    edit = read_edit(way)
+    replaced = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
+    if edit.is_removal and all(name in keys for name in edit.left_out):
+        places = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
+        return suggest_leaving_out(*places, remark=way.remark)._replace(replaces=replaced)
+    if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
         return way
-    options: list[list[str]] = []
-    for word in words:
-        if word == DASHES:
-            return way
-        if word.startswith("--"):
-            options.append(word.split("=", 1))
-        elif options and len(options[-1]) == 1:
-            options[-1].append(word)
-        else:
-            return way
-    if not options or not all(option[0] in keys for option in options):
-        return way
-    changes = (f"{prefix}{keys[flag]}={value[0] if value else 'true'}" for flag, *value in options)
-    text = " ".join(f"{SET_FLAG} {shlex.quote(change)}" for change in changes)
-    return way._replace(text=text, replaces=" ".join(replaced))
+    given = zip(edit.flags, edit.options, strict=True)
+    changes = (shlex.quote(f"{prefix}{keys[flag]}={one.value or 'true'}") for flag, one in given)
+    return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced)

@@ -1,6 +1,6 @@
 """Problems of repeated, swallowed or clashing options."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from robotrain.cli.line_values import is_flag
 from robotrain.cli.options import OFF_TABLE, ComposedOptions
 from robotrain.config.selection import is_job_file
 from robotrain.errors import Problem, Suggestion
+from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
 from robotrain.plugins.failures import suggest_exclusion
 from robotrain.plugins.manager import Plugins
@@ -29,10 +30,11 @@ def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions
                 yield make_problem("flag-without-value", *ways, where=flag, word=redact(text.partition("=")[0]))
 
 
-def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) -> frozenset[str]:
+def find_unread_inputs(problems: Sequence[Problem], options: ComposedOptions) -> frozenset[str]:
     """Return the parameters and roles that usage problems are about, by the flags that these name or suggest."""
-    texts = [text for problem in problems for text in (problem.where, *(way.text for way in problem.suggestions))]
-    names = {options.flags.get(text.partition(" ")[0], "") for text in texts}
+    ways = [way for problem in problems for way in problem.suggestions]
+    flags = [*(problem.where for problem in problems), *(flag for way in ways for flag in read_edit(way).flags)]
+    names = {options.flags.get(flag, "") for flag in flags}
     declared = {options.declared[name].name for name in names if name in options.declared}
     return frozenset(declared | {options.sources[name].role for name in names if name in options.sources})
 

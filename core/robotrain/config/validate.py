@@ -307,8 +307,9 @@ def make_invalid_value_problem(parameter: Parameter, value: Value, opener: Param
     """
     where = value.origin.where or value.origin.layer
     choice = dict(parameter.param.foreign_values).get(str(value.value).strip().lower())  # as other tools call it
+    flag = parameter.flag if choice and choice.startswith("--") else ""
     ways = (
-        ((Suggestion(choice if choice.startswith("--") else f"{parameter.flag} {choice}"),) if choice else ())
+        ((Suggestion(choice if choice.startswith("--") else f"{parameter.flag} {choice}", "", flag),) if choice else ())
         or suggest_name(str(value.value), parameter.choices, prefix=f"{parameter.flag} ")
         or _suggest_series(parameter, value)
         or _suggest_pairs(parameter, value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from robotrain_runtime.contract.document import JobSource, Scalar
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain.check import capability_checks
+from robotrain.check import capability_checks, unused_values
 from robotrain.check.capability_checks import check_job
 from robotrain.config.explain import list_resolved_values
 from robotrain.config.request import Request
@@ -172,12 +172,48 @@ class PreparedJob:
         return dataclasses.replace(self, job=job, container_plugins=modules, payload=payload)
 
 
+def check_request(
+    request: Request,
+    workload: Workload,
+    platform: Platform,
+    plugins: Plugins,
+    kinds: Mapping[str, SourceKind],
+    earlier_problems: Iterable[Problem] = (),
+    assets_only: bool = False,
+) -> tuple[Resolution, list[Problem]]:
+    """Resolve a job and return it with the problems of all stages, except those that rules of a site find.
+
+    Values of the project's files that it has no use for are left out.
+    """
+    resolution = resolve_job(request, workload, platform, kinds)
+    full = resolution.workload
+    implied: list[Problem] = []
+    is_run = platform.capabilities.workload(full.name) and not select_errors(resolution.problems)
+    if is_run and full.implies_sources(resolution.job):
+        resolution, implied = add_known_sources(resolution, full, platform, kinds)
+
+    def matters(problem: Problem) -> bool:
+        return not (assets_only and problem.absent)
+
+    problems = [*earlier_problems, *filter(matters, resolution.problems), *select_errors(implied)]
+    found = list(filter(matters, check_job(resolution, full, platform, kinds, plugins.platforms)))
+    # an invalid value was checked as its default, so warnings about it may be wrong
+    problems += select_errors(found) if select_errors(problems) else found
+    if not select_errors(problems):  # else they say better why the workload cannot tell what the job implies
+        problems += implied
+    elif unused := dict(unused_values.find_unused_values(problems, resolution)):
+        request = dataclasses.replace(request, left_out=request.left_out | unused.keys())
+        earlier_problems = (*earlier_problems, *unused.values())
+        return check_request(request, workload, platform, plugins, kinds, earlier_problems, assets_only)
+    return resolution, problems
+
+
 def prepare_job(
     request: Request,
     workload: Workload,
     platform: Platform,
     plugins: Plugins,
-    earlier_problems: tuple[Problem, ...] = (),
+    earlier_problems: Iterable[Problem] = (),
     assets_only: bool = False,
     kinds: Mapping[str, SourceKind] | None = None,
 ) -> PreparedJob:
@@ -187,33 +223,11 @@ def prepare_job(
     :param kinds: the source kinds; None for those of the plugins.
     """
     kinds = plugins.source_kinds() if kinds is None else kinds
-    given_workload, resolution = workload, resolve_job(request, workload, platform, kinds)
+    resolution, problems = check_request(request, workload, platform, plugins, kinds, earlier_problems, assets_only)
     workload = resolution.workload
-    implied: list[Problem] = []
-    is_run = platform.capabilities.workload(workload.name) and not select_errors(resolution.problems)
-    if is_run and workload.implies_sources(resolution.job):
-        resolution, implied = add_known_sources(resolution, workload, platform, kinds)
-
-    def matters(problem: Problem) -> bool:
-        return not (assets_only and problem.absent)
-
-    problems = [*earlier_problems, *filter(matters, resolution.problems), *select_errors(implied)]
-    found = list(filter(matters, check_job(resolution, workload, platform, kinds, plugins.platforms)))
-    # an invalid value was checked as its default, so warnings about it may be wrong
-    problems += select_errors(found) if select_errors(problems) else found
-    if not select_errors(problems):  # else they say better why the workload cannot tell what the job implies
-        problems += implied
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
-    if select_errors(problems):
-        from robotrain.check import unused_values  # costs start-up
-
-        if unused := dict(unused_values.find_unused_values(problems, resolution)):
-            request = dataclasses.replace(request, left_out=request.left_out | unused.keys())
-            return prepare_job(
-                request, given_workload, platform, plugins, (*earlier_problems, *unused.values()), assets_only, kinds
-            )
-        raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
+    raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
     return PreparedJob(
         job=resolution.job,
         platform=platform,

@@ -90,7 +90,7 @@ def check_placeholders(job: "Job") -> Iterator[Problem]:
         if name not in (*placeholders.NAMES, *own):
             yield _make_unknown_problem(name, own)
         elif name == placeholders.RESUME and name in placeholders.list_names(job.trainer_args):
-            way = Suggestion(parameters.RESUME_LINE)
+            way = Suggestion(parameters.RESUME_LINE, replaces=f"{{{name}}}")
             yield make_problem("placeholder-empty.resume", way, given=f"{{{name}}}")
         elif empty := _explain_empty(name, job, counts):
             yield make_problem("placeholder-empty.argument", Suggestion(empty[1]), given=f"{{{name}}}", title=empty[0])

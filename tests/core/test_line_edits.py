@@ -3,15 +3,15 @@
 import shlex
 
 import pytest
-from robotrain.corrected_line import LineOptions, correct_line, find_placeholders
 from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.line_edits import LineOptions, edit_line, find_placeholders
 
 OPTIONS = LineOptions({"--steps": "--training-steps"}, frozenset(("--new", "--dry-run")))
 
 
 def apply(line, text, where="", given="", replaces=""):
     problem = Problem(code="wrong", stage=Stage.USAGE, title="wrong", where=where, given=given)
-    words = correct_line(shlex.split(line), problem, Suggestion(text, replaces=replaces), OPTIONS)
+    words = edit_line(shlex.split(line), problem, Suggestion(text, replaces=replaces), OPTIONS)
     return None if words is None else shlex.join(words)
 
 

@@ -1,0 +1,127 @@
+"""Trials of suggestions before they are shown: the line that each makes is parsed, resolved and checked.
+
+Only pure checks run: no network, no process, no rule of a site. What Terraform or a lookup may give counts as missing.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from robotrain.cli.command_factory import ARGUMENTS_KEY, UsageError, get_plugins
+from robotrain.cli.parse_errors import explain_parse_error
+from robotrain.config.values import Value
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
+from robotrain.line_edits import LineOptions, edit_line
+from robotrain.submission.prepare import check_request
+
+MAX_TRIALS = 20
+"""How many suggestions of a line are tried; the others are shown as they are."""
+ON_THE_LINE = ("-", "after --")
+"""How the place of a problem begins that a change of the line has to remove."""
+
+
+def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return problems of a job with the suggestions that remove them without another one.
+
+    If none of a problem does, the first that removes it is left, with the next problem as its remark.
+    """
+    trials = _Trials(command, ctx)
+    return tuple(map(trials.try_ways, problems))
+
+
+class _Lookups(dict[str, Value | BaseException | None]):
+    """What lookups find that are not asked: nothing."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+class _Trials:
+    """The trials of one line of a job command."""
+
+    def __init__(self, command: Any, ctx: Any) -> None:
+        self._command, self._parent, self._name = command, ctx.parent, ctx.info_name
+        self._head = ctx.command_path.split()[1:]
+        self._words = [*self._head, *ctx.find_root().meta[ARGUMENTS_KEY][len(self._head) - 1 :]]
+        self._options = read_line_options(command)
+        self._before: Counter[tuple[str, str, str]] | None = None
+        self._count = 0
+
+    def try_ways(self, problem: Problem) -> Problem:
+        """Return a problem with the suggestions that work or cannot be tried, and perhaps one that brings another."""
+        if problem.severity != "error" or problem.stage > Stage.CHECK:
+            return problem
+        tried = [(way, self._find_problems(way, problem)) for way in problem.suggestions]
+        has_working = any(after == [] for _, after in tried)
+        ways = list[Suggestion]()
+        for way, after in tried:
+            if not after:
+                ways.append(way)
+            elif not has_working and after[0] is not problem:
+                ways.append(way._replace(remark=f"{way.remark}; but {after[0].title}".removeprefix("; ")))
+                has_working = True
+        return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))
+
+    def _find_problems(self, way: Suggestion, problem: Problem) -> list[Problem] | None:
+        """Return the new errors of the line that a suggestion makes, or only the problem if it is still there.
+
+        None if it is not tried: something is to be chosen, it is about another command or a file, or no trial finds the
+        problem.
+        """
+        words, size = edit_line(self._words, problem, way, self._options), len(self._head)
+        if words is None or words[:size] != self._head or self._count >= MAX_TRIALS:
+            return None
+        if self._before is None:
+            self._before = Counter(map(_identify, self._find_errors(self._words[size:])))
+        if _identify(problem) not in self._before:
+            return None
+        self._count += 1
+        errors = self._find_errors(words[size:])
+        after = Counter(map(_identify, errors))
+        if after[_identify(problem)] >= self._before[_identify(problem)]:
+            return [problem] if problem.where.startswith(ON_THE_LINE) else None
+        changed = {*words}.symmetric_difference(self._words)
+        new = (one for one in errors if after[_identify(one)] > self._before[_identify(one)])
+        return [one for one in new if one.where in changed or _is_of_trial(one, problem)]
+
+    def _find_errors(self, arguments: Sequence[str]) -> list[Problem]:
+        """Return the errors that the pure checks find in a line."""
+        try:
+            context = self._command.make_context(self._name, [*arguments], parent=self._parent)
+            command, plugins, values = context.command, get_plugins(context), dict(context.params)
+            request, workload, platform, problems = command.read_request(context, command.choice, values)
+            request = dataclasses.replace(request, terraform=None, lookups=_Lookups())
+            assets_only = bool(values.get("assets_only"))
+            kinds = plugins.source_kinds()
+            return select_errors(check_request(request, workload, platform, plugins, kinds, problems, assets_only)[1])
+        except Rejected as rejected:
+            return select_errors(rejected.problems)
+        except UsageError as error:
+            return [explain_parse_error(error)]
+
+
+def _identify(problem: Problem) -> tuple[str, str, str]:
+    return problem.message, problem.where, problem.title
+
+
+def _is_of_trial(found: Problem, problem: Problem) -> bool:
+    """Return whether a new error counts that is not about an option of the suggestion.
+
+    One of a later stage may have been hidden by the problem, and a missing value may be found where it is asked for.
+    """
+    return found.stage <= problem.stage and found.code != "value-missing"
+
+
+def read_line_options(command: Any) -> LineOptions:
+    """Return what is known about the options of a command's line."""
+    names, switches = dict[str, str](), list[str]()
+    for one in command.params:
+        if one.param_type_name == "option":
+            spellings = [*one.opts, *one.secondary_opts]
+            names |= dict.fromkeys(spellings, max(one.opts, key=len))
+            switches += spellings if one.is_flag else []
+    return LineOptions(names, frozenset(switches))

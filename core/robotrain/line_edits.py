@@ -1,0 +1,225 @@
+"""What a suggestion does to a line: its text is read here, for people, programs, trials and tests alike.
+
+The text of a suggestion is one of
+
+- `robotrain COMMAND …`: the whole line;
+- options, `--flag value -- --trainer.option=value`: each takes the place of the option of its name, else it is added.
+  For a problem of the arguments after `--`, options in the trainer's form (`--a.b=1`, `a.b=1`) stand after `--` too;
+- a word, which takes the place of the word that the problem names as given;
+- `leave out --flag`: nothing is added.
+
+What the suggestion `replaces` is left out, with its values.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from robotrain.errors import LEAVE_OUT, Problem, Suggestion
+
+PROGRAM = "robotrain"
+DASHES = "--"
+AFTER_DASHES = (DASHES, "after --")
+"""Where problems of the arguments after `--` are."""
+KEYED_FLAGS = ("--set", "--over")
+"""Options that may be repeated, each time with another `KEY=VALUE`: their names have the key, as in `--set=seed`."""
+ELLIPSIS = re.compile(r"…|\.\.\.")
+CAPITALS = re.compile(r"(?<![\w\"-])[A-Z][A-Z_-]*(?![\w-])")
+"""A word in capitals without digits: `OWNER/NAME`, `N`, but not `T4`, `Isaac-UR10-v0` or, in JSON, `"MEAN_STD"`."""
+OPTION = re.compile("--?[A-Za-z]")
+"""How an option of robotrain begins; a negative number is a value."""
+TRAINER_OPTION = re.compile(r"--[\w-]*[._=].*|[A-Za-z_+~][\w.@/+~-]*=.*", re.DOTALL)
+
+
+class LineOptions(NamedTuple):
+    """What is known about the options of a command."""
+
+    names: Mapping[str, str] = {}
+    """The name of each option by its spellings, of which it may have several; one that is absent is its own name."""
+    switches: frozenset[str] = frozenset()
+    """The spellings of options that take no value."""
+
+
+UNKNOWN_OPTIONS = LineOptions()
+
+
+class TypedOption(NamedTuple):
+    """An option as it was typed, or a word that is none, which has no name."""
+
+    name: str
+    words: tuple[str, ...]
+    is_after: bool = False
+    """Whether it stands after `--`."""
+
+    @property
+    def value(self) -> str:
+        """The value, of a keyed option with its key; empty if there is none."""
+        _, equals, value = self.words[0].partition("=")
+        return value if equals else " ".join(self.words[1:])
+
+
+class Edit(NamedTuple):
+    """What a suggestion changes in a line; nothing if its text is about something else."""
+
+    line: tuple[str, ...] = ()
+    """The whole line, after `robotrain`."""
+    options: tuple[TypedOption, ...] = ()
+    """Those that are set, or the word that takes the place of another."""
+    left_out: tuple[str, ...] = ()
+    """The names of those that go."""
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether something goes, and nothing comes."""
+        return bool(self.left_out) and not self.options
+
+    @property
+    def flags(self) -> list[str]:
+        """The options before `--` that are set, as they are spelt."""
+        return [one.words[0].partition("=")[0] for one in self.options if one.name and not one.is_after]
+
+
+def read_edit(way: Suggestion, options: LineOptions = UNKNOWN_OPTIONS) -> Edit:
+    """Return what a suggestion does."""
+    left_out = tuple(way.replaces.split())
+    if way.text.startswith(LEAVE_OUT):
+        return Edit(left_out=left_out)
+    try:
+        typed = shlex.split(way.text)
+    except ValueError:
+        return Edit()
+    if typed[:1] == [PROGRAM]:
+        return Edit(line=tuple(typed[1:]))
+    return Edit(options=tuple(split_line(typed, options)), left_out=left_out)
+
+
+def edit_line(
+    words: Sequence[str], problem: Problem, way: Suggestion, options: LineOptions = UNKNOWN_OPTIONS
+) -> list[str] | None:
+    """Return a refused line with a suggestion applied; None if something in that is still to be chosen, or if it is
+    about something else than the line: a file, a variable, another program.
+
+    :param words: the line after `robotrain`.
+    :param problem: the problem whose suggestion it is.
+    """
+    edit = read_edit(way, options)
+    if find_placeholders(way.text, words) or edit == Edit():
+        return None
+    if edit.line:
+        return [*edit.line]
+    is_after = problem.where.rpartition(": ")[2] in AFTER_DASHES  # `step train: --`, `seed=1: --`
+    new = [*edit.options]
+    if is_after and not any(one.is_after for one in new):
+        new = [moved for one in new for moved in _move_after(one)]
+    if len(new) == 1 and not new[0].name and not TRAINER_OPTION.fullmatch(new[0].words[0]):
+        return _replace_word(words, problem.given, new[0].words[0])
+    line = _Line(words, options, is_after)
+    is_clear = all(one.name for one in new) and all([line.put(one, problem.given, edit.left_out) for one in new])
+    return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
+
+
+def find_placeholders(text: str, words: Iterable[str] = ()) -> list[str]:
+    """Return what stands in a suggestion for something that is to be chosen: words in capitals that the line itself
+    does not have, also in small letters, and `…`.
+    """
+    typed = {
+        found for word in words for found in (*CAPITALS.findall(word), word.upper(), word.partition("=")[2].upper())
+    }
+    return [*ELLIPSIS.findall(text), *(found for found in CAPITALS.findall(text) if found not in typed)]
+
+
+class _Line:
+    """A line, whose options are changed."""
+
+    def __init__(self, words: Sequence[str], options: LineOptions, is_after: bool) -> None:
+        self.names, self.is_after = options.names, is_after
+        self.options = [*split_line(words, options)]
+
+    def put(self, option: TypedOption, given: str, left_out: Sequence[str]) -> bool:
+        """Put an option in the place of those of its name, else before one that is left out, else at the end; return
+        whether it is clear which is meant.
+
+        :param given: of several ones that with this value or text is meant; empty if all are.
+        """
+        part = [(place, one) for place, one in enumerate(self.options) if one.is_after == option.is_after]
+        places = [place for place, one in part if one.name == option.name]
+        if len(places) > 1 and given:
+            places = [place for place in places if given in (self.options[place].value, *self.options[place].words)]
+            if len(places) != 1:
+                return False
+        if places:
+            self.options[places[0]] = option
+            self.options = [one for place, one in enumerate(self.options) if place not in places[1:]]
+        else:
+            before = [place for place, one in part if {one.name, *one.words[:1]} & {*left_out}]
+            end = len(self.options) if option.is_after else sum(not one.is_after for one in self.options)
+            self.options.insert(before[0] if before else end, option)
+        return True
+
+    def remove(self, name: str, new: Sequence[TypedOption]) -> bool:
+        """Remove an option or word, from the part that the problem is about if it is there; return whether there was
+        one. One of `new` stays where it was put.
+        """
+        own = [one for one in new if not one.is_after]
+        are_switches = bool(own) and all(len(one.words) == 1 and "=" not in one.words[0] for one in own)
+        for is_after in (self.is_after, not self.is_after):
+            place = (name if is_after else self.names.get(name, name), is_after)
+            if any((one.name, one.is_after) == place for one in new):
+                return is_after == self.is_after
+            found = [one for one in self.options if (one.name or one.words[0], one.is_after) == place]
+            for one in found:
+                at = self.options.index(one)  # what looks like its value is a word after a switch
+                self.options[at : at + 1] = [TypedOption("", (word,)) for word in one.words[1:] if are_switches]
+            if found:
+                return True
+        return False
+
+    def join(self) -> list[str]:
+        own, after = ([w for one in self.options if one.is_after == is_after for w in one.words] for is_after in (0, 1))
+        return [*own, *([DASHES, *after] if after else [])]
+
+
+def split_line(words: Sequence[str], options: LineOptions = UNKNOWN_OPTIONS) -> Iterator[TypedOption]:
+    """Yield the options of a line, and the words between them."""
+    end = list(words).index(DASHES) if DASHES in words else len(words)
+    rest = list(words[:end])
+    while rest:
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        if not OPTION.match(word):
+            yield TypedOption("", (word,))
+            continue
+        takes_value = not (equals or flag in options.switches or flag.startswith("--no-"))
+        values = [rest.pop(0)] if takes_value and rest and not OPTION.match(rest[0]) else []
+        name = options.names.get(flag, flag)
+        if flag in KEYED_FLAGS:
+            name += "=" + (value if equals else "".join(values)).partition("=")[0]
+        yield TypedOption(name, (word, *values))
+    yield from _split_trainer_options(words[end + 1 :])
+
+
+def _split_trainer_options(words: Sequence[str]) -> Iterator[TypedOption]:
+    """Yield the options after `--`: `--a.b=1`, `--a.b 1`, `a.b=1`."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, _ = word.partition("=")
+        is_option = OPTION.match(word)
+        values = [rest.pop(0)] if is_option and not equals and rest and not OPTION.match(rest[0]) else []
+        yield TypedOption(name if is_option or equals else "", (word, *values), is_after=True)
+
+
+def _move_after(option: TypedOption) -> Iterator[TypedOption]:
+    """Yield an option, after `--` if it has the form of the trainer's."""
+    if TRAINER_OPTION.fullmatch(option.words[0]):
+        yield from _split_trainer_options(option.words)
+    else:
+        yield option
+
+
+def _replace_word(words: Sequence[str], given: str, word: str) -> list[str] | None:
+    """Return the line with a word in the place of that which was given; None if it is not there, or twice."""
+    if not given or list(words).count(given) != 1:
+        return None
+    return [word if one == given else one for one in words]
