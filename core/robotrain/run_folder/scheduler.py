@@ -2,26 +2,30 @@
 
 import shutil
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.document import Placement
+
+from robotrain.cluster.secrets import check_secret_files
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.messages import Messages
-from robotrain.model.health import Check
+from robotrain.model.health import Check, HealthResult, report_missing, report_ok
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import PlatformDefault
 from robotrain.model.run import Reference
-from robotrain.run_folder import scheduler_preflight, settings_rules
+from robotrain.run_folder import settings_rules
 from robotrain.run_folder.code_copy import copy_code
+from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.scheduler_commands import SchedulerCommands
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
-from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file
+from robotrain.run_folder.scheduler_plan import SchedulerJob, make_spec_file, read_placements
 from robotrain.run_folder.scheduler_settings import choose_registration_settings, derive_defaults
-from robotrain.run_folder.status import RunFolderPlatform
+from robotrain.run_folder.status import RunFolderPlatform, find_creation_problems
 from robotrain.run_folder.submit_call import SubmitCall
 
 make_problem = Messages(__file__)
@@ -102,9 +106,22 @@ class SchedulerPlatform(SchedulerPlans, RunFolderPlatform):
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         """Return the checks of the scheduler and, of a plan, of its folders and secrets."""
-        ask = partial(scheduler_preflight.check_scheduler, self.submit_command, self.ask_scheduler, plan)
-        engine = Check(name=self.commands.engine, run=ask)
-        return [engine, scheduler_preflight.make_folder_check(plan, self.get_run_folder(plan))] if plan else [engine]
+        checks = [Check(name=self.commands.engine, run=partial(self._check_scheduler, plan))]
+        if plan:
+            folders = partial(_check_folders, plan, self.get_run_folder(plan), read_placements(plan))
+            checks.append(Check(name="run folder", run=folders))
+        return checks
+
+    def _check_scheduler(self, plan: Plan | None) -> Iterator[Problem | HealthResult]:
+        """Check that the submit command is on this machine, and ask the scheduler."""
+        command = self.submit_command
+        if shutil.which(command):
+            problems = [*self.ask_scheduler(plan)]
+            yield from problems or (report_ok("it answers"),)
+        elif plan:
+            yield make_problem("submit-command-missing.not-here", command=command)
+        else:
+            yield report_missing(f"`{command}` is not on PATH: no job can be sent from this machine")
 
     def submit(self, plan: Plan) -> Reference:
         """Create the run folder and send its job. Raise Rejected when the engine refused it, Unanswered if unknown."""
@@ -158,3 +175,11 @@ class SchedulerPlatform(SchedulerPlans, RunFolderPlatform):
 def make_reference(folder: Path, job: str) -> Reference:
     """Return what finds a run again."""
     return {"folder": str(folder), "job": job}
+
+
+def _check_folders(plan: Plan, folder: Path, placements: Iterable[Placement]) -> Iterator[Problem]:
+    problems = [*find_creation_problems(plan, folder)]
+    yield from problems or check_writable(folder.parent, "--runs-dir")
+    for placement in placements:
+        yield from check_writable(Path(placement.cache), "--cache-dir")
+        yield from check_secret_files(placement.secrets)

@@ -1,37 +1,36 @@
 """The preflight checks of a plan: of the cluster, in one question, and of the folders and files that nodes need."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import Transport
-from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.environments import interpreter
+from robotrain_runtime.contract import document, plugin_loader
+from robotrain_runtime.contract.document import JobDocument, parse_document
+from robotrain_runtime.environments import environment, interpreter
+from robotrain_runtime.machine.disk_cache import COMPLETE
 
 from robotrain_slurm.client.cluster import query_partitions
-from robotrain_slurm.client.commands import SlurmRefused
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.login.reach import LostAnswer, explained, translate
 from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight import folders
-from robotrain_slurm.preflight.array_size import check_array_size
-from robotrain_slurm.preflight.container import check_containers
 from robotrain_slurm.preflight.job_request import JobRequest
-from robotrain_slurm.preflight.locks import check_locks
-from robotrain_slurm.preflight.pythons import check_pythons, list_needed_pythons
 from robotrain_slurm.preflight.resources import find_request_problems
 from robotrain_slurm.preflight.survey import MachineSurvey, take_survey
-from robotrain_slurm.spec.script import read_options
-from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script
+from robotrain_slurm.spec.script import has_prologue, read_options
+from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_own
 
 make_problem = Messages(__file__)
 
@@ -103,7 +102,7 @@ def check_machine(
     yield from folders.check_files(jobs, survey)
     yield from check_containers(at, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)
-    yield from check_locks(jobs[0].placement.cache, survey)
+    yield from folders.check_locks(jobs[0].placement.cache, survey)
     if at.host:
         yield from folders.check_sources(jobs, at.host, survey)
 
@@ -131,3 +130,83 @@ def check_cluster(
         options = read_options(plan.files[get_script(job)].decode())
         yield from find_request_problems(JobRequest.parse(options, plan.job), partitions)
     yield from folders.find_unshared_files(folders.list_needed_files(spec, jobs), partitions, survey())
+
+
+def check_array_size(at: Transport, spec: SchedulerSpec) -> Iterator[Problem]:
+    """Check that the indices of a job array, from 1 to its number of trials, are below the cluster's limit."""
+    count = max(len(job.trials) for job in spec.jobs)
+    try:
+        found = re.search(r"(?m)^MaxArraySize\s*=\s*(\d+)", run_slurm(at, "scontrol", "show", "config"))
+    except SlurmRefused:  # it is not shown to everybody: sbatch refuses an array that is too large
+        return
+    most = max(int(found[1]) - 1, 0) if found else count
+    if count <= most:
+        return
+    fewer = Suggestion(f"--sampler random --samples {most}", "tries some of the combinations") if most else ""
+    yield make_problem("sweep-too-large", fewer, most=most, count=count)
+
+
+PYXIS_OPTION = "--container-image"
+FLAG = "--container"
+LOADED = rf"^\s*module load .*\b(?:{'|'.join(TOOLS)})\b"
+"""A line of a batch script that loads Apptainer, which need not be on this machine then."""
+
+
+def check_containers(
+    at: Transport, spec: SchedulerSpec, files: Mapping[str, bytes], survey: MachineSurvey
+) -> Iterator[Problem]:
+    """Check that srun has the options of Pyxis, or that Apptainer is installed here, and so probably on the nodes.
+
+    :param files: those of the plan; a batch script that loads Apptainer as a module is not checked.
+    """
+    for tool in sorted({read_own(job).container.tool for job in spec.jobs} - {""}):
+        other = Suggestion(f"{FLAG} {'apptainer' if tool == 'pyxis' else 'pyxis'}", "if the cluster has that")
+        without = suggest_leaving_out(FLAG, remark="the environment is built in --cache-dir")
+        if tool == "pyxis" and not _has_pyxis(at):
+            yield make_problem("slurm-container-missing.pyxis", other, without, given=tool)
+        elif tool == "apptainer" and not survey.commands and not _is_loaded(spec, files):
+            loaded = Suggestion("--module apptainer", "if it is a module of the nodes")
+            yield make_problem(
+                "slurm-container-missing.apptainer", loaded, other, without, given=tool, tools=" nor ".join(TOOLS)
+            )
+
+
+def _is_loaded(spec: SchedulerSpec, files: Mapping[str, bytes]) -> bool:
+    scripts = [files[get_script(job)].decode() for job in spec.jobs if read_own(job).container.tool == "apptainer"]
+    return all(re.search(LOADED, script, re.MULTILINE) for script in scripts)
+
+
+def _has_pyxis(at: Transport) -> bool:
+    try:
+        return PYXIS_OPTION in run_slurm(at, "srun", "--help")
+    except SlurmRefused:
+        return False
+
+
+def list_needed_pythons(plan: Plan) -> dict[str, str]:
+    """Return the versions of Python that nodes build environments with, by a file of each that is built."""
+    needed: dict[str, str] = {}
+    spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
+    for job in () if read_own(spec.jobs[0]).is_staged else spec.jobs:
+        script = plan.files[get_script(job)].decode()
+        if read_own(job).container.tool or has_prologue(script):  # which may bring a Python
+            continue
+        try:
+            document = parse_document(plan.files[job.documents[0]].decode())
+            placement = plugin_loader.get_run_placement(document)
+            required = plugin_loader.load_workload_plugin(document).environment(document)
+        except Exception:  # of a plugin that is written for the node alone
+            continue
+        if not (placement.environment or required.required_modules):
+            folder = environment.get_environment_folder(required.lock, Path(placement.cache), placement.torch_backend)
+            needed[str(folder / COMPLETE)] = required.python
+    return needed
+
+
+def check_pythons(needed: Mapping[str, str], survey: MachineSurvey) -> Iterator[Problem]:
+    """Warn if an environment is not built yet and this machine has no Python for it: the nodes are mostly like it."""
+    for folder, version in needed.items():
+        allowed = interpreter.list_allowed_versions(version)
+        if not survey.paths[folder].exists and not set(allowed) & set(survey.pythons):
+            yield make_problem("slurm-python-missing", version=version, newest=allowed[0])
+            return
