@@ -31,8 +31,9 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
     marked = {one.name: one.param.trainer_default for group in declared for one in get_parameters(group)}
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
         shown = resolved[name]
-        text = _redact_value(shown, name in pairs) if isinstance(shown, str) else shown
-        is_marked = marked[name] and shown is not None and value.origin == DEFAULT_ORIGIN
+        is_given = value.origin != DEFAULT_ORIGIN  # what a plugin declares is no secret
+        text = _redact_value(shown, name in pairs) if is_given and isinstance(shown, str) else shown
+        is_marked = marked[name] and shown is not None and not is_given
         rows.append((name, text, value.origin, value.overrode, {TRAINER_DEFAULT: marked[name]} if is_marked else {}))
     for option in split_options(resolution.trainer_args, workload):
         for index, one in enumerate(option.arguments):

@@ -176,8 +176,10 @@ def read_variable_sources(
                 key = role, kind.roles[role]
                 by_flag[key] = (*by_flag.get(key, ()), name)
     for (role, flag), names in by_flag.items():
-        if not (value := layer.find_first(list_source_variables(flag))):
+        variables = (name for name in list_source_variables(flag) if name in layer.values)
+        if (variable := next(variables, None)) is None:
             continue
+        value = layer.values[variable]
         revision = layer.find_first(flag.revision_env) if flag.revision_env else None
         for text in _split_list(str(value.value)):
             origin, full = value.origin, text
