@@ -106,8 +106,9 @@ class Problem:
         if self.code != self.message.partition(".")[0]:
             object.__setattr__(self, "message", self.code)
             object.__setattr__(self, "code", code)
-        shown = {name: redact_sentence(getattr(self, name)) for name in ("title", "where", "given", "why")}
-        ways = tuple(Suggestion(*map(redact_sentence, way)) for way in self.suggestions)
+        texts = {name: getattr(self, name) for name in ("title", "where", "given", "why")}
+        shown = {name: redact_sentence(text) for name, text in texts.items() if text}
+        ways = tuple(Suggestion(*(text and redact_sentence(text) for text in way)) for way in self.suggestions)
         for name, value in {**shown, "suggestions": ways}.items():
             object.__setattr__(self, name, value)
 
