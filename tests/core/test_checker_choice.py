@@ -57,6 +57,16 @@ def test_relative_path_in_the_users_file_is_no_program_of_a_project(ask, monkeyp
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("usable", [True, False])
+def test_environment_that_the_job_runs_in_is_asked(ask, monkeypatch, tmp_path, usable):
+    monkeypatch.delenv("ROBOTRAIN_CHECKER")
+    log, environment = tmp_path / "log", sys.prefix if usable else str(tmp_path)
+    answer = ask(f"--log={log}", words=("submit", "--dry-run", "--environment", environment), platform="local")
+    assert log.exists() == usable
+    assert "options-unchecked" not in answer.stderr
+
+
 def write_user_file(text):
     file = Path(os.environ["XDG_CONFIG_HOME"], "robotrain/config.toml")
     file.parent.mkdir(parents=True)

@@ -79,7 +79,7 @@ class FoundChecker(NamedTuple):
     checker: Checker | None = None
     problems: tuple[Problem, ...] = ()
     is_off: bool = False
-    """Whether the user wants none."""
+    """Whether nothing is to be said of it: the user wants none, or preflight reports it."""
 
 
 def read_choice(flag: str = "") -> tuple[Value | None, tuple[Problem, ...]]:
@@ -105,14 +105,23 @@ def _find_untrusted() -> Iterator[Problem]:
             )
 
 
-def find_checker(required: PythonEnvironment, options: CheckOptions) -> FoundChecker:
-    """Return the checker for a job with the environment `required`."""
+def find_checker(required: PythonEnvironment, options: CheckOptions, own_environment: str = "") -> FoundChecker:
+    """Return the checker for a job with the environment `required`.
+
+    :param own_environment: the user's environment on this machine that the job will run in, if there is one: it is
+        asked unless the user chose another. One that cannot be used is reported in preflight.
+    """
     from robotrain_runtime.environments import environment  # costs start-up
 
     choice, problems = read_choice(options.checker)
     text = str(choice.value) if choice else ""
     if text == NONE:
         return FoundChecker(None, problems, is_off=True)
+    if choice is None and own_environment:
+        python = environment.get_python(Path(own_environment))
+        is_usable = not _explain_unusable(python, required)
+        found = Checker(python, _name_checker(python, required), _identify(python)) if is_usable else None
+        return FoundChecker(found, problems, is_off=not is_usable)
     if choice is None or text == BUILD:
         built = find_built_environment(required)
         if built is None and text == BUILD:

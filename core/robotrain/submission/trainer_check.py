@@ -92,7 +92,9 @@ def find_option_problems(
         return [make_problem("options-unchecked.command-failed", failure=failure)]
     if command is None:
         return []
-    found = find_checker(required, options)
+    runs_here = prepared.platform.capabilities.feature("runs_here")
+    own = getattr(prepared.settings, "environment", None) if runs_here else None  # a platform may lack that setting
+    found = find_checker(required, options, own or "")
     if found.checker is None:
         is_explained = found.is_off or any(problem.code == UNUSABLE for problem in found.problems)
         return [*found.problems, *(() if is_explained else (_make_missing_note(prepared, required, options),))]
