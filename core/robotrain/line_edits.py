@@ -115,7 +115,7 @@ def edit_line(
     if len(new) == 1 and not new[0].name and not TRAINER_OPTION.fullmatch(new[0].words[0]):
         return _replace_word(words, problem.given, new[0].words[0])
     line = _Line(words, options, is_after)
-    is_clear = all(one.name for one in new) and all([line.put(one, problem.given, edit.left_out) for one in new])
+    is_clear = all(one.name for one in new) and all([line.set_option(one, problem.given, edit.left_out) for one in new])
     return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
 
 
@@ -136,7 +136,7 @@ class _Line:
         self.names, self.is_after = options.names, is_after
         self.options = [*split_line(words, options)]
 
-    def put(self, option: TypedOption, given: str, left_out: Sequence[str]) -> bool:
+    def set_option(self, option: TypedOption, given: str, left_out: Sequence[str]) -> bool:
         """Put an option in the place of those of its name, else before one that is left out, else at the end; return
         whether it is clear which is meant.
 
