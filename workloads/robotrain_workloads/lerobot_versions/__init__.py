@@ -10,7 +10,9 @@ Of each version:
 - `network.json`: the options that change the weights of a type (`.ci/lerobot_network_options.py`)
 - `notes.json`, if there is one: what LeRobot does not tell about a type; it is part of `index.json`
 
-`rules/VERSION.json`: what its configuration classes refuse, as conditions over their options
-(`lerobot_options/option_rules.py`). `.ci/export_lerobot.py FOLDER` writes the JSON files in an environment of the lock.
-A job carries the folder of its version, without the rules: LeRobot itself has them there.
+`.ci/export_lerobot.py FOLDER` writes `options.json`, `index.json` and `tasks.json` in an environment of the lock.
+
+`rules/VERSION.json`, if there is one: what its configuration classes refuse, as conditions over their options that
+people write (`lerobot_options/option_rules.py`). A job carries the folder of its version, without the rules: LeRobot
+itself has them there.
 """
