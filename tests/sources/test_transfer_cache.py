@@ -112,8 +112,9 @@ def test_the_manifest_says_what_came(shelves, deliver):
     (files,) = deliver(shelves.put("pusht", {"b": b"2", "a": b"1"})).folders()
     head, *lines = map(json.loads, (files.parent / "manifest.jsonl").read_text().splitlines())
     assert (head["files"], head["size"]) == (2, 2)
-    assert [line["name"] for line in lines] == ["a", "b"]
-    assert lines[0]["sha256"] == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+    sha256 = {line["name"]: line["sha256"] for line in lines}
+    assert sorted(sha256) == ["a", "b"]
+    assert sha256["a"] == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
 
 
 @pytest.mark.slow
@@ -146,32 +147,6 @@ def test_damaged_data_is_fetched_again(shelves, deliver, harm):
     delivery = deliver(uri)
     assert list(map(read_tree, delivery.folders())) == [SMALL]
     assert "was changed or damaged" in delivery.lines[0]
-
-
-@pytest.mark.slow
-def test_after_the_machine_was_started_anew_data_is_believed_once_every_byte_was_read(shelves, deliver):
-    uri = shelves.put("pusht", SMALL)
-    (files,) = deliver(uri).folders()
-    (files.parent / "boot").write_text("another-start\n")
-    delivery = deliver(uri)
-    assert delivery.folders() == [files]
-    assert any("before this machine was started" in line for line in delivery.lines)
-    again = deliver(uri)
-    assert again.folders() == [files]
-    assert not any("before this machine was started" in line for line in again.lines)
-
-
-@pytest.mark.slow
-def test_what_a_power_cut_took_is_fetched_again_though_the_file_is_as_long_as_it_was(shelves, deliver):
-    uri = shelves.put("pusht", SMALL)
-    (files,) = deliver(uri).folders()
-    (files / "data/1.bin").write_bytes(bytes(5000))
-    (files / "meta/info.json").write_bytes(bytes(11))
-    (files.parent / "boot").write_text("another-start\n")
-    delivery = deliver(uri, described=["meta/info.json"])
-    (found,) = delivery.survey()
-    assert read_tree(found.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
-    assert list(map(read_tree, delivery.fetch())) == [SMALL]
 
 
 @pytest.mark.slow
@@ -245,20 +220,6 @@ def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, 
     for path in left[::2]:
         path.write_bytes(b"\0" * 50_000)  # the size is right
     (part / "files/large.bin").write_bytes(b"\0" * 20 * MIB)
-    shelves.faults.clear()
-    assert list(map(read_tree, deliver(uri).folders())) == [FILES]
-
-
-@pytest.mark.slow
-def test_a_machine_that_lost_power_fetches_again_what_it_cannot_tell(shelves, deliver, cache):
-    uri = shelves.put("pusht", FILES)
-    shelves.faults.append(Fault("data/0", status=403))
-    delivery = deliver(uri)
-    delivery.survey()
-    with pytest.raises(JobFailed):
-        delivery.fetch()
-    (catalog,) = cache.rglob("catalog.sqlite")
-    os.truncate(catalog, catalog.stat().st_size // 2)
     shelves.faults.clear()
     assert list(map(read_tree, deliver(uri).folders())) == [FILES]
 

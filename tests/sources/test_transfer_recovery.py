@@ -1,8 +1,6 @@
 """Cached and partial data after kills, power cuts and damage: only verified bytes are used."""
 
 import os
-import shutil
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from messages import check_refusals
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import cache_store, catalog, survey
+from robotrain_sources.transfer import cache_store, survey
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
 from robotrain_sources.transfer.catalog import Catalog
 from robotrain_sources.transfer.origin import SourceFile, SourceRequest
@@ -74,75 +72,9 @@ def test_a_file_that_became_another_meanwhile_does_not_land(begin_download, pool
     assert not (tmp_path / "data").exists()
 
 
-def test_killed_while_it_takes_back_what_a_power_cut_may_have_taken_it_takes_it_back_the_next_time(
-    begin_download, pool
-):
-    first = begin_download()
-    first.verify_arrived(pool)
-    (first.files / "a.bin").write_bytes(bytes(100))
-    first.catalog.record_arrival([], [("a.bin", 0, 40)])
-    first.suspend()
-    boot_note(first.files.parent, "another-start")
-    second = begin_download()
-    second.catalog.list_partial_files = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        second.verify_arrived(pool)
-    second.suspend()
-    third = begin_download()
-    third.verify_arrived(pool)
-    assert third.catalog.list_ranges("a.bin") == []
-
-
-def test_a_journal_that_a_kill_left_is_not_rolled_into_the_next_listing(begin_download, pool):
-    def listed(etag: str) -> list[SourceFile]:
-        return [SourceFile(name=f"{number:05}", size=number, version=f"{etag}{number}") for number in range(3000)]
-
-    first = begin_download(entries=listed("old"))
-    first.suspend()
-    left = first.files.parent / "listing.sqlite"
-    shutil.copyfile(first.catalog.path, left)
-    killed = sqlite3.connect(left)
-    killed.executescript("pragma synchronous = off; pragma cache_size = 5; begin; update files set own = 'x'")
-    journal = left.with_name("listing.sqlite-journal")
-    kept = journal.read_bytes()
-    killed.rollback()
-    killed.close()
-    journal.write_bytes(kept)
-    second = begin_download(entries=listed("new"))
-    assert {entry.version[:3] for entry in second.catalog.iter_missing()} == {"new"}
-
-
-@pytest.mark.parametrize("folds", [True, False])
-def test_a_listing_is_looked_at_as_the_disk_of_the_cache_takes_its_names(tmp_path, monkeypatch, folds):
-    monkeypatch.setattr(catalog, "is_folding_disk", lambda folder: folds and folder == tmp_path)
-    origin = SimpleNamespace(list_files=lambda: [SourceFile(name=name, size=1, version="1") for name in ("A", "a")])
-    if folds:
-        with pytest.raises(FetchError) as refused:
-            survey.write_listing(origin, tmp_path / "listing.sqlite")
-        check_refusals(refused.value, "fetch-error data")
-    else:
-        assert survey.write_listing(origin, tmp_path / "listing.sqlite")[0].files == 2
-
-
 def test_of_a_damaged_folder_only_what_is_not_whole_is_missing(data):
     os.truncate(data / "files/a.bin", 1)
     assert survey._count_arrived_bytes(data) == 50
-
-
-def test_finding_complete_files_reads_no_bytes(data, pool, monkeypatch):
-    boot_note(data, "another-start")
-    monkeypatch.setattr(cache_store, "is_unchanged", interrupt)
-    assert cache_store.find_complete_files(data) == data / "files"
-    monkeypatch.undo()
-    assert cache_store.verify_after_boot(data, pool)
-    assert cache_store.is_from_this_boot(data)
-
-
-def test_what_describes_the_data_is_read_in_a_look_when_a_power_cut_may_have_taken_it(data):
-    (data / "files/a.bin").write_bytes(bytes(100))
-    boot_note(data, "another-start")
-    assert not cache_store.are_files_intact(data, ["a.bin"])
-    assert cache_store.are_files_intact(data, ["b/c.bin", "none"])
 
 
 def test_what_is_pinned_is_not_found_where_it_is_on_its_way_or_being_removed(data):
@@ -168,27 +100,6 @@ def test_damaged_data_that_others_use_is_refused_and_not_waited_for_for_ever(dat
     user.close()
     assert other.acquire(lambda folder: True) is None
     other.close()
-
-
-def test_data_of_before_a_start_that_others_use_is_read_once_and_used(data, monkeypatch):
-    monkeypatch.setattr(cache_store, "POLL_SECONDS", 0.001)
-    user, other = FolderLock(data, lambda: None), FolderLock(data, lambda: None)
-    assert user.acquire(lambda folder: True)
-    user.share()
-    boot_note(data, "another-machine")
-    asked: list[Path] = []
-    assert other.acquire(lambda folder: not asked.append(folder)) == data / "files"
-    assert asked == [data]
-    user.close()
-    other.close()
-
-
-def boot_note(folder: Path, start: str) -> None:
-    (folder / cache_store.BOOT_NOTE).write_text(f"{start}\n")
-
-
-def interrupt(*given: object) -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.fixture
