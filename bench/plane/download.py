@@ -76,7 +76,7 @@ def _measure_ours(machine: Machine, prefix: str) -> dict[str, float]:
 
 def _make_rows(turns: list[dict[str, float]], latency: float) -> Iterator[Row]:
     far = f"{latency * 1000:.0f} ms away" if latency else "loopback"
-    most, least = (1.6, 1 / 6.5) if latency else (2.4, None)
+    most, least = (2.0, 1 / 5) if latency else (2.4, None)
 
     def compare(name: str, ours: str, floor: str, floor_name: str, ceiling: float | None) -> Row:
         values = {"ours": min(turn[ours] for turn in turns), "floor": min(turn[floor] for turn in turns)}

@@ -11,7 +11,7 @@ import sys
 
 import obstore
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import catalog
+from robotrain_sources.transfer import origin as transfer_origin
 
 
 def main(module: str, uri: str, pin: str = "", role: str = "policy", credential: str = "") -> dict[str, object]:
@@ -23,7 +23,7 @@ def main(module: str, uri: str, pin: str = "", role: str = "policy", credential:
         entries = sorted(origin.list_files(), key=lambda entry: entry.name)
         if not entries:
             raise origin.explain_empty()
-        store, files = origin.open_store(), {}
+        store, files = origin.open_store(transfer_origin.CLIENT_OPTIONS), {}
         for entry in entries:
             options = {"if_match": entry.version} if entry.version else None
             content = bytes(obstore.get(store, origin.get_store_path(entry.name), options=options).bytes())
@@ -34,7 +34,7 @@ def main(module: str, uri: str, pin: str = "", role: str = "policy", credential:
     identities = {entry.name: entry.identity for entry in entries}
     return {
         "place": origin.place,
-        "digest": catalog.compute_data_digest(entries),
+        "digest": transfer_origin.compute_data_digest(entries),
         "entries": identities,
         "files": files,
     }

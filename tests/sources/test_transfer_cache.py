@@ -225,6 +225,20 @@ def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, 
 
 
 @pytest.mark.slow
+def test_half_a_manifest_of_an_earlier_try_is_used_as_far_as_it_goes(shelves, deliver, cache):
+    uri = shelves.put("pusht", FILES)
+    shelves.faults.append(Fault("data/0", status=403))
+    delivery = deliver(uri)
+    delivery.survey()
+    with pytest.raises(JobFailed):
+        delivery.fetch()
+    (manifest,) = cache.rglob("*.part/manifest.jsonl")
+    os.truncate(manifest, manifest.stat().st_size // 2)
+    shelves.faults.clear()
+    assert list(map(read_tree, deliver(uri).folders())) == [FILES]
+
+
+@pytest.mark.slow
 def test_a_stop_ends_a_transfer_at_once(shelves, deliver):
     class Stopped(Exception):
         pass

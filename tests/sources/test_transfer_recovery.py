@@ -1,7 +1,7 @@
-"""Cached and partial data after kills, power cuts and damage: only verified bytes are used."""
+"""Cached and partial data after kills and damage: only verified bytes are used."""
 
+import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,60 +10,44 @@ from messages import check_refusals
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import cache_store, survey
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
-from robotrain_sources.transfer.catalog import Catalog
 from robotrain_sources.transfer.origin import SourceFile, SourceRequest
 
 BODY = {"a.bin": b"a" * 100, "b/c.bin": b"c" * 50}
 
 
 @pytest.fixture
-def pool():
-    with ThreadPoolExecutor(2) as made:
-        yield made
-
-
-@pytest.fixture
 def begin_download(tmp_path):
-    """`begin_download()` begins to fetch two files, or goes on; etag: the version that is listed today."""
+    """`begin_download()` begins to fetch two files, or goes on."""
     begun: list[PartialDownload] = []
 
-    def part(etag: str = "new", entries=None) -> PartialDownload:
-        listing = tmp_path / "listed.sqlite"
-        listing.unlink(missing_ok=True)
-        catalog = Catalog(listing)
-        catalog.add_files(
-            entries or [SourceFile(name=name, size=len(body), version=etag) for name, body in BODY.items()]
-        )
-        catalog.close()
-        begun.append(PartialDownload("the data", "", None, tmp_path / "data", listing))
+    def begin() -> PartialDownload:
+        entries = [SourceFile(name=name, size=len(body), version="new") for name, body in BODY.items()]
+        begun.append(PartialDownload("the data", "", None, tmp_path / "data", entries))
         return begun[-1]
 
-    yield part
+    yield begin
     for one in begun:
-        one.suspend()
+        one._manifest.close()
 
 
-def fetch_all(part: PartialDownload) -> PartialDownload:
-    for entry in list(part.catalog.iter_missing()):
-        part.catalog.record_arrival(
-            [(entry.name, cache_store.write_verified_file(part.files / entry.name, entry, BODY[entry.name]))]
-        )
+def write_missing(part: PartialDownload) -> PartialDownload:
+    for entry in part.missing:
+        handle = cache_store.open_for_writing(part.files / entry.name)
+        cache_store.write_at(handle, BODY[entry.name], 0)
+        os.close(handle)
+        part.record(entry, hashlib.sha256(BODY[entry.name]).hexdigest())
     return part
 
 
 @pytest.fixture
-def data(begin_download, pool, tmp_path) -> Path:
-    """A folder that was landed."""
-    begun = begin_download()
-    begun.verify_arrived(pool)
-    fetch_all(begun).finish()
+def data(begin_download, tmp_path) -> Path:
+    """A complete folder."""
+    write_missing(begin_download()).finish()
     return tmp_path / "data"
 
 
-def test_a_file_that_became_another_meanwhile_does_not_land(begin_download, pool, tmp_path):
-    begun = begin_download()
-    begun.verify_arrived(pool)
-    fetch_all(begun)
+def test_a_file_that_became_another_meanwhile_does_not_land(begin_download, tmp_path):
+    begun = write_missing(begin_download())
     os.truncate(begun.files / "a.bin", 1)
     with pytest.raises(FetchError) as refused:
         begun.finish()
@@ -72,9 +56,28 @@ def test_a_file_that_became_another_meanwhile_does_not_land(begin_download, pool
     assert not (tmp_path / "data").exists()
 
 
+def test_names_that_are_one_file_on_the_disk_of_the_cache_are_refused(begin_download, tmp_path):
+    begun = write_missing(begin_download())
+    (begun.files / "b/c.bin").unlink()
+    os.link(begun.files / "a.bin", begun.files / "b/c.bin")  # as a disk that folds names has it
+    with pytest.raises(FetchError) as refused:
+        begun.finish()
+    check_refusals(refused.value, "fetch-error data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_next_try_fetches_what_is_not_recorded_or_not_as_it_was(begin_download):
+    first = write_missing(begin_download())
+    (first.files / "a.bin").write_bytes(bytes(100))
+    assert [entry.name for entry in begin_download().missing] == ["a.bin"]
+    manifest = first.files.parent / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-10])  # the machine stopped while it wrote
+    assert [entry.name for entry in begin_download().missing] == ["a.bin", "b/c.bin"]
+
+
 def test_of_a_damaged_folder_only_what_is_not_whole_is_missing(data):
     os.truncate(data / "files/a.bin", 1)
-    assert survey._count_arrived_bytes(data) == 50
+    assert cache_store.count_arrived_bytes(data) == 50
 
 
 def test_what_is_pinned_is_not_found_where_it_is_on_its_way_or_being_removed(data):
@@ -86,19 +89,19 @@ def test_what_is_pinned_is_not_found_where_it_is_on_its_way_or_being_removed(dat
         assert cache_store.find_pinned_folder(data.parent, "the data", "p") is None
 
 
-def test_damaged_data_that_others_use_is_refused_and_not_waited_for_for_ever(data, pool, monkeypatch):
+def test_damaged_data_that_others_use_is_refused_and_not_waited_for_for_ever(data, monkeypatch):
     monkeypatch.setattr(cache_store, "POLL_SECONDS", 0.001)
     user = FolderLock(data, lambda: None)
-    assert user.acquire(lambda folder: True) == data / "files"
+    assert user.acquire() == data / "files"
     user.share()
     os.truncate(data / "files/a.bin", 1)
     other = FolderLock(data, lambda: None)
     with pytest.raises(FetchError) as refused:
-        other.acquire(lambda folder: True)
+        other.acquire()
     check_refusals(refused.value, "fetch-error data")
     assert refused.value.fault == "data"
     user.close()
-    assert other.acquire(lambda folder: True) is None
+    assert other.acquire() is None
     other.close()
 
 
@@ -108,8 +111,7 @@ def survey_part(tmp_path):
 
     def run(needed: tuple[str, ...], described: tuple[str, ...] = ()) -> survey.SourceSurvey:
         request = SourceRequest(uri="the data", pin="p", role="policy", origin="", described=described, needed=needed)
-        found = survey.SourceSurvey(request=request, listing=tmp_path / "part.sqlite", described=tmp_path / "read")
-        found.listing.unlink(missing_ok=True)
+        found = survey.SourceSurvey(request=request, described=tmp_path / "read")
         origin = SimpleNamespace(
             place="shelf",
             can_leave_out=True,
@@ -123,8 +125,8 @@ def survey_part(tmp_path):
 
 
 def test_only_the_needed_files_of_a_source_are_fetched(survey_part):
-    assert (survey_part(("b/*",)).size.files, survey_part(("b/*",), ("a.bin",)).size.files) == (1, 2)
-    assert survey_part(()).size.files == 2
+    assert (survey_part(("b/*",)).file_count, survey_part(("b/*",), ("a.bin",)).file_count) == (1, 2)
+    assert survey_part(()).file_count == 2
     with pytest.raises(FetchError) as refused:
         survey_part(("*.json",))
     check_refusals(refused.value, "fetch-error data")

@@ -1,6 +1,5 @@
 """Requests of a transfer: what is repeated, and for how long."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -8,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer.origin import SourceFile, TransferTimeouts
-from robotrain_sources.transfer.requests import ProgressMeter, RequestLimiter, RetryPolicy
+from robotrain_sources.transfer.requests import ProgressMeter, RetryRule
 
 PATIENT = TransferTimeouts(giving_up=5.0, first=0.001, longest=0.002)
 HASTY = TransferTimeouts(giving_up=0.05, first=0.001, longest=0.002)
@@ -29,27 +28,16 @@ class GenericError(BaseError):
 
 def count_attempts(errors: Iterator[Exception], fault: str, timeouts: TransferTimeouts) -> tuple[int, str, str]:
     """How often a file is requested that fails so, or arrives when no error is left; the result, and its fault."""
-    attempts = 0
-
-    async def request() -> str:
-        nonlocal attempts
-        attempts += 1
-        if error := next(errors, None):
-            raise error
-        return "the file"
-
-    async def run() -> str:
-        policy = RetryPolicy(timeouts, RequestLimiter(1), ProgressMeter(0, 1, lambda *progress: None))
-        origin = SimpleNamespace(explain_error=lambda error: FetchError("no", fault))
-        return await policy.retry(
-            SimpleNamespace(name="the data", origin=origin), SourceFile(name="a", size=1), request
-        )
-
-    try:
-        result = asyncio.run(run())
-        return attempts, result, ""
-    except FetchError as refused:
-        return attempts, str(refused), refused.fault
+    origin = SimpleNamespace(explain_error=lambda error: FetchError("no", fault))
+    download, meter = SimpleNamespace(name="the data", origin=origin), ProgressMeter(0, 1, lambda *progress: None)
+    rule = RetryRule(download=download, entry=SourceFile(name="a", size=1), meter=meter, timeouts=timeouts)
+    for attempts in itertools.count(1):
+        if not (error := next(errors, None)):
+            return attempts, "the file", ""
+        if not rule.is_worth_repeating(error):
+            break
+    refused = rule.explain(error)
+    return attempts, str(refused), refused.fault
 
 
 REFUSED, EXPIRED, BUSY = GenericError("the SAS has ended"), UnauthenticatedError("401"), GenericError("503")
@@ -77,5 +65,24 @@ def test_a_busy_service_is_asked_until_nothing_has_arrived_for_too_long():
 
 
 def test_a_lack_of_memory_is_not_waited_for():
-    with pytest.raises(MemoryError):
-        count_attempts(itertools.repeat(MemoryError()), "network", PATIENT)
+    assert count_attempts(itertools.repeat(MemoryError()), "network", PATIENT)[0] == 1
+
+
+def test_a_repetition_is_announced_and_many_are_with_one_line(capsys):
+    count_attempts(itertools.repeat(BUSY), "network", HASTY)
+    assert capsys.readouterr().out == "requesting a of the data again: no\n"
+
+
+def test_progress_that_is_lost_again_is_none():
+    meter = ProgressMeter(0, 100, lambda *progress: None)
+    meter.add_bytes(50)
+    gained = meter._last_gain
+    for count in (-50, 20, 30):
+        meter.add_bytes(count)
+    assert meter._last_gain == gained
+    meter.add_bytes(1)
+    assert meter._last_gain > gained
+    again = meter._last_gain
+    meter.discard_bytes(51)  # of a file with wrong bytes
+    meter.add_bytes(1)
+    assert meter._last_gain > again

@@ -3,7 +3,7 @@
 import functools
 import importlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -17,8 +17,7 @@ from robotrain_sources.blob_url.identity import BlobIdentity
 from robotrain_sources.blob_url.publish import PublishedCheckpoints
 from robotrain_sources.blob_url.reference import HOST, BlobPrefix
 from robotrain_sources.fetching.errors import FetchError, find_similar_names
-from robotrain_sources.transfer import catalog, origin
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
+from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile, compute_data_digest, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -154,7 +153,7 @@ def find_pinned_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, pin: str,
 def compute_listing_digest(lister: BlobLister) -> str:
     """Return the transfer's digest of the files below a prefix; empty if there are none."""
     files = sorted(select_files(lister.list_blobs()), key=lambda file: file.name)
-    return catalog.compute_data_digest(files) if files else ""
+    return compute_data_digest(files) if files else ""
 
 
 def _list_complete_checkpoints(prefix: BlobPrefix, identity: BlobIdentity, remedy: str) -> dict[str, str]:
@@ -213,15 +212,15 @@ class BlobFiles(DataOrigin):
             self._lister = BlobLister(folder, self._identity)
         return select_files(self._lister.list_blobs())
 
-    def open_store(self) -> Any:
+    def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """Return the container's store."""
         return importlib.import_module("obstore.store").AzureStore(
             self._prefix.container,
             account_name=self._prefix.account,
             endpoint=f"https://{self._prefix.account}{HOST}",
             credential_provider=self._provide_credential,
-            client_options=dict(origin.CLIENT_OPTIONS),
-            retry_config=dict(origin.RETRY_CONFIG),
+            client_options=dict(client_options),
+            retry_config=dict(RETRY_CONFIG),
             **IGNORED_SETTINGS,
         )
 

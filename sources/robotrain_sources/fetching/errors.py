@@ -3,7 +3,6 @@
 import difflib
 import errno
 import re
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -134,13 +133,9 @@ class ContentMismatch(Exception):
     """A file differs from its listing in length or digest. The text says how."""
 
 
-class RequestStalled(TimeoutError):
-    """A request delivered no bytes for too long."""
-
-
 def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
-    if isinstance(error, ContentMismatch | RequestStalled | TimeoutError):
+    if isinstance(error, ContentMismatch | TimeoutError):
         return True
     kinds = get_class_names(error)
     if "BaseError" not in kinds or not kinds.isdisjoint(_PERMANENT_ERRORS):
@@ -204,6 +199,4 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_disk_full(error: BaseException) -> bool:
     """Return whether a disk, or a quota of it, is full."""
-    if isinstance(error, sqlite3.OperationalError):
-        return "disk is full" in str(error)
     return isinstance(error, OSError) and error.errno in _FULL_ERRNOS

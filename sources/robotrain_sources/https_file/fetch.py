@@ -6,7 +6,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from robotrain_runtime.contract.failure import SourceError
@@ -15,8 +15,7 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.https_file import reference
 from robotrain_sources.https_file.reference import HttpsFile
-from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile
+from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -53,11 +52,12 @@ class SingleFile(DataOrigin):
         version = etag or modified or str(time.time_ns())  # without any, a file in the cache may be an older one
         yield SourceFile(name=self._file.name, size=int(size), version=version)
 
-    def open_store(self) -> Any:
+    def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """Return the store of the folder that the file is in; it follows redirections."""
-        options = {**origin.CLIENT_OPTIONS, "allow_http": self._file.scheme == "http"}
+        options = {**client_options, "allow_http": self._file.scheme == "http"}
+        retries = dict(RETRY_CONFIG) if self.has_ranges else {"max_retries": 0}  # obstore would ask for the rest
         return importlib.import_module("obstore.store").HTTPStore(
-            self._file.folder_url, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
+            self._file.folder_url, client_options=options, retry_config=retries
         )
 
     def explain_empty(self) -> FetchError:

@@ -8,7 +8,7 @@ import importlib
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,8 +27,7 @@ from robotrain_sources.huggingface.errors import (
     find_token_problem,
 )
 from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
-from robotrain_sources.transfer import origin
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile, is_debris
+from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
 
@@ -207,15 +206,15 @@ class RepositoryFiles(DataOrigin):
         """Return the path of a file in the repository."""
         return self._repository_paths.get(name, name)
 
-    def open_store(self) -> Any:
+    def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """Return the store of the commit's files. The token goes to the Hub only, not to redirection targets."""
         kind = "datasets/" if self._kind == "dataset" else ""
         address = f"{self._hub.endpoint}/{kind}{self._repository.id}/resolve/{self._commit}"
-        options: dict[str, Any] = {**origin.CLIENT_OPTIONS, "allow_http": address.startswith("http://")}
+        options: dict[str, Any] = {**client_options, "allow_http": address.startswith("http://")}
         if self._token.text:
             options["default_headers"] = {"authorization": f"Bearer {self._token.text}"}
         return importlib.import_module("obstore.store").HTTPStore(
-            address, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
+            address, client_options=options, retry_config=dict(RETRY_CONFIG)
         )
 
     def explain_empty(self) -> FetchError:

@@ -4,7 +4,6 @@ Run as `python -m robotrain_sources.transfer`. The first line of its input is th
 the end of its input ends it.
 """
 
-import asyncio
 import logging
 import os
 import shutil
@@ -19,7 +18,7 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import origin
 from robotrain_sources.transfer.scheduler import Downloader
-from robotrain_sources.transfer.survey import Survey
+from robotrain_sources.transfer.survey import survey_sources
 
 END_EXIT_CODE = 1
 
@@ -43,7 +42,7 @@ def main() -> None:
 
 
 def _survey_and_fetch(request: origin.TransferRequest, lines: "SimpleQueue[str]") -> None:
-    surveys = asyncio.run(Survey(request).run())
+    surveys = survey_sources(request)
     origin.send_answer("surveyed", [survey.to_answer() for survey in surveys])
     lines.get()
     for survey in surveys:

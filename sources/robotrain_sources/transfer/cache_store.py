@@ -7,26 +7,22 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
-import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice, starmap
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from robotrain_runtime.contract.checkpoint import hash_file
-from robotrain_runtime.contract.files import format_size, lock_file, remove_folder, write_atomically
+from robotrain_runtime.contract.files import format_size, lock_file, remove_folder
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
-from robotrain_sources.transfer.catalog import Catalog, DataSize
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 
 PIECE_SIZE = 1 << 20
-BATCH_SIZE = 64
 
 
 class FileVerifier:
@@ -62,88 +58,26 @@ class FileVerifier:
         return str(self._hashers["sha256"].hexdigest())
 
 
-def write_verified_file(path: Path, entry: SourceFile, content: Any) -> str:
-    """Check and write a file that came in one piece; return its SHA-256. Raise ContentMismatch, OSError."""
-    verifier = FileVerifier(entry)
-    verifier.update(content)
-    sha256 = verifier.finish()
-    handle = open_for_writing(path, os.O_TRUNC)
-    try:
-        write_pieces(handle, [content], 0)
-    finally:
-        os.close(handle)
-    return sha256
-
-
-def open_for_writing(path: Path, extra_flags: int = 0) -> int:
-    """Open a file to read and write; create it and its folders if needed."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | extra_flags
+def open_for_writing(path: Path) -> int:
+    """Open an empty file to write and read; create it and its folders if needed."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(FileNotFoundError):
         return os.open(path, flags, 0o644)
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, flags, 0o644)
 
 
-def write_pieces(handle: int, pieces: Sequence[Any], offset: int) -> None:
-    """Write all of `pieces` in a row at an offset."""
-    done = os.pwritev(handle, pieces, offset)
-    if rest := memoryview(b"".join(pieces))[done:] if done < sum(map(len, pieces)) else b"":
-        write_pieces(handle, [rest], offset + done)
-
-
-def is_unchanged(path: Path, size: int, sha256: str) -> bool:
-    """Return whether a file still is what had arrived."""
-    try:
-        return not path.is_symlink() and path.stat().st_size == size and hash_file(path) == sha256
-    except OSError:
-        return False
-
-
-def find_changed_files(files: Path, expected: Iterable[tuple[str, int, str]], pool: Executor) -> Iterator[list[str]]:
-    """Yield, in batches, the names of `expected` files (name, size, SHA-256) that changed or are missing."""
-    rest = iter(expected)
-    while batch := list(islice(rest, BATCH_SIZE)):
-        unchanged = pool.map(lambda file: is_unchanged(files / file[0], file[1], file[2]), batch)
-        yield [file[0] for file, is_same in zip(batch, unchanged, strict=True) if not is_same]
-
-
-BOOT_NOTE = "boot"
-ANY_BOOT = "any"
-"""Boot note of a folder whose every byte was verified after a start of the machine."""
-BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
-
-
-def get_boot_id() -> str:
-    """Return the id of this start of the machine; a random one where the system has none."""
-    return BOOT_ID_FILE.read_text().strip() if BOOT_ID_FILE.exists() else os.urandom(8).hex()
-
-
-def write_boot_note(folder: Path) -> None:
-    """Record that the folder was written since this start of the machine."""
-    (folder / BOOT_NOTE).write_text(get_boot_id() + "\n", encoding="utf-8")
-
-
-def mark_durable(folder: Path) -> None:
-    """Record that the folder is verified to be on the disk. Raise OSError."""
-    write_atomically(folder / BOOT_NOTE, f"{ANY_BOOT}\n".encode())
-
-
-def is_from_this_boot(folder: Path) -> bool:
-    """Return whether the folder was written since this start of the machine, or is marked durable."""
-    try:
-        boot_id = (folder / BOOT_NOTE).read_text(encoding="utf-8").strip()
-    except OSError:
-        return False
-    return boot_id in (get_boot_id(), ANY_BOOT)
+def write_at(handle: int, content: Any, offset: int) -> None:
+    """Write all of `content` at an offset."""
+    rest = memoryview(content)
+    while rest:
+        count = os.pwrite(handle, rest, offset)
+        rest, offset = rest[count:], offset + count
 
 
 FILES = "files"
 MANIFEST = "manifest.jsonl"
-CATALOG = "catalog.sqlite"
 LOCK, PARTIAL = ".lock", ".part"
-POLL_SECONDS = 1.0
-MAX_SHARED_POLLS = 10
-"""Polls of the lock while other runs use a damaged folder."""
 _DAMAGE_ERRORS = (OSError, ValueError, KeyError, TypeError)
 
 
@@ -159,6 +93,11 @@ class CachedFile:
 def get_cache_folder(cache: Path, origin_place: str, digest: str) -> Path:
     """Return the folder of data with that digest; `origin_place` is the origin's `place`."""
     return cache / "data" / origin_place / digest
+
+
+def get_partial_folder(folder: Path) -> Path:
+    """Return the folder of the partial download of `folder`."""
+    return folder.with_name(folder.name + PARTIAL)
 
 
 def find_complete_files(folder: Path) -> Path | None:
@@ -178,36 +117,8 @@ def has_length(path: Path, size: int) -> bool:
         return False
 
 
-def verify_after_boot(folder: Path, pool: Executor) -> bool:
-    """Return whether every byte of a complete folder is intact: a power cut may lose what had not reached the disk.
-
-    Reads everything once after a start of the machine, and never again after that.
-    """
-    if is_from_this_boot(folder):
-        return True
-    try:
-        size = format_size(read_size(folder).size)
-        print(f"checking {size} that were fetched before this machine was started: {folder}", flush=True)
-        expected = ((file.name, file.size, file.sha256) for file in read_manifest(folder))
-        is_intact = not any(find_changed_files(folder / FILES, expected, pool))
-    except _DAMAGE_ERRORS:
-        return False
-    if is_intact:
-        with suppress(OSError):  # another user's cache: verified again the next time
-            mark_durable(folder)
-    return is_intact
-
-
-def are_files_intact(folder: Path, names: Sequence[str]) -> bool:
-    """Return whether these few files are intact, before `verify_after_boot` reads all."""
-    if is_from_this_boot(folder):
-        return True
-    files = (file for file in read_damaged_manifest(folder) if file.name in names)
-    return all(is_unchanged(folder / FILES / file.name, file.size, file.sha256) for file in files)
-
-
 def read_manifest(folder: Path) -> Iterator[CachedFile]:
-    """Yield the files that were fetched into `folder`. Raise OSError, ValueError, KeyError, TypeError if damaged."""
+    """Yield the files that arrived in `folder`. Raise OSError, ValueError, KeyError, TypeError if any is missing."""
     with (folder / MANIFEST).open(encoding="utf-8") as lines:
         expected = json.loads(next(lines, "{}"))["files"]
         for line in lines:
@@ -217,17 +128,25 @@ def read_manifest(folder: Path) -> Iterator[CachedFile]:
         raise ValueError("a part of the manifest is missing")
 
 
-def read_damaged_manifest(folder: Path) -> Iterator[CachedFile]:
-    """Yield what can be read of a manifest."""
+def read_partial_manifest(folder: Path) -> Iterator[CachedFile]:
+    """Yield the files that arrived in a folder that is not complete, or damaged."""
     with suppress(*_DAMAGE_ERRORS):
         yield from read_manifest(folder)
 
 
-def read_size(folder: Path) -> DataSize:
-    """Return the size of the data according to its manifest."""
+def count_arrived_bytes(folder: Path) -> int:
+    """Return the bytes that an interrupted download left, or that seem intact in a damaged folder."""
+    partial = get_partial_folder(folder)
+    place = partial if partial.exists() else folder
+    arrived = read_partial_manifest(place)
+    return sum(file.size for file in arrived if has_length(place / FILES / file.name, file.size))
+
+
+def read_size(folder: Path) -> tuple[int, int]:
+    """Return the number of files and their bytes according to the manifest."""
     with (folder / MANIFEST).open(encoding="utf-8") as lines:
         head = json.loads(next(lines))
-    return DataSize(head["files"], head["size"], 0)
+    return head["files"], head["size"]
 
 
 def find_pinned_folder(parent: Path, source: str, pin: str) -> Path | None:
@@ -242,30 +161,9 @@ def find_pinned_folder(parent: Path, source: str, pin: str) -> Path | None:
     return None
 
 
-def get_partial_folder(folder: Path) -> Path:
-    """Return the folder of the partial download of `folder`."""
-    return folder.with_name(folder.name + PARTIAL)
-
-
-def publish_folder(folder: Path, catalog: Catalog, source: str, pin: str) -> None:
-    """Rename the complete partial download of `folder`, whose lock is held, to `folder`. Raise FetchError, OSError."""
-    part, size = get_partial_folder(folder), catalog.measure()
-    if not catalog.is_complete():
-        raise RuntimeError(f"{folder} lacks files")
-    with (part / MANIFEST).open("w", encoding="utf-8") as lines:
-        head = {"schema": 1, "source": source, "pin": pin, "files": size.files, "size": size.size}
-        lines.write(json.dumps(head) + "\n")
-        for file in starmap(CachedFile, catalog.iter_complete()):
-            if not has_length(part / FILES / file.name, file.size):
-                raise FetchError(
-                    f"{part / FILES / file.name} was changed by another program that writes to this cache", "data"
-                )
-            lines.write(json.dumps({"name": file.name, "size": file.size, "sha256": file.sha256}) + "\n")
-    catalog.close()
-    catalog.path.unlink()
-    if folder.exists():
-        remove_folder(folder)
-    os.rename(part, folder)
+POLL_SECONDS = 1.0
+MAX_SHARED_POLLS = 10
+"""Polls of the lock while other runs use a damaged folder."""
 
 
 class FolderLock:
@@ -279,23 +177,20 @@ class FolderLock:
         with suppress(OSError):  # another user's cache
             os.utime(self._file.fileno())
 
-    def acquire(self, is_intact: Callable[[Path], bool]) -> Path | None:
+    def acquire(self) -> Path | None:
         """Return the complete files; or None, with the lock held exclusively, if this process has to fetch them.
 
-        `is_intact` verifies complete files, which may take long. Raise FetchError if a damaged folder is in use.
+        Raise FetchError if a damaged folder is in use.
         """
         waited, shared_polls = False, 0
         while True:
             shared = lock_file(self._file.fileno(), fcntl.LOCK_SH)
-            if shared and is_from_this_boot(self._folder) and (files := find_complete_files(self._folder)):
+            if shared and (files := find_complete_files(self._folder)):
                 return files
             if lock_file(self._file.fileno()):
-                return self._find_intact_files(is_intact)
+                return find_complete_files(self._folder)
             shared_polls = shared_polls + 1 if shared else 0
             if shared_polls >= MAX_SHARED_POLLS:  # other runs use the folder, so it cannot be replaced now
-                self.share()
-                if files := self._find_intact_files(is_intact):
-                    return files
                 why = f"{self._folder} was changed or damaged, and other runs are using it"
                 remedy = "start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder"
                 raise FetchError(f"{why}: {remedy}", "data")
@@ -312,73 +207,70 @@ class FolderLock:
         """Release the lock."""
         self._file.close()
 
-    def _find_intact_files(self, is_intact: Callable[[Path], bool]) -> Path | None:
-        files = find_complete_files(self._folder)
-        return files if files and is_intact(self._folder) else None
 
-
-LISTING_NAME = "listing.sqlite"
+HASH_THREADS = 2
 
 
 class PartialDownload:
-    """A folder that is being filled; its lock is held."""
+    """A folder that is being filled; its lock is held. Each file that has arrived gets a line in its manifest."""
 
-    def __init__(self, name: str, pin: str, origin: DataOrigin, folder: Path, listing: Path) -> None:
+    def __init__(self, name: str, pin: str, origin: DataOrigin, folder: Path, entries: Sequence[SourceFile]) -> None:
         self.name = name
-        self._pin = pin
         self.origin = origin
         self.folder = folder
+        self.entries = entries
+        size = sum(entry.size for entry in entries)
+        head = {"schema": 1, "source": name, "pin": pin, "files": len(entries), "size": size}
         self._partial_folder = get_partial_folder(folder)
         self.files = self._partial_folder / FILES
-        self.damaged = folder.exists() and not self._partial_folder.exists()
-        if self.damaged:
+        self._manifest_lock = threading.Lock()
+        if folder.exists() and not self._partial_folder.exists():
+            print(f"{folder} was changed or damaged: fetching its damaged files again", flush=True)
             os.rename(folder, self._partial_folder)  # its intact files need not be fetched again
         self.files.mkdir(parents=True, exist_ok=True)
-        self.catalog = self._open_catalog(listing)
+        kept = self._read_intact_files()
+        self.missing = [entry for entry in entries if entry.name not in kept]
+        path = self._partial_folder / f"{MANIFEST}.new"
+        self._manifest = path.open("w", encoding="utf-8", buffering=1)
+        self._manifest.writelines(json.dumps(line) + "\n" for line in (head, *map(asdict, kept.values())))
+        os.replace(path, self._partial_folder / MANIFEST)
 
-    def verify_arrived(self, pool: Executor) -> None:
-        """Mark files that changed since they arrived as missing."""
-        for changed in find_changed_files(self.files, self.catalog.iter_complete(), pool):
-            self.catalog.record_arrival((name, "") for name in changed)
-        same_boot = is_from_this_boot(self._partial_folder)  # else the ranges may not have reached the disk
-        partial = {name: self.catalog.find_file(name) for name in self.catalog.list_partial_files()}
-        self.catalog.record_arrival(
-            (name, "")
-            for name, file in partial.items()
-            if not (same_boot and file and has_length(self.files / name, file.size))
-        )
-        self.catalog.sync()
-        write_boot_note(self._partial_folder)  # last: after a kill before it, everything is verified again
+    def record(self, entry: SourceFile, sha256: str) -> None:
+        """Record a complete, verified file."""
+        with self._manifest_lock:
+            self._manifest.write(json.dumps(asdict(CachedFile(entry.name, entry.size, sha256))) + "\n")
 
     def finish(self) -> Path:
-        """Publish the folder and return its files."""
-        publish_folder(self.folder, self.catalog, self.name, self._pin)
+        """Rename the complete folder to its name, and return its files. Raise FetchError, OSError."""
+        names: dict[int, str] = {}
+        for name, size in ((entry.name, entry.size) for entry in self.entries):
+            path = self.files / name
+            if path.exists() and (other := names.setdefault(path.stat().st_ino, name)) != name:
+                why = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+                raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data")
+            if not has_length(path, size):
+                raise FetchError(f"{path} was changed by another program that writes to this cache", "data")
+        self._manifest.close()
+        if self.folder.exists():
+            remove_folder(self.folder)
+        os.rename(self._partial_folder, self.folder)
         return self.folder / FILES
 
-    def suspend(self) -> None:
-        """Close it; the next try continues."""
-        self.catalog.close()
+    def _read_intact_files(self) -> dict[str, CachedFile]:
+        """Read every file that an earlier try recorded, and return those that are as they were."""
+        listed = {entry.name: entry.size for entry in self.entries}
+        recorded = {file.name: file for file in read_partial_manifest(self._partial_folder)}
+        arrived = [file for file in recorded.values() if listed.get(file.name) == file.size]
+        if arrived:
+            size = format_size(sum(file.size for file in arrived))
+            print(f"checking {size} of {self.name} from an earlier try", flush=True)
+        with ThreadPoolExecutor(HASH_THREADS) as pool:
+            is_intact = pool.map(self._is_intact, arrived)
+            return {file.name: file for file, same in zip(arrived, is_intact, strict=True) if same}
 
-    def _open_catalog(self, listing: Path) -> Catalog:
-        """Return the catalog of this listing with the arrivals of an earlier try."""
-        path = self._partial_folder / CATALOG
-        catalog = self._copy_listing(listing)
+    def _is_intact(self, file: CachedFile) -> bool:
+        path = self.files / file.name
         try:
-            if path.exists():
-                catalog.import_arrivals(path)
-            else:
-                catalog.record_arrival((file.name, file.sha256) for file in read_damaged_manifest(self._partial_folder))
-        except sqlite3.Error:  # the machine lost power: everything is fetched again
-            catalog.close()
-            catalog = self._copy_listing(listing)
-        catalog.close()
-        for journal in self._partial_folder.glob(f"{CATALOG}-*"):
-            journal.unlink()
-        os.replace(catalog.path, path)
-        return Catalog(path)
-
-    def _copy_listing(self, listing: Path) -> Catalog:
-        """Copy the listing, without the journal that a killed process may have left beside an older copy."""
-        for leftover in self._partial_folder.glob(f"{LISTING_NAME}*"):
-            leftover.unlink()
-        return Catalog(shutil.copyfile(listing, self._partial_folder / LISTING_NAME))
+            return not path.is_symlink() and path.stat().st_size == file.size and hash_file(path) == file.sha256
+        except OSError:
+            return False

@@ -4,25 +4,25 @@ A container plugin opens its sources itself, or names the module that does: `ORI
 """
 
 import dataclasses
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from robotrain_sources.fetching.errors import FetchError
 
-CLIENT_OPTIONS: Mapping[str, str] = {
+CLIENT_OPTIONS: Mapping[str, Any] = {
     "connect_timeout": "10s",
-    "read_timeout": "60s",
     "timeout": "1h",  # of a whole body, which may take long on a slow line
     "pool_max_idle_per_host": "64",
     "pool_idle_timeout": "60s",
 }
-"""`client_options` of an obstore store."""
+"""`client_options` of an obstore store, without the `read_timeout`."""
 
-RETRY_CONFIG: Mapping[str, Any] = {"max_retries": 0}
-"""`retry_config` of an obstore store: the transfer retries by itself."""
+RETRY_CONFIG: Mapping[str, Any] = {"max_retries": 1}
+"""`retry_config` of an obstore store: its retries are silent, so the transfer makes all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,17 @@ class SourceFile:
         """What changes with the content: a digest where the service knows one, else the version."""
         known = (("sha256", self.sha256), ("git", self.git), ("md5", self.md5), ("version", self.version))
         return next((f"{name}:{value}" for name, value in known if value), "")
+
+
+DIGEST_LENGTH = 32
+
+
+def compute_data_digest(files: Iterable[SourceFile]) -> str:
+    """Return the digest of `files`, which must be sorted by name: 32 hex digits."""
+    hasher = hashlib.sha256()
+    for file in files:
+        hasher.update(json.dumps((file.name, file.size, file.identity)).encode() + b"\n")
+    return hasher.hexdigest()[:DIGEST_LENGTH]
 
 
 _CONTROL = r"[\x00-\x1f\x7f\\]"
@@ -86,8 +97,8 @@ class DataOrigin:
         """Yield the files page by page, in any order, without folder markers. May raise anything."""
         raise NotImplementedError
 
-    def open_store(self) -> Any:
-        """Return the obstore store of the files; it does not retry."""
+    def open_store(self, client_options: Mapping[str, Any]) -> Any:
+        """Return the obstore store of the files, with these options and RETRY_CONFIG."""
         raise NotImplementedError
 
     def get_store_path(self, name: str) -> str:
@@ -164,7 +175,7 @@ class TransferRequest:
     sources: Sequence[SourceRequest]
     cache: str
     scratch: str
-    """A folder for listings and describing files; whoever sends the request removes it."""
+    """A folder for describing files; whoever sends the request removes it."""
     download_mib: int = 128
     patience: TransferTimeouts = field(default_factory=TransferTimeouts)
 

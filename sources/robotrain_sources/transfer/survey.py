@@ -1,26 +1,28 @@
 """The survey of all sources at once: listing, cached data, and whether they can be read."""
 
-import asyncio
 import importlib
-import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from robotrain_runtime.contract.event import Fault
 
 from robotrain_sources.fetching import errors
-from robotrain_sources.fetching.errors import FetchError, is_transient
+from robotrain_sources.fetching.errors import FetchError
 from robotrain_sources.transfer import cache_store
-from robotrain_sources.transfer import catalog as transfer_catalog
-from robotrain_sources.transfer.catalog import Catalog, DataSize
-from robotrain_sources.transfer.origin import DataOrigin, OriginModule, SourceFile, SourceRequest, TransferRequest
-from robotrain_sources.transfer.requests import RemoteReader, StallDetector
+from robotrain_sources.transfer.origin import (
+    DataOrigin,
+    OriginModule,
+    SourceFile,
+    SourceRequest,
+    TransferRequest,
+    compute_data_digest,
+    find_name_problem,
+)
+from robotrain_sources.transfer.requests import RemoteReader
 
 
 def open_origin(request: SourceRequest) -> DataOrigin:
@@ -32,7 +34,8 @@ def open_origin(request: SourceRequest) -> DataOrigin:
     return module.open(request.uri, request.pin, request.role, request.credential, request.way)
 
 
-EMPTY = DataSize(0, 0, 0)
+BLOCK_SIZE = 4096
+"""Files take whole blocks on a disk."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,13 +43,14 @@ class SourceSurvey:
     """What the survey found about one source."""
 
     request: SourceRequest
-    listing: Path
-    """The file of the catalog."""
     described: Path
     """The folder for the files that describe the data."""
     problems: list[str] = field(default_factory=list)
     fault: Fault = ""
-    size: DataSize = EMPTY
+    files: Sequence[SourceFile] | None = None
+    """By name; None if the data was found in the cache by its pin."""
+    file_count: int = 0
+    size: int = 0
     missing: int = 0
     digest: str = ""
     folder: Path | None = None
@@ -70,7 +74,7 @@ class SourceSurvey:
     def to_answer(self) -> dict[str, Any]:
         """Return the answer for the container plugin."""
         described = str(self.described) if self.described.exists() else None
-        size = {"files": self.size.files, "size": self.size.size, "missing": self.missing}
+        size = {"files": self.file_count, "size": self.size, "missing": self.missing}
         return {"wrong": self.problems, "fault": self.fault, **size, "digest": self.digest, "described": described}
 
 
@@ -82,141 +86,99 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
     parent = cache_store.get_cache_folder(cache, origin.place, "")
     names = dict.fromkeys((survey.name, survey.request.uri))  # all of it has every part
     pinned = (cache_store.find_pinned_folder(parent, name, survey.request.pin) for name in names)
-    cached = next(filter(None, pinned), None)
-    if cached and cache_store.are_files_intact(cached, survey.request.described):
-        survey.folder, survey.digest, survey.size = cached, cached.name, cache_store.read_size(cached)
-        survey.cached_files = cached / cache_store.FILES
+    if cached := next(filter(None, pinned), None):
+        survey.folder, survey.digest, survey.cached_files = cached, cached.name, cached / cache_store.FILES
+        survey.file_count, survey.size = cache_store.read_size(cached)
         return
-    survey.size, survey.digest = write_listing(origin, survey.listing, survey.needed)
+    survey.files = list_source(origin, survey.needed)
+    survey.file_count, survey.size = len(survey.files), sum(file.size for file in survey.files)
+    survey.digest = compute_data_digest(survey.files)
     if why := origin.find_pin_mismatch(survey.digest):
         raise FetchError(why, "data")
     survey.folder = cache_store.get_cache_folder(cache, origin.place, survey.digest)
-    survey.cached_files = (
-        cache_store.find_complete_files(survey.folder)
-        if cache_store.are_files_intact(survey.folder, survey.request.described)
-        else None
-    )
-    survey.missing = 0 if survey.cached_files else survey.size.disk_bytes - _count_arrived_bytes(survey.folder)
+    survey.cached_files = cache_store.find_complete_files(survey.folder)
+    if not survey.cached_files:
+        disk_bytes = sum(-(-file.size // BLOCK_SIZE) * BLOCK_SIZE for file in survey.files)
+        survey.missing = disk_bytes - cache_store.count_arrived_bytes(survey.folder)
 
 
-def write_listing(origin: DataOrigin, path: Path, needed: Sequence[str] = ()) -> tuple[DataSize, str]:
-    """List a source into a catalog on the disk of the cache; return size and digest. Raise FetchError, OSError.
+def list_source(origin: DataOrigin, needed: Sequence[str] = ()) -> Sequence[SourceFile]:
+    """Return the files of a source, by name. Raise FetchError, also if they cannot all be written below one folder.
 
-    :param needed: patterns of the files that are listed; empty for all.
+    :param needed: patterns of the files that are returned; empty for all.
     """
-    files = _list_files(origin)
-    if needed:
-        files = (file for file in files if any(fnmatchcase(file.name, pattern) for pattern in needed))
-    with closing(Catalog(path)) as catalog:
-        catalog.add_files(files, transfer_catalog.is_folding_disk(path.parent))
-        size = catalog.measure()
-        if not size.files and needed:
-            raise FetchError(f"it has none of the files that the work needs: {', '.join(needed)}", "data")
-        if not size.files:
-            raise origin.explain_empty()
-        return size, catalog.compute_digest()
-
-
-def _list_files(origin: DataOrigin) -> Iterator[SourceFile]:
     try:
-        yield from origin.list_files()
+        files = sorted(origin.list_files(), key=lambda file: file.name)
     except FetchError:
         raise
     except Exception as error:
         raise origin.explain_error(error) from error
-
-
-def _count_arrived_bytes(folder: Path) -> int:
-    """Return the bytes that an interrupted download left, or that are intact in a damaged folder."""
-    path = cache_store.get_partial_folder(folder) / cache_store.CATALOG
-    if not path.parent.exists():
-        return sum(
-            file.size
-            for file in cache_store.read_damaged_manifest(folder)
-            if cache_store.has_length(folder / cache_store.FILES / file.name, file.size)
-        )
-    if not path.exists():
-        return 0
-    try:
-        with closing(Catalog(path)) as catalog:
-            return catalog.count_arrived_bytes()
-    except sqlite3.Error:
-        return 0
+    if needed:
+        files = [file for file in files if any(fnmatchcase(file.name, pattern) for pattern in needed)]
+    if not files and needed:
+        raise FetchError(f"it has none of the files that the work needs: {', '.join(needed)}", "data")
+    if not files:
+        raise origin.explain_empty()
+    names = {file.name for file in files}
+    for file in files:
+        if problem := find_name_problem(file.name):
+            raise FetchError(problem, "data")
+        if file.size < 0 or not file.identity:
+            why = "the listing has no size, or neither a digest nor a version"
+            raise FetchError(f"{why}, of {file.name!r}", "data")
+        parts = file.name.split("/")
+        for folder in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
+            if folder in names:
+                why = f"{folder!r} is both a file and the folder of {file.name!r}, so both cannot be written"
+                raise FetchError(why, "data")
+    if len(names) < len(files):
+        raise FetchError("one name is listed twice, so its files cannot both be written", "data")
+    return files
 
 
 PARALLEL_SOURCES = 16
 LARGEST_DESCRIBED = 16 << 20
-MAX_TRIES = 2
-
-T = TypeVar("T")
 
 
-class Survey:
-    """The survey of the sources of a request."""
-
-    def __init__(self, request: TransferRequest) -> None:
-        self._request = request
-        self._cache = Path(request.cache)
-        self._pool = ThreadPoolExecutor(PARALLEL_SOURCES)
-        self._stall_detector = StallDetector(request.patience.asking)
-
-    async def run(self) -> Sequence[SourceSurvey]:
-        """Survey every source; problems are recorded, not raised."""
-        scratch = Path(self._request.scratch)
-        surveys = [
-            SourceSurvey(request=source, listing=scratch / f"{number}.sqlite", described=scratch / f"{number}")
-            for number, source in enumerate(self._request.sources)
-        ]
-        stall_watch = asyncio.ensure_future(self._stall_detector.run())
-        await asyncio.gather(*map(self._survey_source, surveys))
-        stall_watch.cancel()
-        return surveys
-
-    async def _survey_source(self, survey: SourceSurvey) -> None:
-        try:
-            origin = open_origin(survey.request)
-            await asyncio.get_running_loop().run_in_executor(self._pool, survey_origin, survey, origin, self._cache)
-            if survey.cached_files:
-                for path in survey.request.described:
-                    if (survey.cached_files / path).is_file():
-                        _write_file(survey.described / path, (survey.cached_files / path).read_bytes())
-            else:
-                await self._read_described(survey, origin)
-        except Exception as error:
-            survey.add_error(errors.make_fetch_error(error, self._cache))
-
-    async def _read_described(self, survey: SourceSurvey, origin: DataOrigin) -> None:
-        """Read the describing files, else one byte: who may list may not always read."""
-        with closing(Catalog(survey.listing)) as catalog:
-            entries = [entry for path in survey.request.described if (entry := catalog.find_file(path))]
-            described = [entry for entry in entries if entry.size <= LARGEST_DESCRIBED]
-            for entry in described:
-                content = await self._retry_once(origin, partial(_read_whole_file, origin, entry))
-                _write_file(survey.described / entry.name, content)
-            if not described and (entry := catalog.find_smallest_file()):
-                await self._retry_once(origin, partial(_read_first_byte, origin, entry))
-
-    async def _retry_once(self, origin: DataOrigin, request: Callable[[RemoteReader], Awaitable[T]]) -> T:
-        """Return the answer of the first or second try. Raise FetchError."""
-        for tries in range(MAX_TRIES):
-            try:
-                return await request(RemoteReader((origin,), self._stall_detector))
-            except Exception as error:
-                if tries + 1 == MAX_TRIES or not is_transient(error):
-                    raise origin.explain_error(error) from error
-            await asyncio.sleep(self._request.patience.first)
-        raise AssertionError
+def survey_sources(request: TransferRequest) -> Sequence[SourceSurvey]:
+    """Survey every source; problems are recorded, not raised."""
+    surveys = [
+        SourceSurvey(request=source, described=Path(request.scratch) / f"{number}")
+        for number, source in enumerate(request.sources)
+    ]
+    with ThreadPoolExecutor(PARALLEL_SOURCES) as pool:
+        list(pool.map(lambda survey: _survey_source(survey, request), surveys))
+    return surveys
 
 
-def _write_file(path: Path, content: bytes) -> None:
+def _survey_source(survey: SourceSurvey, request: TransferRequest) -> None:
+    try:
+        origin = open_origin(survey.request)
+        survey_origin(survey, origin, Path(request.cache))
+        if survey.cached_files:
+            for path in survey.request.described:
+                if (survey.cached_files / path).is_file():
+                    _write_file(survey.described / path, (survey.cached_files / path).read_bytes())
+        else:
+            _read_described(survey, origin, request.patience.asking)
+    except Exception as error:
+        survey.add_error(errors.make_fetch_error(error, Path(request.cache)))
+
+
+def _read_described(survey: SourceSurvey, origin: DataOrigin, stall_seconds: float) -> None:
+    """Read the describing files, else one byte: who may list may not always read."""
+    files = survey.files or ()
+    described = [file for file in files if file.name in survey.request.described and file.size <= LARGEST_DESCRIBED]
+    reader = RemoteReader((origin,), stall_seconds)
+    try:
+        for file in described:
+            _write_file(survey.described / file.name, reader.read_file(origin, file))
+        if not described and (filled := [file for file in files if file.size]):
+            next(reader.read_range(origin, min(filled, key=lambda file: file.size), 0, 1), None)
+    except Exception as error:
+        raise origin.explain_error(error) from error
+
+
+def _write_file(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-
-
-async def _read_whole_file(origin: DataOrigin, entry: SourceFile, reader: RemoteReader) -> bytes:
-    return bytes(await reader.read_file(origin, entry))
-
-
-async def _read_first_byte(origin: DataOrigin, entry: SourceFile, reader: RemoteReader) -> None:
-    async for _ in reader.read_range(origin, entry, 0, 1):
-        return

@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -27,9 +27,9 @@ class Shelf(origin.DataOrigin):
             for line in lines:
                 yield SourceFile(**json.loads(line))
 
-    def open_store(self) -> Any:
+    def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """The server."""
-        options = {**origin.CLIENT_OPTIONS, "allow_http": True, "default_headers": self._headers}
+        options = {**client_options, "allow_http": True, "default_headers": self._headers}
         return importlib.import_module("obstore.store").HTTPStore(
             self._server, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )

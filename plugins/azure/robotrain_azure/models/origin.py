@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,9 +166,9 @@ class ModelOrigin(DataOrigin):
         """Yield the files. Raises FetchError if there is no such version."""
         return self._open_blobs().list_files()
 
-    def open_store(self) -> Any:
+    def open_store(self, client_options: Mapping[str, Any]) -> Any:
         """Return a client of the container that holds the files."""
-        return self._open_blobs().open_store()
+        return self._open_blobs().open_store(client_options)
 
     def get_store_path(self, name: str) -> str:
         """Return the path of a file in the container."""
