@@ -17,7 +17,7 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
     assert not re.search(r"https?://|--(?:extra-)?index|--find-links", lock)
     for line in lock.splitlines():
         assert not re.match(r"[a-z]", line) or re.match(r"[\w.-]+==[\w.]+ ", line), line
-    for name in ("azure-identity", "azure-storage-blob", "huggingface-hub", "obstore"):
+    for name in ("azure-identity", "azure-storage-blob", "huggingface-hub", "obstore", "stamina"):
         assert re.search(rf"(?m)^{name}==", lock)
 
 
@@ -43,5 +43,5 @@ def test_the_payload_of_a_container_plugin_has_all_that_it_imports(plugin, modul
 
 @pytest.mark.slow
 def test_the_data_environment_has_what_the_container_plugins_import(data_python):
-    wanted = "import azure.identity, azure.storage.blob, huggingface_hub, obstore"
+    wanted = "import azure.identity, azure.storage.blob, huggingface_hub, obstore, stamina"
     subprocess.run([data_python, "-c", wanted], check=True)
