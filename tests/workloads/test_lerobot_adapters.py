@@ -11,6 +11,7 @@ from hub_stand_in import HubStandIn
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import adapter, versions
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_train import adapter_options, base_policy, card
 
 EXAMPLE = Path(__file__).parents[2] / "examples/pusht-camera"
@@ -113,7 +114,7 @@ def test_the_card_of_an_adapter_names_its_base_and_not_what_it_went_on_from(make
 
     def describe(start: JobSource, folder: Path, **parameters) -> dict:
         job = job_documents.training(EXAMPLE / "dataset", place, starts={"policy": start}, **parameters)
-        return card.describe_policy(job, {start: folder})["metadata"]
+        return card.describe_policy(LerobotJob(job, {start: folder}))["metadata"]
 
     base = JobSource(role="policy", kind="huggingface", uri="lab/base", pin=COMMIT)
     made = describe(base, EXAMPLE / "base", lora_rank=4)
@@ -133,7 +134,7 @@ def test_the_card_of_an_adapter_says_which_folder_its_base_is(make_adapter, tmp_
 
     def describe(start: JobSource, folder: Path, **parameters) -> tuple[str, str, str]:
         job = job_documents.training(EXAMPLE / "dataset", place, starts={"policy": start}, **parameters)
-        sections = dict(card.describe_policy(job, {start: folder})["sections"])
+        sections = dict(card.describe_policy(LerobotJob(job, {start: folder}))["sections"])
         return sections["Use"], sections["Adapter"], job.run
 
     base = JobSource(role="policy", kind="local_path", uri=str(EXAMPLE / "base"))
@@ -180,16 +181,16 @@ def test_training_from_an_adapter_goes_on_with_it(make_adapter, tmp_path):
 def test_adapter_to_go_on_with_keeps_its_rank(make_adapter, tmp_path, rank, args):
     place = {"work": str(tmp_path / "work"), "cache": str(tmp_path)}
     job = job_documents.training(EXAMPLE / "dataset", place, args, {"policy": make_adapter()}, lora_rank=rank)
-    job_documents.check_findings(adapter_options.find_problems(job, job_documents.folders(job)))
+    job_documents.check_findings(adapter_options.find_problems(LerobotJob(job, job_documents.folders(job))))
     same = dataclasses.replace(job, parameters={**job.parameters, "lora_rank": 4}, trainer_args=("--peft.r=4",))
-    assert list(adapter_options.find_problems(same, job_documents.folders(same))) == []
+    assert list(adapter_options.find_problems(LerobotJob(same, job_documents.folders(same)))) == []
 
 
 def test_checkpoint_of_all_weights_does_not_become_an_adapter(saved, tmp_path):
     place = {"work": str(tmp_path / "work"), "cache": str(tmp_path)}
     starts = {"resume": saved("run/checkpoints/000006", 6)}
     job = job_documents.training(EXAMPLE / "dataset", place, starts=starts, lora_rank=4)
-    job_documents.check_findings(adapter_options.find_problems(job, job_documents.folders(job)))
+    job_documents.check_findings(adapter_options.find_problems(LerobotJob(job, job_documents.folders(job))))
 
 
 @pytest.mark.parametrize(

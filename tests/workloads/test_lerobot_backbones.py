@@ -8,6 +8,8 @@ import pytest
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import backbones, hub_cache, policy_repositories, remote_code, versions
 from robotrain_workloads.lerobot.backbones import PolicyFiles
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.policy import read_policy_files
 from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
@@ -125,12 +127,12 @@ def test_names_are_read_from_the_files_of_a_policy(tmp_path):
         {"registry_name": "device_processor"},
     ]
     (tmp_path / "policy_preprocessor.json").write_text(json.dumps({"steps": steps}))
-    files = policy_repositories.read_policy_files(tmp_path, with_processors=True)
+    files = read_policy_files(tmp_path, with_processors=True)
     assert files.processor_names == (("tokenizer_name", "lab/words"),)
-    assert policy_repositories.read_policy_files(tmp_path, with_processors=False).processor_names == ()
+    assert read_policy_files(tmp_path, with_processors=False).processor_names == ()
     for odd in ("5", '["a", 1]', '[{"config": []}]', "null"):  # reported elsewhere
         (tmp_path / "policy_preprocessor.json").write_text(f'{{"steps": {odd}}}')
-        assert policy_repositories.read_policy_files(tmp_path, with_processors=True).processor_names == ()
+        assert read_policy_files(tmp_path, with_processors=True).processor_names == ()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ def test_folder_that_the_files_of_a_policy_name_is_warned_of(training, dataset, 
     (tmp_path / "config.json").write_text(json.dumps({"type": "smolvla", "vlm_model_name": named}))
     policy = JobSource(role="policy", kind="huggingface", uri="lab/policy", pin=COMMIT)
     document = dataclasses.replace(training(dataset()), sources=(policy,), trainer_args=options)
-    warnings = list(policy_repositories.list_warnings(document, {policy: tmp_path}, policy))
+    warnings = list(policy_repositories.list_warnings(LerobotJob(document, {policy: tmp_path})))
     job_documents.check_findings(warnings, is_warned)
 
 

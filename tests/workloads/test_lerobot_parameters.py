@@ -8,9 +8,10 @@ from job_documents import check_job, get_work, read_options
 from messages import check_problems
 from pydantic import TypeAdapter, ValidationError
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import StartMode
 from robotrain_workloads.lerobot.start import Start
-from robotrain_workloads.lerobot_train import container, parameters
+from robotrain_workloads.lerobot_train import container, parameters, trainer_options
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -28,11 +29,11 @@ def options(document) -> dict[str, str]:
 
 
 def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(training):
-    given, owned = training().parameters, parameters.OWNED_OPTIONS.keys()
+    given, owned = training(), parameters.OWNED_OPTIONS.keys()
     for mode in typing.get_args(StartMode):
-        start = Start(mode=mode, folder=Path("/p"))
-        assert read_options(container.make_owned_options(given, Path("/d"), Path("/o"), start)).keys() <= owned
-        assert not read_options(container.make_default_options(given, (), start)).keys() & owned
+        job = LerobotJob(given, start=Start(mode=mode, folder=Path("/p")))
+        assert read_options(trainer_options.make_owned_options(job, Path("/d"), Path("/o"))).keys() <= owned
+        assert not read_options(trainer_options.make_default_options(job)).keys() & owned
     assert "--policy.device" in owned
     assert parameters.OWNED_OPTIONS["--dataset.use_imagenet_stats"].startswith("--image-normalization ")
 

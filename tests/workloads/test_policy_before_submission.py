@@ -4,14 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
+import job_documents
 import pytest
 from azure_stand_in.http_server import Fault
 from hub_stand_in import HubStandIn
 from job_documents import PLATFORMS, check_findings
 from messages import check_problems
-from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.start import find_option_mismatches
-from robotrain_workloads.lerobot.trained_model import make_model
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.start import Start
+from robotrain_workloads.lerobot.start_check import find_option_mismatches
 
 ROOT = Path(__file__).parents[2]
 HERE, CLOUD = ((*PLATFORMS[platform], "--dry-run") for platform in ("local", "osmo"))
@@ -106,8 +107,10 @@ def test_a_camera_that_is_not_used_is_a_warning(robotrain, policy, dataset, plat
 
 
 def test_a_list_that_the_weights_need_is_one_word():
-    model = make_model(versions.get_version(), versions.POLICIES, "diffusion")
-    check_findings(find_option_mismatches({"down_dims": [32, 64]}, ["--policy.down_dims=[64,128]"], model))
+    place = {"work": "/work", "cache": "/cache"}
+    start = Start(mode="policy", settings={"type": "diffusion", "down_dims": [32, 64]})
+    job = LerobotJob(job_documents.training(Path("data"), place, ["--policy.down_dims=[64,128]"]), start=start)
+    check_findings(find_option_mismatches(job))
 
 
 NETWORK = {"chunk_size": 16, "dim_model": 32, "use_vae": False, "vision_backbone": "resnet18", "n_action_steps": 4}

@@ -9,7 +9,8 @@ import tiny_large_backbones  # noqa: F401 adds its repositories
 from policy_datasets import SHAPES, describe_features
 from policy_trials import TRIALS, PolicyTrial, Stage
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot_data_check import data_needs
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data_check import comparison
 from robotrain_workloads.lerobot_options.option_tree import find_option_problems
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def test_what_trained_is_not_refused_for_its_data(training, dataset, trial, vers
     kind = {"policy_type": None, "reward_model": trial.type} if trial.reward_model else {"policy_type": trial.type}
     document = training(folder, (*trial.options, *trial.every_time), lerobot_version=version.name, **kind)
     (source,) = document.sources
-    assert list(data_needs.find_unmet_needs(document, {source: folder}, folder)) == []
+    assert list(comparison.find_policy_problems(LerobotJob(document, {source: folder}))) == []
 
 
 @BY_TYPE

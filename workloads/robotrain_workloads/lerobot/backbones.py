@@ -4,20 +4,17 @@ LeRobot names them in options, in the files of a policy and in its code; `index.
 they are to the job: sources of the role `backbone`. Standard library only.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobSource
 
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.options import read_options_of
-from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.lerobot.trained_model import choose_model
 from robotrain_workloads.lerobot.versions import NamedRepository
-
-if TYPE_CHECKING:
-    from robotrain_runtime.contract.document import JobDocument, JobSource
 
 BACKBONE_ROLE = "backbone"
 BACKBONE_FLAG = "--backbone-repo-id"
@@ -53,11 +50,6 @@ class PolicyFiles(NamedTuple):
     """Keys and values of its processors' steps that may name a repository."""
 
 
-def choose_started_model(parameters: Mapping[str, Any], start: PolicyFiles | None) -> TrainedModel:
-    """Return the job's policy type or reward model. `start`: the policy to start from; None for a new one."""
-    return choose_model(parameters, start.settings if start else {})
-
-
 def list_needed(
     parameters: Mapping[str, Any], options: Sequence[str], start: PolicyFiles | None
 ) -> list[NeededRepository]:
@@ -66,7 +58,7 @@ def list_needed(
     :param options: those after `--`.
     :param start: the policy to start from; None for a new one.
     """
-    model = choose_started_model(parameters, start)
+    model = choose_model(parameters, start.settings if start else {})
     repositories = model.facts.repositories
     values = {**(start.settings if start else {}), **read_options_of(model.prefix, options)}
     unread_options: set[str] = set()
@@ -210,38 +202,3 @@ def list_missing(needed: Iterable[NeededRepository], sources: Iterable[JobSource
     """Return the repositories that no source brings."""
     brought = {get_repository_name(source) for source in list_backbones(sources)}
     return [one for one in needed if one.name not in brought]
-
-
-def list_implied(
-    document: JobDocument, needed: Iterable[NeededRepository], trusted: Mapping[str, str]
-) -> dict[str, list[str]]:
-    """Return the sources that a job implies, as `implied_sources` does: what is needed, at the commit that is trusted.
-
-    :param trusted: commits by the names of repositories.
-    """
-    missing = list_missing(needed, document.sources)
-    revisions = {one.name: trusted.get(one.name, one.revision) for one in missing}
-    texts = [f"{name}@{revision}" if revision else name for name, revision in revisions.items()]
-    return {BACKBONE_ROLE: texts} if texts else {}
-
-
-def find_backbone_problems(
-    document: JobDocument, needed: Sequence[NeededRepository], start: PolicyFiles | None
-) -> Iterator[str]:
-    """Yield a sentence for each repository that is missing."""
-    type_name = choose_started_model(document.parameters, start).kind
-    for one in list_missing(needed, document.sources):
-        flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
-        yield f"{type_name} reads {one.name}, which this job does not bring\n{flag}"
-
-
-def list_backbone_warnings(
-    document: JobDocument, needed: Sequence[NeededRepository], start: PolicyFiles | None
-) -> Iterator[str]:
-    """Yield a sentence for each given backbone that nothing known reads: another backbone's own files may name it."""
-    type_name = choose_started_model(document.parameters, start).kind
-    names = [one.name for one in needed]
-    for source in list_backbones(document.sources):
-        if not source.implied and get_repository_name(source) not in names:
-            reads = f"it reads {', '.join(names)}" if names else "it reads no other repository"
-            yield f"the policy does not name the backbone {get_repository_name(source)}: {type_name}, {reads}"

@@ -18,6 +18,7 @@ from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, file_formats
+from robotrain_workloads.lerobot.job import LerobotJob
 
 DESCRIPTION_FILES = {"dataset": (dataset.INFO_FILE.as_posix(),)}
 MERGE_PROGRAM = "robotrain_workloads.lerobot.dataset_merge"
@@ -42,24 +43,20 @@ MERGED_PATHS = {
 """Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
-def find_data_problems(
-    document: JobDocument, data: Mapping[JobSource, Path], *, description_only: bool = False
-) -> Iterator[str]:
-    """Yield one sentence for each problem that small files, or descriptions alone, show. `data`: their folders."""
+def find_data_problems(job: LerobotJob) -> Iterator[str]:
+    """Yield one sentence for each problem that small files, or descriptions alone, show."""
     valid = []
-    for source in dict.fromkeys(list_datasets(document, data)):
-        problems = list(find_source_problems(document, source, data[source], description_only=description_only))
+    for source in dict.fromkeys(job.datasets):
+        problems = list(find_source_problems(job, source, description_only=not job.is_complete))
         yield from problems
         if not problems:
-            valid.append((source.uri, dataset.load_dataset_info(data[source])))
+            valid.append((source.uri, dataset.load_dataset_info(job.folders[source])))
     yield from find_merge_conflicts(valid)
 
 
-def find_source_problems(
-    document: JobDocument, source: JobSource, folder: Path, *, description_only: bool
-) -> Iterator[str]:
+def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[str]:
     """Yield one sentence for each problem of one dataset."""
-    convert = document.parameters["convert_v21"] is True
+    folder, convert = job.folders[source], job.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
         yield from dataset.find_unsafe_links(folder, source.uri)
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
@@ -76,16 +73,11 @@ def find_source_problems(
         yield sentence + hint
 
 
-def list_datasets(document: JobDocument, data: Mapping[JobSource, Path]) -> list[JobSource]:
-    """Return the available datasets in the given order; one that is given twice counts twice."""
-    return [source for source in document.sources if source.role == "dataset" and source in data]
-
-
 def plan_preparation(
     document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
 ) -> DataPreparation | None:
     """Return the program that makes the dataset; None when one is used as it is. Raise OSError or ValueError."""
-    sources = list_datasets(document, data)
+    sources = LerobotJob(document, data).datasets
     infos = [dataset.load_dataset_info(data[source], source.uri) for source in sources]
     if len(sources) < 2 and not any(dataset.is_convertible(info) or find_boolean_features(info) for info in infos):
         return None

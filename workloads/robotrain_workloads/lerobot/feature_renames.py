@@ -10,7 +10,7 @@ from typing import Any
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note
 
-from robotrain_workloads.lerobot.trained_model import choose_model
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
 
 RENAME_FLAG = "--rename"
@@ -41,14 +41,15 @@ def format_flag(renames: Mapping[str, str]) -> str:
     return f"{RENAME_FLAG} {shlex.quote(','.join(f'{name}={renamed}' for name, renamed in renames.items()))}"
 
 
-def list_notes(parameters: Mapping[str, Scalar], settings: Mapping[str, Any]) -> Iterator[Note]:
+def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: TrainedModel) -> Iterator[Note]:
     """Yield a note if renamed features are normalized, which LeRobot by itself does not do.
 
     :param settings: the configuration of the policy that a training starts from.
+    :param model: its type.
     """
     inputs = settings.get("input_features") or {}
-    modes = settings.get("normalization_mapping") or choose_model(parameters, settings).facts.normalization
-    kinds = {name: str((inputs.get(name) or {}).get("type")) for name in parse_renames(parameters).values()}
+    modes = settings.get("normalization_mapping") or model.facts.normalization
+    kinds = {name: str((inputs.get(name) or {}).get("type")) for name in renames.values()}
     if normalized := ", ".join(name for name, kind in kinds.items() if modes.get(kind, IDENTITY) != IDENTITY):
         text = "normalized with the statistics of the features that are renamed; LeRobot alone would not normalize them"
         yield Note(level="info", text=f"{normalized}: {text}")

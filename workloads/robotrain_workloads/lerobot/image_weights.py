@@ -4,15 +4,16 @@ LeRobot's option names them, by default ImageNet's. A policy to start from bring
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
+from robotrain_runtime.contract.document import JobSource, UncertainText
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
-from robotrain_workloads.lerobot.options import get_option_value, split_options
-from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.options import split_options
+from robotrain_workloads.lerobot.trained_model import TrainedModel
 
 WEIGHTS_OPTION, NETWORK_OPTION = "pretrained_backbone_weights", "vision_backbone"
 GROUP_NORM = "use_group_norm"
@@ -30,10 +31,10 @@ def make_home_variables(sources: Iterable[JobSource], work: Path) -> dict[str, s
     return {"TORCH_HOME": str(work / HOME_FOLDER)} if any(map(is_weights, sources)) else {}
 
 
-def read_name(options: Sequence[str], model: TrainedModel) -> str:
+def read_name(options: Mapping[str, str | None], model: TrainedModel) -> str:
     """Return the weights that a new policy starts from, as torchvision names them; empty for none, and for no name."""
-    given = get_option_value(options, f"--{model.prefix}.{WEIGHTS_OPTION}")
-    value = str(model.get_default(WEIGHTS_OPTION) or "") if given is None else given
+    given = options.get(f"--{model.prefix}.{WEIGHTS_OPTION}")
+    value = str(model.defaults.get(WEIGHTS_OPTION) or "") if given is None else given
     match = NAME.fullmatch(value)
     if value.lower() in NO_WEIGHTS or not match:
         return ""
@@ -46,9 +47,9 @@ def list_known(network: str) -> list[str]:
     return [f"{_name_class(network)}.{name}" for name in (*names, "DEFAULT")] if names else []
 
 
-def find_mistake(options: Sequence[str], model: TrainedModel) -> tuple[str, str]:
+def find_mistake(options: Mapping[str, str | None], model: TrainedModel) -> tuple[str, str]:
     """Return what is wrong with the weights of a new policy, and the value that is meant; empty if nothing is."""
-    given = get_option_value(options, f"--{model.prefix}.{WEIGHTS_OPTION}")
+    given = options.get(f"--{model.prefix}.{WEIGHTS_OPTION}")
     name, network = read_name(options, model), _read_network(options, model)
     if network not in NETWORKS or (given or "").lower() in NO_WEIGHTS or (given is None and not name):
         return "", ""  # LeRobot refuses the network, or has no such option
@@ -64,35 +65,24 @@ def _name_class(network: str) -> str:
     return f"{network.replace('resnet', 'ResNet')}_Weights"
 
 
-def _read_network(options: Sequence[str], model: TrainedModel) -> str:
-    given = get_option_value(options, f"--{model.prefix}.{NETWORK_OPTION}")
-    return given or str(model.get_default(NETWORK_OPTION) or "")
+def _read_network(options: Mapping[str, str | None], model: TrainedModel) -> str:
+    return options.get(f"--{model.prefix}.{NETWORK_OPTION}") or str(model.defaults.get(NETWORK_OPTION) or "")
 
 
-def find_needed(document: JobDocument, start: JobSource | None, root: Path | None) -> str:
-    """Return the weights that a job's policy starts from; empty for none.
-
-    :param start: the source of its policy; None for a new one.
-    :param root: a folder with the dataset's description; None while it is unknown.
-    """
-    if start is not None:
+def find_needed(job: LerobotJob) -> str:
+    """Return the weights that a job's policy starts from; empty for none, as of a policy to start from."""
+    if job.start_source is not None:
         return ""
-    name = read_name(document.trainer_args, choose_model(document.parameters, {}))
-    if name and root is not None:
-        try:
-            cameras = dataset.list_cameras(dataset.load_dataset_info(root))
-        except (OSError, ValueError):  # reported elsewhere
-            return name
-        return name if cameras else ""
-    return name
+    name = read_name(job.options, job.model)
+    return "" if job.info and not dataset.list_cameras(job.info) else name
 
 
-def list_implied(document: JobDocument, start: JobSource | None, root: Path | None) -> list[str]:
+def list_implied(job: LerobotJob) -> list[str]:
     """Return the weights that a job implies, as `implied_sources` does: none that a source brings."""
-    name = find_needed(document, start, root)
-    if not name or find_source(document.sources, name):
+    name = find_needed(job)
+    if not name or find_source(job.sources, name):
         return []
-    return [name if root is not None else UncertainText(name)]
+    return [name if job.root is not None else UncertainText(name)]
 
 
 def find_source(sources: Iterable[JobSource], name: str) -> JobSource | None:
@@ -111,40 +101,38 @@ def find_file(folder: Path) -> Path:
     return files[0]
 
 
-def drop_option(options: Sequence[str], model: TrainedModel) -> list[str]:
-    """Return options without that of the weights: those of a policy to start from replace them."""
+def list_read_options(job: LerobotJob) -> list[str]:
+    """Return the user's options that LeRobot gets: without the weights, where those of a start replace them."""
+    option = job.model.format_flag(WEIGHTS_OPTION)
+    if job.start.mode == "scratch" or option not in job.options:
+        return list(job.arguments)
     words = []
-    for name, value in split_options(options):
-        if name != f"{model.prefix}.{WEIGHTS_OPTION}":
+    for name, value in split_options(job.arguments):
+        if f"--{name}" != option:
             words.append(f"--{name}={value}" if name and value is not None else f"--{name}" if name else str(value))
     return words
 
 
-def find_problems(document: JobDocument, name: str) -> Iterator[str]:
-    """Yield why LeRobot cannot make the network: it takes no other weights than its own, nor another normalization.
-
-    :param name: the weights that the network starts from; empty for none.
-    """
-    if not name:
+def find_problems(job: LerobotJob) -> Iterator[str]:
+    """Yield why LeRobot cannot make the network: it takes no other weights than its own, nor another normalization."""
+    if not (name := find_needed(job)):
         return
-    model = choose_model(document.parameters, {})
-    option = model.format_flag(WEIGHTS_OPTION)
-    mistake, meant = find_mistake(document.trainer_args, model)
+    model, option = job.model, job.model.format_flag(WEIGHTS_OPTION)
+    mistake, meant = find_mistake(job.options, model)
     if mistake:
         yield f"{mistake}\n-- {option}={meant}"
-    normalization = get_option_value(document.trainer_args, model.format_flag(GROUP_NORM)) or ""
-    if normalization.lower() == "true":
+    if (job.options.get(model.format_flag(GROUP_NORM)) or "").lower() == "true":
         yield f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}\n-- {option}=null"
 
 
-def list_warnings(document: JobDocument, name: str, model: TrainedModel, *, is_new: bool) -> Iterator[str]:
+def list_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield what has no effect: weights that nothing reads, and the option beside a policy to start from."""
-    option = f"--{model.prefix}.{WEIGHTS_OPTION}"
-    given = get_option_value(document.trainer_args, option)
-    if not is_new and given is not None and given.lower() not in NO_WEIGHTS:
+    model, name, option = job.model, find_needed(job), job.model.format_flag(WEIGHTS_OPTION)
+    given = job.options.get(option)
+    if job.start_source is not None and given is not None and given.lower() not in NO_WEIGHTS:
         yield f"{option}={given} has no effect: the training starts with the weights of a {model.noun}"
-    read = find_source(document.sources, name) if name else None
-    for source in filter(is_weights, document.sources):
+    read = find_source(job.sources, name) if name else None
+    for source in filter(is_weights, job.sources):
         if not source.implied and source != read:
             reads = f"starts from {name}" if name else "starts from no weights of a file"
             yield f"{source.uri} is not read: the {model.noun} {reads}"

@@ -139,11 +139,6 @@ def split_options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             yield name[2:], remaining.pop(0) if follows else None
 
 
-def list_option_names(arguments: Sequence[str]) -> set[str]:
-    """Return the option names among `arguments`, written as `--name value` or `--name=value`."""
-    return {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
-
-
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:
     """Return the last value of an option, in either form."""
     return dict(split_options(arguments)).get(name.removeprefix("--"))

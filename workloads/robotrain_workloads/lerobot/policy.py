@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import adapter, file_formats, versions
+from robotrain_workloads.lerobot.backbones import REPOSITORY, PolicyFiles
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.packages import WITH_FLAG
 
@@ -52,29 +53,30 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def read_policy_files(folder: Path, *, with_processors: bool) -> PolicyFiles:
+    """Return what a policy's files say. Raise OSError or ValueError with a sentence.
+
+    :param with_processors: whether its processors are used; of initial weights they are not.
+    """
+    model = find_model_folder(folder)
+    settings, path = load_policy_settings(model), model / PROCESSOR_FILES[0]
+    names = tuple(_list_processor_names(path)) if with_processors and path.is_file() else ()
+    return PolicyFiles(settings=settings, processor_names=names)
+
+
+def _list_processor_names(path: Path) -> Iterator[tuple[str, str]]:
+    steps = file_formats.read_json_object(path).get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        config = step.get("config") if isinstance(step, dict) else None
+        for key, value in (config if isinstance(config, dict) else {}).items():
+            if isinstance(value, str) and PROCESSOR_KEY.fullmatch(key) and REPOSITORY.fullmatch(value):
+                yield key, value
+
+
 def find_weights_file(folder: Path) -> str:
     """Return the name of the file with the weights: of an adapter only those beside its base."""
     is_whole = (folder / WEIGHTS_FILE).is_file() or not (folder / adapter.CONFIG_FILE).is_file()
     return WEIGHTS_FILE if is_whole else adapter.WEIGHTS_FILE
-
-
-def find_policy_problems(
-    folder: Path,
-    settings: Mapping[str, Any],
-    model: TrainedModel,
-    expected: object,
-    with_processors: bool,
-    *,
-    has_packages: bool = False,
-) -> Iterator[str]:
-    """Yield one sentence a problem. `with_processors` checks the policy's processors as well.
-
-    :param model: what the job trains with these settings.
-    :param expected: the type that the user asks for; None for that of the settings.
-    :param has_packages: whether packages of the job may have other types than LeRobot.
-    """
-    yield from find_start_type_problems(folder, settings, model, expected, has_packages=has_packages)
-    yield from find_torn_files(folder, with_processors=with_processors)
 
 
 def find_start_type_problems(

@@ -4,43 +4,36 @@ LeRobot lets Accelerate compute in the format of a type's own option `dtype`, an
 it does as its option `use_amp` says, and only if that is off as the variable says that robotrain sets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+from robotrain_workloads.lerobot.job import LerobotJob
 
 DTYPE, AMP = "dtype", "use_amp"
 DTYPES = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """LeRobot's names of number formats, by robotrain's."""
 
 
-def make_precision_options(
-    parameters: Mapping[str, Any], options: Sequence[str], settings: Mapping[str, Any]
-) -> Iterator[str]:
-    """Yield the option that decides over the number format, if the job names one.
-
-    `settings`: the configuration of what the training starts from.
-    """
-    precision, model = parameters["mixed_precision"], choose_model(parameters, settings)
+def make_options(job: LerobotJob) -> Iterator[str]:
+    """Yield the option that decides over the number format, if the job names one."""
+    precision, model = job.parameters["mixed_precision"], job.model
     if precision is None:
         return
     if model.facts.dtypes:
-        if get_option_value(options, f"--{model.prefix}.{DTYPE}") is None:
+        if job.options.get(model.format_flag(DTYPE)) is None:
             yield model.format_option(DTYPE, DTYPES[precision])
-    elif AMP in model.options and settings.get(AMP, model.get_default(AMP)):
+    elif AMP in model.options and job.start.settings.get(AMP, model.defaults.get(AMP)):
         yield model.format_option(AMP, "false")  # PyTorch would choose the format
 
 
-def find_precision_problems(
-    parameters: Mapping[str, Any], options: Sequence[str], model: TrainedModel
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def find_problems(job: LerobotJob) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield a sentence with remedies for a number format that what is trained does not take, or two formats."""
-    precision, formats = parameters["mixed_precision"], model.facts.dtypes
-    if precision is None or not formats:
+    if (precision := job.parameters["mixed_precision"]) is None:
         return
-    option = f"--{model.prefix}.{DTYPE}"
-    given, wanted = get_option_value(options, option), DTYPES[precision]
+    model = job.known_model
+    if model is None or not (formats := model.facts.dtypes):
+        return
+    option, wanted = model.format_flag(DTYPE), DTYPES[precision]
+    given = job.options.get(option)
     if given is not None and given != wanted:
         title = f"--mixed-precision {precision} and {option}={given} contradict each other"
         yield title, (f"-- {option}={wanted}", f"leave out {option}, which --mixed-precision gives")

@@ -116,7 +116,7 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
         return
     if any(source.role in START_ROLES for source in job.sources):
         return
-    type_name = backbones.choose_started_model(values, None).kind
+    type_name = choose_model(values, {}).kind
     needed, brought = backbones.list_needed(values, job.trainer_args, None), backbones.list_backbones(job.sources)
     found = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
     for title, _, remedy in (sentence.partition("\n") for sentence in found):

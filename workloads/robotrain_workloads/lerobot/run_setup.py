@@ -2,10 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime.contract import event
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import StageEvent
@@ -18,6 +20,7 @@ CUDA_PIN = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILI
 QUIET_VARIABLES = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
 OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 EVENTS_FILE = "events.jsonl"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def make_environment(lock: str, version: object = None, gib: float = 9.0) -> PythonEnvironment:
@@ -38,6 +41,37 @@ def read_cuda_version(lock: Path) -> str:
 def resolve_output_folder(document: JobDocument, work: Path) -> Path:
     """Return the folder; a relative one lies below the run's own."""
     return Path(os.path.normpath(work / str(document.parameters["output_dir"] or "outputs")))
+
+
+def get_checkpoints_folder(document: JobDocument, work: Path) -> Path:
+    """Return the folder of checkpoints, also for one that is recovered from an earlier attempt."""
+    return resolve_output_folder(document, work) / CHECKPOINTS_FOLDER
+
+
+def find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
+    """Yield problems of the output folder of a training: it may be new, or hold files of this run."""
+    if output.exists() and not output.is_dir():
+        yield f"the output folder {output} is a file\n--output-dir FOLDER"
+    elif not is_used(output):
+        return
+    elif other := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
+        yield f"the output folder {output} has checkpoints of the run {other}\n--output-dir NEW_FOLDER"
+    elif not is_own_output(Path(document.placement.work), output):
+        submission = contract_document.read_submission_id(document)  # saved them, maybe on a machine that is gone
+        saved = [manifest.submission for manifest in _read_manifests(output) if manifest.run == document.run]
+        if not submission or submission not in saved:
+            yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
+
+
+def is_used(output: Path) -> bool:
+    """Return whether the output folder holds files."""
+    return output.is_dir() and any(output.iterdir())
+
+
+def _read_manifests(output: Path) -> Iterator[checkpoint.CheckpointManifest]:
+    for _, folder in checkpoint.list_checkpoints(output / CHECKPOINTS_FOLDER):
+        if manifest := checkpoint.read_manifest(folder):
+            yield manifest
 
 
 def make_hub_environment(document: JobDocument, work: Path) -> dict[str, str]:

@@ -28,11 +28,10 @@ class TrainedModel(NamedTuple):
     """Its options by name, each with its kind and, if it is a plain value, its default."""
     is_known: bool
     """Whether LeRobot itself has the type: else it is one of a package (`--with`), of which nothing is known."""
-
-    @property
-    def prefix(self) -> str:
-        """What the names of its options begin with."""
-        return "policy" if self.section == versions.POLICIES else "reward_model"
+    prefix: str
+    """What the names of its options begin with: `policy` or `reward_model`."""
+    defaults: Mapping[str, Any]
+    """LeRobot's defaults of its options; None where it has no plain value."""
 
     @property
     def parameter(self) -> str:
@@ -55,11 +54,6 @@ class TrainedModel(NamedTuple):
         known = RATE_OPTIONS if self.is_known else ()
         return next((name for name in known if name in self.options), "" if self.is_known else RATE_OPTIONS[0])
 
-    def get_default(self, option: str) -> Any:
-        """Return LeRobot's default of an option; None where it has none, or no plain value."""
-        field = self.options.get(option, ())
-        return field[1] if len(field) > 1 else None
-
     def format_flag(self, name: str) -> str:
         """Return the name of an option of it as people type it."""
         return f"--{self.prefix}.{name}"
@@ -74,7 +68,9 @@ def make_model(lerobot: LeRobotVersion, section: str, kind: str) -> TrainedModel
     """Return a type of policy or of reward model."""
     types = lerobot.get_types(section)
     facts, options = types.get(kind, ModelType()), lerobot.get_model_options(section, kind)
-    return TrainedModel(lerobot, section, kind, facts, options, is_known=kind in types)
+    prefix = "policy" if section == versions.POLICIES else "reward_model"
+    defaults = {name: field[1] if len(field) > 1 else None for name, field in options.items()}
+    return TrainedModel(lerobot, section, kind, facts, options, kind in types, prefix, defaults)
 
 
 def choose_model(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainedModel:
@@ -98,7 +94,7 @@ def can_warm_up(model: TrainedModel) -> bool:
 
 def choose_learning_rate(model: TrainedModel, settings: Mapping[str, Any]) -> float | None:
     """Return the default of the learning rate; None if LeRobot's code has it alone."""
-    rate = settings.get(model.rate_option, model.get_default(model.rate_option))
+    rate = settings.get(model.rate_option, model.defaults.get(model.rate_option))
     if not settings:
         rate = LEARNING_RATES.get(model.kind, rate)
     return rate if isinstance(rate, int | float) else None

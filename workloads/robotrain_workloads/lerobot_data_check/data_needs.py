@@ -6,17 +6,12 @@ What each type needs is data of the LeRobot version (`versions.ModelType`, `opti
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
-
 from robotrain_workloads.lerobot import versions
-from robotrain_workloads.lerobot.dataset import get_features, list_cameras, load_dataset_info
+from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.feature_renames import find_likely_renames
-from robotrain_workloads.lerobot.lineage import find_start_source
-from robotrain_workloads.lerobot.options import NULLS, split_options
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy_features import (
     ACTION,
     STATE,
@@ -25,8 +20,7 @@ from robotrain_workloads.lerobot.policy_features import (
     get_image_shape,
     make_new_settings,
 )
-from robotrain_workloads.lerobot.start import load_start
-from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model, make_model
+from robotrain_workloads.lerobot.trained_model import TrainedModel, make_model
 from robotrain_workloads.option_kinds import find_near_option
 
 REWARD = "next.reward"
@@ -37,17 +31,18 @@ KINDS = ("STATE", "VISUAL", "ENV", "ACTION", "REWARD", "LANGUAGE")
 CAMERA_KIND = "VISUAL"
 SPACE_OPTION, OWN_SPACE = "action_mode", "auto"
 """The option with what the numbers of an action mean, and its value for any robot."""
-BRACKETS = str.maketrans("()", "[]")
 
 
-def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
-    """Yield one sentence for each reason why what a job trains cannot learn from its dataset.
+def find_needs(job: LerobotJob) -> "DataNeeds | None":
+    """Return the needs of what a job trains; None if its type cannot be read from here, or is not trained at all."""
+    is_known = job.start.settings or job.start_source is None
+    if not is_known or job.model.facts.refused or not job.info:  # another message says so
+        return None
+    return DataNeeds(job, job.model, job.values)
 
-    :param described: the folders with what can be read of the job's sources.
-    :param root: a valid dataset, or its description.
-    """
-    if (needs := load_needs(document, described, root)) is None:
-        return
+
+def find_unmet_needs(needs: "DataNeeds") -> Iterator[str]:
+    """Yield one sentence for each reason why what a job trains cannot learn from its dataset."""
     if needs.is_new:
         problems = list(needs.find_type_problems())
         way = _suggest_type(needs) if problems and needs.model.section == versions.POLICIES else ""
@@ -62,69 +57,30 @@ def find_unmet_needs(document: JobDocument, described: Mapping[JobSource, Path],
     yield from needs.find_size_problems()
 
 
-def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
-    """Yield a sentence for what LeRobot accepts of a dataset, though it is probably not what is meant."""
-    if needs := load_needs(document, described, root):
-        yield from needs.list_view_warnings()
-        yield from needs.list_space_warnings()
-
-
-def load_needs(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> "DataNeeds | None":
-    """Return the needs of what a job trains; None if its type cannot be read from here, or is not trained at all."""
-    settings: Mapping[str, Any] | None = None
-    mode = ""
-    if find_start_source(dict.fromkeys(document.sources, Path())) is not None:
-        with suppress(OSError, ValueError):
-            begin = load_start(described)
-            settings, mode = begin.settings, begin.mode
-        if not settings:
-            return None
-    model = choose_model(document.parameters, settings or {})
-    if model.facts.refused:  # another message says so
-        return None
-    with suppress(OSError, ValueError):
-        info = load_dataset_info(root)
-        return DataNeeds(model, document.trainer_args, settings, info, resumes=mode == "checkpoint")
-    return None
-
-
 def _suggest_type(needs: "DataNeeds") -> str:
     """Return the remedy, which is the user's choice: another policy type, as the first that needs no repository and
     learns from the dataset as it is.
     """
     lerobot = needs.model.lerobot
     for kind, facts in lerobot.policies.items():
-        other = DataNeeds(make_model(lerobot, versions.POLICIES, kind), (), None, needs.info)
+        model = make_model(lerobot, versions.POLICIES, kind)
+        other = DataNeeds(needs.job, model, model.defaults)
         if not (facts.refused or facts.repositories or any(other.find_type_problems())):
             return f"; {kind} learns from it as it is\n--policy-type TYPE"
     return ""
 
 
 class DataNeeds:
-    """What a policy or reward model needs of one dataset.
+    """What a policy or reward model needs of the dataset of a job.
 
-    An option has the user's value, else that of the configuration to start from, else the type's default.
-
-    :param arguments: the user's options for LeRobot.
-    :param settings: the configuration that the training starts from; None for a new policy.
-    :param info: the dataset's description.
-    :param resumes: whether the training goes on from a checkpoint.
+    :param model: its type.
+    :param values: those of its options (`LerobotJob.values`).
     """
 
-    def __init__(
-        self,
-        model: TrainedModel,
-        arguments: Sequence[str],
-        settings: Mapping[str, Any] | None,
-        info: Mapping[str, Any],
-        *,
-        resumes: bool = False,
-    ) -> None:
-        self.model, self.info, self.is_new, self.resumes = model, info, settings is None, resumes
-        self._facts, self._settings, self._prefix = model.facts, settings or {}, f"{model.prefix}."
-        self._given = dict(split_options(arguments))
-        self._features, self._cameras = get_features(info), list_cameras(info)
-
+    def __init__(self, job: LerobotJob, model: TrainedModel, values: Mapping[str, Any]) -> None:
+        self.job, self.model, self.values, self.info = job, model, values, job.info
+        self.is_new, self.resumes = job.start_source is None, job.start.mode == "checkpoint"
+        self._facts, self._features, self._cameras = model.facts, get_features(job.info), list_cameras(job.info)
         self._inputs = self._read_inputs()
         self._pictures = self._list_pictures()
 
@@ -133,9 +89,9 @@ class DataNeeds:
 
         None if only LeRobot can read the option.
         """
-        given = self.get_option(FEATURES_OPTION)
+        given = self.values.get(FEATURES_OPTION)
         if isinstance(given, dict):  # LeRobot adds them to those of the policy that it starts from
-            given = {**(self._settings.get(FEATURES_OPTION) or {}), **given}
+            given = {**(self.job.start.settings.get(FEATURES_OPTION) or {}), **given}
         if not isinstance(given, dict | None):
             return None
         features = given or {}
@@ -146,7 +102,7 @@ class DataNeeds:
     def is_crop_given(self) -> bool:
         """Whether the user says what part of the pictures is cropped."""
         name = self._facts.crop_option
-        return bool(name) and self._given.get(f"{self._prefix}{name}") is not None
+        return bool(name) and self.job.options.get(self.model.format_flag(name)) is not None
 
     def _list_pictures(self) -> dict[str, list[int]]:
         """Return the cameras that a policy reads, each with channels, height and width as far as they are known."""
@@ -170,7 +126,7 @@ class DataNeeds:
     def _find_state_problems(self) -> Iterator[str]:
         needed, way = self._facts.needs_state, ""
         if isinstance(needed, str):  # an option
-            value = self.get_option(needed)
+            value = self.values.get(needed)
             way = f"\n{self.format_way(needed, 'false' if value is True else 'null')}"
             needed = value not in (None, False)
         if needed and STATE not in self._features:
@@ -200,7 +156,7 @@ class DataNeeds:
             if name in self._features and name not in self._cameras:
                 problems.append(f"{name} is no camera of the dataset, which has {', '.join(self._cameras) or 'none'}")
         sizes = (*self._facts.largest_sizes.values(), self._facts.crop_option)
-        settings = {name: self.get_option(name) for name in sizes if name}
+        settings = {name: self.values.get(name) for name in sizes if name}
         settings[FEATURES_OPTION] = {name: self._describe_input(name) for name in self._inputs if name not in problems}
         found = () if problems else find_feature_mismatches(settings, self.info, {}, self._facts)
         problems += (sentence.partition("\n")[0] for sentence in found)  # a new policy has no renames
@@ -209,7 +165,7 @@ class DataNeeds:
 
     def _find_form_problem(self) -> str:
         """Return why LeRobot cannot read the features that the user gives; empty if it can, or if only it knows."""
-        given, flag = self.get_option(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
+        given, flag = self.values.get(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
         if given is None or (isinstance(given, str) and given.startswith("{")):  # YAML that is not JSON
             return ""
         if not isinstance(given, dict) or not all(isinstance(one, dict) for one in given.values()):
@@ -250,7 +206,7 @@ class DataNeeds:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
         known = self._cameras
         for option, usual in self._facts.camera_options.items():
-            given = self.get_option(option)
+            given = self.values.get(option)
             named = given if isinstance(given, str | list) else usual
             missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in known]
             if missing:
@@ -282,7 +238,7 @@ class DataNeeds:
     def find_crop_problems(self) -> Iterator[str]:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
-        crop = self.get_option(name) if name and not self._is_resized() else None
+        crop = self.values.get(name) if name and not self._is_resized() else None
         if not isinstance(crop, list) or len(crop) != 2 or not all(isinstance(part, int) for part in crop):
             return
         for camera, size in self._list_picture_sizes().items():
@@ -332,35 +288,21 @@ class DataNeeds:
             yield f"{self._describe_space(count)} has {size}: {zeros}"
 
     def _describe_space(self, count: int) -> str:
-        space = self.get_option(SPACE_OPTION)
+        space = self.values.get(SPACE_OPTION)
         return f"{ACTION} has {_format_count(count)} in the dataset, and {SPACE_OPTION} {space} of {self.model.kind}"
-
-    def get_option(self, name: str) -> Any:
-        """Return the value of an option of the type as JSON has it; a text that is none as it is."""
-        text = self._given.get(f"{self._prefix}{name}")
-        if text is None:
-            return self._settings.get(name, self.model.get_default(name))
-        if text.lower() in NULLS:
-            return None
-        try:
-            return json.loads(text.lower() if text.lower() in ("true", "false") else text.translate(BRACKETS))
-        except ValueError:
-            return text
 
     def _get_size(self, name: str) -> int | None:
         """Return the whole number of an option; None if it is something else."""
-        value = self.get_option(name) if name else None
+        value = self.values.get(name) if name else None
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def _get_space_size(self) -> int | None:
         """Return how many values an action has by the option that says what they mean; None if any number."""
-        return self._facts.action_sizes.get(str(self.get_option(SPACE_OPTION))) if self._facts.action_sizes else None
+        return self._facts.action_sizes.get(str(self.values.get(SPACE_OPTION))) if self._facts.action_sizes else None
 
     def _is_resized(self) -> bool:
         """Return whether an option brings pictures to another size."""
-        given = (name.rpartition(".")[2] for name in self._given)
-        names = {*self.model.options, *self._settings, *given}
-        return any("resize" in name and self.get_option(name) for name in names)
+        return any("resize" in name and value for name, value in self.values.items())
 
     def _count_values(self, feature: str) -> int:
         """Return the values of a feature; 0 if the dataset does not record it."""

@@ -6,17 +6,15 @@ LeRobot would refuse them on the machine of the job, once the data is there. A s
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple
-
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from typing import NamedTuple
 
 from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, versions
-from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE, list_datasets
-from robotrain_workloads.lerobot.options import NULLS, get_option_value
+from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.options import NULLS
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
 
@@ -71,81 +69,67 @@ def _describe_range(first: int, count: int) -> str:
     return f"{first} to {first + count - 1}" if count > 1 else str(first)
 
 
-def find_problems(
-    document: JobDocument,
-    described: Mapping[JobSource, Path],
-    root: Path,
-    model: TrainedModel | None,
-    *,
-    is_complete: bool = False,
-) -> Iterator[str]:
-    """Yield one sentence for each option that LeRobot would refuse for this dataset.
-
-    :param described: the folders with what can be read of the job's sources.
-    :param root: a valid dataset, or its description: the first of the job.
-    :param model: what is trained; None if its type cannot be read from here.
-    :param is_complete: whether the folders have all files of the datasets.
-    """
-    info, streams = dataset.load_dataset_info(root), is_streamed(document)
+def find_problems(job: LerobotJob) -> Iterator[str]:
+    """Yield one sentence for each option that LeRobot would refuse for the dataset, which is valid."""
+    streams, model = is_streamed(job), job.model if job.is_start_known else None
     if not streams:
-        yield from _find_episode_problems(document, described)
-    yield from _find_tolerance_problems(document, info, model)
-    yield from _find_picture_problems(document, info)
-    yield from _find_weighting_problems(document, root, model, is_complete=is_complete)
-    if streams and document.parameters["num_workers"] == 0:
+        yield from _find_episode_problems(job)
+    yield from _find_tolerance_problems(job, model)
+    yield from _find_picture_problems(job)
+    yield from _find_weighting_problems(job, model)
+    if streams and job.parameters["num_workers"] == 0:
         yield f"{NO_LOADER}\n--num-workers 1"
-    if streams and not document.placement.environment:  # else it is the user's own
-        yield from _find_missing_decoder(document, info)
+    if streams and not job.document.placement.environment:  # else it is the user's own
+        yield from _find_missing_decoder(job)
 
 
-def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def list_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence for what LeRobot accepts, though it is probably not what is meant."""
-    if is_streamed(document) and get_option_value(document.trainer_args, EPISODES) is not None:
+    if is_streamed(job) and job.options.get(EPISODES) is not None:
         yield f"{EPISODES} has no effect with {STREAMING}=true: LeRobot streams all episodes"
-    yield from _list_split_warnings(document, described)
+    yield from _list_split_warnings(job)
 
 
-def _find_missing_decoder(document: JobDocument, info: Mapping[str, Any]) -> Iterator[str]:
+def _find_missing_decoder(job: LerobotJob) -> Iterator[str]:
     """Yield why LeRobot cannot stream the videos of a dataset, if it has any."""
-    added = (re.split(r"[^\w-]", text)[0].lower() for text in packages.list_given(document.parameters))
-    if dataset.has_video(info) and DECODER_PACKAGE not in added:
+    added = (re.split(r"[^\w-]", text)[0].lower() for text in packages.list_given(job.parameters))
+    if dataset.has_video(job.info) and DECODER_PACKAGE not in added:
         lacks = f"{DECODER_PACKAGE} alone, which the environment of the job does not have"
         yield f"{STREAMING}=true: LeRobot decodes streamed videos with {lacks}\nleave out {STREAMING}"
 
 
-def _list_split_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def _list_split_warnings(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence if no episode would be left to train on, so that robotrain holds none out.
 
     Each task keeps its own episodes: of several only the trainer's machine knows how many each has.
     """
-    part, recorded = float(document.parameters["val_split"] or 0), count_recorded(document, described)
-    if not part or document.parameters["eval_freq"] == 0 or recorded is None or len(recorded.counts) != 1:
+    part, recorded = float(job.parameters["val_split"] or 0), count_recorded(job)
+    if not part or job.parameters["eval_freq"] == 0 or recorded is None or len(recorded.counts) != 1:
         return
-    with suppress(OSError, ValueError):
-        root = described[list_datasets(document, described)[0]]
-        chosen = parse_episodes(get_option_value(document.trainer_args, EPISODES) or "null")
+    with suppress(EpisodesRefused):
+        chosen = parse_episodes(job.options.get(EPISODES) or "null")
         count = recorded.total if chosen is None else len(chosen)
-        if dataset.load_dataset_info(root).get("total_tasks") == 1 and dataset.find_emptied_tasks({"": count}, part):
+        if job.info.get("total_tasks") == 1 and dataset.find_emptied_tasks({"": count}, part):
             episodes = f"{count} episode{'s' * (count != 1)}"
             yield f"no episodes are held out, so there is no val/loss: --val-split {part:g} of {episodes} leaves none"
 
 
-def is_streamed(document: JobDocument) -> bool:
+def is_streamed(job: LerobotJob) -> bool:
     """Return whether training streams the data: LeRobot does so only when no episodes are held out."""
-    streaming = get_option_value(document.trainer_args, STREAMING) or ""
-    is_split = document.parameters["val_split"] and document.parameters["eval_freq"] != 0
+    streaming = job.options.get(STREAMING) or ""
+    is_split = job.parameters["val_split"] and job.parameters["eval_freq"] != 0
     return streaming.lower() == "true" and not is_split
 
 
-def count_recorded(document: JobDocument, described: Mapping[JobSource, Path]) -> Recorded | None:
+def count_recorded(job: LerobotJob) -> Recorded | None:
     """Return the episodes of the job's datasets; None unless all are described."""
-    sources = [source for source in document.sources if source.role == "dataset"]
-    if len(sources) != len(list_datasets(document, described)):
+    sources = [source for source in job.sources if source.role == "dataset"]
+    if len(sources) != len(job.datasets):
         return None
     with suppress(OSError, ValueError, KeyError, TypeError):
-        if sources and (described[sources[0]] / SIZES_FILE).is_file():  # they are merged already
+        if sources and (job.folders[sources[0]] / SIZES_FILE).is_file():  # they are merged already
             sources = sources[:1]
-        counts = [int(dataset.load_dataset_info(described[source])["total_episodes"]) for source in sources]
+        counts = [int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in sources]
         return Recorded([source.uri for source in sources], counts)
     return None
 
@@ -170,8 +154,8 @@ def parse_episodes(text: str) -> list[int] | None:
     return [int(item) for item in items]
 
 
-def _find_episode_problems(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    given = get_option_value(document.trainer_args, EPISODES)
+def _find_episode_problems(job: LerobotJob) -> Iterator[str]:
+    given = job.options.get(EPISODES)
     if given is None:
         return
     try:
@@ -181,7 +165,7 @@ def _find_episode_problems(document: JobDocument, described: Mapping[JobSource, 
         return
     if chosen is None:
         return
-    recorded = count_recorded(document, described)
+    recorded = count_recorded(job)
     existing = [one for one in dict.fromkeys(chosen) if one >= 0 and (recorded is None or one < recorded.total)]
     missing = [one for one in chosen if one < 0 or (recorded is not None and one >= recorded.total)]
     known = f": {recorded.describe()}" if recorded else ""
@@ -207,41 +191,36 @@ def _format_way(episodes: Sequence[int] | None) -> str:
     return f"\n-- {shlex.quote(option)}"
 
 
-def _find_tolerance_problems(
-    document: JobDocument, info: Mapping[str, Any], model: TrainedModel | None
-) -> Iterator[str]:
+def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[str]:
     """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
-    given = get_option_value(document.trainer_args, TOLERANCE)
+    given = job.options.get(TOLERANCE)
     if given is None:
         return
     tolerance = math.inf  # what is no number is reported elsewhere
     with suppress(ValueError):
         tolerance = math.nan if given.lower() in NULLS else float(given)
     has_actions = model is not None and model.section == versions.POLICIES
-    reads_videos = dataset.has_video(info)
+    reads_videos = dataset.has_video(job.info)
     if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
-        way = f"-- {TOLERANCE}={0.25 / info['fps']:g}"
+        way = f"-- {TOLERANCE}={0.25 / job.info['fps']:g}"
         yield f"{TOLERANCE}={given}: no frame of the dataset is nearer than that to its time\n{way}"
 
 
-def _find_picture_problems(document: JobDocument, info: Mapping[str, Any]) -> Iterator[str]:
-    backend = get_option_value(document.trainer_args, BACKEND)
-    if backend is not None and backend.lower() not in (*BACKENDS, *NULLS) and dataset.has_video(info):
+def _find_picture_problems(job: LerobotJob) -> Iterator[str]:
+    backend = job.options.get(BACKEND)
+    if backend is not None and backend.lower() not in (*BACKENDS, *NULLS) and dataset.has_video(job.info):
         near = find_near_option(backend.lower(), BACKENDS) or BACKENDS[0]
         takes = f"LeRobot decodes videos with {' or '.join(BACKENDS[:2])}"
         yield f"{BACKEND}={backend}: {takes}\n-- {BACKEND}={near}"
-    is_on = (get_option_value(document.trainer_args, TRANSFORMS) or "").lower() == "true"
-    most = get_option_value(document.trainer_args, MOST_TRANSFORMS) or ""
+    is_on = (job.options.get(TRANSFORMS) or "").lower() == "true"
+    most = job.options.get(MOST_TRANSFORMS) or ""
     if is_on and re.fullmatch(r"-[1-9]\d*", most):
         yield f"{MOST_TRANSFORMS} must not be negative, and is {most}\n-- {MOST_TRANSFORMS}={most[1:]}"
 
 
-def _find_weighting_problems(
-    document: JobDocument, root: Path, model: TrainedModel | None, *, is_complete: bool
-) -> Iterator[str]:
-    given = get_option_value(document.trainer_args, WEIGHTING)
-    names = [name for name in document.trainer_args if name.startswith("--sample_weighting.")]
-    kind = given or (WEIGHTINGS[0] if names else "")
+def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[str]:
+    is_meant = any(name.startswith("--sample_weighting.") for name in job.options)
+    kind = job.options.get(WEIGHTING) or (WEIGHTINGS[0] if is_meant else "")
     if not kind:
         return
     if model and model.kind in model.lerobot.policies and not model.facts.weighs_samples:
@@ -251,10 +230,10 @@ def _find_weighting_problems(
         near = find_near_option(kind, WEIGHTINGS)
         way = f"\n-- {WEIGHTING}={near}" if near else ""
         yield f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}{way}"
-    elif kind == WEIGHTINGS[0] and get_option_value(document.trainer_args, PROGRESS) in (None, *NULLS):
-        sources = [source for source in document.sources if source.role == "dataset"]
-        is_here = is_complete or all(source.kind == LOCAL_KIND for source in sources)
-        if len(sources) > 1 or (is_here and not (root / PROGRESS_FILE).is_file()):
+    elif kind == WEIGHTINGS[0] and job.options.get(PROGRESS) in (None, *NULLS):
+        sources = [source for source in job.sources if source.role == "dataset"]
+        is_here = job.is_complete or all(source.kind == LOCAL_KIND for source in sources)
+        if len(sources) > 1 or (is_here and job.root and not (job.root / PROGRESS_FILE).is_file()):
             lacks = "merged datasets lack" if len(sources) > 1 else "it lacks"
             made = "`python -m lerobot.rewards.sarm.compute_rabc_weights` makes it"
             yield f"{WEIGHTING}={kind} reads {PROGRESS_FILE} of the dataset, which {lacks}: {made}"

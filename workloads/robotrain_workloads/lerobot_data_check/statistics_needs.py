@@ -6,15 +6,13 @@ A sentence's second line is the remedy.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
-
-from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.file_formats import read_json_object
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.policy_features import ACTION, STATE, WORLD
-from robotrain_workloads.lerobot_data_check.data_needs import KINDS, DataNeeds, load_needs
+from robotrain_workloads.lerobot_data_check.data_needs import KINDS, DataNeeds
 from robotrain_workloads.option_kinds import find_near_option
 
 NORMALIZATION_OPTION, DROP_OPTION = "normalization_mapping", "drop_n_last_frames"
@@ -35,47 +33,47 @@ PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
 """What types that drop frames by default compute their number from: the first less the others, and one."""
 
 
-def find_problems(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
-    """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it.
-
-    :param described: the folders with what can be read of the job's sources.
-    :param root: a valid dataset, or its description.
-    """
-    needs = load_needs(document, described, root)
-    if needs is None or dataset.is_convertible(needs.info):  # conversion makes the statistics
+def find_problems(needs: DataNeeds) -> Iterator[str]:
+    """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it."""
+    if dataset.is_convertible(needs.info):  # conversion makes the statistics
         return
-    path = root / dataset.STATISTICS_FILE
-    statistics: Mapping[str, Any] = {}
-    with suppress(OSError, ValueError):
-        statistics = read_json_object(path) if path.is_file() else {}
-    replaced = document.parameters["image_normalization"] == IMAGENET
+    statistics = _read_statistics(needs.job)
+    replaced = needs.job.parameters["image_normalization"] == IMAGENET
     yield from _find_mapping_problems(needs)
-    if not _is_alone(document):
+    if not _is_alone(needs.job):
         return
-    if replaced and path.is_file():  # without one, no other option helps
+    if replaced and statistics is not None:  # without any, no other option helps
         yield from _find_picture_problems(needs, statistics)
     if not needs.resumes:  # a checkpoint has its own
-        yield from _find_mode_problems(needs, statistics, has_imagenet=replaced)
-    yield from _find_length_problems(needs, statistics)
+        yield from _find_mode_problems(needs, statistics or {}, has_imagenet=replaced)
+    yield from _find_length_problems(needs, statistics or {})
 
 
-def list_warnings(document: JobDocument, described: Mapping[JobSource, Path], root: Path) -> Iterator[str]:
-    """Yield a sentence if LeRobot would train on raw values, though the type normalizes them."""
-    needs = load_needs(document, described, root)
+def _read_statistics(job: LerobotJob) -> Mapping[str, Any] | None:
+    """Return the statistics of the dataset, empty if they cannot be read; None without a file of them."""
+    path = job.root / dataset.STATISTICS_FILE if job.root else None
+    if path is None or not path.is_file():
+        return None
     with suppress(OSError, ValueError):
-        statistics = read_json_object(root / dataset.STATISTICS_FILE)
-        if needs is None or needs.resumes or not statistics:
-            return
-        modes, known = _get_modes(needs), dataset.get_features(needs.info)
-        kinds = {STATE: "STATE", ACTION: "ACTION"}
-        normalized = [name for name, kind in kinds.items() if name in known and MODES.get(modes.get(kind, ""))]
-        raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
-        if raw:
-            lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
-            yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized"
-        uses_them = needs.model.facts.relative_statistics or RELATIVE_OPTION not in needs.model.options
-        if uses_them and ACTION in normalized and _is_alone(document):
-            yield from _list_relative_warnings(needs, statistics)
+        return read_json_object(path)
+    return {}
+
+
+def list_warnings(needs: DataNeeds) -> Iterator[str]:
+    """Yield a sentence if LeRobot would train on raw values, though the type normalizes them."""
+    statistics = _read_statistics(needs.job)
+    if needs.resumes or not statistics:
+        return
+    modes, known = _get_modes(needs), dataset.get_features(needs.info)
+    kinds = {STATE: "STATE", ACTION: "ACTION"}
+    normalized = [name for name, kind in kinds.items() if name in known and MODES.get(modes.get(kind, ""))]
+    raw = [name for name in normalized if not isinstance(statistics.get(name), dict)]
+    if raw:
+        lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(raw)}"
+        yield f"{lacks}: {needs.model.kind} is trained on values that are not normalized"
+    uses_them = needs.model.facts.relative_statistics or RELATIVE_OPTION not in needs.model.options
+    if uses_them and ACTION in normalized and _is_alone(needs.job):
+        yield from _list_relative_warnings(needs, statistics)
 
 
 def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[str]:
@@ -84,23 +82,23 @@ def _list_relative_warnings(needs: DataNeeds, statistics: Mapping[str, Any]) -> 
     LeRobot's tool computes those of relative actions over all chunks, of anything else over the frames.
     """
     count, frames = ((statistics.get(name) or {}).get("count") for name in (ACTION, STATE))
-    wanted, are_relative = needs.get_option(RELATIVE_OPTION) is True, count != frames
+    wanted, are_relative = needs.values.get(RELATIVE_OPTION) is True, count != frames
     if count is None or frames is None or wanted == are_relative:
         return
     learned, other = ("relative", "absolute") if wanted else ("absolute", "relative")
-    way = f" --operation.relative_action true --operation.chunk_size {needs.get_option('chunk_size')}" if wanted else ""
+    way = f" --operation.relative_action true --operation.chunk_size {needs.values.get('chunk_size')}" if wanted else ""
     found = f"{dataset.STATISTICS_FILE} of the dataset, which is of {other} ones: `{dataset.RECOMPUTING}{way}` mends it"
     yield f"{needs.model.kind} learns {learned} actions, and normalizes them with {found}"
 
 
-def _is_alone(document: JobDocument) -> bool:
+def _is_alone(job: LerobotJob) -> bool:
     """Return whether there is one dataset: merged ones have statistics of their own."""
-    return [one.role for one in document.sources].count("dataset") == 1
+    return [one.role for one in job.sources].count("dataset") == 1
 
 
 def _get_modes(needs: DataNeeds) -> Mapping[str, str]:
     """Return by kind of feature how it is normalized."""
-    given = needs.get_option(NORMALIZATION_OPTION)
+    given = needs.values.get(NORMALIZATION_OPTION)
     modes: Mapping[str, Any] = given if isinstance(given, dict) else needs.model.facts.normalization
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
@@ -110,7 +108,7 @@ def _find_mapping_problems(needs: DataNeeds) -> Iterator[str]:
     modes, flag = _get_modes(needs), needs.model.format_flag(NORMALIZATION_OPTION)
     if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
         return
-    given = needs.get_option(NORMALIZATION_OPTION)
+    given = needs.values.get(NORMALIZATION_OPTION)
     if given is not None and not isinstance(given, dict) and not str(given).startswith("{"):  # else YAML
         yield f'{flag} takes a mode for each kind of feature, such as {{"ACTION": "{PLAIN_MODE}"}}, not {given}'
         return
@@ -176,9 +174,8 @@ def _count_dropped(needs: DataNeeds) -> int | None:
     """Return how many frames at the end of an episode are not learned from; None if that is unknown."""
     if DROP_OPTION not in needs.model.options:
         return None
-    value = needs.get_option(DROP_OPTION)
+    value = needs.values.get(DROP_OPTION)
     if value is None:
-        horizon, actions, observed = map(needs.get_option, PAST_OPTIONS)
-        are_known = all(type(one) is int for one in (horizon, actions, observed))
-        return horizon - actions - observed + 1 if are_known else None
+        known: list[Any] = [needs.values.get(name) for name in PAST_OPTIONS]
+        return known[0] - sum(known[1:]) + 1 if all(type(one) is int for one in known) else None
     return value if type(value) is int else None

@@ -4,7 +4,6 @@ Names of parameters and tags: contract, D.5.
 """
 
 import dataclasses
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +31,8 @@ from robotrain_workloads.lerobot import (
     policy_repositories,
     run_setup,
 )
-from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.lineage import START_MODES, get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
 from robotrain_workloads.lerobot_eval import policy_checkpoints
@@ -42,9 +42,6 @@ from robotrain_workloads.lerobot_eval.parameters import choose_lock, list_image_
 ENVIRONMENT = run_setup.make_environment("eval")
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
-CHECK_PACKAGE, DATA_CHECK_PACKAGE = (
-    ".".join((__name__.partition(".")[0], name)) for name in ("lerobot_check", "lerobot_data_check")
-)
 RESULTS_FOLDER = "eval_results"
 STARTS_FILE = "starts.json"
 LONGEST_ARGUMENT = 10_000
@@ -96,56 +93,63 @@ def takes_any_policy(document: JobDocument) -> bool:
     return document.parameters[policy_checkpoints.PARAMETER] is not None
 
 
+def make_job(
+    document: JobDocument, data: Mapping[JobSource, Path] | None = None, *, is_complete: bool = False
+) -> LerobotJob:
+    """Return the job; of several checkpoints to evaluate, that of the newest one."""
+    return LerobotJob(document, policy_checkpoints.view_newest(document, data or {}), is_complete=is_complete)
+
+
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
-    described = policy_checkpoints.view_newest(document, described)
-    yield from dataset_preparation.find_data_problems(document, described, description_only=True)
-    if reward_model := compatibility.explain_reward_model(document, described):
+    yield from _find_problems(make_job(document, described))
+
+
+def _find_problems(job: LerobotJob) -> Iterator[str]:
+    """Yield what is wrong with the policy and the data, as far as they are here."""
+    yield from dataset_preparation.find_data_problems(job)
+    if reward_model := compatibility.explain_reward_model(job):
         yield reward_model
         return
-    yield from compatibility.find_mismatches(document, described)
-    yield from policy_repositories.find_problems(document, described, selection.find_policy_source(document.sources))
-    yield from _find_missing_episodes(document, described)
-    yield from _find_unmet_needs(document, described)
+    if job.is_complete:
+        yield from _find_policy_problems(job)
+    yield from compatibility.find_mismatches(job)
+    yield from policy_repositories.find_problems(job)
+    yield from _find_missing_episodes(job)
+    if job.parameters["builtin_policy"] and job.info:
+        with suppress(ModuleNotFoundError):  # an evaluation does not carry it
+            from robotrain_workloads.lerobot_eval.rules import find_unmet_needs
+
+            yield from find_unmet_needs(job)
+    if job.is_complete:
+        yield from _find_split_problems(job)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what is accepted, though it is probably not what is meant."""
-    described = policy_checkpoints.view_newest(document, described)
-    yield from policy_repositories.list_warnings(document, described, selection.find_policy_source(document.sources))
+    yield from policy_repositories.list_warnings(make_job(document, described))
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the backbones and tokenizers that the policy reads and no source brings."""
-    described = policy_checkpoints.view_newest(document, described)
-    return policy_repositories.list_implied(document, described, selection.find_policy_source(document.sources))
+    texts = policy_repositories.list_implied(make_job(document, described))
+    return {backbones.BACKBONE_ROLE: texts} if texts else {}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     """Return patterns of the files that are read of a backbone, or of checkpoints; empty for all."""
-    if source.role == selection.POLICY_ROLE and takes_any_policy(document):
+    if source.role in START_MODES and takes_any_policy(document):
         return policy_checkpoints.FILE_PATTERNS
-    if source.role != backbones.BACKBONE_ROLE:
-        return ()
-    return policy_repositories.list_needed_files(document, source, selection.find_policy_source(document.sources))
+    return policy_repositories.list_needed_files(make_job(document), source)
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems in small files that LeRobot would fail on."""
-    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
+    job, output = make_job(document, data, is_complete=True), _get_output(document)
     yield from policy_checkpoints.find_problems(document, data)
-    data = policy_checkpoints.view_newest(document, data)
-    yield from dataset_preparation.find_data_problems(document, data)
-    if reward_model := compatibility.explain_reward_model(document, data):
-        yield reward_model
+    yield from _find_problems(job)
+    if compatibility.explain_reward_model(job):
         return
-    yield from _find_policy_problems(document, data)
-    yield from compatibility.find_mismatches(document, data)
-    source = selection.find_policy_source(document.sources)
-    yield from policy_repositories.find_problems(document, data, source, is_complete=True)
-    yield from _find_missing_episodes(document, data)
-    yield from _find_unmet_needs(document, data)
-    yield from _find_split_problems(document, data)
     if output.exists() and not output.is_dir():
         yield f"the output folder {output} is a file\n--output-dir FOLDER"
     elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
@@ -153,21 +157,26 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
+def _get_output(document: JobDocument) -> Path:
+    return run_setup.resolve_output_folder(document, Path(document.placement.work))
+
+
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
-    hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
-    arguments = tuple(_make_launcher_arguments(document, data, work))
+    job = make_job(document, data, is_complete=True)
+    hub_cache.fill_cache(data, work, job.trusted)
+    arguments = tuple(_make_launcher_arguments(job, data, work))
     return WorkCommand(arguments=arguments, environ=_make_environ(document, work))
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks the policy's options, if the policy is known."""
-    described = policy_checkpoints.view_newest(document, described)
-    model: Path | str | None = selection.find_policy_folder(described)
-    is_new = selection.find_policy_source(document.sources) is None
-    if is_new and not backbones.is_read_at_parsing(document.parameters):  # else it reads what is not here yet
-        model = selection.get_builtin_type(document.parameters)
-    own = (argument for argument in document.trainer_args if argument.startswith("--policy."))
+    job = make_job(document, described)
+    model: Path | str | None = job.brought_model
+    is_new = job.start_source is None
+    if is_new and not backbones.is_read_at_parsing(job.parameters):  # else it reads what is not here yet
+        model = job.model.kind
+    own = (argument for argument in job.arguments if argument.startswith("--policy."))
     options = (str(model), *own) if model else ()
     environ = _make_environ(document, work)
     return WorkCommand(arguments=("-m", LAUNCHER, TAKE_OVER, *options), environ=environ)
@@ -179,10 +188,9 @@ def _make_environ(document: JobDocument, work: Path) -> dict[str, str]:
 
 def check_command(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand | None:
     """Return the command that asks LeRobot about the policy's options; None if there are none, or it is not here."""
-    described = policy_checkpoints.view_newest(document, described)
-    module = importlib.import_module(f"{CHECK_PACKAGE}.evaluation_command")  # a job does not carry it
-    command: WorkCommand | None = module.make_check_command(document, described, work)
-    return command
+    from robotrain_workloads.lerobot_eval.rules import make_check_command  # a job does not carry it
+
+    return make_check_command(make_job(document, described), run_setup.make_hub_environment(document, work))
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
@@ -196,7 +204,9 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags. The launcher adds what only it knows."""
     values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
-    reference, dataset_name = selection.get_policy_reference(document), get_dataset_name(document)
+    here = {one: Path(one.uri) for one in document.sources if one.role in START_MODES and one.kind == "local_path"}
+    job = make_job(document, here)
+    reference, dataset_name = selection.get_policy_reference(job), get_dataset_name(document)
     params = {
         "policy_repo_id": reference.name,
         "policy_source": reference.origin,
@@ -215,9 +225,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
         "model.register_name": str(values["register_model"] or ""),
     }
-    source = selection.find_policy_source(document.sources)
-    local = Path(source.uri) if source and source.kind == "local_path" else None
-    policy_type = _get_policy_type(document, local) or "policy"
+    policy_type = _get_policy_type(job) or "policy"
     return TrackingSpec(
         experiment=str(values["experiment_name"] or f"lerobot-{policy_type}-inference"),
         run_name=str(values["job_name"]),
@@ -229,10 +237,9 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
-    data = policy_checkpoints.view_newest(document, data)
-    values, reference = document.parameters, selection.get_policy_reference(document)
-    policy_type = _get_policy_type(document, selection.find_policy_folder(data))
-    training_tags, azureml_tags = _make_training_tags(document, data), lineage.make_azureml_tags(document)
+    job = make_job(document, data)
+    values, reference, policy_type = document.parameters, selection.get_policy_reference(job), _get_policy_type(job)
+    training_tags, azureml_tags = _make_training_tags(job), lineage.make_azureml_tags(document)
     if takes_any_policy(
         document
     ):  # which of them is registered is not known yet: its folder's name, a tag too, is its step
@@ -271,59 +278,40 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     )
 
 
-def _make_training_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+def _make_training_tags(job: LerobotJob) -> dict[str, str]:
     """Return the run that trained the policy, from its checkpoint or the cache."""
-    if tags := {name.replace("parent", "policy", 1): value for name, value in lineage.make_parent_tags(data).items()}:
+    parents = lineage.make_parent_tags(job.folders)
+    if tags := {name.replace("parent", "policy", 1): value for name, value in parents.items()}:
         return tags
-    source = selection.find_policy_source(data)
-    return model_lineage.read_policy_lineage(Path(document.placement.cache), data[source]) if source else {}
+    source, cache = job.start_source, Path(job.document.placement.cache)
+    return model_lineage.read_policy_lineage(cache, job.folders[source]) if source and source in job.folders else {}
 
 
-def _get_policy_type(document: JobDocument, folder: Path | None) -> str:
-    """Return the type from the policy's files, else as the user expects it."""
-    values = document.parameters
-    if values["builtin_policy"]:
-        return selection.get_builtin_type(values)
-    with suppress(OSError, ValueError):
-        if folder:
-            return str(policy.load_policy_settings(policy.find_model_folder(folder)).get("type") or "")
-    return str(values["policy_type"] or "")
+def _get_policy_type(job: LerobotJob) -> str:
+    """Return the type from the policy's files, else as the user expects it; empty if neither says it."""
+    if job.parameters["builtin_policy"]:
+        return job.model.kind
+    return str(job.start.settings.get("type") or ("" if job.start.settings else job.parameters["policy_type"]) or "")
 
 
-def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def _find_policy_problems(job: LerobotJob) -> Iterator[str]:
     """Yield problems of the policy's files, for any type of LeRobot."""
-    if selection.find_policy_source(document.sources) not in data:
-        return
-    model = selection.find_policy_folder(data)
-    assert model is not None
-    try:
-        settings = policy.load_policy_settings(model)
-    except (OSError, ValueError) as error:
-        yield str(error)
-        return
-    if not settings.get("type"):
-        yield f"{model} {policy.UNTYPED}"
-    yield from policy.find_torn_files(model, with_processors=True)
+    if job.start_error:
+        yield str(job.start_error)
+    elif job.start.mode != "scratch":
+        if not job.start.settings.get("type"):
+            yield f"{job.start.folder} {policy.UNTYPED}"
+        yield from policy.find_torn_files(job.start.folder, with_processors=True)
 
 
-def _find_unmet_needs(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield why no untrained policy of the type can be made for the dataset."""
-    roots = [data[source] for source in dataset_preparation.list_datasets(document, data)]
-    if not document.parameters["builtin_policy"] or not roots:
-        return
-    with suppress(ModuleNotFoundError):  # an evaluation does not carry it
-        comparison = importlib.import_module(f"{DATA_CHECK_PACKAGE}.comparison")
-        yield from comparison.find_policy_problems(document, data, roots[0])
-
-
-def _find_missing_episodes(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence if the datasets do not have an episode to replay."""
-    requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
-    datasets = lineage.list_dataset_sources(document)
-    if requested is None or not datasets or any(source not in data for source in datasets):
+    requested, flag = job.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
+    datasets = lineage.list_dataset_sources(job.document)
+    if requested is None or not datasets or len(datasets) != len(job.datasets):
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
-        total = sum(int(dataset.load_dataset_info(data[source])["total_episodes"]) for source in datasets)
+        total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
         parts = selection.parse_episodes(str(requested)) or []
         try:
             selection.select_episodes(parts, total)
@@ -336,23 +324,21 @@ def _format_range(start: int, stop: int) -> str:
     return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
 
 
-def _find_split_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def _find_split_problems(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence if it is not known which episodes a training held out."""
-    requested, flag = document.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
-    datasets = lineage.list_dataset_sources(document)
-    if any(source not in data for source in datasets):
+    flag, model, which = held_out.REPLAY_EPISODES_FLAG, job.brought_model, job.parameters["replay_episodes"]
+    datasets = lineage.list_dataset_sources(job.document)
+    if which != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
         return
-    has_policy = selection.find_policy_source(document.sources) in data
-    if requested != selection.HELD_OUT or len(datasets) != 1 or not has_policy:
-        return
-    if reason := held_out.explain_unknown_split(data[datasets[0]], selection.find_policy_folder(data)):
+    if reason := held_out.explain_unknown_split(job.folders[datasets[0]], model):
         yield f"{flag} {selection.HELD_OUT}: {reason}\n{flag} {selection.ALL}"
 
 
-def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:
+def _make_launcher_arguments(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:
     """Yield the arguments after python. `work`: the run's own folder. Raise OSError."""
+    document = job.document
     followed = next(((source, folder) for source, folder in data.items() if source.grows_until), None)
-    chosen, data = policy_checkpoints.list_chosen(document, data), policy_checkpoints.view_newest(document, data)
+    chosen = policy_checkpoints.list_chosen(document, data)
     values, output = document.parameters, run_setup.resolve_output_folder(document, work)
     yield from ("-m", LAUNCHER)
     if followed:
@@ -361,17 +347,17 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
         yield f"--follow-steps={document.parameters[policy_checkpoints.PARAMETER]}"
     else:
         yield from (f"--checkpoint={folder}" for folder in chosen.values())
-    model = selection.find_policy_folder(data)
-    yield f"--policy={model}" if model else f"--builtin={selection.get_builtin_type(values)}"
-    if found := policy_repositories.find_base(document, data, selection.find_policy_source(data)):
+    model = job.brought_model
+    yield f"--policy={model}" if model else f"--builtin={job.model.kind}"
+    if found := policy_repositories.find_base(job):
         yield f"--base={found[-1]}"
-    reference = selection.get_policy_reference(document)
+    reference = selection.get_policy_reference(job)
     yield from (f"--policy-name={reference.name}", f"--policy-source={reference.origin}")
     if reference.pin:
         yield f"--policy-pin={reference.pin}"
-    step = selection.find_policy_step(document, data)
+    step = selection.find_policy_step(job)
     yield f"--policy-step={step}"
-    if root := next((folder for source, folder in data.items() if source.role == "dataset"), None):
+    if root := job.root:
         yield f"--root={root}"  # several datasets are merged into one before
         yield f"--dataset-name={get_dataset_name(document)}"
         if (seconds := dataset.compute_frame_tolerance(root)) is not None:
@@ -395,21 +381,21 @@ def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Pat
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
         kept = output / POLICY_FOLDER  # of several, the launcher keeps the best below its own step
         yield f"--keep-policy={kept if chosen else kept / f'{step:06}'}"
-        if _can_link_policy(document, data):
+        if _can_link_policy(job):
             yield "--link-policy"
-    tags = _make_training_tags(document, data)
+    tags = _make_training_tags(job)
     yield from (f"--tag={name}={value}" for name, value in tags.items() if not (chosen and name in OF_ONE_CHECKPOINT))
     yield from ("--", *document.trainer_args)
 
 
-def _can_link_policy(document: JobDocument, data: Mapping[JobSource, Path]) -> bool:
+def _can_link_policy(job: LerobotJob) -> bool:
     """Return whether nobody writes into the policy's files, so that they may be linked instead of copied.
 
     That holds in the cache, and for a sealed checkpoint below the name of its own run: elsewhere users may work on it.
     """
-    folder = selection.find_policy_folder(data)
+    folder = job.brought_model
     if folder is None:
         return False
     manifest = read_checkpoint_manifest(folder)
     is_sealed = manifest is not None and manifest.run in folder.resolve().parts
-    return is_sealed or folder.resolve().is_relative_to(Path(document.placement.cache).resolve())
+    return is_sealed or folder.resolve().is_relative_to(Path(job.document.placement.cache).resolve())

@@ -11,7 +11,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import adapter, policy
-from robotrain_workloads.lerobot_eval.inputs import selection
+from robotrain_workloads.lerobot.lineage import find_start_source
 
 PARAMETER, FLAG = "checkpoints", "--checkpoints"
 FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFEST}")
@@ -20,7 +20,7 @@ FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFES
 
 def list_chosen(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[int, Path]:
     """Return the folders of the checkpoints to evaluate by step, ascending; none if one policy is evaluated."""
-    which, source = document.parameters[PARAMETER], selection.find_policy_source(document.sources)
+    which, source = document.parameters[PARAMETER], find_start_source(document.sources)
     if which is None or source is None or source not in data:
         return {}
     found = list_complete(data[source])
@@ -53,7 +53,7 @@ def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[J
     """
     if document.parameters[PARAMETER] is None:
         return dict(data)
-    chosen, source = list_chosen(document, data), selection.find_policy_source(document.sources)
+    chosen, source = list_chosen(document, data), find_start_source(document.sources)
     if source and source in data and not list_complete(data[source]) and _is_policy(data[source]):
         return dict(data)
     kept = {one: folder for one, folder in data.items() if one != source}
@@ -66,7 +66,7 @@ def _is_policy(folder: Path) -> bool:
 
 def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield a sentence if the policy is no folder of checkpoints."""
-    which, source = document.parameters[PARAMETER], selection.find_policy_source(document.sources)
+    which, source = document.parameters[PARAMETER], find_start_source(document.sources)
     if which is None or source is None or source not in data or list_complete(data[source]):
         return
     folder = data[source]

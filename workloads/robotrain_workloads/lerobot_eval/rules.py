@@ -1,7 +1,7 @@
 """Rules of `lerobot-eval` for a resolved job, on the submit side."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,13 @@ from robotrain.errors import (
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
+from robotrain_runtime.contract.container_plugin import WorkCommand
 
 from robotrain_workloads import rules
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
 
@@ -30,6 +33,7 @@ ROLLOUT_PARAMETERS = (
     *("env_tasks", "task_description", "env_steps", "starts", "success_reward", "success_threshold", "record_video"),
     *("env_workers", "confirm"),
 )
+POLICY_CHECK = "robotrain_workloads.lerobot_check.policy_check"
 TASKS_FLAG = "--env-tasks"
 FPS_PATTERN = re.compile("[1-9][0-9]{0,2}")
 ENVIRONMENT_SUGGESTIONS = (Suggestion("--env pusht", "or aloha, metaworld, libero"),)
@@ -44,7 +48,7 @@ LONGEST_VALUE = 120
 
 def check_policy(job: "Job") -> Iterator[Problem]:
     """Require exactly one policy, trained or untrained."""
-    source = selection.find_policy_source(job.sources)
+    source = find_start_source(job.sources)
     if source and job["builtin_policy"]:
         yield make_problem(
             "sources-conflict", suggest_choosing("--builtin-policy", redact(source.uri)), uri=redact(source.uri)
@@ -58,7 +62,7 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
     which, flag = job["checkpoints"], "--checkpoints"
     if which is None:
         return
-    source = selection.find_policy_source(job.sources)
+    source = find_start_source(job.sources)
     if source is not None and re.search(r"/checkpoints/[0-9]+/?(pretrained_model/?)?$", source.uri):
         parent = re.sub(r"/[0-9]+/?(pretrained_model/?)?$", "", source.uri)
         ways = [Suggestion("--policy-run RUN", "all checkpoints of a run"), suggest_leaving_out(flag)]
@@ -81,7 +85,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
     if _has_dataset(job):
         return
     if job["builtin_policy"]:
-        if selection.find_policy_source(job.sources):  # two policies: reported already
+        if find_start_source(job.sources):  # two policies: reported already
             return
         yield make_problem("source-missing.shapes", *DATASET_SUGGESTIONS, absent=("dataset", "policy"))
     elif job["env"] is None:
@@ -312,6 +316,23 @@ def check_registration(job: "Job") -> Iterator[Problem]:
         yield make_problem(
             "option-without-effect.untrained", suggest_leaving_out("--register-model"), given=job["register_model"]
         )
+
+
+def find_unmet_needs(job: LerobotJob) -> Iterator[str]:
+    """Yield why no untrained policy of the type can be made for the dataset."""
+    from robotrain_workloads.lerobot_data_check import comparison  # costs start-up
+
+    yield from comparison.find_policy_problems(job)
+
+
+def make_check_command(job: LerobotJob, environ: Mapping[str, str]) -> WorkCommand | None:
+    """Return the command that asks LeRobot about the policy's options; None without any, or for an unknown type."""
+    given = [argument for argument in job.arguments if argument.startswith("--policy.")]
+    kind = str(job.start.settings.get("type")) if job.start_source else job.model.kind
+    if not given or kind not in job.model.lerobot.policies:
+        return None
+    place = str(job.start.folder) if job.start_source else kind
+    return WorkCommand(arguments=("-m", POLICY_CHECK, kind, place, "--", *given), environ=environ)
 
 
 def _has_dataset(job: "Job") -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads import model_card, packages, publish_url
+from robotrain_workloads import model_card, publish_url
 from robotrain_workloads.lerobot import (
     adapter,
     backbones,
@@ -18,16 +18,15 @@ from robotrain_workloads.lerobot import (
     policy_packages,
     policy_repositories,
     run_setup,
-    start,
-    versions,
 )
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_merge.parameters import MergeParameters
 
 LAUNCHER = "robotrain_workloads.lerobot_merge.merger"
 ENVIRONMENT = run_setup.make_environment("train")
 DESCRIBED = {"policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES, policy.STEP_FILE.as_posix())}
 targets = publish_url.list_targets
-checkpoints = start.get_checkpoints_folder
+checkpoints = run_setup.get_checkpoints_folder
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
@@ -37,62 +36,57 @@ def environment(document: JobDocument) -> PythonEnvironment:
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show."""
-    yield from _find_problems(document, described, is_complete=False)
+    yield from _find_problems(LerobotJob(document, described))
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
     """Return the base of the adapter, and the backbones that it reads, if no source brings them."""
-    return policy_repositories.list_implied(document, described, lineage.find_start_source(document.sources))
+    texts = policy_repositories.list_implied(LerobotJob(document, described))
+    return {backbones.BACKBONE_ROLE: texts} if texts else {}
 
 
 def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     """Return patterns of the files that are read of a backbone; empty for all."""
-    if source.role != backbones.BACKBONE_ROLE:
-        return ()
-    return policy_repositories.list_needed_files(document, source, lineage.find_start_source(document.sources))
+    return policy_repositories.list_needed_files(LerobotJob(document), source)
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems in small files, and a base that is another one."""
-    yield from _find_problems(document, data, is_complete=True)
+    yield from _find_problems(LerobotJob(document, data, is_complete=True))
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     if output.exists() and not run_setup.is_own_output(Path(document.placement.work), output):
         yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
 
 
-def _find_problems(document: JobDocument, data: Mapping[JobSource, Path], *, is_complete: bool) -> Iterator[str]:
-    source = lineage.find_start_source(data)
-    if source is None:
+def _find_problems(job: LerobotJob) -> Iterator[str]:
+    source, model = job.start_source, job.model
+    if source is None or job.brought_model is None:
         return
-    folder = policy.find_model_folder(data[source])
-    try:
-        settings = policy.load_policy_settings(folder)
-    except (OSError, ValueError) as error:
-        yield str(error)
+    if job.start_error:
+        yield str(job.start_error)
         return
-    if not adapter.is_adapter(settings):
+    if not adapter.is_adapter(job.start.settings):
         yield f"{source.uri} is a whole policy already: there is no adapter to merge"
         return
-    lerobot, kind = versions.get_version(document.parameters["lerobot_version"]), settings.get("type")
-    has_own_types = packages.list_given(document.parameters) or document.placement.environment is not None
-    if kind and kind not in lerobot.types and not has_own_types:
-        owner = f"LeRobot {lerobot.name}"
+    has_own_types, kind = job.has_packages or job.document.placement.environment is not None, model.kind
+    if job.start.settings.get("type") and kind not in model.lerobot.types and not has_own_types:
+        owner = f"LeRobot {model.lerobot.name}"
         yield f"{source.uri} has the policy type {kind}, which {owner} does not have{policy.WITH_LINE}"
         return
-    if is_complete:
-        yield from policy.find_torn_files(folder, with_processors=True)
-    yield from policy_repositories.find_problems(document, data, source, is_complete=is_complete)
+    if job.is_complete:
+        yield from policy.find_torn_files(job.start.folder, with_processors=True)
+    yield from policy_repositories.find_problems(job)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the merger's command. Raise OSError."""
-    hub_cache.fill_cache(data, work, policy_repositories.get_trusted(document))
-    source = lineage.find_start_source(data)
-    assert source is not None
-    found, step = policy_repositories.find_base(document, data, source), _read_step(data[source])
+    job = LerobotJob(document, data, is_complete=True)
+    hub_cache.fill_cache(data, work, job.trusted)
+    assert job.start_source is not None
+    found, step = policy_repositories.find_base(job), _read_step(data[job.start_source])
     arguments = (
-        *("-m", LAUNCHER, f"--adapter={policy.find_model_folder(data[source])}"),
+        *("-m", LAUNCHER, f"--adapter={job.brought_model}"),
         *([f"--base={found[-1]}"] if found else []),
         *(f"--to={checkpoints(document, work) / f'{step:06}'}", f"--step={step}"),
         *(["--float32"] if document.parameters["float32"] else []),
@@ -125,7 +119,8 @@ def tracked(document: JobDocument) -> TrackingSpec:
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy: what was merged into what."""
-    source = lineage.find_start_source(document.sources)
+    job = LerobotJob(document, data)
+    source = job.start_source
     tags = {
         "framework": "lerobot",
         "policy_uri": source.uri if source else "",
@@ -134,10 +129,9 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         **policy_packages.describe(document),
     }
     with suppress(OSError, ValueError):
-        if source and source in data:
-            folder = policy.find_model_folder(data[source])
-            known = adapter.load_adapter(folder)
-            tags["policy_type"] = str(policy.load_policy_settings(folder).get("type") or "")
+        if job.brought_model:
+            known = adapter.load_adapter(job.brought_model)
+            tags["policy_type"] = str(job.start.settings.get("type") or "")
             tags |= {"merged_adapter": f"{known.method} of rank {known.rank}", "adapter_base": str(known.base)}
     lines = [
         f"LeRobot {tags.get('policy_type', '')} policy: an adapter merged into its base".replace("  ", " "),
@@ -148,19 +142,17 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         description="\n".join(lines),
         tags={name: value for name, value in tags.items() if value},
         lineage={},
-        describes=_describe_policy(document, data),
+        describes=_describe_policy(job),
         path_files=policy_card.PATH_FILES,
     )
 
 
-def _describe_policy(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, object]:
+def _describe_policy(job: LerobotJob) -> dict[str, object]:
     """Return the fields of the policy's description."""
-    start, base, kind = lineage.find_start_source(data), None, ""  # the adapter, or the policy that was made of it
-    with suppress(OSError, ValueError):
-        if start:
-            base = policy_repositories.find_merged_base(document, data, start)
-            kind = str(policy.load_policy_settings(policy.find_model_folder(data[start])).get("type") or "")
-    given = [("The adapter", lineage.find_start_source(document.sources)), ("Its base", base)]
+    document, reads, kind = job.document, job.reads, str(job.start.settings.get("type") or "")
+    known = reads.base or adapter.Base() if reads else None  # none of the policy that was made of the adapter
+    base = adapter.find_base_source(job.sources, known, reads.names) if reads and known else None
+    given = [("The adapter", job.start_source), ("Its base", base)]
     merged = [f"- {name}: {model_card.format_source(source)}" for name, source in given if source]
     sections = [
         ("Use", policy_card.describe_use(document)),

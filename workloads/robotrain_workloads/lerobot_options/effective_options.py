@@ -3,16 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from robotrain_workloads.lerobot.lineage import START_MODES, find_start_source
-from robotrain_workloads.lerobot.options import NULLS, split_options
-from robotrain_workloads.lerobot.start import Start
+from robotrain_workloads.lerobot.options import NULLS
 from robotrain_workloads.lerobot_options.option_tree import Fields, OptionTree, list_choices, list_nested
-
-if TYPE_CHECKING:
-    from robotrain.model.job import Job
 
 MODELS = ("policy", "reward_model")
 """What LeRobot trains; also what the names of its options begin with."""
@@ -107,27 +101,6 @@ def _find_precision(values: Mapping[str, object], model: str, version: str, aske
     if reads_amp and parse_value(values.get(f"{model}.use_amp")) is True:
         return AMP_FORMATS.get(str(values.get(f"{model}.device")), GPU_AMP_FORMAT)
     return asked or "no"
-
-
-def list_job_options(job: "Job", settings: Mapping[str, Any] | None, container: Any) -> tuple[dict[str, object], str]:
-    """Return the options that a job's container gives LeRobot, and the number format in its environment.
-
-    They are none for a job that continues a training.
-
-    :param settings: the configuration of what it starts from; None if it is unknown.
-    :param container: the container plugin of lerobot-train.
-    """
-    begin, values = Start(), {**dict(job.parameters), "num_workers": job["num_workers"] or 0}
-    if source := find_start_source(job.sources):
-        if source.role == "resume":
-            return {}, ""
-        begin = Start(mode=START_MODES[source.role], folder=Path(source.uri), settings=settings or {})
-    owned = container.make_owned_options(values, Path("dataset"), Path("outputs"), begin)
-    defaults = container.make_default_options(values, job.trainer_args, begin)
-    given: dict[str, object] = dict(split_options([*owned, *defaults, *job.trainer_args]))
-    if job["device"] != "auto":  # the launcher adds it
-        given |= {f"{model}.device": job["device"] for model in MODELS}
-    return given, str(job["mixed_precision"] or "")
 
 
 def find_differences(wanted: Effective, found: Effective) -> dict[str, tuple[object, object]]:

@@ -101,7 +101,7 @@ def _correct(translator: LineTranslator, job: Job, problems: Sequence[Problem]) 
     """
     trained = translator.trained
     container = importlib.import_module(translator.workload.container_plugin)
-    options, precision = effective_options.list_job_options(job, trained.settings, container)
+    options, precision = container.list_job_options(job, trained.settings)
     if _add_code_trust(translator, job):
         return True
     given = {name: value for name, value in translator.given.items() if f"--{name}" not in translator.left_out}

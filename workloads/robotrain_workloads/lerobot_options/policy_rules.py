@@ -26,7 +26,7 @@ def find_rule_problems(
     yield from _check_adapter(given, model)
     yield from _check_group_norm(given, model)
     if settings == {}:
-        yield from _check_weights(arguments, given, model)
+        yield from _check_weights(given, model)
     if loads:
         yield from _check_truth_values(given, model)
     if model.kind == "diffusion" and settings is not None:
@@ -37,7 +37,7 @@ def _check_number_format(given: Mapping[str, str | None], model: TrainedModel) -
     """Require a number format that the type takes, if it has an option for that."""
     option, formats = f"--{model.prefix}.{precision.DTYPE}", model.facts.dtypes
     value = given.get(option[2:])
-    if value is None or not formats or value in (*formats, model.get_default(precision.DTYPE)):
+    if value is None or not formats or value in (*formats, model.defaults.get(precision.DTYPE)):
         return
     meant = precision.DTYPES.get(value, "")
     title = f"LeRobot {model.lerobot.name}'s {model.kind} does not take {option}={value}"
@@ -57,12 +57,10 @@ def _check_group_norm(given: Mapping[str, str | None], model: TrainedModel) -> I
         yield OptionProblem(options[0], title, why, f"--{names[0]}=false")
 
 
-def _check_weights(
-    arguments: Sequence[str], given: Mapping[str, str | None], model: TrainedModel
-) -> Iterator[OptionProblem]:
+def _check_weights(given: Mapping[str, str | None], model: TrainedModel) -> Iterator[OptionProblem]:
     """Require that named weights are torchvision's and fit the network: LeRobot fails once it makes the network."""
     option = model.format_flag(image_weights.WEIGHTS_OPTION)
-    title, meant = image_weights.find_mistake(arguments, model)
+    title, meant = image_weights.find_mistake({f"--{name}": text for name, text in given.items()}, model)
     if title and (value := given.get(option[2:])) is not None:  # those by default may not be read
         yield OptionProblem(f"{option}={value}", title, "", f"{option}={meant}")
 
@@ -98,7 +96,7 @@ def _check_action_steps(
     texts = {name: given.get(f"{model.prefix}.{name}") for name in names}
     try:
         steps, horizon, observed = (
-            settings.get(name, model.get_default(name)) if texts[name] is None else read_value(str(texts[name]), "int")
+            settings.get(name, model.defaults.get(name)) if texts[name] is None else read_value(str(texts[name]), "int")
             for name in names
         )
     except Unknown:

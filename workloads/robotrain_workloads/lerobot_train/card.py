@@ -1,32 +1,35 @@
 """The model card of a policy that LeRobot trained: what the Hub finds it by, its data, its start, and how to use it."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_workloads import model_card
 from robotrain_workloads.lerobot import lineage, policy_card
 from robotrain_workloads.lerobot.adapter import Base
 from robotrain_workloads.lerobot.backbones import HUB_KIND
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_train import adapter_options, tracking
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
 START_PHRASES = {"policy": "Fine-tuned from", "init_policy": "Started with the weights of", "resume": "Resumed from"}
 
 
-def describe_policy(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, object]:
+def describe_policy(job: LerobotJob) -> dict[str, object]:
     """Return the fields of the policy's description."""
-    sources = document.sources
-    kind = next(iter(tracking.name_type(document.parameters).values()), "policy")
-    adapted = adapter_options.make_tags(document, data)
-    base = adapter_options.find_base_reference(document, data) if adapted else None
+    document, sources = job.document, job.sources
+    kind = next(iter(tracking.name_type(job.parameters).values()), "policy")
+    adapted, base = adapter_options.make_tags(job), None
+    if adapted:
+        base = Base()
+        with suppress(OSError, ValueError):
+            base = (adapter_options.find_base(job) or (base,))[0]
     sections = [("Use", policy_card.describe_use(document, base)), ("Data", _describe_data(document))]
     if base:
         facts = f"{adapted['adapter']}, rank {adapted['adapter_rank']}"
         about = f"An adapter ({facts}), not a whole policy. Its base: {policy_card.format_base(base)}."
         sections.append(("Adapter", about))
-    if start := lineage.find_start_source(sources):
+    if start := job.start_source:
         sections.append(("Start", f"{START_PHRASES[start.role]} {model_card.format_source(start)}."))
     sections.append(("Repeat the training", model_card.format_job(document, TrainParameters)))
     return {

@@ -8,7 +8,7 @@ from robotrain_runtime.contract.container_plugin import ArtifactTarget
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads import publish_url
-from robotrain_workloads.lerobot import start
+from robotrain_workloads.lerobot.job import LerobotJob
 
 
 def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
@@ -16,22 +16,22 @@ def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Itera
     url, keep = str(document.parameters["publish_url"] or ""), document.parameters["keep"]
     if not url:
         return
-    first: int | None = start.get_start_step(data)
-    resumed = next((source for source in document.sources if source.role == "resume"), None)
-    if not first and resumed:  # its data is not here: the name of the checkpoint may tell
-        name = resumed.uri.rstrip("/").rpartition("/")[2]
+    job = LerobotJob(document, data)
+    first: int | None = job.start.step
+    if not first and job.start_source and job.start_source.role == "resume":  # its data is not here: its name may tell
+        name = job.start_source.uri.rstrip("/").rpartition("/")[2]
         first = int(name) if name.isdecimal() else None
     yield ArtifactTarget(
         to=publish_url.parse_publish_url(url),
         keep_last=None if keep is None else int(str(keep)),
-        saves_step=None if first is None else lambda step: _is_saved_step(document, first, step),
+        saves_step=None if first is None else lambda step: _is_saved_step(job, first, step),
         suggestion=publish_url.OTHER_FOLDER_HINT,
     )
 
 
-def find_problems(document: JobDocument, output: Path, first: int) -> Iterator[str]:
-    """Yield why checkpoints cannot be copied from this machine. `first` is the step that training starts at."""
-    url = str(document.parameters["publish_url"] or "")
+def find_problems(job: LerobotJob, output: Path) -> Iterator[str]:
+    """Yield why checkpoints cannot be copied from this machine."""
+    url, run = str(job.parameters["publish_url"] or ""), job.document.run
     problems = list(publish_url.find_write_problems(url, output, "checkpoints"))
     yield from problems
     if not url or problems or publish_url.is_remote_url(url):
@@ -39,18 +39,18 @@ def find_problems(document: JobDocument, output: Path, first: int) -> Iterator[s
     folder = Path(publish_url.parse_folder(url))
     for step, path in checkpoint.list_checkpoints(folder):
         manifest = checkpoint.read_manifest(path)
-        if manifest and manifest.run != document.run and _is_saved_step(document, first, step):
+        if manifest and manifest.run != run and _is_saved_step(job, job.start.step, step):
             found = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
             yield f"checkpoints cannot be published to {folder}: {found}\n{publish_url.OTHER_FOLDER_HINT}"
             return
 
 
-def list_saved_steps(document: JobDocument, first: int) -> list[int]:
+def list_saved_steps(job: LerobotJob) -> list[int]:
     """Return the steps after the first one at which a checkpoint is saved."""
-    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
-    return [step for step in (*range(every, last, every), last) if step > first]
+    last, every = job.parameters["training_steps"], job.parameters["save_freq"]
+    return [step for step in (*range(every, last, every), last) if step > job.start.step]
 
 
-def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
-    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
-    return first < step <= last and (step % every == 0 or step == last)
+def _is_saved_step(job: LerobotJob, first: int, step: int) -> bool:
+    last, every = job.parameters["training_steps"], job.parameters["save_freq"]
+    return bool(first < step <= last and (step % every == 0 or step == last))

@@ -1,6 +1,5 @@
 """Rules of `lerobot-train` for a resolved job, on the submit side."""
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,25 +13,25 @@ from robotrain.errors import (
     suggest_leaving_out,
 )
 from robotrain.messages import Messages
+from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
-from robotrain_workloads.lerobot import precision, versions
+from robotrain_workloads.lerobot import precision, start, versions
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
-from robotrain_workloads.lerobot.options import get_option_value, list_option_names
-from robotrain_workloads.lerobot.rules import START_ROLES
+from robotrain_workloads.lerobot.options import split_options
 from robotrain_workloads.lerobot.trained_model import (
     LEARNING_RATES,
     WARM_UP_OPTION,
-    TrainedModel,
     can_warm_up,
     choose_learning_rate,
-    choose_model,
 )
-from robotrain_workloads.lerobot_train import parameters
+from robotrain_workloads.lerobot_train import adapter_options, parameters, trainer_options
 from robotrain_workloads.packages import WITH_FLAG
 
+OPTION_CHECK = "robotrain_workloads.lerobot_check.option_check"
 WARM_UP = "--lr-warmup-steps"
 OPTIMIZER_TYPE, SCHEDULER_TYPE, PRESET = "--optimizer.type", "--scheduler.type", "--use_policy_training_preset"
 NEW_START_ROLES = ("policy", "init_policy")
@@ -48,24 +47,20 @@ make_problem = Messages(__file__)
 
 def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     """Return the type that a job trains and its learning rate, as far as this machine knows them."""
-    settings: Mapping[str, Any] = {}
-    resumed: dict[str, Any] = {}
-    begin = find_start_source(job.sources)
+    begin, resumed = find_start_source(job.sources), dict[str, Any]()
+    if begin is not None and not Path(begin.uri).is_absolute():
+        return {}
+    known = LerobotJob(job, {begin: Path(begin.uri)} if begin else {})
+    model, settings = known.model, known.start.settings
     if begin is not None:
-        if not Path(begin.uri).is_absolute():
-            return {}
-        from robotrain_workloads.lerobot import start  # costs start-up
-
         with suppress(OSError, ValueError):
-            settings = start.load_start({begin: Path(begin.uri)}).settings
             resumed = start.read_resumed_choices(Path(begin.uri)) if begin.role == "resume" else {}
         given = job["reward_model"] or job["policy_type"]
         if not settings or given not in (None, settings.get("type")):  # reported when the start is compared
             return {}
-    model = choose_model(dict(job.parameters), settings)
     origin = f"of {begin.uri}" if begin else f"of {model.kind} in LeRobot {model.lerobot.name}"
     found: dict[str, tuple[Any, str]] = {model.parameter: (model.kind, f"of {begin.uri}" if begin else "")}
-    if OPTIMIZER_TYPE not in list_option_names(job.trainer_args):  # an optimizer of the user's has its own
+    if OPTIMIZER_TYPE not in known.options:  # an optimizer of the user's has its own
         is_own = begin is None and model.kind in LEARNING_RATES
         found["learning_rate"] = (choose_learning_rate(model, settings), "" if is_own else origin)
     if job["eval_freq"] == 0:
@@ -73,24 +68,16 @@ def derive_defaults(job: "Job") -> dict[str, tuple[Any, str]]:
     return found | {name: (value, origin) for name, value in resumed.items()}
 
 
-def _find_model(job: "Job") -> TrainedModel | None:
-    """Return what a job trains; None if only the machine of the job knows the type of what it starts from."""
-    values = dict(job.parameters)
-    if find_start_source(job.sources) and not (values["policy_type"] or values["reward_model"]):
-        return None
-    return choose_model(values, {})
-
-
-def check_type(job: "Job") -> Iterator[Problem]:
+def check_type(job: LerobotJob) -> Iterator[Problem]:
     """Require a type that the job's LeRobot trains."""
-    values = dict(job.parameters)
+    values = job.parameters
     if values["reward_model"] and values["policy_type"]:
         yield make_problem(
             "options-conflict.two-types",
             suggest_choosing(f"--reward-model {values['reward_model']}", f"--policy-type {values['policy_type']}"),
             given=f"--policy-type {values['policy_type']} --reward-model {values['reward_model']}",
         )
-    elif model := _find_model(job):
+    elif model := job.known_model:
         is_known, refused = model.is_known, model.facts.refused
         if (is_known and not refused) or (values["packages"] and not is_known and not values["reward_model"]):
             return
@@ -105,20 +92,20 @@ def check_type(job: "Job") -> Iterator[Problem]:
         )
 
 
-def check_rates(job: "Job") -> Iterator[Problem]:
+def check_rates(job: LerobotJob) -> Iterator[Problem]:
     """Require that what is trained has the learning rate and the warm-up that the job gives, if its type is known."""
-    if (model := _find_model(job)) is None:
+    if (model := job.known_model) is None:
         return
     for name, lacks, why, has_it in (
         ("learning_rate", "option for its learning rate", "fixes it in code", bool(model.rate_option)),
         ("lr_warmup_steps", "number of warm-up steps", "has a schedule of its own for it", can_warm_up(model)),
     ):
-        if job[name] is not None and not has_it:
+        if job.parameters[name] is not None and not has_it:
             yield make_problem(
                 "option-without-effect.type",
                 suggest_leaving_out(f"--{name.replace('_', '-')}"),
                 where=f"--{name.replace('_', '-')}",
-                given=str(job[name]),
+                given=str(job.parameters[name]),
                 noun=model.noun,
                 kind=model.kind,
                 lacks=lacks,
@@ -127,79 +114,107 @@ def check_rates(job: "Job") -> Iterator[Problem]:
             )
 
 
-def check_precision(job: "Job") -> Iterator[Problem]:
+def check_precision(job: LerobotJob) -> Iterator[Problem]:
     """Require a number format that what is trained takes, if its type is known."""
-    if (model := _find_model(job)) is None:
-        return
-    for title, ways in precision.find_precision_problems(dict(job.parameters), job.trainer_args, model):
-        yield make_problem("device-cannot", *map(Suggestion, ways), given=str(job["mixed_precision"]), title=title)
+    for title, ways in precision.find_problems(job):
+        yield make_problem(
+            "device-cannot", *map(Suggestion, ways), given=str(job.parameters["mixed_precision"]), title=title
+        )
 
 
-def check_options(job: "Job") -> Iterator[Problem]:
+def check_options(job: LerobotJob) -> Iterator[Problem]:
     """Check options after `--` as the locked LeRobot would on the machine of the job, and whether they change it."""
-    if not job.trainer_args:
+    if not job.arguments:
         return
     refused = list(_find_refused_options(job))
     yield from refused
     if not select_errors(refused):
-        yield from shared_rules.make_option_problems(find_idle_options(job, choose_model(dict(job.parameters), {})))
+        yield from shared_rules.make_option_problems(find_idle_options(job))
 
 
-def _find_refused_options(job: "Job") -> Iterator[Problem]:
+def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
     from robotrain_workloads.lerobot_options import option_rules, option_tree, package_options
 
-    starts = any(source.role in START_ROLES for source in job.sources)
-    model = choose_model(dict(job.parameters), {})
-    chosen = {model.prefix: model.kind} if not starts or job["policy_type"] or job["reward_model"] else {}
+    model, starts, arguments = job.model, job.start_source is not None, job.arguments
+    resumes = job.start_source is not None and job.start_source.role == "resume"
+    chosen = {model.prefix: model.kind} if job.known_model else {}
     reported_elsewhere = {**dict.fromkeys(list_flags(parameters.TrainParameters), ""), **parameters.OWNED_OPTIONS}
-    arguments = job.trainer_args
-    if job["packages"] and not (chosen and model.is_known):
+    version = job.parameters["lerobot_version"]
+    if job.parameters["packages"] and not (chosen and model.is_known):
         arguments, unchecked = package_options.split_options(arguments, model.lerobot, is_known=not chosen)
         yield from package_options.warn_of_unchecked(unchecked)
         chosen = chosen if model.is_known else {}
-    found = option_tree.find_option_problems(arguments, chosen, reported_elsewhere, job["lerobot_version"])
+    found = option_tree.find_option_problems(arguments, chosen, reported_elsewhere, version)
     yield from shared_rules.make_option_problems(found)
-    if not any(source.role == "resume" for source in job.sources):
-        flags = [WARM_UP] if job["lr_warmup_steps"] is not None else []
-        owned = parameters.OWNED_OPTIONS
-        missing = option_tree.find_missing_options(arguments, owned, flags, job["lerobot_version"])
+    if not resumes:
+        flags = [WARM_UP] if job.parameters["lr_warmup_steps"] is not None else []
+        missing = option_tree.find_missing_options(arguments, parameters.OWNED_OPTIONS, flags, version)
         yield from shared_rules.make_option_problems(missing)
     if starts and not chosen:
         broken: Iterable[OptionProblem] = option_rules.find_common_problems(arguments, model.lerobot)
     else:
         settings = None if starts else dict[str, Any]()
-        own = functools.partial(_list_own_options, job)
-        loads = starts and not any(source.role == "resume" for source in job.sources)
         broken = option_rules.find_problems(
-            arguments, model, settings, starts=starts, own=own, owned=reported_elsewhere, loads=loads
+            arguments,
+            model,
+            settings,
+            starts=starts,
+            own=lambda: trainer_options.list_job_options(job.given, None)[0],
+            owned=reported_elsewhere,
+            loads=starts and not resumes,
         )
     yield from shared_rules.make_option_problems(broken)
 
 
-def _list_own_options(job: "Job") -> dict[str, object]:
-    """Return the options that robotrain gives LeRobot beside those after `--`, if it starts from nothing."""
-    from robotrain_workloads.lerobot_options import effective_options
-    from robotrain_workloads.lerobot_train import container
+def find_broken_rules(job: LerobotJob) -> Iterator[str]:
+    """Yield a sentence for each rule of LeRobot that options break beside the configuration that the training starts
+    from, with an option that mends it on the next line.
+    """
+    from robotrain_workloads.lerobot_options import option_rules
 
-    own, _ = effective_options.list_job_options(job, None, container)
-    return own
-
-
-def check_rename(job: "Job") -> Iterator[Problem]:
-    """Require a policy to start from with --rename: all else reads the dataset's features as they are."""
-    if job["rename"] is not None and (job["reward_model"] or not find_start_source(job.sources)):
-        yield make_problem("option-without-effect.rename", suggest_leaving_out("--rename"), given=str(job["rename"]))
-
-
-def check_adapter(job: "Job") -> Iterator[Problem]:
-    """Require a policy to start from with --lora-rank, one way to say it, and modules that LeRobot knows."""
-    rank = job["lora_rank"]
-    if rank is None and not any(option.startswith("--peft.") for option in job.trainer_args):
+    if job.start.mode == "scratch" or job.start.settings.get("type") != job.model.kind or not job.arguments:
         return
-    from robotrain_workloads.lerobot_train import adapter_options  # costs start-up
 
-    given = adapter_options.read_given(job.trainer_args)
-    flag = adapter_options.RANK_FLAG
+    def list_own() -> Mapping[str, object]:
+        owned = trainer_options.make_owned_options(job, Path("dataset"), Path("outputs"), 0)
+        return dict(split_options([*owned, *trainer_options.make_default_options(job)]))
+
+    loads = job.start.mode != "checkpoint"
+    for one in option_rules.find_problems(
+        job.arguments, job.model, job.start.settings, starts=True, loads=loads, own=list_own
+    ):
+        if one.level == "error":
+            yield f"{one.title}. {one.why}" + (f"\n-- {one.suggestion}" if one.suggestion else "")
+
+
+def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> WorkCommand | None:
+    """Return the command that asks LeRobot about the options of the training: the line that its container would make.
+
+    None if its start is not here, or for a type that LeRobot does not have.
+    """
+    is_torn = job.start.mode == "checkpoint" and not (job.start.folder / start.TRAIN_CONFIG_FILE).is_file()
+    if not job.is_start_known or is_torn or not job.model.is_known:  # a package has the type, which is not here
+        return None
+    own = trainer_options.make_options(job, job.root or work / "dataset", work / "unmade")
+    options = (*own, job.model.format_option("device", "cpu"), "--", *job.arguments)
+    kind = job.model.kind if job.model.section == versions.POLICIES else ""
+    return WorkCommand(arguments=("-m", OPTION_CHECK, kind, *options), environ=environ)
+
+
+def check_rename(job: LerobotJob) -> Iterator[Problem]:
+    """Require a policy to start from with --rename: all else reads the dataset's features as they are."""
+    if job.parameters["rename"] is not None and (job.parameters["reward_model"] or not job.start_source):
+        yield make_problem(
+            "option-without-effect.rename", suggest_leaving_out("--rename"), given=str(job.parameters["rename"])
+        )
+
+
+def check_adapter(job: LerobotJob) -> Iterator[Problem]:
+    """Require a policy to start from with --lora-rank, one way to say it, and modules that LeRobot knows."""
+    rank = job.parameters["lora_rank"]
+    given, flag = adapter_options.read_given(job), adapter_options.RANK_FLAG
+    if rank is None and not given:
+        return
     again = [name for name in (adapter_options.METHOD, adapter_options.RANK) if name in given]
     twice = [f"{adapter_options.PREFIX}{name}={given[name]}" for name in again]
     if rank is not None and twice:
@@ -210,11 +225,11 @@ def check_adapter(job: "Job") -> Iterator[Problem]:
             given=str(rank),
             twice=" and ".join(twice),
         )
-    if rank is not None and job["reward_model"]:
+    if rank is not None and job.parameters["reward_model"]:
         yield make_problem("option-without-effect.reward-model", suggest_leaving_out(flag), where=flag, given=str(rank))
-    elif rank is not None and not find_start_source(job.sources):
+    elif rank is not None and not job.start_source:
         yield make_problem("option-without-effect.no-start", suggest_leaving_out(flag), where=flag, given=str(rank))
-    model = _find_model(job) if any(source.role in NEW_START_ROLES for source in job.sources) else None
+    model = job.known_model if any(source.role in NEW_START_ROLES for source in job.sources) else None
     is_known = model is None or model.facts.adapter_modules or model.section == versions.REWARD_MODELS
     if model and not is_known and adapter_options.MODULES not in given:
         title, way = adapter_options.explain_unknown_modules(model)
@@ -227,31 +242,31 @@ def check_adapter(job: "Job") -> Iterator[Problem]:
         )
 
 
-def check_keep(job: "Job") -> Iterator[Problem]:
+def check_keep(job: LerobotJob) -> Iterator[Problem]:
     """Require --publish-url with --keep."""
-    if job["keep"] is not None and job["publish_url"] is None:
+    if job.parameters["keep"] is not None and job.parameters["publish_url"] is None:
         yield make_problem(
             "option-without-effect.keep",
             suggest_leaving_out("--keep"),
             Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER"),
             Suggestion("--save-freq STEPS", "saves fewer checkpoints", "--keep"),
-            given=str(job["keep"]),
+            given=str(job.parameters["keep"]),
             absent=("publish_url",),
         )
 
 
-def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
+def check_scored_checkpoints(job: LerobotJob) -> Iterator[Problem]:
     """Require checkpoints of a policy, at the steps that are to be scored."""
-    which, flag = job["evaluate_checkpoints"], "--evaluate-checkpoints"
+    which, flag = job.parameters["evaluate_checkpoints"], "--evaluate-checkpoints"
     if which is None:
         return
-    if job["reward_model"] is not None:
+    if job.parameters["reward_model"] is not None:
         yield make_problem(
             "checkpoints-not-scored.reward-model", suggest_leaving_out(flag), given=str(which), flag=flag
         )
     if not str(which).isdecimal():
         return
-    every, saved = int(which), int(job["save_freq"])
+    every, saved = int(which), int(job.parameters["save_freq"])
     if every % saved:
         nearest = max(round(every / saved), 1) * saved
         ways = (
@@ -263,38 +278,36 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
         )
 
 
-def check_wandb_project(job: "Job") -> Iterator[Problem]:
+def check_wandb_project(job: LerobotJob) -> Iterator[Problem]:
     """Require an experiment name that is valid for a project at Weights & Biases."""
-    if not job["wandb"]:
+    if not job.parameters["wandb"]:
         return
     from robotrain_workloads.lerobot_train import tracking, wandb
 
-    name = tracking.get_experiment_name(dict(job.parameters))
+    name = tracking.get_experiment_name(job.parameters)
     if reason := wandb.find_project_problem(name):
         yield make_problem("value-invalid", given=name, why=reason)
 
 
-def find_idle_options(job: "Job", model: TrainedModel) -> "Iterator[OptionProblem]":
+def find_idle_options(job: LerobotJob) -> "Iterator[OptionProblem]":
     """Yield a warning for options after `--` that LeRobot takes and that change nothing in a training."""
     from robotrain_workloads.lerobot_options.option_reasons import SIMULATOR
     from robotrain_workloads.option_kinds import OptionProblem
 
-    given = dict.fromkeys(one.partition("=")[0] for one in job.trainer_args if one.startswith("--"))
-
     def find_names(*groups: str) -> list[str]:
-        return [name for name in given if name.lstrip("-").partition(".")[0] in groups]
+        return [name for name in job.options if name.lstrip("-").partition(".")[0] in groups]
 
     if simulated := find_names("env", "eval"):
         title, flags = f"{', '.join(simulated)}: no effect on a training", " ".join(simulated)
         way = f"leave out {' and '.join(simulated)}"
         yield OptionProblem(flags, title, f"{SIMULATOR[0].upper()}{SIMULATOR[1:]}.", way, "warning", flags)
     of_preset = find_names("optimizer", "scheduler")
-    is_replaced = job["lr_warmup_steps"] is not None and WARM_UP_OPTION not in model.options
-    is_off = (get_option_value(job.trainer_args, PRESET) or "true").lower() == "false" or is_replaced
+    is_replaced = job.parameters["lr_warmup_steps"] is not None and WARM_UP_OPTION not in job.model.options
+    is_off = (job.options.get(PRESET) or "true").lower() == "false" or is_replaced
     resumes = any(source.role == "resume" for source in job.sources)  # with what the checkpoint has
     if of_preset and not is_off and not resumes:
         title, flags = f"{', '.join(of_preset)}: no effect, since LeRobot uses the policy's preset", " ".join(of_preset)
-        missing = [f"{one}=TYPE" for one in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if one not in given]
+        missing = [f"{one}=TYPE" for one in (OPTIMIZER_TYPE, SCHEDULER_TYPE) if one not in job.options]
         way = " ".join(["--", f"{PRESET}=false", *missing])
         yield OptionProblem(
             flags, title, "A preset is the optimizer and the schedule of the policy's type.", way, "warning"

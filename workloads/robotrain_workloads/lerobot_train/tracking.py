@@ -9,6 +9,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.job_node import NODES_PARAMETER, count_nodes
 
 from robotrain_workloads.lerobot import dataset_preparation, lineage, policy_packages, start
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot_train import adapter_options
 
@@ -28,28 +29,28 @@ MODEL_URI_FORMS = (
 )
 
 
-def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
+def describe_model(job: LerobotJob) -> str:
     """Return a description for people."""
-    values, start = document.parameters, lineage.find_start_source(document.sources)
-    tags = adapter_options.make_tags(document, data)
+    document, values, start = job.document, job.parameters, job.start_source
+    tags = adapter_options.make_tags(job)
     adapted = (f"adapter ({tags['adapter']}, rank {tags['adapter_rank']}) of a",) if tags else ()
     noun = "reward model" if values.get("reward_model") else "policy"
     kind = " ".join((*adapted, *name_type(values).values(), noun))
     lines = [
         f"LeRobot {kind}" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
-        *(f"Dataset: {line}" for line in describe_datasets(document.sources, data)),
+        *(f"Dataset: {line}" for line in describe_datasets(job.sources, job.folders)),
         *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
     ]
     return "\n".join(lines)
 
 
-def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
+def make_model_tags(job: LerobotJob) -> dict[str, str]:
     """Return the searchable tags; the runtime adds checkpoint and run."""
-    values = document.parameters
+    document, values = job.document, job.parameters
     kinds = {KIND_NAMES.get(source.kind, source.kind) for source in lineage.list_dataset_sources(document)}
     base = {}
-    if begin := lineage.find_start_source(document.sources):
+    if begin := job.start_source:
         kind = lineage.SOURCE_KIND_NAMES.get(begin.kind, begin.kind)
         base = {"base_policy": begin.uri, "base_policy_source": kind, "base_policy_pin": begin.pin}
     tags = {
@@ -62,8 +63,8 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
         **lineage.make_azureml_tags(document),
         **base,
         **policy_packages.describe(document),
-        **lineage.make_parent_tags(data),
-        **adapter_options.make_tags(document, data),
+        **lineage.make_parent_tags(job.folders),
+        **adapter_options.make_tags(job),
     }
     return {name: value for name, value in tags.items() if value}
 
@@ -110,7 +111,7 @@ def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
         "output_dir": str(output),
         **({NODES_PARAMETER: nodes} if (nodes := count_nodes(document)) > 1 else {}),
         **({"policy_repo_id": policies[0]} if policies else {}),
-        **({"lora_rank": rank} if (rank := adapter_options.get_rank(values)) else {}),
+        **({"lora_rank": rank} if (rank := values["lora_rank"]) else {}),
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
         **policy_packages.describe(document),
         **start.read_saved_parameters(sources),

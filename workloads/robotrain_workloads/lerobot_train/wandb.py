@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
-from robotrain_workloads.lerobot.options import list_option_names
+from robotrain_workloads.lerobot.options import split_options
 
 SECRET_KIND = "wandb"
 """The name of this secret in `Placement.ways`."""
@@ -43,7 +43,7 @@ def make_wandb_options(
     yield f"--wandb.mode={get_wandb_mode(environ)}"
     if new_run:
         yield f"--wandb.run_id={os.urandom(16).hex()}"
-    if ARTIFACT_OPTION not in list_option_names(options):  # no upload of checkpoints, unless the user sets it
+    if ARTIFACT_OPTION.removeprefix("--") not in dict(split_options(options)):  # no upload of checkpoints
         yield f"{ARTIFACT_OPTION}=true"
 
 

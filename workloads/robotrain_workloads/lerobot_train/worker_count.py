@@ -3,21 +3,16 @@
 These processes pass batches in shared memory, of which a container may have little: without it they die of a bus error.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note
 from robotrain_runtime.machine.hardware import count_cores, get_available_memory
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot.options import get_option_value
-from robotrain_workloads.lerobot.start import Start
-from robotrain_workloads.lerobot.trained_model import choose_model
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_data_check.dataset_options import NO_LOADER, is_streamed
 
 MAX_AUTO_WORKERS = 4
@@ -47,29 +42,27 @@ def get_free_shared_memory(place: Path = SHARED_MEMORY) -> int | None:
     return None
 
 
-def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tuple[int, tuple[Note, ...]]:
+def choose_worker_count(job: LerobotJob) -> tuple[int, tuple[Note, ...]]:
     """Return the requested number, or one for this machine, and why; at most as many as shared memory allows.
 
     Raise OSError if that is none, and LeRobot needs one.
     """
-    values, available = document.parameters, get_free_shared_memory(SHARED_MEMORY)
-    requested, batch_size, ranks = values["num_workers"], values["batch_size"], values["num_gpus"]
-    assert isinstance(batch_size, int)
-    assert isinstance(ranks, int)
+    values, available = job.parameters, get_free_shared_memory(SHARED_MEMORY)
+    requested, batch_size, ranks = values["num_workers"], values["batch_size"], int(values["num_gpus"])
     loaders = 2 if values["val_split"] and values["eval_freq"] != 0 else 1  # one for held-out episodes
     wanted, notes = requested, tuple[Note, ...]()
     if not isinstance(wanted, int):
         wanted, reason = choose_auto_count(ranks, ranks * loaders, count_cores(), get_available_memory())
         text = f"data is loaded {_describe_place(wanted)}: {reason} (--num-workers N sets another number)"
         notes = (Note(level="info", text=text),)
-    least = int(is_streamed(document))
+    least = int(is_streamed(job))
     if requested is None and wanted < least:  # the rule for a number that is typed
         wanted, text = least, f"data is loaded {_describe_place(least)}: {NO_LOADER}"
         notes = (Note(level="info", text=text),)
     if available is None:
         return wanted, notes
-    batch = loaders * batch_size * _estimate_sample_bytes(document, start, root)
-    prefetch = _get_number_option(document, PREFETCH_OPTION, DEFAULT_PREFETCH)
+    batch: int = loaders * batch_size * _estimate_sample_bytes(job)
+    prefetch = _get_number_option(job, PREFETCH_OPTION, DEFAULT_PREFETCH)
 
     def count_bytes(count: int) -> int:
         return ranks * (SPARE_BYTES + (count * prefetch + BATCHES_IN_USE) * batch)
@@ -108,30 +101,23 @@ def _describe_place(count: int, wanted: int = 0) -> str:
     return f"with {count}{f' of {wanted}' if wanted else ''} process{'es' * (max(count, wanted) > 1)}"
 
 
-def _estimate_sample_bytes(document: JobDocument, start: Start, root: Path) -> int:
+def _estimate_sample_bytes(job: LerobotJob) -> int:
     """Return the most bytes of a sample; 0 when the dataset does not tell."""
-    frames = _count_frames(document, start)
-    try:
-        features = dataset.get_features(dataset.load_dataset_info(root))
-    except (OSError, ValueError):
-        return 0
+    frames = _count_frames(job)
     total, sizes = 0, {"video": (1, frames), "image": (4, frames)}  # video frames stay bytes, all else has 32 bits
-    for feature in features.values():
+    for feature in dataset.get_features(job.info).values():
         with suppress(ValueError, KeyError, TypeError):
             width, times = sizes.get(feature["dtype"], (4, LONGEST_SEQUENCE))
             total += width * times * math.prod(int(length) for length in feature["shape"])
     return total
 
 
-def _count_frames(document: JobDocument, start: Start) -> int:
+def _count_frames(job: LerobotJob) -> int:
     """Return the images of each camera in a sample."""
-    model = choose_model(document.parameters, start.settings)
-    if model.facts.frames:
-        return model.facts.frames
-    saved = start.settings.get("n_obs_steps", model.get_default("n_obs_steps"))
-    return _get_number_option(document, "--policy.n_obs_steps", saved if isinstance(saved, int) else 1)
+    frames = job.model.facts.frames or job.values.get("n_obs_steps")
+    return frames if isinstance(frames, int) else 1
 
 
-def _get_number_option(document: JobDocument, name: str, default: int) -> int:
-    value = get_option_value(document.trainer_args, name) or ""
+def _get_number_option(job: LerobotJob, name: str, default: int) -> int:
+    value = job.options.get(name) or ""
     return int(value) if value.isdecimal() else default

@@ -39,12 +39,14 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
     from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.lerobot import rules
+    from robotrain_workloads.lerobot.job import LerobotJob
     from robotrain_workloads.lerobot_train import rules as train_rules
 
-    yield from train_rules.check_type(job)
-    yield from train_rules.check_rates(job)
-    yield from train_rules.check_precision(job)
-    yield from train_rules.check_options(job)
+    known = LerobotJob(job)
+    yield from train_rules.check_type(known)
+    yield from train_rules.check_rates(known)
+    yield from train_rules.check_precision(known)
+    yield from train_rules.check_options(known)
     yield from rules.check_backbones(job)
     yield from rules.check_remote_code(job)
     yield from rules.check_device(job)
@@ -52,11 +54,11 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from shared_rules.check_builds(job)
-    yield from train_rules.check_rename(job)
-    yield from train_rules.check_adapter(job)
-    yield from train_rules.check_keep(job)
-    yield from train_rules.check_scored_checkpoints(job)
-    yield from train_rules.check_wandb_project(job)
+    yield from train_rules.check_rename(known)
+    yield from train_rules.check_adapter(known)
+    yield from train_rules.check_keep(known)
+    yield from train_rules.check_scored_checkpoints(known)
+    yield from train_rules.check_wandb_project(known)
 
 
 def implies_sources(job: "Job") -> bool:

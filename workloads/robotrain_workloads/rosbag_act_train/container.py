@@ -43,7 +43,7 @@ ENVIRONMENT = PythonEnvironment(
     base_torch=True,
 )
 targets = publish_url.list_targets
-checkpoints = start.get_checkpoints_folder
+checkpoints = run_setup.get_checkpoints_folder
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
         found = lineage.find_start_source(described)
         if found is None:
             return
-        settings = start.load_start({found: described[found]}).settings
+        settings = start.load_start(found, described[found]).settings
     (folder / policy.CONFIG_FILE).write_text(json.dumps(settings), encoding="utf-8")
 
 
@@ -102,13 +102,13 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         except BagError as error:
             yield str(error)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
-    yield from start.find_output_problems(document, output)
+    yield from run_setup.find_output_problems(document, output)
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "checkpoints")
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the trainer's command; it goes on from what an earlier attempt saved."""
-    output = start.get_checkpoints_folder(document, work)
+    output = run_setup.get_checkpoints_folder(document, work)
     values = document.parameters
     steps = int(str(values["training_steps"]))
     point, notes = checkpoint.find_resume_point(output, run=document.run, job=document.job, steps=steps)

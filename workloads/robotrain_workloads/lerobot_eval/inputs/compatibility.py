@@ -3,11 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from robotrain_runtime.contract.document import JobDocument, JobSource
-
-from robotrain_workloads import packages
 from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
@@ -17,79 +13,62 @@ from robotrain_workloads.lerobot import (
     policy_features,
     versions,
 )
-from robotrain_workloads.lerobot.trained_model import choose_model
-from robotrain_workloads.lerobot_eval.inputs import selection, simulation, task_texts, trained_sizes
-
-OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_eval.inputs import simulation, task_texts, trained_sizes
 
 
-def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield one sentence a mismatch. `folders` holds what is available of each source, at least its description."""
+def find_mismatches(job: LerobotJob) -> Iterator[str]:
+    """Yield one sentence a mismatch, as far as the policy and its data, or what describes them, are here."""
     infos = [
-        dataset.load_dataset_info(folders[source])
-        for source in dataset_preparation.list_datasets(document, folders)
-        if not any(dataset_preparation.find_source_problems(document, source, folders[source], description_only=True))
+        dataset.load_dataset_info(job.folders[source])
+        for source in job.datasets
+        if not any(dataset_preparation.find_source_problems(job, source, description_only=True))
     ]
-    settings, renames = _load_settings(document, folders, infos)
-    if settings is None:
+    settings, renames, model = job.start.settings, job.renames, job.model
+    folder = job.start.model_folder if job.start.mode != "scratch" else None
+    if folder:
+        renames = renames or _load_renames(folder)
+        yield from _find_type_problems(job)
+    elif job.parameters["builtin_policy"] and infos:
+        settings = policy_features.make_new_settings(infos[0])
+    else:
         return
-    expected_type, policy_type = document.parameters["policy_type"], settings.get("type")
-    if policy_type:
-        trained = choose_model(document.parameters, settings)
-        name = selection.get_policy_reference(document).name
-        yield from policy.find_type_problem(name, trained, expected_type)
-        if policy_type in trained.lerobot.policies:
-            yield from policy.find_unknown_settings(name, settings, trained)
-        elif document.placement.environment is None and not packages.list_given(document.parameters):
-            owner = f"LeRobot {trained.lerobot.name}"
-            yield f"{name} has the policy type {policy_type}, which {owner} does not have{policy.WITH_LINE}"
-    if document.parameters["builtin_policy"]:
-        policy_type = selection.get_builtin_type(document.parameters)
-    lerobot = versions.get_version(document.parameters["lerobot_version"])
-    model = lerobot.policies.get(str(policy_type), policy_features.UNKNOWN_TYPE)
-    if not document.parameters["builtin_policy"] and (folder := selection.find_policy_folder(folders)):
-        settings = trained_sizes.correct_sizes(settings, folder, model)
-    if model.refused:
-        yield f"LeRobot {lerobot.name}'s {policy_type} cannot be evaluated: {model.refused}"
+    name = str(settings.get("type")) if folder else model.kind
+    kind = model.lerobot.policies.get(name, policy_features.UNKNOWN_TYPE)
+    if folder:
+        settings = trained_sizes.correct_sizes(settings, folder, kind)
+    if kind.refused:
+        yield f"LeRobot {model.lerobot.name}'s {model.kind} cannot be evaluated: {kind.refused}"
     for info in infos[:1]:  # several have the same features, or cannot be merged
-        yield from policy_features.find_feature_mismatches(settings, info, renames, model, is_trained=False)
-    if env := document.parameters["env"]:
-        options = document.trainer_args
-        yield from simulation.find_environment_problems(settings, str(env), options, model, renames)
-        folder = selection.find_policy_folder(folders) if not document.parameters["builtin_policy"] else None
-        given, has_dataset = document.parameters["task_description"], bool(infos)
-        if missing := task_texts.explain_missing_words(model, str(env), given, folder, may_be_recorded=has_dataset):
+        yield from policy_features.find_feature_mismatches(settings, info, renames, kind, is_trained=False)
+    if env := job.parameters["env"]:
+        yield from simulation.find_environment_problems(settings, str(env), job.arguments, kind, renames)
+        given, has_dataset = job.parameters["task_description"], bool(infos)
+        if missing := task_texts.explain_missing_words(kind, str(env), given, folder, may_be_recorded=has_dataset):
             yield missing
 
 
-def explain_reward_model(document: JobDocument, folders: Mapping[JobSource, Path]) -> str:
-    """Return a sentence if what is to be evaluated is a reward model; else empty. `folders` as above."""
-    settings, _ = _load_settings(document, folders, [])
-    if not settings or not settings.get("type"):
+def _find_type_problems(job: LerobotJob) -> Iterator[str]:
+    """Yield why LeRobot does not know the policy's type or options, or why the type is not the requested one."""
+    settings, model, name = job.start.settings, job.model, job.start_source.uri if job.start_source else ""
+    if not (kind := settings.get("type")):
+        return
+    yield from policy.find_type_problem(name, model, job.parameters["policy_type"])
+    if kind in model.lerobot.policies:
+        yield from policy.find_unknown_settings(name, settings, model)
+    elif job.document.placement.environment is None and not job.has_packages:
+        owner = f"LeRobot {model.lerobot.name}"
+        yield f"{name} has the policy type {kind}, which {owner} does not have{policy.WITH_LINE}"
+
+
+def explain_reward_model(job: LerobotJob) -> str:
+    """Return a sentence if what is to be evaluated is a reward model; else empty."""
+    if job.start_source is None or job.model.section == versions.POLICIES:
         return ""
-    model = choose_model(document.parameters, settings)
-    if model.section == versions.POLICIES:
-        return ""
-    name = selection.get_policy_reference(document).name
-    return f"{name} is a reward model ({model.kind}), and lerobot-eval evaluates policies"
+    return f"{job.start_source.uri} is a reward model ({job.model.kind}), and lerobot-eval evaluates policies"
 
 
-def _load_settings(
-    document: JobDocument, folders: Mapping[JobSource, Path], infos: list[dict[str, Any]]
-) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """Return the policy's settings, if readable, and its renames of features."""
-    if document.parameters["builtin_policy"]:
-        return (policy_features.make_new_settings(infos[0]), {}) if infos else (None, {})
-    if selection.find_policy_source(document.sources) in folders:
-        with suppress(OSError, ValueError):
-            model = selection.find_policy_folder(folders)
-            assert model is not None
-            given = feature_renames.parse_renames(document.parameters)
-            return policy.load_policy_settings(model), given or _load_renames(model)
-    return None, {}
-
-
-def _load_renames(model: Path) -> dict[str, str]:
+def _load_renames(model: Path) -> Mapping[str, str]:
     with suppress(OSError, ValueError, AttributeError, TypeError):
         steps = file_formats.read_json_object(model / policy.PROCESSOR_FILES[0]).get("steps") or ()
         return next(
@@ -101,8 +80,3 @@ def _load_renames(model: Path) -> dict[str, str]:
             {},
         )
     return {}
-
-
-def explain_missing_package(subject: str, package: str) -> str:
-    """Return a sentence with the package and the remedy."""
-    return f"{subject} needs {package}, which the locked environment of evaluations lacks: {OWN_ENVIRONMENT_HINT}"

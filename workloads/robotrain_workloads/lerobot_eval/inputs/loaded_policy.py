@@ -16,7 +16,6 @@ from robotrain_runtime.contract.failure import EXIT_PREFLIGHT
 
 from robotrain_workloads.lerobot import hub_cache, options, policy_packages, versions
 from robotrain_workloads.lerobot import policy as policy_files
-from robotrain_workloads.lerobot_eval.inputs import compatibility
 
 FACTORY = "lerobot.policies.factory"
 BACKBONE_SETTING = "pretrained_backbone_weights"
@@ -25,6 +24,10 @@ CONFIGURATION_NAME = "the policy's configuration"
 MOST_NAMED = 3
 INSTALL_ADVICE = re.compile(r"'([^']+)' is required but not installed\b")
 """LeRobot's error, whose advice is impossible in a locked environment."""
+MISSING_PACKAGE = (
+    "the policy needs {}, which the locked environment of evaluations lacks: on the platform local, use --environment"
+    " PATH with an environment that has it"
+)
 DAMAGED_HINT = "its weights or its statistics may be damaged"
 
 
@@ -226,7 +229,7 @@ def explain_load_error(error: BaseException, folder: Path | None) -> str:
             return ""
         return f"LeRobot {versions.get_installed_name()} does not know one of the --policy. options: see the line above"
     if match := isinstance(error, ImportError) and INSTALL_ADVICE.match(text):
-        return compatibility.explain_missing_package("the policy", match[1])
+        return MISSING_PACKAGE.format(match[1])
     if isinstance(error, ImportError):
         return f"the policy needs a package that the run's environment lacks: {text}"
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):

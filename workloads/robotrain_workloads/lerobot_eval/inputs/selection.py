@@ -1,35 +1,22 @@
 """Selection of the policy and of recorded episodes for an evaluation. Standard library only."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import model_lineage
-from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads.lerobot import file_formats, lineage, policy
+from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import SOURCE_KIND_NAMES
-from robotrain_workloads.lerobot.parameters import DEFAULT_POLICY_TYPE
 
-POLICY_ROLE = "policy"
 BUILTIN_SOURCE = "builtin"
 STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
 HELD_OUT, ALL = "held-out", "all"
 RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 EXAMPLE_EPISODES = "0,3,5-9"
-
-
-def find_policy_source(sources: Iterable[JobSource]) -> JobSource | None:
-    """Return the policy's source; None for an untrained one."""
-    return next((source for source in sources if source.role == POLICY_ROLE), None)
-
-
-def find_policy_folder(data: Mapping[JobSource, Path]) -> Path | None:
-    """Return the folder of the model; None for an untrained one."""
-    source = find_policy_source(data)
-    return policy.find_model_folder(data[source]) if source else None
 
 
 class PolicyReference(NamedTuple):
@@ -43,29 +30,23 @@ class PolicyReference(NamedTuple):
     """Empty if it is unknown."""
 
 
-def get_policy_reference(document: JobDocument) -> PolicyReference:
+def get_policy_reference(job: LerobotJob) -> PolicyReference:
     """Return where the policy comes from."""
-    source = find_policy_source(document.sources)
-    if source is None:
-        return PolicyReference(get_builtin_type(document.parameters), BUILTIN_SOURCE, "")
+    if (source := job.start_source) is None:
+        return PolicyReference(job.model.kind, BUILTIN_SOURCE, "")
     return PolicyReference(source.uri, SOURCE_KIND_NAMES.get(source.kind, source.kind), source.pin)
 
 
-def get_builtin_type(parameters: Mapping[str, Scalar]) -> str:
-    """Return the type of an untrained policy."""
-    return str(parameters["policy_type"] or DEFAULT_POLICY_TYPE)
-
-
-def find_policy_step(document: JobDocument, data: Mapping[JobSource, Path]) -> int:
+def find_policy_step(job: LerobotJob) -> int:
     """Return the step at which the policy was saved; 0 if it is unknown."""
-    source, folder = find_policy_source(data), find_policy_folder(data)
+    source, folder = job.start_source, job.brought_model
     if source is None or folder is None:
         return 0
     if manifest := lineage.read_checkpoint_manifest(folder):
         return manifest.step
     with suppress(OSError, ValueError, TypeError):
         return int(file_formats.read_json_object(folder.parent / policy.STEP_FILE).get("step") or 0)
-    known = model_lineage.read_policy_lineage(Path(document.placement.cache), data[source])
+    known = model_lineage.read_policy_lineage(Path(job.document.placement.cache), job.folders[source])
     if step := known.get(model_lineage.POLICY_STEP, ""):
         return int(step) if step.isdecimal() else 0
     match = STEP_PATTERN.search(source.uri)

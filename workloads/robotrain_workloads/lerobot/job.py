@@ -1,0 +1,197 @@
+"""A job with LeRobot: its start, its model, its options, its data and its repositories, each found out once.
+
+It is built where a job is sent from, of the files that describe its sources, and on its machine, of all files. What is
+asked of a job (what is wrong, what it implies, the options of its trainer) is a view of it. Standard library only.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from robotrain_runtime.contract.document import JobDocument, JobSource
+
+from robotrain_workloads import packages
+from robotrain_workloads.lerobot import adapter, backbones, dataset, feature_renames, file_formats, policy, remote_code
+from robotrain_workloads.lerobot.backbones import NeededRepository, PolicyFiles
+from robotrain_workloads.lerobot.lineage import START_MODES
+from robotrain_workloads.lerobot.options import NULLS, split_options
+from robotrain_workloads.lerobot.start import FROM_SCRATCH, TRAIN_CONFIG_FILE, Start, load_start
+from robotrain_workloads.lerobot.trained_model import TrainedModel, choose_model
+
+INITIAL_WEIGHTS_ROLE = "init_policy"
+BRACKETS = str.maketrans("()", "[]")
+
+
+class GivenJob(Protocol):
+    """A job's document, or the job where it is resolved."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any] | tuple[tuple[str, Any], ...]:
+        """The values by name."""
+
+    @property
+    def sources(self) -> tuple[JobSource, ...]:
+        """The inputs."""
+
+    @property
+    def trainer_args(self) -> tuple[str, ...]:
+        """The user's options for LeRobot."""
+
+
+class PolicyReads(NamedTuple):
+    """What the job's policy reads beside its own files."""
+
+    needed: list[NeededRepository]
+    start: PolicyFiles | None
+    """The policy to start from; None for a new one."""
+    base: adapter.Base | None = None
+    """The policy that the start belongs to, if it is an adapter."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the repositories."""
+        return [one.name for one in self.needed]
+
+
+class LerobotJob:
+    """A job, and what the files of its sources tell.
+
+    :param given: its document, or the job where it is resolved.
+    :param folders: where the sources are, as far as they are here.
+    :param is_complete: whether all of their files are, not only those that describe them.
+    :param start: where the work starts, if that is not the job's own start: an earlier attempt saved it.
+    """
+
+    def __init__(
+        self,
+        given: GivenJob,
+        folders: Mapping[JobSource, Path] | None = None,
+        *,
+        is_complete: bool = False,
+        start: Start | None = None,
+    ) -> None:
+        self.given = given
+        self.parameters: Mapping[str, Any] = dict(given.parameters)
+        self.sources, self.folders, self.is_complete = given.sources, folders or {}, is_complete
+        self.arguments = given.trainer_args
+        """The user's options for LeRobot, as typed after `--`."""
+        self.options = {f"--{name}": value for name, value in split_options(self.arguments) if name}
+        """Their values; None for one without."""
+        self.start_source = next((source for source in self.sources if source.role in START_MODES), None)
+        """The source of the policy, checkpoint or weights to start from; None if it starts from nothing."""
+        brought = next((source for source in self.folders if source.role in START_MODES), None)
+        self.start, self.start_error = start or FROM_SCRATCH, None
+        """The start; from scratch if it cannot be read from here, and the error if its files are wrong."""
+        if brought and start is None:
+            try:
+                self.start = load_start(brought, self.folders[brought])
+            except (OSError, ValueError) as error:
+                self.start_error = error
+        self.is_start_known = brought == self.start_source and self.start_error is None
+        """Whether its files are here and tell what it is, if it starts from anything."""
+        self.model: TrainedModel = choose_model(self.parameters, self.start.settings)
+        """What is trained or evaluated; of an unknown start, what the user says it is."""
+
+    @property
+    def document(self) -> JobDocument:
+        """The job's document."""
+        assert isinstance(self.given, JobDocument)
+        return self.given
+
+    @property
+    def has_packages(self) -> bool:
+        """Whether packages of the job may have other types than LeRobot."""
+        return bool(packages.list_given(self.parameters))
+
+    @property
+    def known_model(self) -> TrainedModel | None:
+        """What is trained or evaluated; None if only the files of the start say it, and they cannot be read here."""
+        is_named = self.parameters.get("reward_model") or self.parameters.get("policy_type")
+        return self.model if self.is_start_known or is_named else None
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """What the options of the type are: the user's value, else that of the start, else the type's default.
+
+        They are as JSON has them, a text that is no JSON as it is, and None where there is no plain value.
+        """
+        prefix = f"--{self.model.prefix}."
+        given = {name.removeprefix(prefix): text for name, text in self.options.items() if name.startswith(prefix)}
+        values = {name: _read_value(text) for name, text in given.items() if text is not None}
+        return {**self.model.defaults, **self.start.settings, **values}
+
+    @cached_property
+    def root(self) -> Path | None:
+        """The dataset, or its description; several are merged into one before the work."""
+        return next((folder for source, folder in self.folders.items() if source.role == "dataset"), None)
+
+    @cached_property
+    def info(self) -> Mapping[str, Any]:
+        """The description of the dataset; empty if it cannot be read."""
+        with suppress(OSError, ValueError):
+            return dataset.load_dataset_info(self.root) if self.root else {}
+        return {}
+
+    @cached_property
+    def datasets(self) -> list[JobSource]:
+        """The datasets that are here, in the given order; one that is given twice counts twice."""
+        return [source for source in self.sources if source.role == "dataset" and source in self.folders]
+
+    @cached_property
+    def brought_model(self) -> Path | None:
+        """The folder of the model that the source of the start brings; None if it is not here, or there is none."""
+        source = self.start_source
+        return policy.find_model_folder(self.folders[source]) if source and source in self.folders else None
+
+    @cached_property
+    def renames(self) -> Mapping[str, str]:
+        """New names of features: those of the job, else those that a resumed training was started with."""
+        given = feature_renames.parse_renames(self.parameters)
+        if not given and self.start.mode == "checkpoint":
+            with suppress(OSError, ValueError):
+                saved = file_formats.read_json_object(self.start.folder / TRAIN_CONFIG_FILE).get("rename_map")
+                return {str(name): str(renamed) for name, renamed in saved.items()} if isinstance(saved, dict) else {}
+        return given
+
+    @property
+    def trusted(self) -> dict[str, str]:
+        """The commits whose code the user trusts, by repository. Raise ValueError."""
+        return remote_code.parse_trusted(self.parameters.get("trust_remote_code"))
+
+    @cached_property
+    def reads(self) -> PolicyReads | None:
+        """What the policy reads; None while it is unknown: its files are not here, or its type is a plugin's."""
+        files, base = None, None
+        if source := self.start_source:
+            if self.brought_model is None or self.start_error:
+                return None
+            try:
+                is_used = source.role != INITIAL_WEIGHTS_ROLE
+                files = policy.read_policy_files(self.brought_model, with_processors=is_used)
+                if adapter.is_adapter(files.settings):
+                    base = adapter.load_adapter(self.brought_model).base
+            except (OSError, ValueError):  # reported elsewhere
+                return None
+        if not self.model.is_known:
+            return None
+        reads_others = files or self.model.facts.repositories
+        needed = backbones.list_needed(self.parameters, self.arguments, files) if reads_others else []
+        return PolicyReads(needed, files, base)
+
+    @property
+    def base_source(self) -> JobSource | None:
+        """The source that brings the base of the adapter that it starts from; None if none does."""
+        reads = self.reads
+        return adapter.find_base_source(self.sources, reads.base, reads.names) if reads and reads.base else None
+
+
+def _read_value(text: str) -> Any:
+    if text.lower() in NULLS:
+        return None
+    try:
+        return json.loads(text.lower() if text.lower() in ("true", "false") else text.translate(BRACKETS))
+    except ValueError:
+        return text

@@ -1,0 +1,106 @@
+"""What a job starts from, compared with its options and its dataset. A sentence's second line is the remedy."""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_workloads.lerobot import feature_renames, policy, policy_features, versions
+from robotrain_workloads.lerobot.dataset import get_features
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot.options import parse_value
+
+INPUTS_OPTION = "--policy.input_features"
+FEATURE_OPTIONS = (INPUTS_OPTION, "--policy.output_features", "--policy.empty_cameras")
+"""Options that change what a new policy reads or returns."""
+
+
+def find_problems(job: LerobotJob, root: Path | None) -> Iterator[str]:
+    """Yield one sentence for each reason why a training cannot start from there, if it can be read.
+
+    :param root: the dataset, or its description, if it is valid.
+    """
+    start, model = job.start, job.model
+    if start.mode == "scratch":
+        return
+    source, expected = job.start_source, get_expected_type(job)
+    # What is only described has no folder yet
+    is_named = not job.is_complete and source is not None and not Path(source.uri).is_absolute()
+    name = source.uri if is_named and source else start.model_folder
+    yield from policy.find_start_type_problems(name, start.settings, model, expected, has_packages=job.has_packages)
+    if job.is_complete:
+        reads_processors = start.mode != "weights" and model.section == versions.POLICIES
+        yield from policy.find_torn_files(start.model_folder, with_processors=reads_processors)
+    elif start.settings.get("type") not in model.lerobot.types and not job.has_packages:
+        return
+    yield from find_option_mismatches(job)
+    if root is not None:
+        yield from _compare_features(job)
+
+
+def get_expected_type(job: LerobotJob) -> object:
+    """Return the type that the job asks for; None if it takes that of its start."""
+    return job.parameters.get("reward_model") or job.parameters["policy_type"]
+
+
+def _compare_features(job: LerobotJob) -> Iterator[str]:
+    settings, is_policy = job.start.settings, job.model.section == versions.POLICIES
+    read = list(policy_features.get_policy_inputs(settings)) or None
+    problems = list(feature_renames.find_rename_problems(job.renames, list(get_features(job.info)), read))
+    yield from problems
+    if not problems:
+        kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)
+        settings = _choose_inputs(job) if is_policy else _drop_shapes(settings)
+        found = policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
+        yield from found if is_policy else (sentence.partition("\n")[0] for sentence in found)  # only policies rename
+
+
+def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
+    """Return the settings with the features that the user adds or changes, if they are JSON: LeRobot merges them."""
+    settings, given = job.start.settings, parse_value(job.options.get(INPUTS_OPTION) or "null")
+    are_read = isinstance(given, dict) and all(isinstance(one, dict) for one in given.values())
+    name = policy.FEATURE_KEYS[0]
+    return {**settings, name: {**(settings.get(name) or {}), **given}} if given and are_read else settings
+
+
+def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a reward model without shapes of inputs: LeRobot does not take them from the data."""
+    inputs = settings.get("input_features") or {}
+    return {**settings, "input_features": {name: {**feature, "shape": []} for name, feature in inputs.items()}}
+
+
+def find_option_mismatches(job: LerobotJob) -> Iterator[str]:
+    """Yield one sentence for each option of the user with which the weights of a trained policy do not fit.
+
+    The state of an optimizer that resumes fits no other part of a network.
+    """
+    known = job.model.lerobot.get_network_options(job.model.kind)
+    names = [*known.shapes, *(known.parts if job.start.mode == "checkpoint" else ())]
+    for option, text, saved in _list_changed(job, names):
+        way = shlex.quote(f"{option}={saved}")
+        yield f"{option}={text} does not fit the {job.model.noun}, whose weights need {saved}\n-- {way}"
+
+
+def _list_changed(job: LerobotJob, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each of these options that the user gives another value than the configuration has: it, both values."""
+    settings = job.start.settings
+    for name in names:
+        option = job.model.format_flag(name)
+        text = job.options.get(option)
+        if text is not None and name in settings and parse_value(text) != settings[name]:
+            saved = settings[name] if isinstance(settings[name], str) else json.dumps(settings[name])
+            yield option, text, saved
+
+
+def list_warnings(job: LerobotJob) -> Iterator[str]:
+    """Yield a sentence for each option with which a fine-tune leaves weights out or has new ones, and for cameras that
+    only the dataset or only the policy has.
+    """
+    model, start = job.model, job.start
+    parts = model.lerobot.get_network_options(model.kind).parts if start.mode in ("policy", "weights") else ()
+    for option, text, saved in _list_changed(job, parts):
+        changed = f"{option}={text} is another network than that of the {model.noun}, which has {saved}"
+        yield f"{changed}: weights that do not fit are left out, and new parts start with random ones"
+    if start.mode != "scratch" and job.root:
+        yield from policy_features.list_camera_warnings(start.settings, job.info, job.renames)
