@@ -141,7 +141,7 @@ class LerobotJob:
         return [source for source in self.sources if source.role == "dataset" and source in self.folders]
 
     @cached_property
-    def brought_model(self) -> Path | None:
+    def policy_folder(self) -> Path | None:
         """The folder of the model that the source of the start brings; None if it is not here, or there is none."""
         source = self.start_source
         return policy.find_model_folder(self.folders[source]) if source and source in self.folders else None
@@ -166,13 +166,13 @@ class LerobotJob:
         """What the policy reads; None while it is unknown: its files are not here, or its type is a plugin's."""
         files, base = None, None
         if source := self.start_source:
-            if self.brought_model is None or self.start_error:
+            if self.policy_folder is None or self.start_error:
                 return None
             try:
                 is_used = source.role != INITIAL_WEIGHTS_ROLE
-                files = policy.read_policy_files(self.brought_model, with_processors=is_used)
+                files = policy.read_policy_files(self.policy_folder, with_processors=is_used)
                 if adapter.is_adapter(files.settings):
-                    base = adapter.load_adapter(self.brought_model).base
+                    base = adapter.load_adapter(self.policy_folder).base
             except (OSError, ValueError):  # reported elsewhere
                 return None
         if not self.model.is_known:

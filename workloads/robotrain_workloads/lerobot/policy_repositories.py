@@ -65,8 +65,8 @@ def find_problems(job: LerobotJob) -> Iterator[str]:
         flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
         yield f"{model.kind} reads {one.name}, which this job does not bring\n{flag}"
     needed, sources = reads.needed, backbones.list_backbones(job.sources)
-    if start and job.brought_model and start.kind == HUB_KIND and start.role != INITIAL_WEIGHTS_ROLE:
-        reason = own_code.find_reason(job.brought_model, model, job.arguments)
+    if start and job.policy_folder and start.kind == HUB_KIND and start.role != INITIAL_WEIGHTS_ROLE:
+        reason = own_code.find_reason(job.policy_folder, model, job.arguments)
         own = NeededRepository(get_repository_name(start), runs_code=True, reason=reason)
         needed, sources = [*needed, *([own] if reason else [])], [*sources, start]
     if needed or job.parameters.get("trust_remote_code") is not None:

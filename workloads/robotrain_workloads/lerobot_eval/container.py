@@ -172,7 +172,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command that imports LeRobot and checks the policy's options, if the policy is known."""
     job = make_job(document, described)
-    model: Path | str | None = job.brought_model
+    model: Path | str | None = job.policy_folder
     is_new = job.start_source is None
     if is_new and not backbones.is_read_at_parsing(job.parameters):  # else it reads what is not here yet
         model = job.model.kind
@@ -326,7 +326,7 @@ def _format_range(start: int, stop: int) -> str:
 
 def _find_split_problems(job: LerobotJob) -> Iterator[str]:
     """Yield a sentence if it is not known which episodes a training held out."""
-    flag, model, which = held_out.REPLAY_EPISODES_FLAG, job.brought_model, job.parameters["replay_episodes"]
+    flag, model, which = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
     datasets = lineage.list_dataset_sources(job.document)
     if which != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
         return
@@ -347,7 +347,7 @@ def _make_launcher_arguments(job: LerobotJob, data: Mapping[JobSource, Path], wo
         yield f"--follow-steps={document.parameters[policy_checkpoints.PARAMETER]}"
     else:
         yield from (f"--checkpoint={folder}" for folder in chosen.values())
-    model = job.brought_model
+    model = job.policy_folder
     yield f"--policy={model}" if model else f"--builtin={job.model.kind}"
     if found := policy_repositories.find_base(job):
         yield f"--base={found[-1]}"
@@ -393,7 +393,7 @@ def _can_link_policy(job: LerobotJob) -> bool:
 
     That holds in the cache, and for a sealed checkpoint below the name of its own run: elsewhere users may work on it.
     """
-    folder = job.brought_model
+    folder = job.policy_folder
     if folder is None:
         return False
     manifest = read_checkpoint_manifest(folder)

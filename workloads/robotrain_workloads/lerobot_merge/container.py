@@ -61,7 +61,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 def _find_problems(job: LerobotJob) -> Iterator[str]:
     source, model = job.start_source, job.model
-    if source is None or job.brought_model is None:
+    if source is None or job.policy_folder is None:
         return
     if job.start_error:
         yield str(job.start_error)
@@ -86,7 +86,7 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     assert job.start_source is not None
     found, step = policy_repositories.find_base(job), _read_step(data[job.start_source])
     arguments = (
-        *("-m", LAUNCHER, f"--adapter={job.brought_model}"),
+        *("-m", LAUNCHER, f"--adapter={job.policy_folder}"),
         *([f"--base={found[-1]}"] if found else []),
         *(f"--to={checkpoints(document, work) / f'{step:06}'}", f"--step={step}"),
         *(["--float32"] if document.parameters["float32"] else []),
@@ -129,8 +129,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         **policy_packages.describe(document),
     }
     with suppress(OSError, ValueError):
-        if job.brought_model:
-            known = adapter.load_adapter(job.brought_model)
+        if job.policy_folder:
+            known = adapter.load_adapter(job.policy_folder)
             tags["policy_type"] = str(job.start.settings.get("type") or "")
             tags |= {"merged_adapter": f"{known.method} of rank {known.rank}", "adapter_base": str(known.base)}
     lines = [

@@ -88,14 +88,14 @@ def find_base(job: LerobotJob) -> tuple[Base, Path] | None:
     Raise OSError or ValueError.
     """
     source, run = job.start_source, job.document.run
-    if source is None or job.brought_model is None or not trains_adapter(job):
+    if source is None or job.policy_folder is None or not trains_adapter(job):
         return None
     if not adapter.is_adapter(job.start.settings):
         return adapter.describe_base(source, run), job.start.model_folder
     if found := policy_repositories.find_base(job):
         base, brought, folder = found
         return base if base.sha256 else adapter.describe_base(brought, run), folder
-    return adapter.load_adapter(job.start.model_folder).base, job.brought_model  # an earlier attempt
+    return adapter.load_adapter(job.start.model_folder).base, job.policy_folder  # an earlier attempt
 
 
 def make_launcher_arguments(job: LerobotJob) -> Iterator[str]:

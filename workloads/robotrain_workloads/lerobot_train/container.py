@@ -87,19 +87,30 @@ def environment(document: JobDocument) -> PythonEnvironment:
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     job = LerobotJob(document, described)
-    data_problems = list(dataset_preparation.find_data_problems(job))
-    yield from data_problems
-    yield from policy_repositories.find_problems(job)
-    yield from image_weights.find_problems(job)
-    if not data_problems and job.root:
-        yield from start_check.find_problems(job, job.root)
-        yield from comparison.find_problems(job)
-    yield from adapter_options.find_problems(job)
-    yield from _find_precision_problems(job)
+    yield from _find_problems(job)
     with suppress(ModuleNotFoundError):  # on the machine of a job, LeRobot itself has the rules
         from robotrain_workloads.lerobot_train.rules import find_broken_rules
 
         yield from find_broken_rules(job)
+
+
+def _find_problems(job: LerobotJob) -> Iterator[str]:
+    """Yield what is wrong with the start, the data and the options, as far as the files that are here tell."""
+    data_problems = list(dataset_preparation.find_data_problems(job))
+    yield from data_problems
+    root = None if data_problems else job.root
+    if job.is_complete:
+        if job.start_error:
+            yield str(job.start_error)
+        yield from resume.find_problems(job)
+    if job.is_complete or root:
+        yield from start_check.find_problems(job, root)
+    yield from policy_repositories.find_problems(job)
+    yield from image_weights.find_problems(job)
+    if root:
+        yield from comparison.find_problems(job)
+    yield from adapter_options.find_problems(job)
+    yield from (f"{title}\n{', or '.join(ways)}" for title, ways in precision.find_problems(job))
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -128,29 +139,13 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems in small files that LeRobot would fail on."""
     job = LerobotJob(document, data, is_complete=True)
-    data_problems = list(dataset_preparation.find_data_problems(job))
-    yield from data_problems
+    yield from _find_problems(job)
     yield from map("\n".join, parameters.find_device_problems(job.parameters))
-    root = None if data_problems else job.root
-    if job.start_error:
-        yield str(job.start_error)
-    yield from resume.find_problems(job)
-    yield from start_check.find_problems(job, root)
-    yield from policy_repositories.find_problems(job)
-    yield from adapter_options.find_problems(job)
-    if root is not None:
-        yield from comparison.find_problems(job)
-    yield from _find_precision_problems(job)
     if job.parameters["wandb"]:
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from run_setup.find_output_problems(document, output)
     yield from published_checkpoints.find_problems(job, output)
-
-
-def _find_precision_problems(job: LerobotJob) -> Iterator[str]:
-    """Yield why what is trained cannot compute in the number format of the job, if its type is known."""
-    yield from (f"{title}\n{', or '.join(ways)}" for title, ways in precision.find_problems(job))
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -165,7 +160,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         raise job.start_error
     else:
         warnings = (Note(level="warning", text=text) for text in _list_warnings(job))
-        renamed = feature_renames.list_notes(job.renames, job.start.settings, job.model)
+        given = feature_renames.parse_renames(job.parameters)
+        renamed = feature_renames.list_notes(given, job.start.settings, job.model)
         notes = (*notes, *resume.list_notes(job), *warnings, *renamed)
     workers, worker_notes = worker_count.choose_worker_count(job)
     user_options = image_weights.list_read_options(job)

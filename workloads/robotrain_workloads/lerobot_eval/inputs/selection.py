@@ -39,7 +39,7 @@ def get_policy_reference(job: LerobotJob) -> PolicyReference:
 
 def find_policy_step(job: LerobotJob) -> int:
     """Return the step at which the policy was saved; 0 if it is unknown."""
-    source, folder = job.start_source, job.brought_model
+    source, folder = job.start_source, job.policy_folder
     if source is None or folder is None:
         return 0
     if manifest := lineage.read_checkpoint_manifest(folder):
