@@ -151,6 +151,14 @@ def test_a_run_is_stopped_once(reference, impatient, says, how):
     assert platform.status(reference).state == "cancelled"
 
 
+def test_waiting_jobs_are_stopped_before_those_that_run(impatient):
+    """Else the next trial of a sweep begins when the one before it ends."""
+    stopped = []
+    answers = iter([{"1": "running", "2": "waiting", "3": "for good", "4": "waiting"}, {}])
+    cancel.stop_all(lambda: next(answers), lambda jobs, how: stopped.append((jobs, how)) or "")
+    assert stopped == [(["2", "4"], "waiting"), (["1"], "running"), (["3"], "for good")]
+
+
 def test_a_run_that_does_not_save_in_time_is_ended_for_good(reference, impatient, monkeypatch):
     monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
     platform = StatedPlatform(then="SAVES")

@@ -17,6 +17,9 @@ One that is `waiting` leaves the queue, one that is `running` saves a checkpoint
 good`. One that is `ending` does so by itself, or is started again.
 """
 
+ORDER: Sequence[Stop] = ("waiting", "running", "for good")
+"""Waiting jobs first: one may begin when another ends, as the next trial of a sweep."""
+
 
 def stop_all(
     list_jobs: Callable[[], Mapping[str, Stop]], stop_jobs: Callable[[Sequence[str], Stop], str]
@@ -37,7 +40,7 @@ def stop_all(
             if how == "waiting" or (how != "ending" and (job, how) not in told):  # a second signal ends the saving
                 chosen[how].append(job)
                 told.add((job, how))
-        refusals = [stop_jobs(some, how) for how, some in chosen.items()]
+        refusals = [stop_jobs(chosen[how], how) for how in ORDER if chosen[how]]
         if any(refusals) or late > END_SECONDS:
             return next(filter(None, refusals), "")
         time.sleep(pause)
