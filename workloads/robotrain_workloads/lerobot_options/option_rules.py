@@ -61,12 +61,15 @@ class Condition:
     """An expression over options, by name: `chunk_size`, `dataset.episodes`."""
 
     def __init__(self, text: str) -> None:
-        tree = ast.fix_missing_locations(_OptionNames().visit(ast.parse(text, mode="eval")))
-        used = [one for one in ast.walk(tree) if isinstance(one, ast.Name)]
+        self._tree = _OptionNames().visit(ast.parse(text, mode="eval"))
+        used = [one for one in ast.walk(self._tree) if isinstance(one, ast.Name)]
         local = {one.id for one in used if isinstance(one.ctx, ast.Store)} | FUNCTIONS.keys()
         used.sort(key=lambda one: (one.lineno, one.col_offset))
         self.names = tuple(dict.fromkeys(one.id for one in used if one.id not in local))
-        self._code: CodeType = compile(tree, text, "eval")
+
+    @functools.cached_property
+    def _code(self) -> CodeType:  # of most conditions, no option is given
+        return compile(self._tree, "condition", "eval")
 
     def evaluate(self, values: Mapping[str, Any]) -> Any:
         """Return its value, for those of options. Raise whatever it raises without one of them."""
@@ -85,9 +88,9 @@ class _OptionNames(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Return a name, unless it is a method of a text."""
-        owner = self.visit(node.value)
+        owner = node.value = self.visit(node.value)
         if node.attr in TEXT_METHODS:
-            return ast.Attribute(owner, node.attr, node.ctx)
+            return node
         return ast.copy_location(ast.Name(f"{owner.id}.{node.attr}", ast.Load()), node)
 
 
