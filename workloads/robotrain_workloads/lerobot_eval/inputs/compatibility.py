@@ -30,7 +30,7 @@ def find_mismatches(job: LerobotJob) -> Iterator[str]:
         renames = renames or _load_renames(folder)
         yield from _find_type_problems(job)
     elif job.parameters["builtin_policy"] and infos:
-        settings = policy_features.make_new_settings(infos[0])
+        settings, renames = policy_features.make_new_settings(infos[0]), {}  # a new policy has the dataset's names
     else:
         return
     name = str(settings.get("type")) if folder else model.kind
