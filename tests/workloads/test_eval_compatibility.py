@@ -1,6 +1,7 @@
 """A policy that does not match the dataset or environment is rejected before anything is built."""
 
 import json
+from pathlib import Path
 
 import pytest
 from job_documents import check_findings, evaluation, find_problems, folders
@@ -101,6 +102,13 @@ def test_cameras_are_those_that_the_environment_has(find_mismatches, policy):
     check_findings(find_mismatches(policy=policy("both", input_features=both), env="pusht"))
     again = policy("again", input_features=both)
     assert find_mismatches(policy=again, env="pusht", args=["--env.obs_type=pixels"]) == []
+
+
+def test_an_untrained_policy_reads_the_dataset_by_its_own_names(find_mismatches):
+    """It has no other names, whatever --rename says."""
+    data = Path(__file__).parents[2] / "examples/pusht-camera/dataset"
+    rename = "observation.image=observation.images.camera1"
+    assert find_mismatches(dataset=data, builtin_policy=True, rename=rename) == []
 
 
 def test_what_the_policys_own_processors_rename_or_fill_up_fits(find_mismatches, policy, dataset):
