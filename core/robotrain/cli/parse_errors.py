@@ -9,19 +9,10 @@ from typing import Any
 from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.cli.command_factory import ARGUMENTS_KEY, OwnCommand, get_plugins, load_command
-from robotrain.cli.foreign_options import find_foreign_option, has_option, list_commands_with
+from robotrain.cli.foreign_words import find_foreign_command, find_foreign_option, has_option, list_commands_with
 from robotrain.cli.next_commands import make_evaluation_command
 from robotrain.cli.option_spelling import find_misspelt_option
-from robotrain.command_table import (
-    ALIASES,
-    COMMANDS,
-    EVALUATION_WORDS,
-    GROUP_WORDS,
-    OTHER_WORDS,
-    REMOVAL_LINES,
-    WORD_REASONS,
-    WORD_REMARKS,
-)
+from robotrain.command_table import ALIASES, COMMANDS
 from robotrain.config.selection import is_job_file, load_or_none
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -35,6 +26,10 @@ make_problem = Messages(__file__)
 EXTRA_WORDS = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
 VALUE = re.compile(r"'(.*?)' is not|(-?[\d.]+) is not", re.DOTALL)
 UNKNOWN_COMMAND = re.compile(r"No such command ['\"](.*?)['\"]", re.DOTALL)
+GROUP_WORDS = ("workflow", "job", "jobs", "task")
+"""Words of other tools before a command: `workflow submit`."""
+EVALUATION_WORDS = ("eval", "evaluate", "validate")
+"""Words that are answered with the line that evaluates the run after them."""
 RUN_WORD = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
 """What may be a run, a name of one, or the beginning of either."""
 FOREIGN_OPTION = re.compile(r"--?[\w-]*[._]")
@@ -210,22 +205,19 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     remember_secrets(arguments)
     known = [*COMMANDS, *plugins.list_names("command")]
     after = arguments[0] if arguments else ""
-    if name in GROUP_WORDS and after in OTHER_WORDS:
+    if name in GROUP_WORDS and find_foreign_command(after):
         name, arguments = after, arguments[1:]
     elif name in GROUP_WORDS and (command := ALIASES.get(after, after)) in known:
         way = _repeat_line([command], arguments[1:])
         return make_problem("command-unknown.command", Suggestion(way), name=name)
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     ways = list[Suggestion]()
-    if line := OTHER_WORDS.get(name):
-        title, why = f"robotrain has no command {name!r}", WORD_REASONS.get(name, "")
-        remark = REMOVAL_LINES.get(line) or WORD_REMARKS.get(line, "")
-        text = f"robotrain {_fill_in_runs(line, arguments)}{_repeat_options(line, arguments)}"
-        if line.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
+    if found := find_foreign_command(name):
+        title, (why, (way, *others)) = f"robotrain has no command {name!r}", found
+        text = f"robotrain {_fill_in_runs(way.text, arguments)}{_repeat_options(way.text, arguments)}"
+        if way.text.startswith("submit ") and (is_job_file(after) or after in plugins.list_names("workload")):
             text = _repeat_line(["submit"], arguments)
-        ways.append(Suggestion(text, remark))
-        if "--prune" in line:
-            ways += [Suggestion(f"robotrain {way}", remark) for way, remark in REMOVAL_LINES.items() if way != line]
+        ways = [way._replace(text=text), *(one._replace(text=f"robotrain {one.text}") for one in others)]
     elif name in EVALUATION_WORDS and (evaluation := _make_evaluation_command(arguments)):
         title, why = f"robotrain has no command {name!r}", ""
         ways.append(Suggestion(evaluation))
@@ -256,7 +248,7 @@ def _repeat_line(command: Sequence[str], arguments: Sequence[str]) -> str:
 
 
 def _repeat_options(line: str, arguments: Sequence[str]) -> str:
-    """Return what stands after the run that a line of `OTHER_WORDS` takes; empty if it takes something else."""
+    """Return what stands after the run that a line for a foreign word takes; empty if it takes something else."""
     is_run = line.count(" ") == 1 and line.endswith(" RUN") and RUN_WORD.fullmatch(arguments[0] if arguments else "")
     return _repeat_line([], arguments[1:]).removeprefix("robotrain") if is_run else ""
 

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from robotrain.cli.foreign_options import find_foreign_option, is_variable, list_commands_with
+from robotrain.cli.foreign_words import find_foreign_option, is_variable, list_commands_with
 from robotrain.cli.option_spelling import find_misspelt_option, format_option
 from robotrain.cli.options import ComposedOptions, list_flags
 from robotrain.config.managed_options import fill_in_value, replace_managed_option

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from robotrain.cli.foreign_options import is_variable
+from robotrain.cli.foreign_words import is_variable
 from robotrain.cli.options import ComposedOptions
 from robotrain.cli.unknown_option import find_option_owners, make_unknown_option_problem
 from robotrain.config.names import Names

@@ -1,0 +1,86 @@
+"""Words of other tools, options and commands: what foreign_words.toml answers them with."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.cli.command_factory import load_command
+from robotrain.command_table import COMMANDS
+from robotrain.config.selection import Choice
+from robotrain.errors import Suggestion, suggest_leaving_out
+from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
+
+SEVERAL_GPUS, SEVERAL_NODES = "multi_gpu", "multi_node"
+"""The features that options for the number of GPUs and of nodes require."""
+VARIABLE_OPTION, VARIABLES_OPTION = "--env", "--envs"
+"""What other tools call a variable of the environment, where the value is NAME=VALUE, and several."""
+
+
+def is_variable(flag: str, value: str) -> bool:
+    """Return whether an option gives a variable of the environment, and not what it means here."""
+    return flag == VARIABLE_OPTION and "=" in value
+
+
+@functools.cache
+def _read_words(kind: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return what is said about options, or commands, by each of their names."""
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())[kind]
+    return {name: table for table in tables for name in table["names"].split()}
+
+
+def find_foreign_command(name: str) -> tuple[str, list[Suggestion]] | None:
+    """Return the sentence about a command of another tool, and lines without `robotrain`; None for an unknown one."""
+    table = _read_words("commands").get(name)
+    return table and (table.get("why", ""), [Suggestion(*way) for way in table["ways"]])
+
+
+def find_foreign_option(
+    flag: str, value: str, workload: Workload | None, flags: Iterable[str]
+) -> tuple[str, list[Suggestion]] | None:
+    """Return the sentence about an option of another tool, and what to type instead; None for an unknown one.
+
+    :param flags: the options of the command.
+    """
+    name = VARIABLES_OPTION if is_variable(flag, value) else flag.replace("_", "-")
+    if (table := _read_words("options").get(name)) is None:
+        return None
+    known, sentence, feature = set(flags), table.get("why", ""), table.get("same", "")
+    parameters = get_parameters(workload.parameters) if workload else ()
+    features = {one.param.requires: one.flag for one in reversed(parameters) if one.flag in known}
+    ways = [Suggestion(*way) for way in table.get("ways", ())]
+    ways = [way for way in ways if not way.text.startswith("--") or way.text.partition(" ")[0] in known]
+    same = features.get(feature, "") if feature else ""
+    if same:
+        ways.append(Suggestion(f"{same} {value if value.isdecimal() else 'N'}"))
+    if any(way.text.startswith("--") for way in ways) and feature != SEVERAL_GPUS:
+        sentence = ""
+    elif feature == SEVERAL_NODES and SEVERAL_GPUS in features:
+        sentence += f" {features[SEVERAL_GPUS]} N uses several GPUs of it."
+    ways = [way if way.text.startswith("robotrain ") else way._replace(replaces=flag) for way in ways]
+    return sentence, ways or [suggest_leaving_out(flag)] * table.get("needless", False)
+
+
+def list_commands_with(wanted: str, plugins: Plugins) -> list[str]:
+    """Return robotrain's commands that have an option, in the order of help."""
+    found = []
+    for name in COMMANDS:
+        command = load_command(name)
+        members = {f"{name} {key}": one for key, one in getattr(command, "commands", {}).items()}
+        for path, one in (members or {name: command}).items():
+            if hasattr(one, "compose_own"):  # a job command, whose options depend on the choice
+                has_it = wanted in one.compose_own(Choice("", ""), plugins).flags
+            else:
+                has_it = has_option(one, wanted)
+            if has_it:
+                found.append(path)
+    return found
+
+
+def has_option(command: Any, flag: str) -> bool:
+    """Return whether a command that takes no job has an option."""
+    return any(flag in (*one.opts, *one.secondary_opts) for one in command.params)
