@@ -108,7 +108,7 @@ def edit_line(
         return None
     if edit.line:
         return [*edit.line]
-    is_after = problem.where.rpartition(": ")[2] in AFTER_DASHES  # `step train: --`, `seed=1: --`
+    is_after = is_about_trainer(problem)
     new = [*edit.options]
     if is_after and not any(one.is_after for one in new):
         new = [moved for one in new for moved in _move_after(one)]
@@ -117,6 +117,11 @@ def edit_line(
     line = _Line(words, options, is_after)
     is_clear = all(one.name for one in new) and all([line.set_option(one, problem.given, edit.left_out) for one in new])
     return line.join() if is_clear and all([line.remove(name, new) for name in edit.left_out]) else None
+
+
+def is_about_trainer(problem: Problem) -> bool:
+    """Return whether a problem is about the arguments after `--`."""
+    return problem.where.rpartition(": ")[2] in AFTER_DASHES  # `step train: --`, `seed=1: --`
 
 
 def find_placeholders(text: str, words: Iterable[str] = ()) -> list[str]:

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.parameter import UNSET, Parameter, get_parameter
 from robotrain.config.resolve import Resolution
 from robotrain.config.values import PROJECT_LAYERS, Value
 from robotrain.errors import Problem, Suggestion, select_errors
-from robotrain.line_edits import DASHES, read_edit
+from robotrain.line_edits import is_about_trainer, read_edit
 from robotrain.messages import Messages
 
 make_problem = Messages(__file__)
@@ -20,40 +20,30 @@ make_problem = Messages(__file__)
 ON_THE_LINE = ("flag", "call")
 
 
-class _GivenOption:
-    """The options of a job's values."""
-
-    def __init__(self, resolution: Resolution) -> None:
-        groups = (
-            (resolution.workload.parameters, resolution.parameters),
-            (type(resolution.settings), resolution.platform_settings),
-        )
-        self._found: dict[str, tuple[Parameter, Value]] = {
-            flag: (parameter, values[parameter.name])
-            for declared, values in groups
-            for parameter in get_parameters(declared)
-            for flag in (*parameter.flags, f"--no-{parameter.flag[2:]}")
-            if parameter.name in values
-        }
-
-    def find(self, problem: Problem, way: Suggestion) -> list[tuple[Parameter, Value]]:
-        """Return the values whose options a suggestion leaves out; none if it is about what stands after `--`."""
-        words = problem.where.rpartition(": ")[2].split()
-        is_own = words[:1] != [DASHES] and words[:1] != ["after"]
-        edit = read_edit(way)
-        flags = edit.left_out if is_own and edit.is_removal else ()
-        return [self._found[flag] for flag in flags] if all(flag in self._found for flag in flags) else []
+def _find_left_out(problem: Problem, way: Suggestion, resolution: Resolution) -> list[tuple[Parameter, Value]]:
+    """Return the values whose options a suggestion leaves out; none if it is about what stands after `--`."""
+    edit = read_edit(way)
+    if not edit.is_removal or is_about_trainer(problem):
+        return []
+    groups = (
+        (resolution.workload.parameters, resolution.parameters),
+        (type(resolution.settings), resolution.platform_settings),
+    )
+    known = {
+        flag: (parameter, values[parameter.name])
+        for declared, values in groups
+        for parameter in get_parameters(declared)
+        for flag in (*parameter.flags, f"--no-{parameter.flag[2:]}")
+        if parameter.name in values
+    }
+    return [known[flag] for flag in edit.left_out] if known.keys() >= {*edit.left_out} else []
 
 
 def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> Iterator[tuple[str, Problem]]:
     """Yield the names of the project's values that the errors say to leave out, each with the note that says so."""
-    errors = select_errors(problems)
-    if not errors:
-        return
-    options = _GivenOption(resolution)
-    for problem in errors:
+    for problem in select_errors(problems):
         for way in problem.suggestions:
-            found = options.find(problem, way)
+            found = _find_left_out(problem, way, resolution)
             if found and all(value.origin.layer in PROJECT_LAYERS for _, value in found):
                 for parameter, value in found:
                     note = make_problem("value-left-out", flag=parameter.flag, origin=value.origin, title=problem.title)
@@ -63,13 +53,11 @@ def find_unused_values(problems: Iterable[Problem], resolution: Resolution) -> I
 
 def suggest_unsetting(problem: Problem, resolution: Resolution) -> Problem:
     """Return a problem that unsets, by its suggestions, what is to be left out and is not on the line."""
-    if not any(read_edit(way).is_removal for way in problem.suggestions):
-        return problem
-    options, ways = _GivenOption(resolution), list[Suggestion]()
+    ways = list[Suggestion]()
     for way in problem.suggestions:
-        found = options.find(problem, way)
+        found = _find_left_out(problem, way, resolution)
         is_elsewhere = found and all(value.origin.layer not in ON_THE_LINE for _, value in found)
         if is_elsewhere and all(parameter.can_be_unset for parameter, _ in found):
             way = Suggestion(" ".join(f"{parameter.flag} {UNSET}" for parameter, _ in found), way.remark)
         ways.append(way)
-    return dataclasses.replace(problem, suggestions=tuple(ways))
+    return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))

@@ -6,24 +6,26 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from robotrain_runtime.contract.secret_rules import find_secret_arguments
 
 from robotrain.cli.command_factory import OwnCommand, get_plugins, split_at_dashes
 from robotrain.cli.output import express_problems, is_terminal, print_message, print_problems
+from robotrain.config.values import SET_FLAG
 from robotrain.errors import (
     Problem,
     Rejected,
     Suggestion,
     collect_problems,
     raise_if_any,
+    suggest_leaving_out,
 )
 from robotrain.line_edits import read_edit
 from robotrain.messages import Messages
@@ -105,7 +107,7 @@ NEW_HELP = "Start a new run even if the same job or pipeline is running, or an i
 WaitOption = Annotated[bool, typer.Option("--wait", help=WAIT_HELP)]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help=DRY_RUN_HELP)]
 NewOption = Annotated[bool, typer.Option("--new", help=NEW_HELP)]
-AFTER_DASHES_KEY, WORDS_KEY = "robotrain.after-dashes", "robotrain.words"
+AFTER_DASHES_KEY = "robotrain.after-dashes"
 
 
 def _list_keys(ctx: Any) -> dict[str, str]:
@@ -126,7 +128,6 @@ class TrainerArgsCommand(OwnCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the `--`."""
         args, ctx.meta[AFTER_DASHES_KEY] = split_at_dashes(args)
-        ctx.meta[WORDS_KEY] = tuple(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -141,8 +142,6 @@ class TrainerArgsCommand(OwnCommand):
             edits = map(read_edit, problem.suggestions)
             if "--set" not in own or not any(one.flags or one.is_removal for one in edits):
                 return problem
-            from robotrain.cli.override_suggestions import express_as_overrides
-
             return express_as_overrides(problem, list_keys(), is_pipeline=bool(self.key_prefix))
 
         try:
@@ -158,8 +157,9 @@ class TrainerArgsCommand(OwnCommand):
         :param near: the options of this command that are similar to `flag`, better than a similar one of others.
         """
         from robotrain.cli.option_spelling import find_misspelt_option
+        from robotrain.cli.parse_errors import read_typed_value
 
-        value = self._read_value(flag, ctx)
+        value = read_typed_value(flag, ctx) or "VALUE"
         if "." in flag:
             return (Suggestion(f"-- {flag}={value}", replaces=flag),)
         keys = _list_keys(ctx)
@@ -172,20 +172,40 @@ class TrainerArgsCommand(OwnCommand):
             return near
         return (Suggestion(f"--set {self.key_prefix}{keys[typed]}={value}", replaces=flag),)
 
-    def _read_value(self, flag: str, ctx: Any) -> str:
-        """Return the value of an unknown option as it was typed, or what stands for it."""
-        words = ctx.meta.get(WORDS_KEY, ())
-        for word, following in itertools.zip_longest(words, words[1:], fillvalue="-"):
-            option, equals, value = word.partition("=")
-            if option == flag:
-                value = value if equals else "" if following.startswith("-") else following
-                is_shown = value and value.isprintable() and not find_secret_arguments([option, value])
-                return shlex.quote(value) if is_shown else "VALUE"
-        return "VALUE"
-
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""
         return [*super().collect_usage_pieces(ctx), "[-- OPTIONS...]"]
+
+
+STEP = re.compile(r"step (\S+?)(?:: .*)?", re.DOTALL)
+"""Where a problem of a pipeline's step is."""
+
+
+def express_as_overrides(problem: Problem, keys: Mapping[str, str], is_pipeline: bool) -> Problem:
+    """Return a problem whose suggestions change values of a job by `--set`.
+
+    :param keys: the key of each option that the command does not have, by the spellings of the option.
+    :param is_pipeline: whether keys begin with the name of a step.
+    """
+    found = STEP.fullmatch(problem.where)
+    if bool(found) != is_pipeline or not problem.suggestions:
+        return problem
+    prefix = f"{found[1]}." if found else ""
+    ways = tuple(_express_suggestion(way, keys, prefix) for way in problem.suggestions)
+    return dataclasses.replace(problem, suggestions=ways)
+
+
+def _express_suggestion(way: Suggestion, keys: Mapping[str, str], prefix: str) -> Suggestion:
+    edit = read_edit(way)
+    replaced = " ".join(f"{SET_FLAG}={prefix}{keys[name]}" if name in keys else name for name in edit.left_out)
+    if edit.is_removal and all(name in keys for name in edit.left_out):
+        places = (f"{SET_FLAG} {prefix}{keys[name]}" for name in edit.left_out)
+        return suggest_leaving_out(*places, remark=way.remark)._replace(replaces=replaced)
+    if not edit.options or len(edit.flags) < len(edit.options) or not all(flag in keys for flag in edit.flags):
+        return way
+    given = zip(edit.flags, edit.options, strict=True)
+    changes = (shlex.quote(f"{prefix}{keys[flag]}={one.value or 'true'}") for flag, one in given)
+    return way._replace(text=" ".join(f"{SET_FLAG} {change}" for change in changes), replaces=replaced)
 
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]

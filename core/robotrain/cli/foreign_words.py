@@ -12,6 +12,7 @@ from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
 from robotrain.config.selection import Choice
 from robotrain.errors import Suggestion, suggest_leaving_out
+from robotrain.line_edits import read_edit
 from robotrain.model.workload import Workload
 from robotrain.plugins.manager import Plugins
 
@@ -29,8 +30,8 @@ def is_variable(flag: str, value: str) -> bool:
 @functools.cache
 def _read_words(kind: str) -> Mapping[str, Mapping[str, Any]]:
     """Return what is said about options, or commands, by each of their names."""
-    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())[kind]
-    return {name: table for table in tables for name in table["names"].split()}
+    tables = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))[kind]
+    return {name: table for names, table in tables.items() for name in names.split()}
 
 
 def find_foreign_command(name: str) -> tuple[str, list[Suggestion]] | None:
@@ -51,17 +52,17 @@ def find_foreign_option(
         return None
     known, sentence, feature = set(flags), table.get("why", ""), table.get("same", "")
     parameters = get_parameters(workload.parameters) if workload else ()
-    features = {one.param.requires: one.flag for one in reversed(parameters) if one.flag in known}
+    required = (one for one in reversed(parameters) if one.param.requires and one.flag in known)
+    features = {one.param.requires: one.flag for one in required}
     ways = [Suggestion(*way) for way in table.get("ways", ())]
-    ways = [way for way in ways if not way.text.startswith("--") or way.text.partition(" ")[0] in known]
-    same = features.get(feature, "") if feature else ""
-    if same:
-        ways.append(Suggestion(f"{same} {value if value.isdecimal() else 'N'}"))
-    if any(way.text.startswith("--") for way in ways) and feature != SEVERAL_GPUS:
+    ways = [way for way in ways if known.issuperset(read_edit(way).flags)]
+    if feature in features:
+        ways.append(Suggestion(f"{features[feature]} {value if value.isdecimal() else 'N'}"))
+    if any(read_edit(way).flags for way in ways) and feature != SEVERAL_GPUS:
         sentence = ""
     elif feature == SEVERAL_NODES and SEVERAL_GPUS in features:
         sentence += f" {features[SEVERAL_GPUS]} N uses several GPUs of it."
-    ways = [way if way.text.startswith("robotrain ") else way._replace(replaces=flag) for way in ways]
+    ways = [way if read_edit(way).line else way._replace(replaces=flag) for way in ways]
     return sentence, ways or [suggest_leaving_out(flag)] * table.get("needless", False)
 
 

@@ -155,12 +155,12 @@ def _explain_unknown_option(flag: str, command: str, context: Any) -> Problem:
 def _complete_option(way: Suggestion, flag: str, context: Any) -> Suggestion:
     """Return the suggestion of an option in the place of `flag`, with the typed value, or what stands for one."""
     option = None if " " in way.text else _find_option(context, way.text)
-    value = "" if not option or option.is_flag else _read_typed_value(flag, context) or _get_metavar(option, context)
+    value = "" if not option or option.is_flag else read_typed_value(flag, context) or _get_metavar(option, context)
     replaces = way.replaces or (flag if way.text.startswith("-") else "")
     return way._replace(text=f"{way.text} {value}".rstrip(), replaces=replaces)
 
 
-def _read_typed_value(flag: str, context: Any) -> str:
+def read_typed_value(flag: str, context: Any) -> str:
     """Return the value that was typed for an unknown option; empty if there is none, or if it may be a secret."""
     typed = list(context.find_root().meta.get(ARGUMENTS_KEY, ()))
     for word, following in zip(typed, [*typed[1:], ""], strict=True):
@@ -208,8 +208,8 @@ def explain_unknown_command(name: str, arguments: Sequence[str], plugins: Plugin
     if name in GROUP_WORDS and find_foreign_command(after):
         name, arguments = after, arguments[1:]
     elif name in GROUP_WORDS and (command := ALIASES.get(after, after)) in known:
-        way = _repeat_line([command], arguments[1:])
-        return make_problem("command-unknown.command", Suggestion(way), name=name)
+        line = _repeat_line([command], arguments[1:])
+        return make_problem("command-unknown.command", Suggestion(line), name=name)
     workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
     ways = list[Suggestion]()
     if found := find_foreign_command(name):
