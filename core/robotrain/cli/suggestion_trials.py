@@ -10,7 +10,6 @@ from typing import Any
 
 from robotrain.cli.command_factory import ARGUMENTS_KEY, UsageError, get_plugins
 from robotrain.cli.parse_errors import explain_parse_error
-from robotrain.config.values import Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
 from robotrain.line_edits import LineOptions, edit_line
 from robotrain.submission.prepare import check_request
@@ -28,16 +27,6 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
     """
     trials = _Trials(command, ctx)
     return tuple(map(trials.try_ways, problems))
-
-
-class _Lookups(dict[str, Value | BaseException | None]):
-    """What lookups find that are not asked: nothing."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-    def __missing__(self, name: str) -> None:
-        return None
 
 
 class _Trials:
@@ -94,7 +83,7 @@ class _Trials:
             context = self._command.make_context(self._name, [*arguments], parent=self._parent)
             command, plugins, values = context.command, get_plugins(context), dict(context.params)
             request, workload, platform, problems = command.read_request(context, command.choice, values)
-            request = dataclasses.replace(request, terraform=None, lookups=_Lookups())
+            request = dataclasses.replace(request, terraform=None, lookups=None)
             assets_only = bool(values.get("assets_only"))
             kinds = plugins.source_kinds()
             return select_errors(check_request(request, workload, platform, plugins, kinds, problems, assets_only)[1])

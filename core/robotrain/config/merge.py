@@ -167,7 +167,7 @@ class LayerStack:
     def _look_up(self, parameter: Parameter) -> Value | None:
         """Return the value that the parameter's lookup function finds, with its place; it is called once a request."""
         name, known = parameter.param.lookup, self._request.lookups
-        if not name:
+        if not name or known is None:
             return None
         if name not in known:
             try:

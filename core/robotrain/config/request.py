@@ -24,8 +24,10 @@ class Request:
     """What describes the job, the strongest first: a step of a pipeline, its job file; or an earlier run."""
     surroundings: Surroundings = NO_SURROUNDINGS
     terraform: TerraformLayer | None = None
-    lookups: dict[str, Value | BaseException | None] = field(default_factory=dict)
-    """What each lookup function found, or how it failed; the trials of a sweep and the steps of a pipeline share it."""
+    lookups: dict[str, Value | BaseException | None] | None = field(default_factory=dict)
+    """What each lookup function found, or how it failed; the trials of a sweep and the steps of a pipeline share it.
+    None if nothing is looked up.
+    """
     flags: frozenset[str] = frozenset()
     """Every option that belongs before `--`."""
     complete: bool = False
