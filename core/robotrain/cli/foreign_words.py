@@ -37,7 +37,7 @@ def _read_words(kind: str) -> Mapping[str, Mapping[str, Any]]:
 def find_foreign_command(name: str) -> tuple[str, list[Suggestion]] | None:
     """Return the sentence about a command of another tool, and lines without `robotrain`; None for an unknown one."""
     table = _read_words("commands").get(name)
-    return table and (table.get("why", ""), [Suggestion(*way) for way in table["ways"]])
+    return (table.get("why", ""), [Suggestion(*way) for way in table["ways"]]) if table else None
 
 
 def find_foreign_option(
