@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lab import wait_until
+from robotrain.run_folder.scheduler_plan import format_become_python
 from robotrain_slurm.spec import script
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,11 @@ CERTIFICATES = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths()
 @pytest.fixture
 def submit(lab, robotrain, monkeypatch, tmp_path):
     """Submit a short program to a node; return its run folder."""
-    monkeypatch.setattr(script, "BODY", f"export SSL_CERT_FILE='{CERTIFICATES}'\n{script.BODY}")
+    monkeypatch.setattr(
+        script,
+        "format_become_python",
+        lambda *words: f"export SSL_CERT_FILE='{CERTIFICATES}'\n{format_become_python(*words)}",
+    )
 
     def submit(node):
         folders = ("--runs-dir", tmp_path / "runs", "--cache-dir", tmp_path / "cache", "--new", "--json")

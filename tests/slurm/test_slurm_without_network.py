@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from hub_stand_in import HubStandIn
+from robotrain.run_folder.scheduler_plan import format_become_python
 from robotrain_slurm.spec import script
 
 pytestmark = pytest.mark.slow
@@ -40,7 +41,11 @@ def submit(lab, hub, robotrain, monkeypatch, tmp_path):
     code.mkdir()
     (code / "program.py").write_text(PROGRAM)
     (code / "requirements.txt").write_text("idna==3.10\n")
-    monkeypatch.setattr(script, "BODY", script.BODY.replace("exec /bin/sh", "exec unshare --net /bin/sh"))
+    monkeypatch.setattr(
+        script,
+        "format_become_python",
+        lambda *words: format_become_python(*words).replace("exec /bin/sh", "exec unshare --net /bin/sh"),
+    )
     if not shutil.which("unshare") or os.system("unshare --net true"):
         pytest.skip("this user may not make a network of its own")
 
