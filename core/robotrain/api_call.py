@@ -93,7 +93,7 @@ def add_values(
     names = Names(workload, platform)
     known = dict(_list_known_names(names, workload, kinds))
     arguments = _read_trainer_args(values.get(TRAINER_ARGS), place)
-    given = prefix_names("params", _read_params(values.get(PARAMS), place) if workload.own_parameters else {})
+    given = prefix_names("params", _read_params(values.get(PARAMS), place) if workload.own_command else {})
     problems = []
     for name, value in values.items():
         full, *others = names.find(name) or [""]
@@ -147,7 +147,7 @@ def _list_known_names(
             yield flag.strip("-").replace("-", "_"), (role, flag, tuple(sharing))
     if workload.read_config:
         yield "config", None
-    if workload.own_parameters:
+    if workload.own_command:
         yield PARAMS, None
     yield TRAINER_ARGS, None
 

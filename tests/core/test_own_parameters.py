@@ -21,11 +21,9 @@ WORKLOAD = make_workload(
     'remark: Annotated[str | None, Param(help="a remark")] = None',
     roles='{"dataset": Role(), "resume": Role()}',
     container_plugin='"mine_work"',
-    runs_own_command="True",
-    own_parameters="True",
-    reserved_names='("outputs",)',
+    own_command='OwnCommand(("outputs",))',
     get_option_name='lambda argument: ""',
-)
+).replace("import Param", "import OwnCommand, Param")
 ODD = (
     "1e-4",
     "true",

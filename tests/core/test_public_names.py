@@ -25,7 +25,7 @@ PUBLIC_NAMES = {
     ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container Dimension FactFile FolderFacts
     FollowingDecision FoundInput HealthFix HealthResult Job JobDocument JobSource JobTemplate JudgedRun
     LockedProgram Messages Metric Mount
-    NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
+    NotSubmitted OptionFinder Output OutputProfile OwnCommand Param Payload Pinning PipelineStep Placement Plan Platform
     PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected
     Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunRecord RunState SchedulerCommands SchedulerJob
     SchedulerPlatform SchedulerSettings Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status

@@ -10,10 +10,10 @@ from plugin_sources import PLATFORM, make_workload
 WORKLOAD = make_workload(
     "exec",
     container_plugin='"exec_work"',
-    runs_own_command="True",
+    own_command="OwnCommand()",
     get_option_name='lambda argument: ""',
     program='"your program"',
-)
+).replace("import Param", "import OwnCommand, Param")
 
 
 @pytest.fixture(autouse=True)

@@ -218,7 +218,7 @@ class JobCommand(TyperCommand):
             name, owner = workload.name, f"workload {workload.name}"
             add_sources(options, workload, plugins.source_kinds())
             add_declared(options, workload.parameters, "parameters", f"Parameters of {name}", owner)
-            if workload.own_parameters:
+            if workload.own_command:
                 options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)
             if workload.read_config:
                 options.add_own("--config", help=CONFIG_HELP.format(name), metavar="FILE")

@@ -92,7 +92,7 @@ def _find_helping_change(record: RunRecord, cause: str) -> NamedChange | None:
 def _runs_own_command(record: RunRecord) -> bool:
     """Return whether the arguments after `--` are a whole command of the user's."""
     try:
-        return manager.get_plugins().workload(record.workload).runs_own_command
+        return bool(manager.get_plugins().workload(record.workload).own_command)
     except PluginError:
         return False
 

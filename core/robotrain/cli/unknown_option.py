@@ -135,7 +135,7 @@ class _UnknownOption:
     def _format_own_parameter(self) -> str:
         """Return the option as a parameter of the user's own; empty where a job has none."""
         name = self.flag.lstrip("-").replace("-", "_")
-        if not self.workload or not self.workload.own_parameters or not re.fullmatch(NAME_PATTERN, name):
+        if not self.workload or not self.workload.own_command or not re.fullmatch(NAME_PATTERN, name):
             return ""
         text = f"{name}={self.value or 'VALUE'}"
         return format_option(PARAM_FLAG, text, self.options)
@@ -231,7 +231,7 @@ def find_option_owners(flag: str, choice: Choice, plugins: Plugins) -> Iterator[
         if name != choice.platform and flag in list_flags(platform.settings):
             yield "platform", name
     for name, workload in plugins.workloads().items():
-        is_own = flag == PARAM_FLAG and workload.own_parameters
+        is_own = flag == PARAM_FLAG and workload.own_command
         inputs = (
             kind.roles[role]
             for kind in plugins.source_kinds().values()

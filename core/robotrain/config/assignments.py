@@ -108,7 +108,7 @@ class _AssignmentParser:
             self.add_source(key, table.partition(".")[2], name, value)
         elif fitting := self.names.find(key):
             self.add_field(key, fitting, value)
-        elif table == "params" and self.workload.own_parameters:
+        elif table == "params" and self.workload.own_command:
             self.add_param(key, name, value)
         elif found := self.names.find_pair(key):
             self.add_pair(key, *found, value)
@@ -201,7 +201,7 @@ class _AssignmentParser:
                 ways = tuple(Suggestion(f"{self.flag}{name}=…") for name in fitting)
         elif options := self._find_options(key, value):
             ways = options
-        elif self.workload.own_parameters and not ways and re.fullmatch(NAME_PATTERN, key):
+        elif self.workload.own_command and not ways and re.fullmatch(NAME_PATTERN, key):
             ways = (Suggestion(f"{self.flag}params.{key}={shown}", "a new parameter of your own"),)
         ways, where = self.replace(key, ways), self.format_place(key)
         self.problems.append(make_problem("value-unknown", *ways, where=where, key=redact(key), why=why))

@@ -127,9 +127,10 @@ def _make_parameters_schema(workload: Workload) -> dict[str, Any]:
 
 def _make_params_schema(workload: Workload) -> dict[str, Any]:
     """Return the schema of the parameters of a user's own: of a workload that takes none, an empty table."""
-    if not workload.own_parameters:
+    if not workload.own_command:
         return {"type": ["object", "null"], "maxProperties": 0}
-    taken = [*workload.roles, *workload.reserved_names, *(one.name for one in get_parameters(workload.parameters))]
+    declared = (one.name for one in get_parameters(workload.parameters))
+    taken = [*workload.roles, *workload.own_command.reserved_names, *declared]
     return {
         "description": f"parameters of your own, by name; {workload.name} gives them to your program as texts",
         "type": ["object", "null"],

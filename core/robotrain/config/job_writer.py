@@ -52,7 +52,7 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
         sources,
         list(_format_table("parameters", of_workload, resolution.parameters, values)),
         list(_format_table("params", own, resolution.parameters, values)),
-        [f"{ARGUMENT_KEYS[resolution.workload.runs_own_command]}:", *arguments] if arguments else [],
+        [f"{ARGUMENT_KEYS[bool(resolution.workload.own_command)]}:", *arguments] if arguments else [],
         ["platforms:", *settings] if settings else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"

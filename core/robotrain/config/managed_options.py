@@ -36,7 +36,7 @@ def find_misplaced_args(
     arguments: Sequence[Value], inputs: JobInputs, workload: Workload, platform: Platform, request: Request
 ) -> Iterator[Problem]:
     """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
-    if not arguments or workload.runs_own_command or any(workload.roles[one.role].is_program for one in inputs.chosen):
+    if not arguments or workload.own_command or any(workload.roles[one.role].is_program for one in inputs.chosen):
         return
     own = dict.fromkeys(request.flags, "robotrain")
     own |= dict.fromkeys(list_flags(workload.parameters), "workload " + workload.name)

@@ -38,7 +38,7 @@ def extend_workload(workload: Workload, names: Iterable[str], platform: Platform
     declared, known = get_declared(workload.parameters), list_own_names(workload.parameters)
     base = dataclasses.replace(workload, parameters=declared)
     allowed = [name for name in dict.fromkeys(names) if name not in known and not explain_refusal(name, base, platform)]
-    if not allowed or not workload.own_parameters:
+    if not allowed or not workload.own_command:
         return workload
     return dataclasses.replace(base, parameters=_extend_class(declared, (*known, *allowed)))
 
@@ -104,7 +104,7 @@ def _find_problems(request: Request, workload: Workload, platform: Platform) -> 
     """Yield the problems of a workload that takes none, of names that cannot be, and of values that are secrets."""
     base = dataclasses.replace(workload, parameters=get_declared(workload.parameters))
     for given in (layer.select("params") for layer in reversed(request.layers)):
-        if given and not workload.own_parameters:
+        if given and not workload.own_command:
             where = next(iter(given.values())).origin.where
             yield make_problem(
                 "own-parameter-invalid.workload", where=where, given=", ".join(given), name=workload.name
@@ -142,7 +142,8 @@ def explain_refusal(name: str, workload: Workload, platform: Platform | None) ->
         return f"{platform.name if platform else ''} has a setting {name}."
     if name in workload.roles:
         return f"{workload.name} has an input {name}."
-    taken = (*workload.reserved_names, *MEANINGFUL_NAMES, *ARGUMENT_KEYS, BASE_ATTRIBUTE)
+    reserved = workload.own_command.reserved_names if workload.own_command else ()
+    taken = (*reserved, *MEANINGFUL_NAMES, *ARGUMENT_KEYS, BASE_ATTRIBUTE)
     return f"{name} has a meaning of its own." if name in taken or hasattr(workload.parameters, name) else ""
 
 

@@ -215,7 +215,7 @@ def _find_unread_variables(request: Request, hints: Mapping[str, str], inputs: J
 def _find_secrets(groups: Sequence[Sequence[Value]], workload: Workload) -> Iterator[Problem]:
     """Yield a problem for each secret among arguments: of each file, also if others replace them, and of the job."""
     reported = list[Value]()
-    ways = (Suggestion(SECRET_WAY, "the program reads it from its environment"),) if workload.runs_own_command else ()
+    ways = (Suggestion(SECRET_WAY, "the program reads it from its environment"),) if workload.own_command else ()
     for arguments in groups:
         texts = [str(argument.value) for argument in arguments]
         found = [index for index in find_secret_arguments(texts) if arguments[index] not in reported]

@@ -49,7 +49,7 @@ def format_job_file(
         [f"workload: {workload.name} # {workload.summary}"],
         list(_format_sources(workload, inputs, kinds)),
         list(_format_parameters(workload, values)),
-        [*OWN_PARAMETERS] if workload.own_parameters else [],
+        [*OWN_PARAMETERS] if workload.own_command else [],
         list(_format_arguments(workload)),
     ]
     return _join_blocks(blocks)
@@ -57,11 +57,11 @@ def format_job_file(
 
 def _format_arguments(workload: Workload) -> Iterator[str]:
     """Yield what the arguments of the program look like, as comments."""
-    if workload.runs_own_command:
+    if workload.own_command:
         title, line = f"What starts {workload.program}", "PROGRAM"
     else:
         title, line = f"Options for {workload.program}, passed to it unchanged", "--NAME=VALUE"
-    yield from (f"# {title}:", f"# {ARGUMENT_KEYS[workload.runs_own_command]}:", f"#   - {line}")
+    yield from (f"# {title}:", f"# {ARGUMENT_KEYS[bool(workload.own_command)]}:", f"#   - {line}")
 
 
 def _join_blocks(blocks: Iterable[list[str]]) -> str:

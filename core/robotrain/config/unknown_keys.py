@@ -33,7 +33,7 @@ def find_unknown_keys(request: Request, workload: Workload, platform: Platform) 
     for layers, file in ((request.files, "job"), (own, "project")):
         for (table, declared), owner in zip(names.tables.items(), owners, strict=True):
             known = [parameter.name for parameter in get_parameters(declared)]
-            is_own = file == "job" and table == "parameters" and workload.own_parameters
+            is_own = file == "job" and table == "parameters" and workload.own_command
             for name, value in (pair for layer in layers for pair in layer.select(table).items()):
                 if name not in known:
                     why = "Parameters of your own stand below `params:`." if is_own else ""

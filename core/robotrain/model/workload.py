@@ -143,6 +143,17 @@ class ProgramOptions(NamedTuple):
     """The parameters that decide which options there are: help and `explain` list them if one is given."""
 
 
+class OwnCommand(NamedTuple):
+    """A whole command of the user's: the arguments after `--`, `run:` in a job file.
+
+    No option among them is robotrain's, and those of the command line replace those of the file. A job of it may have
+    parameters of its user's own, `params:` of a job file and `--param`: texts, exactly as they were given.
+    """
+
+    reserved_names: tuple[str, ...] = ()
+    """Names that no parameter of a user's own can have, beside those of the workload's parameters and roles."""
+
+
 @lazy_dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it."""
@@ -179,16 +190,8 @@ class Workload:
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.
     """
-    runs_own_command: bool = False
-    """Whether the arguments after `--` are a whole command of the user's, `run:` in a job file: no option among them is
-    robotrain's, and those of the command line replace those of the file.
-    """
-    own_parameters: bool = False
-    """Whether a job may have parameters of its user's own, beside `parameters`: `params:` of a job file and `--param`.
-    Their values are texts, exactly as they were given.
-    """
-    reserved_names: tuple[str, ...] = ()
-    """Names that no parameter of a user's own can have, beside those of its parameters and roles."""
+    own_command: OwnCommand | None = None
+    """Whether a job runs a command of its user's own."""
     program: str = "the trainer"
     """What receives the options after `--`, in messages."""
     implies_sources: Callable[["Job"], bool] = field(default=lambda job: False)

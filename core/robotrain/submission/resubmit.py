@@ -215,7 +215,7 @@ def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
     ]
     parameters = _format_values({**dict(job.parameters), **dict.fromkeys(dict(job.labels))}, origin)
     declared = {one.name for one in get_parameters(workload.parameters)}
-    own = {name for name in parameters if workload.own_parameters and name not in declared}
+    own = {name for name in parameters if workload.own_command and name not in declared}
     values = {f"{'params' if name in own else 'parameters'}.{name}": value for name, value in parameters.items()}
     values |= prefix_names(f"platforms.{stored.plan.platform}", _format_values(stored.settings, origin))
     arguments = tuple(Value(argument, origin) for argument in job.trainer_args) or None

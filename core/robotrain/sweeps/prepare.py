@@ -245,7 +245,7 @@ def _choose_metrics(request: SweepRequest, problems: list[Problem]) -> tuple[tup
             return ((name, better),)
         message = "sweep-metric-unknown.not-reported"
         ways = suggest_name(name, known, f"{request.metric_flag} ")
-        if request.workload.runs_own_command and not ways:
+        if request.workload.own_command and not ways:
             message = "sweep-metric-unknown.no-direction"
             ways = tuple(Suggestion(f"{request.metric_flag} {redact(name)}:{word}") for word in BETTER)
         where = request.metric_flag
@@ -263,7 +263,7 @@ def _parse_metric(request: SweepRequest) -> tuple[str, str]:
     A program of the user's own may report any metric: the workload knows some by a pattern, of others its user says it.
     """
     declared = {one.name: one.better for one in request.workload.profile.metrics if not one.pattern}
-    if declared.get(request.metric) or not request.workload.runs_own_command:
+    if declared.get(request.metric) or not request.workload.own_command:
         return request.metric, declared.get(request.metric, "")
     name, _, word = request.metric.rpartition(":")
     if name and word in BETTER:

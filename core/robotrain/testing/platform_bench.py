@@ -144,7 +144,7 @@ class Bench:
     def render(self, *words: object, workload: Workload | None = None) -> CommandResult:
         """Run `render --json` of a workload's job, with examples of the required inputs that `words` lack."""
         chosen = workload or self.workload
-        command = ("--", "true") if chosen.runs_own_command else ()
+        command = ("--", "true") if chosen.own_command else ()
         return self.run_command("render", "--json", chosen.name, *self.required_words(chosen, words), *words, *command)
 
     def render_plan(self, *words: object) -> Plan:

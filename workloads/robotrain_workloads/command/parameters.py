@@ -1,4 +1,4 @@
-"""Parameters of `command`. A job may have more, of its user's own (`Workload.own_parameters`)."""
+"""Parameters of `command`. A job may have more, of its user's own (`Workload.own_command`)."""
 
 from __future__ import annotations  # evaluated for the jobs of this workload alone
 

@@ -214,7 +214,7 @@ def make_files(
         "examples": sorted(workload.template.examples),
         "missing": [
             *(role for role, one in workload.roles.items() if one.required and role not in roles and existing is None),
-            *(["command"] if workload.runs_own_command and existing is None else []),
+            *(["command"] if workload.own_command and existing is None else []),
         ],
     }
 

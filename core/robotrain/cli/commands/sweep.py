@@ -98,7 +98,7 @@ class SweepCommand(JobCommand):
         known = [one.name for one in workload.profile.metrics if one.better and not one.pattern] if workload else []
         help = f"the metric that compares the trials: {', '.join(known[:4]) or 'one that the job reports'}"
         flag = COMPARE_FLAG if options.find_owner(METRIC_FLAG) else METRIC_FLAG
-        if workload and workload.runs_own_command:
+        if workload and workload.own_command:
             help += "; NAME:higher or NAME:lower for one that only your program knows"
         options.add_own(flag, help=help, metavar="NAME", complete=make_completer(lambda: known))
 
