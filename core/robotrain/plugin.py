@@ -3,7 +3,7 @@
 from robotrain_runtime.contract.claim import RunOwner
 from robotrain_runtime.contract.document import Dimension, JobDocument, JobSource, Mount, Placement
 from robotrain_runtime.contract.event import Checkpoint, Registered
-from robotrain_runtime.contract.parameter import Param, load_pairs
+from robotrain_runtime.contract.parameter import Param, TerraformOutput, load_pairs
 
 from robotrain.cluster.platform import ClusterPlatform
 from robotrain.cluster.secrets import check_secrets
@@ -132,6 +132,7 @@ __all__ = [
     "Support",
     "SweepSpec",
     "TargetForm",
+    "TerraformOutput",
     "Unanswered",
     "Workload",
     "WorkloadProfile",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from fake_plugin import FakePlatform
 from fake_plugin import Settings as FakeSettings
-from robotrain.plugin import Param, PlatformDefault, hook
+from robotrain.plugin import Param, PlatformDefault, TerraformOutput, hook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +24,22 @@ class Settings(FakeSettings):
             help="whose it is",
             aliases=("--cloud-subscription-id",),
             env=("CLOUD_SUBSCRIPTION",),
-            terraform="subscription_id.value",
+            terraform=TerraformOutput("subscription_id.value"),
             lookup="cloud_plugin:subscription",
         ),
     ] = None
-    group: Annotated[str | None, Param(env=("CLOUD_GROUP",), terraform="group.value.name", metavar="NAME")] = None
-    probes: Annotated[int, Param(terraform="probes.value", gt=0)] = 1
-    rings: Annotated[bool, Param(terraform="rings.value")] = False
-    beacon: Annotated[str | None, Param(terraform="beacon.value", terraform_optional=True)] = None
-    dock: Annotated[str | None, Param(terraform="dock.value", optional_with="tier", needed_with=("pier",))] = None
-    pier: Annotated[str | None, Param(terraform="pier.value", optional_with="tier", needed_with=("dock",))] = None
+    group: Annotated[
+        str | None, Param(env=("CLOUD_GROUP",), terraform=TerraformOutput("group.value.name"), metavar="NAME")
+    ] = None
+    probes: Annotated[int, Param(terraform=TerraformOutput("probes.value"), gt=0)] = 1
+    rings: Annotated[bool, Param(terraform=TerraformOutput("rings.value"))] = False
+    beacon: Annotated[str | None, Param(terraform=TerraformOutput("beacon.value", is_optional=True))] = None
+    dock: Annotated[
+        str | None, Param(terraform=TerraformOutput("dock.value", optional_with="tier", needed_with=("pier",)))
+    ] = None
+    pier: Annotated[
+        str | None, Param(terraform=TerraformOutput("pier.value", optional_with="tier", needed_with=("dock",)))
+    ] = None
     shared_memory: Annotated[Literal["mount", "none"], Param()] = "none"
     labels: Annotated[str | None, Param(help="labels", form="table")] = None
     tier: Annotated[str, Param(help="which tier")] = "low"

@@ -29,7 +29,8 @@ PUBLIC_NAMES = {
     PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected
     Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunRecord RunState SchedulerCommands SchedulerJob
     SchedulerPlatform SchedulerSettings Source SourceError SourceKind SourceNotFound SourceUnreachable Stage Status
-    StepStatus SubmitCall Suggestion Support SweepSpec TargetForm Unanswered Workload WorkloadProfile YES
+    StepStatus SubmitCall Suggestion Support SweepSpec TargetForm TerraformOutput Unanswered Workload WorkloadProfile
+    YES
     check_secrets find_refusal format_memory format_time holds_secret hook load_pairs make_job_document
     make_python_search no not_yet parse_memory parse_pairs parse_time redact report_failure report_ok report_warning
     """,

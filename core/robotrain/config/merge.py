@@ -147,19 +147,19 @@ class LayerStack:
         missing = [
             parameter for parameter in parameters if parameter.name not in given or parameter.param.form == "pairs"
         ]
-        optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
+        outputs = {p.name: output for p in missing if (output := p.param.terraform)}
+        optional = {name for name, one in outputs.items() if one.is_optional or one.optional_with in given}
         found, layer = {}, self._request.terraform
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
-            terraform = None
-            if layer and parameter.param.terraform:
-                terraform = layer.find_value(parameter, parameter.name in optional)
+            terraform = layer.find_value(parameter, parameter.name in optional) if layer else None
             if value := terraform or self._look_up(parameter):
                 found[parameter.name] = value
-        incomplete = {}  # found values with the names of the parameters that they need
-        for parameter in missing:
-            needed = [name for name in parameter.param.needed_with if name not in given and name not in found]
-            if parameter.name in found and needed:
-                incomplete[parameter.name] = needed
+        needed = {  # by the names of found values, what else they need
+            name: [one for one in output.needed_with if one not in given and one not in found]
+            for name, output in outputs.items()
+            if name in found
+        }
+        incomplete = {name: names for name, names in needed.items() if names}
         required = {name: needed for name, needed in incomplete.items() if name not in optional}
         self._problems += _find_unused_values(parameters, required, found)
         return {name: value for name, value in found.items() if name not in incomplete}

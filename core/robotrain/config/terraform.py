@@ -140,20 +140,20 @@ class TerraformLayer:
         self._optional: dict[str, Parameter] = {}
 
     def find_value(self, parameter: Parameter, optional: bool) -> Value | None:
-        """Return the output that a parameter's `terraform` names; None if it is not a text, number or boolean.
+        """Return the output that a parameter names; None if it names none, or no text, number or boolean.
 
         :param optional: only if another parameter already needed the outputs.
         """
-        path = parameter.param.terraform
-        if optional and not self._required:
+        output = parameter.param.terraform
+        if output is None or (optional and not self._required):
             return None
         (self._optional if optional else self._required)[parameter.flag] = parameter
         found: Any = self._state.outputs.values
-        for part in path.split("."):
+        for part in output.path.split("."):
             found = found.get(part) if isinstance(found, dict) else None
         text = {True: "true", False: "false"}[found] if isinstance(found, bool) else found
         is_text = isinstance(text, str) and text
-        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {path}")) if is_text else None
+        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {output.path}")) if is_text else None
 
     def problems(self) -> Iterator[Problem]:
         """Yield why outputs were not read, for all parameters that need one."""
@@ -164,9 +164,10 @@ class TerraformLayer:
         if state.error:
             yield _make_unreadable_problem(state.place, state.error, list(self._required.values()))
         for parameter in (self._required | self._optional).values():
-            name = parameter.param.terraform.partition(".")[0]
+            path = parameter.param.terraform.path if parameter.param.terraform else ""
+            name = path.partition(".")[0]
             if name in state.outputs.hidden:
-                where = f"{state.place} {parameter.param.terraform}"
+                where = f"{state.place} {path}"
                 way = Suggestion(_format_flag(parameter))
                 yield make_problem("terraform-sensitive", way, where=where, name=redact(name), flag=parameter.flag)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from robotrain.cluster.settings import ClusterSettings
 from robotrain.model.platform import PlatformDefault
-from robotrain_runtime.contract.parameter import Param
+from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
@@ -22,9 +22,11 @@ RESOURCE_GROUP = Param(
     help="resource group of the Azure ML workspace",
     aliases=("--azure-resource-group",),
     env=("AZURE_RESOURCE_GROUP",),
-    terraform="resource_group.value.name",
-    optional_with=TRACKING_SETTING,
-    needed_with=("subscription_id", "workspace_name"),
+    terraform=TerraformOutput(
+        "resource_group.value.name",
+        optional_with=TRACKING_SETTING,
+        needed_with=("subscription_id", "workspace_name"),
+    ),
     metavar="NAME",
     destination=True,
 )
@@ -32,9 +34,11 @@ WORKSPACE_NAME = Param(
     help="Azure ML workspace for tracked runs and registered models",
     aliases=("--azure-workspace-name",),
     env=("AZUREML_WORKSPACE_NAME",),
-    terraform="azureml_workspace.value.name",
-    optional_with=TRACKING_SETTING,
-    needed_with=("subscription_id", "resource_group"),
+    terraform=TerraformOutput(
+        "azureml_workspace.value.name",
+        optional_with=TRACKING_SETTING,
+        needed_with=("subscription_id", "resource_group"),
+    ),
     metavar="NAME",
     destination=True,
 )
@@ -50,8 +54,7 @@ class AzureSettings(ClusterSettings):
             help="Azure subscription of the workspace",
             aliases=("--azure-subscription-id",),
             env=("AZURE_SUBSCRIPTION_ID",),
-            terraform="subscription_id.value",
-            optional_with=TRACKING_SETTING,
+            terraform=TerraformOutput("subscription_id.value", optional_with=TRACKING_SETTING),
             lookup="robotrain_azure.workspace:find_default_subscription",
             metavar="ID",
             destination=True,
@@ -63,8 +66,7 @@ class AzureSettings(ClusterSettings):
         str | None,
         Param(
             help="client id of the jobs' identity, whose roles are checked before submission",
-            terraform="ml_workload_identity.value.client_id",
-            terraform_optional=True,
+            terraform=TerraformOutput("ml_workload_identity.value.client_id", is_optional=True),
             metavar="ID",
         ),
     ] = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from robotrain_azure.settings import RESOURCE_GROUP, WORKSPACE_NAME, AzureSettings
-from robotrain_runtime.contract.parameter import Param
+from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
 ComputeKind = Literal["kubernetes", "managed"]
 OutputMode = Literal["upload", "rw_mount"]
@@ -14,8 +14,12 @@ OutputMode = Literal["upload", "rw_mount"]
 class AzureMLSettings(AzureSettings):
     """Settings of the Azure ML platform. It requires a workspace, so each of its names counts alone."""
 
-    resource_group: Annotated[str | None, RESOURCE_GROUP._replace(needed_with=(), optional_with="")] = None
-    workspace_name: Annotated[str | None, WORKSPACE_NAME._replace(needed_with=(), optional_with="")] = None
+    resource_group: Annotated[
+        str | None, RESOURCE_GROUP._replace(terraform=TerraformOutput("resource_group.value.name"))
+    ] = None
+    workspace_name: Annotated[
+        str | None, WORKSPACE_NAME._replace(terraform=TerraformOutput("azureml_workspace.value.name"))
+    ] = None
     workload_identity: Annotated[
         str | None,
         Param(
@@ -40,8 +44,7 @@ class AzureMLSettings(AzureSettings):
         str | None,
         Param(
             help="AKS cluster that the default compute is named after",
-            terraform="aks_cluster.value.name",
-            optional_with="compute",
+            terraform=TerraformOutput("aks_cluster.value.name", optional_with="compute"),
             metavar="NAME",
         ),
     ] = None
@@ -125,8 +128,7 @@ class AzureMLSettings(AzureSettings):
         str | None,
         Param(
             help="key vault of --hf-credential, --git-credential and --secret",
-            terraform="key_vault_name.value",
-            terraform_optional=True,
+            terraform=TerraformOutput("key_vault_name.value", is_optional=True),
             metavar="NAME",
         ),
     ] = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from robotrain_azure.settings import AzureSettings
-from robotrain_runtime.contract.parameter import Param
+from robotrain_runtime.contract.parameter import Param, TerraformOutput
 
 Priority = Literal["HIGH", "NORMAL", "LOW"]
 ServerVersion = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
@@ -154,7 +154,7 @@ class OsmoSettings(AzureSettings):
         Param(
             help="storage account for uploads",
             env=("AZURE_STORAGE_ACCOUNT_NAME",),
-            terraform="storage_account.value.name",
+            terraform=TerraformOutput("storage_account.value.name"),
             pattern=r"^[a-z0-9]{3,24}$",
             pattern_help="3 to 24 lowercase letters and digits",
             metavar="NAME",

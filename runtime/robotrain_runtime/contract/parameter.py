@@ -15,6 +15,19 @@ UNSET = "none"
 """The value with which a parameter has none, whatever a project's file or a variable says."""
 
 
+class TerraformOutput(NamedTuple):
+    """Where Terraform's outputs hold a value, and whether they are read for it."""
+
+    path: str
+    """In `terraform output -json`: `storage_account.value.name`."""
+    is_optional: bool = False
+    """Whether Terraform is not read for this value alone."""
+    optional_with: str = ""
+    """The field of the same class that makes it so, once it is set."""
+    needed_with: tuple[str, ...] = ()
+    """The fields of the same class without which the value is ignored, also one of the lookup."""
+
+
 class Param(NamedTuple):
     """What the command line, the job file and the docs need to know of one field, beside its type and default.
 
@@ -25,9 +38,7 @@ class Param(NamedTuple):
     path: a file or folder of this machine; a relative one in a job file starts from that file's folder.
     requires: the feature that a platform must have for any other value than the default.
     lookup: `package.module:function`, called if no layer gives a value; it returns a value and its origin, or None.
-    terraform: the path of the value in `terraform output -json`, such as `storage_account.value.name`.
-    terraform_optional: whether Terraform is not read for this value alone. optional_with: the field that makes it so.
-    needed_with: fields without which a value from Terraform or the lookup is ignored.
+    terraform: where Terraform's outputs hold the value.
     form: what a text holds, if it is more than one value. `table`: several `NAME=VALUE,NAME=VALUE`, in files a table.
     `json`: the text may be JSON, in files a list or mapping. `pairs`: the option is given once for each `NAME=VALUE`,
     in files a table; see `load_pairs`. Its lookup is the weakest layer, which the others add names to. `texts`: the
@@ -42,7 +53,7 @@ class Param(NamedTuple):
     off: str = ""
     off_value: str = ""
     env: tuple[str, ...] = ()
-    terraform: str = ""
+    terraform: TerraformOutput | None = None
     metavar: str = ""
     gt: float | None = None
     ge: float | None = None
@@ -53,9 +64,6 @@ class Param(NamedTuple):
     path: bool = False
     requires: str = ""
     lookup: str = ""
-    terraform_optional: bool = False
-    optional_with: str = ""
-    needed_with: tuple[str, ...] = ()
     form: Literal["", "table", "json", "pairs", "texts"] = ""
     foreign_flag: str = ""
     bare_value: str = ""
