@@ -36,10 +36,10 @@ from robotrain.model.workload import (
     FoundInput,
     JobTemplate,
     OptionFinder,
-    OwnCommand,
     ProgramLocker,
     ProgramOptions,
     Role,
+    UserCommand,
     Workload,
 )
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
@@ -89,7 +89,6 @@ __all__ = [
     "OptionFinder",
     "Output",
     "OutputProfile",
-    "OwnCommand",
     "Param",
     "Payload",
     "Pinning",
@@ -134,6 +133,7 @@ __all__ = [
     "TargetForm",
     "TerraformOutput",
     "Unanswered",
+    "UserCommand",
     "Workload",
     "WorkloadProfile",
     "check_secrets",

@@ -91,7 +91,7 @@ def test_ranges_are_distributions_whose_logarithms_azure_takes(render):
 
 OWN_WORK = """
 from dataclasses import dataclass
-from robotrain.plugin import Metric, OwnCommand, Workload, WorkloadProfile, hook
+from robotrain.plugin import Metric, UserCommand, Workload, WorkloadProfile, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -101,7 +101,7 @@ class Parameters:
 def robotrain_workloads():
     metrics = (Metric(name="loss", kind="loss", label="loss", better="lower"),)
     return [Workload(name="mine", summary="", parameters=Parameters, roles={}, container_plugin="mine_work",
-                     own_command=OwnCommand(), profile=WorkloadProfile(metrics=metrics))]
+                     own_command=UserCommand(), profile=WorkloadProfile(metrics=metrics))]
 """
 
 

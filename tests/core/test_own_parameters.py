@@ -21,9 +21,9 @@ WORKLOAD = make_workload(
     'remark: Annotated[str | None, Param(help="a remark")] = None',
     roles='{"dataset": Role(), "resume": Role()}',
     container_plugin='"mine_work"',
-    own_command='OwnCommand(("outputs",))',
+    own_command='UserCommand(("outputs",))',
     get_option_name='lambda argument: ""',
-).replace("import Param", "import OwnCommand, Param")
+).replace("import Param", "import UserCommand, Param")
 ODD = (
     "1e-4",
     "true",

@@ -18,10 +18,10 @@ WORKLOAD = make_workload(
     'batch_size: Annotated[int, Param(help="the size")] = 1',
     'metrics: Annotated[str | None, Param(help="what it prints", flag="--metric", form="pairs")] = None',
     container_plugin='"mine_work"',
-    own_command="OwnCommand()",
+    own_command="UserCommand()",
     get_option_name='lambda argument: ""',
     profile="WorkloadProfile(metrics=METRICS)",
-).replace("import Param", "import Metric, OwnCommand, Param, WorkloadProfile")
+).replace("import Param", "import Metric, UserCommand, Param, WorkloadProfile")
 WORKLOAD += """
 METRICS = (
     Metric(name="val/loss", kind="validation", label="loss", better="lower"),

@@ -10,10 +10,10 @@ from plugin_sources import PLATFORM, make_workload
 WORKLOAD = make_workload(
     "exec",
     container_plugin='"exec_work"',
-    own_command="OwnCommand()",
+    own_command="UserCommand()",
     get_option_name='lambda argument: ""',
     program='"your program"',
-).replace("import Param", "import OwnCommand, Param")
+).replace("import Param", "import UserCommand, Param")
 
 
 @pytest.fixture(autouse=True)

@@ -151,9 +151,10 @@ class LayerStack:
         optional = {name for name, one in outputs.items() if one.is_optional or one.optional_with in given}
         found, layer = {}, self._request.terraform
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
-            terraform = layer.find_value(parameter, parameter.name in optional) if layer else None
+            name = parameter.name
+            terraform = layer.find_value(parameter, name in optional) if layer and name in outputs else None
             if value := terraform or self._look_up(parameter):
-                found[parameter.name] = value
+                found[name] = value
         needed = {  # by the names of found values, what else they need
             name: [one for one in output.needed_with if one not in given and one not in found]
             for name, output in outputs.items()

@@ -143,7 +143,7 @@ class ProgramOptions(NamedTuple):
     """The parameters that decide which options there are: help and `explain` list them if one is given."""
 
 
-class OwnCommand(NamedTuple):
+class UserCommand(NamedTuple):
     """A whole command of the user's: the arguments after `--`, `run:` in a job file.
 
     No option among them is robotrain's, and those of the command line replace those of the file. A job of it may have
@@ -190,7 +190,7 @@ class Workload:
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.
     """
-    own_command: OwnCommand | None = None
+    own_command: UserCommand | None = None
     """Whether a job runs a command of its user's own."""
     program: str = "the trainer"
     """What receives the options after `--`, in messages."""

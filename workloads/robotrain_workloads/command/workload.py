@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from robotrain.model.workload import FoundInput, JobTemplate, OwnCommand, ProgramLocker, Role, Workload
+from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Role, UserCommand, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -134,7 +134,7 @@ COMMAND = Workload(
         find_inputs=find_inputs,
     ),
     load_locker=load_locker,
-    own_command=OwnCommand(("datasets", "outputs", "run", "node_rank", "master_addr", "master_port")),
+    own_command=UserCommand(("datasets", "outputs", "run", "node_rank", "master_addr", "master_port")),
     get_option_name=lambda argument: "",
     check=check_job,
 )
