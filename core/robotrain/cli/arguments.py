@@ -74,6 +74,7 @@ RunArgument = Annotated[
     str,
     argument("[RUN]", "The run, its beginning, or its --name; default: `latest`, the newest.", complete_run_names),
 ]
+NamedRunArgument = Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)]
 RunsArgument = Annotated[
     list[str] | None,
     argument("[RUN]...", "Runs, their beginnings, or names; default: `latest`, the newest.", complete_run_names),

@@ -48,9 +48,9 @@ class Check:
     name: str
     """One or two words: `tracking database`."""
     run: RunCheck
-    """Check quickly and change nothing. Problems count in both; only `doctor` shows results, and only it no notes.
+    """Check quickly and change nothing. Problems count in both, notes in a submit alone, results in `doctor` alone.
 
-    Raise Rejected with further problems. What `doctor` gets of another exception, or of silence, is a failure.
+    Raise Rejected with further problems; another exception, or silence, is a failure of the check.
     """
     online: bool = False
     """Whether it uses the network: `doctor` then runs it only with `--online`."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_run, option
+from robotrain.cli.arguments import JsonOption, NamedRunArgument, argument, find_run_to_change, open_run, option
 from robotrain.cli.best_checkpoint import list_evaluating_runs, list_scored_runs
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands.outputs import select_checkpoints
@@ -17,7 +17,7 @@ from robotrain.store import published
 
 def publish(
     ctx: typer.Context,
-    run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
+    run: NamedRunArgument,
     url: Annotated[str, argument("URL", "Where to: hf://OWNER/NAME[@BRANCH], or a blob URL.")],
     step: Annotated[str, option("--step", "STEP|last|all", "Only checkpoints: of one step, the last, or all.")] = "all",
     json: JsonOption = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from robotrain_runtime.contract.event import Evaluated, Registered
 
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, open_step, option
+from robotrain.cli.arguments import JsonOption, NamedRunArgument, argument, find_run_to_change, open_step, option
 from robotrain.cli.best_checkpoint import find_best_checkpoint
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_result
@@ -24,7 +24,7 @@ make_problem = Messages(__file__)
 
 def register(
     ctx: typer.Context,
-    run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
+    run: NamedRunArgument,
     name: Annotated[str, argument("[MODEL]", "The model's name; default: that of the run's -r.")] = "",
     step: Annotated[
         str,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, argument, complete_run_names, find_run_to_change, option
+from robotrain.cli.arguments import JsonOption, NamedRunArgument, argument, find_run_to_change, option
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_result
 from robotrain.errors import Rejected
@@ -19,7 +19,7 @@ make_problem = Messages(__file__)
 
 def rename(
     ctx: typer.Context,
-    run: Annotated[str, argument("RUN", "The run's name or its beginning.", complete_run_names)],
+    run: NamedRunArgument,
     name: Annotated[str, argument("[NAME]", "What to call the run; other runs may have the same name.")] = "",
     note: Annotated[str | None, option("--note", "TEXT", "A new note; an empty one removes it.")] = None,
     json: JsonOption = False,
