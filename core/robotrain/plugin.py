@@ -49,7 +49,7 @@ from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
 from robotrain.run_folder.scheduler import SchedulerPlatform
 from robotrain.run_folder.scheduler_commands import Refusal, SchedulerCommands, find_refusal
-from robotrain.run_folder.scheduler_plan import SchedulerJob
+from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
 from robotrain.run_folder.scheduler_settings import (
     SchedulerSettings,
     format_memory,
@@ -58,7 +58,8 @@ from robotrain.run_folder.scheduler_settings import (
     parse_time,
 )
 from robotrain.run_folder.status import RunFolderPlatform
-from robotrain.run_folder.submit_call import SubmitCall
+from robotrain.run_folder.submit import FoundJob
+from robotrain.run_folder.submit_script import SubmitReport
 
 __all__ = [
     "ANY",
@@ -74,6 +75,7 @@ __all__ = [
     "FolderFacts",
     "FollowingDecision",
     "FoundInput",
+    "FoundJob",
     "HealthFix",
     "HealthResult",
     "Job",
@@ -118,6 +120,7 @@ __all__ = [
     "SchedulerJob",
     "SchedulerPlatform",
     "SchedulerSettings",
+    "SchedulerSpec",
     "Source",
     "SourceError",
     "SourceKind",
@@ -126,7 +129,7 @@ __all__ = [
     "Stage",
     "Status",
     "StepStatus",
-    "SubmitCall",
+    "SubmitReport",
     "Suggestion",
     "Support",
     "SweepSpec",

@@ -1,114 +1,256 @@
-"""What a platform leaves to core whose jobs a command sends."""
+"""What a platform leaves to core whose jobs a command sends, each exactly once."""
 
+import contextlib
+import fcntl
 import os
-from types import MappingProxyType, SimpleNamespace
 
 import pytest
-from messages import check_rejected
+from messages import check_problems, check_rejected
 from planned_jobs import job
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
-from robotrain.model.plan import Plan
-from robotrain.plugin import SchedulerPlatform, SchedulerSettings, SubmitCall
+from robotrain.model.pipeline import PipelineStep
+from robotrain.model.plan import Payload
+from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerPlatform, SchedulerSettings
+from robotrain.run_folder import submit_script
+from robotrain.testing.submit_cuts import SubmitScript, list_cuts
 
 SEND = """#!/bin/sh
+state=waits needs=-
 case $1 in
-    refused) echo "send: no such queue"; exit 1 ;;
-    silent) echo "send: end of file"; exit 1 ;;
+    --hold) state=held; shift ;;
+    --after) needs=$2; shift 2 ;;
 esac
-echo 1 >> "$SENT"
-echo "job-$(wc -l < "$SENT")"
+case $MOOD in
+    refuses) echo "send: no such queue"; exit 1 ;;
+    silent) echo "send: end of file"; exit 1 ;;
+    hangs) exec sleep 60 ;;
+esac
+echo "$1 $2 $state $needs" >>"$QUEUE"
+echo "job-$(wc -l <"$QUEUE")"
+"""
+RELEASE = """#!/bin/sh
+[ "$MOOD" != silent ] || { echo "free: end of file" >&2; exit 1; }
+sed -i "${1#job-}s/held/waits/" "$QUEUE"
 """
 
 
 class SendPlatform(SchedulerPlatform):
     name = "engine"
-    states = MappingProxyType({})
+    commands = SchedulerCommands(engine="Engine", away_pattern="end of file", ping="ping")
+    submit_command, job_pattern, job_variable = "send", r"^(job-[0-9]+)$", "JOB"
+    output_file = "engine.txt"
+    hold_words, dependency_words, job_separator = ("--hold",), ("--after", "{jobs}"), ","
+    release_command = ("free",)
     settle_seconds = 0.0
 
-    def __init__(self, folder, queue="any"):
-        self.folder, self.queue, self.known = folder, queue, ""
+    def __init__(self, folder):
+        self.runs, self.queue = folder / "runs", folder / "queue"
+        self.stopped = []
 
-    def get_run_folder(self, plan):
-        return self.folder / plan.run
+    def make_submit_words(self, job, settings, sent):
+        return [sent.name, sent.token]
 
-    def make_submit_call(self, folder):
-        return SubmitCall(folder / "send.txt", r"(?m)^(job-\d+)$", "end of file")
+    def search_jobs(self, jobs):
+        for number, line in enumerate(self.read_queue(), 1):
+            name, token, state, needs = line.split()
+            held = state == "held"
+            yield FoundJob(
+                job=f"job-{number}", name=name, token=token, is_waiting=True, is_held=held, needs=needs.split(",")
+            )
 
-    def list_submit_words(self, plan):
-        return [self.queue]
+    def make_refusal(self, plan, job, answer):
+        return Problem(code="refused", stage=Stage.SUBMIT, title=answer.strip())
 
-    def search_job(self, plan):
-        return self.known
+    def stop_jobs(self, jobs, how):
+        self.stopped += jobs
+        return ""
 
-    def make_refusal(self, plan, answer):
-        return Rejected([Problem(code="refused", stage=Stage.SUBMIT, title=answer.strip())])
+    def read_queue(self):
+        return self.queue.read_text().splitlines() if self.queue.exists() else []
 
 
 @pytest.fixture
 def platform(tmp_path, monkeypatch):
-    program = tmp_path / "bin/send"
-    program.parent.mkdir()
-    program.write_text(SEND)
-    program.chmod(0o755)
+    for name, text in (("send", SEND), ("free", RELEASE)):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
+        program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("SENT", str(tmp_path / "sent"))
-    return SendPlatform(tmp_path / "runs")
+    monkeypatch.setenv("QUEUE", str(tmp_path / "queue"))
+    return SendPlatform(tmp_path)
 
 
 @pytest.fixture
-def plan():
-    files = {"job.json": b"{}", "payload.zip": b"PK\x05\x06" + bytes(18)}  # an archive of nothing
-    return Plan(platform="engine", run="r-1", job=SimpleNamespace(sources=()), spec="job.json", files=files)
+def mood(monkeypatch):
+    return lambda word: monkeypatch.setenv("MOOD", word)
 
 
-def count_sent(platform):
-    sent = platform.folder.with_name("sent")
-    return len(sent.read_text().split()) if sent.exists() else 0
+PAYLOAD = Payload(archive=b"PK\x05\x06" + bytes(18))  # of nothing
+
+
+def make_settings(platform, runs="runs"):
+    folder = platform.runs.with_name(runs)
+    return SchedulerSettings(runs_dir=str(folder), cache_dir=str(folder.with_name("cache")))
+
+
+def render(platform, runs="runs"):
+    return platform.render(job(), make_settings(platform, runs), "r-1", PAYLOAD, {})
+
+
+def render_pipeline(platform, runs="runs"):
+    parts = {"job": job(), "settings": make_settings(platform, runs), "payload": PAYLOAD, "container_plugins": {}}
+    steps = [
+        PipelineStep(name="one", takes={}, **parts),
+        PipelineStep(name="two", takes={}, needs=("one",), **parts),
+        PipelineStep(name="three", takes={}, needs=("one", "two"), **parts),
+    ]
+    return platform.render_pipeline(steps, job(), "r-1", {})
+
+
+@pytest.fixture
+def plan(platform):
+    return render(platform)
+
+
+@pytest.fixture
+def answer(platform):
+    """The file of the submit command's answer."""
+    return platform.runs / "r-1/send-r-1.txt"
 
 
 def test_job_is_sent_and_found(platform, plan):
     assert platform.find(plan) is None
+    assert [*platform.check_run_folder(plan)] == []
     reference = platform.submit(plan)
-    assert reference == {"folder": str(platform.folder / "r-1"), "job": "job-1"} == platform.find(plan)
-    with check_rejected("run-folder-taken"):
-        platform.submit(plan)
-    assert count_sent(platform) == 1
+    assert reference == {"run": "r-1", "folder": str(platform.runs / "r-1"), "job": "job-1"} == platform.find(plan)
+    check_problems([*platform.check_run_folder(plan)], "run-folder-taken")
+    assert platform.submit(plan) == reference, "a submit whose line was lost had sent it"
+    assert len(platform.read_queue()) == 1
 
 
-def test_refused_job_leaves_nothing(platform, plan):
-    platform.queue = "refused"
+def test_refused_job_leaves_nothing(platform, plan, mood):
+    mood("refuses")
     with check_rejected("refused"):
         platform.submit(plan)
-    assert [*platform.folder.iterdir()] == []
+    assert [*platform.runs.iterdir()] == []
     assert platform.find(plan) is None
 
 
-def test_unanswered_job_is_searched(platform, plan):
-    platform.queue = "silent"
-    with pytest.raises(Unanswered):
+def test_unanswered_job_is_searched(platform, plan, mood):
+    mood("silent")
+    with pytest.raises(Unanswered) as unanswered:
         platform.submit(plan)
-    platform.known = "job-7"
-    assert platform.find(plan)["job"] == "job-7"
-    platform.known = ""
+    check_problems(unanswered.value.problems, "platform-away")
     assert platform.find(plan) is None
-    platform.queue = "any"
-    assert platform.submit(plan)["job"] == "job-1"
+    platform.queue.write_text(f"r-1 other waits -\nr-1 {platform.load_spec(plan).jobs[0].token} waits -\n")
+    assert platform.find(plan)["job"] == "job-2"
 
 
-def test_job_that_has_begun_is_found_by_its_claim(platform, plan):
-    platform.queue = "silent"
+def test_job_that_has_begun_is_found_by_its_claim(platform, plan, mood):
+    mood("silent")
     with pytest.raises(Unanswered):
         platform.submit(plan)
-    (platform.folder / "r-1/taken").symlink_to("job-9:token:1")
+    (platform.runs / "r-1/taken").symlink_to("job-9:token:1")
     assert platform.find(plan)["job"] == "job-9"
 
 
 def test_folder_that_cannot_be_created_is_a_problem(platform, plan):
-    platform.folder.write_text("a file")
+    platform.runs.write_text("a file")
     with pytest.raises(Rejected) as refused:
         platform.submit(plan)
-    assert refused.value.problems[0].code == "run-folder-refused"
-    assert count_sent(platform) == 0
+    check_problems(refused.value.problems, "run-folder-refused")
+    assert platform.read_queue() == []
+
+
+def test_run_folder_of_another_plan_is_not_touched(platform, plan):
+    (platform.runs / "r-1").mkdir(parents=True)
+    with check_rejected("run-folder-taken"):
+        platform.submit(plan)
+    assert platform.find(plan) is None
+    assert platform.read_queue() == []
+
+
+def test_submit_command_of_another_submit_is_waited_for(platform, plan, answer, mood, monkeypatch):
+    monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
+    mood("silent")
+    with pytest.raises(Unanswered):
+        platform.submit(plan)
+    with answer.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for attempt in (platform.find, platform.submit):
+            with pytest.raises(Unanswered) as busy:
+                attempt(plan)
+            check_problems(busy.value.problems, "submit-still-sending")
+
+
+def test_submit_command_that_hangs_is_ended(platform, plan, mood, monkeypatch):
+    monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
+    mood("hangs")
+    with pytest.raises(Unanswered):
+        platform.submit(plan)
+    mood("")
+    assert platform.submit(plan)["job"] == "job-1"
+
+
+def test_missing_submit_command_is_a_problem(platform, plan):
+    platform.submit_command = "sends"
+    with check_rejected("submit-command-missing"):
+        platform.submit(plan)
+
+
+def test_step_that_is_refused_takes_the_others_along(platform, monkeypatch):
+    monkeypatch.setattr(SendPlatform, "dependency_words", ("--after", "{jobs}", "refused;", "exit 3"))
+    program = platform.queue.parent / "bin/send"
+    program.write_text(SEND.replace("state=waits", '[ "$3" != "refused;" ] || { echo no; exit 1; }; state=waits'))
+    with pytest.raises(Rejected) as refused:
+        platform.submit(render_pipeline(platform))
+    assert "step two" in refused.value.problems[0].title
+    assert platform.stopped == ["job-1"]
+    assert [*platform.runs.iterdir()] == []
+
+
+def test_pipeline_whose_first_step_was_not_released_begins_later(platform):
+    plan = render_pipeline(platform)
+    free = platform.queue.parent / "bin/free"
+    free.write_text("#!/bin/sh\necho 'free: end of file' >&2; exit 1\n")
+    for attempt in (platform.submit, platform.find):
+        with pytest.raises(Unanswered):
+            attempt(plan)
+    free.write_text(RELEASE)
+    assert platform.find(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
+    assert [line.split()[2:] for line in platform.read_queue()] == [
+        ["waits", "-"],
+        ["waits", "job-1"],
+        ["waits", "job-1,job-2"],
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [render, render_pipeline])
+def test_submit_that_is_cut_before_any_line_sends_each_job_once(platform, monkeypatch, make):
+    """A cut after a line is one before the next."""
+    submit = SubmitScript(monkeypatch)
+    with submit.cut():
+        platform.submit(make(platform, "whole"))
+    whole = platform.read_queue()
+    cuts, began = list_cuts(submit.text), set()
+    assert len(cuts) > 50
+    for number in cuts:
+        platform.queue.unlink()
+        plan = make(platform, f"runs-{number}")
+        with submit.cut(number), contextlib.suppress(Unanswered):
+            platform.submit(plan)
+            platform.queue.touch()
+            continue  # it did not come to that line
+        began.add(len(platform.read_queue()))
+        reference = platform.find(plan) or platform.submit(plan)
+        line = submit.text.splitlines()[number]
+        found = [one.split()[::2] for one in platform.read_queue()]
+        assert found == [one.split()[::2] for one in whole], f"cut before {line}"
+        assert platform.find(plan) == reference
+        platform.queue.touch()
+    assert began == {*range(len(whole) + 1)}, "cuts came before, between and after the jobs"
 
 
 def test_step_that_registers_a_policy_asks_for_little(tmp_path):

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from login_node import HOST, LoginNode, close_connections
 from robotrain.plugin import RunState
-from robotrain.testing import World
+from robotrain.testing import World, interrupt_submits
 from slurm_stand_in import SlurmStandIn
-from submit_cuts import SubmitScript
 
 
 class SlurmWorld(World):
@@ -77,11 +76,7 @@ class SlurmWorld(World):
         self.slurm.configure(away=False)
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
-        """After the folder was created; before and after Slurm has the job."""
-        submit = SubmitScript(self._patched)
-        yield submit.cut(after="create_folder")
-        yield submit.cut(before="send ")
-        yield submit.cut(after="send ")
+        return interrupt_submits(self._patched)
 
 
 class SlurmLoginWorld(SlurmWorld):

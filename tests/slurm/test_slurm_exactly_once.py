@@ -11,35 +11,37 @@ import sys
 import pytest
 from lab import find_program
 from messages import check_problems
-from robotrain.errors import Rejected, Stage, Unanswered
+from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Plan
+from robotrain.run_folder import submit_script
+from robotrain.run_folder.run_archive import pack_run_folder
 from robotrain.run_folder.transport import Transport
+from robotrain.testing.submit_cuts import SubmitScript, list_cuts
 from robotrain_slurm.client.commands import SlurmAway
 from robotrain_slurm.node import attempts
-from robotrain_slurm.spec.submission_spec import SUBMISSION
-from robotrain_slurm.submit import script, step_jobs, submit
-from robotrain_slurm.submit.archive import pack_run_folder
+from robotrain_slurm.observe.runs import SlurmRuns
+from robotrain_slurm.submit.submit import SlurmSubmits
 from slurm_pipelines import SLURM, make_pipeline
 from source_tree import ROOT
-from submit_cuts import SubmitScript, list_cuts
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(step_jobs, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(SlurmSubmits, "settle_seconds", 0.0)
 
 
 def create_run_folder(plan):
     """Create the run folder, and send nothing."""
-    spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    script.run_script(Transport(), plan, spec, ["create_folder"], pack_run_folder(plan, spec, {}))
+    slurm = SlurmSubmits(Transport())
+    spec = slurm.load_spec(plan)
+    slurm.run_script(plan, spec, ["create_folder"], pack_run_folder(plan, spec, {}))
 
 
 def send_job(plan):
     """Send the job of a run folder that is there, as a second submit at the same moment does."""
-    spec = SUBMISSION.load(plan, Stage.SUBMIT)
-    report = script.run_script(Transport(), plan, spec, script.format_sending(spec, {}, {}))
-    return script.find_number(report.read_answer(spec.jobs[0]))
+    slurm = SlurmSubmits(Transport())
+    spec = slurm.load_spec(plan)
+    return slurm.run_script(plan, spec, slurm.format_sending(spec, {}, {})).jobs[""]
 
 
 @pytest.fixture
@@ -227,7 +229,7 @@ def test_full_queue_loses_nothing(slurm, plan):
 
 
 def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted, monkeypatch):
-    monkeypatch.setattr(script, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.2)
     with interrupted.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         for attempt in (SLURM.find, SLURM.submit):
@@ -238,7 +240,7 @@ def test_sbatch_of_an_earlier_submit_is_waited_for(slurm, plan, interrupted, mon
 
 
 def test_sbatch_that_hangs_is_ended_and_its_job_found(slurm, plan, monkeypatch):
-    monkeypatch.setattr(script, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(submit_script, "PATIENCE_SECONDS", 0.5)
     slurm.set_mood("hangs")
     assert SLURM.submit(plan)["job"] == "1"
 
@@ -267,8 +269,8 @@ def test_pipeline_of_which_jobs_may_wait_is_not_forgotten(slurm, tmp_path, monke
         raise SlurmAway("it does not answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr(submit, "run_slurm", be_away)
-        patched.setattr(script, "_format_dependency", lambda job, variables: "--refused " if job.needs else "--hold ")
+        patched.setattr(SlurmRuns, "stop_jobs", be_away)
+        patched.setattr(SlurmRuns, "dependency_words", ("--refused",))
         with pytest.raises(Unanswered):  # the first step is still on hold: it could not be cancelled
             SLURM.submit(pipeline)
     assert len(list_sent(slurm)) == 1
@@ -322,7 +324,7 @@ def test_submits_that_are_killed_leave_one_job_each_in_slurm():
 
 @pytest.mark.slow
 def test_job_that_a_frozen_controller_takes_later_is_found(lab, plan, folder, monkeypatch):
-    monkeypatch.setattr(step_jobs, "SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr(SlurmSubmits, "settle_seconds", 2.0)
     with lab.frozen("slurmctld"), pytest.raises(Unanswered):
         SLURM.submit(plan)
     number = SLURM.find(plan)["job"]

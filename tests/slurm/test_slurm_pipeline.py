@@ -11,11 +11,11 @@ from planned_jobs import evaluation, job, source
 from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Payload
 from robotrain.model.run import STEP_KEY
+from robotrain.testing.submit_cuts import SubmitScript
 from robotrain_runtime.contract import document
-from robotrain_slurm.submit import step_jobs
+from robotrain_slurm.submit.submit import SlurmSubmits
 from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
 from slurm_stand_in import SlurmStandIn
-from submit_cuts import SubmitScript
 
 NAMES = [f"{RUN}-train", f"{RUN}-evaluate", f"{RUN}-register"]
 
@@ -25,7 +25,7 @@ def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
     stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
     stand_in.cluster["nodes"]["n1"]["gres"] = "gpu:4"
     stand_in.configure()
-    monkeypatch.setattr(step_jobs, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(SlurmSubmits, "settle_seconds", 0.0)
     return stand_in
 
 
@@ -34,7 +34,7 @@ def runs(tmp_path) -> Path:
     return tmp_path / "runs"
 
 
-CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-register", 'timeout "$patience" scontrol')
+CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-register", 'release "')
 
 
 @contextlib.contextmanager

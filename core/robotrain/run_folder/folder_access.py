@@ -51,7 +51,7 @@ def judge_folder(state: FolderState, flag: str) -> Iterator[Problem]:
         why = f"{state.above} belongs to {state.owner}." if state.is_folder else f"{state.above} is not a folder."
         yield make_problem("run-folder-refused.not-writable", where=flag, given=state.path, why=why)
     elif (free := state.free_bytes / GIB) < MIN_FREE_GIB:
-        yield make_problem("run-folder-full", where=flag, given=state.path, free=free)
+        yield make_problem("run-folder-full.before", where=flag, given=state.path, free=free)
 
 
 def find_owner(path: Path) -> int:

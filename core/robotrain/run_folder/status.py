@@ -310,12 +310,6 @@ class RunFolderPlatform(Platform):
         return ended_run.register_model(require_run_folder(self.select_step(reference)), name, step, payload)
 
     @staticmethod
-    def find_working_job(folder: Path) -> str:
-        """Return the name of the job that works on a run, or did last; empty before any has begun."""
-        owner = claim.find_owner(folder)
-        return owner.name if owner else ""
-
-    @staticmethod
     def check_secrets(secrets: str | None, of_platform: Collection[str] = ()) -> Iterator[Problem]:
         """Check the setting `secrets`: files. `of_platform`: variables that the platform sets, or how they begin."""
         return settings_rules.check_secrets(secrets, of_platform)

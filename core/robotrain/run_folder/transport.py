@@ -19,6 +19,8 @@ from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.deadline import limit_seconds
 from robotrain_runtime.process.stop import signal_group, wait_or_kill
 
+from robotrain.errors import Rejected
+
 SECONDS = 30.0
 END_SECONDS = 30.0
 CHUNK_BYTES = 1 << 20
@@ -41,6 +43,10 @@ class Unreached(Exception):
         self.exit_code = exit_code
         """None if it could not be started."""
         self.began, self.timed_out = began, timed_out
+
+
+class LostAnswer(Rejected):
+    """The connection broke off, or took too long: whether a script was done is not known. In words for the user."""
 
 
 class Result(NamedTuple):

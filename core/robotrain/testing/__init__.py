@@ -11,6 +11,7 @@ except ModuleNotFoundError as missing:
 from robotrain.testing.platform_bench import World
 from robotrain.testing.platform_kit import PlatformKit
 from robotrain.testing.source_kit import Served, SourceKit
+from robotrain.testing.submit_cuts import interrupt_submits
 from robotrain.testing.workload_kit import WorkloadKit
 
-__all__ = ["PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"]
+__all__ = ["PlatformKit", "Served", "SourceKit", "WorkloadKit", "World", "interrupt_submits"]

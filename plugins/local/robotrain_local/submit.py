@@ -16,9 +16,9 @@ from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.run_folder.code_copy import CODE_FOLDER, copy_code
+from robotrain.run_folder.code_copy import CODE_FOLDER, list_code_folders
 from robotrain.run_folder.settings import SQLITE_SCHEME
-from robotrain.store import files
+from robotrain.store import code_folder, files
 from robotrain_runtime.contract.document import parse_document
 from robotrain_runtime.contract.files import make_atomically, write_atomically
 
@@ -183,7 +183,7 @@ def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> No
             plans.write_plan_files(plan, part)
             payload.extractall(part / spec.PAYLOAD_FOLDER)
             files.make_tree_private(part)
-            copy_code(plan.job.sources, part)
+            _copy_code(plan, part)
     except OSError:
         if not has_same_plan(plan, folder):  # else another submit of this plan was faster
             raise
@@ -198,7 +198,17 @@ def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> 
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / path, content, files.PRIVATE_FILE)
-    copy_code(plan.job.sources, folder)
+    _copy_code(plan, folder)
+
+
+def _copy_code(plan: Plan, folder: Path) -> None:
+    """Copy the folders of code, as they were pinned, to a run folder, unless they are there. Raise OSError."""
+    copy = folder / CODE_FOLDER
+    for source in list_code_folders(plan.job.sources):
+        if not copy.exists():
+            staged = code_folder.stage_folder(Path(source.uri), source.pin)
+            with make_atomically(copy) as part:
+                shutil.copytree(staged, part)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -39,14 +39,12 @@ def method(path: str) -> Any:
 
 
 def run_method(name: str) -> Any:
-    """Return a method that calls the one of `SlurmRuns`, of here or of the login node of the reference."""
+    """Return a method that calls the one of `SlurmRuns`, of here or of the login node of the plan or the reference."""
 
-    def call(platform: Platform, reference: Reference, *values: Any, **named: Any) -> Any:
+    def call(platform: Platform, subject: Any, *values: Any, **named: Any) -> Any:
         from robotrain_slurm.observe.login_runs import find_runs
 
-        return _call(
-            lambda at, *words, **more: getattr(find_runs(at), name)(*words, **more), reference, *values, **named
-        )
+        return _call(lambda at, *words, **more: getattr(find_runs(at), name)(*words, **more), subject, *values, **named)
 
     return call
 
@@ -124,8 +122,8 @@ class SlurmPlatform(ClusterPlatform):
         return _call(checks.list_checks, plan) if plan else setup.list_checks()
 
     prepare = method("robotrain_slurm.submit.staging:prepare_plan")
-    submit = method("robotrain_slurm.submit.submit:submit_plan")
-    find = method("robotrain_slurm.submit.submit:find_run")
+    submit = run_method("submit")
+    find = run_method("find")
     status = run_method("status")
     list_steps = run_method("list_steps")
     query_pipeline = run_method("query_pipeline")

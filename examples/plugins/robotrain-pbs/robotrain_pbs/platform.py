@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from robotrain.plugin import (
+    FoundJob,
     Job,
-    Messages,
     Plan,
     Platform,
     Problem,
-    Rejected,
     SchedulerJob,
     SchedulerPlatform,
     Status,
@@ -23,8 +22,6 @@ from robotrain.plugin import (
 from robotrain_pbs import client
 from robotrain_pbs.settings import CAPABILITIES, Settings, check_settings, make_words
 
-make_problem = Messages(__file__)
-
 
 class PBS(SchedulerPlatform):
     """Runs a job on a PBS cluster."""
@@ -33,7 +30,7 @@ class PBS(SchedulerPlatform):
     settings: type = Settings
     capabilities = CAPABILITIES
     commands = client.COMMANDS
-    submit_command, job_pattern, job_variable = "qsub", r"(?m)^(\d+\.[\w.-]+)\s*$", "PBS_JOBID"
+    submit_command, job_pattern, job_variable = "qsub", r"^([0-9]+\.\S+)\s*$", "PBS_JOBID"
     own_variables = ("PBS_",)
     output_file = "pbs.txt"
     cancel_command = "qdel {job}"
@@ -51,15 +48,16 @@ class PBS(SchedulerPlatform):
         return make_words(settings, sent)
 
     def ask_scheduler(self, plan: Plan | None) -> Iterator[Problem]:
-        return client.find_queue_problems(self._get_queue(plan) if plan else "")
+        for queue in dict.fromkeys(get_queue(job) for job in self.load_spec(plan).jobs) if plan else ("",):
+            yield from client.find_queue_problems(queue)
 
-    def make_refusal(self, plan: Plan, answer: str) -> Rejected:
-        return Rejected([client.explain_refusal(answer, self._get_queue(plan))])
+    def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
+        return client.explain_refusal(answer, get_queue(job))
 
-    def search_job(self, plan: Plan) -> str:
-        variable = f"ROBOTRAIN_TOKEN={self.read_job(plan).token}"
-        jobs = (job for job in client.query_jobs() if job.get("Job_Name") == plan.run)
-        return next((job["name"] for job in jobs if variable in job.get("Variable_List", "").split(",")), "")
+    def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterator[FoundJob]:
+        for one in client.query_jobs():
+            variables = dict(pair.partition("=")[::2] for pair in one.get("Variable_List", "").split(","))
+            yield FoundJob(job=one["name"], name=one.get("Job_Name", ""), token=variables.get("ROBOTRAIN_TOKEN", ""))
 
     def get_engine_state(self, job: str) -> str:
         return next((client.describe_job(one) for one in client.query_jobs(job)), "")
@@ -75,10 +73,10 @@ class PBS(SchedulerPlatform):
         over = "Unknown Job Id|has finished|invalid for state"
         return next((client.COMMANDS.quote(one) for one in refusals if not re.search(over, one)), "")
 
-    def _get_queue(self, plan: Plan) -> str:
-        """Return the queue that the job of a plan goes to; empty for the server's default."""
-        words = self.read_job(plan).words
-        return dict(pairwise(words)).get("-q", "")
+
+def get_queue(job: SchedulerJob) -> str:
+    """Return the queue that a job goes to; empty for the server's default."""
+    return dict(pairwise(job.words)).get("-q", "")
 
 
 @hook

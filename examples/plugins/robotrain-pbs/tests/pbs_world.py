@@ -11,15 +11,11 @@ from typing import Any
 
 import pytest
 from robotrain.plugin import RunState
-from robotrain.testing import World
+from robotrain.testing import World, interrupt_submits
 from robotrain_runtime.plugin import CheckpointManifest
 
 COMMANDS = ("qsub", "qstat", "qsig", "qdel")
 STAND_IN = Path(__file__).with_name("pbs_stand_in.py")
-
-
-class Cut(BaseException):
-    """Ends a submit."""
 
 
 class PBSWorld(World):
@@ -91,40 +87,7 @@ class PBSWorld(World):
         self.configure(away=False)
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
-        """After the folder was created; before and after PBS has the job."""
-        yield self._after_rename()
-        yield from (self._around_qsub(is_called) for is_called in (False, True))
-
-    @contextlib.contextmanager
-    def _after_rename(self) -> Iterator[None]:
-        rename = os.rename
-
-        def cut_off(path: Path, to: Path, **more: int) -> None:
-            rename(path, to, **more)
-            if Path(to).is_relative_to(self.runs):
-                raise Cut
-
-        with self._patched.context() as patched:
-            patched.setattr(os, "rename", cut_off)
-            yield
-
-    @contextlib.contextmanager
-    def _around_qsub(self, is_called: bool) -> Iterator[None]:
-        from robotrain.plugin import SubmitCall
-
-        run = SubmitCall.run
-
-        def cut_off(call: SubmitCall, *given: Any) -> None:
-            if is_called:
-                run(call, *given)
-                call.file.write_bytes(b"")  # the answer was not written
-            else:
-                call.file.touch()
-            raise Cut
-
-        with self._patched.context() as patched:
-            patched.setattr(SubmitCall, "run", cut_off)
-            yield
+        return interrupt_submits(self._patched)
 
 
 def install_commands(folder: Path, server: Path) -> None:

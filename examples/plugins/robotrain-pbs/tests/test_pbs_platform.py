@@ -99,7 +99,7 @@ def test_full_queue_is_a_passing_refusal(world):
 
 
 def test_machine_without_qsub_is_a_preflight_problem(world, monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert refuse(world).code == "submit-command-missing"
 
 

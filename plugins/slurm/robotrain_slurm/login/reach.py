@@ -15,7 +15,7 @@ from robotrain.errors import Problem, Rejected, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.run import RunGone
 from robotrain.run_folder.ssh_transport import SshTransport
-from robotrain.run_folder.transport import SECONDS, Result, Transport, Unreached
+from robotrain.run_folder.transport import SECONDS, LostAnswer, Result, Transport, Unreached
 
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.ssh_failures import explain_failure, make_lost_problem, make_rejection, make_silence_error
@@ -34,10 +34,6 @@ FAILURE_SECONDS = 10.0
 """How long a login node that did not answer is not asked again."""
 PROGRESS_SECONDS = 5.0
 """How long an answer is waited for in silence."""
-
-
-class LostAnswer(Rejected):
-    """The connection broke off, or took too long: whether a script was done is not known."""
 
 
 class LoginNode(SshTransport):

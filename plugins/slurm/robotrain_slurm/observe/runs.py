@@ -10,22 +10,20 @@ from robotrain.errors import Rejected
 from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import ended_run
 from robotrain.run_folder.cancel import Stop
-from robotrain.run_folder.facts import FACT_FILES, FolderFacts
+from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.parts import JudgedRun, RunPart
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
-from robotrain.run_folder.status import RunFolderPlatform, require_run_folder
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.status import require_run_folder
 from robotrain_runtime.contract.files import read_limited_file
 
-from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, query_queue
-from robotrain_slurm.node.attempts import ATTEMPTS_FILE
 from robotrain_slurm.observe import status, step_references
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.spec.render import OUTPUT_FILE
 from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION
+from robotrain_slurm.submit.submit import SlurmSubmits
 
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
@@ -53,19 +51,11 @@ class QueueAnswer(NamedTuple):
     """Returns the variable that chooses the cluster, where Slurm was asked."""
 
 
-class SlurmRuns(RunFolderPlatform):
+class SlurmRuns(SlurmSubmits):
     """The runs of this machine's Slurm."""
 
-    name, engine = "slurm", "Slurm"
-    capabilities = CAPABILITIES
-    cancel_command = CANCEL_COMMAND
     output_file = OUTPUT_FILE
     end_sign = "slurmstepd"
-    fact_files: Mapping[str, int] = {ATTEMPTS_FILE: 1 << 20, **FACT_FILES}  # before the outcome, which is of the last
-
-    def __init__(self, at: Transport) -> None:
-        self.at = at
-        """What reaches the commands of Slurm."""
 
     def select_step(self, reference: Reference) -> Reference:
         return step_references.select_step(reference, self.read_spec)

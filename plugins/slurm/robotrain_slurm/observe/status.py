@@ -8,12 +8,13 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.run import FINAL_STATES, Reference, RunState, Status
 from robotrain.run_folder.parts import JudgedRun
+from robotrain.run_folder.submit import CLUSTER_KEY
 from robotrain_runtime.contract import failure
 
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.observe import reasons
 from robotrain_slurm.observe.own_record import OwnRecord
-from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, CLUSTER_VARIABLE
+from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE
 
 make_problem = Messages(__file__)
 

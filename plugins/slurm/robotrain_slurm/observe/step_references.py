@@ -9,8 +9,9 @@ from robotrain.messages import Messages
 from robotrain.model.run import LOGIN_KEY, STEP_KEY, Reference
 from robotrain.run_folder.parts import RunPart
 from robotrain.run_folder.scheduler_plan import STEPS_FOLDER, TRIALS_FOLDER, SchedulerSpec
+from robotrain.run_folder.submit import CLUSTER_KEY, JOBS_KEY, TRIALS_KEY
 
-from robotrain_slurm.spec.submission_spec import CLUSTER_KEY, JOBS_KEY, SUBMISSION, TRIALS_KEY
+from robotrain_slurm.spec.submission_spec import SUBMISSION
 
 make_problem = Messages(__file__)
 

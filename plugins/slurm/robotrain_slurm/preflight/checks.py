@@ -14,7 +14,7 @@ from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
-from robotrain.run_folder.transport import Transport
+from robotrain.run_folder.transport import LostAnswer, Transport
 from robotrain_runtime.contract import document, plugin_loader
 from robotrain_runtime.contract.document import JobDocument, parse_document
 from robotrain_runtime.environments import environment, interpreter
@@ -23,7 +23,7 @@ from robotrain_runtime.machine.disk_cache import COMPLETE
 from robotrain_slurm.client.cluster import query_partitions
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
-from robotrain_slurm.login.reach import LostAnswer, explained, translate
+from robotrain_slurm.login.reach import explained, translate
 from robotrain_slurm.node.container import TOOLS
 from robotrain_slurm.preflight import folders
 from robotrain_slurm.preflight.job_request import JobRequest

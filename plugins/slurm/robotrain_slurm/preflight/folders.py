@@ -10,13 +10,14 @@ from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
+from robotrain.run_folder.submit import make_existing_folder_problem
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_slurm.client.cluster import Partition
 from robotrain_slurm.preflight.survey import MachineSurvey
 from robotrain_slurm.spec.submission_spec import read_own
-from robotrain_slurm.submit.submit import inspect_folder, make_existing_folder_problem
+from robotrain_slurm.submit.submit import SlurmSubmits
 
 make_problem = Messages(__file__)
 
@@ -37,7 +38,7 @@ def check_run_folder(at: Transport, plan: Plan, spec: SchedulerSpec, survey: Mac
     if not survey.paths[spec.folder].exists:
         yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
         return
-    report = inspect_folder(at, plan, spec)
+    report = SlurmSubmits(at).inspect_folder(plan, spec)
     if report.state in ("taken", "sent"):
         yield make_existing_folder_problem(spec.folder, report, Stage.PREFLIGHT)
 

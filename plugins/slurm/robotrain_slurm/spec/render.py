@@ -58,7 +58,7 @@ class SlurmPlans(SchedulerPlans):
     }
 
     def make_submit_words(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Sequence[str]:
-        return (sent.program[-1],)
+        return ("--parsable", sent.program[-1])
 
     def make_start_script(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> str:
         options = [*list_script_options(job, settings, sent), ("comment", format_comment(sent))]

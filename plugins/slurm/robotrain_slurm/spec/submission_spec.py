@@ -10,10 +10,8 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION = make_spec_file("slurm", "Slurm")
 SCRIPT_FILE = "job.sbatch"
-JOBS_KEY, TRIALS_KEY = "jobs", "trials"
-"""Keys of references: of a pipeline, `STEP=NUMBER` of all steps, between spaces; of a sweep, how many trials it has."""
-CLUSTER_KEY, CLUSTER_VARIABLE = "conf", "SLURM_CONF"
-"""Of a reference: the variable that chooses the cluster, as it was at the submit."""
+CLUSTER_VARIABLE = "SLURM_CONF"
+"""The variable that chooses the cluster."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import escape_controls, redact
 from robotrain.run_folder.log import JOB_FILE
+from robotrain.run_folder.run_archive import pack_files
 from robotrain.run_folder.scheduler_plan import PAYLOAD_FILE, SEARCH_FILE, SchedulerJob
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract import event
@@ -27,7 +28,6 @@ from robotrain_runtime.contract.event import Download, Note, StageEvent
 from robotrain_runtime.contract.staged_data import STAGED_FILE, parse_staged
 
 from robotrain_slurm.spec.submission_spec import SUBMISSION
-from robotrain_slurm.submit.archive import pack_files
 
 make_problem = Messages(__file__)
 

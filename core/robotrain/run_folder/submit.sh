@@ -1,14 +1,14 @@
-# The submit of a run, as one script: its folder as a whole, then each batch job once. It goes on when nobody waits for
-# it any more. Cut anywhere, it leaves what the next one finds: no folder; a folder without the file of an answer, so
-# that nothing was sent; that file, without the number of a job, so that Slurm is asked; or the number.
+# The submit of a run, as one script: its folder as a whole, then each job once. It goes on when nobody waits for it any
+# more. Cut anywhere, it leaves what the next one finds: no folder; a folder without the file of an answer, so that
+# nothing was sent; that file, without the name of a job, so that the scheduler is asked; or the name.
 
 trap '' HUP PIPE
-state=absent code= number=
+state=absent code= job=
 
 report() {
   owner=$(stat -c '%u %U' -- "$folder" 2>/dev/null) || owner='-1 -'
-  printf '%s %s %s %s %s\n' "$state" "${code:--}" "$(id -u)" "$owner" "$SLURM_CONF"
-  read_files
+  printf '%s %s %s %s %s\n' "$state" "${code:--}" "$(id -u)" "$owner" "$cluster"
+  read_answers
 }
 trap report EXIT
 
@@ -17,8 +17,8 @@ end() {
   exit 0
 }
 
-find_number() {
-  sed -n '/^[0-9][0-9]*\(;[^[:space:]]*\)\{0,1\}[[:space:]]*$/ {s/^\([0-9]*\).*/\1/p;q;}' "$1" 2>/dev/null
+find_job() {
+  sed -nE "$job_program" "$1" 2>/dev/null
 }
 
 keep() {
@@ -53,32 +53,40 @@ create_folder() {
   find "$parent" -maxdepth 1 -type d \( -name '.?*.????????.part' -o -name '.?*.????????.gone' \) -mtime +0 -exec rm -rf {} +
 }
 
-# send ANSWER GONE WORD...: call sbatch, unless its job was sent meanwhile; GONE is one that is no longer in the queue.
+# send ANSWER GONE WORD...: call the submit command, unless its job was sent meanwhile. GONE: one that was sent before,
+# and is no longer in the queue.
 send() {
   answer=$1 gone=$2
   shift 2
   touch -- "$answer" || end refused
   exec 9>>"$answer"
   lock -n
-  number=$(find_number "$answer")
-  if [ -z "$number" ] || [ "$number" = "$gone" ]; then
+  job=$(find_job "$answer")
+  if [ -z "$job" ] || [ "$job" = "$gone" ]; then
     : >"$answer"
     keep "$answer" .
-    timeout "$patience" sbatch --parsable "$@" </dev/null >>"$answer" 2>&1
+    timeout "$patience" "$@" </dev/null >>"$answer" 2>&1
     code=$?
     keep "$answer"
-    number=$(find_number "$answer")
+    job=$(find_job "$answer")
   fi
   exec 9>&-
-  [ -n "$number" ] || exit 0
+  [ -n "$job" ] || exit 0
 }
 
-# Wait until no sbatch of an earlier submit is at work.
+# Wait until no command of an earlier submit is at work.
 wait_for() {
   for answer; do
     [ -r "$answer" ] || continue
     exec 9<"$answer"
     lock -s -w "$patience"
     exec 9<&-
+  done
+}
+
+# Let jobs on hold begin. One that was cancelled meanwhile is left as it is.
+release() {
+  for job; do
+    timeout "$patience" $release_command "$job" </dev/null >/dev/null || state=held
   done
 }

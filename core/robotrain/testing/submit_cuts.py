@@ -1,13 +1,17 @@
-"""Cuts of a submit: its script is killed before one of its lines, as when its machine fails."""
+"""Cuts of a scheduler's submit: its script is killed before one of its lines, as when its machine fails."""
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
+
 from robotrain.run_folder.transport import Transport
 
 NO_STATEMENTS = ("#", "}", "fi", "do", "done", "then", "else", "esac")
 CUT = "kill -KILL $$"
+FORGET = ': >"$answer"'
 SENDS = "create_folder\n"
 
 
@@ -26,11 +30,11 @@ class SubmitScript:
         self._patched, self.text = patched, ""
 
     @contextlib.contextmanager
-    def cut(self, number: int | None = None, before: str = "", after: str = "") -> Iterator[None]:
+    def cut(self, number: int | None = None, before: str = "", after: str = "", cut: str = CUT) -> Iterator[None]:
         """Cut it before a line by its number, or before or after the first line that begins so."""
         run = Transport.run
 
-        def run_cut(there: Transport, script: str, *more: object, **named: object) -> object:
+        def run_cut(there: Transport, script: str, *more: Any, **named: Any) -> object:
             if SENDS in script:
                 self.text = script
                 lines = script.splitlines()
@@ -39,9 +43,21 @@ class SubmitScript:
                     if wanted:
                         at = next(index for index, line in enumerate(lines) if line.startswith(wanted)) + step
                 if at is not None:
-                    script = "\n".join([*lines[:at], CUT, *lines[at:]])
+                    script = "\n".join([*lines[:at], cut, *lines[at:]])
             return run(there, script, *more, **named)
 
         with self._patched.context() as patched:
             patched.setattr(Transport, "run", run_cut)
             yield
+
+
+def interrupt_submits(patched: pytest.MonkeyPatch) -> Iterator[AbstractContextManager[object]]:
+    """Yield the interruptions of a scheduler's submit, for `World.interruptions`.
+
+    After its folder was created; before the submit command is called, and after it; before its answer was written.
+    """
+    submit = SubmitScript(patched)
+    yield submit.cut(after="create_folder")
+    yield submit.cut(before="send ")
+    yield submit.cut(after="send ")
+    yield submit.cut(before="    code=$?", cut=f"{FORGET}; {CUT}")

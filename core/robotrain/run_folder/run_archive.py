@@ -16,16 +16,16 @@ DIGEST_FILE = "plan.digest"
 """In the run folder: the digest of the plan whose files it has. It is written last."""
 
 
-def pack_run_folder(plan: Plan, spec: SchedulerSpec, staged: Mapping[str, bytes]) -> bytes:
+def pack_run_folder(plan: Plan, spec: SchedulerSpec, others: Mapping[str, bytes]) -> bytes:
     """Return an archive of what the run folder begins with: the plan, its unpacked payload and the user's code.
 
     Raise OSError.
 
-    :param staged: other files, by their path.
+    :param others: further files, by their path.
     """
     with zipfile.ZipFile(io.BytesIO(plan.files[PAYLOAD_FILE])) as payload:
         paths = [path for path in payload.namelist() if not path.endswith("/")]
-        files = {**plan.files, **staged, **{f"{PAYLOAD_FOLDER}/{path}": payload.read(path) for path in paths}}
+        files = {**plan.files, **others, **{f"{PAYLOAD_FOLDER}/{path}": payload.read(path) for path in paths}}
     copies = {place: source for source, place in list_code_copies(plan.files, spec.jobs)}
     folders = {
         os.path.relpath(place, spec.folder): code_folder.stage_folder(Path(source.uri), source.pin)

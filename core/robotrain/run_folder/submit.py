@@ -1,0 +1,300 @@
+"""Submit a plan to a scheduler: create the run folder, and send its jobs, each exactly once."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shlex
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.messages import Messages
+from robotrain.model.plan import Plan
+from robotrain.model.run import LOGIN_KEY, Reference
+from robotrain.run_folder.facts import FolderFacts
+from robotrain.run_folder.folder_access import check_writable
+from robotrain.run_folder.run_archive import pack_run_folder
+from robotrain.run_folder.scheduler_plan import TRIALS_FOLDER, SchedulerJob, SchedulerSpec, make_spec_file
+from robotrain.run_folder.submit_script import LATE_CODE, SubmitReport, SubmitScripts
+from robotrain.run_folder.transport import LostAnswer, Unreached
+
+make_problem = Messages(__file__)
+
+FULL = ("No space left", "uota exceeded")
+JOBS_KEY, TRIALS_KEY, CLUSTER_KEY = "jobs", "trials", "conf"
+"""Keys of references: of a pipeline, `STEP=JOB` of all steps, between spaces; of a sweep, how many trials it has; the
+variable that chooses the cluster, as it was at the submit.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundJob:
+    """A job that the scheduler has."""
+
+    job: str
+    """As the submit command names it."""
+    name: str
+    """That of the run or the step: `SchedulerJob.name`."""
+    token: str
+    """Its mark: `SchedulerJob.token`."""
+    is_waiting: bool = False
+    """Whether it is in the queue, and has not begun."""
+    is_held: bool = False
+    """Whether it waits because its submit had it wait."""
+    needs: Collection[str] = ()
+    """The jobs whose success it waits for."""
+
+
+class SchedulerRuns(SubmitScripts):
+    """The runs of a scheduler: how they are sent, and found again."""
+
+    away_pattern = ""
+    """What its commands print when it does not answer: a regular expression."""
+    unsure_pattern = ""
+    """What the submit command prints, beside nothing, when the scheduler may have the job; empty: `away_pattern`."""
+    settle_seconds = 2.0
+    """How long after the end of a submit command its job may appear in the queue."""
+
+    def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterable[FoundJob]:
+        """Return the jobs that the scheduler has now of these names and marks; others do not count.
+
+        Called only after a submit command that left no answer, and for the jobs of a pipeline. Raise Rejected if the
+        scheduler does not answer.
+        """
+        raise NotImplementedError
+
+    def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
+        """Return why a job was refused, in words. `answer`: what the submit command printed."""
+        raise NotImplementedError
+
+    def make_silence(self, answer: str) -> Rejected:
+        """Return the passing failure of a scheduler that does not answer. `answer`: what a command printed."""
+        raise NotImplementedError
+
+    def find_begun_job(self, facts: FolderFacts) -> str:
+        """Return the submitted job that has begun in a run folder; empty for none. Pure."""
+        return facts.owner.name if facts.owner else ""
+
+    def fetch_other_files(self, plan: Plan) -> Mapping[str, bytes]:
+        """Return what the run folder begins with beside the plan, by path. Raise Rejected, NotSubmitted."""
+        return {}
+
+    def load_spec(self, plan: Plan) -> SchedulerSpec:
+        """Return how a plan is sent. Raise Rejected if it is damaged."""
+        return make_spec_file(self.name, self.engine).load(plan, Stage.SUBMIT)
+
+    def submit(self, plan: Plan) -> Reference:
+        """Send the plan, once. Raise Rejected when the scheduler refused it, Unanswered when that is not known."""
+        spec = self.load_spec(plan)
+        others = self.fetch_other_files(plan)
+        known: dict[str, str] = {}
+        try:
+            archive = pack_run_folder(plan, spec, others)
+        except OSError as error:  # of a folder of code
+            raise Rejected([_make_refused_folder_problem(spec, error.strerror or str(error))]) from None
+        lines = ["create_folder"]
+        if spec.is_pipeline:
+            lines.append('[ "$state" = new ] || exit 0')
+        report = self._run_submit(plan, spec, [*lines, *self.format_sending(spec, {}, {})], archive)
+        if report.state == "same" and spec.is_pipeline:
+            with self._keep_record():
+                known = self._find_waiting_jobs(spec, report)
+            sending = self.format_sending(spec, known, report.jobs)
+            report = self._run_submit(plan, spec, ["state=same", *sending])
+        if report.state == "sent" and report.is_mine:  # by a submit whose line was lost, after the preflight looked
+            with self._keep_record():
+                if found := self.find(plan):
+                    return found
+        self._raise_if_refused(spec, report)
+        jobs = {**report.jobs, **known}
+        missing = next((job for job in spec.jobs if job.step not in jobs), None)
+        if missing is None:
+            self._raise_if_held(report)
+            return self._make_reference(spec, jobs, report)
+        answer = report.answers[missing.step] or ""
+        if report.code in (None, LATE_CODE) or self._is_unsure(missing, report):
+            with contextlib.suppress(Rejected):
+                if found := self.find(plan):
+                    return found
+            raise Unanswered(self.make_silence(answer).problems)
+        earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
+        if sent := [jobs[step] for step in jobs if step in earlier or step in known]:
+            with self._keep_record():
+                self.stop_jobs(sent, "waiting")
+        problem = self.make_refusal(plan, missing, answer)
+        if missing.step:
+            title = f"step {missing.step}: {problem.title}; no step has begun, and none is left in the queue"
+            problem = dataclasses.replace(problem, title=title)
+        with contextlib.suppress(OSError, Rejected, Unreached):
+            self.at.remove(spec.folder)
+        raise Rejected([problem])
+
+    def find(self, plan: Plan) -> Reference | None:
+        """Return the run of this very plan that an interrupted submit sent; None if the scheduler has no job of it.
+
+        Raise Rejected when the scheduler does not answer, Unanswered while a submit command of it is at work.
+        """
+        spec = self.load_spec(plan)
+        report = self.inspect_folder(plan, spec)
+        if report.state in ("absent", "taken"):
+            return None
+        self._raise_if_busy(spec, report)
+        jobs = report.jobs
+        if spec.is_pipeline:
+            jobs = self._find_steps(plan, spec, report)
+        elif self._is_unsure(spec.jobs[0], report):
+            job = self._ask_for_job(spec.jobs[0])
+            jobs = {"": job} if job else {}
+        return self._make_reference(spec, jobs, report) if jobs else None
+
+    def inspect_folder(self, plan: Plan, spec: SchedulerSpec) -> SubmitReport:
+        """Return what is in the run folder of a plan, once no submit command of it is at work. Raise Rejected."""
+        answers = " ".join(shlex.quote(self.get_answer_file(job)) for job in spec.jobs)
+        folder = '[ -e "$folder" ] || [ -L "$folder" ] || exit 0'
+        lines = [folder, "state=taken", "has_plan || exit 0", 'cd "$folder"', f"wait_for {answers}"]
+        try:
+            return self.run_script(plan, spec, [*lines, "state=same", "is_sent && state=sent"])
+        except Unreached:
+            raise self.make_silence("") from None
+
+    def check_run_folder(self, plan: Plan) -> Iterator[Problem]:
+        """Check that the run folder of a plan can be created, and that nothing else is there."""
+        spec = self.load_spec(plan)
+        report = self.inspect_folder(plan, spec)
+        if report.state in ("taken", "sent"):
+            yield make_existing_folder_problem(spec.folder, report, Stage.PREFLIGHT)
+        else:
+            yield from check_writable(Path(spec.folder).parent, "--runs-dir")
+
+    def _run_submit(self, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
+        """Run a script that sends. Raise Unanswered if its end was not seen."""
+        try:
+            has_command = f"command -v {self.submit_command} >/dev/null || end missing"
+            return self.run_script(plan, spec, [has_command, *lines], archive)
+        except LostAnswer as lost:
+            why = "The cluster may have the run: the same command looks for it, and sends it if it is missing."
+            problems = [dataclasses.replace(one, why=f"{one.why} {why}".strip()) for one in lost.problems]
+            raise Unanswered(problems) from None
+        except (Unreached, ValueError, LookupError):  # of an answer that no script gives, too
+            raise Unanswered(self.make_silence("").problems) from None
+
+    @contextlib.contextmanager
+    def _keep_record(self) -> Iterator[None]:
+        """Raise Unanswered for what fails once jobs may be in the queue: a rejected submit would be forgotten."""
+        try:
+            yield
+        except Rejected as rejected:
+            raise Unanswered(rejected.problems) from None
+        except Unreached:
+            raise Unanswered(self.make_silence("").problems) from None
+
+    def _raise_if_refused(self, spec: SchedulerSpec, report: SubmitReport) -> None:
+        """Raise Rejected if the run folder is not what the script needs, Unanswered while a submit is at work."""
+        if report.state == "missing":
+            command = self.submit_command
+            raise Rejected([make_problem("submit-command-missing.submit", command=command, why="It is not on PATH.")])
+        self._raise_if_busy(spec, report)
+        if report.state in ("taken", "sent"):
+            raise Rejected([make_existing_folder_problem(spec.folder, report, Stage.SUBMIT)])
+        if report.state == "refused":
+            raise Rejected([_make_refused_folder_problem(spec, report.error)])
+        if report.state == "unfinished":
+            raise Unanswered([_make_refused_folder_problem(spec, report.error)])
+
+    def _raise_if_busy(self, spec: SchedulerSpec, report: SubmitReport) -> None:
+        if report.state == "busy":
+            file = os.path.join(spec.folder, self.get_answer_file(spec.jobs[0]))
+            raise Unanswered([make_problem("submit-still-sending", given=file, name=self.submit_command)])
+
+    def _raise_if_held(self, report: SubmitReport) -> None:
+        """Raise Unanswered if the scheduler did not answer when jobs on hold were to begin."""
+        if report.state == "held" and re.search(self.away_pattern, report.error):
+            raise Unanswered(self.make_silence(report.error).problems)
+
+    def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:
+        """Return whether the scheduler may have a job whose name the submit command did not print."""
+        answer = report.answers[job.step]
+        if answer is None or job.step in report.jobs:
+            return False
+        return not answer.strip() or bool(re.search(self.unsure_pattern or self.away_pattern, answer))
+
+    def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
+        """Return the jobs of a plan that the scheduler has. Raise Rejected."""
+        wanted = {(job.name, job.token) for job in jobs}
+        return [one for one in self.search_jobs(jobs) if (one.name, one.token) in wanted]
+
+    def _ask_for_job(self, job: SchedulerJob) -> str:
+        """Return a job that the scheduler has now or in a moment, or that has begun in its folder. Raise Rejected."""
+        if found := self._search([job]):
+            return found[0].job
+        trials = [os.path.join(TRIALS_FOLDER, str(number + 1)) for number in range(len(job.trials))]
+        folders = [os.path.join(job.folder, below) for below in trials] or [job.folder]
+        if begun := next(filter(None, (self.find_begun_job(one) for one in self.find_facts(folders) if one)), ""):
+            return begun
+        time.sleep(self.settle_seconds)
+        return next((one.job for one in self._search([job])), "")
+
+    def _find_steps(self, plan: Plan, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
+        """Return the jobs of a pipeline, by step, that an interrupted submit sent as a whole; none if some are missing.
+
+        It begins now, if the submit was interrupted just before. Raise Rejected, Unanswered.
+        """
+        try:
+            jobs: dict[str, str] = json.loads(report.sent)
+        except ValueError:
+            return {}
+        held = [one.job for one in self._search(spec.jobs) if one.is_held and one.job in jobs.values()]
+        if held:
+            self._raise_if_held(self._run_submit(plan, spec, [f"release {shlex.join(held)}"]))
+        return jobs
+
+    def _find_waiting_jobs(self, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:
+        """Return those jobs of a pipeline, by step, that an interrupted submit sent. None of them has begun."""
+        found = self._select_waiting_jobs(spec.jobs)
+        if any(self._is_unsure(job, report) for job in spec.jobs if job.step not in found):
+            time.sleep(self.settle_seconds)
+            found = self._select_waiting_jobs(spec.jobs)
+        return found
+
+    def _select_waiting_jobs(self, jobs: Sequence[SchedulerJob]) -> dict[str, str]:
+        """Return the jobs, by step, that wait in the queue for the right ones. Raise Rejected."""
+        queue = [one for one in self._search(jobs) if one.is_waiting]
+        found: dict[str, str] = {}
+        for job in jobs:
+            needed = {found.get(name, "") for name in job.needs}
+            for known in queue:
+                if known.name == job.name and needed <= {*known.needs}:
+                    found[job.step] = known.job
+        return found
+
+    def _make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], report: SubmitReport) -> Reference:
+        """Return what finds a run again."""
+        first = spec.jobs[0]
+        named = {"job": jobs[first.step]}
+        if spec.is_pipeline:
+            named = {JOBS_KEY: " ".join(f"{job.step}={jobs[job.step]}" for job in spec.jobs)}
+        trials = {TRIALS_KEY: str(len(first.trials))} if first.trials else {}
+        cluster = {CLUSTER_KEY: report.cluster} if self.cluster_variable else {}
+        login = {LOGIN_KEY: spec.login} if spec.login else {}
+        return {"run": spec.run, "folder": spec.folder, **named, **trials, **cluster, **login}
+
+
+def _make_refused_folder_problem(spec: SchedulerSpec, error: str) -> Problem:
+    """Return the problem of a run folder that cannot be created or written to. `error`: what was printed."""
+    lines = [line for line in error.splitlines() if line.strip() and "Exiting with failure" not in line]  # tar's last
+    line = next((one for one in lines if any(sign in one for sign in FULL)), lines[-1] if lines else "")
+    why = f"{line.rpartition(': ')[2].rstrip('.') or 'It cannot be written to'}."
+    code = "run-folder-full.at-submit" if any(sign in error for sign in FULL) else "run-folder-refused.not-created"
+    return make_problem(code, given=os.path.dirname(spec.folder), where="--runs-dir", why=why)
+
+
+def make_existing_folder_problem(folder: str, report: SubmitReport, stage: Stage) -> Problem:
+    """Return the problem of a run folder with another run in it."""
+    why = "A run of this name was submitted before." if report.is_mine else f"It belongs to {report.owner}."
+    another = Suggestion("--runs-dir FOLDER", "another folder, which all nodes see")
+    remove = Suggestion(f"rm -r {shlex.quote(folder)}", "if you do not need that run") if report.is_mine else ""
+    return make_problem("run-folder-taken", another, remove, given=folder, stage=stage, why=why)

@@ -1,0 +1,204 @@
+"""The script of a submit, and what it reports: `submit.sh` with the names, digest and jobs of one run."""
+
+import contextlib
+import os
+import shlex
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from robotrain.cluster.outputs import print_progress
+from robotrain.model.plan import Plan
+from robotrain.run_folder.run_archive import DIGEST_FILE
+from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
+from robotrain.run_folder.status import RunFolderPlatform
+from robotrain.run_folder.transport import READ_FILE, Transport, format_file, parse_file
+
+PATIENCE_SECONDS = 180.0
+"""A submit command may try again for minutes where the queue is full."""
+QUIET_SECONDS = 5.0
+SENT_FILE = "sent.json"
+"""In the run folder of a pipeline, once all steps are sent: the job of each step."""
+LATE_CODE = 124
+"""Of `timeout`, for a command that did not end in time."""
+FIND_JOB = r"\{mark}{pattern}{mark}{{s{mark}{mark}\n\1\n{mark};s/^[^\n]*\n([^\n]*)\n.*/\1/p;q}}"
+"""A program of `sed -E` that prints the first group of a pattern."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitReport:
+    """What the script of a submit found and did."""
+
+    state: str
+    """Of the run folder: `absent`; `taken`: it has another run; `sent`: all its jobs were sent before; `same`, `new`.
+
+    Or `refused`: it cannot be created; `busy`: a submit command is at work; `missing`: there is none; `unfinished`: all
+    steps were sent, but that could not be recorded; `held`: the first ones were not released.
+    """
+    code: int | None
+    """The exit code of the last submit command; None if none was called."""
+    is_mine: bool
+    """Whether the folder belongs to this user."""
+    owner: str
+    """The name of the user whom it belongs to."""
+    cluster: str
+    """The value of `cluster_variable` there."""
+    jobs: Mapping[str, str]
+    """The jobs that the submit command named, by step."""
+    answers: Mapping[str, str | None]
+    """What it printed, by step; None if it never began."""
+    sent: str
+    """The record of a pipeline that was sent; empty if there is none."""
+    error: str
+    """What was printed beside."""
+
+
+class SubmitScripts(RunFolderPlatform):
+    """The scripts that send the jobs of a scheduler, and what it declares for them."""
+
+    at = Transport()
+    """What reaches the scheduler and its run folders."""
+    submit_command: str
+    """The command that sends a job; it prints the name of the job."""
+    job_pattern: str
+    """What in the answer of the submit command is the name of the job: its first group, as `sed -E` reads it."""
+    dependency_words: Sequence[str] = ()
+    """Words before the others with which a job waits for the success of other jobs, `{jobs}` for their names."""
+    job_separator = ":"
+    """What stands between those names."""
+    hold_words: Sequence[str] = ()
+    """Words before the others with which a job waits until it is released."""
+    release_command: Sequence[str] = ()
+    """The command that releases a job, without its name."""
+    environment_script = ""
+    """Lines of sh before a submit command, which set or remove variables of its environment."""
+    cluster_variable = ""
+    """The environment variable that chooses one of several clusters; a reference keeps its value."""
+
+    def get_answer_file(self, job: SchedulerJob) -> str:
+        """Return the file with the answer of the submit command for a job, in the run folder."""
+        return f"{self.submit_command}-{job.name}.txt"
+
+    def run_script(self, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
+        """Run lines that call the functions of `submit.sh`, and return its report. Raise Unreached, Rejected."""
+        folder = spec.folder
+        parent, name = os.path.split(folder)
+        files = [os.path.join(folder, self.get_answer_file(job)) for job in spec.jobs]
+        variable = self.cluster_variable
+        values = {
+            "folder": folder,
+            "parent": parent,
+            "name": name,
+            "part": os.path.join(parent, f".{name}.{os.urandom(4).hex()}.part"),
+            "digest_file": DIGEST_FILE,
+            "digest": plan.digest,
+            "bytes": str(len(archive)),
+            "patience": f"{PATIENCE_SECONDS:g}",
+            "job_program": FIND_JOB.format(mark="\x01", pattern=self.job_pattern),
+            "release_command": " ".join(self.release_command),
+        }
+        reading = [f"printf '%s\\n' \"$(find_job {shlex.quote(file)})\"\n{format_file(file, 0)}" for file in files]
+        text = "\n".join(
+            (
+                self.environment_script,
+                f'cluster="${{{variable}-}}"' if variable else "cluster=",
+                *(f"{key}={shlex.quote(value)}" for key, value in values.items()),
+                READ_FILE,
+                "read_answers() {",
+                *reading,
+                format_file(os.path.join(folder, SENT_FILE), 0),
+                "}",
+                _read_functions(),
+                f"is_sent() {{ {_format_sent(spec, files)}; }}",
+                *lines,
+            )
+        )
+        seconds = 600.0 + PATIENCE_SECONDS * (len(spec.jobs) + 1)
+        notice = f"{self.engine} has not answered yet; {self.submit_command} may try again"
+        with _notice_after(QUIET_SECONDS, "" if self.at.host else notice):  # another machine has a notice of its own
+            result = self.at.run(text, archive, seconds)
+        first, *rest = result.text.split("\n")
+        state, code, me, user, owner, cluster = first.split(" ", 5)
+        found, answers, number = dict[str, str](), dict[str, str | None](), 0
+        for number, job in enumerate(spec.jobs):
+            answer = parse_file(rest[2 * number + 1])
+            answers[job.step] = answer.content.decode(errors="replace") if answer else None
+            if sent := rest[2 * number]:
+                found[job.step] = sent
+        record = parse_file(rest[2 * number + 2])
+        return SubmitReport(
+            state=state,
+            code=None if code == "-" else int(code),
+            is_mine=user == me,
+            owner=owner,
+            cluster=cluster,
+            jobs=found,
+            answers=answers,
+            sent=record.content.decode(errors="replace") if record else "",
+            error=result.stderr,
+        )
+
+    def format_sending(self, spec: SchedulerSpec, known: Mapping[str, str], gone: Mapping[str, str]) -> Iterator[str]:
+        """Yield the lines that send the jobs of a run.
+
+        A scheduler takes a dependency on a job that it has forgotten for satisfied. So the first steps of a pipeline
+        are sent on hold, and released once every step is sent: until then no job can end, and an interrupted submit
+        goes on with those that wait in the queue. Before they are released, their names are recorded in the run folder:
+        schedulers forget jobs that ended.
+
+        :param known: the jobs of steps that wait in the queue.
+        :param gone: the jobs of steps that an earlier submit sent.
+        """
+        yield 'cd "$folder" || end refused'
+        variables = {job.step: f"job_{number}" for number, job in enumerate(spec.jobs)}
+        for job in spec.jobs:
+            if job.step in known:
+                yield f"{variables[job.step]}={shlex.quote(known[job.step])}"
+                continue
+            answer, earlier = (shlex.quote(one) for one in (self.get_answer_file(job), gone.get(job.step, "")))
+            words = [*self._format_waiting(job, variables)] if spec.is_pipeline else []
+            words += [shlex.quote(word) for word in job.words]
+            yield f"send {answer} {earlier} {self.submit_command} {' '.join(words)}"
+            yield f"{variables[job.step]}=$job"
+        if spec.is_pipeline:
+            pairs = ", ".join(f'"{job.step}": "%s"' for job in spec.jobs)
+            jobs = " ".join(f'"${variable}"' for variable in variables.values())
+            yield f"printf '{{{pairs}}}' {jobs} >.{SENT_FILE} || end unfinished"
+            yield f"keep .{SENT_FILE} && mv -T .{SENT_FILE} {SENT_FILE} || end unfinished"
+            yield f"keep {SENT_FILE} ."
+            first = " ".join(f'"${variables[job.step]}"' for job in spec.jobs if not job.needs)
+            yield f"release {first}"
+
+    def _format_waiting(self, job: SchedulerJob, variables: Mapping[str, str]) -> Iterator[str]:
+        """Yield the words with which a step waits, as the shell reads them."""
+        jobs = self.job_separator.join(f"${{{variables[name]}}}" for name in job.needs)
+        for word in self.dependency_words if job.needs else self.hold_words:
+            before, found, after = word.partition("{jobs}")
+            yield shlex.quote(before) + f'"{jobs}"' + (after and shlex.quote(after)) if found else shlex.quote(word)
+
+
+@cache
+def _read_functions() -> str:
+    return Path(__file__).with_name("submit.sh").read_text(encoding="utf-8")
+
+
+def _format_sent(spec: SchedulerSpec, files: Iterable[str]) -> str:
+    """Return the test of whether all jobs of a run were sent. `files`: those of their answers."""
+    if spec.is_pipeline:
+        return f'[ -e "$folder/{SENT_FILE}" ]'
+    return " && ".join(f'[ -n "$(find_job {shlex.quote(file)})" ]' for file in files)
+
+
+@contextlib.contextmanager
+def _notice_after(seconds: float, text: str) -> Iterator[None]:
+    """Tell the user a text, if any, when the block takes longer."""
+    timer = threading.Timer(seconds, print_progress, (text,))
+    timer.daemon = True
+    if text:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
