@@ -22,6 +22,8 @@ class RunPart(NamedTuple):
     """As that of a run."""
     needs: tuple[str, ...] = ()
     """The names of the steps that must succeed before."""
+    is_trial: bool = False
+    """Whether it is one of a sweep, which the engine begins when it is its turn."""
 
 
 class JudgedRun(NamedTuple):
@@ -32,8 +34,6 @@ class JudgedRun(NamedTuple):
     """The outcome that counts; None if the run recorded none."""
     end: bytes = b""
     """How the engine ended the job, to be kept in the run folder; empty for nothing new."""
-    awaits_others: bool = False
-    """Whether its job waits for those of other parts."""
 
     @property
     def was_stopped(self) -> bool:
@@ -52,7 +52,8 @@ def judge_parts(
     """
     states: dict[str, StepState] = {}
     for name, part in parts.items():
-        states[name] = _judge_part(facts[name], judged[name])
+        has_turn = not part.is_trial and all(states[one].state == "succeeded" for one in part.needs)
+        states[name] = _judge_part(facts[name], judged[name], has_turn)
         blocker = next((one for one in part.needs if states[one].state in STOPPED_STATES), "")
         if blocker and facts[name].owner is None:
             states[name] = StepState(state="skipped", reason=f"step {blocker} {states[blocker].state}")
@@ -60,16 +61,18 @@ def judge_parts(
     whole = PipelineProgress(steps=waiting, folder="").compute_status(run, has_driver=True)
     if whole.state == "pending" and not whole.reason:  # no trial has begun: all of them wait for the same
         whole = replace(whole, reason=next((one.status.reason for one in judged.values() if one.status.reason), ""))
-    is_sweep = not any(part.needs for part in parts.values())
     return whole, [
         StepStatus(name=name, state=one.shown_state, reason=one.reason, started=one.started, ended=one.ended)
         for name, one in states.items()
-        if not (is_sweep and one.state == "waiting")
+        if not (parts[name].is_trial and one.state == "waiting")
     ]
 
 
-def _judge_part(facts: FolderFacts, judged: JudgedRun) -> StepState:
-    """Return the state of a part by itself, whatever became of those that it needs."""
+def _judge_part(facts: FolderFacts, judged: JudgedRun, has_turn: bool) -> StepState:
+    """Return the state of a part by itself, whatever became of those that it needs.
+
+    :param has_turn: whether it waits for no other part.
+    """
     known = judged.status
     if facts.owner or known.state == "succeeded":
         is_pending = known.state == "pending"
@@ -83,6 +86,6 @@ def _judge_part(facts: FolderFacts, judged: JudgedRun) -> StepState:
         )
     if known.finished and facts.is_cancelled:
         return StepState(state="skipped", reason="the run was cancelled")
-    if judged.awaits_others:
+    if known.state == "pending" and not has_turn:
         return StepState(state="waiting", ended=known.ended)
     return StepState(state=known.state, reason=known.reason, ended=known.ended)

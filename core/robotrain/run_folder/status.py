@@ -175,6 +175,10 @@ class RunFolderPlatform(Platform):
         """Return the parts of a whole pipeline or sweep, by name; nothing for others. Raise RunGone or Rejected."""
         return {}
 
+    def require_folder(self, reference: Reference) -> Path:
+        """Return the run folder of a reference. Raise RunGone if it does not exist."""
+        return require_run_folder(reference)
+
     def select_step(self, reference: Reference) -> Reference:
         """Return the reference of a part as that of a run; any other one as it is. Raise RunGone or Rejected."""
         return reference
@@ -251,13 +255,13 @@ class RunFolderPlatform(Platform):
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log, and before them what its job printed. Raise RunGone."""
-        folder = require_run_folder(self.select_step(reference))
+        folder = self.require_folder(self.select_step(reference))
         whole = log.FolderLog(folder, self.output_file, f"[{self.name}] ", self.end_sign)
         return whole.follow(lambda: self.status(reference), tail) if follow else whole.read_present(tail)
 
     def events_file(self, reference: Reference) -> Path | None:
         """Return the events file in the run folder, once it is there. Raise RunGone."""
-        return log.find_events_file(require_run_folder(self.select_step(reference)))
+        return log.find_events_file(self.require_folder(self.select_step(reference)))
 
     def cancel(self, reference: Reference) -> None:
         """Stop the run or its parts, and return when they have ended. Raise RunGone or Rejected."""
@@ -292,7 +296,7 @@ class RunFolderPlatform(Platform):
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the complete checkpoints, then other files. Raise RunGone."""
-        return outputs.list_outputs(require_run_folder(self.select_step(reference)))
+        return outputs.list_outputs(self.require_folder(self.select_step(reference)))
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
         """Copy one output atomically. Raise Rejected."""
@@ -306,8 +310,8 @@ class RunFolderPlatform(Platform):
         """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
         if not self.capabilities.features.get("register_model"):
             super().register(reference, name, step)
-        payload = require_run_folder(reference) / log.PAYLOAD_FOLDER
-        return ended_run.register_model(require_run_folder(self.select_step(reference)), name, step, payload)
+        payload = self.require_folder(reference) / log.PAYLOAD_FOLDER
+        return ended_run.register_model(self.require_folder(self.select_step(reference)), name, step, payload)
 
     @staticmethod
     def check_secrets(secrets: str | None, of_platform: Collection[str] = ()) -> Iterator[Problem]:

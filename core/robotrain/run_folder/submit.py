@@ -18,6 +18,7 @@ from robotrain.model.run import LOGIN_KEY, Reference
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.run_archive import pack_run_folder
+from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY
 from robotrain.run_folder.scheduler_plan import TRIALS_FOLDER, SchedulerJob, SchedulerSpec, make_spec_file
 from robotrain.run_folder.submit_script import LATE_CODE, SubmitReport, SubmitScripts
 from robotrain.run_folder.transport import LostAnswer, Unreached
@@ -25,10 +26,8 @@ from robotrain.run_folder.transport import LostAnswer, Unreached
 make_problem = Messages(__file__)
 
 FULL = ("No space left", "uota exceeded")
-JOBS_KEY, TRIALS_KEY, CLUSTER_KEY = "jobs", "trials", "conf"
-"""Keys of references: of a pipeline, `STEP=JOB` of all steps, between spaces; of a sweep, how many trials it has; the
-variable that chooses the cluster, as it was at the submit.
-"""
+CLUSTER_KEY = "conf"
+"""Of a reference: the variable that chooses the cluster, as it was at the submit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +273,7 @@ class SchedulerRuns(SubmitScripts):
     def _make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], report: SubmitReport) -> Reference:
         """Return what finds a run again."""
         first = spec.jobs[0]
-        named = {"job": jobs[first.step]}
+        named = {JOB_KEY: jobs[first.step]}
         if spec.is_pipeline:
             named = {JOBS_KEY: " ".join(f"{job.step}={jobs[job.step]}" for job in spec.jobs)}
         trials = {TRIALS_KEY: str(len(first.trials))} if first.trials else {}

@@ -12,8 +12,8 @@ from pathlib import Path
 from robotrain.cluster.outputs import print_progress
 from robotrain.model.plan import Plan
 from robotrain.run_folder.run_archive import DIGEST_FILE
+from robotrain.run_folder.scheduled_parts import ScheduledParts
 from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
-from robotrain.run_folder.status import RunFolderPlatform
 from robotrain.run_folder.transport import READ_FILE, Transport, format_file, parse_file
 
 PATIENCE_SECONDS = 180.0
@@ -55,7 +55,7 @@ class SubmitReport:
     """What was printed beside."""
 
 
-class SubmitScripts(RunFolderPlatform):
+class SubmitScripts(ScheduledParts):
     """The scripts that send the jobs of a scheduler, and what it declares for them."""
 
     at = Transport()

@@ -137,7 +137,7 @@ class SlurmPlatform(ClusterPlatform):
     remove_outputs = run_method("remove_outputs")
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
-        from robotrain_slurm.observe.step_references import describe_reference
+        from robotrain.run_folder.scheduled_parts import describe_reference
 
         return describe_reference(reference)
 

@@ -11,15 +11,13 @@ from robotrain.model.run import Reference, RunGone, Status
 from robotrain.run_folder import ended_run
 from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.facts import FolderFacts
-from robotrain.run_folder.parts import JudgedRun, RunPart
-from robotrain.run_folder.scheduler_plan import SchedulerSpec
-from robotrain.run_folder.status import require_run_folder
-from robotrain_runtime.contract.files import read_limited_file
+from robotrain.run_folder.parts import JudgedRun
+from robotrain.run_folder.scheduled_parts import is_whole
 
 from robotrain_slurm.client.accounting import query_accounting
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.queue import QueuedJob, query_queue
-from robotrain_slurm.observe import status, step_references
+from robotrain_slurm.observe import status
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.spec.render import OUTPUT_FILE
 from robotrain_slurm.spec.submission_spec import CLUSTER_VARIABLE, SUBMISSION
@@ -27,7 +25,6 @@ from robotrain_slurm.submit.submit import SlurmSubmits
 
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
-MAX_SPEC_BYTES = 16 << 20
 STOPS: Mapping[str, Stop] = {
     "PENDING": "waiting",
     **dict.fromkeys(("RUNNING", "SIGNALING", "RESIZING"), "running"),
@@ -57,27 +54,8 @@ class SlurmRuns(SlurmSubmits):
     output_file = OUTPUT_FILE
     end_sign = "slurmstepd"
 
-    def select_step(self, reference: Reference) -> Reference:
-        return step_references.select_step(reference, self.read_spec)
-
-    def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
-        return step_references.list_parts(reference, self.read_spec)
-
-    def read_spec(self, reference: Reference) -> SchedulerSpec:
-        """Return how a run was submitted. Raise RunGone, Rejected."""
-        file = self.require_folder(reference) / SUBMISSION.name
-        try:
-            return step_references.parse_spec(file, self.read_file(file))
-        except OSError as error:
-            raise step_references.make_unreadable_error(file, error) from None
-
-    def require_folder(self, reference: Reference) -> Path:
-        """Return the run folder. Raise RunGone if it does not exist."""
-        return require_run_folder(reference)
-
-    def read_file(self, file: Path) -> bytes:
-        """Return a file of a run folder. Raise OSError, ValueError."""
-        return read_limited_file(file, MAX_SPEC_BYTES)
+    def format_trial(self, array: str, number: int) -> str:
+        return f"{array}_{number}"
 
     def find_cluster(self) -> str:
         """Return the variable that chooses the cluster."""
@@ -117,9 +95,6 @@ class SlurmRuns(SlurmSubmits):
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
         return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
 
-    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
-        return step_references.describe_reference(reference)
-
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, Stop]:
         records = [OwnRecord.parse(one) for one in self.read_all_facts(references)]
         queue, found = self.ask_slurm([*zip(references, records, strict=True)]).jobs, dict[str, Stop]()
@@ -144,7 +119,7 @@ class SlurmRuns(SlurmSubmits):
 
     def list_statuses(self, references: Sequence[Reference]) -> list[Status | None]:
         """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
-        asked = [one for one in references if not step_references.is_whole(one)]
+        asked = [one for one in references if not is_whole(one)]
         facts = self.find_facts([one["folder"] for one in asked])
         known = [(one, found) for one, found in zip(asked, facts, strict=True) if found]
         here = [one for one, _ in known]

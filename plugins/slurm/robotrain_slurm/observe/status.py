@@ -29,7 +29,6 @@ STATES: Mapping[str, RunState] = {
 SETTLE_SECONDS = 60.0
 """For which Slurm may show a job as failed, or not at all, between the end of its batch script and its requeue."""
 NO_INTERNET = "if its nodes have no internet, submit it with --stage, which fetches what it needs before"
-DEPENDENCY_REASONS = ("Dependency", "DependencyNeverSatisfied")
 FORGOTTEN = "Slurm no longer knows its job, and it left no outcome"
 
 
@@ -62,8 +61,7 @@ def judge_run(
     job = find_job(reference, own, jobs)
     if job and is_active(job) and not own.is_settled:
         active = _make_active_status(own, job)
-        awaits = active.state == "pending" and bool(job.task or job.reason in DEPENDENCY_REASONS)
-        return JudgedRun(active, own.final_outcome, awaits_others=awaits)
+        return JudgedRun(active, own.final_outcome)
     if _is_about_to_go_on(own, job):
         why = f"it goes on in a moment: {own.why_continued}"
         return JudgedRun(Status(state="pending", reason=why, started=own.started_at), None)
