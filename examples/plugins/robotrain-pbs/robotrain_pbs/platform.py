@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from robotrain.plugin import (
+    FolderFacts,
     FoundJob,
     Job,
     Plan,
@@ -16,11 +17,14 @@ from robotrain.plugin import (
     SchedulerJob,
     SchedulerPlatform,
     Status,
+    SweepSpec,
     hook,
 )
 
 from robotrain_pbs import client
 from robotrain_pbs.settings import CAPABILITIES, Settings, check_settings, make_words
+
+WAITING = ("Q", "H", "W", "T")
 
 
 class PBS(SchedulerPlatform):
@@ -30,7 +34,9 @@ class PBS(SchedulerPlatform):
     settings: type = Settings
     capabilities = CAPABILITIES
     commands = client.COMMANDS
-    submit_command, job_pattern, job_variable = "qsub", r"^([0-9]+\.\S+)\s*$", "PBS_JOBID"
+    submit_command, job_pattern, job_variable = "qsub", r"^([0-9]+(\[\])?\.\S+)\s*$", "PBS_JOBID"
+    dependency_words, hold_words, release_command = ("-W", "depend=afterok:{jobs}"), ("-h",), ("qrls",)
+    array_variable, array_index = "PBS_ARRAY_INDEX", "^array_index^"
     own_variables = ("PBS_",)
     output_file = "pbs.txt"
     cancel_command = "qdel {job}"
@@ -57,7 +63,23 @@ class PBS(SchedulerPlatform):
     def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterator[FoundJob]:
         for one in client.query_jobs():
             variables = dict(pair.partition("=")[::2] for pair in one.get("Variable_List", "").split(","))
-            yield FoundJob(job=one["name"], name=one.get("Job_Name", ""), token=variables.get("ROBOTRAIN_TOKEN", ""))
+            yield FoundJob(
+                job=one["name"],
+                name=one.get("Job_Name", ""),
+                token=variables.get("ROBOTRAIN_TOKEN", ""),
+                is_waiting=one.get("job_state", "") in WAITING,
+                is_held="u" in one.get("Hold_Types", ""),
+                needs=re.findall(r"(?<=:)[^:@]+", one.get("depend", "")),
+            )
+
+    def find_begun_job(self, facts: FolderFacts) -> str:
+        return re.sub(r"\[\d+\]", "[]", super().find_begun_job(facts))
+
+    def format_trial(self, array: str, number: int) -> str:
+        return array.replace("[]", f"[{number}]")
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        return super().find_sweep_obstacle(sweep) or ("an array has at least two jobs" if len(sweep.trials) < 2 else "")
 
     def get_engine_state(self, job: str) -> str:
         return next((client.describe_job(one) for one in client.query_jobs(job)), "")

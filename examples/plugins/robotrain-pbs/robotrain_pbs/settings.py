@@ -50,8 +50,7 @@ class Settings(SchedulerSettings):
 
 
 ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
-FEATURES = "several_datasets multi_gpu mixed_precision publish_folder wandb stream_logs cancel"
-NOT_NATIVE = not_yet("robotrain submits the parts one after the other.", "omit --native-only")
+FEATURES = "several_datasets multi_gpu mixed_precision publish_folder wandb stream_logs cancel native_dag native_sweep"
 TRACKED = Support("yes", "With --tracking-uri.")
 CAPABILITIES = Capabilities(
     sources={**{(role, ANY): YES for role in ROLES}, ("code", "local_path"): YES, ("code", "git"): YES},
@@ -59,7 +58,6 @@ CAPABILITIES = Capabilities(
     features={
         **dict.fromkeys(FEATURES.split(), YES),
         **dict.fromkeys(("tracking", "register_model"), TRACKED),
-        **dict.fromkeys(("native_dag", "native_sweep"), NOT_NATIVE),
         "multi_node": not_yet("It asks PBS for one chunk, and starts the program there.", "--num-nodes 1"),
         "runs_here": no("It runs on a node of the cluster.", "--platform local"),
     },
@@ -103,5 +101,7 @@ def make_words(settings: Settings, sent: SchedulerJob) -> list[str]:
     words = [word for option, value in named.items() if value for word in (option, value)]
     limits = ["-l", select, "-l", f"walltime={format_time(parse_time(settings.time or '') or 0)}"]
     printed = ["-j", "oe", "-o", f"{sent.folder}/{sent.output}"]
+    most = f"%{sent.at_most}" if sent.at_most else ""
+    array = ["-J", f"1-{len(sent.trials)}{most}"] if sent.trials else []
     started = ["-r", "y", "-v", f"ROBOTRAIN_TOKEN={sent.token}", "--", *sent.program]
-    return ["-f", "-N", sent.name, *words, *limits, *printed, *started]
+    return ["-f", "-N", sent.name, *words, *limits, *printed, *array, *started]

@@ -1,7 +1,8 @@
-"""A stand-in for OpenPBS: qsub, qstat, qsig, qdel, and the MoM that runs a job.
+"""A stand-in for OpenPBS: qsub, qstat, qsig, qdel, qrls, and the MoM that runs a job.
 
 `python pbs_stand_in.py FOLDER COMMAND WORDS…`. Messages, exit codes and the form of `qstat -f` are those of OpenPBS 23;
-so is that signals go to every process of the job's session, and that the job is what follows `--`, without a shell.
+so are the end of a job whose predecessor failed, signals to every process of the session of a job, and that the
+job is what follows `--`, without a shell.
 FOLDER has config.json, and a file for each job.
 """
 
@@ -68,11 +69,11 @@ class Server:
         return self.folder / f"{name.partition('.')[0]}.job"
 
     def jobs(self):
-        found = sorted(self.folder.glob("*.job"), key=lambda path: int(path.stem))
+        found = sorted(self.folder.glob("*.job"), key=lambda path: [*map(int, re.findall(r"\d+", path.stem))])
         return [json.loads(path.read_text()) for path in found]
 
     def read(self, name):
-        if re.fullmatch(r"\d+(\.pbs)?", name) and self.path(name).exists():
+        if re.fullmatch(r"\d+(\[\d*\])?(\.pbs)?", name) and self.path(name).exists():
             return json.loads(self.path(name).read_text())
         raise Refused("Unknown Job Id", f" {name}")
 
@@ -88,11 +89,32 @@ class Server:
                 self.path(name).unlink()
             else:
                 self.write(job | values)
+        if values.get("job_state") == "F":
+            for other in self.jobs():
+                if name in other.get("depend", ""):
+                    self.settle(other, name, is_ok=str(values.get("Exit_status", "")) == "0")
         return job
+
+    def settle(self, job, before, is_ok):
+        """What becomes of a job when one that it waits for has ended."""
+        if not is_ok:
+            self.change(job["id"], job_state="F", substate="91", Exit_status="", depend="")
+            return
+        needs = [one for one in re.findall(r"(?<=:)[^:@]+", job["depend"]) if one != before]
+        self.change(job["id"], depend=":".join(["afterok", *needs]) if needs else "")
+        if not needs:
+            self.start(self.change(job["id"], job_state="Q", Hold_Types="n"))
+
+    def start(self, job):
+        """Let a MoM run a job, if there is one and nothing is in its way."""
+        if self.config["runs"] and not job["comment"]:
+            mom = [sys.executable, "-I", __file__, str(self.folder), "mom", job["id"]]
+            quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            subprocess.Popen(mom, start_new_session=True, close_fds=True, **quiet)
 
 
 def qsub(server, words):
-    options, program = getopt.getopt(words, "fhN:q:A:l:j:o:r:v:")
+    options, program = getopt.getopt(words, "fhN:q:A:l:j:o:r:v:J:W:")
     given = dict(options)
     if not program:
         raise SystemExit("qsub: this stand-in reads no script: the job follows --")
@@ -113,9 +135,14 @@ def qsub(server, words):
         raise Refused("Invalid Account")
     if mood == "full":
         raise Refused("Maximum number of jobs already in queue", f" {queue}")
+    needs = given.get("-W", "").removeprefix("depend=")
+    for name in needs.split(":")[1:]:
+        server.read(name)
     job = {
         "Job_Name": given["-N"],
-        "job_state": "H" if "-h" in given else "Q",
+        "job_state": "H" if "-h" in given or needs else "Q",
+        "Hold_Types": "u" if "-h" in given else "s" if needs else "n",
+        "depend": needs,
         "queue": queue,
         "Output_Path": f"{os.uname().nodename}:{given['-o']}",
         "Resource_List": {**chunk, "walltime": limits["walltime"], "select": limits["select"]},
@@ -128,17 +155,21 @@ def qsub(server, words):
         number = 1 + max((int(path.stem) for path in server.folder.glob("*.job")), default=0)
         number = max(number, 1 + int((server.folder / "last").read_text() if (server.folder / "last").exists() else 0))
         (server.folder / "last").write_text(str(number))
-        server.write(job | {"id": f"{number}.pbs"})
-    if config["runs"] and not job["comment"] and job["job_state"] == "Q":
-        mom = [sys.executable, "-I", __file__, str(server.folder), "mom", f"{number}.pbs"]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.Popen(mom, start_new_session=True, close_fds=True, **quiet)
+        names = [f"{number}.pbs"]
+        if "-J" in given:
+            last = re.fullmatch(r"1-(\d+)(?:%\d+)?", given["-J"])[1]
+            names = [f"{number}[{index}].pbs" for index in ("", *range(1, int(last) + 1))]
+        for name in names:
+            server.write(job | {"id": name})
+    for name in names:
+        if job["job_state"] == "Q" and "[]" not in name:
+            server.start(server.read(name))
     if mood == "breaks after":
         print("qsub: End of File", file=sys.stderr)
         raise SystemExit(1)
     if mood == "hangs":
         time.sleep(600)
-    print(f"{number}.pbs")
+    print(names[0])
 
 
 def read_chunk(select):
@@ -206,7 +237,8 @@ def qstat(server, words):
         print("qstat: PBS is not configured to maintain job history", file=sys.stderr)
         return 0
     code = 0
-    for job in [server.read(name) for name in names] if names else server.jobs():
+    known = [job for job in server.jobs() if not re.search(r"\[\d+\]", job["id"])]
+    for job in [server.read(name) for name in names] if names else known:
         if job["job_state"] == "F" and "-x" not in asked:
             if names:
                 text = f"qstat: {job['id']} Job has finished, use -x or -H to obtain historical job information"
@@ -266,13 +298,22 @@ def qdel(server, words):
         server.change(name, job_state="F", substate="91")
 
 
+def qrls(server, words):
+    for name in words:
+        job = server.read(name)
+        if job["Hold_Types"] == "u":
+            server.start(server.change(name, job_state="Q", Hold_Types="n") | {"job_state": "Q"})
+
+
 def mom(server, words):
     (name,) = words
-    job = server.read(name)
-    spool, output = server.folder / f"{name}.OU", Path(job["Output_Path"].partition(":")[2])
+    job, index = server.read(name), "".join(re.findall(r"\[(\d+)\]", name))
+    spool = server.folder / f"{name}.OU"
+    output = Path(job["Output_Path"].partition(":")[2].replace("^array_index^", index))
     variables = dict(pair.split("=", 1) for pair in job["Variable_List"].split(","))
     home = os.environ.get("HOME", "/")
     environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "USER": "me", "LOGNAME": "me", "PBS_JOBID": name}
+    environ |= {"PBS_ARRAY_INDEX": index} if index else {}
     with spool.open("wb") as file:
         process = subprocess.Popen(
             job["argv"], cwd=home, env=environ | variables, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
@@ -309,7 +350,8 @@ def main():
         print(f"Connection refused\n{command}: cannot connect to server pbs (errno=111)", file=sys.stderr)
         return 1
     try:
-        return {"qsub": qsub, "qstat": qstat, "qsig": qsig, "qdel": qdel, "mom": mom}[command](server, words)
+        commands = {"qsub": qsub, "qstat": qstat, "qsig": qsig, "qdel": qdel, "qrls": qrls, "mom": mom}
+        return commands[command](server, words)
     except getopt.GetoptError as error:
         print(f"{command}: {error}\nusage: {command} …", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from robotrain.plugin import RunState
 from robotrain.testing import World, interrupt_submits
 from robotrain_runtime.plugin import CheckpointManifest
 
-COMMANDS = ("qsub", "qstat", "qsig", "qdel")
+COMMANDS = ("qsub", "qstat", "qsig", "qdel", "qrls")
 STAND_IN = Path(__file__).with_name("pbs_stand_in.py")
 
 
@@ -56,7 +57,9 @@ class PBSWorld(World):
         path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
     def count_runs(self, run: str) -> int:
-        return sum(job["Job_Name"] == run for job in self.list_jobs())
+        """Count the jobs of a run; of a pipeline, those of the step that has most."""
+        jobs = [job["Job_Name"] for job in self.list_jobs() if not re.search(r"\[\d+\]", job["id"])]
+        return max((jobs.count(name) for name in jobs if name == run or name.startswith(f"{run}-")), default=0)
 
     def read_requests(self, reference: Mapping[str, str]) -> Mapping[str, object]:
         (asked,) = (job["Resource_List"] for job in self.list_jobs() if job["id"] == reference["job"])

@@ -87,8 +87,60 @@ def test_command_while_pbs_does_not_answer_fails_and_can_be_repeated(submit, rob
     assert read_status(robotrain, run)["state"] == "cancelled"
 
 
-def test_trials_of_a_sweep_are_jobs_of_their_own(robotrain, cluster):
+def test_trials_that_ask_for_different_things_are_jobs_of_their_own(robotrain, cluster):
     words = ("command", *list_options(cluster), "--gpus", 0, "--over", "cpus=1,2")
     assert "sweep-not-native" in robotrain("sweep", *words, "--native-only", "--", "true", code=3)
     robotrain("sweep", *words, "--wait", "--", "true")
     assert {job["Resource_List"]["ncpus"] for job in cluster.list_jobs()} == {"1", "2"}
+
+
+@pytest.fixture
+def project(tmp_path, cluster):
+    """Steps and trials that print a loss and exit with the code that they are given."""
+    settings = f'runs_dir = "{cluster.runs}"\ngpus = 0\ncpus = 1\nmemory = "1G"\ntime = "10m"\n'
+    (tmp_path / "robotrain.toml").write_text(f"[platforms.pbs]\n{settings}")
+    code = 'echo "loss: $1"; exit "$1"'
+    job = {
+        "workload": "command",
+        "run": ["sh", "-c", code, "sh", "{value}"],
+        "params": {"value": 0},
+        "parameters": {"metrics": {"loss": "loss: ([0-9.]+)"}},
+    }
+    (tmp_path / "job.yaml").write_text(json.dumps(job))
+    steps = {
+        name: {"workload": "command", "run": ["sh", "-c", code, "sh", value], **({"after": [before]} if before else {})}
+        for name, value, before in (("first", "0", ""), ("second", "3", "first"), ("third", "0", "second"))
+    }
+    (tmp_path / "pipeline.yaml").write_text(json.dumps({"name": "three", "steps": steps}))
+    return tmp_path
+
+
+def test_steps_of_a_pipeline_wait_for_each_other_in_the_queue(robotrain, cluster, project):
+    run = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "pbs", "--native-only").split()[0]
+    robotrain("wait", run, code=5)
+    calls = [call for call in cluster.list_calls() if call[0] in ("qsub", "qrls")]
+    assert [call[1:3] for call in calls[:3]] == [["-h", "-f"], *(["-W", f"depend=afterok:{n}.pbs"] for n in (1, 2))]
+    assert calls[3:] == [["qrls", "1.pbs"]]
+    steps = {step["name"]: step["state"] for step in read_status(robotrain, run)["steps"]}
+    assert steps == {"first": "succeeded", "second": "failed", "third": "skipped"}
+    assert "loss: 3" in robotrain("logs", run, "--step", "second").splitlines()
+
+
+def test_sweep_is_one_array(robotrain, cluster, project):
+    words = ("job.yaml", "--platform", "pbs", "--over", "value=0,1,4", "--at-most", 2, "--native-only")
+    run = robotrain("sweep", *words).split()[0]
+    robotrain("wait", run, code=5)
+    (words,) = [call for call in cluster.list_calls() if call[0] == "qsub"]
+    assert words[words.index("-J") + 1] == "1-3%2"
+    steps = {step["name"]: step["state"] for step in read_status(robotrain, run)["steps"]}
+    assert sorted(steps.values()) == ["failed", "failed", "succeeded"]
+
+
+def test_waiting_pipeline_is_cancelled(robotrain, cluster, project):
+    cluster.configure(nodes={"ncpus": 0})
+    run = robotrain("pipeline", "submit", "pipeline.yaml", "--platform", "pbs", "--native-only").split()[0]
+    steps = {step["name"]: step["state"] for step in read_status(robotrain, run)["steps"]}
+    assert steps == {"first": "pending", "second": "waiting", "third": "waiting"}
+    robotrain("cancel", run)
+    assert read_status(robotrain, run)["state"] == "cancelled"
+    assert {job["job_state"] for job in cluster.list_jobs()} == {"F"}
