@@ -12,7 +12,7 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerPlatform, SchedulerSettings
 from robotrain.run_folder import submit_script
-from robotrain.testing.submit_cuts import SubmitScript, list_cuts
+from robotrain.testing.submit_cuts import CUT, SubmitScript, list_cuts
 
 SEND = """#!/bin/sh
 state=waits needs=-
@@ -169,6 +169,15 @@ def test_run_folder_of_another_plan_is_not_touched(platform, plan):
         platform.submit(plan)
     assert platform.find(plan) is None
     assert platform.read_queue() == []
+
+
+def test_submit_command_that_was_killed_after_a_warning_may_have_sent_the_job(platform, plan, answer, monkeypatch):
+    kill = f"echo 'send: warning: no limit' >$answer; {CUT}"
+    with SubmitScript(monkeypatch).cut(before="    code=$?", cut=kill), pytest.raises(Unanswered):
+        platform.submit(plan)
+    assert answer.read_text() == "send: warning: no limit\n"
+    assert platform.find(plan)["job"] == "job-1"
+    assert len(platform.read_queue()) == 1
 
 
 def test_submit_command_of_another_submit_is_waited_for(platform, plan, answer, mood, monkeypatch):

@@ -20,7 +20,7 @@ from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.run_archive import pack_run_folder
 from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY
 from robotrain.run_folder.scheduler_plan import TRIALS_FOLDER, SchedulerJob, SchedulerSpec, make_spec_file
-from robotrain.run_folder.submit_script import LATE_CODE, SubmitReport, SubmitScripts
+from robotrain.run_folder.submit_script import ENDED, LATE_CODE, SubmitReport, SubmitScripts
 from robotrain.run_folder.transport import LostAnswer, Unreached
 
 make_problem = Messages(__file__)
@@ -114,7 +114,7 @@ class SchedulerRuns(SubmitScripts):
         if missing is None:
             self._raise_if_held(report)
             return self._make_reference(spec, jobs, report)
-        answer = report.answers[missing.step] or ""
+        answer, _ = _split_answer(report.answers[missing.step] or "")
         if report.code in (None, LATE_CODE) or self._is_unsure(missing, report):
             with contextlib.suppress(Rejected):
                 if found := self.find(plan):
@@ -215,11 +215,16 @@ class SchedulerRuns(SubmitScripts):
             raise Unanswered(self.make_silence(report.error).problems)
 
     def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:
-        """Return whether the scheduler may have a job whose name the submit command did not print."""
+        """Return whether the scheduler may have a job whose name the submit command did not print.
+
+        One that printed only a warning, and was killed then, may have sent it.
+        """
         answer = report.answers[job.step]
         if answer is None or job.step in report.jobs:
             return False
-        return not answer.strip() or bool(re.search(self.unsure_pattern or self.away_pattern, answer))
+        text, code = _split_answer(answer)
+        is_refusal = code is not None and 0 < code < LATE_CODE and text.strip()
+        return not is_refusal or bool(re.search(self.unsure_pattern or self.away_pattern, text))
 
     def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
         """Return the jobs of a plan that the scheduler has. Raise Rejected."""
@@ -280,6 +285,12 @@ class SchedulerRuns(SubmitScripts):
         cluster = {CLUSTER_KEY: report.cluster} if self.cluster_variable else {}
         login = {LOGIN_KEY: spec.login} if spec.login else {}
         return {"run": spec.run, "folder": spec.folder, **named, **trials, **cluster, **login}
+
+
+def _split_answer(answer: str) -> tuple[str, int | None]:
+    """Return what a submit command printed that named no job, and its exit code; None if it was killed."""
+    text, mark, code = answer.rpartition(f"\n{ENDED}")
+    return (text, int(code)) if mark and code.strip().isdecimal() else (answer, None)
 
 
 def _make_refused_folder_problem(spec: SchedulerSpec, error: str) -> Problem:

@@ -1,6 +1,7 @@
 # The submit of a run, as one script: its folder as a whole, then each job once. It goes on when nobody waits for it any
 # more. Cut anywhere, it leaves what the next one finds: no folder; a folder without the file of an answer, so that
-# nothing was sent; that file, without the name of a job, so that the scheduler is asked; or the name.
+# nothing was sent; that file, without the name of a job, so that the scheduler is asked unless the command
+# ended with a refusal; or the name.
 
 trap '' HUP PIPE
 state=absent code= job=
@@ -67,8 +68,9 @@ send() {
     keep "$answer" .
     timeout "$patience" "$@" </dev/null >>"$answer" 2>&1
     code=$?
-    keep "$answer"
     job=$(find_job "$answer")
+    [ -n "$job" ] || printf '\n%s%s\n' "$ended" "$code" >>"$answer"
+    keep "$answer"
   fi
   exec 9>&-
   [ -n "$job" ] || exit 0

@@ -23,6 +23,8 @@ SENT_FILE = "sent.json"
 """In the run folder of a pipeline, once all steps are sent: the job of each step."""
 LATE_CODE = 124
 """Of `timeout`, for a command that did not end in time."""
+ENDED = "exit code: "
+"""In the answer of a submit command that named no job, the beginning of the last line, once it has ended."""
 FIND_JOB = r"\{mark}{pattern}{mark}{{s{mark}{mark}\n\1\n{mark};s/^[^\n]*\n([^\n]*)\n.*/\1/p;q}}"
 """A program of `sed -E` that prints the first group of a pattern."""
 
@@ -98,6 +100,7 @@ class SubmitScripts(ScheduledParts):
             "patience": f"{PATIENCE_SECONDS:g}",
             "job_program": FIND_JOB.format(mark="\x01", pattern=self.job_pattern),
             "release_command": " ".join(self.release_command),
+            "ended": ENDED,
         }
         reading = [f"printf '%s\\n' \"$(find_job {shlex.quote(file)})\"\n{format_file(file, 0)}" for file in files]
         text = "\n".join(
