@@ -178,12 +178,13 @@ class Plugins:
     def list_checks(self, platform: str = "") -> list[tuple[Claim, Check]]:
         """Return the checks of plugins, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
-        checks = self.list_provided("health")
-        found = [(owners[0], check) for owners, check in checks if any(_is_relevant(one, platform) for one in owners)]
+        found: list[tuple[Claim, Check]] = []
         for claim in self.list_claims("platform", platform):
             if loaded := self._get(claim):
                 with self._record_failures([claim], "list_checks"):
                     found += [(claim, check) for check in cast("Platform", loaded).list_checks(None)]
+        checks = self.list_provided("health")
+        found += [(owners[0], check) for owners, check in checks if any(_is_relevant(one, platform) for one in owners)]
         return found
 
     def load_all(self, platform: str = "") -> None:

@@ -82,7 +82,7 @@ class LerobotJob:
         """Their values; None for one without."""
         self.start_source = next((source for source in self.sources if source.role in START_MODES), None)
         """The source of the policy, checkpoint or weights to start from; None if it starts from nothing."""
-        brought = next((source for source in self.folders if source.role in START_MODES), None)
+        self._brought = brought = next((source for source in self.folders if source.role in START_MODES), None)
         self.start, self.start_error = start or FROM_SCRATCH, None
         """The start; from scratch if it cannot be read from here, and the error if its files are wrong."""
         if brought and start is None:
@@ -142,9 +142,11 @@ class LerobotJob:
 
     @cached_property
     def policy_folder(self) -> Path | None:
-        """The folder of the model that the source of the start brings; None if it is not here, or there is none."""
-        source = self.start_source
-        return policy.find_model_folder(self.folders[source]) if source and source in self.folders else None
+        """The folder of the model that the source of the start brings; None if it is not here, or there is none.
+
+        Of a run that has ended it is that of the model that the run saved.
+        """
+        return policy.find_model_folder(self.folders[self._brought]) if self._brought else None
 
     @cached_property
     def renames(self) -> Mapping[str, str]:
@@ -164,9 +166,9 @@ class LerobotJob:
     @cached_property
     def reads(self) -> PolicyReads | None:
         """What the policy reads; None while it is unknown: its files are not here, or its type is a plugin's."""
-        files, base = None, None
+        files, base, model = None, None, self.model
         if source := self.start_source:
-            if self.policy_folder is None or self.start_error:
+            if self.policy_folder is None:
                 return None
             try:
                 is_used = source.role != INITIAL_WEIGHTS_ROLE
@@ -175,9 +177,10 @@ class LerobotJob:
                     base = adapter.load_adapter(self.policy_folder).base
             except (OSError, ValueError):  # reported elsewhere
                 return None
-        if not self.model.is_known:
+            model = choose_model(self.parameters, files.settings)
+        if not model.is_known:
             return None
-        reads_others = files or self.model.facts.repositories
+        reads_others = files or model.facts.repositories
         needed = backbones.list_needed(self.parameters, self.arguments, files) if reads_others else []
         return PolicyReads(needed, files, base)
 

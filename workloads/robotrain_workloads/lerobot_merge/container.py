@@ -149,7 +149,8 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 
 def _describe_policy(job: LerobotJob) -> dict[str, object]:
     """Return the fields of the policy's description."""
-    document, reads, kind = job.document, job.reads, str(job.start.settings.get("type") or "")
+    document, reads = job.document, job.reads
+    kind = str(reads.start.settings.get("type") or "") if reads and reads.start else ""
     known = reads.base or adapter.Base() if reads else None  # none of the policy that was made of the adapter
     base = adapter.find_base_source(job.sources, known, reads.names) if reads and known else None
     given = [("The adapter", job.start_source), ("Its base", base)]
