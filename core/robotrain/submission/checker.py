@@ -109,7 +109,7 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
     """Return the checker for a job with the environment `required`.
 
     :param own_environment: the user's environment on this machine that the job will run in, if there is one: it is
-        asked unless the user chose another. One that cannot be used is reported in preflight.
+        asked unless the user chose another, or it cannot be used.
     """
     from robotrain_runtime.environments import environment  # costs start-up
 
@@ -119,9 +119,8 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
         return FoundChecker(None, problems, is_off=True)
     if choice is None and own_environment:
         python = environment.get_python(Path(own_environment))
-        is_usable = not _explain_unusable(python, required)
-        found = Checker(python, _name_checker(python, required), _identify(python)) if is_usable else None
-        return FoundChecker(found, problems, is_off=not is_usable)
+        if not _explain_unusable(python, required):
+            return FoundChecker(Checker(python, _name_checker(python, required), _identify(python)), problems)
     if choice is None or text == BUILD:
         built = find_built_environment(required)
         if built is None and text == BUILD:
