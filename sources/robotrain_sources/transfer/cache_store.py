@@ -135,10 +135,14 @@ def read_partial_manifest(folder: Path) -> Iterator[CachedFile]:
 
 
 def count_arrived_bytes(folder: Path) -> int:
-    """Return the bytes that an interrupted download left, or that seem intact in a damaged folder."""
+    """Return the bytes that an interrupted download takes on the disk, whose files are written over, or that seem
+    intact in a damaged folder.
+    """
     partial = get_partial_folder(folder)
-    place = partial if partial.exists() else folder
-    arrived = read_partial_manifest(place)
+    if partial.exists():
+        paths = (Path(parent, name) for parent, _, names in os.walk(partial / FILES) for name in names)
+        return sum(path.lstat().st_blocks * 512 for path in paths)
+    place, arrived = folder, read_partial_manifest(folder)
     return sum(file.size for file in arrived if has_length(place / FILES / file.name, file.size))
 
 
