@@ -102,8 +102,8 @@ class SchedulerRuns(SubmitScripts):
         if report.state == "same" and spec.is_pipeline:
             with self._keep_record():
                 known = self._find_waiting_jobs(spec, report)
-            sending = self.format_sending(spec, known, report.jobs)
-            report = self._run_submit(plan, spec, ["state=same", *sending])
+                sending = self.format_sending(spec, known, report.jobs)
+                report = self._run_submit(plan, spec, ["state=same", *sending])
         if report.state == "sent" and report.is_mine:  # by a submit whose line was lost, after the preflight looked
             with self._keep_record():
                 if found := self.find(plan):
@@ -211,7 +211,7 @@ class SchedulerRuns(SubmitScripts):
 
     def _raise_if_held(self, report: SubmitReport) -> None:
         """Raise Unanswered if the scheduler did not answer when jobs on hold were to begin."""
-        if report.state == "held" and re.search(self.away_pattern, report.error):
+        if report.state == "held" and (not report.error.strip() or re.search(self.away_pattern, report.error)):
             raise Unanswered(self.make_silence(report.error).problems)
 
     def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:
