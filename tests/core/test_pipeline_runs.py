@@ -234,6 +234,12 @@ def test_a_pipeline_has_succeeded_only_if_every_step_has(ends, state, reason):
     assert (status.state, status.reason) == (state, reason)
 
 
+@pytest.mark.parametrize(("queued", "state"), [(False, "running"), (True, "pending")])
+def test_a_pipeline_runs_if_a_step_does_of_which_the_engine_says_no_time(queued, state):
+    steps = {"train": progress.StepState(state="running", queued=queued), "evaluate": progress.StepState()}
+    assert progress.PipelineProgress(steps=steps).compute_status("shift-1", has_driver=True).state == state
+
+
 def test_the_checkpoints_of_a_pipeline_are_published_as_those_of_its_training(
     ended_pipeline, robotrain, engine, monkeypatch
 ):

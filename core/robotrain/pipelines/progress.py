@@ -81,7 +81,8 @@ class PipelineProgress:
                 return Status(state="lost", reason=LOST_REASON.format(run), started=started)
             waiting = {name: step.reason for name, step in self.steps.items() if step.reason and not step.finished}
             reasons = [f"step {name}: {reason}" for name, reason in waiting.items()]
-            return Status(state="running" if started else "pending", reason="; ".join(reasons), started=started)
+            has_begun = started or any(step.shown_state == "running" for step in own)  # not each engine says when
+            return Status(state="running" if has_begun else "pending", reason="; ".join(reasons), started=started)
         if (failure := find_first_failure(self.steps)) is None:
             return Status(state="succeeded", started=started, ended=ended)
         exit_code = self.steps[failure.step].exit_code
