@@ -278,7 +278,7 @@ class RunFolderPlatform(Platform):
                 raise Rejected([make_problem("cancel-refused", given=str(folder), name=folder.name, why=why)]) from None
         refusal = cancel.stop_all(partial(self.list_jobs_to_stop, parts), self.stop_jobs)
         if refusal is not None and not self.status(reference).finished:
-            raise make_cancel_error(self, self.engine, reference, refusal, cancel.END_SECONDS)
+            raise make_cancel_error(self, self.engine, reference, refusal, cancel.SAVE_SECONDS + cancel.END_SECONDS)
 
     def mark_cancelled(self, folder: Path) -> None:
         """Let a job that begins in a run folder do nothing. Raise OSError."""

@@ -78,7 +78,7 @@ def read_saved_parameters(sources: Sequence[JobSource]) -> dict[str, Scalar]:
     folder = next((Path(source.uri) for source in sources if source.role == "resume"), None)
     try:
         saved = file_formats.read_json_object(folder / TRAIN_CONFIG_FILE) if folder else {}
-    except (OSError, ValueError):  # it is downloaded later, or `find_resume_problems` explains it
+    except (OSError, ValueError):  # it is downloaded later, or `lerobot_train.resume` explains it
         return {}
     rate = (saved.get("optimizer") or {}).get("lr")
     return {"learning_rate": rate} if rate is not None else {}
