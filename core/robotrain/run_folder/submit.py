@@ -20,7 +20,7 @@ from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.run_archive import pack_run_folder
 from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY
 from robotrain.run_folder.scheduler_plan import TRIALS_FOLDER, SchedulerJob, SchedulerSpec, make_spec_file
-from robotrain.run_folder.submit_script import ENDED, LATE_CODE, SubmitReport, SubmitScripts
+from robotrain.run_folder.submit_script import ENDED, KILLED_CODES, LATE_CODE, SubmitReport, SubmitScripts
 from robotrain.run_folder.transport import LostAnswer, Unreached
 
 make_problem = Messages(__file__)
@@ -223,7 +223,7 @@ class SchedulerRuns(SubmitScripts):
         if answer is None or job.step in report.jobs:
             return False
         text, code = _split_answer(answer)
-        is_refusal = code is not None and 0 < code < LATE_CODE and text.strip()
+        is_refusal = code not in (None, 0, LATE_CODE, *KILLED_CODES) and text.strip()
         return not is_refusal or bool(re.search(self.unsure_pattern or self.away_pattern, text))
 
     def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
