@@ -19,8 +19,8 @@ from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.run_archive import pack_run_folder
 from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY
-from robotrain.run_folder.scheduler_plan import TRIALS_FOLDER, SchedulerJob, SchedulerSpec, make_spec_file
-from robotrain.run_folder.submit_script import ENDED, KILLED_CODES, LATE_CODE, SubmitReport, SubmitScripts
+from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec, make_spec_file
+from robotrain.run_folder.submit_script import ENDED, UNSURE_CODES, SubmitReport, SubmitScripts
 from robotrain.run_folder.transport import LostAnswer, Unreached
 
 make_problem = Messages(__file__)
@@ -115,7 +115,7 @@ class SchedulerRuns(SubmitScripts):
             self._raise_if_held(report)
             return self._make_reference(spec, jobs, report)
         answer, _ = _split_answer(report.answers[missing.step] or "")
-        if report.code in (None, LATE_CODE) or self._is_unsure(missing, report):
+        if report.code is None or self._is_unsure(missing, report):
             with contextlib.suppress(Rejected):
                 if found := self.find(plan):
                     return found
@@ -223,7 +223,7 @@ class SchedulerRuns(SubmitScripts):
         if answer is None or job.step in report.jobs:
             return False
         text, code = _split_answer(answer)
-        is_refusal = code not in (None, 0, LATE_CODE, *KILLED_CODES) and text.strip()
+        is_refusal = code is not None and code not in UNSURE_CODES and text.strip()
         return not is_refusal or bool(re.search(self.unsure_pattern or self.away_pattern, text))
 
     def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
@@ -235,8 +235,7 @@ class SchedulerRuns(SubmitScripts):
         """Return a job that the scheduler has now or in a moment, or that has begun in its folder. Raise Rejected."""
         if found := self._search([job]):
             return found[0].job
-        trials = [os.path.join(TRIALS_FOLDER, str(number + 1)) for number in range(len(job.trials))]
-        folders = [os.path.join(job.folder, below) for below in trials] or [job.folder]
+        folders = [os.path.dirname(os.path.join(job.root, document)) for document in job.documents]
         if begun := next(filter(None, (self.find_begun_job(one) for one in self.find_facts(folders) if one)), ""):
             return begun
         time.sleep(self.settle_seconds)
