@@ -177,7 +177,8 @@ class LerobotJob:
                     base = adapter.load_adapter(self.policy_folder).base
             except (OSError, ValueError):  # reported elsewhere
                 return None
-            model = choose_model(self.parameters, files.settings)
+            if self.start_error:  # of a folder that holds no more than the model
+                model = choose_model(self.parameters, files.settings)
         if not model.is_known:
             return None
         reads_others = files or model.facts.repositories
