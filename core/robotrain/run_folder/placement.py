@@ -1,15 +1,20 @@
-"""Where the job of a run folder works, and what it finds there, by the settings that such platforms share."""
+"""Where the job of a run folder works and what it finds there, such as the run's own copy of the user's code.
+
+What is changed in that after the submission does not count.
+"""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
-from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.document import JobSource, Mount, Placement
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain.model.job import Job
-from robotrain.run_folder.code_copy import CODE_FOLDER, make_code_mounts
 from robotrain.run_folder.settings import NO_TRACKING
 
+CODE_FOLDER = "code"
+"""In the run folder: the copy of the user's code."""
 CREDENTIAL_SETTINGS = {"blob_url": "blob_credential_file", "huggingface": "hub_token_file", "git": "git_token_file"}
 """By the kind of source, the setting of the file that opens it."""
 
@@ -35,5 +40,18 @@ def make_placement(
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
         ways={"git": "--git-token-file FILE"} if any(source.kind == "git" for source in job.sources) else {},
-        mounts=make_code_mounts(job.sources, code_folder or os.path.join(folder, CODE_FOLDER)),
+        mounts=_make_code_mounts(job.sources, code_folder or os.path.join(folder, CODE_FOLDER)),
+    )
+
+
+def list_code_folders(sources: Iterable[JobSource]) -> list[JobSource]:
+    """Return the folders of code on this machine that a run has a copy of."""
+    return [source for source in sources if (source.role, source.kind) == ("code", "local_path")]
+
+
+def _make_code_mounts(sources: Iterable[JobSource], folder: str) -> tuple[Mount, ...]:
+    """Return where a run finds its copies, for `Placement.mounts`. `folder`: that of the copy."""
+    return tuple(
+        Mount(role=source.role, uri=source.uri, folder=folder, origin=f"the run's copy of {source.uri}")
+        for source in list_code_folders(sources)
     )

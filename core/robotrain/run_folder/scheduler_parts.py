@@ -16,9 +16,8 @@ from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference
 from robotrain.run_folder import log
-from robotrain.run_folder.code_copy import CODE_FOLDER
 from robotrain.run_folder.parts import HANDOVER_FOLDER
-from robotrain.run_folder.placement import make_placement
+from robotrain.run_folder.placement import CODE_FOLDER, make_placement
 from robotrain.run_folder.scheduler_plan import (
     PAYLOAD_FILE,
     SEARCH_FILE,

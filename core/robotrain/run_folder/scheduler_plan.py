@@ -13,7 +13,7 @@ from robotrain.cluster.spec import SubmissionSpecFile
 from robotrain.errors import Rejected, Stage
 from robotrain.model.plan import Plan
 from robotrain.run_folder import log
-from robotrain.run_folder.code_copy import list_code_folders
+from robotrain.run_folder.placement import list_code_folders
 
 PAYLOAD_FILE, START_FILE, SEARCH_FILE = "payload.zip", "start.sh", "find-python.sh"
 STEPS_FOLDER = "steps"

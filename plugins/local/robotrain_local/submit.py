@@ -16,7 +16,7 @@ from robotrain.messages import Messages
 from robotrain.model import plan as plans
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.run_folder.code_copy import CODE_FOLDER, list_code_folders
+from robotrain.run_folder.placement import CODE_FOLDER, list_code_folders
 from robotrain.run_folder.settings import SQLITE_SCHEME
 from robotrain.store import code_folder, files
 from robotrain_runtime.contract.document import parse_document
