@@ -126,7 +126,7 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
         if built is None and text == BUILD:
             built, failures = _build_environment(required, options.say)
             problems += failures
-        return FoundChecker(built, problems)
+        return FoundChecker(built, problems, is_off=choice is None and bool(own_environment))
     python = environment.get_python(_make_path(text, choice.origin))
     if why := _explain_unusable(python, required):
         severity: Severity = "error" if choice.origin.layer == "flag" else "warning"
