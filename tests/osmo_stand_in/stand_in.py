@@ -46,10 +46,9 @@ class Workflow:
 
     @property
     def task(self) -> dict[str, Any]:
-        """What its one task says in the specification."""
+        """What its task says in the specification; of several nodes, the first one's."""
         (group,) = self.spec["groups"]
-        (task,) = group["tasks"]
-        return dict(task)
+        return dict(group["tasks"][0])
 
 
 class OsmoStandIn:

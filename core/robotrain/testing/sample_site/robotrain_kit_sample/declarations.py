@@ -66,6 +66,7 @@ SampleParameters = dataclasses.make_dataclass(
         _declare("kit_mode", Literal["plain", "fancy"], "plain"),
         _declare("kit_table", str | None, None, form="table"),
         _declare("publish_url", str | None, None, help="a place to write to"),
+        _declare("num_nodes", int, 1, help="nodes that work together", ge=1, requires="multi_node"),
         *(_declare(f"kit_text_{number}", str, "") for number in range(1, 10)),
         *(
             _declare(f"kit_needs_{name}", bool, False, help=f"needs a platform that can {title}", requires=name)

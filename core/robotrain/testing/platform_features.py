@@ -1,0 +1,188 @@
+"""Tests of a platform: pipelines, sweeps and jobs of several nodes, of which an engine does what is declared."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+from robotrain_runtime.contract.document import Dimension
+
+from robotrain.errors import Unanswered
+from robotrain.model.job import Job
+from robotrain.model.pipeline import PipelineStep, SweepSpec
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference
+from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.run_folder.scheduler_settings import fill_settings
+from robotrain.run_folder.submit import FoundJob
+from robotrain.testing.harness import report
+from robotrain.testing.platform_bench import Bench, PlatformTestBase
+from robotrain.testing.submit_cuts import SubmitScript
+
+STEP_CUTS = (("", "send "), ("printf '{", ""), ("release ", ""))
+"""Lines of a submit before and after which it is cut: the first step is sent; all are; and that is recorded."""
+
+
+class EngineFeatureTests(PlatformTestBase):
+    """`render_pipeline`, `render_sweep`, `query_pipeline`, and what a scheduler is asked for them and for nodes."""
+
+    def test_pipeline_is_one_submission(self, bench: Bench) -> Iterator[str]:
+        """A pipeline is rendered with all its steps, reproducibly; it is found again, and its steps are listed."""
+        render = _require_pipeline(bench)
+        yield from _submit_engine_plan(bench, "a pipeline", functools.partial(render, "kit"), {"first", "second"})
+
+    def test_steps_of_a_scheduler_wait(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+        """A step waits for those that it needs, and the first ones until all are sent, wherever a submit was cut."""
+        render, platform = _require_pipeline(bench), bench.platform
+        if not isinstance(platform, SchedulerPlatform):
+            pytest.skip(f"{bench.name} is no SchedulerPlatform")
+        for number, (before, after) in enumerate(STEP_CUTS, 1):
+            plan = render(f"kit-cut-{number}")
+            with SubmitScript(monkeypatch).cut(before=before, after=after), contextlib.suppress(Unanswered):
+                platform.submit(plan)
+            found = _list_jobs(platform, plan)
+            if number == len(STEP_CUTS) and not all(one.is_held for one in found["first"]):
+                yield (
+                    "native_dag is declared yes, but the first step can begin before all steps are sent: set"
+                    " `hold_words`, and `is_held` of what `search_jobs` returns"
+                )
+            if not platform.find(plan):
+                platform.submit(plan)
+            found = _list_jobs(platform, plan)
+            for step, jobs in found.items():
+                if len(jobs) != 1:
+                    yield (
+                        f"after a submit that was cut, the engine has {len(jobs)} jobs of step {step}, not 1: set"
+                        " `is_waiting` and `needs` of what `search_jobs` returns, and return every job with its mark"
+                    )
+            if any(one.is_held for one in found["first"]):
+                yield "native_dag is declared yes, but the first step is never released: set `release_command`"
+        needed = {one.job for one in found["first"]}
+        if not all(needed <= {*one.needs} for one in found["second"]):
+            yield (
+                "native_dag is declared yes, but step second does not wait for step first: set `dependency_words` (and"
+                " `job_separator`), and `needs` of what `search_jobs` returns"
+            )
+
+    def test_sweep_is_one_submission(self, bench: Bench) -> Iterator[str]:
+        """A sweep is rendered as one submission, reproducibly; it is found again, and its trials are listed."""
+        if not bench.can.feature("native_sweep"):
+            pytest.skip(f"{bench.name} does not declare native_sweep")
+        job, run, parts = _render_arguments(bench)
+        numbers = [(one, n) for one, n in job.parameters if isinstance(n, int | float) and not isinstance(n, bool)]
+        if not numbers:
+            pytest.skip("the job has no number to vary")
+        name, value = numbers[0]
+        space, trials = {name: Dimension(choices=(value, value + 1))}, ("trial-1", "trial-2")
+        compared: dict[str, Any] = {"sampler": "grid", "at_most": 1, "metric": "loss", "better": "lower"}
+        sweep = SweepSpec(jobs=(job,), trials=trials, space=space, **compared, **parts)
+        platform = bench.platform
+        if obstacle := platform.find_sweep_obstacle(sweep):
+            yield f"`find_sweep_obstacle` names one for a plain sweep: {obstacle}"
+            return
+        render = functools.partial(platform.render_sweep, sweep, job, f"{run}-kit-sweep")
+        is_scheduler = isinstance(platform, SchedulerPlatform)
+        if is_scheduler and (gaps := [*_find_array_gaps(platform, sweep, render())]):
+            yield from gaps
+            return
+        reference = yield from _submit_engine_plan(bench, "a sweep", render, {*trials})
+        if is_scheduler and len({one.reference["job"] for one in platform.list_parts(reference).values()}) == 1:
+            yield "native_sweep is declared yes, but trials share one job: `format_trial` returns the name of each"
+
+    def test_several_nodes_are_asked_for(self, bench: Bench) -> Iterator[str]:
+        """The document of a job of two nodes says how they are started, and a scheduler is asked for both."""
+        if not bench.can.feature("multi_node"):
+            pytest.skip(f"{bench.name} does not declare multi_node")
+        bench.require_sample_workload()
+        words = ("--num-nodes=2", *bench.world.needs.get("multi_node", ()))
+        placement = bench.world.read_document(bench.render_plan(*words)).placement
+        if not placement.node_launcher and not (placement.node_rank and placement.node_address):
+            yield (
+                "multi_node is declared yes, but the document of a job of two nodes does not say how they are started:"
+                " return `node_launcher` (of a scheduler, by `make_node_launcher`), or `node_rank` and `node_address`"
+            )
+        job, settings = bench.arguments[:2]
+        if isinstance(bench.platform, SchedulerPlatform):
+            (sent,) = bench.platform.load_spec(bench.plans[-1]).jobs
+            one = dataclasses.replace(job, parameters=tuple({**dict(job.parameters), "num_nodes": 1}.items()))
+            asked, alone = (_format_request(bench.platform, job, settings, sent) for job in (job, one))
+            if asked == alone:
+                yield "multi_node is declared yes, but a job of two nodes is sent as one of one: ask for them all"
+
+
+def _render_arguments(bench: Bench) -> tuple[Job, str, dict[str, Any]]:
+    """Render a plan; return the job, the run, and by name the other arguments that `render` was given."""
+    bench.render_plan()
+    job, settings, run, payload, plugins = bench.arguments
+    return job, run, {"settings": settings, "payload": payload, "container_plugins": plugins}
+
+
+def _require_pipeline(bench: Bench) -> Callable[[str], Plan]:
+    """Return what renders a pipeline whose second step needs the first, by the end of its run's name."""
+    if not bench.can.feature("native_dag"):
+        pytest.skip(f"{bench.name} does not declare native_dag")
+    job, run, parts = _render_arguments(bench)
+    steps = [
+        PipelineStep(name="first", job=job, hands_over=True, takes={}, **parts),
+        PipelineStep(name="second", job=job, needs=("first",), takes={}, **parts),
+    ]
+    return lambda end: bench.platform.render_pipeline(steps, job, f"{run}-{end}", {})
+
+
+def _submit_engine_plan(
+    bench: Bench, what: str, render: Callable[[], Plan], names: set[str]
+) -> Generator[str, None, Reference]:
+    """Submit a plan of several runs, and yield what is wrong with it, `find`, the count, the status or the steps.
+
+    Return its reference.
+    """
+    plan = render()
+    if plan.files != render().files:
+        yield f"{what} is rendered to other files the second time"
+    if bench.platform.find(plan) is not None:
+        yield f"`find` returned a run for {what} that was not submitted"
+    reference: Reference = bench.platform.submit(plan)
+    yield from bench.compare_count(plan.run, 1)
+    if bench.platform.find(plan) is None:
+        yield f"`find` returned None for {what} that was submitted"
+    status, listed = bench.platform.query_pipeline(reference)
+    unknown = sorted({step.name for step in listed} - names)
+    yield from report(f"the steps of {what} are {', '.join(sorted(names))}; not", unknown)
+    lost = (step.name for step in listed if step.state == "lost")
+    yield from report(f"the engine does not know these of {what} that was just submitted", lost)
+    if status.finished:
+        yield f"the status of {what} that was just submitted is final"
+    return reference
+
+
+def _list_jobs(platform: SchedulerPlatform, plan: Plan) -> dict[str, list[FoundJob]]:
+    """Return the jobs of a plan that the scheduler has, by step."""
+    jobs = platform.load_spec(plan).jobs
+    found = [*platform.search_jobs(jobs)]
+    return {one.step: [job for job in found if (job.name, job.token) == (one.name, one.token)] for one in jobs}
+
+
+def _format_request(platform: SchedulerPlatform, job: Job, settings: Any, sent: Any) -> tuple[object, ...]:
+    """Return all that a scheduler is told of a job: the words of the command, and the script."""
+    filled = fill_settings(job, settings)
+    return *platform.make_submit_words(job, filled, sent), platform.make_start_script(job, filled, sent)
+
+
+def _find_array_gaps(platform: Any, sweep: SweepSpec, plan: Plan) -> Iterator[str]:
+    """Yield what is missing for the trials of a sweep to be one array."""
+    for name in ("array_variable", "array_index"):
+        if not getattr(platform, name):
+            yield f"native_sweep is declared yes, but trials share one folder: set `{name}`"
+    if type(platform).format_trial is SchedulerPlatform.format_trial:
+        yield "native_sweep is declared yes, but no trial has a job: write `format_trial`"
+    (sent,) = platform.load_spec(plan).jobs
+    others = {
+        "as many jobs as `sent.trials` has": dataclasses.replace(sent, trials=(*sent.trials, "trial-3")),
+        "at most `sent.at_most` at the same time": dataclasses.replace(sent, at_most=0),
+    }
+    asked = _format_request(platform, sweep.jobs[0], sweep.settings, sent)
+    for what, other in others.items():
+        if _format_request(platform, sweep.jobs[0], sweep.settings, other) == asked:
+            yield f"native_sweep is declared yes, but the words of the job do not ask for {what}"

@@ -1,0 +1,107 @@
+"""The kit fails for a feature that is declared and does nothing: on the example for PBS, without one of its parts."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain.model.support import YES
+from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.testing.platform_features import EngineFeatureTests
+
+EXAMPLE = Path(__file__).parents[2] / "examples/plugins/robotrain-pbs"
+METADATA = "Metadata-Version: 2.1\nName: robotrain-pbs\nVersion: 0.1.0\n"
+STEPS, SWEEP, NODES = (
+    "test_steps_of_a_scheduler_wait",
+    "test_sweep_is_one_submission",
+    "test_several_nodes_are_asked_for",
+)
+
+
+def ask_for_nodes(make_words):
+    """Return a `make_submit_words` with words for several nodes, which the example has none for."""
+
+    def make(platform, job, settings, sent):
+        nodes = ["-l", f"nodes={job.training_nodes}"] if job.training_nodes > 1 else []
+        return [*nodes, *make_words(platform, job, settings, sent)]
+
+    return make
+
+
+def ask_for_no_array(make_words):
+    return lambda platform, job, settings, sent: make_words(
+        platform, job, settings, dataclasses.replace(sent, trials=(), at_most=0)
+    )
+
+
+def ask_for_all_at_once(make_words):
+    return lambda platform, job, settings, sent: make_words(
+        platform, job, settings, dataclasses.replace(sent, at_most=0)
+    )
+
+
+def ask_for_one_node(make_words):
+    return lambda platform, job, settings, sent: make_words(platform, job.without_gpus(), settings, sent)
+
+
+def tell_less(**changes):
+    """Return what makes a `search_jobs` that does not tell something of each job."""
+    return lambda search: lambda platform, jobs: [dataclasses.replace(one, **changes) for one in search(platform, jobs)]
+
+
+def replace_with(value):
+    return lambda before: value
+
+
+class TestPBS(EngineFeatureTests):
+    platform = "pbs"
+    public_only = False
+
+    @pytest.fixture
+    def world(self, tmp_path, monkeypatch):
+        information = tmp_path / "site/robotrain_pbs-0.1.0.dist-info"
+        information.mkdir(parents=True)
+        (information / "METADATA").write_text(METADATA)
+        (information / "entry_points.txt").write_text("[robotrain]\nplatform.pbs = robotrain_pbs.platform\n")
+        for folder in (EXAMPLE / "tests", EXAMPLE, information.parent):
+            monkeypatch.syspath_prepend(folder)
+        from pbs_world import PBSWorld
+        from robotrain_pbs.platform import PBS
+
+        can = dataclasses.replace(PBS.capabilities, features={**PBS.capabilities.features, "multi_node": YES})
+        for name, value in {
+            "settle_seconds": 0.1,
+            "capabilities": can,
+            "make_node_launcher": lambda platform, job, settings: ("pbsdsh", "--"),
+            "make_submit_words": ask_for_nodes(PBS.make_submit_words),
+        }.items():
+            monkeypatch.setattr(PBS, name, value)
+        yield PBSWorld(tmp_path / "cluster", monkeypatch)
+        for name in [name for name in sys.modules if name.startswith(("robotrain_pbs", "pbs_world"))]:
+            del sys.modules[name]
+
+    @pytest.mark.parametrize(
+        ("test", "name", "change", "sentence"),
+        [
+            (STEPS, "dependency_words", replace_with(()), "set `dependency_words`"),
+            (STEPS, "hold_words", replace_with(()), "set `hold_words`"),
+            (STEPS, "release_command", replace_with(()), "set `release_command`"),
+            (STEPS, "search_jobs", tell_less(is_held=False), "`is_held`"),
+            (STEPS, "search_jobs", tell_less(is_waiting=False), "2 jobs of step first, not 1"),
+            (STEPS, "search_jobs", tell_less(needs=()), "2 jobs of step second, not 1"),
+            (SWEEP, "array_variable", replace_with(""), "set `array_variable`"),
+            (SWEEP, "array_index", replace_with(""), "set `array_index`"),
+            (SWEEP, "format_trial", replace_with(SchedulerPlatform.format_trial), "write `format_trial`"),
+            (SWEEP, "format_trial", replace_with(lambda platform, array, number: array), "trials share one job"),
+            (SWEEP, "make_submit_words", ask_for_no_array, "do not ask for as many jobs"),
+            (SWEEP, "make_submit_words", ask_for_all_at_once, "do not ask for at most"),
+            (NODES, "make_node_launcher", replace_with(lambda platform, job, settings: ()), "`make_node_launcher`"),
+            (NODES, "make_submit_words", ask_for_one_node, "ask for them all"),
+        ],
+    )
+    def test_feature_that_does_nothing_fails(self, bench, monkeypatch, test, name, change, sentence):
+        kind = type(bench.platform)
+        monkeypatch.setattr(kind, name, change(getattr(kind, name)))
+        given = {"monkeypatch": monkeypatch} if test == STEPS else {}
+        with pytest.raises(pytest.fail.Exception, match=sentence):
+            getattr(self, test)(bench, **given)
