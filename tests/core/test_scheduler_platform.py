@@ -21,7 +21,7 @@ case $1 in
     --after) needs=$2; shift 2 ;;
 esac
 case $MOOD in
-    refuses) echo "send: no such queue"; exit 1 ;;
+    refuses) echo "send: no such queue"; exit "${CODE:-1}" ;;
     silent) echo "send: end of file"; exit 1 ;;
     hangs) exec sleep 60 ;;
 esac
@@ -129,7 +129,10 @@ def test_job_is_sent_and_found(platform, plan):
     assert len(platform.read_queue()) == 1
 
 
-def test_refused_job_leaves_nothing(platform, plan, mood):
+@pytest.mark.parametrize("code", [1, 255, 15036 % 256])
+def test_refused_job_leaves_nothing(platform, plan, mood, monkeypatch, code):
+    """Of PBS the code is the number of an error, which may be above those of signals."""
+    monkeypatch.setenv("CODE", str(code))
     mood("refuses")
     with check_rejected("refused"):
         platform.submit(plan)

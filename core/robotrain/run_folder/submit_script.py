@@ -21,8 +21,11 @@ PATIENCE_SECONDS = 180.0
 QUIET_SECONDS = 5.0
 SENT_FILE = "sent.json"
 """In the run folder of a pipeline, once all steps are sent: the job of each step."""
-UNSURE_CODES = (0, 124, *range(129, 193))
-"""Exit codes of a submit command that named no job and may have sent one: also of `timeout`, and of a signal."""
+UNSURE_CODES = (0, 124, *range(129, 144), 152)
+"""Exit codes of a submit command that named no job and may have sent one: also of `timeout`, and of signals.
+
+Those above are refusals: `qsub` ends with the number of an error, such as 15036, modulo 256.
+"""
 ENDED = "exit code: "
 """In the answer of a submit command that named no job, the beginning of the last line, once it has ended."""
 FIND_JOB = r"\{mark}{pattern}{mark}{{s{mark}{mark}\n\1\n{mark};s/^[^\n]*\n([^\n]*)\n.*/\1/p;q}}"
