@@ -15,7 +15,6 @@ from robotrain.model.run import Reference
 from robotrain.testing import PlatformKit, World
 from robotrain_local import process, submit
 from robotrain_local import spec as files
-from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # about ninety command lines
 
@@ -85,19 +84,6 @@ class LocalWorld(World):
             self._kill(run)
         else:
             self._ends(run, native)
-
-    def write_log(self, reference: Reference, *lines: str) -> None:
-        with Path(reference["folder"], files.LOG_FILE).open("a") as log:
-            log.writelines(f"{line}\n" for line in lines)
-
-    def leave_checkpoint(self, reference: Reference, step: int) -> dict[str, bytes]:
-        run, files = Path(reference["folder"]), {"model/weights": b"w" * 1000, "state": b"s"}
-        folder = run / "outputs" / "checkpoints" / f"{step:06}"
-        (folder / "model").mkdir(parents=True)
-        for path, content in files.items():
-            (folder / path).write_bytes(content)
-        checkpoint.seal_checkpoint(folder, step=step, run=run.name, job="")
-        return files
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         yield self._after(os, "mkdir")

@@ -64,10 +64,6 @@ class SlurmWorld(World):
     def set_native_state(self, reference: Mapping[str, str], native_state: str) -> None:
         self.slurm.set_state(reference["job"], native_state)
 
-    def write_log(self, reference: Mapping[str, str], *lines: str) -> None:
-        with Path(reference["folder"], "log.txt").open("a") as log:
-            log.writelines(f"{line}\n" for line in lines)
-
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         """The controller does not answer."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
-from robotrain_runtime.contract import document
+from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain.model.plan import Plan
@@ -25,6 +25,8 @@ from robotrain.model.source import Source, SourceKind
 from robotrain.model.support import Support
 from robotrain.model.workload import Workload
 from robotrain.plugins.discovery import Claim
+from robotrain.run_folder import log
+from robotrain.run_folder.outputs import CHECKPOINTS_FOLDER, OUTPUTS_FOLDER
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import CommandResult, call_in_time
@@ -70,7 +72,10 @@ class World:
         return read_zip(found) if found else {}
 
     def count_runs(self, run: str) -> int:
-        """Return how many runs of that name the engine was given, ended ones included."""
+        """Return how many runs of that name the engine was given, ended ones included.
+
+        Of a pipeline whose steps are jobs, `RUN-STEP`, those of the step that has most.
+        """
         raise NotImplementedError
 
     def read_requests(self, reference: Reference) -> Mapping[str, object]:
@@ -82,12 +87,25 @@ class World:
         raise NotImplementedError
 
     def write_log(self, reference: Reference, *lines: str) -> None:
-        """Make a run print lines."""
-        raise NotImplementedError
+        """Make a run print lines: by default into the log of its run folder, the `folder` of its reference."""
+        with Path(reference["folder"], log.LOG_FILE).open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
 
     def leave_checkpoint(self, reference: Reference, step: int) -> Mapping[str, bytes]:
-        """Make a run leave a complete checkpoint, and return its files by their paths; by default none is tested."""
-        return {}
+        """Make a run leave a complete checkpoint, and return its files by their paths: by default in its run folder.
+
+        Without one it returns nothing, and no download is tested.
+        """
+        if "folder" not in reference:
+            return {}
+        run = Path(reference["folder"])
+        folder = run / OUTPUTS_FOLDER / CHECKPOINTS_FOLDER / f"{step:06}"
+        (folder / "model").mkdir(parents=True)
+        files = {"model/weights": b"w" * 1000, "state": b"s"}
+        for path, content in files.items():
+            (folder / path).write_bytes(content)
+        checkpoint.seal_checkpoint(folder, step=step, run=run.name, job="")
+        return files
 
     def away(self) -> AbstractContextManager[object] | None:
         """Return a block in which the engine does not answer; by default that is not tested."""

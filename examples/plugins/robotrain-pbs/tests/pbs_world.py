@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from robotrain.plugin import RunState
 from robotrain.testing import World, interrupt_submits
-from robotrain_runtime.plugin import CheckpointManifest
 
 COMMANDS = ("qsub", "qstat", "qsig", "qdel", "qrls")
 STAND_IN = Path(__file__).with_name("pbs_stand_in.py")
@@ -70,18 +69,6 @@ class PBSWorld(World):
         letter, _, code = native_state.partition(" ")
         end = {"Exit_status": code, "substate": "92"} if code != "deleted" else {"Exit_status": "", "substate": "91"}
         self.change_job(reference["job"], job_state=letter, **(end if letter == "F" else {}))
-
-    def write_log(self, reference: Mapping[str, str], *lines: str) -> None:
-        with Path(reference["folder"], "log.txt").open("a") as log:
-            log.writelines(f"{line}\n" for line in lines)
-
-    def leave_checkpoint(self, reference: Mapping[str, str], step: int) -> Mapping[str, bytes]:
-        folder = Path(reference["folder"], f"outputs/checkpoints/{step:06}")
-        folder.mkdir(parents=True)
-        (folder / "weights").write_bytes(b"w")
-        fields = {"run": Path(reference["folder"]).name, "step": step}
-        (folder / CheckpointManifest.FILE_NAME).write_text(json.dumps(fields))
-        return {}
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
