@@ -8,8 +8,10 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from robotrain import plugin
 from robotrain.cli.app import app
 from robotrain.command_table import COMMANDS
 from robotrain_workloads.lerobot_eval.workload import OWNED_OPTIONS as EVALUATION_OPTIONS
@@ -71,9 +73,66 @@ def _format_hint(hint: str) -> str:
     return ", or ".join(f"`{way}`" for way in hint.split(", or "))
 
 
+SCHEDULER_METHODS = (
+    *("make_submit_words", "search_jobs", "make_refusal", "get_engine_state", "explain_state", "stop_jobs"),
+    *("ask_scheduler", "check", "format_trial", "find_sweep_obstacle", "make_node_launcher"),
+    *("find_begun_job", "make_start_script", "make_own_values"),
+)
+"""What a plugin for a scheduler writes, beside attributes."""
+OWN_ATTRIBUTES = ("at", "fact_files", "away_pattern", "start_file")
+"""What robotrain's own classes set."""
+
+
 def format_public_names() -> str:
-    """Return a table for each public module: its names, and the first line about each."""
-    return "\n".join(_format_public_module(name) for name in PUBLIC_MODULES)
+    """Return a table for each public module: its names, and the first line about each; and the parts of a scheduler."""
+    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), _format_scheduler()])
+
+
+def _format_scheduler() -> str:
+    """Return tables of what a plugin for a scheduler sets, writes and gets, from the docstrings."""
+    own = [one for one in plugin.SchedulerPlatform.__mro__ if one.__module__.startswith("robotrain.run_folder.")]
+    attributes = {row[0]: row for one in reversed(own) for row in _list_attributes(one) if row[0] not in OWN_ATTRIBUTES}
+    methods = [_describe_method(name, getattr(plugin.SchedulerPlatform, name)) for name in SCHEDULER_METHODS]
+    tables = {
+        "Attributes of `SchedulerPlatform`": attributes.values(),
+        "Methods of `SchedulerPlatform`": methods,
+        "Fields of `SchedulerJob`": [(name, "", text) for name, _, text in _list_attributes(plugin.SchedulerJob)],
+        "Fields of `FoundJob`": _list_attributes(plugin.FoundJob),
+    }
+    return "\n".join(f"### {title}\n\n{_format_rows(rows)}" for title, rows in tables.items())
+
+
+def _format_rows(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return a table of names, what counts without the plugin, and what they are."""
+    lines = "".join(f"| `{name}` | {default} | {text} |\n" for name, default, text in rows)
+    return f"| name | default | what it is |\n| --- | --- | --- |\n{lines}"
+
+
+def _list_attributes(thing: type) -> Iterator[tuple[str, str, str]]:
+    """Yield name, default and text of each attribute of a class that has a text below it."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    assert isinstance(definition, ast.ClassDef)
+    for statement, text in itertools.pairwise(definition.body):
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+            value = getattr(statement, "value", None)
+            if isinstance(target, ast.Name):
+                default = f"`{ast.unparse(value)}`" if value else "required"
+                yield target.id, default, _join_lines(str(text.value.value))
+
+
+def _describe_method(name: str, method: Callable[..., object]) -> tuple[str, str, str]:
+    """Return the call, whether there is a default, and the text of a method."""
+    words = [word for word in inspect.signature(method).parameters if word != "self"]
+    is_required = "raise NotImplementedError" in inspect.getsource(method)
+    return f"{name}({', '.join(words)})", "required" if is_required else "", _join_lines(inspect.getdoc(method) or "")
+
+
+def _join_lines(text: str) -> str:
+    """Return a docstring as the cell of a table; what it says of a parameter in brackets."""
+    text, *parameters = re.split(r"\s*:param (?=\w+: )", text)
+    notes = "".join(f" (`{one.replace(': ', '`: ', 1).rstrip('.')})" for one in parameters)
+    return f"{' '.join(text.split())}{' '.join(notes.split()) and ' ' + ' '.join(notes.split())}".replace("|", "\\|")
 
 
 def _format_public_module(name: str) -> str:

@@ -27,7 +27,10 @@ class ScheduledParts(RunFolderPlatform):
     """A platform whose runs have steps and trials."""
 
     def format_trial(self, array: str, number: int) -> str:
-        """Return the name of the job of a trial. `array`: that of the job of its sweep."""
+        """Return the name of the job of a trial, by its number from 1; for `native_sweep`.
+
+        `array`: that of the job of its sweep.
+        """
         raise NotImplementedError
 
     def read_spec(self, reference: Reference) -> SchedulerSpec:

@@ -95,7 +95,13 @@ class SchedulerPlans(Platform):
         return {}
 
     def make_node_launcher(self, job: Job, settings: Any) -> Sequence[str]:
-        """Return the command that starts a program once on each of the job's several nodes. Pure."""
+        """Return the command that starts a program once on each of the job's several nodes, as `srun` does. Pure.
+
+        The program and its arguments are the words after it. It runs in the job, on the first node; the program gets
+        its environment, `ROBOTRAIN_NODES` in it, and its folder, and what it prints is printed. A SIGUSR1 is passed on
+        to the program on each node, which saves and ends: that is how a run is stopped. It ends when all have ended,
+        with another exit code than 0 where one failed.
+        """
         return ()
 
     def choose_shown(self, jobs: Sequence[SchedulerJob]) -> tuple[str, Sequence[str]]:
