@@ -58,22 +58,31 @@ COMPUTED = "computed"
 MAX_COMPUTED = 32
 
 
-def load_or_compute(key: str, compute: Callable[[], bytes]) -> bytes:
+def load_computed(key: str, folder: str = COMPUTED) -> bytes | None:
+    """Return a cached result; None if it is absent or damaged."""
+    with suppress(OSError):
+        content = (get_cache_folder() / folder / key).read_bytes()
+        if hashlib.sha256(content[32:]).digest() == content[:32]:
+            return content[32:]
+    return None
+
+
+def load_or_compute(
+    key: str, compute: Callable[[], bytes], folder: str = COMPUTED, max_kept: int = MAX_COMPUTED
+) -> bytes:
     """Return the cached result of `compute`; if it is absent or damaged, compute and cache it.
 
     :param key: a file name with a digest of everything that the result depends on.
+    :param max_kept: how many results the folder, in the cache folder, has at most.
     """
-    path = get_cache_folder() / COMPUTED / key
-    with suppress(OSError):
-        content = path.read_bytes()
-        if hashlib.sha256(content[32:]).digest() == content[:32]:
-            return content[32:]
-    result = compute()
+    if (known := load_computed(key, folder)) is not None:
+        return known
+    result, path = compute(), get_cache_folder() / folder / key
     with suppress(OSError):
         make_private_folder(get_cache_folder())
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, hashlib.sha256(result).digest() + result)
-        for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)[:-MAX_COMPUTED]:
+        for old in sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)[:-max_kept]:
             old.unlink()
     return result
 

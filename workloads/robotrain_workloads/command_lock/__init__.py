@@ -1,1 +1,0 @@
-"""The lock of the packages of a program: made on the submit side, never sent."""
