@@ -16,6 +16,7 @@ from robotrain.store import plans
 from robotrain_runtime.contract import added_packages, document
 from robotrain_runtime.environments import uv_program
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.package_lock import resolution
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,7 @@ def test_a_folder_is_built_in_the_job_if_the_user_allows_that(submit, project):
         ('dynamic = ["version"]', "not-lockable"),
         ('dynamic = ["dependencies"]', "not-lockable"),
         ("dynamic = 1", "package-unreadable"),
+        ('dependencies = ["x @ git+https://evil.example/x"]', "not-lockable"),
     ],
 )
 def test_a_folder_whose_facts_only_a_build_tells_is_refused(submit, project, line, code):
@@ -267,16 +269,15 @@ def test_a_merge_adds_packages_and_names_the_flag_for_a_type_that_lerobot_lacks(
 
 
 BAD = {
-    "numpy==1.26.0": "packages-conflict",
-    "lerobot_policy_old": "packages-conflict",
+    "numpy==1.26.0": "lock-failed",
+    "lerobot_policy_old": "lock-failed",
     "Lerobot_Policy_Tiny==1.0 --with=lerobot-policy-tiny==1.1": "packages-conflict",
-    "no_such_policy==3": "package-missing",
-    "lerobot_policy_tiny==9": "package-missing",
-    "not a package": "requirement-invalid",
-    "-r other.txt": "requirement-invalid",
+    "no_such_policy==3": "lock-failed",
+    "not a package": "lock-failed",
+    "-r other.txt": "not-lockable",
     "git+https://example.com/x.git": "not-lockable",
-    "x @ https://example.com/x-1-py3-none-any.whl": "not-lockable",
-    "gripper": "not-lockable",
+    "x @ https:example.com/x-1-py3-none-any.whl": "not-lockable",
+    "gripper": "lock-failed",
     "/nowhere/lerobot_policy_x-1-py3-none-any.whl": "package-unreadable",
     "/nowhere/folder": "package-unreadable",
 }
@@ -297,21 +298,34 @@ def test_a_password_in_an_address_is_not_repeated(submit):
     assert PASSWORD not in answer.stdout + answer.stderr
 
 
-def test_unfit_wheels_are_refused(submit, tmp_path):
+def test_unfit_wheels_are_refused(submit, tmp_path, monkeypatch):
     good = pretend_index.wheel(tmp_path, "lerobot_policy_mine", "0.3").read_bytes()
     torn, other = "lerobot_policy_torn-1-py3-none-any.whl", "lerobot_policy_mine-0.3-cp310-cp310-win_amd64.whl"
-    renamed = "lerobot_policy_yours-0.3-py3-none-any.whl"
-    damaged, packed = "lerobot_policy_damaged-1-py3-none-any.whl", io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("weights", b"x" * 10_000)
-    content = bytearray(packed.getvalue())
-    content[37:45] = b"\xff" * 8  # in the compressed data
-    files = {torn: good[:200], other: good, renamed: good, damaged: bytes(content)}
+    files = {torn: good[:200], other: good, "lerobot_policy_yours-0.3-py3-none-any.whl": good, "mine.whl": good}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    for name in files:
         answer = submit("--with", tmp_path / name)
-        check_problems(answer.stderr, "not-lockable" if name == other else "package-unreadable")
+        check_problems(answer.stderr, "package-unreadable" if name == "mine.whl" else "lock-failed")
+    numpy = pretend_index.wheel(tmp_path, "numpy", "1.0")
+    submit("--with", numpy).check_problems(4, "packages-conflict")
+
+
+def test_a_wheel_that_names_a_host_is_refused_before_uv_reads_it(submit, tmp_path, monkeypatch):
+    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    wheel = pretend_index.wheel(tmp_path, "mine", "0.3", needs=("x @ https://evil.example/x-1-py3-none-any.whl",))
+    submit("--with", wheel).check_problems(4, f"not-lockable {wheel.name}")
+
+
+def test_packages_that_travel_need_no_index(submit, project, tmp_path):
+    base = pretend_index.wheel(tmp_path, "lerobot_policy_base", "1.0")
+    text = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(text.replace('"helper"', '"lerobot_policy_base"'))
+    words = ("--with", project, "--with", base, "--allow-builds", "--policy-type", "mine")
+    lock = read_document(submit(*words).stdout.strip()).program_lock
+    assert added_packages.list_packages(lock) == {
+        "lerobot-policy-base": "1.0",
+        "lerobot-policy-mine": "0.4",
+    }
 
 
 def test_files_that_are_too_large_for_a_document_belong_in_an_index(submit, tmp_path):

@@ -25,7 +25,7 @@ SUBMIT_SIDE = (
         "package_rules",
     ),
     "code_rules",
-    *("program_locker", "lock_inputs", "lock_target", "uv_resolution", "lock_store"),
+    *("program_locker", "lock_inputs", "lock_target", "resolution", "locking"),
     *("package_locker", "given_packages", "package_options"),
 )
 ENVIRONMENT_SIDE = {

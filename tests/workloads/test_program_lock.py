@@ -46,11 +46,11 @@ def newer_moves(shelf):
 @pytest.fixture
 def uv_runs(monkeypatch):
     """Return how often uv was asked."""
-    from robotrain_workloads.command_lock import uv_resolution
+    from robotrain_workloads.package_lock import resolution
 
     calls = []
-    original = uv_resolution.run_uv
-    monkeypatch.setattr(uv_resolution, "run_uv", lambda words: calls.append(words) or original(words))
+    original = resolution.run_uv
+    monkeypatch.setattr(resolution, "run_uv", lambda words: calls.append(words) or original(words))
     return lambda: len(calls)
 
 

@@ -1,8 +1,9 @@
-"""The packages of a user's own program: what is locked, for which machine, what cannot be, and that nothing runs."""
+"""The packages of a user's own program: what is locked, for which machine, and what a project's files may not."""
 
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pretend_index
@@ -12,8 +13,8 @@ from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.environments import torch_build, uv_program
-from robotrain_workloads.command_lock import lock_target, program_locker
-from robotrain_workloads.command_lock.lock_target import Target
+from robotrain_workloads.package_lock import lock_target, locking, program_locker, resolution
+from robotrain_workloads.package_lock.lock_target import Target
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 PASSWORD = "aVerySecretWord1"
@@ -74,7 +75,7 @@ def test_requirements_are_locked_with_what_they_need_by_hash(lock, shelf):
     assert pins(locked.lock)["joints"] == [joints]
     assert "joints==2.0 \\\n" in locked.lock
     assert "    # via moves\n" in locked.lock
-    assert program_locker.WHEELS_ONLY in locked.lock
+    assert locking.WHEELS_ONLY in locked.lock
     assert (locked.python, locked.origin, locked.summary) == ("3.12", "requirements.txt", "2 packages, Python 3.12")
     assert [note.code for note in locked.notes] == ["python-assumed"]
 
@@ -82,7 +83,7 @@ def test_requirements_are_locked_with_what_they_need_by_hash(lock, shelf):
 def test_equal_requirements_are_locked_once(lock, shelf, tmp_path, monkeypatch):
     first = lock("joints\n", python_version="3.11")
     pretend_index.wheel(shelf, "joints", "3.0")
-    monkeypatch.setattr(program_locker.uv_resolution, "run_uv", lambda *words: pytest.fail("uv runs again"))
+    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs again"))
     assert lock("joints\n", python_version="3.11").lock == first.lock
     monkeypatch.undo()
     monkeypatch.setenv("UV_FIND_LINKS", str(shelf))
@@ -90,37 +91,75 @@ def test_equal_requirements_are_locked_once(lock, shelf, tmp_path, monkeypatch):
     assert "joints==3.0" in lock("joints>1\n", python_version="3.11").lock
 
 
-UNLOCKABLE = f"""
-git+https://me:{PASSWORD}@example.com/a.git@main
-b @ git+https://example.com/b.git
-c @ https://me:{PASSWORD}@example.com/c-1.0-py3-none-any.whl
+UNLOCKABLE = f"""# an index: https://example.com
+git+https://me:{PASSWORD}@evil.example/a.git@main
+b @ git+ssh://git@evil.example/b.git
+c @ https:evil.example/c-1.0-py3-none-any.whl
+joints \\
+    --extra-index-url https://me:{PASSWORD}@evil.example/simple
+-i //evil.example
+-fhttps:evil.example
+-r https://evil.example/list.txt
+-rlimits.txt
+-r /etc/hostname
+# goes on \\
+d @ https:evil.example/d-1.0-py3-none-any.whl
 -e .
-./d
---extra-index-url https://me:{PASSWORD}@example.com/simple
+./f
+g-1.0-py3-none-any.whl
+h @ ${{HOME}}
 --pre
+-c limits.txt
 joints ==
-joints
 """
 
 
-def test_all_that_cannot_be_locked_is_named_at_once_without_secrets(lock, shelf):
+def test_every_line_that_names_a_place_is_refused_before_uv_runs(lock, shelf, monkeypatch):
+    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    (shelf.parent / "limits.txt").write_text("joints<2.1\nk @ file:k\n")
     problems = refused(lock, UNLOCKABLE)
-    lines = [f"not-lockable requirements.txt:{number}" for number in range(2, 9)]
-    check_problems(problems, *lines, "requirement-invalid requirements.txt:9")
-    assert all(one.suggestions for one in problems)
+    lines = [f"requirements.txt:{number}" for number in (*range(2, 6), *range(7, 12), *range(13, 19))]
+    assert [one.where for one in problems] == [*lines, "limits.txt:2"]
+    check_problems(problems[:1], "not-lockable requirements.txt:2")
     assert PASSWORD not in "".join(map(str, problems))
 
 
-def test_all_packages_without_a_wheel_are_named_at_once(lock, shelf):
-    for name in ("grippers", "wheels"):
-        (shelf / f"{name}-1.0.tar.gz").write_bytes(b"its setup.py would run")
-    for problem in refused(lock, "grippers\njoints\nwheels==1.0\n"):
-        check_problems([problem], "not-lockable")
+NAMING_PROJECTS = {
+    'dependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n': 4,
+    'dependencies = ["a"]\n[[tool.uv.index]]\nurl = "https://evil.example"\n': 4,
+    'dependencies = ["a"]\n[tool.uv]\nextra-index-url = ["https://evil.example"]\n': 5,
+    'dependencies = [\n  "a",\n  "b @ git+https://evil.example/b",\n]\n': 5,
+    'dependencies = ["""a\n--index-url https:evil.example"""]\n': 3,
+    'dependencies = ["-r /etc/hostname"]\n': 3,
+}
 
 
-def test_requirements_that_exclude_each_other_are_explained_by_uv(lock, shelf):
-    problems = refused(lock, "joints>=2\njoints<2\n")
-    check_problems(problems, "lock-failed")
+@pytest.mark.parametrize("text", NAMING_PROJECTS)
+def test_a_project_that_says_where_packages_come_from_needs_a_uv_lock(lock, text, monkeypatch):
+    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    problems = refused(lock, code={"pyproject.toml": f'[project]\nname = "mine"\n{text}'})
+    check_problems(problems, f"not-lockable pyproject.toml:{NAMING_PROJECTS[text]}")
+
+
+@pytest.mark.parametrize("text", ["[project]\ndynamic = ['dependencies']\n", "[tool.poetry.dependencies]\na = '*'\n"])
+def test_a_project_that_does_not_list_its_packages_is_refused(lock, text):
+    check_problems(refused(lock, code={"pyproject.toml": text}), "not-lockable pyproject.toml")
+
+
+UNRESOLVABLE = {
+    "joints>=2\njoints<2\n": "joints>=2 and joints<2",
+    "joints==\n": "in `requirements.txt`",
+    "grippers\n": "grippers==1.0 has no usable wheels",
+    "no_such_thing\n": "no-such-thing was not found",
+}
+
+
+@pytest.mark.parametrize("text", UNRESOLVABLE)
+def test_uv_says_in_its_words_what_it_cannot_resolve(lock, shelf, text):
+    (shelf / "grippers-1.0.tar.gz").write_bytes(b"its setup.py would run")
+    problems = refused(lock, text)
+    check_problems(problems, "lock-failed requirements.txt")
+    assert UNRESOLVABLE[text] in problems[0].why
     assert str(shelf) not in str(problems[0])
 
 
@@ -190,7 +229,18 @@ OWN_INDEX = '[[tool.uv.index]]\nname = "cu"\nurl = "https://wheels.example/cu126
 TORCH_WHEEL = "torch-2.7.0%2Bcu126-cp312-cp312-manylinux_2_28_x86_64.whl"
 
 
-def test_a_package_of_the_projects_own_index_is_locked_by_address(lock):
+@pytest.fixture
+def asked(tmp_path, monkeypatch) -> Iterator[list[str]]:
+    """The addresses that programs ask for."""
+    (tmp_path / "tls").mkdir()
+    indexes = pretend_index.Indexes(tmp_path / "tls", {})
+    with pretend_index.served(indexes) as environ:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        yield indexes.asked
+
+
+def test_a_package_of_the_projects_own_index_is_locked_by_address_which_is_not_asked(lock, asked):
     registry, needs = 'registry = "https://wheels.example/cu126"', "nvidia-nccl-cu12"
     torch = make_entry("torch", "2.7.0+cu126", TORCH_WHEEL, source=registry, needs=needs)
     nccl = make_entry("nvidia-nccl-cu12", "2.26.2", "nvidia_nccl_cu12-2.26.2-py3-none-manylinux2014_x86_64.whl")
@@ -203,6 +253,7 @@ def test_a_package_of_the_projects_own_index_is_locked_by_address(lock):
     project = make_project(torch, flash, tool=OWN_INDEX)
     project["uv.lock"] += nccl
     locked = lock(code=project).lock
+    assert asked == []
     assert f"torch @ https://wheels.example/{TORCH_WHEEL} \\\n    --hash=sha256:{digest(TORCH_WHEEL)}\n" in locked
     assert "flash-attn @ https://files.example/" in locked
     assert "nvidia-nccl-cu12==2.26.2" in locked
@@ -238,12 +289,7 @@ def test_a_package_without_a_wheel_is_built_in_the_job_if_that_is_allowed(lock):
     check_problems(refused(lock, code=project), "not-lockable")
     locked = lock(code=project, allow_builds=True).lock
     assert pins(locked) == {"fast": [digest("fast-1.0.tar.gz")]}
-    assert program_locker.WHEELS_ONLY not in locked
-
-
-def test_a_requirements_file_with_hashes_may_be_built_as_it_is(lock, shelf):
-    text = f"fast==1.0 --hash=sha256:{digest('a')}\nwin==1; sys_platform == 'win32' --hash=sha256:{digest('b')}\n"
-    assert pins(lock(text, allow_builds=True).lock) == {"fast": [digest("a")]}
+    assert locking.WHEELS_ONLY not in locked
 
 
 def test_a_uv_lock_that_lacks_a_dependency_is_older_than_its_project(lock):
@@ -275,27 +321,25 @@ def test_the_projects_own_packages_are_part_of_the_code(lock, tmp_path):
     assert lock(code=project, python_version="3.11", environ='{"PYTHONPATH": "src"}').notes == ()
 
 
+NAME_WITH_SETTINGS = 'a"\n[tool.uv]\ncache-dir = "/nowhere/theirs'
 DAMAGED = [
     {"pyproject.toml": "[project]\ndependencies = 3\n"},
     {"pyproject.toml": "[project]\ndependencies = ['a']\nrequires-python = 3\n"},
+    {"pyproject.toml": "[project]\ndependencies = ['a']\nrequires-python = 'three'\n"},
     {"pyproject.toml": "[project\n"},
     {"pyproject.toml": "project = 3\ntool = 4\n"},
     {"uv.lock": "package = 3\n"},
     {"uv.lock": "not toml"},
     {"uv.lock": "version = 1\n[[package]]\nname = 3\n"},
     {"uv.lock": "version = 1\n", "pyproject.toml": "project = 'a'\n"},
+    {"uv.lock": "version = 1\n", "pyproject.toml": f"[project]\nname = {json.dumps(NAME_WITH_SETTINGS)}\n"},
 ]
 
 
 @pytest.mark.parametrize("code", DAMAGED)
 def test_a_damaged_list_of_packages_is_told(lock, code):
     (problem,) = refused(lock, code=code)
-    assert problem.code in ("file-unreadable", "requirement-invalid", "lock-failed")
-
-
-@pytest.mark.parametrize("line", ["-r /etc/hostname", "-r ../id_rsa", "-c https://example.com/limits.txt"])
-def test_only_lists_of_packages_are_read_beside_a_requirements_file(lock, line):
-    assert [one.code for one in refused(lock, f"{line}\n")] == ["not-lockable"]
+    assert problem.code in ("file-unreadable", "lock-failed")
 
 
 def test_a_workspace_without_a_project_of_its_own_has_the_packages_of_its_members(lock):
@@ -306,30 +350,6 @@ def test_a_workspace_without_a_project_of_its_own_has_the_packages_of_its_member
     content += make_entry("fast", "1.0", FAST_WHEELS[0])
     code = {"uv.lock": content, "pyproject.toml": "[tool.uv.workspace]\nmembers = ['a']\n"}
     assert list(pins(lock(code=code, python_version="3.11").lock)) == ["fast"]
-
-
-def test_the_name_of_a_project_brings_no_settings_of_uv(lock, monkeypatch):
-    monkeypatch.setattr(program_locker.uv_resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
-    name = json.dumps('a"\n[tool.uv]\ncache-dir = "/tmp/theirs')
-    (problem,) = refused(lock, code={"uv.lock": "version = 1\n", "pyproject.toml": f"[project]\nname = {name}\n"})
-    assert problem.code == "file-unreadable"
-
-
-UNKNOWN_PROJECTS = [
-    '[project]\nname = "mine"\ndynamic = ["dependencies"]\n',
-    '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n',
-    '[project]\nname = "mine"\ndependencies = ["a"]\n[[tool.uv.index]]\nurl = "https://theirs.example"\n',
-    '[project]\nname = "mine"\ndependencies = ["a"]\n[tool.uv]\nextra-index-url = ["https://theirs.example"]\n',
-    '[project]\nname = "mine"\ndependencies = ["a @ git+https://example.com/a"]\n',
-    '[tool.poetry.dependencies]\na = "*"\n',
-]
-
-
-@pytest.mark.parametrize("text", UNKNOWN_PROJECTS)
-def test_a_project_that_says_where_packages_come_from_needs_a_uv_lock(lock, text, monkeypatch):
-    monkeypatch.setattr(program_locker.uv_resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
-    problems = refused(lock, code={"pyproject.toml": text})
-    assert {one.code for one in problems} == {"not-lockable"}
 
 
 @pytest.mark.parametrize(
@@ -369,7 +389,7 @@ CHOICES = [
 
 @pytest.mark.parametrize(("given", "file", "requires", "version"), CHOICES)
 def test_the_python_that_packages_are_locked_for(given, file, requires, version):
-    assert lock_target.choose_python(given, file, requires, "uv.lock").version == version
+    assert lock_target.choose_python(given, file, requires, "uv.lock")[0] == version
 
 
 @pytest.mark.parametrize(
@@ -378,7 +398,6 @@ def test_the_python_that_packages_are_locked_for(given, file, requires, version)
         (None, "", ">=3.14", "python-not-allowed"),
         ("3.10", "", ">=3.11", "python-not-allowed"),
         (None, "3.10", ">=3.11", "python-not-allowed"),
-        (None, "", "three", "requirement-invalid"),
         ("pypy3", "", "", "value-invalid"),
     ],
 )

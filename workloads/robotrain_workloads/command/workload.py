@@ -39,7 +39,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 def load_locker() -> ProgramLocker:
     """Import what locks the packages of the user's program."""
-    from robotrain_workloads.command_lock import program_locker
+    from robotrain_workloads.package_lock import program_locker
 
     return program_locker
 

@@ -1,1 +1,1 @@
-"""The lock of the packages that a job adds to its environment (`--with`): made on the submit side, never sent."""
+"""The lock of the packages that a job installs: made on the submit side, never sent."""

@@ -1,39 +1,36 @@
 """The packages that a job adds to its environment, as they are given: requirements, wheel files and folders.
 
-Files are only read: nothing of a package runs here.
+Files are only read: nothing of a package runs here. What a package needs, uv resolves; a wheel, uv reads itself.
 """
 
 import gzip
-import hashlib
 import io
 import re
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from email.parser import BytesParser
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import tomllib
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from robotrain.errors import Problem, Suggestion
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.redaction import redact
+from robotrain_runtime.contract.added_packages import encode_file
 from robotrain_runtime.contract.files import read_limited_file
 
-from robotrain_workloads.command_lock.lock_target import Target
-from robotrain_workloads.packages import BUILDS_FLAG, PATH_FORM, WITH_FLAG
+from robotrain_workloads.package_lock.lock_inputs import LockInput, check_place
+from robotrain_workloads.packages import PATH_FORM, WITH_FLAG, find_name
 
 make_problem = Messages(__file__)
 
 MAX_BYTES = 512 << 10
 """The size of all files that a job document carries: larger packages belong in an index."""
-MAX_UNPACKED = 16 << 20
-"""The size of the files of a folder."""
+MAX_READ = 16 << 20
+"""The size of a wheel, and of the files of a folder, that is packed at all."""
+NEEDS = re.compile(r"(?im)^\s*requires-dist\s*:(.*(?:\n[ \t].*)*)")
 SKIPPED = re.compile(r"\..*|__pycache__|.*\.py[co]|.*\.egg-info")
 """What of a folder no build needs."""
 BUILT = ("build", "dist")
@@ -43,198 +40,113 @@ GIT_BUILDERS = re.compile(
     r"(poetry|uv)[_.-]dynamic[_.-]versioning)\b"
 )
 """Packages that a build needs to take the version from the repository, which does not travel with the job."""
-INDEX_WAY = Suggestion(f"{WITH_FLAG} NAME==VERSION", "from a package index, which your uv.toml may name")
-REQUIREMENT_WAY = Suggestion(f"{WITH_FLAG} NAME==VERSION", "or a wheel file; with --allow-builds also a folder")
+PLACE_WAYS = (
+    Suggestion(f"{WITH_FLAG} NAME==VERSION", "from a package index, which your uv.toml may name"),
+    Suggestion(f"{WITH_FLAG} FILE.whl", "a wheel that you fetched"),
+)
 
 
-@dataclass(slots=True, kw_only=True)
-class GivenPackages:
-    """What was given."""
-
-    requirements: dict[str, Requirement] = field(default_factory=dict)
-    """Those of an index, by their canonical names."""
-    files: dict[str, "PackageFile"] = field(default_factory=dict)
-    """The wheels and folders, by their canonical names."""
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all."""
-        return [*self.requirements, *self.files]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageFile:
-    """A package that is given as a file of this machine."""
-
-    path: Path
+class _Package(NamedTuple):
     name: str
-    """The name of the file that the job gets."""
-    content: bytes
-    needs: tuple[str, ...] = ()
-    """Its requirements, if uv cannot read them from `path`: those of a folder."""
-
-    @property
-    def digest(self) -> str:
-        """Its SHA-256 in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
+    needs: Sequence[str]
+    """The requirements that are its own words."""
+    file: str = ""
+    content: bytes = b""
+    address: str = ""
+    """What uv reads it from."""
 
 
-def read_packages(texts: Sequence[str], target: Target, *, allow_builds: bool) -> GivenPackages:
-    """Return what was given, with everything that is wrong with it."""
-    found = GivenPackages()
+def read_packages(
+    texts: Sequence[str], python: str, present: Mapping[str, str], owner: str, *, allow_builds: bool
+) -> LockInput:
+    """Return what is to be added, with everything that is wrong with it.
+
+    :param present: the versions of the packages of the environment, by name.
+    :param owner: the environment, for people.
+    """
+    pins = [f"{name}=={version}" for name, version in present.items() if version]
+    found = LockInput(origin=WITH_FLAG, constraints=pins, present={**present}, owner=owner, python=python)
+    found.allow_builds, size = allow_builds, 0
     for text in dict.fromkeys(texts):
         try:
-            if re.fullmatch(PATH_FORM, text):
-                path = Path(text)
-                read = _read_wheel(path, target) if path.suffix == ".whl" else _read_folder(path, allow_builds)
-                _add(found, read[0], text, found.files, read[1])
-            else:
-                requirement = _parse_requirement(text)
-                _add(found, requirement.name, text, found.requirements, requirement)
-        except _Unfit as unfit:
-            found.problems.append(unfit.problem)
-    if (size := sum(len(one.content) for one in found.files.values())) > MAX_BYTES:
-        found.problems.append(
-            make_problem(
-                "not-lockable.too-large", INDEX_WAY, where=WITH_FLAG, size=size >> 10, max_bytes=MAX_BYTES >> 10
+            one = _read_package(text, allow_builds=allow_builds)
+        except Rejected as rejected:
+            found.problems += rejected.problems
+            continue
+        name = canonicalize_name(one.name)
+        for need in one.needs:
+            found.problems += check_place(need, WITH_FLAG if need == text else Path(text).name, PLACE_WAYS)
+        if name in found.named:
+            found.problems.append(make_problem("packages-conflict.twice", where=WITH_FLAG, given=text, name=name))
+        elif one.file and name in present:
+            shown = f"{name} {present[name]}"
+            found.problems.append(
+                make_problem("packages-conflict.present", where=WITH_FLAG, given=text, owner=owner, shown=shown)
             )
-        )
+        found.requirements += (*one.needs, *([f"{name} @ {one.address}"] if one.address else ()))
+        found.named.append(name)
+        if one.file:
+            found.files[name], size = (one.file, encode_file(one.content)), size + len(one.content)
+    lines = found.requirements  # what needs a package that travels gets that one
+    found.requirements = [one for one in lines if "@" in one or canonicalize_name(find_name(one)) not in found.files]
+    if size > MAX_BYTES:
+        too_large = make_problem("not-lockable.too-large", where=WITH_FLAG, size=size >> 10, limit=MAX_BYTES >> 10)
+        found.problems.append(too_large)
     return found
 
 
-class _Unfit(Exception):
-    """Something that cannot be a package of a job."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.title)
-        self.problem = problem
-
-
-def _add(found: GivenPackages, name: str, text: str, into: dict[str, Any], value: object) -> None:
-    key = canonicalize_name(name)
-    if key in found.names:
-        found.problems.append(make_problem("packages-conflict.twice", where=WITH_FLAG, given=text, key=key))
-    else:
-        into[key] = value
-
-
-def _parse_requirement(text: str) -> Requirement:
-    """Return a requirement of an index. Raise _Unfit."""
-    if text.lstrip().startswith("-"):
-        raise _Unfit(
-            make_problem(
-                "requirement-invalid.option",
-                REQUIREMENT_WAY,
-                where=WITH_FLAG,
-                given=text,
-                text=redact(text.split("=")[0].split()[0]),
-            )
-        )
-    if "://" in text or re.match(r"(?:git|hg|svn|bzr)\+", text):
-        wheel = Suggestion(f"{WITH_FLAG} FILE.whl", "a wheel that you fetched")
-        raise _Unfit(make_problem("not-lockable.address", wheel, INDEX_WAY, where=WITH_FLAG, given=text))
+def _read_package(text: str, *, allow_builds: bool) -> _Package:
+    """Return what was given. Raise Rejected."""
+    path = Path(text)
+    if not re.fullmatch(PATH_FORM, text):
+        return _Package(find_name(text), [text])
+    if path.suffix != ".whl" and path.is_dir() and not allow_builds:
+        raise Rejected([make_problem("not-lockable.folder", where=WITH_FLAG, given=text, name=path.name)])
     try:
-        return Requirement(text)
-    except InvalidRequirement:
-        problem = make_problem("requirement-invalid.package", REQUIREMENT_WAY, where=WITH_FLAG, given=text)
-        raise _Unfit(problem) from None
-
-
-def _make_unreadable(path: Path, why: str) -> _Unfit:
-    what = "wheel" if path.suffix == ".whl" else "package"
-    ways = [Suggestion("uv build --wheel FOLDER", "builds one"), INDEX_WAY]
-    return _Unfit(
-        make_problem("package-unreadable", *ways, where=WITH_FLAG, given=str(path), what=what, name=path.name, why=why)
-    )
-
-
-def _read_wheel(path: Path, target: Target) -> tuple[str, PackageFile]:
-    """Return the name in a wheel's metadata, and the file. Raise _Unfit."""
-    try:
-        content = read_limited_file(path, 64 << 20)
-        named, version, *_ = parse_wheel_filename(path.name)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if damaged := archive.testzip():
-                raise _make_unreadable(path, f"{damaged} in it is damaged")
-            inside = next(one for one in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", one))
-            metadata = BytesParser().parsebytes(archive.read(inside), headersonly=True)
-    except InvalidWheelFilename:
-        raise _make_unreadable(path, "Its name is not that of a wheel: NAME-VERSION-PYTHON-ABI-PLATFORM.whl") from None
-    except StopIteration:
-        raise _make_unreadable(path, "It has no metadata") from None
-    except (zipfile.BadZipFile, zlib.error, RuntimeError):  # a RuntimeError for one with a password
-        raise _make_unreadable(path, "It is torn or no wheel") from None
+        return _read_wheel(path) if path.suffix == ".whl" else _read_folder(path)
+    except (KeyError, TypeError, AttributeError):
+        why = "Its pyproject.toml has no [project] with a name and a list of dependencies"
     except (OSError, ValueError) as error:
-        raise _make_unreadable(path, getattr(error, "strerror", None) or str(error)) from None
-    name = str(metadata.get("Name", ""))
-    if canonicalize_name(name) != named or str(metadata.get("Version", "")) != str(version):
-        raise _make_unreadable(path, f"It has {redact(name)} {redact(str(metadata.get('Version', '')))} inside")
-    if not target.choose_wheels({path.name: path}):
-        raise _Unfit(
-            make_problem(
-                "not-lockable.other-wheel",
-                where=WITH_FLAG,
-                given=str(path),
-                name=path.name,
-                description=target.description,
-            )
-        )
-    return name, PackageFile(path=path, name=path.name, content=content)
+        why = getattr(error, "strerror", None) or str(error)
+    raise Rejected([make_problem("package-unreadable", where=WITH_FLAG, given=text, name=path.name, why=why)])
 
 
-def _read_folder(path: Path, allow_builds: bool) -> tuple[str, PackageFile]:
-    """Return the name of the package in a folder, and its files as an archive that the job builds. Raise _Unfit."""
-    if not path.is_dir():
-        if path.exists():
-            raise _make_unreadable(path, "It is neither a wheel nor a folder")
-        raise _make_unreadable(path, "No such file or directory")
-    if not allow_builds:
-        ways = (
-            Suggestion(BUILDS_FLAG, "builds it there"),
-            Suggestion("uv build --wheel FOLDER", "then give the wheel"),
-        )
-        raise _Unfit(make_problem("not-lockable.folder", *ways, where=WITH_FLAG, given=str(path), name=path.name))
-    try:
-        data = tomllib.loads(read_limited_file(path / "pyproject.toml", 1 << 20).decode())
-        project: Mapping[str, Any] = data["project"]
-        name, needs = str(project["name"]), tuple(str(Requirement(one)) for one in project.get("dependencies", ()))
-        dynamic, builders = set(project.get("dynamic", ())), data.get("build-system", {}).get("requires", ())
-        from_git = "version" in dynamic and any(map(GIT_BUILDERS.match, builders))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = str(error)
-        if isinstance(error, KeyError):
-            why = "Its pyproject.toml has no [project] with a name"
-        elif isinstance(error, (TypeError, AttributeError)):
-            why = "A field of its pyproject.toml has another type than a project's has"
-        raise _make_unreadable(path, why) from None
-    if from_git or "dependencies" in dynamic:
-        title, why = f"the dependencies of {path.name} are dynamic", "Only a build tells them, which never runs here."
-        if from_git:
-            title, why = (
-                f"the version of {path.name} is that of its repository",
-                "No history travels with a job.",
-            )
-        raise _Unfit(make_problem("not-lockable.conflict", where=WITH_FLAG, given=str(path), title=title, why=why))
-    top = f"{canonicalize_name(name).replace('-', '_')}-{project.get('version', '0')}"
-    content = _pack_folder(path, top)
-    return name, PackageFile(path=path, name=f"{top}.tar.gz", content=content, needs=needs)
+def _read_wheel(path: Path) -> _Package:
+    """Return a wheel, with what it needs: uv would ask a host that it names."""
+    name, content, needs = parse_wheel_filename(path.name)[0], read_limited_file(path, MAX_READ), list[str]()
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:  # else uv says so
+        for entry in archive.namelist():
+            if entry.endswith("/METADATA"):
+                text = archive.read(entry).decode(errors="replace").replace("\r", "\n")
+                needs += (" ".join(need.split()) for need in NEEDS.findall(text))
+    return _Package(name, needs, path.name, content, path.absolute().as_uri())
+
+
+def _read_folder(path: Path) -> _Package:
+    """Return the files of a package as an archive that the job builds. Raise Rejected."""
+    data = tomllib.loads(read_limited_file(path / "pyproject.toml", MAX_READ).decode())
+    project, builders = data["project"], data.get("build-system", {}).get("requires", ())
+    name, version, dynamic = project["name"], project.get("version", "0"), {*project.get("dynamic", ())}
+    is_of_git = "version" in dynamic and any(map(GIT_BUILDERS.match, builders))
+    if is_of_git or "dependencies" in dynamic:
+        what = "version" if is_of_git else "dependencies"
+        raise Rejected([make_problem("not-lockable.built", where=WITH_FLAG, given=str(path), name=name, what=what)])
+    top = f"{canonicalize_name(name).replace('-', '_')}-{version}"
+    needs = [" ".join(need.split()) for need in project.get("dependencies", ())]
+    return _Package(name, needs, f"{top}.tar.gz", _pack_folder(path, top))
 
 
 def _pack_folder(folder: Path, top: str) -> bytes:
-    """Return the files of a folder as an archive; equal files give equal bytes. Raise _Unfit."""
+    """Return the files of a folder as an archive; equal files give equal bytes. Raise ValueError and OSError."""
     buffer, size = io.BytesIO(), 0
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in _list_files(folder, BUILT):
-            try:
-                content = read_limited_file(path, MAX_UNPACKED)
-            except (OSError, ValueError) as error:
-                raise _make_unreadable(folder, f"{path.relative_to(folder)}: {error}") from None
-            if (size := size + len(content)) > MAX_UNPACKED:
-                raise _make_unreadable(folder, f"It has more than {MAX_UNPACKED >> 20} MiB")
+            content = read_limited_file(path, MAX_READ)
+            if (size := size + len(content)) > MAX_READ:
+                raise ValueError(f"it has more than {MAX_READ >> 20} MiB")
             entry = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
             entry.size, entry.mode = len(content), 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
             archive.addfile(entry, io.BytesIO(content))

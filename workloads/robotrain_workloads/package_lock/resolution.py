@@ -1,15 +1,16 @@
-"""The packages of a program as uv resolves them: for one machine, from wheels alone, without running anything of them.
+"""The packages that a job installs as uv resolves them: for one machine, from wheels alone, running nothing of them.
 
 uv starts in a neutral folder, so that no file of a project is its configuration, and may not build a package to learn
 what it needs: that would run its code on this machine.
 """
 
+import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,135 +25,55 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import uv_program
 from robotrain_runtime.process.stop import StopSignal
 
-from robotrain_workloads.command_lock.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput
-from robotrain_workloads.command_lock.lock_target import UV_PLATFORM, Target
+from robotrain_workloads.package_lock.lock_inputs import LOCK_FILE, PROJECT_FILE, LockInput
+from robotrain_workloads.package_lock.lock_target import UV_PLATFORM, Target
 
 make_problem = Messages(__file__)
 
 UV_SECONDS = 600
 MAX_REASON = 900
 """Characters of uv's explanation that a problem repeats."""
-MAX_EXCLUDED = 30
-"""How many packages without a wheel are named at once."""
-UNUSABLE = re.compile(
-    r"Wheels are required for `([^`]+)`|Because (?:all versions of )?([\w.-]+)\S* has no usable wheels"
-)
-NO_CONFIG = {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+SOURCES = "requirements"
+SETTINGS = {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
 NO_PROJECT = "[tool.uv.workspace]\nmembers = []\n"
 """The pyproject.toml of a workspace whose root is no project: uv then takes all members of its lock."""
-Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedPackage:
-    """A package of a resolution, as a pylock.toml has it."""
-
-    name: str
-    version: str
-    index: str
-    """The address of its index, which may have a password; empty if nobody knows it."""
-    wheels: Mapping[str, Mapping[str, Any]]
-    """The entries of its wheels, by file name."""
-    sdist: Mapping[str, Any] | None
-    archive: str = ""
-    """The address that the project names for it; empty for a package of an index."""
-    place: str = ""
-    """What it is in place of a package of an index: a folder or a repository; empty for one of an index."""
-    dependents: tuple[str, ...] = ()
-    """The packages that need it."""
-
-
-def resolve_packages(given: LockInput, target: Target) -> tuple[list[ResolvedPackage], list[Problem]]:
-    """Return the packages that the job installs, and what cannot be locked. Raise Rejected if nothing can be told."""
+def resolve_packages(given: LockInput, target: Target) -> Iterator[tuple[Mapping[str, Any], Sequence[str]]]:
+    """Yield the packages of a job as a pylock.toml has them, each with those that need it. Raise Rejected."""
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
-        if given.uv_lock:
-            return _export_lock(given, target, Path(place)), []
-        return _compile_requirements(given, target, Path(place))
+        resolve = _compile_requirements if given.uv_lock is None else _export_lock
+        pylock, requirements = resolve(given, target, Path(place))
+    dependents = _parse_dependents(requirements)
+    for entry in sorted(tomllib.loads(pylock).get("packages", ()), key=lambda one: str(one["name"])):
+        if "marker" not in entry or Marker(entry["marker"]).evaluate(dict(target.markers)):
+            yield entry, dependents.get(entry["name"], ())
 
 
-def _export_lock(given: LockInput, target: Target, place: Path) -> list[ResolvedPackage]:
+def _export_lock(given: LockInput, _target: Target, place: Path) -> tuple[str, str]:
     """Return the packages of a uv.lock, which uv reads beside a project of the same name that has no settings."""
-    (place / LOCK_FILE).write_bytes(given.uv_lock)
-    named = f'[project]\nname = "{given.project}"\nversion = "0"\n'
+    (place / LOCK_FILE).write_text(given.uv_lock or "", encoding="utf-8")
+    named = f'[project]\nname = {json.dumps(given.project)}\nversion = "0"\n'
     (place / PROJECT_FILE).write_text(named if given.project else NO_PROJECT, encoding="utf-8")
-    command = ("export", "--project", str(place), "--frozen", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
-    texts = []
-    for form in ("pylock.toml", "requirements.txt"):
-        more = ("--no-hashes",) if form == "requirements.txt" else ()
-        code, output, errors = run_uv((*command, "--format", form, *more))
-        if code:
-            raise Rejected([_make_failure(f"{given.origin} cannot be read by uv", errors, given)])
-        texts.append(output)
-    return list(_parse_packages(texts[0], _parse_dependents(texts[1]), target))
+    options = ("--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
+    command = ("export", "--project", str(place), *options, "--format")
+    forms = ("pylock.toml",), ("requirements.txt", "--no-hashes")
+    return _run_uv(given, place, *command, *forms[0]), _run_uv(given, place, *command, *forms[1])
 
 
-def _compile_requirements(given: LockInput, target: Target, place: Path) -> tuple[list[ResolvedPackage], list[Problem]]:
-    """Return the packages that fit requirements, and each that has no wheel."""
-    sources, constraints, excludes = place / "requirements.in", place / "constraints.txt", place / "excludes.txt"
-    sources.write_text("".join(f"{one.requirement}\n" for one in given.requirements), encoding="utf-8")
-    constraints.write_text("".join(f"{one.requirement}\n" for one in given.constraints), encoding="utf-8")
+def _compile_requirements(given: LockInput, target: Target, place: Path) -> tuple[str, str]:
+    """Return the packages that fit requirements; uv tells in one form what needs them, and in the other their files."""
+    names = sources, constraints, locked = [str(place / name) for name in (SOURCES, "constraints", "locked")]
     machine = ("--python", sys.executable, "--python-version", target.python, "--python-platform", UV_PLATFORM)
-    options = (*machine, "--no-build", "--no-header", "--no-sources", "-q")
-    problems: list[Problem] = []
-    excluded: dict[str, None] = {}
-    while True:
-        excludes.write_text("".join(f"{name}\n" for name in excluded), encoding="utf-8")
-        more = ("--constraints", str(constraints), *(("--excludes", str(excludes)) if excluded else ()))
-        code, output, errors = run_uv(("pip", "compile", str(sources), *options, *more))
-        if not code:
-            break
-        if excluded and "--excludes" in errors:  # an older uv: the others will be named next time
-            break
-        unusable = {one or other for one, other in UNUSABLE.findall(errors)} - {*excluded}
-        if not unusable or len(excluded) >= MAX_EXCLUDED:
-            problems.append(_make_failure(f"the packages of {given.origin} cannot be resolved", errors, given))
-            break
-        excluded |= dict.fromkeys(sorted(unusable))
-        problems += [make_wheel_problem(name, given, target) for name in sorted(unusable)]
-    if problems:
-        return [], problems
-    locked = place / "requirements.txt"
-    locked.write_text(output, encoding="utf-8")
-    code, pylock, errors = run_uv(("pip", "compile", str(locked), "--no-deps", "--format", "pylock.toml", *options))
-    if code:
-        raise Rejected([_make_failure(f"the packages of {given.origin} cannot be resolved", errors, given)])
-    return list(_parse_packages(pylock, _parse_dependents(output), target)), []
+    options = (*machine, "--no-build", "--no-sources", "--no-header", "-q")
+    for name, lines in zip(names, (given.requirements, given.constraints), strict=False):
+        Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    found = _run_uv(given, place, "pip", "compile", sources, "--constraints", constraints, *options)
+    Path(locked).write_text(found, encoding="utf-8")
+    return _run_uv(given, place, "pip", "compile", locked, "--no-deps", "--format", "pylock.toml", *options), found
 
 
-def _parse_packages(
-    pylock: str, dependents: Mapping[str, tuple[str, ...]], target: Target
-) -> Iterator[ResolvedPackage]:
-    """Yield the packages of a pylock.toml that the target installs."""
-    for entry in tomllib.loads(pylock).get("packages", ()):
-        if "marker" in entry and not Marker(entry["marker"]).evaluate(dict(target.markers)):
-            continue
-        wheels = {get_file_name(one): one for one in entry.get("wheels", ())}
-        archive, place = entry.get("archive", {}), next((kind for kind in ("directory", "vcs") if kind in entry), "")
-        sdist = entry.get("sdist")
-        if url := str(archive.get("url", "")):
-            file = get_file_name(archive)
-            wheels, sdist = ({file: archive}, None) if file.endswith(".whl") else ({}, archive)
-        yield ResolvedPackage(
-            name=entry["name"],
-            version=str(entry.get("version", "")),
-            index=str(entry.get("index", "")),
-            wheels=wheels,
-            sdist=sdist,
-            archive=url,
-            place=place or ("file" if archive.get("path") else ""),
-            dependents=dependents.get(entry["name"], ()),
-        )
-
-
-def get_file_name(entry: Mapping[str, Any]) -> str:
-    """Return the name of a file of a package."""
-    from urllib.parse import unquote
-
-    address = str(entry.get("name") or entry.get("url") or entry.get("path") or "")
-    return unquote(address.partition("#")[0].partition("?")[0].rpartition("/")[2])
-
-
-def _parse_dependents(requirements: str) -> dict[str, tuple[str, ...]]:
+def _parse_dependents(requirements: str) -> dict[str, list[str]]:
     """Return the packages that need each package, by the comments of uv's requirements."""
     found: dict[str, list[str]] = {}
     name = ""
@@ -161,31 +82,26 @@ def _parse_dependents(requirements: str) -> dict[str, tuple[str, ...]]:
             name = match[1]
         elif (match := re.match(r"\s+#\s+(?:via\s+)?([A-Za-z0-9][\w.-]*)$", line)) and match[1] != "via":
             found.setdefault(name, []).append(match[1])
-    return {name: tuple(dict.fromkeys(found[name])) for name in found}
+    return found
 
 
-def make_wheel_problem(name: str, given: LockInput, target: Target) -> Problem:
-    """Return the problem of a package that has no wheel for the target."""
-    if given.uv_lock:
-        way = Suggestion("--allow-builds", "builds it in the job, where a compiler must be")
-    else:
-        way = Suggestion("uv lock   and --allow-builds", "with a pyproject.toml: uv.lock says what it needs")
-    return make_problem(
-        "not-lockable.no-wheel", way, where=given.origin, given=name, name=name, description=target.description
-    )
+def _run_uv(given: LockInput, place: Path, *words: str) -> str:
+    code, output, errors = run_uv(words)
+    if code:
+        raise Rejected([_make_failure(given, errors.replace(str(place / SOURCES), given.origin))])
+    return output
 
 
-def _make_failure(title: str, errors: str, given: LockInput) -> Problem:
+def _make_failure(given: LockInput, errors: str) -> Problem:
     """Return the problem that uv explains."""
     if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
-        title = f"{title}: this uv is too old"
-        return make_problem("lock-failed.uv-too-old", where=given.origin, title=title)
-    lines = [line.strip() for line in errors.splitlines()]
-    text = " ".join(re.sub(r"^(?:error|cause):\s*", "", line) for line in lines if line)
-    why, is_transient = redact(text, max_length=MAX_REASON), uv_program.classify_uv_error(errors) == "network"
-    install = Suggestion("--no-install", "installs nothing: the image has the packages")
-    way = Suggestion("robotrain doctor", "checks what this machine can reach") if is_transient else install
-    problem = make_problem("lock-failed.uv", way, where=given.origin, title=title, why=why)
+        return make_problem("lock-failed.uv-too-old", where=given.origin)
+    text = re.sub(r"\n\s*cause:", ".", re.sub(r"^\s*error:|\n\s*\^+\s*$", "", errors))
+    why = redact(" ".join(text.split()).removesuffix("."), max_length=MAX_REASON)
+    is_transient = uv_program.classify_uv_error(errors) == "network"
+    network = (Suggestion("robotrain doctor", "checks what this machine can reach"),) if is_transient else ()
+    message = "lock-failed.added" if given.owner else "lock-failed.program"
+    problem = make_problem(message, *network, where=given.origin, owner=given.owner, why=why)
     return replace(problem, transient=is_transient)
 
 
@@ -194,7 +110,7 @@ def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
     cache = files.get_cache_folder()
     try:
         uv = uv_program.find_uv(cache) or uv_program.fetch_uv(cache, StopSignal())
-        environ = {**uv_program.make_uv_environ(), **NO_CONFIG}
+        environ = {**uv_program.make_uv_environ(), **SETTINGS}
         done = subprocess.run(
             [str(uv), *arguments],
             cwd=NEUTRAL_FOLDER,
@@ -206,6 +122,5 @@ def run_uv(arguments: Sequence[str]) -> tuple[int, str, str]:
             timeout=UV_SECONDS,
         )
     except (OSError, JobFailed, subprocess.TimeoutExpired) as error:
-        problem = make_problem("lock-failed.no-uv", why=redact(f"{error}."))
-        raise Rejected([problem]) from error
+        raise Rejected([make_problem("lock-failed.no-uv", why=redact(f"{error}."))]) from error
     return done.returncode, done.stdout, done.stderr
