@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.errors import Rejected
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding
 
 FILE = Path(__file__).with_name("messages.txt")
 ROOT = FILE.parents[1]
@@ -73,7 +73,7 @@ def check_shown(text: str) -> None:
 def format_refusal(refusal: object) -> str:
     """Return an error, a finding or a sentence in the form of a problem's report."""
     if isinstance(refusal, Finding):
-        lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *refusal.ways)
+        lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *map(str, refusal.ways))
         return "\n  ".join([f"error: {refusal.title}  [{refusal.code}]", *filter(None, lines)])
     kind = "sentence" if isinstance(refusal, str) else type(refusal).__name__
     kind = re.sub("(?<=[a-z])(?=[A-Z])|(?<=OS)(?=E)", "-", kind).lower()

@@ -5,8 +5,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from robotrain_runtime.contract.finding import LEAVE_OUT as LEAVE_OUT
+from robotrain_runtime.contract.finding import Suggestion as Suggestion
+from robotrain_runtime.contract.finding import suggest_leaving_out as suggest_leaving_out
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.redaction import redact_sentence
@@ -30,27 +33,6 @@ class Stage(IntEnum):
 
 
 EXIT_INTERRUPTED = 130
-
-
-class Suggestion(NamedTuple):
-    """What the user can do: a text to type, and a remark."""
-
-    text: str
-    """A whole line that begins with `robotrain`; options, each in the place of that of its name, else added; a word in
-    the place of the given one; or `leave out --flag`. What the user has to choose stands there in capitals.
-    """
-    remark: str = ""
-    replaces: str = ""
-    """Options of the line, separated by spaces, that are left out with it: those of other names than the text has."""
-
-
-LEAVE_OUT = "leave out "
-"""What the text of a suggestion begins with that adds nothing to a line."""
-
-
-def suggest_leaving_out(*options: str, remark: str = "") -> Suggestion:
-    """Return the suggestion of a line without some options."""
-    return Suggestion(f"{LEAVE_OUT}{' and '.join(options)}", remark, " ".join(options))
 
 
 def read_suggestion(text: str, remark: str = "") -> Suggestion:

@@ -22,11 +22,11 @@ from robotrain_runtime.contract.failure import (
     EXIT_FAILED,
     EXIT_PREFLIGHT,
     Cancelled,
-    Finding,
     JobFailed,
     PermanentError,
 )
 from robotrain_runtime.contract.files import write_atomically
+from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
@@ -314,9 +314,9 @@ class Engine:
 
     def _report_findings(self, findings: Sequence[Finding]) -> JobFailed:
         for finding in findings:
-            ways = f"Instead: {' / '.join(finding.ways)}" if finding.ways else ""
+            ways = f"Instead: {' / '.join(map(str, finding.ways))}" if finding.ways else ""
             text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
-            self._relay.emit(Note(level="error", text=text))
+            self._relay.emit(Note(level="error", text=text, ways=finding.ways))
         fault = failure.combine_faults(finding.fault for finding in findings)
         return JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     )
     from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
     from robotrain_runtime.contract.event import Checkpoint, Download, Metrics, Note, emit_event
-    from robotrain_runtime.contract.failure import Cancelled, Finding, JobFailed, PermanentError
+    from robotrain_runtime.contract.failure import Cancelled, JobFailed, PermanentError
+    from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding, suggest_leaving_out
     from robotrain_runtime.contract.parameter import Param, load_pairs
     from robotrain_runtime.contract.secret_store import SecretStorePlugin
     from robotrain_runtime.contract.target import (
@@ -53,6 +54,7 @@ __all__ = [
     "DataPreparation",
     "Download",
     "Finding",
+    "FindingError",
     "GpuRequirement",
     "HelperProcess",
     "JobDocument",
@@ -68,6 +70,7 @@ __all__ = [
     "PythonEnvironment",
     "SecretStorePlugin",
     "SourceContainerPlugin",
+    "Suggestion",
     "SurveyedSource",
     "TargetContainerPlugin",
     "TargetInspection",
@@ -81,7 +84,9 @@ __all__ = [
     "emit_event",
     "emit_verdict",
     "load_pairs",
+    "make_finding",
     "serve_requests",
+    "suggest_leaving_out",
 ]
 
 _MODULES = {
@@ -92,7 +97,8 @@ _MODULES = {
     " TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
     "robotrain_runtime.contract.document": "JobDocument JobSource UncertainText",
     "robotrain_runtime.contract.event": "Checkpoint Download Metrics Note emit_event",
-    "robotrain_runtime.contract.failure": "Cancelled Finding JobFailed PermanentError",
+    "robotrain_runtime.contract.failure": "Cancelled JobFailed PermanentError",
+    "robotrain_runtime.contract.finding": "Finding FindingError Suggestion make_finding suggest_leaving_out",
     "robotrain_runtime.contract.parameter": "Param load_pairs",
     "robotrain_runtime.contract.secret_store": "SecretStorePlugin",
     "robotrain_runtime.contract.target": "CheckpointMark CheckpointOwner TargetContainerPlugin TargetInspection"

@@ -12,11 +12,12 @@ from typing import NamedTuple
 from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document as contract_document
-from robotrain_runtime.contract import failure, plugin_loader
+from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.failure import Finding, JobFailed
+from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding, make_ways
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
@@ -54,10 +55,10 @@ def find_disk_problems(
         where="ROBOTRAIN_CACHE",
         given=placement.cache,
         why=f"The run downloads {missing / GIB:.1f} GiB{also} to the cache folder.",
-        ways=(
+        ways=make_ways(
             "free some space there",
-            "robotrain cache   lists what can be removed",
-            "ROBOTRAIN_CACHE=FOLDER   on a larger disk",
+            Suggestion("robotrain cache", "lists what can be removed"),
+            Suggestion(environment_check.CACHE_FOLDER, "on a larger disk"),
         ),
         fault="disk_full",
     )
@@ -66,8 +67,10 @@ def find_disk_problems(
 ANSWER_SLACK_SECONDS = 1.0
 REMOTE_CHECK_SECONDS = 30.0
 RENDER_AGAIN = (
-    "robotrain render … --to FOLDER   writes the plan again: another version of robotrain may have written it",
-    "robotrain plugins   lists the installed plugins, if it is of one that is missing",
+    Suggestion(
+        "robotrain render … --to FOLDER", "writes the plan again: another version of robotrain may have written it"
+    ),
+    Suggestion("robotrain plugins", "lists the installed plugins, if it is of one that is missing"),
 )
 """What helps if a plan names modules that this version does not have."""
 
@@ -127,8 +130,8 @@ def preflight_remotely(
         described = _describe_sources(checked, present, batches)
         if batches.settle(local, described):
             findings += _survey_remotely(batches)
-        sentences = plugin_loader.load_workload_plugin(local).compare(local, described)  # with the sources not checked
-        findings += [failure.make_finding("data-unusable", sentence) for sentence in sentences]
+        compared = plugin_loader.load_workload_plugin(local).compare(local, described)  # with the sources not checked
+        findings += map(make_finding, compared)
         return [*findings, *_check_targets_remotely(local, present)]
 
     with contextlib.closing(SourceBatches(checked, stop, lambda line: None, build_python)) as batches:
@@ -175,7 +178,7 @@ def collect_findings(
         certain = [source for source in document.sources if source not in batches.waiting]
         present, findings = _check_local_sources(document, certain, batches.mounted)
         findings += targets.find_platform_folder_problems(document)
-        findings += [failure.make_finding("data-unusable", text) for text in workload.inspect(document, present)]
+        findings += map(make_finding, workload.inspect(document, present))
         job_environment, placement = plugin_loader.get_job_environment(document), document.placement
         run_placement = plugin_loader.get_run_placement(document)
         findings += environment_check.find_environment_problems(job_environment, run_placement)
@@ -196,7 +199,7 @@ def collect_findings(
             findings += [*found, *([] if blocked else _survey_sources(batches))]
             described = _describe_sources(document, present, batches)
         document = batches.document
-        findings += [failure.make_finding("data-unusable", text) for text in workload.compare(document, described)]
+        findings += map(make_finding, workload.compare(document, described))
         if not blocked:
             required = targets.get_target_environment(document)
             python = get_writer_python(required) if required and get_writer_python else None
@@ -213,9 +216,8 @@ def collect_findings(
                 findings.append(hardware.make_timeout_finding())
             findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
-        fault = failed.fault or "configuration"
-        finding = failure.make_finding("half-missing", failed.reason, fault=fault)
-        return PreflightResult([finding._replace(ways=RENDER_AGAIN)], [], {})
+        made = make_finding(failed.reason, *RENDER_AGAIN, code="half-missing")
+        return PreflightResult([made._replace(fault=failed.fault or "configuration")], [], {})
     unique: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         unique.setdefault((finding.code, finding.title, finding.given), finding)
@@ -249,7 +251,7 @@ def _check_sources_remotely(
             and plugin_loader.has_source_plugin(document, source)
         ):
             problems = list(plugin_loader.load_source_plugin(document, source).preflight(source, context))
-            yield from (failure.make_finding("data-unusable", sentence, source.uri) for sentence in problems)
+            yield from (make_finding(problem, given=source.uri) for problem in problems)
             if not problems:
                 present[source] = Path(source.uri)
     yield from _survey_remotely(batches)
@@ -292,7 +294,7 @@ def _check_local_sources(
             continue
         plugin = plugin_loader.load_source_plugin(document, source)
         problems = () if plugin.CARRIER else tuple(plugin.preflight(source, context))
-        findings += [failure.make_finding("source-unreachable", sentence, source.uri) for sentence in problems]
+        findings += [make_finding(problem, code="source-unreachable", given=source.uri) for problem in problems]
         if not problems and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
             present[source] = Path(source.uri)
     return present, findings
@@ -305,7 +307,7 @@ def _check_other_environments(document: JobDocument) -> Iterator[Finding]:
     placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
     for required in {required.lock: required for required in environments}.values():
         for finding in environment_check.find_environment_problems(required, placement):
-            ways = tuple(way for way in finding.ways if not way.startswith(environment_check.ENVIRONMENT_OPTION))
+            ways = tuple(way for way in finding.ways if way.text != environment_check.ENVIRONMENT_OPTION)
             yield finding._replace(ways=ways)
 
 
@@ -314,14 +316,16 @@ def _survey_sources(batches: SourceBatches) -> list[Finding]:
     try:
         return list(_list_survey_problems(batches))
     except JobFailed as failed:
-        return [failure.make_finding("sources-unread", failed.reason, fault=failed.fault or "configuration")]
+        found = make_finding(failed.reason, code="sources-unread")
+        return [found._replace(fault=failed.fault or "configuration")]
 
 
 def _list_survey_problems(batches: SourceBatches) -> Iterator[Finding]:
     """Raise JobFailed if the sources cannot be surveyed, StopRequested."""
     for source, survey in batches.survey().items():
-        for sentence in survey.problems:
-            yield failure.make_finding("source-unreachable", sentence, source.uri, survey.fault)
+        for problem in survey.problems:
+            found = make_finding(problem, code="source-unreachable", given=source.uri)
+            yield found._replace(fault=survey.fault)
 
 
 def _describe_sources(

@@ -215,7 +215,7 @@ def test_the_look_runs_in_the_data_environment_and_brings_its_findings(job, azur
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     (found,) = TrackingCheck(job, lambda wanted: data_python).wait_for_findings()
     assert (found.code, found.fault) == ("azure-role-missing", "configuration")
-    assert "AzureML Data Scientist" in found.ways[0]
+    assert "AzureML Data Scientist" in found.ways[0].text
 
 
 def test_an_environment_without_azure_identity_is_reported(job):

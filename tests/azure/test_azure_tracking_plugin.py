@@ -19,7 +19,7 @@ from tracked_document import tracked_job
 PRETENDED = """
 import time
 from pathlib import Path
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 ENVIRONMENT = PythonEnvironment(lock=Path("pretended.txt"), python="3.10-3.14", gib=0.1)
 def accepts(uri):
@@ -27,9 +27,7 @@ def accepts(uri):
 def preflight_address(uri):
     {look}
 """
-FOUND = (
-    'yield Finding(code="azure-role-missing", title=f"nobody may track at {uri}", ways=("ask", "wait"), fault="data")'
-)
+FOUND = 'yield make_finding(f"nobody may track at {uri}", "ask", "wait", code="azure-role-missing")'
 
 
 @pytest.fixture
@@ -52,7 +50,8 @@ def check_plugin(tmp_path, monkeypatch):
 
 def test_a_tracking_plugin_runs_in_its_own_environment(check_plugin):
     (found,), wanted = check_plugin(FOUND)
-    assert (found.title, found.ways, found.fault) == ("nobody may track at pretended://x", ("ask", "wait"), "data")
+    assert (found.title, found.fault) == ("nobody may track at pretended://x", "data")
+    assert [way.text for way in found.ways] == ["ask", "wait"]
     assert wanted == ["pretended.txt"]
 
 

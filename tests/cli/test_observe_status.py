@@ -95,28 +95,28 @@ INSTEAD = "the policy has the type act, but --policy-type is diffusion"
 @pytest.mark.parametrize(
     ("reason", "errors", "change"),
     [
-        (INSTEAD, [f"{INSTEAD}. Instead: --policy-type act"], "--set policy_type=act"),
-        ("it is full", ["it is full. Instead: make room / --batch-size 4 / --batch-size 2"], "--set batch_size=4"),
+        (INSTEAD, {INSTEAD: ["--policy-type act"]}, "--set policy_type=act"),
+        ("it is full", {"it is full": ["make room", "--batch-size 4", "--batch-size 2"]}, "--set batch_size=4"),
         (
             "it is full; it is old",
-            ["it is full. Instead: --batch-size 4", "it is old. Instead: -- --policy.chunk_size=16"],
+            {"it is full": ["--batch-size 4"], "it is old": ["-- --policy.chunk_size=16"]},
             "--set batch_size=4 -- --policy.chunk_size=16",
         ),
-        ("no steps are left", ["no steps are left. Instead: --set training_steps=8"], "--set training_steps=8"),
-        ("it is odd", ["it is odd. Instead: --set seed=$(id)"], "--set seed='$(id)'"),  # the text may be a dataset's
-        ("--device cuda: there is none (--device auto takes the first)", [], "--set device=auto"),
-        ("--num-gpus 2: there is one (--num-gpus 1; --device cpu trains on its cores)", [], "--set num_gpus=1"),
-        ("it is an old dataset (--convert-v21)", [], "--set convert_v21=true"),
-        ("out of memory: use a smaller --batch-size or fewer --num-workers", [], "--set batch_size=VALUE"),
-        ("the loss is not finite (--batch-size N)", [], "--set batch_size=VALUE"),
-        ("it needs --unheard-of 3", [], ""),
-        (f"it has no name (--job-name hf_{'a1B2' * 8})", [], ""),
-        ("it is full (--batch-size 8)", [], "--set batch_size=VALUE"),  # what the run had
+        ("no steps are left", {"no steps are left": ["--set training_steps=8"]}, "--set training_steps=8"),
+        ("it is odd", {"it is odd": ["--set seed=$(id)"]}, "--set seed='$(id)'"),  # the text may be a dataset's
+        ("--device cuda: there is none (--device auto takes the first)", {}, "--set device=auto"),
+        ("--num-gpus 2: there is one (--num-gpus 1; --device cpu trains on its cores)", {}, "--set num_gpus=1"),
+        ("it is an old dataset (--convert-v21)", {}, "--set convert_v21=true"),
+        ("out of memory: use a smaller --batch-size or fewer --num-workers", {}, "--set batch_size=VALUE"),
+        ("the loss is not finite (--batch-size N)", {}, "--set batch_size=VALUE"),
+        ("it needs --unheard-of 3", {}, ""),
+        (f"it has no name (--job-name hf_{'a1B2' * 8})", {}, ""),
+        ("it is full (--batch-size 8)", {}, "--set batch_size=VALUE"),  # what the run had
     ],
 )
 def test_change_that_a_failure_names_is_suggested(scripted, robotrain, reason, errors, change):
     outcome = Outcome(state="failed", exit_code=4, reason=reason, fault="configuration")
-    notes = [Note(level="error", text=text) for text in errors]
+    notes = [Note(level="error", text=f"{text}.", ways=tuple((way,) for way in ways)) for text, ways in errors.items()]
     scripted.run("train-1", *notes, outcome, state="failed", reason=reason)
     values = {
         "batch_size": ["8", "32"],

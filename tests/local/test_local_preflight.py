@@ -8,7 +8,7 @@ from messages import check_problems
 from robotrain.errors import Stage
 from robotrain.model.health import convert_finding
 from robotrain_local.settings import LocalSettings
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Suggestion, make_finding
 
 
 def test_a_job_that_can_run_has_nothing_wrong(runs: Runs, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_file_in_the_place_of_the_runs_folder_is_told(runs: Runs, tmp_path: Pa
 
 
 def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
-    finding = Finding(code="x", title="it does not fit", ways=("do this   on a larger disk", "or nothing"))
+    finding = make_finding("it does not fit", Suggestion("do this", "on a larger disk"), "or nothing")
     assert [(way.text, way.remark) for way in convert_finding(finding).suggestions] == [
         ("do this", "on a larger disk"),
         ("or nothing", ""),

@@ -3,6 +3,7 @@
 import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.finding import Suggestion
 from robotrain_runtime.machine import hardware
 
 FIRST = "GPU-0a1b1c2d-0e1f-4a5b-8c7d-000000000001"
@@ -63,9 +64,9 @@ def test_a_driver_that_does_not_work_is_quoted(driver):
 )
 def test_a_number_of_gpus_is_suggested_only_where_there_are_some(driver, gpus, without, way):
     driver(*gpus)
-    asked = GpuRequirement(count=2, without=without)
+    asked = GpuRequirement(count=2, without=Suggestion(without))
     (finding,) = hardware.find_gpu_problems(asked, Placement(work="/w", cache="/c"))
-    assert [text.partition("   ")[0] for text in finding.ways[1:]] == ([way] if way else [])
+    assert [found.text for found in finding.ways[1:]] == ([way] if way else [])
 
 
 VISIBLE = [
@@ -84,7 +85,7 @@ def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
         [] if left == 2 else [f"the job asks for 2 GPUs, and this machine shows {left}"]
     )
     hidden = {0: "it hides 2 GPUs of this machine", 1: "it hides 1 GPU of this machine"}
-    assert [one.ways[0] for one in found] == [f"unset CUDA_VISIBLE_DEVICES   {hidden[left]}" for _ in found]
+    assert [str(one.ways[0]) for one in found] == [f"unset CUDA_VISIBLE_DEVICES   {hidden[left]}" for _ in found]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver)
     assert codes(GpuRequirement(count=1, bf16=True)) == []
     (finding,) = hardware.find_gpu_problems(GpuRequirement(count=2, bf16=True), Placement(work="/w", cache="/c"))
     assert finding.title == "the job computes in bf16, and Tesla T4 cannot"
-    assert finding.ways[0] == "--mixed-precision fp16"
+    assert finding.ways[0].text == "--mixed-precision fp16"
 
 
 def test_all_problems_of_the_gpus_are_reported_together(driver):

@@ -13,6 +13,7 @@ from robotrain.model.job import Job
 from robotrain.model.workload import Workload
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.finding import Finding
 from robotrain_workloads.command import container as command_container
 from robotrain_workloads.command.parameters import CommandParameters
 from robotrain_workloads.lerobot_eval import container as eval_container
@@ -111,7 +112,7 @@ def folders(document: JobDocument) -> dict[JobSource, Path]:
 
 def find_problems(document: JobDocument) -> list[str]:
     """What preflight finds in the files."""
-    return list(CONTAINERS[document.workload].inspect(document, folders(document)))
+    return list(map(format_finding, CONTAINERS[document.workload].inspect(document, folders(document))))
 
 
 def find_data_problems(document: JobDocument) -> list[str]:
@@ -137,11 +138,14 @@ def check_job(workload: Workload, *sources: JobSource, args: Iterable[str] = (),
     return [problem for problem in workload.check(job) if problem.code != "eula-accepted"]
 
 
-def check_findings(found: Iterable[str], count: int = 1) -> None:
-    """Assert how many texts there are, "what is wrong" or "what is wrong\nwhat to do" (a container has no codes); what
-    they say stands in messages.txt.
-    """
-    texts = [*found]
+def format_finding(found: Finding | str) -> str:
+    """What is wrong and, on lines below, what to do."""
+    return "\n".join([found.title, *map(str, found.ways)]) if isinstance(found, Finding) else found
+
+
+def check_findings(found: Iterable[Finding | str], count: int = 1) -> None:
+    """Assert how many findings there are (a container has no codes); what they say stands in messages.txt."""
+    texts = [*map(format_finding, found)]
     assert len(texts) == count, texts
     for text in texts:
         MESSAGES.compare("\n  ".join(text.splitlines()))

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from job_documents import check_findings, evaluation, find_problems, folders
+from job_documents import check_findings, evaluation, find_problems, folders, format_finding
 from robotrain_workloads.lerobot_eval import container
 
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
@@ -28,7 +28,7 @@ def find_mismatches(tmp_path):
     def find(**given) -> list[str]:
         document = evaluation(tmp_path / "work", **given)
         found = find_problems(document)
-        assert set(container.compare(document, folders(document))) <= set(found)
+        assert set(map(format_finding, container.compare(document, folders(document)))) <= set(found)
         return found
 
     return find

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hub_stand_in import HubStandIn
-from job_documents import PLATFORMS, check_findings, get_work, read_job
+from job_documents import PLATFORMS, check_findings, format_finding, get_work, read_job
 from local_server import QuietHandler, serve
 from messages import check_problems
 from robotrain_runtime.contract.document import JobSource
@@ -194,7 +194,8 @@ def test_the_trainer_gets_the_file_of_its_weights(training, tmp_path):
 def test_weights_that_lerobot_would_fail_on_are_refused_if_pictures_are_read(training, option, way):
     def find(root, *args):
         document = training(root, args=args, policy_type="diffusion")
-        return [one for one in container.compare(document, {document.sources[0]: root}) if "Weights" in one]
+        found = map(format_finding, container.compare(document, {document.sources[0]: root}))
+        return [one for one in found if "Weights" in one]
 
     check_findings(find(CAMERA, option))
     assert find(STATES, option) == find(CAMERA, option, way) == []

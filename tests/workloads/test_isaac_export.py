@@ -155,8 +155,8 @@ def test_agent_configuration_may_be_named(checkpoint: MakeCheckpoint, web: Any, 
         assert found.agent is not None
         assert found.agent.read_text() == "policy: {}\n"
     for config in (f"{address}/none.yaml", "/no/such/agent.yaml"):
-        with pytest.raises(FileNotFoundError, match="--agent-config"):
+        with pytest.raises(OSError, match="--agent-config"):
             container.fetch_files(source, "", config, tmp_path / "to")
     nothing_beside = container.fetch_files(source, f"{address}/run/model_19.pt", "", tmp_path / "to")
     (problem,) = container.find_file_problems(nothing_beside, None)
-    assert "--agent-config URL" in problem
+    assert problem.ways[0].text.endswith("--agent-config URL")

@@ -330,5 +330,5 @@ def test_trust_in_a_folder_waits_for_the_pin_that_says_what_to_trust():
     needed = backbones.list_needed(values, (), None)
     assert list(remote_code.find_trust_problems("pi0_fast", needed, {}, [folder], are_pinned=False)) == []
     pinned = dataclasses.replace(folder, pin="folder:a")
-    (sentence,) = remote_code.find_trust_problems("pi0_fast", needed, {}, [pinned], are_pinned=True)
-    assert sentence.endswith(f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}")
+    (found,) = remote_code.find_trust_problems("pi0_fast", needed, {}, [pinned], are_pinned=True)
+    assert [way.text for way in found.ways] == [f"--trust-remote-code {FAST}@{backbones.get_snapshot_name(pinned)}"]

@@ -85,7 +85,7 @@ def test_what_a_type_needs_is_compared(training, record, features, kind, options
     for version in versions.list_versions():
         document = training(folder, options, policy_type=kind, lerobot_version=version.name)
         problems = job_documents.find_data_problems(document)
-        compared = container.compare(document, job_documents.folders(document))
+        compared = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
         assert set(problems) <= set(compared), "descriptions alone show the same"
         found.append(problems)
     assert found == [problems] * len(found)
@@ -158,7 +158,7 @@ def test_a_policy_that_reads_features_of_the_users_choice_needs_no_others(traini
 def test_a_value_that_only_lerobot_can_judge_is_left_to_it(training, record, kind, option):
     document = training(record({**ROBOT, **TWO}, {STATE: MEAN}), [option], policy_type=kind)
     described = job_documents.folders(document)
-    assert all(isinstance(text, str) for text in (*container.compare(document, described), kind))
+    assert all(map(job_documents.format_finding, (*container.compare(document, described), kind)))
     assert all(isinstance(text, str) for text in (*container.list_warnings(document, described), kind))
 
 
@@ -186,9 +186,8 @@ def test_cameras_that_are_not_used_are_a_warning(training, record):
 
 def test_a_reward_model_needs_the_reward(training, record):
     document = training(record({**ROBOT, **ONE}), policy_type=None, reward_model="reward_classifier")
-    assert "reward_classifier learns from next.reward, which the dataset does not record" in list(
-        container.compare(document, job_documents.folders(document))
-    )
+    found = map(job_documents.format_finding, container.compare(document, job_documents.folders(document)))
+    assert "reward_classifier learns from next.reward, which the dataset does not record" in found
 
 
 def test_a_reward_model_reads_the_camera_that_its_option_names(training, record):

@@ -8,7 +8,7 @@ import shlex
 
 import job_documents
 import pytest
-from job_documents import check_findings
+from job_documents import check_findings, format_finding
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_train import container
 
@@ -52,9 +52,10 @@ def compare(training, dataset):
         path.write_text(json.dumps({**json.loads(path.read_text()), **(statistics or {})}))
         document = training(folder, options, **parameters)
         folders = job_documents.folders(document)
-        problems = list(container.compare(document, folders))
+        problems = list(map(format_finding, container.compare(document, folders)))
         if features != VIDEO:  # whose files are not here
-            assert set(problems) <= set(container.inspect(document, folders)), "the machine of the job finds the same"
+            inspected = map(format_finding, container.inspect(document, folders))
+            assert set(problems) <= {*inspected}, "the machine of the job finds the same"
         return problems, list(container.list_warnings(document, folders))
 
     return make

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from job_documents import check_findings, find_problems, get_work
+from job_documents import check_findings, find_problems, format_finding, get_work
 from job_documents import folders as folders_of
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot import options
@@ -26,7 +26,7 @@ RECORDED = {"observation.state": STATE, "action": STATE}
 
 def find_conflicts(training, *folders, **parameters):
     document = training(list(folders), **parameters)
-    return list(container.compare(document, folders_of(document)))
+    return list(map(format_finding, container.compare(document, folders_of(document))))
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_cores_are_shared_by_the_processes_unless_the_variable_is_set(monkeypatc
                 "num_gpus": 1,
                 "mixed_precision": "fp16",
             },  # the device that is chosen, as one that is typed
-            GpuRequirement(count=1, cuda="12.8", without="--mixed-precision bf16   computes on the CPU, slowly"),
+            GpuRequirement(count=1, cuda="12.8", without=device.WITHOUT_GPU._replace(text="--mixed-precision bf16")),
         ),
     ],
 )

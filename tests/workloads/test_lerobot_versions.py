@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from job_documents import check_findings, folders
+from job_documents import check_findings, folders, format_finding
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_workloads.lerobot import versions
@@ -140,7 +140,8 @@ def test_a_policy_that_another_version_saved_names_the_one_that_reads_it(
 
     def compare(folder: Path, version: str) -> list[str]:
         document = training(data, starts={"policy": folder}, lerobot_version=version)
-        return [one for one in container.compare(document, folders(document)) if "another LeRobot" in one]
+        found = map(format_finding, container.compare(document, folders(document)))
+        return [one for one in found if "another LeRobot" in one]
 
     check_findings(compare(saved, older_lerobot))
     assert compare(saved, "0.6.1") == []

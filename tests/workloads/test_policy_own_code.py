@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from job_documents import CONTAINERS, check_findings, evaluation
+from job_documents import CONTAINERS, check_findings, evaluation, format_finding
 from robotrain_runtime.contract.document import JobSource
 
 COMMIT = "d" * 40
@@ -20,8 +20,8 @@ def find_code(training, pusht, policy):
             (folder / file).write_text(json.dumps({"steps": [step]}))
         document = training(pusht, args, starts={"policy": source}, trust_remote_code=trusted)
         data, container = {source: folder}, CONTAINERS["lerobot-train"]
-        found = [one for one in container.compare(document, data) if "any Python code" in one]
-        assert set(found) <= set(container.inspect(document, data))
+        found = [one for one in map(format_finding, container.compare(document, data)) if "any Python code" in one]
+        assert set(found) <= set(map(format_finding, container.inspect(document, data)))
         return found
 
     return find
@@ -67,5 +67,5 @@ def test_an_evaluation_needs_the_same_trust(policy, tmp_path):
     folder = policy()
     (folder / "policy_preprocessor.json").write_text(json.dumps({"steps": [{"class": "os.system"}]}))
     document = evaluation(tmp_path / "work", policy=JobSource(role="policy", kind="huggingface", uri="lab/policy"))
-    found = list(CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder}))
+    found = list(map(format_finding, CONTAINERS["lerobot-eval"].compare(document, {document.sources[0]: folder})))
     check_findings(one for one in found if "any Python code" in one)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import recorded_bags
 from bag_training import make_parameters
-from job_documents import check_findings
+from job_documents import check_findings, format_finding
 from recorded_bags import COMPRESSED, SECOND, START, Recording, header
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.rosbag_act_train import container
@@ -81,7 +81,8 @@ def compare(bag_document):
         document = bag_document(**given)
         described = {JobSource(role="dataset", kind="local_path", uri=str(folder)): folder}
         document = dataclasses.replace(document, sources=tuple(described))
-        return list(container.compare(document, described)), list(container.list_warnings(document, described))
+        problems = map(format_finding, container.compare(document, described))
+        return list(problems), list(container.list_warnings(document, described))
 
     return make
 

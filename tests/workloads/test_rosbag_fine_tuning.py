@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from bag_training import SMALL, BagTraining, make_parameters, record_keypoints
+from job_documents import format_finding
 from recorded_bags import Recording
 from robotrain_workloads.rosbag_act_train import container, policy_start
 from small_training import STEPS
@@ -22,7 +23,8 @@ def camera(name):
 
 def mismatches(settings, **changed):
     complete = {"type": "act", "output_features": ACTION, **settings}
-    return list(policy_start.find_policy_mismatches(make_parameters(**changed), complete, "the policy"))
+    found = policy_start.find_policy_mismatches(make_parameters(**changed), complete, "the policy")
+    return list(map(format_finding, found))
 
 
 def test_the_policy_decides_its_sizes_and_the_job_the_rest():

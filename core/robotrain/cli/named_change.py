@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.contract import failure_causes
+from robotrain_runtime.contract.event import Note
 
 from robotrain.plugins import manager
 from robotrain.plugins.failures import PluginError
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord, Status
     from robotrain.model.workload import Workload
 
-INSTEAD = "Instead: "
-"""Before the remedies of a finding, of which the best is first; ` / ` is between them."""
 HINT = r"\(([^()]*)\)$"
 """The remedy at the end of a sentence; `; ` is between several."""
 VALUE = "VALUE"
@@ -35,9 +34,9 @@ OPTION = r"(?<![\w.-])--[A-Za-z][\w.-]*"
 def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChange | None:
     """Return the change that the reason of a failure names, or the errors that it sums up."""
     reason = known.outcome.reason if known.outcome else status.reason
-    errors = [note.text for note in known.notes if note.level == "error"]
-    titles = [text for text in errors if text.partition(".")[0] in reason or reason in text]
-    change = find_named_change(record, titles or [reason]) if reason else None
+    errors = [note for note in known.notes if note.level == "error"]
+    summed = [note for note in errors if note.text.partition(".")[0] in reason or reason in note.text]
+    change = find_named_change(record, summed or [Note(level="error", text=reason)]) if reason else None
     if not change and known.outcome and known.outcome.cause:
         change = _find_helping_change(record, known.outcome.cause)
     return change if change and not holds_secret(change.words) else None
@@ -56,19 +55,19 @@ class NamedChange(NamedTuple):
         return VALUE not in self.words.replace("=", " ").split()
 
 
-def find_named_change(record: RunRecord, texts: Sequence[str]) -> NamedChange | None:
-    """Return the change that sentences about a failure name: the remedies of them all, else what the rules of the
+def find_named_change(record: RunRecord, errors: Sequence[Note]) -> NamedChange | None:
+    """Return the change that the errors of a failure name: the remedies of them all, else what the rules of the
     workload say of the options that they name, else these options; None if they name none that the job has.
     """
     parameters = _find_parameters(record)
-    found = [change for text in texts if (change := _find_remedy(record, text, parameters))]
+    found = [change for note in errors if (change := _find_remedy(record, note, parameters))]
     if found:
         sets = [words for words in dict.fromkeys(found) if not words.startswith("-- ")]
         options = [words.removeprefix("-- ") for words in dict.fromkeys(found) if words.startswith("-- ")]
         return NamedChange(" ".join([*sets, *["--"] * bool(options), *options]))
     if _runs_own_command(record):  # the options that it names are those of the user's program
         return None
-    text = " ".join(texts)
+    text = " ".join(note.text for note in errors)
     if by_rules := _find_rule_change(record, text, parameters):
         return by_rules
     options = [name for name in record.values if name.startswith("-") or "." in name]
@@ -165,11 +164,10 @@ def _find_parameters(record: RunRecord) -> dict[str, Parameter]:
     return {flag: one for group in declared for one in get_parameters(group) for flag in one.flags}
 
 
-def _find_remedy(record: RunRecord, text: str, parameters: dict[str, Parameter]) -> str:
-    """Return the first remedy of a sentence that changes the job; empty if there is none."""
-    _, instead, remedies = text.partition(INSTEAD)
-    hint = re.search(HINT, text.rstrip("."))
-    offered = remedies.split(" / ") if instead else hint[1].split("; ") if hint else ()
+def _find_remedy(record: RunRecord, note: Note, parameters: dict[str, Parameter]) -> str:
+    """Return the first remedy of an error that changes the job; empty if there is none."""
+    hint = re.search(HINT, note.text.rstrip("."))
+    offered = [way[0] for way in note.ways] or (hint[1].split("; ") if hint else [])
     return next((words for one in offered for words in _parse_remedy(record, one, parameters)), "")
 
 

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Literal
 
 from robotrain_runtime.contract.deadline import DeadlineFuture
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding
 
-from robotrain.errors import Problem, Stage, Suggestion, collect_problems, read_suggestion
+from robotrain.errors import Problem, Stage, Suggestion, collect_problems
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
@@ -114,13 +114,8 @@ def convert_problem(problem: Problem) -> HealthResult:
     return HealthResult("fail" if problem.severity == "error" else "warn", text, problem.suggestions)
 
 
-NOTE_SEPARATOR = "   "
-"""Separates what to type from its remark in a finding of the runtime."""
-
-
 def convert_finding(finding: Finding) -> Problem:
     """Return a finding of the runtime as a problem of preflight."""
-    parts = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
     return Problem(
         code=finding.code,
         stage=Stage.PREFLIGHT,
@@ -128,5 +123,5 @@ def convert_finding(finding: Finding) -> Problem:
         where=finding.where,
         given=redact(finding.given),
         why=redact(finding.why),
-        suggestions=tuple(read_suggestion(text.strip(), remark.strip()) for text, _, remark in parts),
+        suggestions=finding.ways,
     )

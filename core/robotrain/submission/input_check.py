@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.step_output import STEP_KIND
 
 from robotrain.errors import Problem, Rejected, Suggestion, select_errors
@@ -35,9 +35,9 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
     with contextlib.suppress(Exception):  # the run will report it
         described = descriptions.find_folders(prepared, plugin)
         document = make_description_document(prepared.job, prepared.platform.name, prepared.container_plugins)
-        sentences = list(plugin.compare(document, described)) if described else []
-        yield from (convert_finding(failure.make_finding("data-unusable", sentence)) for sentence in sentences)
-        for sentence in plugin.list_warnings(document, described) if described and not sentences else ():
+        found = list(plugin.compare(document, described)) if described else []
+        yield from map(convert_finding, map(make_finding, found))
+        for sentence in plugin.list_warnings(document, described) if described and not found else ():
             yield make_problem("data-unexpected", title=sentence)
 
 

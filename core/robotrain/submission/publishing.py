@@ -135,9 +135,9 @@ def _open_publication(
     return late
 
 
-def _suggest_way(run: str, kind: SourceKind, way: str) -> Suggestion:
+def _suggest_way(run: str, kind: SourceKind, way: Suggestion) -> Suggestion:
     """Return what to type: of another address the whole command."""
-    return Suggestion(f"robotrain publish {run} {way}" if kind.recognizes_target(way) else way)
+    return way._replace(text=f"robotrain publish {run} {way.text}") if kind.recognizes_target(way.text) else way
 
 
 @contextlib.contextmanager

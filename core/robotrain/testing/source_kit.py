@@ -212,13 +212,13 @@ class SourceKit(ImportTests):
             plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
             if not plugin.CARRIER:
                 if problems := [*plugin.preflight(source, place)]:
-                    raise OSError("; ".join(problems))
+                    raise OSError("; ".join(map(str, problems)))
                 return read_files(plugin.fetch(source, place))
             fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
             with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
                 try:
                     if problems := [problem for survey in batch.survey() for problem in survey.problems]:
-                        raise OSError("; ".join(problems))
+                        raise OSError("; ".join(map(str, problems)))
                     return read_files(batch.fetch(lambda download: None)[source])
                 except JobFailed as failed:
                     raise OSError(str(failed)) from failed

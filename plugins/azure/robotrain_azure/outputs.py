@@ -48,7 +48,7 @@ def download_source(kind: str, uri: str, to: Path) -> None:
     with contextlib.closing(carrier.deliver([source], {source.kind: plugin}, context, {})) as delivery:
         (survey,) = delivery.survey()
         if survey.problems:
-            raise JobFailed("; ".join(sentence.replace("\n", ": ") for sentence in survey.problems))
+            raise JobFailed("; ".join(map(str, survey.problems)))
         shutil.copytree(delivery.fetch(lambda far: None)[source], to, dirs_exist_ok=True)
 
 

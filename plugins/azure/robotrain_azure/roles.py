@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding, Suggestion
 
 from robotrain_azure.arm import Answer, ArmClient, ArmError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
@@ -30,7 +30,7 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
         title = f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there"
         given, why = workspace.tracking_uri, "None of its roles there allows it."
         command = make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource)
-        yield Finding(code="azure-role-missing", title=title, given=given, why=why, ways=(command,))
+        yield Finding(code="azure-role-missing", title=title, given=given, why=why, ways=(Suggestion(command),))
 
 
 def is_allowed(role: Answer, action: str, allow_field: str = "actions", deny_field: str = "notActions") -> bool:

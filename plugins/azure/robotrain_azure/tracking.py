@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding, make_ways
 from robotrain_sources.data_environment import ENVIRONMENT
 
 from robotrain_azure import errors, roles, workspace
@@ -40,9 +40,11 @@ def preflight_address(uri: str) -> Iterable[Finding]:
         yield from roles.check_tracking_permissions(arm, at)
     except ArmError as error:
         diagnosis, given = errors.diagnose_workspace_error(error, at), at.tracking_uri
-        title, why, ways = diagnosis.title, diagnosis.why, diagnosis.suggestions
+        title, why, ways = diagnosis.title, diagnosis.why, make_ways(*diagnosis.suggestions)
         if diagnosis.kind == "signed-out":
-            ways = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
+            ways = make_ways(
+                "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names"
+            )
         if diagnosis.network:
             yield Finding(code="tracking-unreachable", title=title, given=given, why=why, ways=ways, fault="network")
         else:

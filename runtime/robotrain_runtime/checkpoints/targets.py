@@ -10,7 +10,7 @@ from robotrain_runtime.contract import checkpoint, plugin_loader
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.failure import Finding, make_finding
+from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 TARGET_PREFIX = "target."
@@ -65,14 +65,14 @@ def find_target_problems(
             continue
         cannot = f"{plugin_loader.describe_outputs(document)} cannot be published to {target.to}"
         problems = list(target.inspection.problems)
-        suggestion = target.inspection.other_place or target.target.suggestion
-        way = f"\n{suggestion}" if suggestion else ""
+        way = target.inspection.other_place or target.target.suggestion
         if foreign := _find_foreign_owner(document, target):
-            problems.append(f"it belongs to {foreign}{way}")
+            problems.append(make_finding(f"it belongs to {foreign}", way))
         elif foreign := next(_find_foreign_checkpoints(document, target), ""):
-            problems.append(f"it holds {foreign}{way}")
-        for problem in problems:
-            yield make_finding("publish-unwritable", f"{cannot}: {problem}", fault="configuration")
+            problems.append(make_finding(f"it holds {foreign}", way))
+        for found in map(make_finding, problems):
+            title = f"{cannot}: {found.title}"
+            yield found._replace(code="publish-unwritable", title=title, fault="configuration")
 
 
 def _find_foreign_owner(document: JobDocument, target: InspectedTarget) -> str:

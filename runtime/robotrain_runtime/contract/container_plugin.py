@@ -7,7 +7,7 @@ from typing import Protocol
 
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding, Suggestion
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
@@ -186,8 +186,8 @@ class SurveyedSource:
     """A survey of a source before it is fetched."""
 
     source: JobSource
-    problems: tuple[str, ...] = ()
-    """Why it cannot be fetched: one sentence each, the remedy on a second line."""
+    problems: tuple[Finding | str, ...] = ()
+    """Why it cannot be fetched."""
     fault: Fault = ""
     """The fault of the problems."""
     files: int = 0
@@ -244,8 +244,8 @@ class GpuRequirement:
     """Whether they must support bf16."""
     cuda: str = ""
     """The CUDA version of the locked environment, such as `12.8`; empty for none."""
-    without: str = ""
-    """The option with which the job runs on a machine that has no GPU, for a suggestion; empty for none."""
+    without: Suggestion = Suggestion("")
+    """The option with which the job runs on a machine that has no GPU; empty for none."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -270,15 +270,15 @@ class SourceContainerPlugin:
     CARRIER: str = ""
     """The module that fetches its sources (`BatchFetcher`)."""
 
-    def preflight(self, source: JobSource, place: ContainerContext) -> Iterable[str]:
-        """Return quickly why `source` cannot be fetched as pinned: one sentence each, the remedy on a second line."""
+    def preflight(self, source: JobSource, place: ContainerContext) -> Iterable[Finding | str]:
+        """Return quickly why `source` cannot be fetched as pinned."""
         return ()
 
     def fetch(self, source: JobSource, place: ContainerContext) -> Path:
         """Return the folder with the data of `source`. Raise OSError with a sentence for the user."""
         raise NotImplementedError
 
-    def mounted(self, source: JobSource, place: ContainerContext) -> Iterable[str]:
+    def mounted(self, source: JobSource, place: ContainerContext) -> Iterable[Finding | str]:
         """Do the preflight of a mounted source: `source.uri` is the folder that it is in."""
         return self.preflight(source, place)
 
@@ -330,10 +330,11 @@ class WorkloadContainerPlugin:
         """
         return None
 
-    def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
+    def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[Finding | str]:
         """Return what is wrong with the sources, judged by the files that describe them, before anything is fetched.
 
-        One sentence each, the remedy on a second line. Sources that cannot be reached are missing from `described`.
+        One finding each (`make_finding`), or its sentence alone. Sources that cannot be reached are missing from
+        `described`.
         """
         return ()
 
@@ -382,7 +383,7 @@ class WorkloadContainerPlugin:
         """
         return None
 
-    def inspect(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
+    def inspect(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[Finding | str]:
         """Return what is wrong with the data, reading small files only: as in `compare`."""
         return ()
 

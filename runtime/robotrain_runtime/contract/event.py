@@ -225,6 +225,8 @@ class Note:
 
     level: Literal["info", "warning", "error"]
     text: str
+    ways: tuple[tuple[str, ...], ...] = ()
+    """What helps, best first, as the text says it for people: `finding.Suggestion`s."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Failures: exit codes, exceptions, preflight findings, and the classification of errors.
+"""Failures: exit codes, exceptions, and the classification of errors.
 
 The exit codes of the runtime, for platforms whose retry rules go by the code:
 
@@ -20,7 +20,6 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from robotrain_runtime.contract.failure_causes import HOST_MEMORY, KILLED, FoundCause, describe_cause, find_cause
 from robotrain_runtime.contract.failure_causes import UNKNOWN_HOST as UNKNOWN_HOST
@@ -70,23 +69,6 @@ class JobFailed(Exception):
         self.cause = find_cause([reason]) if cause is None else cause
 
 
-class Finding(NamedTuple):
-    """A reason why the run would fail."""
-
-    code: str
-    title: str
-    """A sentence without a full stop."""
-    where: str = ""
-    """The option or variable that it concerns."""
-    given: str = ""
-    """Its value."""
-    why: str = ""
-    """A sentence."""
-    ways: tuple[str, ...] = ()
-    """The remedies, best first."""
-    fault: Fault = "configuration"
-
-
 @contextmanager
 def convert_os_errors() -> Iterator[None]:
     """Raise JobFailed with the fault in place of an OSError inside the block."""
@@ -94,12 +76,6 @@ def convert_os_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise JobFailed(str(error), fault=classify_error(str(error))) from error
-
-
-def make_finding(code: str, sentence: str, given: str = "", fault: Fault = "data") -> Finding:
-    """Return a container plugin's sentence as a finding; its second line is the remedy."""
-    title, _, way = sentence.partition("\n")
-    return Finding(code=code, title=title.rstrip("."), given=given, ways=(way,) if way else (), fault=fault)
 
 
 # Patterns are not compiled here: every command imports this module, and few use them.

@@ -8,6 +8,7 @@ from typing import Protocol
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
+from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 
@@ -34,8 +35,8 @@ class CheckpointOwner:
 class TargetInspection:
     """The inspection of a target."""
 
-    problems: tuple[str, ...] = ()
-    """Why it cannot be written to, one sentence each."""
+    problems: tuple[Finding | str, ...] = ()
+    """Why it cannot be written to."""
     warnings: tuple[str, ...] = ()
     """Why it is not known whether it can be written to, one sentence each: the run goes on."""
     owner: CheckpointOwner | None = None

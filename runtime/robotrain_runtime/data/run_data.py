@@ -11,6 +11,7 @@ from robotrain_runtime.contract import document, failure, files, plugin_loader
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
+from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data import sources
@@ -60,8 +61,7 @@ class RunData:
         data |= self._fetch_waiting(self.document, data, python)
         data = {source: data[source] for source in self.document.sources if source in data}
         if problems := list(self._plugin.inspect(self.document, data)):
-            sentences = "; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in problems)
-            raise JobFailed(sentences, EXIT_PREFLIGHT, "data")
+            raise JobFailed("; ".join(map(str, map(make_finding, problems))), EXIT_PREFLIGHT, "data")
         return data
 
     @property
@@ -152,7 +152,7 @@ class RunData:
         with closing(self.batches) as batches:
             for survey in batches.survey().values():
                 if survey.problems:
-                    raise JobFailed("; ".join(survey.problems).replace("\n", ": "), fault=survey.fault)
+                    raise JobFailed("; ".join(map(str, survey.problems)), fault=survey.fault)
             return self._fetch_all(python)
 
     def _fetch_waiting(

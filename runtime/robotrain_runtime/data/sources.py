@@ -20,7 +20,8 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, Mount, UncertainText
 from robotrain_runtime.contract.event import Download
-from robotrain_runtime.contract.failure import Finding, convert_os_errors, make_finding
+from robotrain_runtime.contract.failure import convert_os_errors
+from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.process.stop import StopSignal
@@ -164,15 +165,15 @@ def inspect_mount(
     if not folders:
         title = f"{origin} was mounted empty: there are no files in {outer}"
         return None, [Finding(code="mount-empty", title=title, given=source.uri, fault="data")]
-    sentences: list[str] = []
+    first: list[Finding | str] = []
     reader = _load_reader(document, source)
     for folder in folders:
         problems = list(reader.mounted(replace(source, uri=str(folder)), context)) if reader else []
         if not problems:
             record_tags(document, source, folder)
             return folder, []
-        sentences = sentences or problems
-    return None, [make_finding("source-unreachable", sentence, source.uri) for sentence in sentences]
+        first = first or problems
+    return None, [make_finding(problem, code="source-unreachable", given=source.uri) for problem in first]
 
 
 def record_tags(document: JobDocument, source: JobSource, folder: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
 from robotrain_runtime.environments import environment, installed_environment, interpreter, torch_build, uv_program
 from robotrain_runtime.machine import disk_cache
 
-ENVIRONMENT_OPTION = "--environment PATH"
+ENVIRONMENT_OPTION, CACHE_FOLDER = "--environment PATH", "ROBOTRAIN_CACHE=FOLDER"
 SHARE_WITHOUT_TORCH = 0.5
 """The share of its size that an environment needs at most if the image holds torch with CUDA."""
 VERSIONS_PROBE = """import sys
@@ -51,7 +51,7 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
             code="uv-missing",
             title="uv is missing on this machine, and so is pip to fetch it with",
             why="uv builds the locked environment.",
-            ways=("install uv: https://docs.astral.sh/uv/getting-started/installation", ENVIRONMENT_OPTION),
+            ways=make_ways("install uv: https://docs.astral.sh/uv/getting-started/installation", ENVIRONMENT_OPTION),
         )
 
 
@@ -63,7 +63,7 @@ def _make_uninstalled_finding(required: PythonEnvironment) -> Finding:
         code="image-lacks-packages",
         title=f"no Python here has {names}",
         why=f"robotrain does not install {modules}: an image, or an environment of your own, brings it.",
-        ways=(f"--image IMAGE   one that has {names}", ENVIRONMENT_OPTION),
+        ways=make_ways(Suggestion("--image IMAGE", f"one that has {names}"), ENVIRONMENT_OPTION),
     )
 
 
@@ -84,17 +84,18 @@ def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
 
 
 def _make_unusable_finding(folder: str, why: str, lock: Path | None, *, is_built: bool = True) -> Finding:
-    ways: tuple[str, ...] = ("leave --environment out: the locked environment is then built",) if is_built else ()
-    ways = ways or (f"{ENVIRONMENT_OPTION}   another environment, which has it",)
+    ways = [Suggestion(ENVIRONMENT_OPTION, "another environment, which has it")]
+    if is_built:
+        ways = [Suggestion("leave --environment out: the locked environment is then built")]
     if lock:
-        ways += (f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}",)
+        ways += make_ways(f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}")
     return Finding(
         code="environment-unusable",
         title="the environment in --environment cannot run this job",
         where="--environment",
         given=folder,
         why=why,
-        ways=ways,
+        ways=tuple(ways),
     )
 
 
@@ -112,15 +113,16 @@ def read_versions(python: Path, names: Mapping[str, str]) -> dict[str, str] | No
 def _make_platform_finding(required: PythonEnvironment, machine: str, torch_backend: str | None) -> Finding:
     packages = required.required_packages
     pins = " ".join(f"'{name}=={version}.*'" for name, version in packages.items())
-    command = f"uv venv --python {required.python} PATH && uv pip install --python PATH {pins}   to create one"
+    command = f"uv venv --python {required.python} PATH && uv pip install --python PATH {pins}"
     names = ", ".join(f"{name} {version}" for name, version in packages.items()) or "what the job needs"
+    own = Suggestion(ENVIRONMENT_OPTION, f"your own environment with {names}")
     also = " --torch-backend changes only PyTorch." if torch_backend else ""
     return Finding(
         code="lock-platform",
         title=f"the locked environment is for {required.platform}, but this machine is {machine}",
         given=str(required.lock),
         why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{also}",
-        ways=(f"{ENVIRONMENT_OPTION}   your own environment with {names}", *((command,) if pins else ())),
+        ways=make_ways(own, Suggestion(command, "to create one") if pins else ""),
     )
 
 
@@ -135,12 +137,15 @@ def _make_python_finding(version: str) -> Finding:
         where=variable if chosen else "",
         given=chosen,
         why=f"The locked environment needs it, and {search}.",
-        ways=(
-            f"apt install {package}   or your system's package",
+        ways=make_ways(
+            Suggestion(f"apt install {package}", "or your system's package"),
             f"uv python install {newest}",
-            f"--module python/{newest}   on a cluster with environment modules, which has it under this or a like name",
+            Suggestion(
+                f"--module python/{newest}",
+                "on a cluster with environment modules, which has it under this or a like name",
+            ),
             f"pyenv install {newest}",
-            f"{ENVIRONMENT_OPTION}   your own environment",
+            Suggestion(ENVIRONMENT_OPTION, "your own environment"),
         ),
     )
 
@@ -154,7 +159,7 @@ def _check_disk_space(gib: float, cache: Path) -> Iterator[Finding]:
             where="ROBOTRAIN_CACHE",
             given=str(cache),
             why=f"The environment is built in it, and you may not write to {folder}.",
-            ways=("ROBOTRAIN_CACHE=FOLDER   a folder that you may write to", ENVIRONMENT_OPTION),
+            ways=make_ways(Suggestion(CACHE_FOLDER, "a folder that you may write to"), ENVIRONMENT_OPTION),
         )
         return
     free = disk_cache.get_free_bytes(folder) / disk_cache.GIB
@@ -165,6 +170,6 @@ def _check_disk_space(gib: float, cache: Path) -> Iterator[Finding]:
             where="ROBOTRAIN_CACHE",
             given=str(cache),
             why="The environment is built in the cache folder, once, and shared by all runs.",
-            ways=("free some space there", "ROBOTRAIN_CACHE=FOLDER   on a larger disk", ENVIRONMENT_OPTION),
+            ways=make_ways("free some space there", Suggestion(CACHE_FOLDER, "on a larger disk"), ENVIRONMENT_OPTION),
             fault="disk_full",
         )

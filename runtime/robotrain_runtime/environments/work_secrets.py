@@ -14,8 +14,8 @@ from pathlib import Path
 from robotrain_runtime.contract import child_python, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.failure import Finding
 from robotrain_runtime.contract.files import read_limited_file
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
 from robotrain_runtime.environments import run_environment
@@ -133,14 +133,14 @@ def _read_file(path: str) -> tuple[str, str]:
 
 def _make_finding(name: str, why: str) -> Finding:
     sentence, _, way = why.partition("\n")
-    another = f"{SECRET_FLAG} NAME=REFERENCE   names another secret"
+    another = Suggestion(f"{SECRET_FLAG} NAME=REFERENCE", "names another secret")
     return Finding(
         code="secret-unreadable",
         title=f"the secret {name} cannot be read",
         where=SECRET_FLAG,
         given=name,
         why=f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.",
-        ways=(*filter(None, [way]), another),
+        ways=make_ways(way, another),
     )
 
 

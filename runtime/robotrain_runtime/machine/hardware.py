@@ -13,7 +13,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Placement
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
 
 CGROUP = Path("/sys/fs/cgroup")
 MEMORY_INFO = Path("/proc/meminfo")
@@ -103,8 +103,8 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
         why_few += "" if value is None else f" {VISIBLE_DEVICES} is {value or 'empty'}."
         title = f"the job asks for {many}, and this machine shows {len(gpus)}"
         hidden = len(present) - len(gpus)
-        shown = f"unset {VISIBLE_DEVICES}   it hides {hidden} GPU{'s' if hidden > 1 else ''} of this machine"
-        ways = [shown] if len(present) >= required.count else []
+        remark = f"it hides {hidden} GPU{'s' if hidden > 1 else ''} of this machine"
+        ways = [Suggestion(f"unset {VISIBLE_DEVICES}", remark)] if len(present) >= required.count else []
         yield _make_gpu_finding("gpu-too-few", title, why_few, *ways, *_list_ways(required, len(gpus)))
     used = gpus[: required.count]
     yield from _check_driver(get_cuda_version(required, placement), used)
@@ -208,22 +208,22 @@ def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
         f"the driver {used[0].driver} is too old for CUDA {cuda}, which the job's PyTorch brings",
         f"It needs {oldest} or newer; otherwise PyTorch sees no GPU.",
         f"update the NVIDIA driver to {oldest} or newer, or choose a machine that has it",
-        "--torch-backend auto   the build of PyTorch that this driver can run",
+        Suggestion("--torch-backend auto", "the build of PyTorch that this driver can run"),
     )
 
 
 _OTHER_MACHINE = "a machine with a GPU"
 
 
-def _list_ways(required: GpuRequirement, found: int) -> tuple[str, ...]:
+def _list_ways(required: GpuRequirement, found: int) -> tuple[Suggestion, ...]:
     """Return what to do on a machine that has `found` GPUs, fewer than required."""
     other = "a machine with that many GPUs" if required.count > 1 else _OTHER_MACHINE
-    here = f"--num-gpus {found}   as many as there are" if found else required.without
-    return (other, here) if here else (other,)
+    fewer = Suggestion(f"--num-gpus {found}", "as many as there are")
+    return make_ways(other, fewer if found else required.without)
 
 
-def _make_gpu_finding(code: str, title: str, why: str, *ways: str) -> Finding:
-    return Finding(code=code, title=title, why=why, ways=ways or (_OTHER_MACHINE,))
+def _make_gpu_finding(code: str, title: str, why: str, *ways: Suggestion | str) -> Finding:
+    return Finding(code=code, title=title, why=why, ways=make_ways(*(ways or (_OTHER_MACHINE,))))
 
 
 def _parse_version(version: str) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ from robotrain_runtime.contract import checkpoint, plugin_loader
 from robotrain_runtime.contract.container_plugin import ArtifactTarget, PublishingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Evaluated, Metrics, make_record
-from robotrain_runtime.contract.failure import Finding, JobFailed, PermanentError, describe_error
+from robotrain_runtime.contract.failure import JobFailed, PermanentError, describe_error
+from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.contract.target import TargetWriter
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.stop import StopSignal

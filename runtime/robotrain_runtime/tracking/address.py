@@ -107,7 +107,7 @@ FINDINGS_PREFIX = "found: "
 def print_findings(module: str, uri: str) -> None:
     """Print the findings of a plugin about an address."""
     findings = load_container_plugin(module, TrackingContainerPlugin).preflight_address(uri)
-    print(FINDINGS_PREFIX + json.dumps([finding._asdict() for finding in findings]), flush=True)
+    print(FINDINGS_PREFIX + json.dumps([*findings]), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,15 +16,15 @@ from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Fault
-from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways, read_findings
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.tracking import address
 
 ADDRESS_SECONDS = 5.0
-SUGGESTIONS = (
+SUGGESTIONS = make_ways(
     "start the server, or correct its address",
-    "--tracking-uri sqlite:////FOLDER/mlflow.db   a file, no server",
+    Suggestion("--tracking-uri sqlite:////FOLDER/mlflow.db", "a file, no server"),
 )
 
 
@@ -133,5 +133,4 @@ def _run_check_program(command: Sequence[str], environ: Mapping[str, str], uri: 
     if not line:
         why = failure.explain_exit(done.returncode, lines).rstrip(".")
         return [_make_unreachable_finding(uri, f"The check failed: {why}.", "code")]
-    findings = json.loads(line.removeprefix(address.FINDINGS_PREFIX))
-    return [Finding(**{**finding, "ways": tuple(finding["ways"])}) for finding in findings]
+    return [*read_findings(json.loads(line.removeprefix(address.FINDINGS_PREFIX)))]

@@ -10,6 +10,7 @@ from robotrain_runtime.contract import job_node
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import publish_url
@@ -61,14 +62,14 @@ def list_values(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the program cannot continue from the checkpoint that was given."""
     pattern = str(document.parameters["checkpoints"] or "")
     given = [folder for source, folder in data.items() if source.role == "resume"]
     for folder in given if document.parameters["resume_in_place"] else ():
         if program_checkpoint.find_place(folder, pattern) is None:
             why = f"{folder} does not say where the checkpoint belongs below {{outputs}}, as {pattern}"
-            yield f"{why}\n{parameters.RESUME_LINE}"
+            yield make_finding(why, parameters.RESUME_LINE)
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import signal_group
 
@@ -47,9 +48,8 @@ def find_installation(given: object) -> Path:
     folder = Path(str(given or os.environ.get(PATH_VARIABLE) or IMAGE_FOLDER))
     if not (folder / SCRIPT).is_file():
         where = "--isaaclab-path" if given else PATH_VARIABLE if os.environ.get(PATH_VARIABLE) else "the image's folder"
-        raise FileNotFoundError(
-            f"Isaac Lab was not found: {folder} ({where}) has no {SCRIPT}\n--isaaclab-path FOLDER   or {PATH_VARIABLE}"
-        )
+        lacks = f"Isaac Lab was not found: {folder} ({where}) has no {SCRIPT}"
+        raise FindingError(make_finding(lacks, Suggestion("--isaaclab-path FOLDER", f"or {PATH_VARIABLE}")))
     return folder
 
 
@@ -123,26 +123,32 @@ def ask_program(folder: Path, program: Path, *arguments: str) -> Probe:
     return Probe(**json.loads(answer))
 
 
-def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[str]:
+def find_version_problems(folder: Path, backend: str, found: Probe) -> Iterator[Finding]:
     """Yield why the installation cannot train with a backend."""
     series, name = choose_series(folder), PACKAGES[backend]
     version = found.versions.get(name, "")
     minimum = MINIMUMS.get((series, backend), ())
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if not version:
-        yield f"the Isaac Lab in {folder} has no {name}\n--backend {'rsl_rl' if backend == 'skrl' else 'skrl'}"
+        yield make_finding(
+            f"the Isaac Lab in {folder} has no {name}", f"--backend {'rsl_rl' if backend == 'skrl' else 'skrl'}"
+        )
     elif numbers < minimum:
         needed = ".".join(map(str, minimum))
-        yield f"Isaac Lab {series} needs {name} {needed} or newer, but {folder} has {version}\n--image IMAGE"
+        yield make_finding(
+            f"Isaac Lab {series} needs {name} {needed} or newer, but {folder} has {version}", "--image IMAGE"
+        )
 
 
-def find_script_problems(document: JobDocument, folder: Path, script: script_options.Script) -> Iterator[str]:
+def find_script_problems(document: JobDocument, folder: Path, script: script_options.Script) -> Iterator[Finding | str]:
     """Yield why a job's script would not start: the version that the job is for, and its options after `--`."""
     series, expected = choose_series(folder), document.parameters["isaac_version"]
     if expected not in (None, series):
         version = read_version(folder) or series
-        yield f"the job is for Isaac Lab {expected}, but {folder} has {version}\n--isaac-version {series}"
+        yield make_finding(
+            f"the job is for Isaac Lab {expected}, but {folder} has {version}", f"--isaac-version {series}"
+        )
     script = script._replace(pass_unknown=bool(document.parameters.get("pass_unknown")))
     for problem in script_options.find_option_problems(document.trainer_args, script, series):
         if problem.level == "error":
-            yield f"{problem.title}: {problem.why}" + (f"\n{problem.suggestion}" if problem.suggestion else "")
+            yield make_finding(f"{problem.title}: {problem.why}", problem.suggestion)

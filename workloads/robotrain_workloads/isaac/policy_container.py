@@ -8,11 +8,12 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, script_options
 
-Examination = tuple[list[str], installation.Probe]
+Examination = tuple[list[Finding | str], installation.Probe]
 """Why a checkpoint cannot be played, and what Isaac Lab's Python answered."""
 
 
@@ -24,7 +25,7 @@ def inspect_policy(
     results: str,
     owned: Mapping[str, str],
     is_played: bool = True,
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield why a policy cannot be played, as far as versions and the checkpoint tell without the simulator.
 
     :param examine: takes Isaac Lab's folder and the checkpoint's source; may raise OSError with a sentence.
@@ -41,7 +42,7 @@ def inspect_policy(
             return
         problems, answer = examine(folder, source)
     except OSError as error:
-        yield str(error)
+        yield get_finding(error)
         return
     yield from problems
     if problems:

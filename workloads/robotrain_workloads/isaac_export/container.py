@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from robotrain_runtime.contract.container_plugin import PublishingSpec, PythonEnvironment, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
@@ -36,14 +37,14 @@ FORWARDED_PARAMETERS = (
 COPIED_PARAMETERS = ("task", "num_envs", "max_steps", "video_length", "seed")
 MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 CONVERTER = Path(__file__).parent / "image" / "convert.py"
-AGENT_FILE = "params/agent.yaml"
+AGENT_FILE, AGENT_WAY = "params/agent.yaml", "--agent-config FILE or URL"
 SAFE_SCHEME = "https://"
 FETCH_SECONDS = 20.0
 MAX_FILE_BYTES = 1 << 20
 targets = publish_url.list_targets
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the policy cannot be exported, as far as versions and the checkpoint tell without the simulator."""
     values = document.parameters
 
@@ -139,22 +140,26 @@ def fetch_files(source: Path, address: str, agent_config: str, folder: Path) -> 
         return files._replace(agent=_download(agent_config, folder / AGENT_FILE))
     if agent_config:
         if not Path(agent_config).is_file():
-            raise FileNotFoundError(f"there is no file {agent_config} where the job runs\n--agent-config FILE or URL")
+            raise FindingError(make_finding(f"there is no file {agent_config} where the job runs", AGENT_WAY))
         return files._replace(agent=Path(agent_config))
     beside = (".", "..") if files.agent is None and address.startswith(SAFE_SCHEME) else ()
     for root in (urljoin(address, place) for place in beside):  # training left them beside the file or its folder
         try:
             agent = _download(urljoin(root, AGENT_FILE), folder / AGENT_FILE)
-        except FileNotFoundError:
+        except FileMissing:
             continue
-        with contextlib.suppress(FileNotFoundError):  # another program may have trained it
+        with contextlib.suppress(FileMissing):  # another program may have trained it
             _download(urljoin(root, checkpoint_file.FACTS_FILE), folder / checkpoint_file.FACTS_FILE)
         return files._replace(agent=agent)
     return files
 
 
+class FileMissing(FindingError):
+    """A server does not give a file."""
+
+
 def _download(address: str, to: Path) -> Path:
-    """Download a small file. Raise FileNotFoundError if a server does not give it, OSError, with a sentence."""
+    """Download a small file. Raise FileMissing if a server does not give it, OSError with a sentence."""
     request = urllib.request.Request(address, headers={"User-Agent": "robotrain"})
     try:
         with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as response:
@@ -163,8 +168,8 @@ def _download(address: str, to: Path) -> Path:
             content = response.read(MAX_FILE_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:
-            kind = FileNotFoundError if error.code < 500 else OSError
-            raise kind(f"{address} cannot be downloaded: HTTP {error.code}\n--agent-config FILE or URL") from None
+            kind = FileMissing if error.code < 500 else FindingError
+            raise kind(make_finding(f"{address} cannot be downloaded: HTTP {error.code}", AGENT_WAY)) from None
     except urllib.error.URLError as error:
         raise OSError(f"{address} cannot be downloaded: {error.reason}") from error
     if len(content) > MAX_FILE_BYTES:
@@ -181,20 +186,24 @@ def choose_task(given: str | None, files: CheckpointFiles, source: Path, cache: 
     return given or next(filter(None, known), parameters.DEFAULT_TASK)
 
 
-def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[str]:
-    """Yield the problems of the files, each with the remedy on a second line."""
+def find_file_problems(files: CheckpointFiles, sha256: str | None) -> Iterator[Finding | str]:
+    """Yield the problems of the files."""
     if problem := checkpoint_file.find_digest_problem(files.weights, sha256):
         yield problem
     if files.agent is None:
-        yield (
-            f"{files.weights} has no params/agent.yaml beside it: a checkpoint does not tell activation and clipping\n"
-            "--checkpoint-uri FOLDER, which has both, or --agent-config URL"
+        yield make_finding(
+            f"{files.weights} has no params/agent.yaml beside it: a checkpoint does not tell activation and clipping",
+            "--checkpoint-uri FOLDER, which has both, or --agent-config URL",
         )
 
 
-def find_content_problems(files: CheckpointFiles, found: Mapping[str, Any], backend: str | None) -> Iterator[str]:
+def find_content_problems(
+    files: CheckpointFiles, found: Mapping[str, Any], backend: str | None
+) -> Iterator[Finding | str]:
     """Yield why the policy cannot be exported."""
     if problem := found.get("problem"):
         yield f"{files.weights} cannot be exported: {problem}"
     elif backend not in (None, found["backend"]):
-        yield f"{files.weights} is a checkpoint of {found['backend']}, not of {backend}\n--backend {found['backend']}"
+        yield make_finding(
+            f"{files.weights} is a checkpoint of {found['backend']}, not of {backend}", f"--backend {found['backend']}"
+        )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.errors import Problem, Suggestion, suggest_leaving_out
+from robotrain.errors import Problem, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.redaction import redact
+from robotrain_runtime.contract.finding import get_finding, make_finding
 
 from robotrain_workloads.isaac_export import container
 
@@ -42,22 +43,17 @@ def check_local_checkpoint(job: "Job") -> Iterator[Problem]:
                 files = files._replace(agent=Path(job["agent_config"]))
             problems = list(container.find_file_problems(files, job["sha256"]))
             if not problems and (name := _find_foreign_class(files.weights)):
-                problems = [f"{files.weights} cannot be read as weights: it holds a {name}"]
+                problems = [make_finding(f"{files.weights} cannot be read as weights: it holds a {name}")]
             if not problems:
                 texts = {str(argument) for name, argument in _scan(files.weights) if name in STRINGS}
                 guessed = "rsl_rl" if texts & RSL_RL_KEYS else "skrl" if texts >= SKRL_KEYS else ""
                 found = {"backend": guessed or job["backend"]}
                 problems = list(container.find_content_problems(files, found, job["backend"]))
         except OSError as error:
-            problems = [str(error)]
-        for problem in problems:
-            title, _, suggestion = problem.partition("\n")
-            yield make_problem(
-                "checkpoint-not-exportable",
-                *(Suggestion(suggestion),) if suggestion else (),
-                given=source.uri,
-                title=redact(title, max_length=500),
-            )
+            problems = [get_finding(error)]
+        for one in map(make_finding, problems):
+            title = redact(one.title, max_length=500)
+            yield make_problem("checkpoint-not-exportable", *one.ways, given=source.uri, title=title)
 
 
 def _find_foreign_class(file: Path) -> str:

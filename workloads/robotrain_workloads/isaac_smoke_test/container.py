@@ -62,11 +62,11 @@ def check_versions(given: str | None, backend: str) -> str:
     except OSError as error:
         raise CheckFailed(str(error)) from error
     names = installation.PACKAGES
-    problems = {name: next(installation.find_version_problems(folder, name, probe), "") for name in names}
-    if backend and problems[backend]:
-        raise CheckFailed(problems[backend])
+    problems = {name: next(installation.find_version_problems(folder, name, probe), None) for name in names}
+    if backend and (problem := problems[backend]):
+        raise CheckFailed(str(problem))
     if all(problems.values()):
-        raise CheckFailed("; ".join(problem.partition("\n")[0] for problem in problems.values()))
+        raise CheckFailed("; ".join(found.title for found in problems.values() if found))
     packages = ", ".join(f"{name} {version or 'not installed'}" for name, version in probe.versions.items())
     return f"Isaac Lab {installation.read_version(folder) or installation.choose_series(folder)}, {packages}"
 

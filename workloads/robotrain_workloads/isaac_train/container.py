@@ -9,6 +9,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint, job_node
 from robotrain_runtime.contract.container_plugin import GpuRequirement, PublishingSpec, TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
+from robotrain_runtime.contract.finding import Finding, get_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation
@@ -26,7 +27,7 @@ ARTIFACT_FOLDERS: Mapping[str, Mapping[str, str]] = {
 targets = publish_url.list_targets
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why Isaac Lab would not train, as far as its versions and the checkpoint tell without the simulator."""
     values, backend = document.parameters, str(document.parameters["backend"])
     code = training_folder.find_source(document)
@@ -43,7 +44,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
             return
         found = installation.probe(folder, begin.file)
     except OSError as error:
-        yield str(error)
+        yield get_finding(error)
         return
     yield from installation.find_version_problems(folder, backend, found)
     yield from installation.find_script_problems(document, folder, parameters.make_script(backend))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.isaac.checkpoint_file import find_checkpoint_file, parse_number, read_length
 from robotrain_workloads.isaac_train import parameters
@@ -46,26 +47,30 @@ def find_start_mode(document: JobDocument, recovered: Path | None = None) -> Mod
     return parameters.choose_mode(document.parameters, {source.role for source in document.sources})
 
 
-def find_start_problems(start: CheckpointStart, found: Mapping[str, object], backend: str) -> Iterator[str]:
+def find_start_problems(start: CheckpointStart, found: Mapping[str, object], backend: str) -> Iterator[Finding | str]:
     """Yield why a training cannot start with a checkpoint, given what Isaac Lab's Python found in it."""
     if problem := found.get("problem"):
         yield f"{start.file} cannot be used: {problem}"
     elif found.get("backend") not in (None, backend):
-        yield f"{start.file} is a checkpoint of {found['backend']}, not of {backend}\n--backend {found['backend']}"
+        yield make_finding(
+            f"{start.file} is a checkpoint of {found['backend']}, not of {backend}", f"--backend {found['backend']}"
+        )
     elif start.mode == "resume" and backend == "skrl" and start.number is None:
-        yield (
-            f"{start.file} does not tell its timestep, which skrl keeps in the name alone: agent_2400.pt\n"
-            "--checkpoint-mode warm-start"
+        yield make_finding(
+            f"{start.file} does not tell its timestep, which skrl keeps in the name alone: agent_2400.pt",
+            "--checkpoint-mode warm-start",
         )
 
 
-def find_iteration_problem(document: JobDocument, start: CheckpointStart, found: Mapping[str, object]) -> str:
-    """Return why no iterations are left after a checkpoint; empty if some are, or if it is unknown.
+def find_iteration_problem(
+    document: JobDocument, start: CheckpointStart, found: Mapping[str, object]
+) -> Finding | None:
+    """Return why no iterations are left after a checkpoint; None if some are, or if it is unknown.
 
     A run that is resumed without a number of iterations ends where it would have ended: the checkpoint knows.
     """
     if start.mode != "resume" or start.file is None:
-        return ""
+        return None
     is_same_run = any(source.role == "resume" for source in document.sources)
     length = read_length(start.file)
     total, rollouts = document.parameters["max_iterations"], length[1] if length else 1
@@ -75,6 +80,6 @@ def find_iteration_problem(document: JobDocument, start: CheckpointStart, found:
     if isinstance(iteration := found.get("iteration"), int):  # of rsl_rl, whose first one is 0
         done = iteration + 1
     if not isinstance(total, int) or done < total:
-        return ""
+        return None
     way = f"--set max_iterations={2 * done}" if is_same_run else f"--max-iterations {2 * done}"
-    return f"{start.file} has {done} iterations, and the training ends after {total}\n{way}"
+    return make_finding(f"{start.file} has {done} iterations, and the training ends after {total}", way)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import FindingError, make_finding
 
 from robotrain_workloads.isaac import checkpoint_file, installation
 from robotrain_workloads.isaac.process_group import SCRATCH_FOLDER, start_script
@@ -36,7 +37,7 @@ def find_folder(path: Path, entry: str) -> Path:
     found = (folder for folder in (path, *list(path.parents)[:MAX_NESTING]) if (folder / entry).is_file())
     if folder := next(found, None):
         return folder
-    raise FileNotFoundError(f"the training folder {path} has no {entry}\n--entry FILE")
+    raise FindingError(make_finding(f"the training folder {path} has no {entry}", "--entry FILE"))
 
 
 def make_command(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:

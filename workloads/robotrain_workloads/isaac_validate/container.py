@@ -9,6 +9,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.isaac import checkpoint_file, installation, policy_container
@@ -29,7 +30,7 @@ MODEL_TAGS = {"checkpoint": checkpoint_file.MODEL_TAGS}
 targets = publish_url.list_targets
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the policy cannot be validated, as far as versions and the checkpoint tell without the simulator."""
     expected = {name: str(document.parameters[name] or "") for name in ("task", "backend", "sha256")}
 
@@ -104,8 +105,10 @@ def load_checkpoint(folder: Path, source: Path, cache: Path) -> tuple[ValidatedC
     return ValidatedCheckpoint(file=file, facts=facts, found=probe.checkpoint), probe
 
 
-def find_checkpoint_problems(loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str) -> Iterator[str]:
-    """Yield each mismatch with the expected values (empty: any value), with the remedy on a second line."""
+def find_checkpoint_problems(
+    loaded: ValidatedCheckpoint, *, task: str, backend: str, sha256: str
+) -> Iterator[Finding | str]:
+    """Yield each mismatch with the expected values (empty: any value)."""
     if other := checkpoint_file.find_digest_problem(loaded.file, sha256):
         yield other
         return
@@ -113,14 +116,16 @@ def find_checkpoint_problems(loaded: ValidatedCheckpoint, *, task: str, backend:
         yield f"{loaded.file} cannot be used: {problem}"
         return
     if backend not in ("", loaded.backend):
-        yield f"{loaded.file} is a checkpoint of {loaded.backend}, not of {backend}\n--backend {loaded.backend}"
+        yield make_finding(
+            f"{loaded.file} is a checkpoint of {loaded.backend}, not of {backend}", f"--backend {loaded.backend}"
+        )
     elif loaded.facts.framework not in ("", loaded.backend):
         yield f"{loaded.file} is a checkpoint of {loaded.backend}, but its model is tagged {loaded.facts.framework}"
     known = loaded.facts.task
     if not task and not known:
-        yield f"the checkpoint {loaded.file} does not tell its task\n--task TASK"
+        yield make_finding(f"the checkpoint {loaded.file} does not tell its task", "--task TASK")
     elif task and known and _strip_variant(task) != _strip_variant(known):
-        yield f"the policy was trained for {known}, not for {task}\n--task {known}"
+        yield make_finding(f"the policy was trained for {known}, not for {task}", f"--task {known}")
 
 
 def _strip_variant(task: str) -> str:

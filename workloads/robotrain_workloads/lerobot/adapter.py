@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import file_formats
 from robotrain_workloads.lerobot.backbones import (
@@ -163,14 +164,16 @@ def find_base_source(sources: Iterable[JobSource], base: Base, read: Collection[
     return next(named, next(iter(others), None))
 
 
-def explain_missing_base(name: object, base: Base) -> str:
-    """Return that a job lacks the base of an adapter, with what to type. `name`: what the user calls the adapter."""
+def explain_missing_base(name: object, base: Base) -> Finding:
+    """Return that a job lacks the base of an adapter. `name`: what the user calls the adapter."""
     if base.kind == HUB_KIND:
         way = f"{BACKBONE_FLAG} {format_source(base)}"
     else:
         way = f"{PATH_FLAG} FOLDER, or {URL_FLAG} URL, or {BACKBONE_FLAG} OWNER/NAME"
     which = f", {base}" if str(base) else ""
-    return f"{name} is an adapter, and this job does not bring the policy that it was trained on{which}\n{way}"
+    return make_finding(
+        f"{name} is an adapter, and this job does not bring the policy that it was trained on{which}", way
+    )
 
 
 def find_base_problems(base: Base, source: JobSource, folder: Path, *, is_complete: bool) -> Iterator[str]:

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+
 from robotrain_workloads.lerobot import file_formats
 
 INFO_FILE = Path("meta", "info.json")
@@ -55,12 +57,11 @@ LARGEST_FLOAT = 3.4e38
 """Of 32 bits, in which policies compute."""
 STATISTICS = ("mean", "std", "min", "max")
 """Statistics that values are normalized with."""
-LINK_HINT = "cp -rL {folder} COPY   then use the copy"
 
 
 def find_dataset_problems(
     folder: Path, name: str = "", *, convert: bool = False, description_only: bool = False
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield one sentence a problem.
 
     `name` is what the user calls the dataset; `convert` says that it will be converted from v2.1; with
@@ -88,7 +89,7 @@ def find_dataset_problems(
         yield from _find_statistics_problems(folder, info)
 
 
-def find_unsafe_links(folder: Path, name: str) -> Iterator[str]:
+def find_unsafe_links(folder: Path, name: str) -> Iterator[Finding | str]:
     """Yield a sentence for the first link that leaves the folder: what it points to is not part of the dataset.
 
     Links of a Hugging Face cache, from `snapshots/REVISION` to `blobs`, are part of it.
@@ -99,7 +100,8 @@ def find_unsafe_links(folder: Path, name: str) -> Iterator[str]:
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
         for path in (Path(parent, entry) for entry in (*folders, *sorted(files)) if not entry.startswith(".")):
             if path.is_symlink() and not any(map(Path(os.path.realpath(path)).is_relative_to, own)):
-                yield f"{name} has a link to a place outside of it: {path}\n{LINK_HINT.format(folder=folder)}"
+                way = Suggestion(f"cp -rL {folder} COPY", "then use the copy")
+                yield make_finding(f"{name} has a link to a place outside of it: {path}", way)
                 return
 
 
@@ -153,7 +155,7 @@ def has_video(info: Mapping[str, Any]) -> bool:
     return any(feature.get("dtype") == "video" for feature in get_features(info).values())
 
 
-def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> str:
+def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> Finding | str:
     """Return why nothing else of the dataset can be checked; empty when it can."""
     version = info.get("codebase_version")
     if version is not None and not READABLE_VERSIONS.fullmatch(str(version)) and not (convert and is_convertible(info)):
@@ -161,7 +163,7 @@ def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> st
             return f"{name} has codebase_version {version!r}, and the trainer reads {DATASET_VERSION}"
         problem = f"{name} is a LeRobot {version} dataset, and the trainer reads {DATASET_VERSION}"
         if is_convertible(info):
-            return f"{problem}\n{CONVERT_FLAG}"
+            return make_finding(problem, CONVERT_FLAG)
         return f"{problem}: only v2.1 is converted; convert it to v2.1 with an older LeRobot first"
     if missing := [key for key in NEEDED_KEYS if key not in info]:
         return f"{INFO_FILE} of {name} lacks {', '.join(missing)}: it does not describe a LeRobot dataset"

@@ -16,6 +16,7 @@ from typing import Any
 
 from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -43,7 +44,7 @@ MERGED_PATHS = {
 """Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
-def find_data_problems(job: LerobotJob) -> Iterator[str]:
+def find_data_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence for each problem that small files, or descriptions alone, show."""
     valid = []
     for source in dict.fromkeys(job.datasets):
@@ -54,23 +55,22 @@ def find_data_problems(job: LerobotJob) -> Iterator[str]:
     yield from find_merge_conflicts(valid)
 
 
-def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[str]:
+def find_source_problems(job: LerobotJob, source: JobSource, *, description_only: bool) -> Iterator[Finding | str]:
     """Yield one sentence for each problem of one dataset."""
     folder, convert = job.folders[source], job.parameters["convert_v21"] is True
     if source.kind == "local_path" and not description_only:  # fetched data may be linked into a cache
         yield from dataset.find_unsafe_links(folder, source.uri)
     problems = dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
     nested = dataset.list_nested_datasets(folder) if source.kind == "local_path" else []
-    for sentence in problems:
-        title, _, way = sentence.partition("\n")
-        if way == dataset.CONVERT_FLAG:
+    for found in map(make_finding, problems):
+        if any(way.text == dataset.CONVERT_FLAG for way in found.ways):
             is_whole = str(folder) == source.uri  # a folder of this machine, not only what describes it
             later = dataset.find_dataset_problems(folder, source.uri, convert=True, description_only=not is_whole)
-            if faults := [fault.partition("\n")[0] for fault in later]:
-                yield f"{title}; it cannot be converted: {'; '.join(faults)}"
+            if faults := [make_finding(fault).title for fault in later]:
+                yield f"{found.title}; it cannot be converted: {'; '.join(faults)}"
                 continue
-        hint = f"\n--dataset-path {shlex.quote(str(nested[0]))}" if nested and "\n" not in sentence else ""
-        yield sentence + hint
+        meant = f"--dataset-path {shlex.quote(str(nested[0]))}" if nested and not found.ways else ""
+        yield make_finding(found, meant)
 
 
 def plan_preparation(
@@ -144,8 +144,8 @@ def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | 
     return None
 
 
-def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
-    """Yield one sentence a conflict, with the remedy on a second line where there is one.
+def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Finding | str]:
+    """Yield each conflict.
 
     `sets` holds the name and the description of each dataset; each is valid by itself.
     """
@@ -165,20 +165,22 @@ def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Itera
                 yield f"{key} of {name} is {value}: LeRobot merges only datasets with {required}"
 
 
-def _describe_difference(subject: str, first: str, value: Any, name: str, other_value: Any, remedy: str = "") -> str:
+def _describe_difference(
+    subject: str, first: str, value: Any, name: str, other_value: Any, remedy: str = ""
+) -> Finding:
     values = f"{_shorten_value(value)} in {first}, and {_shorten_value(other_value)} in {name}"
     problem = f"{subject}: {values}; LeRobot merges only datasets that agree"
-    return f"{problem}\n{remedy}" if remedy else problem
+    return make_finding(problem, remedy)
 
 
 def _compare_features(
     first: str, base: DatasetFeatures, name: str, other: DatasetFeatures, *, with_remedies: bool
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     for feature in sorted(base.keys() ^ other.keys()):
         has, lacks = (first, name) if feature in base else (name, first)
         problem = f"{feature} is recorded in {has} but not in {lacks}; LeRobot merges only datasets that agree"
         edit = f"remove_feature --operation.feature_names \"['{feature}']\""
-        yield f"{problem}\n{_make_edit_command(has, edit)}" if with_remedies else problem
+        yield make_finding(problem, _make_edit_command(has, edit) if with_remedies else "")
     for feature in base:
         if feature in other:
             yield from _compare_feature(feature, first, base[feature], name, other[feature])
@@ -186,7 +188,7 @@ def _compare_features(
 
 def _compare_feature(
     feature: str, first: str, base: Mapping[str, Any], name: str, other_feature: Mapping[str, Any]
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     if base.get("dtype") != other_feature.get("dtype"):
         image_dataset = {"image": first, "video": name}.get(str(base.get("dtype")), "")
         image_and_video = {base.get("dtype"), other_feature.get("dtype")} == {"image", "video"}

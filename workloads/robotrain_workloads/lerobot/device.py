@@ -9,12 +9,13 @@ from typing import Any
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.finding import Suggestion
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.machine.hardware import VISIBLE_DEVICES
 
 from robotrain_workloads.lerobot.parameters import PRECISION_HINT, PRECISION_VARIABLE, find_precision_problem
 
-WITHOUT_GPU = "--device cpu   computes on the CPU, slowly"
+WITHOUT_GPU = Suggestion("--device cpu", "computes on the CPU, slowly")
 
 
 def choose_device(requested: str, activity: str = "training", *, leaves_core: bool = False) -> str:
@@ -84,9 +85,9 @@ def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> Gp
     takes_any = device == "auto" and count == 1
     if device in ("cpu", "mps") or (takes_any and (not excludes_cpu or sys.platform == "darwin")):
         return None
-    without = (
-        WITHOUT_GPU if not excludes_cpu else f"{PRECISION_HINT}   computes on the CPU, slowly" if takes_any else ""
-    )
+    without = WITHOUT_GPU
+    if excludes_cpu:
+        without = WITHOUT_GPU._replace(text=PRECISION_HINT) if takes_any else Suggestion("")
     return GpuRequirement(count=count, bf16=precision == "bf16", cuda=cuda, without=without)
 
 

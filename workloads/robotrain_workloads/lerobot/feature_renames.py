@@ -9,6 +9,7 @@ from typing import Any
 
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
 
 from robotrain_workloads.lerobot.trained_model import TrainedModel
 from robotrain_workloads.option_kinds import find_near_option
@@ -57,7 +58,7 @@ def list_notes(renames: Mapping[str, str], settings: Mapping[str, Any], model: T
 
 def find_rename_problems(
     renames: Mapping[str, str], recorded: Sequence[str], read: Sequence[str] | None
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield one sentence for each rename that LeRobot would ignore, or that hides another feature.
 
     :param recorded: the features of the dataset.
@@ -67,32 +68,33 @@ def find_rename_problems(
     for name, renamed in renames.items():
         begin, known = f"{RENAME_FLAG} {name}={renamed}", [one for one in recorded if one.startswith(OBSERVATION)]
         if name in (read or ()) and renamed in recorded and name not in recorded:
-            yield f"{begin}: the dataset's name comes first\n{format_flag({renamed: name})}"
+            yield make_finding(f"{begin}: the dataset's name comes first", format_flag({renamed: name}))
         elif name not in known:
-            yield f"{begin}: {_explain_unknown(name, renamed, known, read or ())}"
+            found = make_finding(_explain_unknown(name, renamed, known, read or ()))
+            yield found._replace(title=f"{begin}: {found.title}")
         elif not renamed.startswith(OBSERVATION):
             yield f"{begin}: only observations are renamed, to other observations"
         elif read is not None and renamed not in read:
             near = find_near_option(renamed, read)
-            way = f"\n{format_flag({name: near})}" if near and near != name else ""
-            yield f"{begin}: the policy does not read {renamed}, only {', '.join(read)}{way}"
+            way = format_flag({name: near}) if near and near != name else ""
+            yield make_finding(f"{begin}: the policy does not read {renamed}, only {', '.join(read)}", way)
     for renamed in dict.fromkeys(renames.values()):
         if counts[renamed] > 1:
             names = [name for name in recorded if renames.get(name, name) == renamed]
             yield f"{RENAME_FLAG} makes one feature of several: {' and '.join(names)} would both be {renamed}"
 
 
-def _explain_unknown(name: str, renamed: str, known: Sequence[str], read: Sequence[str]) -> str:
-    """Return why a name is none of the dataset's observations, with the remedy as the second line."""
+def _explain_unknown(name: str, renamed: str, known: Sequence[str], read: Sequence[str]) -> Finding | str:
+    """Return why a name is none of the dataset's observations."""
     if not known:
         return f"the dataset records no observation, and so no {name}"
     lacks = f"the dataset has no {name}, only {', '.join(known)}"
     if renamed in known:
-        return f"{lacks}; {renamed} has that name already\nleave out {RENAME_FLAG}"
+        return make_finding(f"{lacks}; {renamed} has that name already", suggest_leaving_out(RENAME_FLAG))
     unused = [one for one in known if one not in read]  # what the policy reads keeps its name
     same = [one for one in unused if one.rpartition(".")[2] == name.rpartition(".")[2]]
     near = same[0] if len(same) == 1 else find_near_option(name, unused)
-    return f"{lacks}\n{format_flag({near: renamed})}" if near else lacks
+    return make_finding(lacks, format_flag({near: renamed}) if near else "")
 
 
 def find_likely_renames(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource, UncertainText
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.backbones import TORCHVISION_KIND, WEIGHTS_SUFFIXES, is_weights
@@ -113,16 +114,18 @@ def list_read_options(job: LerobotJob) -> list[str]:
     return words
 
 
-def find_problems(job: LerobotJob) -> Iterator[str]:
+def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot cannot make the network: it takes no other weights than its own, nor another normalization."""
     if not (name := find_needed(job)):
         return
     model, option = job.model, job.model.format_flag(WEIGHTS_OPTION)
     mistake, meant = find_mistake(job.options, model)
     if mistake:
-        yield f"{mistake}\n-- {option}={meant}"
+        yield make_finding(mistake, f"-- {option}={meant}")
     if (job.options.get(model.format_flag(GROUP_NORM)) or "").lower() == "true":
-        yield f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}\n-- {option}=null"
+        yield make_finding(
+            f"{model.kind} does not take {model.format_option(GROUP_NORM, 'true')} with {name}", f"-- {option}=null"
+        )
 
 
 def list_warnings(job: LerobotJob) -> Iterator[str]:

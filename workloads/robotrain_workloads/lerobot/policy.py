@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
+
 from robotrain_workloads.lerobot import adapter, file_formats, versions
 from robotrain_workloads.lerobot.backbones import REPOSITORY, PolicyFiles
 from robotrain_workloads.lerobot.trained_model import TrainedModel
@@ -22,13 +24,13 @@ PROCESSOR_KEY = re.compile(r"\w*(model|tokenizer|processor|checkpoint)\w*")
 """Keys of a processor's steps whose value may be a repository."""
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
-WITHOUT_UNKNOWN = (
-    f"--policy-path FOLDER   with a copy whose {CONFIG_FILE} is without them, if its network is the same then"
+WITHOUT_UNKNOWN = Suggestion(
+    "--policy-path FOLDER", f"with a copy whose {CONFIG_FILE} is without them, if its network is the same then"
 )
 UNTYPED = f"has no policy type in {CONFIG_FILE}"
 FEATURE_KEYS = ("input_features", "output_features")
 SIZE_KEYS = ("crop_shape", "resize_shape")
-WITH_LINE = f"\n{WITH_FLAG} PACKAGE   a package that has it"
+WITH_PACKAGE = Suggestion(f"{WITH_FLAG} PACKAGE", "a package that has it")
 TYPE_FLAGS = ("--policy-type", "--reward-model")
 """The options with a policy type, and with that of a reward model."""
 
@@ -81,7 +83,7 @@ def find_weights_file(folder: Path) -> str:
 
 def find_start_type_problems(
     name: object, settings: Mapping[str, Any], model: TrainedModel, expected: object, *, has_packages: bool = False
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield why LeRobot cannot go on from a policy of this type, or why it is not the requested one.
 
     :param name: what the user calls the policy.
@@ -96,10 +98,8 @@ def find_start_type_problems(
         yield from find_type_problem(name, model, expected)
     elif kind not in lerobot.types:
         types = ", ".join(known for known, one in lerobot.policies.items() if not one.refused)
-        yield (
-            f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
-            + WITH_LINE
-        )
+        lacks = f"{name} has the policy type {kind}, which LeRobot {lerobot.name} does not have: it trains {types}"
+        yield make_finding(lacks, WITH_PACKAGE)
     elif model.facts.refused:
         yield f"LeRobot {lerobot.name} cannot train {kind}, the type of {name}: {model.facts.refused}"
     elif model.facts.refused_start:
@@ -109,7 +109,7 @@ def find_start_type_problems(
         yield from find_unknown_settings(name, settings, model)
 
 
-def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Iterator[str]:
+def find_unknown_settings(name: object, settings: Mapping[str, Any], model: TrainedModel) -> Iterator[Finding | str]:
     """Yield a sentence if LeRobot refuses the configuration for options that it does not have: another one saved it.
 
     :param name: what the user calls the policy.
@@ -120,7 +120,9 @@ def find_unknown_settings(name: object, settings: Mapping[str, Any], model: Trai
         fitting = [one for one in versions.list_versions() if saved <= one.get_model_options(*own).keys()]
         way = f"--lerobot-version {fitting[0].name}" if fitting else WITHOUT_UNKNOWN
         lerobot = f"LeRobot {model.lerobot.name}"
-        yield f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown)}\n{way}"
+        yield make_finding(
+            f"{name} was saved by another LeRobot: {lerobot} does not know its {', '.join(unknown)}", way
+        )
 
 
 def explain_refused_start(name: object, model: TrainedModel) -> str:
@@ -128,17 +130,19 @@ def explain_refused_start(name: object, model: TrainedModel) -> str:
     return f"LeRobot {model.lerobot.name} cannot go on from {name}, a {model.kind}: {model.facts.refused_start}"
 
 
-def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[str]:
+def find_type_problem(name: object, model: TrainedModel, expected: object) -> Iterator[Finding | str]:
     """Yield a sentence when a policy or reward model does not have the requested type.
 
     :param name: what the user calls it.
     """
     if expected is not None and model.kind != expected:
         given = TYPE_FLAGS[expected in model.lerobot.reward_models]
-        yield f"{name} has the {model.noun} type {model.kind}, but {given} is {expected}\n{model.flag} {model.kind}"
+        yield make_finding(
+            f"{name} has the {model.noun} type {model.kind}, but {given} is {expected}", f"{model.flag} {model.kind}"
+        )
 
 
-def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[str]:
+def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[Finding | str]:
     """Yield one sentence for each file that is incomplete or missing."""
     tensors: Mapping[str, Any] = {}
     try:
@@ -149,13 +153,13 @@ def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[str]:
         yield from _find_processor_problems(folder, old=any(name.startswith(OLD_NORMALIZERS) for name in tensors))
 
 
-def _find_processor_problems(folder: Path, old: bool) -> Iterator[str]:
+def _find_processor_problems(folder: Path, old: bool) -> Iterator[Finding | str]:
     if missing := [name for name in PROCESSOR_FILES if not (folder / name).is_file()]:
         if old:
-            yield (
+            yield make_finding(
                 f"{folder} was saved by an older LeRobot with normalization in the network;"
-                f" LeRobot {versions.get_version().name} needs it in separate files\n"
-                + MIGRATE_COMMAND.format(folder=folder)
+                f" LeRobot {versions.get_version().name} needs it in separate files",
+                MIGRATE_COMMAND.format(folder=folder),
             )
         else:
             yield f"{folder} is incomplete: LeRobot {versions.get_version().name} needs {' and '.join(missing)}"

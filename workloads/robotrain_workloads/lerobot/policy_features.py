@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from robotrain_runtime.contract.finding import Finding, make_finding
+
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.feature_renames import find_likely_renames, format_flag
 from robotrain_workloads.lerobot.versions import ModelType
@@ -36,7 +38,7 @@ def find_feature_mismatches(
     origin: FeatureOrigin = DATASET_ORIGIN,
     *,
     is_trained: bool = True,
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield one sentence for each feature that does not match.
 
     renames: features of the dataset that have another name for the policy.
@@ -91,7 +93,7 @@ def _find_missing_cameras(
     model: ModelType,
     origin: FeatureOrigin,
     is_trained: bool,
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield a sentence if cameras that the policy reads are missing, with the likely renames."""
     missing, unused, known = _match_cameras(inputs, info, renames)
     may_be_absent = model.takes_absent_cameras and origin is DATASET_ORIGIN  # a simulator shows all or none
@@ -103,9 +105,8 @@ def _find_missing_cameras(
     original = {renames.get(name, name): name for name in list_cameras(info)}
     likely = find_likely_renames(missing, unused, may_be_absent=may_be_absent)
     likely = {original[name]: renamed for name, renamed in likely.items()}
-    yield f"{reads}, but {origin.name} has {cameras}" + (
-        f"\n{format_flag({**renames, **likely})}" if likely and is_trained else ""
-    )
+    way = format_flag({**renames, **likely}) if likely and is_trained else ""
+    yield make_finding(f"{reads}, but {origin.name} has {cameras}", way)
 
 
 def _match_cameras(

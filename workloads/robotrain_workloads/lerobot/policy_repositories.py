@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import adapter, backbones, own_code, policy, remote_code
 from robotrain_workloads.lerobot.backbones import BACKBONE_FLAG, HUB_KIND, NeededRepository, get_repository_name
@@ -54,7 +55,7 @@ def find_base(job: LerobotJob) -> tuple[adapter.Base, JobSource, Path] | None:
     )
 
 
-def find_problems(job: LerobotJob) -> Iterator[str]:
+def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield a sentence for each repository that is missing, or runs code that is not trusted, and for a wrong base."""
     if (reads := job.reads) is None:
         return
@@ -63,7 +64,7 @@ def find_problems(job: LerobotJob) -> Iterator[str]:
         yield from _find_base_problems(job, reads.base, start)
     for one in backbones.list_missing(reads.needed, job.sources):
         flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
-        yield f"{model.kind} reads {one.name}, which this job does not bring\n{flag}"
+        yield make_finding(f"{model.kind} reads {one.name}, which this job does not bring", flag)
     needed, sources = reads.needed, backbones.list_backbones(job.sources)
     if start and job.policy_folder and start.kind == HUB_KIND and start.role != INITIAL_WEIGHTS_ROLE:
         reason = own_code.find_reason(job.policy_folder, model, job.arguments)
@@ -73,7 +74,7 @@ def find_problems(job: LerobotJob) -> Iterator[str]:
         yield from remote_code.find_trust_problems(model.kind, needed, job.trusted, sources, are_pinned=True)
 
 
-def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[str]:
+def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[Finding | str]:
     if (source := job.base_source) is None:
         yield adapter.explain_missing_base(start.uri, base)
     elif source in job.folders:

@@ -119,14 +119,14 @@ def check_remote_code(job: "Job") -> Iterator[Problem]:
     type_name = choose_model(values, {}).kind
     needed, brought = backbones.list_needed(values, job.trainer_args, None), backbones.list_backbones(job.sources)
     found = remote_code.find_trust_problems(type_name, needed, trusted, brought, are_pinned=False)
-    for title, _, remedy in (sentence.partition("\n") for sentence in found):
-        flag, _, wanted = remedy.partition(" ")
+    for one in found:
+        flag, _, wanted = one.ways[0].text.partition(" ")
         yield make_problem(
             "remote-code-not-trusted",
-            Suggestion(redact(remedy)),
+            *one.ways,
             where=remote_code.TRUST_FLAG if given else "",
             given=given,
-            title=title,
+            title=one.title,
             why=TRUST_REASON.format(wanted.partition("@")[0]) if flag == remote_code.TRUST_FLAG else "",
         )
 

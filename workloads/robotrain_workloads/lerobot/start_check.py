@@ -1,10 +1,12 @@
-"""What a job starts from, compared with its options and its dataset. A sentence's second line is the remedy."""
+"""What a job starts from, compared with its options and its dataset."""
 
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import feature_renames, policy, policy_features, versions
 from robotrain_workloads.lerobot.dataset import get_features
@@ -16,7 +18,7 @@ FEATURE_OPTIONS = (INPUTS_OPTION, "--policy.output_features", "--policy.empty_ca
 """Options that change what a new policy reads or returns."""
 
 
-def find_problems(job: LerobotJob, root: Path | None) -> Iterator[str]:
+def find_problems(job: LerobotJob, root: Path | None) -> Iterator[Finding | str]:
     """Yield one sentence for each reason why a training cannot start from there, if it can be read.
 
     :param root: the dataset, or its description, if it is valid.
@@ -44,7 +46,7 @@ def get_expected_type(job: LerobotJob) -> object:
     return job.parameters.get("reward_model") or job.parameters["policy_type"]
 
 
-def _compare_features(job: LerobotJob) -> Iterator[str]:
+def _compare_features(job: LerobotJob) -> Iterator[Finding | str]:
     settings, is_policy = job.start.settings, job.model.section == versions.POLICIES
     read = list(policy_features.get_policy_inputs(settings)) or None
     problems = list(feature_renames.find_rename_problems(job.renames, list(get_features(job.info)), read))
@@ -53,7 +55,7 @@ def _compare_features(job: LerobotJob) -> Iterator[str]:
         kind = job.model.lerobot.policies.get(str(settings.get("type")), policy_features.UNKNOWN_TYPE)
         settings = _choose_inputs(job) if is_policy else _drop_shapes(settings)
         found = policy_features.find_feature_mismatches(settings, job.info, job.renames, kind)
-        yield from found if is_policy else (sentence.partition("\n")[0] for sentence in found)  # only policies rename
+        yield from found if is_policy else (make_finding(one).title for one in found)  # only policies rename
 
 
 def _choose_inputs(job: LerobotJob) -> Mapping[str, Any]:
@@ -70,7 +72,7 @@ def _drop_shapes(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "input_features": {name: {**feature, "shape": []} for name, feature in inputs.items()}}
 
 
-def find_option_mismatches(job: LerobotJob) -> Iterator[str]:
+def find_option_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence for each option of the user with which the weights of a trained policy do not fit.
 
     The state of an optimizer that resumes fits no other part of a network.
@@ -79,7 +81,9 @@ def find_option_mismatches(job: LerobotJob) -> Iterator[str]:
     names = [*known.shapes, *(known.parts if job.start.mode == "checkpoint" else ())]
     for option, text, saved in _list_changed(job, names):
         way = shlex.quote(f"{option}={saved}")
-        yield f"{option}={text} does not fit the {job.model.noun}, whose weights need {saved}\n-- {way}"
+        yield make_finding(
+            f"{option}={text} does not fit the {job.model.noun}, whose weights need {saved}", f"-- {way}"
+        )
 
 
 def _list_changed(job: LerobotJob, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from robotrain_runtime.contract.finding import Finding, make_finding
+
 from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot.dataset import get_features, list_cameras
 from robotrain_workloads.lerobot.feature_renames import find_likely_renames
@@ -41,12 +43,16 @@ def find_needs(job: LerobotJob) -> "DataNeeds | None":
     return DataNeeds(job, job.model, job.values)
 
 
-def find_unmet_needs(needs: "DataNeeds") -> Iterator[str]:
+def find_unmet_needs(needs: "DataNeeds") -> Iterator[Finding | str]:
     """Yield one sentence for each reason why what a job trains cannot learn from its dataset."""
     if needs.is_new:
-        problems = list(needs.find_type_problems())
-        way = _suggest_type(needs) if problems and needs.model.section == versions.POLICIES else ""
-        yield from (problem if "\n" in problem else f"{problem}{way}" for problem in problems)
+        problems = list(map(make_finding, needs.find_type_problems()))
+        fitting = _find_fitting_type(needs) if problems and needs.model.section == versions.POLICIES else ""
+        for one in problems:
+            if fitting and not one.ways:
+                yield make_finding(f"{one.title}; {fitting} learns from it as it is", "--policy-type TYPE")
+            else:
+                yield one
         yield from needs.find_feature_problems()
         yield from needs.find_camera_name_problems()
         yield from needs.find_crop_problems()
@@ -57,16 +63,14 @@ def find_unmet_needs(needs: "DataNeeds") -> Iterator[str]:
     yield from needs.find_size_problems()
 
 
-def _suggest_type(needs: "DataNeeds") -> str:
-    """Return the remedy, which is the user's choice: another policy type, as the first that needs no repository and
-    learns from the dataset as it is.
-    """
+def _find_fitting_type(needs: "DataNeeds") -> str:
+    """Return the first policy type that needs no repository and learns from the dataset as it is; empty for none."""
     lerobot = needs.model.lerobot
     for kind, facts in lerobot.policies.items():
         model = make_model(lerobot, versions.POLICIES, kind)
         other = DataNeeds(needs.job, model, model.defaults)
         if not (facts.refused or facts.repositories or any(other.find_type_problems())):
-            return f"; {kind} learns from it as it is\n--policy-type TYPE"
+            return kind
     return ""
 
 
@@ -110,7 +114,7 @@ class DataNeeds:
             return {name: one["shape"] for name, one in self._inputs.items() if one["type"] == CAMERA_KIND}
         return {name: get_image_shape(self._features[name]) for name in self._cameras}
 
-    def find_type_problems(self) -> Iterator[str]:
+    def find_type_problems(self) -> Iterator[Finding | str]:
         """Yield what a new policy of the type needs, whatever its sizes."""
         yield from self.find_reward_problems()
         if self._inputs is not None:
@@ -123,14 +127,14 @@ class DataNeeds:
         if self._facts.reads_reward and REWARD not in self._features:
             yield f"{self.model.kind} learns from {REWARD}, which the dataset does not record"
 
-    def _find_state_problems(self) -> Iterator[str]:
+    def _find_state_problems(self) -> Iterator[Finding | str]:
         needed, way = self._facts.needs_state, ""
         if isinstance(needed, str):  # an option
             value = self.values.get(needed)
-            way = f"\n{self.format_way(needed, 'false' if value is True else 'null')}"
+            way = self.format_way(needed, "false" if value is True else "null")
             needed = value not in (None, False)
         if needed and STATE not in self._features:
-            yield f"{self.model.kind} reads {STATE}, which the dataset does not record{way}"
+            yield make_finding(f"{self.model.kind} reads {STATE}, which the dataset does not record", way)
 
     def _find_camera_problems(self) -> Iterator[str]:
         fewest, most = self._facts.cameras or (0, None)
@@ -145,7 +149,7 @@ class DataNeeds:
             taken = "one camera" if most == 1 else f"{most} cameras"
             yield f"{self.model.kind} takes {taken}, and {has} {count}: {', '.join(self._pictures)}"
 
-    def find_feature_problems(self) -> Iterator[str]:
+    def find_feature_problems(self) -> Iterator[Finding | str]:
         """Yield a sentence for each feature that a new policy shall read and that is not as the dataset records it."""
         if form := self._find_form_problem():
             yield form
@@ -159,11 +163,12 @@ class DataNeeds:
         settings = {name: self.values.get(name) for name in sizes if name}
         settings[FEATURES_OPTION] = {name: self._describe_input(name) for name in self._inputs if name not in problems}
         found = () if problems else find_feature_mismatches(settings, self.info, {}, self._facts)
-        problems += (sentence.partition("\n")[0] for sentence in found)  # a new policy has no renames
+        problems += (make_finding(one).title for one in found)  # a new policy has no renames
         way = self._correct_inputs() if problems else ""
-        yield from (f"{self.model.format_flag(FEATURES_OPTION)}: {problem}{way}" for problem in problems)
+        flag = self.model.format_flag(FEATURES_OPTION)
+        yield from (make_finding(f"{flag}: {problem}", way) for problem in problems)
 
-    def _find_form_problem(self) -> str:
+    def _find_form_problem(self) -> Finding | str:
         """Return why LeRobot cannot read the features that the user gives; empty if it can, or if only it knows."""
         given, flag = self.values.get(FEATURES_OPTION), self.model.format_flag(FEATURES_OPTION)
         if given is None or (isinstance(given, str) and given.startswith("{")):  # YAML that is not JSON
@@ -176,8 +181,8 @@ class DataNeeds:
             if feature["type"] not in KINDS:
                 kind = find_near_option(str(feature["type"]).upper(), KINDS)
                 corrected = json.dumps({**given, name: {**feature, "type": kind}})
-                way = f"\n{self.format_way(FEATURES_OPTION, corrected)}" if kind else ""
-                return f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}{way}"
+                lacks = f"{flag}: LeRobot has no type {feature['type']} of {name}, only {', '.join(KINDS)}"
+                return make_finding(lacks, self.format_way(FEATURES_OPTION, corrected) if kind else "")
         return ""
 
     def _describe_input(self, name: str) -> dict[str, Any]:
@@ -200,9 +205,9 @@ class DataNeeds:
             if own not in recorded and (own in (STATE, WORLD) or feature["type"] == CAMERA_KIND):
                 return ""
             corrected[own] = {"type": kinds.get(own, feature["type"]), "shape": recorded.get(own, feature)["shape"]}
-        return f"\n{self.format_way(FEATURES_OPTION, json.dumps(corrected))}"
+        return self.format_way(FEATURES_OPTION, json.dumps(corrected))
 
-    def find_camera_name_problems(self) -> Iterator[str]:
+    def find_camera_name_problems(self) -> Iterator[Finding | str]:
         """Yield a sentence if an option names cameras that the dataset lacks, or none has a name that fits."""
         known = self._cameras
         for option, usual in self._facts.camera_options.items():
@@ -211,9 +216,9 @@ class DataNeeds:
             missing = [str(name) for name in ([named] if isinstance(named, str) else named) if name not in known]
             if missing:
                 fitting = known[0] if isinstance(named, str) else json.dumps(known[: len(named)])
-                way = f"\n{self.format_way(option, fitting)}" if known else ""
                 reads = f"{self.model.kind} reads {' and '.join(missing)} ({option})"
-                yield f"{reads}, and the dataset has {', '.join(known) or 'no camera'}{way}"
+                has = f"and the dataset has {', '.join(known) or 'no camera'}"
+                yield make_finding(f"{reads}, {has}", self.format_way(option, fitting) if known else "")
         prefix = self._facts.camera_prefix
         if known and not any(name.startswith(prefix) for name in known):
             begin = f"{self.model.kind} reads cameras whose names begin with {prefix}"
@@ -235,7 +240,7 @@ class DataNeeds:
             if self._facts.square_pictures and len(set(size)) > 1:
                 yield f"{self.model.kind} takes square pictures, and {name} is {_format_size(size)}"
 
-    def find_crop_problems(self) -> Iterator[str]:
+    def find_crop_problems(self) -> Iterator[Finding | str]:
         """Yield a sentence if the part that is cropped is larger than the pictures."""
         name = self._facts.crop_option
         crop = self.values.get(name) if name and not self._is_resized() else None
@@ -244,13 +249,12 @@ class DataNeeds:
         for camera, size in self._list_picture_sizes().items():
             if any(part > length for part, length in zip(crop, size, strict=True)):
                 height, width = (length * 7 // 8 for length in size)
-                yield (
-                    f"{self.model.kind} crops pictures to {_format_size(crop)}, and {camera} is {_format_size(size)}\n"
-                    + self.format_way(name, f"[{height},{width}]")
-                )
+                crops = f"{self.model.kind} crops pictures to {_format_size(crop)}"
+                way = self.format_way(name, f"[{height},{width}]")
+                yield make_finding(f"{crops}, and {camera} is {_format_size(size)}", way)
                 return
 
-    def find_size_problems(self) -> Iterator[str]:
+    def find_size_problems(self) -> Iterator[Finding | str]:
         """Yield one sentence for each feature with more values than the type takes, or another number than it needs.
 
         Options change the sizes of a new policy; a trained one has them in its weights.
@@ -262,14 +266,14 @@ class DataNeeds:
             largest = self._get_size(option)
             if largest is not None and count > largest and not has_space:
                 can_grow = self.is_new and option.startswith("max_")  # others are checked by LeRobot's code
-                yield f"{begin} at most {largest}" + (f"\n{self.format_way(option, count)}" if can_grow else "")
+                yield make_finding(f"{begin} at most {largest}", self.format_way(option, count) if can_grow else "")
             option = self._facts.exact_sizes.get(feature, "")
             exact = self._get_size(option)
             if exact is not None and count not in (0, exact):
-                yield f"{begin} {exact}" + (f"\n{self.format_way(option, count)}" if self.is_new else "")
+                yield make_finding(f"{begin} {exact}", self.format_way(option, count) if self.is_new else "")
         yield from self._find_space_problems()
 
-    def _find_space_problems(self) -> Iterator[str]:
+    def _find_space_problems(self) -> Iterator[Finding | str]:
         """Yield a sentence if an action has more values than its kind of action has: LeRobot would cut them off."""
         count, size = self._count_values(ACTION), self._get_space_size()
         if size is not None and count > size:
@@ -277,7 +281,7 @@ class DataNeeds:
             way = self.format_way(SPACE_OPTION, OWN_SPACE)
             if count > (self._get_size(option) or count):
                 way += f" {self.model.format_option(option, count)}"
-            yield f"{self._describe_space(count)} takes {size}\n{way}"
+            yield make_finding(f"{self._describe_space(count)} takes {size}", way)
 
     def list_space_warnings(self) -> Iterator[str]:
         """Yield a sentence if an action has fewer values than its kind of action has."""

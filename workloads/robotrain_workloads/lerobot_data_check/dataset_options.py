@@ -1,6 +1,6 @@
 """Options after `--` that say what is read of the dataset: episodes, frames, pictures; compared with its description.
 
-LeRobot would refuse them on the machine of the job, once the data is there. A sentence's second line is the remedy.
+LeRobot would refuse them on the machine of the job, once the data is there.
 """
 
 import math
@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
+
+from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
 
 from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, versions
@@ -39,7 +41,11 @@ LONGEST_WAY = 2000
 
 
 class EpisodesRefused(ValueError):
-    """A value of --dataset.episodes that LeRobot does not read; the message is a sentence."""
+    """A value of --dataset.episodes that LeRobot does not read."""
+
+    def __init__(self, sentence: str, meant: Sequence[int] | None) -> None:
+        super().__init__(sentence)
+        self.finding = make_finding(sentence, _format_way(meant))
 
 
 class Recorded(NamedTuple):
@@ -69,7 +75,7 @@ def _describe_range(first: int, count: int) -> str:
     return f"{first} to {first + count - 1}" if count > 1 else str(first)
 
 
-def find_problems(job: LerobotJob) -> Iterator[str]:
+def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence for each option that LeRobot would refuse for the dataset, which is valid."""
     streams, model = is_streamed(job), job.model if job.is_start_known else None
     if not streams:
@@ -78,7 +84,7 @@ def find_problems(job: LerobotJob) -> Iterator[str]:
     yield from _find_picture_problems(job)
     yield from _find_weighting_problems(job, model)
     if streams and job.parameters["num_workers"] == 0:
-        yield f"{NO_LOADER}\n--num-workers 1"
+        yield make_finding(NO_LOADER, "--num-workers 1")
     if streams and not job.document.placement.environment:  # else it is the user's own
         yield from _find_missing_decoder(job)
 
@@ -90,12 +96,14 @@ def list_warnings(job: LerobotJob) -> Iterator[str]:
     yield from _list_split_warnings(job)
 
 
-def _find_missing_decoder(job: LerobotJob) -> Iterator[str]:
+def _find_missing_decoder(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot cannot stream the videos of a dataset, if it has any."""
     added = (re.split(r"[^\w-]", text)[0].lower() for text in packages.list_given(job.parameters))
     if dataset.has_video(job.info) and DECODER_PACKAGE not in added:
         lacks = f"{DECODER_PACKAGE} alone, which the environment of the job does not have"
-        yield f"{STREAMING}=true: LeRobot decodes streamed videos with {lacks}\nleave out {STREAMING}"
+        yield make_finding(
+            f"{STREAMING}=true: LeRobot decodes streamed videos with {lacks}", suggest_leaving_out(STREAMING)
+        )
 
 
 def _list_split_warnings(job: LerobotJob) -> Iterator[str]:
@@ -142,26 +150,26 @@ def parse_episodes(text: str) -> list[int] | None:
     if not (text.startswith("[") and text.endswith("]")):
         numbers = re.fullmatch(r"\(?\s*(\d+(?:\s*,\s*\d+)*)\s*,?\s*\)?", text)
         listed = [int(part) for part in numbers[1].split(",")] if numbers else None
-        raise EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}{_format_way(listed)}")
+        raise EpisodesRefused(f"{EPISODES} takes a list of numbers, not {text!r}", listed)
     items = [item.strip().strip("'\"").strip() for item in text[1:-1].rstrip().removesuffix(",").split(",")]
     items = [] if items == [""] else items
     if wrong := [item for item in items if not WHOLE_NUMBER.fullmatch(item) and not OTHER_NUMBER.fullmatch(item)]:
         is_meant = all(NUMBER.fullmatch(item) and float(item).is_integer() for item in items)
         listed = [int(float(item)) for item in items] if is_meant else None
-        raise EpisodesRefused(f"{EPISODES} takes whole numbers, and {wrong[0]!r} is none{_format_way(listed)}")
+        raise EpisodesRefused(f"{EPISODES} takes whole numbers, and {wrong[0]!r} is none", listed)
     if not all(map(WHOLE_NUMBER.fullmatch, items)):
         return None
     return [int(item) for item in items]
 
 
-def _find_episode_problems(job: LerobotJob) -> Iterator[str]:
+def _find_episode_problems(job: LerobotJob) -> Iterator[Finding | str]:
     given = job.options.get(EPISODES)
     if given is None:
         return
     try:
         chosen = parse_episodes(given)
     except EpisodesRefused as refused:
-        yield str(refused)
+        yield refused.finding
         return
     if chosen is None:
         return
@@ -170,13 +178,13 @@ def _find_episode_problems(job: LerobotJob) -> Iterator[str]:
     missing = [one for one in chosen if one < 0 or (recorded is not None and one >= recorded.total)]
     known = f": {recorded.describe()}" if recorded else ""
     if not chosen:
-        yield f"{EPISODES}=[] leaves nothing to train on{known}{_format_way(None)}"
+        yield make_finding(f"{EPISODES}=[] leaves nothing to train on{known}", _format_way(None))
     elif missing:
         have = recorded.describe() if recorded else "episodes are counted from 0"
-        yield f"{EPISODES} names {_list_numbers(missing)}, and {have}{_format_way(existing)}"
+        yield make_finding(f"{EPISODES} names {_list_numbers(missing)}, and {have}", _format_way(existing))
     elif len(existing) < len(chosen):
         repeated = [one for one in existing if chosen.count(one) > 1]
-        yield f"{EPISODES} names {_list_numbers(repeated)} twice{_format_way(existing)}"
+        yield make_finding(f"{EPISODES} names {_list_numbers(repeated)} twice", _format_way(existing))
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
@@ -185,13 +193,13 @@ def _list_numbers(numbers: Sequence[int]) -> str:
 
 
 def _format_way(episodes: Sequence[int] | None) -> str:
-    """Return the remedy, from its line break on; a form where nobody knows which episodes are meant."""
+    """Return the remedy; a form where nobody knows which episodes are meant."""
     numbers = f"[{','.join(map(str, episodes))}]" if episodes else "[NUMBER,…]"
     option = f"{EPISODES}={numbers if len(numbers) <= LONGEST_WAY else '[NUMBER,…]'}"
-    return f"\n-- {shlex.quote(option)}"
+    return f"-- {shlex.quote(option)}"
 
 
-def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[str]:
+def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Finding | str]:
     """Yield why no frame would be found: policies compare times of actions, videos those of pictures."""
     given = job.options.get(TOLERANCE)
     if given is None:
@@ -203,22 +211,22 @@ def _find_tolerance_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
     reads_videos = dataset.has_video(job.info)
     if (reads_videos and not tolerance > 0) or (has_actions and not tolerance >= 0):
         way = f"-- {TOLERANCE}={0.25 / job.info['fps']:g}"
-        yield f"{TOLERANCE}={given}: no frame of the dataset is nearer than that to its time\n{way}"
+        yield make_finding(f"{TOLERANCE}={given}: no frame of the dataset is nearer than that to its time", way)
 
 
-def _find_picture_problems(job: LerobotJob) -> Iterator[str]:
+def _find_picture_problems(job: LerobotJob) -> Iterator[Finding | str]:
     backend = job.options.get(BACKEND)
     if backend is not None and backend.lower() not in (*BACKENDS, *NULLS) and dataset.has_video(job.info):
         near = find_near_option(backend.lower(), BACKENDS) or BACKENDS[0]
         takes = f"LeRobot decodes videos with {' or '.join(BACKENDS[:2])}"
-        yield f"{BACKEND}={backend}: {takes}\n-- {BACKEND}={near}"
+        yield make_finding(f"{BACKEND}={backend}: {takes}", f"-- {BACKEND}={near}")
     is_on = (job.options.get(TRANSFORMS) or "").lower() == "true"
     most = job.options.get(MOST_TRANSFORMS) or ""
     if is_on and re.fullmatch(r"-[1-9]\d*", most):
-        yield f"{MOST_TRANSFORMS} must not be negative, and is {most}\n-- {MOST_TRANSFORMS}={most[1:]}"
+        yield make_finding(f"{MOST_TRANSFORMS} must not be negative, and is {most}", f"-- {MOST_TRANSFORMS}={most[1:]}")
 
 
-def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[str]:
+def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Iterator[Finding | str]:
     is_meant = any(name.startswith("--sample_weighting.") for name in job.options)
     kind = job.options.get(WEIGHTING) or (WEIGHTINGS[0] if is_meant else "")
     if not kind:
@@ -228,8 +236,8 @@ def _find_weighting_problems(job: LerobotJob, model: TrainedModel | None) -> Ite
         yield f"{model.kind} does not take weighted samples ({WEIGHTING}={kind}): {', '.join(able)} do"
     elif kind not in WEIGHTINGS:
         near = find_near_option(kind, WEIGHTINGS)
-        way = f"\n-- {WEIGHTING}={near}" if near else ""
-        yield f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}{way}"
+        lacks = f"LeRobot has no {WEIGHTING}={kind}, only {' and '.join(WEIGHTINGS)}"
+        yield make_finding(lacks, f"-- {WEIGHTING}={near}" if near else "")
     elif kind == WEIGHTINGS[0] and job.options.get(PROGRESS) in (None, *NULLS):
         sources = [source for source in job.sources if source.role == "dataset"]
         is_here = job.is_complete or all(source.kind == LOCAL_KIND for source in sources)

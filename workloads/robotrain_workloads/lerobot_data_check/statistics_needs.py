@@ -1,12 +1,11 @@
-"""Statistics of the dataset that a training reads, by its type and options: for normalization, and of the episodes.
-
-A sentence's second line is the remedy.
-"""
+"""Statistics of the dataset that a training reads, by its type and options: for normalization, and of the episodes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.file_formats import read_json_object
@@ -33,7 +32,7 @@ PAST_OPTIONS = ("horizon", "n_action_steps", "n_obs_steps")
 """What types that drop frames by default compute their number from: the first less the others, and one."""
 
 
-def find_problems(needs: DataNeeds) -> Iterator[str]:
+def find_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     """Yield one sentence for each reason why LeRobot cannot normalize the dataset, or finds no frame in it."""
     if dataset.is_convertible(needs.info):  # conversion makes the statistics
         return
@@ -103,7 +102,7 @@ def _get_modes(needs: DataNeeds) -> Mapping[str, str]:
     return {str(kind): str(mode) for kind, mode in modes.items()}
 
 
-def _find_mapping_problems(needs: DataNeeds) -> Iterator[str]:
+def _find_mapping_problems(needs: DataNeeds) -> Iterator[Finding | str]:
     """Yield a sentence for each kind or mode that LeRobot does not have."""
     modes, flag = _get_modes(needs), needs.model.format_flag(NORMALIZATION_OPTION)
     if needs.model.section != versions.POLICIES or not needs.model.facts.normalization:
@@ -117,12 +116,12 @@ def _find_mapping_problems(needs: DataNeeds) -> Iterator[str]:
             near = {word: find_near_option(word.upper(), known) for word in wrong}
             corrected = {near.get(kind, kind): near.get(mode, mode) for kind, mode in modes.items()}
             is_complete = all(near.values()) and len(corrected) == len(modes)
-            way = f"\n{needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected))}" if is_complete else ""
-            yield f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(known)}{way}"
+            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(corrected)) if is_complete else ""
+            yield make_finding(f"{flag}: LeRobot has no {what} {', '.join(wrong)}, only {', '.join(known)}", way)
             return
 
 
-def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[str]:
+def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Finding | str]:
     """Yield a sentence if ImageNet's statistics have no place in those of the dataset: LeRobot fails on that."""
     features = dataset.get_features(needs.info)
     missing = [
@@ -132,11 +131,13 @@ def _find_picture_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> I
     ]
     if missing:
         lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks {' and '.join(missing)}"
-        way = "--image-normalization dataset   trains on pictures that are not normalized"
-        yield f"{lacks}: LeRobot fails where it would put ImageNet's statistics\n{way}"
+        way = Suggestion("--image-normalization dataset", "trains on pictures that are not normalized")
+        yield make_finding(f"{lacks}: LeRobot fails where it would put ImageNet's statistics", way)
 
 
-def _find_mode_problems(needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool) -> Iterator[str]:
+def _find_mode_problems(
+    needs: DataNeeds, statistics: Mapping[str, Any], *, has_imagenet: bool
+) -> Iterator[Finding | str]:
     """Yield a sentence if the dataset lacks statistics that the type normalizes with."""
     modes, cameras = _get_modes(needs), dataset.list_cameras(needs.info)
     kinds = {STATE: "STATE", WORLD: "ENV", ACTION: "ACTION", **dict.fromkeys(cameras, "VISUAL")}
@@ -147,27 +148,27 @@ def _find_mode_problems(needs: DataNeeds, statistics: Mapping[str, Any], *, has_
         if missing:
             plain = {name: PLAIN_MODE if value == mode else value for name, value in modes.items()}
             lacks = f"{dataset.STATISTICS_FILE} of the dataset lacks its {' and '.join(missing)}"
-            way = f"\n{needs.format_way(NORMALIZATION_OPTION, json.dumps(plain))}" if mode != PLAIN_MODE else ""
-            yield f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}{way}"
+            way = needs.format_way(NORMALIZATION_OPTION, json.dumps(plain)) if mode != PLAIN_MODE else ""
+            yield make_finding(f"{needs.model.kind} normalizes {feature} by {mode}, and {lacks}", way)
             return
 
 
-def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[str]:
+def _find_length_problems(needs: DataNeeds, statistics: Mapping[str, Any]) -> Iterator[Finding | str]:
     """Yield a sentence if no episode is longer than the frames at its end that the type leaves out."""
     dropped = _count_dropped(needs)
     if dropped is None:
         return
     flag = needs.model.format_flag(DROP_OPTION)
     if dropped < 0:
-        yield f"{flag} must not be negative, and is {dropped}\n{needs.format_way(DROP_OPTION, 0)}"
+        yield make_finding(f"{flag} must not be negative, and is {dropped}", needs.format_way(DROP_OPTION, 0))
         return
     with suppress(KeyError, TypeError, ValueError, IndexError):
         average = needs.info["total_frames"] / needs.info["total_episodes"]
         longest = int(statistics[FRAME]["max"][0]) + 1
         if max(average, longest) <= dropped:
             left = f"{needs.model.kind} leaves out the last {dropped} frames of each episode ({DROP_OPTION})"
-            way = f"\n{needs.format_way(DROP_OPTION, 0)}" if DROP_OPTION in needs.model.options else ""
-            yield f"{left}, and the longest of the dataset has {longest}: nothing is left{way}"
+            way = needs.format_way(DROP_OPTION, 0) if DROP_OPTION in needs.model.options else ""
+            yield make_finding(f"{left}, and the longest of the dataset has {longest}: nothing is left", way)
 
 
 def _count_dropped(needs: DataNeeds) -> int | None:

@@ -17,6 +17,7 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import (
@@ -100,12 +101,12 @@ def make_job(
     return LerobotJob(document, policy_checkpoints.view_newest(document, data or {}), is_complete=is_complete)
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     yield from _find_problems(make_job(document, described))
 
 
-def _find_problems(job: LerobotJob) -> Iterator[str]:
+def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield what is wrong with the policy and the data, as far as they are here."""
     yield from dataset_preparation.find_data_problems(job)
     if reward_model := compatibility.explain_reward_model(job):
@@ -143,7 +144,7 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
     return policy_repositories.list_needed_files(make_job(document), source)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems in small files that LeRobot would fail on."""
     job, output = make_job(document, data, is_complete=True), _get_output(document)
     yield from policy_checkpoints.find_problems(document, data)
@@ -151,9 +152,9 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
     if compatibility.explain_reward_model(job):
         return
     if output.exists() and not output.is_dir():
-        yield f"the output folder {output} is a file\n--output-dir FOLDER"
+        yield make_finding(f"the output folder {output} is a file", "--output-dir FOLDER")
     elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
-        yield f"the output folder {output} has results of another evaluation\n--output-dir NEW_FOLDER"
+        yield make_finding(f"the output folder {output} has results of another evaluation", "--output-dir NEW_FOLDER")
     yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
@@ -294,7 +295,7 @@ def _get_policy_type(job: LerobotJob) -> str:
     return str(job.start.settings.get("type") or ("" if job.start.settings else job.parameters["policy_type"]) or "")
 
 
-def _find_policy_problems(job: LerobotJob) -> Iterator[str]:
+def _find_policy_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield problems of the policy's files, for any type of LeRobot."""
     if job.start_error:
         yield str(job.start_error)
@@ -324,14 +325,14 @@ def _format_range(start: int, stop: int) -> str:
     return f"{start}-{stop - 1}" if stop - start > 1 else str(start)
 
 
-def _find_split_problems(job: LerobotJob) -> Iterator[str]:
+def _find_split_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield a sentence if it is not known which episodes a training held out."""
     flag, model, which = held_out.REPLAY_EPISODES_FLAG, job.policy_folder, job.parameters["replay_episodes"]
     datasets = lineage.list_dataset_sources(job.document)
     if which != selection.HELD_OUT or len(datasets) != 1 or len(job.datasets) != 1 or not model:
         return
     if reason := held_out.explain_unknown_split(job.folders[datasets[0]], model):
-        yield f"{flag} {selection.HELD_OUT}: {reason}\n{flag} {selection.ALL}"
+        yield make_finding(f"{flag} {selection.HELD_OUT}: {reason}", f"{flag} {selection.ALL}")
 
 
 def _make_launcher_arguments(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:

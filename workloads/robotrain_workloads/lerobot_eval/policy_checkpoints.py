@@ -9,6 +9,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
 from robotrain_workloads.lerobot import adapter, policy
 from robotrain_workloads.lerobot.lineage import find_start_source
@@ -64,16 +65,16 @@ def _is_policy(folder: Path) -> bool:
     return (policy.find_model_folder(folder) / policy.CONFIG_FILE).is_file()
 
 
-def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def find_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield a sentence if the policy is no folder of checkpoints."""
     which, source = document.parameters[PARAMETER], find_start_source(document.sources)
     if which is None or source is None or source not in data or list_complete(data[source]):
         return
     folder = data[source]
     if _is_policy(folder):
-        yield (
-            f"{FLAG} {which}: {folder} is one policy, not a folder with a checkpoint for each step\n"
-            "--policy-run RUN, or --policy-path FOLDER   with the folder that holds all of them"
+        yield make_finding(
+            f"{FLAG} {which}: {folder} is one policy, not a folder with a checkpoint for each step",
+            Suggestion("--policy-run RUN, or --policy-path FOLDER", "with the folder that holds all of them"),
         )
     else:
-        yield f"{FLAG} {which}: {folder} has no complete checkpoint\n--policy-run RUN"
+        yield make_finding(f"{FLAG} {which}: {folder} has no complete checkpoint", "--policy-run RUN")

@@ -15,6 +15,7 @@ from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.redaction import redact
 from robotrain_runtime.contract.container_plugin import WorkCommand
+from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads import rules
 from robotrain_workloads.lerobot import versions
@@ -318,7 +319,7 @@ def check_registration(job: "Job") -> Iterator[Problem]:
         )
 
 
-def find_unmet_needs(job: LerobotJob) -> Iterator[str]:
+def find_unmet_needs(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why no untrained policy of the type can be made for the dataset."""
     from robotrain_workloads.lerobot_data_check import comparison  # costs start-up
 

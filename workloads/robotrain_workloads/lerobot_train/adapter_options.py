@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
+
 from robotrain_workloads.lerobot import adapter, policy_repositories, versions
 from robotrain_workloads.lerobot.adapter import Base
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -53,7 +55,7 @@ def explain_unknown_modules(model: TrainedModel) -> tuple[str, str]:
     return f"{title}: it knows those of {', '.join(having)}", f"{PREFIX}{MODULES}=MODULES"
 
 
-def find_problems(job: LerobotJob) -> Iterator[str]:
+def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot cannot train the adapter that the job asks for, if what it starts from can be read."""
     rank, given, start, source = job.parameters["lora_rank"], read_given(job), job.start, job.start_source
     if source is None or start.mode == "scratch":
@@ -68,14 +70,16 @@ def find_problems(job: LerobotJob) -> Iterator[str]:
             what = (
                 f"{source.uri} is an adapter, {known.method} of rank {known.rank}, and LeRobot goes on with it as it is"
             )
-            way = f"{RANK_FLAG} {known.rank}" if known.method.upper() == LORA else f"leave out {RANK_FLAG}"
-            yield f"{what}: {RANK_FLAG} {rank} has no effect\n{way}"
+            way = f"{RANK_FLAG} {known.rank}" if known.method.upper() == LORA else suggest_leaving_out(RANK_FLAG)
+            yield make_finding(f"{what}: {RANK_FLAG} {rank} has no effect", way)
         yield from adapter.find_option_conflicts(known, given, source.uri)
     elif rank is None and not given:
         return
     elif start.mode == "checkpoint":
         what = f"the checkpoint {source.uri} trains all weights of its policy, and goes on with them"
-        yield f"{what}: to train an adapter on it, start a new training\n--policy-path CHECKPOINT {RANK_FLAG} RANK"
+        yield make_finding(
+            f"{what}: to train an adapter on it, start a new training", f"--policy-path CHECKPOINT {RANK_FLAG} RANK"
+        )
     elif job.model.section == versions.REWARD_MODELS:
         yield f"LeRobot {job.model.lerobot.name} trains adapters of policies only, and {source.uri} is a reward model"
     elif not job.model.facts.adapter_modules and MODULES not in given:

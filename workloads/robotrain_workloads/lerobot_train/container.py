@@ -15,6 +15,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads.lerobot import (
     backbones,
@@ -84,7 +85,7 @@ def environment(document: JobDocument) -> PythonEnvironment:
     return run_setup.make_environment("train", document.parameters["lerobot_version"])
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
     job = LerobotJob(document, described)
     yield from _find_problems(job)
@@ -94,7 +95,7 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
         yield from find_broken_rules(job)
 
 
-def _find_problems(job: LerobotJob) -> Iterator[str]:
+def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield what is wrong with the start, the data and the options, as far as the files that are here tell."""
     data_problems = list(dataset_preparation.find_data_problems(job))
     yield from data_problems
@@ -136,7 +137,7 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
     predicted_policy.write_description(LerobotJob(document, described), folder)
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems in small files that LeRobot would fail on."""
     job = LerobotJob(document, data, is_complete=True)
     yield from _find_problems(job)

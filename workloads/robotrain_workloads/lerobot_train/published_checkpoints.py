@@ -6,6 +6,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ArtifactTarget
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -29,7 +30,7 @@ def list_targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Itera
     )
 
 
-def find_problems(job: LerobotJob, output: Path) -> Iterator[str]:
+def find_problems(job: LerobotJob, output: Path) -> Iterator[Finding | str]:
     """Yield why checkpoints cannot be copied from this machine."""
     url, run = str(job.parameters["publish_url"] or ""), job.document.run
     problems = list(publish_url.find_write_problems(url, output, "checkpoints"))
@@ -41,7 +42,7 @@ def find_problems(job: LerobotJob, output: Path) -> Iterator[str]:
         manifest = checkpoint.read_manifest(path)
         if manifest and manifest.run != run and _is_saved_step(job, job.start.step, step):
             found = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
-            yield f"checkpoints cannot be published to {folder}: {found}\n{publish_url.OTHER_FOLDER_HINT}"
+            yield make_finding(f"checkpoints cannot be published to {folder}: {found}", publish_url.OTHER_FOLDER_HINT)
             return
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
 from robotrain_workloads.lerobot import file_formats, policy
 from robotrain_workloads.lerobot.job import LerobotJob
@@ -24,21 +25,23 @@ ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_proce
 """Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
 
-def find_problems(job: LerobotJob) -> Iterator[str]:
+def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence for each problem that keeps the trainer from resuming a checkpoint."""
     folder, step, steps = job.start.folder, job.start.step, job.parameters["training_steps"]
     if job.start.mode != "checkpoint":
         return
     if problem := checkpoint.validate_checkpoint(folder):
-        earlier = ""
+        way = Suggestion("")
         if complete := checkpoint.find_last_complete(folder.parent):
             rename = shlex.join(["mv", str(folder), f"{folder}.torn"])
-            earlier = f"\n{rename}   then the same command resumes from step {complete[0]}"
-        yield f"the training cannot resume from this checkpoint: {problem}{earlier}"
+            way = Suggestion(rename, f"then the same command resumes from step {complete[0]}")
+        yield make_finding(f"the training cannot resume from this checkpoint: {problem}", way)
     if not (folder / TRAIN_CONFIG_FILE).is_file():
         yield f"the checkpoint {folder} is incomplete: {TRAIN_CONFIG_FILE} is missing"
     if step >= steps:
-        yield f"{folder} has reached step {step} already: increase the steps\n--training-steps {2 * step}"
+        yield make_finding(
+            f"{folder} has reached step {step} already: increase the steps", f"--training-steps {2 * step}"
+        )
 
 
 def list_notes(job: LerobotJob) -> Iterator[Note]:

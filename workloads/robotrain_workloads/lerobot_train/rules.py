@@ -14,6 +14,7 @@ from robotrain.errors import (
 )
 from robotrain.messages import Messages
 from robotrain_runtime.contract.container_plugin import WorkCommand
+from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.parameter import list_flags
 
 from robotrain_workloads import publish_url
@@ -166,10 +167,8 @@ def _find_refused_options(job: LerobotJob) -> Iterator[Problem]:
     yield from shared_rules.make_option_problems(broken)
 
 
-def find_broken_rules(job: LerobotJob) -> Iterator[str]:
-    """Yield a sentence for each rule of LeRobot that options break beside the configuration that the training starts
-    from, with an option that mends it on the next line.
-    """
+def find_broken_rules(job: LerobotJob) -> Iterator[Finding]:
+    """Yield each rule of LeRobot that options break beside the configuration that the training starts from."""
     from robotrain_workloads.lerobot_options import option_rules
 
     if job.start.mode == "scratch" or job.start.settings.get("type") != job.model.kind or not job.arguments:
@@ -184,7 +183,7 @@ def find_broken_rules(job: LerobotJob) -> Iterator[str]:
         job.arguments, job.model, job.start.settings, starts=True, loads=loads, own=list_own
     ):
         if one.level == "error":
-            yield f"{one.title}. {one.why}" + (f"\n-- {one.suggestion}" if one.suggestion else "")
+            yield make_finding(f"{one.title}. {one.why}", f"-- {one.suggestion}" if one.suggestion else "")
 
 
 def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) -> WorkCommand | None:

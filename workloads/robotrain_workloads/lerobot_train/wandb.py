@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.address import make_page_address, redact_address
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 
 from robotrain_workloads.lerobot.options import split_options
 
@@ -20,8 +21,8 @@ SECRET_KIND = "wandb"
 """The name of this secret in `Placement.ways`."""
 ENABLED_OPTION = "--wandb.enable=true"
 ARTIFACT_OPTION = "--wandb.disable_artifact"
-LOGIN_HINT = "wandb login   or set WANDB_API_KEY; WANDB_MODE=offline logs only to the run's folder"
-OFFLINE_HINT = "WANDB_MODE=offline   logs only to the run's folder"
+LOGIN_HINT = Suggestion("wandb login", "or set WANDB_API_KEY; WANDB_MODE=offline logs only to the run's folder")
+OFFLINE_HINT = Suggestion("WANDB_MODE=offline", "logs only to the run's folder")
 WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "disabled"}
 """Values of WANDB_MODE and the modes that LeRobot takes; all others are online."""
 KEY_PATTERN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+|[^-]*-[\w-]{40,}|\w{40,}")
@@ -52,20 +53,24 @@ def get_wandb_mode(environ: Mapping[str, str]) -> str:
     return WANDB_MODES.get(environ.get("WANDB_MODE", "").strip().lower(), "online")
 
 
-def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
+def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[Finding | str]:
     """Yield why the run could not log, as far as this machine knows. `remedies` is `Placement.ways`."""
     if get_wandb_mode(environ) != "online":
         return
-    remedy = remedies.get(SECRET_KIND, LOGIN_HINT)
+    remedy = remedies.get(SECRET_KIND) or LOGIN_HINT
     if key := environ.get("WANDB_API_KEY", ""):
         if not KEY_PATTERN.fullmatch(key):
             spaces = ", including spaces or line breaks" if re.search(r"\s", key) else ""
-            yield f"WANDB_API_KEY is not a key of Weights & Biases: it has {len(key)} characters{spaces}\n{remedy}"
+            yield make_finding(
+                f"WANDB_API_KEY is not a key of Weights & Biases: it has {len(key)} characters{spaces}", remedy
+            )
     elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not is_signed_in(environ):
-        yield f"--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set\n{remedy}"
+        yield make_finding(
+            "--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set", remedy
+        )
     address = find_server_address(environ)
     if reason := explain_unreachable(address):
-        yield f"--wandb: cannot reach {redact_address(address)}: {reason}\n{OFFLINE_HINT}"
+        yield make_finding(f"--wandb: cannot reach {redact_address(address)}: {reason}", OFFLINE_HINT)
 
 
 def find_project_problem(name: str) -> str:

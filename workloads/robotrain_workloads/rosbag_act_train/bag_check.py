@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding, suggest_leaving_out
 
 from robotrain_workloads.option_kinds import find_near_option
 from robotrain_workloads.rosbag_act_train import parameters
@@ -42,23 +43,23 @@ class BagCheck:
         self._cameras = parameters.parse_cameras(str(values["image_topics"] or ""))
         named = {name: parameters.read_topic(_get_text(values[name])) for name in TOPICS}
         self._topics = {name: topic for name, topic in named.items() if topic}
-        self._problems: dict[str, list[Path]] = {}
+        self._problems: dict[Finding, list[Path]] = {}
         """The bags of each."""
         self._steps: list[int] = []
         """The most steps of each bag whose length is known."""
         self.warnings: list[str] = []
         """What may stop the training."""
 
-    def find_problems(self, folders: Sequence[Path]) -> list[str]:
-        """Return one sentence for each reason why the training would stop; the second line is the remedy."""
+    def find_problems(self, folders: Sequence[Path]) -> list[Finding]:
+        """Return each reason why the training would stop."""
         excluded = parameters.parse_names(_get_text(self._values["exclude_bags"]))
         try:
             bags = [bag for found in select_bags(folders, excluded) for bag in found]
         except UnknownBag as error:
             near = [error.near[0] if name == error.name else name for name in excluded] if error.near else ()
-            return [f"{error}\n--exclude-bags {','.join(near)}" if near else str(error)]
+            return [make_finding(str(error), f"--exclude-bags {','.join(near)}" if near else "")]
         except (BagError, OSError) as error:
-            return [str(error)]
+            return [make_finding(str(error))]
         unreadable = self._check_files(bags) if not self._values["salvage"] else []
         end = time.monotonic() + BUDGET_SECONDS
         for number, bag in enumerate([bag for bag in bags if bag not in unreadable]):
@@ -71,7 +72,8 @@ class BagCheck:
             except OSError:  # the job says it
                 continue
         self._check_lengths(folders, bags)
-        return [f"{_describe_bags(paths)}: {text}" for text, paths in self._problems.items()]
+        found = self._problems.items()
+        return [one._replace(title=f"{_describe_bags(paths)}: {one.title}") for one, paths in found]
 
     def _check_files(self, bags: Sequence[Bag]) -> list[Bag]:
         """Look at the beginning of all files, which takes no time; return the bags that cannot be opened."""
@@ -88,8 +90,8 @@ class BagCheck:
                 continue
         return found
 
-    def _add_problem(self, path: Path, text: str) -> None:
-        self._problems.setdefault(text, []).append(path)
+    def _add_problem(self, path: Path, text: str, way: Suggestion | str = "") -> None:
+        self._problems.setdefault(make_finding(text, way), []).append(path)
 
     def _check_bag(self, bag: Bag, deadline: float) -> None:
         sampled = (*self._cameras, *self._topics.values())
@@ -137,7 +139,7 @@ class BagCheck:
         alone = {name: one.shortest_s for name, one in used.items() if one.is_complete and one.shortest_s > gap}
         if alone and int(str(self._values["chunk_size"])) > 1:
             text = f"all messages of {', '.join(alone)} are farther apart than --max-gap-s {gap:g}, which splits there"
-            self._add_problem(bag.path, f"{text}\n--max-gap-s {2 * max(alone.values()):.3g}")
+            self._add_problem(bag.path, text, f"--max-gap-s {2 * max(alone.values()):.3g}")
         slow = {name: one for name, one in used.items() if 0 < one.rate * SLOW_FACTOR < fps}
         if not slow or self._values["sync"] == "previous":
             return
@@ -145,7 +147,7 @@ class BagCheck:
         text = f"fewer messages per second than the rate of {fps:g}: {named}"
         lowest = f"{min(one.rate for one in slow.values()):.3g}"
         if any(one.is_complete for one in slow.values()):
-            self._add_problem(bag.path, f"{text}; --sync previous repeats messages\n--fps {lowest}")
+            self._add_problem(bag.path, f"{text}; --sync previous repeats messages", f"--fps {lowest}")
         else:
             self.warnings.append(f"{bag.path}: {text} at the beginning; training stops if all of it is so")
 
@@ -155,8 +157,8 @@ class BagCheck:
         if self._problems or len(self._steps) < len(bags) or max(self._steps) >= chunk:
             return
         most = max(self._steps)
-        way = f"\n--chunk-size {most}" if most > 1 else ""
-        self._add_problem(folders[0], f"no episode is left: all bags are shorter than a chunk of {chunk} steps{way}")
+        text = f"no episode is left: all bags are shorter than a chunk of {chunk} steps"
+        self._add_problem(folders[0], text, f"--chunk-size {most}" if most > 1 else "")
 
     def _check_topic(
         self, bag: Bag, topics: Mapping[str, ProbedTopic], topic: str, kinds: Sequence[str], name: str
@@ -167,10 +169,10 @@ class BagCheck:
             fitting = [one for one in topics if topics[one].type in kinds and one not in taken]
             near = find_near_option(topic, fitting) or (fitting[0] if len(fitting) == 1 else "")
             known = ", ".join(sorted(topics))
-            way = f"\n{flag} {self._replace_topic(topic, near)}" if near else ""
+            way = Suggestion(f"{flag} {self._replace_topic(topic, near)}" if near else "")
             if not near and name == "action_topic" and "state_topic" in self._topics:
-                way = f"\nleave out {flag}   the action is the next state"
-            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {known}{way}")
+                way = suggest_leaving_out(flag, remark="the action is the next state")
+            self._add_problem(bag.path, f"no topic {topic} ({flag}); it has {known}", way)
         elif found.type not in kinds:
             needs = " or ".join(kinds)
             self._add_problem(bag.path, f"{topic} ({flag}) has messages of {found.type}, and this needs {needs}")
@@ -213,9 +215,9 @@ class BagCheck:
                 near = {joint: find_near_option(joint, unnamed) for joint in missing}
                 corrected = [near.get(joint, joint) for joint in joints]
                 is_clear = all(corrected) and len(set(corrected)) == len(corrected)
-                way = f"\n{flag} {','.join(corrected)}" if is_clear else ""
+                way = f"{flag} {','.join(corrected)}" if is_clear else ""
                 has = ", ".join(recorded) or "none"
-                self._add_problem(bag.path, f"no joint {', '.join(missing)} ({flag}); it has {has}{way}")
+                self._add_problem(bag.path, f"no joint {', '.join(missing)} ({flag}); it has {has}", way)
 
 
 def _describe_bags(paths: Sequence[Path]) -> str:

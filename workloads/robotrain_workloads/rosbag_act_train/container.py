@@ -18,6 +18,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Note
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads import publish_url
 from robotrain_workloads.lerobot import device, image_weights, lineage, policy, run_setup, start
@@ -46,7 +47,7 @@ targets = publish_url.list_targets
 checkpoints = run_setup.get_checkpoints_folder
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield why the bags, as far as their files tell at a glance, or the policy to start from do not fit."""
     folders = [folder for source, folder in described.items() if source.role == "dataset"]
     if folders and len(folders) == sum(source.role == "dataset" for source in document.sources):
@@ -86,7 +87,7 @@ def describe_output(document: JobDocument, described: Mapping[JobSource, Path], 
     (folder / policy.CONFIG_FILE).write_text(json.dumps(settings), encoding="utf-8")
 
 
-def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield what would stop the training, as far as names of files tell; bags are read when it starts."""
     for source, folder in data.items():
         if source.role == "dataset" and not any(map(is_storage_file, folder.rglob("*"))):
@@ -180,7 +181,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     )
 
 
-def _find_policy_problems(document: JobDocument, folder: Path) -> Iterator[str]:
+def _find_policy_problems(document: JobDocument, folder: Path) -> Iterator[Finding | str]:
     model = policy.find_model_folder(folder)
     try:
         settings = policy.load_policy_settings(model)
@@ -192,7 +193,7 @@ def _find_policy_problems(document: JobDocument, folder: Path) -> Iterator[str]:
         yield from policy.find_torn_files(model, with_processors=True)
 
 
-def _find_resume_problems(document: JobDocument, folder: Path) -> Iterator[str]:
+def _find_resume_problems(document: JobDocument, folder: Path) -> Iterator[Finding | str]:
     steps = int(str(document.parameters["training_steps"]))
     try:
         step = int(json.loads((folder / STEP_FILE).read_text(encoding="utf-8"))["step"])
@@ -202,4 +203,6 @@ def _find_resume_problems(document: JobDocument, folder: Path) -> Iterator[str]:
     if problem := checkpoint.validate_checkpoint(folder):
         yield f"the training cannot resume from this checkpoint: {problem}"
     if step >= steps:
-        yield f"{folder} has reached step {step} already: increase the steps\n--training-steps {2 * step}"
+        yield make_finding(
+            f"{folder} has reached step {step} already: increase the steps", f"--training-steps {2 * step}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from robotrain_runtime.contract.finding import Finding, make_finding, suggest_leaving_out
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain_workloads.rosbag_act_train import parameters
@@ -27,7 +28,9 @@ def adopt_sizes(values: Mapping[str, Any], config: ActConfig) -> dict[str, Any]:
     return {**values, **{name: getattr(config, name) for name in DECIDED}, **adopted}
 
 
-def find_policy_mismatches(values: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Iterator[str]:
+def find_policy_mismatches(
+    values: Mapping[str, Any], settings: Mapping[str, Any], name: str
+) -> Iterator[Finding | str]:
     """Yield one sentence for each reason why a training on bags cannot start from a policy.
 
     Args:
@@ -50,7 +53,10 @@ def find_policy_mismatches(values: Mapping[str, Any], settings: Mapping[str, Any
         given, own = values[parameter], getattr(config, parameter)
         if given not in (own, _DEFAULTS[parameter]):
             flag = "--" + parameter.replace("_", "-")
-            yield f"{flag} is {given}, but the policy was made with {own}\nleave {flag} out: the policy decides it"
+            yield make_finding(
+                f"{flag} is {given}, but the policy was made with {own}",
+                suggest_leaving_out(flag, remark="the policy decides it"),
+            )
     yield from _compare_cameras(values, config)
     yield from _compare_vectors(values, config)
 
@@ -69,26 +75,30 @@ def predict_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": TYPE, "input_features": inputs, "output_features": outputs}
 
 
-def _compare_cameras(values: Mapping[str, Any], config: ActConfig) -> Iterator[str]:
+def _compare_cameras(values: Mapping[str, Any], config: ActConfig) -> Iterator[Finding | str]:
     given = {f"{IMAGES}.{camera}" for camera in parameters.parse_cameras(values["image_topics"] or "").values()}
     listed = f"only {', '.join(sorted(given))}" if given else "no camera"
     for name in config.cameras:
         if name not in given:
             camera = name.removeprefix(f"{IMAGES}.")
-            yield f"the policy reads the camera {name}, but the job has {listed}\n--image-topics TOPIC={camera}"
+            yield make_finding(
+                f"the policy reads the camera {name}, but the job has {listed}", f"--image-topics TOPIC={camera}"
+            )
     for name in sorted(given - {*config.cameras}):
         yield f"the job has the camera {name}, which the policy does not read: leave it out of --image-topics"
 
 
-def _compare_vectors(values: Mapping[str, Any], config: ActConfig) -> Iterator[str]:
+def _compare_vectors(values: Mapping[str, Any], config: ActConfig) -> Iterator[Finding | str]:
     sizes = {STATE: config.state, ENVIRONMENT: config.environment, ACTION: config.action}
     for feature, _, topic, joints in _list_vectors(values):
         size = sizes[feature]
         flag = "--state-topic" if feature == STATE else "--environment-state-topic"
         if size and not topic and feature != ACTION:
-            yield f"the policy reads {feature}, for which the job names no topic\n{flag} TOPIC"
+            yield make_finding(f"the policy reads {feature}, for which the job names no topic", f"{flag} TOPIC")
         elif topic and not size:
-            yield f"the policy does not read {feature}, which the job takes from {topic}\n{flag} {parameters.NO_TOPIC}"
+            yield make_finding(
+                f"the policy does not read {feature}, which the job takes from {topic}", f"{flag} {parameters.NO_TOPIC}"
+            )
         elif joints and len(joints) != size:
             yield f"{feature} has {size} values in the policy, but the job names {len(joints)} joints"
 

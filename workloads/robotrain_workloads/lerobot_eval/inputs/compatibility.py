@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from robotrain_runtime.contract.finding import Finding, make_finding
+
 from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
@@ -17,7 +19,7 @@ from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot_eval.inputs import simulation, task_texts, trained_sizes
 
 
-def find_mismatches(job: LerobotJob) -> Iterator[str]:
+def find_mismatches(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence a mismatch, as far as the policy and its data, or what describes them, are here."""
     infos = [
         dataset.load_dataset_info(job.folders[source])
@@ -48,7 +50,7 @@ def find_mismatches(job: LerobotJob) -> Iterator[str]:
             yield missing
 
 
-def _find_type_problems(job: LerobotJob) -> Iterator[str]:
+def _find_type_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield why LeRobot does not know the policy's type or options, or why the type is not the requested one."""
     settings, model, name = job.start.settings, job.model, job.start_source.uri if job.start_source else ""
     if not (kind := settings.get("type")):
@@ -58,7 +60,7 @@ def _find_type_problems(job: LerobotJob) -> Iterator[str]:
         yield from policy.find_unknown_settings(name, settings, model)
     elif job.document.placement.environment is None and not job.has_packages:
         owner = f"LeRobot {model.lerobot.name}"
-        yield f"{name} has the policy type {kind}, which {owner} does not have{policy.WITH_LINE}"
+        yield make_finding(f"{name} has the policy type {kind}, which {owner} does not have", policy.WITH_PACKAGE)
 
 
 def explain_reward_model(job: LerobotJob) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from robotrain_runtime.contract.finding import Finding, make_finding
+
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot.policy_features import (
     ACTION,
@@ -130,7 +132,7 @@ def find_environment_problems(
     options: Sequence[str],
     model: ModelType = UNKNOWN_TYPE,
     renames: Mapping[str, str] | None = None,
-) -> Iterator[str]:
+) -> Iterator[Finding | str]:
     """Yield one sentence for each reason why a policy of the type `model` cannot act there.
 
     :param options: the user's, for LeRobot.
@@ -154,8 +156,8 @@ def find_environment_problems(
     origin = FeatureOrigin(env, "show")
     problems = find_feature_mismatches(settings, {"features": features}, renames, model, origin, is_trained=False)
     way = _find_size_way(inputs, environment)
-    for sentence in problems:
-        yield sentence + (f"\n{way}" if way and " wide and " in sentence else "")
+    for found in map(make_finding, problems):
+        yield make_finding(found, way if " wide and " in found.title else "")
     if environment.is_exclusive and WORLD in inputs and any(is_camera(name) for name in inputs):
         yield f"the policy reads both {WORLD} and {shown[0]}, but {env} shows only one of them"
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_workloads.lerobot import policy, training_history, versions
 from robotrain_workloads.lerobot.dataset_texts import read_dataset_texts
@@ -16,27 +17,28 @@ DESCRIPTION_FLAG = "--task-description"
 
 def explain_missing_words(
     model: ModelType, env: str, given: object, folder: Path | None, *, may_be_recorded: bool = False
-) -> str:
-    """Return a sentence if a policy would act without the words that it reads; else empty.
+) -> Finding | None:
+    """Return what is wrong if a policy would act without the words that it reads; else None.
 
     :param given: the user's words, if any.
     :param folder: that of the policy; None if it is unknown.
     :param may_be_recorded: whether a dataset of the job may have the words.
     """
     if not model.reads_task or given is not None or SIMULATED_ENVIRONMENTS[env].has_description:
-        return ""
+        return None
     if (
         folder is None or may_be_recorded or not (folder / policy.find_weights_file(folder)).is_file()
     ):  # not all of it is here
-        return ""
+        return None
     texts = training_history.read_task_texts(folder)
-    return "" if len(texts) == 1 else _make_sentence(env, texts)
+    return None if len(texts) == 1 else _make_finding(env, texts)
 
 
-def _make_sentence(env: str, texts: Sequence[str]) -> str:
+def _make_finding(env: str, texts: Sequence[str]) -> Finding:
     trained = f"it was trained with {len(texts)} texts" if texts else "the text that it was trained with is not known"
     example = shlex.quote(texts[0]) if texts else "TEXT"
-    return f"the policy reads its task in words, which {env} does not have, and {trained}\n{DESCRIPTION_FLAG} {example}"
+    reads = f"the policy reads its task in words, which {env} does not have, and {trained}"
+    return make_finding(reads, f"{DESCRIPTION_FLAG} {example}")
 
 
 def choose_description(kind: str, folder: Path | None, env: str, given: str | None, root: Path | None) -> str | None:
@@ -58,7 +60,7 @@ def choose_description(kind: str, folder: Path | None, env: str, given: str | No
     for texts, origin in ((trained, "the only text that it was trained with"), (recorded, "that of the dataset")):
         if len(texts) == 1:
             return _note(texts[0], origin)
-    raise SystemExit(f"error: {_make_sentence(env, trained or recorded)}")
+    raise SystemExit(f"error: {_make_finding(env, trained or recorded)}")
 
 
 def _note(text: str, origin: str) -> str:
