@@ -5,14 +5,16 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from robotrain_runtime.contract import event
 
 from robotrain import background
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
-from robotrain.model.job import parse_attempt
+from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Plan
+from robotrain.model.platform import FollowingDecision
 from robotrain.model.run import Reference, RunGone, RunRecord, Status, StepStatus
 from robotrain.pipelines import progress
 from robotrain.pipelines.pipeline_platform import REFERENCE_KEY, PipelinePlatform, SentStep, StepJob
@@ -61,6 +63,10 @@ class DrivenPlatform(PipelinePlatform):
                 return None
             time.sleep(POLL_SECONDS)
         return {REFERENCE_KEY: plan.run}
+
+    def decide_following(self, job: Job, settings: Any) -> FollowingDecision:
+        """Return what the platform decides: an engine that gets all steps at once begins one after those it needs."""
+        return self._platform.decide_following(job, settings)
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole, and the steps. Raise RunGone if its files are gone."""

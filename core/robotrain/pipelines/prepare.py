@@ -19,7 +19,6 @@ from robotrain.model.source import SourceKind
 from robotrain.model.workload import Workload
 from robotrain.model.workload_profile import SWEEP_NOUN, Metric, OutputProfile, WorkloadProfile
 from robotrain.pipelines.checkpoint_handover import hand_over_checkpoints
-from robotrain.pipelines.following import settle_following
 from robotrain.pipelines.native_platform import NativePlatform
 from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.pipelines.plan import (
@@ -37,15 +36,16 @@ from robotrain.pipelines.step_checks import (
     check_registration,
     deduplicate_problems,
     label_problems,
+    settle_following,
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins.manager import Plugins
-from robotrain.submission.pin import drop_no_pin, pin_job
+from robotrain.submission.pin import drop_no_pin, pin_job, query_in_parallel
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import InputStep, JobPart, PreparedJob, prepare_job
 from robotrain.submission.program_lock import lock_programs
-from robotrain.submission.queried_settings import query_settings_of_all
+from robotrain.submission.queried_settings import query_platform_settings
 
 make_problem = Messages(__file__)
 
@@ -235,7 +235,7 @@ def _pin_sources(prepared: PreparedPipeline, pinning: bool) -> tuple[PreparedPip
     jobs = {name: job for name, job in made.items() if job}
     if prepared.sweep:  # the engine gets the job of the first trial
         jobs = dict(list(jobs.items())[:1])
-    for name, (job, found) in zip(jobs, query_settings_of_all(list(jobs.values())), strict=True):
+    for name, (job, found) in zip(jobs, query_in_parallel(query_platform_settings, list(jobs.values())), strict=True):
         problems += found
         if steps[name].job:
             steps[name] = dataclasses.replace(steps[name], job=job)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from robotrain.check.capability_checks import FeatureRequirement, check_requirement
 from robotrain.errors import Problem
 from robotrain.messages import Messages
-from robotrain.model.platform import Platform
+from robotrain.model.platform import FollowingDecision, Platform
 from robotrain.model.workload import Workload
 from robotrain.pipelines.steps import StepRequest
 from robotrain.plugins.manager import Plugins
@@ -18,8 +18,7 @@ from robotrain.submission.registration import check_model_name
 make_problem = Messages(__file__)
 
 RUN_NAME_PATTERN = "[a-z][a-z0-9-]{0,39}"
-
-
+AFTER = FollowingDecision(False)
 STEP_PLACE = "step "
 """What the place of a problem of a step begins with."""
 
@@ -79,6 +78,22 @@ def check_registration(
     if workload is None or not (workload.produces == "checkpoints" or workload.evaluates):
         why = f"{workload.name} makes {workload.produces}." if workload else "It is a registration itself."
         yield make_problem("step-output-missing.no-policy", where=one.where, name=maker.name, why=why)
+
+
+def settle_following(
+    step: StepRequest, prepared: Mapping[str, PreparedJob], engine: Platform, problems: list[Problem]
+) -> StepRequest:
+    """Return a step as it runs: beside the one whose checkpoints it evaluates, or after it. Add a note that says why.
+
+    :param engine: what runs the steps.
+    """
+    decision = AFTER
+    if followed := prepared.get(step.follows):
+        decision = engine.decide_following(followed.job, followed.settings)
+    if decision.why:
+        when = f"while step {step.follows} goes on" if decision.is_beside else f"after step {step.follows} has ended"
+        problems.append(make_problem("evaluation-placed", name=step.name, when=when, why=decision.why))
+    return step if decision.is_beside else dataclasses.replace(step, follows="")
 
 
 def label_problems(one: StepRequest, problems: Iterable[Problem]) -> Iterator[Problem]:

@@ -109,14 +109,10 @@ def _parse_text(
         return source
     is_new_folder = Path(str(source)).is_absolute() and str(source) not in named
     if is_new_folder and not platform.capabilities.feature("runs_here"):
-        return _make_folder_problem(role, str(source), kinds[source.kind].roles[role].flag)
+        folder, flag = str(source), kinds[source.kind].roles[role].flag  # a file, perhaps of somebody else, names it
+        return make_problem("implied-folder", where=role, given=folder, flag=flag, path=shlex.quote(folder))
     uncertain = isinstance(text, UncertainText)
     return Input(role=role, source=source, origin=IMPLIED_ORIGIN, text=source_text, implied=True, uncertain=uncertain)
-
-
-def _make_folder_problem(role: str, folder: str, flag: str) -> Problem:
-    """Return the problem of a folder of this machine that a file, perhaps of somebody else, names."""
-    return make_problem("implied-folder", where=role, given=folder, flag=flag, path=shlex.quote(folder))
 
 
 def list_implied_rows(job: Job) -> Iterator[dict[str, Any]]:

@@ -154,8 +154,10 @@ def _settle_job(
             job, workload, described, prepared.platform, prepared.kinds, prepared.container_plugins, named
         )
         unread = list(_list_unread(prepared, described, plugin.DESCRIBED))
-        readable = [one for one in unread if one.kind in prepared.kinds and prepared.kinds[one.kind].pinning]
-        problems += [_make_unread_note(readable)] if readable else []
+        # those that could be read: not pinned, or not reached
+        readable = [one.uri for one in unread if one.kind in prepared.kinds and prepared.kinds[one.kind].pinning]
+        if readable:
+            problems.append(make_problem("implied-sources-unknown.not-read", names=", ".join(readable)))
         found = {**(known if unread or problems else {})}
         for one in inputs:
             source = one.job_source
@@ -175,12 +177,6 @@ def _list_unread(
         decides = not source.implied and source.role != DATASET and bool(describing_files.get(source.role))
         if decides and source not in described:
             yield source
-
-
-def _make_unread_note(unread: Sequence[JobSource]) -> Problem:
-    """Return a note about sources that could be read: not pinned, or not reached."""
-    names = ", ".join(source.uri for source in unread)
-    return make_problem("implied-sources-unknown.not-read", names=names)
 
 
 def _replace_rows(prepared: PreparedJob) -> Iterator[Mapping[str, object]]:

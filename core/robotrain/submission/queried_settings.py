@@ -1,7 +1,7 @@
 """Settings that a platform looks up before submission, as the quota or the version of its engine decide them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from robotrain.config.validate import list_fields, validate_values
@@ -10,7 +10,6 @@ from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import PlatformDefault
 from robotrain.redaction import redact
-from robotrain.submission.pin import query_in_parallel
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -32,11 +31,6 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
         return prepared, [problem]
     unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
     return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
-
-
-def query_settings_of_all(jobs: Sequence[PreparedJob]) -> list[tuple[PreparedJob, list[Problem]]]:
-    """Return each job as `query_platform_settings` does. Several are queried in parallel."""
-    return query_in_parallel(query_platform_settings, jobs)
 
 
 def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:

@@ -92,14 +92,9 @@ class ExplainCommand(JobCommand):
 
     def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
         """Print every value of a job and its evaluation."""
-        _refuse_check(values)
+        if values.get("check") or values.get("checker"):  # a dry run checks a pipeline
+            raise Rejected([make_problem("usage.check-of-pipeline")])
         print_pipeline_values(prepared, bool(values.get("json")))
-
-
-def _refuse_check(values: dict[str, Any]) -> None:
-    """Raise Rejected if `--check` is given: a pipeline is checked by a dry run."""
-    if values.get("check") or values.get("checker"):
-        raise Rejected([make_problem("usage.check-of-pipeline")])
 
 
 def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
