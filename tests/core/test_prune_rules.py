@@ -4,7 +4,7 @@ import json
 
 from messages import check_rejected, check_shown
 from robotrain.model.run import RunRecord, RunState, Status
-from robotrain.store import plans, prune, records
+from robotrain.store import name_lock, plans, prune, records
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import interrupted_submit
 
@@ -105,5 +105,5 @@ def test_a_run_that_is_being_submitted_is_not_removed():
     with (records.get_run_folder("a-1") / "claimed").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with check_rejected("run-being-sent"):
-            prune.remove_record("a-1")
+            name_lock.remove_record("a-1")
     assert records.list_runs() == ["a-1"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +19,13 @@ from types import TracebackType
 from robotrain_runtime.contract.files import is_locked, lock_file, remove_folder
 
 from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.run import RunRecord
 from robotrain.store import files, ownership, records
 from robotrain.store.records import (
     LOCK_FILE,
+    RECORD_FILE,
     REMOVED_FILE,
     get_run_folder,
     get_runs_folder,
@@ -30,6 +33,8 @@ from robotrain.store.records import (
     read_record,
     report_write_errors,
 )
+
+make_problem = Messages(__file__)
 
 
 class NameLock:
@@ -170,8 +175,26 @@ def read_submitted_record(run: str) -> RunRecord:
     if record.phase == "sending":
         if is_being_submitted(run):
             raise Rejected([records.make_being_submitted_problem(record)])
-        raise Rejected([records.make_interrupted_problem(record)])
+        raise Rejected([make_problem("run-not-sent", run=record.run, platform=record.platform)])
     return record
+
+
+def remove_record(run: str) -> None:
+    """Remove the record and plan of a run. Raise Rejected if it is being submitted, OSError.
+
+    Its name is never used again: a platform, tracking server or registry may still know it.
+    """
+    home = get_run_folder(run)
+    with report_write_errors():
+        lock = acquire_name_lock(home)
+        if lock is None:
+            raise Rejected([make_problem("run-being-sent.here", run=run)])
+        with lock:
+            (home / REMOVED_FILE).touch()
+            (home / RECORD_FILE).unlink(missing_ok=True)
+            for path in home.iterdir():
+                if path.name not in (REMOVED_FILE, LOCK_FILE):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _is_taken(name: str) -> bool:

@@ -1,19 +1,12 @@
-"""Removal of the records of old runs.
+"""Which runs may be removed, and why the others stay. Pure.
 
-A run stays if it is not known to have ended, or if a remaining run was started from it. The name of a removed run is
-never used again: a platform, tracking server or registry may still know it.
+A run stays if it is not known to have ended, or if a remaining run was started from it.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from robotrain.errors import Rejected
-from robotrain.messages import Messages
 from robotrain.model.run import Status
-from robotrain.store import name_lock, records
-
-make_problem = Messages(__file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +47,7 @@ def select_old_runs(runs: Sequence[str], created: Mapping[str, float], *, before
 def plan_pruning(
     candidates: Iterable[PruneCandidate], started_from: Mapping[str, Sequence[str]], *, before: float | None
 ) -> PrunePlan:
-    """Return which candidates to remove; pure.
+    """Return which candidates to remove.
 
     :param started_from: the addresses of the sources of every recorded run.
     :param before: remove only runs that ended before this time.
@@ -71,21 +64,6 @@ def plan_pruning(
             del going[run]
             staying[run] = f"{user} was started from it"
     return PrunePlan(removed=tuple(going.values()), kept_reasons=staying)
-
-
-def remove_record(run: str) -> None:
-    """Remove the record and plan of a run. Raise Rejected if it is being submitted, OSError."""
-    home = records.get_run_folder(run)
-    with records.report_write_errors():
-        lock = name_lock.acquire_name_lock(home)
-        if lock is None:
-            raise Rejected([make_problem("run-being-sent.here", run=run)])
-        with lock:
-            (home / records.REMOVED_FILE).touch()
-            (home / records.RECORD_FILE).unlink(missing_ok=True)
-            for path in home.iterdir():
-                if path.name not in (records.REMOVED_FILE, records.LOCK_FILE):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _explain_unfinished(candidate: PruneCandidate) -> str:

@@ -50,11 +50,6 @@ def make_being_submitted_problem(record: RunRecord) -> Problem:
     return make_problem("run-being-sent.to-platform", run=record.run, platform=record.platform)
 
 
-def make_interrupted_problem(record: RunRecord) -> Problem:
-    """Return the problem of a run whose submit was interrupted."""
-    return make_problem("run-not-sent", run=record.run, platform=record.platform)
-
-
 def _make_other_format_problem(path: Path, data: Mapping[str, Any]) -> Problem:
     """Return the problem of a record in another format, with what finds the run on its engine, and ends it there."""
     reference, command = data.get("reference"), data.get("cancel_command")

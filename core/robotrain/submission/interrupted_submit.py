@@ -17,7 +17,6 @@ from robotrain.model.platform import Platform, format_cancel_command
 from robotrain.model.run import Reference, RunGone, RunRecord
 from robotrain.redaction import MAX_SENTENCE, holds_secret, redact
 from robotrain.store import name_lock, plans, records
-from robotrain.store.prune import remove_record
 from robotrain.submission.plan_secrets import make_secret_problem
 
 make_problem = Messages(__file__)
@@ -41,7 +40,7 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
     if record.phase == "sending":
         if not is_certainly_gone(record, platform):
             raise Rejected([make_problem("run-goes-on.may-run", run=record.run)])
-        remove_record(record.run)
+        name_lock.remove_record(record.run)
         return 0
     freed: int | None = 0
     with contextlib.suppress(RunGone):
@@ -49,7 +48,7 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
         if not status.finished:
             raise Rejected([make_problem("run-goes-on.not-removed", run=record.run, state=status.state)])
         freed = platform.remove_outputs(record.reference)
-    remove_record(record.run)
+    name_lock.remove_record(record.run)
     return freed
 
 
