@@ -18,7 +18,7 @@ RENDER = ("render", "--platform", "local", "--dataset-path", "x")
 HEAD = """
 import os, subprocess, sys, threading, time
 from pathlib import Path
-from robotrain.plugin import Problem, Stage, hook
+from robotrain.plugin import Problem, Stage, Suggestion, hook
 
 def no(code):
     return Problem(code=code, stage=Stage.CHECK, title=f"rule {code} says no")
@@ -70,6 +70,18 @@ def test_problems_before_a_failure_of_a_rule_count_and_other_rules_are_enforced(
     rule = make_rule(f"yield no('acme-first')\n{then}\nyield no('acme-second')")
     install("acme", {"acme": "acme_half"}, acme_half=rule)
     robotrain(*RENDER).check_problems(3, "acme-first", "acme-gpus", "plugin-failed")
+
+
+def test_a_value_of_the_project_that_a_rule_forbids_is_refused_and_not_left_out(robotrain, install):
+    way = 'Suggestion("leave out --publish-url", replaces="--publish-url")'
+    problem = f'Problem(code="acme-place", stage=Stage.CHECK, title="nothing goes there", suggestions=({way},))'
+    rule = f"if job['publish_url']:\n    yield {problem}"
+    install("acme", {"acme": "acme_place"}, acme_place=make_rule(rule))
+    Path("robotrain.toml").write_text("[parameters]\npublish_url = '/project'\n")
+    answer = robotrain(*RENDER)
+    answer.check_problems(3, "acme-place")
+    assert "--publish-url none" in answer.stderr
+    assert robotrain(*RENDER, "--publish-url", "none").exit_code == 0
 
 
 def test_rule_that_never_ends_is_cut_off(robotrain, install):

@@ -183,7 +183,8 @@ def check_request(
 ) -> tuple[Resolution, list[Problem]]:
     """Resolve a job and return it with the problems of all stages, except those that rules of a site find.
 
-    Values of the project's files that it has no use for are left out.
+    Values of the project's files that it has no use for are left out. A rule of a site refuses a value that it forbids,
+    whoever gave it: what a project says is not changed without its user.
     """
     resolution = resolve_job(request, workload, platform, kinds)
     full = resolution.workload
