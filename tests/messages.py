@@ -17,7 +17,7 @@ FILE = Path(__file__).with_name("messages.txt")
 ROOT = FILE.parents[1]
 BLOCK = re.compile(r"^(?:error|warning|note): .*?\[([\w-]+)\]$(?:\n  .*)*", re.MULTILINE)
 OTHER_EACH_TIME = {  # the first that matches counts
-    r"(?:/\w+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?[\w-]+": "TMP",
+    r"(?:/[\w.-]+)+/pytest-of-\w+/pytest-\d+/(?:popen-gw\d+/)?[\w-]+": "TMP",
     re.escape(sys.prefix): "PREFIX",
     re.escape(str(ROOT)): "ROOT",
     r"ROOT/\.uv/bin/uv\b": "uv",  # where no other is on the PATH
