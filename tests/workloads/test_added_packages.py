@@ -305,7 +305,7 @@ def test_unfit_wheels_are_refused(submit, tmp_path, monkeypatch):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         answer = submit("--with", tmp_path / name)
-        check_problems(answer.stderr, "package-unreadable" if name == "mine.whl" else "lock-failed")
+        check_problems(answer.stderr, "package-unreadable" if name in (torn, "mine.whl") else "lock-failed")
     numpy = pretend_index.wheel(tmp_path, "numpy", "1.0")
     submit("--with", numpy).check_problems(4, "packages-conflict")
 
@@ -314,6 +314,10 @@ def test_a_wheel_that_names_a_host_is_refused_before_uv_reads_it(submit, tmp_pat
     monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
     wheel = pretend_index.wheel(tmp_path, "mine", "0.3", needs=("x @ https://evil.example/x-1-py3-none-any.whl",))
     submit("--with", wheel).check_problems(4, f"not-lockable {wheel.name}")
+    zstandard = b"\x5d\0"  # which uv can read, and Python cannot
+    content = re.sub(rb"(PK\x01\x02.{6}|PK\x03\x04.{4})\0\0", rb"\g<1>" + zstandard, wheel.read_bytes(), flags=re.DOTALL)
+    wheel.write_bytes(content)
+    submit("--with", wheel).check_problems(2, "package-unreadable")
 
 
 def test_packages_that_travel_need_no_index(submit, project, tmp_path):

@@ -324,6 +324,7 @@ def test_the_projects_own_packages_are_part_of_the_code(lock, tmp_path):
 NAME_WITH_SETTINGS = 'a"\n[tool.uv]\ncache-dir = "/nowhere/theirs'
 DAMAGED = [
     {"pyproject.toml": "[project]\ndependencies = 3\n"},
+    {"pyproject.toml": "[project]\ndependencies = 'numpy'\n"},
     {"pyproject.toml": "[project]\ndependencies = ['a']\nrequires-python = 3\n"},
     {"pyproject.toml": "[project]\ndependencies = ['a']\nrequires-python = 'three'\n"},
     {"pyproject.toml": "[project\n"},

@@ -10,7 +10,6 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,13 +111,16 @@ def _read_package(text: str, *, allow_builds: bool) -> _Package:
 
 
 def _read_wheel(path: Path) -> _Package:
-    """Return a wheel, with what it needs: uv would ask a host that it names."""
+    """Return a wheel, with what it needs: uv would ask a host that it names. Raise OSError and ValueError."""
     name, content, needs = parse_wheel_filename(path.name)[0], read_limited_file(path, MAX_READ), list[str]()
-    with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:  # else uv says so
-        for entry in archive.namelist():
-            if entry.endswith("/METADATA"):
-                text = archive.read(entry).decode(errors="replace").replace("\r", "\n")
-                needs += (" ".join(need.split()) for need in NEEDS.findall(text))
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            texts = [archive.read(one) for one in archive.infolist() if one.filename.endswith("METADATA")]
+    except Exception as error:  # whatever is wrong with it: uv must not read what was not read here
+        raise ValueError("It is torn, or no wheel") from error
+    for text in texts:
+        found = NEEDS.findall(text.decode(errors="replace").replace("\r", "\n"))
+        needs += (" ".join(need.split()) for need in found)
     return _Package(name, needs, path.name, content, path.absolute().as_uri())
 
 

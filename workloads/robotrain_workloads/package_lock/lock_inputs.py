@@ -160,7 +160,9 @@ def _read_dependencies(data: Mapping[str, Any], text: str) -> LockInput | None:
         found_in = re.search(rf"(?m)^\s*(\[+tool\.uv\.{name}\b|{name}\s*=)", text)
         where = _find_line(text, found_in[1] if found_in else name)
         found.problems.append(make_problem("not-lockable.place", *PLACE_WAYS, where=where, given=f"[tool.uv] {name}"))
-    for one in project.get("dependencies", ()):
+    if not isinstance(listed := project.get("dependencies", []), list):
+        raise TypeError
+    for one in listed:
         line = " ".join(one.split())
         found.problems += check_place(line, _find_line(text, one))
         found.requirements.append(line)
