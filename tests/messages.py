@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.errors import Rejected
-from robotrain_runtime.contract.finding import Finding
+from robotrain_runtime.contract.finding import Finding, FindingError
 
 FILE = Path(__file__).with_name("messages.txt")
 ROOT = FILE.parents[1]
@@ -75,11 +75,12 @@ def format_refusal(refusal: object) -> str:
     if isinstance(refusal, Finding):
         lines = (f"{refusal.where} {refusal.given}".strip(), refusal.why, *map(str, refusal.ways))
         return "\n  ".join([f"error: {refusal.title}  [{refusal.code}]", *filter(None, lines)])
-    kind = "sentence" if isinstance(refusal, str) else type(refusal).__name__
+    shown_as = "OSError" if isinstance(refusal, FindingError) else type(refusal).__name__
+    kind = "sentence" if isinstance(refusal, str) else shown_as
     kind = re.sub("(?<=[a-z])(?=[A-Z])|(?<=OS)(?=E)", "-", kind).lower()
-    first, *more = str(refusal).splitlines()
+    first, *more = str(getattr(refusal, "sentence", refusal)).splitlines()
     suggestion = getattr(refusal, "suggestion", "")
-    lines = (getattr(refusal, "fault", ""), *more, suggestion and f"use   {suggestion}")
+    lines = (getattr(refusal, "fault", ""), *more, getattr(refusal, "way", ""), suggestion and f"use   {suggestion}")
     return "\n  ".join([f"error: {first}  [{kind}]", *filter(None, lines)])
 
 

@@ -1,7 +1,6 @@
 """Problems of a request as data, reported all at once; exit codes."""
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import IntEnum
@@ -33,15 +32,6 @@ class Stage(IntEnum):
 
 
 EXIT_INTERRUPTED = 130
-
-
-def read_suggestion(text: str, remark: str = "") -> Suggestion:
-    """Return the suggestion of a text that a declaration or another program gives; one that leaves out options of the
-    line replaces them.
-    """
-    options = text.removeprefix(LEAVE_OUT).replace(" and ", " ").split() if text.startswith(LEAVE_OUT) else []
-    is_known = all(re.fullmatch(r"--[\w.-]+", option) for option in options)
-    return Suggestion(text, remark, " ".join(options) if is_known else "")
 
 
 def suggest_choosing(*texts: str) -> Suggestion:

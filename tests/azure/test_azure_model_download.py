@@ -130,24 +130,24 @@ def test_a_missing_model_is_reported_with_what_is_there(deliver, register, uri, 
     register("gone", 1, "azureml://datastores/nowhere/paths/a")
     register("bare", 1, "azureml://datastores/models/paths/nothing")
     found = survey_model(deliver(uri))
-    assert re.search(why, found.problems[0]), found.problems
-    assert "S3CRET" not in found.problems[0]
+    assert re.search(why, str(found.problems[0])), found.problems
+    assert "S3CRET" not in str(found.problems[0])
 
 
 def test_a_short_model_name_without_a_workspace_is_reported_with_the_full_one(deliver):
     found = survey_model(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
-    sentence, way = found.problems[0].split("\n")
-    assert "no workspace tracks this run" in sentence
-    assert way == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
+    (way,) = found.problems[0].ways
+    assert "no workspace tracks this run" in found.problems[0].title
+    assert way.text == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
     assert found.fault == "configuration"
 
 
 def test_a_missing_role_for_the_workspace_or_its_blobs_is_reported(azure, deliver, register, blob_container):
     register("act", 7, WAYS[0])
     azure.front.faults.append(Fault(f"GET /{blob_container}", status=403, code="AuthorizationPermissionMismatch"))
-    assert "Storage Blob Data Reader" in survey_model(deliver("azureml:act:7")).problems[0]
+    assert "Storage Blob Data Reader" in survey_model(deliver("azureml:act:7")).problems[0].title
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     result = survey_model(deliver("azureml:act:7"))
-    assert "AzureML Data Scientist" in result.problems[0]
+    assert "AzureML Data Scientist" in result.problems[0].title
     assert result.fault == "configuration"
     assert Path(result.source.uri).name == "azureml:act:7"

@@ -61,7 +61,7 @@ if answer == "accept":
 elif answer == "refuse":
     given = f"--pitch={options['pitch']}"
     text = f"no song of {sys.argv[2]} has the pitch {options['pitch']}"
-    emit_verdict(Verdict(result="refused", text=text, options=(given,), ways=("leave out --pitch",)))
+    emit_verdict(Verdict(result="refused", text=text, options=(given,), ways=(suggest_leaving_out("--pitch"),)))
 elif answer == "refuse all":
     emit_verdict(Verdict(result="refused", text="the song is too long"))
 elif answer == "unsure":

@@ -90,13 +90,13 @@ def test_what_a_training_needs_beside_the_model_does_not_count_for_a_policy(trai
 @pytest.mark.parametrize("where", [".", "checkpoints", ".."])
 def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, where: str) -> None:
     (sentence,) = run_preflight(run / where)
-    check_refusals([sentence], "sentence --policy-path")
+    check_refusals([sentence], "data-unusable --policy-path")
 
 
 def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
     (run / "checkpoints/000400" / MODEL / "model.safetensors").unlink()
     (sentence,) = run_preflight(run / "checkpoints/000400")
-    check_refusals([sentence], "sentence")
+    check_refusals([sentence], "data-unusable")
     with pytest.raises(OSError) as refused:
         fetch_policy(run / "checkpoints/000400")
     check_refusals(refused.value, "os-error")
@@ -108,7 +108,7 @@ def test_a_policy_of_any_files_is_used_as_it_lies_for_a_workload_that_takes_them
     (folder / "state.pt").write_text("weights")
     checkpoint.seal_checkpoint(folder, step=7, run="command-1a2b3c4d-1", job="1a2b3c4d")
     pin, place = resolve_pin(folder), ContainerContext(cache=folder, takes_any_policy=True)
-    check_refusals(run_preflight(folder, pin=pin), "sentence")
+    check_refusals(run_preflight(folder, pin=pin), "data-unusable")
     assert list(container.preflight(source(folder, pin=pin), place)) == []
     assert container.fetch(source(folder, pin=pin), place) == folder
     (folder / "state.pt").write_text("changed")
@@ -123,7 +123,7 @@ def test_an_adapter_is_a_policy_without_weights_of_its_own(run: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
     assert run_preflight(folder) == []
     (folder / "adapter_model.safetensors").unlink()
-    check_refusals(run_preflight(folder), "sentence")
+    check_refusals(run_preflight(folder), "data-unusable")
 
 
 @pytest.mark.parametrize("role", ["policy", "dataset"])
@@ -179,7 +179,9 @@ def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
-    check_refusals(container.preflight(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path)), "sentence")
+    check_refusals(
+        container.preflight(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path)), "data-unusable"
+    )
     with pytest.raises(OSError) as refused:
         container.fetch(dataset_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
     check_refusals(refused.value, "os-error")

@@ -322,26 +322,25 @@ def test_a_place_that_cannot_be_written_to_says_so_and_what_to_do(hub, place, mo
     hub.repository("me/full", {"weights.bin": b"mine"})
     monkeypatch.setenv("HF_TOKEN", getattr(hub, token))
     (problem,) = target.inspect(address, place).problems
-    title, way = problem.split("\n")
-    assert title.startswith(why[0])
-    assert way == why[1]
-    assert getattr(hub, token) not in problem
+    assert problem.title.startswith(why[0])
+    assert [way.text for way in problem.ways] == [why[1]]
+    assert getattr(hub, token) not in str(problem)
 
 
 def test_without_a_token_and_with_a_wrong_one_the_place_says_so(hub, place, monkeypatch):
     for token, why in ((None, "requires a token to publish"), ("hf_wrong12345678", "does not accept your token")):
         monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)
         (problem,) = target.inspect(ADDRESS, place).problems
-        assert why in problem
-        assert problem.endswith("\nhf auth login")
-        assert str(token) not in problem
+        assert why in problem.title
+        assert [way.text for way in problem.ways] == ["hf auth login"]
+        assert str(token) not in str(problem)
 
 
 def test_a_job_is_shown_its_platforms_way_to_a_token(hub, place, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     hints = {"huggingface": "robotrain-platform credential set"}
     (problem,) = target.inspect(ADDRESS, dataclasses.replace(place, credential_hints=hints)).problems
-    assert problem.endswith(f"requires a token to publish: {hints['huggingface']}")
+    assert problem.title.endswith(f"requires a token to publish: {hints['huggingface']}")
 
 
 def test_a_hub_that_does_not_answer_is_no_reason_against_a_run(hub, place):

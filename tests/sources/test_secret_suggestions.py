@@ -72,7 +72,7 @@ def test_survey_and_publish_preflight_suggest_the_platforms_way(
     ]
     made = container.deliver(sources, {"huggingface": fetch, "blob_url": blob_fetch}, place, {})
     with contextlib.closing(made):
-        hub_said, blob_said = (found.problems[0] for found in made.survey())
+        hub_said, blob_said = (str(found.problems[0]) for found in made.survey())
     assert hub_said.endswith(f"and {WAY}")
     assert f": {ways['blob_url']}; an identity needs" in blob_said
     (publish_said,) = target.inspect(url, place).problems

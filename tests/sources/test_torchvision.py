@@ -94,7 +94,7 @@ def deliver(tmp_path: Path, data_python: Path) -> Callable[[], Path]:
         try:
             (found,) = delivery.survey()
             if found.problems:
-                raise JobFailed(found.problems[0])
+                raise JobFailed(str(found.problems[0]))
             (folder,) = delivery.fetch(lambda progress: None).values()
             return folder / FILE
         finally:

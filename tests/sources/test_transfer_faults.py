@@ -100,7 +100,7 @@ def test_403_at_the_listing_is_found_by_the_survey(shelves, shelf, deliver):
     shelves.faults.append(Fault("/pusht$", status=403))
     other = shelves.put("fine", {"a": b"1"})
     first, second = deliver(shelf, other).survey()
-    assert re.match("pusht: HTTPError: HTTP Error 403", first.problems[0])
+    assert re.match("pusht: HTTPError: HTTP Error 403", str(first.problems[0]))
     assert first.fault == "configuration"
     assert (second.problems, second.files, second.size) == ((), 1, 1)
 

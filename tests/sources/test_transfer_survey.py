@@ -29,7 +29,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
     delivery = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
     found = delivery.survey()
-    text = [" ".join(one.problems) for one in found]
+    text = [" ".join(map(str, one.problems)) for one in found]
     assert text[0] == ""
     assert "refused: PermissionDeniedError" in text[1]
     assert "the name '../../evil' leads out of the folder" in text[2]
@@ -56,7 +56,7 @@ def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
 def test_data_that_is_not_what_was_pinned_is_not_fetched(shelves, deliver):
     uri = shelves.put("pusht", FILES)
     (found,) = deliver(uri, pin="0123").survey()
-    assert found.problems == ("pusht is not what it was",)
+    assert list(map(str, found.problems)) == ["pusht is not what it was"]
     (right,) = deliver(uri).survey()
     assert deliver(uri, pin=right.digest).survey()[0].problems == ()
 

@@ -12,6 +12,7 @@ from eval_launcher import IMPORT_PATHS
 from job_documents import folders
 from robotrain.submission.packing import pack_modules
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.contract.finding import suggest_leaving_out
 from robotrain_runtime.contract.verdict import parse_verdict
 from robotrain_workloads.lerobot_check import verdicts
 from robotrain_workloads.lerobot_train import container
@@ -126,7 +127,7 @@ def test_lerobot_says(make_command, ask_lerobot, case):
         wrong = options[0] if named in options[0] else options[-1]
         assert verdict.options == (wrong,)
         name = wrong.partition("=")[0]
-        assert verdict.ways == (() if verdicts.JOB_OPTIONS.match(name) else (f"leave out {name}",))
+        assert verdict.ways == (() if verdicts.JOB_OPTIONS.match(name) else (suggest_leaving_out(name),))
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from robotrain.errors import Problem, Stage, Suggestion, read_suggestion
+from robotrain.errors import LEAVE_OUT, Problem, Stage, Suggestion, suggest_leaving_out
 
 SupportLevel = Literal["yes", "not_yet", "no", "unknown"]
 
@@ -57,7 +57,9 @@ def make_refusal(
     """Return the problem of what a platform does not support; `phrase` follows its name: `does not accept X`."""
     ways = other_platforms
     if support.suggestion and support.suggestion not in {way.text for way in ways}:
-        ways = (read_suggestion(support.suggestion), *ways)
+        options = support.suggestion.removeprefix(LEAVE_OUT)
+        own = Suggestion(options) if options == support.suggestion else suggest_leaving_out(options)
+        ways = (own, *ways)
     return Problem(
         code=code,
         stage=Stage.CHECK,

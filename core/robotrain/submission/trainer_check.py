@@ -21,7 +21,7 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
-from robotrain.errors import Problem, read_suggestion
+from robotrain.errors import Problem
 from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
@@ -227,10 +227,9 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
             message = "options-doubtful"
         program = question.prepared.workload.program if question.prepared.workload else "the trainer"
         subject = redact(given) or "the options of this job"
-        ways = map(read_suggestion, verdict.ways)
         yield make_problem(
             message,
-            *ways,
+            *verdict.ways,
             where=DASHES if given else "",
             given=given,
             program=program,

@@ -59,9 +59,7 @@ class Finding(NamedTuple):
 def make_finding(sentence: Finding | str, *ways: Suggestion | str, code: str = "", given: str = "") -> Finding:
     """Return the finding of a container plugin, with what is given here. Empty ways are left out."""
     if isinstance(sentence, str):
-        title, _, way = sentence.partition("\n")
-        ways = ways or (way,)
-        sentence = Finding(code="data-unusable", title=title.rstrip("."), fault="data")
+        sentence = Finding(code="data-unusable", title=sentence.rstrip("."), fault="data")
     made = make_ways(*ways) or sentence.ways
     return sentence._replace(code=code or sentence.code, given=given or sentence.given, ways=made)
 

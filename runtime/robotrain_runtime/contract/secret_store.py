@@ -16,7 +16,7 @@ class SecretStorePlugin:
         raise NotImplementedError
 
     def read(self, address: str) -> str:
-        """Return a secret. Raise OSError with a sentence for the user, the remedy on a second line.
+        """Return a secret. Raise FindingError, or OSError with a sentence for the user.
 
         Runs in the ENVIRONMENT, as a program of its own.
         """

@@ -2,13 +2,14 @@
 
 A verdict is one line among any other output:
 
-    ::robotrain:: {"verdict": "refused", "text": "the rate is negative", "options": ["--lr=-1"], "ways": ["--lr=0.1"]}
+    ::robotrain:: {"verdict": "refused", "text": "the rate is negative", "options": ["--lr=-1"], "ways": [["--lr=0.1"]]}
 """
 
 import json
 from typing import Any, Literal, get_args
 
 from robotrain_runtime.contract.event import PREFIX, emit_line
+from robotrain_runtime.contract.finding import Suggestion
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 Result = Literal["accepted", "refused", "doubtful", "unchecked"]
@@ -26,8 +27,8 @@ class Verdict:
     """Why it refuses them, why the work would fail or what was not checked: a sentence without a full stop."""
     options: tuple[str, ...] = ()
     """The options of the user that it is about, as they are given: `--lr=-1`."""
-    ways: tuple[str, ...] = ()
-    """What to type instead, best first, each known to be accepted: `--lr=0.001`, or `leave out --lr`."""
+    ways: tuple[Suggestion, ...] = ()
+    """What to type instead, best first, each known to be accepted: `--lr=0.001`, or without an option."""
 
 
 def emit_verdict(verdict: Verdict) -> None:
@@ -52,6 +53,7 @@ def parse_verdict(line: str) -> Verdict | None:
     if not isinstance(body, dict) or body.get("verdict") not in get_args(Result):
         return None
     text, options, ways = body.get("text", ""), body.get("options", []), body.get("ways", [])
-    if not isinstance(text, str) or not isinstance(options, list) or not isinstance(ways, list):
+    if not isinstance(text, str) or not all(isinstance(part, list) for part in (options, ways, *ways)):
         return None
-    return Verdict(result=body["verdict"], text=text, options=tuple(map(str, options)), ways=tuple(map(str, ways)))
+    made = tuple(Suggestion(*map(str, way)) for way in ways if 1 <= len(way) <= len(Suggestion._fields))
+    return Verdict(result=body["verdict"], text=text, options=tuple(map(str, options)), ways=made)

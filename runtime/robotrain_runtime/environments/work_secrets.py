@@ -15,7 +15,7 @@ from robotrain_runtime.contract import child_python, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.files import read_limited_file
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
+from robotrain_runtime.contract.finding import Finding, Suggestion, get_finding, make_finding, read_findings
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
 from robotrain_runtime.environments import run_environment
@@ -76,7 +76,7 @@ class WorkSecrets:
             line = line.replace(text, HIDDEN)
         return line
 
-    def _accept_value(self, name: str, text: str, why: str) -> Iterator[Finding]:
+    def _accept_value(self, name: str, text: str, why: Finding | str) -> Iterator[Finding]:
         """Keep the value of a secret; yield a finding if it is none. `why`: the reason if it is empty."""
         if value := text.strip():
             if "\0" not in value:
@@ -87,7 +87,7 @@ class WorkSecrets:
             why = "it contains a zero byte, which no environment variable can hold"
         yield _make_finding(name, why or "it is empty")
 
-    def _ask_store(self, python: str, module: str, addresses: Sequence[str]) -> dict[str, tuple[str, str]]:
+    def _ask_store(self, python: str, module: str, addresses: Sequence[str]) -> dict[str, tuple[str, Finding | str]]:
         """Return the text of each secret, or why there is none."""
         try:
             done = subprocess.run(
@@ -105,7 +105,7 @@ class WorkSecrets:
         for line in done.stdout.splitlines():
             if line.startswith(ANSWER_PREFIX):
                 answers = json.loads(line.removeprefix(ANSWER_PREFIX))
-                return {address: (text, why) for address, (text, why) in answers.items()}
+                return {address: (text, *read_findings([why])) for address, (text, why) in answers.items()}
         why = failure.explain_exit(done.returncode, done.stderr.splitlines())
         return dict.fromkeys(addresses, ("", why))
 
@@ -131,27 +131,28 @@ def _read_file(path: str) -> tuple[str, str]:
         return "", f"{path}: {error}"
 
 
-def _make_finding(name: str, why: str) -> Finding:
-    sentence, _, way = why.partition("\n")
+def _make_finding(name: str, why: Finding | str) -> Finding:
+    found = make_finding(why)
     another = Suggestion(f"{SECRET_FLAG} NAME=REFERENCE", "names another secret")
     return Finding(
         code="secret-unreadable",
         title=f"the secret {name} cannot be read",
         where=SECRET_FLAG,
         given=name,
-        why=f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}.",
-        ways=make_ways(way, another),
+        why=f"{found.title[:1].upper()}{found.title[1:]}.",
+        ways=(*found.ways, another),
     )
 
 
 def print_secrets(module: str, *addresses: str) -> None:
     """Print the text of each secret of a store, or why there is none."""
-    store, answers = load_container_plugin(module, SecretStorePlugin), {}
+    store = load_container_plugin(module, SecretStorePlugin)
+    answers: dict[str, tuple[str, Finding | str]] = {}
     for address in addresses:
         try:
             answers[address] = (store.read(address), "")
         except OSError as error:
-            answers[address] = ("", str(error))
+            answers[address] = ("", get_finding(error))
     print(ANSWER_PREFIX + json.dumps(answers), flush=True)
 
 

@@ -136,7 +136,7 @@ def find_latest_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, remedy: s
     if len(set(runs.values())) > 1:
         latest = ", ".join(f"{name} of the run {runs[name]}" for name in names[-MAX_CHECKPOINTS_SHOWN:])
         why = f"there are checkpoints of several runs below {prefix}: {latest}"
-        raise FetchError(f"{why}\n--resume-from {prefix}/{names[-1]}", "configuration")
+        raise FetchError(why, "configuration", f"--resume-from {prefix}/{names[-1]}")
     return _join_prefix(prefix, names[-1])
 
 
@@ -207,7 +207,7 @@ class BlobFiles(DataOrigin):
             else:
                 folder = find_latest_checkpoint(self._prefix, self._identity, self._remedy)
             if folder is None:
-                raise FetchError(self._describe_change(), "data")
+                raise self._make_change_error()
             self._prefix, self._choose_checkpoint = folder, False
             self._lister = BlobLister(folder, self._identity)
         return select_files(self._lister.list_blobs())
@@ -228,9 +228,9 @@ class BlobFiles(DataOrigin):
         """Return the path of a file in the container."""
         return f"{self._lister.prefix.prefix}/{name}".lstrip("/")
 
-    def find_pin_mismatch(self, digest: str) -> str:
-        """Return that the blobs changed if their digest is not the pin; else empty."""
-        return "" if self._pin in ("", digest) else self._describe_change()
+    def find_pin_mismatch(self, digest: str) -> FetchError | None:
+        """Return that the blobs changed if their digest is not the pin; else None."""
+        return None if self._pin in ("", digest) else self._make_change_error()
 
     def explain_empty(self) -> FetchError:
         """Return the error for a prefix without blobs, with suggestions."""
@@ -241,8 +241,8 @@ class BlobFiles(DataOrigin):
         sign_in_error = self._sign_in_error if "External Azure credential provider" in str(error) else None
         return errors.explain_blob_error(sign_in_error or error, self._prefix, self._identity, remedy=self._remedy)
 
-    def _describe_change(self) -> str:
-        return f"{errors.CHANGED_MESSAGE.format(at=self._prefix)}\n{REPIN_COMMAND}"
+    def _make_change_error(self) -> FetchError:
+        return FetchError(errors.CHANGED_MESSAGE.format(at=self._prefix), "data", REPIN_COMMAND)
 
     def _provide_credential(self) -> dict[str, Any]:
         """Return the credential for obstore. obstore keeps only the text of an error, so the error is kept here."""

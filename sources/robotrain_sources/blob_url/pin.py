@@ -65,8 +65,8 @@ def _download_blobs(prefix: BlobPrefix, role: str, pin: str, paths: Sequence[str
         parallel.run_parallel(download, paths, len(paths))
         return found
     except Exception as error:
-        why, _, suggestion = str(errors.explain_blob_error(error, prefix, blob_identity)).partition("\n")
-        raise SourceError(_format_sentence(why), suggestion) from None
+        cause = errors.explain_blob_error(error, prefix, blob_identity)
+        raise SourceError(_format_sentence(cause.sentence), cause.way) from None
 
 
 def _run_with_deadline(prefix: BlobPrefix, question: Callable[[], Answer]) -> Answer:
@@ -104,8 +104,8 @@ def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
         is_missing = isinstance(cause, errors.BlobsNotFound)
         if pin and is_missing:
             return ""
-        why, _, suggestion = str(cause).partition("\n")
-        raise (SourceNotFound if is_missing else SourceUnreachable)(_format_sentence(why), suggestion) from None
+        kind = SourceNotFound if is_missing else SourceUnreachable
+        raise kind(_format_sentence(cause.sentence), cause.way) from None
 
 
 def _format_sentence(text: str) -> str:

@@ -100,7 +100,7 @@ def suggest_other_value(variable: str) -> str:
     return f"set a valid {variable}, or unset it to use another sign-in"
 
 
-def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
+def explain_sign_in(error: Exception, subject: str, remedy: str = "", way: str = "") -> FetchError:
     """Return the error for a failed sign-in; `subject` is what cannot be read, `remedy` ends the sentence."""
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if not reason and (unreachable := re.search(errors.UNREACHABLE_PATTERN, str(error))):
@@ -110,7 +110,7 @@ def explain_sign_in(error: Exception, subject: str, remedy: str) -> FetchError:
         why = f"Azure rejects the sign-in with {variable} to read {subject}" + (f" ({reason[0]})" if reason else "")
         return FetchError(f"{why}: {suggest_other_value(variable)}", "configuration")
     why = f"there is no Azure identity to read {subject}" + (f" ({reason[0]})" if reason else "")
-    return FetchError(f"{why}{remedy}", "configuration")
+    return FetchError(f"{why}{remedy}", "configuration", way)
 
 
 FAILURE_SECONDS = 10.0

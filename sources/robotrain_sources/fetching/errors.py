@@ -21,10 +21,11 @@ _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
 
 
 class FetchError(Exception):
-    """A source cannot be fetched. The text is a sentence for the user, `fault` says whose fault it is."""
+    """A source cannot be fetched: a sentence for the user, whose fault it is, and perhaps what to type."""
 
-    def __init__(self, sentence: str, fault: Fault = "") -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, fault: Fault = "", way: str = "") -> None:
+        super().__init__(f"{sentence}: {way}" if way else sentence)
+        self.sentence, self.way = sentence, way
         self.fault: Fault = fault
 
 

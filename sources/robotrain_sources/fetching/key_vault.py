@@ -1,5 +1,7 @@
 """Azure key vaults as a store of secrets for the work of a job (`secrets.key_vault` in a job document)."""
 
+from robotrain_runtime.contract.finding import FindingError, make_finding
+
 from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import named_secret
 from robotrain_sources.fetching.errors import FetchError
@@ -13,8 +15,8 @@ def accepts(address: str) -> bool:
 
 
 def read(address: str) -> str:
-    """Return the secret. Raise OSError with a sentence, the remedy on a second line."""
+    """Return the secret. Raise FindingError."""
     try:
         return named_secret.read_secret(address, "a secret")
     except FetchError as error:
-        raise OSError(str(error)) from None
+        raise FindingError(make_finding(error.sentence, error.way)) from None

@@ -86,15 +86,15 @@ def explain_vault_answer(status: int, body: Mapping[str, Any], secret: VaultSecr
     if status == 404:
         command = f"az keyvault secret set {options} --file FILE"
         missing = str(secret).removeprefix("the ")
-        return FetchError(f"there is no {missing} ({status_text})\n{command}", "configuration")
+        return FetchError(f"there is no {missing} ({status_text})", "configuration", command)
     if code == "SecretDisabled" or "disabled secret" in message:
         version = f" --version {secret.version}" if secret.version else ""
         command = f"az keyvault secret set-attributes {options}{version} --enabled true"
-        return FetchError(f"{secret} is disabled ({status_text})\n{command}", "configuration")
+        return FetchError(f"{secret} is disabled ({status_text})", "configuration", command)
     if code in _FIREWALL_CODES:
         command = f"az keyvault network-rule add --name {secret.vault} --subnet SUBNET-ID"
         why = f"the network rules of the key vault {secret.vault} block this machine ({status_text})"
-        return FetchError(f"{why}\n{command}", "configuration")
+        return FetchError(why, "configuration", command)
     if status in (401, 403):
         return _explain_access_denied(status_text, code, message, secret)
     if status in TRANSIENT_STATUS or status >= 500:
@@ -106,9 +106,8 @@ def explain_no_vault_answer(error: Exception, secret: VaultSecret) -> FetchError
     """Return the error for a failed sign-in, or a request without an answer."""
     if "ClientAuthenticationError" in errors.get_class_names(error):
         identities = "a workload identity, or a managed one (AZURE_CLIENT_ID)"
-        return explain_sign_in(
-            error, str(secret), f"\ngive the job an identity with the role {VAULT_ROLE}: {identities}"
-        )
+        way = f"give the job an identity with the role {VAULT_ROLE}: {identities}"
+        return explain_sign_in(error, str(secret), way=way)
     unreachable = re.search(errors.UNREACHABLE_PATTERN, str(error))
     cause = unreachable[0] if unreachable else errors.format_error(error)
     why = f"the key vault {secret.vault} does not exist or cannot be reached ({cause})"
@@ -133,7 +132,7 @@ def _explain_access_denied(status_text: str, code: str, message: str, secret: Va
         scope = resource_id[1] if resource_id else f"$(az keyvault show --name {secret.vault} --query id --output tsv)"
         remedy = f"it needs the role {VAULT_ROLE}"
         command = f'az role assignment create --assignee {assignee} --role "{VAULT_ROLE}" --scope "{scope}"'
-    return FetchError(f"Azure does not let {who} read {secret} ({status_text}): {remedy}\n{command}", "configuration")
+    return FetchError(f"Azure does not let {who} read {secret} ({status_text}): {remedy}", "configuration", command)
 
 
 API_VERSION = "7.4"

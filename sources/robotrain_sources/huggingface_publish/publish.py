@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.process.helper_process import serve_requests
 
 from robotrain_sources.fetching import errors
@@ -54,7 +55,7 @@ class HubPublishService:
         self._place = place
         self._credential = credential
         self._remedy = remedy or LOG_IN_HINT
-        self._token_way = "" if remedy else f"\n{LOG_IN}"  # a job cannot log in
+        self._token_way = "" if remedy else LOG_IN  # a job cannot log in
 
     def publish_checkpoint(self, body: Body) -> Body:
         """Publish a checkpoint; answer whether it is new, and a warning."""
@@ -79,41 +80,42 @@ class HubPublishService:
                     answer.update(owner=dataclasses.asdict(claim), steps=writer.list_checkpoints())
                 elif foreign := writer.find_foreign_file():
                     where = f"the branch {self._place.name} of {self._place.id}"
-                    answer["problems"] = [f"{where} holds other files, such as {foreign}\nhf://{self._place.id}@BRANCH"]
+                    holds = f"{where} holds other files, such as {foreign}"
+                    answer["problems"] = [make_finding(holds, f"hf://{self._place.id}@BRANCH")]
             return answer
 
         try:
             return self._run_action(check)
         except TokenProblem as problem:
             way = self._token_way if isinstance(problem, RefusedToken) else ""
-            return {**answer, "problems": [f"{problem}{way}"]}
+            return {**answer, "problems": [make_finding(str(problem), way)]}
         except OSError as error:
             return {**answer, "warnings": [str(error)]}
 
-    def _find_problems(self, client: BranchClient) -> Iterator[str]:
+    def _find_problems(self, client: BranchClient) -> Iterator[Finding]:
         """Yield why the token may not write to the repository, or why that cannot hold checkpoints."""
         token = client.token.description
         if not client.token.text:
-            yield f"{format_hub()} requires a token to publish: {self._remedy}{self._token_way}"
+            yield make_finding(f"{format_hub()} requires a token to publish: {self._remedy}", self._token_way)
             return
         account = client.api.whoami()
         access = account.get("auth", {}).get("accessToken", {})
         if access.get("role") == "read" or not _may_write(access, self._place.id):
-            page = f"{format_site()}/settings/tokens"
-            yield f"{token} may not write: give it that right, or make one that has it, at {page}{self._token_way}"
+            right = f"give it that right, or make one that has it, at {format_site()}/settings/tokens"
+            yield make_finding(f"{token} may not write: {right}", self._token_way)
             return
         (owner, repository), name = self._place.id.split("/"), str(account.get("name"))
         roles = {str(one.get("name")): one.get("roleInOrg") for one in account.get("orgs", ())}
         if owner.lower() not in {one.lower() for one in (name, *roles)}:
             groups = f", or to one of its organizations: {', '.join(roles)}" if roles else ""
             where = f"{name} publishes to hf://{name}/NAME{groups}"
-            yield f"{self._place.id} belongs to somebody else: {where}\n{self._rename(name, repository)}"
+            yield make_finding(f"{self._place.id} belongs to somebody else: {where}", self._rename(name, repository))
         elif roles.get(owner) == "read":
-            role = "ask an administrator of it for the role write"
-            yield f"{name} may only read what belongs to {owner}: {role}\n{self._rename(name, repository)}"
+            reads = f"{name} may only read what belongs to {owner}: ask an administrator of it for the role write"
+            yield make_finding(reads, self._rename(name, repository))
         elif client.find_repository() is None and client.has_dataset():
             why = f"on the Hub {self._place.id} is a dataset: checkpoints go to a model repository of another name"
-            yield f"{why}\n{self._rename(owner, 'NAME')}"
+            yield make_finding(why, self._rename(owner, "NAME"))
 
     def _rename(self, owner: str, name: str) -> str:
         """Return the address of another repository, with the branch of this one."""

@@ -9,6 +9,7 @@ from typing import Any
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.finding import read_findings
 from robotrain_runtime.contract.target import CheckpointMark, CheckpointOwner, TargetInspection
 from robotrain_runtime.process.helper_process import HelperProcess
 
@@ -57,7 +58,7 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
     owner, steps = found["owner"], found["steps"]
     other_place = f"{reference.SCHEME}{reference.parse_branch(address).id}@BRANCH"
     return TargetInspection(
-        problems=tuple(found["problems"]),
+        problems=read_findings(found["problems"]),
         warnings=tuple(found["warnings"]),
         owner=CheckpointOwner(run=owner["run"], submission=owner["submission"]) if owner else None,
         other_place=other_place,

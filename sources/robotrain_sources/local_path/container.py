@@ -8,6 +8,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.finding import Finding, FindingError, make_finding
 
 from robotrain_sources.local_path import folder_content
 
@@ -17,13 +18,13 @@ CODE_ROLE = "code"
 """Its pin is of the files that are sent: in place, the folder has others beside them."""
 
 
-def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
-    """Yield what is wrong with the folder, with a suggestion on a second line if there is one."""
+def preflight(source: JobSource, place: ContainerContext) -> Iterator[Finding | str]:
+    """Yield what is wrong with the folder."""
     folder = Path(source.uri)
     if not folder.exists():
         near = _find_similar_folder(folder) if source.role in ROLE_FLAGS else None
-        way = f"\n{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
-        yield f"The folder {folder} does not exist on this machine.{way}"
+        way = f"{ROLE_FLAGS[source.role]} {shlex.quote(str(near))}" if near else ""
+        yield make_finding(f"The folder {folder} does not exist on this machine", way)
     elif not (folder.is_dir() or folder_content.is_used_file(folder, source.role)):
         noun = "policy" if source.role in folder_content.POLICY_ROLES else source.role
         yield f"{folder} is not a folder: use the folder of the {noun}."
@@ -41,7 +42,7 @@ def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
     folder = Path(source.uri)
     part = folder_content.find_used_part(folder, source.role)
     if not folder_content.has_used_part(folder, source.role, place.takes_any_policy):
-        yield folder_content.explain_no_policy(folder).partition("\n")[0]
+        yield folder_content.explain_no_policy(folder).title
     elif source.pin:
 
         def check() -> str:
@@ -54,7 +55,7 @@ def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
 def fetch(source: JobSource, place: ContainerContext) -> Path:
     """Return the folder itself; of a policy the folder of the model. Raise OSError if it cannot be used."""
     for problem in preflight(source, place):
-        raise OSError(problem.rstrip(".").replace(".\n", ": use "))
+        raise FindingError(make_finding(problem))
     part = folder_content.find_used_part(Path(source.uri), source.role)
     if problem := folder_content.find_corruption(part, source.role):
         raise OSError(problem)

@@ -18,6 +18,7 @@ from typing import NamedTuple, cast
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
+from robotrain_runtime.contract.finding import Finding, make_finding
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 PIN_PREFIX = "folder"
@@ -223,15 +224,15 @@ def _find_model(folder: Path) -> Path | None:
     return next((part for part in parts if not _list_missing_files(part)), None)
 
 
-def explain_no_policy(folder: Path) -> str:
-    """Return why there is no policy in `folder`, with a suggestion on a second line if there is one."""
+def explain_no_policy(folder: Path) -> Finding:
+    """Return why there is no policy in `folder`."""
     part = folder / MODEL_FOLDER if (folder / MODEL_FOLDER).is_dir() else folder
     missing = _list_missing_files(part)
-    sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
+    sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
     parents = (folder, folder / "checkpoints", folder / "outputs" / "checkpoints")  # of a training
     below = (path for parent in parents for _, path in checkpoint.list_checkpoints(parent))  # the newest first
     policy = next((path for path in below if _find_model(path)), None)
-    return f"{sentence}\n--policy-path {policy}" if policy else sentence
+    return make_finding(sentence, f"--policy-path {policy}" if policy else "")
 
 
 def find_corruption(part: Path, role: str) -> str:

@@ -33,14 +33,12 @@ class WeightsFile(SingleFile):
     def explain_error(self, error: Exception) -> FetchError:
         """Return an error with what brings the file from elsewhere."""
         found = super().explain_error(error)
-        if FILE_WAY in str(found):
-            return found
-        return FetchError(f"{found}\n{FILE_WAY}", found.fault)
+        return FetchError(found.sentence, found.fault, FILE_WAY)
 
     def explain_empty(self) -> FetchError:
         """Return the error for a missing file."""
         found = super().explain_empty()
-        return FetchError(f"{found}\n{FILE_WAY}", found.fault)
+        return FetchError(found.sentence, found.fault, FILE_WAY)
 
 
 def get_request_uri(source: JobSource, place: ContainerContext) -> str:

@@ -47,7 +47,7 @@ def _survey_and_fetch(request: origin.TransferRequest, lines: "SimpleQueue[str]"
     lines.get()
     for survey in surveys:
         if survey.problems:
-            raise FetchError("; ".join(survey.problems).replace("\n", ": "), survey.fault)
+            raise FetchError("; ".join(map(str, survey.problems)), survey.fault)
     downloader = Downloader(request, surveys, lambda *progress: origin.send_answer("progress", progress))
     folders = downloader.fetch_folders()
     origin.send_answer("delivered", [str(folders[survey.folder]) for survey in surveys if survey.folder])

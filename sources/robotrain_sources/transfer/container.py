@@ -26,6 +26,7 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import lock_file
+from robotrain_runtime.contract.finding import read_findings
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.process.stop import wait_or_kill
 
@@ -256,7 +257,7 @@ class Transfer:
 def _parse_survey_answer(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:
     return SurveyedSource(
         source=source,
-        problems=tuple(answer["wrong"]),
+        problems=read_findings(answer["wrong"]),
         fault=answer["fault"],
         files=answer["files"],
         size=answer["size"],

@@ -105,9 +105,9 @@ class DataOrigin:
         """Return the path of a file in the store."""
         return name
 
-    def find_pin_mismatch(self, digest: str) -> str:
-        """Return why data with this digest is not what the source is pinned to; empty if it is, or without a pin."""
-        return ""
+    def find_pin_mismatch(self, digest: str) -> FetchError | None:
+        """Return why data with this digest is not what the source is pinned to; None if it is, or without a pin."""
+        return None
 
     def explain_empty(self) -> FetchError:
         """Return the error for a source without files, with a suggestion."""

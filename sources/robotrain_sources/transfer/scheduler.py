@@ -234,9 +234,8 @@ class Downloader:
             survey.files = list_source(survey.origin, survey.needed)
             digest = compute_data_digest(survey.files)
             if digest != survey.digest:
-                raise FetchError(
-                    survey.origin.find_pin_mismatch(digest) or f"{survey.request.uri} changed after the survey", "data"
-                )
+                changed = FetchError(f"{survey.request.uri} changed after the survey", "data")
+                raise survey.origin.find_pin_mismatch(digest) or changed
         return PartialDownload(survey.name, survey.request.pin, survey.origin, folder, survey.files)
 
     def _fetch_downloads(self, downloads: Sequence[PartialDownload]) -> None:

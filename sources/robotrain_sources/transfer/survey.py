@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from robotrain_runtime.contract.event import Fault
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
@@ -45,7 +46,7 @@ class SourceSurvey:
     request: SourceRequest
     described: Path
     """The folder for the files that describe the data."""
-    problems: list[str] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
     fault: Fault = ""
     files: Sequence[SourceFile] | None = None
     """By name; None if the data was found in the cache by its pin."""
@@ -68,7 +69,7 @@ class SourceSurvey:
 
     def add_error(self, error: FetchError) -> None:
         """Record why the source cannot be fetched."""
-        self.problems.append(str(error))
+        self.problems.append(make_finding(error.sentence, error.way))
         self.fault = error.fault
 
     def to_answer(self) -> dict[str, Any]:
@@ -93,8 +94,8 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
     survey.files = list_source(origin, survey.needed)
     survey.file_count, survey.size = len(survey.files), sum(file.size for file in survey.files)
     survey.digest = compute_data_digest(survey.files)
-    if why := origin.find_pin_mismatch(survey.digest):
-        raise FetchError(why, "data")
+    if mismatch := origin.find_pin_mismatch(survey.digest):
+        raise mismatch
     survey.folder = cache_store.get_cache_folder(cache, origin.place, survey.digest)
     survey.cached_files = cache_store.find_complete_files(survey.folder)
     if not survey.cached_files:

@@ -8,6 +8,7 @@ from robotrain_runtime.checkpoints import atomic_copy
 from robotrain_runtime.contract.checkpoint import CheckpointManifest, list_checkpoints, read_manifest
 from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.failure import CancelCheck
+from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 
 SOURCE = "pretend_source"
@@ -22,7 +23,7 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
     if place.python is None:
         return TargetInspection()
     folder = Path(normalize(address).removeprefix("shelf:"))
-    wrong = () if folder.is_dir() else (f"there is no such shelf\nput {folder} up",)
+    wrong = () if folder.is_dir() else (make_finding("there is no such shelf", f"put {folder} up"),)
     found = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
     marks = {
         step: CheckpointMark(name=name, submission=made.submission, tracking=made.tracking)

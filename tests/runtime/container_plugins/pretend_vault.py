@@ -1,6 +1,7 @@
 """A store of secrets: `vault://NAME` is the name in capitals, unless it is `vault://gone`."""
 
 import pretend_carrier
+from robotrain_runtime.contract.finding import FindingError, make_finding
 
 __all__ = ["ENVIRONMENT", "accepts", "read"]
 
@@ -14,5 +15,5 @@ def accepts(address: str) -> bool:
 def read(address: str) -> str:
     name = address.removeprefix("vault://")
     if name == "gone":
-        raise OSError("there is no secret gone in the vault\nvault create gone")
+        raise FindingError(make_finding("there is no secret gone in the vault", "vault create gone"))
     return name.upper()

@@ -19,6 +19,7 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource, UncertainText
+from robotrain_runtime.contract.finding import Finding, make_finding
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("nothing.txt"), python=VERSION, gib=0.01)
@@ -34,11 +35,11 @@ print("joined", len(folders))
 """
 
 
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[Finding]:
     files = (folder / "numbers.txt" for folder in described.values())
     content = {file.read_text() for file in files if file.exists()}
     if "odd" in content and len(content) > 1:
-        yield "odd numbers do not go with others.\nleave out the odd ones"
+        yield make_finding("odd numbers do not go with others", "leave out the odd ones")
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from robotrain_runtime.contract.finding import suggest_leaving_out
 from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 from robotrain_workloads.lerobot.options import ConfigurationRefused, find_rejected_options, split_options
@@ -34,23 +35,6 @@ JOB_OPTIONS = re.compile(
 
 AskLerobot = Callable[[Sequence[str]], object]
 """Lets LeRobot read options; raises what it raises."""
-
-
-class _PackageOnDemand(ModuleType):
-    """A package whose own module is executed once something is asked of it: its submodules can be imported before."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        self.__spec__, self.__path__ = spec, list(spec.submodule_search_locations or ())
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or self.__spec__ is None or self.__spec__.loader is None:
-            raise AttributeError(name)
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        self.__spec__.loader.exec_module(self)
-        return getattr(self, name)
 
 
 class LerobotFailed(Exception):
@@ -96,7 +80,7 @@ def judge_options(ask: AskLerobot, kind: str, owned: Sequence[str], given: Seque
             raise LerobotFailed(text) from error
         return Verdict(result="unchecked", text=text)
     names = [word.partition("=")[0] for word in culprits]
-    ways = (f"leave out {' '.join(names)}",) if names and not any(map(JOB_OPTIONS.match, names)) else ()
+    ways = (suggest_leaving_out(*names),) if names and not any(map(JOB_OPTIONS.match, names)) else ()
     return Verdict(result="refused", text=reason, options=culprits or named, ways=ways)
 
 
@@ -119,12 +103,30 @@ def _find_refusal(ask: AskLerobot, options: Sequence[str]) -> str:
 def declare_types(kind: str) -> None:
     """Import what declares the type of a policy: all types take two seconds."""
     if kind and POLICIES not in sys.modules:
-        sys.modules[POLICIES] = _PackageOnDemand(POLICIES)
+        sys.modules[POLICIES] = _make_package(POLICIES)
         with suppress(ModuleNotFoundError):
             importlib.import_module(f"{POLICIES}.{kind}.configuration_{kind}")
             return
     _ = importlib.import_module(POLICIES).PreTrainedPolicy  # executes all of the package
     importlib.import_module(REWARD_MODELS)
+
+
+def _make_package(name: str) -> ModuleType:
+    """Return a package that is executed when it is first asked for a name: its submodules can be imported before."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    package, loader = importlib.util.module_from_spec(spec), spec.loader
+
+    def execute(asked: str) -> Any:
+        if asked.startswith("__"):
+            raise AttributeError(asked)
+        del vars(package)["__getattr__"]
+        loader.exec_module(package)
+        return getattr(package, asked)
+
+    vars(package)["__getattr__"] = execute
+    return package
 
 
 def _find_culprits(

@@ -15,6 +15,7 @@ from robotrain_runtime.plugin import (
     JobSource,
     SourceContainerPlugin,
     SurveyedSource,
+    make_finding,
 )
 
 from robotrain_s3.container import ENVIRONMENT
@@ -83,7 +84,7 @@ class S3BatchFetch:
                 if name == wanted:
                     return content
                 if name == "failed":
-                    raise JobFailed(content["reason"].replace("\n", ": "), fault=content["fault"])
+                    raise JobFailed(content["reason"], fault=content["fault"])
                 progress(content)
         except BaseException:
             self.close()
@@ -114,7 +115,7 @@ class S3BatchFetch:
 
 def _read_survey(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:
     if "problem" in answer:
-        return SurveyedSource(source=source, problems=(answer["problem"],), fault=answer["fault"])
+        return SurveyedSource(source=source, problems=(make_finding(*answer["problem"]),), fault=answer["fault"])
     folder = Path(answer["described"]) if answer["described"] else None
     sizes = {name: answer[name] for name in ("files", "size", "missing", "digest")}
     return SurveyedSource(source=source, description_folder=folder, **sizes)

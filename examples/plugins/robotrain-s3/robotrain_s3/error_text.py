@@ -1,4 +1,4 @@
-"""Error messages of S3: a sentence that names bucket and store, with the remedy on a second line."""
+"""Error messages of S3: a sentence that names bucket and store, with what helps."""
 
 from botocore import exceptions
 from robotrain_runtime.plugin import PermanentError
@@ -11,7 +11,7 @@ SET_KEYS = (
     " or give that machine a role"
 )
 ALLOW_READ = "allow it s3:ListBucket on the bucket and s3:GetObject below the prefix"
-CHANGED = "what is below {at} has changed since it was pinned\nrobotrain resubmit RUN --repin"
+CHANGED, REPIN = "what is below {at} has changed since it was pinned", "robotrain resubmit RUN --repin"
 ALLOW_WRITE = f"{ALLOW_READ}, and s3:PutObject and s3:DeleteObject there"
 REJECTED_KEYS = (
     "InvalidAccessKeyId",
@@ -46,7 +46,7 @@ def make_read_error(error: Exception, at: S3Prefix) -> S3Error:
         return error
     if isinstance(error, _NO_CREDENTIALS):
         why = "" if isinstance(error, exceptions.NoCredentialsError) else f" ({_get_first_line(error)})"
-        return S3Error(f"there are no AWS credentials to read {at} with{why}\n{SET_KEYS}", "configuration")
+        return S3Error(f"there are no AWS credentials to read {at} with{why}", "configuration", SET_KEYS)
     if isinstance(error, exceptions.ClientError):
         return _make_response_error(error, at, store)
     if isinstance(error, (*_UNREACHABLE, exceptions.IncompleteReadError)):
@@ -64,7 +64,7 @@ def make_write_error(error: Exception, at: S3Prefix) -> Exception:
     """
     if isinstance(error, PermanentError) or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):
         return error
-    sentence = str(make_read_error(error, at)).replace("\n", ": ")
+    sentence = str(make_read_error(error, at))
     for read, write in _WRITE_WORDING:
         sentence = sentence.replace(read, write)
     return OSError(sentence)
@@ -75,15 +75,15 @@ def _make_response_error(error: exceptions.ClientError, at: S3Prefix, store: str
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code == "NoSuchBucket":
         remedy = "aws s3 ls" + (f" --endpoint-url {at.endpoint}" if at.endpoint else "")
-        return S3Error(f"{store} has no bucket {at.bucket}\n{remedy}", "configuration", not_found=True)
+        return S3Error(f"{store} has no bucket {at.bucket}", "configuration", remedy, not_found=True)
     if code in REJECTED_KEYS:
-        return S3Error(f"{store} does not accept the AWS credentials for {at} ({code})\n{SET_KEYS}", "configuration")
+        return S3Error(f"{store} does not accept the AWS credentials for {at} ({code})", "configuration", SET_KEYS)
     if code in ("PreconditionFailed", "NoSuchKey") or status in (404, 412):
-        return S3Error(f"an object below {at} changed during the download\nstart the run again", "data")
+        return S3Error(f"an object below {at} changed during the download", "data", "start the run again")
     if code == "InvalidObjectState":
-        return S3Error(f"objects below {at} are archived\nrestore them first: aws s3api restore-object", "data")
+        return S3Error(f"objects below {at} are archived", "data", "restore them first: aws s3api restore-object")
     if status in (401, 403):
-        return S3Error(f"these AWS credentials may not read {at} ({code})\n{ALLOW_READ}", "configuration")
+        return S3Error(f"these AWS credentials may not read {at} ({code})", "configuration", ALLOW_READ)
     if status >= 500 or code in ("SlowDown", "Throttling", "RequestTimeout"):
         return S3Error(f"{store} could not answer ({code}): try again later", "network")
     return S3Error(f"{at} could not be read ({status} {code})", "configuration")

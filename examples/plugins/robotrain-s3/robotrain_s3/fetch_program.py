@@ -49,7 +49,7 @@ def survey(sources: Sequence[Any], request: Mapping[str, Any]) -> tuple[str, Any
             scratch = Path(request["scratch"], str(number))
             return dict(sources[number].survey(request["sources"][number]["described"], scratch))
         except S3Error as error:
-            return {"problem": str(error), "fault": error.fault}
+            return {"problem": [error.sentence, error.way], "fault": error.fault}
 
     with ThreadPoolExecutor(PARALLEL_SURVEYS) as pool:
         return "surveyed", list(pool.map(survey_source, range(len(sources))))

@@ -28,7 +28,7 @@ def resolve(at: S3Prefix) -> str:
 def explain_lost_pin(at: S3Prefix, pin: str) -> str:
     """Return why what was pinned is no longer there, as a sentence; empty if it is. Raise SourceUnreachable."""
     try:
-        return "" if resolve(at) == pin else _make_sentence(error_text.CHANGED.format(at=at).partition("\n")[0])
+        return "" if resolve(at) == pin else _make_sentence(error_text.CHANGED.format(at=at))
     except SourceNotFound as missing:
         return missing.why
 
@@ -43,8 +43,8 @@ def _ask(at: S3Prefix, ask: Callable[[], T]) -> T:
         return ask()
     except Exception as error:
         failure = error_text.make_read_error(error, at)
-        why, _, remedy = str(failure).partition("\n")
-        raise (SourceNotFound if failure.not_found else SourceUnreachable)(_make_sentence(why), remedy) from None
+        kind = SourceNotFound if failure.not_found else SourceUnreachable
+        raise kind(_make_sentence(failure.sentence), failure.way) from None
 
 
 def _make_sentence(text: str) -> str:

@@ -63,7 +63,7 @@ class SourceFetch:
             raise error_text.make_read_error(error, self._at) from None
         _check_names(entries)
         if self._pin not in ("", digest(entries)):
-            raise S3Error(error_text.CHANGED.format(at=self._at), "data")
+            raise S3Error(error_text.CHANGED.format(at=self._at), "data", error_text.REPIN)
         return store, entries
 
     def _download(

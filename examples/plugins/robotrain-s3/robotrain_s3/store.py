@@ -27,13 +27,14 @@ _MD5 = r'"([0-9a-f]{32})"'
 
 
 class S3Error(Exception):
-    """A failed request: a sentence, its remedy on a second line. `fault` is one of those of a run's events.
+    """A failed request: a sentence, and perhaps what to do. `fault` is one of those of a run's events.
 
     `not_found`: what is named does not exist, whoever asks.
     """
 
-    def __init__(self, sentence: str, fault: str, not_found: bool = False) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, fault: str, way: str = "", not_found: bool = False) -> None:
+        super().__init__(f"{sentence}: {way}" if way else sentence)
+        self.sentence, self.way = sentence, way
         self.fault = fault
         self.not_found = not_found
 
@@ -87,8 +88,8 @@ class Store:
         neighbours = [one["Prefix"].rstrip("/") for one in found.get("CommonPrefixes", ())]
         listed = f"; {self._at.bucket} contains {', '.join(neighbours[:MAX_LISTED])}" if neighbours else ""
         nearest = difflib.get_close_matches(self._at.prefix, neighbours, n=1)
-        remedy = "".join(f"\n{replace(self._at, prefix=prefix)}" for prefix in nearest)
-        return S3Error(f"there is nothing below {self._at}{listed}{remedy}", "configuration", not_found=True)
+        way = "".join(str(replace(self._at, prefix=prefix)) for prefix in nearest)
+        return S3Error(f"there is nothing below {self._at}{listed}", "configuration", way, not_found=True)
 
     def has(self, name: str) -> bool:
         """Return whether an object of that name is below the prefix."""

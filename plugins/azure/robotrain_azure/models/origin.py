@@ -197,5 +197,5 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Model
     try:
         return ModelOrigin(container.parse_model_name(uri, None), role)
     except container.ModelNameError as error:
-        reason = f"the job's model is not one of a workspace: {error.reason}\n{error.suggestion}".rstrip()
-        raise FetchError(reason, "configuration") from None
+        reason = f"the job's model is not one of a workspace: {error.reason}"
+        raise FetchError(reason, "configuration", error.suggestion) from None
