@@ -114,12 +114,14 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
     files, example = answer["files"], answer.get("example")
     what = f"the example {example} to {answer['folder']}" if example else ", ".join(files)
     yield f"{'would write' if answer['dry_run'] else 'wrote'} {what}"
-    if answer.get("check"):
-        yield f"its trainer can check the options before: {answer['check']} ({checker.BUILD_REMARK})"
+    check = answer.get("check")
+    offered = [f"its trainer can check the options before: {check} ({checker.BUILD_REMARK})"] * bool(check)
     if not answer.get("missing"):
+        yield from offered
         yield f"next: {answer['next']}"
         return
     yield f"next: add the {' and the '.join(answer['missing'])} to {JOB_FILE}, then {answer['next']}"
+    yield from offered  # it reads the dataset too
     for example in answer["examples"]:
         yield f"or start with an example and its data: robotrain init --example {example}"
 
