@@ -48,7 +48,7 @@ def tracked(document):
 """
 PROGRAM = """
 import json, os, sys, time
-from robotrain_runtime.plugin import Verdict, emit_verdict
+from robotrain_runtime.plugin import Verdict, emit_verdict, suggest_leaving_out
 
 separator = sys.argv.index("--")
 options = dict(word[2:].split("=", 1) for word in sys.argv[separator + 1 :])

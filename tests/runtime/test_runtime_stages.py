@@ -119,7 +119,7 @@ def test_findings_of_the_sources_end_the_build_in_the_background(run, job, slow_
 
 def test_everything_that_is_wrong_is_told_at_once(run, job, tmp_path):
     away = "wrong network It is far away"
-    sources = ["odd", "even", away, f"{away}.", "wrong configuration It is not yours: ask for the role"]
+    sources = ["odd", "even", away, f"{away}.", "wrong configuration It is not yours.\nask for the role"]
     empty = tmp_path / "no-driver"
     empty.mkdir()
     ran = run(job(carried=sources, publish={"gpus": 1}, tracking_uri="http://127.0.0.1:9"), PATH=str(empty))
