@@ -314,8 +314,8 @@ def test_a_wheel_that_names_a_host_is_refused_before_uv_reads_it(submit, tmp_pat
     monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
     wheel = pretend_index.wheel(tmp_path, "mine", "0.3", needs=("x @ https://evil.example/x-1-py3-none-any.whl",))
     submit("--with", wheel).check_problems(4, f"not-lockable {wheel.name}")
-    method = re.compile(rb"(PK\x01\x02.{6}|PK\x03\x04.{4})\0\0", re.DOTALL)
-    wheel.write_bytes(method.sub(rb"\g<1>\x5d\0", wheel.read_bytes()))  # Zstandard, which uv can read, and Python cannot
+    method = re.compile(rb"(PK\x01\x02.{6}|PK\x03\x04.{4})\0\0", re.DOTALL)  # Zstandard: uv reads it, Python does not
+    wheel.write_bytes(method.sub(rb"\g<1>" + b"\x5d\0", wheel.read_bytes()))
     submit("--with", wheel).check_problems(2, "package-unreadable")
 
 
