@@ -74,12 +74,12 @@ def _format_hint(hint: str) -> str:
 
 
 SCHEDULER_METHODS = (
-    *("make_submit_words", "search_jobs", "make_refusal", "get_engine_state", "explain_state", "stop_jobs"),
-    *("ask_scheduler", "check", "format_trial", "find_sweep_obstacle", "make_node_launcher"),
+    *("make_submit_words", "search_jobs", "make_refusal", "get_engine_state", "get_engine_states", "explain_state"),
+    *("stop_jobs", "ask_scheduler", "check", "format_trial", "find_sweep_obstacle", "make_node_launcher"),
     *("find_begun_job", "make_start_script", "make_own_values"),
 )
 """What a plugin for a scheduler writes, beside attributes."""
-OWN_ATTRIBUTES = ("at", "fact_files", "away_pattern", "start_file")
+OWN_ATTRIBUTES = ("at", "fact_files", "folders", "start_file")
 """What robotrain's own classes set."""
 
 

@@ -10,6 +10,7 @@ from robotrain.errors import Rejected
 from robotrain.model.plan import Plan
 from robotrain.model.run import RunGone, Status
 from robotrain.run_folder import cancel, outputs, status
+from robotrain.run_folder.run_folders import RunFolders
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.event import Evaluated
 
@@ -149,6 +150,62 @@ def test_a_run_is_stopped_once(reference, impatient, says, how):
     platform.cancel(reference)
     assert platform.stopped == [("7", how)]
     assert platform.status(reference).state == "cancelled"
+
+
+def test_second_cancel_sends_no_second_signal(reference, impatient, monkeypatch):
+    """It would end the saving of the checkpoint."""
+    monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
+    monkeypatch.setattr(cancel, "END_SECONDS", 0.05)
+    platform = StatedPlatform(then="SAVES")
+    stop = platform.stop_jobs
+
+    def is_interrupted(jobs, how):
+        stop(jobs, how)
+        platform.says["7"] = "BREAKS"
+
+    monkeypatch.setattr(platform, "stop_jobs", is_interrupted)
+    monkeypatch.setattr(platform, "get_engine_state", get_word_or_interrupt(platform))
+    with pytest.raises(KeyboardInterrupt):
+        platform.cancel(reference)
+    monkeypatch.undo()
+    platform.says["7"] = "SAVES"
+    monkeypatch.setattr(cancel, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(cancel, "SAVE_SECONDS", 0.05)
+    platform.cancel(reference)
+    assert platform.stopped == [("7", "running"), ("7", "for good")]
+
+
+def get_word_or_interrupt(platform):
+    def get_word(job):
+        if platform.says[job] == "BREAKS":
+            raise KeyboardInterrupt
+        return platform.says[job]
+
+    return get_word
+
+
+def test_question_without_an_answer_does_not_end_a_cancel(impatient):
+    answers = iter([{"1": "running"}, Rejected([], transient=True), {"1": "running"}, {}])
+    stopped = []
+
+    def list_jobs():
+        answer = next(answers)
+        if isinstance(answer, Rejected):
+            raise answer
+        return answer
+
+    assert cancel.stop_all(list_jobs, lambda jobs, how: stopped.append((jobs, how)) or "") is None
+    assert stopped == [(["1"], "running")]
+
+
+def test_run_on_a_full_disk_is_stopped(reference, impatient, monkeypatch):
+    def is_full(folders, file, content=b""):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolders, "write_file", is_full)
+    platform = StatedPlatform()
+    platform.cancel(reference)
+    assert platform.stopped == [("7", "running")]
 
 
 def test_waiting_jobs_are_stopped_before_those_that_run(impatient):

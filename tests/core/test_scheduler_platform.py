@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import subprocess
 
 import pytest
 from messages import check_problems, check_rejected
@@ -10,9 +11,10 @@ from planned_jobs import job
 from robotrain.errors import Problem, Rejected, Stage, Unanswered
 from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
-from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerPlatform, SchedulerSettings
+from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerJob, SchedulerPlatform, SchedulerSettings
 from robotrain.run_folder import submit_script
 from robotrain.testing.submit_cuts import CUT, SubmitScript, list_cuts
+from robotrain_runtime.contract import event
 
 SEND = """#!/bin/sh
 state=waits needs=-
@@ -35,7 +37,7 @@ sed -i "${1#job-}s/held/waits/" "$QUEUE"
 
 
 class SendPlatform(SchedulerPlatform):
-    name = "engine"
+    name, cancel_command = "engine", "unsend {job}"
     commands = SchedulerCommands(engine="Engine", away_pattern="end of file", ping="ping")
     submit_command, job_pattern, job_variable = "send", r"^(job-[0-9]+)$", "JOB"
     output_file = "engine.txt"
@@ -45,7 +47,7 @@ class SendPlatform(SchedulerPlatform):
 
     def __init__(self, folder):
         self.runs, self.queue = folder / "runs", folder / "queue"
-        self.stopped = []
+        self.stopped, self.refusal = [], ""
 
     def make_submit_words(self, job, settings, sent):
         return [sent.name, sent.token]
@@ -63,7 +65,7 @@ class SendPlatform(SchedulerPlatform):
 
     def stop_jobs(self, jobs, how):
         self.stopped += jobs
-        return ""
+        return self.refusal
 
     def read_queue(self):
         return self.queue.read_text().splitlines() if self.queue.exists() else []
@@ -176,7 +178,7 @@ def test_run_folder_of_another_plan_is_not_touched(platform, plan):
 
 def test_submit_command_that_was_killed_after_a_warning_may_have_sent_the_job(platform, plan, answer, monkeypatch):
     kill = f"echo 'send: warning: no limit' >$answer; {CUT}"
-    with SubmitScript(monkeypatch).cut(before="    code=$?", cut=kill), pytest.raises(Unanswered):
+    with SubmitScript(monkeypatch).kill_at(before="    code=$?", cut=kill), pytest.raises(Unanswered):
         platform.submit(plan)
     assert answer.read_text() == "send: warning: no limit\n"
     assert platform.find(plan)["job"] == "job-1"
@@ -238,12 +240,65 @@ def test_pipeline_whose_first_step_was_not_released_begins_later(platform):
     ]
 
 
+def test_steps_that_cannot_be_removed_are_named_and_kept_in_the_record(platform, monkeypatch):
+    platform.refusal = "Engine says: not now."
+    monkeypatch.setattr(SendPlatform, "dependency_words", ("--after", "{jobs}", "refused;"))
+    program = platform.queue.parent / "bin/send"
+    program.write_text(SEND.replace("state=waits", '[ "$3" != "refused;" ] || { echo no; exit 1; }; state=waits'))
+    plan = render_pipeline(platform)
+    with pytest.raises(Unanswered) as unanswered:
+        platform.submit(plan)
+    check_problems(unanswered.value.problems, "refused", "steps-left")
+    program.write_text(SEND.replace("--after)", "--after) set -- $1 $2 $4 $5;"))
+    assert platform.submit(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
+
+
+def test_steps_that_the_scheduler_does_not_release_are_not_sent(platform):
+    plan = render_pipeline(platform)
+    free = platform.queue.parent / "bin/free"
+    free.write_text("#!/bin/sh\necho 'free: you may not' >&2; exit 1\n")
+    with pytest.raises(Unanswered) as unanswered:
+        platform.submit(plan)
+    check_problems(unanswered.value.problems, "steps-held")
+    free.write_text(RELEASE)
+    assert platform.find(plan)["jobs"] == "one=job-1 two=job-2 three=job-3"
+
+
+def test_step_that_was_cancelled_before_its_release_is_sent(platform):
+    free = platform.queue.parent / "bin/free"
+    free.write_text(f"{RELEASE}echo 'free: it has ended' >&2; exit 1\n")
+    assert platform.submit(render_pipeline(platform))["jobs"] == "one=job-1 two=job-2 three=job-3"
+
+
+def test_job_that_is_started_for_ever_without_a_checkpoint_ends(platform, plan, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "start.sh").write_bytes(plan.files["start.sh"])
+    (folder / "find-python.sh").write_text("echo it runs")
+
+    def start():
+        return subprocess.run(["sh", str(folder / "start.sh")], capture_output=True, text=True, check=False)
+
+    assert [start().returncode for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+    assert "without a new checkpoint" in start().stderr
+    (folder / "events.jsonl").write_text(event.format_event(event.Checkpoint(step=1, path="x", model="")) + "\n")
+    assert start().stdout == "it runs\n"
+
+
+def test_each_trial_of_an_array_has_a_name_of_its_own(tmp_path):
+    """Some engines have one number for all of them."""
+    platform = SendPlatform(tmp_path)
+    platform.array_variable, platform.format_trial = "INDEX", "{}[{}]".format
+    script = platform.make_start_script(job(), None, SchedulerJob(name="s", folder="/r/s", trials=("a", "b")))
+    assert '--once "${JOB}[${INDEX}]"' in script
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [render, render_pipeline])
 def test_submit_that_is_cut_before_any_line_sends_each_job_once(platform, monkeypatch, make):
     """A cut after a line is one before the next."""
     submit = SubmitScript(monkeypatch)
-    with submit.cut():
+    with submit.kill_at():
         platform.submit(make(platform, "whole"))
     whole = platform.read_queue()
     cuts, began = list_cuts(submit.text), set()
@@ -251,7 +306,7 @@ def test_submit_that_is_cut_before_any_line_sends_each_job_once(platform, monkey
     for number in cuts:
         platform.queue.unlink()
         plan = make(platform, f"runs-{number}")
-        with submit.cut(number), contextlib.suppress(Unanswered):
+        with submit.kill_at(number), contextlib.suppress(Unanswered):
             platform.submit(plan)
             platform.queue.touch()
             continue  # it did not come to that line

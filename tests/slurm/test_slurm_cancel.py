@@ -1,11 +1,10 @@
 """A run is cancelled in every state: a waiting job at once, a running one after it has saved a checkpoint."""
 
-from pathlib import Path
-
 import pytest
 from messages import check_problems
 from recorded_slurm import RecordedSlurm
 from robotrain.errors import Rejected
+from robotrain.run_folder.run_folders import RunFolders
 from slurm_pipelines import SLURM
 
 SOFT, HARD, QUEUED = "scancel --batch --signal=INT 12", "scancel 12", "scancel --state=PENDING 12"
@@ -97,10 +96,10 @@ def test_refusal_of_slurm_or_of_the_folder_is_reported(recorded, run, monkeypatc
     check_problems(refused.value.problems, "cancel-refused")
     assert list_acts(recorded) == [SOFT]
 
-    def refuse(path, *more, **options):
+    def refuse(*words):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(RunFolders, "write_file", refuse)
     with pytest.raises(Rejected) as refused:
         SLURM.cancel(run.reference)
     check_problems(refused.value.problems, f"cancel-refused {run.path}")

@@ -15,31 +15,29 @@ from robotrain.errors import Rejected, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.run_folder import submit_script
 from robotrain.run_folder.run_archive import pack_run_folder
-from robotrain.run_folder.transport import Transport
 from robotrain.testing.submit_cuts import SubmitScript, list_cuts
-from robotrain_slurm.client.commands import SlurmAway
+from robotrain_slurm.client.commands import COMMANDS
 from robotrain_slurm.node import attempts
-from robotrain_slurm.observe.runs import SlurmRuns
-from robotrain_slurm.submit.submit import SlurmSubmits
+from robotrain_slurm.scheduler import SlurmScheduler
 from slurm_pipelines import SLURM, make_pipeline
 from source_tree import ROOT
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(SlurmSubmits, "settle_seconds", 0.0)
+    monkeypatch.setattr(SlurmScheduler, "settle_seconds", 0.0)
 
 
 def create_run_folder(plan):
     """Create the run folder, and send nothing."""
-    slurm = SlurmSubmits(Transport())
+    slurm = SlurmScheduler()
     spec = slurm.load_spec(plan)
     slurm.run_script(plan, spec, ["create_folder"], pack_run_folder(plan, spec, {}))
 
 
 def send_job(plan):
     """Send the job of a run folder that is there, as a second submit at the same moment does."""
-    slurm = SlurmSubmits(Transport())
+    slurm = SlurmScheduler()
     spec = slurm.load_spec(plan)
     return slurm.run_script(plan, spec, slurm.format_sending(spec, {}, {})).jobs[""]
 
@@ -106,7 +104,7 @@ def test_submit_that_is_cut_before_any_line_sends_each_job_once(slurm, make_plan
         runs = tmp_path / f"runs-{number}"
         return make_plan(runs_dir=str(runs)) if make == "job" else make_pipeline(runs)
 
-    with submit.cut():
+    with submit.kill_at():
         SLURM.submit(make_one("whole"))
     names = [one["name"] for one in slurm.read_jobs()]
     cuts = list_cuts(submit.text)
@@ -116,7 +114,7 @@ def test_submit_that_is_cut_before_any_line_sends_each_job_once(slurm, make_plan
         for one in slurm.read_jobs():
             slurm.forget(one["id"])
         plan = make_one(number)
-        with submit.cut(number), contextlib.suppress(Unanswered):
+        with submit.kill_at(number), contextlib.suppress(Unanswered):
             SLURM.submit(plan)
             continue  # it did not come to that line
         began.add(len(slurm.read_jobs()))
@@ -266,11 +264,11 @@ def test_pipeline_of_which_jobs_may_wait_is_not_forgotten(slurm, tmp_path, monke
     slurm.configure(away=False)
 
     def be_away(*words: object) -> str:
-        raise SlurmAway("it does not answer")
+        raise COMMANDS.make_away_error("it does not answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr(SlurmRuns, "stop_jobs", be_away)
-        patched.setattr(SlurmRuns, "dependency_words", ("--refused",))
+        patched.setattr(SlurmScheduler, "stop_jobs", be_away)
+        patched.setattr(SlurmScheduler, "dependency_words", ("--refused",))
         with pytest.raises(Unanswered):  # the first step is still on hold: it could not be cancelled
             SLURM.submit(pipeline)
     assert len(list_sent(slurm)) == 1
@@ -324,7 +322,7 @@ def test_submits_that_are_killed_leave_one_job_each_in_slurm():
 
 @pytest.mark.slow
 def test_job_that_a_frozen_controller_takes_later_is_found(lab, plan, folder, monkeypatch):
-    monkeypatch.setattr(SlurmSubmits, "settle_seconds", 2.0)
+    monkeypatch.setattr(SlurmScheduler, "settle_seconds", 2.0)
     with lab.frozen("slurmctld"), pytest.raises(Unanswered):
         SLURM.submit(plan)
     number = SLURM.find(plan)["job"]

@@ -13,7 +13,7 @@ from robotrain.model.plan import Payload
 from robotrain.model.run import STEP_KEY
 from robotrain.testing.submit_cuts import SubmitScript
 from robotrain_runtime.contract import document
-from robotrain_slurm.submit.submit import SlurmSubmits
+from robotrain_slurm.scheduler import SlurmScheduler
 from slurm_pipelines import RUN, SLURM, make_pipeline, make_steps, read_document, read_options, settings, step
 from slurm_stand_in import SlurmStandIn
 
@@ -25,7 +25,7 @@ def slurm(tmp_path, monkeypatch) -> SlurmStandIn:
     stand_in = SlurmStandIn(tmp_path / "slurm", monkeypatch)
     stand_in.cluster["nodes"]["n1"]["gres"] = "gpu:4"
     stand_in.configure()
-    monkeypatch.setattr(SlurmSubmits, "settle_seconds", 0.0)
+    monkeypatch.setattr(SlurmScheduler, "settle_seconds", 0.0)
     return stand_in
 
 
@@ -41,7 +41,7 @@ CALLS = ("send sbatch-{}-train", "send sbatch-{}-evaluate", "send sbatch-{}-regi
 def cut_at_call(patched: pytest.MonkeyPatch, number: int, is_done: bool) -> Iterator[None]:
     """End the submit before or after a call of Slurm's commands, counted from 0, as a kill does."""
     line = CALLS[number].format(RUN)
-    with SubmitScript(patched).cut(**{"after" if is_done else "before": line}):
+    with SubmitScript(patched).kill_at(**{"after" if is_done else "before": line}):
         yield
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from lab import wait_until
 from login_node import HOST
-from robotrain.run_folder import facts, outputs, remote_folder, ssh_transport, transport
-from robotrain.run_folder.log import FolderLog
-from robotrain.run_folder.remote_folder import RemoteLog
+from robotrain.run_folder import facts, ssh_transport, transport
+from robotrain.run_folder.remote_folder import RemoteRunFolders
+from robotrain.run_folder.run_folders import RunFolders
 from robotrain.run_folder.ssh_transport import NO_COMMAND_CODE, SshTransport
 from robotrain.run_folder.transport import Transport, Unreached
 from robotrain_runtime.contract import event
 
+FOLDERS = (RunFolders(), RemoteRunFolders(Transport()))
 ODD_NAME = "$(touch hacked) `touch hacked`'\" ü #"
 
 
@@ -227,8 +228,7 @@ def test_log_of_another_machine_is_read_as_one_of_this(tmp_path, tail, size):
     (tmp_path / "log.txt").write_bytes(b"".join(b"%d\n" % (number % 1000) for number in range(size)) + b"rest")
     os.utime(tmp_path / "log.txt", (1.0, 1.0))
     (tmp_path / "printed").write_text("before\nend: last\n")
-    here = FolderLog(tmp_path, "printed", "[x] ", "end")
-    there = RemoteLog(tmp_path, "printed", "[x] ", "end", at=Transport())
+    here, there = (one.open_log(tmp_path, "printed", "[x] ", "end") for one in FOLDERS)
     assert [*there.read_present(tail)] == [*here.read_present(tail)]
 
 
@@ -238,8 +238,8 @@ def test_facts_of_another_machine_are_those_of_this(tmp_path):
         os.utime(tmp_path / name, (1.0, 1234.5))
     (tmp_path / "taken").symlink_to("12_3:token:77")
     files = {"outcome.json": 1 << 10, "log": 4, "cancelled": 0, "engine-end": 9}
-    found = remote_folder.find_facts(Transport(), [str(tmp_path), str(tmp_path / "gone")], files)
-    assert found == [facts.read_facts(tmp_path, files), None]
+    here, there = (one.find_facts([str(tmp_path), str(tmp_path / "gone")], files) for one in FOLDERS)
+    assert there == here == [facts.read_facts(tmp_path, files), None]
 
 
 def test_outputs_of_another_machine_are_those_of_this(tmp_path):
@@ -253,7 +253,6 @@ def test_outputs_of_another_machine_are_those_of_this(tmp_path):
         (run / name).write_text("{}")
     made = event.Checkpoint(step=2, path=str(checkpoint), model="pretrained_model")
     (run / "events.jsonl").write_text("noise\n" * 9 + event.format_event(made) + "\n")
-    with remote_folder.open_outline(Transport(), str(run)) as outline:
-        there = [remote_folder.move_output(one, str(outline), str(run)) for one in outputs.list_outputs(outline)]
-    assert there == [*outputs.list_outputs(run)]
+    here, there = ([*one.list_outputs(run)] for one in FOLDERS)
+    assert there == here
     assert [one.step for one in there if one.kind == "checkpoint"] == [2]

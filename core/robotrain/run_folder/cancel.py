@@ -2,8 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal
+
+from robotrain.errors import Rejected
 
 SAVE_SECONDS = 150.0
 """How long a job may take to save a checkpoint, before it is ended for good."""
@@ -21,28 +23,57 @@ ORDER: Sequence[Stop] = ("waiting", "running", "for good")
 """Waiting jobs first: one may begin when another ends, as the next trial of a sweep."""
 
 
+SIGNALLED_FILE = "signalled"
+"""In the run folder: the jobs that were told to save a checkpoint and stop, a line each. A second signal ends that."""
+
+
 def stop_all(
-    list_jobs: Callable[[], Mapping[str, Stop]], stop_jobs: Callable[[Sequence[str], Stop], str]
+    list_jobs: Callable[[], Mapping[str, Stop]],
+    stop_jobs: Callable[[Sequence[str], Stop], str],
+    signalled: Iterable[str] = (),
+    note_signalled: Callable[[Collection[str]], None] = lambda jobs: None,
 ) -> str | None:
     """Stop jobs until none is left. Return why the engine refused; empty if one did not end in time; None if all did.
 
+    A question that the engine does not answer is asked again, once a stop was requested. Raise Rejected.
+
     :param list_jobs: returns the jobs that have not ended.
     :param stop_jobs: stops some; returns why the engine refused, or nothing.
+    :param signalled: the running jobs that an earlier cancel has stopped.
+    :param note_signalled: keeps all of them.
     """
-    told = set[tuple[str, Stop]]()
-    until, pause = time.monotonic() + SAVE_SECONDS, FIRST_PAUSE
-    while jobs := list_jobs():
+    requested: set[tuple[str, Stop]] = {(job, "running") for job in signalled}
+    until, pause, has_begun = time.monotonic() + SAVE_SECONDS, FIRST_PAUSE, False
+    while True:
         late = time.monotonic() - until
-        chosen = defaultdict[Stop, list[str]](list)
-        for job, stop in jobs.items():
-            had_time = late > 0 and (stop == "ending" or (job, "running") in told)
-            how: Stop = "for good" if had_time and stop != "waiting" else stop
-            if how == "waiting" or (how != "ending" and (job, how) not in told):  # a second signal ends the saving
-                chosen[how].append(job)
-                told.add((job, how))
-        refusals = [stop_jobs(chosen[how], how) for how in ORDER if chosen[how]]
-        if any(refusals) or late > END_SECONDS:
-            return next(filter(None, refusals), "")
+        try:
+            jobs = list_jobs()
+        except Rejected as rejected:
+            if not (rejected.transient and has_begun) or late > END_SECONDS:
+                raise
+        else:
+            if not jobs:
+                return None
+            has_begun = True
+            chosen = _choose_stops(jobs, requested, is_late=late > 0)
+            refusals = [stop_jobs(chosen[how], how) for how in ORDER if chosen[how]]
+            if chosen["running"] and not any(refusals):
+                note_signalled({job for job, how in requested if how == "running"})
+            if any(refusals) or late > END_SECONDS:
+                return next(filter(None, refusals), "")
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
-    return None
+
+
+def _choose_stops(
+    jobs: Mapping[str, Stop], requested: set[tuple[str, Stop]], *, is_late: bool
+) -> Mapping[Stop, list[str]]:
+    """Return the jobs to stop now, by how. Adds them to `requested`."""
+    chosen = defaultdict[Stop, list[str]](list)
+    for job, stop in jobs.items():
+        had_time = is_late and (stop == "ending" or (job, "running") in requested)
+        how: Stop = "for good" if had_time and stop != "waiting" else stop
+        if how == "waiting" or (how != "ending" and (job, how) not in requested):
+            chosen[how].append(job)
+            requested.add((job, how))
+    return chosen

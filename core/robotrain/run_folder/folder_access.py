@@ -31,10 +31,10 @@ class FolderState:
     free_bytes: int
 
 
-def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
-    """Check that the folder of an option can be created or written to, and that there is some space."""
+def read_folder_state(folder: Path) -> FolderState:
+    """Return what there is on this machine where a folder is, or is to be created."""
     above = find_existing_parent(folder)
-    state = FolderState(
+    return FolderState(
         path=str(folder),
         above=str(above),
         owner=format_user(find_owner(above)),
@@ -42,7 +42,6 @@ def check_writable(folder: Path, flag: str) -> Iterator[Problem]:
         is_writable=os.access(above, os.W_OK | os.X_OK),
         free_bytes=shutil.disk_usage(above).free,
     )
-    yield from judge_folder(state, flag)
 
 
 def judge_folder(state: FolderState, flag: str) -> Iterator[Problem]:

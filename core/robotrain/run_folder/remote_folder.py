@@ -1,4 +1,4 @@
-"""Run folders of another machine, which a transport reads: facts, log, outputs, and what is done with an ended run."""
+"""Run folders of another machine, which a transport reads and writes."""
 
 import json
 import os
@@ -15,33 +15,22 @@ from typing import IO, ClassVar
 
 from robotrain_runtime.contract import checkpoint, claim
 from robotrain_runtime.contract.claim import RunOwner
+from robotrain_runtime.contract.event import Registered
 
 from robotrain.cluster.outputs import download_atomically
 from robotrain.model.run import Output
-from robotrain.run_folder import ended_run, log
+from robotrain.run_folder import ended_run, log, outputs
+from robotrain.run_folder.events_copy import EventsCopy
 from robotrain.run_folder.facts import FactFile, FolderFacts
 from robotrain.run_folder.log import FolderLog, LogReader
+from robotrain.run_folder.run_folders import RunFolders
+from robotrain.run_folder.scheduler_plan import SEARCH_FILE
 from robotrain.run_folder.transport import CHUNK_BYTES, READ_FILE, FileState, Transport, format_file, parse_file
 
 POLL_SECONDS = 1.0
 DAY_SECONDS = 86400.0
 OUTPUT_EVENTS = '"(checkpoint|published|withdrawn|registered|evaluated)"'
 """What events begin with that outputs follow from."""
-
-
-def find_facts(at: Transport, folders: Iterable[str], files: Mapping[str, int]) -> list[FolderFacts | None]:
-    """Return the facts of run folders by one question; None for one that does not exist.
-
-    :param files: as FACT_FILES.
-    """
-    folders, script = [*folders], [READ_FILE]
-    for folder in folders:
-        place, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
-        script.append(f"{{ [ -d {place} ] && stat -L -c %u -- {place} 2>/dev/null; }} || echo")
-        script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
-        script.append(f"readlink -- {link} || echo")
-    lines = iter(at.run("\n".join(script)).text.split("\n"))
-    return [_parse_facts(folder, files, lines) for folder in folders]
 
 
 def _parse_facts(folder: str, files: Iterable[str], lines: Iterator[str]) -> FolderFacts | None:
@@ -157,14 +146,6 @@ def _write_sized(path: Path, content: bytes) -> None:
         file.truncate(max(size, len(content)))
 
 
-def download_output(at: Transport, output: Output, to: Path) -> None:
-    """Copy one output atomically. Raise Rejected.
-
-    Links are followed. What is no file, such as a pipe or a link to nothing, is left out.
-    """
-    download_atomically(output, to, partial(_fetch_output, at, output))
-
-
 def _fetch_output(at: Transport, output: Output, scratch: Path) -> None:
     """Copy an output to a new file or folder. Raise OSError."""
     parent, name = (shlex.quote(part) for part in os.path.split(output.uri.rstrip("/")))
@@ -205,33 +186,107 @@ def _unpack(top: Path, stream: IO[bytes]) -> bytes:
     return b""
 
 
-def run_runtime(
-    at: Transport, search: str, folder: Path, arguments: list[str], payload: Path
-) -> subprocess.CompletedProcess[str]:
-    """Run the runtime that was sent with a run, as `ended_run` does here. `search`: the program that finds a Python."""
-    words = shlex.join(["/bin/sh", search, "-m", "robotrain_runtime", *arguments])
-    tracking = " ".join(ended_run.OTHER_TRACKING)
-    lines = (
-        f"cd {shlex.quote(str(folder))} || exit 1",
-        f"unset {tracking}",
-        f"export PYTHONPATH={shlex.quote(str(payload))}",
-    )
-    result = at.run("\n".join((*lines, f"{words} </dev/null")), seconds=DAY_SECONDS)
-    return subprocess.CompletedProcess(words, result.exit_code, result.text, result.stderr)
+class RemoteRunFolders(RunFolders):
+    """The run folders of another machine."""
+
+    def __init__(self, at: Transport) -> None:
+        self._at = at
+
+    def exists(self, folder: str) -> bool:
+        """Return whether there is such a folder."""
+        return not self._at.run(f"[ -d {shlex.quote(folder)} ]").exit_code
+
+    def read_file(self, file: Path) -> bytes:
+        """Return a file. Raise OSError."""
+        found = self._at.read({str(file): 0})[str(file)]
+        if found is None:
+            raise FileNotFoundError(2, "No such file or directory", str(file))
+        return found.content
+
+    def write_file(self, file: Path, content: bytes = b"") -> None:
+        """Write a file as a whole. Raise OSError."""
+        self._at.write(str(file), content, 0o644)
+
+    def find_facts(self, folders: Iterable[str], files: Mapping[str, int]) -> list[FolderFacts | None]:
+        """Return the facts of run folders, by one question; None for one that does not exist."""
+        folders, script = [*folders], [READ_FILE]
+        for folder in folders:
+            place, link = shlex.quote(folder), shlex.quote(os.path.join(folder, claim.CLAIM_LINK))
+            script.append(f"{{ [ -d {place} ] && stat -L -c %u -- {place} 2>/dev/null; }} || echo")
+            script += [format_file(os.path.join(folder, name), -most) for name, most in files.items()]
+            script.append(f"readlink -- {link} || echo")
+        lines = iter(self._at.run("\n".join(script)).text.split("\n"))
+        return [_parse_facts(folder, files, lines) for folder in folders]
+
+    def describe_surviving_checkpoints(self, folder: Path) -> Iterable[str]:
+        """Return sentences about the last checkpoints in a run folder."""
+        with open_outline(self._at, str(folder)) as outline:
+            sentences = [*outputs.describe_surviving_checkpoints(outline)]
+            return [one.replace(str(outline), str(folder)) for one in sentences]
+
+    def open_log(self, folder: Path, output_file: str, prefix: str, end_sign: str) -> FolderLog | None:
+        """Return the log of a run; None if there is no such folder."""
+        whole = RemoteLog(folder, output_file, prefix, end_sign, at=self._at)
+        return whole if any(whole.ends.values()) or self.exists(str(folder)) else None
+
+    def find_events_file(self, folder: Path) -> Path | None:
+        """Return this machine's copy of the events, which is kept up to date from now on; None before there are any."""
+        copy = EventsCopy(self._at, str(folder))
+        if not copy.update():
+            return None
+        copy.follow()
+        return copy.path
+
+    def update_events_file(self, folder: Path) -> None:
+        """Add new events to that file, if somebody reads it."""
+        copy = EventsCopy(self._at, str(folder))
+        if copy.is_followed:
+            copy.update()
+
+    def list_outputs(self, folder: Path) -> Iterable[Output]:
+        """Return the outputs in a run folder."""
+        with open_outline(self._at, str(folder)) as outline:
+            return [_move_output(one, str(outline), str(folder)) for one in outputs.list_outputs(outline)]
+
+    def download(self, output: Output, to: Path) -> None:
+        """Copy one output atomically. Raise Rejected.
+
+        Links are followed. What is no file, such as a pipe or a link to nothing, is left out.
+        """
+        download_atomically(output, to, partial(_fetch_output, self._at, output))
+
+    def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
+        """Register a checkpoint of a run with its own runtime, there. Raise Rejected."""
+        run = partial(self._run_runtime, top / SEARCH_FILE)
+        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER, run)
+
+    def _run_runtime(
+        self, search: Path, folder: Path, arguments: list[str], payload: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the runtime that was sent with a run, as `ended_run` does here. `search`: what finds a Python."""
+        words = shlex.join(["/bin/sh", str(search), "-m", "robotrain_runtime", *arguments])
+        lines = (
+            f"cd {shlex.quote(str(folder))} || exit 1",
+            f"unset {' '.join(ended_run.OTHER_TRACKING)}",
+            f"export PYTHONPATH={shlex.quote(str(payload))}",
+        )
+        result = self._at.run("\n".join((*lines, f"{words} </dev/null")), seconds=DAY_SECONDS)
+        return subprocess.CompletedProcess(words, result.exit_code, result.text, result.stderr)
+
+    def remove(self, folder: Path, dry_run: bool) -> int:
+        """Remove a run folder unless `dry_run` is set. Return the bytes freed. Raise OSError."""
+        place = shlex.quote(str(folder))
+        removed = shlex.quote(str(ended_run.make_removed_path(folder)))
+        remove = "" if dry_run else f" && mv -T {place} {removed} && rm -rf {removed}"
+        result = self._at.run(f"du -s -B1 -- {place} | cut -f1{remove}", seconds=600.0)
+        if result.exit_code:
+            raise OSError(result.stderr.strip().rpartition("\n")[2])
+        if not dry_run:
+            EventsCopy(self._at, str(folder)).remove()
+        return int(result.text)
 
 
-def remove_folder(at: Transport, folder: Path, dry_run: bool) -> int:
-    """Remove a run folder unless `dry_run` is set; return the bytes freed. Raise OSError."""
-    place = shlex.quote(str(folder))
-    removed = shlex.quote(str(ended_run.make_removed_path(folder)))
-    remove = "" if dry_run else f" && mv -T {place} {removed} && rm -rf {removed}"
-    result = at.run(f"du -s -B1 -- {place} | cut -f1{remove}", seconds=600.0)
-    if result.exit_code:
-        raise OSError(result.stderr.strip().rpartition("\n")[2])
-    return int(result.text)
-
-
-def move_output(output: Output, here: str, there: str) -> Output:
+def _move_output(output: Output, here: str, there: str) -> Output:
     """Return an output of an outline as that of the run folder."""
     addresses = tuple(one.replace(here, there, 1) for one in output.addresses)
     return replace(output, uri=output.uri.replace(here, there, 1), addresses=addresses)

@@ -2,9 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-
-from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -20,17 +17,13 @@ JOB_KEY, JOBS_KEY, TRIALS_KEY = "job", "jobs", "trials"
 a sweep has.
 """
 OF_WHOLE = (JOBS_KEY, TRIALS_KEY, STEP_KEY)
-MAX_SPEC_BYTES = 16 << 20
 
 
 class ScheduledParts(RunFolderPlatform):
     """A platform whose runs have steps and trials."""
 
-    def format_trial(self, array: str, number: int) -> str:
-        """Return the name of the job of a trial, by its number from 1; for `native_sweep`.
-
-        `array`: that of the job of its sweep.
-        """
+    def format_trial(self, array: str, number: int | str) -> str:
+        """Return the name of the job of a trial."""
         raise NotImplementedError
 
     def read_spec(self, reference: Reference) -> SchedulerSpec:
@@ -38,13 +31,9 @@ class ScheduledParts(RunFolderPlatform):
         spec = make_spec_file(self.name, self.engine)
         file = self.require_folder(reference) / spec.name
         try:
-            return spec.parse(self.read_file(file))
+            return spec.parse(self.folders.read_file(file))
         except (OSError, ValueError) as error:
             raise Rejected([make_problem("run-gone.file", file=file, error=error)]) from None
-
-    def read_file(self, file: Path) -> bytes:
-        """Return a file of a run folder. Raise OSError, ValueError."""
-        return read_limited_file(file, MAX_SPEC_BYTES)
 
     def list_parts(self, reference: Reference) -> Mapping[str, RunPart]:
         """Return the steps of a pipeline or the trials of a sweep by name; nothing for others. Raise as `read_spec`."""
@@ -67,7 +56,8 @@ class ScheduledParts(RunFolderPlatform):
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """Return the name of the job, and the login node that knows it."""
-        return describe_reference(reference)
+        shown = {name: reference.get(name, "") for name in (JOB_KEY, JOBS_KEY, LOGIN_KEY)}
+        return {name: text for name, text in shown.items() if text}
 
     def _list_trials(self, reference: Reference) -> dict[str, Reference]:
         """Return the references of the trials of a sweep, by name. They all have the name of the sweep."""
@@ -81,12 +71,6 @@ class ScheduledParts(RunFolderPlatform):
 def is_whole(reference: Reference) -> bool:
     """Return whether a reference is that of a pipeline or a sweep, and not of one of its parts."""
     return STEP_KEY not in reference and (JOBS_KEY in reference or TRIALS_KEY in reference)
-
-
-def describe_reference(reference: Reference) -> Mapping[str, str]:
-    """Return what `Platform.describe_reference` returns for a scheduler. Pure."""
-    shown = {name: reference.get(name, "") for name in (JOB_KEY, JOBS_KEY, LOGIN_KEY)}
-    return {name: text for name, text in shown.items() if text}
 
 
 def _refer_to_step(reference: Reference, name: str) -> Reference:

@@ -1,25 +1,31 @@
 """A base class for schedulers whose jobs are sent by a command, such as `qsub`, and work in run folders."""
 
+import copy
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from robotrain.cluster.secrets import check_secret_files
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Problem, Rejected, Stage
 from robotrain.messages import Messages
 from robotrain.model.health import Check, HealthResult, report_missing, report_ok
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
 from robotrain.model.platform import PlatformDefault
-from robotrain.run_folder import settings_rules
-from robotrain.run_folder.folder_access import check_writable
-from robotrain.run_folder.scheduler_commands import SchedulerCommands
+from robotrain.model.run import Reference, Status
+from robotrain.run_folder import ended_run, settings_rules
+from robotrain.run_folder.facts import FolderFacts
+from robotrain.run_folder.folder_access import judge_folder, read_folder_state
+from robotrain.run_folder.remote_folder import RemoteRunFolders
+from robotrain.run_folder.scheduled_parts import is_whole
+from robotrain.run_folder.scheduler_commands import move_commands
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
-from robotrain.run_folder.scheduler_plan import read_placements
+from robotrain.run_folder.scheduler_plan import make_spec_file, read_placements
 from robotrain.run_folder.scheduler_settings import choose_registration_settings, derive_defaults
 from robotrain.run_folder.submit import SchedulerRuns
+from robotrain.run_folder.transport import Transport
 
 make_problem = Messages(__file__)
 
@@ -31,24 +37,8 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
     `get_engine_state`, `explain_state` and `stop_jobs`.
     """
 
-    commands: SchedulerCommands
-    """How the scheduler's commands are called."""
     own_variables: Sequence[str] = ()
     """The environment variables that the scheduler sets for a job, or how they begin: no secret may be called so."""
-
-    @property
-    def engine(self) -> str:
-        """The scheduler's name, for messages."""
-        return self.commands.engine
-
-    @property
-    def away_pattern(self) -> str:  # type: ignore[override]  # of its commands
-        """What its commands print when it does not answer: a regular expression."""
-        return self.commands.away_pattern
-
-    def make_silence(self, answer: str) -> Rejected:
-        """Return the passing failure of a scheduler that does not answer. `answer`: what a command printed."""
-        return self.commands.make_silence(self.commands.quote(answer))
 
     def ask_scheduler(self, plan: Plan | None) -> Iterable[Problem]:
         """Ask the scheduler what it would refuse of a plan, or without one whether it answers. Raise Rejected."""
@@ -56,10 +46,7 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
         """Check the settings that schedulers share against the job."""
-        yield from settings_rules.check_tracking_uri(settings.tracking_uri or "")
-        yield from settings_rules.check_torch_backend(settings.torch_backend, settings.environment)
-        yield from self.check_secrets(settings.secrets, self.own_variables)
-        yield from settings_rules.check_requested_gpus(job, settings.gpus, self.commands.engine)
+        yield from settings_rules.check_settings(job, settings, self.engine, self.own_variables)
 
     def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
         """Return what the workload needs, as defaults of the settings `time`, `cpus`, `gpus` and `memory`."""
@@ -83,13 +70,51 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
             problems = [*self.ask_scheduler(plan)]
             yield from problems or (report_ok("it answers"),)
         elif plan:
-            yield make_problem("submit-command-missing.not-here", command=command)
+            elsewhere = self.commands.elsewhere
+            yield make_problem("submit-command-missing", elsewhere, stage=Stage.PREFLIGHT, command=command)
         else:
             yield report_missing(f"`{command}` is not on PATH: no job can be sent from this machine")
 
     def _check_folders(self, plan: Plan) -> Iterator[Problem]:
         """Check the run folder of a plan, the caches of its jobs and their secrets. Raise Rejected."""
         yield from self.check_run_folder(plan)
+        yield from judge_folder(read_folder_state(Path(self.load_spec(plan).folder).parent), "--runs-dir")
         for placement in read_placements(plan):
-            yield from check_writable(Path(placement.cache), "--cache-dir")
+            yield from judge_folder(read_folder_state(Path(placement.cache)), "--cache-dir")
             yield from check_secret_files(placement.secrets)
+
+    def list_statuses(self, references: Sequence[Reference]) -> list[Status | None]:
+        """Return the status of each run, all by one request. None for one whose folder is gone. Raise Rejected."""
+        asked = [one for one in references if not is_whole(one)]
+        facts = self.find_facts([one["folder"] for one in asked])
+        known = {id(one): (one, found) for one, found in zip(asked, facts, strict=True) if found}
+        here = [one for one, _ in known.values()]
+        jobs = self.query_jobs(here, [found for _, found in known.values()]) if here else None
+        later = self.find_facts([one["folder"] for one in here])
+        statuses = {id(one): self._find_listed_status(one, now, jobs) for one, now in zip(here, later, strict=True)}
+        return [statuses.get(id(one)) for one in references]
+
+    def _find_listed_status(self, reference: Reference, facts: FolderFacts | None, jobs: Any) -> Status | None:
+        try:
+            return self.conclude_run(reference, facts, jobs).status if facts else None
+        except Rejected:  # asked alone, it says why
+            return None
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
+        """Remove the folder of an ended run; return the bytes freed. Raise RunGone, Rejected, OSError."""
+        folder, spec = self.require_folder(reference), make_spec_file(self.name).name
+        try:
+            run = self.read_spec(reference).run
+        except Rejected:  # it has none
+            run = ""
+        return ended_run.remove_run_folder(folder, run, spec, self.status(reference), dry_run, self.folders.remove)
+
+
+MovedPlatform = TypeVar("MovedPlatform", bound=SchedulerPlatform)
+
+
+def move_to(platform: MovedPlatform, at: Transport) -> MovedPlatform:
+    """Return a platform with its scheduler and its run folders on another machine."""
+    moved = copy.copy(platform)
+    moved.commands, moved.folders = move_commands(platform.commands, at), RemoteRunFolders(at)
+    return moved

@@ -1,20 +1,27 @@
 """The commands of a scheduler: how they are called, when it does not answer, and why it refused a job."""
 
-import os
+import copy
 import re
+import shlex
 from collections.abc import Iterable
+from typing import TypeVar
 
-from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.external_command import CommandStartError, ProcessResult, run_command
+from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.redaction import redact
+from robotrain.run_folder.transport import Transport, Unreached
 
 make_problem = Messages(__file__)
 
 MAX_QUOTED = 400
+MISSING_CODE = 127
+
+
+class ShellWord(str):
+    """A word of a command that the shell expands where it runs."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
@@ -69,30 +76,48 @@ class SchedulerCommands:
     """The command that shows whether it answers."""
     seconds: float = 30.0
     """How long a command may take; one that sends a job has its own limit."""
+    environment_script: str = ""
+    """Lines of sh before each command, which set or remove variables of its environment."""
+    elsewhere: Suggestion = Suggestion("ssh LOGIN-NODE", "and the same command there")
+    """What to do on a machine without the commands."""
+    at = Transport()
+    """What reaches the machine that has the commands: this one, but for what `move_commands` returns."""
 
-    def run(self, command: str, *words: str) -> ProcessResult:
+    def run(self, command: str, *words: str, seconds: float | None = None) -> ProcessResult:
         """Run a command and return its result, whatever the exit code.
 
         Raise Rejected, `transient` if the scheduler does not answer.
         """
-        environ = {**os.environ, "LC_ALL": "C"}
+        line = " ".join(word if isinstance(word, ShellWord) else shlex.quote(word) for word in (command, *words))
+        lines = ("export LC_ALL=C", self.environment_script, f"command -v {command} >/dev/null || exit {MISSING_CODE}")
+        seconds = seconds or self.seconds
         try:
-            result = run_command(command, *words, seconds=self.seconds, env=environ, cwd=child_python.NEUTRAL_FOLDER)
-        except CommandStartError as error:
-            raise Rejected(
-                [make_problem("submit-command-missing.not-started", command=command, why=str(error))]
-            ) from None
-        if result.timed_out:
-            raise self.make_silence(f"`{command}` was not done within {self.seconds:g} seconds.")
-        if result.exit_code and re.search(self.away_pattern, result.stderr):
-            raise self.make_silence(self.quote(result.stderr))
-        return result
+            done = self.at.run("\n".join((*lines, line)), seconds=seconds)
+        except Unreached as failure:
+            late = f"`{command}` was not done within {seconds:g} seconds."
+            raise self.make_away_error(late if failure.timed_out else f"`{command}` was ended from outside.") from None
+        if done.exit_code == MISSING_CODE:
+            missing = make_problem("submit-command-missing", self.elsewhere, command=command)
+            raise Rejected([missing])
+        if done.exit_code and re.search(self.away_pattern, done.stderr or done.text):
+            raise self.make_away_error(self.quote(done.stderr or done.text))
+        return ProcessResult(done.exit_code, done.text, done.stderr)
 
     def quote(self, text: str) -> str:
         """Return what a command printed as one redacted sentence."""
         return f"{self.engine} says: {quote_message(text, r'[a-z]+: ') or 'nothing'}."
 
-    def make_silence(self, why: str) -> Rejected:
+    def make_away_error(self, why: str) -> Rejected:
         """Return the passing failure of a scheduler that does not answer."""
         ping = Suggestion(self.ping, "shows whether it answers")
         return Rejected([make_problem("platform-away", ping, engine=self.engine, why=why)], transient=True)
+
+
+Commands = TypeVar("Commands", bound=SchedulerCommands)
+
+
+def move_commands(commands: Commands, at: Transport) -> Commands:
+    """Return the commands of a scheduler on another machine."""
+    moved = copy.copy(commands)
+    object.__setattr__(moved, "at", at)
+    return moved

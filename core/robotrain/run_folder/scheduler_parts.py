@@ -35,9 +35,17 @@ from robotrain.sweeps.space import fit_values, list_trial_values
 
 make_problem = Messages(__file__)
 
+MAX_STARTS = 5
+"""How often a scheduler may start a job again without a new checkpoint: some restart one for ever."""
 START_SCRIPT = """\
 # The first process of the job: it becomes the runtime, which gets the signals of the scheduler.
 cd "$(dirname "$0")"{below} || exit 1
+saved=$(grep -c '"event": "checkpoint"' {events} 2>/dev/null)
+echo "saved $saved" >>starts
+if [ "$(grep -cx "saved $saved" starts)" -gt {most} ]; then
+  echo "error: the job was started {most} times without a new checkpoint: it may need a longer time limit (--time)" >&2
+  exit 1
+fi
 {become}
 """
 
@@ -83,9 +91,19 @@ class SchedulerPlans(Platform):
         """Return the script that the program of a job is: it becomes the runtime in the job's folder. Pure."""
         top = "../../" if sent.step or sent.trials else ""
         below = f'"/{TRIALS_FOLDER}/${self.array_variable}"' if sent.trials else ""
-        runtime = ("-m robotrain_runtime run", log.JOB_FILE, f'--once "${self.job_variable}"', f"--log {log.LOG_FILE}")
+        name = f"${{{self.job_variable}}}"
+        if sent.trials:  # some engines have one number for all elements of an array
+            name = self.format_trial(name, f"${{{self.array_variable}}}")
+        runtime = ("-m robotrain_runtime run", log.JOB_FILE, f'--once "{name}"', f"--log {log.LOG_FILE}")
         become = format_become_python(top + SEARCH_FILE, top + log.PAYLOAD_FOLDER, *runtime, "</dev/null")
-        return START_SCRIPT.format(below=below, become=become)
+        return START_SCRIPT.format(below=below, become=become, events=log.EVENTS_FILE, most=MAX_STARTS)
+
+    def format_trial(self, array: str, number: int | str) -> str:
+        """Return the name of the job of a trial, by its number from 1, where it runs too; for `native_sweep`. Pure.
+
+        `array`: that of the job of its sweep.
+        """
+        raise NotImplementedError
 
     def make_own_values(self, job: Job, settings: Any, sent: SchedulerJob, document: bytes) -> Mapping[str, Any]:
         """Return what only this platform has of a job, for `sent.own`. Pure.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain.errors import Problem, suggest_leaving_out
@@ -10,6 +11,14 @@ from robotrain.model.job import Job
 from robotrain.run_folder.settings import NO_TRACKING
 
 make_problem = Messages(__file__)
+
+
+def check_settings(job: Job, settings: Any, engine: str, own_variables: Collection[str]) -> Iterator[Problem]:
+    """Check the settings that schedulers share against the job. `own_variables`: as in `cluster.secrets`."""
+    yield from check_tracking_uri(settings.tracking_uri or "")
+    yield from check_torch_backend(settings.torch_backend, settings.environment)
+    yield from check_secrets(settings.secrets, own_variables)
+    yield from check_requested_gpus(job, settings.gpus, engine)
 
 
 def check_tracking_uri(address: str) -> Iterator[Problem]:

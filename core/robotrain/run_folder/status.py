@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.contract.files import make_atomically, write_atomically
+from robotrain_runtime.contract.files import make_atomically
 from robotrain_runtime.contract.step_output import STEP_FILE
 
 from robotrain.cluster.platform import make_cancel_error
@@ -27,30 +27,23 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status, StepStatus
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
-from robotrain.run_folder import cancel, ended_run, log, outputs, settings_rules
+from robotrain.run_folder import cancel, log, settings_rules
 from robotrain.run_folder.cancel import Stop
-from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts, read_facts
+from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import HANDOVER_FOLDER, JudgedRun, RunPart, judge_parts
+from robotrain.run_folder.run_folders import RunFolders
 
 make_problem = Messages(__file__)
 
 
 OUTPUT_BYTES = 1 << 14
-
-
-def require_run_folder(reference: Reference) -> Path:
-    """Return the run folder of a reference. Raise RunGone if it does not exist."""
-    folder = Path(reference["folder"])
-    return folder if folder.is_dir() else raise_gone(reference)
+FORBIDDEN = ("Permission denied", "Operation not permitted", "Read-only file system")
+"""What is said of a run folder whose run is another user's."""
 
 
 def raise_gone(reference: Reference) -> NoReturn:
     """Raise RunGone."""
     raise RunGone(f"the run folder {reference['folder']} no longer exists")
-
-
-def _try_read_facts(folder: Path, files: Mapping[str, int]) -> FolderFacts | None:
-    return read_facts(folder, files) if folder.is_dir() else None
 
 
 def explain_engine_state(engine_state: str, states: Mapping[str, RunState], engine: str) -> Status:
@@ -138,6 +131,8 @@ class RunFolderPlatform(Platform):
     `--log log.txt`.
     """
 
+    folders = RunFolders()
+    """Where its run folders are."""
     states: Mapping[str, RunState]
     """The meaning of the engine's words for states."""
     output_file = ""
@@ -159,6 +154,10 @@ class RunFolderPlatform(Platform):
         """
         raise NotImplementedError
 
+    def get_engine_states(self, jobs: Collection[str]) -> Mapping[str, str]:
+        """Return the engine's states of jobs, by one question where it answers that; forgotten ones may be missing."""
+        return {job: self.get_engine_state(job) for job in jobs}
+
     def explain_state(self, engine_state: str) -> Status:
         """Return what `get_engine_state` returned as the status of the job: its state, and the reason in words."""
         return explain_engine_state(engine_state, self.states, self.name)
@@ -177,15 +176,21 @@ class RunFolderPlatform(Platform):
 
     def require_folder(self, reference: Reference) -> Path:
         """Return the run folder of a reference. Raise RunGone if it does not exist."""
-        return require_run_folder(reference)
+        folder = reference["folder"]
+        return Path(folder) if self.folders.exists(folder) else raise_gone(reference)
 
     def select_step(self, reference: Reference) -> Reference:
         """Return the reference of a part as that of a run; any other one as it is. Raise RunGone or Rejected."""
         return reference
 
-    def query_jobs(self, references: Collection[Reference]) -> Any:
-        """Return what the engine says of the jobs of these runs, for `judge_run`. Raise RunGone or Rejected."""
-        return {one["folder"]: self.get_engine_state(_get_job(one)) for one in references}
+    def query_jobs(self, references: Sequence[Reference], facts: Sequence[FolderFacts]) -> Any:
+        """Return what the engine says of the jobs of these runs, for `judge_run`. Raise RunGone or Rejected.
+
+        :param facts: those of each run, as they were before.
+        """
+        jobs = {one["folder"]: _get_job(one, known) for one, known in zip(references, facts, strict=True)}
+        states = self.get_engine_states({*jobs.values()}) if jobs else {}
+        return {folder: states.get(job, "") for folder, job in jobs.items()}
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Return what the engine's answer and the facts of a run, which were read after it, amount to. Pure."""
@@ -198,28 +203,29 @@ class RunFolderPlatform(Platform):
 
     def status(self, reference: Reference) -> Status:
         """Return the status of a run, a whole pipeline or sweep, or one of its parts. Raise RunGone or Rejected."""
-        if self.list_parts(reference):
-            return self.query_pipeline(reference)[0]
-        reference = self.select_step(reference)
-        jobs = self.query_jobs([reference])
-        return self.conclude_run(reference, self.read_facts(reference), jobs).status
+        part = self.select_step(reference)
+        found = self.query_pipeline(reference)[0] if self.list_parts(reference) else self._query_status(part)
+        self.folders.update_events_file(Path(part["folder"]))  # afterwards: the last ones are there
+        return found
+
+    def _query_status(self, reference: Reference) -> Status:
+        """Return the status of a run or a part."""
+        jobs = self.query_jobs([reference], self.read_all_facts([reference]))
+        return self.conclude_run(reference, self.read_all_facts([reference])[0], jobs).status
 
     def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
         """Return the status of the whole and its parts, which are asked about at once. Raise RunGone or Rejected."""
         if not (parts := self.list_parts(reference)):
             return super().query_pipeline(reference)
-        jobs = self.query_jobs([part.reference for part in parts.values()])
-        facts = dict(zip(parts, self.read_all_facts([part.reference for part in parts.values()]), strict=True))
+        references = [part.reference for part in parts.values()]
+        jobs = self.query_jobs(references, self.read_all_facts(references))
+        facts = dict(zip(parts, self.read_all_facts(references), strict=True))
         judged = {name: self.conclude_run(part.reference, facts[name], jobs) for name, part in parts.items()}
         return judge_parts(reference["run"], parts, facts, judged)
 
     def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
         """Return the steps of a pipeline, or the trials of a sweep that have begun. Raise RunGone or Rejected."""
         return self.query_pipeline(reference)[1] if self.list_parts(reference) else []
-
-    def read_facts(self, reference: Reference) -> FolderFacts:
-        """Return the facts of a run folder. Raise RunGone."""
-        return self.read_all_facts([reference])[0]
 
     def read_all_facts(self, references: Sequence[Reference]) -> list[FolderFacts]:
         """Return the facts of each run folder. Raise RunGone if one of them does not exist."""
@@ -228,40 +234,37 @@ class RunFolderPlatform(Platform):
 
     def find_facts(self, folders: Sequence[str]) -> list[FolderFacts | None]:
         """Return the facts of each run folder; None for one that does not exist."""
-        return [_try_read_facts(Path(folder), self.list_fact_files()) for folder in folders]
+        return self.folders.find_facts(folders, self.list_fact_files())
 
     def list_fact_files(self) -> Mapping[str, int]:
         """Return the files that facts have, as FACT_FILES."""
         return {**self.fact_files, **({self.output_file: OUTPUT_BYTES} if self.output_file else {})}
-
-    def keep_end(self, folder: Path, end: bytes) -> None:
-        """Write how the engine ended a job to the run folder. Raise OSError."""
-        write_atomically(folder / ENGINE_END_FILE, end)
-
-    def describe_surviving_checkpoints(self, folder: Path) -> Iterable[str]:
-        """Return sentences about the last checkpoints in a run folder."""
-        return outputs.describe_surviving_checkpoints(folder)
 
     def conclude_run(self, reference: Reference, facts: FolderFacts, jobs: Any) -> JudgedRun:
         """Judge a run, keep how the engine ended its job, and tell the checkpoints of one that was stopped."""
         judged = self.judge_run(reference, facts, jobs)
         if judged.end:
             with suppress(OSError):  # the folder may be another user's
-                self.keep_end(facts.folder, judged.end)
+                self.folders.write_file(facts.folder / ENGINE_END_FILE, judged.end)
         if not judged.was_stopped:
             return judged
-        left = "".join(f". {sentence}" for sentence in self.describe_surviving_checkpoints(facts.folder))
+        left = "".join(f". {sentence}" for sentence in self.folders.describe_surviving_checkpoints(facts.folder))
         return judged._replace(status=replace(judged.status, reason=judged.status.reason + left))
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """Yield the lines of the log, and before them what its job printed. Raise RunGone."""
-        folder = self.require_folder(self.select_step(reference))
-        whole = log.FolderLog(folder, self.output_file, f"[{self.name}] ", self.end_sign)
+        part = self.select_step(reference)
+        prefix = f"[{self.name}] "
+        whole = self.folders.open_log(Path(part["folder"]), self.output_file, prefix, self.end_sign) or raise_gone(part)
         return whole.follow(lambda: self.status(reference), tail) if follow else whole.read_present(tail)
 
     def events_file(self, reference: Reference) -> Path | None:
-        """Return the events file in the run folder, once it is there. Raise RunGone."""
-        return log.find_events_file(self.require_folder(self.select_step(reference)))
+        """Return the events file, once it is there. Raise RunGone."""
+        part = self.select_step(reference)
+        if found := self.folders.find_events_file(Path(part["folder"])):
+            return found
+        self.require_folder(part)
+        return None
 
     def cancel(self, reference: Reference) -> None:
         """Stop the run or its parts, and return when they have ended. Raise RunGone or Rejected."""
@@ -272,46 +275,55 @@ class RunFolderPlatform(Platform):
         parts = [part.reference for part in self.list_parts(reference).values()] or [self.select_step(reference)]
         for part in parts:  # first: a job that begins now looks for it, or does with its next start if this fails
             try:
-                self.mark_cancelled(folder := Path(part["folder"]))
-            except OSError as error:
+                self.folders.write_file((folder := Path(part["folder"])) / claim.CANCELLED_FILE)
+            except OSError as error:  # on a full disk the job is stopped all the same, and only a restart is not
                 why = error.strerror or str(error)
-                raise Rejected([make_problem("cancel-refused", given=str(folder), name=folder.name, why=why)]) from None
-        refusal = cancel.stop_all(partial(self.list_jobs_to_stop, parts), self.stop_jobs)
+                if any(sign in why for sign in FORBIDDEN):
+                    problem = make_problem("cancel-refused", given=str(folder), name=folder.name, why=why)
+                    raise Rejected([problem]) from None
+        note, signalled = Path(self.select_step(reference)["folder"], cancel.SIGNALLED_FILE), list[str]()
+        with suppress(OSError, ValueError):
+            signalled = self.folders.read_file(note).decode().split("\n")
+
+        def note_signalled(jobs: Collection[str]) -> None:
+            with suppress(OSError):
+                self.folders.write_file(note, "\n".join(jobs).encode())
+
+        list_jobs = partial(self.list_jobs_to_stop, parts)
+        refusal = cancel.stop_all(list_jobs, self.stop_jobs, signalled, note_signalled)
         if refusal is not None and not self.status(reference).finished:
             raise make_cancel_error(self, self.engine, reference, refusal, cancel.SAVE_SECONDS + cancel.END_SECONDS)
 
-    def mark_cancelled(self, folder: Path) -> None:
-        """Let a job that begins in a run folder do nothing. Raise OSError."""
-        (folder / claim.CANCELLED_FILE).touch()
-
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, Stop]:
         """Return the jobs of these runs that have not ended, and how each is to be stopped. Raise RunGone, Rejected."""
-        jobs, found = self.query_jobs(references), dict[str, Stop]()
+        jobs, found = self.query_jobs(references, self.read_all_facts(references)), dict[str, Stop]()
         for one, facts in zip(references, self.read_all_facts(references), strict=True):
             status = self.judge_run(one, facts, jobs).status
             if not status.finished:
-                job = facts.owner.name if facts.owner else one["job"]
-                found[job] = "waiting" if status.state == "pending" else "running"
+                found[_get_job(one, facts)] = "waiting" if status.state == "pending" else "running"
         return found
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the complete checkpoints, then other files. Raise RunGone."""
-        return outputs.list_outputs(self.require_folder(self.select_step(reference)))
+        return self.folders.list_outputs(self.require_folder(self.select_step(reference)))
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
         """Copy one output atomically. Raise Rejected."""
-        outputs.download_output(output, to)
+        self.folders.download(output, to)
 
     def has_step_output(self, reference: Reference) -> bool:
         """Return whether a later pipeline can read what a step handed over."""
-        return Path(self.select_step(reference)["folder"], HANDOVER_FOLDER, STEP_FILE).is_file()
+        with suppress(OSError, ValueError):
+            self.folders.read_file(Path(self.select_step(reference)["folder"], HANDOVER_FOLDER, STEP_FILE))
+            return True
+        return False
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register a checkpoint of the run as a version of the model `name`, with its own runtime. Raise Rejected."""
         if not self.capabilities.features.get("register_model"):
             super().register(reference, name, step)
-        payload = self.require_folder(reference) / log.PAYLOAD_FOLDER
-        return ended_run.register_model(self.require_folder(self.select_step(reference)), name, step, payload)
+        top = self.require_folder(reference)
+        return self.folders.register(self.require_folder(self.select_step(reference)), name, step, top)
 
     @staticmethod
     def check_secrets(secrets: str | None, of_platform: Collection[str] = ()) -> Iterator[Problem]:
@@ -329,7 +341,6 @@ class RunFolderPlatform(Platform):
         return redact(printed[-1], max_length=MAX_SENTENCE) if printed else ""
 
 
-def _get_job(reference: Reference) -> str:
+def _get_job(reference: Reference, facts: FolderFacts) -> str:
     """Return the job that works on the run, or else the submitted one."""
-    owner = claim.find_owner(require_run_folder(reference))
-    return owner.name if owner else reference["job"]
+    return facts.owner.name if facts.owner else reference["job"]

@@ -9,14 +9,12 @@ import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import LOGIN_KEY, Reference
 from robotrain.run_folder.facts import FolderFacts
-from robotrain.run_folder.folder_access import check_writable
 from robotrain.run_folder.run_archive import pack_run_folder
 from robotrain.run_folder.scheduled_parts import JOB_KEY, JOBS_KEY, TRIALS_KEY
 from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec, make_spec_file
@@ -51,8 +49,6 @@ class FoundJob:
 class SchedulerRuns(SubmitScripts):
     """The runs of a scheduler: how they are sent, and found again."""
 
-    away_pattern = ""
-    """What its commands print when it does not answer: a regular expression."""
     unsure_pattern = ""
     """What the submit command prints, beside nothing, when the scheduler may have the job; empty: `away_pattern`."""
     settle_seconds = 2.0
@@ -70,9 +66,9 @@ class SchedulerRuns(SubmitScripts):
         """Return why a job was refused, in words. `answer`: what the submit command printed."""
         raise NotImplementedError
 
-    def make_silence(self, answer: str) -> Rejected:
+    def make_away_error(self, answer: str) -> Rejected:
         """Return the passing failure of a scheduler that does not answer. `answer`: what a command printed."""
-        raise NotImplementedError
+        return self.commands.make_away_error(self.commands.quote(answer))
 
     def find_begun_job(self, facts: FolderFacts) -> str:
         """Return the submitted job that has begun in a run folder; empty for none. Pure."""
@@ -100,34 +96,40 @@ class SchedulerRuns(SubmitScripts):
             lines.append('[ "$state" = new ] || exit 0')
         report = self._run_submit(plan, spec, [*lines, *self.format_sending(spec, {}, {})], archive)
         if report.state == "same" and spec.is_pipeline:
-            with self._keep_record():
+            with self._as_unanswered():
                 known = self._find_waiting_jobs(spec, report)
                 sending = self.format_sending(spec, known, report.jobs)
                 report = self._run_submit(plan, spec, ["state=same", *sending])
         if report.state == "sent" and report.is_mine:  # by a submit whose line was lost, after the preflight looked
-            with self._keep_record():
+            with self._as_unanswered():
                 if found := self.find(plan):
                     return found
         self._raise_if_refused(spec, report)
         jobs = {**report.jobs, **known}
         missing = next((job for job in spec.jobs if job.step not in jobs), None)
         if missing is None:
-            self._raise_if_held(report)
+            with self._as_unanswered():
+                self._raise_if_held(spec, report)
             return self._make_reference(spec, jobs, report)
         answer, _ = _split_answer(report.answers[missing.step] or "")
         if report.code is None or self._is_unsure(missing, report):
             with contextlib.suppress(Rejected):
                 if found := self.find(plan):
                     return found
-            raise Unanswered(self.make_silence(answer).problems)
+            raise Unanswered(self.make_away_error(answer).problems)
         earlier = [job.step for job in spec.jobs[: spec.jobs.index(missing)]]
-        if sent := [jobs[step] for step in jobs if step in earlier or step in known]:
-            with self._keep_record():
-                self.stop_jobs(sent, "waiting")
+        refusal, sent = "", [jobs[step] for step in jobs if step in earlier or step in known]
+        if sent:
+            with self._as_unanswered():
+                refusal = self.stop_jobs(sent, "waiting")
         problem = self.make_refusal(plan, missing, answer)
         if missing.step:
-            title = f"step {missing.step}: {problem.title}; no step has begun, and none is left in the queue"
+            left = "" if refusal else ", and none is left in the queue"
+            title = f"step {missing.step}: {problem.title}; no step has begun{left}"
             problem = dataclasses.replace(problem, title=title)
+        if refusal:
+            command = self.cancel_command.format(job=sent[0])
+            raise Unanswered([problem, make_problem("steps-left", jobs=" ".join(sent), why=refusal, command=command)])
         with contextlib.suppress(OSError, Rejected, Unreached):
             self.at.remove(spec.folder)
         raise Rejected([problem])
@@ -158,16 +160,14 @@ class SchedulerRuns(SubmitScripts):
         try:
             return self.run_script(plan, spec, [*lines, "state=same", "is_sent && state=sent"])
         except Unreached:
-            raise self.make_silence("") from None
+            raise self.make_away_error("") from None
 
     def check_run_folder(self, plan: Plan) -> Iterator[Problem]:
-        """Check that the run folder of a plan can be created, and that nothing else is there."""
+        """Check that no other run is in the run folder of a plan."""
         spec = self.load_spec(plan)
         report = self.inspect_folder(plan, spec)
         if report.state in ("taken", "sent"):
             yield make_existing_folder_problem(spec.folder, report, Stage.PREFLIGHT)
-        else:
-            yield from check_writable(Path(spec.folder).parent, "--runs-dir")
 
     def _run_submit(self, plan: Plan, spec: SchedulerSpec, lines: Iterable[str], archive: bytes = b"") -> SubmitReport:
         """Run a script that sends. Raise Unanswered if its end was not seen."""
@@ -179,23 +179,23 @@ class SchedulerRuns(SubmitScripts):
             problems = [dataclasses.replace(one, why=f"{one.why} {why}".strip()) for one in lost.problems]
             raise Unanswered(problems) from None
         except (Unreached, ValueError, LookupError):  # of an answer that no script gives, too
-            raise Unanswered(self.make_silence("").problems) from None
+            raise Unanswered(self.make_away_error("").problems) from None
 
     @contextlib.contextmanager
-    def _keep_record(self) -> Iterator[None]:
+    def _as_unanswered(self) -> Iterator[None]:
         """Raise Unanswered for what fails once jobs may be in the queue: a rejected submit would be forgotten."""
         try:
             yield
         except Rejected as rejected:
             raise Unanswered(rejected.problems) from None
         except Unreached:
-            raise Unanswered(self.make_silence("").problems) from None
+            raise Unanswered(self.make_away_error("").problems) from None
 
     def _raise_if_refused(self, spec: SchedulerSpec, report: SubmitReport) -> None:
         """Raise Rejected if the run folder is not what the script needs, Unanswered while a submit is at work."""
         if report.state == "missing":
             command = self.submit_command
-            raise Rejected([make_problem("submit-command-missing.submit", command=command, why="It is not on PATH.")])
+            raise Rejected([make_problem("submit-command-missing", self.commands.elsewhere, command=command)])
         self._raise_if_busy(spec, report)
         if report.state in ("taken", "sent"):
             raise Rejected([make_existing_folder_problem(spec.folder, report, Stage.SUBMIT)])
@@ -209,10 +209,15 @@ class SchedulerRuns(SubmitScripts):
             file = os.path.join(spec.folder, self.get_answer_file(spec.jobs[0]))
             raise Unanswered([make_problem("submit-still-sending", given=file, name=self.submit_command)])
 
-    def _raise_if_held(self, report: SubmitReport) -> None:
-        """Raise Unanswered if the scheduler did not answer when jobs on hold were to begin."""
-        if report.state == "held" and (not report.error.strip() or re.search(self.away_pattern, report.error)):
-            raise Unanswered(self.make_silence(report.error).problems)
+    def _raise_if_held(self, spec: SchedulerSpec, report: SubmitReport) -> None:
+        """Raise Unanswered if jobs on hold do not begin. Raise Rejected if the scheduler does not answer."""
+        if report.state != "held":
+            return
+        if not report.error.strip() or re.search(self.commands.away_pattern, report.error):
+            raise Unanswered(self.make_away_error(report.error).problems)
+        if held := [one.job for one in self._search(spec.jobs) if one.is_held]:  # others were cancelled meanwhile
+            why, command = self.commands.quote(report.error), shlex.join([*self.release_command, *held])
+            raise Unanswered([make_problem("steps-held", given=spec.run, why=why, command=command)])
 
     def _is_unsure(self, job: SchedulerJob, report: SubmitReport) -> bool:
         """Return whether the scheduler may have a job whose name the submit command did not print.
@@ -224,7 +229,7 @@ class SchedulerRuns(SubmitScripts):
             return False
         text, code = _split_answer(answer)
         is_refusal = code is not None and code not in UNSURE_CODES and text.strip()
-        return not is_refusal or bool(re.search(self.unsure_pattern or self.away_pattern, text))
+        return not is_refusal or bool(re.search(self.unsure_pattern or self.commands.away_pattern, text))
 
     def _search(self, jobs: Sequence[SchedulerJob]) -> list[FoundJob]:
         """Return the jobs of a plan that the scheduler has. Raise Rejected."""
@@ -252,7 +257,7 @@ class SchedulerRuns(SubmitScripts):
             return {}
         held = [one.job for one in self._search(spec.jobs) if one.is_held and one.job in jobs.values()]
         if held:
-            self._raise_if_held(self._run_submit(plan, spec, [f"release {shlex.join(held)}"]))
+            self._raise_if_held(spec, self._run_submit(plan, spec, [f"release {shlex.join(held)}"]))
         return jobs
 
     def _find_waiting_jobs(self, spec: SchedulerSpec, report: SubmitReport) -> dict[str, str]:

@@ -13,6 +13,7 @@ from robotrain.cluster.outputs import print_progress
 from robotrain.model.plan import Plan
 from robotrain.run_folder.run_archive import DIGEST_FILE
 from robotrain.run_folder.scheduled_parts import ScheduledParts
+from robotrain.run_folder.scheduler_commands import SchedulerCommands
 from robotrain.run_folder.scheduler_plan import SchedulerJob, SchedulerSpec
 from robotrain.run_folder.transport import READ_FILE, Transport, format_file, parse_file
 
@@ -63,8 +64,8 @@ class SubmitReport:
 class SubmitScripts(ScheduledParts):
     """The scripts that send the jobs of a scheduler, and what it declares for them."""
 
-    at = Transport()
-    """What reaches the scheduler and its run folders."""
+    commands: SchedulerCommands
+    """How the scheduler's commands are called."""
     submit_command: str
     """The command that sends a job; it prints the name of the job."""
     job_pattern: str
@@ -77,10 +78,18 @@ class SubmitScripts(ScheduledParts):
     """Words before the others with which a job waits until it is released."""
     release_command: Sequence[str] = ()
     """The command that releases a job, without its name."""
-    environment_script = ""
-    """Lines of sh before a submit command, which set or remove variables of its environment."""
     cluster_variable = ""
     """The environment variable that chooses one of several clusters; a reference keeps its value."""
+
+    @property
+    def at(self) -> Transport:
+        """What reaches the scheduler and its run folders."""
+        return self.commands.at
+
+    @property
+    def engine(self) -> str:
+        """The scheduler's name, for messages."""
+        return self.commands.engine
 
     def get_answer_file(self, job: SchedulerJob) -> str:
         """Return the file with the answer of the submit command for a job, in the run folder."""
@@ -108,7 +117,7 @@ class SubmitScripts(ScheduledParts):
         reading = [f"printf '%s\\n' \"$(find_job {shlex.quote(file)})\"\n{format_file(file, 0)}" for file in files]
         text = "\n".join(
             (
-                self.environment_script,
+                self.commands.environment_script,
                 f'cluster="${{{variable}-}}"' if variable else "cluster=",
                 *(f"{key}={shlex.quote(value)}" for key, value in values.items()),
                 READ_FILE,

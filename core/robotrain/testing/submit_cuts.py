@@ -30,8 +30,11 @@ class SubmitScript:
         self._patched, self.text = patched, ""
 
     @contextlib.contextmanager
-    def cut(self, number: int | None = None, before: str = "", after: str = "", cut: str = CUT) -> Iterator[None]:
-        """Cut it before a line by its number, or before or after the first line that begins so."""
+    def kill_at(self, number: int | None = None, before: str = "", after: str = "", cut: str = CUT) -> Iterator[None]:
+        """Kill it before a line by its number, or before or after the first line that begins so; without any, never.
+
+        :param cut: what takes the place of its end.
+        """
         run = Transport.run
 
         def run_cut(there: Transport, script: str, *more: Any, **named: Any) -> object:
@@ -57,7 +60,7 @@ def interrupt_submits(patched: pytest.MonkeyPatch) -> Iterator[AbstractContextMa
     After its folder was created; before the submit command is called, and after it; before its answer was written.
     """
     submit = SubmitScript(patched)
-    yield submit.cut(after="create_folder")
-    yield submit.cut(before="send ")
-    yield submit.cut(after="send ")
-    yield submit.cut(before="    code=$?", cut=f"{FORGET}; {CUT}")
+    yield submit.kill_at(after="create_folder")
+    yield submit.kill_at(before="send ")
+    yield submit.kill_at(after="send ")
+    yield submit.kill_at(before="    code=$?", cut=f"{FORGET}; {CUT}")

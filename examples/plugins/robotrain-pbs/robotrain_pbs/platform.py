@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from robotrain.plugin import (
@@ -75,14 +75,14 @@ class PBS(SchedulerPlatform):
     def find_begun_job(self, facts: FolderFacts) -> str:
         return re.sub(r"\[\d+\]", "[]", super().find_begun_job(facts))
 
-    def format_trial(self, array: str, number: int) -> str:
+    def format_trial(self, array: str, number: int | str) -> str:
         return array.replace("[]", f"[{number}]")
 
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
         return super().find_sweep_obstacle(sweep) or ("an array has at least two jobs" if len(sweep.trials) < 2 else "")
 
-    def get_engine_state(self, job: str) -> str:
-        return next((client.describe_job(one) for one in client.query_jobs(job)), "")
+    def get_engine_states(self, jobs: Collection[str]) -> Mapping[str, str]:
+        return {one["name"]: client.describe_job(one) for one in client.query_jobs(*jobs)}
 
     def explain_state(self, engine_state: str) -> Status:
         return client.explain_state(engine_state)

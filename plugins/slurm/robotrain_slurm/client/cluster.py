@@ -9,7 +9,7 @@ from robotrain.cluster.checks import QuantityError
 from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-from robotrain_slurm.client.commands import SECONDS, run_slurm
+from robotrain_slurm.client.commands import run_slurm
 from robotrain_slurm.spec.options import DAY, HOUR, MINUTE, parse_time
 
 FORMAT = "%R|%P|%a|%l|%g|%T|%D|%c|%m|%N|%G|%f"
@@ -64,7 +64,7 @@ class Partition:
     nodes: tuple[NodeGroup, ...] = ()
 
 
-def query_partitions(at: Transport, seconds: float = SECONDS) -> list[Partition]:
+def query_partitions(at: Transport, seconds: float | None = None) -> list[Partition]:
     """Return all partitions, hidden ones too. Raise SlurmRefused, Rejected."""
     text = run_slurm(at, "sinfo", "--noheader", "--all", "--exact", f"--format={FORMAT}", seconds=seconds)
     found = parse_partitions(text.splitlines())

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,12 +9,11 @@ import tomllib
 from robotrain.cluster.checks import suggest_names
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
-from robotrain.run_folder import scheduler_commands
-from robotrain.run_folder.scheduler_commands import Refusal, find_refusal
+from robotrain.run_folder.scheduler_commands import Refusal, ShellWord, find_refusal
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client import cluster
-from robotrain_slurm.client.commands import ShellWord, SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import SlurmRefused, quote_message, run_slurm
 
 make_problem = Messages(__file__)
 
@@ -51,15 +49,7 @@ def explain_refusal(at: Transport, text: str, options: Options, command: str = "
         given = given or next(filter(None, match.groups()), "")
         others = () if kind.suggestions else suggest_existing(at, kind.where, given, options)
         return kind.make_problem(given, why, *others)
-    if command != "sbatch":
-        return make_problem("client-failed", command=command, answer=quote_message(text) or "nothing")
-    return make_problem("platform-refused", command=command, answer=quote_message(text) or "nothing")
-
-
-def quote_message(text: str) -> str:
-    """Return what a command printed in one redacted line, without what every message has."""
-    text = text.replace("Batch job submission failed: ", "")
-    return scheduler_commands.quote_message(re.sub(r"(?:^|(?<=\s))s\w+: (?:error: )?", "\n", text))
+    return make_problem("platform-refused" if command == "sbatch" else "client-failed", command=command, why=why)
 
 
 def suggest_existing(at: Transport, flag: str, given: str, options: Options) -> Iterator[Suggestion]:

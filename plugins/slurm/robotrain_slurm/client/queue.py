@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from robotrain.errors import Rejected
+from robotrain.run_folder.scheduler_commands import ShellWord
 from robotrain.run_folder.transport import Transport
 
-from robotrain_slurm.client.commands import ShellWord, SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.node.commands import REFUSED_END
 
@@ -58,7 +59,7 @@ class QueuedJob:
 def query_queue(at: Transport, names: Iterable[str] = (), user: int | None = None) -> list[QueuedJob]:
     """Return the jobs that Slurm knows, ended ones too, an element of an array each; or those of these names.
 
-    Raise SlurmAway, Rejected.
+    Raise Rejected.
 
     :param user: the number of the user whose jobs they are; None for this one.
     """

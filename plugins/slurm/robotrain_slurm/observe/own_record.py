@@ -17,7 +17,7 @@ from robotrain_runtime.contract.event import Outcome
 
 from robotrain_slurm.client.queue import QueuedJob
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, Attempt, parse_attempts
-from robotrain_slurm.spec.render import OUTPUT_FILE
+from robotrain_slurm.spec.submission_spec import OUTPUT_FILE
 
 NOISE = ("slurmstepd", "srun:")
 """Starts of lines of Slurm itself, which say no more than the state of the job."""

@@ -13,6 +13,8 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, suggest_leavi
 from robotrain.messages import Messages
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
+from robotrain.run_folder.folder_access import judge_folder
+from robotrain.run_folder.scheduler import SchedulerPlatform
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
 from robotrain.run_folder.transport import LostAnswer, Transport
 from robotrain_runtime.contract import document, plugin_loader
@@ -35,9 +37,9 @@ from robotrain_slurm.spec.submission_spec import SUBMISSION, get_script, read_ow
 make_problem = Messages(__file__)
 
 
-def list_checks(at: Transport, plan: Plan) -> list[Check]:
+def list_checks(slurm: SchedulerPlatform, plan: Plan) -> list[Check]:
     """Return the checks of a plan, which run side by side. Raise Rejected for a plan that cannot be read."""
-    spec = SUBMISSION.load(plan, Stage.PREFLIGHT)
+    at, spec = slurm.at, SUBMISSION.load(plan, Stage.PREFLIGHT)
     first = (job.documents[0] for job in spec.jobs)  # trials have the same inputs and folders
     try:
         jobs = [document.parse_document(plan.files[path].decode()) for path in first]
@@ -50,7 +52,7 @@ def list_checks(at: Transport, plan: Plan) -> list[Check]:
     survey = _Once(lambda: _take_survey(at, spec, jobs, pythons))
     checks: dict[str, Callable[[], Iterable[Problem]]] = {
         "slurm cluster": lambda: check_cluster(at, plan, spec, jobs, survey),
-        "slurm machine": lambda: check_machine(at, plan, spec, jobs, pythons, survey()),
+        "slurm machine": lambda: check_machine(slurm, plan, spec, jobs, pythons, survey()),
     }
     if any(job.trials for job in spec.jobs):
         checks["slurm array"] = lambda: check_array_size(at, spec)
@@ -81,7 +83,7 @@ class _Once:
 def _take_survey(
     at: Transport, spec: SchedulerSpec, jobs: Sequence[JobDocument], pythons: Mapping[str, str]
 ) -> MachineSurvey:
-    paths = [spec.folder, os.path.dirname(spec.folder), *pythons, *folders.list_needed_files(spec, jobs).values()]
+    paths = [os.path.dirname(spec.folder), *pythons, *folders.list_needed_files(spec, jobs).values()]
     for job in jobs:
         sources = (source.uri for source in folders.list_read_folders(job))
         paths += [job.placement.cache, *job.placement.secrets.values(), *sources]
@@ -90,7 +92,7 @@ def _take_survey(
 
 
 def check_machine(
-    at: Transport,
+    slurm: SchedulerPlatform,
     plan: Plan,
     spec: SchedulerSpec,
     jobs: Sequence[JobDocument],
@@ -98,7 +100,9 @@ def check_machine(
     survey: MachineSurvey,
 ) -> Iterator[Problem]:
     """Check the folders, files and programs of the machine that submits."""
-    yield from folders.check_run_folder(at, plan, spec, survey)
+    at = slurm.at
+    yield from slurm.check_run_folder(plan)
+    yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
     yield from folders.check_files(jobs, survey)
     yield from check_containers(at, spec, plan.files, survey)
     yield from check_pythons(pythons, survey)

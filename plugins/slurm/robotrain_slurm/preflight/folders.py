@@ -1,23 +1,19 @@
-"""The folders and files of a run: there is space to write to, the nodes see them, and secrets are closed to others."""
+"""The files of a run, and its cache: there is space to write to, nodes see them, and secrets are closed to others."""
 
 import os
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from robotrain.cluster.secrets import judge_secret_file
-from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.errors import Problem, Suggestion
 from robotrain.messages import Messages
-from robotrain.model.plan import Plan
 from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.scheduler_plan import SchedulerSpec
-from robotrain.run_folder.submit import make_existing_folder_problem
-from robotrain.run_folder.transport import Transport
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_slurm.client.cluster import Partition
 from robotrain_slurm.preflight.survey import MachineSurvey
 from robotrain_slurm.spec.submission_spec import read_own
-from robotrain_slurm.submit.submit import SlurmSubmits
 
 make_problem = Messages(__file__)
 
@@ -29,18 +25,6 @@ CREDENTIAL_FLAGS = {
     "huggingface": "--hub-token-file",
     "git": "--git-token-file",
 }
-
-
-def check_run_folder(at: Transport, plan: Plan, spec: SchedulerSpec, survey: MachineSurvey) -> Iterator[Problem]:
-    """Check that the run folder can be created: nothing else is there, and there is space that you may write to."""
-    if not spec.folder:
-        return
-    if not survey.paths[spec.folder].exists:
-        yield from judge_folder(survey.paths[os.path.dirname(spec.folder)].folder, "--runs-dir")
-        return
-    report = SlurmSubmits(at).inspect_folder(plan, spec)
-    if report.state in ("taken", "sent"):
-        yield make_existing_folder_problem(spec.folder, report, Stage.PREFLIGHT)
 
 
 def check_files(jobs: Sequence[JobDocument], survey: MachineSurvey) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from robotrain.run_folder.folder_access import judge_folder
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.cluster import Partition, query_partitions
-from robotrain_slurm.client.commands import SECONDS, SlurmRefused, run_slurm
+from robotrain_slurm.client.commands import SlurmRefused, run_slurm
 from robotrain_slurm.client.failures import explain_refusal
 from robotrain_slurm.login.reach import explained, reach, translate
 from robotrain_slurm.login.ssh_failures import make_missing_ssh_error
@@ -79,7 +79,7 @@ def _survey_cluster(at: Transport, settings: SlurmSettings) -> Iterator[HealthRe
     survey = take_survey(at, needed.values())
     problems = [*_find_unwritable_folders(needed, survey)] if at.host else []
     try:
-        partitions = query_partitions(at, SECONDS if at.host else QUERY_SECONDS)
+        partitions = query_partitions(at, None if at.host else QUERY_SECONDS)
         yield report_ok(describe_partitions(partitions))
         doubtful = {} if settings.storage == "shared" else needed
         problems += find_unshared_files(doubtful, partitions, survey)

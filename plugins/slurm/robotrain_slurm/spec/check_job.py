@@ -2,15 +2,15 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from robotrain.check.publish_targets import CHECKPOINT_PARAMETER, is_address
 from robotrain.cluster import checks
 from robotrain.cluster.checks import QuantityError
-from robotrain.errors import Problem, Suggestion, select_errors, suggest_leaving_out
+from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.model.job import NODES_FLAG, Job
-from robotrain.run_folder import settings_rules
+from robotrain.model.pipeline import PipelineStep
 from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.parameter import load_pairs
 from robotrain_runtime.contract.secret_rules import value_holds_secret
@@ -28,23 +28,23 @@ _CONTROL = r"[\x00-\x1f\x7f]"
 
 def check_job(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check everything that Slurm would refuse or misread, and settings that have no effect."""
-    problems = [
-        *check_login(settings.login),
-        *check_other_options(settings),
-        *check_quantities(job, settings),
-        *check_texts(settings),
-        *check_container(job, settings),
-        *check_mounts(job, settings),
-        *check_prologue(settings),
-        *check_staging(job, settings),
-        *check_nodes(job, settings),
-        *settings_rules.check_tracking_uri(settings.tracking_uri or ""),
-        *settings_rules.check_torch_backend(settings.torch_backend, settings.environment),
-        *settings_rules.check_secrets(settings.secrets, ("SLURM_", "SBATCH_")),
-    ]
-    yield from problems
-    if not select_errors(problems):
-        yield from check_gpus(job, settings)
+    yield from check_login(settings.login)
+    yield from check_other_options(settings)
+    yield from check_quantities(job, settings)
+    yield from check_texts(settings)
+    yield from check_container(job, settings)
+    yield from check_mounts(job, settings)
+    yield from check_prologue(settings)
+    yield from check_staging(job, settings)
+    yield from check_nodes(job, settings)
+    if settings.gpu_type and not fill_settings(job, settings).gpus:
+        yield make_problem("option-without-effect.gpu-type", given=settings.gpu_type)
+
+
+def check_continuation(steps: Iterable[PipelineStep]) -> Iterator[Problem]:
+    """Check how the steps of a pipeline go on whose time is up: others wait for their first jobs."""
+    if any(step.settings.continuation == "node" for step in steps):
+        yield make_problem("slurm-step-continued", given="node")
 
 
 def _make_invalid_value_problem(flag: str, given: str, expected: str, why: str, *fixes: str) -> Problem:
@@ -226,12 +226,3 @@ def check_nodes(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
     """Check that each node can start the program: robotrain prepares a job once, for all of its nodes."""
     if (count := job.training_nodes) > 1 and settings.container:
         yield make_problem("options-conflict.nodes-container", where=NODES_FLAG, given=str(count), count=count)
-
-
-def check_gpus(job: Job, settings: SlurmSettings) -> Iterator[Problem]:
-    """Check that the job asks for the GPUs that it uses, and that a type of GPU has an effect."""
-    asked = fill_settings(job, settings).gpus or 0
-    if asked < job.used_gpus:
-        yield from settings_rules.check_requested_gpus(job, asked, "Slurm")
-    elif not asked and settings.gpu_type:
-        yield make_problem("option-without-effect.gpu-type", given=settings.gpu_type)

@@ -10,6 +10,8 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SUBMISSION = make_spec_file("slurm", "Slurm")
 SCRIPT_FILE = "job.sbatch"
+OUTPUT_FILE = "slurm.txt"
+"""In the run folder: what the batch script prints itself."""
 CLUSTER_VARIABLE = "SLURM_CONF"
 """The variable that chooses the cluster."""
 

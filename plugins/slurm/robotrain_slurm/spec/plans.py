@@ -1,4 +1,7 @@
-"""Render jobs to batch scripts, and to their plan. Pure, except for where the user's folders are."""
+"""The plans of Slurm: a job is a batch script, which becomes the program of the node.
+
+Pure, except for where the user's folders are.
+"""
 # ruff: noqa: D102 (the base classes say what each method does)
 
 import os
@@ -7,45 +10,39 @@ from dataclasses import replace
 from typing import Any
 
 from robotrain.errors import Problem
-from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
-from robotrain.run_folder import scheduler_settings
+from robotrain.model.platform import PlatformDefault
+from robotrain.run_folder import scheduler_settings, settings_rules
 from robotrain.run_folder.scheduler_parts import SchedulerPlans
 from robotrain.run_folder.scheduler_plan import SchedulerJob
+from robotrain.run_folder.scheduler_settings import fill_settings
 from robotrain_runtime.contract.document import collect_fields
 
 from robotrain_slurm.settings import SlurmSettings
+from robotrain_slurm.spec import options
+from robotrain_slurm.spec.check_job import check_continuation, check_job
 from robotrain_slurm.spec.container import make_container
-from robotrain_slurm.spec.options import (
-    CORES_OPTION,
-    Option,
-    choose_stop_seconds,
-    collect_other_options,
-    list_options,
-)
+from robotrain_slurm.spec.options import Option
 from robotrain_slurm.spec.placed_settings import place_settings, place_sources
 from robotrain_slurm.spec.prologue import read_prologue
 from robotrain_slurm.spec.script import BATCH_MODULE, make_script
-from robotrain_slurm.spec.submission_spec import SCRIPT_FILE, SUBMISSION, BatchValues, format_comment, get_script
+from robotrain_slurm.spec.submission_spec import (
+    OUTPUT_FILE,
+    SCRIPT_FILE,
+    SUBMISSION,
+    BatchValues,
+    format_comment,
+    get_script,
+)
 
-make_problem = Messages(__file__)
-
-OUTPUT_FILE = "slurm.txt"
-"""In the run folder: what the batch script prints itself."""
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 EXPORT = f"PATH={PATH},LANG=C.UTF-8,HOME,USER,LOGNAME"
 """The environment of a job. sbatch takes the last three from who submits, so that a plan is the same for everyone."""
-CONTAINER_PLUGINS = {"platform.slurm": BATCH_MODULE}
-
-
-def find_container_plugins(job: Job, settings: SlurmSettings) -> Mapping[str, str]:
-    """Return the program of the node, which is packed with the runtime."""
-    return CONTAINER_PLUGINS
 
 
 class SlurmPlans(SchedulerPlans):
-    """The plans of Slurm. A job is a batch script, which becomes the program of the node."""
+    """The plans of Slurm."""
 
     name = "slurm"
     array_index = "%a"
@@ -57,12 +54,28 @@ class SlurmPlans(SchedulerPlans):
         **{"continuation": "--continuation", "stage": "--stage", "login": "--login"},
     }
 
+    def derive_defaults(self, job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:
+        return options.derive_defaults(job, settings)
+
+    def check(self, job: Job, settings: SlurmSettings) -> Iterable[Problem]:
+        yield from check_job(job, settings)
+        yield from settings_rules.check_settings(job, settings, "Slurm", ("SLURM_", "SBATCH_"))
+
+    def container_plugins(self, job: Job, settings: SlurmSettings) -> Mapping[str, str]:
+        return {"platform.slurm": BATCH_MODULE}
+
+    def choose_registration_settings(
+        self, job: Job, settings: SlurmSettings, own: Collection[str]
+    ) -> tuple[SlurmSettings, Iterable[Problem]]:
+        chosen = scheduler_settings.choose_registration_settings(job, settings, own)
+        return chosen if "gpu_type" in own else replace(chosen, gpu_type=None), ()
+
     def make_submit_words(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Sequence[str]:
         return ("--parsable", sent.program[-1])
 
     def make_start_script(self, job: Job, settings: SlurmSettings, sent: SchedulerJob) -> str:
-        options = [*list_script_options(job, settings, sent), ("comment", format_comment(sent))]
-        return make_script(options, read_prologue(settings), "../../" if sent.step else "")
+        script_options = [*list_script_options(job, settings, sent), ("comment", format_comment(sent))]
+        return make_script(script_options, read_prologue(settings), "../../" if sent.step else "")
 
     def make_own_values(
         self, job: Job, settings: SlurmSettings, sent: SchedulerJob, document: bytes
@@ -70,7 +83,7 @@ class SlurmPlans(SchedulerPlans):
         own = BatchValues(
             container=make_container(job, settings, sent.root, document),
             continuation=settings.continuation,
-            stop_seconds=choose_stop_seconds(job, settings),
+            stop_seconds=options.choose_stop_seconds(job, settings),
             is_staged=settings.stage,
             is_surely_shared=settings.storage == "shared",
         )
@@ -78,14 +91,14 @@ class SlurmPlans(SchedulerPlans):
         return values
 
     def make_node_launcher(self, job: Job, settings: SlurmSettings) -> Sequence[str]:
-        count, cores = job.training_nodes, scheduler_settings.fill_settings(job, settings).cpus
+        count, others = job.training_nodes, options.collect_other_options(settings)
+        cores = () if options.CORES_OPTION in others else (f"--cpus-per-task={fill_settings(job, settings).cpus}",)
         return (
             "srun",
             f"--nodes={count}",
             f"--ntasks={count}",
             "--ntasks-per-node=1",
-            # srun does not take them over from its job
-            *((f"--cpus-per-task={cores}",) if CORES_OPTION not in collect_other_options(settings) else ()),
+            *cores,  # srun does not take them over from its job
             "--kill-on-bad-exit=1",
             "--export=ALL",  # else only what the batch script lists
         )
@@ -95,8 +108,7 @@ class SlurmPlans(SchedulerPlans):
         return replace(job, sources=sources), place_settings(settings)
 
     def check_steps(self, steps: Sequence[PipelineStep]) -> Iterator[Problem]:
-        if any(step.settings.continuation == "node" for step in steps):
-            yield make_problem("slurm-step-continued", given="node")
+        yield from check_continuation(steps)
         yield from super().check_steps(steps)
 
     def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
@@ -114,7 +126,7 @@ class SlurmPlans(SchedulerPlans):
 def list_script_options(job: Job, settings: SlurmSettings, sent: SchedulerJob) -> Iterable[Option]:
     """Return all options of the script but the comment."""
     yield "job-name", sent.name
-    yield from list_options(job, settings)
+    yield from options.list_options(job, settings)
     yield "nodes", str(job.training_nodes)
     yield "ntasks", str(job.training_nodes)
     if job.training_nodes > 1:
@@ -123,15 +135,7 @@ def list_script_options(job: Job, settings: SlurmSettings, sent: SchedulerJob) -
     yield "output", os.path.join(sent.folder.replace("%", "%%"), sent.output)
     yield "open-mode", "append"
     yield "export", EXPORT
-    yield "signal", f"B:TERM@{choose_stop_seconds(job, settings)}"
+    yield "signal", f"B:TERM@{options.choose_stop_seconds(job, settings)}"
     yield "no-requeue" if settings.continuation == "never" else "requeue", None
     if sent.trials:
         yield "array", f"1-{len(sent.trials)}" + (f"%{sent.at_most}" if sent.at_most else "")
-
-
-def choose_registration_settings(
-    job: Job, settings: SlurmSettings, own: Collection[str]
-) -> tuple[SlurmSettings, Iterable[Problem]]:
-    """Return the settings of a step that registers a policy: as for every scheduler, and no type of GPU."""
-    chosen = scheduler_settings.choose_registration_settings(job, settings, own)
-    return chosen if "gpu_type" in own else replace(chosen, gpu_type=None), ()

@@ -1,0 +1,68 @@
+"""What is read of run folders and done with them, on this machine; `remote_folder` does it on another one."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.files import read_limited_file, write_atomically
+
+from robotrain.model.run import Output
+from robotrain.run_folder import ended_run, log, outputs
+from robotrain.run_folder.facts import FolderFacts, read_facts
+from robotrain.run_folder.log import FolderLog
+
+MAX_FILE_BYTES = 16 << 20
+
+
+class RunFolders:
+    """The run folders of this machine. A subclass reaches those of another one."""
+
+    def exists(self, folder: str) -> bool:
+        """Return whether there is such a folder."""
+        return Path(folder).is_dir()
+
+    def read_file(self, file: Path) -> bytes:
+        """Return a file. Raise OSError, ValueError."""
+        return read_limited_file(file, MAX_FILE_BYTES)
+
+    def write_file(self, file: Path, content: bytes = b"") -> None:
+        """Write a file as a whole. Raise OSError."""
+        write_atomically(file, content)
+
+    def find_facts(self, folders: Iterable[str], files: Mapping[str, int]) -> list[FolderFacts | None]:
+        """Return the facts of each run folder; None for one that does not exist. `files`: as FACT_FILES."""
+        return [read_facts(Path(folder), files) if self.exists(folder) else None for folder in folders]
+
+    def describe_surviving_checkpoints(self, folder: Path) -> Iterable[str]:
+        """Return sentences about the last checkpoints in a run folder."""
+        return outputs.describe_surviving_checkpoints(folder)
+
+    def open_log(self, folder: Path, output_file: str, prefix: str, end_sign: str) -> FolderLog | None:
+        """Return the log of a run; None if there is no such folder."""
+        return FolderLog(folder, output_file, prefix, end_sign) if folder.is_dir() else None
+
+    def find_events_file(self, folder: Path) -> Path | None:
+        """Return a file of this machine to which the events of a run are added; None before there are any."""
+        return log.find_events_file(folder)
+
+    def update_events_file(self, folder: Path) -> None:
+        """Add new events to that file, if somebody reads it."""
+
+    def list_outputs(self, folder: Path) -> Iterable[Output]:
+        """Return the outputs in a run folder."""
+        return outputs.list_outputs(folder)
+
+    def download(self, output: Output, to: Path) -> None:
+        """Copy one output atomically. Raise Rejected."""
+        outputs.download_output(output, to)
+
+    def register(self, folder: Path, name: str, step: int | None, top: Path) -> Registered:
+        """Register a checkpoint of a run. Raise Rejected.
+
+        :param top: the run folder of the whole, with the payload.
+        """
+        return ended_run.register_model(folder, name, step, top / log.PAYLOAD_FOLDER)
+
+    def remove(self, folder: Path, dry_run: bool) -> int:
+        """Remove a run folder unless `dry_run` is set. Return the bytes freed. Raise OSError."""
+        return ended_run.remove_folder(folder, dry_run)

@@ -1,0 +1,219 @@
+"""Slurm: a run is a folder that every node sees, and a batch job, which becomes the program of the node.
+
+`platform` declares it. This class is imported when something is asked of it.
+"""
+# ruff: noqa: D102 (the base classes say what each method does)
+
+import functools
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+from robotrain.errors import Problem, Rejected
+from robotrain.model.health import Check
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference, Status
+from robotrain.run_folder.cancel import Stop
+from robotrain.run_folder.facts import FACT_FILES, FolderFacts
+from robotrain.run_folder.parts import JudgedRun
+from robotrain.run_folder.scheduler import SchedulerPlatform, move_to
+from robotrain.run_folder.scheduler_plan import SchedulerJob
+from robotrain.run_folder.submit import FoundJob
+from robotrain.run_folder.transport import Transport
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture, limit_seconds
+
+from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES
+from robotrain_slurm.client.accounting import query_accounting
+from robotrain_slurm.client.commands import COMMANDS, SlurmRefused, run_slurm
+from robotrain_slurm.client.failures import explain_refusal
+from robotrain_slurm.client.queue import QueuedJob, query_queue
+from robotrain_slurm.login.address import find_login
+from robotrain_slurm.login.reach import ANSWER_SECONDS, LoginNode, explain_items, explained, reach
+from robotrain_slurm.node.attempts import ATTEMPTS_FILE, parse_attempts
+from robotrain_slurm.observe import status
+from robotrain_slurm.observe.own_record import OwnRecord
+from robotrain_slurm.preflight import checks, setup
+from robotrain_slurm.spec.plans import SlurmPlans
+from robotrain_slurm.spec.script import read_options
+from robotrain_slurm.spec.submission_spec import (
+    CLUSTER_VARIABLE,
+    get_script,
+    read_own,
+)
+from robotrain_slurm.submit import staging
+
+MAX_NAMES = 20
+"""Of more jobs than these, all of a user's are asked for."""
+STOPS: Mapping[str, Stop] = {
+    "PENDING": "waiting",
+    **dict.fromkeys(("RUNNING", "SIGNALING", "RESIZING"), "running"),
+    "COMPLETING": "ending",
+}
+"""By the state of a job, how it is to be stopped: any other one for good."""
+SCANCEL_OPTIONS: Mapping[str, Sequence[str]] = {
+    "waiting": ("--state=PENDING",),  # not one that has begun meanwhile
+    "running": ("--batch", "--signal=INT"),
+}
+OVER = ("Invalid job id", "already completing or completed")
+"""What Slurm answers about a job that has just ended."""
+
+
+class QueueAnswer(NamedTuple):
+    """What Slurm knows."""
+
+    jobs: Sequence[QueuedJob]
+    """Those of other runs too."""
+    find_cluster: Callable[[], str]
+    """Returns the variable that chooses the cluster, where Slurm was asked."""
+
+
+class SlurmScheduler(SlurmPlans, SchedulerPlatform):
+    """The Slurm of a machine."""
+
+    capabilities, cancel_command = CAPABILITIES, CANCEL_COMMAND
+    commands = COMMANDS
+    submit_command, job_pattern = "sbatch", r"^([0-9]+)(;\S+)?\s*$"
+    hold_words = ("--hold",)
+    dependency_words = ("--dependency=afterok:{jobs}", "--kill-on-invalid-dep=yes")
+    release_command = ("scontrol", "release")
+    cluster_variable = CLUSTER_VARIABLE
+    # its message left and no answer came: Slurm may have taken the job, or take it later
+    unsure_pattern = r"timed out|(?:send|receive|shutdown) failure|Zero Bytes|not connected|reset by peer|auth_verify"
+    end_sign = "slurmstepd"
+    fact_files: Mapping[str, int] = {ATTEMPTS_FILE: 1 << 20, **FACT_FILES}  # before the outcome, which is of the last
+
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
+        return checks.list_checks(self, plan) if plan else setup.list_checks()
+
+    def prepare(self, plan: Plan) -> Iterator[str]:
+        return staging.prepare_plan(self.at, plan)
+
+    def fetch_other_files(self, plan: Plan) -> Mapping[str, bytes]:
+        if not read_own(self.load_spec(plan).jobs[0]).is_staged:
+            return {}
+        return staging.place_staged_files(staging.fetch_inputs(self.at, plan))
+
+    def search_jobs(self, jobs: Sequence[SchedulerJob]) -> Iterator[FoundJob]:
+        for one in query_queue(self.at, (job.name for job in jobs)):
+            _, name, token = one.comment.split(":", 2) if one.comment.count(":") == 2 else ("", "", "")
+            if not one.is_refused:
+                yield FoundJob(
+                    job=one.array,
+                    name=name,
+                    token=token,
+                    is_waiting=one.state == "PENDING",
+                    is_held=one.reason == "JobHeldUser",
+                    needs=re.findall(r"\d+", one.dependency),
+                )
+
+    def make_refusal(self, plan: Plan, job: SchedulerJob, answer: str) -> Problem:
+        return explain_refusal(self.at, answer, read_options(plan.files[get_script(job)].decode()))
+
+    def find_begun_job(self, facts: FolderFacts) -> str:
+        """Return the first job that began: others continue it."""
+        known = parse_attempts(facts.read(ATTEMPTS_FILE).decode(errors="replace").splitlines())
+        return known[0].job.partition("_")[0] if known else ""
+
+    def format_trial(self, array: str, number: int | str) -> str:
+        return f"{array}_{number}"
+
+    def query_jobs(self, references: Sequence[Reference], facts: Sequence[FolderFacts]) -> QueueAnswer:
+        """Return what Slurm knows of the jobs of these runs, unless their own records say all.
+
+        Raise RunGone, or Rejected when only Slurm can tell and does not answer.
+        """
+        records = zip(references, map(OwnRecord.parse, facts), strict=True)
+        unsettled = [(one, own) for one, own in records if not own.is_settled]
+        try:
+            jobs = self._ask_slurm(unsettled) if unsettled else []
+        except Rejected:
+            if not all(own.has_recorded_end for _, own in unsettled):
+                raise
+            jobs = []
+        return QueueAnswer(jobs, functools.cache(self._find_cluster))
+
+    def _find_cluster(self) -> str:
+        return self.at.run(f'printf %s "${CLUSTER_VARIABLE}"').text
+
+    def _ask_slurm(self, records: Collection[tuple[Reference, OwnRecord]]) -> Sequence[QueuedJob]:
+        """Return what Slurm knows of the jobs of runs, by one request, and one more for those that it has forgotten."""
+        names = sorted({reference["run"] for reference, _ in records})
+        users = {own.user for _, own in records}
+        queue = [job for user in users for job in query_queue(self.at, names if len(names) <= MAX_NAMES else (), user)]
+        seen, unseen = status.recall_jobs(records, queue)
+        return [*queue, *seen, *((query_accounting(self.at, unseen) or ()) if unseen else ())]
+
+    def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
+        return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
+
+    def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, Stop]:
+        records = [OwnRecord.parse(one) for one in self.read_all_facts(references)]
+        queue, found = self._ask_slurm([*zip(references, records, strict=True)]), dict[str, Stop]()
+        later = self.read_all_facts(references)  # again: one may have ended meanwhile
+        for one, own in zip(references, map(OwnRecord.parse, later), strict=True):
+            job = status.find_job(one, own, queue)
+            if job and status.is_active(job):
+                stop = STOPS.get(job.state, "for good")
+                # it ends by itself; one that was requeued has the outcome of its earlier start
+                if not (own.is_settled and stop in ("running", "ending")):
+                    found[job.id] = stop
+        return found
+
+    def stop_jobs(self, jobs: Sequence[str], how: Stop) -> str:
+        """Stop jobs. SIGINT tells one that it is not to be requeued, where its node does not see the mark."""
+        try:
+            run_slurm(self.at, "scancel", *SCANCEL_OPTIONS.get(how, ()), *jobs)
+        except SlurmRefused as refusal:
+            if not any(sign in refusal.text for sign in OVER):
+                return refusal.text
+        return ""
+
+
+HERE = SlurmScheduler()
+
+
+def find_scheduler(at: Transport) -> SlurmScheduler:
+    """Return the Slurm of a machine."""
+    return move_to(HERE, at) if at.host else HERE
+
+
+def call(name: str, subject: Any, *values: Any, **named: Any) -> Any:
+    """Call a method, here or on the login node of a plan or a reference. Raise in words for this machine."""
+    at = reach(find_login(subject))
+    with explained(at):
+        found = getattr(find_scheduler(at), name)(subject, *values, **named)
+    return explain_items(found, at) if isinstance(found, Iterator) else found
+
+
+def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
+    """Return the status of each run, those of a login node by one request; None for the runs of one that fails.
+
+    `status` then says why, without asking it again. Raise Rejected if all runs are of the one that fails.
+    """
+    places: dict[str, list[int]] = {}
+    for number, reference in enumerate(references):
+        places.setdefault(find_login(reference), []).append(number)
+    seconds = limit_seconds(ANSWER_SECONDS)  # less in a list: the answers of the others still count
+    listings = {
+        login: DeadlineFuture(partial(_list_there, login, [references[number] for number in numbers]))
+        for login, numbers in places.items()
+    }
+    found: list[Status | None] = [None] * len(references)
+    for login, numbers in places.items():
+        try:
+            listed = listings[login].result(seconds if login else None)
+        except (DeadlineExceeded, Rejected) as error:
+            failure = error if isinstance(error, Rejected) else cast(LoginNode, reach(login)).note_silence(seconds)
+            if len(places) == 1:
+                raise failure from None
+            continue
+        for number, one in zip(numbers, listed, strict=True):
+            found[number] = one
+    return found
+
+
+def _list_there(login: str, references: Sequence[Reference]) -> list[Status | None]:
+    at = reach(login)
+    with explained(at):
+        return find_scheduler(at).list_statuses(references)
