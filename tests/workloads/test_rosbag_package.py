@@ -126,28 +126,26 @@ class Parameters:
 @hook
 def robotrain_workloads():
     return [Workload(name="hum", summary="", parameters=Parameters, roles={}, container_plugin="hum_container",
-                     make_package=make_package)]
+                     format_config=format_config)]
 
-def make_package(plan, settings):
-    import hum_package
-    return hum_package.make_files(plan, settings)
+def format_config(values, folder):
+    import hum_config
+    return hum_config.write(values, folder)
 """
 
 
-def test_the_workload_of_a_stranger_adds_files_as_well(robotrain, install, tmp_path, monkeypatch):
-    program = "def make_files(plan, settings):\n    return {'docs/README.md': f'{plan.run} {settings}'.encode()}\n"
+def test_the_configuration_file_of_a_strangers_workload_is_in_the_package(robotrain, install, tmp_path, monkeypatch):
+    program = "def write(values, folder):\n    return f'folder: {folder}'\n"
     stranger = STRANGER.replace("class", "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass")
-    site = install("robotrain-hum", {"workload.hum": "hum"}, hum=stranger, hum_container="", hum_package=program)
-    answer = robotrain("render", "hum", "--platform", "local", "--to", tmp_path / "plan")
+    site = install("robotrain-hum", {"workload.hum": "hum"}, hum=stranger, hum_container="", hum_config=program)
+    answer = robotrain("render", "hum", *PLACE, "--to", tmp_path / "plan")
     assert answer.exit_code == 0, answer.stderr
-    text = (tmp_path / "plan/docs/README.md").read_text()
-    assert text.startswith("hum-")
-    assert "runs_dir" in text
+    assert "folder: /osmo/data/input" in (tmp_path / "plan/osmo-config.yaml").read_text()
     changed = "edited after rendering"
     assert changed not in robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").stderr
-    (site / "hum_package.py").write_text("def make_files(plan, settings):\n    raise OSError('no ink')\n")
-    monkeypatch.delitem(sys.modules, "hum_package")
-    answer = robotrain("render", "hum", "--platform", "local", "--to", tmp_path / "other")
+    (site / "hum_config.py").write_text("def write(values, folder):\n    raise OSError('no ink')\n")
+    monkeypatch.delitem(sys.modules, "hum_config")
+    answer = robotrain("render", "hum", *PLACE, "--to", tmp_path / "other")
     assert answer.exit_code != 0
     assert "make_package" in answer.stderr
     assert "no ink" in answer.stderr

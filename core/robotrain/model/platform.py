@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.workload import Workload
 
 
 class PlatformDefault(NamedTuple):
@@ -84,6 +85,13 @@ class Platform:
         :param container_plugins: the container modules of the job, by what they stand for (`source.NAME`, …).
         """
         raise NotImplementedError
+
+    def make_package(self, plan: Plan, settings: Mapping[str, Any], workload: Workload) -> Mapping[str, bytes]:
+        """Return files, by path, that `robotrain render --to` writes beside a plan, for people who submit it by hand.
+
+        :param settings: the values of the platform's settings, by name.
+        """
+        return {}
 
     def list_checks(self, plan: Plan | None) -> Iterable[Check]:
         """Return the checks of what would stop a submit of this plan, or for `doctor`, without one, of any plan.

@@ -237,6 +237,8 @@ class Workload:
     """Read the workload's own configuration file, which `--config FILE` and `config:` of a job file name: yield a
     ConfigValue for each value, and a Problem for each mistake. Flags and the job file win.
     """
+    format_config: Callable[[Mapping[str, Any], str], str] | None = None
+    """Return such a file with the parameters of a job, by name, whose data is in a folder."""
     template: JobTemplate = JobTemplate()
     load_locker: Callable[[], ProgramLocker] | None = None
     """Import what locks the packages of the user's own program, which has an environment of its own beside that of the
@@ -252,8 +254,4 @@ class Workload:
     """What makes a whole policy of a checkpoint that belongs to another policy, as words after `robotrain submit`:
     `WORKLOAD {policy} {backbone?}`. `{policy}` is the option with the checkpoint; options of sources are as in
     `OutputProfile.evaluation`. It leaves a checkpoint. Empty if there is nothing to merge.
-    """
-    make_package: Callable[[Any, Mapping[str, Any]], Mapping[str, bytes]] | None = None
-    """Return the files, by path, that `robotrain render --to` writes beside a plan, for people who submit it by hand,
-    by the Plan and the settings of the platform by name.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster.platform import PipelineCluster
 from robotrain.model.platform import Platform, PlatformDefault
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from robotrain.model.pipeline import PipelineStep
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.workload import Workload
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
@@ -76,6 +77,11 @@ class OsmoPlatform(PipelineCluster):
         from robotrain_osmo.spec.render import render_plan
 
         return render_plan(job, settings, run, payload, container_plugins)
+
+    def make_package(self, plan: Plan, settings: Mapping[str, Any], workload: Workload) -> Mapping[str, bytes]:
+        from robotrain_osmo.spec.package import make_files
+
+        return make_files(plan, settings, workload)
 
     def render_pipeline(
         self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]

@@ -278,3 +278,24 @@ def _make_invalid(file: Path, section: str, key: str, where: str, why: str) -> P
 
 def _make_problem(where: str, title: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()) -> Problem:
     return make_problem("file-wrong", *suggestions, where=where, title=title, why=why)
+
+
+def format_config(values: Mapping[str, Any], folder: str) -> str:
+    """Return the file with the parameters of a job, whose bags are in `folder`."""
+    import yaml
+
+    content: dict[str, dict[str, Any]] = {"data": {FOLDER: folder}}
+    for section, keys in SECTIONS.items():
+        key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
+        found = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
+        content[section] = {**content.get(section, {}), **found}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _parse_list(key: str, value: Any) -> Any:
+    """Return a parameter as its key has it: lists and mappings where the parameter is a text."""
+    if not value or key not in ("image_topics", *LISTS):
+        return value
+    if key == "image_size":
+        return list(parse_size(value))
+    return parameters.parse_cameras(value) if key == "image_topics" else value.split(",")

@@ -21,7 +21,6 @@ from robotrain_workloads.rosbag_act_train.parameters import (
 if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
-    from robotrain.model.plan import Plan
     from robotrain.model.workload import ConfigValue
 
 make_problem = Messages(__file__)
@@ -80,11 +79,11 @@ def read_config(file: Path) -> "Iterator[ConfigValue | Problem]":
     yield from config_file.read_config(file)
 
 
-def make_package(plan: "Plan", settings: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files for people who submit a plan by hand."""
-    from robotrain_workloads.rosbag_act_train import package
+def format_config(values: Mapping[str, Any], folder: str) -> str:
+    """Return such a file with the parameters of a job."""
+    from robotrain_workloads.rosbag_act_train import config_file
 
-    return package.make_files(plan, settings)
+    return config_file.format_config(values, folder)
 
 
 def logs_metric(job: "Job", metric: str) -> bool:
@@ -134,7 +133,7 @@ ROSBAG_ACT_TRAIN = Workload(
     logs_metric=logs_metric,
     read_config=read_config,
     template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
-    make_package=make_package,
+    format_config=format_config,
 )
 
 

@@ -107,14 +107,12 @@ class RenderCommand(JobCommand):
 
 
 def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:
-    """Write the files that the workload adds to a plan; return their paths. Raise PluginError, OSError."""
-    workload = plugins.workload(rendered.plan.job.workload)
-    if not workload.make_package:
-        return []
+    """Write the files that the platform adds to a plan; return their paths. Raise PluginError, OSError."""
+    plan, platform = rendered.plan, plugins.platform(rendered.plan.platform)
     try:
-        files = dict(workload.make_package(rendered.plan, dict(rendered.settings)))
+        files = dict(platform.make_package(plan, dict(rendered.settings), plugins.workload(plan.job.workload)))
     except Exception as cause:  # whatever a plugin raises
-        claim = next(one for one in plugins.list_claims("workload", workload.name) if one in plugins.loaded)
+        claim = next(one for one in plugins.list_claims("platform", platform.name) if one in plugins.loaded)
         raise PluginError(plugins.record_failure(claim, cause, "make_package")) from cause
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

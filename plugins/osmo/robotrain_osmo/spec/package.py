@@ -1,4 +1,6 @@
-"""Files that `robotrain render --to` adds to a plan for OSMO: the workflow, its settings as config.yaml, a README."""
+"""Files that `robotrain render --to` adds to a plan of a workload that has a configuration file of its own: the
+workflow, the values of the job as that file, a README.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +10,35 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobDocument, parse_document
-
-from robotrain_workloads.rosbag_act_train import container
-from robotrain_workloads.rosbag_act_train.config_file import FOLDER, LISTS, SECTIONS, parse_size
-from robotrain_workloads.rosbag_act_train.parameters import parse_cameras
 
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
+    from robotrain.model.workload import Workload
 
-PLATFORM = "osmo"
 DOCUMENT_FILE = "job.json"
 INPUT_FOLDER = "/osmo/data/input"
 """Where OSMO puts the inputs of a task, by their numbers."""
 WORKFLOW, CONFIG, README = "osmo-workflow.yaml", "osmo-config.yaml", "README.md"
-EXAMPLE_IMAGE = "registry.example/team/rosbag-act-train:1"
+EXAMPLE_IMAGE = "registry.example/team/{}:1"
 CONFIG_HEADER = """\
-# The training of osmo-workflow.yaml, with the paths of its container: docs/rosbag.md explains each key.
-#   bags          ${bags}
+# The job of osmo-workflow.yaml, with the paths of its container: the documents of ${workload} explain each key.
+#   data          ${data}
 #   checkpoints   ${checkpoints}
 # The workflow has these values already. Another training reads them with --config ${config}
 """
 
 
-def make_files(plan: Plan, settings: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the files by name; none for a plan of another platform.
+def make_files(plan: Plan, settings: Mapping[str, Any], workload: Workload) -> dict[str, bytes]:
+    """Return the files by name; none for a workload without a configuration file of its own.
 
     :param settings: those of the platform, by name.
     """
-    if plan.platform != PLATFORM:
+    if workload.format_config is None:
         return {}
-    import yaml
-
     document = parse_document(plan.files[DOCUMENT_FILE].decode())
-    values = document.parameters
+    own = plugin_loader.load_workload_plugin(document)
     given = [f"--blob-url {source.uri}" for source in plan.job.sources if source.kind == "blob_url"]
     name, _, key = str(settings.get("blob_credential") or "").partition(":")
     storage = Template(STORAGE_BY_KEY if name else STORAGE_BY_IDENTITY)
@@ -49,20 +46,15 @@ def make_files(plan: Plan, settings: Mapping[str, Any]) -> dict[str, bytes]:
         "workload": plan.job.workload,
         "config": CONFIG,
         "run": plan.run,
-        "bags": _find_bag_folder(document),
-        "checkpoints": str(container.checkpoints(document, Path(document.placement.work))),
+        "data": _find_data_folder(document),
+        "checkpoints": str(own.checkpoints(document, Path(document.placement.work)) or ""),
         "source": given[0] if given else "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
-        "image": str(settings.get("image") or EXAMPLE_IMAGE),
+        "image": str(settings.get("image") or EXAMPLE_IMAGE.format(plan.job.workload)),
         "pool": str(settings["pool"]),
         "gpu_platform": str(settings["gpu_platform"]),
         "storage": storage.substitute(name=name, key=key or "access_key"),
     }
-    content: dict[str, dict[str, Any]] = {"data": {FOLDER: facts["bags"]}}
-    for section, keys in SECTIONS.items():
-        key_by_name = {name: key for key, name in keys.items()}  # of two keys, the last is the parameter's own name
-        found = {key: _parse_list(key, values[name]) for name, key in key_by_name.items() if name in values}
-        content[section] = {**content.get(section, {}), **found}
-    config = Template(CONFIG_HEADER).substitute(facts) + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    config = Template(CONFIG_HEADER).substitute(facts) + workload.format_config(document.parameters, facts["data"])
     return {
         WORKFLOW: plan.files[plan.spec],
         CONFIG: config.encode(),
@@ -70,17 +62,8 @@ def make_files(plan: Plan, settings: Mapping[str, Any]) -> dict[str, bytes]:
     }
 
 
-def _parse_list(key: str, value: Any) -> Any:
-    """Return a parameter as its key in config.yaml has it: lists and mappings where the parameter is a text."""
-    if not value or key not in ("image_topics", *LISTS):
-        return value
-    if key == "image_size":
-        return list(parse_size(value))
-    return parse_cameras(value) if key == "image_topics" else value.split(",")
-
-
-def _find_bag_folder(document: JobDocument) -> str:
-    """Return the folder in the container below which all bags are."""
+def _find_data_folder(document: JobDocument) -> str:
+    """Return the folder in the container below which all data is."""
     mounts = [mount.folder for mount in document.placement.mounts if mount.role == "dataset"]
     fetched = sum(source.role == "dataset" for source in document.sources) > len(mounts)
     numbers = [match[0] for folder in mounts if (match := re.search(r"\d+(?=\}$)", folder))]
