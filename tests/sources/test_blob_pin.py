@@ -71,11 +71,10 @@ def test_a_job_whose_data_changed_since_says_so(azure, container):
     url = azure.url(container, "p")
     before = resolve_pin(url)
     azure.blobs.delete(container, "p/config.json")
-    assert fetch.open(url, before, "dataset", "").find_pin_mismatch(before) == ""
-    assert "are not those that were pinned" in fetch.open(url, before, "dataset", "").find_pin_mismatch(
-        resolve_pin(url)
-    )
-    assert fetch.open(url, "", "dataset", "").find_pin_mismatch(resolve_pin(url)) == ""
+    assert fetch.open(url, before, "dataset", "").find_pin_mismatch(before) is None
+    changed = fetch.open(url, before, "dataset", "").find_pin_mismatch(resolve_pin(url))
+    assert "are not those that were pinned" in changed.sentence
+    assert fetch.open(url, "", "dataset", "").find_pin_mismatch(resolve_pin(url)) is None
 
 
 def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, container):

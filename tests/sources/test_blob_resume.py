@@ -63,7 +63,7 @@ def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_sin
     pin = resolve_pin(url)
     publish(400, "before")
     assert (find_run_of_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")
-    assert open_files(url, pin).find_pin_mismatch(pin) == ""
+    assert open_files(url, pin).find_pin_mismatch(pin) is None
     assert resolve_pin(url) != pin
     publish(600, "ours")
     assert (find_run_of_checkpoint(url, pin), explain_lost_pin(url, pin)) == ("before", "")

@@ -116,7 +116,7 @@ def survey_part(tmp_path):
             place="shelf",
             can_leave_out=True,
             list_files=lambda: [SourceFile(name=name, size=len(body), version="new") for name, body in BODY.items()],
-            find_pin_mismatch=lambda digest: "",
+            find_pin_mismatch=lambda digest: None,
         )
         survey.survey_origin(found, origin, tmp_path / "cache")
         return found

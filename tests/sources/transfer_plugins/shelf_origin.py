@@ -38,9 +38,9 @@ class Shelf(origin.DataOrigin):
         """Where a file lies on it."""
         return f"{self._name}/{name}"
 
-    def find_pin_mismatch(self, digest: str) -> str:
+    def find_pin_mismatch(self, digest: str) -> FetchError | None:
         """That it is another shelf now."""
-        return "" if self._pin in ("", digest) else f"{self._name} is not what it was"
+        return None if self._pin in ("", digest) else FetchError(f"{self._name} is not what it was", "data")
 
     def explain_empty(self) -> FetchError:
         """That it is empty."""

@@ -12,6 +12,27 @@ OWNED_KEYS = {"env.scene.num_envs": "--num-envs", "env.seed": "--seed", "agent.s
 """Hydra's keys that the scripts replace by their own options, which robotrain passes, each with robotrain's own."""
 CHECKPOINT_KEYS = ("agent.resume", "agent.load_run", "agent.load_checkpoint")
 """Those that name a checkpoint, which robotrain gives to the script."""
+CHECKPOINT_HINT = "--checkpoint-uri URI"
+
+
+def list_owned_options(library: str, video: str) -> dict[str, str]:
+    """Return the options of the script that plays a policy, which robotrain passes, each with robotrain's own.
+
+    :param library: what is said of the one that names the library of the policy.
+    :param video: the option that records.
+    """
+    options = {"--task": "--task", "--num_envs": "--num-envs", "--seed": "--seed"}
+    checkpoints = ("--checkpoint", "--resume", "--load_run", "--use_pretrained_checkpoint", *CHECKPOINT_KEYS)
+    return {
+        **options,
+        "--headless": "--headless, or --no-headless",
+        "--rl_library": library,
+        "--video": video,
+        "--video_length": "--video-length",
+        **OWNED_KEYS,
+        **dict.fromkeys(checkpoints, CHECKPOINT_HINT),
+    }
+
 
 CheckpointDigest = Annotated[
     str | None,

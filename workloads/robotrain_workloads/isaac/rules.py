@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -29,6 +29,18 @@ def check_terms(job: "Job") -> Iterator[Problem]:
         yield make_problem("eula-accepted")
     else:
         yield make_problem("eula-not-accepted", absent=("accept_eula",))
+
+
+def check_played_policy(job: "Job", owned_options: Mapping[str, str]) -> Iterator[Problem]:
+    """Check what all jobs that play a policy have: the checkpoint, the task, and options after `--`.
+
+    :param owned_options: those that robotrain passes.
+    """
+    yield from check_digest(job)
+    yield from check_task(job)
+    script = script_options.Script(script_options.PLAY_OPTIONS, owned_options, job["backend"] or "")
+    yield from check_script_options(job, script)
+    yield from rules.check_publish_url(job, "results")
 
 
 def check_digest(job: "Job") -> Iterator[Problem]:

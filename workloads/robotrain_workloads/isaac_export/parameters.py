@@ -13,22 +13,7 @@ from robotrain_workloads.parameters import ResultsUrl, SystemMetrics, make_model
 
 Format = Literal["onnx", "jit", "both"]
 DEFAULT_TASK = "Isaac-Ant-v0"
-CHECKPOINT_HINT = "--checkpoint-uri URI"
-OWNED_OPTIONS: Mapping[str, str] = {
-    "--task": "--task",
-    "--num_envs": "--num-envs",
-    "--seed": "--seed",
-    "--headless": "--headless, or --no-headless",
-    "--rl_library": "remove it: the checkpoint tells",
-    "--checkpoint": CHECKPOINT_HINT,
-    "--resume": CHECKPOINT_HINT,
-    "--load_run": CHECKPOINT_HINT,
-    "--use_pretrained_checkpoint": CHECKPOINT_HINT,
-    "--video": "--video-length",
-    "--video_length": "--video-length",
-    **shared.OWNED_KEYS,
-    **dict.fromkeys(shared.CHECKPOINT_KEYS, CHECKPOINT_HINT),
-}
+OWNED_OPTIONS: Mapping[str, str] = shared.list_owned_options("remove it: the checkpoint tells", "--video-length")
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

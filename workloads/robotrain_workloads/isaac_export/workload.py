@@ -52,18 +52,13 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
-    from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script
     from robotrain_workloads.isaac_export import rules
 
     yield from isaac_rules.check_terms(job)
-    yield from isaac_rules.check_digest(job)
     yield from rules.check_play(job)
     yield from rules.check_local_checkpoint(job)
-    yield from isaac_rules.check_task(job)
-    yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
-    yield from shared_rules.check_publish_url(job, "results")
+    yield from isaac_rules.check_played_policy(job, OWNED_OPTIONS)
 
 
 def read_results(content: bytes) -> "EvaluationResults":

@@ -13,19 +13,7 @@ from robotrain_workloads.parameters import ResultsUrl, SystemMetrics
 
 DEFAULT_NAME = "isaac-validate"
 DEFAULT_THRESHOLD = 0.7
-CHECKPOINT_HINT = "--checkpoint-uri URI"
-OWNED_OPTIONS: Mapping[str, str] = {
-    "--task": "--task",
-    "--num_envs": "--num-envs",
-    "--seed": "--seed",
-    "--headless": "--headless, or --no-headless",
-    "--rl_library": "--backend",
-    **dict.fromkeys(("--checkpoint", "--resume", "--load_run", "--use_pretrained_checkpoint"), CHECKPOINT_HINT),
-    "--video": "--record-video",
-    "--video_length": "--video-length",
-    **shared.OWNED_KEYS,
-    **dict.fromkeys(shared.CHECKPOINT_KEYS, CHECKPOINT_HINT),
-}
+OWNED_OPTIONS: Mapping[str, str] = shared.list_owned_options("--backend", "--record-video")
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

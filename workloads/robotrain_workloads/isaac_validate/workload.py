@@ -51,12 +51,9 @@ OPTION_HINTS = {
 
 def check_job(job: "Job") -> "Iterator[Problem]":
     """Check what does not depend on the platform."""
-    from robotrain_workloads import rules as shared_rules
     from robotrain_workloads.isaac import rules as isaac_rules
-    from robotrain_workloads.isaac.script_options import PLAY_OPTIONS, Script
 
     yield from isaac_rules.check_terms(job)
-    yield from isaac_rules.check_digest(job)
     if job["video_length"] != 200 and not job["record_video"]:
         yield make_problem(
             "option-without-effect",
@@ -65,9 +62,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
             given=str(job["video_length"]),
             absent=("record_video",),
         )
-    yield from isaac_rules.check_task(job)
-    yield from isaac_rules.check_script_options(job, Script(PLAY_OPTIONS, OWNED_OPTIONS, job["backend"] or ""))
-    yield from shared_rules.check_publish_url(job, "results")
+    yield from isaac_rules.check_played_policy(job, OWNED_OPTIONS)
 
 
 def read_results(content: bytes) -> "EvaluationResults":

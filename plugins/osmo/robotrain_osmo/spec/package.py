@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract import plugin_loader
 from robotrain_runtime.contract.document import JobDocument, parse_document
 
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE
+
 if TYPE_CHECKING:
     from robotrain.model.plan import Plan
     from robotrain.model.workload import Workload
 
-DOCUMENT_FILE = "job.json"
 INPUT_FOLDER = "/osmo/data/input"
 """Where OSMO puts the inputs of a task, by their numbers."""
 WORKFLOW, CONFIG, README = "osmo-workflow.yaml", "osmo-config.yaml", "README.md"
