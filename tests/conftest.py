@@ -438,7 +438,7 @@ def tracking_database(mlflow_tables):
 @pytest.fixture(scope="session")
 def data_python() -> Path:
     """The Python of the environment that fetches data."""
-    return Path(build_environment("robotrain_sources.data_environment"), "bin/python")
+    return Path(build_environment("robotrain_runtime.data_environment"), "bin/python")
 
 
 @pytest.fixture(scope="session")

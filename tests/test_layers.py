@@ -27,7 +27,13 @@ RUNTIME_MODULES = {
     },
     # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
     # A fetch program that a stopped run started is ended like every child process.
-    "robotrain_sources": {"process.helper_process", "process.stop", "checkpoints.model_lineage", "tracking.address"},
+    "robotrain_sources": {
+        "data_environment",
+        "process.helper_process",
+        "process.stop",
+        "checkpoints.model_lineage",
+        "tracking.address",
+    },
     # A program of the user's own gets the tracking address as MLflow takes it.
     "robotrain_workloads": {
         "checkpoints.model_lineage",
@@ -40,7 +46,13 @@ RUNTIME_MODULES = {
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.
     "robotrain_local": {"machine.disk_cache", "machine.hardware", "preflight", "process.stop"},
-    "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
+    "robotrain_azure": {
+        "checkpoints.model_lineage",
+        "data_environment",
+        "environments.environment",
+        "preflight",
+        "process.stop",
+    },
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},
     # The login node has the disk of the run.

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rows
+from robotrain_runtime import data_environment
 from robotrain_runtime.contract import document, event
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
-from robotrain_sources import data_environment
 from robotrain_workloads.lerobot_train import container
 from rows import Row
 

@@ -49,7 +49,7 @@ def _get_child_seconds() -> float:
 @contextlib.contextmanager
 def start_machine(folder: Path) -> Iterator[Machine]:
     """A machine whose account is empty."""
-    from robotrain_sources.data_environment import ENVIRONMENT
+    from robotrain_runtime.data_environment import ENVIRONMENT
 
     command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

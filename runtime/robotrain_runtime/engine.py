@@ -1,12 +1,11 @@
 """A run from its job document to its outcome: preflight, environment and data, merge, work, publish."""
 
-import dataclasses
-import json
 import shutil
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,16 @@ from typing import Literal
 
 from robotrain_runtime.checkpoints import recovery, targets
 from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
-from robotrain_runtime.contract import document, event, failure, job_node, plugin_loader, redaction, staged_data
+from robotrain_runtime.contract import document, failure, job_node, plugin_loader, redaction, staged_data
 from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
 from robotrain_runtime.contract.failure import (
     EXIT_FAILED,
-    EXIT_PREFLIGHT,
     Cancelled,
     JobFailed,
     PermanentError,
 )
-from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data.run_data import RunData
@@ -35,6 +32,7 @@ from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.preflight import collect_findings
+from robotrain_runtime.process import run_outcome
 from robotrain_runtime.process.child import Program
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
@@ -42,8 +40,6 @@ from robotrain_runtime.process.warm_up import WarmUp
 from robotrain_runtime.publishing import handover, publication, registration
 from robotrain_runtime.publishing.publication import Publication
 from robotrain_runtime.tracking.tracker import Tracker
-
-OUTCOME_FILE = "outcome.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,24 +58,13 @@ def run_job(document: JobDocument) -> Outcome:
 
     Raise OSError, or JobFailed if the rank of this node is unknown.
     """
-    job_node.read_node_rank(document)
-    job_node.drop_process_variables(document)
-    work = Path(document.placement.work)
-    work.mkdir(parents=True, exist_ok=True)
-    for file in (OUTCOME_FILE, failure.STOP_REASON_FILE):  # of an earlier attempt
-        (work / file).unlink(missing_ok=True)
-    earlier = recovery.read_earlier_attempts(work)
+    run_outcome.prepare_work_folder(document)
+    earlier = recovery.read_earlier_attempts(Path(document.placement.work))
     with _open_services(document) as services:
         outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier))
         if services.tracker is not None:
             services.tracker.close(outcome)
-        services.relay.write_record(event.make_record(outcome))
-        try:
-            content = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
-            write_atomically(work / OUTCOME_FILE, content.encode())
-        except OSError as error:
-            services.relay.write_line(f"{OUTCOME_FILE} could not be written: {error}")
-    return outcome
+        return run_outcome.write_outcome(document, services.relay, outcome)
 
 
 def fetch_job(document: JobDocument) -> list[StagedMount]:
@@ -96,10 +81,11 @@ def fetch_job(document: JobDocument) -> list[StagedMount]:
 @contextmanager
 def _open_services(document: JobDocument) -> Iterator[RunServices]:
     with (
-        EventRelay(Path(document.placement.work, recovery.EVENTS_FILE), job_node.read_node_rank(document)) as relay,
+        run_outcome.open_relay(document) as relay,
         StopSignal() as stop,
         CacheLease(Path(document.placement.cache)) as lease,
     ):
+        lease.acquire(Path(sys.executable))  # it may be in the cache
         yield RunServices(relay=relay, stop=stop, lease=lease)
 
 
@@ -115,22 +101,14 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
             return Outcome(state="succeeded", exit_code=0)
         return Engine(staged_data.add_staged_mounts(document), services, earlier).run()
     except StopRequested:
-        fault = failure.read_stop_reason(Path(document.placement.work))
-        why = {"stopped": "", "preempted": ": its machine was preempted"}.get(fault, f": it was {fault}")
-        exit_code = services.stop.exit_code
-        return Outcome(state="cancelled", exit_code=exit_code, reason=f"the run was stopped{why}", fault=fault)
+        return run_outcome.make_cancelled(document, services.stop)
     except JobFailed as failed:
-        return _make_failure(failed)
+        return run_outcome.make_failure(failed)
     except Exception as error:
         for line in traceback.format_exc().splitlines():
             services.relay.write_line(line)
         reason = f"{type(error).__name__}: {error}"
-        return _make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
-
-
-def _make_failure(failed: JobFailed) -> Outcome:
-    code, known = failure.choose_exit_code(failed.exit_code, failed.fault), failed.cause._replace(fault=failed.fault)
-    return Outcome(state="failed", exit_code=code, reason=failed.reason, **known._asdict())
+        return run_outcome.make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
 
 
 class Engine:
@@ -298,7 +276,7 @@ class Engine:
         finally:
             self._preflight_done.set()
         if findings:
-            raise self._report_findings(findings)
+            raise run_outcome.report_findings(self._relay, findings)
 
     def _keep_descriptions(self, described: Mapping[JobSource, Path]) -> dict[JobSource, Path]:
         """Return the descriptions where they stay while the run goes on: those of a transfer end with it."""
@@ -311,14 +289,6 @@ class Engine:
             with suppress(OSError):
                 kept[source] = Path(shutil.copytree(folder, self._descriptions / str(number), dirs_exist_ok=True))
         return kept
-
-    def _report_findings(self, findings: Sequence[Finding]) -> JobFailed:
-        for finding in findings:
-            ways = f"Instead: {' / '.join(map(str, finding.ways))}" if finding.ways else ""
-            text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
-            self._relay.emit(Note(level="error", text=text, ways=finding.ways))
-        fault = failure.combine_faults(finding.fault for finding in findings)
-        return JobFailed("; ".join(finding.title for finding in findings), EXIT_PREFLIGHT, fault)
 
     def _on_environment_ready(self, built: Path) -> None:
         """Start tracking, and what gets ready for the work, while the data is still on its way."""
@@ -337,7 +307,7 @@ class Engine:
 
     def _on_refused(self, reason: str) -> None:
         finding = Finding(code="options-refused", title=reason.rstrip("."))
-        self._background.report_failure(self._report_findings([finding]))
+        self._background.report_failure(run_outcome.report_findings(self._relay, [finding]))
 
     def _restore_checkpoint(self) -> None:
         """Restore the last checkpoint of an earlier attempt to the folder where this one saves its own."""

@@ -226,7 +226,7 @@ def collect_findings(
 
 def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required: PythonEnvironment) -> Path:
     """Return the interpreter of an environment that fetches data; build it if necessary. Raise JobFailed."""
-    if environment.find_environment(required.lock, required.python, cache) is None:
+    if environment.find_python(required, cache) is None:
         log_line("building the environment that data is fetched in: this takes some seconds, once on this machine")
     return environment.build_python(required, cache, lambda line: None, stop)
 
@@ -266,8 +266,8 @@ def _survey_remotely(batches: SourceBatches) -> Iterator[Finding]:
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
     required, cache = targets.get_target_environment(document), Path(document.placement.cache)
-    if required and (built := environment.find_environment(required.lock, required.python, cache)):
-        context = make_container_context(document, environment.get_python(built))
+    if required and (python := environment.find_python(required, cache)):
+        context = make_container_context(document, python)
         yield from targets.find_target_problems(document, targets.inspect_targets(document, present, context))
 
 

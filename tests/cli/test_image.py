@@ -14,7 +14,7 @@ from messages import check_shown
 from robotrain_runtime.environments import environment, uv_program
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT / "sources/robotrain_sources/data_environment/locks/data.txt"
+DATA = ROOT / "runtime/robotrain_runtime/data_environment/locks/data.txt"
 SMALL = ("idna", "packaging")
 
 
@@ -59,7 +59,7 @@ def test_dockerfile_on_stdout_has_both_environments(robotrain):
     assert "robotrain image lerobot-train --to DIR" in result.stderr
     check_shown(result.stderr)
     for kind, name in (("lerobot_train.container", "train"), ("", "data")):
-        module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_sources.data_environment")
+        module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_runtime.data_environment")
         found = environment.get_environment_folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
         assert re.search(rf"^#   {name}\.txt +{found.name} ", result.stdout, re.MULTILINE)
         (line,) = [line for _, line in words if f"/locks/{name}.txt" in line]

@@ -9,7 +9,7 @@ from robotrain.cli import output
 from robotrain.cli.app import app
 from robotrain.cli.columns import measure_width
 from robotrain.command_table import COMMANDS
-from robotrain_sources import data_environment
+from robotrain_runtime import data_environment
 from typer.testing import CliRunner
 
 HOME = "/home/ada"

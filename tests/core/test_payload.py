@@ -60,7 +60,7 @@ def test_a_plugin_is_packed_with_what_it_names_of_its_distribution(acme):
 def test_a_plugin_is_packed_with_its_carrier(acme):
     packed = list_packed("acme.shelf.container")
     assert {"acme/shelf/origin.py", "robotrain_sources/transfer/__main__.py"} <= packed
-    assert {"robotrain_sources/fetching/errors.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
+    assert {"robotrain_sources/fetching/errors.py", "robotrain_runtime/data_environment/locks/data.txt"} <= packed
 
 
 def test_modules_of_the_submit_side_are_not_packed(acme):

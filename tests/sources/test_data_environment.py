@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 from robotrain.submission.packing import pack_modules
-from robotrain_sources.data_environment import ENVIRONMENT
+from robotrain_runtime.data_environment import ENVIRONMENT
 
 
 def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():

@@ -14,7 +14,7 @@ import pytest
 from azure_stand_in.fixtures import azure, azure_session
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.event import Outcome, Published, Tracking
-from robotrain_sources.data_environment import ENVIRONMENT as DATA
+from robotrain_runtime.data_environment import ENVIRONMENT as DATA
 from small_training import SMALL, STEPS, Trained, read_lines_until
 
 __all__ = ["azure", "azure_session"]

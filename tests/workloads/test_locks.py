@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from robotrain_sources import data_environment
+from robotrain_runtime import data_environment
 from robotrain_workloads.lerobot import versions
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
 from robotrain_runtime.contract.finding import Finding, make_ways
-from robotrain_sources.data_environment import ENVIRONMENT
+from robotrain_runtime.data_environment import ENVIRONMENT
 
 from robotrain_azure import errors, roles, workspace
 from robotrain_azure.arm import ArmClient, ArmError
@@ -16,7 +16,7 @@ from robotrain_azure.workspace import Workspace, get_cloud
 
 __all__ = ["ENVIRONMENT", "ORIGIN", "accepts", "address", "preflight_address", "registry", "ui"]
 
-ORIGIN = "robotrain_sources.data_environment.ENVIRONMENT"
+ORIGIN = "robotrain_runtime.data_environment.ENVIRONMENT"
 """The source of the environment: whoever packs this plugin packs that file with it."""
 PATIENCE_SECONDS, PREFLIGHT_PATIENCE_SECONDS = 20.0, 8.0
 """How long transient errors are retried, in seconds: in a run, and in the preflight that someone waits for."""

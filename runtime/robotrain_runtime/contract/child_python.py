@@ -12,8 +12,11 @@ from pathlib import Path
 
 NEUTRAL_FOLDER = Path(os.sep)
 """Only the administrator of a machine can put a module or a uv.toml there, and it has no parents."""
-RUN_MODULE = "import sys; del sys.path[0], sys.argv[0]; import runpy; runpy._run_module_as_main(sys.argv[0])"
-"""What `-P -m` does, for a Python that does not know `-P`: its first import is of a module that is built in."""
+RUN_MODULE = (
+    "import sys; sys.path[:] = filter(None, sys.path); del sys.argv[0];"
+    " import runpy; runpy._run_module_as_main(sys.argv[0])"
+)
+"""What `-P -m` does, for a Python that may not know `-P`: its first import is of a module that is built in."""
 FOREIGN_VARIABLES = frozenset({"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH"})
 """Variables that select another environment, or other packages."""
 

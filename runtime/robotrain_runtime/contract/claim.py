@@ -93,6 +93,7 @@ def start_watch() -> None:
     """Look every second from now on, in a thread, whether another process took over the run, and end then."""
 
     def watch() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))  # the main thread takes them
         while True:
             time.sleep(CHECK_SECONDS)
             end_if_superseded()

@@ -9,12 +9,14 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime import data_environment
 from robotrain_runtime.contract import added_packages, child_python, files
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.failure import JobFailed
@@ -120,10 +122,24 @@ def find_any_build(lock: Path, cache: Path) -> Path | None:
     return None
 
 
+def find_python(required: PythonEnvironment, cache: Path) -> Path | None:
+    """Return the interpreter of a required environment, as `find_environment` does; this one if it will do."""
+    if _is_own(required):
+        return Path(sys.executable)
+    built = find_environment(required.lock, required.python, cache)
+    return get_python(built) if built else None
+
+
+def _is_own(required: PythonEnvironment) -> bool:
+    return required == data_environment.ENVIRONMENT and data_environment.is_here()
+
+
 def build_python(
     required: PythonEnvironment, cache: Path, log_line: LogFunction, stop: StopSignal, torch_backend: str | None = None
 ) -> Path:
-    """Return the interpreter of a required environment, as `build_environment` does."""
+    """Return the interpreter of a required environment, as `build_environment` does; this one if it will do."""
+    if _is_own(required):
+        return Path(sys.executable)
     return get_python(build_environment(required.lock, required.python, cache, log_line, stop, torch_backend))
 
 

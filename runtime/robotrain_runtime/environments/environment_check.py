@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from robotrain_runtime import data_environment
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
@@ -34,6 +35,8 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
     if required.required_modules:
         if installed_environment.find_installed_python(required) is None:
             yield _make_uninstalled_finding(required)
+        return
+    if required == data_environment.ENVIRONMENT and data_environment.is_here():
         return
     cache, backend = Path(placement.cache), placement.torch_backend
     if environment.find_environment(required.lock, required.python, cache, backend):

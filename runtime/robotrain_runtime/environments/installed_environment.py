@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ def _list_pythons() -> Iterator[Path]:
     candidates = [
         *([Path(active, "bin", "python")] if active else []),
         *interpreter.list_on_path(interpreter.PLAIN_NAMES),
-        Path(sys.executable),
+        interpreter.get_started_interpreter(),
         *(python for pattern in IMAGE_PYTHONS for python in sorted(Path("/opt").glob(pattern))),
     ]
     seen = set[str]()

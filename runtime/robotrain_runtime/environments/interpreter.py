@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PYTHON_VARIABLE = "ROBOTRAIN_PYTHON"
+STARTED_VARIABLE = "ROBOTRAIN_STARTED_PYTHON"
+"""The environment variable of a supervisor with the Python that the platform started."""
 VERSION_PROBE = "import sys; print('%d.%d' % sys.version_info[:2])"
 PLAIN_NAMES = ("python3", "python")
 
@@ -26,6 +28,11 @@ def get_chosen_interpreter() -> Path | None:
     """Return the interpreter that `ROBOTRAIN_PYTHON` names."""
     chosen = os.environ.get(PYTHON_VARIABLE)
     return Path(chosen).expanduser() if chosen else None
+
+
+def get_started_interpreter() -> Path:
+    """Return the Python that the platform started: that of the image, or of the user."""
+    return Path(os.environ.get(STARTED_VARIABLE) or sys.executable)
 
 
 def is_wanted_python(python: Path, required: str) -> bool:
@@ -55,14 +62,14 @@ def list_candidates(required: str) -> Iterator[Path]:
     """Yield the paths where an interpreter of a `required` version may be, likeliest first."""
     allowed = list_allowed_versions(required)
     if len(allowed) > 1:  # this Python is probably one of them
-        yield Path(sys.executable)
+        yield get_started_interpreter()
         yield from list_on_path(PLAIN_NAMES)
     data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     uv_folder = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for version in allowed:
         yield from list_on_path((f"python{version}",))
-        yield Path(sys.executable)
+        yield get_started_interpreter()
         yield from _list_newest_first(pyenv / "versions", f"{version}*/bin/python")
         yield from _list_newest_first(uv_folder, f"cpython-{version}.*/bin/python{version}")
         for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"):

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -233,7 +232,7 @@ def _probe(split: SplitLock, wanted: str) -> list[tuple[Path, Mapping[str, Any]]
     on_path = interpreter.list_on_path((*interpreter.PLAIN_NAMES, *versioned))
     below_opt = (python for pattern in IMAGE_PYTHONS for python in sorted(Path("/opt").glob(pattern)))
     candidates: dict[tuple[str, str], Path] = {}
-    for python in [chosen] if chosen else [Path(sys.executable), *on_path, *below_opt]:
+    for python in [chosen] if chosen else [interpreter.get_started_interpreter(), *on_path, *below_opt]:
         if os.access(python, os.X_OK):
             # each once, by both paths: a venv's Python is a link
             candidates.setdefault((os.path.realpath(python.parent), os.path.realpath(python)), python)

@@ -16,6 +16,7 @@ from robotrain_runtime.contract import child_python, failure, files
 from robotrain_runtime.contract.child_python import NEUTRAL_FOLDER
 from robotrain_runtime.contract.event import Fault
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.environments import interpreter
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import StopSignal
 
@@ -44,7 +45,11 @@ def classify_uv_error(text: str) -> Fault:
 
 
 REMEMBERED_UV_LINES = 12
-PYTHON_VARIABLES = child_python.FOREIGN_VARIABLES | {"UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON"}
+PYTHON_VARIABLES = child_python.FOREIGN_VARIABLES | {
+    "UV_PROJECT_ENVIRONMENT",
+    "UV_SYSTEM_PYTHON",
+    interpreter.STARTED_VARIABLE,
+}
 PLACE_VARIABLES = ("UV_PROJECT", "UV_WORKING_DIR")
 """Variables that let uv read the configuration of another folder than that in which it starts."""
 UV_VARIABLES = ("UV_TORCH_BACKEND", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_REQUIRE_HASHES")
@@ -97,14 +102,14 @@ PIP_PROBE = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip'
 def find_uv(cache: Path) -> Path | None:
     """Return a uv of this machine: that of `UV`, on PATH, beside this Python, fetched earlier, or in the image."""
     fetched = (_get_fetched_folder(folder) / "bin" / "uv" for folder in (cache, get_image_folder()))
-    paths = (os.environ.get("UV"), shutil.which("uv"), Path(sys.executable).with_name("uv"), *fetched)
+    paths = (os.environ.get("UV"), shutil.which("uv"), interpreter.get_started_interpreter().with_name("uv"), *fetched)
     return next((Path(path).absolute() for path in paths if path and os.access(path, os.X_OK)), None)
 
 
 def find_python_with_pip() -> Path | None:
     """Return a Python that has pip, to fetch uv with."""
     on_path = map(shutil.which, ("python3", "python3.12", "python3.11", "python"))
-    pythons = (sys.executable, f"{sys.base_prefix}/bin/python3", *filter(None, on_path))
+    pythons = (str(interpreter.get_started_interpreter()), f"{sys.base_prefix}/bin/python3", *filter(None, on_path))
     return next((Path(python) for python in pythons if _has_pip(python)), None)
 
 

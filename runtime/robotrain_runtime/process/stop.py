@@ -54,6 +54,7 @@ class StopSignal:
     def __enter__(self) -> "StopSignal":
         self._previous_handlers = {number: signal.signal(number, self._handle_signal) for number in SIGNALS}
         self._previous_handlers[WAKE_SIGNAL] = signal.signal(WAKE_SIGNAL, self._handle_wake)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # a bootstrap kept them for its supervisor
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -9,10 +9,10 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
+from robotrain_runtime.data_environment import ENVIRONMENT
 from robotrain_runtime.process.helper_process import HelperProcess
 
 from robotrain_sources.blob_url import reference
-from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import program
 
 __all__ = ["ENVIRONMENT", "SOURCE", "inspect", "normalize", "open"]

@@ -1,8 +1,8 @@
 """Azure key vaults as a store of secrets for the work of a job (`secrets.key_vault` in a job document)."""
 
 from robotrain_runtime.contract.finding import FindingError, make_finding
+from robotrain_runtime.data_environment import ENVIRONMENT
 
-from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import named_secret
 from robotrain_sources.fetching.errors import FetchError
 

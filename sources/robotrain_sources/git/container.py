@@ -6,8 +6,8 @@ from pathlib import Path
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.data_environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin: it reads key vaults
 
-from robotrain_sources.data_environment import ENVIRONMENT as ENVIRONMENT  # part of the plugin: it reads key vaults
 from robotrain_sources.fetching import program
 from robotrain_sources.git.reference import parse_repository
 

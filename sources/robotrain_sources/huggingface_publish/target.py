@@ -11,9 +11,9 @@ from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import SourceError
 from robotrain_runtime.contract.finding import read_findings
 from robotrain_runtime.contract.target import CheckpointMark, CheckpointOwner, TargetInspection
+from robotrain_runtime.data_environment import ENVIRONMENT
 from robotrain_runtime.process.helper_process import HelperProcess
 
-from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import program
 from robotrain_sources.huggingface import reference
 from robotrain_sources.huggingface.reference import Repository

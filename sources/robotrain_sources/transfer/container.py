@@ -28,9 +28,9 @@ from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import lock_file
 from robotrain_runtime.contract.finding import read_findings
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.data_environment import ENVIRONMENT
 from robotrain_runtime.process.stop import wait_or_kill
 
-from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import errors, program
 from robotrain_sources.transfer import origin
 
