@@ -46,13 +46,7 @@ RUNTIME_MODULES = {
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.
     "robotrain_local": {"machine.disk_cache", "machine.hardware", "preflight", "process.stop"},
-    "robotrain_azure": {
-        "checkpoints.model_lineage",
-        "data_environment",
-        "environments.environment",
-        "preflight",
-        "process.stop",
-    },
+    "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},
     # The login node has the disk of the run.

@@ -33,6 +33,8 @@ def is_build_needed(document: JobDocument) -> bool:
         return False
     try:
         document = staged_data.add_staged_mounts(document)
+        if plugin_loader.load_tracking_plugin(document) or plugin_loader.load_secret_stores(document):
+            return True
         needed = [*plugin_loader.list_other_environments(document), targets.get_target_environment(document)]
     except (JobFailed, ValueError, OSError):
         return False  # the engine says why

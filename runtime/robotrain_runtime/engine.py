@@ -262,7 +262,7 @@ class Engine:
             )
             if not (findings := [*unread, *found]):
                 with self._stop.interruptible():
-                    findings = self._secrets.read_stores(get_python)
+                    findings = self._secrets.read_stores()
             if not findings and self._does_work:
                 for text in targets.list_target_warnings(self._document, inspected, is_restarted=is_restarted):
                     self._emit_warning(text)

@@ -189,8 +189,7 @@ def collect_findings(
         machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(gpus, document.placement)))
         if not findings and not blocked:
             start_build()
-        needs_environment = plugin_loader.load_tracking_plugin(document) is not None
-        tracking = None if blocked and needs_environment else TrackingCheck(document, batches.python)
+        tracking = TrackingCheck(document)
         findings += [] if blocked else _survey_sources(batches)
         described = _describe_sources(document, present, batches)
         if needed := batches.settle(document, described):
@@ -214,7 +213,7 @@ def collect_findings(
                 findings += machine.result(hardware.DRIVER_SECONDS + ANSWER_SLACK_SECONDS)
             except DeadlineExceeded:
                 findings.append(hardware.make_timeout_finding())
-            findings += tracking.wait_for_findings() if tracking else []
+            findings += tracking.wait_for_findings()
     except JobFailed as failed:
         made = make_finding(failed.reason, *RENDER_AGAIN, code="half-missing")
         return PreflightResult([made._replace(fault=failed.fault or "configuration")], [], {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from robotrain_runtime.contract import event, plugin_loader
+from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Metrics, Track
 from robotrain_runtime.tracking.preflight import TrackingCheck
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, RESULTS_REQUEST
@@ -209,18 +209,12 @@ def test_a_refused_request_of_mlflow_is_reported_once(started, workspace):
     assert len([text for text in tracked.end() if "could not record an event" in text]) == 1
 
 
-def test_the_look_runs_in_the_data_environment_and_brings_its_findings(job, azure, data_python):
-    assert [str(one.lock.name) for one in plugin_loader.list_other_environments(job)] == ["data.txt"]
-    assert TrackingCheck(job, lambda wanted: data_python).wait_for_findings() == []
+def test_the_check_of_a_workspace_brings_its_findings(job, azure):
+    assert TrackingCheck(job).wait_for_findings() == []
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    (found,) = TrackingCheck(job, lambda wanted: data_python).wait_for_findings()
+    (found,) = TrackingCheck(job).wait_for_findings()
     assert (found.code, found.fault) == ("azure-role-missing", "configuration")
     assert "AzureML Data Scientist" in found.ways[0].text
-
-
-def test_an_environment_without_azure_identity_is_reported(job):
-    (found,) = TrackingCheck(job, lambda wanted: Path("/usr/bin/python3")).wait_for_findings()
-    assert "azure-identity, which signs in to Azure, is not installed here" in found.why
 
 
 LOCAL = """

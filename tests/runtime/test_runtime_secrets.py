@@ -89,7 +89,6 @@ def test_a_missing_secret_ends_the_run_in_its_preflight(run, job):
 @pytest.fixture
 def vault_job(job):
     """Make a document whose secrets are in a store: `vault_job("NAME")`."""
-    job(carried=["any"])  # makes the environment of its carrier, which is the store's too
 
     def make(name: str, store: str = "secrets.vault"):
         made = job(SHOW, secrets={"API_TOKEN": f"vault://{name}"})
@@ -98,7 +97,7 @@ def vault_job(job):
     return make
 
 
-def test_a_secret_of_a_store_is_read_in_the_stores_environment(run, vault_job):
+def test_a_secret_of_a_store_is_read(run, vault_job):
     assert run(vault_job("correct-horse")).ordinary == ["value <redacted> 13"]
 
 

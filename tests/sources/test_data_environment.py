@@ -24,8 +24,8 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
 @pytest.mark.parametrize(
     ("plugin", "modules"),
     [
-        ("huggingface.fetch", ["transfer.scheduler", "transfer.__main__"]),
-        ("blob_url.fetch", ["transfer.scheduler", "transfer.__main__"]),
+        ("huggingface.fetch", ["transfer.scheduler", "transfer.container"]),
+        ("blob_url.fetch", ["transfer.scheduler", "transfer.container"]),
         ("mlflow.container", ["mlflow.model_fetch", "mlflow.run_fetch"]),
     ],
 )

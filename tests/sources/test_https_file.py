@@ -118,13 +118,13 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("case", PLAIN)
-def test_a_plain_server_is_enough_and_noted(capsys: pytest.CaptureFixture[str], case: str) -> None:
+def test_a_plain_server_is_enough_and_noted(case: str) -> None:
     tags, note = PLAIN[case]
     with serve_plainly(tags) as server:
         origin = fetch.open(server.uri, "", "checkpoint", "")
         (file,) = origin.list_files()
     assert (file.size, origin.has_ranges, bool(file.identity)) == (len(LARGE), False, True)
-    assert f"answers {note}: model_19.pt" in capsys.readouterr().out
+    assert f"answers {note}: model_19.pt" in origin.remark
 
 
 def test_a_file_that_nothing_dates_is_never_the_one_of_the_cache() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ def begin_download(tmp_path):
 
     def begin() -> PartialDownload:
         entries = [SourceFile(name=name, size=len(body), version="new") for name, body in BODY.items()]
-        begun.append(PartialDownload("the data", "", None, tmp_path / "data", entries))
+        begun.append(PartialDownload("the data", "", None, tmp_path / "data", entries, print))
         return begun[-1]
 
     yield begin
@@ -91,11 +92,11 @@ def test_what_is_pinned_is_not_found_where_it_is_on_its_way_or_being_removed(dat
 
 def test_damaged_data_that_others_use_is_refused_and_not_waited_for_for_ever(data, monkeypatch):
     monkeypatch.setattr(cache_store, "POLL_SECONDS", 0.001)
-    user = FolderLock(data, lambda: None)
+    user = FolderLock(data, lambda: None, threading.Event())
     assert user.acquire() == data / "files"
     user.share()
     os.truncate(data / "files/a.bin", 1)
-    other = FolderLock(data, lambda: None)
+    other = FolderLock(data, lambda: None, threading.Event())
     with pytest.raises(FetchError) as refused:
         other.acquire()
     check_refusals(refused.value, "fetch-error data")

@@ -26,10 +26,12 @@ class GenericError(BaseError):
     pass
 
 
-def count_attempts(errors: Iterator[Exception], fault: str, timeouts: TransferTimeouts) -> tuple[int, str, str]:
+def count_attempts(
+    errors: Iterator[Exception], fault: str, timeouts: TransferTimeouts, log_line=lambda line: None
+) -> tuple[int, str, str]:
     """How often a file is requested that fails so, or arrives when no error is left; the result, and its fault."""
     origin = SimpleNamespace(explain_error=lambda error: FetchError("no", fault))
-    download, meter = SimpleNamespace(name="the data", origin=origin), ProgressMeter(0, 1, lambda *progress: None)
+    download, meter = SimpleNamespace(name="the data", origin=origin), ProgressMeter(0, 1, lambda *_: None, log_line)
     rule = RetryRule(download=download, entry=SourceFile(name="a", size=1), meter=meter, timeouts=timeouts)
     for attempts in itertools.count(1):
         if not (error := next(errors, None)):
@@ -68,13 +70,14 @@ def test_a_lack_of_memory_is_not_waited_for():
     assert count_attempts(itertools.repeat(MemoryError()), "network", PATIENT)[0] == 1
 
 
-def test_a_repetition_is_announced_and_many_are_with_one_line(capsys):
-    count_attempts(itertools.repeat(BUSY), "network", HASTY)
-    assert capsys.readouterr().out == "requesting a of the data again: no\n"
+def test_a_repetition_is_announced_and_many_are_with_one_line():
+    lines: list[str] = []
+    count_attempts(itertools.repeat(BUSY), "network", HASTY, lines.append)
+    assert lines == ["requesting a of the data again: no"]
 
 
 def test_progress_that_is_lost_again_is_none():
-    meter = ProgressMeter(0, 100, lambda *progress: None)
+    meter = ProgressMeter(0, 100, lambda *_: None, print)
     meter.add_bytes(50)
     gained = meter._last_gain
     for count in (-50, 20, 30):

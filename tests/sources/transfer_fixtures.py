@@ -1,6 +1,8 @@
 """Fixtures of transfers: a server of shelves, and deliveries from it that end with their test."""
 
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +58,7 @@ def cache(tmp_path) -> Path:
 
 
 @pytest.fixture
-def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivery]]:
+def deliver(cache, monkeypatch) -> Iterator[Callable[..., Delivery]]:
     """`deliver(ADDRESS, …)` begins nothing yet; described: what every source is described by."""
     monkeypatch.setattr(container, "TIMEOUTS", QUICK)
     monkeypatch.syspath_prepend(PLUGIN_FOLDER)
@@ -65,7 +67,7 @@ def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivery]
     def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivery:
         messages: list[str] = []
         sources = [JobSource(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
-        place = ContainerContext(cache=cache, python=data_python, log_line=messages.append, **more)
+        place = ContainerContext(cache=cache, log_line=messages.append, **more)
         halves = {"shelf": importlib.import_module("shelf_half")}
         begun.append(container.deliver(sources, halves, place, {"dataset": described}))
         return Delivery(begun[-1], sources, messages)
@@ -74,6 +76,53 @@ def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivery]
     for one in begun:
         one.close()
     sys.modules.pop("shelf_half", None)
+
+
+PROCESS = """
+import importlib, os, pathlib, sys
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_sources.transfer import container, origin
+cache, mib, *uris = sys.argv[1:]
+container.TIMEOUTS = origin.TransferTimeouts(stall=2, giving_up=5, first=0.01, longest=0.1)
+sources = [JobSource(role="dataset", kind="shelf", uri=uri) for uri in uris]
+log_line = lambda line: print(line, flush=True)
+place = ContainerContext(cache=pathlib.Path(cache), log_line=log_line, download_mib=int(mib))
+made = container.deliver(sources, {"shelf": importlib.import_module("shelf_half")}, place, {})
+for found in made.survey():
+    assert not found.problems, found.problems
+print("going", os.getpid(), flush=True)
+for folder in made.fetch(lambda far: print("came", far.done, flush=True)).values():
+    print("folder", folder, flush=True)
+sys.stdin.read()
+made.close()
+"""
+
+
+@pytest.fixture
+def process(cache):
+    """Start a process that delivers, and holds what it delivered until its input ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*uris: str, mib: int = 128) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", PROCESS, cache, str(mib), *uris]
+        environ = {**os.environ, "PYTHONPATH": str(PLUGIN_FOLDER)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, env=environ, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def read_line(process: "subprocess.Popen[str]", word: str) -> str:
+    """The rest of the next line that begins with `word`."""
+    for line in process.stdout:
+        if line.startswith(word):
+            return line.removeprefix(word).strip()
+    raise AssertionError(f"it never said {word!r}")
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:

@@ -7,17 +7,12 @@ from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
 from robotrain_runtime.contract.finding import Finding, make_ways
-from robotrain_runtime.data_environment import ENVIRONMENT
 
 from robotrain_azure import errors, roles, workspace
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.models.workspace_models import WorkspaceModels
 from robotrain_azure.workspace import Workspace, get_cloud
 
-__all__ = ["ENVIRONMENT", "ORIGIN", "accepts", "address", "preflight_address", "registry", "ui"]
-
-ORIGIN = "robotrain_runtime.data_environment.ENVIRONMENT"
-"""The source of the environment: whoever packs this plugin packs that file with it."""
 PATIENCE_SECONDS, PREFLIGHT_PATIENCE_SECONDS = 20.0, 8.0
 """How long transient errors are retried, in seconds: in a run, and in the preflight that someone waits for."""
 CLIENT_DEFAULTS = {"AZUREML_ARTIFACTS_DEFAULT_TIMEOUT": "86400"}
@@ -90,6 +85,6 @@ def _parse_workspace(uri: str) -> Workspace:
 
 def find_given_address(workspace: Workspace) -> str:
     """Return the tracking URI that Azure ML gave this job, if it is of this very workspace; else ""."""
-    uri = os.environ.get(PLATFORM_TRACKING_VARIABLE, "")
+    uri = os.environ.get(PLATFORM_TRACKING_VARIABLE) or os.environ.get("MLFLOW_TRACKING_URI", "")
     parts = urlsplit(uri)
     return uri if parts.scheme == "azureml" and parts.path.lower().endswith(workspace.resource.lower()) else ""

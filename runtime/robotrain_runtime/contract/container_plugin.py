@@ -154,15 +154,12 @@ class TrackingContainerPlugin:
     It is imported in several environments: each function imports what it needs.
     """
 
-    ENVIRONMENT: PythonEnvironment
-    """Where `preflight_address` runs."""
-
     def accepts(self, uri: str) -> bool:
         """Return whether an address is of this kind."""
         raise NotImplementedError
 
     def preflight_address(self, uri: str) -> Iterable[Finding]:
-        """Return quickly why a run cannot be tracked there. Runs in the ENVIRONMENT, as a program of its own."""
+        """Return quickly why a run cannot be tracked there. Runs in the runtime, in its data environment."""
         return ()
 
     def address(self, uri: str) -> str:

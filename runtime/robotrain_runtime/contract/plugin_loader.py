@@ -97,15 +97,12 @@ def load_batch_fetcher(name: str) -> BatchFetcher:
 
 
 def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
-    """Return the environments beside that of the run: of sources, tracking and secrets. Raise JobFailed."""
+    """Return the environments beside that of the run, which sources are fetched in. Raise JobFailed."""
     environments: dict[Path, PythonEnvironment] = {}
     for source in contract_document.list_fetched_sources(document):
         plugin = load_source_plugin(document, source)
         if environment := load_batch_fetcher(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT:
             environments[environment.lock] = environment
-    if tracking := load_tracking_plugin(document):
-        environments[tracking.ENVIRONMENT.lock] = tracking.ENVIRONMENT
-    environments.update({store.ENVIRONMENT.lock: store.ENVIRONMENT for store in load_secret_stores(document).values()})
     return list(environments.values())
 
 
@@ -116,10 +113,11 @@ def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | Non
     return next((plugin for plugin in plugins if plugin.accepts(document.placement.tracking_uri)), None)
 
 
-def load_secret_stores(document: JobDocument) -> dict[str, SecretStorePlugin]:
-    """Return the stores of secrets that the document names, by their modules. Raise JobFailed."""
-    names = [name for name in document.halves if name.startswith(STORE_PREFIX)]
-    return {document.halves[name]: _load_plugin(document, name, SecretStorePlugin) for name in names}
+def load_secret_stores(document: JobDocument) -> list[SecretStorePlugin]:
+    """Return the stores of secrets that the document names. Raise JobFailed."""
+    return [
+        _load_plugin(document, name, SecretStorePlugin) for name in document.halves if name.startswith(STORE_PREFIX)
+    ]
 
 
 def list_import_folders(document: JobDocument) -> list[str]:

@@ -1,15 +1,10 @@
 """Stores of secrets that a job reads where it runs, such as a key vault."""
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
-
 STORE_PREFIX = "secrets."
 
 
 class SecretStorePlugin:
     """A store of secrets: the module named `secrets.NAME` in a job document has these names."""
-
-    ENVIRONMENT: PythonEnvironment
-    """Where `read` runs."""
 
     def accepts(self, address: str) -> bool:
         """Return whether an address is one of this store."""
@@ -18,6 +13,6 @@ class SecretStorePlugin:
     def read(self, address: str) -> str:
         """Return a secret. Raise FindingError, or OSError with a sentence for the user.
 
-        Runs in the ENVIRONMENT, as a program of its own.
+        Runs in the runtime, in its data environment, and is not waited for longer than a minute.
         """
         raise NotImplementedError

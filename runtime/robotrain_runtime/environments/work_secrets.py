@@ -1,24 +1,18 @@
-"""The secrets of a run's work: read where it runs, given to the work alone, and hidden in its output.
+"""The secrets of a run's work: read where it runs, given to the work alone, and hidden in its output."""
 
-`python -m robotrain_runtime.environments.work_secrets MODULE ADDRESS…` prints the secrets of a store for the runtime.
-"""
-
-import json
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from robotrain_runtime.contract import child_python, failure, plugin_loader
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract import plugin_loader
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.contract.files import read_limited_file
-from robotrain_runtime.contract.finding import Finding, Suggestion, get_finding, make_finding, read_findings
-from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
-from robotrain_runtime.environments import run_environment
 
 SECRET_FLAG = "--secret"
 MAX_SECRET_BYTES = 64 << 10
@@ -26,7 +20,6 @@ MIN_HIDDEN_LENGTH = 8
 """A shorter text also stands in lines for other reasons."""
 HIDDEN = "<redacted>"
 STORE_SECONDS = 60.0
-ANSWER_PREFIX = "secrets: "
 
 
 class WorkSecrets:
@@ -54,20 +47,19 @@ class WorkSecrets:
             findings += self._accept_value(name, text, why)
         return findings
 
-    def read_stores(self, python: Callable[[PythonEnvironment], Path]) -> list[Finding]:
-        """Read the other secrets; return the findings about those that cannot be read. Raise JobFailed.
-
-        :param python: returns the interpreter of an environment, which is built if necessary.
-        """
+    def read_stores(self) -> list[Finding]:
+        """Read the other secrets; return the findings about those that cannot be read. Raise JobFailed."""
         missing = {name: where for name, where in self._locations.items() if _is_address(where)}
         findings: list[Finding] = []
-        for module, store in plugin_loader.load_secret_stores(self._document).items():
+        for store in plugin_loader.load_secret_stores(self._document):
             own = {name: where for name, where in missing.items() if store.accepts(where)}
             missing = {name: where for name, where in missing.items() if name not in own}
-            if own:
-                answers = self._ask_store(str(python(store.ENVIRONMENT)), module, list(own.values()))
-                for name, where in own.items():
-                    findings += self._accept_value(name, *answers[where])
+            try:
+                answers = DeadlineFuture(partial(_read_secrets, store, own)).result(STORE_SECONDS)
+            except DeadlineExceeded:
+                answers = dict.fromkeys(own, ("", f"there was no answer within {STORE_SECONDS:g} s"))
+            for name, answer in answers.items():
+                findings += self._accept_value(name, *answer)
         return findings + [_make_finding(name, "no plugin of the job reads its address") for name in missing]
 
     def hide(self, line: str) -> str:
@@ -87,27 +79,18 @@ class WorkSecrets:
             why = "it contains a zero byte, which no environment variable can hold"
         yield _make_finding(name, why or "it is empty")
 
-    def _ask_store(self, python: str, module: str, addresses: Sequence[str]) -> dict[str, tuple[str, Finding | str]]:
-        """Return the text of each secret, or why there is none."""
+
+def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Finding | str]]:
+    """Return the text of each secret, or why there is none."""
+    found: dict[str, tuple[str, Finding | str]] = {}
+    for name, address in addresses.items():
         try:
-            done = subprocess.run(
-                [python, "-m", __name__, module, *addresses],
-                cwd=child_python.NEUTRAL_FOLDER,
-                env=run_environment.make_program_environ(self._document),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=STORE_SECONDS,
-                text=True,
-                errors="replace",
-            )
-        except subprocess.TimeoutExpired:
-            return dict.fromkeys(addresses, ("", f"there was no answer within {STORE_SECONDS:g} s"))
-        for line in done.stdout.splitlines():
-            if line.startswith(ANSWER_PREFIX):
-                answers = json.loads(line.removeprefix(ANSWER_PREFIX))
-                return {address: (text, *read_findings([why])) for address, (text, why) in answers.items()}
-        why = failure.explain_exit(done.returncode, done.stderr.splitlines())
-        return dict.fromkeys(addresses, ("", why))
+            found[name] = (store.read(address), "")
+        except FindingError as error:
+            found[name] = ("", error.finding)
+        except Exception as error:  # of a plugin
+            found[name] = ("", str(error) if isinstance(error, OSError) else describe_error(error))
+    return found
 
 
 def _parse_variable(where: str) -> str:
@@ -142,19 +125,3 @@ def _make_finding(name: str, why: Finding | str) -> Finding:
         why=f"{found.title[:1].upper()}{found.title[1:]}.",
         ways=(*found.ways, another),
     )
-
-
-def print_secrets(module: str, *addresses: str) -> None:
-    """Print the text of each secret of a store, or why there is none."""
-    store = load_container_plugin(module, SecretStorePlugin)
-    answers: dict[str, tuple[str, Finding | str]] = {}
-    for address in addresses:
-        try:
-            answers[address] = (store.read(address), "")
-        except OSError as error:
-            answers[address] = ("", get_finding(error))
-    print(ANSWER_PREFIX + json.dumps(answers), flush=True)
-
-
-if __name__ == "__main__":
-    print_secrets(*sys.argv[1:])

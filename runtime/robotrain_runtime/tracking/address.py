@@ -1,12 +1,8 @@
-"""Tracking addresses: the container plugin of each, its preflight, and the setup of MLflow's import.
-
-`python -m robotrain_runtime.tracking.address MODULE ADDRESS` prints the findings of a plugin's preflight.
-"""
+"""Tracking addresses: the container plugin of each, and the setup of MLflow's import."""
 
 import functools
 import gc
 import importlib
-import json
 import os
 import sqlite3
 import sys
@@ -99,16 +95,3 @@ def has_mlflow_tables(database: Path) -> bool:
             return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None
     except sqlite3.Error:
         return False
-
-
-FINDINGS_PREFIX = "found: "
-
-
-def print_findings(module: str, uri: str) -> None:
-    """Print the findings of a plugin about an address."""
-    findings = load_container_plugin(module, TrackingContainerPlugin).preflight_address(uri)
-    print(FINDINGS_PREFIX + json.dumps([*findings]), flush=True)
-
-
-if __name__ == "__main__":
-    print_findings(*sys.argv[1:])

@@ -1,25 +1,20 @@
 """Background checks whether the tracking address can be reached."""
 
 import http.client
-import json
 import os
-import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime.contract import child_python, failure, plugin_loader
+from robotrain_runtime.contract import failure, plugin_loader
 from robotrain_runtime.contract.address import make_page_address, redact_address
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Fault
-from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways, read_findings
-from robotrain_runtime.environments import run_environment
+from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
 from robotrain_runtime.machine import disk_cache
-from robotrain_runtime.tracking import address
 
 ADDRESS_SECONDS = 5.0
 SUGGESTIONS = make_ways(
@@ -88,22 +83,17 @@ ANSWER_SLACK_SECONDS = 1.0
 
 
 class TrackingCheck:
-    """A check of the tracking address that starts at once. `python` returns the interpreter of an environment.
+    """A check of the tracking address that starts at once.
 
-    Raise JobFailed if the address's container plugin cannot be imported, and what `python` raises.
+    Raise JobFailed if the address's container plugin cannot be imported.
     """
 
-    def __init__(self, document: JobDocument, python: Callable[[PythonEnvironment], Path]) -> None:
+    def __init__(self, document: JobDocument) -> None:
         self._uri = uri = document.placement.tracking_uri
         plugin = plugin_loader.load_tracking_plugin(document)
-        if plugin is None:
-            self._seconds = ADDRESS_SECONDS
-            self._future = DeadlineFuture(lambda: list(find_address_problems(uri)))
-            return
-        self._seconds = PLUGIN_SECONDS
-        command = [str(python(plugin.ENVIRONMENT)), "-m", address.__name__, str(vars(plugin)["__name__"]), uri]
-        environ = run_environment.make_program_environ(document)
-        self._future = DeadlineFuture(lambda: _run_check_program(command, environ, uri))
+        find_problems = plugin.preflight_address if plugin else find_address_problems
+        self._seconds = PLUGIN_SECONDS if plugin else ADDRESS_SECONDS
+        self._future = DeadlineFuture(lambda: list(find_problems(uri)))
 
     def wait_for_findings(self) -> list[Finding]:
         """Wait for the findings, with a deadline: a name lookup has none of its own."""
@@ -111,26 +101,6 @@ class TrackingCheck:
             return self._future.result(self._seconds + ANSWER_SLACK_SECONDS)
         except DeadlineExceeded:
             return [make_silent_finding(self._uri, self._seconds)]
-
-
-def _run_check_program(command: Sequence[str], environ: Mapping[str, str], uri: str) -> list[Finding]:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=child_python.NEUTRAL_FOLDER,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PLUGIN_SECONDS,
-            text=True,
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired:
-        return [make_silent_finding(uri, PLUGIN_SECONDS)]
-    lines = done.stdout.splitlines()
-    line = next((line for line in lines if line.startswith(address.FINDINGS_PREFIX)), "")
-    if not line:
-        why = failure.explain_exit(done.returncode, lines).rstrip(".")
-        return [_make_unreachable_finding(uri, f"The check failed: {why}.", "code")]
-    return [*read_findings(json.loads(line.removeprefix(address.FINDINGS_PREFIX)))]
+        except Exception as error:  # of a plugin
+            why = failure.describe_error(error).rstrip(".")
+            return [_make_unreachable_finding(self._uri, f"The check failed: {why}.", "code")]

@@ -1,32 +1,27 @@
-"""The publish program of the data environment: uploads checkpoints below a blob prefix, their manifest last.
+"""Checkpoints below a blob prefix: uploaded with their manifest last, and deleted with it first."""
 
-Run as `python -m robotrain_sources.blob_url.publish URL [--credential FILE] [--way TEXT]`.
-"""
-
-import argparse
-import dataclasses
 import hashlib
-import logging
 import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.failure import PermanentError
-from robotrain_runtime.process.helper_process import serve_requests
 
 from robotrain_sources.blob_url import errors, identity
 from robotrain_sources.blob_url.blob_client import BlobAuthor, BlobContainer, BlobUpload, ListedBlob
 from robotrain_sources.blob_url.errors import UploadMismatch
-from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
-from robotrain_sources.blob_url.target import LOOK, PUT, TRIM
+from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.quiet import silence_libraries
 
 CHUNK_SIZE = 1 << 20
 _CHECKPOINT_PATH = r"(\d+)/(.+)"
+
+T = TypeVar("T")
 
 
 class PublishedCheckpoints:
@@ -135,50 +130,33 @@ def _make_upload(folder: Path, path: str, expected_sha256: str) -> BlobUpload:
     return BlobUpload(name=path, file=folder / path, size=size, md5=md5.digest())
 
 
-Body = Mapping[str, Any]
-
-
-def main() -> None:
-    """Serve requests until the parent process ends."""
-    parser = argparse.ArgumentParser(prog="publish")
-    parser.add_argument("url", type=parse_blob_url)
-    parser.add_argument("--credential", default="")
-    parser.add_argument("--way", default="", help="command that gives the job a credential")
-    options = parser.parse_args()
-    logging.getLogger("azure").setLevel(logging.CRITICAL)  # the answers carry its errors
-    service = PublishService(options.url, options.credential, options.way)
-    serve_requests({PUT: service.upload_checkpoint, TRIM: service.delete_oldest, LOOK: service.check_target})
-
-
-class PublishService:
-    """Answers requests of the container plugin. Errors of the SDK become OSError with a sentence."""
+class BlobPublisher:
+    """Publishes below one prefix. Errors of the SDK become OSError with a sentence."""
 
     def __init__(self, prefix: BlobPrefix, credential: str, remedy: str = "") -> None:
         self._prefix = prefix
         self._credential = credential
         self._remedy = remedy
 
-    def upload_checkpoint(self, body: Body) -> Body:
-        """Upload a checkpoint; answer whether it is new."""
-        folder, digest = Path(body["folder"]), str(body["digest"])
-        return self._run_action(lambda checkpoints: {"new": checkpoints.upload_checkpoint(folder, digest)})
+    def upload_checkpoint(self, folder: Path, digest: str) -> bool:
+        """Upload a checkpoint; return whether it is new."""
+        return self._run_action(lambda checkpoints: checkpoints.upload_checkpoint(folder, digest))
 
-    def delete_oldest(self, body: Body) -> Body:
-        """Delete the oldest checkpoints of a run; answer their names."""
-        run, keep = str(body["run"]), int(body["keep"])
-        return self._run_action(lambda checkpoints: {"removed": checkpoints.delete_oldest(run, keep)})
+    def delete_oldest(self, run: str, keep: int) -> list[str]:
+        """Delete the oldest checkpoints of a run; return their names."""
+        return self._run_action(lambda checkpoints: checkpoints.delete_oldest(run, keep))
 
-    def check_target(self, body: Body) -> Body:
-        """Check that blobs can be written and deleted; answer the author of each checkpoint, by its name."""
+    def check_access(self) -> dict[str, BlobAuthor]:
+        """Check that blobs can be written and deleted; return the author of each checkpoint, by its name."""
 
-        def check(checkpoints: PublishedCheckpoints) -> Body:
+        def check(checkpoints: PublishedCheckpoints) -> dict[str, BlobAuthor]:
             checkpoints.blobs.check_access()
-            authors = checkpoints.list_authors()
-            return {"whole": {name: dataclasses.astuple(author) for name, author in authors.items() if name}}
+            return {name: author for name, author in checkpoints.list_authors().items() if name}
 
         return self._run_action(check, short_timeouts=True)
 
-    def _run_action(self, action: Callable[[PublishedCheckpoints], Body], *, short_timeouts: bool = False) -> Body:
+    def _run_action(self, action: Callable[[PublishedCheckpoints], T], *, short_timeouts: bool = False) -> T:
+        silence_libraries()
         try:
             blob_identity = identity.load_identity(self._credential)
         except FetchError as error:
@@ -188,7 +166,3 @@ class PublishService:
             return action(PublishedCheckpoints(self._prefix, blobs))
         except Exception as error:
             raise errors.explain_publish_error(error, self._prefix, blob_identity, self._remedy) from error
-
-
-if __name__ == "__main__":
-    main()

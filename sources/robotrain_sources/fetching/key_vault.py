@@ -1,12 +1,9 @@
 """Azure key vaults as a store of secrets for the work of a job (`secrets.key_vault` in a job document)."""
 
 from robotrain_runtime.contract.finding import FindingError, make_finding
-from robotrain_runtime.data_environment import ENVIRONMENT
 
 from robotrain_sources.fetching import named_secret
 from robotrain_sources.fetching.errors import FetchError
-
-__all__ = ["ENVIRONMENT", "accepts", "read"]
 
 
 def accepts(address: str) -> bool:

@@ -46,7 +46,7 @@ class SingleFile(DataOrigin):
                 name for name, given in (("ranges", ranged), ("a strong ETag", is_tagged)) if not given
             )
             how = "read in one request, anew after a failure, and compared only with a SHA-256 that the job gives"
-            print(f"{self._file.host} answers without {lacks}: {self._file.name} is {how}", flush=True)
+            self.remark = f"{self._file.host} answers without {lacks}: {self._file.name} is {how}"
         changing = "\0".join((str(self._file), etag, modified))
         self.place += f"/{hashlib.sha256(changing.encode()).hexdigest()[:16]}"
         version = etag or modified or str(time.time_ns())  # without any, a file in the cache may be an older one

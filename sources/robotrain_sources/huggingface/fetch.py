@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,8 +51,15 @@ TIMEOUT_KEYS = ("connect", "read", "write", "pool")
 
 @functools.cache  # to set the factory again would close the client that another source uses
 def import_hub_library() -> Any:
-    """Import the library and set its request timeout; it retries by itself."""
+    """Import the library and set its request timeout; it retries by itself, and prints nothing."""
     hub = importlib.import_module("huggingface_hub")
+    constants: Any = importlib.import_module("huggingface_hub.constants")
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # variables of the environment would be the work's too
+    constants.HF_HUB_DISABLE_XET = True  # large files go by LFS, which every server that plays the Hub takes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a variable of the user's says otherwise
+        importlib.import_module("huggingface_hub.utils").disable_progress_bars()
+    hub.logging.set_verbosity_error()  # its warnings repeat addresses with their signatures
 
     def make_client() -> Any:
         client = importlib.import_module("huggingface_hub.utils._http").default_client_factory()
@@ -106,7 +114,7 @@ def load_hub_token(credential: str) -> HubToken:
         if not re.fullmatch(r"[!-~]{8,4096}", text):
             raise named_secret.make_content_error(credential, TOKEN_FORM)
         return HubToken(text, f"the token in {named_secret.describe_location(credential)}")
-    text = importlib.import_module("huggingface_hub").get_token() or ""
+    text = import_hub_library().get_token() or ""
     if problem := find_token_problem(text):
         raise FetchError(problem, "configuration")
     return HubToken(text, "your token (HF_TOKEN)" if text else "")
@@ -133,11 +141,6 @@ MAX_SIBLINGS = 50_000
 """With more files, the Hub's short listing may be incomplete."""
 UNREDIRECTABLE_PATTERN = r"[\[\]|^]"
 """Characters that obstore 0.12 does not encode in an address, so that it cannot follow a redirection."""
-QUIET_ENV = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_VERBOSITY": "error",  # its warnings repeat addresses with their signatures
-}
 
 
 class RepositoryFiles(DataOrigin):
@@ -261,7 +264,6 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
         raise FetchError(f"{uri} is pinned to {pin}, which is not a commit of 40 hex digits", "configuration")
     if problem := find_endpoint_problem():
         raise FetchError(problem, "configuration")
-    os.environ.update(QUIET_ENV)  # before the library is imported
     kind = "dataset" if role == "dataset" else "model"
     pinned, token = Repository(repository.id, pin or repository.revision), load_hub_token(credential)
     return RepositoryFiles(pinned, kind, token, way, is_checkpoint=role == "resume")

@@ -1,21 +1,17 @@
-"""The publish program of the data environment: commits checkpoints to a branch of the Hub, and tags them.
+"""Checkpoints on a branch of the Hub, as one token publishes them: committed, and tagged."""
 
-Run as `python -m robotrain_sources.huggingface_publish.publish URL [--credential FILE] [--way TEXT]`.
-"""
-
-import argparse
 import dataclasses
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from robotrain_runtime.contract.failure import PermanentError
 from robotrain_runtime.contract.finding import Finding, make_finding
-from robotrain_runtime.process.helper_process import serve_requests
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.quiet import silence_libraries
 from robotrain_sources.huggingface.errors import (
     HubRequest,
     explain_hub_error,
@@ -23,33 +19,30 @@ from robotrain_sources.huggingface.errors import (
     format_hub,
     format_site,
 )
-from robotrain_sources.huggingface.fetch import QUIET_ENV, HubToken, load_hub_token
-from robotrain_sources.huggingface.reference import RepositoryBranch, parse_branch
+from robotrain_sources.huggingface.fetch import HubToken, load_hub_token
+from robotrain_sources.huggingface.layout import BranchClaim
+from robotrain_sources.huggingface.reference import RepositoryBranch
 from robotrain_sources.huggingface_publish.branch_client import BranchClient, is_status
-from robotrain_sources.huggingface_publish.branch_writer import BranchWriter, CommitMismatch
-from robotrain_sources.huggingface_publish.target import LOOK, PUT, TRIM
+from robotrain_sources.huggingface_publish.branch_writer import BranchWriter, CommitMismatch, PublishedCheckpoint
 
-Body = Mapping[str, Any]
-PLAIN_LFS = {"HF_HUB_DISABLE_XET": "1"}
-"""Large files go by LFS, which every server that plays the Hub takes."""
+T = TypeVar("T")
 LOG_IN = "hf auth login"
 LOG_IN_HINT = f"log in with `{LOG_IN}`, or set HF_TOKEN"
 
 
-def main() -> None:
-    """Serve requests until the parent process ends."""
-    parser = argparse.ArgumentParser(prog="publish")
-    parser.add_argument("url", type=parse_branch)
-    parser.add_argument("--credential", default="")
-    parser.add_argument("--way", default="", help="command that gives the job a token")
-    options = parser.parse_args()
-    os.environ.update({**QUIET_ENV, **PLAIN_LFS})  # before the library is imported
-    service = HubPublishService(options.url, options.credential, options.way)
-    serve_requests({PUT: service.publish_checkpoint, TRIM: service.delete_oldest, LOOK: service.check_target})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchInspection:
+    """What was found at a branch."""
+
+    problems: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+    owner: BranchClaim | None = None
+    steps: Sequence[str] = ()
+    """The names of its checkpoints."""
 
 
-class HubPublishService:
-    """Answers requests of the container plugin. Errors of the library become OSError with a sentence."""
+class HubPublisher:
+    """Publishes to one branch. Errors of the library become OSError with a sentence."""
 
     def __init__(self, place: RepositoryBranch, credential: str, remedy: str = "") -> None:
         self._place = place
@@ -57,40 +50,39 @@ class HubPublishService:
         self._remedy = remedy or LOG_IN_HINT
         self._token_way = "" if remedy else LOG_IN  # a job cannot log in
 
-    def publish_checkpoint(self, body: Body) -> Body:
-        """Publish a checkpoint; answer whether it is new, and a warning."""
-        folder, digest = Path(body["folder"]), str(body["digest"])
-        facts = (body.get("description") or {}, body.get("path_files") or {})
-        return self._run_action(lambda client: dataclasses.asdict(BranchWriter(client).publish(folder, digest, *facts)))
+    def publish_checkpoint(
+        self, folder: Path, digest: str, description: Mapping[str, Any], path_files: Mapping[str, str | None]
+    ) -> PublishedCheckpoint:
+        """Publish a checkpoint; return whether it is new, and a warning."""
+        return self._run_action(lambda client: BranchWriter(client).publish(folder, digest, description, path_files))
 
-    def delete_oldest(self, body: Body) -> Body:
-        """Delete the tags of the oldest checkpoints of a run; answer their names."""
-        run, keep = str(body["run"]), int(body["keep"])
-        return self._run_action(lambda client: {"removed": BranchWriter(client).delete_oldest(run, keep)})
+    def delete_oldest(self, run: str, keep: int) -> Sequence[str]:
+        """Delete the tags of the oldest checkpoints of a run; return their names."""
+        return self._run_action(lambda client: BranchWriter(client).delete_oldest(run, keep))
 
-    def check_target(self, body: Body) -> Body:
-        """Check that the token may write there; answer what is wrong, the branch's run, and its checkpoints."""
-        answer: dict[str, Any] = {"problems": [], "warnings": [], "owner": None, "steps": []}
+    def check_access(self) -> BranchInspection:
+        """Check that the token may write there; return what is wrong, the branch's run, and its checkpoints."""
 
-        def check(client: BranchClient) -> Body:
-            answer["problems"] = list(self._find_problems(client))
-            if not answer["problems"] and client.find_repository() is not None:
-                writer = BranchWriter(client)
-                if claim := writer.read_claim():
-                    answer.update(owner=dataclasses.asdict(claim), steps=writer.list_checkpoints())
-                elif foreign := writer.find_foreign_file():
-                    where = f"the branch {self._place.name} of {self._place.id}"
-                    holds = f"{where} holds other files, such as {foreign}"
-                    answer["problems"] = [make_finding(holds, f"hf://{self._place.id}@BRANCH")]
-            return answer
+        def check(client: BranchClient) -> BranchInspection:
+            problems = tuple(self._find_problems(client))
+            if problems or client.find_repository() is None:
+                return BranchInspection(problems=problems)
+            writer = BranchWriter(client)
+            if claim := writer.read_claim():
+                return BranchInspection(owner=claim, steps=writer.list_checkpoints())
+            if foreign := writer.find_foreign_file():
+                where = f"the branch {self._place.name} of {self._place.id}"
+                holds = f"{where} holds other files, such as {foreign}"
+                return BranchInspection(problems=(make_finding(holds, f"hf://{self._place.id}@BRANCH"),))
+            return BranchInspection()
 
         try:
             return self._run_action(check)
         except TokenProblem as problem:
             way = self._token_way if isinstance(problem, RefusedToken) else ""
-            return {**answer, "problems": [make_finding(str(problem), way)]}
+            return BranchInspection(problems=(make_finding(str(problem), way),))
         except OSError as error:
-            return {**answer, "warnings": [str(error)]}
+            return BranchInspection(warnings=(str(error),))
 
     def _find_problems(self, client: BranchClient) -> Iterator[Finding]:
         """Yield why the token may not write to the repository, or why that cannot hold checkpoints."""
@@ -121,7 +113,8 @@ class HubPublishService:
         """Return the address of another repository, with the branch of this one."""
         return str(dataclasses.replace(self._place, id=f"{owner}/{name}"))
 
-    def _run_action(self, action: Callable[[BranchClient], Body]) -> Body:
+    def _run_action(self, action: Callable[[BranchClient], T]) -> T:
+        silence_libraries()
         if problem := find_endpoint_problem():
             raise TokenProblem(problem)
         try:
@@ -173,7 +166,3 @@ def _may_write(access: Mapping[str, Any], repository: str) -> bool:
         if "repo.write" in one.get("permissions", ()) and entity in (owner, repository.lower()):
             return True
     return not scoped and "repo.write" in rules.get("global", ())
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +19,7 @@ from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.files import format_size, lock_file, remove_folder
 
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
-from robotrain_sources.transfer.origin import DataOrigin, SourceFile
+from robotrain_sources.transfer.origin import STOPPED, DataOrigin, SourceFile
 
 PIECE_SIZE = 1 << 20
 
@@ -171,12 +170,16 @@ MAX_SHARED_POLLS = 10
 
 
 class FolderLock:
-    """The lock of one folder, until `close`. Calls `on_wait` when it has to wait for another process."""
+    """The lock of one folder, until `close`. Calls `on_wait` when it has to wait for another run.
 
-    def __init__(self, folder: Path, on_wait: Callable[[], None]) -> None:
+    :param stopped: set once nobody waits for the folder any more.
+    """
+
+    def __init__(self, folder: Path, on_wait: Callable[[], object], stopped: threading.Event) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._on_wait = on_wait
+        self._stopped = stopped
         self._file: IO[str] = folder.with_name(folder.name + LOCK).open("a")
         with suppress(OSError):  # another user's cache
             os.utime(self._file.fileno())
@@ -184,7 +187,7 @@ class FolderLock:
     def acquire(self) -> Path | None:
         """Return the complete files; or None, with the lock held exclusively, if this process has to fetch them.
 
-        Raise FetchError if a damaged folder is in use.
+        Raise FetchError if a damaged folder is in use, or after a stop.
         """
         waited, shared_polls = False, 0
         while True:
@@ -201,7 +204,8 @@ class FolderLock:
             if not waited:
                 self._on_wait()
             waited = True
-            time.sleep(POLL_SECONDS)
+            if self._stopped.wait(POLL_SECONDS):
+                raise FetchError(STOPPED)
 
     def share(self) -> None:
         """Let others use the complete folder as well."""
@@ -218,8 +222,17 @@ HASH_THREADS = 2
 class PartialDownload:
     """A folder that is being filled; its lock is held. Each file that has arrived gets a line in its manifest."""
 
-    def __init__(self, name: str, pin: str, origin: DataOrigin, folder: Path, entries: Sequence[SourceFile]) -> None:
+    def __init__(
+        self,
+        name: str,
+        pin: str,
+        origin: DataOrigin,
+        folder: Path,
+        entries: Sequence[SourceFile],
+        log_line: Callable[[str], object],
+    ) -> None:
         self.name = name
+        self._log_line = log_line
         self.origin = origin
         self.folder = folder
         self.entries = entries
@@ -229,7 +242,7 @@ class PartialDownload:
         self.files = self._partial_folder / FILES
         self._manifest_lock = threading.Lock()
         if folder.exists() and not self._partial_folder.exists():
-            print(f"{folder} was changed or damaged: fetching its damaged files again", flush=True)
+            log_line(f"{folder} was changed or damaged: fetching its damaged files again")
             os.rename(folder, self._partial_folder)  # its intact files need not be fetched again
         self.files.mkdir(parents=True, exist_ok=True)
         kept = self._read_intact_files()
@@ -244,6 +257,11 @@ class PartialDownload:
         with self._manifest_lock:
             self._manifest.write(json.dumps(asdict(CachedFile(entry.name, entry.size, sha256))) + "\n")
 
+    def close(self) -> None:
+        """Close the manifest: nothing more is recorded."""
+        with self._manifest_lock:
+            self._manifest.close()
+
     def finish(self) -> Path:
         """Rename the complete folder to its name, and return its files. Raise FetchError, OSError."""
         names: dict[int, str] = {}
@@ -254,7 +272,7 @@ class PartialDownload:
                 raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data")
             if not has_length(path, size):
                 raise FetchError(f"{path} was changed by another program that writes to this cache", "data")
-        self._manifest.close()
+        self.close()
         if self.folder.exists():
             remove_folder(self.folder)
         os.rename(self._partial_folder, self.folder)
@@ -267,7 +285,7 @@ class PartialDownload:
         arrived = [file for file in recorded.values() if listed.get(file.name) == file.size]
         if arrived:
             size = format_size(sum(file.size for file in arrived))
-            print(f"checking {size} of {self.name} from an earlier try", flush=True)
+            self._log_line(f"checking {size} of {self.name} from an earlier try")
         with ThreadPoolExecutor(HASH_THREADS) as pool:
             is_intact = pool.map(self._is_intact, arrived)
             return {file.name: file for file, same in zip(arrived, is_intact, strict=True) if same}

@@ -1,21 +1,21 @@
-"""The transfer in the container: a carrier that starts the transfer program in the data environment.
+"""The transfer as container plugins use it: a carrier that surveys and fetches their sources in this very process.
 
-A container plugin that names this module as its `CARRIER` opens its sources there (`OriginModule`), or names the module
-that does in `ORIGIN`. It may define `get_request_uri(source, place)`: the address to open instead of the source's own.
+A container plugin that names this module as its `CARRIER` opens its sources itself (`OriginModule`), or names the
+module that does in `ORIGIN`. It may define `get_request_uri(source, place)`: the address to open instead of the
+source's own.
 """
 
 import fcntl
 import os
+import queue
 import shutil
-import subprocess
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeVar
 
-from robotrain_runtime.contract import child_python, failure
 from robotrain_runtime.contract.container_plugin import (
     BatchFetch,
     ContainerContext,
@@ -26,13 +26,15 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.files import lock_file
-from robotrain_runtime.contract.finding import read_findings
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
 from robotrain_runtime.data_environment import ENVIRONMENT
-from robotrain_runtime.process.stop import wait_or_kill
 
-from robotrain_sources.fetching import errors, program
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.fetching.quiet import silence_libraries
 from robotrain_sources.transfer import origin
+from robotrain_sources.transfer.scheduler import Downloader
+from robotrain_sources.transfer.survey import SourceSurvey, survey_sources
 
 SCRATCH_NAME = "transfer-scratch"
 
@@ -64,91 +66,12 @@ class ScratchFolder:
         self._lock.close()
 
 
-MODULE = "robotrain_sources.transfer"
-STOP_SECONDS = 2.0
-REMEMBERED_LINES = 200
-
-
-class TransferProcess:
-    """The transfer program. `modules` are imported modules whose packages it has to find as well."""
-
-    def __init__(self, place: ContainerContext, modules: Sequence[str]) -> None:
-        self._place = place
-        self._modules = modules
-        self._process: subprocess.Popen[str] | None = None
-        self._stopped = False
-        self._last_lines: deque[str] = deque(maxlen=REMEMBERED_LINES)
-        self._kills = 0
-
-    def start(self, request_line: str) -> None:
-        """Start the program and send its request. Raise JobFailed."""
-        if self._place.python is None:
-            raise JobFailed("there is no environment to fetch data in")
-        if self._stopped:
-            raise JobFailed("the transfer was stopped before it started")
-        self._kills = failure.count_oom_kills()
-        try:
-            self._process = subprocess.Popen(
-                [str(self._place.python), "-m", MODULE],
-                cwd=child_python.NEUTRAL_FOLDER,
-                env=program.make_process_env(self._modules),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            raise JobFailed(f"{self._place.python} cannot be run: {error.strerror}") from error
-        self.send_line(request_line)
-
-    def send_line(self, line: str) -> None:
-        """Send a line to the program."""
-        with suppress(OSError, ValueError):  # it has ended: `wait_for_answer` reports why
-            stdin = self._get_pipe("stdin")
-            stdin.write(line + "\n")
-            stdin.flush()
-
-    def wait_for_answer(self, *names: str, progress: Callable[[Any], None] = lambda _: None) -> tuple[str, Any]:
-        """Return the next answer with one of `names`; log ordinary lines. Raise JobFailed if the program ends first."""
-        for line in map(str.rstrip, self._read_lines()):
-            if answer := origin.parse_answer(line):
-                if answer[0] in names:
-                    return answer
-                if answer[0] == "progress":
-                    progress(answer[1])
-            elif line:
-                self._last_lines.append(line)
-                self._place.log_line(line)
-        code = self._process.wait() if self._process else 0
-        failed = failure.diagnose_exit(code, [*self._last_lines], failure.count_oom_kills() > self._kills)
-        raise JobFailed(f"{MODULE} ended with {code}: {failed.reason}", fault=failed.fault, cause=failed.cause)
-
-    def stop(self) -> None:
-        """Stop the program if it runs."""
-        self._stopped = True
-        if self._process is None:
-            return
-        with suppress(OSError, ValueError):
-            self._get_pipe("stdin").close()  # the end of its input ends the program
-        wait_or_kill(self._process, STOP_SECONDS)
-        self._get_pipe("stdout").close()
-
-    def _read_lines(self) -> Iterator[str]:
-        with suppress(ValueError):  # `stop` closed it
-            while line := self._get_pipe("stdout").readline():
-                yield line
-
-    def _get_pipe(self, name: str) -> IO[str]:
-        pipe: IO[str] | None = getattr(self._process, name, None)
-        if pipe is None:
-            raise ValueError("the program is not started")
-        return pipe
-
-
 __all__ = ["ENVIRONMENT", "deliver"]
 
 TIMEOUTS = origin.TransferTimeouts()
+POLL_SECONDS = 0.5
+
+T = TypeVar("T")
 
 
 class TransferContainerPlugin(SourceContainerPlugin):
@@ -168,7 +91,7 @@ def deliver(
     place: ContainerContext,
     described: Mapping[str, Sequence[str]],
 ) -> BatchFetch:
-    """Return the transfer of `sources`: one program and one scheduler for all of them."""
+    """Return the transfer of `sources`: one scheduler for all of them."""
     modules = {kind: str(vars(plugin)["__name__"]) for kind, plugin in container_plugins.items()}
     plugins = {kind: load_container_plugin(module, TransferContainerPlugin) for kind, module in modules.items()}
     requests = [
@@ -184,84 +107,125 @@ def deliver(
         )
         for source in sources
     ]
-    return Transfer(sources, requests, TransferProcess(place, list(modules.values())), place)
+    return Transfer(sources, requests, place)
 
 
 class Transfer:
-    """The transfer of several sources."""
+    """The transfer of several sources, in a thread of this process: a stop does not wait for it."""
 
     def __init__(
-        self,
-        sources: Sequence[JobSource],
-        requests: Sequence[origin.SourceRequest],
-        process: TransferProcess,
-        place: ContainerContext,
+        self, sources: Sequence[JobSource], requests: Sequence[origin.SourceRequest], place: ContainerContext
     ) -> None:
         self._sources = sources
         self._requests = requests
         self._place = place
-        self._process = process
+        self._stopped = threading.Event()
+        self._surveys: Sequence[SourceSurvey] = ()
+        self._request: origin.TransferRequest | None = None
         self._scratch: ScratchFolder | None = None
+        self._downloader: Downloader | None = None
         self._close_lock = threading.Lock()
+        self._is_busy = False
 
     def survey(self) -> Sequence[SurveyedSource]:
-        """Survey each source, in their order. Raise JobFailed if the program cannot run, or write to the cache."""
+        """Survey each source, in their order. Raise JobFailed if it is not possible to write to the cache."""
+        silence_libraries()
         try:
-            self._scratch = scratch = ScratchFolder(self._place.cache)
+            self._scratch = ScratchFolder(self._place.cache)
         except OSError as error:
-            cause = errors.make_fetch_error(error, self._place.cache)
-            raise JobFailed(str(cause), fault=cause.fault) from error
-        request = origin.TransferRequest(
+            raise self._make_failure(error) from error
+        self._request = request = origin.TransferRequest(
             sources=self._requests,
-            cache=str(self._place.cache),
-            scratch=str(scratch.path),
+            cache=self._place.cache,
+            scratch=self._scratch.path,
             download_mib=self._place.download_mib,
             patience=TIMEOUTS,
+            log_line=self._place.log_line,
+            stopped=self._stopped,
         )
-        try:
-            self._process.start(origin.dump_request(request))
-            answers = self._wait_for_answer("surveyed")
-        except BaseException:
-            self.close()
-            raise
-        return [_parse_survey_answer(source, answer) for source, answer in zip(self._sources, answers, strict=True)]
+        self._surveys = self._call(lambda: survey_sources(request))
+        return [_convert_survey(source, found) for source, found in zip(self._sources, self._surveys, strict=True)]
 
     def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
 
-        def report_progress(answer: Sequence[float]) -> None:
-            progress(Download(done=int(answer[0]), total=int(answer[1]), rate=answer[2]))
+        def report_progress(done: int, total: int, rate: float) -> None:
+            if not self._stopped.is_set():
+                progress(Download(done=done, total=total, rate=rate))
 
+        def fetch_folders() -> Mapping[Path, Path]:
+            for survey in self._surveys:
+                if survey.problems:
+                    raise FetchError("; ".join(map(str, survey.problems)), survey.fault)
+            assert self._request is not None
+            self._downloader = Downloader(self._request, self._surveys, report_progress)
+            return self._downloader.fetch_folders()
+
+        folders = self._call(fetch_folders)
+        found = zip(self._sources, self._surveys, strict=True)
+        return {source: folders[survey.folder] for source, survey in found if survey.folder}
+
+    def close(self) -> None:
+        """Stop what is still running, without waiting for it; what has arrived stays for the next try."""
+        with self._close_lock:
+            self._stopped.set()
+            if not self._is_busy:
+                self._release()
+
+    def _call(self, function: Callable[[], T]) -> T:
+        """Return what a function returns, in a thread. Raise JobFailed, also if `close` was called meanwhile."""
+        ended: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
+
+        def call() -> None:
+            try:
+                ended.put(function())
+            except Exception as error:
+                ended.put(error)
+            with self._close_lock:
+                self._is_busy = False
+                if self._stopped.is_set():
+                    self._release()
+
+        with self._close_lock:
+            if self._stopped.is_set():
+                raise JobFailed(origin.STOPPED)
+            self._is_busy = True
+        threading.Thread(target=call, daemon=True).start()
         try:
-            self._process.send_line(origin.GO)
-            folders = self._wait_for_answer("delivered", report_progress)
+            while not self._stopped.is_set():
+                with suppress(queue.Empty):
+                    found = ended.get(timeout=POLL_SECONDS)
+                    if isinstance(found, Exception):
+                        raise self._make_failure(found) from found
+                    return found
+            raise JobFailed(origin.STOPPED)
         except BaseException:
             self.close()
             raise
-        return dict(zip(self._sources, map(Path, folders), strict=True))
 
-    def close(self) -> None:
-        """Stop the program; what it has fetched so far stays for the next try."""
-        with self._close_lock:
-            self._process.stop()
-            if self._scratch is not None:
-                self._scratch.close()
+    def _make_failure(self, error: Exception) -> JobFailed:
+        failure = errors.make_fetch_error(error, self._place.cache)
+        if failure is not error and not isinstance(error, OSError):
+            for line in "".join(traceback.format_tb(error.__traceback__)).splitlines():
+                self._place.log_line(line)  # where; the failure says what
+        return JobFailed(str(failure), fault=failure.fault)
 
-    def _wait_for_answer(self, expected: str, progress: Callable[[Any], None] = lambda _: None) -> Any:
-        name, content = self._process.wait_for_answer(expected, "failed", progress=progress)
-        if name == "failed":
-            raise JobFailed(content["reason"], fault=content["fault"])
-        return content
+    def _release(self) -> None:
+        """Remove the files of the survey, and release the locks of what was fetched."""
+        if self._downloader is not None:
+            self._downloader.close()
+        if self._scratch is not None:
+            self._scratch.close()
 
 
-def _parse_survey_answer(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:
+def _convert_survey(source: JobSource, found: SourceSurvey) -> SurveyedSource:
     return SurveyedSource(
         source=source,
-        problems=read_findings(answer["wrong"]),
-        fault=answer["fault"],
-        files=answer["files"],
-        size=answer["size"],
-        missing=answer["missing"],
-        digest=answer["digest"],
-        description_folder=Path(answer["described"]) if answer["described"] else None,
+        problems=tuple(found.problems),
+        fault=found.fault,
+        files=found.file_count,
+        size=found.size,
+        missing=found.missing,
+        digest=found.digest,
+        description_folder=found.described if found.described.exists() else None,
     )

@@ -1,14 +1,15 @@
-"""Interfaces of the transfer: the origin that a source kind provides, and its requests and answers, JSON lines.
+"""Interfaces of the transfer: the origin that a source kind provides, and what is asked of it.
 
 A container plugin opens its sources itself, or names the module that does: `ORIGIN = "package.module"`.
 """
 
-import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from robotrain_sources.fetching.errors import FetchError
@@ -90,6 +91,8 @@ class DataOrigin:
     `list_files` may set it.
     """
 
+    remark: str = ""
+    """What the log says about its listing; `list_files` may set it."""
     can_leave_out: bool = False
     """Whether its pin also holds for a part of the files, so that those that the work does not need stay there."""
 
@@ -118,6 +121,9 @@ class DataOrigin:
         raise NotImplementedError
 
 
+STOPPED = "the transfer was stopped"
+
+
 class OriginModule(Protocol):
     """A module that opens sources of one kind."""
 
@@ -129,13 +135,9 @@ class OriginModule(Protocol):
         """
 
 
-ANSWER_PREFIX = "transfer: "
-GO = "go"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRequest:
-    """One source to fetch. Field names are part of the protocol."""
+    """One source to fetch."""
 
     uri: str
     pin: str
@@ -173,36 +175,16 @@ class TransferRequest:
     """The whole request."""
 
     sources: Sequence[SourceRequest]
-    cache: str
-    scratch: str
-    """A folder for describing files; whoever sends the request removes it."""
+    cache: Path
+    scratch: Path
+    """A folder for describing files; whoever makes the request removes it."""
     download_mib: int = 128
     patience: TransferTimeouts = field(default_factory=TransferTimeouts)
+    log_line: Callable[[str], object] = print
+    stopped: threading.Event = field(default_factory=threading.Event)
+    """Set once nobody waits for the data any more."""
 
-
-def dump_request(request: TransferRequest) -> str:
-    """Return the request as one line, without a line end."""
-    return json.dumps(dataclasses.asdict(request))
-
-
-def load_request(line: str) -> TransferRequest:
-    """Return the request of a line."""
-    data: dict[str, Any] = json.loads(line)
-    sources = [SourceRequest(**source) for source in data.pop("sources")]
-    return TransferRequest(sources=sources, patience=TransferTimeouts(**data.pop("patience")), **data)
-
-
-def send_answer(name: str, content: Any) -> None:
-    """Print an answer for the container plugin."""
-    print(ANSWER_PREFIX + json.dumps({name: content}), flush=True)
-
-
-def parse_answer(line: str) -> tuple[str, Any] | None:
-    """Return name and content of an answer; None for an ordinary line."""
-    if not line.startswith(ANSWER_PREFIX):
-        return None
-    try:
-        answer: Mapping[str, Any] = json.loads(line.removeprefix(ANSWER_PREFIX))
-        return next(iter(answer.items()))
-    except (ValueError, AttributeError, StopIteration):  # a library printed the same prefix
-        return None
+    def raise_if_stopped(self) -> None:
+        """Raise FetchError once nobody waits for the data any more."""
+        if self.stopped.is_set():
+            raise FetchError(STOPPED)

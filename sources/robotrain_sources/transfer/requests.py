@@ -29,7 +29,14 @@ LINE_SECONDS, RATE_SECONDS = 5.0, 5.0
 class ProgressMeter:
     """Bytes fetched so far; `on_progress` gets done, total and the recent rate in bytes a second."""
 
-    def __init__(self, done: int, total: int, on_progress: Callable[[int, int, float], None]) -> None:
+    def __init__(
+        self,
+        done: int,
+        total: int,
+        on_progress: Callable[[int, int, float], None],
+        log_line: Callable[[str], object],
+    ) -> None:
+        self._log_line = log_line
         self._done = self._most = self._initial_bytes = done
         self._total = total
         self._on_progress = on_progress
@@ -64,7 +71,7 @@ class ProgressMeter:
             self._last_line = now
             progress = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
             rest = f"{format_duration((self._total - self._done) / rate)} left" if rate else ""
-            print(f"{progress}, {rest or f'no data for {self.idle_seconds:.0f} s'}", flush=True)
+            self._log_line(f"{progress}, {rest or f'no data for {self.idle_seconds:.0f} s'}")
 
     def report_repetition(self, file: str, why: FetchError) -> None:
         """Say that a request is repeated; of many, a line now and then."""
@@ -72,13 +79,13 @@ class ProgressMeter:
             if time.monotonic() - self._last_repetition_line < LINE_SECONDS:
                 return
             self._last_repetition_line = time.monotonic()
-        print(f"requesting {file} again: {str(why).partition(chr(10))[0]}", flush=True)
+        self._log_line(f"requesting {file} again: {str(why).partition(chr(10))[0]}")
 
     def finish(self, files: int) -> None:
         """Report that everything has arrived."""
         self._on_progress(self._total, self._total, self._compute_rate())
         seconds, fetched = time.monotonic() - self._started, max(0, self._done - self._initial_bytes)
-        print(f"fetched {format_size(fetched)} in {seconds:.1f} s: {files:,} files, each one verified", flush=True)
+        self._log_line(f"fetched {format_size(fetched)} in {seconds:.1f} s: {files:,} files, each one verified")
 
     def _compute_rate(self) -> float:
         now = time.monotonic()

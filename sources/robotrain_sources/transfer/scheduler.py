@@ -19,7 +19,7 @@ from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
 from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer.cache_store import FileVerifier, FolderLock, PartialDownload
-from robotrain_sources.transfer.origin import SourceFile, TransferRequest, TransferTimeouts, compute_data_digest
+from robotrain_sources.transfer.origin import SourceFile, TransferRequest, compute_data_digest
 from robotrain_sources.transfer.requests import ProgressMeter, RemoteReader, RetryRule
 from robotrain_sources.transfer.survey import SourceSurvey, list_source
 
@@ -38,24 +38,35 @@ T = TypeVar("T")
 class DownloadPool:
     """Threads that fetch the missing files of all downloads, the largest first, within `mib` MiB of memory."""
 
-    def __init__(
-        self, downloads: Sequence[PartialDownload], meter: ProgressMeter, timeouts: TransferTimeouts, mib: int
-    ) -> None:
-        self.reader = RemoteReader((download.origin for download in downloads), timeouts.stall)
+    def __init__(self, downloads: Sequence[PartialDownload], meter: ProgressMeter, request: TransferRequest) -> None:
+        self.reader = RemoteReader((download.origin for download in downloads), request.patience.stall)
         self.meter = meter
-        self._timeouts = timeouts
+        self._request = request
+        mib = request.download_mib
         self._thread_count = max(2, min(MAX_REQUESTS, mib // REQUEST_MIB))  # one may wait for the ranges of a file
         self._tasks = self._iter_tasks(downloads)
         self._lock = threading.Lock()
+        self.large_files: set[LargeFile] = set()
+        """Those that are being fetched."""
         self._stopped = threading.Event()
         self._ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Fetch and verify all files. Raise FetchError, the system's OSError."""
+        try:
+            self._run()
+        finally:
+            for file in list(self.large_files):
+                file.close()
+
+    def _run(self) -> None:
         for _ in range(self._thread_count):
             threading.Thread(target=self._work, daemon=True).start()
         running = self._thread_count
         while running:
+            if self._request.stopped.is_set():
+                self._end_threads(running)
+                self._request.raise_if_stopped()
             try:
                 failure = self._ended.get(timeout=REPORT_SECONDS)
             except queue.Empty:
@@ -63,21 +74,29 @@ class DownloadPool:
                 continue
             running -= 1
             if failure:
-                self._stopped.set()
-                self._wait_for_threads(running)
+                self._end_threads(running)
                 raise failure
 
     def retry(self, download: PartialDownload, entry: SourceFile, request: Callable[[], T]) -> T:
         """Return the result of the first `request` that succeeds. Raise FetchError, and the system's OSError."""
-        rule = RetryRule(download=download, entry=entry, meter=self.meter, timeouts=self._timeouts)
-        return rule.retry(request)
+        rule = RetryRule(download=download, entry=entry, meter=self.meter, timeouts=self._request.patience)
+
+        def request_unless_stopped() -> T:
+            self.raise_if_stopped()
+            return request()
+
+        return rule.retry(request_unless_stopped)
 
     def raise_if_stopped(self) -> None:
-        """Raise FetchError if another request has failed."""
+        """Raise FetchError if another request has failed, or nobody waits for the data any more."""
+        self._request.raise_if_stopped()
         if self._stopped.is_set():
             raise FetchError("another request failed")
 
-    def _wait_for_threads(self, count: int) -> None:
+    def _end_threads(self, count: int) -> None:
+        self._stopped.set()
+        for file in list(self.large_files):
+            file.cancel()
         until = time.monotonic() + FAILURE_SECONDS
         with suppress(queue.Empty):
             for _ in range(count):
@@ -85,7 +104,7 @@ class DownloadPool:
 
     def _work(self) -> None:
         try:
-            while not self._stopped.is_set():
+            while not (self._stopped.is_set() or self._request.stopped.is_set()):
                 with self._lock:
                     task = next(self._tasks, None)
                 if task is None:
@@ -100,7 +119,9 @@ class DownloadPool:
         missing = [zip(itertools.repeat(download), download.missing) for download in downloads]
         for download, entry in sorted(itertools.chain(*missing), key=lambda item: -item[1].size):
             if entry.size > MAX_SMALL_BYTES:
-                yield from LargeFile(self, download, entry).list_tasks()
+                file = LargeFile(self, download, entry)
+                self.large_files.add(file)
+                yield from file.list_tasks()
             else:
                 yield partial(self._fetch_small_file, download, entry)
 
@@ -129,11 +150,20 @@ class LargeFile:
         self._pool = pool
         self._download = download
         self._entry = entry
-        self._handle = cache_store.open_for_writing(download.files / entry.name)
+        self._file = os.fdopen(cache_store.open_for_writing(download.files / entry.name), "rb+", buffering=0)
         range_size = max(RANGE_SIZE, -(-entry.size // MAX_RANGES)) if download.origin.has_ranges else entry.size
         ranges = ((start, min(start + range_size, entry.size)) for start in range(0, entry.size, range_size))
         self._arrivals: dict[tuple[int, int], Future[None]] = {part: Future() for part in ranges}
         self._is_repeated = False
+
+    def cancel(self) -> None:
+        """End the wait for ranges that nobody fetches any more."""
+        for arrival in self._arrivals.values():
+            arrival.cancel()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def list_tasks(self) -> Iterator[Callable[[], None]]:
         """Yield the verification, which waits for the ranges in order, and then the ranges."""
@@ -161,7 +191,7 @@ class LargeFile:
                 pool.raise_if_stopped()
                 if position + len(piece) > stop:
                     raise ContentMismatch(f"more than {stop - start} bytes arrived for a range of it")
-                cache_store.write_at(self._handle, piece, position)
+                cache_store.write_at(self._file.fileno(), piece, position)
                 position += len(piece)
                 pool.meter.add_bytes(len(piece))
             if position != stop:
@@ -171,8 +201,9 @@ class LargeFile:
 
     def _verify(self) -> None:
         sha256 = self._pool.retry(self._download, self._entry, self._hash_ranges)
-        os.fsync(self._handle)  # its length would not tell what a power cut took
-        os.close(self._handle)
+        os.fsync(self._file.fileno())  # its length would not tell what a power cut took
+        self.close()
+        self._pool.large_files.discard(self)
         self._download.record(self._entry, sha256)
 
     def _hash_ranges(self) -> str:
@@ -182,7 +213,7 @@ class LargeFile:
             if self._is_repeated:
                 self._read_range(*part)
             arrival.result()
-            verifier.update_from_file(self._handle, *part)
+            verifier.update_from_file(self._file.fileno(), *part)
         try:
             return verifier.finish()
         except ContentMismatch:
@@ -192,7 +223,7 @@ class LargeFile:
 
 
 class Downloader:
-    """Fetches the data of surveyed sources. It holds the locks of their folders for as long as it lives."""
+    """Fetches the data of surveyed sources. It holds the locks of their folders until `close`."""
 
     def __init__(
         self, request: TransferRequest, surveys: Sequence[SourceSurvey], on_progress: Callable[[int, int, float], None]
@@ -208,8 +239,8 @@ class Downloader:
         downloads: list[PartialDownload] = []
         try:
             for folder in sorted(self._surveys):  # every process in the same order: no deadlocks
-                on_wait = partial(print, f"another run is fetching {folder}: waiting", flush=True)
-                lock = self._locks[folder] = FolderLock(folder, on_wait)
+                on_wait = partial(self._request.log_line, f"another run is fetching {folder}: waiting")
+                lock = self._locks[folder] = FolderLock(folder, on_wait, self._request.stopped)
                 if files := lock.acquire():
                     lock.share()
                     cached[folder] = files
@@ -222,10 +253,17 @@ class Downloader:
                 self._locks[download.folder].share()
             return cached
         except BaseException as error:
+            for download in downloads:
+                download.close()
             if errors.is_disk_full(error):  # free the disk for other things
                 for folder in self._locks.keys() - cached.keys():
                     shutil.rmtree(cache_store.get_partial_folder(folder), ignore_errors=True)
             raise
+
+    def close(self) -> None:
+        """Release the locks."""
+        for lock in self._locks.values():
+            lock.close()
 
     def _prepare_download(self, folder: Path) -> PartialDownload:
         survey = self._surveys[folder]
@@ -236,13 +274,15 @@ class Downloader:
             if digest != survey.digest:
                 changed = FetchError(f"{survey.request.uri} changed after the survey", "data")
                 raise survey.origin.find_pin_mismatch(digest) or changed
-        return PartialDownload(survey.name, survey.request.pin, survey.origin, folder, survey.files)
+        where = (survey.name, survey.request.pin, survey.origin, folder)
+        return PartialDownload(*where, survey.files, self._request.log_line)
 
     def _fetch_downloads(self, downloads: Sequence[PartialDownload]) -> None:
         total = sum(entry.size for download in downloads for entry in download.entries)
         missing = sum(entry.size for download in downloads for entry in download.missing)
         files = sum(len(download.entries) for download in downloads)
-        print(f"fetching {files:,} files of {len(downloads)} sources: {format_size(missing)}", flush=True)
-        meter = ProgressMeter(total - missing, total, self._on_progress)
-        DownloadPool(downloads, meter, self._request.patience, self._request.download_mib).run()
+        log_line = self._request.log_line
+        log_line(f"fetching {files:,} files of {len(downloads)} sources: {format_size(missing)}")
+        meter = ProgressMeter(total - missing, total, self._on_progress, log_line)
+        DownloadPool(downloads, meter, self._request).run()
         meter.finish(files)

@@ -2,12 +2,12 @@
 
 import importlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.event import Fault
 from robotrain_runtime.contract.finding import Finding, make_finding
 
@@ -71,12 +71,6 @@ class SourceSurvey:
         """Record why the source cannot be fetched."""
         self.problems.append(make_finding(error.sentence, error.way))
         self.fault = error.fault
-
-    def to_answer(self) -> dict[str, Any]:
-        """Return the answer for the container plugin."""
-        described = str(self.described) if self.described.exists() else None
-        size = {"files": self.file_count, "size": self.size, "missing": self.missing}
-        return {"wrong": self.problems, "fault": self.fault, **size, "digest": self.digest, "described": described}
 
 
 def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None:
@@ -144,18 +138,26 @@ LARGEST_DESCRIBED = 16 << 20
 def survey_sources(request: TransferRequest) -> Sequence[SourceSurvey]:
     """Survey every source; problems are recorded, not raised."""
     surveys = [
-        SourceSurvey(request=source, described=Path(request.scratch) / f"{number}")
+        SourceSurvey(request=source, described=request.scratch / f"{number}")
         for number, source in enumerate(request.sources)
     ]
-    with ThreadPoolExecutor(PARALLEL_SOURCES) as pool:
-        list(pool.map(lambda survey: _survey_source(survey, request), surveys))
+    waiting = iter(surveys)
+
+    def work() -> None:
+        for survey in waiting:
+            _survey_source(survey, request)
+
+    for thread in [DeadlineFuture(work) for _ in range(min(PARALLEL_SOURCES, len(surveys)))]:
+        thread.result()
     return surveys
 
 
 def _survey_source(survey: SourceSurvey, request: TransferRequest) -> None:
     try:
         origin = open_origin(survey.request)
-        survey_origin(survey, origin, Path(request.cache))
+        survey_origin(survey, origin, request.cache)
+        if origin.remark:
+            request.log_line(origin.remark)
         if survey.cached_files:
             for path in survey.request.described:
                 if (survey.cached_files / path).is_file():
@@ -163,7 +165,7 @@ def _survey_source(survey: SourceSurvey, request: TransferRequest) -> None:
         else:
             _read_described(survey, origin, request.patience.asking)
     except Exception as error:
-        survey.add_error(errors.make_fetch_error(error, Path(request.cache)))
+        survey.add_error(errors.make_fetch_error(error, request.cache))
 
 
 def _read_described(survey: SourceSurvey, origin: DataOrigin, stall_seconds: float) -> None:

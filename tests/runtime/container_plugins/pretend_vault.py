@@ -1,11 +1,6 @@
 """A store of secrets: `vault://NAME` is the name in capitals, unless it is `vault://gone`."""
 
-import pretend_carrier
 from robotrain_runtime.contract.finding import FindingError, make_finding
-
-__all__ = ["ENVIRONMENT", "accepts", "read"]
-
-ENVIRONMENT = pretend_carrier.ENVIRONMENT
 
 
 def accepts(address: str) -> bool:
