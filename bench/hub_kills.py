@@ -9,14 +9,13 @@ other branch. Exits 1 when a tag is torn or missing.
 """
 
 import argparse
+import multiprocessing
 import os
 import random
-import signal
 import sys
 import tempfile
-import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -25,8 +24,6 @@ from hub_stand_in import HubStandIn, Repository
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext, ModelDescription
 from robotrain_runtime.contract.failure import PermanentError
-from robotrain_runtime.environments import environment
-from robotrain_runtime.process.stop import StopSignal
 from robotrain_sources.huggingface import layout
 from robotrain_sources.huggingface_publish import target
 from robotrain_sources.huggingface_publish.target import HubTargetWriter
@@ -54,6 +51,25 @@ def make_checkpoints(folder: Path) -> list[Path]:
     return made
 
 
+def make_context(cache: Path) -> ContainerContext:
+    """Return what a publisher is opened with."""
+    describe = ModelDescription(title="killed", metadata={"tags": ["robotrain"]})
+    return ContainerContext(cache=cache, log_line=lambda line: None, describe_checkpoint=lambda step: describe)
+
+
+def start_publishing(address: str, cache: Path, folders: list[Path]) -> multiprocessing.process.BaseProcess:
+    """Start a process that publishes the checkpoints."""
+    started = multiprocessing.get_context("spawn").Process(target=publish_to, args=(address, cache, folders))
+    started.start()
+    return started
+
+
+def publish_to(address: str, cache: Path, folders: list[Path]) -> None:
+    """Publish the checkpoints to an address."""
+    with closing(target.open(address, make_context(cache))) as writer:
+        publish(writer, folders)
+
+
 def publish(writer: HubTargetWriter, folders: list[Path]) -> None:
     """Publish the checkpoints, in order. Raise OSError, PermanentError."""
     for folder in folders:
@@ -78,12 +94,10 @@ def find_torn_tag(repository: Repository | None) -> str:
 def run_round(hub: HubStandIn, name: str, place: ContainerContext, folders: list[Path], seconds: float) -> str:
     """Publish, be killed after some seconds, publish again. Return what is wrong; empty for nothing."""
     address = f"hf://me/{name}"
-    killed = target.open(address, place)
-    timer = threading.Timer(seconds, lambda: os.kill(killed._process._process.pid, signal.SIGKILL))
-    timer.start()
-    with suppress(OSError), closing(killed):
-        publish(killed, folders)
-    timer.cancel()
+    killed = start_publishing(address, place.cache, folders)
+    killed.join(seconds)
+    killed.kill()
+    killed.join()
     repository = hub.repositories.get(f"models/me/{name}")
     if torn := find_torn_tag(repository):
         return f"{torn} of {name} is torn after the kill"
@@ -110,19 +124,13 @@ def main() -> int:
     options = parser.parse_args()
     draw = random.Random(options.seed)
     cache = options.cache.expanduser()
-    required = target.ENVIRONMENT
-    python = environment.build_python(required, cache, lambda line: None, StopSignal())
     wrong = []
     with tempfile.TemporaryDirectory() as scratch, HubStandIn() as hub:
         os.environ.update(HF_ENDPOINT=hub.address, HF_TOKEN=hub.token, HF_HOME=str(Path(scratch, "hf")))
-        describe = ModelDescription(title="killed", metadata={"tags": ["robotrain"]})
-        place = ContainerContext(
-            cache=cache, python=python, log_line=lambda line: None, describe_checkpoint=lambda step: describe
-        )
+        place = make_context(cache)
         folders = make_checkpoints(Path(scratch, "checkpoints"))
         began = time.monotonic()
-        with closing(target.open("hf://me/whole", place)) as writer:
-            publish(writer, folders)
+        start_publishing("hf://me/whole", cache, folders).join()
         whole = time.monotonic() - began
         for number in range(options.kills):
             if problem := run_round(hub, f"killed-{number}", place, folders, draw.uniform(0.3, whole)):

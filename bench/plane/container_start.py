@@ -119,9 +119,8 @@ def _measure_reference(machine: Machine) -> tuple[float, float, float]:
 def _measure_our_data(machine: Machine) -> float:
     urls = [machine.azure.url(CONTAINER, name) for name in SETS]
     with _make_cache(machine) as cache:
-        took, built = _build_environment(data_environment.ENVIRONMENT, cache, machine.environ(**OFFLINE))
-        python = built / "bin/python"
-        fetched = machine.measure("robotrain_transfer.py", "fetch", cache, python, *urls, python=Path(sys.executable))
+        took, _ = _build_environment(data_environment.ENVIRONMENT, cache, machine.environ(**OFFLINE))
+        fetched = machine.measure("robotrain_transfer.py", "fetch", cache, *urls, python=Path(sys.executable))
         return took + fetched["whole"]
 
 

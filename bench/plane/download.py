@@ -70,7 +70,7 @@ def _measure_reference(machine: Machine, prefix: str) -> dict[str, float]:
 
 
 def _measure_ours(machine: Machine, prefix: str) -> dict[str, float]:
-    given = (_make_empty_folder(machine.folder / "ours"), machine.data_python, machine.azure.url(CONTAINER, prefix))
+    given = (_make_empty_folder(machine.folder / "ours"), machine.azure.url(CONTAINER, prefix))
     return machine.measure("robotrain_transfer.py", "fetch", *given, python=Path(sys.executable))
 
 

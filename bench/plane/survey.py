@@ -58,6 +58,4 @@ def _measure_growth(
 
 def _measure_survey(machine: Machine, urls: list[str]) -> dict[str, float]:
     cache = machine.folder / "looked"
-    return machine.measure(
-        "robotrain_transfer.py", "look", cache, machine.data_python, *urls, python=Path(sys.executable)
-    )
+    return machine.measure("robotrain_transfer.py", "look", cache, *urls, python=Path(sys.executable))

@@ -1,9 +1,8 @@
 """robotrain's way: its transfer, as a run uses it.
 
-    python robotrain_transfer.py look|fetch CACHE DATA_PYTHON URL…
+    python robotrain_transfer.py look|fetch CACHE URL…
 
-Prints seconds of looking (the program's start, signing in and listing among them) and of fetching, and the peak of
-memory of the program that transfers.
+Prints seconds of looking (signing in and listing among them) and of fetching, and the peak of memory.
 """
 
 import json
@@ -20,9 +19,9 @@ from robotrain_sources.transfer import container as transfer_container
 
 def main() -> None:
     """Look, and fetch if it is asked for."""
-    what, cache, python, *urls = sys.argv[1:]
+    what, cache, *urls = sys.argv[1:]
     sources = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
-    place = ContainerContext(cache=Path(cache), python=Path(python))
+    place = ContainerContext(cache=Path(cache), log_line=lambda line: None)
     began = time.perf_counter()
     delivery = transfer_container.deliver(sources, {"blob_url": fetch}, place, {})
     found = delivery.survey()
@@ -33,7 +32,7 @@ def main() -> None:
         delivery.fetch(lambda far: None)
     fetched = time.perf_counter()
     delivery.close()
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"look": surveyed - began, "fetch": fetched - surveyed, "seconds": fetched - began, "mib": peak}))
 
 
