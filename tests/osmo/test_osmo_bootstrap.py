@@ -1,9 +1,12 @@
 """The bootstrap program, which starts the runtime with the Python of any image."""
 
+import ast
 import base64
 import bz2
+import io
 import random
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,10 @@ from osmo_plans import unpack_archive
 from osmo_stand_in.service.submission import redact
 from robotrain.model.plan import Payload
 from robotrain.redaction import holds_secret
+from robotrain.submission.packing import pack_modules
 from robotrain.submission.plan_secrets import ENCODED_ARCHIVE
 from robotrain_osmo.spec import render, submission_spec, workflow
+from robotrain_osmo.spec.compact_source import compact_module
 from start_program import StartProgramTests, pack_runtime, start, zip_files
 
 
@@ -90,6 +95,28 @@ def test_equal_payloads_are_equal_archives() -> None:
     one, other = Payload(zip_files(a="1", b="2")), Payload(zip_files(b="2", a="1"))
     assert pack_archive(one, b"{}") == pack_archive(other, b"{}")
     assert pack_archive(one, b"{}") != pack_archive(one, b"[]")
+
+
+class WithoutTexts(ast.NodeTransformer):
+    """Removes statements that are a string, or `...`."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+
+def test_modules_of_a_payload_have_the_same_statements_on_the_same_lines_without_docstrings() -> None:
+    plugins = ("robotrain_workloads.lerobot_eval.container", "robotrain_sources.blob_url.fetch")
+    with zipfile.ZipFile(io.BytesIO(pack_modules(plugins).archive)) as archive:
+        modules = {name: archive.read(name) for name in archive.namelist() if name.endswith(".py")}
+    assert len(modules) > 150
+    for name, content in modules.items():
+        compact = compact_module(name, content)
+        trees = [WithoutTexts().visit(ast.parse(source)) for source in (content, compact)]
+        assert len({ast.dump(tree) for tree in trees}) == 1, name
+        lines = [[getattr(node, "lineno", 0) for node in ast.walk(tree)] for tree in trees]
+        assert lines[0] == lines[1], name
+        assert ast.get_docstring(ast.parse(compact)) is None, name
+    assert compact_module("robotrain_mine/container.py", b'"""Mine."""') == b'"""Mine."""'
 
 
 def test_a_payload_is_packed_once_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
