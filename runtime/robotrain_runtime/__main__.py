@@ -1,7 +1,6 @@
 """Bootstrap of the runtime: `python -m robotrain_runtime run|fetch|register|environment`. Standard library only."""
 
 import argparse
-import io
 import os
 import signal
 import sys
@@ -48,13 +47,12 @@ def redirect_output(path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    options = parse_arguments(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parse_arguments(words)
     if options.command == "environment":
         return _build_environment(options)
     if options.command != "run":
-        return _start(options)
+        return _start(options, words)
     try:
         idle_reason = claim_run(options.job.parent, options.once) if options.once else ""
         if options.log and not idle_reason:
@@ -65,18 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
         print_line(f"nothing to do: {idle_reason}")
         return 0
     try:
-        return _start(options)
+        return _start(options, words)
     finally:
         if options.once:
             claim.release_claim()
 
 
-def _start(options: argparse.Namespace) -> int:
+def _start(options: argparse.Namespace, words: list[str]) -> int:
     """Become the supervisor of the job, or be it; return its exit code."""
     try:
         job_document = read_document(options)
         if options.command != "register" and bootstrap.is_build_needed(job_document):
-            bootstrap.become_supervisor(_build_python(options, job_document), job_document, sys.argv[1:])
+            bootstrap.become_supervisor(_build_python(options, job_document), job_document, words)
     except StopRequested:
         return STOPPED_STATUS
     except (JobFailed, bootstrap.EnvironmentRefused) as failed:

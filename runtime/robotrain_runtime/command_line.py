@@ -13,7 +13,7 @@ from robotrain_runtime.contract.files import read_limited_file
 MAX_DOCUMENT_BYTES = 64 << 20
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(words: list[str]) -> argparse.Namespace:
     """Return the options; `command` is the name of the command. Raise SystemExit."""
     parser = argparse.ArgumentParser(prog="python -m robotrain_runtime")
     commands = parser.add_subparsers(required=True, dest="command")
@@ -38,7 +38,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     base = "use the image's PyTorch of the locked release, whatever its build"
     torch.add_argument("--base-torch", action="store_true", help=base)
     build.add_argument("--cache", type=Path, help="cache folder", default=_get_default_cache())
-    return parser.parse_args(arguments)
+    return parser.parse_args(words)
 
 
 def _get_default_cache() -> Path:

@@ -5,6 +5,7 @@
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -25,7 +26,7 @@ from robotrain_runtime.process.stop import STOPPED_STATUS, StopRequested, StopSi
 
 def main() -> int:
     """Go on with what the bootstrap began; return the exit code."""
-    options = command_line.parse_arguments(None)
+    options = command_line.parse_arguments(sys.argv[1:])
     is_claimed = options.command == "run" and bool(options.once)
     if is_claimed:
         claim.start_watch()
@@ -91,6 +92,8 @@ def _register_model(options: argparse.Namespace, document: JobDocument) -> int:
 
 def run_and_exit(main: Callable[[], int]) -> NoReturn:
     """Exit with what `main` returns, whatever threads still wait for a service."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
         code = main()
     except Exception:
