@@ -58,7 +58,7 @@ def build_python(document: JobDocument, log_line: Callable[[str], None], stop: S
     placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
     required = data_environment.ENVIRONMENT
     if findings := list(environment_check.find_environment_problems(required, placement)):
-        ways = (tuple(way for way in one.ways if environment_check.ENVIRONMENT_OPTION != way.text) for one in findings)
+        ways = (tuple(way for way in one.ways if way.text != environment_check.ENVIRONMENT_OPTION) for one in findings)
         raise EnvironmentRefused([one._replace(ways=way) for one, way in zip(findings, ways, strict=True)])
     python = environment.build_python(required, Path(placement.cache), log_line, stop)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

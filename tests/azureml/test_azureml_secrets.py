@@ -36,9 +36,7 @@ def test_plugin_that_reads_key_vaults_is_sent_with_such_jobs_only() -> None:
     platform = AzureMLPlatform()
     plugin = platform.container_plugins(job(), settings(secrets='{"API_TOKEN": "api"}'))["secrets.key_vault"]
     with zipfile.ZipFile(io.BytesIO(pack_modules([plugin]).archive)) as packed:
-        files = {
-            f"robotrain_sources/{name}" for name in ("fetching/named_secret.py", "data_environment/locks/data.txt")
-        }
+        files = {"robotrain_sources/fetching/named_secret.py", "robotrain_runtime/data_environment/locks/data.txt"}
         assert files <= set(packed.namelist())
     assert "secrets.key_vault" not in platform.container_plugins(job(), settings())
 
