@@ -5,8 +5,7 @@ Container plugins report a finding, or its sentence alone where nothing is to be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 TYPE_CHECKING = False  # every command imports this module: events would cost start-up
 if TYPE_CHECKING:
@@ -68,12 +67,6 @@ def make_ways(*ways: Suggestion | str) -> tuple[Suggestion, ...]:
     """Return ways of which some are given by their text alone. Empty ones are left out."""
     made = (way if isinstance(way, Suggestion) else Suggestion(way) for way in ways)
     return tuple(way for way in made if way.text)
-
-
-def read_findings(values: Iterable[Any]) -> tuple[Finding, ...]:
-    """Return findings and sentences that another process wrote as JSON."""
-    lists = (make_finding(value) if isinstance(value, str) else Finding(*value) for value in values)
-    return tuple(found._replace(ways=tuple(Suggestion(*way) for way in found.ways)) for found in lists)
 
 
 class FindingError(OSError):
