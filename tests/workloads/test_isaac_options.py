@@ -276,7 +276,8 @@ def test_a_checkpoint_may_be_named_in_each_way(robotrain: Any, uri: str) -> None
     ],
 )
 def test_an_address_that_names_no_checkpoint_is_refused(robotrain: Any, uri: str, code: str, instead: str) -> None:
-    answer = robotrain("render", "isaac-train", "--platform", "local", "--json", "--checkpoint-uri", uri)
+    line = ("isaac-train", "--platform", "local", "--checkpoint-mode", "warm-start", "--checkpoint-uri", uri)
+    answer = robotrain("render", *line, "--json")
     problem = answer.json["problems"][0]
     assert (problem["code"], answer.exit_code) == (code, 2)
     assert "S3CRET" not in answer.stdout + answer.stderr
