@@ -39,9 +39,9 @@ PUBLIC_NAMES = {
     ArtifactTarget BatchFetch BatchFetcher Cancelled Checkpoint CheckpointManifest CheckpointMark CheckpointOwner
     ContainerContext DataPreparation Download Finding FindingError GpuRequirement HelperProcess JobDocument JobFailed
     JobSource Metrics ModelDescription ModelRegistry Note Param PermanentError PublishingSpec PythonEnvironment
-    SecretStorePlugin SourceContainerPlugin Suggestion SurveyedSource TargetContainerPlugin TargetInspection TargetWriter
-    TrackingContainerPlugin TrackingSpec UncertainText Verdict WorkCommand WorkloadContainerPlugin emit_event emit_verdict
-    load_pairs make_finding serve_requests suggest_leaving_out
+    SecretStorePlugin SourceContainerPlugin Suggestion SurveyedSource TargetContainerPlugin TargetInspection
+    TargetWriter TrackingContainerPlugin TrackingSpec UncertainText Verdict WorkCommand WorkloadContainerPlugin
+    emit_event emit_verdict load_pairs make_finding serve_requests suggest_leaving_out
     """,
 }
 
