@@ -263,7 +263,7 @@ def test_a_squashed_branch_keeps_its_files(place, publish, save, repository):
     with pytest.raises(PermanentError, match=r"holds other files, such as weights\.bin"):
         publish(save(200), f"{ADDRESS}@mine")
     (problem,) = target.inspect(f"{ADDRESS}@mine", place).problems
-    assert "holds other files, such as weights.bin" in problem
+    assert "holds other files, such as weights.bin" in problem.title
     assert found.commits[found.branches["mine"]] == {"weights.bin": b"mine"}
 
 
