@@ -15,13 +15,12 @@ TYPES = ("--", "--policy.chunk_size=50", "--policy.n_action_steps=50", "--policy
 
 @pytest.fixture
 def find_ways(robotrain):
-    """Return the suggestions of a line, as texts by the code of their problem, and the reasons by code."""
+    """Return the suggestions of a line, as texts by the code of their problem, and their remarks by text."""
 
     def find(*words):
         found = json.loads(robotrain(*words[:1], "--json", *words[1:]).stdout)["problems"]
-        errors = [one for one in found if one["severity"] == "error"]
-        texts = {one["code"]: [way["text"] for way in one["instead"]] for one in errors}
-        return texts, {one["code"]: one["why"] for one in errors}
+        texts = {one["code"]: [way["text"] for way in one["instead"]] for one in found if one["severity"] == "error"}
+        return texts, {way["text"]: way["remark"] for one in found for way in one["instead"]}
 
     return find
 
@@ -39,15 +38,14 @@ def test_only_workloads_that_take_the_options_are_suggested(find_ways):
     assert "isaac-train" not in ways["word-unknown"]
 
 
-def test_the_reason_says_what_the_only_way_would_bring(find_ways):
+def test_the_only_way_is_shown_with_the_problem_that_it_brings(robotrain, find_ways):
     line = ("render", "lerobot-train", "--platform", "local", *DATASET)
-    ways, reasons = find_ways(*line, *TYPES)
-    assert ways == {"option-owned": []}
-    assert "With --policy-type diffusion, " in reasons["option-owned"]
-    assert "chunk_size" in reasons["option-owned"]
-    ways, reasons = find_ways(*line, *TYPES[:1], *TYPES[3:])
+    ways, remarks = find_ways(*line, *TYPES)
     assert ways == {"option-owned": ["--policy-type diffusion"]}
-    assert "With " not in reasons["option-owned"]
+    assert remarks["--policy-type diffusion"].startswith("but ")
+    assert "chunk_size" in remarks["--policy-type diffusion"]
+    ways, remarks = find_ways(*line, *TYPES[:1], *TYPES[3:])
+    assert (ways, remarks["--policy-type diffusion"]) == ({"option-owned": ["--policy-type diffusion"]}, "")
 
 
 def test_what_is_not_tried_is_shown(find_ways, monkeypatch):

@@ -23,7 +23,7 @@ ON_THE_LINE = ("-", "after --")
 def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return problems of a job with the suggestions that remove them without another one.
 
-    If none of a problem does, its reason says what the first that removes it brings.
+    If none of a problem does, the first that removes it is left, with the next problem as its remark.
     """
     trials = _Trials(command, ctx)
     return tuple(map(trials.try_ways, problems))
@@ -41,16 +41,19 @@ class _Trials:
         self._count = 0
 
     def try_ways(self, problem: Problem) -> Problem:
-        """Return a problem with the suggestions that work or cannot be tried; else its reason says why none does."""
+        """Return a problem with the suggestions that work or cannot be tried, and perhaps one that brings another."""
         if problem.severity != "error" or problem.stage > Stage.CHECK:
             return problem
         tried = [(way, self._find_problems(way, problem)) for way in problem.suggestions]
-        ways = tuple(way for way, after in tried if not after)
-        brought = [f"With {way.text}, {after[0].title}." for way, after in tried if after and after[0] is not problem]
-        if any(after == [] for _, after in tried) or not brought:
-            return problem if ways == problem.suggestions else dataclasses.replace(problem, suggestions=ways)
-        why = f"{problem.why.removesuffix('.')}. {brought[0]}" if problem.why else brought[0]
-        return dataclasses.replace(problem, suggestions=ways, why=why)
+        has_working = any(after == [] for _, after in tried)
+        ways = list[Suggestion]()
+        for way, after in tried:
+            if not after:
+                ways.append(way)
+            elif not has_working and after[0] is not problem:
+                ways.append(way._replace(remark=f"{way.remark}; but {after[0].title}".removeprefix("; ")))
+                has_working = True
+        return problem if tuple(ways) == problem.suggestions else dataclasses.replace(problem, suggestions=tuple(ways))
 
     def _find_problems(self, way: Suggestion, problem: Problem) -> list[Problem] | None:
         """Return the new errors of the line that a suggestion makes, or only the problem if it is still there.
