@@ -43,7 +43,7 @@ CHANGES = {
     "registered": "name version step uri new replaced",
     "evaluated": "episodes scores results policy step passed conditions units better",
     "delivered": "to seconds",
-    "note": "level text",
+    "note": "level text ways",
     "outcome": "state exit_code reason fault cause subject remedy",
     "state": "state reason exit_code started ended over",
 }
