@@ -26,6 +26,17 @@ def list_files(folder: Path) -> list[str]:
     return sorted(name for name in found if name != checkpoint.MANIFEST)
 
 
+def test_a_stop_while_a_place_is_looked_at_cancels_the_run(placed, shelf, start, until, finish):
+    (shelf / "silent").touch()
+    process = start(placed(f"shelf:{shelf}", "print('worked')"))
+    until(process, "looking")
+    process.terminate()
+    ran = finish(process)
+    assert ran.exit_code == 143, ran.lines
+    assert (ran.outcome["state"], ran.outcome["fault"]) == ("cancelled", "stopped")
+    assert "worked" not in ran.lines
+
+
 @pytest.mark.parametrize("form", ["{}", "shelf:{}"])
 def test_results_are_copied_under_the_name_of_the_run_and_nothing_else_is_changed(run, placed, shelf, form):
     (shelf / "pretend-2").mkdir()

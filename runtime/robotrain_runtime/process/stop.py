@@ -32,8 +32,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
-class StopRequested(Exception):
-    """The run was asked to stop."""
+class StopRequested(BaseException):
+    """The run was asked to stop. Like KeyboardInterrupt no Exception: code that handles all of those lets it pass."""
 
 
 class StopSignal:

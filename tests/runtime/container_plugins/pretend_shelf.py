@@ -1,6 +1,10 @@
-"""A kind of place with an address of its own, as a third party may write it: `shelf:FOLDER`, written by copying."""
+"""A kind of place with an address of its own, as a third party may write it: `shelf:FOLDER`, written by copying.
+
+A look at one with a file `silent` takes a minute, and takes whatever ends it for a failure of the place.
+"""
 
 import sys
+import time
 from pathlib import Path
 
 import pretend_work
@@ -23,6 +27,12 @@ def inspect(address: str, place: ContainerContext) -> TargetInspection:
     if place.python is None:
         return TargetInspection()
     folder = Path(normalize(address).removeprefix("shelf:"))
+    if (folder / "silent").exists():
+        say("looking")
+        try:
+            time.sleep(60)
+        except Exception as error:
+            return TargetInspection(warnings=(str(error),))
     wrong = () if folder.is_dir() else (make_finding("there is no such shelf", f"put {folder} up"),)
     found = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
     marks = {
