@@ -177,14 +177,16 @@ class Transfer:
         ended: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
 
         def call() -> None:
+            found: T | Exception
             try:
-                ended.put(function())
+                found = function()
             except Exception as error:
-                ended.put(error)
-            with self._close_lock:
+                found = error
+            with self._close_lock:  # before the answer: the next call may begin at once
                 self._is_busy = False
                 if self._stopped.is_set():
                     self._release()
+            ended.put(found)
 
         with self._close_lock:
             if self._stopped.is_set():
