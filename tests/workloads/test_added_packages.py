@@ -1,5 +1,6 @@
 """Packages that a job adds to its environment (`--with`): what is locked, what travels, and what is refused before."""
 
+import base64
 import io
 import json
 import re
@@ -306,6 +307,7 @@ def test_unfit_wheels_are_refused(submit, tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(content)
         answer = submit("--with", tmp_path / name)
         check_problems(answer.stderr, "package-unreadable" if name in (torn, "mine.whl") else "lock-failed")
+        assert "<redacted>" not in answer.stderr
     numpy = pretend_index.wheel(tmp_path, "numpy", "1.0")
     submit("--with", numpy).check_problems(4, "packages-conflict")
 
@@ -314,6 +316,10 @@ def test_a_wheel_that_names_a_host_is_refused_before_uv_reads_it(submit, tmp_pat
     monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
     wheel = pretend_index.wheel(tmp_path, "mine", "0.3", needs=("x @ https://evil.example/x-1-py3-none-any.whl",))
     submit("--with", wheel).check_problems(4, f"not-lockable {wheel.name}")
+    encoded = base64.b64encode(b"x @ https://evil.example/x-1-py3-none-any.whl").decode()  # uv decodes it
+    pretend_index.wheel(tmp_path, "mine", "0.3", needs=(f"=?utf-8?b?{encoded}?=",))
+    submit("--with", wheel).check_problems(4, f"not-lockable {wheel.name}")
+    pretend_index.wheel(tmp_path, "mine", "0.3")
     method = re.compile(rb"(PK\x01\x02.{6}|PK\x03\x04.{4})\0\0", re.DOTALL)  # Zstandard: uv reads it, Python does not
     wheel.write_bytes(method.sub(rb"\g<1>" + b"\x5d\0", wheel.read_bytes()))
     submit("--with", wheel).check_problems(2, "package-unreadable")

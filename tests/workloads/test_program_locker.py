@@ -13,7 +13,7 @@ from robotrain.errors import Rejected
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.environments import torch_build, uv_program
-from robotrain_workloads.package_lock import lock_target, locking, program_locker, resolution
+from robotrain_workloads.package_lock import lock_inputs, lock_target, locking, program_locker, resolution
 from robotrain_workloads.package_lock.lock_target import Target
 
 pytestmark = pytest.mark.skipif(uv_program.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
@@ -124,10 +124,32 @@ def test_every_line_that_names_a_place_is_refused_before_uv_runs(lock, shelf, mo
     assert PASSWORD not in "".join(map(str, problems))
 
 
+def test_a_list_names_only_lists_below_the_folder_of_the_first(lock, tmp_path, monkeypatch):
+    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    (tmp_path.parent / "theirs.txt").write_text("joints\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "linked.txt").symlink_to(tmp_path.parent / "theirs.txt")
+    (tmp_path / "more/inner.txt").write_text("-r ../other.txt\n-r ../../theirs.txt\n")
+    (tmp_path / "other.txt").write_text("moves\n")
+    problems = refused(lock, "-r more/inner.txt\n-c ../theirs.txt\n-r linked.txt\n")
+    assert [one.where for one in problems] == ["inner.txt:2", "requirements.txt:2", "requirements.txt:3"]
+    check_problems(problems[:1], "not-lockable inner.txt:2")
+
+
+def test_a_list_that_is_named_often_is_read_once(tmp_path):
+    for number in range(10):
+        (tmp_path / f"{number}.txt").write_text(f"-r {number + 1}.txt\n" * 2)
+    (tmp_path / "10.txt").write_text("joints\n-r 0.txt\n")
+    assert lock_inputs.read_requirements_file(tmp_path / "0.txt").requirements == ["joints"]
+
+
 NAMING_PROJECTS = {
     'dependencies = ["a"]\n[tool.uv.sources]\na = {index = "theirs"}\n': 4,
     'dependencies = ["a"]\n[[tool.uv.index]]\nurl = "https://evil.example"\n': 4,
     'dependencies = ["a"]\n[tool.uv]\nextra-index-url = ["https://evil.example"]\n': 5,
+    'dependencies = ["a"]\n[tool.uv.pip]\nindex-url = "https://mine.example"\n': 5,
+    'dependencies = ["a"]\n[[tool.pdm.source]]\nurl = "https://mine.example"\n': 4,
+    'dependencies = ["a"]\n[[tool.poetry.source]]\nurl = "https://mine.example"\n': 4,
     'dependencies = [\n  "a",\n  "b @ git+https://evil.example/b",\n]\n': 5,
     'dependencies = ["""a\n--index-url https:evil.example"""]\n': 3,
     'dependencies = ["-r /etc/hostname"]\n': 3,
@@ -139,6 +161,14 @@ def test_a_project_that_says_where_packages_come_from_needs_a_uv_lock(lock, text
     monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
     problems = refused(lock, code={"pyproject.toml": f'[project]\nname = "mine"\n{text}'})
     check_problems(problems, f"not-lockable pyproject.toml:{NAMING_PROJECTS[text]}")
+
+
+@pytest.mark.parametrize("text", ["[[index]]\nurl = 'https://mine.example'\n", "[pip]\nextra-index-url = ['/mine']\n"])
+def test_a_uv_toml_beside_a_project_that_names_an_index_is_told(lock, text, monkeypatch):
+    monkeypatch.setattr(resolution, "run_uv", lambda *words: pytest.fail("uv runs"))
+    project = '[project]\nname = "mine"\ndependencies = ["a"]\n'
+    problems = refused(lock, code={"pyproject.toml": project, "uv.toml": text})
+    check_problems(problems, f"not-lockable uv.toml:{1 if 'index]]' in text else 2}")
 
 
 @pytest.mark.parametrize("text", ["[project]\ndynamic = ['dependencies']\n", "[tool.poetry.dependencies]\na = '*'\n"])
@@ -260,6 +290,27 @@ def test_a_package_of_the_projects_own_index_is_locked_by_address_which_is_not_a
     split = torch_build.split_lock(locked)  # --torch-backend replaces the build
     assert split.torch_pins == ("torch==2.7.0",)
     assert "nvidia-nccl-cu12" not in split.other_pins
+
+
+def test_the_indexes_of_a_uv_toml_are_those_of_its_uv_lock(lock):
+    registry = 'registry = "https://wheels.example/cu126"'
+    project = make_project(make_entry("fast", "1.0", FAST_WHEELS[0], source=registry))
+    project["uv.toml"] = '[[index]]\nurl = "https://wheels.example/cu126/"\n'
+    assert "fast @ https://wheels.example/" in lock(code=project, python_version="3.11").lock
+
+
+HOSTILE_CONFIG = 'no-such-setting = "uv.toml is read"\n'
+
+
+def test_a_uv_lock_is_not_taken_for_that_of_a_workspace_in_a_folder_above(lock, tmp_path, monkeypatch):
+    above, theirs = tmp_path / "above", make_project(make_entry("evil", "1.0", "evil-1.0-py3-none-any.whl"))
+    above.mkdir()
+    (above / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["robotrain-*"]\n')
+    (above / "uv.lock").write_text(theirs["uv.lock"])
+    (above / "uv.toml").write_text(HOSTILE_CONFIG)
+    monkeypatch.setattr("tempfile.tempdir", str(above))
+    locked = lock(code=make_project(make_entry("fast", "1.0", FAST_WHEELS[0])), python_version="3.11")
+    assert list(pins(locked.lock)) == ["fast"]
 
 
 def test_what_is_no_package_of_an_index_is_named(lock):
@@ -426,10 +477,11 @@ def test_nothing_of_a_project_runs_or_is_a_configuration(lock, shelf, tmp_path, 
     (code / "setup.py").write_text(f"open({str(ran)!r}, 'w')\n")
     (code / ".python-version").write_text("3.11\n")
     monkeypatch.chdir(code)
-    uv_toml = f'no-index = false\nindex-url = "http://127.0.0.1:9/{PASSWORD}"\nfind-links = []\n'
+    uv_toml = f"cache-dir = {json.dumps(str(tmp_path / 'theirs'))}\n[pip]\nno-deps = true\n"
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     text = '[project]\nname = "mine"\ndependencies = ["moves"]\n[tool.uv.pip]\nno-build = false\n'
     locked = lock(code={"pyproject.toml": text, "uv.toml": uv_toml})
     assert list(pins(locked.lock)) == ["joints", "moves"]
     assert locked.python == "3.11"
     assert not ran.exists()
+    assert not (tmp_path / "theirs").exists()

@@ -20,19 +20,22 @@ from robotrain_runtime.contract.files import read_limited_file
 make_problem = Messages(__file__)
 
 MAX_FILE = 32 << 20
-LOCK_FILE, PROJECT_FILE = "uv.lock", "pyproject.toml"
+LOCK_FILE, PROJECT_FILE, UV_FILE = "uv.lock", "pyproject.toml", "uv.toml"
 LISTS = re.compile(r"(-r|--requirement|-c|--constraint)[=\s]\s*([^/~:$\\][^:$\\]*\.(?:txt|in))")
 """A line that names a list beside the file: any other file would be shown to the index, as the names of packages."""
 IGNORED = re.compile(r"--(?:require-hashes|prefer-binary|only-binary|no-binary)\b.*")
 """Options that say how files are chosen, which is decided here."""
 HASH = re.compile(r"\s--hash[=\s]\s*\w+:\w+")
-PLACE = re.compile(r"[@:/\\$]|^[-.]|\.(?:whl|zip|tar|tgz|tar\.\w+)$")
-"""What a requirement of an index never has, and an address, a path and an option have."""
+PLACE = re.compile(r"[@:/\\$]|=\?|^[-.]|\.(?:whl|zip|tar|tgz|tar\.\w+)$")
+"""What a requirement of an index never has, and an address, a path and an option have, or text that uv decodes."""
 SETTINGS = (
     *("sources", "index", "index-url", "extra-index-url", "find-links", "no-index"),
     *("constraint-dependencies", "override-dependencies"),
 )
 """What a project tells uv about where packages come from, and which."""
+TABLES = {"tool.uv": SETTINGS, "tool.uv.pip": SETTINGS, "tool.pdm": ("source",), "tool.poetry": ("source",)}
+UV_TABLES = {"": SETTINGS, "pip": SETTINGS}
+"""The tables of a project's files that name indexes, and the fields that do."""
 PLACE_WAYS = (
     Suggestion("uv lock", "in a project: robotrain takes uv.lock as it is, with other indexes"),
     Suggestion("--code FOLDER", "its code beside the program; then list only the packages that it needs"),
@@ -72,20 +75,20 @@ class LockInput:
 def check_place(line: str, where: str, ways: Sequence[Suggestion] = PLACE_WAYS) -> Iterator[Problem]:
     """Yield the problem of a line that names where a package comes from."""
     if PLACE.search(HASH.sub("", line)):
-        yield make_problem("not-lockable.place", *ways, where=where, given=line)
+        message = "not-lockable.option" if line.startswith("-") else "not-lockable.place"
+        yield make_problem(message, *ways, where=where, given=line)
 
 
 def read_requirements_file(path: Path) -> LockInput:
     """Return what a requirements file asks for, with the lists that it names. Raise Rejected if one cannot be read."""
     found = LockInput(origin=path.name)
-    _read_list(path, found, found.requirements, ())
+    _read_list(path, found, found.requirements, path.parent.resolve(), set())
     return found
 
 
-def _read_list(path: Path, found: LockInput, into: list[str], above: Sequence[Path]) -> None:
-    """Add the lines of a list, and of those that it names."""
-    if path.resolve() in above:
-        return
+def _read_list(path: Path, found: LockInput, into: list[str], top: Path, read: set[tuple[Path, bool]]) -> None:
+    """Add the lines of a list, and of those below a folder that it names, each once."""
+    read.add((path.resolve(), into is found.constraints))
     joined, first = "", 0
     for number, text in enumerate([*_read_text(path).splitlines(), ""], 1):
         text, first = re.sub(r"(^|\s)#.*", "", text), first or number
@@ -95,7 +98,11 @@ def _read_list(path: Path, found: LockInput, into: list[str], above: Sequence[Pa
         line, where = " ".join(joined.split()), f"{path.name}:{first}"
         if listed := LISTS.fullmatch(line):
             target = found.constraints if listed[1] in ("-c", "--constraint") else into
-            _read_list(path.parent / listed[2], found, target, (*above, path.resolve()))
+            other = path.parent / listed[2]
+            if not other.resolve().is_relative_to(top):
+                found.problems.append(make_problem("not-lockable.outside", *PLACE_WAYS, where=where, given=line))
+            elif (other.resolve(), target is found.constraints) not in read:
+                _read_list(other, found, target, top, read)
         elif line and not IGNORED.fullmatch(line):
             found.problems += check_place(line, where)
             into.append(HASH.sub("", line))
@@ -107,22 +114,22 @@ def read_project(folder: Path) -> LockInput | None:
 
     Raise Rejected if one cannot be read.
     """
-    lock, project = folder / LOCK_FILE, folder / PROJECT_FILE
-    text = _read_text(project) if project.is_file() else ""
-    content = _read_text(lock) if lock.is_file() else None
+    names = [name for name in (LOCK_FILE, PROJECT_FILE, UV_FILE) if (folder / name).is_file()]
+    texts = {name: _read_text(folder / name) for name in names}
+    content = texts.get(LOCK_FILE)
     try:
-        data = tomllib.loads(text)
-        found = _read_dependencies(data, text) if content is None else _read_uv_lock(folder, data, content)
+        found = _read_dependencies(texts) if content is None else _read_uv_lock(folder, texts, content)
         SpecifierSet(found.requires_python if found else "")
     except (AttributeError, TypeError, ValueError, RecursionError) as error:  # a table where a list is due, for example
         why = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
-        name = PROJECT_FILE if content is None else f"{LOCK_FILE} or {PROJECT_FILE}"
-        raise Rejected([make_problem("file-unreadable", given=str(folder), name=name, why=why)]) from None
+        raise Rejected([make_problem("file-unreadable", given=str(folder), name=" or ".join(names), why=why)]) from None
     return found
 
 
-def _read_uv_lock(folder: Path, data: Mapping[str, Any], content: str) -> LockInput:
-    lock, project, settings = tomllib.loads(content), data.get("project", {}), data.get("tool", {}).get("uv", {})
+def _read_uv_lock(folder: Path, texts: Mapping[str, str], content: str) -> LockInput:
+    lock, data = tomllib.loads(content), tomllib.loads(texts.get(PROJECT_FILE, ""))
+    project, settings = data.get("project", {}), data.get("tool", {}).get("uv", {})
+    settings = settings if UV_FILE not in texts else tomllib.loads(texts[UV_FILE])  # as uv itself chooses
     packages: dict[str, Mapping[str, Any]] = {str(one.get("name")): one for one in lock.get("package", ())}
     sources = {name: one.get("source", {}) for name, one in packages.items()}
     folders = {name: str(one.get("editable") or one.get("directory") or "/") for name, one in sources.items()}
@@ -147,7 +154,9 @@ def _is_below(folder: Path, path: str) -> bool:
     return ".." not in Path(path).parts and not Path(path).is_absolute() and (folder / path).is_dir()
 
 
-def _read_dependencies(data: Mapping[str, Any], text: str) -> LockInput | None:
+def _read_dependencies(texts: Mapping[str, str]) -> LockInput | None:
+    text = texts.get(PROJECT_FILE, "")
+    data = tomllib.loads(text)
     project, tools = data.get("project", {}), data.get("tool", {})
     is_dynamic = "dependencies" in project.get("dynamic", ())
     found = LockInput(origin=PROJECT_FILE, requires_python=str(project.get("requires-python", "")))
@@ -156,10 +165,8 @@ def _read_dependencies(data: Mapping[str, Any], text: str) -> LockInput | None:
         found.problems.append(make_problem("not-lockable.no-list", where=PROJECT_FILE, what=what))
     elif "dependencies" not in project:
         return None
-    for name in filter(tools.get("uv", {}).get, SETTINGS):
-        found_in = re.search(rf"(?m)^\s*(\[+tool\.uv\.{name}\b|{name}\s*=)", text)
-        where = _find_line(text, found_in[1] if found_in else name)
-        found.problems.append(make_problem("not-lockable.place", *PLACE_WAYS, where=where, given=f"[tool.uv] {name}"))
+    found.problems += _check_settings(PROJECT_FILE, text, TABLES)
+    found.problems += _check_settings(UV_FILE, texts.get(UV_FILE, ""), UV_TABLES)
     if not isinstance(listed := project.get("dependencies", []), list):
         raise TypeError
     for one in listed:
@@ -168,6 +175,21 @@ def _read_dependencies(data: Mapping[str, Any], text: str) -> LockInput | None:
         found.requirements.append(line)
     found.present = {canonicalize_name(project.get("name", "")): "."} if "build-system" in data else {}
     return found
+
+
+def _check_settings(file: str, text: str, tables: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """Yield the problems of what a file says about where packages come from."""
+    for table, names in tables.items():
+        held = tomllib.loads(text)
+        for part in filter(None, table.split(".")):
+            held = held.get(part, {})
+        for name in filter(held.get, names):
+            start = max(0, text.find(f"[{table}]"))
+            header = re.escape(f"{table}.{name}".lstrip("."))
+            line = re.compile(rf"(?m)^[ \t]*(?:\[+{header}\b|{name}\s*=)").search(text, start)
+            where = f"{file}:{text.count(chr(10), 0, line.start() if line else start) + 1}"
+            given = f"[{table}] {name}" if table else name
+            yield make_problem("not-lockable.setting", *PLACE_WAYS, where=where, given=given)
 
 
 def _find_line(text: str, part: str) -> str:

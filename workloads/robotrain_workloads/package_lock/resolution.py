@@ -22,6 +22,7 @@ from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain_runtime.contract.child_python import NEUTRAL_FOLDER
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.redaction import truncate
 from robotrain_runtime.environments import uv_program
 from robotrain_runtime.process.stop import StopSignal
 
@@ -35,8 +36,11 @@ MAX_REASON = 900
 """Characters of uv's explanation that a problem repeats."""
 SOURCES = "requirements"
 SETTINGS = {"NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-NO_PROJECT = "[tool.uv.workspace]\nmembers = []\n"
-"""The pyproject.toml of a workspace whose root is no project: uv then takes all members of its lock."""
+OWN_WORKSPACE = "[tool.uv.workspace]\nmembers = []\n"
+"""Else uv looks for a workspace in the folders above, which others may write, and takes its lock.
+
+Without a project in it, uv takes all members of the lock.
+"""
 
 
 def resolve_packages(given: LockInput, target: Target) -> Iterator[tuple[Mapping[str, Any], Sequence[str]]]:
@@ -51,11 +55,11 @@ def resolve_packages(given: LockInput, target: Target) -> Iterator[tuple[Mapping
 
 
 def _export_lock(given: LockInput, _target: Target, place: Path) -> tuple[str, str]:
-    """Return the packages of a uv.lock, which uv reads beside a project of the same name that has no settings."""
+    """Return the packages of a uv.lock, which uv reads beside a project of the same name, and nothing else."""
     (place / LOCK_FILE).write_text(given.uv_lock or "", encoding="utf-8")
-    named = f'[project]\nname = {json.dumps(given.project)}\nversion = "0"\n'
-    (place / PROJECT_FILE).write_text(named if given.project else NO_PROJECT, encoding="utf-8")
-    options = ("--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
+    named = f'[project]\nname = {json.dumps(given.project)}\nversion = "0"\n' if given.project else ""
+    (place / PROJECT_FILE).write_text(named + OWN_WORKSPACE, encoding="utf-8")
+    options = ("--no-config", "--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-header", "-q")
     command = ("export", "--project", str(place), *options, "--format")
     forms = ("pylock.toml",), ("requirements.txt", "--no-hashes")
     return _run_uv(given, place, *command, *forms[0]), _run_uv(given, place, *command, *forms[1])
@@ -97,7 +101,8 @@ def _make_failure(given: LockInput, errors: str) -> Problem:
     if re.search(r"unexpected argument|invalid value '(?:pylock|x86_64)", errors):
         return make_problem("lock-failed.uv-too-old", where=given.origin)
     text = re.sub(r"\n\s*cause:", ".", re.sub(r"^\s*error:|\n\s*\^+\s*$", "", errors))
-    why = redact(" ".join(text.split()).removesuffix("."), max_length=MAX_REASON)
+    parts = re.split(r"(?<=\w) @ (?=file:)", " ".join(text.split()).removesuffix("."))  # the `@` ends no password
+    why = truncate(" @ ".join(redact(part, max_length=MAX_REASON) for part in parts), MAX_REASON)
     is_transient = uv_program.classify_uv_error(errors) == "network"
     network = (Suggestion("robotrain doctor", "checks what this machine can reach"),) if is_transient else ()
     message = "lock-failed.added" if given.owner else "lock-failed.program"
