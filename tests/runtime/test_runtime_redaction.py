@@ -1,11 +1,25 @@
 """What a program prints of secrets as it fails, and in names, is hidden before it reaches anything that is kept."""
 
+import builtins
 import json
+import types
+import typing
+from collections import abc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from robotrain_runtime.contract import redaction
-from robotrain_runtime.contract.event import Evaluated, EventRecord, Metrics, Note, Outcome
+from robotrain_runtime.contract.event import (
+    EVENT_NAMES,
+    Evaluated,
+    EventRecord,
+    Metrics,
+    Note,
+    Outcome,
+    format_event,
+    parse_event,
+)
 from robotrain_runtime.process.event_relay import EventRelay
 
 TOKEN = "hf_Zq7Xk2Vw9Rt4Lm8NZq7Xk2Vw9Rt4Lm8N"
@@ -30,6 +44,29 @@ def test_an_event_reaches_log_file_and_sinks_without_secrets(tmp_path, capsys, e
         assert "redacted" in text
     if isinstance(event, Metrics):
         assert seen[0].event.values == {"loss": 1.0, "redacted": 2.0}
+
+
+def fill(hint: Any) -> Any:
+    """Return a value of a type, with a secret in each text of it."""
+    arguments = typing.get_args(hint)
+    match typing.get_origin(hint) or hint:
+        case typing.Literal | types.UnionType:
+            return arguments[0] if typing.get_origin(hint) is typing.Literal else fill(arguments[0])
+        case abc.Mapping:
+            return {TOKEN: fill(arguments[1])}
+        case builtins.tuple:
+            return (fill(arguments[0]),)
+        case builtins.str:
+            return PRINTED
+    return hint(1)
+
+
+@pytest.mark.parametrize("kind", EVENT_NAMES, ids=lambda kind: kind.__name__)
+def test_no_field_of_an_event_keeps_a_secret(kind):
+    filled = kind(**{name: fill(hint) for name, hint in typing.get_type_hints(kind).items()})
+    shown = redaction.hide_secrets_of_event(filled)
+    assert not [text for text in ("Hunter2Word", TOKEN) if text in str(shown)]
+    assert parse_event(format_event(shown)).event == shown
 
 
 def test_a_line_of_the_log_has_no_secret_and_others_are_unchanged(tmp_path, capsys):

@@ -167,6 +167,8 @@ def _hide_in_value(value: Any) -> Any:
         return hide_if_secret(value)
     if isinstance(value, Mapping):
         return {hide_if_secret(name).replace(HIDDEN, HIDDEN_NAME): _hide_in_value(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_hide_in_value, value))
     return value
 
 
