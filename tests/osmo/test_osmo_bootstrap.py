@@ -119,6 +119,13 @@ def test_modules_of_a_payload_have_the_same_statements_on_the_same_lines_without
     assert compact_module("robotrain_mine/container.py", b'"""Mine."""') == b'"""Mine."""'
 
 
+def test_a_body_of_nothing_but_strings_stays_a_body() -> None:
+    source = b'class A:\n    """What it is."""\n    """More."""\n'
+    compact = compact_module("robotrain_runtime/a.py", source)
+    compile(compact, "a.py", "exec")
+    assert b'"' not in compact
+
+
 def test_a_payload_is_packed_once_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path))
     payload, added, add = Payload(zip_files(a="once")), [], render._add_member

@@ -24,10 +24,13 @@ Scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _find_docstrings(tree: Scope) -> Iterator[tuple[ast.Expr, bool]]:
-    """Yield each string that is a statement, and whether it is all of a body."""
+    """Yield each string that is a statement, and whether the body has nothing but strings."""
+    strings = [one for one in tree.body if isinstance(one, ast.Expr) and _is_string(one.value)]
+    yield from ((one, len(strings) == len(tree.body)) for one in strings)
     for statement in tree.body:
-        match statement:
-            case ast.Expr(value=ast.Constant(value=str())):
-                yield statement, len(tree.body) == 1
-            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield from _find_docstrings(statement)
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _find_docstrings(statement)
+
+
+def _is_string(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
