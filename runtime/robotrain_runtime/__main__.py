@@ -10,10 +10,11 @@ from robotrain_runtime import bootstrap, supervisor
 from robotrain_runtime.command_line import parse_arguments, print_line, read_document, report_error
 from robotrain_runtime.contract import claim
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
-from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.environments import environment, environment_check
-from robotrain_runtime.process.stop import STOPPED_STATUS, StopRequested, StopSignal
+from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process.stop import StopRequested, StopSignal
 
 MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
 
@@ -73,23 +74,15 @@ def _start(options: argparse.Namespace, words: list[str]) -> int:
     """Become the supervisor of the job, or be it; return its exit code."""
     try:
         job_document = read_document(options)
+        if options.command == "run":
+            run_outcome.prepare_work_folder(job_document)
         if options.command != "register" and bootstrap.is_build_needed(job_document):
-            bootstrap.become_supervisor(_build_python(options, job_document), job_document, words)
-    except StopRequested:
-        return STOPPED_STATUS
-    except (JobFailed, bootstrap.EnvironmentRefused) as failed:
-        return report_error(str(failed), getattr(failed, "exit_code", EXIT_PREFLIGHT))
+            return bootstrap.start_supervisor(job_document, options.command, words)
+    except JobFailed as failed:
+        return report_error(failed.reason, failed.exit_code)
     except OSError as error:
-        return report_error(f"the job's supervisor cannot be started: {error}", EXIT_FAILED)
+        return report_error(f"the run's folder {job_document.placement.work} cannot be used: {error}")
     return supervisor.act(options, job_document)
-
-
-def _build_python(options: argparse.Namespace, job_document: JobDocument) -> Path:
-    if options.command == "run":
-        with bootstrap.reported_failures(job_document) as (log_line, stop):
-            return bootstrap.build_python(job_document, log_line, stop)
-    with StopSignal() as stop:
-        return bootstrap.build_python(job_document, print_line, stop)
 
 
 def _build_environment(options: argparse.Namespace) -> int:

@@ -8,20 +8,21 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from robotrain_runtime import data_environment
 from robotrain_runtime.checkpoints import targets
-from robotrain_runtime.contract import child_python, plugin_loader, staged_data
+from robotrain_runtime.command_line import report_error
+from robotrain_runtime.contract import child_python, failure, job_node, plugin_loader, redaction, staged_data
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.event import StageEvent
-from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.event import Outcome, StageEvent
+from robotrain_runtime.contract.failure import EXIT_FAILED, JobFailed
 from robotrain_runtime.contract.finding import Finding
-from robotrain_runtime.environments import environment, environment_check, interpreter
+from robotrain_runtime.environments import environment, environment_check, interpreter, work_secrets
 from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import SIGNALS, StopRequested, StopSignal
 
 SUPERVISOR = "robotrain_runtime.supervisor"
@@ -35,9 +36,9 @@ def is_build_needed(document: JobDocument) -> bool:
         document = staged_data.add_staged_mounts(document)
         if plugin_loader.load_tracking_plugin(document) or plugin_loader.load_secret_stores(document):
             return True
-        needed = [*plugin_loader.list_other_environments(document), targets.get_target_environment(document)]
-    except (JobFailed, ValueError, OSError):
-        return False  # the engine says why
+        needed = [*plugin_loader.list_other_environments(document), *targets.list_target_environments(document)]
+    except Exception:  # also of a plugin: the engine says why
+        return False
     return data_environment.ENVIRONMENT in needed
 
 
@@ -57,7 +58,9 @@ def build_python(document: JobDocument, log_line: Callable[[str], None], stop: S
     """
     placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
     required = data_environment.ENVIRONMENT
-    if findings := list(environment_check.find_environment_problems(required, placement)):
+    with stop.interruptible():
+        findings = list(environment_check.find_environment_problems(required, placement))
+    if findings:
         ways = (tuple(way for way in one.ways if way.text != environment_check.ENVIRONMENT_OPTION) for one in findings)
         raise EnvironmentRefused([one._replace(ways=way) for one, way in zip(findings, ways, strict=True)])
     python = environment.build_python(required, Path(placement.cache), log_line, stop)
@@ -66,28 +69,45 @@ def build_python(document: JobDocument, log_line: Callable[[str], None], stop: S
         return python
 
 
-@contextmanager
-def reported_failures(document: JobDocument) -> Iterator[tuple[Callable[[str], None], StopSignal]]:
-    """Yield the log and the stop signal of a run whose supervisor is not there yet.
+def start_supervisor(document: JobDocument, command: str, arguments: Sequence[str]) -> int:
+    """Become the supervisor of the job, in its environment; return the exit code if that fails.
 
-    A failure becomes the run's outcome. Raise SystemExit with its exit code; OSError, JobFailed.
+    The failure is the outcome of a run, and is printed otherwise. Raise OSError, JobFailed if it cannot be reported.
     """
-    run_outcome.prepare_work_folder(document)
-    with run_outcome.open_relay(document) as relay, StopSignal() as stop:
-        try:
-            yield relay.write_line, stop
-            return
-        except StopRequested:
-            outcome = run_outcome.make_cancelled(document, stop)
-        except EnvironmentRefused as refused:
+    is_run = command == "run"
+    unkept = Path(os.devnull)
+    with (
+        run_outcome.open_relay(document) if is_run else EventRelay(unkept, job_node.read_node_rank(document)) as relay,
+        StopSignal() as stop,
+    ):
+        outcome = _replace_process(document, arguments, relay, stop)
+        if is_run:
+            return run_outcome.write_outcome(document, relay, outcome).exit_code
+    if outcome.state == "failed":
+        report_error(redaction.hide_secrets_of_event(outcome).reason)
+    return outcome.exit_code
+
+
+def _replace_process(document: JobDocument, arguments: Sequence[str], relay: EventRelay, stop: StopSignal) -> Outcome:
+    """Return what the run came to, if this process cannot become its supervisor."""
+    try:
+        with work_secrets.hidden_variables(document):
+            python = build_python(document, relay.write_line, stop)
+        become_supervisor(python, document, arguments)
+    except StopRequested:
+        return run_outcome.make_cancelled(document, stop)
+    except Exception as error:
+        if stop.number is not None:
+            return run_outcome.make_cancelled(document, stop)
+        if isinstance(error, EnvironmentRefused):
             relay.emit(StageEvent(name="preflight", state="started"))
-            failed = run_outcome.report_findings(relay, refused.findings)
+            failed = run_outcome.report_findings(relay, error.findings)
             relay.emit(StageEvent(name="preflight", state="failed", seconds=0.0))
-            outcome = run_outcome.make_failure(failed)
-        except JobFailed as failed:
-            outcome = run_outcome.make_failure(failed)
-        run_outcome.write_outcome(document, relay, outcome)
-    raise SystemExit(outcome.exit_code)
+            return run_outcome.make_failure(failed)
+        if isinstance(error, OSError):
+            why = f"the job's supervisor cannot be started: {error}"
+            error = JobFailed(why, EXIT_FAILED, failure.classify_error(why))
+        return run_outcome.make_failure(error) if isinstance(error, JobFailed) else run_outcome.make_crash(relay, error)
 
 
 def become_supervisor(python: Path, document: JobDocument, arguments: Sequence[str]) -> NoReturn:

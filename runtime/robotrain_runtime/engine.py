@@ -4,7 +4,6 @@ import shutil
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Outcome, Published, StageEvent, Track
 from robotrain_runtime.contract.failure import (
-    EXIT_FAILED,
     Cancelled,
     JobFailed,
     PermanentError,
@@ -54,11 +52,10 @@ class RunServices:
 
 
 def run_job(document: JobDocument) -> Outcome:
-    """Run a job; its events, outcome and outputs are written below the document's work folder.
+    """Run a job; its events, outcome and outputs are written below the document's work folder, which is prepared.
 
     Raise OSError, or JobFailed if the rank of this node is unknown.
     """
-    run_outcome.prepare_work_folder(document)
     earlier = recovery.read_earlier_attempts(Path(document.placement.work))
     with _open_services(document) as services:
         outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier))
@@ -105,10 +102,7 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
     except JobFailed as failed:
         return run_outcome.make_failure(failed)
     except Exception as error:
-        for line in traceback.format_exc().splitlines():
-            services.relay.write_line(line)
-        reason = f"{type(error).__name__}: {error}"
-        return run_outcome.make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
+        return run_outcome.make_crash(services.relay, error)
 
 
 class Engine:

@@ -29,6 +29,7 @@ def main() -> int:
     options = command_line.parse_arguments(sys.argv[1:])
     is_claimed = options.command == "run" and bool(options.once)
     if is_claimed:
+        claim.end_if_superseded()
         claim.start_watch()
     try:
         return act(options, command_line.read_document(options))

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import robotrain_runtime
 from built_environment import make_built_environment
-from robotrain_runtime import data_environment
-from robotrain_runtime.contract import document, event
+from robotrain_runtime import bootstrap, data_environment
+from robotrain_runtime.contract import document, event, failure
 from robotrain_runtime.contract.document import JobSource
 
 PLUGIN_FOLDER = Path(__file__).parent / "container_plugins"
@@ -28,7 +28,7 @@ PYTHONS = ("3.10", "3.12", "3.13")
 def needy(job):
     """Make a document with a source that the runtime fetches with packages of the data environment."""
 
-    def make(program: str = WORK, **placement: str) -> document.JobDocument:
+    def make(program: str = WORK, **placement: object) -> document.JobDocument:
         made = job(program, **placement)
         source = JobSource(role="policy", kind="own", uri="own://away")
         return dataclasses.replace(made, halves={**made.halves, "source.own": "pretend_own"}, sources=(source,))
@@ -138,6 +138,24 @@ def test_a_stop_before_the_supervisor_listens_is_not_lost(needy, begin, built, t
     assert "worked" not in out
 
 
+def test_the_reason_of_a_stop_before_the_supervisor_listens_is_kept(needy, begin, built, tmp_path):
+    built(f"echo preempted > {tmp_path}/work/{failure.STOP_REASON_FILE}; kill -TERM $$")
+    process = begin(needy("print('worked')"))
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, out
+    assert read_outcome(tmp_path) == ("cancelled", "preempted")
+
+
+def test_a_stop_during_the_checks_that_then_find_a_problem_cancels_the_run(needy, begin, tmp_path):
+    python = tmp_path / "stopping"
+    python.write_text("#!/bin/sh\nkill -TERM $PPID\nexit 1\n")
+    python.chmod(0o755)
+    process = begin(needy(), ROBOTRAIN_PYTHON=str(python))
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, out
+    assert read_outcome(tmp_path) == ("cancelled", "stopped")
+
+
 def test_a_stop_of_the_supervisor_cancels_the_run(needy, begin, built, tmp_path):
     built()
     process = begin(needy("import time; print('working', flush=True); time.sleep(60)"))
@@ -161,6 +179,50 @@ def test_a_failed_build_is_the_outcome_of_the_run(needy, begin, tmp_path):
     assert (tmp_path / "work/events.jsonl").read_text().count('"outcome"') == 1
 
 
+def test_a_cache_that_cannot_be_used_is_the_outcome_of_the_run(needy, begin, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/environments").touch()
+    process = begin(needy(), "--once", "7")
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, out
+    assert read_outcome(tmp_path)[0] == "failed"
+    assert event.parse_event(out.splitlines()[-1]).event.reason.startswith("the job's supervisor cannot be started: ")
+
+
+def test_a_plugin_that_cannot_be_loaded_is_the_outcome_of_the_run(needy, begin, tmp_path):
+    (tmp_path / "broken.py").write_text("boom\n")
+    made = needy()
+    broken = dataclasses.replace(made, halves={**made.halves, "source.own": "broken"})
+    folders = os.pathsep.join(map(str, (RUNTIME_FOLDER, PLUGIN_FOLDER, tmp_path)))
+    process = begin(broken, PYTHONPATH=folders)
+    out = process.communicate(timeout=60)[0]
+    assert read_outcome(tmp_path) == ("failed", "code"), out
+    assert "NameError" in event.parse_event(out.splitlines()[-1]).event.reason
+
+
+def test_the_secrets_of_the_work_reach_the_work_and_not_uv(needy, begin, built, tmp_path):
+    secrets, value = {"MY_KEY": "${RT_SECRET_1}"}, "a-secret-of-the-work"
+    uv = tmp_path / "uv"
+    uv.write_text(f'#!/bin/sh\nenv > "{tmp_path}/seen"\nexit 2\n')
+    uv.chmod(0o755)
+    begin(needy(secrets=secrets), UV=str(uv), RT_SECRET_1=value).communicate(timeout=60)
+    assert "PATH=" in (tmp_path / "seen").read_text()
+    assert value not in (tmp_path / "seen").read_text()
+    built()
+    process = begin(needy(f"import os; assert os.environ['MY_KEY'] == {value!r}", secrets=secrets), RT_SECRET_1=value)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, out
+
+
+def test_every_target_is_asked_for_its_environment(job, monkeypatch):
+    monkeypatch.setattr(data_environment, "is_here", lambda: False)
+    monkeypatch.syspath_prepend(str(PLUGIN_FOLDER))
+    places = {"target.shelf": "pretend_shelf", "target.huggingface": "robotrain_sources.huggingface_publish.target"}
+    made = job()
+    assert not bootstrap.is_build_needed(made)
+    assert bootstrap.is_build_needed(dataclasses.replace(made, halves={**made.halves, **places}))
+
+
 def test_a_machine_that_cannot_have_the_environment_is_told_before_anything_else(needy, begin, tmp_path):
     process = begin(needy(), ROBOTRAIN_PYTHON="/no/such/python")
     out = process.communicate(timeout=60)[0]
@@ -179,6 +241,28 @@ def test_staging_fetches_the_environment_too(needy, begin, slow_uv, tmp_path):
     process.terminate()
     assert process.wait(60) == 143
     assert not (tmp_path / "staged.json").exists()
+
+
+def test_staging_says_why_there_is_no_environment_and_what_helps(needy, begin, tmp_path):
+    process = begin(needy(), "--to", str(tmp_path), command="fetch", ROBOTRAIN_PYTHON="/no/such/python")
+    out = process.communicate(timeout=60)[0]
+    (note,) = (
+        one.event for line in out.splitlines() if (one := event.parse_event(line)) and isinstance(one.event, event.Note)
+    )
+    assert "uv python install" in note.text
+    assert process.returncode == 4, out
+
+
+def test_staging_prints_no_secret(needy, begin, tmp_path):
+    token = "hf_" + "a" * 34
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\necho 'error: {token}' >&2\nexit 2\n")
+    uv.chmod(0o755)
+    process = begin(needy(), "--to", str(tmp_path), command="fetch", UV=str(uv))
+    out = process.communicate(timeout=60)[0]
+    assert "the environment could not be built" in out
+    assert token not in out
+    assert process.returncode == 1, out
 
 
 @pytest.mark.slow

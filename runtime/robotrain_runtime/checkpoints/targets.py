@@ -36,7 +36,12 @@ def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPl
 
 def get_target_environment(document: JobDocument) -> PythonEnvironment | None:
     """Return the environment that writing needs; None if the job writes to no address. Raise JobFailed."""
-    return next((plugin.ENVIRONMENT for _, plugin in _load_target_plugins(document)), None)
+    return next(iter(list_target_environments(document)), None)
+
+
+def list_target_environments(document: JobDocument) -> list[PythonEnvironment]:
+    """Return the environment that each kind of target is written in. Raise JobFailed."""
+    return [plugin.ENVIRONMENT for _, plugin in _load_target_plugins(document)]
 
 
 def inspect_targets(

@@ -21,7 +21,7 @@ def find_interpreter(required: str) -> Path | None:
     if chosen := get_chosen_interpreter():
         return chosen if is_wanted_python(chosen, required) else None
     candidates = dict.fromkeys(list_candidates(required))
-    return next((path for path in candidates if path.is_file() and is_wanted_python(path, required)), None)
+    return next((path for path in candidates if os.path.isfile(path) and is_wanted_python(path, required)), None)
 
 
 def get_chosen_interpreter() -> Path | None:
@@ -64,9 +64,10 @@ def list_candidates(required: str) -> Iterator[Path]:
     if len(allowed) > 1:  # this Python is probably one of them
         yield get_started_interpreter()
         yield from list_on_path(PLAIN_NAMES)
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    home = Path(os.path.expanduser("~"))  # stays "~" for a user without one
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     uv_folder = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
     for version in allowed:
         yield from list_on_path((f"python{version}",))
         yield get_started_interpreter()
@@ -86,4 +87,8 @@ def list_on_path(names: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _list_newest_first(folder: Path, pattern: str) -> list[Path]:
-    return sorted(folder.glob(pattern), key=lambda path: [*map(len, path.parts), *path.parts], reverse=True)
+    try:
+        found = list(folder.glob(pattern))
+    except OSError:  # it may not be read
+        return []
+    return sorted(found, key=lambda path: [*map(len, path.parts), *path.parts], reverse=True)

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class WorkSecrets:
         self._hidden_texts: list[str] = []
         self._document = document
         self._locations = document.placement.secrets
-        variables = {where: name for where in self._locations.values() if (name := _parse_variable(where))}
+        variables = _list_variables(document)
         self._variables = {where: os.environ.pop(name, "") for where, name in variables.items()}
 
     def read_here(self) -> list[Finding]:
@@ -78,6 +79,21 @@ class WorkSecrets:
                 return
             why = "it contains a zero byte, which no environment variable can hold"
         yield _make_finding(name, why or "it is empty")
+
+
+@contextmanager
+def hidden_variables(document: JobDocument) -> Iterator[None]:
+    """Take the variables of secrets out of the environment of this process meanwhile, so that no child has them."""
+    values = {name: os.environ.pop(name) for name in _list_variables(document).values() if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(values)
+
+
+def _list_variables(document: JobDocument) -> dict[str, str]:
+    """Return the variables that the platform sets for secrets, by the location that names them."""
+    return {where: name for where in document.placement.secrets.values() if (name := _parse_variable(where))}
 
 
 def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Finding | str]]:

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from robotrain_runtime.contract import event, failure, job_node, redaction
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Note, Outcome
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
+from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, JobFailed
 from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.process.event_relay import EventRelay
@@ -44,6 +45,14 @@ def make_failure(failed: JobFailed) -> Outcome:
     """Return the outcome of a run that failed."""
     code, known = failure.choose_exit_code(failed.exit_code, failed.fault), failed.cause._replace(fault=failed.fault)
     return Outcome(state="failed", exit_code=code, reason=failed.reason, **known._asdict())
+
+
+def make_crash(relay: EventRelay, error: Exception) -> Outcome:
+    """Return the outcome of a run that nobody expected to fail so; the traceback goes to its log."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        relay.write_line(line)
+    reason = f"{type(error).__name__}: {error}"
+    return make_failure(JobFailed(reason, EXIT_FAILED, failure.classify_error(reason) or "code"))
 
 
 def report_findings(relay: EventRelay, findings: Sequence[Finding]) -> JobFailed:
