@@ -1,11 +1,17 @@
-"""The platform `slurm`: what help and the TAB key need of it. What it does stands in `scheduler`."""
+"""The platform `slurm`: what help and the TAB key need of it. Each method imports what implements it when it is called.
+
+Plans are made by `SlurmPlans`. The rest is asked of the `SlurmScheduler` of this machine, or of the login node that the
+plan or the reference names.
+"""
+# ruff: noqa: D102 (the base classes say what each method does)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robotrain.model.platform import Platform
+from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES, OPTION_HINTS
@@ -13,30 +19,14 @@ from robotrain_slurm.login.address import is_cluster_folder
 from robotrain_slurm.settings import SlurmSettings
 
 if TYPE_CHECKING:
-    from robotrain.model.run import Reference, Status
+    from robotrain.errors import Problem
+    from robotrain.model.health import Check
+    from robotrain.model.job import Job
+    from robotrain.model.pipeline import PipelineStep, SweepSpec
+    from robotrain.model.plan import Payload, Plan
+    from robotrain.model.run import Output, Reference, Status, StepStatus
     from robotrain_runtime.contract.document import JobSource
-
-
-def plan_method(name: str) -> Any:
-    """Return a method that calls the one of `SlurmPlans`."""
-
-    def call(platform: Platform, *values: Any) -> Any:
-        from robotrain_slurm.spec.plans import SlurmPlans
-
-        return getattr(SlurmPlans(), name)(*values)
-
-    return call
-
-
-def method(name: str) -> Any:
-    """Return a method that calls the one of `SlurmScheduler`, here or where the plan or the reference is."""
-
-    def call(platform: Platform, subject: Any, *values: Any, **named: Any) -> Any:
-        from robotrain_slurm import scheduler
-
-        return scheduler.call(name, subject, *values, **named)
-
-    return call
+    from robotrain_runtime.contract.event import Registered
 
 
 class SlurmPlatform(Platform):
@@ -49,40 +39,141 @@ class SlurmPlatform(Platform):
     option_hints = OPTION_HINTS
     cancel_command = CANCEL_COMMAND
 
-    derive_defaults = plan_method("derive_defaults")
-    check = plan_method("check")
-    container_plugins = plan_method("container_plugins")
-    choose_registration_settings = plan_method("choose_registration_settings")
-    render = plan_method("render")
-    render_pipeline = plan_method("render_pipeline")
-    render_sweep = plan_method("render_sweep")
-    find_sweep_obstacle = plan_method("find_sweep_obstacle")
-    list_checks = method("list_checks")
-    prepare = method("prepare")
-    submit = method("submit")
-    find = method("find")
-    status = method("status")
-    list_steps = method("list_steps")
-    query_pipeline = method("query_pipeline")
-    has_step_output = method("has_step_output")
-    describe_reference = method("describe_reference")
-    logs = method("logs")
-    events_file = method("events_file")
-    cancel = method("cancel")
-    outputs = method("outputs")
-    download = method("download")
-    register = method("register")
-    remove_outputs = method("remove_outputs")
+    def derive_defaults(self, job: Job, settings: SlurmSettings) -> Mapping[str, PlatformDefault]:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().derive_defaults(job, settings)
+
+    def check(self, job: Job, settings: SlurmSettings) -> Iterable[Problem]:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().check(job, settings)
+
+    def container_plugins(self, job: Job, settings: SlurmSettings) -> Mapping[str, str]:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().container_plugins(job, settings)
+
+    def choose_registration_settings(
+        self, job: Job, settings: SlurmSettings, own: Collection[str]
+    ) -> tuple[SlurmSettings, Iterable[Problem]]:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().choose_registration_settings(job, settings, own)
+
+    def render(
+        self, job: Job, settings: SlurmSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().render(job, settings, run, payload, container_plugins)
+
+    def render_pipeline(
+        self, steps: Sequence[PipelineStep], job: Job, run: str, finished: Mapping[str, Reference]
+    ) -> Plan:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().render_pipeline(steps, job, run, finished)
+
+    def render_sweep(self, sweep: SweepSpec, job: Job, run: str) -> Plan:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().render_sweep(sweep, job, run)
+
+    def find_sweep_obstacle(self, sweep: SweepSpec) -> str:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().find_sweep_obstacle(sweep)
 
     def is_remote_folder(self, source: JobSource, settings: SlurmSettings) -> bool:
         """Return whether a source is a folder of the cluster, which this machine reaches by ssh."""
         return bool(settings.login) and is_cluster_folder(source)
+
+    def list_checks(self, plan: Plan | None) -> Iterable[Check]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.list_checks, plan)
+
+    def prepare(self, plan: Plan) -> Iterator[str]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.prepare, plan)
+
+    def submit(self, plan: Plan) -> Reference:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.submit, plan)
+
+    def find(self, plan: Plan) -> Reference | None:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.find, plan)
+
+    def status(self, reference: Reference) -> Status:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.status, reference)
 
     def list_statuses(self, references: Sequence[Reference]) -> Sequence[Status | None]:
         """Return the status of each run: those here by one request, and those of each login node."""
         from robotrain_slurm import scheduler
 
         return scheduler.list_statuses(references)
+
+    def list_steps(self, reference: Reference) -> Iterable[StepStatus]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.list_steps, reference)
+
+    def query_pipeline(self, reference: Reference) -> tuple[Status, list[StepStatus]]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.query_pipeline, reference)
+
+    def has_step_output(self, reference: Reference) -> bool:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.has_step_output, reference)
+
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.describe_reference, reference)
+
+    def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.logs, reference, follow, tail)
+
+    def events_file(self, reference: Reference) -> Path | None:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.events_file, reference)
+
+    def cancel(self, reference: Reference) -> None:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        call_scheduler(SlurmScheduler.cancel, reference)
+
+    def outputs(self, reference: Reference) -> Iterable[Output]:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.outputs, reference)
+
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        call_scheduler(SlurmScheduler.download, reference, output, to)
+
+    def register(self, reference: Reference, name: str, step: int | None) -> Registered:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.register, reference, name, step)
+
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.remove_outputs, reference, dry_run)
 
 
 @hook

@@ -8,7 +8,7 @@ import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 
 from robotrain.errors import Problem, Rejected
 from robotrain.model.health import Check
@@ -42,6 +42,10 @@ from robotrain_slurm.spec.submission_spec import (
     read_own,
 )
 from robotrain_slurm.submit import staging
+
+Subject = TypeVar("Subject")
+Values = ParamSpec("Values")
+Answer = TypeVar("Answer")
 
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
@@ -178,12 +182,17 @@ def find_scheduler(at: Transport) -> SlurmScheduler:
     return move_to(HERE, at) if at.host else HERE
 
 
-def call(name: str, subject: Any, *values: Any, **named: Any) -> Any:
-    """Call a method, here or on the login node of a plan or a reference. Raise in words for this machine."""
+def call_scheduler(
+    method: Callable[Concatenate[SlurmScheduler, Subject, Values], Answer],
+    subject: Subject,
+    *values: Values.args,
+    **named: Values.kwargs,
+) -> Answer:
+    """Call a method of the Slurm here, or of a login node. Raise what is understood on this machine."""
     at = reach(find_login(subject))
     with explained(at):
-        found = getattr(find_scheduler(at), name)(subject, *values, **named)
-    return explain_items(found, at) if isinstance(found, Iterator) else found
+        found = method(find_scheduler(at), subject, *values, **named)
+    return cast(Answer, explain_items(found, at)) if isinstance(found, Iterator) else found
 
 
 def list_statuses(references: Sequence[Reference]) -> list[Status | None]:
