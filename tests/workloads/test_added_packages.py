@@ -307,9 +307,13 @@ def test_unfit_wheels_are_refused(submit, tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(content)
         answer = submit("--with", tmp_path / name)
         check_problems(answer.stderr, "package-unreadable" if name in (torn, "mine.whl") else "lock-failed")
-        assert "<redacted>" not in answer.stderr
     numpy = pretend_index.wheel(tmp_path, "numpy", "1.0")
     submit("--with", numpy).check_problems(4, "packages-conflict")
+    odd = pretend_index.wheel(tmp_path, "lerobot_policy_odd", "1", needs=("joints\nRequires-Python: odd",))
+    answer = submit("--with", odd)
+    answer.check_problems(4, "lock-failed")
+    assert "`lerobot-policy-odd @ file:///" in answer.stderr
+    assert "<redacted>" not in answer.stderr
 
 
 def test_a_wheel_that_names_a_host_is_refused_before_uv_reads_it(submit, tmp_path, monkeypatch):
