@@ -5,10 +5,17 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
+from pathlib import Path
 
 import pytest
+import tomllib
+from packaging.requirements import Requirement
 from robotrain.submission.packing import pack_modules
+from robotrain_runtime import data_environment
 from robotrain_runtime.data_environment import ENVIRONMENT
+
+SOURCES = Path(__file__).parents[2] / "sources"
 
 
 def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
@@ -19,6 +26,25 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
         assert not re.match(r"[a-z]", line) or re.match(r"[\w.-]+==[\w.]+ ", line), line
     for name in ("azure-identity", "azure-storage-blob", "huggingface-hub", "obstore", "stamina"):
         assert re.search(rf"(?m)^{name}==", lock)
+
+
+def test_the_packages_that_are_required_installed_and_locked_are_the_same():
+    names = [re.split(">=", package)[0] for package in data_environment.PACKAGES]
+    required = tomllib.loads((SOURCES / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert sorted(one for one in required if one.split(">=")[0] in names) == sorted(data_environment.PACKAGES)
+    lock = ENVIRONMENT.lock.read_text()
+    for package in map(Requirement, data_environment.PACKAGES):
+        locked = re.findall(rf"(?m)^{package.name}==([\w.]+)", lock)
+        assert locked
+        assert all(package.specifier.contains(version) for version in locked), package
+
+
+@pytest.mark.parametrize(
+    ("version", "is_enough"), [("0.8.0", True), ("0.12", True), ("0.7.9", False), ("1.0.0rc1", False), (None, False)]
+)
+def test_a_package_of_another_version_has_to_be_installed(monkeypatch, version, is_enough):
+    monkeypatch.setattr(metadata, "version", lambda name: version)
+    assert data_environment.has_package("obstore>=0.8,<1") == is_enough
 
 
 @pytest.mark.parametrize(
