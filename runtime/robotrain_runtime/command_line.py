@@ -37,8 +37,11 @@ def parse_arguments(words: list[str]) -> argparse.Namespace:
     torch.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
     base = "use the image's PyTorch of the locked release, whatever its build"
     torch.add_argument("--base-torch", action="store_true", help=base)
-    build.add_argument("--cache", type=Path, help="cache folder", default=_get_default_cache())
-    return parser.parse_args(words)
+    build.add_argument("--cache", type=Path, help="cache folder")
+    options = parser.parse_args(words)
+    if options.command == "environment" and options.cache is None:
+        options.cache = _get_default_cache()
+    return options
 
 
 def _get_default_cache() -> Path:

@@ -200,6 +200,23 @@ def test_a_plugin_that_cannot_be_loaded_is_the_outcome_of_the_run(needy, begin, 
     assert "NameError" in event.parse_event(out.splitlines()[-1]).event.reason
 
 
+def test_a_user_without_a_home_gets_as_far_as_others(needy, begin, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib\n"
+        "def refuse(*_): raise RuntimeError('Could not determine home directory.')\n"
+        "pathlib.Path.home = refuse\n"
+        "os.path.expanduser = lambda path: path\n"
+    )
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\necho 'error: Failed to fetch: dns error' >&2\nexit 2\n")
+    uv.chmod(0o755)
+    folders = os.pathsep.join(map(str, (tmp_path, RUNTIME_FOLDER, PLUGIN_FOLDER)))
+    environ = {"HOME": "", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": "", "ROBOTRAIN_CACHE": "", "PYENV_ROOT": ""}
+    process = begin(needy(), UV=str(uv), PYTHONPATH=folders, **environ)
+    out = process.communicate(timeout=60)[0]
+    assert read_outcome(tmp_path) == ("failed", "network"), out
+
+
 def test_the_secrets_of_the_work_reach_the_work_and_not_uv(needy, begin, built, tmp_path):
     secrets, value = {"MY_KEY": "${RT_SECRET_1}"}, "a-secret-of-the-work"
     uv = tmp_path / "uv"
