@@ -50,7 +50,7 @@ def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
     if found:
         described: dict[int, str] = {}
         modules = [_describe_module(name, described) for name in references.PUBLIC_MODULES]
-        source[0] = introduction + "\n".join(modules)
+        source[0] = introduction + "\n".join([*modules, references.format_scheduler()])
 
 
 def insert_commands(app: Any, document: str, source: list[str]) -> None:

@@ -85,10 +85,10 @@ OWN_ATTRIBUTES = ("at", "fact_files", "folders", "start_file")
 
 def format_public_names() -> str:
     """Return a table for each public module: its names, and the first line about each; and the parts of a scheduler."""
-    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), _format_scheduler()])
+    return "\n".join([*map(_format_public_module, PUBLIC_MODULES), format_scheduler()])
 
 
-def _format_scheduler() -> str:
+def format_scheduler() -> str:
     """Return tables of what a plugin for a scheduler sets, writes and gets, from the docstrings."""
     own = [one for one in plugin.SchedulerPlatform.__mro__ if one.__module__.startswith("robotrain.run_folder.")]
     attributes = {row[0]: row for one in reversed(own) for row in _list_attributes(one) if row[0] not in OWN_ATTRIBUTES}

@@ -226,7 +226,7 @@ class Note:
     level: Literal["info", "warning", "error"]
     text: str
     ways: tuple[tuple[str, ...], ...] = ()
-    """What helps, best first, as the text says it for people: `finding.Suggestion`s."""
+    """What helps, best first, as the text says it for people: each as `Suggestion` of `finding`."""
 
 
 @lazy_dataclass(frozen=True, kw_only=True)
