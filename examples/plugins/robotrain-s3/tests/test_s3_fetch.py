@@ -190,7 +190,7 @@ def test_unreachable_store_is_a_network_fault(no_keys, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "one")
     found = survey(tmp_path, "s3+http://127.0.0.1:9/robots/pusht")
-    assert "cannot be reached" in found.problems[0]
+    assert "cannot be reached" in found.problems[0].title
     assert found.fault == "network"
 
 
@@ -198,9 +198,9 @@ def test_unreachable_store_is_a_network_fault(no_keys, tmp_path, monkeypatch):
 def test_key_that_cannot_be_a_file_name_is_rejected(signed_in, tmp_path, name):
     prefix = f"odd-{len(name)}"
     signed_in.put(prefix, {name: b"x"})
-    assert "cannot be a file name" in survey(tmp_path, signed_in.url(prefix)).problems[0]
+    assert "cannot be a file name" in survey(tmp_path, signed_in.url(prefix)).problems[0].title
 
 
 def test_object_that_is_also_a_folder_is_rejected(signed_in, tmp_path):
     signed_in.put("clash", {"data": b"x", "data/one": b"y"})
-    assert "is both an object and a folder, of 'data/one'" in survey(tmp_path, signed_in.url("clash")).problems[0]
+    assert "is both an object and a folder, of 'data/one'" in survey(tmp_path, signed_in.url("clash")).problems[0].title
