@@ -8,7 +8,14 @@ import time
 
 import pytest
 from robotrain_runtime.process import stop
-from robotrain_runtime.process.stop import ChildGroup, StopForwarder, StopSignal, stop_process, wait_or_kill
+from robotrain_runtime.process.stop import (
+    ChildGroup,
+    StopForwarder,
+    StopRequested,
+    StopSignal,
+    stop_process,
+    wait_or_kill,
+)
 
 SLEEP = "import time; time.sleep(60)"
 IGNORE = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
@@ -98,3 +105,17 @@ def test_signals_to_all_processes_of_a_job_are_one_stop(forwarder):
     assert group.is_running(), "the grace period has not been cut short"
     group.send(signal.SIGKILL)
     wait_for_end(group, forwarder)
+
+
+def test_a_block_within_another_leaves_that_interruptible():
+    with StopSignal() as stop:
+        with pytest.raises(StopRequested), stop.interruptible():
+            with stop.interruptible():
+                pass
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1.0)
+        with pytest.raises(StopRequested), stop.interruptible(), stop.interruptible():
+            stop.interrupt()
+            time.sleep(1.0)
+        stop.interrupt()
+        time.sleep(0.01)  # what follows a stop is not interrupted

@@ -162,18 +162,18 @@ def hold_lock(
     path: Path,
     on_wait: Callable[[], object] = lambda: None,
     quiet_seconds: float = 0.0,
-    waiting: AbstractContextManager[object] | None = None,
+    waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[None]:
     """Hold the lock file at `path`; it is created and stays.
 
     If another process holds it for more than `quiet_seconds`, `on_wait` is called, and the rest of the wait is inside
-    the context `waiting`.
+    a context that `waiting` makes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         if not lock_file(file.fileno(), seconds=quiet_seconds):
             on_wait()
-            with waiting or nullcontext():
+            with waiting():
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -202,7 +202,7 @@ def fill_cache_folder(
     *,
     on_wait: Callable[[], object],
     quiet_seconds: float = 0.0,
-    waiting: AbstractContextManager[object] | None = None,
+    waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
     rebuild: bool = False,
 ) -> Path:
     """Return the files of a cache folder; if they are not complete, or with `rebuild`, let `fill` create their folder.

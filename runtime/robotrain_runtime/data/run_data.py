@@ -142,7 +142,7 @@ class RunData:
             PREPARED_FILE,
             fill_folder,
             on_wait=lambda: log_line(f"another run is preparing {place}: waiting"),
-            waiting=self._stop.interruptible(),
+            waiting=self._stop.interruptible,
             rebuild=not preparation.key,
         )
         with failure.convert_os_errors():

@@ -248,9 +248,9 @@ class EnvironmentBuild:
 
         Raise JobFailed, StopRequested, ImageTorchUnusable or OSError.
         """
-        lock, stop = self.place.with_suffix(".lock"), self.stop.interruptible()
+        lock = self.place.with_suffix(".lock")
         wait_message = f"another run is building {self.place}: waiting"
-        with files.hold_lock(lock, lambda: self.log_line(wait_message), waiting=stop):
+        with files.hold_lock(lock, lambda: self.log_line(wait_message), waiting=self.stop.interruptible):
             if not is_complete(self.place, self.lock):
                 try:
                     self._build()

@@ -124,7 +124,7 @@ def fetch_uv(cache: Path, stop: StopSignal) -> Path:
     """Fetch uv with pip into the cache, unless it is there; return its path. Raise JobFailed or StopRequested."""
     target = _get_fetched_folder(cache)
     path = target / "bin" / "uv"
-    with files.hold_lock(target.with_name(target.name + ".lock"), waiting=stop.interruptible()):
+    with files.hold_lock(target.with_name(target.name + ".lock"), waiting=stop.interruptible):
         if os.access(path, os.X_OK):
             return path
         python = find_python_with_pip()

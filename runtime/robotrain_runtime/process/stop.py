@@ -68,14 +68,14 @@ class StopSignal:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let each signal, also an earlier one, raise StopRequested once inside the block."""
-        self._armed = True
+        """Let each signal, also an earlier one, raise StopRequested once inside the block. In the main thread."""
+        was_armed, self._armed = self._armed, True
         try:
             if self._pending:
                 self._raise_pending()
             yield
         finally:
-            self._armed = False
+            self._armed = self._armed and was_armed  # a stop that was raised leaves the outer blocks too
 
     def interrupt(self) -> None:
         """Interrupt the main thread from another one, like a signal, but `number` stays None."""
