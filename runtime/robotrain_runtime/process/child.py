@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -147,14 +148,15 @@ def start_program(
     arguments: Sequence[str],
     environ: Mapping[str, str],
     stdin: int = subprocess.DEVNULL,
-    before_exec: Callable[[], object] | None = None,
     folder: Path | None = None,
+    blocked: Sequence[signal.Signals] = (),
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start a program; return it and the read end of its event pipe. Raise OSError.
 
-    `before_exec` is called in the new process first. `folder` is where it starts; None for that of this process.
+    `folder` is where it starts; None for that of this process. It never hears of the signals in `blocked`.
     """
     receive, send = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)  # which a program inherits
     try:
         process = subprocess.Popen(
             arguments,
@@ -163,13 +165,13 @@ def start_program(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=(send,),
-            preexec_fn=before_exec,
             cwd=folder,
         )
     except OSError:
         os.close(receive)
         raise
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(send)
     return process, receive
 

@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -94,8 +93,9 @@ class HelperProcess:
         self._log_line = log_line
         self._on_event = on_event
         self._outbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        # It outlives a stop of the work: it uploads the last checkpoint, and records how the run ended.
         self._process, receive = child.start_program(
-            command, environ, subprocess.PIPE, _ignore_stops, child_python.NEUTRAL_FOLDER
+            command, environ, subprocess.PIPE, child_python.NEUTRAL_FOLDER, blocked=SIGNALS
         )
         self._readers = [
             child.start_reader(self._read_output, self._process.stdout),
@@ -170,12 +170,6 @@ class HelperProcess:
         code = self._process.wait()
         self._readers[0].join(child.LAST_OUTPUT_SECONDS)
         return f"the helper process has ended: {failure.explain_exit(code, self._last_lines)}"
-
-
-def _ignore_stops() -> None:
-    """Let the process outlive a stop of the work: it uploads the last checkpoint, and records how the run ended."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 def serve_requests(handlers: RequestHandlers) -> None:
