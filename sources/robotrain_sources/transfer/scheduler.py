@@ -49,20 +49,14 @@ class DownloadPool:
         self.large_files: set[LargeFile] = set()
         """Those that are being fetched."""
         self._stopped = threading.Event()
+        self._running = 0
         self._ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Fetch and verify all files. Raise FetchError, the system's OSError."""
-        try:
-            self._run()
-        finally:
-            for file in list(self.large_files):
-                file.close()
-
-    def _run(self) -> None:
-        for _ in range(self._thread_count):
+        running = self._running = self._thread_count
+        for _ in range(running):
             threading.Thread(target=self._work, daemon=True).start()
-        running = self._thread_count
         while running:
             if self._request.stopped.is_set():
                 self._end_threads(running)
@@ -103,6 +97,7 @@ class DownloadPool:
                 self._ended.get(timeout=max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
+        failure = None
         try:
             while not (self._stopped.is_set() or self._request.stopped.is_set()):
                 with self._lock:
@@ -111,9 +106,13 @@ class DownloadPool:
                     break
                 task()
         except BaseException as error:
-            self._ended.put(error)
-        else:
-            self._ended.put(None)
+            failure = error
+        with self._lock:
+            self._running -= 1
+            if not self._running:  # another thread might still write to a file after a failure
+                for file in list(self.large_files):
+                    file.close()
+        self._ended.put(failure)
 
     def _iter_tasks(self, downloads: Sequence[PartialDownload]) -> Iterator[Callable[[], None]]:
         missing = [zip(itertools.repeat(download), download.missing) for download in downloads]
