@@ -77,7 +77,9 @@ def _start(options: argparse.Namespace, words: list[str]) -> int:
         if options.command == "run":
             run_outcome.prepare_work_folder(job_document)
         if options.command != "register" and bootstrap.is_build_needed(job_document):
-            return bootstrap.start_supervisor(job_document, options.command, words)
+            code = bootstrap.start_supervisor(job_document, options.command, words)
+            if code is not None:
+                return code
     except JobFailed as failed:
         return report_error(failed.reason, failed.exit_code)
     except OSError as error:

@@ -4,7 +4,6 @@ A job whose container plugins declare the data environment is supervised in it. 
 this Python has its packages; then this process becomes the supervisor, and stays the same process.
 """
 
-import dataclasses
 import os
 import signal
 import sys
@@ -13,14 +12,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from robotrain_runtime import data_environment
-from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.command_line import report_error
 from robotrain_runtime.contract import child_python, failure, job_node, plugin_loader, redaction, staged_data
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.event import Outcome, StageEvent
+from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.failure import EXIT_FAILED, JobFailed
-from robotrain_runtime.contract.finding import Finding
-from robotrain_runtime.environments import environment, environment_check, interpreter, work_secrets
+from robotrain_runtime.environments import environment, interpreter, other_environments, work_secrets
 from robotrain_runtime.process import run_outcome
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import SIGNALS, StopRequested, StopSignal
@@ -33,46 +30,33 @@ def is_build_needed(document: JobDocument) -> bool:
     if data_environment.is_here():
         return False
     try:
-        document = staged_data.add_staged_mounts(document)
-        if plugin_loader.load_tracking_plugin(document) or plugin_loader.load_secret_stores(document):
-            return True
-        needed = [*plugin_loader.list_other_environments(document), *targets.list_target_environments(document)]
+        needed = other_environments.list_other_environments(staged_data.add_staged_mounts(document))
     except Exception:  # also of a plugin: the engine says why
         return False
     return data_environment.ENVIRONMENT in needed
 
 
-class EnvironmentRefused(Exception):
-    """This machine cannot have the environment."""
+def build_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path | None:
+    """Return the interpreter of the data environment; build it if necessary. None if this machine cannot have it.
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("; ".join(f"{one.title}. {one.why}" for one in findings))
-        self.findings = findings
-
-
-def build_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path:
-    """Return the interpreter of the data environment; build it if necessary.
-
-    From its return on, stop signals wait for the supervisor. Raise EnvironmentRefused, JobFailed, StopRequested,
-    OSError.
+    From its return on, stop signals wait for the supervisor. Raise JobFailed, StopRequested, OSError.
     """
-    placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
-    required = data_environment.ENVIRONMENT
     with stop.interruptible():
-        findings = list(environment_check.find_environment_problems(required, placement))
-    if findings:
-        ways = (tuple(way for way in one.ways if way.text != environment_check.ENVIRONMENT_OPTION) for one in findings)
-        raise EnvironmentRefused([one._replace(ways=way) for one, way in zip(findings, ways, strict=True)])
-    python = environment.build_python(required, Path(placement.cache), log_line, stop)
+        is_refused = any(other_environments.find_other_problems(staged_data.add_staged_mounts(document)))
+    python = None
+    if not is_refused:
+        python = environment.build_python(data_environment.ENVIRONMENT, Path(document.placement.cache), log_line, stop)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     with stop.interruptible():
         return python
 
 
-def start_supervisor(document: JobDocument, command: str, arguments: Sequence[str]) -> int:
+def start_supervisor(document: JobDocument, command: str, arguments: Sequence[str]) -> int | None:
     """Become the supervisor of the job, in its environment; return the exit code if that fails.
 
-    The failure is the outcome of a run, and is printed otherwise. Raise OSError, JobFailed if it cannot be reported.
+    The failure is the outcome of a run, and is printed otherwise. None if this machine cannot have the environment:
+    then the job's preflight, which needs none, says so, and what else is wrong. Raise OSError, JobFailed if it cannot
+    be reported.
     """
     is_run = command == "run"
     unkept = Path(os.devnull)
@@ -81,6 +65,8 @@ def start_supervisor(document: JobDocument, command: str, arguments: Sequence[st
         StopSignal() as stop,
     ):
         outcome = _replace_process(document, arguments, relay, stop)
+        if outcome is None:
+            return None
         if is_run:
             return run_outcome.write_outcome(document, relay, outcome).exit_code
     if outcome.state == "failed":
@@ -88,22 +74,21 @@ def start_supervisor(document: JobDocument, command: str, arguments: Sequence[st
     return outcome.exit_code
 
 
-def _replace_process(document: JobDocument, arguments: Sequence[str], relay: EventRelay, stop: StopSignal) -> Outcome:
-    """Return what the run came to, if this process cannot become its supervisor."""
+def _replace_process(
+    document: JobDocument, arguments: Sequence[str], relay: EventRelay, stop: StopSignal
+) -> Outcome | None:
+    """Return what the run came to, if this process cannot become its supervisor; None if no other can be built."""
     try:
         with work_secrets.hidden_variables(document):
             python = build_python(document, relay.write_line, stop)
+        if python is None:
+            return None
         become_supervisor(python, document, arguments)
     except StopRequested:
         return run_outcome.make_cancelled(document, stop)
     except Exception as error:
         if stop.number is not None:
             return run_outcome.make_cancelled(document, stop)
-        if isinstance(error, EnvironmentRefused):
-            relay.emit(StageEvent(name="preflight", state="started"))
-            failed = run_outcome.report_findings(relay, error.findings)
-            relay.emit(StageEvent(name="preflight", state="failed", seconds=0.0))
-            return run_outcome.make_failure(failed)
         if isinstance(error, OSError):
             why = f"the job's supervisor cannot be started: {error}"
             error = JobFailed(why, EXIT_FAILED, failure.classify_error(why))

@@ -24,7 +24,7 @@ from robotrain_runtime.contract.failure import (
 from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.contract.staged_data import StagedMount
 from robotrain_runtime.data.run_data import RunData
-from robotrain_runtime.environments import environment, run_environment
+from robotrain_runtime.environments import environment, other_environments, run_environment
 from robotrain_runtime.environments.program_environment import ProgramEnvironment
 from robotrain_runtime.environments.run_environment import BackgroundBuild
 from robotrain_runtime.environments.work_secrets import WorkSecrets
@@ -94,6 +94,8 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
 
             services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
+            if problems := list(other_environments.find_other_problems(document)):
+                raise run_outcome.report_findings(services.relay, problems)
             services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
         return Engine(staged_data.add_staged_mounts(document), services, earlier).run()

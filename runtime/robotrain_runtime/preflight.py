@@ -13,7 +13,7 @@ from robotrain_runtime.checkpoints import targets
 from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import plugin_loader
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import JobFailed
@@ -21,7 +21,7 @@ from robotrain_runtime.contract.finding import Finding, Suggestion, make_finding
 from robotrain_runtime.contract.plugin_loader import make_container_context
 from robotrain_runtime.data import sources
 from robotrain_runtime.data.sources import SourceBatches
-from robotrain_runtime.environments import environment, environment_check, program_environment
+from robotrain_runtime.environments import environment, environment_check, other_environments, program_environment
 from robotrain_runtime.environments.work_secrets import WorkSecrets
 from robotrain_runtime.machine import disk_cache, hardware
 from robotrain_runtime.machine.disk_cache import GIB
@@ -107,8 +107,8 @@ def preflight_remotely(
 
     `source-unreachable` and `publish-unwritable` may be true of this machine only, `data-unusable` is true everywhere,
     and `sources-unread` means that nothing could be checked. Source kinds that the job has a secret for are skipped,
-    and so are publish targets whose environment is not built. `cache` is this machine's; no folder of the placement is
-    touched, except those that the platform uploads from here.
+    and publish targets whose environment is not built are inspected offline. `cache` is this machine's; no folder
+    of the placement is touched, except those that the platform uploads from here.
 
     credential_hints: by source kind, how a user gives this machine access.
     only: the sources to check; None for all.
@@ -160,7 +160,7 @@ def collect_findings(
     batches: SourceBatches,
     stop: StopSignal,
     start_build: Callable[[], None] = lambda: None,
-    get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
+    get_writer_python: Callable[[PythonEnvironment], Path | None] = lambda required: None,
     runs_here: bool = True,
     is_restarted: bool = False,
 ) -> PreflightResult:
@@ -184,12 +184,12 @@ def collect_findings(
         findings += environment_check.find_environment_problems(job_environment, run_placement)
         with program_environment.temporary_lock(document) as required:
             findings += environment_check.find_environment_problems(required, placement) if required else ()
-        blocked = list(_check_other_environments(document))
+        blocked = list(other_environments.find_other_problems(document))
         gpus = workload.gpus(document) if runs_here else None
         machine = DeadlineFuture(lambda: list(hardware.find_gpu_problems(gpus, document.placement)))
         if not findings and not blocked:
             start_build()
-        tracking = TrackingCheck(document)
+        tracking = None if blocked else TrackingCheck(document)
         findings += [] if blocked else _survey_sources(batches)
         described = _describe_sources(document, present, batches)
         if needed := batches.settle(document, described):
@@ -200,10 +200,9 @@ def collect_findings(
         document = batches.document
         findings += map(make_finding, workload.compare(document, described))
         if not blocked:
-            required = targets.get_target_environment(document)
-            python = get_writer_python(required) if required and get_writer_python else None
+            make_context = _prepare_writers(document, get_writer_python)
             with stop.interruptible():
-                inspected = list(targets.inspect_targets(document, present, make_container_context(document, python)))
+                inspected = list(targets.inspect_targets(document, present, make_context))
             findings += targets.find_target_problems(document, inspected, is_restarted=is_restarted)
         if not any(finding.code == "disk-full" or finding.fault == "disk_full" for finding in findings):
             findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
@@ -213,7 +212,7 @@ def collect_findings(
                 findings += machine.result(hardware.DRIVER_SECONDS + ANSWER_SLACK_SECONDS)
             except DeadlineExceeded:
                 findings.append(hardware.make_timeout_finding())
-            findings += tracking.wait_for_findings()
+            findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
         made = make_finding(failed.reason, *RENDER_AGAIN, code="half-missing")
         return PreflightResult([made._replace(fault=failed.fault or "configuration")], [], {})
@@ -221,6 +220,15 @@ def collect_findings(
     for finding in findings:
         unique.setdefault((finding.code, finding.title, finding.given), finding)
     return PreflightResult(list(unique.values()), inspected, described)
+
+
+def _prepare_writers(
+    document: JobDocument, get_python: Callable[[PythonEnvironment], Path | None]
+) -> Callable[[PythonEnvironment], ContainerContext]:
+    """Return what makes the context of the targets of an environment, now that it is there. Raise JobFailed."""
+    environments = {required.lock: required for required in targets.list_target_environments(document)}
+    pythons = {lock: get_python(required) for lock, required in environments.items()}
+    return lambda required: make_container_context(document, pythons[required.lock])
 
 
 def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required: PythonEnvironment) -> Path:
@@ -264,10 +272,9 @@ def _survey_remotely(batches: SourceBatches) -> Iterator[Finding]:
 
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
-    required, cache = targets.get_target_environment(document), Path(document.placement.cache)
-    if required and (python := environment.find_python(required, cache)):
-        context = make_container_context(document, python)
-        yield from targets.find_target_problems(document, targets.inspect_targets(document, present, context))
+    cache = Path(document.placement.cache)
+    make_context = _prepare_writers(document, lambda required: environment.find_python(required, cache))
+    yield from targets.find_target_problems(document, targets.inspect_targets(document, present, make_context))
 
 
 def _make_unchecked_finding(why: str) -> Finding:
@@ -297,17 +304,6 @@ def _check_local_sources(
         if not problems and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
             present[source] = Path(source.uri)
     return present, findings
-
-
-def _check_other_environments(document: JobDocument) -> Iterator[Finding]:
-    """Check the environments that data is moved in, which `--environment` does not replace."""
-    writer = targets.get_target_environment(document)
-    environments = (*plugin_loader.list_other_environments(document), *((writer,) if writer else ()))
-    placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
-    for required in {required.lock: required for required in environments}.values():
-        for finding in environment_check.find_environment_problems(required, placement):
-            ways = tuple(way for way in finding.ways if way.text != environment_check.ENVIRONMENT_OPTION)
-            yield finding._replace(ways=ways)
 
 
 def _survey_sources(batches: SourceBatches) -> list[Finding]:

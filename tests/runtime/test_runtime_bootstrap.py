@@ -16,7 +16,7 @@ import robotrain_runtime
 from built_environment import make_built_environment
 from robotrain_runtime import bootstrap, data_environment
 from robotrain_runtime.contract import document, event, failure
-from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.document import JobSource, Mount
 
 PLUGIN_FOLDER = Path(__file__).parent / "container_plugins"
 RUNTIME_FOLDER = Path(robotrain_runtime.__file__).parents[1]
@@ -85,6 +85,11 @@ def slow_uv(tmp_path) -> tuple[str, Path]:
     program.write_text(f'#!/bin/sh\necho $$ > "{started}.part"\nmv "{started}.part" "{started}"\nexec sleep 60\n')
     program.chmod(0o755)
     return str(program), started
+
+
+def add_source(made: document.JobDocument, uri: str) -> document.JobDocument:
+    source = JobSource(role="dataset", kind="kept", uri=uri)
+    return dataclasses.replace(made, sources=(*made.sources, source))
 
 
 def read_outcome(folder: Path) -> tuple[str, str]:
@@ -240,13 +245,23 @@ def test_every_target_is_asked_for_its_environment(job, monkeypatch):
     assert bootstrap.is_build_needed(dataclasses.replace(made, halves={**made.halves, **places}))
 
 
-def test_a_machine_that_cannot_have_the_environment_is_told_before_anything_else(needy, begin, tmp_path):
-    process = begin(needy(), ROBOTRAIN_PYTHON="/no/such/python")
+def test_a_machine_that_cannot_have_the_environment_says_so_and_what_else_is_wrong(needy, begin, tmp_path):
+    mount = Mount(role="dataset", uri="kept://poses", folder="${POSES}")
+    process = begin(add_source(needy(mounts=(mount,)), "kept://poses"), ROBOTRAIN_PYTHON="/no/such/python")
     out = process.communicate(timeout=60)[0]
     records = [record.event for line in out.splitlines() if (record := event.parse_event(line))]
-    assert [type(one).__name__ for one in records] == ["StageEvent", "Note", "StageEvent", "Outcome"]
+    assert [type(one).__name__ for one in records] == ["StageEvent", "Note", "Note", "StageEvent", "Outcome"]
     assert process.returncode == 4, out
-    assert "--environment" not in records[1].text
+    assert "POSES is not set" in records[1].text
+    assert "Python 3.10-3.14 is missing" in records[2].text
+    assert "--environment" not in records[2].text
+    assert read_outcome(tmp_path) == ("failed", "configuration")
+
+
+def test_a_step_that_only_registers_says_why_it_cannot_have_the_environment(needy, begin, tmp_path):
+    process = begin(dataclasses.replace(needy(), registers="train"), ROBOTRAIN_PYTHON="/no/such/python")
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 4, out
     assert read_outcome(tmp_path) == ("failed", "configuration")
 
 

@@ -1,7 +1,7 @@
 """Destinations of checkpoints and results: publish targets, and the folder that the platform keeps."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,24 +34,24 @@ def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPl
     return next((plugin for _, plugin in _load_target_plugins(document) if plugin.normalize(address)), None)
 
 
-def get_target_environment(document: JobDocument) -> PythonEnvironment | None:
-    """Return the environment that writing needs; None if the job writes to no address. Raise JobFailed."""
-    return next(iter(list_target_environments(document)), None)
-
-
 def list_target_environments(document: JobDocument) -> list[PythonEnvironment]:
     """Return the environment that each kind of target is written in. Raise JobFailed."""
     return [plugin.ENVIRONMENT for _, plugin in _load_target_plugins(document)]
 
 
 def inspect_targets(
-    document: JobDocument, data: Mapping[JobSource, Path], context: ContainerContext
+    document: JobDocument,
+    data: Mapping[JobSource, Path],
+    make_context: Callable[[PythonEnvironment], ContainerContext],
 ) -> Iterator[InspectedTarget]:
-    """Inspect each address that the job publishes to; without `context.python`, offline. Raise JobFailed."""
+    """Inspect each address that the job publishes to. Raise JobFailed.
+
+    :param make_context: returns the context for targets of an environment: without `python` they are inspected offline.
+    """
     for target in plugin_loader.load_workload_plugin(document).targets(document, data):
         for kind, plugin in _load_target_plugins(document):
             if to := plugin.normalize(target.to):
-                inspection = plugin.inspect(target.to, context)
+                inspection = plugin.inspect(target.to, make_context(plugin.ENVIRONMENT))
                 yield InspectedTarget(target=target, kind=kind, plugin=plugin, to=to, inspection=inspection)
                 break
 

@@ -96,7 +96,7 @@ def load_batch_fetcher(name: str) -> BatchFetcher:
     return import_plugin(name, "a source kind", BatchFetcher)
 
 
-def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
+def list_source_environments(document: JobDocument) -> list[PythonEnvironment]:
     """Return the environments beside that of the run, which sources are fetched in. Raise JobFailed."""
     environments: dict[Path, PythonEnvironment] = {}
     for source in contract_document.list_fetched_sources(document):
