@@ -108,14 +108,20 @@ def test_signals_to_all_processes_of_a_job_are_one_stop(forwarder):
 
 
 def test_a_block_within_another_leaves_that_interruptible():
-    with StopSignal() as stop:
-        with pytest.raises(StopRequested), stop.interruptible():
-            with stop.interruptible():
-                pass
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(1.0)
-        with pytest.raises(StopRequested), stop.interruptible(), stop.interruptible():
+    def stop_after_an_inner_block() -> None:
+        with stop.interruptible():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1.0)
+
+    def stop_in_an_inner_block() -> None:
+        with stop.interruptible():
             stop.interrupt()
             time.sleep(1.0)
+
+    with StopSignal() as stop:
+        for act in (stop_after_an_inner_block, stop_in_an_inner_block):
+            with pytest.raises(StopRequested), stop.interruptible():
+                act()
         stop.interrupt()
         time.sleep(0.01)  # what follows a stop is not interrupted
