@@ -68,10 +68,13 @@ TypedText = tuple[str, str]
 
 
 class _Statements(ast.NodeTransformer):
-    """Removes what stands for itself: docstrings, and the `...` in place of one."""
+    """Removes what does nothing: docstrings, and `pass` or `...` in place of one."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        return None
 
 
 def is_same_program(content: bytes, found: bytes | None) -> bool:

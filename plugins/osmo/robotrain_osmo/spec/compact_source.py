@@ -16,7 +16,8 @@ def compact_module(path: str, content: bytes) -> bytes:
         first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
         indent = lines[first][: statement.col_offset]
         if not indent.strip() and not lines[last][statement.end_col_offset :].strip():
-            lines[first : last + 1] = [indent + b"..." if is_alone else b"", *[b""] * (last - first)]
+            # `pass`: TorchScript, which compiles methods from their source, has no `...`.
+            lines[first : last + 1] = [indent + b"pass" if is_alone else b"", *[b""] * (last - first)]
     return b"\n".join(lines)
 
 
