@@ -87,10 +87,10 @@ def _measure_pair(policy: Any, root: Path, given: argparse.Namespace, what: str)
 def _replay(policy: Any, root: Path, episodes: list[int], batch: int) -> tuple[float, float, list[Any]]:
     """Seconds to read, seconds to read and act, and the actions."""
     from robotrain_workloads.lerobot_eval import replay
-    from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
+    from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 
-    asked = ReplayRequest(root=root, episodes=episodes, batch=batch, tolerance=0.25 / FPS)
-    recording = replay.open_recording(policy, asked)
+    asked = EvaluationRequest(root=root, eval_batch_size=batch)
+    recording = replay.open_recording(policy, root, asked, episodes)
     began = time.perf_counter()
     for _ in recording.read_frames(episodes):
         pass

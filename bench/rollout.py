@@ -49,12 +49,14 @@ OURS = """
 import json, sys, time
 from pathlib import Path
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.rollout.rollout import run_rollout
 policy, films, to, episodes, steps = sys.argv[1:]
 loaded = load_policy(Path(policy), "cpu")
 folder = Path(to, "videos") if films == "True" else None
-request = RolloutRequest(env="pusht", episodes=int(episodes), steps=int(steps), video_folder=folder)
+request = EvaluationRequest(
+    env="pusht", eval_episodes=int(episodes), env_steps=int(steps), video_folder=folder
+)
 began = time.perf_counter()
 results = run_rollout(loaded, request, lambda episode: None)
 figures = {"seconds": time.perf_counter() - began, "rewards": [episode.sum_reward for episode in results]}

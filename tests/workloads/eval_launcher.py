@@ -9,10 +9,9 @@ from pathlib import Path
 
 import robotrain_runtime
 import robotrain_workloads
+from job_documents import evaluation, get_work
 from robotrain_runtime.contract import event
 
-LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
-DEFAULTS = {"job_name": "lerobot-eval", "episodes": 2, "batch": 10, "seed": 1000, "device": "cpu"}
 IMPORT_PATHS = [str(Path(package.__file__).parents[1]) for package in (robotrain_runtime, robotrain_workloads)]
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
 LOCK = Path(robotrain_workloads.__file__).parent / "lerobot_versions/v0_6_1/eval.txt"
@@ -38,13 +37,10 @@ def start_python(arguments, **more) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True, **more)
 
 
-def start_launcher(output: Path, options=(), **given) -> subprocess.Popen[str]:
-    """Start an evaluation that writes below `output`; a parameter that is True is a switch."""
-    named = {**DEFAULTS, "results": output / "eval_results", **given}
-    own = [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in named.items() if value
-    ]
-    return start_python(["-m", LAUNCHER, *own, "--", *options])
+def start_launcher(work: Path, args=(), **given) -> subprocess.Popen[str]:
+    """Start the evaluation of two episodes, unless others are given; its outputs are below `work`."""
+    document = evaluation(work, args=args, **{"eval_episodes": 2, "device": "cpu", **given})
+    return start_python(get_work(document).arguments)
 
 
 def list_events(lines, kind):

@@ -14,8 +14,8 @@ import torch
 from lerobot.datasets import LeRobotDataset
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store
-from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
 
 LENGTHS = (9, 70, 5, 30)
 CHOSEN = [3, 0, 1]
@@ -76,11 +76,12 @@ def main():
     torch.set_num_threads(1)
     untrained = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
     again = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
-    result_store.copy_policy(untrained, work / "policy")
+    for part in (untrained.policy, untrained.preprocessor, untrained.postprocessor):
+        part.save_pretrained(work / "policy")
     policy = loaded_policy.load_policy(work / "policy", "cpu", ["--policy.n_action_steps=2"])
     order = []
-    request = ReplayRequest(root=root, episodes=CHOSEN, batch=2, tolerance=0.025)
-    recording = replay.open_recording(policy, request)
+    request = EvaluationRequest(root=root, eval_batch_size=2)
+    recording = replay.open_recording(policy, root, request, CHOSEN)
     replay.MOST_FRAMES = 35
     measured = replay.measure_latency(policy, recording, CHOSEN)
 
@@ -89,7 +90,7 @@ def main():
 
     episodes = {one.episode: one for one in replay.replay_episodes(policy, recording, request, add, measured.seconds)}
     alone = {number: predict_frame_by_frame(policy, root, number) for number in episodes}
-    result_store.copy_policy(policy, work / "linked")
+    result_store.copy_policy(work / "policy", work / "linked")
     weights = untrained.policy.state_dict()
     frames = [frame for number in CHOSEN for frame in recording.read_frames([number])]
     found = {
@@ -120,7 +121,7 @@ def main():
 def list_refused_policies(policy, work):
     unknown, holes, incomplete = work / "unknown", work / "holes", work / "incomplete"
     for folder in (unknown, holes, incomplete):
-        result_store.copy_policy(policy, folder)
+        result_store.copy_policy(work / "policy", folder)
     (incomplete / "policy_preprocessor.json").unlink()
     settings = json.loads((unknown / "config.json").read_text())
     (unknown / "config.json").unlink()  # it is a link: what it leads to must stay

@@ -16,7 +16,7 @@ import torch
 from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.rollout.rollout import run_rollout
 
 FOLDER = Path(sys.argv[1])
@@ -56,7 +56,9 @@ def load_act():
 
 
 def roll_out(policy, on_episode=lambda episode: None, **given):
-    request = RolloutRequest(env="pusht", **{"episodes": 6, "steps": 30, "workers": 0, "starts": "easy", **given})
+    request = EvaluationRequest(
+        env="pusht", **{"eval_episodes": 6, "env_steps": 30, "env_workers": 0, "starts": "easy", **given}
+    )
     return [dataclasses.asdict(episode) for episode in run_rollout(policy, request, on_episode)]
 
 
@@ -65,25 +67,25 @@ def alone():
 
 
 def as_lerobot_eval():
-    return roll_out(load_act(), episodes=10, steps=40, starts=None)
+    return roll_out(load_act(), eval_episodes=10, env_steps=40, starts=None)
 
 
 def two_processes():
     reported = []
-    return roll_out(load_act(), reported.append, workers=2), [episode.index for episode in reported]
+    return roll_out(load_act(), reported.append, env_workers=2), [episode.index for episode in reported]
 
 
 def as_on_gpu():
     """As on a GPU: the policy here, the environments in other processes."""
-    return roll_out(dataclasses.replace(load_act(), device="cpu:0"), workers=2, batch=4)
+    return roll_out(dataclasses.replace(load_act(), device="cpu:0"), env_workers=2, eval_batch_size=4)
 
 
 def in_batches():
-    return roll_out(load_act(), batch=4)
+    return roll_out(load_act(), eval_batch_size=4)
 
 
 def filmed():
-    episodes = roll_out(load_act(), workers=2, video_folder=FOLDER / "videos")
+    episodes = roll_out(load_act(), env_workers=2, video_folder=FOLDER / "videos")
     return episodes, sorted([path.name, *describe_video(path)] for path in (FOLDER / "videos").iterdir())
 
 
@@ -98,19 +100,19 @@ def describe_video(path):
 
 def random_draws():
     policy = make_policy("diffusion", "diffusion", **DIFFUSION)
-    ways = ({"workers": 0}, {"workers": 1}, {"workers": 2}, {"seed": 1001})
-    return [roll_out(policy, **{"episodes": 5, "steps": 10, "batch": 3, **way}) for way in ways]
+    ways = ({"env_workers": 0}, {"env_workers": 1}, {"env_workers": 2}, {"seed": 1001})
+    return [roll_out(policy, **{"eval_episodes": 5, "env_steps": 10, "eval_batch_size": 3, **way}) for way in ways]
 
 
 def random_draws_in_one_batch():
-    return roll_out(load_policy(FOLDER / "diffusion", "cpu"), episodes=2, steps=2, workers=2)
+    return roll_out(load_policy(FOLDER / "diffusion", "cpu"), eval_episodes=2, env_steps=2, env_workers=2)
 
 
 def not_finite():
     policy = load_act()
     for weights in policy.policy.parameters():
         weights.data.fill_(float("nan"))
-    return get_refusal(policy, workers=2)
+    return get_refusal(policy, env_workers=2)
 
 
 def scaled():
@@ -119,34 +121,34 @@ def scaled():
 
 def camera():
     policy = make_policy("camera", camera="observation.images.top", size=(96, 96), **ACT)
-    return roll_out(policy, episodes=2, steps=3)
+    return roll_out(policy, eval_episodes=2, env_steps=3)
 
 
 def image_sizes():
     """A policy of the size that LeRobot renders, and one of another that is rendered for it."""
-    given = {"episodes": 4, "steps": 20, "starts": None}
+    given = {"eval_episodes": 4, "env_steps": 20, "starts": None}
     usual = make_policy("image_sizes", camera="observation.image", size=(96, 96), **ACT)
     small = make_policy("small_images", camera="observation.image", size=(64, 64), **ACT)
     options = ("--env.observation_height=64", "--env.observation_width=64")
-    return roll_out(usual, **given), roll_out(small, env_options=options, **given)
+    return roll_out(usual, **given), roll_out(small, options=options, **given)
 
 
 def other_size():
-    return get_refusal(load_policy(FOLDER / "small_images", "cpu"), episodes=1, steps=1)
+    return get_refusal(load_policy(FOLDER / "small_images", "cpu"), eval_episodes=1, env_steps=1)
 
 
 def renamed():
     """The same policy, by LeRobot's own step that renames observations."""
     policy = load_policy(FOLDER / "camera", "cpu", renames={"observation.image": "observation.images.top"})
-    return roll_out(policy, episodes=2, steps=3)
+    return roll_out(policy, eval_episodes=2, env_steps=3)
 
 
 def given_starts():
     """A T that lies at home, one near it, and one far away."""
     home, near, far = ([490, 490, *place, 0.785398] for place in ([256, 256], [270, 256], [100, 400]))
     policy = load_act()
-    given = {"episodes": 4, "starts": json.dumps([home, near, far])}
-    return roll_out(policy, steps=2, **given), roll_out(policy, steps=2, success_reward=0.5, **given)
+    given = {"eval_episodes": 4, "starts": json.dumps([home, near, far])}
+    return roll_out(policy, env_steps=2, **given), roll_out(policy, env_steps=2, success_reward=0.5, **given)
 
 
 def easy():
@@ -173,32 +175,34 @@ def killed():
         for process in multiprocessing.active_children():
             os.kill(process.pid, signal.SIGKILL)
 
-    return get_refusal(on_episode=kill, episodes=40, batch=1, workers=2)
+    return get_refusal(on_episode=kill, eval_episodes=40, eval_batch_size=1, env_workers=2)
 
 
 def small_batch():
     """The number of processes when each episode ends."""
     counts = []
-    roll_out(load_act(), lambda _: counts.append(len(multiprocessing.active_children())), batch=2, workers=8)
+    roll_out(
+        load_act(), lambda _: counts.append(len(multiprocessing.active_children())), eval_batch_size=2, env_workers=8
+    )
     return counts
 
 
 def many_videos():
-    given = {"episodes": 51, "steps": 1, "batch": 51, "video_folder": FOLDER / "many"}
+    given = {"eval_episodes": 51, "env_steps": 1, "eval_batch_size": 51, "video_folder": FOLDER / "many"}
     return [episode["video"] for episode in roll_out(load_act(), **given)]
 
 
 def invalid_size():
     policy = load_policy(FOLDER / "image_sizes", "cpu")
-    return get_refusal(policy, env_options=("--env.observation_height=40",))
+    return get_refusal(policy, options=("--env.observation_height=40",))
 
 
 def missing_observation():
-    return get_refusal(env_options=("--env.obs_type=pixels_agent_pos",))
+    return get_refusal(options=("--env.obs_type=pixels_agent_pos",))
 
 
 def invalid_option():
-    return get_refusal(env_options=("--env.fps=often",))
+    return get_refusal(options=("--env.fps=often",))
 
 
 def get_refusal(policy=None, **given):
@@ -210,7 +214,9 @@ def get_refusal(policy=None, **given):
 
 def without_end():
     make_policy("act", **ACT)
-    roll_out(load_act(), lambda episode: print("rolling", flush=True), episodes=9999, batch=1, workers=2)
+    roll_out(
+        load_act(), lambda episode: print("rolling", flush=True), eval_episodes=9999, eval_batch_size=1, env_workers=2
+    )
 
 
 if __name__ == "__main__":

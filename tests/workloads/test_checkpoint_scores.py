@@ -1,6 +1,5 @@
 """Several checkpoints in turn, with a pretended policy and environment: scores, failures, restarts, what is kept."""
 
-import argparse
 import json
 
 import pytest
@@ -9,8 +8,9 @@ from robotrain.model import checkpoint_table
 from robotrain_runtime.contract.event import Evaluated, Scored, Track
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot_eval import checkpoint_scores
-from robotrain_workloads.lerobot_eval.checkpoint_scores import CheckpointScore, choose_best
-from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, EvaluationSetup
+from robotrain_workloads.lerobot_eval.checkpoint_scores import choose_best
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 
 EPISODES = 4
@@ -30,32 +30,26 @@ def folder(tmp_path):
 class PretendedEvaluation:
     """Successes by step; an exception in place of their number is raised."""
 
-    def __init__(self, folder, successes, **given):
+    def __init__(self, folder, successes, *, until=None, confirm=0, results=None, seed=1000, success_threshold=None):
         self.successes, self.evaluated, self.skipped = successes, [], []
-        options = {"device": "cpu", "episodes": EPISODES, "env": "pusht", "seed": 1000, "success_threshold": None}
-        self.arguments = argparse.Namespace(
-            **{
-                **options,
-                "checkpoint": sorted(folder.iterdir()),
-                "policy_name": str(folder),
-                "results": folder.parent / "outputs/eval_results",
-                "keep_policy": folder.parent / "outputs/policy",
-                "link_policy": False,
-                "tag": [],
-                "follow": None,
-                "confirm": 0,
-                "skip": 0,
-                **given,
-            }
+        self.folder = folder
+        self.request = EvaluationRequest(
+            policy=EvaluatedPolicy(name=str(folder), source="local-path"),
+            env="pusht",
+            eval_episodes=EPISODES,
+            seed=seed,
+            success_threshold=success_threshold,
+            grows_until=until,
+            confirm=confirm,
+            results=results or folder.parent / "outputs/eval_results",
+            kept_policy=folder.parent / "outputs/policy",
         )
 
-    def load(self, arguments, options):
-        return arguments.policy
-
-    def evaluate(self, arguments, loaded, options, folder, make_progress):
-        self.evaluated.append(arguments.policy_step)
-        self.skipped.append(arguments.skip)
-        count = 1 if arguments.skip else self.successes[arguments.policy_step]
+    def evaluate(self, request, folder, make_progress):
+        step, skip = request.policy.step, request.skip
+        self.evaluated.append(step)
+        self.skipped.append(skip)
+        count = 1 if skip else self.successes[step]
         if isinstance(count, BaseException):
             raise count
         progress = make_progress(EPISODES)
@@ -70,17 +64,15 @@ class PretendedEvaluation:
                 success=at < count,
                 seconds=1,
             )
-            for at in range(arguments.episodes)
+            for at in range(request.eval_episodes)
         ]
         for episode in episodes:
             progress.add_episode(episode)
-        policy = {"name": arguments.policy_name, "type": "act", "step": arguments.policy_step, "source": "local-path"}
-        about = EvaluationSetup(job_name="pretend", policy=policy, device="cpu", env="pusht")
-        threshold = arguments.success_threshold
-        return EvaluationResult(about=about, rolled=RolloutResult(episodes=episodes), threshold=threshold)
+        policy = {"name": request.policy.name, "type": "act", "step": step, "source": "local-path"}
+        return EvaluationResult(request=request, policy=policy, device="cpu", rolled=RolloutResult(episodes=episodes))
 
     def run(self):
-        checkpoint_scores.evaluate_checkpoints(self.arguments, [], self.load, self.evaluate)
+        checkpoint_scores.evaluate_checkpoints(self.request, self.folder, self.evaluate)
 
 
 @pytest.fixture
@@ -197,7 +189,7 @@ def test_a_changed_checkpoint_is_evaluated_again(run_scores, folder):
     ],
 )
 def test_a_job_and_its_views_agree_on_the_best(found, best):
-    scores = [CheckpointScore(step=step, scores=one) for step, one in enumerate(found, 1)]
+    scores = [Scored(step=step, scores=one) for step, one in enumerate(found, 1)]
     metrics = LEROBOT_EVAL.profile.metrics
     assert choose_best(scores).step == best
-    assert checkpoint_table.find_best([one.event for one in scores], metrics).step == best
+    assert checkpoint_table.find_best(scores, metrics).step == best

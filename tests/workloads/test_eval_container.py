@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from job_documents import evaluation, folders, get_work, read_options
+from job_documents import evaluation, folders, get_work
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
-from robotrain_workloads.lerobot_eval import container, launcher
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot_eval import container
+from robotrain_workloads.lerobot_eval.inputs import loaded_policy, request
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store
 
 HUB = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht", pin="a" * 40)
@@ -23,81 +23,75 @@ def make_evaluation(tmp_path, policy, dataset):
     return lambda **given: evaluation(tmp_path / "work", **{**usual, **given})
 
 
-def test_the_launcher_gets_no_option_that_was_not_given(make_evaluation, tmp_path):
-    document = make_evaluation()
-    command = get_work(document).arguments
+def read_work(document, data=None):
+    """What the launcher is asked for."""
+    data = folders(document) if data is None else data
+    command = container.work(document, data, Path(document.placement.work)).arguments
     assert command[:2] == ("-m", container.LAUNCHER)
-    assert command[-1] == "--"
-    assert read_options(command) == {
-        "--policy": str(tmp_path / "policy"),
-        "--policy-name": str(tmp_path / "policy"),
-        "--policy-source": "local-path",
-        "--policy-step": "0",
-        "--root": str(tmp_path / "data"),
-        "--dataset-name": "dataset",
-        "--episodes": "10",
-        "--batch": "10",
-        "--seed": "1000",
-        "--device": "auto",
-        "--job-name": "lerobot-eval",
-        "--results": str(tmp_path / "work/outputs/eval_results"),
-        "--keep-policy": str(tmp_path / "work/outputs/policy/000000"),
-    }
+    return request.read_request(Path(*command[2:]))
+
+
+def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, tmp_path):
+    mine = EvaluatedPolicy(name=str(tmp_path / "policy"), source="local-path", folder=tmp_path / "policy")
+    assert read_work(make_evaluation()) == EvaluationRequest(
+        job_name="lerobot-eval",
+        policy=mine,
+        root=tmp_path / "data",
+        dataset="dataset",
+        tasks=[],
+        options=[],
+        results=tmp_path / "work/outputs/eval_results",
+        kept_policy=tmp_path / "work/outputs/policy/000000",
+    )
 
 
 def test_every_given_parameter_reaches_the_launcher(make_evaluation):
     given = {"env": "pusht", "env_steps": 80, "starts": "easy", "env_workers": 0, "replay_episodes": "0,2-3"}
-    given |= {"success_reward": 0.8, "success_threshold": 0.0, "record_video": True, "keep_policy": False}
-    document = make_evaluation(**given, output_dir="/elsewhere", args=["--policy.n_action_steps=4"])
-    command = get_work(document).arguments
-    assert command[-2:] == ("--", "--policy.n_action_steps=4")
-    expected = {"--env": "pusht", "--env-steps": "80", "--starts": "easy", "--workers": "0"}
-    expected |= {"--replay-episodes": "0,2-3", "--results": "/elsewhere/eval_results", "--record-video": ""}
-    expected |= {"--success-reward": "0.8", "--success-threshold": "0.0"}
-    assert read_options(command).items() >= expected.items()
-    assert "--keep-policy" not in read_options(command)
+    given |= {"success_reward": 0.8, "success_threshold": 0.0, "record_video": True, "task_description": "push"}
+    given |= {"eval_episodes": 3, "eval_batch_size": 2, "seed": 5, "device": "cpu", "job_name": "mine"}
+    options = ["--policy.n_action_steps=4", "--env.fps=5"]
+    asked = read_work(make_evaluation(**given, keep_policy=False, output_dir="/elsewhere", args=options))
+    assert {name: getattr(asked, name) for name in given} == given
+    assert (asked.options, asked.results, asked.kept_policy) == (options, Path("/elsewhere/eval_results"), None)
 
 
-def test_starts_too_long_for_a_command_line_travel_in_a_file(make_evaluation):
+def test_names_of_tasks_and_renames_reach_the_launcher(make_evaluation):
+    given = {"env": "metaworld", "env_tasks": "push-v3,reach-v3,push-v3", "rename": "observation.a=observation.b"}
+    asked = read_work(make_evaluation(dataset=None, **given))
+    assert (asked.tasks, asked.renames) == (["push-v3", "reach-v3"], {"observation.a": "observation.b"})
+
+
+def test_long_starts_reach_the_launcher(make_evaluation):
     many = json.dumps([[256, 400, 200, 300, 0.8]] * 6000)
-    command = get_work(make_evaluation(env="pusht", starts=many)).arguments
-    assert max(map(len, command)) < 1000
-    own = command[2 : command.index("--")]
-    assert launcher.parse_launcher_options(own).starts == many
+    assert read_work(make_evaluation(env="pusht", starts=many)).starts == many
 
 
 def test_a_users_later_changes_of_the_policy_do_not_change_the_kept_one(make_evaluation, policy, saved):
-    def parse(folder):
-        return launcher.parse_launcher_options(get_work(make_evaluation(policy=folder)).arguments[2:-1])
-
     folder = policy("mine")
-    own = parse(folder)
-    assert not own.link_policy
-    assert not parse(saved("brought/000300", 300)).link_policy
-    assert parse(saved("lerobot-train-00000000-1/outputs/checkpoints/000300", 300)).link_policy
-    assert parse(policy("work/fetched")).link_policy
-    loaded = LoadedPolicy(policy=None, preprocessor=None, postprocessor=None, settings={}, device="cpu", folder=folder)
-    result_store.copy_policy(loaded, own.keep_policy, link=own.link_policy)
+    asked = read_work(make_evaluation(policy=folder))
+    assert not asked.link_policy
+    assert not read_work(make_evaluation(policy=saved("brought/000300", 300))).link_policy
+    sealed = saved("lerobot-train-00000000-1/outputs/checkpoints/000300", 300)
+    assert read_work(make_evaluation(policy=sealed)).link_policy
+    assert read_work(make_evaluation(policy=policy("work/fetched"))).link_policy
+    result_store.copy_policy(folder, asked.kept_policy, link=asked.link_policy)
     with (folder / "model.safetensors").open("r+b") as file:
         file.write(b"spoiled")
-    assert b"spoiled" not in (own.keep_policy / "model.safetensors").read_bytes()
+    assert b"spoiled" not in (asked.kept_policy / "model.safetensors").read_bytes()
 
 
 def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(make_evaluation):
-    kept = make_evaluation(keep_policy=False, register_model="m")
-    assert "--keep-policy" in read_options(get_work(kept).arguments)
-    untrained = read_options(get_work(make_evaluation(policy=None, builtin_policy=True)).arguments)
-    assert untrained["--builtin"] == "act"
-    assert not {"--policy", "--keep-policy"} & untrained.keys()
+    assert read_work(make_evaluation(keep_policy=False, register_model="m")).kept_policy
+    untrained = read_work(make_evaluation(policy=None, builtin_policy=True))
+    assert (untrained.policy, untrained.kept_policy) == (EvaluatedPolicy(name="act", source="builtin"), None)
 
 
 def test_a_checkpoint_has_its_step_and_the_run_that_made_it(make_evaluation, saved):
     at = saved("run/checkpoints/000300", 300)
     document = make_evaluation(policy=at)
-    command = get_work(document).arguments
-    assert read_options(command)["--policy"] == str(at / "pretrained_model")
-    assert read_options(command)["--policy-step"] == "300"
-    assert f"--tag=policy_run={checkpoint.read_manifest(at).run}" in command
+    asked = read_work(document)
+    assert (asked.policy.folder, asked.policy.step) == (at / "pretrained_model", 300)
+    assert asked.tags["policy_run"] == checkpoint.read_manifest(at).run
     tags = container.publishing(document, folders(document)).tags
     assert tags["policy_step"] == "300"
     assert tags["policy_checkpoint_sha256"] == checkpoint.read_manifest(at).digest
@@ -106,27 +100,25 @@ def test_a_checkpoint_has_its_step_and_the_run_that_made_it(make_evaluation, sav
 @pytest.mark.parametrize(
     ("uri", "step"),
     [
-        ("https://a.blob.core.windows.net/c/run/checkpoints/000400/pretrained_model", "400"),
-        ("runs:/0123/policy/000250", "250"),
-        ("https://a.blob.core.windows.net/c/20240101", "0"),
+        ("https://a.blob.core.windows.net/c/run/checkpoints/000400/pretrained_model", 400),
+        ("runs:/0123/policy/000250", 250),
+        ("https://a.blob.core.windows.net/c/20240101", 0),
     ],
 )
-def test_the_step_is_read_from_the_name_where_nothing_else_has_it(make_evaluation, policy, tmp_path, uri, step):
+def test_the_step_is_read_from_the_name_where_nothing_else_has_it(make_evaluation, policy, uri, step):
     named = JobSource(role="policy", kind="blob_url", uri=uri)
     document = make_evaluation(policy=named, dataset=None, env="pusht")
-    command = container.work(document, {named: policy("came")}, tmp_path).arguments
-    assert read_options(command)["--policy-step"] == step
+    assert read_work(document, {named: policy("came")}).policy.step == step
 
 
-def test_step_and_run_of_a_registered_policy_are_those_of_the_registry(make_evaluation, policy, tmp_path):
+def test_step_and_run_of_a_registered_policy_are_those_of_the_registry(make_evaluation, policy):
     named = JobSource(role="policy", kind="registered_model", uri="models:/pusht-act/1")
     document, came = make_evaluation(policy=named, dataset=None, env="pusht"), policy("came")
     recorded = {"policy_run": "lerobot-train-1", "policy_step": "400"}
     model_lineage.write_policy_lineage(Path(document.placement.cache), came, recorded)
-    command = container.work(document, {named: came}, tmp_path).arguments
-    assert read_options(command)["--policy-step"] == "400"
-    assert "--tag=policy_run=lerobot-train-1" in command
-    assert read_options(command)["--keep-policy"].endswith("/policy/000400")
+    asked = read_work(document, {named: came})
+    assert (asked.policy.step, asked.tags["policy_run"]) == (400, "lerobot-train-1")
+    assert asked.kept_policy.parts[-2:] == ("policy", "000400")
     assert container.publishing(document, {named: came}).tags["policy_run"] == "lerobot-train-1"
 
 

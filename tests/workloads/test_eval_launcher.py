@@ -9,27 +9,17 @@ from small_training import read_lines_until
 
 pytestmark = pytest.mark.slow
 NETWORK = ("--policy.dim_model=32", "--policy.n_heads=2", "--policy.dim_feedforward=32")
-UNTRAINED = {"builtin": "act", "policy_name": "act", "policy_source": "builtin", "dataset_name": "pusht-mini"}
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
     """An evaluation of an untrained policy below the threshold, where an earlier attempt left results."""
-    output = tmp_path_factory.mktemp("judged")
-    (output / "eval_results").mkdir()
+    work = tmp_path_factory.mktemp("judged")
+    output = work / "outputs"
+    (output / "eval_results").mkdir(parents=True)
     (output / "eval_results/stale.json").touch()
-    process = start_launcher(
-        output,
-        NETWORK,
-        **UNTRAINED,
-        root=PUSHT / "dataset",
-        env="pusht",
-        env_steps=3,
-        workers=0,
-        success_threshold=0.5,
-        keep_policy=output / "policy/000000",
-        tag="framework=lerobot",
-    )
+    rolled = {"env": "pusht", "env_steps": 3, "env_workers": 0, "success_threshold": 0.5}
+    process = start_launcher(work, NETWORK, builtin_policy=True, dataset=PUSHT / "dataset", **rolled)
     lines = process.communicate(timeout=300)[0].splitlines()
     return process.returncode, lines, output
 
@@ -40,18 +30,11 @@ def test_a_policy_below_the_threshold_fails_the_run_after_its_results_are_writte
     assert lines[-1] == "error: the success rate 0.00 (0 of 2) is below --success-threshold 0.5"
     (event,) = list_events(lines, Evaluated)
     assert (event.episodes, event.passed, event.step) == (4, False, 0)
-    assert (event.results, event.policy) == (str(output / "eval_results"), str(output / "policy/000000"))
+    assert (event.results, event.policy) == (str(output / "eval_results"), "")
     assert (event.scores["rollout/success_rate"], event.scores["replay/episodes"]) == (0.0, 2.0)
     assert read_strict_json(output / "eval_results/metrics.json")["aggregate_verdict"] == "fail"
     assert len((output / "eval_results/failure_cases.jsonl").read_text().splitlines()) == 2
     assert not (output / "eval_results/stale.json").exists()
-
-
-def test_an_untrained_policy_is_kept_as_one_that_can_be_loaded(evaluated):
-    *_, output = evaluated
-    assert sorted(path.name for path in output.iterdir()) == ["eval_results", "policy"]
-    kept = {path.name for path in (output / "policy/000000").iterdir()}
-    assert {"config.json", "model.safetensors", "policy_preprocessor.json", "policy_postprocessor.json"} <= kept
 
 
 def test_progress_parameters_and_the_choice_of_episodes_are_reported(evaluated):
@@ -62,8 +45,7 @@ def test_progress_parameters_and_the_choice_of_episodes_are_reported(evaluated):
     names = {name for event in events for name in event.values}
     assert {"ep45_mse", "ep46_throughput_hz", "rollout_ep1_success"} <= names
     assert {"aggregate_mae", "rollout/success_rate_high"} <= names
-    tags, params = list_events(lines, Track)
-    assert tags.tags == {"framework": "lerobot"}
+    (params,) = list_events(lines, Track)
     assert params.params == {"policy_type": "act", "device": "cpu", "fps": 10.0, "held_out": True}
     notes = [note.text for note in list_events(lines, Note)]
     assert any(text.startswith("evaluating on cpu") for text in notes)
@@ -71,12 +53,11 @@ def test_progress_parameters_and_the_choice_of_episodes_are_reported(evaluated):
 
 
 def test_a_stop_ends_it_at_once_and_leaves_no_partial_results(tmp_path, pusht):
-    output = tmp_path / "outputs"
-    given = {**UNTRAINED, "root": pusht, "episodes": 50, "batch": 1}
-    process = start_launcher(output, NETWORK, **given, keep_policy=output / "policy/000000")
+    given = {"builtin_policy": True, "dataset": pusht, "eval_episodes": 50, "eval_batch_size": 1}
+    process = start_launcher(tmp_path, NETWORK, **given)
     lines = list(read_lines_until(process, '"total": 5,'))
     process.send_signal(signal.SIGTERM)
     lines += process.communicate(timeout=30)[0].splitlines()
     assert process.returncode == 143, lines
     assert not list_events(lines, Evaluated)
-    assert list(output.iterdir()) == []
+    assert list((tmp_path / "outputs").iterdir()) == []

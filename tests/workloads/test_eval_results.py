@@ -9,20 +9,23 @@ import pytest
 from eval_launcher import read_strict_json
 from hypothesis import given
 from hypothesis import strategies as st
+from robotrain_runtime.contract.event import Scored
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult, compute_success_interval
 from robotrain_workloads.lerobot_eval import replay
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store, summary
-from robotrain_workloads.lerobot_eval.results.evaluation import (
-    EvaluationResult,
-    EvaluationSetup,
-    ReplayEpisode,
-    ReplayResult,
-)
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
 
 POLICY = {"source": "local-path", "name": "p", "pin": None, "type": "act", "step": 400, "sha256": "0" * 64}
 MEASURED = replay.LatencySamples(seconds={3: [0.001, 0.002], 4: [0.003, 0.010]}, computed=[0.002, 0.010])
-ABOUT = EvaluationSetup(job_name="lerobot-eval", policy=POLICY, device="cpu", dataset="pusht-mini", env="pusht")
+REQUEST = EvaluationRequest(job_name="lerobot-eval", env="pusht", dataset="pusht-mini")
+FOUND = EvaluationResult(request=REQUEST, policy=POLICY, device="cpu")
+
+
+def explain_low_success(found) -> str:
+    scored = Scored(step=0, scores=summary.compute_scores(found), passed=found.passed)
+    return summary.explain_low_success(scored, found.request.success_threshold)
 
 
 def make_rollout(*successes: bool) -> RolloutResult:
@@ -97,10 +100,10 @@ def test_the_interval_holds_the_rate_and_stays_between_0_and_1(counted):
 
 
 def test_a_rollout_has_rate_interval_seeds_and_failed_episodes(tmp_path):
-    result_store.write_results(EvaluationResult(about=ABOUT, rolled=make_rollout(True, False, True, True)), tmp_path)
+    result_store.write_results(replace(FOUND, rolled=make_rollout(True, False, True, True)), tmp_path)
     results = read_strict_json(tmp_path / "eval_results.json")
     assert results["rollout"] | {"per_episode": []} == {
-        **{"env": "pusht", "starts": None, "success_reward": None, "env_steps": None, "batch": None},
+        **{"env": "pusht", "starts": None, "success_reward": None, "env_steps": None, "batch": 10},
         **{"episodes": 4, "trials": 4, "successes": 3, "success_rate": 0.75},
         "success_interval": pytest.approx([0.3006, 0.9544], abs=1e-4),
         **{"avg_sum_reward": 2.0, "avg_max_reward": 0.5, "avg_length": 25.0},
@@ -113,7 +116,7 @@ def test_a_rollout_has_rate_interval_seeds_and_failed_episodes(tmp_path):
 
 def test_a_replay_has_means_over_episodes_and_over_frames():
     episodes = replayed(episode(3, steps=10, mse=1.0), episode(4, steps=30, mse=3.0))
-    results = summary.make_summary(EvaluationResult(about=ABOUT, replayed=episodes))
+    results = summary.make_summary(replace(FOUND, replayed=episodes))
     assert (results["aggregate_mse"], results["aggregate_mae"]) == (2.0, 1.0)
     assert (results["frame_mse"], results["frames_evaluated"], results["replay_frames_per_second"]) == (2.5, 40, 20.0)
     assert results["per_joint"][1] == {"name": "y", "mse": 6.0, "mae": 6.0, "max_error": 9.0}
@@ -127,7 +130,7 @@ def test_a_replay_has_means_over_episodes_and_over_frames():
 
 def test_an_episode_whose_latency_was_not_measured_has_none():
     one = episode(7, steps=2, mse=1.0, seconds=(math.nan, math.nan))
-    results = summary.make_summary(EvaluationResult(about=ABOUT, replayed=replayed(one)))
+    results = summary.make_summary(replace(FOUND, replayed=replayed(one)))
     (found,) = result_files.replace_non_finite(results)["per_episode"]
     assert (found["mse"], found["avg_inference_ms"], found["throughput_hz"]) == (1.0, None, None)
     assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae"}
@@ -137,7 +140,7 @@ def test_tracked_names_are_those_of_the_contract():
     one = episode(7, steps=10, mse=1.0)
     assert set(summary.score_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
     rolled = make_rollout(True, False)
-    scores = summary.score_evaluation(EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=rolled))
+    scores = summary.score_evaluation(replace(FOUND, replayed=replayed(one), rolled=rolled))
     assert scores["aggregate_mse"] == 1.0
     assert scores["aggregate_throughput_hz"] == scores["replay/throughput_hz"] == 250.0
     assert (scores["rollout/success_rate"], scores["replay/latency_p95_ms"]) == (0.5, 10.0)
@@ -146,7 +149,7 @@ def test_tracked_names_are_those_of_the_contract():
 
 def test_a_number_that_is_not_finite_is_null_in_every_file(tmp_path):
     episodes = [replace(episode, sum_reward=math.nan) for episode in make_rollout(False, True).episodes]
-    result = EvaluationResult(about=ABOUT, rolled=RolloutResult(episodes=episodes))
+    result = replace(FOUND, rolled=RolloutResult(episodes=episodes))
     result_store.write_results(result, tmp_path)
     assert read_strict_json(tmp_path / "eval_results.json")["rollout"]["avg_sum_reward"] is None
     values = {metric["name"]: metric["value"] for metric in read_strict_json(tmp_path / "metrics.json")["metrics"]}
@@ -156,7 +159,7 @@ def test_a_number_that_is_not_finite_is_null_in_every_file(tmp_path):
 
 @pytest.mark.parametrize(("threshold", "verdict"), [(None, "pass"), (0.51, "fail")])
 def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
-    found = EvaluationResult(about=ABOUT, rolled=make_rollout(True, False), threshold=threshold)
+    found = replace(FOUND, rolled=make_rollout(True, False), request=replace(REQUEST, success_threshold=threshold))
     result_store.write_results(found, tmp_path)
     results = read_strict_json(tmp_path / "metrics.json")
     rate = next(one for one in results["metrics"] if one["name"] == "success_rate")
@@ -165,7 +168,7 @@ def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
     assert rate["absolute_threshold"] == threshold
     assert rate["regression_verdict"] == "skipped"
     sentence = "the success rate 0.50 (1 of 2) is below --success-threshold 0.51"
-    assert summary.explain_low_success(found) == (sentence if verdict == "fail" else "")
+    assert explain_low_success(found) == (sentence if verdict == "fail" else "")
 
 
 def test_results_of_an_earlier_attempt_are_replaced_once_the_new_ones_are_complete(tmp_path):
@@ -184,49 +187,53 @@ def test_results_of_an_earlier_attempt_are_replaced_once_the_new_ones_are_comple
 
 
 @pytest.mark.parametrize(
-    ("setup", "expected"),
+    ("given", "expected"),
     [
         ({}, "pusht, default starts, default steps, default success rule; 2 episodes of pusht-mini"),
         (
-            {"held_out": False, "dataset": "dataset", "statistics": "0123456789ab"},
+            {"held_out": False, "request": {"dataset": "dataset"}, "statistics": "0123456789ab"},
             "pusht, default starts, default steps, default success rule;"
             " 2 episodes of dataset (statistics 0123456789ab), which training may have seen",
         ),
         (
-            {"starts": "easy", "env_steps": 80, "success_reward": 0.842, "held_out": True},
+            {"request": {"starts": "easy", "env_steps": 80, "success_reward": 0.842}, "held_out": True},
             "pusht, easy starts, at most 80 steps, success from reward 0.842; 2 held-out episodes of pusht-mini",
         ),
         (
             {
-                "starts": "[[256, 400,  1, 2, 0.5]]",
-                "replay_episodes": "3,4",
-                "options": ["--env.fps=5", "--policy.x=1"],
+                "request": {
+                    "starts": "[[256, 400,  1, 2, 0.5]]",
+                    "replay_episodes": "3,4",
+                    "options": ["--env.fps=5", "--policy.x=1"],
+                },
             },
             "pusht, starts [[256, 400, 1, 2, 0.5]], default steps, default success rule,"
             " with --env.fps=5 --policy.x=1; 2 episodes (3,4) of pusht-mini, with --policy.x=1",
         ),
     ],
 )
-def test_scores_come_with_the_conditions_that_they_hold_under(setup, expected):
+def test_scores_come_with_the_conditions_that_they_hold_under(given, expected):
     ways = {"rolled": make_rollout(True), "replayed": replayed(episode(3, 10, 1.0), episode(4, 10, 1.0))}
-    found = summary.make_summary(EvaluationResult(about=replace(ABOUT, **setup), **ways))
+    asked = given.get("request", {})
+    found = summary.make_summary(replace(FOUND, **{**given, **ways, "request": replace(REQUEST, **asked)}))
     assert found["conditions"] == expected
-    assert {name: found["rollout"][name] for name in setup.keys() & found["rollout"].keys()}.items() <= setup.items()
-    assert found["options"] == setup.get("options", [])
+    assert {name: found["rollout"][name] for name in asked.keys() & found["rollout"].keys()}.items() <= asked.items()
+    assert found["options"] == asked.get("options", [])
 
 
 def test_long_starts_are_distinguished_by_their_digest():
-    setups = [replace(ABOUT, starts=f"[{'1, ' * 99}{last}]") for last in (1, 2)]
-    conditions = {
-        summary.describe_conditions(EvaluationResult(about=setup, rolled=make_rollout(True))) for setup in setups
-    }
+    requests = [replace(REQUEST, starts=f"[{'1, ' * 99}{last}]") for last in (1, 2)]
+    found = replace(FOUND, rolled=make_rollout(True))
+    conditions = {summary.describe_conditions(replace(found, request=request)) for request in requests}
     assert len(conditions) == 2
     assert all(len(text) < 130 and "starts 100 given states (sha256:" in text for text in conditions)
 
 
 def test_a_rate_below_the_threshold_is_shown_with_enough_digits():
-    found = EvaluationResult(about=ABOUT, rolled=make_rollout(*[True] * 139, *[False] * 60), threshold=0.7)
-    assert summary.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
+    found = replace(
+        FOUND, rolled=make_rollout(*[True] * 139, *[False] * 60), request=replace(REQUEST, success_threshold=0.7)
+    )
+    assert explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
 
 
 def test_episodes_that_only_repeat_a_start_count_once():

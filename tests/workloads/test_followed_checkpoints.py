@@ -109,8 +109,7 @@ def followed(training, monkeypatch):
     monkeypatch.setattr(followed_checkpoints, "POLL_SECONDS", 0.01)
 
     def make(successes):
-        more = {"follow": training.folder, "follow_steps": "all", "follow_until": training.marker, "checkpoint": []}
-        return PretendedEvaluation(training.folder, successes, **more)
+        return PretendedEvaluation(training.folder, successes, until=training.marker)
 
     return make
 
@@ -161,10 +160,10 @@ def test_a_best_checkpoint_that_is_gone_is_named_and_not_kept(training, followed
     made = followed({100: 4, 200: 1})
     evaluate = made.evaluate
 
-    def remove_first(arguments, *given):
-        if arguments.policy_step == 200:
+    def remove_first(request, *given):
+        if request.policy.step == 200:
             training.remove(100)
-        return evaluate(arguments, *given)
+        return evaluate(request, *given)
 
     made.evaluate = remove_first
     training.end()

@@ -209,10 +209,14 @@ def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[
 
 
 def _read_files(command: WorkCommand, folder: Path) -> WorkCommand:
-    """Return the command with the content of a file of the run's folder in place of a variable that names it."""
-    paths = {name: Path(value) for name, value in command.environ.items() if value.startswith(f"{folder}/")}
-    texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()}
-    return replace(command, environ={**command.environ, **texts})
+    """Return the command with the content of a file of the run's folder in place of the word that names it."""
+
+    def read(word: str) -> str:
+        is_named = word.startswith(f"{folder}/") and Path(word).is_file()
+        return Path(word).read_text(encoding="utf-8") if is_named else word
+
+    environ = {name: read(value) for name, value in command.environ.items()}
+    return replace(command, arguments=tuple(map(read, command.arguments)), environ=environ)
 
 
 def _list_invalid_values(parameter: Parameter) -> Iterator[str]:

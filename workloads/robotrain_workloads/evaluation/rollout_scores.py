@@ -141,12 +141,13 @@ class RolloutResult:
                 task = {"task": episode.task} if episode.task else {}
                 yield {"episode": episode.index, **task, **{name: getattr(episode, name) for name in FAILURE_FIELDS}}
 
-    def explain_low_success(self, required: float) -> str:
-        """Return the sentence about a success rate below the threshold."""
-        count = f"{self.successes} of {self.trials}"
-        texts = (f"{self.success_rate:.{digits}f}" for digits in range(2, 17))  # enough to be visibly lower
-        rate = next((text for text in texts if float(text) < required), repr(self.success_rate))
-        return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"
+
+def explain_low_success(rate: float, trials: int, required: float) -> str:
+    """Return the sentence about a success rate below the threshold."""
+    texts = (f"{rate:.{digits}f}" for digits in range(2, 17))  # enough to be visibly lower
+    shown = next((text for text in texts if float(text) < required), repr(rate))
+    count = f"{round(rate * trials)} of {trials}"
+    return f"the success rate {shown} ({count}) is below --success-threshold {required:.15g}"
 
 
 def _describe_episode(episode: RolloutEpisode) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from robotrain_runtime.contract.checkpoint import hash_file
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
 from robotrain_runtime.process.stop import ChildGroup
 
-from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.isaac import checkpoint_file, installation
@@ -113,7 +113,8 @@ class ValidationResult:
     def explain_failure(self) -> str:
         """Return why it has failed."""
         if self.rolled.is_judged:
-            return self.rolled.explain_low_success(self.success_threshold)
+            rate, trials = self.rolled.success_rate, self.rolled.trials
+            return rollout_scores.explain_low_success(rate, trials, self.success_threshold)
         return f"the mean return {self.mean_return:.6g} is below --reward-threshold {self.reward_threshold:.15g}"
 
     def describe_criterion(self) -> str:

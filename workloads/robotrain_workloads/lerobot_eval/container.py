@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract.container_plugin import (
@@ -38,34 +39,15 @@ from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
 from robotrain_workloads.lerobot_eval import policy_checkpoints
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation, tasks
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.parameters import choose_lock, list_image_packages
 
 ENVIRONMENT = run_setup.make_environment("eval")
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
 RESULTS_FOLDER = "eval_results"
-STARTS_FILE = "starts.json"
-LONGEST_ARGUMENT = 10_000
-"""Characters on a command line; systems limit an argument to 128 KiB."""
 POLICY_FOLDER = "policy"
 """Folder below the output folder for the evaluated policy, under its step."""
-FORWARDED_PARAMETERS = {
-    "eval_episodes": "episodes",
-    "eval_batch_size": "batch",
-    "seed": "seed",
-    "device": "device",
-    "job_name": "job-name",
-    "replay_episodes": "replay-episodes",
-    "env": "env",
-    "env_steps": "env-steps",
-    "task_description": "task-description",
-    "rename": "rename",
-    "success_reward": "success-reward",
-    "success_threshold": "success-threshold",
-    "env_workers": "workers",
-    "confirm": "confirm",
-}
-"""Parameters that are forwarded unchanged if set, and their options."""
 COPIED_PARAMETERS = (
     *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
     *("success_reward", "success_threshold", "record_video", "seed", "system_metrics", "checkpoints"),
@@ -166,8 +148,8 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
     """Return the launcher's command, for the run's environment. Raise OSError."""
     job = make_job(document, data, is_complete=True)
     hub_cache.fill_cache(data, work, job.trusted)
-    arguments = tuple(_make_launcher_arguments(job, data, work))
-    return WorkCommand(arguments=arguments, environ=_make_environ(document, work))
+    file = _make_request(job, data, work).save(work)
+    return WorkCommand(arguments=("-m", LAUNCHER, str(file)), environ=_make_environ(document, work))
 
 
 def warm_up(document: JobDocument, described: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -207,10 +189,10 @@ def tracked(document: JobDocument) -> TrackingSpec:
     values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
     here = {one: Path(one.uri) for one in document.sources if one.role in START_MODES and one.kind == "local_path"}
     job = make_job(document, here)
-    reference, dataset_name = selection.get_policy_reference(job), get_dataset_name(document)
+    reference, dataset_name = selection.find_policy(job), get_dataset_name(document)
     params = {
         "policy_repo_id": reference.name,
-        "policy_source": reference.origin,
+        "policy_source": reference.source,
         **({"dataset_repo_id": dataset_name} if has_dataset else {}),
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
@@ -220,7 +202,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     tags = {
         "lerobot.framework": "lerobot",
         "lerobot.job_name": str(values["job_name"]),
-        "policy.source": reference.origin,
+        "policy.source": reference.source,
         "policy.pin": reference.pin,
         "dataset.repo_id": dataset_name if has_dataset else "",
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
@@ -239,7 +221,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
     job = make_job(document, data)
-    values, reference, policy_type = document.parameters, selection.get_policy_reference(job), _get_policy_type(job)
+    values, reference, policy_type = document.parameters, selection.find_policy(job), _get_policy_type(job)
     training_tags, azureml_tags = _make_training_tags(job), lineage.make_azureml_tags(document)
     if takes_any_policy(
         document
@@ -256,7 +238,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         "job_name": str(values["job_name"]),
         "source": f"{document.platform}-lerobot-inference",
         "policy_uri": reference.name,
-        "policy_source": reference.origin,
+        "policy_source": reference.source,
         "policy_pin": reference.pin,
         **training_tags,
         **azureml_tags,
@@ -270,7 +252,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         evaluated_on=(lineage.make_dataset_tags(document) if datasets else {}) | ({"env": env} if env else {}),
         lineage={
             "policy_uri": reference.name,
-            "policy_source": reference.origin,
+            "policy_source": reference.source,
             "policy_pin": reference.pin or None,
             **{name: training_tags.get(name) for name in ("policy_run", "policy_step")},
             "evaluated_on": [[source.kind, source.uri, source.pin] for source in datasets],
@@ -335,58 +317,36 @@ def _find_split_problems(job: LerobotJob) -> Iterator[Finding | str]:
         yield make_finding(f"{flag} {selection.HELD_OUT}: {reason}", f"{flag} {selection.ALL}")
 
 
-def _make_launcher_arguments(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> Iterator[str]:
-    """Yield the arguments after python. `work`: the run's own folder. Raise OSError."""
-    document = job.document
-    followed = next(((source, folder) for source, folder in data.items() if source.grows_until), None)
-    chosen = policy_checkpoints.list_chosen(document, data)
-    values, output = document.parameters, run_setup.resolve_output_folder(document, work)
-    yield from ("-m", LAUNCHER)
-    if followed:
-        growing, folder = followed
-        yield from (f"--follow={folder}", f"--follow-until={growing.grows_until}")
-        yield f"--follow-steps={document.parameters[policy_checkpoints.PARAMETER]}"
-    else:
-        yield from (f"--checkpoint={folder}" for folder in chosen.values())
-    model = job.policy_folder
-    yield f"--policy={model}" if model else f"--builtin={job.model.kind}"
-    if found := policy_repositories.find_base(job):
-        yield f"--base={found[-1]}"
-    reference = selection.get_policy_reference(job)
-    yield from (f"--policy-name={reference.name}", f"--policy-source={reference.origin}")
-    if reference.pin:
-        yield f"--policy-pin={reference.pin}"
-    step = selection.find_policy_step(job)
-    yield f"--policy-step={step}"
-    if root := job.root:
-        yield f"--root={root}"  # several datasets are merged into one before
-        yield f"--dataset-name={get_dataset_name(document)}"
-        if (seconds := dataset.compute_frame_tolerance(root)) is not None:
-            yield f"--tolerance={seconds:g}"
-    forwarded = {option: values[name] for name, option in FORWARDED_PARAMETERS.items()}
-    yield from (f"--{option}={value}" for option, value in forwarded.items() if value is not None)
-    if values["env_tasks"] is not None:
-        catalog = tasks.get_catalog(str(values["env"]), values["lerobot_version"])
-        yield f"--env-tasks={','.join(tasks.select_tasks(str(values['env_tasks']), catalog))}"
-    if values["starts"] is not None:
-        starts = str(values["starts"])
-        if len(starts) <= LONGEST_ARGUMENT:
-            yield f"--starts={starts}"
-        else:
-            work.mkdir(parents=True, exist_ok=True)
-            (work / STARTS_FILE).write_text(starts, encoding="utf-8")
-            yield f"--starts-file={work / STARTS_FILE}"
-    if values["record_video"]:
-        yield "--record-video"
-    yield f"--results={output / RESULTS_FOLDER}"
+def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -> EvaluationRequest:
+    """Return what the launcher is asked for. `work`: the run's own folder."""
+    values, output, source = job.parameters, run_setup.resolve_output_folder(job.document, work), job.start_source
+    evaluated, several = selection.find_policy(job), takes_any_policy(job.document)
+    tags, kept = _make_training_tags(job), None
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
-        kept = output / POLICY_FOLDER  # of several, the launcher keeps the best below its own step
-        yield f"--keep-policy={kept if chosen else kept / f'{step:06}'}"
-        if _can_link_policy(job):
-            yield "--link-policy"
-    tags = _make_training_tags(job)
-    yield from (f"--tag={name}={value}" for name, value in tags.items() if not (chosen and name in OF_ONE_CHECKPOINT))
-    yield from ("--", *document.trainer_args)
+        kept = output / POLICY_FOLDER if several else output / POLICY_FOLDER / f"{evaluated.step:06}"
+    names = {field.name for field in dataclasses.fields(EvaluationRequest)}
+    return EvaluationRequest(
+        **{name: value for name, value in values.items() if name in names and value is not None},
+        policy=evaluated,
+        checkpoints_folder=data[source] if several and source else None,
+        grows_until=Path(source.grows_until) if source and source.grows_until else None,
+        root=job.root,  # several datasets are merged into one before
+        dataset=get_dataset_name(job.document) if job.root else "",
+        tasks=_list_tasks(values),
+        renames=job.renames,
+        options=job.arguments,
+        results=output / RESULTS_FOLDER,
+        kept_policy=kept,
+        link_policy=_can_link_policy(job),
+        tags={name: value for name, value in tags.items() if not (several and name in OF_ONE_CHECKPOINT)},
+    )
+
+
+def _list_tasks(values: Mapping[str, Any]) -> list[str]:
+    """Return the names of the chosen tasks; none for an environment's only one."""
+    if values["env_tasks"] is None:
+        return []
+    return tasks.select_tasks(values["env_tasks"], tasks.get_catalog(values["env"], values["lerobot_version"]))
 
 
 def _can_link_policy(job: LerobotJob) -> bool:

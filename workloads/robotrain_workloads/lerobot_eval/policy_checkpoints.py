@@ -19,13 +19,10 @@ FILE_PATTERNS = (f"[0-9]*/{policy.MODEL_FOLDER}/*", f"[0-9]*/{checkpoint.MANIFES
 """The files of a folder of checkpoints that are read: not the state of the training, which is larger."""
 
 
-def list_chosen(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[int, Path]:
-    """Return the folders of the checkpoints to evaluate by step, ascending; none if one policy is evaluated."""
-    which, source = document.parameters[PARAMETER], find_start_source(document.sources)
-    if which is None or source is None or source not in data:
-        return {}
-    found = list_complete(data[source])
-    return {step: found[step] for step in checkpoint.select_steps(found, str(which))}
+def list_chosen(folder: Path, which: str) -> dict[int, Path]:
+    """Return the folders of the checkpoints to evaluate by step, ascending."""
+    found = list_complete(folder)
+    return {step: found[step] for step in checkpoint.select_steps(found, which)}
 
 
 def list_complete(folder: Path) -> dict[int, Path]:
@@ -52,13 +49,12 @@ def view_newest(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[J
     Without any, the policy is left out: a description of files from elsewhere does not have them. That of what a step
     of a pipeline will train is one policy, and stays.
     """
-    if document.parameters[PARAMETER] is None:
+    which, source = document.parameters[PARAMETER], find_start_source(document.sources)
+    if which is None or source is None or source not in data:
         return dict(data)
-    chosen, source = list_chosen(document, data), find_start_source(document.sources)
-    if source and source in data and not list_complete(data[source]) and _is_policy(data[source]):
-        return dict(data)
-    kept = {one: folder for one, folder in data.items() if one != source}
-    return {**kept, **({source: chosen[max(chosen)]} if chosen and source else {})}
+    if found := list_complete(data[source]):
+        return {**data, source: found[max(found)]}  # which is always selected
+    return {one: folder for one, folder in data.items() if one != source or _is_policy(folder)}
 
 
 def _is_policy(folder: Path) -> bool:

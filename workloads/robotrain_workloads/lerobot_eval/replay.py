@@ -14,20 +14,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from robotrain_runtime.machine.hardware import count_cores
 
+from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode, ReplayRequest
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
+from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode
 
 WARM_UP = 5
 MOST_FRAMES = 1000
 MOST_SECONDS = 20.0
 ACTION = "action"
 MOST_THREADS = 8
+TOLERANCE = 1e-4
+"""Seconds that a frame may be off, as LeRobot has it; of a dataset without videos none is."""
 LONGEST_ERROR = 300
 """Characters of a decoder's message."""
 OBSERVATION_PREFIX = "observation."
@@ -45,21 +50,21 @@ class RecordedFrame(NamedTuple):
 
 
 class Recording:
-    """The episodes of a replay request."""
+    """The episodes that are replayed of a dataset."""
 
-    def __init__(self, loaded: LoadedPolicy, request: ReplayRequest) -> None:
+    def __init__(self, loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> None:
         datasets: Any = importlib.import_module("lerobot.datasets")
-        meta = datasets.LeRobotDatasetMetadata(request.root.name, root=request.root)
-        self._root = request.root
+        meta = datasets.LeRobotDatasetMetadata(root.name, root=root)
+        self._root, self.episodes = root, episodes
         self._keys = list_policy_features(loaded, meta.features)
-        self._length = compute_stretch_length(meta.features, self._keys, request.batch)
+        self._length = compute_stretch_length(meta.features, self._keys, request.eval_batch_size)
         moments = [number / meta.fps for number in range(self._length)]
         self._dataset = datasets.LeRobotDataset(
-            request.root.name,
-            root=request.root,
-            episodes=sorted(request.episodes),
+            root.name,
+            root=root,
+            episodes=sorted(episodes),
             delta_timestamps=dict.fromkeys((*self._keys, ACTION), moments),
-            tolerance_s=request.tolerance,
+            tolerance_s=dataset.compute_frame_tolerance(root) or TOLERANCE,
             video_backend="pyav",
             return_uint8=True,
         )
@@ -168,7 +173,7 @@ def get_action_names(feature: Mapping[str, Any]) -> list[str]:
 def replay_episodes(
     loaded: LoadedPolicy,
     recording: Recording,
-    request: ReplayRequest,
+    request: EvaluationRequest,
     on_episode: Callable[[ReplayEpisode], None],
     measured: Mapping[int, Sequence[float]],
 ) -> list[ReplayEpisode]:
@@ -178,22 +183,22 @@ def replay_episodes(
     errors of one frame do not add up over the next.
     """
     replayed: list[ReplayEpisode] = []
-    ordered = sorted(request.episodes, key=recording.count_frames)  # a wave lasts as long as its longest one
-    for start in range(0, len(ordered), request.batch):
-        episodes = ordered[start : start + request.batch]
+    ordered = sorted(recording.episodes, key=recording.count_frames)  # a wave lasts as long as its longest one
+    for start in range(0, len(ordered), request.eval_batch_size):
+        episodes = ordered[start : start + request.eval_batch_size]
         for episode in replay_wave(loaded, recording, episodes, request.seed, measured):
             on_episode(episode)
             replayed.append(episode)
     return sorted(replayed, key=lambda episode: episode.episode)
 
 
-def open_recording(loaded: LoadedPolicy, request: ReplayRequest) -> Recording:
-    """Return the recording. Raise SystemExit with a sentence when it is incomplete."""
+def open_recording(loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> Recording:
+    """Return episodes of the dataset at `root`. Raise SystemExit with a sentence when it is incomplete."""
     try:
-        return Recording(loaded, request)
+        return Recording(loaded, root, request, episodes)
     except Exception as error:
         if type(error).__name__ in ("OfflineModeIsEnabled", "RepositoryNotFoundError", "HFValidationError"):
-            text = f"error: {request.root} is incomplete: files that meta/info.json names are missing"
+            text = f"error: {root} is incomplete: files that meta/info.json names are missing"
             raise SystemExit(text) from error
         raise
 

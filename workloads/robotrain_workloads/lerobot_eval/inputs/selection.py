@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from robotrain_runtime.checkpoints import model_lineage
 
-from robotrain_workloads.lerobot import file_formats, lineage, policy
+from robotrain_workloads.lerobot import file_formats, lineage, policy, policy_repositories
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import SOURCE_KIND_NAMES
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy
 
 BUILTIN_SOURCE = "builtin"
 STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
@@ -19,26 +19,22 @@ RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 EXAMPLE_EPISODES = "0,3,5-9"
 
 
-class PolicyReference(NamedTuple):
-    """Where the policy comes from."""
-
-    name: str
-    """The URI of its source, or the type of an untrained one."""
-    origin: str
-    """The kind of its source, in one word."""
-    pin: str
-    """Empty if it is unknown."""
-
-
-def get_policy_reference(job: LerobotJob) -> PolicyReference:
-    """Return where the policy comes from."""
+def find_policy(job: LerobotJob) -> EvaluatedPolicy:
+    """Return the policy of a job, as far as its files are here."""
     if (source := job.start_source) is None:
-        return PolicyReference(job.model.kind, BUILTIN_SOURCE, "")
-    return PolicyReference(source.uri, SOURCE_KIND_NAMES.get(source.kind, source.kind), source.pin)
+        return EvaluatedPolicy(name=job.model.kind, source=BUILTIN_SOURCE)
+    base = policy_repositories.find_base(job)
+    return EvaluatedPolicy(
+        name=source.uri,
+        source=SOURCE_KIND_NAMES.get(source.kind, source.kind),
+        pin=source.pin,
+        step=_find_step(job),
+        folder=job.policy_folder,
+        base=base[-1] if base else None,
+    )
 
 
-def find_policy_step(job: LerobotJob) -> int:
-    """Return the step at which the policy was saved; 0 if it is unknown."""
+def _find_step(job: LerobotJob) -> int:
     source, folder = job.start_source, job.policy_folder
     if source is None or folder is None:
         return 0

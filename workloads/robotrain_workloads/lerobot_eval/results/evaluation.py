@@ -1,28 +1,13 @@
-"""Requests and results of replay and rollout: episodes, latency. Standard library only."""
+"""Results of replay and rollout: episodes, latency. Standard library only."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayRequest:
-    """What to replay."""
-
-    root: Path
-    """The dataset's folder."""
-    episodes: Sequence[int]
-    batch: int = 10
-    """Episodes that the policy acts in at the same time."""
-    seed: int = 1000
-    """For policies that draw random numbers."""
-    tolerance: float = 1e-4
-    """Seconds that a video frame may be off."""
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +42,6 @@ class ReplayEpisode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutRequest:
-    """What to roll out. Episode i of each task has the seed `seed + i`."""
-
-    env: str
-    """A key of `SIMULATED_ENVIRONMENTS`."""
-    tasks: tuple[str, ...] = ()
-    """Those of the environment, one after the other; empty for its only one."""
-    task: str = ""
-    """The one that is rolled out now."""
-    first: int = 0
-    """The number of its first episode among those of all tasks."""
-    description: str | None = None
-    """What a policy that reads words is told; None for what the environment says."""
-    episodes: int = 10
-    """Of each task."""
-    seed: int = 1000
-    skip: int = 0
-    """How many starts are left out: episode i has the seed and the start of episode `skip + i`."""
-    steps: int | None = None
-    """The most of an episode; None for the environment's own."""
-    starts: str | None = None
-    """As `simulation.parse_starts` takes it; None for the environment's own."""
-    success_reward: float | None = None
-    """Greatest reward from which an episode succeeds; None for the environment's own rule."""
-    batch: int = 10
-    """Episodes that the policy acts in at the same time."""
-    workers: int | None = None
-    """Processes that step environments; None for one a core, 0 for none."""
-    video_folder: Path | None = None
-    """None for no videos."""
-    env_options: tuple[str, ...] = ()
-    """Options after `--`, as `--env.NAME=VALUE`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySummary:
     """Milliseconds from an observation to its action.
 
@@ -109,36 +59,6 @@ class LatencySummary:
     actions: int
     action: float
     """Mean over all `actions`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationSetup:
-    """What was evaluated. Options are as the user gave them; None for those not set."""
-
-    job_name: str
-    policy: Mapping[str, Any]
-    """Source, name, pin, type, step and sha256."""
-    device: str
-    dataset: str = ""
-    """Empty for none, like `env`."""
-    statistics: str = ""
-    """Beginning of the digest of the dataset's statistics; empty for no dataset."""
-    env: str = ""
-    tasks: Sequence[str] = ()
-    """Those of the environment that were chosen; empty for its only one."""
-    description: str | None = None
-    """What the user says that the policy is told."""
-    rename: str | None = None
-    held_out: bool | None = None
-    """Whether no training of the policy saw the replayed episodes; None for no replay."""
-    fps: float | None = None
-    seed: int | None = None
-    batch: int | None = None
-    starts: str | None = None
-    success_reward: float | None = None
-    env_steps: int | None = None
-    replay_episodes: str | None = None
-    options: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +95,17 @@ class ReplayResult:
 class EvaluationResult:
     """The complete evaluation."""
 
-    about: EvaluationSetup
+    request: EvaluationRequest
+    policy: Mapping[str, Any]
+    """Source, name, pin, type, step and sha256."""
+    device: str
+    statistics: str = ""
+    """Beginning of the digest of the dataset's statistics; empty for no dataset."""
+    held_out: bool | None = None
+    """Whether no training of the policy saw the replayed episodes; None for no replay."""
+    fps: float | None = None
     replayed: ReplayResult | None = None
     rolled: RolloutResult | None = None
-    threshold: float | None = None
-    """The required success rate."""
 
     @property
     def episodes(self) -> int:
@@ -189,6 +115,5 @@ class EvaluationResult:
     @property
     def passed(self) -> bool | None:
         """Whether the required success rate was reached; None for none."""
-        if self.threshold is None or self.rolled is None:
-            return None
-        return self.rolled.success_rate >= self.threshold
+        threshold = self.request.success_threshold
+        return None if threshold is None or self.rolled is None else self.rolled.success_rate >= threshold

@@ -19,7 +19,6 @@ from robotrain_runtime.contract.checkpoint import MANIFEST
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import summary
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode
 
@@ -56,21 +55,11 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
                 ground_truth=episode.recorded,
                 inference_times=numpy.asarray(episode.seconds, dtype="float64"),
             )
-        draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
+        draw_plots(result.replayed.episodes, folder / "plots", result.fps or 1.0)
 
 
-def copy_policy(loaded: LoadedPolicy, folder: Path, *, link: bool = False) -> None:
-    """Copy the policy's files, or save an untrained one. `link` allows links to files that never change."""
-    if loaded.folder is not None:
-        copy_model(loaded.folder, folder, link=link)
-        return
-    with result_files.fill_folder(folder) as partial:
-        for component in (loaded.policy, loaded.preprocessor, loaded.postprocessor):
-            component.save_pretrained(partial)
-
-
-def copy_model(model: Path, folder: Path, *, link: bool = False) -> None:
-    """Copy the files of a model. `link` allows links to files that never change."""
+def copy_policy(model: Path, folder: Path, *, link: bool = False) -> None:
+    """Copy the files of a policy. `link` allows links to files that never change."""
     with result_files.fill_folder(folder) as partial:
         for path in list_policy_files(model):
             target = partial / path.relative_to(model)

@@ -5,27 +5,24 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from robotrain_workloads.evaluation import result_files
+from robotrain_runtime.contract.event import Scored
+
+from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import POLICY_OPTION
 from robotrain_workloads.lerobot_eval.inputs.selection import ALL, BUILTIN_SOURCE, HELD_OUT
-from robotrain_workloads.lerobot_eval.results.evaluation import (
-    EvaluationResult,
-    EvaluationSetup,
-    ReplayEpisode,
-    ReplayResult,
-)
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
 
 EPISODE_FIELDS = ("steps", "mse", "mae", "max_error", "avg_inference_ms", "throughput_hz")
 LATENCY_FIELDS = ("frames", "mean", "p50", "p95", "p99", "max")
 AGGREGATES = ("mse", "mae", "avg_inference_ms", "throughput_hz")
 MOST_NAMED_TASKS = 3
 """More tasks are counted in the conditions, with a digest of their names."""
-ROLLOUT_SETTINGS = ("env", "starts", "success_reward", "env_steps", "batch")
-"""What a repetition needs besides the seeds; null: the environment's own."""
+ROLLOUT_SETTINGS = ("env", "starts", "success_reward", "env_steps")
+"""What a repetition needs besides the seeds and the batch; null: the environment's own."""
 ERROR_SUFFIXES = ("_mse", "_mae")
 REPLAY_METRICS = {
     "mse": "action_accuracy_l2",
@@ -37,26 +34,30 @@ REPLAY_METRICS = {
 
 def make_summary(result: EvaluationResult) -> dict[str, Any]:
     """Return the object of `eval_results.json`."""
-    setup = result.about
+    request = result.request
     return {
-        "job_name": setup.job_name,
-        "policy_repo_id": setup.policy["name"],
-        "policy_type": setup.policy["type"],
-        "dataset_repo_id": setup.dataset or None,
-        "device": setup.device,
+        "job_name": request.job_name,
+        "policy_repo_id": result.policy["name"],
+        "policy_type": result.policy["type"],
+        "dataset_repo_id": request.dataset or None,
+        "device": result.device,
         "episodes_evaluated": result.episodes,
         **{f"aggregate_{name}": result.replayed and result.replayed.aggregates[name] for name in AGGREGATES},
-        "held_out": setup.held_out,
+        "held_out": result.held_out,
         **_summarize_replay(result.replayed),
         "replay": result.replayed
-        and {"asked": setup.replay_episodes, "held_out": setup.held_out, "batch": setup.batch},
+        and {"asked": request.replay_episodes, "held_out": result.held_out, "batch": request.eval_batch_size},
         "rollout": result.rolled
-        and {**{name: getattr(setup, name) for name in ROLLOUT_SETTINGS}, **result.rolled.summarize()},
-        "seed": setup.seed,
-        "options": list(setup.options),
+        and {
+            **{name: getattr(request, name) for name in ROLLOUT_SETTINGS},
+            "batch": request.eval_batch_size,
+            **result.rolled.summarize(),
+        },
+        "seed": request.seed,
+        "options": list(request.options),
         "conditions": describe_conditions(result),
-        "policy": dict(setup.policy),
-        "success_threshold": result.threshold,
+        "policy": dict(result.policy),
+        "success_threshold": request.success_threshold,
         "passed": result.passed,
         "status": "completed",
     }
@@ -95,23 +96,24 @@ def _summarize_replay(replayed: ReplayResult | None) -> dict[str, Any]:
 
 def describe_conditions(result: EvaluationResult) -> str:
     """Return e.g. `pusht, easy starts, at most 80 steps, success from reward 0.842; 5 held-out episodes of NAME`."""
-    setup, conditions = result.about, list[str]()
+    request, conditions = result.request, list[str]()
     if result.rolled:
-        starts, steps, reward = setup.starts, setup.env_steps, setup.success_reward
+        starts, steps, reward = request.starts, request.env_steps, request.success_reward
         text = simulation.summarize_starts(starts) if starts is not None else "default"
         where = f"{text} starts" if text.isidentifier() else f"starts {text}"
         limit = "default steps" if steps is None else f"at most {steps} step{'s' * (steps != 1)}"
         rule = "default success rule" if reward is None else f"success from reward {reward:g}"
-        env = " ".join((setup.env, *_describe_tasks(setup.tasks)))
+        env = " ".join((request.env, *_describe_tasks(request.tasks)))
         told = {episode.description for episode in result.rolled.episodes if episode.description}
-        is_own = simulation.SIMULATED_ENVIRONMENTS[setup.env].has_description and len(told) == max(len(setup.tasks), 1)
-        words = () if is_own and not setup.description else tuple(f"told {text!r}" for text in sorted(told))
+        has_own = simulation.SIMULATED_ENVIRONMENTS[request.env].has_description
+        is_own = has_own and len(told) == max(len(request.tasks), 1)
+        words = () if is_own and not request.task_description else tuple(f"told {text!r}" for text in sorted(told))
         where = ", ".join((where, *words))
-        conditions.append(", ".join((env, where, limit, rule, *_describe_options(setup.options))))
+        conditions.append(", ".join((env, where, limit, rule, *_describe_options(request.options))))
     if result.replayed:
-        options = [option for option in setup.options if option.startswith(POLICY_OPTION)]
-        replay = _describe_replay(setup, len(result.replayed.episodes))
-        conditions.append(", ".join((replay, *_describe_options(options))))
+        options = [option for option in request.options if option.startswith(POLICY_OPTION)]
+        text = _describe_replay(result, len(result.replayed.episodes))
+        conditions.append(", ".join((text, *_describe_options(options))))
     return "; ".join(conditions)
 
 
@@ -136,12 +138,13 @@ def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
     return (f"with {' '.join(options)}",) if options else ()
 
 
-def _describe_replay(setup: EvaluationSetup, count: int) -> str:
-    requested = setup.replay_episodes
+def _describe_replay(result: EvaluationResult, count: int) -> str:
+    request, requested = result.request, result.request.replay_episodes
     which = f" ({requested})" if requested not in (None, ALL, HELD_OUT) else ""
-    text = f"{count} {'held-out ' if setup.held_out else ''}episode{'s' * (count != 1)}{which} of {setup.dataset}"
-    digest = f" (statistics {setup.statistics})" if setup.dataset == DEFAULT_DATASET_NAME and setup.statistics else ""
-    is_seen = setup.held_out is False and setup.policy["source"] != BUILTIN_SOURCE
+    text = f"{count} {'held-out ' if result.held_out else ''}episode{'s' * (count != 1)}{which} of {request.dataset}"
+    has_name = request.dataset != DEFAULT_DATASET_NAME or not result.statistics
+    digest = "" if has_name else f" (statistics {result.statistics})"
+    is_seen = result.held_out is False and result.policy["source"] != BUILTIN_SOURCE
     return text + digest + (", which training may have seen" if is_seen else "")
 
 
@@ -189,15 +192,18 @@ def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
     if replayed := result.replayed:
         metrics += [JudgedMetric(REPLAY_METRICS[name], value) for name, value in replayed.aggregates.items()]
     if rolled := result.rolled:
-        metrics.append(JudgedMetric("success_rate", rolled.success_rate, result.threshold, result.passed))
+        metrics.append(
+            JudgedMetric("success_rate", rolled.success_rate, result.request.success_threshold, result.passed)
+        )
         metrics.append(JudgedMetric("avg_sum_reward", rolled.mean("sum_reward")))
         metrics.append(JudgedMetric("avg_max_reward", rolled.mean("max_reward")))
         metrics += [JudgedMetric(f"success_rate/{task}", one.success_rate) for task, one in rolled.by_task.items()]
     return result_files.make_metrics_report(result.passed, metrics)
 
 
-def explain_low_success(result: EvaluationResult) -> str:
+def explain_low_success(score: Scored, required: float | None) -> str:
     """Return a sentence if the success rate is below the threshold; else empty."""
-    if result.passed is not False or result.rolled is None:
+    if score.passed is not False or required is None:
         return ""
-    return result.rolled.explain_low_success(result.threshold or 0.0)
+    trials = round(score.scores["rollout/episodes"])
+    return rollout_scores.explain_low_success(score.scores["rollout/success_rate"], trials, required)

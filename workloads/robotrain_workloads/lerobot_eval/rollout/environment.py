@@ -30,13 +30,13 @@ from robotrain_workloads.lerobot.policy_features import (
 from robotrain_workloads.lerobot.versions import ModelType
 from robotrain_workloads.lerobot_eval.inputs import trained_sizes
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.inputs.simulation import (
     SIMULATED_ENVIRONMENTS,
     SIZE_OPTIONS,
     match_single_camera,
 )
 from robotrain_workloads.lerobot_eval.inputs.tasks import make_task_options
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 
 ENVIRONMENT_OPTION = "--env."
 STATE_OBSERVATION, IMAGE_OBSERVATION = "environment_state_agent_pos", "pixels_agent_pos"
@@ -88,7 +88,7 @@ def is_built_by_lerobot(env: str) -> bool:
     return SIMULATED_ENVIRONMENTS[env].needs_tasks
 
 
-def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> RolloutEnvironment:
+def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> RolloutEnvironment:
     """Return the requested environment, for this policy. Raise SystemExit with a sentence if it cannot be made."""
     # Register the environment with Gymnasium. It renders without a screen by default
     if request.env in MUJOCO_ENVIRONMENTS:
@@ -106,10 +106,11 @@ def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> Roll
     images = any(is_image(name) for name in get_feature_shapes(loaded.policy.config.input_features))
     observation_type = IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION
     options = [f"--obs_type={observation_type}"]
-    options += [f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in request.env_options]
-    if request.steps is not None:
-        options.append(f"--episode_length={request.steps}")
-    config = _parse_config(request.env, options, request.env_options)
+    given = [option for option in request.options if option.startswith(ENVIRONMENT_OPTION)]
+    options += [f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in given]
+    if request.env_steps is not None:
+        options.append(f"--episode_length={request.env_steps}")
+    config = _parse_config(request.env, options, given)
     if not is_built_by_lerobot(request.env):  # import the package once, before there are worker processes
         registration = importlib.import_module("gymnasium.envs.registration")
         with explain_render_errors(config.type), warnings.catch_warnings():
@@ -120,7 +121,7 @@ def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> Roll
         text = "the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)"
         emit_event(Note(level="info", text=text))
     # LeRobot reads the options of the image's size, but does not pass them on to Gymnasium.
-    requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in request.env_options}
+    requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in given}
     render_size = {name: getattr(config, name) for name in SIZE_OPTIONS if name in requested}
     return RolloutEnvironment(
         name=request.env, config=config, options=tuple(options), render_size=render_size, renamed={}, scaled=is_scaled

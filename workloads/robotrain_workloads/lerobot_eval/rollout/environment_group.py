@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode
 from robotrain_workloads.lerobot_eval.inputs import simulation
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.inputs.simulation import GOAL, GOAL_ANGLE, Starts, StartStates
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 from robotrain_workloads.lerobot_eval.rollout import environment, video
 from robotrain_workloads.lerobot_eval.rollout.environment import RolloutEnvironment
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool, WorkerTask
@@ -40,7 +40,7 @@ class StepResult(NamedTuple):
 class LocalEnvironments:
     """Environments in this process, counted from 0 and stepped one after the other."""
 
-    def __init__(self, environment: RolloutEnvironment, request: RolloutRequest) -> None:
+    def __init__(self, environment: RolloutEnvironment, request: EvaluationRequest) -> None:
         self._environment, self._request = environment, request
         self._running: list[RunningEnvironment] = []
 
@@ -58,7 +58,7 @@ class LocalEnvironments:
 class RunningEnvironment:
     """An environment and its current episode."""
 
-    def __init__(self, environment: RolloutEnvironment, request: RolloutRequest) -> None:
+    def __init__(self, environment: RolloutEnvironment, request: EvaluationRequest) -> None:
         self._env, self._config, self._request = (
             environment.make_gym_environment(request.task),
             environment.config,
@@ -126,12 +126,12 @@ class RunningEnvironment:
     def _limit(self) -> float:
         """The most steps of an episode: not every environment ends it by itself."""
         own = self._env.get_wrapper_attr(STEPS) if self._env.has_wrapper_attr(STEPS) else None
-        return min(self._request.steps or math.inf, own or math.inf)
+        return min(self._request.env_steps or math.inf, own or math.inf)
 
     def _get_task(self) -> str:
         """Return what the policy is told; empty if the environment has no words and nobody gave any."""
-        if self._request.description is not None:
-            return self._request.description
+        if self._request.task_description is not None:
+            return self._request.task_description
         words = self._env.get_wrapper_attr(WORDS) if self._env.has_wrapper_attr(WORDS) else ""
         return str(words() if callable(words) else words)
 

@@ -27,7 +27,7 @@ from robotrain_runtime.machine.hardware import count_cores
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.rollout import environment as rollout_environment
 from robotrain_workloads.lerobot_eval.rollout import video, worker_pool
 from robotrain_workloads.lerobot_eval.rollout.environment import KEY_POINTS, RolloutEnvironment
@@ -108,14 +108,14 @@ def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, se
         step += 1
 
 
-def deal_waves(request: RolloutRequest, shares: int = 1) -> list[Wave]:
+def deal_waves(request: EvaluationRequest, shares: int = 1) -> list[Wave]:
     """Return the episodes in batches, each dealt out in `shares`.
 
     Each share gets its largest part in the first batch, so that no process that runs ahead exceeds the batch size.
     """
     batches = [
-        range(first, min(first + request.batch, request.episodes))
-        for first in range(0, request.episodes, request.batch)
+        range(first, min(first + request.eval_batch_size, request.eval_episodes))
+        for first in range(0, request.eval_episodes, request.eval_batch_size)
     ]
     return [batch[number::shares] for batch in batches for number in range(min(shares, len(batch)))]
 
@@ -128,10 +128,10 @@ class TrialResult(NamedTuple):
     """Whether its actions draw random numbers."""
 
 
-def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: RolloutRequest) -> TrialResult:
+def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: EvaluationRequest) -> TrialResult:
     """Compare the policy with what the environment shows, and try it. Raise SystemExit with a sentence."""
     environments = LocalEnvironments(environment, replace(request, video_folder=None))
-    if request.workers:
+    if request.env_workers:
         with WorkerPool(serve_environments(environments), 1) as pool:
             observations = WorkerEnvironments(pool).reset([0])
     else:
@@ -167,24 +167,24 @@ def _draw_numbers(device: str) -> tuple[float, ...]:
     return (random.random(), float(numpy.random.random()), *drawn)
 
 
-def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
+def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
     """Roll out all episodes of all tasks; call `on_episode` for each in order. Raise SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
     if sys.platform != "linux":
-        if request.workers:
-            text = f"--env-workers {request.workers}: works only on Linux; one process is used here"
+        if request.env_workers:
+            text = f"--env-workers {request.env_workers}: works only on Linux; one process is used here"
             emit_event(Note(level="warning", text=text))
-        request = replace(request, workers=0)
-    elif request.workers is None:
-        request = replace(request, workers=count_cores())
+        request = replace(request, env_workers=0)
+    elif request.env_workers is None:
+        request = replace(request, env_workers=count_cores())
     requests = [
-        replace(request, task=task, first=number * request.episodes)
+        replace(request, task=task, first=number * request.eval_episodes)
         for number, task in enumerate(request.tasks or ("",))
     ]
     trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), requests[0])
-    if request.video_folder and request.episodes > video.MOST_FILMED:
+    if request.video_folder and request.eval_episodes > video.MOST_FILMED:
         each = " of each task" if request.tasks else ""
-        text = f"videos are recorded of the first {video.MOST_FILMED} of {request.episodes} episodes{each}"
+        text = f"videos are recorded of the first {video.MOST_FILMED} of {request.eval_episodes} episodes{each}"
         emit_event(Note(level="info", text=text))
     rolled: list[RolloutEpisode] = []
     for one in requests:
@@ -200,7 +200,7 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
 
 
 def _roll_out_task(
-    loaded: LoadedPolicy, trial: TrialResult, request: RolloutRequest, on_episode: OnEpisode
+    loaded: LoadedPolicy, trial: TrialResult, request: EvaluationRequest, on_episode: OnEpisode
 ) -> list[RolloutEpisode]:
     rolled: list[RolloutEpisode] = []
     waiting: dict[int, RolloutEpisode] = {}  # those that end before an earlier one
@@ -224,35 +224,35 @@ def _roll_out_task(
     return rolled
 
 
-def _play_episodes(loaded: LoadedPolicy, trial: TrialResult, request: RolloutRequest) -> Generator[RolloutEpisode]:
+def _play_episodes(loaded: LoadedPolicy, trial: TrialResult, request: EvaluationRequest) -> Generator[RolloutEpisode]:
     actor, environments = PolicyActor(loaded, trial.environment), LocalEnvironments(trial.environment, request)
-    if not request.workers:
+    if not request.env_workers:
         yield from _play_waves(deal_waves(request), actor, environments, request)
     elif loaded.device == "cpu":
-        yield from _play_in_workers(actor, trial, request, request.workers)
+        yield from _play_in_workers(actor, trial, request, request.env_workers)
     else:
-        count = min(request.workers, request.batch, request.episodes)
+        count = min(request.env_workers, request.eval_batch_size, request.eval_episodes)
         with WorkerPool(serve_environments(environments), count) as pool:
             yield from _play_waves(deal_waves(request), actor, WorkerEnvironments(pool), request)
 
 
 def _play_waves(
-    waves: list[Wave], actor: PolicyActor, environments: EnvironmentGroup, request: RolloutRequest
+    waves: list[Wave], actor: PolicyActor, environments: EnvironmentGroup, request: EvaluationRequest
 ) -> Iterator[RolloutEpisode]:
     for wave in waves:
         yield from play_wave(wave, actor, environments, request.seed + request.skip)
 
 
 def _play_in_workers(
-    actor: PolicyActor, trial: TrialResult, request: RolloutRequest, workers: int
+    actor: PolicyActor, trial: TrialResult, request: EvaluationRequest, workers: int
 ) -> Iterator[RolloutEpisode]:
-    max_workers = min(workers, request.batch, request.episodes)
+    max_workers = min(workers, request.eval_batch_size, request.eval_episodes)
     waves = deal_waves(request, shares=1 if trial.draws else max_workers)
     count = min(workers, len(waves)) if trial.draws else max_workers
     if count < max_workers and not request.first:  # once for all tasks
         text = (
-            f"the policy draws random numbers: each batch of {request.batch} episodes runs in one process, so that"
-            f" results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"
+            f"the policy draws random numbers: each batch of {request.eval_batch_size} episodes runs in one process,"
+            f" so that results do not depend on the number of cores: {count} of {workers} processes are used; a smaller"
             " --eval-batch-size makes more batches, with other random numbers"
         )
         emit_event(Note(level="info", text=text))
