@@ -74,13 +74,13 @@ def name_hardware(device: str) -> str:
 
 
 def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> GpuRequirement | None:
-    """Return the GPUs that a training needs; None if it also runs without: `--device auto` takes one if there is one.
+    """Return the GPUs that a job needs; None if it also runs without: `--device auto` takes one if there is one.
 
     `cuda` is the version of its environment; empty for any.
     """
-    count, device = parameters["num_gpus"], parameters["device"]
+    count, device = parameters.get("num_gpus", 1), parameters["device"]  # an evaluation takes one
     assert isinstance(count, int)
-    precision = parameters["mixed_precision"]
+    precision = parameters.get("mixed_precision")
     excludes_cpu = bool(find_precision_problem("cpu", str(precision)))
     takes_any = device == "auto" and count == 1
     if device in ("cpu", "mps") or (takes_any and (not excludes_cpu or sys.platform == "darwin")):

@@ -178,10 +178,7 @@ def check_command(document: JobDocument, described: Mapping[JobSource, Path], wo
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
     """Return the GPUs that the job needs; None when it also runs without."""
-    if document.parameters["device"] != "cuda":
-        return None
-    cuda = run_setup.read_cuda_version(environment(document).lock)
-    return GpuRequirement(count=1, cuda=cuda, without=device.WITHOUT_GPU)
+    return device.find_gpu_requirement(document.parameters, run_setup.read_cuda_version(environment(document).lock))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
@@ -208,9 +205,10 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
         "model.register_name": str(values["register_model"] or ""),
     }
-    policy_type = _get_policy_type(job) or "policy"
     return TrackingSpec(
-        experiment=str(values["experiment_name"] or f"lerobot-{policy_type}-inference"),
+        experiment=str(
+            values["experiment_name"] or f"lerobot-{job.known_model.kind if job.known_model else 'policy'}-inference"
+        ),
         run_name=str(values["job_name"]),
         params=params,
         tags={name: value for name, value in tags.items() if value},
@@ -221,20 +219,21 @@ def tracked(document: JobDocument) -> TrackingSpec:
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     """Return the metadata of a registered policy."""
     job = make_job(document, data)
-    values, reference, policy_type = document.parameters, selection.find_policy(job), _get_policy_type(job)
+    values, reference, model = document.parameters, selection.find_policy(job), job.known_model
+    kind = model.kind if model else ""
     training_tags, azureml_tags = _make_training_tags(job), lineage.make_azureml_tags(document)
     if takes_any_policy(
         document
     ):  # which of them is registered is not known yet: its folder's name, a tag too, is its step
         training_tags = {name: tag for name, tag in training_tags.items() if name not in OF_ONE_CHECKPOINT}
     lines = [
-        f"LeRobot {policy_type} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
+        f"LeRobot {kind} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
         f"Registered by: {values['job_name']} (run {document.run}), which evaluated it",
         *(f"Azure ML job: {name}" for name in azureml_tags.values()),
     ]
     tags = {
         "framework": "lerobot",
-        "policy_type": policy_type,
+        "policy_type": kind,
         "job_name": str(values["job_name"]),
         "source": f"{document.platform}-lerobot-inference",
         "policy_uri": reference.name,
@@ -268,13 +267,6 @@ def _make_training_tags(job: LerobotJob) -> dict[str, str]:
         return tags
     source, cache = job.start_source, Path(job.document.placement.cache)
     return model_lineage.read_policy_lineage(cache, job.folders[source]) if source and source in job.folders else {}
-
-
-def _get_policy_type(job: LerobotJob) -> str:
-    """Return the type from the policy's files, else as the user expects it; empty if neither says it."""
-    if job.parameters["builtin_policy"]:
-        return job.model.kind
-    return str(job.start.settings.get("type") or ("" if job.start.settings else job.parameters["policy_type"]) or "")
 
 
 def _find_policy_problems(job: LerobotJob) -> Iterator[Finding | str]:
