@@ -54,7 +54,7 @@ def main() -> None:
 def measure(given: argparse.Namespace) -> None:
     """Print every pair, and the median of their ratios."""
     import torch
-    from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+    from robotrain_workloads.lerobot import loaded_policy
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:

@@ -48,7 +48,7 @@ for part in (get_policy_class("act")(config), *make_pre_post_processors(config, 
 OURS = """
 import json, sys, time
 from pathlib import Path
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
+from robotrain_workloads.lerobot.loaded_policy import load_policy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.rollout.rollout import run_rollout
 policy, films, to, episodes, steps = sys.argv[1:]

@@ -14,7 +14,7 @@ NETWORK = tuple(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4"
 MAKE = f"""
 import sys
 from pathlib import Path
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot import loaded_policy
 made = loaded_policy.make_untrained_policy("act", Path(sys.argv[1]), "cpu", {NETWORK!r}, 7)
 for part in (made.policy, made.preprocessor, made.postprocessor):
     part.save_pretrained(Path(sys.argv[2]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot import loaded_policy
 
 WORDS = ("push", "the", "T", "onto", "target", "slowly", "from", "above", "block", "again")
 

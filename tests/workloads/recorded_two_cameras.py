@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from lerobot.datasets import LeRobotDataset
+from robotrain_workloads.lerobot import loaded_policy
 from robotrain_workloads.lerobot_eval import replay
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store
 

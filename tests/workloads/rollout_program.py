@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
+from robotrain_workloads.lerobot.loaded_policy import load_policy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.rollout.rollout import run_rollout
 

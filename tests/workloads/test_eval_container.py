@@ -8,8 +8,9 @@ from job_documents import evaluation, folders, get_work
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot import loaded_policy
 from robotrain_workloads.lerobot_eval import container
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy, request
+from robotrain_workloads.lerobot_eval.inputs import request
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store
 

@@ -142,7 +142,7 @@ def test_an_error_of_the_configuration_ends_as_preflight_and_a_later_one_does_no
 
 CHECKS = """
 import json, sys
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot import loaded_policy
 from robotrain_workloads.lerobot_train import launcher
 ends = []
 def check(function, *arguments):

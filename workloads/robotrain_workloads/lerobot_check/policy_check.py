@@ -6,8 +6,8 @@ POLICY is the folder with its config.json; the type alone for an untrained one.
 import sys
 from collections.abc import Sequence
 
+from robotrain_workloads.lerobot import loaded_policy
 from robotrain_workloads.lerobot_check import verdicts
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 
 
 def main(arguments: Sequence[str]) -> None:

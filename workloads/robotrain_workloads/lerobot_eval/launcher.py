@@ -14,11 +14,11 @@ from robotrain_runtime.process.stop import STOPPED_STATUS
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutResult
 from robotrain_workloads.lerobot import dataset, device, warm_up
+from robotrain_workloads.lerobot import loaded_policy as loading
+from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_eval import checkpoint_scores, replay
 from robotrain_workloads.lerobot_eval.inputs import held_out, task_texts
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy as loading
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest, read_request
 from robotrain_workloads.lerobot_eval.results import result_store
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult

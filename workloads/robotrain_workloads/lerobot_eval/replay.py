@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot import dataset, loaded_policy
+from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode
 

@@ -13,9 +13,8 @@ from typing import Any
 from robotrain_runtime.contract.event import Checkpoint, emit_event
 
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.lerobot import adapter, policy, warm_up
+from robotrain_workloads.lerobot import adapter, loaded_policy, policy, warm_up
 from robotrain_workloads.lerobot.start import TRAIN_CONFIG_FILE
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 
 DTYPE = "dtype"
 WRITTEN_ANEW = (policy.CONFIG_FILE, policy.WEIGHTS_FILE, TRAIN_CONFIG_FILE.name, adapter.MODEL_CARD_FILE)

@@ -10,9 +10,9 @@ from robotrain_runtime.contract.event import Scored
 from robotrain_workloads.evaluation import result_files, rollout_scores
 from robotrain_workloads.evaluation.result_files import JudgedMetric
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.lerobot.loaded_policy import POLICY_OPTION
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import POLICY_OPTION
 from robotrain_workloads.lerobot_eval.inputs.selection import ALL, BUILTIN_SOURCE, HELD_OUT
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode, ReplayResult
 

@@ -20,6 +20,7 @@ from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot.policy_features import (
     EMPTY_CAMERA,
     UNKNOWN_TYPE,
@@ -29,7 +30,6 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 from robotrain_workloads.lerobot.versions import ModelType
 from robotrain_workloads.lerobot_eval.inputs import trained_sizes
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.inputs.simulation import (
     SIMULATED_ENVIRONMENTS,

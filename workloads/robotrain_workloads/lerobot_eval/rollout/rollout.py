@@ -25,8 +25,8 @@ from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_runtime.machine.hardware import count_cores
 
 from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
-from robotrain_workloads.lerobot_eval.inputs import loaded_policy
-from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot import loaded_policy
+from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.rollout import environment as rollout_environment
 from robotrain_workloads.lerobot_eval.rollout import video, worker_pool
