@@ -96,8 +96,8 @@ SAYS = {
     ),
     "lerobot.datasets.aggregate": ("shutil.copy(",),
     "lerobot.envs.metaworld": (
-        *("def _ensure_env(self", "self._env = env", "self.task_description = ", "self._max_episode_steps = "),
-        "rand_vec",
+        *("self.task_description = ", "self._max_episode_steps = "),
+        *("env.seeded_rand_vec = True", "self._env.seed(seed)"),
     ),
 }
 """What stands in the code of a module: lines of its log that are read, calls of members that are replaced, and

@@ -20,9 +20,6 @@ WORDS, STEPS = "task_description", "_max_episode_steps"
 """Attributes of LeRobot's environments: the task in words, and the most steps of an episode."""
 
 
-METAWORLD_MODULE = "lerobot.envs.metaworld"
-
-
 class EnvironmentObservation(NamedTuple):
     """Observation of one environment, under its own names, and its task."""
 
@@ -75,7 +72,8 @@ class RunningEnvironment:
         self._seed = self._request.seed + self._number
         self._rewards, self._success = [], False
         with environment.explain_render_errors(self._request.env):
-            determine_start(self._env.unwrapped, self._number, self._seed)
+            if hasattr(self._env.unwrapped, "init_state_id"):  # LIBERO takes its recorded starts in turn
+                self._env.unwrapped.init_state_id = self._number
             observation, _ = self._env.reset(seed=self._seed)
         if self._starts:
             place_start(self._env.unwrapped, self._starts, self._number, self._seed)
@@ -187,20 +185,6 @@ def serve_environments(environments: LocalEnvironments) -> WorkerTask:
             pipe.send(environments.reset(share) if request == RESET_REQUEST else environments.step(share))
 
     return serve
-
-
-def determine_start(world: Any, episode: int, seed: int) -> None:
-    """Let the start of an episode depend on its number and seed alone, whatever was played before.
-
-    LIBERO takes its recorded starts in turn. Meta-World draws starts from a generator of its own, which LeRobot seeds
-    since 0.6.1.
-    """
-    if hasattr(world, "init_state_id"):
-        world.init_state_id = episode
-    if world.__class__.__module__ == METAWORLD_MODULE:
-        world._ensure_env()
-        world._env.seeded_rand_vec = True
-        world._env.seed(seed)
 
 
 def place_start(world: Any, starts: Starts, index: int, seed: int) -> None:
