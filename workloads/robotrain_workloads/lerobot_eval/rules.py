@@ -99,20 +99,25 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
         )
 
 
-def check_rollout_options(job: "Job") -> Iterator[Problem]:
-    """Reject options for rollouts without an environment."""
+def check_rollout(job: "Job") -> Iterator[Problem]:
+    """Check the options for rollouts, which have no effect without an environment."""
     if job["env"] is None:
         for name in ROLLOUT_PARAMETERS:
             if job[name] is not None and job[name] is not False:  # 0 is a value that was set
                 flag = "--" + name.replace("_", "-")
                 yield _make_unused_problem(f"{flag} has no effect without --env", flag, job[name])
-
-
-def check_tasks(job: "Job") -> Iterator[Problem]:
-    """Require tasks that the environment has, where it has several."""
-    if job["env"] is None:
         return
-    env, given = str(job["env"]), job["env_tasks"]
+    env = str(job["env"])
+    yield from _check_tasks(job, env)
+    yield from _check_steps(job, env)
+    yield from _check_starts(job, env)
+    yield from _check_confirmation(job, env)
+    yield from _check_success_reward(job, env)
+
+
+def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:
+    """Require tasks that the environment has, where it has several."""
+    given = job["env_tasks"]
     catalog = tasks.get_catalog(env, job["lerobot_version"])
     own = next((option for option in job.trainer_args if option.startswith(TASK_OPTION)), "")
     needs_tasks = simulation.SIMULATED_ENVIRONMENTS[env].needs_tasks
@@ -166,15 +171,12 @@ def _get_root(task: str) -> str:
     return root if version else name
 
 
-def check_steps(job: "Job") -> Iterator[Problem]:
+def _check_steps(job: "Job", env: str) -> Iterator[Problem]:
     """Reject more steps than an episode of the environment can have."""
-    if job["env"] is None or job["env_steps"] is None:
-        return
-    most = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].most_steps
-    if most is not None and job["env_steps"] > most:
+    steps, most = job["env_steps"], simulation.SIMULATED_ENVIRONMENTS[env].most_steps
+    if steps is not None and most is not None and steps > most:
         ways = (Suggestion(f"--env-steps {most}"), suggest_leaving_out("--env-steps"))
-        given = str(job["env_steps"])
-        yield make_problem("value-out-of-range.steps", *ways, given=given, env=job["env"], most=most)
+        yield make_problem("value-out-of-range.steps", *ways, given=str(steps), env=env, most=most)
 
 
 def check_task_description(job: "Job") -> Iterator[Problem]:
@@ -185,19 +187,17 @@ def check_task_description(job: "Job") -> Iterator[Problem]:
         yield make_problem("value-invalid.empty", *ways, flag=flag)
 
 
-def check_starts(job: "Job") -> Iterator[Problem]:
+def _check_starts(job: "Job", env: str) -> Iterator[Problem]:
     """Parse the starts as the run will."""
-    if job["env"] is None or job["starts"] is None:
-        return
     try:
-        simulation.parse_starts(job["starts"], job["env"])
+        simulation.parse_starts(job["starts"], env)
     except (ValueError, RecursionError) as error:
         suggestions = (
             Suggestion("--starts NAME", "easy, like the recorded episodes"),
             Suggestion("--starts '[[256, 400, 200, 300, 0.8]]'", "states, used in turn"),
             Suggestion("--starts '{\"distance\": [40, 80]}'", "ranges; others are as in easy"),
         )
-        is_placeable = simulation.SIMULATED_ENVIRONMENTS[str(job["env"])].has_placeable_objects
+        is_placeable = simulation.SIMULATED_ENVIRONMENTS[env].has_placeable_objects
         yield make_problem(
             "value-invalid.starts",
             *suggestions if is_placeable else (suggest_leaving_out("--starts"),),
@@ -206,16 +206,16 @@ def check_starts(job: "Job") -> Iterator[Problem]:
         )
 
 
-def check_confirmation(job: "Job") -> Iterator[Problem]:
+def _check_confirmation(job: "Job", env: str) -> Iterator[Problem]:
     """Require several checkpoints for a confirmation, and starts that did not choose the best of them."""
     episodes, flag = job["confirm"], "--confirm"
-    if episodes is None or job["env"] is None:
+    if episodes is None:
         return
     if job["checkpoints"] is None:
         ways = [Suggestion("--checkpoints all"), suggest_leaving_out(flag)]
         yield make_problem("confirmation-not-fresh.one-checkpoint", *ways, given=str(episodes), flag=flag)
     with suppress(ValueError, RecursionError):  # reported elsewhere
-        given = simulation.parse_starts(job["starts"], job["env"])
+        given = simulation.parse_starts(job["starts"], env)
         states, needed = getattr(given, "states", None), job["eval_episodes"] + episodes
         if states is not None and len(set(states)) < needed:
             ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
@@ -299,12 +299,12 @@ def _check_policy_option(job: "Job", argument: str) -> Iterator[Problem]:
     yield from rules.make_option_problems(option_tree.find_option_problems(compared, {}, OWNED_OPTIONS))
 
 
-def check_success_reward(job: "Job") -> Iterator[Problem]:
+def _check_success_reward(job: "Job", env: str) -> Iterator[Problem]:
     """Reject a reward that no episode or every episode reaches."""
-    reward, env, flag = job["success_reward"], job["env"], "--success-reward"
-    if env is None or reward is None:
+    reward, flag = job["success_reward"], "--success-reward"
+    if reward is None:
         return
-    best = simulation.SIMULATED_ENVIRONMENTS[str(env)].max_reward
+    best = simulation.SIMULATED_ENVIRONMENTS[env].max_reward
     if float(reward) > best:
         yield make_problem("value-out-of-range.never-reached", given=f"{reward:g}", env=env, best=best, flag=flag)
     if float(reward) <= 0:
