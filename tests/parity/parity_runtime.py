@@ -58,10 +58,14 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
 
 
 def _read_named_files(command: Any, work: Path) -> Any:
-    """A command with the content of the files below the run's folder that its variables name."""
-    named = {name: Path(value) for name, value in command.environ.items() if value.startswith(str(work))}
-    contents = {name: path.read_text() for name, path in named.items() if path.is_file()}
-    return replace(command, environ={**command.environ, **contents})
+    """A command with the content of the files below the run's folder that it names."""
+
+    def read(word: str) -> str:
+        file = Path(word)
+        return file.read_text() if file.is_relative_to(work) and file.is_file() else word
+
+    environ = {name: read(value) for name, value in command.environ.items()}
+    return replace(command, environ=environ, arguments=tuple(map(read, command.arguments)))
 
 
 def prepare_data(read_arrived: JobDocument, data: Path) -> DataPreparation | None:
