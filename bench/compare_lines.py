@@ -55,7 +55,7 @@ REPLACEMENTS = (
 )
 OWN_PROGRAM = r"(?m)\|-\n( +).*\n(\1.*\n|\n)*|^#(search|program|archive) .*\n"
 """Lines of a specification that are robotrain's own."""
-UNSEEN = {"bytes", "size", "sha256", "digest", "halves", "module", "payload", "problems"}
+UNSEEN = {"bytes", "size", "sha256", "digest", "halves", "container_plugins", "module", "payload", "problems"}
 """Keys of JSON whose values are of robotrain's own code."""
 WORDS = {"reason", "instead", "description", "title", "remedy", "why", "remarks", "notes", "warnings", "next"}
 """Keys of JSON whose values are sentences."""

@@ -66,9 +66,13 @@ class FakePlatform(Platform):
         features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
     )
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+    def render(
+        self, job: Any, settings: Settings, run: str, payload: Any, container_plugins: Mapping[str, str]
+    ) -> Plan:
         placement = Placement(work=f"/fake/{settings.slots}", cache="/fake/cache")
-        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        body = make_job_document(
+            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+        )
         files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 

@@ -50,9 +50,13 @@ class PlainPlatform(Platform):
     def check(self, job: Any, settings: Settings) -> Iterator[Any]:
         return iter(())
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+    def render(
+        self, job: Any, settings: Settings, run: str, payload: Any, container_plugins: Mapping[str, str]
+    ) -> Plan:
         placement = Placement(work="/plain/work", cache="/plain/cache")
-        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        body = make_job_document(
+            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+        )
         files = {"job.json": body.to_json().encode(), "zone.txt": settings.zone.encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 

@@ -242,8 +242,8 @@ def _localize_document(document: JobDocument, cache: Path, credential_hints: Map
     """Return the document for a check on this machine: without secrets, and without the targets that need one."""
     placement = dataclasses.replace(document.placement, cache=str(cache), credentials={}, ways=credential_hints)
     hidden = {f"{targets.TARGET_PREFIX}{kind}" for kind in document.placement.credentials}
-    modules = {name: module for name, module in document.halves.items() if name not in hidden}
-    return dataclasses.replace(document, placement=placement, halves=modules)
+    modules = {name: module for name, module in document.container_plugins.items() if name not in hidden}
+    return dataclasses.replace(document, placement=placement, container_plugins=modules)
 
 
 def _check_sources_remotely(

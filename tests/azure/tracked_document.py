@@ -22,7 +22,10 @@ PLUGIN_MODULES = MappingProxyType({"source.huggingface": "robotrain_sources.hugg
 
 
 def tracked_job(
-    halves: Mapping[str, str] = PLUGIN_MODULES, platform: str = "here", parameters=MappingProxyType({}), **more: str
+    container_plugins: Mapping[str, str] = PLUGIN_MODULES,
+    platform: str = "here",
+    parameters=MappingProxyType({}),
+    **more: str,
 ) -> JobDocument:
     """A job with these container plugins. more: of its placement."""
     placed = {"work": "/nowhere", "cache": "/nowhere", "tracking_uri": HERE.tracking_uri}
@@ -32,7 +35,7 @@ def tracked_job(
         job="0" * 64,
         workload="pretend",
         platform=platform,
-        halves=dict(halves),
+        container_plugins=dict(container_plugins),
         parameters=dict(parameters),
         placement=Placement(**placed | more),
     )

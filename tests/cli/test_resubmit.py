@@ -19,11 +19,11 @@ from robotrain_runtime.contract.event import Checkpoint, Metrics, Published, Sta
 @pytest.fixture
 def newer_payload(monkeypatch):
     """Pack another payload from now on, as a newer robotrain does."""
-    monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
+    monkeypatch.setattr(prepare, "pack_payload", lambda container_plugins: Payload(b"of a newer robotrain"))
 
 
 def test_resubmit_sends_the_same_plan_and_payload_as_the_next_attempt(robotrain, sent_run, monkeypatch):
-    monkeypatch.setattr(prepare, "pack_payload", lambda halves: pytest.fail("a payload is packed"))
+    monkeypatch.setattr(prepare, "pack_payload", lambda container_plugins: pytest.fail("a payload is packed"))
     answer = robotrain("resubmit", sent_run, "--new")
     again = answer.stdout.strip()
     assert again == sent_run[:-1] + "2"

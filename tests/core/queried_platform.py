@@ -44,9 +44,13 @@ class QueriedPlatform(FakePlatform):
         if settings.ground == "gas" and settings.slots < 10:
             yield Problem(code="sinks", stage=Stage.CHECK, title="it would sink", where="--slots")
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+    def render(
+        self, job: Any, settings: Settings, run: str, payload: Any, container_plugins: Mapping[str, str]
+    ) -> Plan:
         placement = Placement(work=f"/{settings.base}/{settings.host}/{settings.ground}", cache=f"/{settings.tier}")
-        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        body = make_job_document(
+            job, run=run, platform=self.name, container_plugins=container_plugins, placement=placement
+        )
         files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 

@@ -13,8 +13,8 @@ from robotrain.submission.packing import needs_core, pack_modules
 from robotrain_runtime import engine
 
 
-def list_packed(*halves):
-    return set(zipfile.ZipFile(io.BytesIO(pack_modules(halves).archive)).namelist())
+def list_packed(*container_plugins):
+    return set(zipfile.ZipFile(io.BytesIO(pack_modules(container_plugins).archive)).namelist())
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def test_a_changed_file_is_packed_anew_whatever_its_time_says(acme):
 def test_every_built_in_plugin_can_be_imported_from_its_payload_alone(tmp_path):
     import subprocess
 
-    halves = [
+    container_plugins = [
         "robotrain_workloads.lerobot_train.container",
         *(f"robotrain_sources.{kind}.container" for kind in ("local_path", "mlflow")),
         *(f"robotrain_sources.{kind}.fetch" for kind in ("huggingface", "blob_url", "https_file")),
     ]
     data = ["robotrain_workloads.lerobot_versions.v0_6_1:options.json,index.json,network.json,train.txt"]
-    for half in halves:
+    for half in container_plugins:
         folder = tmp_path / half
         zipfile.ZipFile(io.BytesIO(pack_modules([half, *data]).archive)).extractall(folder)
         code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {half} as half; print(half.__file__)"

@@ -103,8 +103,8 @@ def test_each_step_has_what_it_reads_and_hands_over(file, robotrain):
         "register": [("policy", "evaluate", "${DAG_EVALUATE}/policy")],
     }
     assert {name: one.registers for name, one in jobs.items()} == {"train": "", "evaluate": "", "register": "pusht-act"}
-    assert "source.step" in jobs["evaluate"].halves
-    assert "source.step" not in jobs["train"].halves
+    assert "source.step" in jobs["evaluate"].container_plugins
+    assert "source.step" not in jobs["train"].container_plugins
     assert jobs["register"].workload == jobs["evaluate"].workload
 
 

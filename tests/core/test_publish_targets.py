@@ -50,7 +50,7 @@ def test_the_plugin_of_the_target_is_packed(robotrain, tmp_path):
     answer = robotrain("render", *job, "--to", plan)
     assert answer.exit_code == 0, answer.stderr
     document = json.loads(next(plan.rglob("job.json")).read_text())
-    assert document["halves"]["target.blob_url"] == "robotrain_sources.blob_url.target"
+    assert document["container_plugins"]["target.blob_url"] == "robotrain_sources.blob_url.target"
     assert (document["parameters"]["publish_url"], document["parameters"]["keep"]) == (f"{URL}/", 3)
 
 

@@ -36,7 +36,7 @@ def make_plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=
         job="fab69e8c" * 8,
         workload=TASK,
         platform="osmo",
-        halves={},
+        container_plugins={},
         parameters={},
         placement=placement or Placement(work="/tmp/work", cache="/tmp/cache"),
         sources=tuple(sources),

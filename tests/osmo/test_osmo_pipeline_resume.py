@@ -63,7 +63,7 @@ def test_published_policy_replaces_a_removed_training(fail_evaluation, osmo, rob
     }
     evaluate = parse_document(read_stored_plan(resumed).plan.files["steps/evaluate/job.json"].decode())
     assert [(one.role, one.kind, one.uri) for one in evaluate.sources] == [("policy", "blob_url", COPY)]
-    assert "source.blob_url" in evaluate.halves
+    assert "source.blob_url" in evaluate.container_plugins
     states = {one["name"]: one["state"] for one in robotrain("status", resumed, "--json").json["steps"]}
     assert states == {"train": "succeeded", "evaluate": "pending", "register": "waiting"}
 

@@ -54,7 +54,9 @@ def shared_part(document: JobDocument) -> dict[str, Any]:
     values = {name: value for name, value in dataclasses.asdict(document).items() if name not in A_PLATFORMS_OWN}
     return {
         **values,
-        "halves": {name: half for name, half in document.halves.items() if not name.startswith(OWN_PLUGINS)},
+        "container_plugins": {
+            name: half for name, half in document.container_plugins.items() if not name.startswith(OWN_PLUGINS)
+        },
     }
 
 

@@ -82,6 +82,6 @@ def test_a_version_of_lerobot_brings_its_own_environment(render_job: Any, platfo
                 environment = import_module(workload.container_plugin).environment(document)
                 folder = f"v{version.replace('.', '_')}"
                 assert environment.lock.parent.name == folder
-                package, _, files = document.halves["data.lerobot"].partition(":")
+                package, _, files = document.container_plugins["data.lerobot"].partition(":")
                 assert package == f"robotrain_workloads.lerobot_versions.{folder}"
                 assert environment.lock.name in files.split(",")

@@ -46,7 +46,7 @@ def test_accepted_source_reaches_the_runtime(render_job, cell: Cell) -> None:
     (found,) = (source for source in document.sources if source.role == role and not source.implied)
     assert found == JobSource(role=role, kind=kind, uri=printed(kind))
     mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
-    assert f"source.{kind}" in document.halves or (role, found.uri) in mounted
+    assert f"source.{kind}" in document.container_plugins or (role, found.uri) in mounted
     assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",))
 
 
@@ -61,7 +61,7 @@ def test_accepted_target_reaches_the_runtime_or_the_platform(render_job, cell: C
     if kinds()[kind].platform_managed:
         assert (place, printed(kind) in plan.spec) == (None, True)
     else:
-        assert (place, f"target.{kind}" in plan.document.halves) == (printed_place, True)
+        assert (place, f"target.{kind}" in plan.document.container_plugins) == (printed_place, True)
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=False, where=is_installed))
@@ -93,4 +93,4 @@ def test_several_backbones_reach_the_runtime_in_the_order_in_which_they_were_typ
     assert [source.uri for source in found] == [text for texts in typed.values() for text in texts]
     mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "backbone"}
     assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"
-    assert all(source.uri in mounts or f"source.{source.kind}" in document.halves for source in found)
+    assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in found)

@@ -54,13 +54,13 @@ def test_source_reaches_the_runtime_with_its_container_plugin_or_is_refused(
         return
     document = render_job(cell.platform, *stranger_words(role)).document
     if role == PUBLISH_ROLE:
-        assert (document.parameters["publish_url"], document.halves["target.shelf"]) == (
+        assert (document.parameters["publish_url"], document.container_plugins["target.shelf"]) == (
             SHELF,
             "parity_stranger.target",
         )
     else:
         assert JobSource(role=role, kind="shelf", uri=SHELF) in document.sources
-        assert document.halves["source.shelf"] == "parity_stranger.container"
+        assert document.container_plugins["source.shelf"] == "parity_stranger.container"
 
 
 @pytest.mark.parametrize("cell", cells("workloads", where=lambda name: name == ANY))
@@ -72,7 +72,7 @@ def test_workload_runs_its_own_command_or_is_refused(render_job, find_errors, ce
         return
     document = render_job(cell.platform, *typed).document
     half = plugin_loader.load_workload_plugin(document)
-    assert (document.workload, half.__name__) == (name, document.halves[f"workload.{name}"])
+    assert (document.workload, half.__name__) == (name, document.container_plugins[f"workload.{name}"])
     work = half.work(document, dict.fromkeys(document.sources, Path("/data")), Path("/work"))
     assert work.arguments == ("-m", "choir", "--voices=3", "/data")
 

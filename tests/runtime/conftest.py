@@ -88,7 +88,7 @@ def job(tmp_path, small_environment):
             job="0" * 64,
             workload="pretend",
             platform="here",
-            halves={
+            container_plugins={
                 "workload.pretend": "pretend_work",
                 "source.folder": "pretend_source",
                 "source.words": "pretend_carried",
@@ -194,8 +194,12 @@ def placed(job):
 
     def make(place, program: str, keep: int | None = None, **placement) -> JobDocument:
         made = job(program, publish={"place": str(place), "keep": keep}, **placement)
-        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
-        return dataclasses.replace(made, halves=halves)
+        container_plugins = {
+            **made.container_plugins,
+            "workload.pretend": "pretend_placed",
+            "target.shelf": "pretend_shelf",
+        }
+        return dataclasses.replace(made, container_plugins=container_plugins)
 
     return make
 

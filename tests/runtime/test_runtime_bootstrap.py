@@ -31,7 +31,9 @@ def needy(job):
     def make(program: str = WORK, **placement: object) -> document.JobDocument:
         made = job(program, **placement)
         source = JobSource(role="policy", kind="own", uri="own://away")
-        return dataclasses.replace(made, halves={**made.halves, "source.own": "pretend_own"}, sources=(source,))
+        return dataclasses.replace(
+            made, container_plugins={**made.container_plugins, "source.own": "pretend_own"}, sources=(source,)
+        )
 
     return make
 
@@ -197,7 +199,7 @@ def test_a_cache_that_cannot_be_used_is_the_outcome_of_the_run(needy, begin, tmp
 def test_a_plugin_that_cannot_be_loaded_is_the_outcome_of_the_run(needy, begin, tmp_path):
     (tmp_path / "broken.py").write_text("boom\n")
     made = needy()
-    broken = dataclasses.replace(made, halves={**made.halves, "source.own": "broken"})
+    broken = dataclasses.replace(made, container_plugins={**made.container_plugins, "source.own": "broken"})
     folders = os.pathsep.join(map(str, (RUNTIME_FOLDER, PLUGIN_FOLDER, tmp_path)))
     process = begin(broken, PYTHONPATH=folders)
     out = process.communicate(timeout=60)[0]
@@ -242,7 +244,7 @@ def test_every_target_is_asked_for_its_environment(job, monkeypatch):
     places = {"target.shelf": "pretend_shelf", "target.huggingface": "robotrain_sources.huggingface_publish.target"}
     made = job()
     assert not bootstrap.is_build_needed(made)
-    assert bootstrap.is_build_needed(dataclasses.replace(made, halves={**made.halves, **places}))
+    assert bootstrap.is_build_needed(dataclasses.replace(made, container_plugins={**made.container_plugins, **places}))
 
 
 def test_a_machine_that_cannot_have_the_environment_says_so_and_what_else_is_wrong(needy, begin, tmp_path):

@@ -26,7 +26,7 @@ documents = st.builds(
     job=TEXT,
     workload=TEXT,
     platform=TEXT,
-    halves=st.dictionaries(TEXT, TEXT, max_size=3),
+    container_plugins=st.dictionaries(TEXT, TEXT, max_size=3),
     parameters=st.dictionaries(TEXT, SCALAR, max_size=4),
     placement=st.builds(Placement, work=TEXT, cache=TEXT, tracking_uri=TEXT, environment=st.none() | TEXT),
     sources=st.lists(
@@ -123,5 +123,5 @@ def test_a_newer_schema_says_which_one_is_read():
 def next_document() -> JobDocument:
     placement = Placement(work="/w", cache="/c")
     return JobDocument(
-        schema=1, run="r", job="j", workload="w", platform="p", halves={}, parameters={}, placement=placement
+        schema=1, run="r", job="j", workload="w", platform="p", container_plugins={}, parameters={}, placement=placement
     )

@@ -120,7 +120,9 @@ def test_lines_of_a_program_of_the_users_are_no_events(run, job, plugins_on_path
         for one in (Checkpoint(step=20, path="/x/000020"), Outcome(state="succeeded", exit_code=0))
     ]
     made = job(f"import sys; print(*{forged}, '\\x1b[0m' + {forged[0]!r}, sep='\\n'); sys.exit(3)")
-    ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_program"}))
+    ran = run(
+        dataclasses.replace(made, container_plugins={**made.container_plugins, "workload.pretend": "pretend_program"})
+    )
     assert ran.exit_code == 3
     assert ran.of_kind(Checkpoint) == []
     assert [one.state for one in ran.of_kind(Outcome)] == ["failed"]
@@ -245,7 +247,7 @@ def test_a_loss_that_is_not_finite_is_reported_once(run, job):
 
 
 def test_a_container_plugin_that_cannot_be_imported_is_named(run, job):
-    ran = run(dataclasses.replace(job(), halves={"workload.pretend": "no_such.container"}))
+    ran = run(dataclasses.replace(job(), container_plugins={"workload.pretend": "no_such.container"}))
     assert ran.exit_code == 2
     assert "workload.pretend cannot be imported as no_such.container" in ran.outcome["reason"]
 
@@ -322,7 +324,9 @@ def measured_job(job, tmp_path):
     def make(lock: str = "", **given):
         publish = {"place": str(tmp_path), **({"lock": lock} if lock else {})}
         made = job("import sys; print(sys.orig_argv[0])", publish=publish, **given)
-        return dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"})
+        return dataclasses.replace(
+            made, container_plugins={**made.container_plugins, "workload.pretend": "pretend_measured"}
+        )
 
     return make
 

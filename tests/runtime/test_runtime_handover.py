@@ -39,8 +39,10 @@ def make_later_step(job):
     def make(program="", role="policy", **placement):
         mount = Mount(role=role, uri="train", folder="${ROBOTRAIN_STEP_TRAIN}/policy")
         made = job(program, mounts=(mount,), **placement)
-        halves = {**made.halves, "source.step": "robotrain_runtime.data.step_source"}
-        return replace(made, halves=halves, sources=(JobSource(role=role, kind="step", uri="train"),))
+        container_plugins = {**made.container_plugins, "source.step": "robotrain_runtime.data.step_source"}
+        return replace(
+            made, container_plugins=container_plugins, sources=(JobSource(role=role, kind="step", uri="train"),)
+        )
 
     return make
 

@@ -22,7 +22,9 @@ def optional(placed, shelf):
 
     def make(program: str = TRAIN, **placement):
         made = placed(f"optional:{shelf}", program, **placement)
-        return dataclasses.replace(made, halves={**made.halves, "target.optional": "pretend_optional"})
+        return dataclasses.replace(
+            made, container_plugins={**made.container_plugins, "target.optional": "pretend_optional"}
+        )
 
     return make
 

@@ -87,8 +87,8 @@ def test_no_environment_is_built_to_look_with_where_none_can_be(plugins_on_path,
 
 def test_a_half_that_cannot_be_imported_is_a_finding(job):
     made = job()
-    gone = dict.fromkeys(made.halves, "robotrain_sources.gone")
-    check_refusals(run_preflight(dataclasses.replace(made, halves=gone)), "half-missing")
+    gone = dict.fromkeys(made.container_plugins, "robotrain_sources.gone")
+    check_refusals(run_preflight(dataclasses.replace(made, container_plugins=gone)), "half-missing")
 
 
 def test_an_environment_that_is_not_there(needed_environment, tmp_path):

@@ -44,9 +44,9 @@ def program_job(job, shelf):
     def make(program: str = SAY, digest: str = "", python: str = "", **placement):
         digest = digest or pretend_index.sha256(shelf / "moves-1.0-py3-none-any.whl")
         made = job(program, **{"environment": None, **placement})
-        halves = {**made.halves, "workload.pretend": "pretend_program"}
+        container_plugins = {**made.container_plugins, "workload.pretend": "pretend_program"}
         lock = f"# 1 packages\n--only-binary :all:\nmoves==1.0 \\\n    --hash=sha256:{digest}\n"
-        return dataclasses.replace(made, halves=halves, program_lock=lock, program_python=python)
+        return dataclasses.replace(made, container_plugins=container_plugins, program_lock=lock, program_python=python)
 
     return make
 

@@ -77,7 +77,9 @@ def test_an_evaluation_that_does_not_reach_what_was_demanded_is_delivered_and_fa
 
 def test_a_place_that_has_nowhere_to_be_written_is_told_as_one_for_results(run, placed, tmp_path):
     made = placed(f"shelf:{tmp_path}/none", DELIVER)
-    ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"}))
+    ran = run(
+        dataclasses.replace(made, container_plugins={**made.container_plugins, "workload.pretend": "pretend_measured"})
+    )
     assert ran.outcome["reason"] == f"results cannot be published to shelf:{tmp_path}/none: there is no such shelf"
 
 

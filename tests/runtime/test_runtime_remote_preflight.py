@@ -95,8 +95,12 @@ def publishing(sent_document):
 
     def make(place, **words):
         made, cache = sent_document(publish={"place": f"shelf:{place}"}, **words)
-        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
-        return dataclasses.replace(made, halves=halves), cache
+        container_plugins = {
+            **made.container_plugins,
+            "workload.pretend": "pretend_placed",
+            "target.shelf": "pretend_shelf",
+        }
+        return dataclasses.replace(made, container_plugins=container_plugins), cache
 
     return make
 
@@ -121,8 +125,8 @@ def test_a_folder_that_will_be_taken_from_here_is_compared_where_it_is(plugins_o
 def test_what_only_the_platform_knows_is_left_to_it(plugins_on_path, sent_document):
     mounts = (Mount(role="dataset", uri="azureml:a:1", folder="${IN_0}"),)
     made, cache = sent_document(sources=["azureml:a:1"], carried=["even"], mounts=mounts)
-    halves = {name: module for name, module in made.halves.items() if name != "source.folder"}
-    assert preflight_remotely(dataclasses.replace(made, halves=halves), cache) == []
+    container_plugins = {name: module for name, module in made.container_plugins.items() if name != "source.folder"}
+    assert preflight_remotely(dataclasses.replace(made, container_plugins=container_plugins), cache) == []
 
 
 def test_an_environment_that_cannot_be_built_here_is_one_finding(plugins_on_path, sent_document, monkeypatch):

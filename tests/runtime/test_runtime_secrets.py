@@ -92,7 +92,7 @@ def vault_job(job):
 
     def make(name: str, store: str = "secrets.vault"):
         made = job(SHOW, secrets={"API_TOKEN": f"vault://{name}"})
-        return dataclasses.replace(made, halves={**made.halves, store: "pretend_vault"})
+        return dataclasses.replace(made, container_plugins={**made.container_plugins, store: "pretend_vault"})
 
     return make
 

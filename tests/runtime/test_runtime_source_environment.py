@@ -18,7 +18,9 @@ def fetching(job):
     def make(plugin: str, **placement: str | None) -> JobDocument:
         made = job("import os; print('fetched', open(os.environ['PRETEND_DATA'] + '/numbers.txt').read())", **placement)
         source = JobSource(role="policy", kind="far", uri="far://away")
-        return dataclasses.replace(made, halves={**made.halves, "source.far": plugin}, sources=(source,))
+        return dataclasses.replace(
+            made, container_plugins={**made.container_plugins, "source.far": plugin}, sources=(source,)
+        )
 
     return make
 

@@ -60,10 +60,10 @@ def test_python_3_10_runs_a_job(job, tmp_path):
     if python is None:
         pytest.skip("no Python 3.10 on this machine")
     (tmp_path / "job.json").write_text(document.format_document(job("print('old but fine')")))
-    halves = Path(__file__).parent / "container_plugins"
+    container_plugins = Path(__file__).parent / "container_plugins"
     done = subprocess.run(
         [python, "-S", "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")],
-        env={"PYTHONPATH": f"{FOLDER.parent}{os.pathsep}{halves}", "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": f"{FOLDER.parent}{os.pathsep}{container_plugins}", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
     )

@@ -26,7 +26,7 @@ def document(tmp_path) -> JobDocument:
         job="j" * 64,
         workload="none",
         platform="azureml",
-        halves={},
+        container_plugins={},
         parameters={"rate": 1e-4, "batch": 8, "seed": 0, "flag": None, "name": "act", "other": 1},
         placement=Placement(work=str(tmp_path / "work"), cache=str(tmp_path / "cache")),
         space=SPACE,

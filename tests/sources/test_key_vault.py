@@ -224,7 +224,7 @@ def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_p
         job="0" * 64,
         workload="lerobot-train",
         platform="azureml",
-        halves={
+        container_plugins={
             "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
             "source.huggingface": "robotrain_sources.huggingface.fetch",
         },

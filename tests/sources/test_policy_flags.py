@@ -33,9 +33,9 @@ class Planet(Platform):
     def check(self, job, settings):
         return ()
 
-    def render(self, job, settings, run, payload, halves):
+    def render(self, job, settings, run, payload, modules):
         placement = Placement(work="/w", cache="/c")
-        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        body = make_job_document(job, run=run, platform=self.name, container_plugins=modules, placement=placement)
         files = {"job.json": format_document(body).encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 

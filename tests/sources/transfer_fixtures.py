@@ -68,8 +68,8 @@ def deliver(cache, monkeypatch) -> Iterator[Callable[..., Delivery]]:
         messages: list[str] = []
         sources = [JobSource(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
         place = ContainerContext(cache=cache, log_line=messages.append, **more)
-        halves = {"shelf": importlib.import_module("shelf_half")}
-        begun.append(container.deliver(sources, halves, place, {"dataset": described}))
+        container_plugins = {"shelf": importlib.import_module("shelf_half")}
+        begun.append(container.deliver(sources, container_plugins, place, {"dataset": described}))
         return Delivery(begun[-1], sources, messages)
 
     yield deliver

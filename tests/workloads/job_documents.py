@@ -41,7 +41,7 @@ def make_document(workload, parameters, place, sources, args=(), platform="here"
         job="0" * 64,
         workload=workload,
         platform=platform,
-        halves={
+        container_plugins={
             f"workload.{workload}": CONTAINERS[workload].__name__,
             "source.local_path": "robotrain_sources.local_path.container",
         },

@@ -100,7 +100,7 @@ def start(tmp_path):
             job="0" * 64,
             workload="command",
             platform="here",
-            halves={"workload.command": container.__name__},
+            container_plugins={"workload.command": container.__name__},
             parameters=dataclasses.asdict(CommandParameters(system_metrics=False, **values)),
             placement=Placement(
                 work=str(tmp_path / "work"), cache=str(files.get_cache_folder()), submission=submission

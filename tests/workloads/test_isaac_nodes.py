@@ -46,7 +46,7 @@ def make_document(tmp_path):
             job="0" * 64,
             workload="isaac-train",
             platform="here",
-            halves={"workload.isaac-train": container.__name__},
+            container_plugins={"workload.isaac-train": container.__name__},
             parameters=dataclasses.asdict(IsaacTrainParameters(**given)),
             placement=Placement(work=str(tmp_path / "run"), cache=str(tmp_path / "cache"), **(placement or {})),
         )

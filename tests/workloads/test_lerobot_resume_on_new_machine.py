@@ -40,8 +40,10 @@ def machine(azure, training, training_environment, tracking_database, pusht, tmp
     }
     given = STEPS | {"training_steps": TOTAL, "save_freq": EVERY, "log_freq": 10, "eval_freq": 0, "publish_url": url}
     made = training(pusht, SMALL["act"], place, **given)
-    halves = {**made.halves, "target.blob_url": "robotrain_sources.blob_url.target"}
-    (tmp_path / "job.json").write_text(document.format_document(dataclasses.replace(made, halves=halves)))
+    container_plugins = {**made.container_plugins, "target.blob_url": "robotrain_sources.blob_url.target"}
+    (tmp_path / "job.json").write_text(
+        document.format_document(dataclasses.replace(made, container_plugins=container_plugins))
+    )
     started: list[subprocess.Popen[str]] = []
 
     def start(submission: str) -> subprocess.Popen[str]:

@@ -37,9 +37,9 @@ answers = [CliRunner().invoke(app, words) for words in given.get("lines", ())]
 found = {"answers": [[one.exit_code, one.stdout, one.stderr] for one in answers]}
 if text := given.get("document"):
     made = document.parse_document(text)
-    plugin = importlib.import_module(made.halves[f"workload.{made.workload}"])
+    plugin = importlib.import_module(made.container_plugins[f"workload.{made.workload}"])
     found["lock"] = str(plugin.environment(made).lock)
-    found["payload"] = zipfile.ZipFile(io.BytesIO(pack_modules(made.halves.values()).archive)).namelist()
+    found["payload"] = zipfile.ZipFile(io.BytesIO(pack_modules(made.container_plugins.values()).archive)).namelist()
 json.dump(found, sys.stdout)
 """
 """Runs command lines, and what a container would ask of a document, in a Python that finds the copied package."""
@@ -113,7 +113,7 @@ def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site
     assert rendered[0] == 0, rendered[2]
     made = read_document(rendered[1])
     assert (made.parameters["lerobot_version"], made.parameters["policy_type"]) == (VERSION, NEW_TYPE)
-    assert made.halves["data.lerobot"].partition(":")[0].rpartition(".")[2] == FOLDER
+    assert made.container_plugins["data.lerobot"].partition(":")[0].rpartition(".")[2] == FOLDER
     (row,) = [one for one in json.loads(explained[1])["values"] if one["name"] == "lerobot_version"]
     assert (row["value"], row["origin"]) == (VERSION, "default")
     ways = {one["code"]: [way["text"] for way in one["instead"]] for one in json.loads(refused[1])["problems"]}

@@ -107,7 +107,7 @@ def make_job_document(
         job=job.digest,
         workload=job.workload,
         platform=platform,
-        halves=dict(container_plugins),
+        container_plugins=dict(container_plugins),
         parameters={name: None if name in platform_managed else value for name, value in job.parameters},
         placement=placement,
         sources=job.sources,

@@ -69,7 +69,7 @@ class PlanManifest:
     platform: str
     job: Job
     settings: dict[str, Scalar]
-    halves: dict[str, str]
+    container_plugins: dict[str, str]
     payload: str
     payload_digest: str
     spec: str
@@ -116,7 +116,7 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
             "sources": [collect_fields(one) for one in plan.job.sources],
         },
         "settings": dict(rendered.settings),
-        "halves": dict(rendered.container_plugins),
+        "container_plugins": dict(rendered.container_plugins),
         "makes": rendered.produces,
         **({"steps": list(rendered.steps)} if rendered.steps else {}),
         **({"native": True} if rendered.native else {}),
@@ -168,7 +168,7 @@ def read_plan_folder(folder: Path) -> RenderedPlan:
             platform=found.platform, run=found.run, job=found.job, spec=found.spec, files=content, shown=found.shown
         ),
         settings=found.settings,
-        container_plugins=found.halves,
+        container_plugins=found.container_plugins,
         payload=payload,
         values=tuple(row.make_row() for row in found.values),
         produces=found.makes,

@@ -69,7 +69,7 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
                 document = bench.world.read_document(bench.plans[-1])
                 changed = {*document.parameters.items()} ^ {*bench.plans[-1].job.parameters}
                 yield from report(f"parameters of {name} are lost, changed or added in the document", sorted(changed))
-                if f"workload.{name}" not in document.halves:
+                if f"workload.{name}" not in document.container_plugins:
                     yield f"the document of {name} names no workload: give `container_plugins` to make_job_document"
 
     def test_feature_support_matches_declaration(self, bench: Bench) -> Iterator[str]:
@@ -123,7 +123,7 @@ class PlatformKit(RenderTests, ObservationTests, EngineFeatureTests):
             yield from compare("the document has other sources or pins; pass on those of the job", found, expected)
             mounted = {(mount.role, mount.uri) for mount in document.placement.mounts}
             for one in document.sources:
-                if f"source.{one.kind}" not in document.halves and (one.role, one.uri) not in mounted:
+                if f"source.{one.kind}" not in document.container_plugins and (one.role, one.uri) not in mounted:
                     yield f"{one.kind} is declared yes, but no plugin fetches {one.uri}, nor does the platform mount it"
                 elif bench.kinds[one.kind].requires == "tracking" and not document.placement.tracking_uri:
                     yield f"{one.kind} is declared yes; {one.uri} needs tracking, but the document has no tracking_uri"

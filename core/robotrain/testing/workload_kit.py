@@ -158,8 +158,8 @@ class WorkloadKit(ImportTests):
         self, declaration: Workload, rendered_document: JobDocument, tmp_path: Path
     ) -> Iterator[str]:
         """Any image may run it: it needs the standard library alone, and an environment that is locked by hash."""
-        halves = rendered_document.halves.items()
-        data = [package for name, package in halves if name.startswith("data.")]
+        container_plugins = rendered_document.container_plugins.items()
+        data = [package for name, package in container_plugins if name.startswith("data.")]
         yield from find_outside_imports(tmp_path, declaration.container_plugin, data=data)
         plugin = vars(load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin))
         yield from report("the module has no", sorted({"ENVIRONMENT", "work", "tracked"} - {*plugin}))

@@ -93,13 +93,13 @@ def make_model_metadata(
         job=manifest.job,
         workload="",
         platform=platform,
-        halves={},
+        container_plugins={},
         parameters={},
         placement=Placement(work="", cache=""),
     )
     chosen = {name: run_log.params[name] for name in document.space if name in run_log.params}  # of a trial of a sweep
     document = replace(document, parameters={**document.parameters, **chosen})
-    module = document.halves.get(f"workload.{document.workload}")
+    module = document.container_plugins.get(f"workload.{document.workload}")
     plugin = load_container_plugin(module, WorkloadContainerPlugin) if module else None
     publishing = plugin.publishing(document, {}) if plugin else PublishingSpec()
     scores = model_lineage.make_score_tags(run_log.evaluation, run, publishing.evaluated_on)

@@ -118,7 +118,7 @@ def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) ->
 
 def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetContainerPlugin]]:
     """Yield the source kind and the plugin of each kind of target."""
-    for name, module in document.halves.items():
+    for name, module in document.container_plugins.items():
         if name.startswith(TARGET_PREFIX):
             yield name.removeprefix(TARGET_PREFIX), plugin_loader.import_plugin(module, name, TargetContainerPlugin)
 

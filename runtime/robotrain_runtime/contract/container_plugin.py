@@ -219,13 +219,13 @@ class BatchFetcher:
     def deliver(
         self,
         sources: Sequence[JobSource],
-        halves: Mapping[str, "SourceContainerPlugin"],
+        container_plugins: Mapping[str, "SourceContainerPlugin"],
         place: ContainerContext,
         described: Mapping[str, Sequence[str]],
     ) -> BatchFetch:
         """Return the fetch of `sources`; nothing is started yet.
 
-        :param halves: the container plugins by kind, which may have more that this fetcher needs.
+        :param container_plugins: the container plugins by kind, which may have more that this fetcher needs.
         :param described: by role, the paths of the few files that describe a source.
         """
         raise NotImplementedError

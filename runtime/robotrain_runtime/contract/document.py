@@ -158,7 +158,7 @@ class JobDocument:
     """The digest of the platform-neutral job."""
     workload: str
     platform: str
-    halves: Mapping[str, str]
+    container_plugins: Mapping[str, str]
     """The modules of the container plugins, by claim (`workload.lerobot-train`, `source.local_path`)."""
     parameters: Mapping[str, Scalar]
     placement: Placement

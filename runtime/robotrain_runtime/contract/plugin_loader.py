@@ -88,7 +88,7 @@ def load_source_plugin(document: JobDocument, source: JobSource) -> SourceContai
 
 def has_source_plugin(document: JobDocument, source: JobSource) -> bool:
     """Return whether the kind of a source has a container plugin; one that the platform mounts may have none."""
-    return f"source.{source.kind}" in document.halves
+    return f"source.{source.kind}" in document.container_plugins
 
 
 def load_batch_fetcher(name: str) -> BatchFetcher:
@@ -108,7 +108,7 @@ def list_source_environments(document: JobDocument) -> list[PythonEnvironment]:
 
 def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | None:
     """Return the container plugin of the tracking address; None if MLflow knows the address. Raise JobFailed."""
-    names = (name for name in document.halves if name.startswith(TRACKING_PREFIX))
+    names = (name for name in document.container_plugins if name.startswith(TRACKING_PREFIX))
     plugins = (_load_plugin(document, name, TrackingContainerPlugin) for name in names)
     return next((plugin for plugin in plugins if plugin.accepts(document.placement.tracking_uri)), None)
 
@@ -116,13 +116,15 @@ def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | Non
 def load_secret_stores(document: JobDocument) -> list[SecretStorePlugin]:
     """Return the stores of secrets that the document names. Raise JobFailed."""
     return [
-        _load_plugin(document, name, SecretStorePlugin) for name in document.halves if name.startswith(STORE_PREFIX)
+        _load_plugin(document, name, SecretStorePlugin)
+        for name in document.container_plugins
+        if name.startswith(STORE_PREFIX)
     ]
 
 
 def list_import_folders(document: JobDocument) -> list[str]:
     """Return the folders to import the runtime and the container plugins from: one, if they came as a payload."""
-    return list(dict.fromkeys(map(get_import_folder, ("robotrain_runtime", *document.halves.values()))))
+    return list(dict.fromkeys(map(get_import_folder, ("robotrain_runtime", *document.container_plugins.values()))))
 
 
 def get_import_folder(name: str) -> str:
@@ -137,7 +139,7 @@ def get_import_folder(name: str) -> str:
 
 
 def _load_plugin(document: JobDocument, name: str, interface: type[Interface]) -> Interface:
-    module = document.halves.get(name)
+    module = document.container_plugins.get(name)
     if module is None:
         raise JobFailed(f"the job document names no container plugin for {name}", EXIT_REFUSED, "configuration")
     return import_plugin(module, name, interface)
@@ -153,7 +155,7 @@ def import_plugin(module: str, subject: str, interface: type[Interface]) -> Inte
 
 def make_tracking_environ(document: JobDocument) -> dict[str, str]:
     """Return the variables by which programs find the container plugins of tracking addresses."""
-    modules = [module for name, module in document.halves.items() if name.startswith(TRACKING_PREFIX)]
+    modules = [module for name, module in document.container_plugins.items() if name.startswith(TRACKING_PREFIX)]
     platform_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     return {TRACKING_PLUGINS_VARIABLE: ",".join(modules), PLATFORM_TRACKING_VARIABLE: platform_uri} if modules else {}
 
@@ -180,7 +182,7 @@ def _takes_any_policy(document: JobDocument) -> bool:
     """Return whether a policy of the job may be any files."""
     if all(source.role not in POLICY_ROLES for source in document.sources):
         return False
-    module = document.halves.get(f"workload.{document.workload}", "")
+    module = document.container_plugins.get(f"workload.{document.workload}", "")
     try:
         return bool(module) and load_container_plugin(module, WorkloadContainerPlugin).takes_any_policy(document)
     except ImportError:  # told as such by whoever needs it

@@ -86,9 +86,9 @@ class RunData:
 
         Raise JobFailed or StopRequested.
         """
-        halves = {**self.document.halves, f"source.{source.kind}": plugin}
+        container_plugins = {**self.document.container_plugins, f"source.{source.kind}": plugin}
         placement = replace(self.document.placement, mounts=())
-        document = replace(self.document, sources=(source,), halves=halves, placement=placement)
+        document = replace(self.document, sources=(source,), container_plugins=container_plugins, placement=placement)
         return RunData(document, self._relay, self._stop, self._lease)._survey_and_fetch(python)[source]
 
     def get_preparation(self, data: Mapping[JobSource, Path]) -> DataPreparation | None:

@@ -28,7 +28,7 @@ SIZE = 1000
 
 def deliver(
     sources: Sequence[JobSource],
-    halves: Mapping[str, SourceContainerPlugin],
+    container_plugins: Mapping[str, SourceContainerPlugin],
     place: ContainerContext,
     described: Mapping[str, Sequence[str]],
 ) -> BatchFetch:
