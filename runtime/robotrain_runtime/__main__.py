@@ -19,6 +19,9 @@ from robotrain_runtime.process.stop import StopRequested, StopSignal
 MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
 
 
+CANCELLED = "the run was cancelled"
+
+
 def claim_run(folder: Path, name: str) -> str:
     """Claim the run in `folder` for the job `name`. Return why there is nothing to do; empty if the job may start.
 
@@ -35,7 +38,7 @@ def claim_run(folder: Path, name: str) -> str:
     for variable in MLFLOW_VARIABLES:
         os.environ.pop(variable, None)
     claim.start_watch()
-    return "the run was cancelled" if (folder / claim.CANCELLED_FILE).exists() else ""
+    return CANCELLED if (folder / claim.CANCELLED_FILE).exists() else ""
 
 
 def redirect_output(path: Path) -> None:
@@ -62,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         return report_error(f"the run cannot be started: {error}")
     if idle_reason:
         print_line(f"nothing to do: {idle_reason}")
-        return 0
+        return EXIT_FAILED if idle_reason == CANCELLED else 0  # a job that waits for its success must not begin
     try:
         return _start(options, words)
     finally:

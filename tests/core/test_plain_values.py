@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, TypeAdapter
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 from robotrain.config.validate import convert_plain_values
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_local.settings import LocalSettings
@@ -27,7 +27,7 @@ class Declared:
     rate: Annotated[float, Param()] = 0.1
     fast: Annotated[bool, Param()] = False
     name: Annotated[str, Param()] = "a"
-    word: Annotated[str | None, Param(pattern=r"^[\w.-]+$")] = None
+    word: Annotated[str | None, Param(pattern=r"[\w.-]+")] = None
     kind: Annotated[Literal["act", "1", "true"], Param()] = "act"
 
 
@@ -111,3 +111,10 @@ def test_an_ordinary_job_is_rendered_without_pydantic(tmp_path):
     )
     assert json.loads(done.stdout)
     assert done.stderr.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("word", ["a b", "a;$(b)", "a\n", " a"])
+def test_a_pattern_is_for_the_whole_text(word):
+    with pytest.raises(ValidationError):
+        ADAPTERS[Declared].validate_python({"word": word})
+    assert convert_plain_values(Declared, {"word": word}) is None

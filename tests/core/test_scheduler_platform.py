@@ -142,6 +142,13 @@ def test_refused_job_leaves_nothing(platform, plan, mood, monkeypatch, code):
     assert platform.find(plan) is None
 
 
+@pytest.mark.parametrize("code", [0, 1, 126, 143, 255])
+def test_a_command_may_end_with_any_exit_code(code):
+    """LSF's end with 255 for any error, and so does ssh when it loses the line."""
+    done = SendPlatform.commands.run("sh", "-c", f"echo no such job >&2; exit {code}")
+    assert (done.exit_code, done.stderr) == (code, "no such job\n")
+
+
 def test_unanswered_job_is_searched(platform, plan, mood):
     mood("silent")
     with pytest.raises(Unanswered) as unanswered:

@@ -41,7 +41,7 @@ def test_one_job_does_the_work_and_again_when_its_engine_starts_it_again(begin_r
 
 def test_a_job_of_a_cancelled_run_does_nothing(begin_run, tmp_path):
     (tmp_path / "cancelled").touch()
-    assert begin_run("--once", "7", "--log", "log.txt") == (0, "nothing to do: the run was cancelled\n")
+    assert begin_run("--once", "7", "--log", "log.txt") == (1, "nothing to do: the run was cancelled\n")
     assert not (tmp_path / "log.txt").exists()
 
 

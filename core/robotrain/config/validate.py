@@ -205,10 +205,10 @@ def _convert_plain_value(parameter: Parameter, text: Any) -> Any:
     if kind is bool:
         return {"true": True, "false": False}.get(text)
     if kind is str:
-        if param.pattern is None:
+        if (pattern := param.whole_pattern) is None:
             return text
-        is_plain = "\n" not in text and "(?" not in param.pattern.replace("(?:", "")  # the same in pydantic's engine
-        return text if is_plain and re.search(param.pattern, text) else None
+        is_plain = "\n" not in text and "(?" not in pattern.replace("(?:", "")  # the same in pydantic's engine
+        return text if is_plain and re.search(pattern, text) else None
     if kind not in (int, float) or not re.fullmatch(INT_PATTERN if kind is int else FLOAT_PATTERN, text):
         return None
     number = kind(text)

@@ -12,12 +12,15 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.redaction import redact
-from robotrain.run_folder.transport import Transport, Unreached
+from robotrain.run_folder.transport import LOST_CODE, Transport, Unreached
 
 make_problem = Messages(__file__)
 
 MAX_QUOTED = 400
 MISSING_CODE = 127
+OWN_LOST_CODE = 254
+"""What a command's own 255 travels as, such as that of LSF's for any error: with 255 ssh says that the line is lost."""
+KEEP_CODE = f"{{ code=$?; [ $code != {LOST_CODE} ] || exit {OWN_LOST_CODE}; exit $code; }}"
 
 
 class ShellWord(str):
@@ -92,7 +95,7 @@ class SchedulerCommands:
         lines = ("export LC_ALL=C", self.environment_script, f"command -v {command} >/dev/null || exit {MISSING_CODE}")
         seconds = seconds or self.seconds
         try:
-            done = self.at.run("\n".join((*lines, line)), seconds=seconds)
+            done = self.at.run("\n".join((*lines, f"{line} || {KEEP_CODE}")), seconds=seconds)
         except Unreached as failure:
             late = f"`{command}` was not done within {seconds:g} seconds."
             raise self.make_away_error(late if failure.timed_out else f"`{command}` was ended from outside.") from None
@@ -101,7 +104,8 @@ class SchedulerCommands:
             raise Rejected([missing])
         if done.exit_code and re.search(self.away_pattern, done.stderr or done.text):
             raise self.make_away_error(self.quote(done.stderr or done.text))
-        return ProcessResult(done.exit_code, done.text, done.stderr)
+        code = LOST_CODE if done.exit_code == OWN_LOST_CODE else done.exit_code
+        return ProcessResult(code, done.text, done.stderr)
 
     def quote(self, text: str) -> str:
         """Return what a command printed as one redacted sentence."""

@@ -98,6 +98,11 @@ class Param(NamedTuple):
     open_with: str = ""
     """Of a parameter with choices: the one with which any other word is a value too, since it may bring it."""
 
+    @property
+    def whole_pattern(self) -> str | None:
+        """`pattern`, for engines that search."""
+        return None if self.pattern is None else f"^(?:{self.pattern})$"
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)
         inner = schema
@@ -105,8 +110,8 @@ class Param(NamedTuple):
             inner = inner["schema"]
         if inner["type"] == "float":
             inner["allow_inf_nan"] = False
-        bounds = ("gt", "ge", "lt", "le", "pattern")
-        inner.update({name: value for name in bounds if (value := getattr(self, name)) is not None})
+        bounds = {name: getattr(self, name) for name in ("gt", "ge", "lt", "le")} | {"pattern": self.whole_pattern}
+        inner.update({name: value for name, value in bounds.items() if value is not None})
         return schema
 
 
