@@ -30,7 +30,7 @@ from robotrain_workloads.lerobot_eval import followed_checkpoints, policy_checkp
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
-from robotrain_workloads.lerobot_eval.results.progress import CheckpointProgress, EvaluationProgress
+from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
 PARTS_FOLDER = ".eval_checkpoints"
 """The folder, beside the results, of checkpoints that are evaluated already."""
@@ -67,7 +67,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     parts = request.results.parent / PARTS_FOLDER
     found: dict[Path, Scored] = {}
     for folder, count in _list_checkpoints(request, checkpoints):
-        progress = partial(CheckpointProgress, before=len(found), count=max(count, len(found) + 1))
+        progress = partial(EvaluationProgress, before=len(found), count=max(count, len(found) + 1))
         score = _score_checkpoint(_select(request, folder), parts / folder.name, evaluate, progress)
         if score.error and request.grows_until and not folder.exists():
             followed_checkpoints.note_removed(score.step)
@@ -83,7 +83,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
     confirmed, unsure = None, "it was removed"
     if request.confirm and folder.exists():
         fresh = replace(_select(request, folder), eval_episodes=request.confirm, skip=request.eval_episodes)
-        progress = partial(CheckpointProgress, before=len(found), count=len(found) + 1)
+        progress = partial(EvaluationProgress, before=len(found), count=len(found) + 1)
         confirmed = _score_checkpoint(fresh, parts / f"{folder.name}{CONFIRMED}", evaluate, progress)
         print(f"checkpoint {best.step}, confirmed: {confirmed.error or _describe(confirmed)}", flush=True)
         unsure = confirmed.error

@@ -222,10 +222,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
     values, reference, model = document.parameters, selection.find_policy(job), job.known_model
     kind = model.kind if model else ""
     training_tags, azureml_tags = _make_training_tags(job), lineage.make_azureml_tags(document)
-    if takes_any_policy(
-        document
-    ):  # which of them is registered is not known yet: its folder's name, a tag too, is its step
-        training_tags = {name: tag for name, tag in training_tags.items() if name not in OF_ONE_CHECKPOINT}
+    origin = {"policy_uri": reference.name, "policy_source": reference.source, "policy_pin": reference.pin}
     lines = [
         f"LeRobot {kind} policy: {reference.name}{lineage.describe_pin(reference.pin)}",
         f"Registered by: {values['job_name']} (run {document.run}), which evaluated it",
@@ -236,9 +233,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         "policy_type": kind,
         "job_name": str(values["job_name"]),
         "source": f"{document.platform}-lerobot-inference",
-        "policy_uri": reference.name,
-        "policy_source": reference.source,
-        "policy_pin": reference.pin,
+        **origin,
         **training_tags,
         **azureml_tags,
         **policy_packages.describe(document),
@@ -250,8 +245,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         tags={name: value for name, value in tags.items() if value},
         evaluated_on=(lineage.make_dataset_tags(document) if datasets else {}) | ({"env": env} if env else {}),
         lineage={
-            "policy_uri": reference.name,
-            "policy_source": reference.source,
+            **origin,
             "policy_pin": reference.pin or None,
             **{name: training_tags.get(name) for name in ("policy_run", "policy_step")},
             "evaluated_on": [[source.kind, source.uri, source.pin] for source in datasets],
@@ -261,12 +255,16 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 
 
 def _make_training_tags(job: LerobotJob) -> dict[str, str]:
-    """Return the run that trained the policy, from its checkpoint or the cache."""
-    parents = lineage.make_parent_tags(job.folders)
-    if tags := {name.replace("parent", "policy", 1): value for name, value in parents.items()}:
-        return tags
-    source, cache = job.start_source, Path(job.document.placement.cache)
-    return model_lineage.read_policy_lineage(cache, job.folders[source]) if source and source in job.folders else {}
+    """Return the run that trained the policy, from its checkpoint or the cache.
+
+    Of several checkpoints it is not known yet which is meant: its step is a tag as the name of its folder.
+    """
+    parents, source, cache = lineage.make_parent_tags(job.folders), job.start_source, job.document.placement.cache
+    tags: Mapping[str, str] = {name.replace("parent", "policy", 1): value for name, value in parents.items()}
+    if not tags and source and source in job.folders:
+        tags = model_lineage.read_policy_lineage(Path(cache), job.folders[source])
+    left_out = OF_ONE_CHECKPOINT if takes_any_policy(job.document) else ()
+    return {name: value for name, value in tags.items() if name not in left_out}
 
 
 def _find_policy_problems(job: LerobotJob) -> Iterator[Finding | str]:
@@ -313,7 +311,7 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
     """Return what the launcher is asked for. `work`: the run's own folder."""
     values, output, source = job.parameters, run_setup.resolve_output_folder(job.document, work), job.start_source
     evaluated, several = selection.find_policy(job), takes_any_policy(job.document)
-    tags, kept = _make_training_tags(job), None
+    kept = None
     if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
         kept = output / POLICY_FOLDER if several else output / POLICY_FOLDER / f"{evaluated.step:06}"
     names = {field.name for field in dataclasses.fields(EvaluationRequest)}
@@ -330,7 +328,7 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         results=output / RESULTS_FOLDER,
         kept_policy=kept,
         link_policy=_can_link_policy(job),
-        tags={name: value for name, value in tags.items() if not (several and name in OF_ONE_CHECKPOINT)},
+        tags=_make_training_tags(job),
     )
 
 

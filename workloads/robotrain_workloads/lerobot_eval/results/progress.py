@@ -1,4 +1,4 @@
-"""Events about the progress of an evaluation: of one policy, and of several checkpoints in turn."""
+"""Events about the progress of an evaluation."""
 
 from robotrain_runtime.contract.event import Metrics, emit_event
 
@@ -8,11 +8,14 @@ from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
 
 
 class EvaluationProgress:
-    """Events about the progress over all episodes."""
+    """Events about the progress over all episodes, of one policy or of one of several checkpoints.
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
+    Those of a checkpoint have no scores of episodes: the next one's would have the same names.
+    """
+
+    def __init__(self, total: int, before: int = 0, count: int = 0) -> None:
+        """Make the progress of `total` episodes; of a checkpoint after `before` others of `count`."""
+        self._total, self._done, self._has_scores = total * (count or 1), total * before, not count
 
     def start(self) -> None:
         """Send the number of episodes before the first one ends."""
@@ -36,19 +39,5 @@ class EvaluationProgress:
                 print(line, flush=True)
 
     def _send(self, values: dict[str, float]) -> None:
-        emit_event(Metrics(values=values, step=self._done, total=self._total, unit="episode"))
-
-
-class CheckpointProgress(EvaluationProgress):
-    """Events about the progress over the episodes of one of several checkpoints.
-
-    They have no scores of episodes: those of the next checkpoint would have the same names.
-    """
-
-    def __init__(self, total: int, before: int, count: int) -> None:
-        """Make the progress of a checkpoint with `total` episodes, after `before` others of `count`."""
-        super().__init__(total * count)
-        self._done = total * before
-
-    def _send(self, values: dict[str, float]) -> None:
-        emit_event(Metrics(values={}, step=self._done, total=self._total, unit="episode"))
+        shown = values if self._has_scores else {}
+        emit_event(Metrics(values=shown, step=self._done, total=self._total, unit="episode"))
