@@ -205,10 +205,9 @@ def tracked(document: JobDocument) -> TrackingSpec:
         "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
         "model.register_name": str(values["register_model"] or ""),
     }
+    kind = job.known_model.kind if job.known_model else "policy"
     return TrackingSpec(
-        experiment=str(
-            values["experiment_name"] or f"lerobot-{job.known_model.kind if job.known_model else 'policy'}-inference"
-        ),
+        experiment=str(values["experiment_name"] or f"lerobot-{kind}-inference"),
         run_name=str(values["job_name"]),
         params=params,
         tags={name: value for name, value in tags.items() if value},
