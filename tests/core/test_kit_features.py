@@ -1,16 +1,23 @@
-"""The kit fails for a feature that is declared and does nothing: on the example for PBS, without one of its parts."""
+"""The kit fails for what a platform declares, or has to do, and does not: on the example for PBS, without one part."""
 
 import dataclasses
 import sys
 from pathlib import Path
 
 import pytest
+from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.support import YES
 from robotrain.run_folder.scheduler import SchedulerPlatform
+from robotrain.testing import PlatformKit
 from robotrain.testing.platform_features import EngineFeatureTests
 
 EXAMPLE = Path(__file__).parents[2] / "examples/plugins/robotrain-pbs"
 METADATA = "Metadata-Version: 2.1\nName: robotrain-pbs\nVersion: 0.1.0\n"
+LEAST, FORGOTTEN, WAITING = (
+    "test_least_request_is_not_rounded_to_nothing",
+    "test_forgotten_run_has_ended",
+    "test_job_that_waits_again_is_stopped",
+)
 STEPS, SWEEP, NODES = (
     "test_steps_of_a_scheduler_wait",
     "test_sweep_is_one_submission",
@@ -51,6 +58,10 @@ def tell_less(**changes):
 
 def replace_with(value):
     return lambda before: value
+
+
+def fail(*given):
+    raise Rejected([Problem(code="unknown-job", stage=Stage.SUBMIT, title="no such job")])
 
 
 class TestPBS(EngineFeatureTests):
@@ -97,11 +108,17 @@ class TestPBS(EngineFeatureTests):
             (SWEEP, "make_submit_words", ask_for_all_at_once, "do not ask for at most"),
             (NODES, "make_node_launcher", replace_with(lambda platform, job, settings: ()), "`make_node_launcher`"),
             (NODES, "make_submit_words", ask_for_one_node, "ask for them all"),
+            (LEAST, "check", replace_with(lambda *given: ()), "--memory 1K asks the scheduler for 0K"),
+            (FORGOTTEN, "get_engine_states", replace_with(fail), "has forgotten fails: .*no such job"),
+            (FORGOTTEN, "get_engine_states", replace_with(lambda platform, jobs: dict.fromkeys(jobs, "Q")), "pending"),
+            (FORGOTTEN, "stop_jobs", replace_with(lambda *given: "unknown job"), "was forgotten: unknown job"),
+            (WAITING, "stop_jobs", replace_with(lambda *given: "it has not begun"), "is refused: it has not begun"),
         ],
     )
     def test_feature_that_does_nothing_fails(self, bench, monkeypatch, test, name, change, sentence):
         kind = type(bench.platform)
         monkeypatch.setattr(kind, name, change(getattr(kind, name)))
         given = {"monkeypatch": monkeypatch} if test == STEPS else {}
+        given = {"name": "memory", "least": "1K", "nothing": "0K"} if test == LEAST else given
         with pytest.raises(pytest.fail.Exception, match=sentence):
-            getattr(self, test)(bench, **given)
+            getattr(PlatformKit(), test)(bench, **given)

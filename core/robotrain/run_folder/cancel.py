@@ -12,12 +12,14 @@ SAVE_SECONDS = 150.0
 END_SECONDS = 60.0
 """How long it may take to end after that: engines kill what goes on some seconds later."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
-Stop = Literal["waiting", "running", "ending", "for good"]
+Stop = Literal["waiting", "running", "for good"]
 """How a job is to be stopped.
 
 One that is `waiting` leaves the queue, one that is `running` saves a checkpoint, one that does neither is ended `for
-good`. One that is `ending` does so by itself, or is started again.
+good`.
 """
+NeededStop = Literal[Stop, "ending"]
+"""How one is to be stopped that has not ended; one that is `ending` does so by itself, or is started again."""
 
 ORDER: Sequence[Stop] = ("waiting", "running", "for good")
 """Waiting jobs first: one may begin when another ends, as the next trial of a sweep."""
@@ -28,7 +30,7 @@ SIGNALLED_FILE = "signalled"
 
 
 def stop_all(
-    list_jobs: Callable[[], Mapping[str, Stop]],
+    list_jobs: Callable[[], Mapping[str, NeededStop]],
     stop_jobs: Callable[[Sequence[str], Stop], str],
     signalled: Iterable[str] = (),
     note_signalled: Callable[[Collection[str]], None] = lambda jobs: None,
@@ -66,13 +68,13 @@ def stop_all(
 
 
 def _choose_stops(
-    jobs: Mapping[str, Stop], requested: set[tuple[str, Stop]], *, is_late: bool
+    jobs: Mapping[str, NeededStop], requested: set[tuple[str, Stop]], *, is_late: bool
 ) -> Mapping[Stop, list[str]]:
     """Return the jobs to stop now, by how. Adds them to `requested`."""
     chosen = defaultdict[Stop, list[str]](list)
     for job, stop in jobs.items():
         had_time = is_late and (stop == "ending" or (job, "running") in requested)
-        how: Stop = "for good" if had_time and stop != "waiting" else stop
+        how: NeededStop = "for good" if had_time and stop != "waiting" else stop
         if how == "waiting" or (how != "ending" and (job, how) not in requested):
             chosen[how].append(job)
             requested.add((job, how))

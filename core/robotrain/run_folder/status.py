@@ -28,7 +28,7 @@ from robotrain.model.run import Output, Reference, RunGone, RunState, Status, St
 from robotrain.model.support import YES
 from robotrain.redaction import MAX_SENTENCE, redact
 from robotrain.run_folder import cancel, log, settings_rules
-from robotrain.run_folder.cancel import Stop
+from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import ENGINE_END_FILE, FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import HANDOVER_FOLDER, JudgedRun, RunPart, judge_parts
 from robotrain.run_folder.run_folders import RunFolders
@@ -294,9 +294,9 @@ class RunFolderPlatform(Platform):
         if refusal is not None and not self.status(reference).finished:
             raise make_cancel_error(self, self.engine, reference, refusal, cancel.SAVE_SECONDS + cancel.END_SECONDS)
 
-    def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, Stop]:
+    def list_jobs_to_stop(self, references: Sequence[Reference]) -> Mapping[str, NeededStop]:
         """Return the jobs of these runs that have not ended, and how each is to be stopped. Raise RunGone, Rejected."""
-        jobs, found = self.query_jobs(references, self.read_all_facts(references)), dict[str, Stop]()
+        jobs, found = self.query_jobs(references, self.read_all_facts(references)), dict[str, NeededStop]()
         for one, facts in zip(references, self.read_all_facts(references), strict=True):
             status = self.judge_run(one, facts, jobs).status
             if not status.finished:

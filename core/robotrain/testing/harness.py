@@ -1,11 +1,13 @@
 """The test harness: sentences about what is wrong, the command line in this process, blocks without side effects."""
 
+import ctypes
 import functools
 import json
 import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -89,16 +91,62 @@ def run_command(*words: object) -> CommandResult:
 
 
 T = TypeVar("T")
-DEADLINE_SECONDS = 20.0
+SECONDS_VARIABLE = "ROBOTRAIN_TEST_SECONDS"
+DEADLINE_SECONDS = float(os.environ.get(SECONDS_VARIABLE) or 20.0)
 """For calls that should return at once."""
+ENDING_SECONDS = 2.0
+"""How long an abandoned call is waited for: a command line has to give back standard output."""
+LAST_CALLS = 3
+
+_abandoned: "dict[str, DeadlineFuture[Any]]" = {}
+"""The calls that did not return in time, by what they are."""
+
+
+class Abandoned(BaseException):
+    """Raised in a call that nobody waits for any more."""
 
 
 def call_in_time(what: str, function: Callable[..., T], *given: Any) -> T:
-    """Return what `function` returns. Raise what it raises; fail if it does not return."""
+    """Return what `function` returns. Raise what it raises; fail if it does not return, and say where it is."""
+    threads: list[int] = []
+
+    def call() -> T:
+        threads.append(threading.get_ident())
+        return function(*given)
+
+    future = DeadlineFuture(call)
     try:
-        return DeadlineFuture(functools.partial(function, *given)).result(DEADLINE_SECONDS)
+        return future.result(DEADLINE_SECONDS)
     except DeadlineExceeded:
-        pytest.fail(f"{what} did not return by itself within {DEADLINE_SECONDS:g} s", pytrace=False)
+        where = _describe_last_calls(*threads)
+        _end_call(future, *threads)
+        if future.is_running():
+            _abandoned[what] = future
+        limit = f"{DEADLINE_SECONDS:g} s (set {SECONDS_VARIABLE} on a slow machine)"
+        pytest.fail(f"{what} did not return by itself within {limit}; it is in {where}", pytrace=False)
+
+
+def _describe_last_calls(thread: int) -> str:
+    """Return the innermost calls of a thread, the last one first, those of Python's own modules left out."""
+    library = os.path.dirname(os.__file__)
+    frames = traceback.extract_stack(sys._current_frames().get(thread))
+    own = [one for one in frames if not (one.filename.startswith(library) and "site-packages" not in one.filename)]
+    return ", called by ".join(f"{one.name} ({one.filename}:{one.lineno})" for one in reversed(own[-LAST_CALLS:]))
+
+
+def _end_call(future: "DeadlineFuture[Any]", thread: int) -> None:
+    """Have a call end, at its next line of Python: what it goes on with would change the next test."""
+    if future.is_running():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Abandoned))
+        future.is_running(ENDING_SECONDS)
+
+
+def require_no_abandoned_call() -> None:
+    """Skip a test while a call of an earlier one still runs: it shares the folder and standard output."""
+    for what, future in [*_abandoned.items()]:
+        if future.is_running(ENDING_SECONDS):
+            pytest.skip(f"`{what}` of an earlier test still runs, which failed for that")
+        del _abandoned[what]
 
 
 EFFECT_EVENTS = (

@@ -26,7 +26,13 @@ from robotrain.plugins.failures import PluginError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain.submission.packing import pack_modules
-from robotrain.testing.harness import CommandResult, fail_with_sentences, report, run_command
+from robotrain.testing.harness import (
+    CommandResult,
+    fail_with_sentences,
+    report,
+    require_no_abandoned_call,
+    run_command,
+)
 
 OWN_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
 """Variables with these prefixes stay set: the author's own, and the cache, whose environments take long to build."""
@@ -72,6 +78,7 @@ class KitBase:
     @pytest.fixture(autouse=True)
     def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """Return the working folder, empty; isolate the state and variables of whoever runs it; install the sample."""
+        require_no_abandoned_call()
         for name in [name for name in os.environ if name.startswith("ROBOTRAIN_")]:
             if not name.startswith(OWN_PREFIXES):
                 monkeypatch.delenv(name)

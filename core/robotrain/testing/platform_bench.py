@@ -86,6 +86,10 @@ class World:
         """Make the engine report a native state of a run: one of `native_states`, or an unknown one."""
         raise NotImplementedError
 
+    def forget(self, reference: Reference) -> bool:
+        """Make the engine forget a run, and its commands fail for it as they do then; by default not tested."""
+        return False
+
     def write_log(self, reference: Reference, *lines: str) -> None:
         """Make a run print lines: by default into the log of its run folder, the `folder` of its reference."""
         with Path(reference["folder"], log.LOG_FILE).open("a", encoding="utf-8") as file:

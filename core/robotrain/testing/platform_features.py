@@ -92,6 +92,22 @@ class EngineFeatureTests(PlatformTestBase):
         if is_scheduler and len({one.reference["job"] for one in platform.list_parts(reference).values()}) == 1:
             yield "native_sweep is declared yes, but trials share one job: `format_trial` returns the name of each"
 
+    @pytest.mark.parametrize(("name", "least", "nothing"), [("time", "1s", "0s"), ("memory", "1K", "0K")])
+    def test_least_request_is_not_rounded_to_nothing(
+        self, bench: Bench, name: str, least: str, nothing: str
+    ) -> Iterator[str]:
+        """A scheduler that counts minutes and megabytes may take a request for none, which is often no limit."""
+        if not isinstance(bench.platform, SchedulerPlatform):
+            pytest.skip(f"{bench.name} is no SchedulerPlatform")
+        if bench.run_command("render", "--json", *bench.complete_words(f"--{name}={least}")).exit_code:
+            return
+        job, settings = bench.arguments[:2]
+        (sent,) = bench.platform.load_spec(bench.plans[-1]).jobs
+        given = (dataclasses.replace(settings, **{name: text}) for text in (least, nothing))
+        asked, none = (_format_request(bench.platform, job, one, sent) for one in given)
+        if asked == none:
+            yield f"--{name} {least} asks the scheduler for {nothing}: refuse it in `check`, or round up"
+
     def test_several_nodes_are_asked_for(self, bench: Bench) -> Iterator[str]:
         """The document of a job of two nodes says how they are started, and a scheduler is asked for both."""
         if not bench.can.feature("multi_node"):

@@ -13,7 +13,9 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Rejected
 from robotrain.model.platform import format_cancel_command
-from robotrain.model.run import FINAL_STATES, Output, RunRecord, RunState
+from robotrain.model.run import FINAL_STATES, Output, RunGone, RunRecord, RunState
+from robotrain.run_folder.cancel import Stop
+from robotrain.run_folder.scheduler import SchedulerPlatform
 from robotrain.store import records
 from robotrain.testing import harness
 from robotrain.testing.harness import call_in_time, compare, report
@@ -168,6 +170,33 @@ class ObservationTests(SubmitTests):
         reference = {name: f"{text}-kit" for name, text in bench.submit_job().reference.items()}
         with contextlib.suppress(Rejected):
             yield f"the status of an unknown run is {bench.platform.status(reference).state}: raise RunGone"
+
+    def test_forgotten_run_has_ended(self, bench: Bench) -> Iterator[str]:
+        """A run that the engine forgot is no failure of the engine's, though its commands fail for an unknown one."""
+        run = bench.submit_job()
+        if not bench.world.forget(run.reference):
+            pytest.skip("the world does not implement forget")
+        try:
+            status = call_in_time("status", bench.platform.status, run.reference)
+            if not status.finished:
+                yield f"a run that the engine has forgotten is {status.state}, and would never end"
+        except RunGone:
+            pass
+        except Rejected as rejected:
+            yield f"`status` of a run that the engine has forgotten fails: {rejected}"
+        if bench.can.feature("cancel") and isinstance(bench.platform, SchedulerPlatform):
+            for how in get_args(Stop):
+                if refused := bench.platform.stop_jobs([run.reference["job"]], how):
+                    yield f"`stop_jobs`, {how}, refuses a job that has ended and was forgotten: {refused}"
+
+    def test_job_that_waits_again_is_stopped(self, bench: Bench) -> Iterator[str]:
+        """A job may go back to the queue while it is stopped: that it takes no signal there is no refusal."""
+        if not (bench.can.feature("cancel") and isinstance(bench.platform, SchedulerPlatform)):
+            pytest.skip(f"{bench.name} is no SchedulerPlatform that can cancel")
+        job = bench.submit_job().reference["job"]
+        for how in ("running", "waiting"):
+            if refused := bench.platform.stop_jobs([job], how):
+                yield f"`stop_jobs`, {how}, of a waiting job is refused: {refused}"
 
     def test_cancel_is_idempotent(self, bench: Bench) -> Iterator[str]:
         """Any run can be cancelled again, as the first one may not have arrived; one that has ended does not change."""

@@ -14,7 +14,7 @@ from robotrain.errors import Problem, Rejected
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference, Status
-from robotrain.run_folder.cancel import Stop
+from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun
 from robotrain.run_folder.scheduler import SchedulerPlatform, move_to
@@ -49,7 +49,7 @@ Answer = TypeVar("Answer")
 
 MAX_NAMES = 20
 """Of more jobs than these, all of a user's are asked for."""
-STOPS: Mapping[str, Stop] = {
+STOPS: Mapping[str, NeededStop] = {
     "PENDING": "waiting",
     **dict.fromkeys(("RUNNING", "SIGNALING", "RESIZING"), "running"),
     "COMPLETING": "ending",
@@ -151,9 +151,9 @@ class SlurmScheduler(SlurmPlans, SchedulerPlatform):
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
         return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
 
-    def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, Stop]:
+    def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, NeededStop]:
         records = [OwnRecord.parse(one) for one in self.read_all_facts(references)]
-        queue, found = self._ask_slurm([*zip(references, records, strict=True)]), dict[str, Stop]()
+        queue, found = self._ask_slurm([*zip(references, records, strict=True)]), dict[str, NeededStop]()
         later = self.read_all_facts(references)  # again: one may have ended meanwhile
         for one, own in zip(references, map(OwnRecord.parse, later), strict=True):
             job = status.find_job(one, own, queue)

@@ -70,6 +70,10 @@ class PBSWorld(World):
         end = {"Exit_status": code, "substate": "92"} if code != "deleted" else {"Exit_status": "", "substate": "91"}
         self.change_job(reference["job"], job_state=letter, **(end if letter == "F" else {}))
 
+    def forget(self, reference: Mapping[str, str]) -> bool:
+        (self.server / f"{reference['job'].partition('.')[0]}.job").unlink()
+        return True
+
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         self.configure(away=True)
