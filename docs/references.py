@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from robotrain import plugin
 from robotrain.cli.app import app
 from robotrain.command_table import COMMANDS
+from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_eval.workload import OWNED_OPTIONS as EVALUATION_OPTIONS
 from robotrain_workloads.lerobot_train.workload import OWNED_OPTIONS as TRAINING_OPTIONS
 from typer.testing import CliRunner
@@ -79,6 +80,7 @@ SCHEDULER_METHODS = (
     *("find_begun_job", "make_start_script", "make_own_values"),
 )
 """What a plugin for a scheduler writes, beside attributes."""
+EMPTY = "field(default_factory=dict)"
 OWN_ATTRIBUTES = ("at", "fact_files", "folders", "start_file")
 """What robotrain's own classes set."""
 
@@ -98,6 +100,13 @@ def format_scheduler() -> str:
         "Methods of `SchedulerPlatform`": methods,
         "Fields of `SchedulerJob`": [(name, "", text) for name, _, text in _list_attributes(plugin.SchedulerJob)],
         "Fields of `FoundJob`": _list_attributes(plugin.FoundJob),
+        "Fields of `SchedulerCommands`": [
+            row for row in _list_attributes(plugin.SchedulerCommands) if row[0] not in OWN_ATTRIBUTES
+        ],
+        "Fields of `Refusal`": _list_attributes(plugin.Refusal),
+        "Fields of `SchedulerSettings`": [*_list_settings(plugin.SchedulerSettings)],
+        "Fields of `Placement`": _list_attributes(plugin.Placement),
+        "Arguments of `Param`": _list_attributes(plugin.Param),
     }
     return "\n".join(f"### {title}\n\n{_format_rows(rows)}" for title, rows in tables.items())
 
@@ -117,8 +126,15 @@ def _list_attributes(thing: type) -> Iterator[tuple[str, str, str]]:
             target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
             value = getattr(statement, "value", None)
             if isinstance(target, ast.Name):
-                default = f"`{ast.unparse(value)}`" if value else "required"
+                default = f"`{ast.unparse(value)}`".replace(EMPTY, "{}") if value else "required"
                 yield target.id, default, _join_lines(str(text.value.value))
+
+
+def _list_settings(declared: type) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, the default and the help of each field of a settings class."""
+    for one in get_parameters(declared):
+        default = "" if one.default is None else f"`{one.default!r}`"
+        yield one.name, default, f"`{one.flag}`: {_join_lines(one.param.help)}"
 
 
 def _describe_method(name: str, method: Callable[..., object]) -> tuple[str, str, str]:

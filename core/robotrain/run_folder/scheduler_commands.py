@@ -32,14 +32,17 @@ class Refusal:
     """A kind of refusal: how it is recognised, and the parts of its problem."""
 
     pattern: str
-    """What the command prints: a regular expression."""
+    """What the command prints: a regular expression that is searched. Of several kinds the first that fits counts."""
     code: str
+    """The code of the problem, which `robotrain explain` takes; its page is in `messages.toml`."""
     title: str
+    """The problem in a sentence, without a full stop."""
     where: str = ""
     """The option that is refused."""
     transient: bool = False
     """Whether the same job may be accepted later."""
     suggestions: tuple[Suggestion, ...] = ()
+    """What the user can do; without any, what `make_problem` is given."""
 
     def make_problem(self, given: str, why: str, *others: Suggestion, stage: Stage = Stage.SUBMIT) -> Problem:
         """Return the problem. `others`: what it suggests if the kind has no suggestions of its own."""
@@ -69,20 +72,25 @@ def quote_message(text: str, prefix: str = "") -> str:
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class SchedulerCommands:
-    """The commands of a scheduler."""
+    """How the commands of a scheduler are called, here or by ssh: `run(command, *words)` calls one.
+
+    A command that is not installed (exit code 127) is an error that says what to do. One that does not answer raises a
+    passing failure. Any other exit code, 255 of LSF's commands among them, comes back with what was printed.
+    """
 
     engine: str
     """Its name, for messages."""
     away_pattern: str
-    """What its commands print when it does not answer, and whether it acted is not known: a regular expression."""
+    """What its commands print when it does not answer, and whether it acted is not known: a regular expression that is
+    searched. The submit command is judged by it, too, unless the platform has an `unsure_pattern`."""
     ping: str
-    """The command that shows whether it answers."""
+    """The command that shows users whether it answers."""
     seconds: float = 30.0
-    """How long a command may take; one that sends a job has its own limit."""
+    """How long a command may take; the submit command has its own limit."""
     environment_script: str = ""
-    """Lines of sh before each command, which set or remove variables of its environment."""
+    """Lines of sh before every command, the submit command too: they set or unset variables that change its answer."""
     elsewhere: Suggestion = Suggestion("ssh LOGIN-NODE", "and the same command there")
-    """What to do on a machine without the commands."""
+    """What users of a machine without the commands can do."""
     at = Transport()
     """What reaches the machine that has the commands: this one, but for what `move_commands` returns."""
 

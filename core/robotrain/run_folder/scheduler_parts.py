@@ -70,7 +70,8 @@ class SchedulerPlans(Platform):
     array_variable = ""
     """That with the number of a trial, where it runs; empty for a scheduler without arrays."""
     array_index = ""
-    """What the scheduler replaces by that number in the name of a file."""
+    """What stands for that number in `sent.output`: what the scheduler replaces in the name of a file, or the variable,
+    `$LSB_JOBINDEX`, where a shell writes the file."""
     output_file = ""
     """In the run folder: what a job prints before its log begins."""
     start_file = START_FILE
@@ -99,9 +100,11 @@ class SchedulerPlans(Platform):
         return START_SCRIPT.format(below=below, become=become, events=log.EVENTS_FILE, most=MAX_STARTS)
 
     def format_trial(self, array: str, number: int | str) -> str:
-        """Return the name of the job of a trial, by its number from 1, where it runs too; for `native_sweep`. Pure.
+        """Return the name of the job of a trial; for `native_sweep`. Pure.
 
-        `array`: that of the job of its sweep.
+        It is what the scheduler calls that job, `get_engine_states` names it by, and its run folder is claimed with. It
+        is called with the job of the sweep and a number from 1 (`7` and `2` give `7[2]`), and for the start script with
+        what a shell replaces there, `${LSB_JOBID}` and `${LSB_JOBINDEX}`.
         """
         raise NotImplementedError
 
@@ -115,10 +118,12 @@ class SchedulerPlans(Platform):
     def make_node_launcher(self, job: Job, settings: Any) -> Sequence[str]:
         """Return the command that starts a program once on each of the job's several nodes, as `srun` does. Pure.
 
-        The program and its arguments are the words after it. It runs in the job, on the first node; the program gets
-        its environment, `ROBOTRAIN_NODES` in it, and its folder, and what it prints is printed. A SIGUSR1 is passed on
-        to the program on each node, which saves and ends: that is how a run is stopped. It ends when all have ended,
-        with another exit code than 0 where one failed.
+        The program and its arguments are the words after it. It runs in the job, on the first node, and starts the
+        program there, too; ranks are no matter of its own. The program gets its environment, `ROBOTRAIN_NODES` in it,
+        and its folder, and what it prints is printed. A SIGUSR1 is passed on to the program on each node, which saves
+        and ends: that is how a run is stopped. Where the scheduler sends SIGTERM to every process of a job, the
+        programs may get it as well, and the launcher goes on until they have ended. It ends when all have ended, with
+        another exit code than 0 where one failed.
         """
         return ()
 

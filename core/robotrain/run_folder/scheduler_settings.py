@@ -37,12 +37,12 @@ class SchedulerResources:
             pattern_help="4h, 90m or 4:00:00",
         ),
     ] = None
-    cpus: Annotated[int | None, Param(help="CPU cores (default: the workload's)", ge=1)] = None
-    gpus: Annotated[int | None, Param(help="GPUs (default: as many as the job trains on)", ge=0)] = None
+    cpus: Annotated[int | None, Param(help="CPU cores of each node (default: the workload's)", ge=1)] = None
+    gpus: Annotated[int | None, Param(help="GPUs of each node (default: as many as the job trains on)", ge=0)] = None
     memory: Annotated[
         str | None,
         Param(
-            help="memory, such as 48G (default: the workload's)",
+            help="memory of each node, such as 48G (default: the workload's)",
             metavar="SIZE",
             pattern=f"^{MEMORY_FORM}$",
             pattern_help="48G or 500M",

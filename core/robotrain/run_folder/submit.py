@@ -71,7 +71,11 @@ class SchedulerRuns(SubmitScripts):
         return self.commands.make_away_error(self.commands.quote(answer))
 
     def find_begun_job(self, facts: FolderFacts) -> str:
-        """Return the submitted job that has begun in a run folder; empty for none. Pure."""
+        """Return the submitted job that has begun in a run folder; empty for none. Pure.
+
+        The claim there, `facts.owner.name`, is the value of `job_variable`: that is enough without arrays. Of a trial
+        it is what `format_trial` returned, and this returns the array: `7` for `7[2]`.
+        """
         return facts.owner.name if facts.owner else ""
 
     def fetch_other_files(self, plan: Plan) -> Mapping[str, bytes]:

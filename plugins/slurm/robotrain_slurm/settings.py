@@ -64,11 +64,11 @@ class SlurmJobSettings:
             lookup="robotrain_slurm.spec.variables:find_gpu_type",
         ),
     ] = None
-    cpus: Annotated[int | None, Param(help="CPU cores (default: the workload's)", ge=1)] = None
+    cpus: Annotated[int | None, Param(help="CPU cores of each node (default: the workload's)", ge=1)] = None
     memory: Annotated[
         str | None,
         Param(
-            help="memory, such as 48G; 0: all of the node; none: the partition's default (default: the workload's)",
+            help="memory of each node, such as 48G; 0: all of it; none: the partition's default (default: the workload's)",
             env=("SBATCH_MEM_PER_NODE",),
             metavar="SIZE",
             takes_none=True,

@@ -104,6 +104,7 @@ class Placement:
     cache_gib: float | None = None
     """The limit of data in the cache: the least recently used goes first."""
     mounts: tuple[Mount, ...] = ()
+    """Sources that are folders where the job runs."""
     promised: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that repeat parts of the document; the runtime refuses to start if one differs."""
     submission: str = ""
@@ -127,8 +128,8 @@ class Placement:
     """The folder that later steps of a pipeline read, perhaps as `${NAME}`: after success it has the newest policy and
     the results (`step_output`). Empty for none."""
     node_launcher: tuple[str, ...] = ()
-    """Before a program, the command that starts it on each node of a job of several; empty if the platform starts the
-    job itself on each."""
+    """Before a program, the command that starts it on each node of a job of several, as `make_node_launcher` of a
+    scheduler returns; empty if the platform starts the job itself on each."""
     node_rank: str = ""
     """The environment variable with the rank of the node, where the platform starts the job on each; empty for one."""
     node_address: str = ""

@@ -29,44 +29,51 @@ class TerraformOutput(NamedTuple):
 
 
 class Param(NamedTuple):
-    """What the command line, the job file and the docs need to know of one field, beside its type and default.
-
-    flag: the option, if it is not the field's name with dashes. aliases: more long names. short: `-p`.
-    off: a switch that stands for `off_value` (`--no-val-split`). bare_value: the value of the flag without a value.
-    env: variables that are read after `ROBOTRAIN_<NAME>`. metavar: what help shows in the value's place.
-    gt, ge, lt, le: bounds of a number. pattern: a regular expression for the whole text; pattern_help: that in words.
-    path: a file or folder of this machine; a relative one in a job file starts from that file's folder.
-    requires: the feature that a platform must have for any other value than the default.
-    lookup: `package.module:function`, called if no layer gives a value; it returns a value and its origin, or None.
-    terraform: where Terraform's outputs hold the value.
-    form: what a text holds, if it is more than one value. `table`: several `NAME=VALUE,NAME=VALUE`, in files a table.
-    `json`: the text may be JSON, in files a list or mapping. `pairs`: the option is given once for each `NAME=VALUE`,
-    in files a table; see `load_pairs`. Its lookup is the weakest layer, which the others add names to. `texts`: the
-    option is given once for each text, in files a list; the value is JSON of all: see `load_texts`.
-    foreign_flag: a flag that other tools use for this, and that means something else here.
-    """
+    """What the command line, the job file and the docs need to know of one field, beside its type and default."""
 
     help: str = ""
+    """What `--help` says of it."""
     flag: str = ""
+    """The option, if it is not the field's name with dashes."""
     aliases: tuple[str, ...] = ()
+    """More long options."""
     short: str = ""
+    """A short one: `-p`."""
     off: str = ""
+    """A switch that stands for `off_value`: `--no-val-split`."""
     off_value: str = ""
+    """The value that it gives."""
     env: tuple[str, ...] = ()
+    """Variables that are read after `ROBOTRAIN_<NAME>`."""
     terraform: TerraformOutput | None = None
+    """Where Terraform's outputs hold the value."""
     metavar: str = ""
+    """What help shows in the value's place."""
     gt: float | None = None
+    """A number is greater; `ge`, `lt` and `le` likewise."""
     ge: float | None = None
     lt: float | None = None
     le: float | None = None
     pattern: str | None = None
+    """A regular expression for the whole text."""
     pattern_help: str = ""
+    """That in words, as in `--queue takes …`: `the name of a queue`, or the forms, `4h, 90m or 4:00:00`."""
     path: bool = False
+    """A file or folder of this machine; a relative one in a job file starts from that file's folder."""
     requires: str = ""
+    """The feature that a platform must have for any other value than the default."""
     lookup: str = ""
+    """`package.module:function`, called if no layer gives a value; it returns a value and its origin, or None."""
     form: Literal["", "table", "json", "pairs", "texts"] = ""
+    """What a text holds, if it is more than one value. `table`: several `NAME=VALUE,NAME=VALUE`, in files a table.
+    `json`: the text may be JSON, in files a list or mapping. `pairs`: the option is given once for each `NAME=VALUE`,
+    in files a table; see `load_pairs`. Its lookup is the weakest layer, which the others add names to. `texts`: the
+    option is given once for each text, in files a list; the value is JSON of all: see `load_texts`.
+    """
     foreign_flag: str = ""
+    """A flag that other tools use for this, and that means something else here."""
     bare_value: str = ""
+    """The value of the flag without a value."""
     program: bool = False
     """It names a program to run, or a folder with one: files of a project may not set it."""
     allow_empty: bool = False
