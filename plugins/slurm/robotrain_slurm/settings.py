@@ -68,7 +68,7 @@ class SlurmJobSettings:
     memory: Annotated[
         str | None,
         Param(
-            help="memory of each node, such as 48G; 0: all of it; none: the partition's default (default: the workload's)",
+            help="memory of each node: 48G; 0: all of it; none: the partition's default (default: the workload's)",
             env=("SBATCH_MEM_PER_NODE",),
             metavar="SIZE",
             takes_none=True,
