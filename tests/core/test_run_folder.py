@@ -113,6 +113,15 @@ def test_the_status_of_a_run_is_from_its_engine_and_its_own_outcome(
     check_shown(f"{found.state}: {found.reason}")
 
 
+@pytest.mark.parametrize("word", ["R", "RUN", "RUNNING"])
+def test_a_word_of_the_engine_that_repeats_the_state_is_no_reason(reference, word):
+    platform = StatedPlatform()
+    platform.says["7"] = word
+    assert (platform.status(reference).state, platform.status(reference).reason) == ("running", "")
+    platform.says["7"] = f"{word} (slowly)"
+    assert platform.status(reference).reason == f"engine says {word} (slowly)"
+
+
 def test_an_end_that_the_engine_forgets_is_recorded(reference, tmp_path):
     platform = StatedPlatform()
     platform.says["7"] = ""

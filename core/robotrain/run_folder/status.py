@@ -52,9 +52,11 @@ def explain_engine_state(engine_state: str, states: Mapping[str, RunState], engi
     :param engine_state: a word, which may be followed by a reason: `PENDING (Priority)`; empty for a forgotten job.
     :param states: the meaning of the engine's words; any other word means `running`.
     """
-    state = states.get(engine_state.partition(" ")[0], "running") if engine_state else "lost"
-    says = f"{engine} says {engine_state}" if engine_state else f"{engine} no longer knows its job"
-    return Status(state=state, reason="" if engine_state.lower() == "running" else says)
+    if not engine_state:
+        return Status(state="lost", reason=f"{engine} no longer knows its job")
+    state = states.get(engine_state.partition(" ")[0], "running")
+    is_repeated = state.startswith(engine_state.lower())  # R, RUN and RUNNING
+    return Status(state=state, reason="" if is_repeated else f"{engine} says {engine_state}")
 
 
 def get_run_status(facts: FolderFacts, job: Status, engine: str) -> Status:
