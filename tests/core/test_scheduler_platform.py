@@ -13,6 +13,7 @@ from robotrain.model.pipeline import PipelineStep
 from robotrain.model.plan import Payload
 from robotrain.plugin import FoundJob, SchedulerCommands, SchedulerJob, SchedulerPlatform, SchedulerSettings
 from robotrain.run_folder import submit_script
+from robotrain.run_folder.facts import read_facts
 from robotrain.testing.submit_cuts import CUT, SubmitScript, list_cuts
 from robotrain_runtime.contract import event
 
@@ -288,6 +289,8 @@ def test_job_that_is_started_for_ever_without_a_checkpoint_ends(platform, plan, 
 
     assert [start().returncode for _ in range(6)] == [0, 0, 0, 0, 0, 1]
     assert "without a new checkpoint" in start().stderr
+    outcome = read_facts(folder).outcome
+    assert (outcome.state, "without a new checkpoint" in outcome.reason) == ("failed", True)
     (folder / "events.jsonl").write_text(event.format_event(event.Checkpoint(step=1, path="x", model="")) + "\n")
     assert start().stdout == "it runs\n"
 

@@ -1,5 +1,6 @@
 """The plans of a scheduler: of one job, of a pipeline whose jobs wait for each other, of a sweep as an array. Pure."""
 
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,13 +38,15 @@ make_problem = Messages(__file__)
 
 MAX_STARTS = 5
 """How often a scheduler may start a job again without a new checkpoint: some restart one for ever."""
+TOO_OFTEN = f"the job was started {MAX_STARTS} times without a new checkpoint: it may need a longer time limit (--time)"
 START_SCRIPT = """\
 # The first process of the job: it becomes the runtime, which gets the signals of the scheduler.
 cd "$(dirname "$0")"{below} || exit 1
 saved=$(grep -c '"event": "checkpoint"' {events} 2>/dev/null)
 echo "saved $saved" >>starts
 if [ "$(grep -cx "saved $saved" starts)" -gt {most} ]; then
-  echo "error: the job was started {most} times without a new checkpoint: it may need a longer time limit (--time)" >&2
+  echo "error: {reason}" >&2
+  printf '%s\n' '{outcome}' >{file}.part && mv {file}.part {file}
   exit 1
 fi
 {become}
@@ -97,7 +100,9 @@ class SchedulerPlans(Platform):
             name = self.format_trial(name, f"${{{self.array_variable}}}")
         runtime = ("-m robotrain_runtime run", log.JOB_FILE, f'--once "{name}"', f"--log {log.LOG_FILE}")
         become = format_become_python(top + SEARCH_FILE, top + log.PAYLOAD_FOLDER, *runtime, "</dev/null")
-        return START_SCRIPT.format(below=below, become=become, events=log.EVENTS_FILE, most=MAX_STARTS)
+        ended = json.dumps({"state": "failed", "exit_code": 1, "reason": TOO_OFTEN})
+        guard = {"most": MAX_STARTS, "reason": TOO_OFTEN, "outcome": ended, "file": log.OUTCOME_FILE}
+        return START_SCRIPT.format(below=below, become=become, events=log.EVENTS_FILE, **guard)
 
     def format_trial(self, array: str, number: int | str) -> str:
         """Return the name of the job of a trial; for `native_sweep`. Pure.
