@@ -1,6 +1,5 @@
 """The test harness: sentences about what is wrong, the command line in this process, blocks without side effects."""
 
-import ctypes
 import functools
 import json
 import os
@@ -102,10 +101,6 @@ _abandoned: "dict[str, DeadlineFuture[Any]]" = {}
 """The calls that did not return in time, by what they are."""
 
 
-class Abandoned(BaseException):
-    """Raised in a call that nobody waits for any more."""
-
-
 def call_in_time(what: str, function: Callable[..., T], *given: Any) -> T:
     """Return what `function` returns. Raise what it raises; fail if it does not return, and say where it is."""
     threads: list[int] = []
@@ -119,9 +114,7 @@ def call_in_time(what: str, function: Callable[..., T], *given: Any) -> T:
         return future.result(DEADLINE_SECONDS)
     except DeadlineExceeded:
         where = _describe_last_calls(*threads)
-        _end_call(future, *threads)
-        if future.is_running():
-            _abandoned[what] = future
+        _abandoned[what] = future
         limit = f"{DEADLINE_SECONDS:g} s (set {SECONDS_VARIABLE} on a slow machine)"
         pytest.fail(f"{what} did not return by itself within {limit}; it is in {where}", pytrace=False)
 
@@ -132,13 +125,6 @@ def _describe_last_calls(thread: int) -> str:
     frames = traceback.extract_stack(sys._current_frames().get(thread))
     own = [one for one in frames if not (one.filename.startswith(library) and "site-packages" not in one.filename)]
     return ", called by ".join(f"{one.name} ({one.filename}:{one.lineno})" for one in reversed(own[-LAST_CALLS:]))
-
-
-def _end_call(future: "DeadlineFuture[Any]", thread: int) -> None:
-    """Have a call end, at its next line of Python: what it goes on with would change the next test."""
-    if future.is_running():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Abandoned))
-        future.is_running(ENDING_SECONDS)
 
 
 def require_no_abandoned_call() -> None:
