@@ -247,6 +247,14 @@ def test_every_target_is_asked_for_its_environment(job, monkeypatch):
     assert bootstrap.is_build_needed(dataclasses.replace(made, container_plugins={**made.container_plugins, **places}))
 
 
+def test_secrets_of_a_store_are_read_in_the_environment(job, monkeypatch):
+    monkeypatch.setattr(data_environment, "is_here", lambda: False)
+    monkeypatch.syspath_prepend(str(PLUGIN_FOLDER))
+    made = job()
+    with_store = {**made.container_plugins, "secrets.vault": "pretend_vault"}
+    assert bootstrap.is_build_needed(dataclasses.replace(made, container_plugins=with_store))
+
+
 def test_a_machine_that_cannot_have_the_environment_says_so_and_what_else_is_wrong(needy, begin, tmp_path):
     mount = Mount(role="dataset", uri="kept://poses", folder="${POSES}")
     process = begin(add_source(needy(mounts=(mount,)), "kept://poses"), ROBOTRAIN_PYTHON="/no/such/python")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.environments import interpreter, run_environment, uv_program
 from robotrain_runtime.process.helper_process import HelperProcess
-from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.process.stop import SIGNALS, StopSignal
 from robotrain_sources.fetching import program
 
 MODULES = ("importlib", "json", "pip", "robotrain_runtime", "runpy", "sitecustomize", "usercustomize")
@@ -79,6 +80,16 @@ def test_helper_process_imports_nothing_from_the_folder(imported_file, version):
     assert ended.wait(10)
     assert "usage" in lines[0]
     assert not imported_file.exists()
+
+
+def test_helper_process_outlives_a_stop_of_the_work():
+    """It uploads the last checkpoint, and records how the run ended."""
+    process = HelperProcess([sys.executable, "-c", "input()"], child_python.make_import_environ([]), print)
+    for number in SIGNALS:
+        os.kill(process._process.pid, number)
+    time.sleep(0.2)
+    assert process.is_alive
+    process.close()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
