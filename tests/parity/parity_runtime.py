@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from robotrain.testing.workload_kit import read_named_files
 from robotrain_runtime.contract import document, plugin_loader
 from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument
@@ -42,30 +43,19 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
     job = normalise_names(read_arrived)
     work = data.parent / "work"  # what the work needs there is made
     job = replace(job, placement=replace(job.placement, work=str(work)))
-    half: Any = plugin_loader.load_workload_plugin(job)
+    container_plugin: Any = plugin_loader.load_workload_plugin(job)
     weights = data.parent / "weights.pth"
     weights.touch()
     own = {"policy": policy, "backbone": weights}
     there, before = ({source: own.get(source.role, folder) for source in job.sources} for folder in (data, old))
     return {
-        "command": _read_named_files(half.work(job, there, work), work),
-        "tracked": half.tracked(job),
-        "registered": half.publishing(job, there),
-        "published": [(target.to, target.keep_last) for target in half.targets(job, there)],
-        "GPUs": half.gpus(job),
-        "compared": list(half.compare(job, before)),
+        "command": read_named_files(container_plugin.work(job, there, work), work),
+        "tracked": container_plugin.tracked(job),
+        "registered": container_plugin.publishing(job, there),
+        "published": [(target.to, target.keep_last) for target in container_plugin.targets(job, there)],
+        "GPUs": container_plugin.gpus(job),
+        "compared": list(container_plugin.compare(job, before)),
     }
-
-
-def _read_named_files(command: Any, work: Path) -> Any:
-    """A command with the content of the files below the run's folder that it names."""
-
-    def read(word: str) -> str:
-        file = Path(word)
-        return file.read_text() if file.is_relative_to(work) and file.is_file() else word
-
-    environ = {name: read(value) for name, value in command.environ.items()}
-    return replace(command, environ=environ, arguments=tuple(map(read, command.arguments)))
 
 
 def prepare_data(read_arrived: JobDocument, data: Path) -> DataPreparation | None:

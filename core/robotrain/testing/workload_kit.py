@@ -107,7 +107,7 @@ class WorkloadKit(ImportTests):
         def collect(document: JobDocument) -> list[Any]:
             work = Path(document.placement.work)
             return [
-                _read_files(container_plugin.work(document, data, work), work),
+                read_named_files(container_plugin.work(document, data, work), work),
                 container_plugin.environment(document),
                 container_plugin.tracked(document),
                 [*container_plugin.inspect(document, data)],
@@ -208,7 +208,7 @@ def _coerce(declared: type, parameter: Parameter, text: str) -> tuple[Any, list[
     return (None if problems else getattr(values, parameter.name)), problems
 
 
-def _read_files(command: WorkCommand, folder: Path) -> WorkCommand:
+def read_named_files(command: WorkCommand, folder: Path) -> WorkCommand:
     """Return the command with the content of a file of the run's folder in place of the word that names it."""
 
     def read(word: str) -> str:
