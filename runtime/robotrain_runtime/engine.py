@@ -94,7 +94,8 @@ def _run_to_outcome(document: JobDocument, services: RunServices, earlier: recov
 
             services.relay.emit(Track(params=get_trial_values(document)))
         if document.registers:
-            if problems := list(other_environments.find_other_problems(document)):
+            staged = staged_data.add_staged_mounts(document)  # as the bootstrap asks
+            if problems := list(other_environments.find_other_problems(staged)):
                 raise run_outcome.report_findings(services.relay, problems)
             services.relay.emit(handover.register_step(document, services.stop, services.relay.write_line))
             return Outcome(state="succeeded", exit_code=0)
