@@ -12,7 +12,7 @@ from typer.main import get_command
 
 FILES = {"job.yaml": "lerobot-eval", "other.yaml": "lerobot-train"}
 WORKLOADS = ("lerobot-train", "lerobot-eval", "command")
-WORDS = st.sampled_from([*WORKLOADS, *FILES, "x", "-"])
+WORDS = st.sampled_from([*WORKLOADS, *FILES, "train.py", "x", "-"])
 VALUED = st.sampled_from(["--name", "--note", "--save-as", "--job-name", "--runs-dir", "--set", "--profile"])
 ITEMS = st.one_of(
     WORDS.map(lambda word: [word]),
@@ -39,7 +39,9 @@ def test_the_scan_and_the_parser_find_the_same_words(parse, items):
     choice, words = context.command.choice, context.params["words"] or []
     named = next((word for word in words if word in WORKLOADS), "")
     file = next(filter(is_job_file, words), "")
-    assert (choice.workload if choice.origins[0].layer == "argument" else "") == named
+    program = next((word for word in words if word == "train.py"), "") if named in ("", "command") else ""
+    assert (choice.workload if choice.origins[0].layer == "argument" else "") == (named or "command" * bool(program))
+    assert choice.program == program
     assert (choice.file.find_text("workload") if choice.file else "") == FILES.get(file, "")
 
 
@@ -68,6 +70,10 @@ def test_the_scan_and_the_parser_find_the_same_words(parse, items):
         (("--evaluate-checkpoints=200", "--set", "seed=1"), ("lerobot-train", "", True)),
         (("--set=parameters.evaluate-checkpoints=200",), ("lerobot-train", "", True)),
         (("command", "--image", "lerobot-eval"), ("command", "", False)),
+        (("train.py",), ("command", "", False)),
+        (("--shipped-environment", "lerobot-train", "sub/train.sh"), ("command", "", False)),
+        (("--requirements", "train.py"), ("lerobot-train", "", False)),
+        (("lerobot-eval", "train.py"), ("lerobot-eval", "", False)),
     ],
 )
 def test_what_words_choose(parse, words, chosen):

@@ -121,6 +121,25 @@ def test_what_robotrain_does_not_know_is_left_to_the_program(find_problems, opti
     assert (answer.exit_code, "command" in answer.stderr) == (0, False), answer.stderr
 
 
+@pytest.mark.parametrize("options", [("local",), ("osmo", "--pool", "pool")])
+def test_a_program_file_is_its_command_on_every_platform(robotrain, tmp_path, monkeypatch, options):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/train.py").touch()
+    monkeypatch.chdir(tmp_path / "lab")
+    line = ("render", "--json", "--platform", *options)
+    short = robotrain(*line, "train.py", "--", "--out", "{outputs}")
+    long = robotrain(*line, "command", "--code", ".", "--", "python", "train.py", "--out", "{outputs}")
+    assert short.json["files"] == long.json["files"]
+
+
+def test_a_program_file_that_is_not_there_gets_the_nearest_name(robotrain, tmp_path, monkeypatch):
+    (tmp_path / "train.py").touch()
+    monkeypatch.chdir(tmp_path)
+    answer = robotrain("explain", "trian.py", "--platform", "local", "--json")
+    answer.check_problems(2, "program-missing")
+    assert answer.json["problems"][0]["instead"][0]["text"] == "train.py"
+
+
 @pytest.mark.parametrize(("options", "command"), [(DATA, "true"), ("--policy-path /data/policy", "true {outputs}")])
 def test_a_source_that_the_command_does_not_use_is_named(find_problems, options, command):
     answer = find_problems(options, command)[1]

@@ -122,7 +122,7 @@ class JobCommand(TyperCommand):
             if not parent.resilient_parsing:
                 raise
         words = make_words_argument(
-            "[WORKLOAD | JOB.yaml]", lambda incomplete: command.complete_word(incomplete, plugins)
+            "[WORKLOAD | JOB.yaml | PROGRAM]", lambda incomplete: command.complete_word(incomplete, plugins)
         )
         command = type(self)(
             self.name,
@@ -292,9 +292,17 @@ class JobCommand(TyperCommand):
         from robotrain.config.trainer_args import read_after_dashes
 
         line, mistakes = line_values.read_line(values, ctx.meta.get(ORDER_KEY, []), self.options)
+        after_dashes = read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ())
+        if choice.program:
+            from robotrain.config import program_file
+
+            kinds = get_plugins(ctx).source_kinds()
+            line, after_dashes = program_file.add_program(
+                choice.program, after_dashes, line, choice.files, workload, kinds
+            )
         request = Request(
             line=line,
-            after_dashes=read_after_dashes(ctx.meta.get(AFTER_DASHES_KEY) or ()),
+            after_dashes=after_dashes,
             files=choice.files,
             surroundings=choice.surroundings,
             terraform=TerraformLayer(choice.surroundings),
@@ -336,7 +344,8 @@ class JobCommand(TyperCommand):
             words = [] if swallowed else values.get("words") or []
             remember_secrets(words)
             workloads = plugins.list_names("workload")
-            if len(words) > 1 or not all(is_job_file(word) or word in workloads for word in words):
+            known = (*workloads, choice.program)
+            if len(words) > 1 or not all(is_job_file(word) or word in known for word in words):
                 from robotrain.cli.unknown_words import find_unknown_words
 
                 line = ctx.find_root().meta.get(ARGUMENTS_KEY, ())

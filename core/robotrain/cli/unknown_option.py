@@ -38,6 +38,7 @@ def make_unknown_option_problem(
     """Return the problem of an unknown option. A suggestion repeats its value only if that is no secret."""
     shown, given = redact(flag), _UnknownOption(redact(flag), value, choice, options, plugins)
     ways_to_explain = (
+        given.explain_argument,
         given.explain_hint,
         given.explain_variable,
         given.explain_file,
@@ -111,6 +112,16 @@ class _UnknownOption:
             return None
         ways = self.replace(f"robotrain submit {shlex.quote(self.value)} …")
         return make_problem("option-unknown.job-file", *ways, where=self.flag)
+
+    def explain_argument(self) -> Problem | None:
+        """Explain an option of the program file that stands among the words."""
+        if not self.choice.program:
+            return None
+        families = [family for family, _ in find_option_owners(self.flag, self.choice, self.plugins)]
+        if "platform" in families or (not families and find_misspelt_option(self.flag, self.options.flags)):
+            return None
+        ways = self.replace(f"-- {self.flag}{f' {shlex.quote(self.value)}' if self.value else ''}")
+        return make_problem("option-unknown.after-dashes", *ways, where=self.flag, program=self.choice.program)
 
     def explain_owner(self) -> Problem | None:
         """Explain an option of another platform or workload."""

@@ -39,7 +39,7 @@ def find_unknown_words(
         if len(names) > 1:
             yield make_problem("word-repeated", first=redact(names[0]), second=redact(names[1]))
     for word in plain:
-        if word not in workloads and word not in files:
+        if word not in workloads and word not in files and word != choice.program:
             yield _explain_truth(word, line, options) or explain_unknown_word(word, choice, plugins)
 
 

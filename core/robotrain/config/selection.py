@@ -20,7 +20,10 @@ from robotrain.store.files import find_project_file
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
+    from robotrain.model.workload import Workload
 
+PROGRAM_FILE = re.compile(r"[^-=\s][^=]*\.[a-z]\w{0,5}")
+"""What a program file may be called: only then are the workloads asked whether they start it."""
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 
 
@@ -84,6 +87,8 @@ class Choice(NamedTuple):
     """The job file."""
     origins: tuple[Origin, Origin] = (DEFAULT_ORIGIN, DEFAULT_ORIGIN)
     """Where the workload and the platform were chosen."""
+    program: str = ""
+    """The program file that stands in place of a command; empty for none."""
     is_evaluated: bool = False
     """Whether the job's checkpoints are scored, so that it has the options of its evaluation too."""
 
@@ -113,6 +118,7 @@ class JobScan:
         self._words, self._plugins, self._can_evaluate = words, plugins, can_evaluate
         self._workloads = plugins.list_names("workload")
         self._files: dict[str, Layer] = {}
+        self._program = ""
         self._of_platform = choose_without_job(*(read_option(words, flag) for flag in ("--platform", "--profile")))
 
     def find_choice(self, takes_value: Callable[[str, Choice], bool | None]) -> Choice:
@@ -120,13 +126,27 @@ class JobScan:
 
         :param takes_value: whether an option takes a value, with the options of a choice; None if it is not one.
         """
-        named = self._find_word(lambda word: word in self._workloads, lambda word: [(word, "")], takes_value)
+        self._program = self._find_word(
+            lambda word: bool(self._find_runner(word)), lambda word: [(self._find_runner(word), "")], takes_value
+        )
+        runner = self._find_runner(self._program)
+        named = self._find_word(lambda word: word in self._workloads, lambda word: [(runner or word, "")], takes_value)
+        if runner != (named or runner):
+            self._program = ""
+        named = named or runner
         path = self._find_word(is_job_file, lambda word: [(named, ""), (named, word)], takes_value)
-        return self._choose(named, path)
+        return self._choose(named, path)._replace(program=self._program)
 
     def is_word(self, word: str) -> bool:
         """Return whether a word chooses the job, so that it is no value that an option may have."""
-        return word in self._workloads or is_job_file(word)
+        return word in self._workloads or is_job_file(word) or word == self._program != ""
+
+    def _find_runner(self, word: str) -> str:
+        """Return the workload that starts a program file of this name; empty if none does."""
+        if not PROGRAM_FILE.fullmatch(word) or is_job_file(word):
+            return ""
+        starts = (one for one in self._plugins.workloads().values() if find_starter(one, word))
+        return next((one.name for one in starts), "")
 
     def _find_word(
         self,
@@ -171,6 +191,12 @@ class JobScan:
         assigned = parse_assignments(filter(None, _read_options(self._words, SET_FLAG)))
         given = read_given_parameters(assigned, choice.file)
         return (typed[-1] if typed else given.get(name, UNSET)) != UNSET
+
+
+def find_starter(workload: Workload, file: str) -> tuple[str, ...]:
+    """Return the words with which a workload starts a program file; none if it starts no such files."""
+    own = workload.own_command
+    return own.starters.get(Path(file).suffix, ()) if own else ()
 
 
 def read_option(words: Sequence[str], flag: str) -> str:

@@ -152,6 +152,10 @@ class UserCommand(NamedTuple):
 
     reserved_names: tuple[str, ...] = ()
     """Names that no parameter of a user's own can have, beside those of the workload's parameters and roles."""
+    starters: Mapping[str, tuple[str, ...]] = {}
+    """The words that start a program file, by its suffix: of `{".py": ("python",)}`, `submit train.py -- ARGUMENTS` is
+    the command `python train.py ARGUMENTS`, in the folder of the role that `is_program`.
+    """
 
 
 @lazy_dataclass(frozen=True, kw_only=True)

@@ -134,7 +134,10 @@ COMMAND = Workload(
         find_inputs=find_inputs,
     ),
     load_locker=load_locker,
-    own_command=UserCommand(("datasets", "outputs", "run", "node_rank", "master_addr", "master_port")),
+    own_command=UserCommand(
+        ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
+        starters={".py": ("python",), ".sh": ("bash",)},
+    ),
     get_option_name=lambda argument: "",
     check=check_job,
 )

@@ -1,0 +1,82 @@
+"""A program file in place of a command: of a stranger's workload that says which files it starts."""
+
+import json
+from pathlib import Path
+
+import pytest
+from plugin_sources import make_workload
+
+WORKLOAD = make_workload(
+    "simulate",
+    roles='{"dataset": Role(), "code": Role(is_program=True)}',
+    container_plugin='"simulate_work"',
+    own_command='UserCommand(starters={".jl": ("julia", "-q")})',
+    get_option_name='lambda argument: ""',
+).replace("import Param", "import UserCommand, Param")
+
+
+@pytest.fixture(autouse=True)
+def simulate(install, tmp_path, monkeypatch):
+    """The workload, and a folder with programs, some below it and one outside."""
+    install("acme-simulate", {"workload.simulate": "simulate_work"}, simulate_work=WORKLOAD)
+    for name in ("lab/run.jl", "lab/models/fit.jl", "other/run.jl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path / "lab")
+
+
+@pytest.fixture
+def find_job(robotrain):
+    """What the document of a job says: its command, its code, and its digest."""
+
+    def find(*words):
+        answer = robotrain("render", "--json", "--platform", "local", *words)
+        assert answer.exit_code == 0, answer.stderr
+        document = json.loads(answer.json["files"]["job.json"]["text"])
+        code = [one["uri"] for one in document["sources"] if one["role"] == "code"]
+        return document["trainer_args"], code, document["job"]
+
+    return find
+
+
+@pytest.mark.parametrize(
+    ("words", "long"),
+    [
+        (["run.jl"], ["--code", ".", "--", "julia", "-q", "run.jl"]),
+        (["run.jl", "--", "--lr", "1"], ["--code", ".", "--", "julia", "-q", "run.jl", "--lr", "1"]),
+        (["simulate", "run.jl"], ["--code", ".", "--", "julia", "-q", "run.jl"]),
+        (["models/fit.jl"], ["--code", ".", "--", "julia", "-q", "models/fit.jl"]),
+        (["../other/run.jl"], ["--code", "../other", "--", "julia", "-q", "run.jl"]),
+        (["models/fit.jl", "--code", "models"], ["--code", "models", "--", "julia", "-q", "fit.jl"]),
+        (["--param", "lr=1", "run.jl"], ["--param", "lr=1", "--code", ".", "--", "julia", "-q", "run.jl"]),
+    ],
+)
+def test_a_program_file_is_the_job_of_its_whole_command(find_job, words, long):
+    assert find_job(*words) == find_job("simulate", *long)
+
+
+def test_an_absolute_path_of_a_file_here_is_the_same_job(find_job):
+    assert find_job(Path("run.jl").absolute()) == find_job("run.jl")
+
+
+def test_the_code_of_a_job_file_stays(find_job, tmp_path):
+    Path("job.yaml").write_text("workload: simulate\nsources: {code: {local_path: ../other}}\nrun: [true]\n")
+    command, code, _ = find_job("job.yaml", "../other/run.jl")
+    assert (command, code) == (["julia", "-q", "run.jl"], [str(tmp_path / "other")])
+
+
+def test_explain_says_where_the_code_comes_from(robotrain):
+    rows = robotrain("explain", "--json", "--platform", "local", "run.jl").json["values"]
+    assert {row["name"]: row["origin"] for row in rows}["code"] == "argument run.jl"
+
+
+def test_an_option_of_the_program_belongs_after_dashes(robotrain):
+    answer = robotrain("explain", "--platform", "local", "run.jl", "--depth", "3", "--json")
+    answer.check_problems(2, "option-unknown --depth")
+    assert answer.json["problems"][0]["instead"][0]["text"] == "-- --depth 3"
+
+
+@pytest.mark.parametrize("words", [["run.jl", "models/fit.jl"], ["lerobot-train", "run.jl"], ["run.py2"]])
+def test_other_files_are_unknown_words(robotrain, words):
+    answer = robotrain("explain", "--platform", "local", *words, "--json")
+    assert "word-unknown" in [one["code"] for one in answer.json["problems"]]
