@@ -157,8 +157,9 @@ def test_settings_of_the_azure_cli_are_in_the_project_file(robotrain, dataset_fo
     assert robotrain("render", "job.yaml", "--platform", "azureml", "--compute", "k8s-1").exit_code == 0
 
 
-def test_named_platform_is_that_of_the_project(robotrain, dataset_folder):
-    assert "--platform local" in robotrain("init", "--platform", "local").stderr
+@pytest.mark.parametrize("words", [(), ("--platform", "local")])
+def test_platform_of_the_project_is_the_named_one_else_this_machine(robotrain, dataset_folder, words):
+    assert "--platform local" in robotrain("init", *words).stderr
     assert tomllib.loads(Path("robotrain.toml").read_text()) == {"platform": "local"}
     assert robotrain("render", "job.yaml").exit_code == 0
     assert robotrain("init", "x", "--platform", "locl").exit_code == 2

@@ -28,7 +28,7 @@ def test_resubmit_sends_the_same_plan_and_payload_as_the_next_attempt(robotrain,
     again = answer.stdout.strip()
     assert again == sent_run[:-1] + "2"
     assert sent_run in answer.stderr
-    check_shown(answer.stderr.splitlines()[0])
+    check_shown(answer.stderr.splitlines()[1])
     before, after = plans.read_stored_plan(sent_run), plans.read_stored_plan(again)
     assert (before.plan.job, before.settings, before.payload.digest) == (
         after.plan.job,

@@ -224,8 +224,9 @@ def test_each_command_prints_which_run_of_a_name_it_takes(robotrain, fake_platfo
         set_run_state(fake_platform, run, "failed", checkpoints=[4])
     data = ("--dataset-path", pusht) if words[0] == "submit" else ()
     answer = robotrain(*words, *data)
-    assert runs[1] in answer.stderr
-    check_shown(answer.stderr.splitlines()[0])
+    lines = [line for line in answer.stderr.splitlines() if "the newest of 2" in line]
+    assert runs[1] in lines[0]
+    check_shown(lines[0])
 
 
 def read_parameters(run):

@@ -1,6 +1,7 @@
 """Suggestions for a refused job are tried before they are shown: those that bring another problem are left out."""
 
 import json
+import shlex
 import socket
 import subprocess
 from pathlib import Path
@@ -27,9 +28,10 @@ def find_ways(robotrain):
 
 def test_only_platforms_that_take_the_other_options_are_suggested(find_ways):
     ways, _ = find_ways("render", "lerobot-train", "--pool", "lab", *DATASET)
-    assert ways["platform-missing"] == ["--platform NAME", "--platform osmo"]
+    assert ways["platform-missing"] == ["--platform osmo"]
     ways, _ = find_ways("render", "lerobot-train", *DATASET)
-    assert {"--platform osmo", "--platform slurm", "--platform local"} < {*ways["platform-missing"]}
+    line = f"robotrain render --json lerobot-train {shlex.join(DATASET)} --platform local"
+    assert {"--platform osmo", "--platform slurm", line} < {*ways["platform-missing"]}
 
 
 def test_only_workloads_that_take_the_options_are_suggested(find_ways):
@@ -97,4 +99,5 @@ def test_trials_ask_nobody(robotrain, cloud_platform, terraform, monkeypatch, wo
 def test_a_file_of_the_project_is_read_for_each_trial(find_ways):
     Path("robotrain.toml").write_text('[platforms.osmo]\npool = "lab"\n')
     ways, _ = find_ways("render", "lerobot-train", *DATASET)
-    assert {"--platform osmo", "--platform local"} < {*ways["platform-missing"]}
+    line = f"robotrain render --json lerobot-train {shlex.join(DATASET)} --platform local"
+    assert {"--platform osmo", line} < {*ways["platform-missing"]}

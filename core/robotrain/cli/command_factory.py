@@ -108,6 +108,12 @@ def load_command(name: str) -> Any:
     return command.commands[name] if isinstance(command, TyperGroup) else command
 
 
+def read_typed_line(ctx: Any) -> list[str]:
+    """Return the line of a command after `robotrain`, as it was typed."""
+    head = ctx.command_path.split()[1:]
+    return [*head, *ctx.find_root().meta.get(ARGUMENTS_KEY, ())[len(head) - 1 :]]
+
+
 def split_at_dashes(args: list[str]) -> tuple[list[str], list[str] | None]:
     """Return the arguments before the first `--` and those after it, None when there is no `--`."""
     if "--" not in args:

@@ -12,7 +12,14 @@ import typer
 from typer.core import TyperCommand
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY
-from robotrain.cli.command_factory import ARGUMENTS_KEY, add_context, format_help, get_plugins, split_at_dashes
+from robotrain.cli.command_factory import (
+    ARGUMENTS_KEY,
+    add_context,
+    format_help,
+    get_plugins,
+    read_typed_line,
+    split_at_dashes,
+)
 from robotrain.cli.missing_plugins import (
     make_not_loaded_problem,
     make_platform_missing_problem,
@@ -27,7 +34,7 @@ from robotrain.cli.options import (
     make_completer,
     make_words_argument,
 )
-from robotrain.cli.output import print_message
+from robotrain.cli.output import print_message, print_platform
 from robotrain.config.selection import (
     Choice,
     JobScan,
@@ -76,6 +83,8 @@ class JobCommand(TyperCommand):
     choice: Choice
     saves_job = True
     """Whether it can write the job to a file."""
+    sends = False
+    """Whether it submits: its first line says the platform, and where that was chosen."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
     is_after_dashes = False
@@ -136,6 +145,9 @@ class JobCommand(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command with the values of its options. What it suggests for a refused job has been tried."""
+        is_known = self.sends and self.choice.platform in get_plugins(ctx).list_names("platform")
+        if is_known and ctx.params.get("plan") is None:
+            print_platform(self.choice.platform, str(self.choice.origins[1]))
         try:
             return self.execute(ctx, self.choice, dict(ctx.params))
         except Rejected as rejected:
@@ -338,7 +350,7 @@ class JobCommand(TyperCommand):
             problems += plugins.default_problems()
         files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]
         if not choice.platform and not files:
-            problems.append(make_platform_missing_problem(plugins))
+            problems.append(make_platform_missing_problem(plugins, read_typed_line(ctx)))
         if parts.get("workload"):  # without one, every option of a workload would seem unknown
             swallowed = any(problem.code == "flag-without-value" for problem in problems)
             words = [] if swallowed else values.get("words") or []

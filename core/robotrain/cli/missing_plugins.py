@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from robotrain_runtime.contract.parameter import get_parameters
 
+from robotrain.cli.command_factory import split_at_dashes
 from robotrain.config.values import DEFAULT_ORIGIN, Origin
 from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.line_edits import DASHES, PROGRAM
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.failures import PluginError
@@ -25,6 +28,8 @@ ENGINES = (
     *("runpod", "sagemaker", "skypilot", "ssh", "torchx", "vertex"),
 )
 """Names of engines, clouds and tools, none of which is a kind of machine."""
+MAX_LINE = 300
+"""The longest line that is repeated in a suggestion, in characters."""
 
 
 def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
@@ -35,11 +40,22 @@ def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) 
         raise Rejected([make_not_loaded_problem(family, name, error, plugins, origin)]) from None
 
 
-def make_platform_missing_problem(plugins: Plugins) -> Problem:
-    """Return the problem of a job without a platform."""
+def make_platform_missing_problem(plugins: Plugins, line: Sequence[str] = ()) -> Problem:
+    """Return the problem of a job without a platform.
+
+    :param line: the line after `robotrain`, which is suggested whole for a platform that runs jobs on this machine.
+    """
     installed = plugins.list_names("platform")
-    ways = [Suggestion("--platform NAME"), *(Suggestion(f"--platform {name}") for name in installed)]
-    return make_problem("platform-missing", *ways, installed=", ".join(installed) or "none")
+    here = [name for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")]
+    before, after = split_at_dashes([*line])
+    whole = shlex.join([PROGRAM, *before]) if line else ""
+    ways = []
+    for name in here:
+        text = " ".join(filter(None, (whole, f"--platform {name}", after and shlex.join([DASHES, *after]))))
+        ways.append(Suggestion(text if len(text) <= MAX_LINE else f"--platform {name}", "on this machine"))
+    ways += (Suggestion(f"--platform {name}") for name in installed if name not in here)
+    name = next(iter([*here, *installed]), "NAME")
+    return make_problem("platform-missing", *ways, installed=", ".join(installed) or "none", name=name)
 
 
 def make_not_loaded_problem(

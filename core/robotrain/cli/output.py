@@ -52,6 +52,11 @@ def print_message(text: str) -> None:
     _write_line(sys.stderr, fit_text(_escape_controls(text, sys.stderr), sys.stderr))
 
 
+def print_platform(name: str, origin: str) -> None:
+    """Print the first message of a submit: the platform, and where it was chosen."""
+    print_message(f"platform {name} ({origin})")
+
+
 SLOW_SECONDS = 5.0
 
 

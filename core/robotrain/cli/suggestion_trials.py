@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from robotrain.cli.command_factory import ARGUMENTS_KEY, UsageError, get_plugins
+from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_line
 from robotrain.cli.parse_errors import explain_parse_error
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
 from robotrain.line_edits import LineOptions, edit_line
@@ -35,7 +35,7 @@ class _Trials:
     def __init__(self, command: Any, ctx: Any) -> None:
         self._command, self._parent, self._name = command, ctx.parent, ctx.info_name
         self._head = ctx.command_path.split()[1:]
-        self._words = [*self._head, *ctx.find_root().meta[ARGUMENTS_KEY][len(self._head) - 1 :]]
+        self._words = read_typed_line(ctx)
         self._options = read_line_options(command)
         self._before: Counter[tuple[str, str, str]] | None = None
         self._count = 0

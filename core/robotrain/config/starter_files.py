@@ -192,7 +192,7 @@ def format_project_file(
     names = ", ".join(platforms)
     blocks = [
         ["# Values for all jobs of this project. Flags, job files and environment variables win over them."],
-        [f"platform = {_quote(chosen)}" if chosen else f'# platform = "NAME" # the default of --platform: {names}'],
+        [f"{'' if chosen else '# '}platform = {_quote(chosen or 'NAME')} # the default of --platform: {names}"],
     ]
     for name, found in settings.items():
         known = {one.name: one for one in get_parameters(platforms[name].settings)}

@@ -179,8 +179,8 @@ def make_files(
     inputs, kinds = _find_inputs(plugins, workload, folder), plugins.source_kinds()
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
-    default = platform or (next(iter(platforms)) if len(platforms) == 1 else "")
-    shown = choose_platform(plugins, default)
+    shown = choose_platform(plugins, platform or (next(iter(platforms)) if len(platforms) == 1 else ""))
+    default = shown if shown in platforms else ""
     line = format_submit_line(JOB_FILE, shown)
     files = {
         JOB_FILE: starter_files.format_job_file(workload, inputs, kinds, line, JOB_SCHEMA_FILE).encode(),

@@ -24,13 +24,13 @@ from robotrain.cli.arguments import (
     open_run,
     option,
 )
-from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app
+from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app, read_typed_line
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
-from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.output import print_json, print_message, print_platform, print_problems, print_result
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -133,7 +133,7 @@ def submit(
 
     Options after -- are for the program of the step that trains; each replaces the same option of its job file.
     """
-    prepared = prepare_file(ctx, file, platform, profile, set or [])
+    prepared = prepare_file(ctx, file, platform, profile, set or [], sends=True)
     ready = pipeline_preview.preview_pipeline(*pin_pipeline(prepared, not no_pin, print_message), native_only)
     submit_job(ctx, ready, {**ctx.params, "no_pin": True})
 
@@ -164,6 +164,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
     from robotrain.cli.commands import submit
 
     plugins = get_plugins(ctx)
+    print_platform(record.platform, f"run {record.run}")
     repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
     if repeated is not None:
         print_message(f"not run again: {', '.join(repeated.plan.finished) or 'none of the steps'}")
@@ -185,14 +186,18 @@ def schema(ctx: typer.Context, json: JsonOption = False) -> None:
     print_json(make_pipeline_schema(workloads, platforms, found.source_kinds(), found.default_workload()))
 
 
-def prepare_file(ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str]) -> PreparedPipeline:
+def prepare_file(
+    ctx: typer.Context, file: Path, platform: str, profile: str, sets: list[str], sends: bool = False
+) -> PreparedPipeline:
     """Return the checked pipeline of a file. Raise Rejected with all problems."""
     choice = choose_without_job(platform, profile)
     plugins = get_plugins(ctx)
     if not choice.platform:
         problems = choice.project.problems if choice.project else ()
-        raise Rejected([*problems, make_platform_missing_problem(plugins)])
+        raise Rejected([*problems, make_platform_missing_problem(plugins, read_typed_line(ctx))])
     chosen = load_named_plugin(plugins, "platform", choice.platform, choice.origins[1])
+    if sends:
+        print_platform(choice.platform, str(choice.origins[1]))
     context = RequestContext(platform=chosen, plugins=plugins, surroundings=choice.surroundings)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     return prepare_pipeline(request_from_file(file, context, sets, trainer_args), chosen, plugins)

@@ -22,7 +22,7 @@ from robotrain.cli.arguments import (
 )
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.commands import pipeline, submit
-from robotrain.cli.output import print_message
+from robotrain.cli.output import print_message, print_platform
 from robotrain.cli.watch.run_summary import read_run_log
 from robotrain.errors import Rejected, Suggestion, raise_if_any
 from robotrain.messages import Messages
@@ -69,6 +69,7 @@ def resubmit(
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if record := _find_pipeline(ctx, run, {"--set": set, "--repin": repin, "--": trainer_args}):
+        print_platform(record.platform, f"run {record.run}")
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
@@ -162,6 +163,7 @@ def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], re
     from robotrain.submission import resubmit
 
     stored, plugins = resubmit.read_plan_to_repeat(name_index.find_run(run)), get_plugins(ctx)
+    print_platform(stored.plan.platform, f"run {stored.plan.run}")
     base = resubmit.remove_plan_pins(stored) if repin else stored
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
     if sets or trainer_args:

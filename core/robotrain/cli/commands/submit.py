@@ -22,6 +22,7 @@ from robotrain.cli.output import (
     describe_exception,
     print_json,
     print_message,
+    print_platform,
     print_problems,
     print_result,
     print_text,
@@ -79,6 +80,7 @@ Announcer = Callable[[str], None]
 class SubmitCommand(JobCommand):
     """The command that submits a job or a plan."""
 
+    sends = True
     can_evaluate = True
 
     def add_own_options(self, options: ComposedOptions) -> None:
@@ -115,6 +117,7 @@ class SubmitCommand(JobCommand):
             mistakes.append(make_problem("plan-fixed.unchanged", extra=redact(extra[0])))
         raise_if_any(mistakes)
         rendered = plans.read_plan_folder(Path(values["plan"]))
+        print_platform(rendered.plan.platform, f"plan {values['plan']}")
         if values.get("platform") not in (None, rendered.plan.platform):
             raise Rejected([make_problem("plan-fixed.other-platform", platform=rendered.plan.platform)])
         submit_plan(ctx, rendered, values)

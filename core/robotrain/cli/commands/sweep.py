@@ -73,6 +73,7 @@ MAX_SHOWN = 20
 class SweepCommand(JobCommand):
     """The command of a sweep; its options are those of the job, and its own."""
 
+    sends = True
     saves_job = False
 
     def compose_own(self, choice: Choice, plugins: Plugins) -> ComposedOptions:

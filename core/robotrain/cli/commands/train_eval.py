@@ -76,6 +76,7 @@ engine registers, `--compute-register`."""
 class TrainEvalCommand(JobCommand):
     """The command of a training and its evaluation; its options are those of both workloads."""
 
+    sends = True
     saves_job = False
 
     def add_own_options(self, options: ComposedOptions) -> None:
