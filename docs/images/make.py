@@ -8,6 +8,7 @@ pusht-rollout.gif is not made here: it is the video of an evaluation.
 """
 
 import io
+import json
 import os
 import re
 import shlex
@@ -38,17 +39,24 @@ def main() -> None:
         run("init", "--example", "pusht-mini")
         for label, rate in LEARNING_RATES.items():
             run("submit", "pusht-mini/job.yaml", "--platform", "local", "--name", label, "--learning-rate", rate)
-        draw_terminal("watch.svg", "robotrain watch", capture("watch", columns=104, lines=30, seconds=120))
         for label in LEARNING_RATES:
-            run("wait", label)
+            wait_for_step(label, 260)
+        draw_terminal("watch.svg", "robotrain watch", capture("watch", columns=104, lines=30, seconds=5))
+        run("wait", *LEARNING_RATES)
         run("report", *LEARNING_RATES, "--to", "report.html")
         take_screenshot("report.html", "report.png")
         draw_terminal("platforms.svg", "robotrain platforms", capture("platforms", columns=84, lines=28, seconds=10))
 
 
-def run(*words: str) -> None:
-    """Run a command of robotrain to its end."""
-    subprocess.run([ROBOTRAIN, *words], check=True)
+def run(*words: str) -> str:
+    """Run a command of robotrain to its end; what it prints."""
+    return subprocess.run([ROBOTRAIN, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def wait_for_step(name: str, step: int) -> None:
+    """Wait until a run is at a step, so that its curve has a shape."""
+    while json.loads(run("status", name, "--json")).get("step", 0) < step:
+        time.sleep(1)
 
 
 def capture(command: str, *, columns: int, lines: int, seconds: float) -> str:
