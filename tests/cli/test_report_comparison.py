@@ -41,13 +41,13 @@ def test_curves_share_axes_and_only_differences_are_listed(robotrain, submit_tra
     assert set(page.texts) >= {*runs, "batch_size 7", "batch_size 13"}, "what differs labels curves and columns"
 
 
-def test_names_of_runs_label_what_differs(robotrain, submit_training, pusht, tmp_path):
+def test_named_runs_have_their_names_and_what_differs_in_one_table(robotrain, submit_training, pusht, tmp_path):
     other = shutil.copytree(pusht, tmp_path / "other")
     submit_training("--name", "pick-v1", "--batch-size", 7)
     submit_training("--name", "pick-v2", "--seed", 3, dataset=other)
     page = read_page(robotrain, "pick-v1", "pick-v2")
-    assert "pick-v1: dataset dataset, seed 1000, batch_size 7" in page.texts
-    assert "pick-v2: dataset other, seed 3, batch_size 32" in page.texts
+    assert {"pick-v1", "pick-v2", "dataset", "seed", "batch_size"} <= set(page.texts)
+    assert {"1000", "3", "7", "32", "other"} <= set(page.texts)
 
 
 def test_runs_of_one_job_are_told_apart(robotrain, submit_training):
@@ -73,8 +73,8 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_traini
         each = Metrics(values={"ep0_mse": 1.0, "rollout_ep0_success": 1.0}, step=1, unit="episode")
         scripted.run(name, each, found, state="succeeded")
     page = read_page(robotrain, "eval-1", run, "eval-2")
-    assert page.count["svg"] == 3
-    assert page.count["path"] == 2
+    assert page.count["svg"] == 4, "training and validation loss, and a success rate with its interval for each"
+    assert page.count["g"] == 2
     assert "3 of 4, 75% (10-90%)" in page.texts
     assert "ep0_" not in page.text
     assert "no values" not in page.text

@@ -233,12 +233,21 @@ def read_parameters(run):
     return dict(plans.read_stored_plan(run).plan.job.parameters)
 
 
-def test_job_has_the_name_of_the_run_unless_it_has_its_own(submit_plain, monkeypatch):
+def test_job_has_the_name_of_the_run_unless_the_line_gives_it_another(submit_plain, monkeypatch, robotrain):
     assert read_parameters(submit_plain("--name", "pick-v3"))["job_name"] == "pick-v3"
     assert read_parameters(submit_plain("--name", "pick-v3", "--job-name", "own"))["job_name"] == "own"
     assert read_parameters(submit_plain("--seed", "7"))["job_name"] == "lerobot-act-training"
     monkeypatch.setenv("JOB_NAME", "of-the-environment")
-    assert read_parameters(submit_plain("--name", "pick-v4"))["job_name"] == "of-the-environment"
+    assert read_parameters(submit_plain("--seed", "8"))["job_name"] == "of-the-environment"
+    run = submit_plain("--name", "pick-v4", "--seed", "8")
+    assert read_parameters(run)["job_name"] == "pick-v4"
+    monkeypatch.delenv("JOB_NAME")
+    again = robotrain("resubmit", run, "--no-pin", "--new", "--json").json["run"]
+    assert (again.rpartition("-")[0], read_parameters(again)["job_name"]) == (run.rpartition("-")[0], "pick-v4")
+    other = robotrain("resubmit", run, "--set", "seed=9", "--name", "pick-v5", "--no-pin", "--json").json["run"]
+    assert (records.read_record(other).name, read_parameters(other)["job_name"]) == ("pick-v5", "pick-v5")
+    renamed = robotrain("resubmit", run, "--name", "pick-v6", "--no-pin", "--new", "--json").json["run"]
+    assert (renamed.rpartition("-")[0], read_parameters(renamed)["job_name"]) == (run.rpartition("-")[0], "pick-v6")
 
 
 def test_python_api_names_runs(plain_platform):

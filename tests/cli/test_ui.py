@@ -1,5 +1,6 @@
 """`robotrain ui`: a run's tracking and its platform's page in a browser; MLflow of this machine is served."""
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ REMOTE = Tracking(uri="https://mlflow.example", experiment_id="1", run_id="r", u
 LOCAL = Tracking(
     uri="sqlite:///x", experiment_id="1", run_id="r", ui="uvx mlflow@1.0 ui --backend-store-uri sqlite:///x"
 )
+VIEW = "model-metrics?workflowType=machine_learning"
 SERVER = f"""#!{sys.executable}
 import sys
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -67,7 +69,12 @@ def test_without_a_browser_addresses_are_printed(scripted, robotrain, no_browser
     assert "No browser" in answer.stderr
 
 
-def test_without_a_browser_the_command_that_serves_mlflow_is_printed(scripted, robotrain, no_browser):
+def test_page_of_a_run_on_a_server_of_mlflow_shows_its_charts(scripted, robotrain, no_browser):
+    scripted.run("train-1", replace(REMOTE, ui="https://mlflow.example"))
+    assert robotrain("ui").stdout.strip() == f"https://mlflow.example/#/experiments/1/runs/r/{VIEW}"
+
+
+def test_command_of_a_run_elsewhere_is_printed(scripted, robotrain, no_browser):
     scripted.run("train-1", LOCAL)
     assert robotrain("ui").stdout.strip() == LOCAL.ui
     assert robotrain("ui", "--json").json == {"run": "train-1", "tracking": None, "page": None, "command": LOCAL.ui}
@@ -95,7 +102,7 @@ def test_command_of_a_remote_log_is_not_run(scripted, robotrain, opened_addresse
 
 @pytest.mark.parametrize(
     "logged",
-    ["touch mine", "/data/uvx mlflow@1.0 ui --backend-store-uri sqlite:///x", "uvx mlflow@1.0 'ui"],
+    ["touch mine", "/data/python -m mlflow ui --backend-store-uri sqlite:///x", "uvx mlflow@1.0 'ui"],
 )
 def test_only_a_known_server_of_mlflow_is_run(serve, opened_addresses, logged):
     """The log of a run has whatever its data prints."""
@@ -121,9 +128,10 @@ def serve(scripted, command, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{uvx.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(site))
 
-    def start(tracking, stdout=subprocess.PIPE):
+    def start(tracking, *words, preexec_fn=None):
         scripted.run("train-1", tracking, platform="far")
-        return subprocess.Popen([*command, "ui"], stdout=stdout, stderr=subprocess.PIPE, text=True)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*command, "ui", *words], **streams, preexec_fn=preexec_fn)
 
     return start
 
@@ -132,7 +140,7 @@ def serve(scripted, command, tmp_path, monkeypatch):
 def test_mlflow_is_served_until_it_is_stopped(serve, opened_addresses, end):
     process = serve(LOCAL)
     address = process.stdout.readline().strip()
-    assert address.endswith("/#/experiments/1/runs/r")
+    assert address.endswith(f"/#/experiments/1/runs/r/{VIEW}")
     while not opened_addresses():
         time.sleep(0.05)
     assert opened_addresses() == [address]
@@ -152,35 +160,56 @@ def over_ssh(no_browser, monkeypatch):
 
 
 def test_over_ssh_mlflow_is_served_with_the_line_that_forwards_its_port(serve, opened_addresses, over_ssh):
-    ours, theirs = os.openpty()
-    process = serve(LOCAL, stdout=theirs)
-    os.close(theirs)
-    with open(ours, encoding="utf-8") as terminal:
-        first, line, last = (terminal.readline().strip() for _ in range(3))
-        port, _, page = last.removeprefix("then open http://127.0.0.1:").partition("/")
-        assert "No browser" in first
-        assert line == f"ssh -N -L {port}:127.0.0.1:{port} -p 2222 ada@10.0.0.4"
-        assert page == "#/experiments/1/runs/r"
-        assert urllib.request.urlopen(f"http://127.0.0.1:{port}").status == 200
-        assert any("Ctrl-C stops it" in message for message in process.stderr)  # printed after the address
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+    process = serve(LOCAL)
+    address = process.stdout.readline().strip()
+    port, _, page = address.removeprefix("http://127.0.0.1:").partition("/")
+    assert page == f"#/experiments/1/runs/r/{VIEW}"
+    assert urllib.request.urlopen(f"http://127.0.0.1:{port}").status == 200
+    messages = [process.stderr.readline().strip() for _ in range(4)]
+    assert messages[2:] == [f"ssh -N -L {port}:127.0.0.1:{port} -p 2222 ada@10.0.0.4", "Ctrl-C stops it"]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
     assert (process.returncode, opened_addresses()) == (0, [])
 
 
-def test_over_ssh_a_script_gets_the_command(serve, over_ssh):
-    process = serve(LOCAL)
-    shown, messages = process.communicate(timeout=30)
-    assert (process.returncode, shown.strip()) == (0, LOCAL.ui)
-    assert "ssh -N -L 5000:127.0.0.1:5000 -p 2222 ada@10.0.0.4\n" in messages
-    check_shown(messages)
+def test_ctrl_c_stops_a_server_that_a_script_started_in_the_background(serve, no_browser):
+    process = serve(LOCAL, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))  # as a shell does
+    address = process.stdout.readline().strip()
+    assert "ssh -N -L " in "".join(process.stderr.readline() for _ in range(3))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address.partition("#")[0])
 
 
-def test_without_a_browser_the_line_that_forwards_the_port_is_printed(serve, no_browser):
-    shown, messages = serve(LOCAL).communicate(timeout=30)
-    assert shown.strip() == LOCAL.ui
-    assert "ssh -N -L 5000:127.0.0.1:5000 USER@HOST\n" in messages
-    check_shown(messages)
+@pytest.mark.parametrize(
+    "logged",
+    [
+        "/gone/uv tool run mlflow@1.0 ui --backend-store-uri sqlite:///x",
+        "uvx mlflow@1.0 ui --backend-store-uri sqlite:///x",
+    ],
+)
+def test_mlflow_is_served_by_the_uv_that_the_machine_has(serve, no_browser, monkeypatch, tmp_path, logged):
+    (tmp_path / "bin/uvx").rename(tmp_path / "bin/uv")
+    monkeypatch.setenv("UV", str(tmp_path / "bin/uv"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    command = f"{tmp_path}/bin/uv tool run mlflow@1.0 ui --backend-store-uri sqlite:///x"
+    shown, _ = serve(replace(LOCAL, ui=logged), "--json").communicate(timeout=30)
+    assert json.loads(shown)["command"] == command
+
+
+def test_mlflow_is_served_by_the_environment_of_the_run(serve, no_browser, monkeypatch, tmp_path):
+    python = tmp_path / "cache/environments/mine/bin/python"
+    python.parent.mkdir(parents=True)
+    (tmp_path / "bin/uvx").rename(python)
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    process = serve(replace(LOCAL, ui=f"{python} -m mlflow ui --backend-store-uri sqlite:///x"))
+    address = process.stdout.readline().strip()
+    assert urllib.request.urlopen(address.partition("#")[0]).status == 200
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_server_that_ends_is_reported_with_its_output(serve, opened_addresses):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -240,12 +241,19 @@ def test_names_of_values_and_metrics_are_completed(monkeypatch, capsys, instant_
         assert capsys.readouterr().out.split() == [expected]
 
 
-def test_a_report_has_the_trials_and_the_best_one(sweep, robotrain):
+def test_a_report_has_the_trials_best_first_and_their_curves(sweep, robotrain):
     sweep("--over", "learning_rate=1e-2,1e-3", "--over", "seed=1,2")
     run = next(records.iterate_runs(with_steps=False))
     page = robotrain("report", run, "--to", "-").stdout
-    assert "<th>LEARNING_RATE</th><th>SEED</th><th>STATE</th><th>VAL/LOSS</th><th>RUN</th>" in page
-    assert "<th>MEAN VAL/LOSS</th><th>95% INTERVAL</th>" in page
+    lines = re.findall("<tr>.*</tr>", page)[:5]
+    head, *rows = (re.findall(r"<t[hd][^>]*>(?:<span[^>]*>)?([^<]*)", line) for line in lines)
+    assert head == ["trial", "learning_rate", "seed", "val/loss", "rank", "state", "run"]
+    assert [f"{row[0]} {row[4]}" for row in rows] == ["trial-3 1", "trial-4 2", "trial-1 3", "trial-2 4"]
+    assert [float(row[3]) for row in rows] == sorted(float(row[3]) for row in rows)
+    assert page.count('series-1">trial-3: learning_rate=1e-3 seed=1</span>') == 2, "training and validation loss"
+    assert page.count("<td>training_steps</td>") == 1, "a setting of all trials"
+    assert "<td>learning_rate</td>" not in page
+    assert "95% INTERVAL</th>" in page
     assert f"robotrain register {progress.read_progress(run).steps['trial-3'].run} MODEL" in page
 
 

@@ -55,6 +55,7 @@ def test_a_finished_run_is_all_there_with_its_checkpoint_beside_the_database_and
     (where,) = (record.event for record in ran.records if isinstance(record.event, Tracking))
     assert database("select run_uuid, name from runs") == [(where.run_id, "pretend-1")]
     assert re.search(r"(^uvx|/uv tool run) mlflow@[\d.]+ ui --backend-store-uri sqlite:///", where.ui)
+    assert database("select key, value from experiment_tags") == [("mlflow.experimentKind", "custom_model_development")]
     assert read_final_status(database) == ("FINISHED", "completed")
     assert dict(database("select key, value from params")) == {"answer": "42", "late": "true"}
     metrics = database("select key, value, step, is_nan from metrics order by step")

@@ -19,9 +19,10 @@ from robotrain.config.trainer_args import collect_trainer_args
 from robotrain.config.unknown_keys import find_unknown_keys
 from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import (
+    CALL_NAME,
     DEFAULT_ORIGIN,
+    FLAG_NAME,
     FOLDER_LAYERS,
-    PIPELINE_LAYER,
     SECRET_WAY,
     Layer,
     Origin,
@@ -147,12 +148,12 @@ def _follow_runs(
 
 
 def _apply_label(parameters: dict[str, Value], label: Value | None) -> tuple[tuple[str, Any], ...]:
-    """Give tracking the name of the run where its user set none; return what it was, for the job's digest."""
+    """Give tracking the name of the run unless the same line sets another; return what it was, for the job's digest."""
     before = parameters.get(NAME_PARAMETER)
-    if not label or not before or not (before.origin == DEFAULT_ORIGIN or before.origin.layer == PIPELINE_LAYER):
+    if not label or not before or before.origin.layer in (FLAG_NAME.layer, CALL_NAME.layer):
         return ()
     parameters[NAME_PARAMETER] = label
-    return ((NAME_PARAMETER, before.value),)
+    return ((NAME_PARAMETER, None if before.value is None else str(before.value)),)
 
 
 def _find_title(workload: Workload, parameters: Any) -> str:

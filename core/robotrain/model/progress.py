@@ -45,8 +45,8 @@ class Progress:
     """(seconds since the first event, value) by metric of the machine."""
     began: float | None = None
     """When the first event was sent."""
-    measured: float | None = None
-    """When the last values were measured, or the run said how it ended."""
+    last_event: float | None = None
+    """When the last event was sent."""
     stages: list[event.StageEvent] = field(default_factory=list)
     """The stages that have ended."""
     notes: list[event.Note] = field(default_factory=list)
@@ -160,12 +160,11 @@ class Progress:
     def add_event(self, record: event.EventRecord) -> None:
         """Update the progress with the next event."""
         happened = record.event
-        self.began = record.time if self.began is None else self.began
+        self.began, self.last_event = record.time if self.began is None else self.began, record.time
         match happened:
             case event.Metrics(step=int() as step):
                 self.add_metrics(record.time, happened.values, step, happened.total, happened.unit)
             case event.Metrics():
-                self.measured = record.time
                 self.machine.update(happened.values)
                 for name, value in happened.values.items():
                     self.machine_series[name].add(record.time - self.began, value)
@@ -201,7 +200,7 @@ class Progress:
                     "ui": happened.ui,
                 }
             case event.Outcome():
-                self.outcome, self.measured = happened, record.time
+                self.outcome = happened
                 if happened.state == "succeeded":
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
@@ -220,7 +219,6 @@ class Progress:
 
     def add_metrics(self, at: float, values: Mapping[str, float], step: int, total: int | None, unit: str) -> None:
         """Update the progress with the values of metrics at a step."""
-        self.began, self.measured = at if self.began is None else self.began, at
         self.metrics.update(values)
         count = len(self.series)
         for name, value in values.items():

@@ -1,25 +1,32 @@
-"""Geometry of charts: lines on axes, and bars with their intervals. The template `charts.html` draws them as SVG."""
+"""Geometry of charts: lines on axes, sparklines, and bars with their intervals; the template `charts.html` draws them.
+
+Horizontal coordinates are percentages: a chart is as wide as the page, and its text as large as that of the page.
+"""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from robotrain.model.series import thin_points
 
 Points = Sequence[tuple[float, float]]
 
-LARGE, SMALL = (720, 260), (360, 150)
-"""Width and height in SVG units: the text has the same size in both."""
+LARGE, SMALL = 240, 110
+"""Heights in pixels."""
 
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 28
-"""Margins around the plot."""
-MAX_POINTS, MAX_VISIBLE_POINTS = 240, 60
-"""Points of a line, and up to how many of them are visible dots."""
-GRID_LINES = 4
+MAX_POINTS, MAX_DOTS, MAX_SPARKS = 240, 60, 40
+"""Points of a line, those of them that show their value, and points of a sparkline."""
+MAX_VISIBLE_DOTS = 30
+"""Up to how many dots of a line are visible; more show their value only when one points at them."""
+GRID_LINES = 5
 MAX_LINES = 8
 """How many lines have different colors."""
 TICK_FACTORS = (1, 2, 2.5, 5, 10)
+LOG_RANGE = 100
+"""The least ratio of the values of a logarithmic axis."""
+MIN_SHARE = 0.125
+"""The part of an axis that a line covers at least, to be read on the same one as another."""
 MAX_VALUE, MIN_VALUE = 1e150, 1e-150
 """The limits of an axis: a smaller value is drawn as zero."""
 
@@ -30,78 +37,158 @@ class Line:
 
     name: str
     number: int
-    points: Points
     places: Sequence[tuple[float, float]]
-    """The coordinates of the points."""
-
-    @property
-    def radius(self) -> float:
-        """The radius of a dot."""
-        return 3.5 if len(self.points) <= 12 else 2
+    """The coordinates of its points, in percent and pixels."""
+    dots: Sequence[tuple[float, float, str]]
+    """The coordinates and values of the points that show them."""
 
     @property
     def dense(self) -> bool:
         """Whether the dots are invisible until one points at them."""
-        return len(self.points) > MAX_VISIBLE_POINTS
+        return len(self.places) > MAX_VISIBLE_DOTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """The lines of one quantity on common axes."""
 
-    width: int
     height: int
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...] = ()
     ticks: tuple[tuple[float, str], ...] = ()
     """The vertical coordinate and label of each grid line."""
-    ends: tuple[tuple[float, str, str], ...] = ()
-    """The horizontal coordinate, text anchor and label of both ends of the horizontal axis."""
+    steps: tuple[tuple[float, str, str], ...] = ()
+    """The horizontal coordinate, text anchor and label of each tick of the horizontal axis."""
+    unit: str = ""
+    """What they count."""
+    checkpoints: tuple[tuple[float, str], ...] = ()
+    """The horizontal coordinate of each checkpoint, and what it is."""
+    best: tuple[float, float, str] | None = None
+    """The coordinates of the best value, and what it is."""
+    is_log: bool = False
     omitted: int = 0
     """How many values cannot be drawn."""
 
-    @property
-    def sides(self) -> tuple[int, int]:
-        """The horizontal coordinates of the plot's sides."""
-        return LEFT, self.width - RIGHT
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """The ranges of both axes, and the height in pixels."""
+
+    first: float
+    last: float
+    bottom: float
+    top: float
+    height: int
+    is_log: bool
+
+    def x(self, at: float) -> float:
+        return 100 * (at - self.first) / ((self.last - self.first) or 1.0)
+
+    def y(self, value: float) -> float:
+        if self.is_log:
+            return self.height * math.log(self.top / value) / math.log(self.top / self.bottom)
+        return self.height * (self.top - value) / (self.top - self.bottom)
+
+    def make_line(self, name: str, number: int, points: Points) -> Line:
+        few = thin_points(points, MAX_DOTS)
+        dots = [(self.x(at), self.y(value), f"{name} {value:.6g} at {at:.0f}") for at, value in few]
+        return Line(name=name, number=number, places=[(self.x(at), self.y(value)) for at, value in points], dots=dots)
 
 
-def make_chart(series: Mapping[str, Points], unit: str = "step", size: tuple[int, int] = LARGE) -> Chart:
-    """Return a chart of the series; a series without drawable values keeps its number, so colors do not change."""
-    drawable = {
-        name: [
-            (at, value if abs(value) > MIN_VALUE else 0.0)
-            for at, value in points
-            if math.isfinite(at) and math.isfinite(value) and abs(value) < MAX_VALUE
-        ]
-        for name, points in series.items()
-    }
+def make_chart(
+    series: Mapping[str, Points],
+    unit: str = "step",
+    height: int = LARGE,
+    *,
+    is_loss: bool = False,
+    better: str = "",
+    best_of: str = "",
+    checkpoints: Sequence[int] = (),
+) -> Chart:
+    """Return a chart of the series; a series without drawable values keeps its number, so colors do not change.
+
+    :param is_loss: its axis is logarithmic if the values span two decades.
+    :param better: `lower` or `higher`, if the best value is to be marked.
+    :param best_of: the series whose best value that is; by default of all.
+    :param checkpoints: the steps that are marked.
+    """
+    drawable = {name: _select_drawable(points) for name, points in series.items()}
     omitted = sum(map(len, series.values())) - sum(map(len, drawable.values()))
     thinned = {name: thin_points(points, MAX_POINTS) for name, points in drawable.items()}
-    (width, height), points = size, list(itertools.chain(*thinned.values()))
+    points = list(itertools.chain(*thinned.values()))
     if not points:
-        return Chart(width=width, height=height, lines=(), omitted=omitted)
+        return Chart(height=height, omitted=omitted)
     first, last = min(at for at, _ in points), max(at for at, _ in points)
-    bottom, top = _choose_range([value for _, value in points])
-
-    def x(at: float) -> float:
-        return LEFT + (at - first) / ((last - first) or 1.0) * (width - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        return TOP + (top - value) / (top - bottom) * (height - TOP - BOTTOM)
-
-    ends = ((first, "start"), (last, "end"))[: 1 if first == last else 2]
+    values = [value for _, value in points]
+    is_log = is_loss and spans_decades(values)
+    bottom, top = (min(values) / 1.2, max(values) * 1.2) if is_log else _choose_range(values)
+    axes = _Axes(0.0 if 0 < first <= last / 5 else first, last, bottom, top, height, is_log)
+    ticks = compute_log_ticks(bottom, top) if is_log else compute_ticks(bottom, top)
+    has_best = bool(better) and min(values) < max(values)
+    sign = -1 if better == "higher" else 1
+    best_at, best = min(thinned.get(best_of) or points, key=lambda point: sign * point[1])
     return Chart(
-        width=width,
         height=height,
         lines=tuple(
-            Line(name=name, number=number, points=points, places=[(x(at), y(value)) for at, value in points])
-            for number, (name, points) in enumerate(thinned.items(), 1)
-            if points
+            axes.make_line(name, number, points) for number, (name, points) in enumerate(thinned.items(), 1) if points
         ),
-        ticks=tuple((y(value), format_tick(value)) for value in compute_ticks(bottom, top)),
-        ends=tuple((x(at), anchor, f"{unit} {at:.0f}") for at, anchor in ends),
+        ticks=tuple((axes.y(value), format_tick(value)) for value in ticks),
+        steps=tuple(_list_step_ticks(axes)),
+        unit=unit,
+        checkpoints=tuple(
+            (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last
+        ),
+        best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {best_at:.0f}") if has_best else None,
+        is_log=is_log,
         omitted=omitted,
     )
+
+
+def _select_drawable(points: Points) -> list[tuple[float, float]]:
+    return [
+        (at, value if abs(value) > MIN_VALUE else 0.0)
+        for at, value in points
+        if math.isfinite(at) and math.isfinite(value) and abs(value) < MAX_VALUE
+    ]
+
+
+def spans_decades(values: Sequence[float]) -> bool:
+    """Return whether a logarithmic axis shows more of the values."""
+    return min(values) > 0 and max(values) >= LOG_RANGE * min(values)
+
+
+def split_panels(series: Mapping[str, Points]) -> list[dict[str, Points]]:
+    """Return the series on common axes, or each on axes of its own if one would be flat beside the others.
+
+    Each chart names all of them, so that colors do not change.
+    """
+    drawn = ([value for _, value in _select_drawable(points)] for points in series.values())
+    spans = [(min(values), max(values)) for values in drawn if values]
+    moving = [high - low for low, high in spans if high > low]
+    whole = max((high for _, high in spans), default=0.0) - min((low for low, _ in spans), default=0.0)
+    if len(spans) < 2 or (moving and min(moving) >= MIN_SHARE * whole):
+        return [dict(series)]
+    return [{other: series[other] if other == name else () for other in series} for name in series if series[name]]
+
+
+def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
+    """Yield the ticks of the horizontal axis, which are whole numbers."""
+    found = [at for at in compute_ticks(axes.first, axes.last) if at == round(at)] if axes.last > axes.first else []
+    for at in found or [axes.first]:
+        place = axes.x(at)
+        yield place, "start" if place < 3 else "end" if place > 97 else "middle", format_tick(at)
+
+
+def make_sparkline(points: Points, width: int = 100, height: int = 24) -> list[tuple[float, float]]:
+    """Return the coordinates of a line without axes; none for fewer than two points."""
+    drawn = thin_points(_select_drawable(points), MAX_SPARKS)
+    if len(drawn) < 2:
+        return []
+    (first, _), (last, _) = drawn[0], drawn[-1]
+    low, high = min(value for _, value in drawn), max(value for _, value in drawn)
+    return [
+        (width * (at - first) / ((last - first) or 1.0), height * (high - value) / ((high - low) or 1.0))
+        for at, value in drawn
+    ]
 
 
 def _choose_range(values: Sequence[float]) -> tuple[float, float]:
@@ -114,12 +201,18 @@ def _choose_range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def compute_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers from `low` to `high`, about four of them."""
+    """Return round numbers from `low` to `high`, about five of them."""
     rough = (high - low) / GRID_LINES or 1.0
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in TICK_FACTORS if factor * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def compute_log_ticks(low: float, high: float) -> list[float]:
+    """Return powers of ten from `low` to `high`, not more than about seven of them."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    return [10.0**power for power in range(first, last + 1, 1 + (last - first) // 7)]
 
 
 def format_tick(value: float) -> str:
@@ -147,13 +240,13 @@ class Bar:
     """The number of its color."""
 
     def place(self, top: float) -> tuple[float | None, float | None, float | None]:
-        """Return value and interval as shares of the scale from 0 to `top`; None for what is not finite."""
+        """Return value and interval in percent of the scale from 0 to `top`; None for what is not finite."""
         scaled = (_scale(part, top) for part in (self.value, self.low, self.high))
         return next(scaled), next(scaled), next(scaled)
 
 
 def _scale(value: float | None, top: float) -> float | None:
-    return min(1.0, max(0.0, value / top)) if value is not None and math.isfinite(value) else None
+    return 100 * min(1.0, max(0.0, value / top)) if value is not None and math.isfinite(value) else None
 
 
 def find_scale_end(bars: Sequence[Bar]) -> float:

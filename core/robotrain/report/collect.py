@@ -19,6 +19,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import evaluation
 from robotrain.report.evaluation import EvaluationFacts
+from robotrain.report.sweep_part import SweepFacts, collect_sweep
 from robotrain.store import name_index, plans, progress_cache, records
 from robotrain.submission import interrupted_submit
 
@@ -124,13 +125,14 @@ class RunFacts:
     """The run that trained the policy of this one."""
     steps: tuple[StepStatus, ...] = ()
     """The steps of a pipeline."""
+    sweep: SweepFacts | None = None
     label: str = ""
     """What tells the run from those it is compared with; empty of a single run."""
 
     @property
     def seconds(self) -> float | None:
-        """How long the run took, or takes; until its last values if nobody saw its end."""
-        return measure_seconds(self.status, self.written, self.progress.measured)
+        """How long the run took, or takes; until its last event if nobody saw its end."""
+        return measure_seconds(self.status, self.written, self.progress.last_event)
 
 
 def format_value(value: Any) -> str:
@@ -171,6 +173,7 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
         evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
         training_run=find_training_run(sources, known.tags),
         steps=tuple(steps),
+        sweep=collect_sweep(record, plugins),
     )
 
 

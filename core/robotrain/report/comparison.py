@@ -11,15 +11,16 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
 from robotrain.model import scores
-from robotrain.model.amounts import format_duration, format_time
+from robotrain.model.amounts import format_duration
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload_profile import Metric
-from robotrain.report.charts import MAX_LINES, Bar, Points
+from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, format_value
+from robotrain.report.curves import Curves, capitalize, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
-from robotrain.store.run_values import join_trainer_args, label_runs
+from robotrain.store.run_values import join_trainer_args, label_runs, shorten_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ def _format_sources(sources: Sequence[JobSource]) -> Mapping[str, str]:
     return {role: ", ".join(texts) for role, texts in found.items()}
 
 
+MAX_COLUMNS = 6
+"""Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
 MAX_PAIRS = 45
 """Of ten runs; more are named, not compared."""
 SIGNIFICANCE = 0.05
@@ -212,17 +215,20 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
     for facts in compared:
         workloads.setdefault(facts.record.workload, []).append(facts)
     differing = [(name, group, compare_settings(group)) for name, group in workloads.items()]
+    few = differing[0][2] if len(differing) == 1 and len(differing[0][2]) <= MAX_COLUMNS else []
+    run_head, *run_rows = _list_run_rows(compared, few)
     return render_template(
         "comparison.html",
         f"{len(compared)} runs compared",
         max(facts.written for facts in compared),
         run_pages,
-        runs=[(facts, _describe_run(facts)) for facts in compared],
-        max_lines=MAX_LINES,
-        curves=list(_list_curves(compared)),
-        run_head=_make_head(compared),
+        run_head=run_head,
+        run_rows=run_rows,
+        curves=list(list_curves([Curves(one.label, one.record, one.progress) for one in compared[:MAX_LINES]])),
+        metric_head=_make_head(compared),
         metrics=_make_rows(compare_metrics(compared)),
-        settings=[(name, _make_head(group), _make_rows(rows)) for name, group, rows in differing if rows],
+        settings=[(name, _make_head(group), _make_rows(rows)) for name, group, rows in differing if rows and not few],
+        is_equal=not any(rows for *_, rows in differing),
         several_workloads=len(workloads) > 1,
         without_plan=[facts.label for facts in compared if not facts.values],
         sources=_make_rows(compare_sources(compared)),
@@ -231,33 +237,38 @@ def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str,
     )
 
 
-def _describe_run(facts: RunFacts) -> str:
-    known, record = facts.progress, facts.record
-    parts = [facts.label] if facts.label != record.run else []
-    parts += [f"{record.workload} on {record.platform}", f"submitted {format_time(record.created)}"]
-    if known.step is not None:
-        parts.append(f"{known.step}{f' of {known.total}' if known.total else ''} {known.unit}s")
-    if facts.seconds is not None:
-        parts.append(format_duration(facts.seconds))
-    if facts.training_run:
-        parts.append(f"with the policy of {facts.training_run}")
-    return ", ".join(parts)
-
-
-def _list_curves(compared: Sequence[RunFacts]) -> Iterator[tuple[str, Mapping[str, Points], list[str]]]:
-    """Yield title and series of each main and validation metric, and the runs that declare it but logged no value."""
-    known, shown = [facts.progress for facts in compared], compared[:MAX_LINES]
+def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow]) -> list[tuple[str, ...]]:
+    """Return a row for each run, the head first: how it ended, which settings only it has, and what it reached."""
+    known = [facts.progress for facts in compared]
+    columns = {
+        "run": [facts.label for facts in compared],
+        "workload": [facts.record.workload for facts in compared],
+        "platform": [facts.record.platform for facts in compared],
+        "steps": [f"{one.step} of {one.total} {one.unit}s" if one.total else str(one.step or "") for one in known],
+    }
+    columns = {name: cells for name, cells in columns.items() if name == "run" or len({*cells}) > 1}
+    for role in (row.name for row in compare_sources(compared)):
+        columns[role] = shorten_texts([_name_source(facts, role) for facts in compared])
+    columns |= {redact_text(row.name): [str(value or "") for value in row.values] for row in settings}
+    columns["state"] = [facts.status.state for facts in compared]
     found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
-    validation = {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
-    for metric in (*found.values(), *validation.values()):
-        series = {facts.label: facts.progress.get_points(metric.name) for facts in shown}
-        declaring = [facts.label for facts in shown if metric in facts.record.metrics]
-        if any(series.values()):
-            yield _capitalize(metric.title), series, [run for run in declaring if not series[run]]
+    found |= {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
+    for metric in found.values():
+        columns[metric.title] = [format_number(one.metrics.get(metric.name)) for one in known]
+    columns["score"] = [
+        scores.format_headline_score(one.evaluated.scores, facts.record.metrics) if one.evaluated else ""
+        for facts, one in zip(compared, known, strict=True)
+    ]
+    columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared]
+    columns[" run"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared]
+    return [tuple(columns), *zip(*columns.values(), strict=True)]
 
 
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _name_source(facts: RunFacts, role: str) -> str:
+    if role == "policy" and facts.training_run:
+        return facts.training_run
+    found = (one for one in facts.sources if one.role == role)
+    return redact_text(", ".join(f"{one.uri} @ {one.pin[:12]}" if one.pin else one.uri for one in found))
 
 
 def _make_head(compared: Sequence[RunFacts]) -> tuple[str, ...]:
@@ -281,7 +292,7 @@ def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
         return {"rate_bars": []}
     found = [(facts, _make_success_rate(facts, metric, facts.label)) for facts in compared]
     return {
-        "rate_title": _capitalize(metric.title),
+        "rate_title": capitalize(metric.title),
         "rate_differences": list(describe_differences([rate for _, rate in found if rate])),
         "rate_bars": [
             Bar(

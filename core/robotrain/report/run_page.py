@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain_runtime.contract.event import Registered
 
@@ -10,10 +10,11 @@ from robotrain.model import checkpoint_table, scores
 from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
-from robotrain.model.run import RunRecord, StepStatus, measure_seconds
-from robotrain.model.series import Point, Series
+from robotrain.model.run import StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
+from robotrain.report.charts import Bar, make_chart, split_panels
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
+from robotrain.report.curves import Panel, capitalize
 from robotrain.report.evaluation import (
     MAX_ROWS,
     SUMMARY,
@@ -22,10 +23,9 @@ from robotrain.report.evaluation import (
     MediaFile,
     format_number,
 )
+from robotrain.report.sweep_part import describe_sweep, list_sweep_tiles, select_shared_values
 from robotrain.report.template import redact_text, render_template
 from robotrain.store import run_values
-from robotrain.sweeps import results
-from robotrain.sweeps.space import format_point
 
 
 def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None, name: str = "") -> str:
@@ -35,13 +35,11 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
     known, record = facts.progress, facts.record
-    main, series = known.main_metric, _get_points(known.series)
-    settings = list(run_values.merge_option_rows(facts.values))
-    main_names = [metric.name for metric in (main, known.validation_metric) if metric]
+    series = {name: one.points for name, one in known.series.items()}
+    values = select_shared_values(facts.values, facts.sweep) if facts.sweep else facts.values
+    settings = list(run_values.merge_option_rows(values))
+    main_names = [metric.name for metric in (known.main_metric, known.validation_metric) if metric]
     evaluation = _describe_evaluation(facts.evaluation, record.metrics) if facts.evaluation else {}
-    main_series = {name: series[name] for name in main_names if name in series}
-    if facts.evaluation and all(len(points) < 2 for points in main_series.values()):
-        main_series = {}  # a chart of one point shows less than the score
     return render_template(
         "run.html",
         f"{name} ({record.run})" if name else record.run,
@@ -52,18 +50,18 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         status=facts.status,
         known=known,
         last_lines=facts.last_lines,
-        machine_series=_get_points(known.machine_series),
+        machine_series={name: one.points for name, one in known.machine_series.items()},
         trains=record.makes == "checkpoints",
         tile_items=_list_tiles(facts),
-        main_title=main.title if main and main.kind != "loss" else "Loss",
-        main_series=main_series,
+        panels=_list_panels(facts),
         other_series={name: series[name] for name in _list_other_metrics(known, main_names)},
         checkpoints=list(_list_checkpoints(facts)),
+        files=[(str(one.step), one.digest, one.uri) for one in facts.outputs if one.kind == "checkpoint"],
         score_rows=checkpoint_table.list_table_rows(known, MAX_ROWS),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
         step_rows=[_make_step_row(step, facts.written) for step in facts.steps],
-        **_describe_sweep(record),
+        **describe_sweep(record.run, facts.sweep),
         source_rows=[
             *(
                 (source.role, source.kind, source.uri, format_commit(source) or source.pin or "not pinned")
@@ -92,16 +90,31 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
     )
 
 
-def _describe_sweep(record: RunRecord) -> dict[str, Any]:
-    """Return the values of the part of the template that is about a sweep; empty tables for any other run."""
-    found = results.read_results(record.run) if record.is_sweep else None
-    best = found.best if found else None
-    return {
-        "trial_rows": results.list_trial_rows(found) if found else (),
-        "group_rows": results.list_group_rows(found) if found else (),
-        "best": f"{best.name} ({format_point(best.values)})" if best else "",
-        "register_command": results.make_register_command(record.run, found) if found else "",
-    }
+def _list_panels(facts: RunFacts) -> list[Panel]:
+    """Return the charts of the main and the validation metric: one, or one for each if one would be flat there."""
+    known = facts.progress
+    declared = [metric for metric in (known.main_metric, known.validation_metric) if metric]
+    series = {metric.name: known.get_points(metric.name) for metric in declared}
+    series = {name: points for name, points in series.items() if points}
+    if facts.evaluation and all(len(points) < 2 for points in series.values()):
+        return []  # a chart of one point shows less than the score
+    steps = [output.step for output in facts.outputs if output.kind == "checkpoint" and output.step is not None]
+    judged = next((metric for metric in reversed(declared) if metric.name in series), None)
+    panels = []
+    for panel in split_panels(series) if series else ():
+        metric = next(metric for metric in declared if panel.get(metric.name))
+        is_judge = judged is not None and bool(panel.get(judged.name))
+        chart = make_chart(
+            panel,
+            known.unit,
+            is_loss=metric.kind in ("loss", "validation"),
+            better=(judged.better or "lower" * (judged.kind in ("loss", "validation"))) if judged and is_judge else "",
+            best_of=judged.name if judged else "",
+            checkpoints=steps,
+        )
+        is_only = len([points for points in panel.values() if points]) == 1
+        panels.append(Panel(capitalize(metric.title) if is_only or metric.kind != "loss" else "Loss", panel, chart))
+    return panels
 
 
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
@@ -115,15 +128,11 @@ def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
     step = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
     metrics = [] if facts.evaluation else [known.main_metric, known.validation_metric]  # its scores have their tiles
     return [
-        (f"{known.unit}s", step, ""),
+        *(list_sweep_tiles(facts.sweep) if facts.sweep else [(f"{known.unit}s", step, "")]),
         *((metric.name, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
         ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
         (f"{known.unit}s/s", format_number(known.rate, 3) if known.rate else "", ""),
     ]
-
-
-def _get_points(series: Mapping[str, Series]) -> dict[str, list[Point]]:
-    return {name: one.points for name, one in series.items()}
 
 
 def _list_other_metrics(known: Progress, main_names: Collection[str]) -> Iterator[str]:
@@ -140,7 +149,7 @@ def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
         if output.kind == "checkpoint":
             size = format_size(output.size) if output.size is not None else ""
             copies = redact_text(", ".join(progress.list_copies(output.step)))
-            yield str(output.step), size, output.digest[:12], registered.get(output.step, ""), copies, output.uri
+            yield str(output.step), size, registered.get(output.step, ""), copies
 
 
 def _describe_related_run(related: RelatedRun) -> tuple[RelatedRun, str, str]:
@@ -186,25 +195,23 @@ def _make_setting_row(value: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> dict[str, Any]:
-    """Return the values of the template `evaluation.html`."""
+    """Return the values of the templates `headline.html` and `evaluation.html`."""
     results, media = evaluation.results, evaluation.media
     images = [item for item in media if item.type == "image/png"]
     plots: dict[int, list[MediaFile]] = {}
     for image in images:
         if image.episode is not None:
             plots.setdefault(image.episode, []).append(image)
-    outcomes = {outcome.episode: outcome for outcome in results.outcomes} if results else {}
-    failed = {episode for episode, outcome in outcomes.items() if outcome.success is False}
-    videos = [(item.episode, item) for item in media if item.type == "video/mp4" and item.episode is not None]
-    videos.sort(key=lambda pair: pair[0] not in failed)
+    tiles = _list_score_tiles(evaluation, declared)
+    headline = next((tile for tile in tiles if tile.is_headline and tile.text), None)
     return {
         "conditions": scores.format_conditions(evaluation.evaluated),
-        "score_tiles": _list_score_tiles(evaluation, declared),
+        "headline": headline,
+        "score_tiles": [(tile.title, tile.text, tile.remark) for tile in tiles if tile is not headline],
         "results_tables": results.tables if results else (),
         "max_rows": MAX_ROWS,
         "grid_videos": [item for item in media if item.type == "video/mp4" and item.episode is None],
-        "episode_videos": [(item, _format_caption(episode, outcomes.get(episode))) for episode, item in videos],
-        "any_failed": bool(failed),
+        "cards": _list_cards(evaluation),
         "summary_plots": [image for image in images if image.name == SUMMARY],
         "episode_plots": plots,
         "omitted_size": format_size(sum(item.size for item in evaluation.omitted)),
@@ -215,7 +222,27 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
     }
 
 
-def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> list[tuple[str, str, str]]:
+def _list_cards(evaluation: EvaluationFacts) -> list[tuple[int, MediaFile | None, str, str]]:
+    """Return each episode with its video, how it ended, and what it reached."""
+    videos = {item.episode: item for item in evaluation.media if item.type == "video/mp4" and item.episode is not None}
+    outcomes = {one.episode: one for one in evaluation.results.outcomes} if evaluation.results else {}
+    words = {True: "success", False: "failure", None: ""}
+    found = []
+    for episode in sorted({*videos, *outcomes}):
+        outcome = outcomes.get(episode) or EpisodeOutcome(episode=episode)
+        found.append((episode, videos.get(episode), words[outcome.success], outcome.remark))
+    return found
+
+
+class _ScoreTile(NamedTuple):
+    title: str
+    text: str
+    remark: str = ""
+    bar: Bar | None = None
+    is_headline: bool = False
+
+
+def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -> list[_ScoreTile]:
     evaluated = evaluation.evaluated
     values = {**(evaluation.results.values if evaluation.results else {}), **evaluated.scores}
     metrics = scores.add_described_metrics(declared, evaluated)
@@ -223,23 +250,23 @@ def _list_score_tiles(evaluation: EvaluationFacts, declared: Sequence[Metric]) -
     found = []
     for metric in metrics:
         if metric.kind == "score" and metric.name not in in_share:
+            bar = None
             if metric.share:
                 share = scores.get_share(evaluated.scores, metric.name)
                 text = "" if share is None else f"{share:.0%}"
                 remarks = [scores.format_success_count(evaluated, metric)]
                 if interval := scores.format_interval(evaluated, metric):
                     remarks.append(f"95% interval {interval}")
+                if share is not None:
+                    low, high = (scores.get_share(evaluated.scores, name) for name in (metric.low, metric.high))
+                    bar = Bar(metric.title, share, text, low, high)
             else:
                 value, remarks = format_number(scores.get_number(values, metric.name), 3), []
                 text = f"{value}{scores.format_unit(metric)}" if value else ""
                 if text and (bounds := scores.format_bounds(evaluated, metric)):
                     remarks.append(f"95% interval {bounds}")
-            found.append((metric.title, text, "; ".join(filter(None, remarks))))
-    if any(text for _, text, _ in found):
+            remark = "; ".join(filter(None, remarks))
+            found.append(_ScoreTile(metric.title, text, remark, bar, metric.headline))
+    if any(tile.text for tile in found):
         return found
-    return [(name, text, "") for name, text in scores.list_scores(evaluated, declared)]
-
-
-def _format_caption(episode: int, outcome: EpisodeOutcome | None) -> str:
-    word = "" if outcome is None or outcome.success is None else "success" if outcome.success else "failure"
-    return ", ".join(filter(None, (f"episode {episode}", word, outcome.remark if outcome else "")))
+    return [_ScoreTile(name, text) for name, text in scores.list_scores(evaluated, declared)]

@@ -1,7 +1,8 @@
 """The templates of the pages, in which all values are escaped."""
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -10,12 +11,14 @@ import jinja2
 from robotrain import __version__
 from robotrain.model.amounts import format_time
 from robotrain.redaction import redact
-from robotrain.report.charts import SMALL, Points, find_scale_end, make_chart
+from robotrain.report.charts import MAX_LINES, SMALL, Points, find_scale_end, make_chart, make_sparkline
 
 MAX_TEXT = 1000
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
 """What a browser may load for a page: only what is in it."""
-FIRST_ROWS, FIRST_BARS, FIRST_PLOTS = 50, 12, 3
+NUMBER = re.compile(r"[-+]?[0-9][0-9.,:]*(e[-+]?[0-9]+)?( ?(%|[a-zA-Z]{1,3}))?")
+"""The text of a number, perhaps with its unit."""
+FIRST_ROWS, FIRST_BARS, FIRST_PLOTS, FIRST_CARDS = 50, 12, 3, 24
 """How many are visible at once; the others are in a part that can be opened."""
 
 
@@ -48,6 +51,15 @@ def drop_empty_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> li
     return [[row[index] for index in shown] for row in (head, *kept)] if kept else []
 
 
+def find_number_columns(rows: Sequence[Sequence[str]]) -> set[int]:
+    """Return the columns of a table whose cells are numbers, which are aligned at their right."""
+    return {
+        index
+        for index, cells in enumerate(zip(*rows, strict=True))
+        if any(cells) and all(NUMBER.fullmatch(cell) for cell in cells if cell)
+    }
+
+
 def split_constant(series: Mapping[str, Points]) -> tuple[dict[str, Points], dict[str, float]]:
     """Return the series that change, and the values of those that do not."""
     moving = {name: points for name, points in series.items() if len({value for _, value in points}) > 1}
@@ -63,9 +75,11 @@ def _get_environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    functions = (drop_empty_columns, find_scale_end, format_time, make_chart, redact_text, split_constant)
+    functions: list[Callable[..., Any]] = [drop_empty_columns, find_number_columns, find_scale_end, format_time]
+    functions += [make_chart, make_sparkline, redact_text, split_constant]
     found.globals |= {function.__name__: function for function in functions}
     found.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "SMALL": SMALL}
-    found.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS, "FIRST_PLOTS": FIRST_PLOTS}
+    found.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS}
+    found.globals |= {"FIRST_PLOTS": FIRST_PLOTS, "FIRST_CARDS": FIRST_CARDS, "FIRST_LINES": MAX_LINES}
     found.globals["style"] = files("robotrain.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     return found

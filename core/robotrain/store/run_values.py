@@ -128,30 +128,31 @@ def format_changes(changes: Sequence[Change]) -> str:
     return ", ".join([*texts, *([f"{len(changes) - MAX_CHANGES} more"] if len(changes) > MAX_CHANGES else [])])
 
 
-def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
-    """Return labels that distinguish runs: up to three values that differ, after the name if it is unique.
+def shorten_texts(texts: list[str]) -> list[str]:
+    """Return sources without pins and without the folders above them, as far as that still tells them apart."""
+    for shorten in (lambda text: PIN.sub("", text), lambda text: text.rstrip("/").rpartition("/")[2]):
+        shorter = [*map(shorten, texts)]
+        texts = shorter if len({*shorter}) == len({*texts}) else texts
+    return texts
 
-    Where these do not distinguish all of them, the label is the name, or else the run.
-    """
-    known = [one.values for one in compared]
+
+def label_runs(compared: Sequence[RunRecord]) -> dict[str, str]:
+    """Return labels that distinguish runs: their names, or else up to three values that differ, or else the runs."""
     names = [one.name or one.run for one in compared]
-    fallback = names if len({*names}) == len(names) else [one.run for one in compared]
+    if any(one.name for one in compared) and len({*names}) == len(names):
+        return dict(zip((one.run for one in compared), names, strict=True))
+    known = [one.values for one in compared]
     labels = [""] * len(compared)
     comparable = all(known) and len({one.workload for one in compared}) == 1
     changes = (change for pair in itertools.pairwise(known if comparable else ()) for change in find_changes(*pair))
     differing = sorted(dict.fromkeys(change.name for change in changes), key=lambda name: name.startswith("-"))
     for name in differing[:MAX_LABEL]:
         default = next(values[name][1] for values in known if name in values)
-        texts = [values[name][0] if name in values else default for values in known]
-        for shorten in (lambda text: PIN.sub("", text), lambda text: text.rstrip("/").rpartition("/")[2]):
-            shorter = [*map(shorten, texts)]
-            texts = shorter if len({*shorter}) == len({*texts}) else texts
+        texts = shorten_texts([values[name][0] if name in values else default for values in known])
         parts = [f"{name} {text}" if text else f"no {name}" for text in texts]
         labels = [f"{label}, {part}".removeprefix(", ") for label, part in zip(labels, parts, strict=True)]
     if len({*labels}) < len(labels):
-        labels = fallback
-    elif fallback is names:
-        labels = [f"{name}: {label}" for name, label in zip(names, labels, strict=True)]
+        labels = [one.run for one in compared]
     return dict(zip((one.run for one in compared), labels, strict=True))
 
 

@@ -18,7 +18,7 @@ from robotrain.config.validate import list_fields, validate_values
 from robotrain.config.values import DEFAULT_ORIGIN, FLAG_NAME, Layer, Origin, SourceText, Value, prefix_names
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
-from robotrain.model.job import Job, parse_attempt
+from robotrain.model.job import NAME_PARAMETER, Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Workload
@@ -139,6 +139,20 @@ def change_job(
     return program_lock.keep_lock(prepared, job, stored.values)
 
 
+def name_job(prepared: PreparedJob, stored: RenderedPlan, name: str) -> PreparedJob:
+    """Return the job with the name that tracking shows, unless it has no such parameter, or it was just changed."""
+    job, given = prepared.job, dict(prepared.job.parameters)
+    before = given.get(NAME_PARAMETER)
+    if not name or NAME_PARAMETER not in given or before != dict(stored.plan.job.parameters).get(NAME_PARAMETER):
+        return prepared
+    row = {"value": name, "origin": str(FLAG_NAME)}
+    values = tuple({**one, **(row if one["name"] == NAME_PARAMETER else {})} for one in prepared.values)
+    job = dataclasses.replace(
+        job.with_parameter(NAME_PARAMETER, name), labels=job.labels or ((NAME_PARAMETER, before),)
+    )
+    return dataclasses.replace(prepared, job=job, values=values)
+
+
 def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workload) -> Iterator[tuple[str, Any, Any]]:
     """Yield the name, earlier value and new value of everything that differs between a plan and a prepared job.
 
@@ -213,7 +227,7 @@ def _make_job_file(stored: RenderedPlan, workload: Workload) -> Layer:
         for source in job.sources
         if source.role != RESUME_ROLE and not source.implied
     ]
-    parameters = _format_values({**dict(job.parameters), **dict.fromkeys(dict(job.labels))}, origin)
+    parameters = _format_values({**dict(job.parameters), **dict(job.labels)}, origin)
     declared = {one.name for one in get_parameters(workload.parameters)}
     own = {name for name in parameters if workload.own_command and name not in declared}
     values = {f"{'params' if name in own else 'parameters'}.{name}": value for name, value in parameters.items()}

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 500, 1000
 """The most characters of a value at Azure ML; MLflow's own limits are higher."""
 CUT_MARK = " … (cut)"
 MAX_NAME_LENGTH = 80
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's pages show an experiment of this kind as model training, not as work on language models."""
 MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
 """MLflow's error codes for a run that does not exist or was deleted."""
 VALUE_CODES = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INTERNAL_ERROR")
@@ -60,12 +63,15 @@ class MlflowStore:
 
     @property
     def run_page(self) -> str:
-        """The command or URL that shows the run; the training environment has no MLflow server."""
+        """The command or URL that shows the run; LeRobot's environment has no MLflow server."""
         if not self._database:
             return tracking_address.get_run_page(self.uri, self.experiment_id, self.run_id or "")
         uv = os.environ.get("UV")
-        uvx = "uvx" if shutil.which("uvx") or not uv else f"{shlex.quote(uv)} tool run"
-        return f"{uvx} mlflow@{mlflow.__version__} ui --backend-store-uri {shlex.quote(self.uri)}"
+        server = f"{shlex.quote(uv)} tool run" if uv and not shutil.which("uvx") else "uvx"
+        server += f" mlflow@{mlflow.__version__}"
+        if Path(mlflow.__file__).with_name("server").joinpath("js/build/index.html").exists():
+            server = f"{shlex.quote(sys.executable)} -m mlflow"
+        return f"{server} ui --backend-store-uri {shlex.quote(self.uri)}"
 
     @property
     def client(self) -> Any:
@@ -257,7 +263,7 @@ class MlflowStore:
             return str(found.experiment_id)
         beside = self._database and (self._database.parent / "artifacts" / quote(name, safe="")).as_uri()
         try:
-            return str(self.client.create_experiment(name, artifact_location=beside))
+            return str(self.client.create_experiment(name, artifact_location=beside, tags=EXPERIMENT_TAGS))
         except mlflow.exceptions.MlflowException:
             if found := self.client.get_experiment_by_name(name):  # another run created it meanwhile
                 return str(found.experiment_id)

@@ -237,14 +237,15 @@ def _find_tracked_run(record: RunRecord, platform: Platform) -> TrackedRun | Non
     tracking = progress_cache.read_run_log(record, platform)[0].tracking or {}
     uri, run_id, served = (str(tracking.get(key) or "") for key in ("uri", "run_id", "ui"))
     # the log also has whatever the job prints: only a known command is repeated
-    if not (uri.startswith(SQLITE) and RUN_ID.fullmatch(run_id) and ui.is_known_server(served)):
+    command = ui.make_server_command(served)
+    if not (uri.startswith(SQLITE) and RUN_ID.fullmatch(run_id) and command):
         return None
     database = Path(uri.removeprefix(SQLITE))
     if not database.exists():
         return None
     folders = (database.parent / "artifacts").glob(f"*/{run_id}")
     size = sum(disk_cache.measure_folder(folder).size for folder in folders)
-    return TrackedRun(record.run, uri, run_id, size, served.partition(" ui ")[0])
+    return TrackedRun(record.run, uri, run_id, size, command.partition(" ui ")[0])
 
 
 def _print_tracked(tracked: Sequence[TrackedRun]) -> None:

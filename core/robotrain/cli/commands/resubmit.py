@@ -178,6 +178,7 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: PreparedJob, option
     from robotrain.submission import resubmit
 
     run, workload = stored.plan.run, get_plugins(ctx).workload(prepared.job.workload)
+    prepared = resubmit.name_job(prepared, stored, options["name"])
     differences = list(resubmit.find_differences(stored, prepared, workload))
     print_message(f"same as {run}, with these changes:" if differences else f"same plan as {run}")
     for name, old, new in differences:

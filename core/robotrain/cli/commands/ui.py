@@ -16,10 +16,11 @@ from pathlib import Path
 
 import typer
 from robotrain_runtime.contract import child_python
+from robotrain_runtime.environments.uv_program import find_uv
 
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
-from robotrain.cli.output import get_results, is_terminal, print_json, print_message, print_result
+from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
@@ -30,8 +31,12 @@ from robotrain.store.files import get_cache_folder
 make_problem = Messages(__file__)
 
 ADDRESS = re.compile(r"https?://\S+")
-SERVER = re.compile(r"(?P<program>\S+)(?P<run> tool run)? mlflow@[0-9][\w.]* ui --backend-store-uri sqlite:\S+")
+SERVER = re.compile(
+    r"(?P<program>\S+)(?: -m mlflow|(?: tool run)? (?P<package>mlflow@[0-9][\w.]*)) ui --backend-store-uri sqlite:\S+"
+)
 """A command that serves MLflow from a file of this machine. The run's log has it, and whatever the job prints."""
+TRAINING_VIEW = "model-metrics?workflowType=machine_learning"
+"""The charts of a run, in MLflow's mode for model training: without the word it shows that for language models."""
 MLFLOW_PORT = 5000
 """The port that MLflow's own command serves on."""
 POLL_SECONDS, STOP_SECONDS = 0.2, 5.0
@@ -42,17 +47,23 @@ MAX_OUTPUT = 2000
 def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
     """Open MLflow and the platform's page of a run in a browser; without one, print their addresses.
 
-    MLflow on this machine is served until Ctrl-C; in a terminal over SSH, with the line that forwards its port.
+    MLflow on this machine is served until Ctrl-C; over SSH, with the line that forwards its port.
 
     robotrain ui last
     """
     record, platform = open_run(ctx, run)
     tracking = run_summary.read_run_log(record, platform)[0].tracking or {}
     shown = redact_if_secret(str(tracking.get("ui") or ""))
+    path = f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}/{TRAINING_VIEW}"
+    if tracking and shown == tracking["uri"]:  # a server of MLflow's own
+        shown = f"{shown.rstrip('/')}/{path}"
     pages = {"tracking": shown, "page": redact_if_secret(platform.find_page(record.reference))}
     pages = {name: text for name, text in pages.items() if ADDRESS.fullmatch(text)}
     command = "" if "tracking" in pages else shown
+    is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
+    server = make_server_command(command) if is_here else ""
     if json:
+        command = server or command
         return print_json({"run": record.run, "tracking": None, "page": None, **pages, "command": command or None})
     if not (pages or command):
         raise Rejected([make_problem("page-missing", run=record.run, platform=record.platform)])
@@ -61,24 +72,20 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         print_result(address)
         if has_browser:
             webbrowser.open(address)
-    is_here = platform.capabilities.feature("runs_here")  # else its server is elsewhere
-    is_used_over_ssh = is_terminal(get_results()) and _find_ssh_login()  # a script would wait for ever
-    if command and (has_browser or is_used_over_ssh) and is_here and is_known_server(command):
-        _serve(command, f"#/experiments/{tracking.get('experiment_id')}/runs/{tracking.get('run_id')}", has_browser)
+    if server:
+        _serve(server, path, has_browser)
         return
     if command:
         print_result(command)
     host = record.reference.get(LOGIN_KEY, "") if command else ""
-    if has_browser and not host:
-        return
-    if command and (is_here or host):
-        line = _make_forward_line(MLFLOW_PORT, host or _find_ssh_login() or "USER@HOST")
-        here = "No browser on this machine. Run the command here, and on yours:"
-        print_message(f"Run the command on {host}, and here:" if host else here)
-        print_message(f"  {line}\nthen open http://127.0.0.1:{MLFLOW_PORT}")
+    if host:
+        print_message(f"Run the command on {host}, and here:\n  {_make_forward_line(MLFLOW_PORT, host)}")
+        print_message(f"then open http://127.0.0.1:{MLFLOW_PORT}/{path}")
+    elif command and is_here:
+        print_message("This machine has no uv to serve MLflow with: install it (https://docs.astral.sh/uv).")
     elif command:
         print_message("Run the command where the files of the run are.")
-    else:
+    elif not has_browser:
         print_message("No browser on this machine. Open the address on yours.")
 
 
@@ -109,18 +116,23 @@ def _has_browser() -> bool:
         return False
 
 
-def is_known_server(command: str) -> bool:
-    """Return whether a command serves MLflow by uv of this machine or of robotrain's cache."""
-    if not (match := SERVER.fullmatch(command)):
-        return False
-    if not match["run"]:
-        return match["program"] == "uvx"
-    program = Path(match["program"])
-    return shutil.which("uv") == str(program) or program.is_relative_to(get_cache_folder())
+def make_server_command(logged: str) -> str:
+    """Return a command of this machine that serves the MLflow of a run; empty if nothing here does.
+
+    :param logged: what the run's log says: only a Python of robotrain's cache is taken from it.
+    """
+    if not (match := SERVER.fullmatch(logged)):
+        return ""
+    program, package = match["program"], match["package"]
+    if package is None:
+        is_ours = Path(program).is_relative_to(get_cache_folder()) and ".." not in program
+        return logged if is_ours and os.access(program, os.X_OK) else ""
+    uv = "uvx" if shutil.which("uvx") else f"{uv} tool run" if (uv := find_uv(get_cache_folder())) else ""
+    return uv and uv + logged[match.start("package") - 1 :]
 
 
 def _serve(command: str, path: str, has_browser: bool) -> None:
-    """Serve MLflow until Ctrl-C, and open one of its pages once it answers; over SSH, say how to reach it.
+    """Serve MLflow until Ctrl-C, and open one of its pages once it answers; without a browser, say how to reach it.
 
     Raise Rejected if it ends by itself.
     """
@@ -128,7 +140,8 @@ def _serve(command: str, path: str, has_browser: bool) -> None:
         port = free.getsockname()[1]
     words = [*shlex.split(command), "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     variables = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes less
-    print_message("starting MLflow, which uv downloads the first time …")
+    is_downloaded = " mlflow@" in command
+    print_message(f"starting MLflow{', which uv downloads the first time' if is_downloaded else ''} …")
     with tempfile.TemporaryFile() as output:
         try:
             server = subprocess.Popen(
@@ -142,7 +155,7 @@ def _serve(command: str, path: str, has_browser: bool) -> None:
             )
         except OSError as error:
             raise _make_unstarted_error(command, error.strerror or str(error)) from None
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # shells start what is in the background deaf
             signal.signal(number, signal.default_int_handler)
         try:
             while server.poll() is None and not _is_answering(port):
@@ -159,12 +172,12 @@ def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browse
     """Open a page of a server, and wait; return True for Ctrl-C, False if the server ended by itself."""
     address = f"http://127.0.0.1:{port}/{path}"
     try:
+        print_result(address)
         if has_browser:
-            print_result(address)
             webbrowser.open(address)
         else:
-            line = _make_forward_line(port, _find_ssh_login())
-            print_result(f"No browser on this machine. On yours, run:\n  {line}\nthen open {address}")
+            line = _make_forward_line(port, _find_ssh_login() or "USER@HOST")
+            print_message(f"No browser on this machine. To open the address on yours, run there:\n  {line}")
         print_message("Ctrl-C stops it")
         server.wait()
     except KeyboardInterrupt:

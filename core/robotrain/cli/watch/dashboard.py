@@ -149,7 +149,7 @@ def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     parts = _draw_name(run)
     if stage and not status.finished and not run.record.steps:
         parts.append(f"  {stage}")
-    if (seconds := measure_seconds(status, time.time(), run.progress.measured)) is not None:
+    if (seconds := measure_seconds(status, time.time(), run.progress.last_event)) is not None:
         parts.append((f"  {format_duration(seconds)}", "dim"))
     yield [*parts, (f"  on {run.record.platform}", "dim")]
     if run.record.steps:  # each step has its own

@@ -1,0 +1,95 @@
+"""The part of a page about a sweep: its trials, best first, and the curves of the first ones."""
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robotrain.errors import Rejected
+from robotrain.model.progress import Progress
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.report.charts import MAX_LINES
+from robotrain.report.curves import Curves, list_curves
+from robotrain.store import progress_cache, records
+from robotrain.sweeps import results
+from robotrain.sweeps.results import SweepResults, Trial, format_value
+from robotrain.sweeps.space import format_point
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFacts:
+    """What a page shows about a sweep."""
+
+    results: SweepResults
+    progress: Mapping[str, tuple[RunRecord, Progress]]
+    """Of the best trials, by name; an engine's own trials have no events here."""
+
+
+def collect_sweep(record: RunRecord, plugins: Plugins) -> SweepFacts | None:
+    """Return the facts of a sweep; None of another run, and without the sweep's plan."""
+    found = results.read_results(record.run) if record.is_sweep else None
+    if found is None:
+        return None
+    known: dict[str, tuple[RunRecord, Progress]] = {}
+    for trial, _ in rank_trials(found)[:MAX_LINES]:
+        if trial.run and records.is_step(trial.run):
+            with contextlib.suppress(Rejected, OSError):  # the table has what the sweep knows of it
+                one = records.read_record(trial.run)
+                known[trial.name] = one, progress_cache.read_run_log(one, plugins.platform_of(one))[0]
+    return SweepFacts(found, known)
+
+
+def select_shared_values(values: Sequence[Mapping[str, Any]], sweep: SweepFacts) -> list[Mapping[str, Any]]:
+    """Return the settings that all trials have, once: those of the first one, but for what the sweep changes."""
+    first = f"{sweep.results.trials[0].name}." if sweep.results.trials else ""
+    named = [{**row, "name": row["name"].removeprefix(first)} for row in values if row["name"].startswith(first)]
+    return [row for row in named if row["name"] not in sweep.results.over]
+
+
+def rank_trials(found: SweepResults) -> list[tuple[Trial, int | None]]:
+    """Return the trials with their ranks, best first; those without a score have none, and follow."""
+    sign = -1 if found.better == "higher" else 1
+    scored = [trial for trial in found.trials if trial.score is not None and math.isfinite(trial.score)]
+    scored.sort(key=lambda trial: sign * (trial.score or 0))
+    others = [trial for trial in found.trials if trial not in scored]
+    return [*((trial, rank) for rank, trial in enumerate(scored, 1)), *((trial, None) for trial in others)]
+
+
+def list_sweep_tiles(sweep: SweepFacts) -> list[tuple[str, str, str]]:
+    """Return the important numbers of a sweep: a name, a text and a remark each."""
+    found, best = sweep.results, sweep.results.best
+    ended = sum(trial.state == "succeeded" for trial in found.trials)
+    reached = [(f"best {found.metric}", format_value(best.score), format_point(best.values))] if best else []
+    return [("trials", f"{ended} of {len(found.trials)}", ""), *reached]
+
+
+def describe_sweep(run: str, sweep: SweepFacts | None) -> dict[str, Any]:
+    """Return the values of the template `sweep.html`."""
+    if sweep is None:
+        return {"trial_rows": ()}
+    found, ranked = sweep.results, rank_trials(sweep.results)
+    labels = {trial.name: f"{trial.name}: {format_point(trial.values)}" for trial, _ in ranked}
+    best = found.best
+    shown = [(trial, sweep.progress.get(trial.name)) for trial, _ in ranked[:MAX_LINES]]
+    return {
+        "trial_head": ("trial", *found.over, found.metric, "rank", "state", "run"),
+        "trial_rows": [
+            (
+                trial.name,
+                *(format_value(trial.values.get(name)) for name in found.over),
+                format_value(trial.score),
+                str(rank or ""),
+                trial.state,
+                trial.run,
+            )
+            for trial, rank in ranked
+        ],
+        "trial_curves": list(
+            list_curves([Curves(labels[trial.name], *(known or (None, None))) for trial, known in shown])
+        ),
+        "group_rows": results.list_group_rows(found),
+        "best": f"{best.name} ({format_point(best.values)})" if best else "",
+        "register_command": results.make_register_command(run, found),
+    }
