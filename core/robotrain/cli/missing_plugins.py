@@ -51,7 +51,8 @@ def make_platform_missing_problem(plugins: Plugins, line: Sequence[str] = ()) ->
     whole = shlex.join([PROGRAM, *before]) if line else ""
     ways = []
     for name in here:
-        text = " ".join(filter(None, (whole, f"--platform {name}", after and shlex.join([DASHES, *after]))))
+        rest = shlex.join([DASHES, *after]) if after else ""
+        text = " ".join(filter(None, (whole, f"--platform {name}", rest)))
         ways.append(Suggestion(text if len(text) <= MAX_LINE else f"--platform {name}", "on this machine"))
     ways += (Suggestion(f"--platform {name}") for name in installed if name not in here)
     name = next(iter([*here, *installed]), "NAME")
