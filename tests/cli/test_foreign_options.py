@@ -1,6 +1,7 @@
 """Options of other tools are answered with what does the same, or with the sentence that robotrain cannot do it."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ LINES = {
     f"{TRAIN} --nnodes=2": "option-unknown --nnodes",
     f"{BAGS} --num-nodes 2": "option-elsewhere --num-nodes",
     f"{ISAAC} --nodes 2": "option-unknown --nodes",
-    "submit isaac-validate --platform local --checkpoint-uri /x --nodes 2": "option-unknown --nodes",
+    "submit isaac-validate --platform local --checkpoint-uri ./x --nodes 2": "option-unknown --nodes",
     f"{AZURE} --instance-count 2": "option-unknown --instance-count",
     f"{AZURE} --instance_count 2": "option-unknown --instance_count",
     f"{AZURE} --input-mode download": "option-elsewhere --input-mode",
@@ -64,6 +65,12 @@ LINES = {
     "resubmit --num-nodes 2": "usage --num-nodes",
     "logs --older-than 3d": "usage --older-than",
 }
+
+
+@pytest.fixture(autouse=True)
+def data_folder(robotrain):
+    """Make the folder that lines name."""
+    Path("x").mkdir()
 
 
 @pytest.mark.parametrize("line", LINES)

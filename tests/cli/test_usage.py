@@ -66,7 +66,7 @@ X, ON_PLAIN, LOCAL = ("--dataset-path", "x"), ("--platform", "plain"), ("--platf
             ["option-elsewhere after -- --pool", "option-elsewhere after -- --image"],
         ),
         (
-            ("submit", "lerobot-eval", *LOCAL, "--policy-path", "a", "--policy-repo-id", "b/c"),
+            ("submit", "lerobot-eval", *LOCAL, "--policy-path", ".", "--policy-repo-id", "b/c"),
             ["source-repeated --policy-repo-id b/c", "source-missing"],
         ),
         (

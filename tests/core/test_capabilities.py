@@ -81,7 +81,10 @@ def test_a_refused_pair_is_refused_in_either_order(submit, declare_capabilities,
     submit(*words).check_problems(3, f"combination-not-accepted {words[2]} {words[3]}")
 
 
-UNNAMED = {"sources": {("dataset", ANY): YES, ("dataset", "local_path"): YES}, "features": {ANY: YES}}
+UNNAMED = {
+    "sources": {("dataset", ANY): YES, ("dataset", "local_path"): YES},
+    "features": {ANY: YES, "runs_here": REFUSED},
+}
 TWO_BLOBS = {"combinations": {("blob_url", "blob_url"): not_yet("The second road is being built.")}}
 ONE_PAIR = {
     "features": {"several_datasets": no("The disk is small.")},
@@ -244,5 +247,5 @@ def test_any_includes_every_feature_that_is_not_named(robotrain, submit, declare
     declare_capabilities(**UNNAMED)
     assert submit(*words).exit_code == 0
     assert ANY not in [row.get("feature") for row in robotrain("platforms", "--json").json["rows"]]
-    declare_capabilities(**UNNAMED | {"features": {ANY: YES, "multi_gpu": REFUSED}})
+    declare_capabilities(**UNNAMED | {"features": {ANY: YES, "runs_here": REFUSED, "multi_gpu": REFUSED}})
     submit(*words).check_problems(3, "feature-not-there")

@@ -140,7 +140,7 @@ def test_explain_shows_a_table(robotrain, monkeypatch):
 
 
 def test_control_characters_are_rejected(robotrain):
-    Path("job.yaml").write_text('sources: {dataset: [{local_path: x}]}\nplatforms: {local: {runs_dir: "a\\0b"}}\n')
+    Path("job.yaml").write_text('sources: {dataset: [{local_path: .}]}\nplatforms: {local: {runs_dir: "a\\0b"}}\n')
     answer = robotrain("submit", "--platform", "local", "job.yaml", "--dry-run")
     answer.check_problems(2, "value-invalid job.yaml:2")
 

@@ -254,7 +254,13 @@ class JobCommand(TyperCommand):
         plugins = get_plugins(ctx)
         request, workload, platform, problems = self.read_request(ctx, choice, values)
         prepared = prepare_job(
-            request, workload, platform, plugins, tuple(problems), assets_only=bool(values.get("assets_only"))
+            request,
+            workload,
+            platform,
+            plugins,
+            tuple(problems),
+            assets_only=bool(values.get("assets_only")),
+            is_sent=self.sends,
         )
         if workload.evaluated_with and dict(prepared.job.parameters)[workload.evaluated_with] is not None:
             from robotrain.cli import evaluated_training

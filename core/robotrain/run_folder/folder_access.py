@@ -11,6 +11,7 @@ from robotrain_runtime.machine.disk_cache import GIB, find_existing_parent
 
 from robotrain.errors import Problem
 from robotrain.messages import Messages
+from robotrain.store import files
 
 make_problem = Messages(__file__)
 
@@ -39,7 +40,7 @@ def read_folder_state(folder: Path) -> FolderState:
         above=str(above),
         owner=format_user(find_owner(above)),
         is_folder=above.is_dir(),
-        is_writable=os.access(above, os.W_OK | os.X_OK),
+        is_writable=not files.explain_uncreatable(above),
         free_bytes=shutil.disk_usage(above).free,
     )
 

@@ -233,6 +233,10 @@ class MountPoint(NamedTuple):
         return frozenset(filter(None, self.options.split(",")))
 
 
+KERNEL_FILESYSTEMS = frozenset(("proc", "sysfs", "cgroup", "cgroup2", "devpts"))
+"""Types of file systems in which nobody creates a folder, whoever they are."""
+
+
 def get_filesystem(path: Path) -> str:
     """Return the type of the file system at `path`, such as `ext4`; empty if unknown."""
     try:
@@ -242,6 +246,15 @@ def get_filesystem(path: Path) -> str:
     from robotrain_runtime.machine.disk_cache import find_existing_parent
 
     return find_mount(os.path.realpath(find_existing_parent(path)), mounts).kind
+
+
+def explain_uncreatable(folder: Path) -> str:
+    """Return why a folder cannot be created, or written to, as a sentence; empty if it can."""
+    above = next(one for one in (folder.absolute(), *folder.absolute().parents) if os.path.exists(one))
+    if not above.is_dir():
+        return f"{above} is not a folder."
+    is_writable = os.access(above, os.W_OK | os.X_OK) and get_filesystem(above) not in KERNEL_FILESYSTEMS
+    return "" if is_writable else f"{above} is not writable."
 
 
 def find_mount(place: str, mounts: str) -> MountPoint:

@@ -13,6 +13,7 @@ from robotrain.model.platform import Platform
 from robotrain.submission import input_check, pin, pinned_job, program_lock, source_files
 from robotrain.submission.checker import CheckOptions
 from robotrain.submission.interrupted_submit import format_error
+from robotrain.submission.machine_folders import find_output_problems
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.prepare import PreparedJob
 from robotrain.submission.queried_settings import query_platform_settings
@@ -61,7 +62,7 @@ def render_and_preflight(
 
     Preflight asks services, and may build an environment: inputs that do not fit end before it.
     """
-    earlier = [*earlier_problems]
+    earlier = [*earlier_problems, *find_output_problems(prepared.job, prepared.workload, prepared.platform)]
     unfit = input_check.find_input_problems(prepared, checks, is_rejected=bool(select_errors(earlier)))
     problems = [*earlier, *unfit]
     try:

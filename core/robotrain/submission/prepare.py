@@ -27,6 +27,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
 from robotrain.submission.implied_sources import add_known_sources
+from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.plan_secrets import find_secrets_in_plan
 from robotrain.submission.run_labels import make_default_name
@@ -217,17 +218,21 @@ def prepare_job(
     earlier_problems: Iterable[Problem] = (),
     assets_only: bool = False,
     kinds: Mapping[str, SourceKind] | None = None,
+    is_sent: bool = False,
 ) -> PreparedJob:
     """Resolve and check a job. Raise Rejected with the problems of all stages.
 
     :param assets_only: the job is not submitted, only its assets are uploaded; what only a run needs may be missing.
     :param kinds: the source kinds; None for those of the plugins.
+    :param is_sent: whether it is to be submitted: what is wrong with folders of this machine is reported too.
     """
     kinds = plugins.source_kinds() if kinds is None else kinds
     resolution, problems = check_request(request, workload, platform, plugins, kinds, earlier_problems, assets_only)
     workload = resolution.workload
     problems += plugins.find_source_problems()
     problems += site.find_site_problems(plugins, resolution.job, platform.name)
+    if is_sent and select_errors(problems):
+        problems += find_folder_problems(resolution.job, workload, platform, resolution.settings, kinds)
     raise_if_any(unused_values.suggest_unsetting(problem, resolution) for problem in problems)
     return PreparedJob(
         job=resolution.job,

@@ -64,11 +64,10 @@ def check_plan(plan: Plan) -> Iterator[Problem]:
     yield from map(convert_finding, runtime_preflight.run_preflight(job, partial(print, file=sys.stderr, flush=True)))
     if submit.is_interrupted_submit(plan, folder):
         return
-    parent, given = next(parent for parent in folder.parents if parent.exists()), str(folder.parent)
+    given = str(folder.parent)
     if folder.exists():
         yield make_problem("run-folder-taken", given=given, folder=folder)
-    elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        why = f"{parent} is {'not writable' if parent.is_dir() else 'not a folder'}."
+    elif why := files.explain_uncreatable(folder.parent):
         yield make_problem("run-folder-refused.not-writable", given=given, why=why)
     else:
         yield from check_space(folder.parent)

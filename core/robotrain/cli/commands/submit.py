@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -377,18 +376,18 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
 
 def _check_spec_path(to: Path) -> Iterator[Problem]:
     """Check before submission whether a spec can be written there; existing files are not overwritten."""
-    above = next(folder for folder in to.absolute().parents if folder.exists() or folder == folder.parent)
+    from robotrain.store import files
+
+    why = ""
     if to.is_dir():
         message = "file-unsuitable.folder"
     elif to.exists() or to.is_symlink():
         message = "file-unsuitable.exists"
-    elif not above.is_dir():
-        message = "file-unsuitable.below-file"
-    elif not os.access(above, os.W_OK | os.X_OK):
+    elif why := files.explain_uncreatable(to.absolute().parent):
         message = "file-unsuitable.no-access"
     else:
         return
-    yield make_problem(message, given=str(to), above=redact(str(above)))
+    yield make_problem(message, given=str(to), why=why)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,58 @@
+"""Folders of this machine that a job which runs here names: those that it reads exist, the others can be created."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.finding import make_finding
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+from robotrain.model.health import convert_finding
+from robotrain.model.job import Job
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+from robotrain.store import files
+
+make_problem = Messages(__file__)
+
+FOLDER_KIND, RUNS_SETTING = "local_path", "runs_dir"
+
+
+def find_folder_problems(
+    job: Job, workload: Workload, platform: Platform, settings: Any, kinds: Mapping[str, SourceKind]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the folders of a job that is refused anyway; preflight finds it in any other."""
+    if not platform.capabilities.feature("runs_here"):
+        return
+    missing = (one for one in job.sources if one.kind == FOLDER_KIND and not os.path.exists(one.uri))
+    for source in missing:
+        plugin = importlib.import_module(kinds[FOLDER_KIND].container_plugin)
+        for found in plugin.preflight(source, ContainerContext(cache=files.get_cache_folder())):
+            yield convert_finding(make_finding(found, code="source-unreachable", given=source.uri))
+    for parameter in get_parameters(platform.settings):
+        if parameter.name == RUNS_SETTING and (folder := getattr(settings, RUNS_SETTING)):
+            yield from _check_new_folder(parameter.flag, folder)
+    yield from find_output_problems(job, workload, platform)
+
+
+def find_output_problems(job: Job, workload: Workload | None, platform: Platform) -> Iterator[Problem]:
+    """Yield why the folder of the run that a parameter names cannot be created on this machine, which will run it."""
+    values = dict(job.parameters)
+    if workload and platform.capabilities.feature("runs_here"):
+        for parameter in get_parameters(workload.parameters):
+            folder = str(values.get(parameter.name) or "") if parameter.param.own_folder else ""
+            if os.path.isabs(folder):
+                yield from _check_new_folder(parameter.flag, folder)
+
+
+def _check_new_folder(flag: str, folder: str) -> Iterator[Problem]:
+    if not os.path.exists(folder) and (why := files.explain_uncreatable(Path(folder))):
+        yield make_problem("run-folder-refused", where=flag, given=folder, why=why)

@@ -1,0 +1,39 @@
+"""Folders of this machine that a job of the platform local names are refused before it is sent, all at once."""
+
+from pathlib import Path
+
+import pytest
+
+MISTAKES = ("--batch-size", "x", "--nonsense")
+REFUSED = ("option-unknown --nonsense", "value-invalid --batch-size x")
+
+
+@pytest.fixture
+def submit(robotrain):
+    Path("taken").write_text("")
+    return lambda *words: robotrain("submit", "--platform", "local", "--no-pin", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--dataset-path", "nothing"), "source-unreachable"),
+        (("--dataset-path", ".", "--runs-dir", "taken/runs"), "run-folder-refused --runs-dir"),
+        (("--dataset-path", ".", "--runs-dir", "/proc/1/runs"), "run-folder-refused --runs-dir"),
+        (("--dataset-path", ".", "--output-dir", "/proc/1/out"), "run-folder-refused --output-dir"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_with_all_else(submit, words, problem):
+    submit(*words, *MISTAKES).check_problems(2, problem, *REFUSED)
+
+
+@pytest.mark.parametrize("folder", ["{here}/taken/out", "/proc/1/out"])
+def test_an_output_folder_that_cannot_be_created_is_refused_before_anything_is_sent(submit, pusht, folder):
+    place = ("--output-dir", folder.format(here=Path.cwd()))
+    answer = submit("--dataset-path", pusht, *place, "--dry-run", "--checker", "none")
+    answer.check_problems(4, "run-folder-refused --output-dir")
+
+
+def test_a_folder_of_another_machine_is_not_looked_at(robotrain):
+    words = ("submit", "--platform", "azureml", "--dataset-path", "/proc/1/data", "--output-dir", "/proc/1/out")
+    assert "folder-refused" not in robotrain(*words, *MISTAKES).stderr
