@@ -171,6 +171,29 @@ def test_page_of_a_run_named_comparison_has_another_name(robotrain, scripted):
     assert robotrain("report", "train-1").stdout.strip() == "comparison.train-1.html"
 
 
+def test_all_runs_are_rows_of_one_page(robotrain, fake_platform, scripted, run, tmp_path):
+    write_state(fake_platform, run, *(Metrics(values={"train/loss": 1 / at}, step=at, total=40) for at in (10, 20, 40)))
+    robotrain("rename", run, "pick-v3")
+    scripted.run("eval-1", event.Evaluated(episodes=4, scores={"rollout/success_rate": 0.75}, results="/x"))
+    robotrain("report", run, "--to", f"{tmp_path}/pages/")
+    found = robotrain("report", "--all", "--to", f"{tmp_path}/pages/", "--json").json
+    assert found == {"runs": [run, "eval-1"], "path": f"{tmp_path}/pages/runs.html"}
+    page = Page((tmp_path / "pages/runs.html").read_text())
+    assert page.addresses == ["pick-v3.html"]
+    assert set(page.texts) >= {"2 runs", "eval-1", "75%", "pick-v3", run, "0.025", "40 of 40"}
+    robotrain("report", "--all", run).check_problems(2, "usage")
+
+
+def test_page_of_all_runs_has_the_curves_of_this_machine(robotrain, scripted):
+    events = (Metrics(values={"train/loss": 1 / step}, step=step) for step in range(1, 900))
+    folder = scripted.run("train-1", state="succeeded").folder
+    (folder / "events.jsonl").write_text("".join(f"{event.format_event(one)}\n" for one in events))
+    scripted.run("train-2", state="succeeded")
+    page = robotrain("report", "--all", "--to", "-").stdout
+    assert [len(points.split()) for points in re.findall('points="([^"]*)"', page)] == [40]
+    assert len(page) < 12_000
+
+
 def test_page_is_written_to_a_pipe_and_through_a_link(robotrain, fake_platform, run, tmp_path):
     (tmp_path / "shelf").mkdir()
     pipe, link, target = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "shelf/page.html"

@@ -103,6 +103,7 @@ def make_chart(
     better: str = "",
     best_of: str = "",
     checkpoints: Sequence[int] = (),
+    others: Sequence[Points] = (),
 ) -> Chart:
     """Return a chart of the series; a series without drawable values keeps its number, so colors do not change.
 
@@ -110,6 +111,7 @@ def make_chart(
     :param better: `lower` or `higher`, if the best value is to be marked.
     :param best_of: the series whose best value that is; by default of all.
     :param checkpoints: the steps that are marked.
+    :param others: what other charts show, for a horizontal axis that is the same.
     """
     drawable = {name: _select_drawable(points) for name, points in series.items()}
     omitted = sum(map(len, series.values())) - sum(map(len, drawable.values()))
@@ -117,7 +119,8 @@ def make_chart(
     points = list(itertools.chain(*thinned.values()))
     if not points:
         return Chart(height=height, omitted=omitted)
-    first, last = min(at for at, _ in points), max(at for at, _ in points)
+    steps = [at for one in (points, *map(_select_drawable, others)) for at, _ in one]
+    first, last = min(steps), max(steps)
     values = [value for _, value in points]
     is_log = is_loss and spans_decades(values)
     bottom, top = (min(values) / 1.2, max(values) * 1.2) if is_log else _choose_range(values)

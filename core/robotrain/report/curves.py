@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
-from robotrain.report.charts import Chart, Points, make_chart
+from robotrain.model.workload_profile import Metric
+from robotrain.report.charts import Chart, Points, make_chart, split_panels
 
 
 class Curves(NamedTuple):
@@ -35,14 +36,43 @@ def list_curves(shown: Sequence[Curves]) -> Iterator[Panel]:
     found |= {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
     units = {one.unit for one in known}
     unit = units.pop() if len(units) == 1 else "step"
+    everything = [one.get_points(name) for one in known for name in found]
     for metric in found.values():
         series = {one.label: one.progress.get_points(metric.name) if one.progress else [] for one in shown}
         declaring = [one.label for one in shown if one.record and metric in one.record.metrics]
         if any(len(points) > (metric.kind == "score") for points in series.values()):  # one score is no curve
-            is_loss = metric.kind in ("loss", "validation")
-            better = metric.better or ("lower" if is_loss else "")
-            chart = make_chart(series, unit, is_loss=is_loss, better=better)
+            chart = make_chart(series, unit, is_loss=_is_loss(metric), better=_find_better(metric), others=everything)
             yield Panel(capitalize(metric.title), series, chart, [run for run in declaring if not series[run]])
+
+
+def list_panels(known: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
+    """Yield one panel of the main and the validation metric of a run, or two if one of them would be flat there.
+
+    The best value is that of the validation, if there is one.
+    """
+    declared = {metric.title: metric for metric in (known.main_metric, known.validation_metric) if metric}
+    series = {title: points for title, metric in declared.items() if (points := known.get_points(metric.name))}
+    judged = next(reversed(series), "")
+    for panel in split_panels(series) if series else ():
+        shown = [title for title, points in panel.items() if points]
+        chart = make_chart(
+            panel,
+            known.unit,
+            is_loss=_is_loss(declared[shown[0]]),
+            better=_find_better(declared[judged]) if judged in shown else "",
+            best_of=judged,
+            checkpoints=checkpoints,
+            others=[*series.values()],
+        )
+        yield Panel("Loss" if len(shown) > 1 else capitalize(shown[0]), panel, chart)
+
+
+def _is_loss(metric: Metric) -> bool:
+    return metric.kind in ("loss", "validation")
+
+
+def _find_better(metric: Metric) -> str:
+    return metric.better or ("lower" if _is_loss(metric) else "")
 
 
 def capitalize(text: str) -> str:

@@ -12,9 +12,9 @@ from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
 from robotrain.model.run import StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
-from robotrain.report.charts import Bar, make_chart, split_panels
+from robotrain.report.charts import Bar
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
-from robotrain.report.curves import Panel, capitalize
+from robotrain.report.curves import Panel, list_panels
 from robotrain.report.evaluation import (
     MAX_ROWS,
     SUMMARY,
@@ -56,7 +56,11 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
         panels=_list_panels(facts),
         other_series={name: series[name] for name in _list_other_metrics(known, main_names)},
         checkpoints=list(_list_checkpoints(facts)),
-        files=[(str(one.step), one.digest, one.uri) for one in facts.outputs if one.kind == "checkpoint"],
+        files=[
+            (str(one.step), one.digest, one.uri, redact_text(", ".join(known.list_copies(one.step))))
+            for one in facts.outputs
+            if one.kind == "checkpoint"
+        ],
         score_rows=checkpoint_table.list_table_rows(known, MAX_ROWS),
         related_runs=[_describe_related_run(related) for related in facts.evaluations],
         locations=_list_locations(facts),
@@ -91,30 +95,11 @@ def render_run_page(facts: RunFacts, run_pages: Mapping[str, str] | None = None,
 
 
 def _list_panels(facts: RunFacts) -> list[Panel]:
-    """Return the charts of the main and the validation metric: one, or one for each if one would be flat there."""
-    known = facts.progress
-    declared = [metric for metric in (known.main_metric, known.validation_metric) if metric]
-    series = {metric.name: known.get_points(metric.name) for metric in declared}
-    series = {name: points for name, points in series.items() if points}
-    if facts.evaluation and all(len(points) < 2 for points in series.values()):
-        return []  # a chart of one point shows less than the score
+    """Return the charts of the main and the validation metric."""
     steps = [output.step for output in facts.outputs if output.kind == "checkpoint" and output.step is not None]
-    judged = next((metric for metric in reversed(declared) if metric.name in series), None)
-    panels = []
-    for panel in split_panels(series) if series else ():
-        metric = next(metric for metric in declared if panel.get(metric.name))
-        is_judge = judged is not None and bool(panel.get(judged.name))
-        chart = make_chart(
-            panel,
-            known.unit,
-            is_loss=metric.kind in ("loss", "validation"),
-            better=(judged.better or "lower" * (judged.kind in ("loss", "validation"))) if judged and is_judge else "",
-            best_of=judged.name if judged else "",
-            checkpoints=steps,
-        )
-        is_only = len([points for points in panel.values() if points]) == 1
-        panels.append(Panel(capitalize(metric.title) if is_only or metric.kind != "loss" else "Loss", panel, chart))
-    return panels
+    curves = [len(one.points) for one in facts.progress.series.values()]
+    has_only_scores = facts.evaluation and max(curves, default=0) < 2  # a chart of one point shows less than the score
+    return [] if has_only_scores else list(list_panels(facts.progress, steps))
 
 
 def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
@@ -129,7 +114,7 @@ def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
     metrics = [] if facts.evaluation else [known.main_metric, known.validation_metric]  # its scores have their tiles
     return [
         *(list_sweep_tiles(facts.sweep) if facts.sweep else [(f"{known.unit}s", step, "")]),
-        *((metric.name, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
+        *((metric.title, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
         ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
         (f"{known.unit}s/s", format_number(known.rate, 3) if known.rate else "", ""),
     ]
@@ -148,8 +133,8 @@ def _list_checkpoints(facts: RunFacts) -> Iterator[tuple[str, ...]]:
     for output in facts.outputs:
         if output.kind == "checkpoint":
             size = format_size(output.size) if output.size is not None else ""
-            copies = redact_text(", ".join(progress.list_copies(output.step)))
-            yield str(output.step), size, registered.get(output.step, ""), copies
+            loss = checkpoint_table.find_loss(progress, output.step) if output.step is not None else None
+            yield str(output.step), size, format_number(loss), registered.get(output.step, "")
 
 
 def _describe_related_run(related: RelatedRun) -> tuple[RelatedRun, str, str]:

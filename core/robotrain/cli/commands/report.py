@@ -1,29 +1,44 @@
 """`robotrain report`: write an HTML page about one run or several."""
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from robotrain.cli.arguments import JsonOption, RunsArgument, check_is_folder, find_run, option
+from robotrain.cli.arguments import (
+    JsonOption,
+    RunsArgument,
+    check_is_folder,
+    find_run,
+    make_usage_error,
+    option,
+)
 from robotrain.cli.command_factory import get_plugins, make_app
-from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.run_list import listed_runs
+from robotrain.cli.run_list.listed_runs import ListedRun
 from robotrain.model import scores
+from robotrain.model.amounts import format_duration, format_time
+from robotrain.model.run import measure_seconds
+from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import files, name_index
 from robotrain.store.files import open_regular_file
 
-COMPARISON_NAME = "comparison"
+COMPARISON_NAME, ALL_NAME = "comparison", "runs"
+ALL_HEAD = ("loss", "score", "steps", "time", "what", "submitted")
 TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
-TO_HELP = "A file, a folder, or - for stdout; default: NAME.html or comparison.html in this folder."
+TO_HELP = "A file, a folder, or - for stdout; default: NAME.html, comparison.html or runs.html in this folder."
 
 
 def report(
     ctx: typer.Context,
     runs: RunsArgument = None,
     to: Annotated[str, option("--to", "FILE", TO_HELP)] = "",
+    everything: Annotated[bool, typer.Option("--all", help="One page with a row for each run, newest first.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Write an HTML page about a run: loss or evaluation, settings and their origins, lineage, outputs; or about
@@ -32,22 +47,27 @@ def report(
     robotrain report last --to runs/pusht.html
 
     robotrain report RUN RUN
+
+    robotrain report --all
     """
     if to not in ("", "-"):
         check_is_folder(Path(to) if to.endswith("/") else Path(to).parent, "--to")
+    if everything:
+        if runs:
+            raise make_usage_error("--all takes no run", "It is about all of them.", ("robotrain report --all", ""))
+        return _report_all(get_plugins(ctx), to, json)
     reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
     for text in runs or ():
         find_run(text)
     file_names = name_index.list_file_names()
-    if to == "-":
-        print_result(_render_page(reported, Path(), file_names).rstrip("\n"))
+
+    def choose_name(folder: Path) -> str:
+        is_one = len(reported) == 1
+        return _choose_file_name(reported[0].record.run, folder, file_names) if is_one else COMPARISON_NAME
+
+    target = _write_page(to, choose_name, lambda folder: _render_page(reported, folder, file_names))
+    if target is None:
         return
-    target = Path(to or ".")
-    if target.is_dir() or to.endswith("/"):
-        run = reported[0].record.run
-        target /= f"{_choose_file_name(run, target, file_names) if len(reported) == 1 else COMPARISON_NAME}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.write_given_file(target, _render_page(reported, target.parent, file_names).encode(errors="backslashreplace"))
     if json:
         print_json(_dump_report(reported, target))
     else:
@@ -56,13 +76,72 @@ def report(
         print_result(str(target))
 
 
+def _report_all(plugins: Plugins, to: str, json: bool) -> None:
+    """Write the page of all runs, with what `robotrain runs --all` lists."""
+    from robotrain.report.all_runs import RunRow, read_curve, render_all_page
+
+    listed, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
+    print_problems(listed_runs.find_silent_platforms(listed))
+    now = time.time()
+    rows = [
+        RunRow(
+            one.run,
+            one.record.name if one.record else "",
+            one.state,
+            read_curve(one.record, plugins) if one.record else (),
+            _list_cells(one, now),
+        )
+        for one in listed
+    ]
+    file_names = name_index.list_file_names()
+    target = _write_page(
+        to,
+        lambda folder: ALL_NAME,
+        lambda folder: render_all_page(ALL_HEAD, rows, now, _find_run_pages(folder, file_names)),
+    )
+    if target and json:
+        print_json({"runs": [one.run for one in listed], "path": str(target.absolute())})
+    elif target:
+        print_message(f"{len(rows)} run{'' if len(rows) == 1 else 's'}; the page works offline")
+        print_result(str(target))
+
+
+def _list_cells(one: ListedRun, now: float) -> list[str]:
+    record, known = one.record, one.progress
+    if record is None:
+        return [""] * len(ALL_HEAD)
+    seconds = None if one.status is None else measure_seconds(one.status, now)
+    steps = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
+    return [
+        "" if known.loss is None else f"{known.loss:.4g}",
+        scores.format_headline_score(known.scores, record.metrics),
+        steps,
+        "" if seconds is None else format_duration(seconds),
+        f"{record.workload} on {record.platform}",
+        format_time(record.created),
+    ]
+
+
+def _write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Path], str]) -> Path | None:
+    """Write a page, or print it; return where it is. Both functions are given the folder that it will be in."""
+    if to == "-":
+        print_result(render(Path()).rstrip("\n"))
+        return None
+    target = Path(to or ".")
+    if target.is_dir() or to.endswith("/"):
+        target /= f"{choose_name(target)}.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.write_given_file(target, render(target.parent).encode(errors="backslashreplace"))
+    return target
+
+
 def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:
     """Return the name of a run's page, with the run behind it if the file of the name is of something else."""
     name = file_names.get(run, run)
     if run in (name, name.rpartition(".")[2]):
         return name
     file = folder / f"{name}.html"
-    is_taken = name == COMPARISON_NAME or (file.exists() and _read_run(file) != run)
+    is_taken = name in (COMPARISON_NAME, ALL_NAME) or (file.exists() and _read_run(file) != run)
     return f"{name}.{run}" if is_taken else name
 
 
@@ -81,17 +160,22 @@ def _render_page(runs: Sequence[RunFacts], folder: Path, file_names: Mapping[str
     from robotrain.report.comparison import render_comparison_page
     from robotrain.report.run_page import render_run_page
 
-    pages = {path.stem: _read_run(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
-    run_pages = {
-        run: f"{stem}.html"
-        for stem, run in pages.items()
-        if stem in (run, name := file_names.get(run, run), f"{name}.{run}")
-    }
+    run_pages = _find_run_pages(folder, file_names)
     if len(runs) > 1:
         return render_comparison_page(runs, run_pages)
     run = runs[0].record.run
     name = name_index.find_unique_name(run)
     return render_run_page(runs[0], run_pages, name if name != run else "")
+
+
+def _find_run_pages(folder: Path, file_names: Mapping[str, str]) -> dict[str, str]:
+    """Return the file of the page of each run that has one in a folder."""
+    pages = {path.stem: _read_run(path) for path in sorted(folder.glob("*.html")) if path.is_file()}
+    return {
+        run: f"{stem}.html"
+        for stem, run in pages.items()
+        if stem in (run, name := file_names.get(run, run), f"{name}.{run}")
+    }
 
 
 def _summarize_run(facts: RunFacts) -> str:

@@ -1,0 +1,45 @@
+"""The page of all runs: a row for each, newest first, with its main curve as a sparkline."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain.errors import Rejected
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.report.charts import Points
+from robotrain.report.template import render_template
+from robotrain.store import progress_cache
+
+
+class RunRow(NamedTuple):
+    """What the page shows about a run."""
+
+    run: str
+    name: str
+    state: str
+    curve: Points = ()
+    cells: Sequence[str] = ()
+    """A text for each further column."""
+
+
+def read_curve(record: RunRecord, plugins: Plugins) -> Points:
+    """Return the main curve of a run whose events are on this machine; of others, none: each log would be a request."""
+    with contextlib.suppress(Rejected, OSError):
+        path = plugins.platform_of(record).events_file(record.reference)
+        if path and Path(path).is_file():
+            return progress_cache.read_events_file(record, path)[0].curve
+    return ()
+
+
+def render_all_page(
+    head: Sequence[str], rows: Sequence[RunRow], written: float, run_pages: Mapping[str, str] | None = None
+) -> str:
+    """Return the page; equal rows give equal pages.
+
+    :param head: the titles of the further columns.
+    :param run_pages: the file of the page of each run that has one in the same folder.
+    """
+    title = f"{len(rows)} runs" if len(rows) != 1 else "1 run"
+    return render_template("all_runs.html", title, written, run_pages, head=head, rows=rows)
