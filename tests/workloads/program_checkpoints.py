@@ -74,6 +74,11 @@ class FollowedProgram:
         return [one.step for one in self.events if isinstance(one, Checkpoint)]
 
     @property
+    def notes(self) -> list[Note]:
+        """What it said about them."""
+        return [one for one in self.events if isinstance(one, Note)]
+
+    @property
     def discarded(self) -> list[int]:
         return [one.step for one in self.events if isinstance(one, Discarded)]
 

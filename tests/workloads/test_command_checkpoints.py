@@ -485,3 +485,75 @@ def test_whatever_is_reported_complete_is_whole(follow, monkeypatch, rule, seed)
         is_busy = rule == "quiet:5" and writer.pending
         program.wait(1 if is_busy else chance.choice([1, 1, 1, 7]))
     assert len(program.steps) > 5
+
+
+RECOGNIZED = {
+    "checkpoint-100/model.safetensors": 100,
+    "run/checkpoint-100/pytorch_model.bin": 100,
+    "checkpoints/000100/model.safetensors": 100,
+    "policy_step_100.pt": 100,
+    "models/step_100/weights.npz": 100,
+    "logs/epoch=0-step=100.ckpt": 100,
+    "rl_model_100_steps.zip": 100,
+    "checkpoint_100.pth": 100,
+}
+NOT_RECOGNIZED = ["samples_step_100.png", "checkpoint-100/trainer_log.txt", "model_100.pt", "videos/step_100/a.mp4"]
+
+
+@pytest.mark.parametrize(("path", "step"), RECOGNIZED.items())
+def test_checkpoints_of_usual_names_are_recognized_and_named_once(follow, path, step):
+    program = follow()
+    program.write(path)
+    program.wait(9)
+    assert program.steps == [step]
+    program.wait(9)
+    assert [(note.level, note.ways) for note in program.notes] == [("info", (("--checkpoints PATTERN",),))]
+
+
+@pytest.mark.parametrize("path", NOT_RECOGNIZED)
+def test_other_files_with_a_number_are_no_checkpoints(follow, path):
+    program = follow()
+    program.write(path)
+    program.wait(9)
+    assert program.steps == []
+    program.end()
+    assert program.steps == [0]
+    assert set(read_kept(program.kept / "000000")) == {path}
+
+
+def test_a_pattern_of_the_job_wins(follow):
+    program = follow(checkpoints=FILES)
+    program.write("checkpoint-100/model.pt")
+    program.write("model_7.pth")
+    program.wait(9)
+    assert (program.steps, program.notes) == ([7], [])
+
+
+def test_weights_beside_recognized_checkpoints_are_kept_too(follow):
+    program = follow()
+    program.write("checkpoint-100/model.pt", "early")
+    program.wait(9)
+    program.write("model.pt", "last")
+    program.end()
+    assert program.steps == [100, 101]
+    assert read_kept(program.kept / "000101") == {"model.pt": "last"}
+
+
+def test_what_is_beside_recognized_checkpoints_and_no_weights_is_no_checkpoint(follow):
+    program = follow()
+    program.write("checkpoint-100/model.pt")
+    program.write("log.txt")
+    program.end()
+    assert program.steps == [100]
+
+
+def test_recognized_checkpoints_of_an_attempt_that_was_killed_are_set_aside(follow, monkeypatch):
+    program = follow(resume_args='["{resume}"]')
+    program.write("checkpoint-100/model.pt")
+    program.wait(9)
+    program.seal()
+    program.write("checkpoint-200/model.pt")
+    program.spec = dataclasses.replace(program.spec, resume=str(program.kept / "000100"))
+    program.prepare_again(monkeypatch)
+    assert not (program.outputs / "checkpoint-200").exists()
+    assert (program.outputs / "checkpoint-100").exists()

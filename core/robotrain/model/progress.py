@@ -92,6 +92,11 @@ class Progress:
         return [*noted, *filter(None, (self.registration_warning,))]
 
     @property
+    def guesses(self) -> list[str]:
+        """The texts of notes with something to type instead: what was assumed because nobody said it."""
+        return [note.text for note in self.notes if note.level == "info" and note.ways]
+
+    @property
     def registration_warning(self) -> str:
         """A sentence if a policy was registered although no episode succeeded; empty otherwise."""
         if not (self.evaluated and self.registered):

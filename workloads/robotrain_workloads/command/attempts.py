@@ -10,7 +10,7 @@ from robotrain_runtime.contract.event import Note, emit_event
 
 from robotrain_workloads.command import program_checkpoint, program_spec
 from robotrain_workloads.command.checkpoint_follower import CompletionRule
-from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern
+from robotrain_workloads.command.checkpoint_pattern import CheckpointPattern, find_usual_pattern
 from robotrain_workloads.command.parameters import RESUME_LINE, is_continued
 from robotrain_workloads.command.program_spec import ProgramSpec
 
@@ -58,6 +58,7 @@ def prepare_outputs(spec: ProgramSpec) -> None:
     nothing. Raise OSError.
     """
     outputs, pattern = Path(spec.outputs), str(spec.values["checkpoints"] or "")
+    pattern = pattern or find_usual_pattern(outputs)
     Path(spec.work, program_spec.REPORT_FILE).unlink(missing_ok=True)
     is_repeated = outputs.is_dir() and any(outputs.iterdir())
     if is_repeated and not (spec.resume and is_continued(spec.values, spec.arguments)):

@@ -111,6 +111,8 @@ class CheckpointFollower:
         self._outputs, self._folder = Path(os.path.realpath(spec.outputs)), Path(spec.checkpoints)
         self._text = str(spec.values["checkpoints"] or "")
         self._pattern = CheckpointPattern(self._text) if self._text else None
+        self._is_usual = False
+        """Whether the pattern is one that nobody named."""
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
@@ -165,6 +167,9 @@ class CheckpointFollower:
                 text = f"the checkpoint {saved.path} was not complete when the program ended: it is not used{way}"
                 self._warn_once(text, text)
         yield from self._failures.values()
+        if exit_code == 0 and not is_stopped and self._is_usual:
+            self._keep_rest()
+            yield from self._failures.values()
         if exit_code or is_stopped or self._failures or self._list_kept():
             return
         if self._pattern and self._is_resumed:
@@ -191,10 +196,44 @@ class CheckpointFollower:
         else:
             self._keep_checkpoint(saved)
 
+    def _keep_rest(self) -> None:
+        """Take weights that the program wrote beside the checkpoints that were recognized: maybe its last policy."""
+        saved, tops = SavedCheckpoint(self._get_step() or 0, self._outputs), {*self._saved}
+        whole = program_checkpoint.read_signature(self._outputs)
+        saved.signature = {
+            name: one
+            for name, one in whole.items()
+            if not tops & {self._outputs / name, *(self._outputs / name).parents}
+        }
+        newest = max((one[1] for found in self._saved.values() for one in found.signature.values()), default=0)
+        weights = [one for name, one in saved.signature.items() if name.lower().endswith(checkpoint_pattern.WEIGHTS)]
+        if not any(one[1] >= newest for one in weights):
+            return
+        saved.step = max(saved.step, max(self._list_kept(), default=-1) + 1)
+        text = f"what the program wrote beside its checkpoints is the checkpoint of step {saved.step}"
+        self._send(Note(level="info", text=text))
+        self._keep_checkpoint(saved)
+
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
+        if not self._text and not self._has_results:
+            self._find_usual_pattern()
         found = self._pattern.find_checkpoints(self._outputs) if self._pattern else ()
-        yield from ((self._outputs / path, step) for path, step in found)
+        for path, step in found:
+            if not self._is_usual or checkpoint_pattern.has_weights(self._outputs / path):
+                yield self._outputs / path, step
+
+    def _find_usual_pattern(self) -> None:
+        """Recognize the checkpoints of a program about which nobody says anything, and say so."""
+        if any(one.is_reported for one in self._saved.values()):
+            return
+        if text := checkpoint_pattern.find_usual_pattern(self._outputs):
+            self._text, self._pattern, self._is_usual = text, CheckpointPattern(text), True
+            ways = (("--checkpoints PATTERN",),)
+            shown = (
+                f"checkpoints recognized by their names: {text} below {{outputs}} (--checkpoints PATTERN says another)"
+            )
+            self._send(Note(level="info", text=shown, ways=ways))
 
     def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
         """Look at all checkpoints, `seconds` after the last time."""
@@ -266,7 +305,8 @@ class CheckpointFollower:
         self._check_order(saved)
         is_below = saved.path.is_relative_to(self._outputs) and saved.path != self._outputs
         path = saved.path.relative_to(self._outputs).as_posix() if is_below else ""
-        place, target = Place(path, saved.path.is_file()), self._get_target(saved.step)
+        is_part = self._is_usual and saved.path == self._outputs
+        place, target = Place(path, saved.path.is_file(), is_part), self._get_target(saved.step)
         try:
             if foreign := program_checkpoint.find_foreign_path(saved.path, self._outputs):
                 raise PermissionError(foreign)

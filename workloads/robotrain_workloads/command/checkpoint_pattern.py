@@ -14,6 +14,17 @@ LISTED = 4
 MOST_FILES = 2000
 """How many files are looked at for a suggestion."""
 NUMBER = re.compile(r"[0-9]+")
+USUAL = (
+    "**/checkpoint-{step}",
+    "**/checkpoints/{step}",
+    "**/*step*_{step}*",
+    "**/*step={step}*",
+    "**/*_{step}_steps*",
+    "**/checkpoint_{step}*",
+)
+"""Where programs save checkpoints, for a job that does not say it; the first that finds one counts."""
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".npz", ".msgpack", ".h5", ".keras", ".onnx", ".zip")
+"""How the names of files with weights end: `sample_step_100.png` is no checkpoint."""
 
 
 class CheckpointPattern:
@@ -66,6 +77,22 @@ class CheckpointPattern:
                 if found and not entry.is_symlink() and (is_last or entry.is_dir()):
                     here = int(found["step"]) if STEP in part else step
                     yield from self._match_parts(top, _join(path, entry.name), number + 1, here)
+
+
+def find_usual_pattern(outputs: Path) -> str:
+    """Return the usual pattern by which a program saves checkpoints; empty while there are none."""
+    for text in USUAL:
+        for path, _ in CheckpointPattern(text).find_checkpoints(outputs):
+            if has_weights(outputs / path):
+                return text
+    return ""
+
+
+def has_weights(path: Path) -> bool:
+    """Return whether a file has weights, by its name, or a folder has such a file."""
+    if not path.is_dir():
+        return path.suffix.lower() in WEIGHTS
+    return any(name.lower().endswith(WEIGHTS) for _, _, names in os.walk(path) for name in names)
 
 
 def _compile(part: str) -> re.Pattern[str] | None:

@@ -14,6 +14,7 @@ from robotrain_runtime.contract.event import EventRecord, Note
 from robotrain_runtime.contract.failure import describe_error
 
 from robotrain_workloads.command.metric_patterns import LineReader
+from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.supervision.event_files import EVENT_FILES, EventFile
 from robotrain_workloads.supervision.json_lines import METRICS_FILE, JsonLines, MetricsFile, get_time, list_numbers
 from robotrain_workloads.supervision.metric_row import MetricRow, clean_name, parse_step
@@ -42,7 +43,7 @@ class MetricFollower:
         *,
         outputs: Path,
         report: Path,
-        reader: LineReader | None = None,
+        reader: LineReader | UsualOutput | None = None,
         take_lines: Callable[[], list[bytes]] = list,
         emit: Callable[[EventRecord], object] = emit_record,
         clock: Callable[[], float] = time.monotonic,
@@ -56,6 +57,7 @@ class MetricFollower:
         self._rows: dict[Path, Iterator[MetricRow]] = {}
         self._damaged: set[Path] = set()
         self._walk_at = 0.0
+        self._has_own, self._is_named = False, False
         self._find_files(is_start=True)
 
     @property
@@ -90,16 +92,37 @@ class MetricFollower:
     def _read_lines(self) -> None:
         if self.reader is None:
             return
-        for row in self.reader.read_lines(self._take_lines()):
+        rows = self.reader.read_lines(self._take_lines())
+        if isinstance(self.reader, UsualOutput):
+            rows = [] if self._has_own else rows
+            self._name_usual(rows)
+        for row in rows:
             self._sender.add(LOG, row)
         while self.reader.slow:
             text = "takes too long with a line of the program's output, and is not read any more"
             self._warn(f"{_format_option(self.reader.slow.pop())} {text}")
 
+    def _name_usual(self, rows: list[MetricRow]) -> None:
+        """Say once what was read of the output although nobody named it."""
+        if not rows or self._is_named:
+            return
+        self._is_named = True
+        names = list(dict.fromkeys(name for row in rows for name in row.values))
+        steps = ["the step"] if any(row.total or row.step > len(rows) for row in rows) else []
+        text = f"read from what the program prints: {', '.join([*names, *steps])} (--metric NAME=REGEX says another)"
+        self._emit(event.make_record(Note(level="info", text=text, ways=(("--metric NAME=REGEX",), ("--step REGEX",)))))
+
+    def _prefer_own(self, row: MetricRow) -> None:
+        """Read the output no more if nobody named its metrics, and the program says some itself."""
+        if row.values and isinstance(self.reader, UsualOutput) and not self._has_own:
+            self._has_own = True
+            self._sender.release(LOG)
+
     def _read_report(self) -> None:
         with suppress(OSError):
             for found in self._report.read_new():
                 if row := _parse_report(found):
+                    self._prefer_own(row)
                     self._sender.add(REPORT, row)
 
     def _find_files(self, *, is_start: bool = False) -> None:
@@ -129,6 +152,7 @@ class MetricFollower:
             for row in islice(rows, MAX_ROWS):
                 taken += 1
                 source = type(self._files[path]), path.parent
+                self._prefer_own(row)
                 self._sender.add(source, row._replace(values=self._name_values(source, row.values)))
         except OSError:  # removed, or for a while not there
             return False

@@ -41,6 +41,8 @@ class Place:
     """Below the outputs; empty if it was not there, or all of them."""
     is_file: bool
     """Whether it is a single file."""
+    is_part: bool = False
+    """Whether it is only what stands beside other checkpoints."""
 
 
 def read_signature(path: Path) -> Signature:
@@ -116,7 +118,8 @@ def keep_checkpoint(path: Path, signature: Signature, target: Path, place: Place
             _link_file(source, copy)
         body = {"path": place.path, "is_file": place.is_file}
         (scratch / PLACE_FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
-        if read_signature(path) != signature:
+        current = read_signature(path)
+        if {name: current.get(name) for name in (signature if place.is_part else current)} != signature:
             raise ChangedMeanwhile
 
 

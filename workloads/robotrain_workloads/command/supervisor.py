@@ -22,6 +22,7 @@ from robotrain_workloads.command.metric_patterns import LineReader
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
 from robotrain_workloads.command.results import ResultsFollower
+from robotrain_workloads.command.usual_output import UsualOutput
 from robotrain_workloads.nodes import node_group
 from robotrain_workloads.supervision.node_program import OTHER_LINE
 from robotrain_workloads.supervision.output_pipe import OutputLines, forward_output
@@ -49,7 +50,7 @@ class Follower(Protocol):
         """
 
 
-def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | None) -> list[Follower]:
+def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | UsualOutput | None) -> list[Follower]:
     """Return what follows a program. `lines` are those of its output, in which `reader` finds metrics."""
     report, outputs = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs)
 
@@ -64,10 +65,10 @@ def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | N
     return followers
 
 
-def make_line_reader(spec: ProgramSpec) -> LineReader | None:
-    """Return what finds metrics in the program's output; None if nobody asked for that."""
+def make_line_reader(spec: ProgramSpec) -> LineReader | UsualOutput:
+    """Return what finds metrics in the program's output: by the expressions of the job, else in what is usual."""
     metrics, step = load_pairs(str(spec.values["metrics"] or "")), spec.values["step_pattern"]
-    return LineReader(metrics, str(step or "")) if metrics or step else None
+    return LineReader(metrics, str(step or "")) if metrics or step else UsualOutput()
 
 
 def emit_processes(spec: ProgramSpec) -> None:
@@ -116,6 +117,8 @@ def run_program(spec: ProgramSpec) -> int:
         raise
     if forwarder:
         forwarder.join(LAST_OUTPUT_SECONDS)
+        if program.output and not forwarder.is_alive():
+            program.output.close()
     code = waiting.exit_code
     own_code = program.exit_code or 0  # after a stop it says whether the program saved its work
     problems = [why for follower in followers for why in follower.finish(own_code, waiting.is_stopped)]

@@ -34,6 +34,10 @@ class MetricSender:
         """Return the source that a name belongs to: this one from now on, if none before."""
         return self._owners.setdefault(name, source)
 
+    def release(self, source: object) -> None:
+        """Let the names of a source belong to others."""
+        self._owners = {name: owner for name, owner in self._owners.items() if owner != source}
+
     def add(self, source: object, row: MetricRow) -> None:
         """Take a row, to be sent by `flush`."""
         self.last_step = row.step

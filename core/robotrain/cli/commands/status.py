@@ -79,6 +79,7 @@ def _format_status(
     places = run_summary.list_places(record.run, known, run_summary.is_machine_gone(platform, now))
     yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
     yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
+    yield from (f"note: {redact_sentence(text)}" for text in known.guesses)
     yield from record.notes
     yield from format_next_steps(record, now, known)
 
