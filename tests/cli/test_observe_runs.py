@@ -31,7 +31,7 @@ def test_row_shows_progress_times_and_reason(scripted, robotrain):
     assert " ".join(second.split()) == "train-2 failed scripted 2 min 1:05 min RuntimeError: out of paint"
 
 
-def test_in_a_pipe_each_run_is_one_line_and_long_reasons_are_cut(scripted, robotrain):
+def test_without_a_terminal_each_run_is_one_line_and_long_reasons_are_cut(scripted, robotrain):
     reason = "CUDA out of memory.\nTried to allocate 20.00 GiB. " * 10
     scripted.run("train-1", *LOSSES, state="failed", reason=reason, started=1e9, ended=1e9 + 65)
     titles, row = stdout_lines(robotrain("runs"))
@@ -43,7 +43,7 @@ def test_in_a_pipe_each_run_is_one_line_and_long_reasons_are_cut(scripted, robot
 
 
 @pytest.mark.parametrize("state", ["lost", "unknown"])
-def test_in_a_pipe_the_command_at_the_end_of_a_reason_is_whole(scripted, robotrain, state):
+def test_without_a_terminal_the_command_at_the_end_of_a_reason_is_whole(scripted, robotrain, state):
     reason = "its driver was stopped, as by a restart of the machine; `robotrain pipeline resume train-1` goes on"
     if state == "lost":
         scripted.run("train-1", state="lost", reason=reason)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 
 import pytest
 from robotrain_runtime.contract.event import (
@@ -246,3 +247,16 @@ def test_download_shows_its_progress_on_one_line(scripted, open_terminal, tmp_pa
     (run.folder / "dawdles").unlink()
     assert fetching.end() == 0
     assert fetching.screen.everything.count("checkpoints/80  5 bytes") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("runs",), ("platforms",)])
+def test_tables_fold_at_the_width_of_the_terminal_also_in_a_pipe(scripted, command, tmp_path, words):
+    scripted.run("train-1", step(3), called="a-name-of-some-length", state="failed", reason="the disk is full " * 9)
+    line = shlex.join([*command, *words])
+    names = {"PYTHONPATH": os.pathsep.join(map(str, tmp_path.glob("site-*"))), "TERM": "dumb"}
+    piped = VirtualTerminal(["sh", "-c", f"{line} | cat; {line} >{tmp_path}/file"], os.environ | names)
+    piped.end()
+    shown, whole = (COLOUR.sub("", text).split("\n") for text in (piped.raw, (tmp_path / "file").read_text()))
+    piped.close()
+    assert max(len(one.rstrip("\r")) for one in shown) <= 80 < max(map(len, whole))

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import re
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -212,13 +213,13 @@ def dump_suggestions(suggestions: Iterable[Suggestion]) -> list[dict[str, str]]:
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows with aligned columns; on a terminal the last column is wrapped. No cell begins a row of its own."""
+    """Return rows with aligned columns; the last one is wrapped to the terminal. No cell begins a row of its own."""
     from robotrain.cli.columns import wrap_rows
 
     rows = [[*map(escape_controls, row)] for row in rows]
-    if (width := get_terminal_width(get_results())) is not None:
+    if is_terminal(get_results()):
         rows = [[*map(shorten_home, row)] for row in rows]
-    return "\n".join(wrap_rows(rows, width))
+    return "\n".join(wrap_rows(rows, get_table_width()))
 
 
 DEFAULT_COLUMNS, DEFAULT_ROWS = 80, 24
@@ -267,6 +268,25 @@ def get_terminal_size(stream: TextIO) -> tuple[int, int]:
 def get_terminal_width(stream: TextIO | None) -> int | None:
     """Return the columns of a terminal; None for anything else, such as a pipe."""
     return get_terminal_size(stream)[0] if stream is not None and is_terminal(stream) else None
+
+
+def get_table_width() -> int | None:
+    """Return the columns of tables: those of the terminal, also where a pipe carries the results to it.
+
+    None without a terminal, as in a script, and in a file: there each row is one line.
+    """
+    results = get_results()
+    if (width := get_terminal_width(results)) is not None or not _is_pipe(results):
+        return width
+    columns = os.environ.get("COLUMNS", "")
+    return get_terminal_width(sys.stderr) or (int(columns) if columns.isdecimal() else 0) or None
+
+
+def _is_pipe(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def paint_text(text: str, style: str, color: bool) -> str:

@@ -155,7 +155,7 @@ def _format_finding(finding: HealthResult, name: str, name_width: int) -> Iterat
         f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(output.get_results())
     )
     before = " " * (4 + 2 + name_width + 2)
-    columns = output.get_terminal_width(output.get_results())
+    columns = output.get_table_width()
     first, *others = wrap_text(to_plain_line(finding.text), columns and max(40, columns - len(before)))
     yield f"{state}  {name:<{name_width}}  {first}".rstrip()
     yield from (before + part for part in others)

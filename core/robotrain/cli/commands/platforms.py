@@ -11,7 +11,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 from robotrain.check.matrix import MatrixRow, ParityMatrix, make_matrix
 from robotrain.cli import output
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
-from robotrain.cli.columns import GAP, Column, fit_columns
+from robotrain.cli.columns import GAP, Column, fit_columns, wrap_text
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.missing_plugins import load_named_plugin
 from robotrain.cli.options import format_metavar, format_option_help
@@ -42,7 +42,8 @@ def platforms(
     every = installed.platforms()  # loads all: a source kind of any plugin is a row
     chosen = named or every
     matrix = make_matrix(chosen, installed.source_kinds(), installed.workloads())
-    common = ("", *matrix.exclusions) if matrix.exclusions else ()  # rules that hold on every platform
+    folded = (line for text in matrix.exclusions for line in wrap_text(text, output.get_table_width()))
+    common = ("", *folded) if matrix.exclusions else ()  # rules that hold on every platform
     print_problems(failure.make_problem(severity="warning") for failure in installed.failures.values())
     if json and markdown:
         ways = (suggest_choosing("--json", "--markdown"),)
@@ -63,7 +64,7 @@ def platforms(
         print_result("\n".join((format_table([*list_reasons(matrix, name)]), *common)))
         print_result("\n".join(_format_settings(chosen[name])))
     else:
-        table = format_matrix(matrix, output.get_terminal_width(output.get_results()))
+        table = format_matrix(matrix, output.get_table_width())
         print_result("\n".join((table, *common)))
         print_message("`robotrain platforms PLATFORM` shows reasons and alternatives")
 

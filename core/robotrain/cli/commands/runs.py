@@ -62,7 +62,7 @@ MAX_KEPT_ORDER = 3
 MAX_NARROW_NAME = 24
 """The most columns of a name on a narrow terminal."""
 MAX_PIPED_TEXT = 80
-"""The most columns of a sentence where the output is no terminal: there each run is one line, with every column."""
+"""The most columns of a sentence where there is no terminal: there each run is one line, with every column."""
 
 
 def _complete_states(incomplete: str) -> list[str]:
@@ -157,11 +157,11 @@ def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
     """Return the table; on a terminal, names and runs are shortened and less important columns left out until it fits.
     What differs from the run before is a line of its own there, and so is the reason where there is too little room
-    beside the other columns. Elsewhere, such as in a pipe, each run is one line.
+    beside the other columns. Without one, as in a script, each run is one line.
     """
     from robotrain.cli.columns import GAP, Column, fit_columns, measure_columns, to_plain_line, truncate
 
-    colour, width = output.has_color(output.get_results()), output.get_terminal_width(output.get_results())
+    colour, width = output.has_color(output.get_results()), output.get_table_width()
 
     def to_cell(text: str, is_whole: bool = width is not None) -> str:
         plain = to_plain_line(text)
