@@ -337,6 +337,23 @@ def test_tail_counts_the_lines_that_are_shown(scripted, robotrain):
     assert [line.startswith("::robotrain:: ") for line in raw] == [True, True]
 
 
+def test_log_shows_the_metrics_of_a_step_once(scripted, robotrain):
+    def measure(step, **values):
+        return Metrics(step=step, total=60, values={f"train/{name}": value for name, value in values.items()})
+
+    printed = "INFO step:20 loss:0.196 grdn:6.213"
+    lines = (printed, measure(20, loss=0.19563, lr=3e-4), measure(20, val=0.15), "eval_loss=0.1500")
+    silent = ("step 40 of 60", measure(40, loss=0.5), "still at step 40", measure(60, loss=0.25))
+    scripted.run("train-1", *lines, *silent)
+    shown = [
+        *(printed, "eval_loss=0.1500", "step 40 of 60", "[robotrain] step 40: train/loss 0.5"),
+        *("still at step 40", "[robotrain] step 60: train/loss 0.25"),
+    ]
+    assert robotrain("logs").stdout.splitlines() == shown
+    assert robotrain("logs", "--tail", "3").stdout.splitlines() == shown[-3:]
+    assert len(robotrain("logs", "--raw").stdout.splitlines()) == len(lines) + len(silent)
+
+
 def test_log_is_followed_from_before_the_start_to_the_end(scripted, robotrain, run_later):
     run = scripted.run("train-1", state="pending")
     run_later(

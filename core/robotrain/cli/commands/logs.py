@@ -1,7 +1,7 @@
 """`robotrain logs`: print or follow the log of a run."""
 
+import copy
 import dataclasses
-import functools
 import gc
 from collections import deque
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ def logs(
     record, platform = open_step(ctx, run, step, wait=follow)
     if task:
         record = _select_task(record, task)
-    line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)
+    line_format: LineFormat = renderer.LogLineFormat(record.metrics)
     if json or raw:
         line_format = renderer.format_json_line if json else str
     if follow:
@@ -92,7 +92,8 @@ def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat
     while True:
         requested = (requested + 1) * OVERFETCH
         lines = list(platform.logs(record.reference, follow=False, tail=requested))
-        shown = deque((text for line in lines if (text := line_format(line)) is not None), maxlen=count)
+        read = copy.deepcopy(line_format)  # it remembers lines
+        shown = deque((text for line in lines if (text := read(line)) is not None), maxlen=count)
         if len(shown) == count or len(lines) < requested:
             return list(shown)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +28,48 @@ LineFormat = Callable[[str], str | None]
 """Returns what a line of a log is shown as; None for a line that is not shown."""
 
 
-def format_log_line(line: str, declared: Sequence[Metric]) -> str | None:
-    """Return a line of a log for people; None for an event that is not shown by itself.
+DECIMAL = re.compile(r"-?\d+\.(\d+)(?:e[-+]?\d+)?", re.IGNORECASE)
+MAX_COMPARED_LINES = 50
+"""How many lines before the metrics of a step are searched for them."""
+
+
+class LogLineFormat:
+    """Formats the lines of one log for people; metrics that the program itself has just printed are left out.
 
     :param declared: the metrics of the run's workload.
     """
-    found = event.parse_event(line)
-    if found is None:
-        return line
-    text = Progress.describe_event(found.event, declared)
-    return label_step(found, f"[robotrain] {text}") if text else None
+
+    def __init__(self, declared: Sequence[Metric]) -> None:
+        self._declared = declared
+        self._printed = deque[str](maxlen=MAX_COMPARED_LINES)
+        """What the program printed since the last step with metrics."""
+        self._place: tuple[str, int | None] = ("", None)
+        self._is_repeated = False
+
+    def __call__(self, line: str) -> str | None:
+        """Return a line as it is shown; None for an event that is not shown by itself, or repeats lines."""
+        found = event.parse_event(line)
+        if found is None:
+            self._printed.append(line)
+            return line
+        if isinstance(found.event, event.Metrics) and self._repeats_lines(found, found.event):
+            return None
+        text = Progress.describe_event(found.event, self._declared)
+        return label_step(found, f"[robotrain] {text}") if text else None
+
+    def _repeats_lines(self, record: event.EventRecord, metrics: event.Metrics) -> bool:
+        """Whether a line since the step before has one of the values, rounded."""
+        if metrics.step is None:
+            return False
+        if (place := (record.pipeline_step, metrics.step)) != self._place:
+            numbers = [(float(text[0]), len(text[1])) for line in self._printed for text in DECIMAL.finditer(line)]
+            values = metrics.values.values()
+            self._is_repeated = any(
+                round(value, digits) == number for value in values if value % 1 for number, digits in numbers
+            )
+            self._place = place
+            self._printed.clear()
+        return self._is_repeated
 
 
 def label_step(record: event.EventRecord, text: str) -> str:
@@ -143,15 +177,15 @@ class EndRenderer(Renderer):
 
 
 class LogRenderer(Renderer):
-    """Writes the log."""
+    """Writes the log of one run."""
 
     def __init__(self, write: LineWriter, line_format: LineFormat | None = None) -> None:
         super().__init__(write)
         self._line_format = line_format
 
     def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        shown = self._line_format(text) if self._line_format else format_log_line(text, followed.record.metrics)
-        if shown is not None:
+        self._line_format = self._line_format or LogLineFormat(followed.record.metrics)
+        if (shown := self._line_format(text)) is not None:
             self.write(shown)
 
 
