@@ -1,11 +1,14 @@
 """What differs between runs: `robotrain diff`, and the changes that `robotrain runs` shows."""
 
+from dataclasses import replace
+
 import pytest
 from fake_engine import set_run_state
 from messages import check_shown
 from robotrain.cli import output
 from robotrain.cli.commands import diff
 from robotrain.store import records
+from robotrain_runtime.contract.event import Metrics, Outcome
 
 
 def test_diff_shows_the_settings_that_differ(submit_plain, robotrain):
@@ -109,6 +112,45 @@ def test_runs_shows_what_differs_from_the_run_that_is_continued(robotrain, fake_
     assert list_changes() == (run, [("resume", ""), ("training_steps", "4")]), "a checkpoint below its outputs"
     run = robotrain(*words, "9", "--resume-from", tmp_path / "elsewhere/000004").json["run"]
     assert list_changes()[1][1:] == [("training_steps", "8")], "of the run before"
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_better", "shown"),
+    [
+        (0.2, True, "better than train-1: loss 0.25 → 0.2; batch_size 8 → 16"),
+        (0.5, False, "worse than train-1: loss 0.25 → 0.5; batch_size 8 → 16"),
+        (0.25, None, "from train-1: loss 0.25 → 0.25; batch_size 8 → 16"),
+    ],
+)
+def test_runs_compares_a_repeated_run_with_its_parent(scripted, robotrain, loss, is_better, shown):
+    done = {"state": "succeeded", "ended": 1e9}
+    values = {"batch_size": ("8", "4")}
+
+    def add(name, value, **fields):
+        end = (Metrics(step=8, total=8, values={"train/loss": value}), Outcome(state="succeeded", exit_code=0))
+        scripted.run(name, *end, **done)
+        records.write_record(replace(records.read_record(name), **fields))
+
+    add("train-1", 0.25, values=values)
+    add("train-2", 0.125, values=values | {"batch_size": ("32", "4")})
+    add("train-3", loss, values=values | {"batch_size": ("16", "4")}, parent="train-1")
+    newest, *others = robotrain("runs", "--json").json["runs"]
+    assert (newest["parent"], newest["result"]) == (
+        "train-1",
+        {"metric": "train/loss", "before": 0.25, "after": loss, "is_better": is_better},
+    )
+    assert [one["result"] for one in others] == [None, None]
+    row = next(line for line in robotrain("runs").stdout.splitlines() if line.startswith("train-3"))
+    assert row.endswith(shown)
+
+
+def test_runs_compares_with_the_run_that_resubmit_repeats(submit_plain, robotrain):
+    first = submit_plain("--batch-size", "8")
+    submit_plain("--batch-size", "32")
+    again = robotrain("resubmit", first, "--set", "batch_size=16", "--no-pin", "--json").json["run"]
+    newest, *_ = robotrain("runs", "--json").json["runs"]
+    assert (newest["run"], newest["parent"], newest["result"]) == (again, first, None)
+    assert newest["changed"] == [{"name": "batch_size", "before": "8", "after": "16"}]
 
 
 def test_runs_on_a_terminal_shows_changes_on_a_line_of_their_own(submit_plain, robotrain, monkeypatch):

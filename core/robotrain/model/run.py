@@ -158,6 +158,8 @@ class RunRecord:
     name: str = ""
     """What its user calls it; several runs may have the same name."""
     note: str = ""
+    parent: str = ""
+    """The run that it repeats or continues, if `resubmit` or `resume` made it."""
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each value of its job that is not the default, with that default; of sources with their pins."""
 

@@ -149,16 +149,28 @@ def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[
     return [(redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES]]
 
 
-def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
-    """Return the main score as `85%` or `error 0.41`; empty if there is none."""
+def find_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> tuple[Metric, float] | None:
+    """Return the metric of the main score and its value; None if there is none."""
     for metric in declared:
         if metric.kind != "curve" and (metric.kind != "score" or not metric.headline):
             continue
-        if metric.share and (part := get_share(scores, metric.name)) is not None:
-            return f"{part:.0%}"
-        if not metric.share and (value := get_number(scores, metric.name)) is not None:
-            return f"{metric.brief or metric.title} {format_number(value)}{format_unit(metric)}"
-    return ""
+        value = get_share(scores, metric.name) if metric.share else get_number(scores, metric.name)
+        if value is not None:
+            return metric, value
+    return None
+
+
+def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
+    """Return the main score as `85%` or `error 0.41`; empty if there is none."""
+    if (found := find_headline_score(scores, declared)) is None:
+        return ""
+    metric, value = found
+    return f"{value:.0%}" if metric.share else f"{metric.brief or metric.title} {format_value(metric, value)}"
+
+
+def format_value(metric: Metric, value: float) -> str:
+    """Return a value of a metric as `85%` or `0.41 rad`."""
+    return f"{value:.0%}" if metric.share else f"{format_number(value)}{format_unit(metric)}"
 
 
 def find_share_metric(declared: Sequence[Metric]) -> Metric | None:

@@ -22,10 +22,11 @@ MAX_NOTE = 1000
 
 
 class RunLabels(NamedTuple):
-    """The name and the note of a run."""
+    """The name and the note of a run, and the run that it repeats or continues."""
 
     name: str = ""
     note: str = ""
+    parent: str = ""
 
 
 NO_LABELS = RunLabels()

@@ -395,5 +395,6 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitCo
         metrics=plan.job.profile.metrics,
         name=context.labels.name,
         note=context.labels.note,
+        parent=context.labels.parent,
         values=run_values.collect_values(rendered),
     )

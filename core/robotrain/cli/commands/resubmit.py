@@ -184,7 +184,8 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: PreparedJob, option
     for name, old, new in differences:
         print_message(f"  {name}: {redact(str(old)) or '–'} → {redact(str(new)) or '–'}")
     before = records.find_record(run)
-    submit.submit_job(ctx, prepared, {**options, "name": options["name"] or (before.name if before else "")})
+    name = options["name"] or (before.name if before else "")
+    submit.submit_job(ctx, prepared, {**options, "name": name, "parent": run})
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)

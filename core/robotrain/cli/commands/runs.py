@@ -173,7 +173,7 @@ def _format_runs(listed: Sequence[ListedRun]) -> list[str]:
         else ""
         for one in listed
     ]
-    changes = [to_cell(run_values.format_changes(one.changes)) for one in listed]
+    changes = [to_cell(_format_changes(one)) for one in listed]
     columns = _make_columns(listed, [to_cell(one.progress.conditions) for one in listed], reasons)
     if width is None:
         columns.append(Column("CHANGED", changes, drop_order=9))
@@ -220,6 +220,15 @@ def _make_columns(listed: Sequence[ListedRun], conditions: list[str], reasons: l
     ]
 
 
+def _format_changes(listed_run: ListedRun) -> str:
+    """Return what differs from the run before; of a run with a parent, from that, and whether the result is better."""
+    changes = run_values.format_changes(listed_run.changes)
+    if not listed_run.parent:
+        return changes
+    parent, result = RUN_START.sub("", listed_run.parent), listed_run.result_change
+    return f"{result.format_text(parent) + ';' if result else f'from {parent}:'} {changes or 'no change'}"
+
+
 def _format_steps(listed_run: ListedRun) -> str:
     known = listed_run.progress
     if known.step is None:
@@ -239,6 +248,7 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
     from robotrain.cli.watch.run_summary import dump_step
 
     record, status, known = listed_run.record, listed_run.status, listed_run.progress
+    result = listed_run.result_change
     return {
         "run": listed_run.run,
         "platform": record.platform if record else None,
@@ -262,6 +272,8 @@ def _dump_run(listed_run: ListedRun) -> dict[str, Any]:
         "note": record.note if record else "",
         "values": {name: found[0] for name, found in record.values.items()} if record else {},
         "changed": [change._asdict() for change in listed_run.changes],
+        "parent": listed_run.parent,
+        "result": result and {**result._asdict(), "metric": result.metric.name},
     }
 
 

@@ -7,13 +7,15 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from robotrain.cli.run_list.platform_queries import FailedQuery, can_list, query_platforms, query_statuses
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.progress import read_newest_progress
 from robotrain.model.run import RunRecord, RunState, Status, StepStatus
+from robotrain.model.scores import find_headline_score, format_value
+from robotrain.model.workload_profile import Metric
 from robotrain.plugins.manager import Plugins
 from robotrain.store import ended_runs, name_lock, records, run_values
 from robotrain.store.ended_runs import ListedProgress
@@ -42,6 +44,22 @@ silent.
 """
 
 
+class ResultChange(NamedTuple):
+    """The main result of a run and of the run that it repeats or continues."""
+
+    metric: Metric
+    before: float
+    after: float
+    is_better: bool | None
+    """None if they are equal, or the metric does not say what is better."""
+
+    def format_text(self, parent: str) -> str:
+        """Return it as `better than PARENT: loss 0.41 → 0.35`."""
+        before, after = (format_value(self.metric, value) for value in (self.before, self.after))
+        verdict = "from" if self.is_better is None else "better than" if self.is_better else "worse than"
+        return f"{verdict} {parent}: {self.metric.brief or self.metric.title} {before} → {after}"
+
+
 @dataclass(kw_only=True)
 class ListedRun:
     """A run in the list."""
@@ -60,7 +78,11 @@ class ListedRun:
     steps: Sequence[StepStatus] = ()
     """The steps of a pipeline."""
     changes: Sequence[Change] = ()
-    """What differs from the run that it continues, or else from the run before of the same workload."""
+    """What differs from the run that it repeats or continues, or else from the run before of the same workload."""
+    parent: str = ""
+    """The run that it repeats or continues, if that is still recorded."""
+    result_change: ResultChange | None = None
+    """How its result differs from that of its parent, once both have ended."""
 
 
 def list_runs(
@@ -102,8 +124,8 @@ def list_runs(
 
 
 def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -> None:
-    """Add what differs from the run before, for which a few runs are read that are not listed; of a run that continues
-    another one, what differs from that.
+    """Add what differs from the run before, for which a few runs are read that are not listed; of a run that repeats
+    or continues another one, what differs from that, and whether its result is better.
     """
     newer: dict[str, ListedRun | None] = {}
     for number, one in enumerate(itertools.chain(listed_runs, older)):
@@ -113,10 +135,38 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
             if (before := newer.get(one.record.workload)) and before.record:
                 before.changes = run_values.find_changes(one.record.values, before.record.values)
             newer[one.record.workload] = one if number < len(listed_runs) else None
+    by_name = {one.run: one for one in listed_runs}
     for one in listed_runs:
-        if one.record and (parent := run_values.find_resumed_run(one.record)):
+        if one.record and (parent := one.record.parent or run_values.find_resumed_run(one.record)):
             with contextlib.suppress(Rejected):
                 one.changes = run_values.find_changes(records.read_record(parent).values, one.record.values)
+                one.parent = parent
+            before = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
+            if before and one.parent and one.status and one.status.finished:
+                one.result_change = find_result_change(one.record.metrics, before, one.progress)
+
+
+def _read_ended_progress(run: str) -> ListedProgress | None:
+    ended = ended_runs.read_ended_run(run)
+    return ended.progress if ended else None
+
+
+def find_result_change(metrics: Sequence[Metric], before: ListedProgress, after: ListedProgress) -> ResultChange | None:
+    """Return how the main result of a run differs from that of another one; None if one of them has none.
+
+    The main score of an evaluation counts, or else the loss.
+    """
+    scores_before, scores_after = (find_headline_score(one.scores, metrics) for one in (before, after))
+    if scores_before and scores_after and scores_before[0] == scores_after[0]:
+        metric, old, new = *scores_before, scores_after[1]
+    else:
+        loss = next((metric for metric in metrics if metric.kind == "loss"), None)
+        if loss is None or before.loss is None or after.loss is None:
+            return None
+        metric, old, new = loss, before.loss, after.loss
+    better = metric.better or ("lower" if metric.kind == "loss" else "")
+    is_better = None if old == new or not better else (new < old) == (better == "lower")
+    return ResultChange(metric, old, new, is_better)
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
@@ -199,6 +249,9 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
     for one in listed_runs:
         if one.is_settled or one.record is None or one.status is None or one.no_answer or one.state == "pending":
             continue
+        if one.record.is_sweep:
+            one.progress = _summarize_sweep(one.record)
+            continue
         is_remote = not one.record.steps and can_list(one.record.platform, plugins)
         if is_remote and one.status.finished and (ended := ended_runs.read_ended_run(one.run)):
             one.progress = ended.progress
@@ -220,10 +273,29 @@ def _add_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
                 ended_runs.store_ended_run(one.run, status, one.progress, file)
 
 
+def _summarize_sweep(record: RunRecord) -> ListedProgress:
+    """Return how many trials have ended, and what the best one reached."""
+    from robotrain.sweeps import results
+    from robotrain.sweeps.space import format_point
+
+    if (found := results.read_results(record.run)) is None:
+        return ListedProgress()
+    ended = sum(trial.state not in ("waiting", "pending", "running") for trial in found.trials)
+    count = ListedProgress(ended, len(found.trials), "trial")
+    if found.best is None or found.best.score is None:
+        return count
+    score, best = found.best.score, found.best
+    text = f"best {best.name}: {format_point(best.values)}, {found.metric} {results.format_value(score)}"
+    kinds = [metric.kind for metric in record.metrics if metric.name == found.metric]
+    if kinds[:1] in (["loss"], ["validation"]):
+        return count._replace(loss=score, conditions=text)
+    return count._replace(scores={found.metric: score}, conditions=text)
+
+
 def _query_progress(record: RunRecord, platform: Platform) -> tuple[Progress, list[Any] | None]:
     """Return what the end of the log says, and which file of events, if nothing can start the run again."""
     is_here = not record.steps and platform.capabilities.feature("runs_here")
     path = platform.events_file(record.reference) if is_here else None
     file = ended_runs.identify_file(path) if path else None
-    lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES) if not record.is_sweep else ()
+    lines = platform.logs(record.reference, follow=False, tail=TAIL_LINES)
     return read_newest_progress(lines, record.metrics), file
