@@ -38,6 +38,42 @@ def test_machine_without_runs_is_ok_and_unchanged(state: Path) -> None:
     assert not state.exists()
 
 
+@pytest.mark.parametrize(
+    ("driver", "visible", "state", "shown"),
+    [
+        (
+            None,
+            None,
+            "ok",
+            "none: training uses the CPU (there is no nvidia-smi on PATH, so no NVIDIA driver reaches here)",
+        ),
+        ("NVIDIA H100, 570.1, 9.0, GPU-1", None, "ok", "NVIDIA H100, driver 570.1"),
+        ("NVIDIA H100, 570.1, 9.0, GPU-1\nNVIDIA H100, 570.1, 9.0, GPU-2", None, "ok", "2 × NVIDIA H100, driver 570.1"),
+        (
+            "NVIDIA H100, 570.1, 9.0, GPU-1",
+            "",
+            "warn",
+            "none: training uses the CPU (CUDA_VISIBLE_DEVICES hides 1 of NVIDIA H100)",
+        ),
+        (
+            "Failed to initialize NVML",
+            None,
+            "warn",
+            "none: training uses the CPU (nvidia-smi printed: Failed to initialize NVML)",
+        ),
+    ],
+)
+def test_gpus_are_named_or_the_cpu(monkeypatch, tmp_path, driver, visible, state, shown) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    if driver:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\nprintf '%s\\n' '{driver}'\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    assert [(found.state, found.text) for found in run_check("gpu")] == [(state, shown)]
+
+
 def test_a_tracking_database_is_read_and_its_runs_are_counted(state: Path) -> None:
     path = database(state)
     (found,) = run_check("tracking")

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -29,7 +30,7 @@ from robotrain.run_folder.ended_run import REMOVED_SUFFIX
 from robotrain.store import files, records
 from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
-from robotrain_runtime.machine import disk_cache
+from robotrain_runtime.machine import disk_cache, hardware
 from robotrain_runtime.machine.disk_cache import GIB
 
 from robotrain_local import observe, spec, submit
@@ -47,7 +48,11 @@ def list_checks(plan: Plan | None) -> list[Check]:
     """Return the checks: of a plan, or without one of the runs of this machine."""
     if plan:
         return [Check(name="local", run=partial(check_plan, plan))]
-    return [Check(name="run folders", run=check_run_folders), Check(name="tracking", run=check_tracking_database)]
+    return [
+        Check(name="gpu", run=check_gpus),
+        Check(name="run folders", run=check_run_folders),
+        Check(name="tracking", run=check_tracking_database),
+    ]
 
 
 def check_plan(plan: Plan) -> Iterator[Problem]:
@@ -78,6 +83,26 @@ def check_space(folder: Path) -> Iterator[Problem]:
     free = disk_cache.get_free_bytes(folder) / GIB
     if free < MIN_FREE_GIB:
         yield make_problem("run-folder-full", given=str(folder), free=free)
+
+
+def check_gpus() -> Iterator[HealthResult]:
+    """Report what a training on this machine computes with."""
+    if sys.platform == "darwin" and os.uname().machine == "arm64":
+        yield report_ok("Apple's, by Metal (mps)")
+        return
+    try:
+        present = hardware.query_gpus()
+    except hardware.DriverUnavailable as why:
+        report = report_ok if shutil.which("nvidia-smi") is None else report_warning
+        yield report(f"none: training uses the CPU ({str(why)[0].lower()}{str(why)[1:]})")
+        return
+    usable = Counter(f"{gpu.name}, driver {gpu.driver}" for gpu in hardware.select_visible(present))
+    if not usable:
+        hidden = f"{hardware.VISIBLE_DEVICES} hides {len(present)} of {present[0].name}"
+        way = Suggestion(f"unset {hardware.VISIBLE_DEVICES}", "lets programs see them")
+        yield report_warning(f"none: training uses the CPU ({hidden})", way)
+    for text, count in usable.items():
+        yield report_ok(f"{count} × {text}" if count > 1 else text)
 
 
 def check_run_folders() -> Iterator[Problem | HealthResult]:

@@ -96,7 +96,7 @@ def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> 
         title = f"the job asks for {many}, and this machine shows none"
         yield _make_gpu_finding("gpu-missing", title, f"{why}.", *_list_ways(required, 0))
         return
-    gpus = _select_visible(present)
+    gpus = select_visible(present)
     if len(gpus) < required.count:
         value = os.environ.get(VISIBLE_DEVICES)
         why_few = f"It shows {', '.join(gpu.name for gpu in gpus) or 'none'}."
@@ -153,7 +153,7 @@ def query_gpus() -> list[Gpu]:
 def count_visible_gpus() -> int:
     """Return how many NVIDIA GPUs programs on this machine may use; 0 without a driver."""
     try:
-        return len(_select_visible(query_gpus()))
+        return len(select_visible(query_gpus()))
     except DriverUnavailable:
         return 0
 
@@ -182,7 +182,7 @@ def _parse_gpu(line: str) -> Gpu | None:
     )
 
 
-def _select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
+def select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
     """Return the GPUs that CUDA_VISIBLE_DEVICES selects: as for CUDA, up to the first that is invalid or repeated."""
     value = os.environ.get(VISIBLE_DEVICES)
     if value is None:
