@@ -188,6 +188,38 @@ def test_line_that_evaluates_a_training_on_its_data_is_suggested(submit_plain, r
     assert "--policy-run" not in robotrain("eval", "nobody").stderr
 
 
+def test_job_file_of_the_evaluation_beside_that_of_the_training_is_suggested(
+    robotrain, plain_platform, tmp_path, monkeypatch
+):
+    folder = tmp_path / "a job"
+    folder.mkdir()
+    (folder / "train.yaml").write_text("workload: lerobot-train\nparameters:\n  seed: 7\n")
+    line = (
+        "submit",
+        "--platform",
+        "plain",
+        "--dataset-repo-id",
+        "lerobot/pusht",
+        "--json",
+        "--no-pin",
+        "--name",
+        "pick",
+    )
+
+    def find_line():
+        assert robotrain(*line, folder / "train.yaml", "--new").exit_code == 0
+        return robotrain("status", "--json").json["next"][-1].replace(robotrain("status", "--json").json["run"], "RUN")
+
+    own = "robotrain submit lerobot-eval --policy-run RUN --dataset-repo-id lerobot/pusht --platform plain"
+    assert find_line() == own
+    (folder / "mine.yaml").write_text("# of train.yaml\nworkload: lerobot-eval # 20 episodes\n")
+    assert find_line() == f"robotrain submit '{folder}/mine.yaml' --policy-run RUN --platform plain"
+    monkeypatch.chdir(folder)
+    assert find_line() == "robotrain submit mine.yaml --policy-run RUN --platform plain"
+    (folder / "other.yml").write_text('workload: "lerobot-eval"\n')
+    assert find_line() == own
+
+
 def test_no_evaluation_of_a_reward_model_is_suggested(submit_plain):
     record = records.read_record(submit_plain())
     rewarded = dataclasses.replace(record, values={**record.values, "reward_model": ("sarm", "None")})

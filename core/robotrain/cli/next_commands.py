@@ -3,10 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain.cli.named_change import VALUE, find_change
+from robotrain.config.values import MAX_LETTERS
 from robotrain.errors import Rejected
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
 from robotrain.model.progress import Progress
@@ -15,6 +17,10 @@ from robotrain.plugins import manager
 from robotrain.redaction import redact_if_secret, redact_sentence
 from robotrain.store import name_index
 
+RUN_FIELD = "{run}"
+"""What stands for the run in a line that a workload declares."""
+MAX_JOB_FILES = 50
+"""How many files beside a job file are looked at."""
 MAX_ALIGNED = 60
 """Characters; remarks of longer commands are not aligned."""
 JOB_FAULTS = ("configuration", "data", "code")
@@ -113,11 +119,34 @@ def format_next_steps(record: RunRecord, status: Status, known: Progress) -> lis
 
 
 def make_evaluation_command(record: RunRecord) -> str:
-    """Return the line that evaluates a run's outputs on its own data; empty if its workload declares none for them."""
+    """Return the line that evaluates a run's outputs; empty if its workload declares none for them.
+
+    The one job file for that beside the run's own job file counts, or else the run's own data.
+    """
     if not record.outputs.evaluation or record.outputs.not_evaluated_with in record.values:
         return ""
-    words = fill_in_sources(record.outputs.evaluation, record, {"run": record.run})
+    workload, _, options = record.outputs.evaluation.partition(" ")
+    if file := _find_job_file(record.job_folder, workload):
+        words = f"{file} {options[: options.index(RUN_FIELD)]}{record.run}"
+    else:
+        words = fill_in_sources(record.outputs.evaluation, record, {"run": record.run})
     return f"robotrain submit {words} --platform {record.platform}" if words else ""
+
+
+def _find_job_file(folder: str, workload: str) -> str:
+    """Return the only job file of a workload in a folder, as a word to type; empty for none, or several."""
+    found = []
+    line = re.compile(rb"^workload:\s*[\"']?" + re.escape(workload.encode()) + rb"[\"']?\s*(#.*)?$", re.MULTILINE)
+    try:
+        for path in sorted(Path(folder).glob("*.y*ml"))[:MAX_JOB_FILES] if folder else ():
+            if path.is_file() and path.stat().st_size <= MAX_LETTERS and line.search(path.read_bytes()):
+                found.append(path)
+    except OSError:
+        return ""
+    if len(found) != 1 or not str(found[0]).isprintable():
+        return ""
+    below = found[0].is_relative_to(Path.cwd())
+    return shlex.quote(str(found[0].relative_to(Path.cwd()) if below else found[0]))
 
 
 def fill_in_sources(

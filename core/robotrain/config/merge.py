@@ -129,7 +129,7 @@ class LayerStack:
             if parameter.param.form == "pairs":
                 values, gone = pairs.merge_values(values), pairs.merge_values(gone)
             values = [*values, *below, Value(parameter.default, DEFAULT_ORIGIN)]
-            found[name] = Value(values[0].value, values[0].origin, (*gone, *values[1:]))
+            found[name] = values[0]._replace(overrode=(*gone, *values[1:]))
         return found
 
     def problems(self) -> Iterator[Problem]:

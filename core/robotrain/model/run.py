@@ -160,6 +160,8 @@ class RunRecord:
     note: str = ""
     parent: str = ""
     """The run that it repeats or continues, if `resubmit` or `resume` made it."""
+    job_folder: str = ""
+    """The folder of its job file; empty without one."""
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each value of its job that is not the default, with that default; of sources with their pins."""
 

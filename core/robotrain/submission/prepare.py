@@ -16,6 +16,7 @@ from robotrain.config.explain import list_resolved_values
 from robotrain.config.request import Request
 from robotrain.config.resolve import Resolution, resolve_job
 from robotrain.config.validate import list_fields
+from robotrain.config.values import JOB_FILE_LAYER, SourceText, Value
 from robotrain.errors import Problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
@@ -112,6 +113,15 @@ class PreparedJob:
             values=self.values,
             produces=self.produces,
         )
+
+    @property
+    def job_folder(self) -> str:
+        """The folder of its job file; empty without one."""
+        if self.resolution is None:
+            return ""
+        given: list[Value | SourceText] = [*self.resolution.parameters.values()]
+        given += [item.text for item in self.resolution.inputs.chosen if item.text]
+        return next((str(one.base) for one in given if one.origin.layer == JOB_FILE_LAYER and one.base), "")
 
     @property
     def needs_lock(self) -> bool:

@@ -22,11 +22,12 @@ MAX_NOTE = 1000
 
 
 class RunLabels(NamedTuple):
-    """The name and the note of a run, and the run that it repeats or continues."""
+    """The name and the note of a run, the run that it repeats or continues, and the folder of its job file."""
 
     name: str = ""
     note: str = ""
     parent: str = ""
+    job_folder: str = ""
 
 
 NO_LABELS = RunLabels()

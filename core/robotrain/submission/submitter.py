@@ -156,7 +156,8 @@ def submit_job(
     :param checks: how its inputs and options are checked before it is sent.
     """
     raise_if_any(name_lock.check_state_folder())
-    given_name, labels = labels.name, labels._replace(name=labels.name or prepared.default_name)
+    given_name = labels.name
+    labels = labels._replace(name=labels.name or prepared.default_name, job_folder=prepared.job_folder)
     context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels, checks)
 
     def find_same(job: PreparedJob) -> UnfinishedRun | None:
@@ -396,5 +397,6 @@ def _make_record(rendered: RenderedPlan, notes: Iterable[str], context: SubmitCo
         name=context.labels.name,
         note=context.labels.note,
         parent=context.labels.parent,
+        job_folder=context.labels.job_folder,
         values=run_values.collect_values(rendered),
     )

@@ -141,9 +141,9 @@ def _add_changes(listed_runs: Sequence[ListedRun], older: Iterator[ListedRun]) -
             with contextlib.suppress(Rejected):
                 one.changes = run_values.find_changes(records.read_record(parent).values, one.record.values)
                 one.parent = parent
-            before = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
-            if before and one.parent and one.status and one.status.finished:
-                one.result_change = find_result_change(one.record.metrics, before, one.progress)
+            known = other.progress if (other := by_name.get(parent)) else _read_ended_progress(parent)
+            if known and one.parent and one.status and one.status.finished:
+                one.result_change = find_result_change(one.record.metrics, known, one.progress)
 
 
 def _read_ended_progress(run: str) -> ListedProgress | None:
