@@ -19,6 +19,8 @@ class RunRow(NamedTuple):
     run: str
     name: str
     state: str
+    what: str
+    submitted: str
     curve: Points = ()
     cells: Sequence[str] = ()
     """A text for each further column."""

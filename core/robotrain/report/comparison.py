@@ -20,7 +20,7 @@ from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.curves import Curves, capitalize, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.template import redact_text, render_template
-from robotrain.store.run_values import join_trainer_args, label_runs, shorten_texts
+from robotrain.store.run_values import IDENTITIES, join_trainer_args, label_runs, shorten_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,11 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
     columns = {name: cells for name, cells in columns.items() if name == "run" or len({*cells}) > 1}
     for role in (row.name for row in compare_sources(compared)):
         columns[role] = shorten_texts([_name_source(facts, role) for facts in compared])
-    columns |= {redact_text(row.name): [str(value or "") for value in row.values] for row in settings}
+    columns |= {
+        redact_text(row.name): [str(value or "") for value in row.values]
+        for row in settings
+        if row.name not in IDENTITIES
+    }
     columns["state"] = [facts.status.state for facts in compared]
     found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
     found |= {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
@@ -260,7 +264,7 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
         for facts, one in zip(compared, known, strict=True)
     ]
     columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared]
-    columns[" run"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared]
+    columns["id"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared]
     return [tuple(columns), *zip(*columns.values(), strict=True)]
 
 

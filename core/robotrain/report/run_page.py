@@ -110,10 +110,11 @@ def _make_step_row(step: StepStatus, now: float) -> tuple[str, ...]:
 
 def _list_tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
     known = facts.progress
-    step = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
+    total = f"of {known.total}" if known.total else ""
+    steps = (f"{known.unit}s", "" if known.step is None else str(known.step), total)
     metrics = [] if facts.evaluation else [known.main_metric, known.validation_metric]  # its scores have their tiles
     return [
-        *(list_sweep_tiles(facts.sweep) if facts.sweep else [(f"{known.unit}s", step, "")]),
+        *(list_sweep_tiles(facts.sweep) if facts.sweep else [steps]),
         *((metric.title, format_number(known.metrics.get(metric.name)), "") for metric in metrics if metric),
         ("time", "" if facts.seconds is None else format_duration(facts.seconds), ""),
         (f"{known.unit}s/s", format_number(known.rate, 3) if known.rate else "", ""),

@@ -29,7 +29,7 @@ from robotrain.store import files, name_index
 from robotrain.store.files import open_regular_file
 
 COMPARISON_NAME, ALL_NAME = "comparison", "runs"
-ALL_HEAD = ("loss", "score", "steps", "time", "what", "submitted")
+ALL_HEAD = ("loss", "score", "steps", "time")
 TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
 TO_HELP = "A file, a folder, or - for stdout; default: NAME.html, comparison.html or runs.html in this folder."
 
@@ -88,6 +88,8 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
             one.run,
             one.record.name if one.record else "",
             one.state,
+            f"{one.record.workload} on {one.record.platform}" if one.record else "",
+            format_time(one.record.created) if one.record else "",
             read_curve(one.record, plugins) if one.record else (),
             _list_cells(one, now),
         )
@@ -117,8 +119,6 @@ def _list_cells(one: ListedRun, now: float) -> list[str]:
         scores.format_headline_score(known.scores, record.metrics),
         steps,
         "" if seconds is None else format_duration(seconds),
-        f"{record.workload} on {record.platform}",
-        format_time(record.created),
     ]
 
 
