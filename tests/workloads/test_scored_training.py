@@ -60,7 +60,9 @@ def test_checkpoints_of_a_training_are_scored_and_the_best_is_registered(robotra
     assert marked[0] == str(best)
     page = robotrain("report", "scored", "--to", tmp_path / "report.html")
     assert page.exit_code == 0, page.stderr
-    assert "Scores of the checkpoints" in (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text()
+    assert "Scores of the checkpoints" in text
+    assert re.search('class="card (success|failure)"', text), "the outcome of each episode of its evaluation"
 
     answer = robotrain("register", "scored", "pusher", "--best", "--json")
     assert answer.exit_code == 0, answer.stderr

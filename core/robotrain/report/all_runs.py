@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robotrain.errors import Rejected
+from robotrain.model.progress import Progress
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.report.charts import Points
@@ -19,29 +20,26 @@ class RunRow(NamedTuple):
     run: str
     name: str
     state: str
-    what: str
-    submitted: str
+    what: str = ""
+    submitted: str = ""
     curve: Points = ()
-    cells: Sequence[str] = ()
-    """A text for each further column."""
+    cells: Sequence[str] = ("", "", "", "")
+    """Loss, score, steps and time."""
 
 
-def read_curve(record: RunRecord, plugins: Plugins) -> Points:
-    """Return the main curve of a run whose events are on this machine; of others, none: each log would be a request."""
+def read_progress(record: RunRecord, plugins: Plugins) -> Progress:
+    """Return the progress of a run whose events are on this machine; of others, none: each log would be a request."""
     with contextlib.suppress(Rejected, OSError):
         path = plugins.platform_of(record).events_file(record.reference)
         if path and Path(path).is_file():
-            return progress_cache.read_events_file(record, path)[0].curve
-    return ()
+            return progress_cache.read_events_file(record, path)[0]
+    return Progress()
 
 
-def render_all_page(
-    head: Sequence[str], rows: Sequence[RunRow], written: float, run_pages: Mapping[str, str] | None = None
-) -> str:
+def render_all_page(rows: Sequence[RunRow], written: float, run_pages: Mapping[str, str] | None = None) -> str:
     """Return the page; equal rows give equal pages.
 
-    :param head: the titles of the further columns.
     :param run_pages: the file of the page of each run that has one in the same folder.
     """
     title = f"{len(rows)} runs" if len(rows) != 1 else "1 run"
-    return render_template("all_runs.html", title, written, run_pages, head=head, rows=rows)
+    return render_template("all_runs.html", title, written, run_pages, rows=rows)

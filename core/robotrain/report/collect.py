@@ -1,5 +1,6 @@
 """The facts of a report: a run's record, plan, log and outputs, and related runs."""
 
+import contextlib
 import itertools
 import re
 import time
@@ -45,6 +46,7 @@ class RelatedRun:
     training_run: str = ""
     """The run that trained the policy, if its log contains it."""
     policy_digest: str = ""
+    name: str = ""
 
 
 def find_evaluations(
@@ -95,7 +97,7 @@ def _query_run(run: str, plugins: Plugins) -> RelatedRun:
     except (Rejected, OSError):
         return RelatedRun(run)
     training_run, digest = (known.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
-    return RelatedRun(run, state, known.evaluated, record.metrics, training_run, digest)
+    return RelatedRun(run, state, known.evaluated, record.metrics, training_run, digest, record.name)
 
 
 LAST_LINES = 40
@@ -123,6 +125,7 @@ class RunFacts:
     """Evaluations of the run's policy by other runs."""
     training_run: str = ""
     """The run that trained the policy of this one."""
+    training_name: str = ""
     steps: tuple[StepStatus, ...] = ()
     """The steps of a pipeline."""
     sweep: SweepFacts | None = None
@@ -157,8 +160,9 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
     outputs = tuple(platform.outputs(record.reference))
     status, steps = platform.query_pipeline(record.reference) if record.steps else (None, ())
     workloads = [job.workload for job in jobs] if record.steps else [record.workload]
-    readers = (evaluation.find_results_reader(name, plugins) for name in workloads if known.evaluated)
-    reader = next(filter(None, readers), None)
+    results_files = (evaluation.find_results_file(name, plugins) for name in workloads if known.evaluated)
+    results_file = next(filter(None, results_files), None)
+    training_run = find_training_run(sources, known.tags)
     return RunFacts(
         record=record,
         status=status or platform.status(record.reference),
@@ -169,12 +173,21 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
         values=stored.values if stored else (),
         payload=stored.payload.digest if stored else "",
         written=time.time(),
-        evaluation=evaluation.collect_evaluation(record, platform, known, outputs, reader, on_progress, complete),
+        evaluation=evaluation.collect_evaluation(record, platform, known, outputs, results_file, on_progress, complete),
         evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
-        training_run=find_training_run(sources, known.tags),
+        training_run=training_run,
+        training_name=_find_name(training_run),
         steps=tuple(steps),
         sweep=collect_sweep(record, plugins),
     )
+
+
+def _find_name(run: str) -> str:
+    """Return the name of a run; empty without one, and if its record cannot be read."""
+    with contextlib.suppress(Rejected):
+        if record := records.find_record(run):
+            return record.name
+    return ""
 
 
 def collect_all_facts(runs: Sequence[str], plugins: Plugins, on_progress: Callable[[str], None]) -> list[RunFacts]:

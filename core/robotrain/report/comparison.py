@@ -270,7 +270,7 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
 
 def _name_source(facts: RunFacts, role: str) -> str:
     if role == "policy" and facts.training_run:
-        return facts.training_run
+        return facts.training_name or facts.training_run
     found = (one for one in facts.sources if one.role == role)
     return redact_text(", ".join(f"{one.uri} @ {one.pin[:12]}" if one.pin else one.uri for one in found))
 

@@ -57,7 +57,7 @@ def list_panels(known: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
         shown = [title for title, points in panel.items() if points]
         chart = make_chart(
             panel,
-            known.unit,
+            "step" if known.unit == "episode" and _is_loss(declared[shown[0]]) else known.unit,  # of a later evaluation
             is_loss=_is_loss(declared[shown[0]]),
             better=_find_better(declared[judged]) if judged in shown else "",
             best_of=judged,

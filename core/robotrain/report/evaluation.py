@@ -78,12 +78,13 @@ ResultsReader = Callable[[bytes], EvaluationResults]
 """Return the content of a results file. Raise ValueError."""
 
 
-def find_results_reader(workload: str, plugins: Plugins) -> ResultsReader | None:
-    """Return the reader that a workload declares; None if it declares none or is not installed."""
+def find_results_file(workload: str, plugins: Plugins) -> tuple[str, ResultsReader] | None:
+    """Return the name and reader of the results file of a workload; None without one, or if it is not installed."""
     try:
-        return plugins.workload(workload).read_results
+        found = plugins.workload(workload)
     except PluginError:
         return None
+    return (found.profile.outputs.complete_file, found.read_results) if found.read_results else None
 
 
 MAX_MEDIA_BYTES = 30_000_000
@@ -218,19 +219,20 @@ def collect_evaluation(
     platform: Platform,
     known: Progress,
     outputs: Sequence[Output],
-    reader: ResultsReader | None,
+    results_file: tuple[str, ResultsReader] | None,
     on_progress: Callable[[str], None],
     complete: bool = True,
 ) -> EvaluationFacts | None:
     """Return the evaluation of a run; None if its log has none.
 
-    :param reader: of the run's results file.
+    :param results_file: its name and reader; of a pipeline, which has no such file itself, those of its evaluation.
     :param complete: include plots and videos, and download results that are not on this machine.
     """
     evaluated = known.evaluated
     if evaluated is None:
         return None
-    remarks: tuple[str, ...]
+    name, reader = results_file or ("", None)
+    name, remarks = record.outputs.complete_file or name, tuple[str, ...]()
     with tempfile.TemporaryDirectory(prefix="robotrain-report-") as scratch:
         folder, why = _find_local_results(platform, evaluated, outputs), ""
         shown = str(folder or "")
@@ -238,11 +240,11 @@ def collect_evaluation(
             named = (one for one in outputs if _is_results_output(one, evaluated))
             copies = (one for one in outputs if one.kind == "file" and one.uri in known.results)
             output = next(iter([*named, *copies]), None)
-            folder, why = _download_results(record, platform, output, Path(scratch) / "results", on_progress)
+            folder, why = _download_results(record, platform, output, Path(scratch) / "results", on_progress, name)
         if folder is None:
             remarks = (f"{why}; the page shows what the log contains",) if why else ()
             return EvaluationFacts(evaluated=evaluated, remarks=remarks)
-        results, remarks = _parse_results_file(record, folder, reader)
+        results, remarks = _parse_results_file(folder, name, reader)
         media, omitted = list[MediaFile](), list[OmittedFile]()
         if complete:
             with contextlib.suppress(OSError):
@@ -271,7 +273,12 @@ def _is_results_output(output: Output, evaluated: Evaluated) -> bool:
 
 
 def _download_results(
-    record: RunRecord, platform: Platform, output: Output | None, to: Path, on_progress: Callable[[str], None]
+    record: RunRecord,
+    platform: Platform,
+    output: Output | None,
+    to: Path,
+    on_progress: Callable[[str], None],
+    file: str,
 ) -> tuple[Path | None, str]:
     """Return the folder of the downloaded results, or why there is none."""
     if output is None:
@@ -283,15 +290,14 @@ def _download_results(
         platform.download(record.reference, output, to)
     except Exception as error:  # of a plugin; the log has the scores all the same
         return None, f"the results could not be downloaded: {redact(str(error), max_length=300)}"
-    folder, file = to / PurePosixPath(output.name).name, record.outputs.complete_file
+    folder = to / PurePosixPath(output.name).name
     return (folder if file and not (to / file).is_file() and (folder / file).is_file() else to), ""
 
 
 def _parse_results_file(
-    record: RunRecord, folder: Path, reader: ResultsReader | None
+    folder: Path, name: str, reader: ResultsReader | None
 ) -> tuple[EvaluationResults | None, tuple[str, ...]]:
     """Return the content of the results file, and why it or a part of it is missing; None without a reader."""
-    name = record.outputs.complete_file
     if reader is None or not name:
         return None, ()
     try:

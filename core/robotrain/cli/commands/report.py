@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,8 +28,10 @@ from robotrain.report.collect import RunFacts, collect_all_facts
 from robotrain.store import files, name_index
 from robotrain.store.files import open_regular_file
 
+if TYPE_CHECKING:
+    from robotrain.report.all_runs import RunRow
+
 COMPARISON_NAME, ALL_NAME = "comparison", "runs"
-ALL_HEAD = ("loss", "score", "steps", "time")
 TITLE, MAX_HEAD = re.compile(rb"<title>([^<]*)</title>"), 1024
 TO_HELP = "A file, a folder, or - for stdout; default: NAME.html, comparison.html or runs.html in this folder."
 
@@ -78,28 +80,17 @@ def report(
 
 def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     """Write the page of all runs, with what `robotrain runs --all` lists."""
-    from robotrain.report.all_runs import RunRow, read_curve, render_all_page
+    from robotrain.report.all_runs import render_all_page
 
     listed, _, _ = listed_runs.list_runs(plugins, None, "", None, with_steps=False)
     print_problems(listed_runs.find_silent_platforms(listed))
     now = time.time()
-    rows = [
-        RunRow(
-            one.run,
-            one.record.name if one.record else "",
-            one.state,
-            f"{one.record.workload} on {one.record.platform}" if one.record else "",
-            format_time(one.record.created) if one.record else "",
-            read_curve(one.record, plugins) if one.record else (),
-            _list_cells(one, now),
-        )
-        for one in listed
-    ]
+    rows = [_make_row(one, plugins, now) for one in listed]
     file_names = name_index.list_file_names()
     target = _write_page(
         to,
         lambda folder: ALL_NAME,
-        lambda folder: render_all_page(ALL_HEAD, rows, now, _find_run_pages(folder, file_names)),
+        lambda folder: render_all_page(rows, now, _find_run_pages(folder, file_names)),
     )
     if target and json:
         print_json({"runs": [one.run for one in listed], "path": str(target.absolute())})
@@ -108,18 +99,22 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
         print_result(str(target))
 
 
-def _list_cells(one: ListedRun, now: float) -> list[str]:
+def _make_row(one: ListedRun, plugins: Plugins, now: float) -> "RunRow":
+    from robotrain.report.all_runs import RunRow, read_progress
+
     record, known = one.record, one.progress
     if record is None:
-        return [""] * len(ALL_HEAD)
-    seconds = None if one.status is None else measure_seconds(one.status, now)
-    steps = "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step)
-    return [
+        return RunRow(one.run, "", one.state)
+    read = read_progress(record, plugins)
+    seconds = None if one.status is None else measure_seconds(one.status, now, read.last_event)
+    cells = (
         "" if known.loss is None else f"{known.loss:.4g}",
         scores.format_headline_score(known.scores, record.metrics),
-        steps,
+        "" if known.step is None else f"{known.step} of {known.total}" if known.total else str(known.step),
         "" if seconds is None else format_duration(seconds),
-    ]
+    )
+    what, submitted = f"{record.workload} on {record.platform}", format_time(record.created)
+    return RunRow(one.run, record.name, one.state, what, submitted, read.curve, cells)
 
 
 def _write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Path], str]) -> Path | None:
