@@ -1,10 +1,8 @@
-"""Comparison of runs: what differs, whether success rates differ significantly, and the page that shows it."""
+"""Comparison of runs: what differs, and the page that shows it."""
 
 import dataclasses
-import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain_runtime.contract.document import JobSource
@@ -19,6 +17,7 @@ from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, format_value
 from robotrain.report.curves import Curves, capitalize, list_curves
 from robotrain.report.evaluation import format_number
+from robotrain.report.rate_differences import SuccessRate, compare_rates, describe_differences
 from robotrain.report.template import redact_text, render_template
 from robotrain.store.run_values import IDENTITIES, join_trainer_args, label_runs, shorten_texts
 
@@ -91,117 +90,6 @@ def _format_sources(sources: Sequence[JobSource]) -> Mapping[str, str]:
 
 MAX_COLUMNS = 6
 """Up to how many settings that differ are columns of the table of runs; more have a table of their own."""
-MAX_PAIRS = 45
-"""Of ten runs; more are named, not compared."""
-SIGNIFICANCE = 0.05
-"""The probability below which a difference is not explained by chance."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuccessRate:
-    """A success rate with its 95 % interval."""
-
-    run: str
-    """The label of its run."""
-    value: float
-    low: float | None = None
-    high: float | None = None
-    conditions: str = ""
-    """The conditions of the evaluation; empty if unknown."""
-    outcomes: Mapping[tuple[str, int], bool] = field(default_factory=dict)
-    """Whether each trial succeeded, by its task and number; empty if unknown."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateDifference:
-    """Two rates of equal conditions, and whether chance explains their difference."""
-
-    first: str
-    second: str
-    text: str
-    """A sentence that says it."""
-    only_first: int | None = None
-    """The trials in which only the first succeeded; None if they did not have the same ones."""
-    only_second: int | None = None
-    p: float | None = None
-    """The probability of such a difference by chance; None if it is not known."""
-    significant: bool | None = None
-    """None if that is not known."""
-
-
-def describe_differences(rates: Sequence[SuccessRate]) -> Iterator[str]:
-    """Yield sentences about the conditions of two or more rates, and about the significance of their differences."""
-    groups: dict[str, list[SuccessRate]] = {}
-    for rate in rates:
-        groups.setdefault(rate.conditions, []).append(rate)
-    if len(rates) < 2:
-        return
-    if len(groups) > 1:
-        yield "These rates have different conditions and cannot be compared with each other:"
-        for conditions, group in groups.items():
-            yield f"{', '.join(rate.run for rate in group)}: {conditions or 'unknown conditions'}"
-    elif "" in groups:
-        yield "The conditions of these rates are unknown: they can be compared only if the conditions are equal."
-    else:
-        yield f"Conditions of all: {rates[0].conditions}."
-    differences = compare_rates(rates)
-    yield from (one.text for one in differences[:MAX_PAIRS])
-    if len(differences) > MAX_PAIRS:
-        yield f"{len(differences) - MAX_PAIRS} more pairs are not shown: `robotrain report --json` has them all."
-    if len(differences) > 1:
-        by_chance = SIGNIFICANCE * len(differences)
-        yield f"Of {len(differences)} pairs about {by_chance:.2g} would differ so by chance alone."
-
-
-def compare_rates(rates: Sequence[SuccessRate]) -> list[RateDifference]:
-    """Compare each pair of rates of equal, known conditions."""
-    pairs = itertools.combinations(rates, 2)
-    return [_compare_pair(*pair) for pair in pairs if pair[0].conditions and pair[0].conditions == pair[1].conditions]
-
-
-def _compare_pair(first: SuccessRate, second: SuccessRate) -> RateDifference:
-    """Compare two rates by their episodes if these are the same, else by their intervals."""
-    if first.outcomes and first.outcomes.keys() == second.outcomes.keys():
-        return _compare_outcomes(first, second)
-    better, worse = sorted((first, second), key=lambda rate: -rate.value)
-    significant = None if better.low is None or worse.high is None else better.low > worse.high
-    if significant is None:
-        text = f"The uncertainty of the rates of {first.run} and {second.run} is unknown."
-    elif significant:
-        text = f"The intervals of {first.run} and {second.run} do not overlap: {better.run} is better."
-    else:
-        text = f"The intervals of {first.run} and {second.run} overlap: the difference may be chance."
-    return RateDifference(first=first.run, second=second.run, text=text, significant=significant)
-
-
-def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> RateDifference:
-    only_first = sum(success and not second.outcomes[start] for start, success in first.outcomes.items())
-    only_second = sum(success and not first.outcomes[start] for start, success in second.outcomes.items())
-    same = f"{first.run} and {second.run} had the same {len(first.outcomes)} starts"
-    p = compute_sign_test(only_first, only_second)
-    chance = "is probably not chance" if p < SIGNIFICANCE else "may be chance"
-    text = (
-        f"{same}: only {first.run} succeeded in {only_first}, only {second.run} in {only_second}; "
-        f"the difference {chance} (p {p:.2g}, sign test)."
-    )
-    if not only_first + only_second:
-        text = f"{same} and succeeded in the same ones."
-    return RateDifference(
-        first=first.run,
-        second=second.run,
-        text=text,
-        only_first=only_first,
-        only_second=only_second,
-        p=p,
-        significant=p < SIGNIFICANCE,
-    )
-
-
-def compute_sign_test(first: int, second: int) -> float:
-    """Return the probability of a split at least this uneven by chance (exact two-sided sign test)."""
-    total = first + second
-    tail = sum(math.comb(total, count) for count in range(max(first, second), total + 1))
-    return min(1.0, 2 * tail / math.pow(2, total))
 
 
 def render_comparison_page(compared: Sequence[RunFacts], run_pages: Mapping[str, str] | None = None) -> str:
