@@ -208,8 +208,9 @@ def _explain_unknown(
         formats = [ours for ours, theirs in precision.DTYPES.items() if part == precision.DTYPE and value == theirs]
         suggestion = f"--mixed-precision {formats[0]}" if formats else f"leave out --{name}"
         return OptionProblem(given, title, f"These policies have it: {why}.", suggestion, replaces=f"--{name}")
-    kind = f" --policy-type {chosen}" if chosen and prefix == "policy." else ""
-    why = f"`robotrain submit lerobot-train{kind} --help` lists all options."
+    kind = types.get(prefix.rstrip("."), "")
+    is_of_type = prefix.startswith(("policy.", "reward_model."))
+    why = f"`robotrain policies {kind or 'TYPE'}` lists all options." if is_of_type else "TAB lists them after --."
     rest = name[len(prefix) + len(part) :]
     of_policy, policy_class = name.replace("-", "_"), _list_policies(tree).get(types.get("policy", ""))
     if not prefix and policy_class and of_policy in tree.classes[policy_class]:

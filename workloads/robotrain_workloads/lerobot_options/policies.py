@@ -1,0 +1,128 @@
+"""`robotrain policies`: the policy types and reward models of LeRobot, what each needs, and the options of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from robotrain.cli.arguments import JsonOption, argument
+from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.errors import Rejected, Suggestion
+from robotrain.messages import Messages
+from robotrain.nearest_name import suggest_name
+from robotrain.redaction import redact
+
+from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot.version_parameters import OTHER_SPELLINGS
+
+make_problem = Messages(__file__)
+
+TRAINING = "lerobot-train"
+SECTIONS = {versions.POLICIES: "policy_type", versions.REWARD_MODELS: "reward_model"}
+"""The parameter of the training that takes the types of each section of a version."""
+
+
+class ListedType(NamedTuple):
+    """A policy type or a reward model, as the newest version of LeRobot that has it says."""
+
+    name: str
+    section: str
+    version: str
+    facts: versions.ModelType
+
+    @property
+    def needs(self) -> list[str]:
+        """What it needs beside actions and states, or why it is not trained."""
+        return list(_describe_needs(self.facts))
+
+
+def complete_types(incomplete: str) -> list[str]:
+    """Return the types that begin like this."""
+    return [name for name in list_types() if name.startswith(incomplete)]
+
+
+def policies(
+    ctx: typer.Context,
+    type: Annotated[
+        str, argument("[TYPE]", "Show one type, with its options and their defaults.", complete_types)
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """List the policy types and reward models, and what each needs; show the options of one.
+
+    robotrain policies smolvla
+    """
+    types = list_types()
+    if type:
+        _show_type(ctx, type, types, json)
+    elif json:
+        print_json({name: [_dump(one) for one in types.values() if one.section == name] for name in SECTIONS})
+    else:
+        for section in SECTIONS:
+            rows = [(one.name, "; ".join(one.needs)) for one in types.values() if one.section == section]
+            print_result(format_table([(_format_flag(section), "NEEDS"), *rows]) + "\n")
+        print_message("`robotrain policies TYPE` shows the options of one")
+
+
+def _show_type(ctx: typer.Context, name: str, types: dict[str, ListedType], json: bool) -> None:
+    from robotrain.config.trainer_args import format_program_option, list_program_options  # costs start-up
+
+    if name not in types:
+        spelt = dict(OTHER_SPELLINGS).get(name, "")
+        near = (
+            (Suggestion(f"robotrain policies {spelt}"),) if spelt else suggest_name(name, types, "robotrain policies ")
+        )
+        raise Rejected([make_problem("value-unknown", *near, given=redact(name), name=redact(name))])
+    chosen = types[name]
+    given = {SECTIONS[chosen.section]: name, "lerobot_version": chosen.version}
+    options = [] if chosen.facts.refused else list_program_options(get_plugins(ctx).workload(TRAINING), given)
+    if json:
+        print_json({**_dump(chosen), "options": [one._asdict() for one in options]})
+        return
+    print_result(f"{name}: {'; '.join(chosen.needs)}")
+    if options:
+        print_result("\n" + format_table([("OPTION", ""), *map(format_program_option, options)]))
+        print_message(f"options stand after --: robotrain submit {_format_flag(chosen.section)} {name} … -- OPTION")
+
+
+def list_types() -> dict[str, ListedType]:
+    """Return every type by name: policies first."""
+    found: dict[str, ListedType] = {}
+    for section in SECTIONS:
+        for name in sorted(versions.list_type_names(section)):
+            version = next(one for one in versions.list_versions() if name in one.get_types(section))
+            found[name] = ListedType(name, section, version.name, version.get_types(section)[name])
+    return found
+
+
+def _dump(one: ListedType) -> dict[str, Any]:
+    return {"type": one.name, "is_trained": not one.facts.refused, "needs": one.needs}
+
+
+def _format_flag(section: str) -> str:
+    return f"--{SECTIONS[section].replace('_', '-')}"
+
+
+def _describe_needs(facts: versions.ModelType) -> Iterator[str]:
+    if facts.refused:
+        yield f"not trained: {facts.refused}"
+        return
+    least, most = facts.cameras or (0, None)
+    if most is not None:
+        yield f"{'exactly' if least == most else 'at most'} {most} camera{'s' * (most > 1)}"
+    elif least:
+        instead = ", or an environment state" if facts.environment_state else ""
+        yield f"{least} camera{'s' * (least > 1)} or more{instead}"
+    if facts.reads_reward:
+        yield "rewards in the data (next.reward)"
+    if facts.reads_task:
+        yield "task texts"
+    if facts.repositories:
+        yield f"reads {', '.join(facts.repositories)}"
+    if code := [name for name, one in facts.repositories.items() if one.code == "runs" and not one.only_if]:
+        yield f"runs code of {', '.join(code)}"
+
+
+app = make_app(policies)
