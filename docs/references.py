@@ -1,6 +1,7 @@
 """What the documents show of the program: the help of every command, LeRobot's spellings, the public names."""
 
 import ast
+import functools
 import importlib
 import inspect
 import itertools
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from robotrain import plugin
 from robotrain.cli.app import app
+from robotrain.cli.command_factory import HELP_ALL
 from robotrain.command_table import COMMANDS
 from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_workloads.lerobot_eval.workload import OWNED_OPTIONS as EVALUATION_OPTIONS
@@ -22,7 +24,7 @@ from typer.testing import CliRunner
 PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
 OPTIONS = "--no-plugins"
-WORKLOAD_COMMANDS = ("from-lerobot", "bags")
+WORKLOAD_COMMANDS = ("from-lerobot", "policies", "bags")
 """The commands of built-in plugins; `robotrain plugins` lists them."""
 ENVIRON = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
 
@@ -41,10 +43,13 @@ def _list_subcommands(text: str) -> list[str]:
 
 
 def show_help(*words: str) -> str:
-    """Return the help of a command, with the built-in plugins only and nothing of this machine's environment."""
+    """Return all help of a command, with the built-in plugins only and nothing of this machine's environment."""
     with tempfile.TemporaryDirectory() as empty:
         environ = dict.fromkeys(os.environ) | ENVIRON | {"HOME": empty, "ROBOTRAIN_STATE": empty}
-        answer = CliRunner().invoke(app, [OPTIONS, *words, "--help"], env=environ, prog_name="robotrain")
+        ask = functools.partial(CliRunner().invoke, app, env=environ, prog_name="robotrain")
+        answer = ask([OPTIONS, *words, "--help"])
+        if HELP_ALL in answer.output:
+            answer = ask([OPTIONS, *words, HELP_ALL])
     assert answer.exit_code == 0, answer.output
     return answer.stdout.rstrip()
 

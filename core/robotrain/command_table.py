@@ -1,35 +1,48 @@
-"""The table of robotrain's own commands, as help lists them."""
+"""The table of robotrain's own commands, by the groups in which help lists them."""
 
-COMMANDS = {
-    "init": ("init", "Write a job.yaml for this folder, or an example with its data."),
-    "submit": ("submit", "Check a job, render its plan, and submit it to a platform."),
-    "render": ("render", "Render the plan: exactly what `submit` would send."),
-    "explain": ("explain", "Show each value of a job, its origin, and what it overrode."),
-    "pipeline": ("pipeline", "Submit jobs that depend on each other: train, evaluate, register."),
-    "sweep": ("sweep", "Run one job over several values, and compare the results."),
-    "runs": ("runs", "List the runs submitted from this machine, newest first."),
-    "status": ("status", "Show the state of a run, its outputs, and the next commands."),
-    "logs": ("logs", "Print the log of a run; with -f, follow it."),
-    "watch": ("watch", "Show the progress, loss and outputs of runs live."),
-    "wait": ("watch", "Wait until runs end; the exit code says how they ended."),
-    "cancel": ("cancel", "Stop runs, and show what they saved."),
-    "outputs": ("outputs", "List the checkpoints of a run; with --to, download them."),
-    "report": ("report", "Write an HTML page about a run: loss, settings, checkpoints."),
-    "ui": ("ui", "Open MLflow and the platform's page of a run in a browser."),
-    "rename": ("rename", "Change the name or the note of a run."),
-    "diff": ("diff", "Show what differs between runs: settings, data, results."),
-    "resubmit": ("resubmit", "Submit a run again, as its next attempt; --set changes values."),
-    "resume": ("resubmit", "Continue from a run's last complete checkpoint, as a new run."),
-    "publish": ("publish", "Send the checkpoints of a run to the Hugging Face Hub."),
-    "register": ("register", "Register a checkpoint of a run as a version of a model."),
-    "platforms": ("platforms", "Show what each platform supports."),
-    "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
-    "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),
-    "plugins": ("plugins", "List the installed plugins, and why any failed; write a new one."),
-    "doctor": ("doctor", "Check this machine for what would stop a submit."),
-    "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
+EXPERT = "More commands"
+"""The group of commands that few people type: help names them on one line, and `--help-all` says what they do."""
+GROUPS = {
+    "Commands": {
+        "init": ("init", "Write a job.yaml for this folder, or an example with its data."),
+        "submit": ("submit", "Check a job, render its plan, and submit it to a platform."),
+        "watch": ("watch", "Show the progress, loss and outputs of runs live."),
+        "report": ("report", "Write an HTML page about a run: loss, settings, checkpoints."),
+        "runs": ("runs", "List the runs submitted from this machine, newest first."),
+    },
+    "Follow a run": {
+        "status": ("status", "Show the state of a run, its outputs, and the next commands."),
+        "logs": ("logs", "Print the log of a run; with -f, follow it."),
+        "wait": ("watch", "Wait until runs end; the exit code says how they ended."),
+        "cancel": ("cancel", "Stop runs, and show what they saved."),
+        "outputs": ("outputs", "List the checkpoints of a run; with --to, download them."),
+        "ui": ("ui", "Open MLflow and the platform's page of a run in a browser."),
+    },
+    "Go on from a run": {
+        "diff": ("diff", "Show what differs between runs: settings, data, results."),
+        "resume": ("resubmit", "Continue from a run's last complete checkpoint, as a new run."),
+        "resubmit": ("resubmit", "Submit a run again, as its next attempt; --set changes values."),
+        "publish": ("publish", "Send the checkpoints of a run to the Hugging Face Hub."),
+        "register": ("register", "Register a checkpoint of a run as a version of a model."),
+    },
+    "Plan jobs": {
+        "render": ("render", "Render the plan: exactly what `submit` would send."),
+        "explain": ("explain", "Show each value of a job, its origin, and what it overrode."),
+        "pipeline": ("pipeline", "Submit jobs that depend on each other: train, evaluate, register."),
+        "sweep": ("sweep", "Run one job over several values, and compare the results."),
+        "platforms": ("platforms", "Show what each platform supports."),
+        "doctor": ("doctor", "Check this machine for what would stop a submit."),
+    },
+    EXPERT: {
+        "rename": ("rename", "Change the name or the note of a run."),
+        "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
+        "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
+        "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),
+        "plugins": ("plugins", "List the installed plugins, and why any failed; write a new one."),
+    },
 }
-"""The module in `cli.commands` and the line of help of each command."""
+"""The module in `cli.commands` and the line of help of each command, in the order of help."""
+COMMANDS = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 
 ALIASES = {"ls": "runs", "list": "runs", "ps": "runs"}
 """Words that run a command as its own name does."""

@@ -35,6 +35,7 @@ CHECKPOINT = RoleFlag(
     help="A checkpoint of Isaac Lab: its folder, a run of robotrain (RUN or RUN@STEP), runs:/RUN_ID/PATH, "
     "models:/NAME/VERSION, models:/NAME/latest or azureml:NAME:VERSION, a blob URL, or the https URL of its file.",
     form="CHECKPOINT",
+    common=True,
 )
 CODE = RoleFlag(
     "--code",
@@ -45,6 +46,7 @@ CODE = RoleFlag(
     "that .gitignore, .amlignore or .robotrainignore name stay here. isaac-train runs its scripts/train.sh (--entry "
     "FILE) in place of Isaac Lab's scripts.",
     form="FOLDER|URL",
+    common=True,
 )
 INIT_POLICY = RoleFlag(
     "--init-from-policy-model",

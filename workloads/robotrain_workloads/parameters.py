@@ -25,7 +25,7 @@ def make_model_param(help: str, variable: str) -> Param:
 
 def _make_publish_param(what: str, places: str) -> Param:
     help = f"where {what}: {places}"
-    return Param(help=help, metavar="FOLDER|URL", requires="publish_folder", destination=True)
+    return Param(help=help, common=True, metavar="FOLDER|URL", requires="publish_folder", destination=True)
 
 
 CheckpointsUrl = Annotated[

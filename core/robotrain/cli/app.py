@@ -3,7 +3,7 @@
 import contextlib
 import io
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -11,52 +11,43 @@ from typer.core import TyperCommand, TyperGroup
 from robotrain import __version__
 from robotrain.cli.command_factory import (
     ARGUMENTS_KEY,
+    HELP_ALL,
+    HELP_OPTIONS,
     CompletionItem,
+    HelpInTwoSizes,
     UsageError,
     add_context,
     format_help,
     get_plugins,
     load_command,
     split_at_dashes,
+    write_names,
 )
 from robotrain.cli.errors_and_interrupts import handle_errors
 from robotrain.cli.output import reserve_results
-from robotrain.command_table import ALIASES, COMMANDS
+from robotrain.command_table import ALIASES, COMMANDS, EXPERT, GROUPS
 from robotrain.errors import Rejected, raise_if_any
 from robotrain.store import files, ownership
 
+if TYPE_CHECKING:
+    from robotrain.plugins.discovery import Claim
+
 ClickError: Any = UsageError.__base__
 AS_JSON_KEY = "robotrain.as-json"
+NO_PLUGINS_HELP = "Load no plugins but the built-in ones.  [env: ROBOTRAIN_PLUGINS=none]"
 WITHOUT_HELP = (
     "Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]  [env: ROBOTRAIN_WITHOUT=A,B]"
 )
 PLUGINS_FROM_HELP = "Load robotrain_plugin.py of this folder as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]"
-HELP = """Describe a robot-learning job once; run it on any platform whose plugin supports it.
+HELP = """Describe a robot-learning job once; run it on {platforms}.
 
   robotrain init --example pusht-mini
-
   robotrain submit pusht-mini/job.yaml --platform PLATFORM --wait
-
-  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
-
-  robotrain status            the state of the newest run
 """
-OVERVIEW = """Usage: robotrain COMMAND [OPTIONS]
-
-Commands:
-{commands}
-{of_plugins}
-Begin with:
-  robotrain init --example pusht-mini
-  robotrain submit pusht-mini/job.yaml --platform PLATFORM --wait
-
-`robotrain COMMAND --help` shows a command's options, `robotrain --help` those
-of all commands."""
-"""What `robotrain` alone prints: one line a command, of at most 80 columns."""
-OVERVIEW_WIDTH = 80
+NO_PLATFORM = "any platform whose plugin supports it"
 
 
-class RootGroup(TyperGroup):
+class RootGroup(HelpInTwoSizes, TyperGroup):
     """The group of all commands; those of plugins are found by their claim `command.NAME`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -69,9 +60,10 @@ class RootGroup(TyperGroup):
         While one of robotrain's own runs, only its results go to stdout. Help is printed by Click.
         """
         ctx.meta[ARGUMENTS_KEY] = tuple(args[1:])
-        if ALIASES.get(args[0], args[0]) in COMMANDS and not {"-h", "--help"} & {*split_at_dashes(args)[0]}:
+        is_help = not HELP_OPTIONS.isdisjoint(split_at_dashes(args)[0])
+        if ALIASES.get(args[0], args[0]) in COMMANDS and not is_help:
             ctx.with_resource(reserve_results())
-        if not ctx.resilient_parsing and args[0] != "doctor" and "--help" not in args:  # doctor says it among others
+        if not ctx.resilient_parsing and args[0] != "doctor" and not is_help:  # doctor says it among others
             raise_if_any(ownership.find_ownership_problems(files.list_own_folders()))
         return super().resolve_command(ctx, args)
 
@@ -94,16 +86,42 @@ class RootGroup(TyperGroup):
         return typer.main.get_command(found)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return the commands that begin like this; names of plugins' commands are read without importing them."""
-        by_name = list_plugin_commands(ctx)
-        from_plugins = [CompletionItem(name, help=by) for name, by in by_name.items() if name.startswith(incomplete)]
-        return [*super().shell_complete(ctx, incomplete), *from_plugins]
+        """Return the commands that begin like this; before the first letter, those that help describes.
+
+        Names of plugins' commands are read without importing them.
+        """
+        if incomplete.startswith("-"):
+            return list(super().shell_complete(ctx, incomplete))
+        groups = [group for title, group in GROUPS.items() if incomplete or title != EXPERT]
+        summaries = {name: summary for group in groups for name, (_, summary) in group.items()}
+        summaries |= list_plugin_commands(ctx) if incomplete else {}
+        return [CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)]
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write what robotrain is, with the platforms that are installed, and how to begin."""
+        *names, last = [claim.name for claim in list_claims(ctx, "platform")] or [NO_PLATFORM]
+        self.help = format_help(HELP.format(platforms=f"{', '.join(names)} or {last}" if names else last))
+        super().format_help_text(ctx, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the global options, only in full help, and the commands."""
+        if ctx.meta[HELP_ALL]:
+            super().format_options(ctx, formatter)
+        else:
+            self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from the table: help imports no command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-        if of_plugins := list_plugin_commands(ctx):
+        """Write the commands by group, from the table: help imports no command."""
+        of_plugins, width = list_plugin_commands(ctx), max(map(len, COMMANDS))
+        for title, group in GROUPS.items():
+            if ctx.meta[HELP_ALL] or title != EXPERT:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(width), summary) for name, (_, summary) in group.items()])
+        if not ctx.meta[HELP_ALL]:
+            formatter.write_paragraph()
+            write_names(formatter, "More", [*GROUPS[EXPERT], *of_plugins])
+            formatter.write_text("`robotrain --help-all` says what they do, and lists robotrain's own options.")
+        elif of_plugins:
             with formatter.section("Commands of plugins"):
                 formatter.write_dl([(name, f"From {distribution}.") for name, distribution in of_plugins.items()])
 
@@ -155,7 +173,6 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 @app.callback(
     cls=RootGroup,
-    help=format_help(HELP),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -164,32 +181,31 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
-    no_plugins: Annotated[
-        bool, typer.Option("--no-plugins", help="Load no plugins but the built-in ones.  [env: ROBOTRAIN_PLUGINS=none]")
-    ] = False,
+    no_plugins: Annotated[bool, typer.Option("--no-plugins", help=NO_PLUGINS_HELP, is_eager=True)] = False,
     without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="NAME", show_default=False, help=WITHOUT_HELP)
+        list[str] | None,
+        typer.Option("--without", metavar="NAME", show_default=False, help=WITHOUT_HELP, is_eager=True),
     ] = None,
     plugins_from: Annotated[
-        str, typer.Option("--plugins-from", metavar="FOLDER", show_default=False, help=PLUGINS_FROM_HELP)
+        str, typer.Option("--plugins-from", metavar="FOLDER", show_default=False, help=PLUGINS_FROM_HELP, is_eager=True)
     ] = "",
 ) -> None:
-    """Print the list of commands if no command is given. Each of these options works with every command."""
+    """Print the help if no command is given. Each of these options works with every command."""
     if ctx.invoked_subcommand is None:
-        of_plugins = list_plugin_commands(ctx)
-        names = f"Commands of plugins: {', '.join(of_plugins)}"
-        line = f"\n{names if len(names) <= OVERVIEW_WIDTH else f'{names[: OVERVIEW_WIDTH - 1]}…'}\n"
-        commands = "\n".join(f"  {name:<11}{summary}" for name, (_, summary) in COMMANDS.items())
-        typer.echo(OVERVIEW.format(commands=commands, of_plugins=line if of_plugins else ""))
+        typer.echo(ctx.get_help())
 
 
 def list_plugin_commands(ctx: Any) -> dict[str, str]:
     """Return the commands of plugins, each with its distribution, without importing them."""
+    return {one.name: one.distribution for one in list_claims(ctx, "command") if one.name not in COMMANDS}
+
+
+def list_claims(ctx: Any, family: str) -> "list[Claim]":
+    """Return what plugins claim of a family; nothing if an option names no plugin, since help is shown all the same."""
     try:
-        claims = get_plugins(ctx).list_claims("command")
-    except Rejected:  # an option names no plugin: help is shown all the same
-        return {}
-    return {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
+        return get_plugins(ctx).list_claims(family)
+    except Rejected:
+        return []
 
 
 def run_app() -> None:

@@ -4,7 +4,8 @@ import contextlib
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
@@ -24,6 +25,8 @@ UsageError: Any = typer.BadParameter.__base__
 """Click's usage error, of which Typer exports only subclasses."""
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS_KEY = "robotrain.plugins"
+HELP_ALL = "--help-all"
+HELP_OPTIONS = frozenset(("-h", "--help", HELP_ALL))
 ARGUMENTS_KEY = "robotrain.arguments"
 """Where the root context has the arguments of the command as they were typed."""
 
@@ -42,6 +45,30 @@ class OwnCommand(TyperCommand):
         :param near: the options of this command that are similar to `flag`.
         """
         return near
+
+
+class HelpInTwoSizes:
+    """The part of a command whose `--help` shows what is common, and whose `--help-all` shows everything."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Note which help is asked for, and parse the arguments."""
+        ctx.meta[HELP_ALL] = HELP_ALL in split_at_dashes(args)[0]
+        return cast("list[str]", cast("Any", super()).parse_args(ctx, args))
+
+    def get_help_option_names(self, ctx: Any) -> list[str]:
+        """Return the spellings of the option, in the order that help shows."""
+        return [*ctx.help_option_names, HELP_ALL]
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option that shows either help."""
+        option = cast("Any", super()).get_help_option(ctx)
+        option.help = "Show help; with --help-all, all of it."
+        return option
+
+
+def write_names(formatter: Any, title: str, names: Iterable[str]) -> None:
+    """Write a line of names, which are not broken."""
+    formatter.write(textwrap.fill(f"{title}: {', '.join(names)}", formatter.width, break_on_hyphens=False) + "\n")
 
 
 @contextlib.contextmanager

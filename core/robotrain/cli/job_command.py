@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand
 
-from robotrain.cli.arguments import AFTER_DASHES_KEY
+from robotrain.cli.arguments import AFTER_DASHES_KEY, LABELS
 from robotrain.cli.command_factory import (
     ARGUMENTS_KEY,
+    HELP_ALL,
+    HELP_OPTIONS,
+    HelpInTwoSizes,
     add_context,
     format_help,
     get_plugins,
     read_typed_line,
     split_at_dashes,
+    write_names,
 )
 from robotrain.cli.missing_plugins import (
     make_not_loaded_problem,
@@ -27,6 +31,7 @@ from robotrain.cli.missing_plugins import (
 )
 from robotrain.cli.options import (
     SET_NAME,
+    SHORT_WIDTH,
     ComposedOptions,
     add_declared,
     add_sources,
@@ -61,6 +66,8 @@ ORDER_KEY = "robotrain.order"
 SET_HELP = "set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]"
 PARAM_HELP = "a parameter of your own: {NAME} in the command, NAME in --set, sweeps, explain and diff  [repeatable]"
 CONFIG_HELP = "a configuration file of {}, in its own form; flags and the job file win"
+FULL_HELP_MARK = "\f"
+"""Stands in the text of a command before what only `--help-all` says."""
 CONTEXT_SETTINGS = {
     "ignore_unknown_options": True,  # collected, so that all are reported at once
     "allow_extra_args": True,
@@ -73,7 +80,7 @@ def make_job_command(name: str, cls: type["JobCommand"], help: str) -> "JobComma
     return cls(name, help=format_help(help), context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
 
 
-class JobCommand(TyperCommand):
+class JobCommand(HelpInTwoSizes, TyperCommand):
     """A command that takes a job; its options depend on the workload and platform that the arguments choose.
 
     Subclasses add options, and act on the prepared job.
@@ -92,6 +99,11 @@ class JobCommand(TyperCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the command itself."""
+
+    def add_labels(self, options: ComposedOptions) -> None:
+        """Add the options for what people call the run."""
+        for flag, (help, metavar) in LABELS.items():
+            options.add_own(flag, help=help, metavar=metavar, common=flag == "--name")
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
         """Act on a job that its platform can run."""
@@ -173,28 +185,39 @@ class JobCommand(TyperCommand):
         parser.parse_args = parse_args  # type: ignore[method-assign] # what click itself calls
         return parser
 
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the text, in short help the part of it before FULL_HELP_MARK."""
+        text, _, more = (self.help or "").partition(FULL_HELP_MARK)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(text + more if ctx.meta[HELP_ALL] else text)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options by group; Typer's own panels would import rich."""
         panels: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
-                panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+        if not ctx.meta[HELP_ALL]:
+            for option in self.options.options:
+                if option.common:
+                    panels.setdefault(option.panel, []).append(option.make_short_record())
+        else:
+            for parameter in self.get_params(ctx):
+                if record := parameter.get_help_record(ctx):
+                    panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
         for title, records in panels.items():
             with formatter.section(title):
-                formatter.write_dl(records)
-        for declared in self.options.declared.values():
-            if notes := declared.param.choice_notes:
-                with formatter.section(f"Values of {declared.flag}"):
-                    formatter.write_dl(notes)
-        workload = load_or_none(get_plugins(ctx).workload, self.choice.workload)
-        given = read_given_parameters(self.options.given, self.choice.file)
-        options = workload.program_options if workload else None
-        if options and any(name in given for name in options.chosen_by):
-            from robotrain.config import trainer_args
+                formatter.write_dl(records, col_max=30 if ctx.meta[HELP_ALL] else SHORT_WIDTH)
+        if not ctx.meta[HELP_ALL]:
+            formatter.write_paragraph()
+            write_names(formatter, "Workloads", get_plugins(ctx).list_names("workload"))
+            formatter.write_text(f"{HELP_ALL} shows all {len(self.options.options)} options, in groups.")
 
-            if options := trainer_args.list_program_options(workload, given):
-                with formatter.section(f"Options of {workload.program} after --"):
-                    formatter.write_dl(map(trainer_args.format_program_option, options))
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options that begin like this; before the first letter, those that help shows."""
+        found = list(super().shell_complete(ctx, incomplete))
+        if incomplete.strip("-"):
+            return found
+        common = {option.flags[0].partition("/")[0] for option in self.options.options if option.common}
+        return [item for item in found if item.value in common | HELP_OPTIONS]
 
     def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
         """Return completions of a word: a workload, or after `--` an option of its program."""
@@ -211,7 +234,9 @@ class JobCommand(TyperCommand):
         options = ComposedOptions()
         installed = plugins.list_names("platform")
         help = f"the platform to run on: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
-        options.add_own("--platform", help=help, metavar="NAME", complete=make_completer(lambda: installed))
+        options.add_own(
+            "--platform", help=help, metavar="NAME", complete=make_completer(lambda: installed), common=True
+        )
         profiles = make_completer(lambda: choice.project.profiles if choice.project else ())
         help = "the profile of robotrain.toml to use  [env: ROBOTRAIN_PROFILE]"
         options.add_own("--profile", help=help, metavar="NAME", complete=profiles)

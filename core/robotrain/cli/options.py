@@ -19,6 +19,13 @@ Completer = Callable[[str], Sequence[str]]
 """Returns the completions of a beginning."""
 
 
+SHORT_WIDTH = 23
+"""Characters of the column of options in short help; longer ones have a line of their own."""
+
+SHORT_NOTES = ("required", "default")
+"""What the notes begin with that short help shows."""
+
+
 class Option(NamedTuple):
     """An option as help and completion show it; every value stays text until it is resolved."""
 
@@ -36,6 +43,18 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     complete: Completer | None = None
     """Returns completions that are not `choices`."""
+    common: bool = False
+    """Whether `--help` shows it, and TAB before its first letter."""
+
+    def make_short_record(self) -> tuple[str, str]:
+        """Return its main spellings and the first sentence about it, as short help shows them."""
+        first, *others = self.flags
+        spellings = [*(flag for flag in others if not flag.startswith("--")), first.replace("/", " / ")]
+        text, *groups = self.help.split("  [")
+        notes = [note for group in groups for note in group.rstrip("]").split("; ") if note.startswith(SHORT_NOTES)]
+        sentence = text.partition(". ")[0].rstrip(".")
+        shown = ", ".join(spellings) + (f" {self.metavar}" if self.metavar else "")
+        return shown.ljust(SHORT_WIDTH), sentence + (f"  [{'; '.join(notes)}]" if notes else "")
 
     def make_parameter(self) -> Any:
         """Return Typer's parameter, which is None when the option is not given, or empty if it is repeatable."""
@@ -153,10 +172,11 @@ class ComposedOptions:
         metavar: str | None = None,
         complete: Completer | None = None,
         repeatable: bool = False,
+        common: bool = False,
     ) -> None:
         """Add an option of the command itself, named by its first flag; without a metavar it is a switch."""
         name = flags[0].strip("-").replace("-", "_")
-        self.add(Option(name, flags, help, metavar, repeatable=repeatable, complete=complete))
+        self.add(Option(name, flags, help, metavar, repeatable=repeatable, complete=complete, common=common))
 
     def takes_value(self, flag: str) -> bool | None:
         """Return whether a flag needs the next word as its value; None for one that is not here."""
@@ -183,7 +203,9 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
             spellings = (flag.flag, *(alias for alias in flag.aliases if alias not in taken))
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
             form = flag.form or owners[0].form
-            option = Option(name, spellings, help, form, "Data", repeatable=True, complete=flag.complete)
+            option = Option(
+                name, spellings, help, form, "Data", repeatable=True, complete=flag.complete, common=flag.common
+            )
             owner_text = "source " + " and ".join(owner.name for owner in owners)
             if options.add(option, f"{owner_text} as {role}", make_variable_name(flag.flag)):
                 options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
@@ -203,12 +225,15 @@ def add_declared(
             flags = tuple(flag for flag in flags if not options.find_owner(flag))
             if parameter.flag not in flags or options.find_owner(parameter.env[0]):
                 continue
+        common = parameter.param.common or parameter.required
         if parameter.is_switch:
-            option = Option(name, (f"{parameter.flag}/--no-{parameter.flag[2:]}", *flags[1:]), help, panel=panel)
+            spellings = (f"{parameter.flag}/--no-{parameter.flag[2:]}", *flags[1:])
+            option = Option(name, spellings, help, panel=panel, common=common)
         else:
             bare, choices = parameter.param.bare_value, parameter.choices
             repeatable = parameter.param.form in ("pairs", "texts")
-            option = Option(name, flags, help, format_metavar(parameter), panel, repeatable, bare, choices)
+            metavar = format_metavar(parameter)
+            option = Option(name, flags, help, metavar, panel, repeatable, bare, choices, common=common)
         if not options.add(option, owner, parameter.env[0]):
             continue
         options.declared[name] = parameter

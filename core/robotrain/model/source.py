@@ -58,6 +58,8 @@ class RoleFlag:
     """The help text, if not that of the kind: kinds that share a flag may describe it differently."""
     form: str = field(default="", compare=False)
     """The placeholder in help, if not that of the kind."""
+    common: bool = field(default=False, compare=False)
+    """Whether `--help` shows it; what is not common is in `--help-all` alone."""
     complete: Callable[[str], Sequence[str]] | None = field(default=None, compare=False)
     """Return completions of an incomplete text, for the TAB key."""
     recognizes: Callable[[str], bool] | None = field(default=None, compare=False)

@@ -32,6 +32,7 @@ class SchedulerResources:
         str | None,
         Param(
             help="time limit: 4h, or 4:00:00 (default: the workload's)",
+            common=True,
             metavar="TIME",
             pattern=rf"^(?:{'|'.join(TIME_FORMS)})$",
             pattern_help="4h, 90m or 4:00:00",

@@ -49,7 +49,7 @@ CAPABILITIES = Capabilities(
 
 OPTION_HINTS: Mapping[str, str] = make_option_hints(
     {
-        "--set-string": "each value has its own option: `robotrain submit --help --platform azureml` lists them",
+        "--set-string": "each value has its own option: `robotrain submit --help-all --platform azureml` lists them",
         "--set-env": "robotrain sets the variables of this workload; a secret of its program: --secret NAME=SECRET",
         "--use-local-osmo --osmo-cli --server": "OSMO is not used: the job goes to the workspace",
         "--pool --gpu-platform": "only for OSMO: on Azure ML use --compute and --instance-type",

@@ -36,6 +36,7 @@ class AzureMLSettings(AzureSettings):
         str | None,
         Param(
             help="compute to run on (default: `k8s-` and the name of the AKS cluster)",
+            common=True,
             env=("AZUREML_COMPUTE",),
             metavar="NAME",
         ),
@@ -80,7 +81,7 @@ class AzureMLSettings(AzureSettings):
         ),
     ] = None
     exec_timeout: Annotated[
-        str | None, Param(help="how long the job may run, like 12h (default: no limit)", metavar="TIME")
+        str | None, Param(help="how long the job may run, like 12h (default: no limit)", common=True, metavar="TIME")
     ] = None
     shm_size: Annotated[
         str, Param(help="shared memory of the container, like 8g; data loaders use it", metavar="SIZE")

@@ -43,7 +43,7 @@ CAPABILITIES = Capabilities(
 
 OPTION_HINTS: Mapping[str, str] = make_option_hints(
     {
-        "--set --set-string": "use the option of the value: `robotrain submit --help --platform osmo` lists all",
+        "--set --set-string": "use the option of the value: `robotrain submit --help-all --platform osmo` lists all",
         "--set-env": "robotrain sets the variables of this workload; a secret of its program: --secret NAME=CREDENTIAL",
         "--use-local-osmo": "name the command with --osmo-cli PATH",
         "--gpu": "use --gpus N for the task, --num-gpus N to train on several",

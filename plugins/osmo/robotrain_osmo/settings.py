@@ -14,11 +14,12 @@ ServerVersion = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
 class OsmoSettings(AzureSettings):
     """Settings of the OSMO platform."""
 
-    pool: Annotated[str | None, Param(help="pool to run in", env=("OSMO_POOL",), metavar="NAME")] = None
+    pool: Annotated[str | None, Param(help="pool to run in", common=True, env=("OSMO_POOL",), metavar="NAME")] = None
     gpu_platform: Annotated[
         str,
         Param(
             help="platform of the pool: its type of machine",
+            common=True,
             env=("OSMO_PLATFORM",),
             metavar="NAME",
             foreign_flag="--platform",
@@ -48,7 +49,7 @@ class OsmoSettings(AzureSettings):
     ] = None
     priority: Annotated[Priority | None, Param(help="priority of the workflow (default: OSMO's)")] = None
     exec_timeout: Annotated[
-        str | None, Param(help="maximum run time, such as 12h (default: the workload's)", metavar="TIME")
+        str | None, Param(help="maximum run time, such as 12h (default: the workload's)", common=True, metavar="TIME")
     ] = None
     queue_timeout: Annotated[
         str | None, Param(help="maximum waiting time, such as 2h (default: OSMO's)", metavar="TIME")

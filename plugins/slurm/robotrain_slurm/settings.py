@@ -17,6 +17,7 @@ class SlurmJobSettings:
         str | None,
         Param(
             help="login node of the cluster, on which your ssh submits the job (default: this machine is one)",
+            common=True,
             metavar="USER@HOST",
             program=True,
         ),
@@ -25,6 +26,7 @@ class SlurmJobSettings:
         str | None,
         Param(
             help="partition to run in, or several: gpu,debug (default: the cluster's)",
+            common=True,
             env=("SBATCH_PARTITION",),
             metavar="NAME[,NAME]",
         ),
@@ -32,7 +34,11 @@ class SlurmJobSettings:
     account: Annotated[
         str | None,
         Param(
-            help="account that is charged (default: yours)", env=("SBATCH_ACCOUNT",), metavar="NAME", destination=True
+            help="account that is charged (default: yours)",
+            common=True,
+            env=("SBATCH_ACCOUNT",),
+            metavar="NAME",
+            destination=True,
         ),
     ] = None
     qos: Annotated[
@@ -42,6 +48,7 @@ class SlurmJobSettings:
         str | None,
         Param(
             help="time limit of one start: 4h, 90m, or as Slurm writes it, 1-12:00:00 (default: the workload's)",
+            common=True,
             env=("SBATCH_TIMELIMIT",),
             metavar="TIME",
         ),

@@ -33,6 +33,8 @@ class Param(NamedTuple):
 
     help: str = ""
     """What `--help` says of it."""
+    common: bool = False
+    """`--help` shows it; what is not common is in `--help-all` alone, unless it is required."""
     flag: str = ""
     """The option, if it is not the field's name with dashes."""
     aliases: tuple[str, ...] = ()
@@ -92,8 +94,6 @@ class Param(NamedTuple):
     """What other tools call a choice, each with the choice, or a whole flag, for a suggestion: `("gpu", "cuda")`."""
     instead_of_secret: str = ""
     """What to type in place of a value that is a secret: `--secret NAME=REFERENCE`."""
-    choice_notes: tuple[tuple[str, str], ...] = ()
-    """The choices, each with a line about it, which help lists below the options: for more than fit into a metavar."""
     bare_names: bool = False
     """Of pairs: a name without `=` is one with an empty value."""
     path_texts: str = ""

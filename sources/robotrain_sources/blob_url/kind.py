@@ -43,7 +43,9 @@ KIND = SourceKind(
     example="https://account.blob.core.windows.net/datasets/pusht",
     help="A folder in Azure Storage: every blob below the prefix.",
     roles={
-        "dataset": RoleFlag("--blob-url", env=("BLOB_URLS",), help="A dataset in Azure Storage: all below the prefix."),
+        "dataset": RoleFlag(
+            "--blob-url", env=("BLOB_URLS",), help="A dataset in Azure Storage: all below the prefix.", common=True
+        ),
         "policy": RoleFlag(
             "--policy-url", repeatable=False, help="A policy in Azure Storage to go on from, or to evaluate."
         ),

@@ -57,13 +57,15 @@ KIND = SourceKind(
             exclusive=True,
             combine_hint="--dataset-id NAME",
             help="A dataset of the Hugging Face Hub.",
+            common=True,
         ),
         "policy": RoleFlag(
             "--policy-repo-id",
             env=("POLICY_REPO_ID",),
             revision_env=("POLICY_REVISION",),
             repeatable=False,
-            help="A policy of the Hugging Face Hub to go on from, or to evaluate; REVISION pins it.",
+            help="A policy of the Hugging Face Hub to go on from, or to evaluate. REVISION pins it.",
+            common=True,
         ),
         "resume": make_resume_flag(  # OWNER/NAME may be a folder
             lambda text: bool(re.match(_ADDRESS, text)), f"{reference.SCHEME}{reference.FORM}"

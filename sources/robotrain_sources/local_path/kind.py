@@ -83,7 +83,9 @@ KIND = SourceKind(
     example="/data/episodes",
     help="A folder of the machine that runs the job.",
     roles={
-        "dataset": RoleFlag("--dataset-path", help="A dataset in a folder of the machine that runs the job."),
+        "dataset": RoleFlag(
+            "--dataset-path", help="A dataset in a folder of the machine that runs the job.", common=True
+        ),
         "policy": RoleFlag(
             "--policy-path",
             repeatable=False,

@@ -70,8 +70,9 @@ KIND = SourceKind(
         "policy": RoleFlag(
             "--policy-run",
             repeatable=False,
-            help="A run whose policy to fine-tune or to evaluate: its last checkpoint, or that of a step; `latest` is "
+            help="A run whose policy to fine-tune or to evaluate: its last checkpoint, or that of a step. `latest` is "
             "the newest run with a checkpoint.",
+            common=True,
             complete=complete_run_name,
         ),
         "checkpoint": CHECKPOINT,

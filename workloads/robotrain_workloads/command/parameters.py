@@ -41,7 +41,13 @@ class CommandParameters:
     ] = False
     num_gpus: Annotated[
         int,
-        Param(help="GPUs of each node that the program uses", aliases=("--gpus-per-node",), ge=0, requires="multi_gpu"),
+        Param(
+            help="GPUs of each node for the program",
+            common=True,
+            aliases=("--gpus-per-node",),
+            ge=0,
+            requires="multi_gpu",
+        ),
     ] = 1
     num_nodes: NumNodes = 1
     seed: Annotated[int | None, Param(help="what {seed} stands for", ge=0)] = None
@@ -53,6 +59,7 @@ class CommandParameters:
         str | None,
         Param(
             help="the packages that the program needs (default: uv.lock, else pyproject.toml, of --code)",
+            common=True,
             metavar="FILE",
             path=True,
         ),
@@ -60,7 +67,11 @@ class CommandParameters:
     install: Annotated[bool, Param(help="install packages for the program (--no-install: the image has them)")] = True
     shipped_environment: Annotated[
         str | None,
-        Param(help="run the program in the environment of this workload, such as lerobot-train", metavar="WORKLOAD"),
+        Param(
+            help="run the program in the environment of this workload, such as lerobot-train",
+            common=True,
+            metavar="WORKLOAD",
+        ),
     ] = None
     python_version: Annotated[
         str | None,
@@ -77,6 +88,7 @@ class CommandParameters:
         str | None,
         Param(
             help="where the program saves checkpoints below {outputs}: a path with {step}, which may have `*`",
+            common=True,
             metavar="PATTERN",
         ),
     ] = None
@@ -119,8 +131,9 @@ class CommandParameters:
     metrics: Annotated[
         str | None,
         Param(
-            help="a metric that the program prints: its name, and a regular expression with a group around the number;"
-            " a group `(?P<step>…)` is its step",
+            help="a metric that the program prints: its name, and a regular expression with a group around the number."
+            " A group `(?P<step>…)` is its step",
+            common=True,
             flag="--metric",
             form="pairs",
             metavar="NAME=REGEX",

@@ -66,6 +66,7 @@ def make_task_param(help: str) -> Param:
     """Return the parameter with the name of a task."""
     return Param(
         help=help,
+        common=True,
         short="-t",
         env=("TASK",),
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9._:-]*$",

@@ -27,7 +27,13 @@ class IsaacExportParameters:
         ),
     ] = None
     format: Annotated[
-        Format, Param(help="what to export: an ONNX file, TorchScript, or both", short="-f", env=("INFERENCE_FORMAT",))
+        Format,
+        Param(
+            help="what to export: an ONNX file, TorchScript, or both",
+            common=True,
+            short="-f",
+            env=("INFERENCE_FORMAT",),
+        ),
     ] = "both"
     backend: Annotated[
         shared.Backend | None, Param(help="the library that you expect; a checkpoint of the other one is rejected")

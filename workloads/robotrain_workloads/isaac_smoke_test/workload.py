@@ -25,7 +25,7 @@ make_problem = Messages(__file__)
 class SmokeTestParameters:
     """The parameters of `isaac-smoke-test`."""
 
-    min_gpus: Annotated[int, Param(help="GPUs that must be there; 0 skips the check", ge=0)] = 1
+    min_gpus: Annotated[int, Param(help="GPUs that must be there; 0 skips the check", common=True, ge=0)] = 1
     backend: Annotated[
         shared.Backend | None,
         Param(help="the library that must be there, in a version that Isaac Lab takes (default: either)", short="-b"),

@@ -48,13 +48,14 @@ class IsaacTrainParameters:
     task: Annotated[str, shared.make_task_param("the task to train on, as Isaac Lab registers it")] = (
         "Isaac-Velocity-Rough-Anymal-C-v0"
     )
-    backend: Annotated[shared.Backend, Param(help="the library that trains", short="-b", env=("TRAINING_BACKEND",))] = (
-        "skrl"
-    )
+    backend: Annotated[
+        shared.Backend, Param(help="the library that trains", common=True, short="-b", env=("TRAINING_BACKEND",))
+    ] = "skrl"
     num_envs: Annotated[
         int,
         Param(
             help="environments that are simulated together",
+            common=True,
             short="-n",
             env=("NUM_ENVS",),
             gt=0,
@@ -65,6 +66,7 @@ class IsaacTrainParameters:
         int | None,
         Param(
             help="iterations in all, also after a resume (default: the task's own)",
+            common=True,
             short="-m",
             env=("MAX_ITERATIONS",),
             gt=0,
@@ -73,7 +75,14 @@ class IsaacTrainParameters:
     seed: Annotated[int | None, Param(help="the seed; -1 is a random one (default: the task's own)", ge=-1)] = None
     headless: shared.Headless = True
     num_gpus: Annotated[
-        int, Param(help="GPUs of each node to train on", aliases=("--gpus-per-node",), gt=0, requires="multi_gpu")
+        int,
+        Param(
+            help="GPUs of each node to train on",
+            common=True,
+            aliases=("--gpus-per-node",),
+            gt=0,
+            requires="multi_gpu",
+        ),
     ] = 1
     num_nodes: NumNodes = 1
     checkpoint_mode: Annotated[

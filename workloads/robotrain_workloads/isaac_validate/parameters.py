@@ -36,10 +36,10 @@ class IsaacValidateParameters:
         str | None, Param(help="the name of the tracking run (default: validate- and the task in small letters)")
     ] = None
     eval_episodes: Annotated[
-        int, Param(help="episodes to roll out", aliases=("--episodes",), env=("EVAL_EPISODES",), gt=0)
+        int, Param(help="episodes to roll out", common=True, aliases=("--episodes",), env=("EVAL_EPISODES",), gt=0)
     ] = 100
     num_envs: Annotated[
-        int, Param(help="environments that are simulated together", short="-n", env=("NUM_ENVS",), gt=0)
+        int, Param(help="environments that are simulated together", common=True, short="-n", env=("NUM_ENVS",), gt=0)
     ] = 64
     success_threshold: Annotated[
         float | None,
@@ -52,7 +52,7 @@ class IsaacValidateParameters:
     seed: Annotated[int, Param(help="the seed of the environments", ge=0, le=2**31 - 1)] = 42
     headless: shared.Headless = True
     record_video: Annotated[
-        bool, Param(help="record a video of the environments from the first step", env=("RECORD_VIDEO",))
+        bool, Param(help="record a video of the environments from the first step", common=True, env=("RECORD_VIDEO",))
     ] = False
     video_length: Annotated[int, Param(help="steps of the video", env=("VIDEO_LENGTH",), gt=0)] = 200
     experiment_name: Annotated[str | None, Param(help="the tracking experiment (default: isaaclab-evaluation)")] = None

@@ -17,12 +17,13 @@ PRECISION_WORDS = (
 JobName = Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))]
 ConvertV21 = Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")]
 TrainingSteps = Annotated[
-    int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
+    int,
+    Param(help="the number of training steps", common=True, aliases=("--steps",), env=("TRAINING_STEPS",), gt=0),
 ]
-BATCH_SIZE_PARAM = Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)
+BATCH_SIZE_PARAM = Param(help="samples a step, on each GPU", common=True, env=("BATCH_SIZE",), gt=0)
 BatchSize = Annotated[int, BATCH_SIZE_PARAM]
 LearningRate = Annotated[
-    float, Param(help="the optimizer's learning rate", aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
+    float, Param(help="the optimizer's learning rate", common=True, aliases=("--lr",), env=("LEARNING_RATE",), gt=0)
 ]
 SAVE_FREQ_PARAM = Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)
 SaveFreq = Annotated[int, SAVE_FREQ_PARAM]
@@ -31,7 +32,8 @@ LogFreq = Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), 
 
 def _make_gpus_param(what: str) -> Param:
     names, environ = ("--gpus-per-node",), ("OSMO_NUM_GPUS",)
-    return Param(help=f"GPUs of {what} to train on", aliases=names, env=environ, gt=0, requires="multi_gpu")
+    help = f"GPUs of {what} to train on"
+    return Param(help=help, common=True, aliases=names, env=environ, gt=0, requires="multi_gpu")
 
 
 NumGpus = Annotated[int, _make_gpus_param("one machine")]

@@ -80,6 +80,7 @@ class EvalParameters:
         Param(
             help="score several checkpoints of the policy in turn: all, or those whose step is a multiple of a number;"
             " the last always",
+            common=True,
             metavar="all|EVERY",
             bare_value="all",
             pattern=shared.CHECKPOINTS_PATTERN,
@@ -107,6 +108,7 @@ class EvalParameters:
         int,
         Param(
             help="episodes to roll out, and the most to replay",
+            common=True,
             aliases=("--episodes",),
             env=("EVAL_EPISODES",),
             gt=0,
@@ -130,11 +132,14 @@ class EvalParameters:
             metavar="WHICH",
         ),
     ] = None
-    env: Annotated[Simulation | None, Param(help="the simulated environment that the policy acts in")] = None
+    env: Annotated[Simulation | None, Param(help="the simulated environment that the policy acts in", common=True)] = (
+        None
+    )
     env_tasks: Annotated[
         str | None,
         Param(
             help="the tasks of the environment, by name or group, such as push-v3,easy (metaworld) or libero_spatial",
+            common=True,
             metavar="TASK,…",
         ),
     ] = None
@@ -174,7 +179,9 @@ class EvalParameters:
     success_threshold: Annotated[
         float | None, Param(help="the run fails if the success rate is below this", ge=0, le=1)
     ] = None
-    record_video: Annotated[bool, Param(help="record videos of the first 50 episodes", env=("RECORD_VIDEO",))] = False
+    record_video: Annotated[
+        bool, Param(help="record videos of the first 50 episodes", common=True, env=("RECORD_VIDEO",))
+    ] = False
     env_workers: Annotated[
         int | None,
         Param(

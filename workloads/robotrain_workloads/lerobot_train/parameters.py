@@ -72,12 +72,13 @@ class TrainParameters:
     policy_type: Annotated[
         version_parameters.PolicyType | None,
         Param(
-            help="the type of policy to train (default: act, or the type of the policy to start from)",
+            help="the type of policy to train, as `robotrain policies` lists them (default: act, or the type of the"
+            " policy to start from)",
+            common=True,
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
             metavar="TYPE",
-            choice_notes=version_parameters.list_type_notes(versions.POLICIES),
             foreign_values=version_parameters.list_other_types(versions.POLICIES, "--reward-model"),
             open_with="packages",
         ),
@@ -85,9 +86,8 @@ class TrainParameters:
     reward_model: Annotated[
         version_parameters.RewardModelType | None,
         Param(
-            help="the reward model to train, instead of a policy",
+            help="the reward model to train, instead of a policy; `robotrain policies` lists them",
             metavar="TYPE",
-            choice_notes=version_parameters.list_type_notes(versions.REWARD_MODELS),
             foreign_values=version_parameters.list_other_types(versions.REWARD_MODELS, "--policy-type"),
         ),
     ] = None
@@ -119,6 +119,7 @@ class TrainParameters:
         float | None,
         Param(
             help="the optimizer's learning rate (default: 1e-4 for a new act, else LeRobot's for the type)",
+            common=True,
             trainer_default="LeRobot's is 1e-05",
             aliases=("--lr",),
             env=("LEARNING_RATE",),

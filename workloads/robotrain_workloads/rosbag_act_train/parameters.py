@@ -23,7 +23,7 @@ PRETRAINED_PATTERN = r"^(ResNet(18|34|50)_Weights\.(IMAGENET1K_V1|DEFAULT)|ResNe
 
 
 def _make_topic_param(help: str) -> Param:
-    return Param(help=help, pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC")
+    return Param(help=help, common=True, pattern=TOPIC_PATTERN, pattern_help="a topic", metavar="TOPIC")
 
 
 def _make_joints_param(what: str) -> Param:
@@ -47,6 +47,7 @@ class RosbagActParameters:
         str | None,
         Param(
             help="the cameras: topics and their names, as /camera/top=top,/camera/wrist=wrist",
+            common=True,
             pattern=TOPICS_PATTERN,
             pattern_help="topics with commas between them, each with `=` and the camera's name after it",
             metavar="TOPIC=CAMERA,…",
@@ -54,14 +55,14 @@ class RosbagActParameters:
     ] = None
     state_topic: Annotated[str | None, _make_topic_param("the topic of the robot's state, or none")] = "/joint_states"
     environment_state_topic: Annotated[
-        str | None, _make_topic_param("a topic with the state of what is around the robot")
+        str | None, _make_topic_param("a topic with the state of what is around the robot")._replace(common=False)
     ] = None
     action_topic: Annotated[
         str | None, _make_topic_param("the topic of the actions (default: the action is the next state)")
     ] = None
     joint_names: Annotated[str | None, _make_joints_param("state")] = None
     action_joint_names: Annotated[str | None, _make_joints_param("action")] = None
-    fps: Annotated[float, Param(help="steps per second", gt=0)] = 30.0
+    fps: Annotated[float, Param(help="steps per second", common=True, gt=0)] = 30.0
     sync: Annotated[Sync, Param(help="which message counts at a step: the nearest, or the one before")] = "nearest"
     tolerance_s: Annotated[
         float | None, Param(help="how far a message may be from its step, in seconds (default: half a step)", gt=0)

@@ -52,7 +52,7 @@ class ExplainCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add `--check`, `--checker` and `--json`."""
-        options.add_own("--check", help="also check what `submit --dry-run` checks of inputs and options")
+        options.add_own("--check", help="also check what `submit --dry-run` checks of inputs and options", common=True)
         options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         options.add_own("--json", help="print JSON")
 

@@ -50,10 +50,10 @@ class RenderCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options for the folder, the attempt, pins and JSON."""
-        options.add_own("--to", help="write all files of the plan to this folder", metavar="DIR")
+        options.add_own("--to", help="write all files of the plan to this folder", metavar="DIR", common=True)
         options.add_own("--attempt", help="the attempt to name the run by  [default: 1]", metavar="N")
         pin = "resolve branches, tags and folders to commits and digests now, and pin them in the plan"
-        options.add_own("--pin", help=pin)
+        options.add_own("--pin", help=pin, common=True)
         options.add_own("--json", help="print JSON")
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:

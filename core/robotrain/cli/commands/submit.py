@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP, LABELS
+from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP
 from robotrain.cli.columns import truncate
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
@@ -47,7 +47,7 @@ HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit job.yaml --platform PLATFORM --wait
 
-  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8
+  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8\f
 
   robotrain submit job.yaml --platform PLATFORM -- --policy.n_action_steps=50
 
@@ -59,9 +59,7 @@ has not ended is not submitted again without --new.
 """
 
 SUBMIT_SWITCHES = {
-    "--wait": "wait until the run ends; the exit code says how it ended",
     "--stream": "show the log until the run ends, then exit as --wait does",
-    "--dry-run": "check, render and run the preflight checks, but do not submit",
     "--assets-only": "upload what the run needs (its environment, local folders), but do not submit",
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
     "--resume-lost": "continue the newest run of this job if it ended early and left a checkpoint",
@@ -84,12 +82,13 @@ class SubmitCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the switches, `--save-spec` and `--plan`."""
+        options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
+        options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help)
         save = "after submission, write the platform's spec of the run to this file"
         options.add_own("--save-spec", "-a", help=save, metavar="FILE")
-        for flag, (help, metavar) in LABELS.items():
-            options.add_own(flag, help=help, metavar=metavar)
+        self.add_labels(options)
         options.add_own(CHECKER, help=CHECKER_HELP, metavar="PYTHON|build|none")
         plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
         options.add_own("--plan", help=plan, metavar="FOLDER")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cli import evaluated_training
-from robotrain.cli.arguments import LABELS, parse_count
+from robotrain.cli.arguments import parse_count
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands import submit
 from robotrain.cli.job_command import JobCommand, complete_override, make_job_command
@@ -38,17 +38,15 @@ if TYPE_CHECKING:
 make_problem = Messages(__file__)
 
 
-HELP = """Run one job over several values: each combination is a trial, and a run of its own.
+HELP = """Run one job over several values; each combination is a trial.
 
-  robotrain sweep job.yaml --platform PLATFORM --over learning_rate=1e-5,1e-4 --over seed=1..5 --at-most 2 --wait
+  robotrain sweep job.yaml --platform PLATFORM --over learning_rate=1e-5,1e-4 --over seed=1..5 --at-most 2 --wait\f
 
   robotrain sweep job.yaml --platform PLATFORM --over learning_rate=log:1e-5..1e-2 --sampler random --samples 20
 
 All values are checked before the first trial starts. A trial that fails does not stop the others.
 """
 SWITCHES = {
-    "--wait": "wait until the last trial ends, and print the table of results; the exit code is 5 if a trial failed",
-    "--dry-run": "check every trial and show the plan; do not submit",
     "--native-only": "submit nothing unless the platform runs the sweep on its own",
     "--no-pin": "do not resolve branches and tags to commits",
     "--new": "start a new run even if the same sweep is running, or an interrupted submit of it exists",
@@ -56,16 +54,16 @@ SWITCHES = {
 }
 VALUES = {
     "--points": ("a CSV file with a trial per line, instead of --over; its first line names the values", "FILE.csv"),
-    "--at-most": ("how many trials may run at the same time  [default: 1 on this machine, else all]", "N"),
     "--sampler-seed": ("the seed of the sampler  [default: 0]", "N"),
-    "--samples": ("how many trials the sampler makes", "N"),
 }
 OVER_HELP = (
     "values of a parameter, named as in a job file: V,V or 1..5; log:A..B and uniform:A..B need --sampler  [repeatable]"
 )
 METRIC_FLAG, COMPARE_FLAG = "--metric", "--compare-by"
 """What names the metric that compares the trials; the second where the workload has an option as the first."""
-SAMPLER_HELP = "how trials are chosen: grid (every combination), random, or tpe (by earlier results)  [default: grid]"
+WAIT_HELP = "wait until the last trial ends, and print the results; the exit code is 5 if a trial failed"
+AT_MOST_HELP = "how many trials may run at the same time  [default: 1 on this machine, else all]"
+SAMPLER_HELP = "how trials are chosen: grid (all), random, or tpe (by earlier results)  [default: grid]"
 MAX_SHOWN = 20
 """How many trials a preview lists."""
 
@@ -84,11 +82,18 @@ class SweepCommand(JobCommand):
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the sweep."""
         complete = self._complete_over
-        options.add_own("--over", help=OVER_HELP, metavar="NAME=VALUES", complete=complete, repeatable=True)
-        for flag, (help, metavar) in {**VALUES, **LABELS}.items():
-            options.add_own(flag, help=help, metavar=metavar)
+        options.add_own(
+            "--over", help=OVER_HELP, metavar="NAME=VALUES", complete=complete, repeatable=True, common=True
+        )
         samplers = make_completer(lambda: ("grid", "random", "tpe"))
-        options.add_own("--sampler", help=SAMPLER_HELP, metavar="NAME", complete=samplers)
+        options.add_own("--sampler", help=SAMPLER_HELP, metavar="NAME", complete=samplers, common=True)
+        options.add_own("--samples", help="how many trials the sampler makes", metavar="N", common=True)
+        options.add_own("--at-most", help=AT_MOST_HELP, metavar="N", common=True)
+        options.add_own("--wait", help=WAIT_HELP, common=True)
+        options.add_own("--dry-run", help="check every trial and show the plan; do not submit", common=True)
+        self.add_labels(options)
+        for flag, (help, metavar) in VALUES.items():
+            options.add_own(flag, help=help, metavar=metavar)
         for flag, help in SWITCHES.items():
             options.add_own(flag, help=help)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.arguments import LABELS, parse_amount
+from robotrain.cli.arguments import parse_amount
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.commands.submit import submit_job
 from robotrain.cli.commands.watch import parse_timeout
@@ -35,7 +35,7 @@ make_problem = Messages(__file__)
 
 HELP = """Train a policy, evaluate it, and register it if asked: one pipeline, followed to its end.
 
-  robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
+  robotrain pipeline train-eval --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000\f
 
   robotrain pipeline train-eval job.yaml --platform PLATFORM --env pusht --starts easy --register-model pusht-act
 
@@ -43,19 +43,16 @@ Everything after `--` is passed to the trainer unchanged. The policy is register
 """
 SWITCHES = {
     "--wait": "follow the pipeline to its end; this is the default",
-    "--skip-wait": "return when the pipeline is submitted; it runs on to its end",
     "--skip-inference": "do not evaluate the policy",
     "--skip-register": "do not register the policy, even if a model is named",
     "--with-register": "register the policy; needs --register-model",
     "--stream": "show the logs of the steps while following",
-    "--dry-run": "check every step and show the plan, but do not submit",
     "--no-pin": "do not resolve branches and tags to commits",
     "--new": "start a new run even if the same pipeline is running, or an interrupted submit of it exists",
     "--native-only": "refuse a platform that needs this machine to start the steps",
     "--json": "print JSON",
 }
 VALUES = {
-    "--register-model": ("register the policy as a version of this model", "NAME"),
     "--timeout": (
         "stop following after this time; a bare number is minutes; the pipeline runs on  [env: TIMEOUT_MINS]",
         "TIME",
@@ -81,11 +78,16 @@ class TrainEvalCommand(JobCommand):
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """Add the options of the pipeline."""
+        skip = "return when the pipeline is submitted; it runs on to its end"
+        options.add_own("--skip-wait", help=skip, common=True)
+        options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
+        model = "register the policy as a version of this model"
+        options.add_own("--register-model", "--register-model-name", help=model, metavar="NAME", common=True)
+        self.add_labels(options)
         for flag, help in SWITCHES.items():
             options.add_own(flag, help=help)
-        for flag, (help, metavar) in {**VALUES, **LABELS}.items():
-            flags = (flag, "--register-model-name") if flag == "--register-model" else (flag,)
-            options.add_own(*flags, help=help, metavar=metavar)
+        for flag, (help, metavar) in VALUES.items():
+            options.add_own(flag, help=help, metavar=metavar)
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the evaluation that are not the training's too."""

@@ -11,7 +11,7 @@ from robotrain.plugin import Param, Role, Workload, hook
 class Parameters:
     """The parameters of a job."""
 
-    bins: Annotated[int, Param(help="bars of the histogram of episode lengths", gt=0, le=100)] = 10
+    bins: Annotated[int, Param(help="bars of the histogram of episode lengths", common=True, gt=0, le=100)] = 10
 
 
 @hook

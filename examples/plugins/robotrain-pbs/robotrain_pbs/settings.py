@@ -34,7 +34,10 @@ class Settings(SchedulerSettings):
     queue: Annotated[
         str | None,
         Param(
-            help="queue (default: the server's)", pattern=r"[A-Za-z][\w.-]*(@[\w.-]+)?", pattern_help="QUEUE[@SERVER]"
+            help="queue (default: the server's)",
+            common=True,
+            pattern=r"[A-Za-z][\w.-]*(@[\w.-]+)?",
+            pattern_help="QUEUE[@SERVER]",
         ),
     ] = None
     account: Annotated[

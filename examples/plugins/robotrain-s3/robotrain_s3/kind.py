@@ -58,7 +58,9 @@ KIND = SourceKind(
     form=address.FORM,
     example="s3://robots/datasets/pusht",
     help=f"A folder in S3: every object below the prefix; in another store: {address.ENDPOINT_FORM}.",
-    roles={"dataset": RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.")},
+    roles={
+        "dataset": RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.", common=True)
+    },
     recognizes=recognizes,
     parse=parse,
     container_plugin="robotrain_s3.container",
