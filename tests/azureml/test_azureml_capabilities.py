@@ -93,7 +93,7 @@ def test_option_of_another_tool_suggests_that_of_robotrain(refused) -> None:
 @pytest.mark.parametrize("command", ["submit", "render", "explain"])
 def test_hints_name_no_existing_option(robotrain, command: str) -> None:
     listed = re.findall(
-        r"^  (-.*?)(?:  |$)", robotrain(command, "--platform", "azureml", "--help").stdout, re.MULTILINE
+        r"^  (-.*?)(?:  |$)", robotrain(command, "--platform", "azureml", "--help-all").stdout, re.MULTILINE
     )
     flags = {word.strip(",") for line in listed for word in line.split() if word.startswith("-")}
     assert {"--platform", "-i", "--compute", "--no-val-split"} <= flags
@@ -110,6 +110,15 @@ def test_hints_suggest_existing_options() -> None:
     suggested = [
         word.strip("`,;:.)") for hint in OPTION_HINTS.values() for word in hint.split() if word.startswith("--")
     ]
-    beside = {"--blob-url", "--dataset-path", "--policy-model", "--platform", "--plan", "--to", "--dry-run", "--help"}
+    beside = {
+        "--blob-url",
+        "--dataset-path",
+        "--policy-model",
+        "--platform",
+        "--plan",
+        "--to",
+        "--dry-run",
+        "--help-all",
+    }
     beside |= {"--dataset-repo-id", "--policy-repo-id", "--sampler"}  # the last one of `robotrain sweep`
     assert set(suggested) <= own | beside

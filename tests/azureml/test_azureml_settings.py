@@ -134,7 +134,7 @@ class TestTheIdentity:
 
 def test_help_lists_every_setting_without_asking_anybody(outputs, robotrain) -> None:
     outputs(aks_cluster={"name": "aks-a"})
-    answer = robotrain("submit", "--platform", "azureml", "--help")
+    answer = robotrain("submit", "--platform", "azureml", "--help-all")
     assert answer.exit_code == 0
     assert all(flag in answer.stdout for flag in ("--compute NAME", "--instance-type NAME", "--key-vault NAME"))
     assert outputs.runs() == 0

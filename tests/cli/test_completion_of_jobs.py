@@ -137,3 +137,21 @@ def test_options_of_the_trainer_are_offered_for_the_chosen_type(complete):
     Path("job.yaml").write_text("workload: lerobot-train\nparameters: {policy_type: smolvla}\n")
     assert complete("submit", "job.yaml", "--", "--policy.num_v") == ["--policy.num_vlm_layers="]
     assert complete("submit", "isaac-train", "--", "--pol") == []
+
+
+def test_the_options_that_help_shows_are_offered_until_a_letter_is_typed(complete):
+    offered = complete("submit", "command", "--platform", "local", "--")
+    assert set(offered) >= {"--wait", "--dry-run", "--name", "--code", "--requirements", "--help", "--help-all"}
+    assert not set(offered) & {"--note", "--runs-dir", "--gpus-per-node", "--backbone-path"}
+    assert set(complete("submit", "command", "-")) == {*offered, "--platform", "-h"}
+    assert {"--note", "--no-pin", "--no-val-split"} <= set(complete("submit", "--no"))
+    assert complete("submit", "--gpus") == ["--gpus-per-node"]
+
+
+def test_the_commands_that_help_describes_are_offered_until_a_letter_is_typed(complete):
+    offered = complete("")
+    assert offered[:5] == ["init", "submit", "watch", "report", "runs"]
+    assert not set(offered) & {"schema", "cache", "plugins", "from-lerobot"}
+    assert complete("s") == ["submit", "status", "sweep", "schema"]
+    assert complete("from-l") == ["from-lerobot"]
+    assert complete("--hel") == ["--help", "--help-all"]

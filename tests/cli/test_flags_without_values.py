@@ -91,7 +91,7 @@ def test_option_without_its_value_before_the_flag_is_refused(robotrain, machines
 
 
 def test_help_and_platforms_show_that_the_value_may_be_left_out(robotrain, machines_platform):
-    help = robotrain("submit", *ON, "--help").stdout
+    help = robotrain("submit", *ON, "--help-all").stdout
     assert "--hub-token, --hub-key, -T [NAME]" in help or "-T, --hub-token, --hub-key [NAME]" in help
     assert "hf_token" in help
     assert "--hub-token [NAME]" in robotrain("platforms", "machines").stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+from robotrain.cli.command_factory import load_command
 from robotrain.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +19,8 @@ SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lero
 
 def examples_of_help(robotrain):
     for command in (None, *COMMANDS):
-        shown = robotrain(*([command] if command else []), "--help").stdout
+        is_in_two = command is None or hasattr(load_command(command), "compose_own")
+        shown = robotrain(*([command] if command else []), "--help-all" if is_in_two else "--help").stdout
         text = re.sub(r" \\\n +(?=-)", " ", shown.partition("Options:")[0])
         yield from re.findall(r"^ {2,}robotrain (\w.*)$", text, re.MULTILINE)
 
@@ -95,25 +97,3 @@ def test_the_help_of_every_command_shows_an_example(robotrain):
     for command in COMMANDS:
         if command not in ("plugins", "platforms", "doctor"):
             assert re.search(r"^ +robotrain ", robotrain(command, "--help").stdout, re.MULTILINE), command
-
-
-def test_help_names_the_commands_of_plugins(robotrain, install):
-    install("robotrain-acme", {"command.board": "acme_board:app"}, acme_board="raise SystemExit('imported')")
-    of_plugins = robotrain("--help").stdout.partition("Commands of plugins:")[2]
-    assert [line.split() for line in of_plugins.splitlines() if "acme" in line] == [
-        ["board", "From", "robotrain-acme", "1.0."]
-    ]
-    assert "from-lerobot" in of_plugins
-    assert "board" in robotrain().stdout
-    assert "board" not in robotrain("--no-plugins").stdout
-    assert robotrain("--without", "nosuch", "--help").exit_code == 0
-
-
-def test_overview_without_a_command_begins_with_the_commands_and_has_at_most_40_lines(robotrain):
-    answer = robotrain()
-    assert answer.exit_code == 0
-    lines = answer.stdout.splitlines()
-    assert len(lines) <= 40
-    assert max(map(len, lines)) <= 80
-    assert lines[2] == "Commands:"
-    assert "Commands of plugins: bags, from-lerobot, from-script" in lines

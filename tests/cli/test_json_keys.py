@@ -47,6 +47,7 @@ RUNS += ("osmo-train-gone", "osmo-eval")
 
 OTHER_COMMANDS = ("render", "explain", "runs", "status", "logs", "watch", "wait", "cancel", "outputs", "report")
 OTHER_COMMANDS += ("resubmit", "resume", "register", "platforms", "image", "schema", "plugins", "doctor", "cache")
+JOB_COMMANDS = ("render", "explain")
 SUBMIT = f"submit lerobot-train {DATASET} --dry-run --json"
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "schema": ("schema", "schema lerobot-train --platform osmo", "schema lerobot-eval --platform azureml"),
@@ -66,9 +67,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "report {local-eval} {osmo-eval} --to four.html --json",
     ),
     "options": (
-        "--help",
-        *(f"submit {one} --platform {where} --help" for one in WORKLOADS for where in PLATFORMS),
-        *(f"{name} --help" for name in OTHER_COMMANDS),
+        "--help-all",
+        *(f"submit {one} --platform {where} --help-all" for one in WORKLOADS for where in PLATFORMS),
+        *(f"{name} {'--help-all' if name in JOB_COMMANDS else '--help'}" for name in OTHER_COMMANDS),
     ),
     "exit_codes": (
         "status --json",

@@ -42,8 +42,8 @@ def test_help_imports_no_plugin_and_nothing_that_finds_them():
     assert not top_packages(modules) & {"robotrain_local", "robotrain_sources", "robotrain_workloads"}
 
 
-@pytest.mark.parametrize("args", [("submit", "--help"), ("submit", "--platform", "local", "--help")])
-def test_the_help_of_submit_does_without_pydantic(args):
+@pytest.mark.parametrize("args", [("submit", "--help"), ("submit", "--platform", "local", "--help"), ("policies",)])
+def test_the_help_of_submit_and_the_list_of_policies_do_without_pydantic(args):
     modules = list_imports(*args)
     assert not top_packages(modules) & {"pydantic", "yaml", "dotenv", *HEAVY}
     needless = ("robotrain.config.request", "robotrain.config.terraform", "robotrain_runtime.contract.document")

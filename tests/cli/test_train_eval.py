@@ -147,8 +147,8 @@ def test_missing_policy_is_explained():
 
 
 def test_compute_of_a_step_is_offered_where_the_platform_has_one(robotrain):
-    assert "--compute-evaluate" in robotrain("pipeline", "train-eval", "--platform", "azureml", "--help").stdout
-    assert "--compute-evaluate" not in robotrain("pipeline", "train-eval", "--platform", "local", "--help").stdout
+    assert "--compute-evaluate" in robotrain("pipeline", "train-eval", "--platform", "azureml", "--help-all").stdout
+    assert "--compute-evaluate" not in robotrain("pipeline", "train-eval", "--platform", "local", "--help-all").stdout
 
 
 @pytest.mark.slow

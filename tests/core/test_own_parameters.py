@@ -181,8 +181,8 @@ def test_workload_that_takes_none_refuses_them(robotrain):
     robotrain(*explain).check_problems(2, "own-parameter-invalid job.yaml:3")
     Path("job.yaml").write_text(text.replace("params: {lr: 1}", ""))
     robotrain(*explain, "--param", "lr=1").check_problems(2, "option-elsewhere --param")
-    assert "--param NAME=VALUE" in robotrain("submit", "mine", "--help").stdout
-    assert "--param NAME=VALUE" not in robotrain("submit", "lerobot-train", "--help").stdout
+    assert "--param NAME=VALUE" in robotrain("submit", "mine", "--help-all").stdout
+    assert "--param NAME=VALUE" not in robotrain("submit", "lerobot-train", "--help-all").stdout
 
 
 def test_saved_job_has_them_apart(robotrain, parameters):

@@ -95,8 +95,8 @@ def test_the_platform_by_its_layers(robotrain, plain_platform, monkeypatch):
 
 def test_options_and_help_follow_the_platform_it_chooses(robotrain, plain_platform):
     write_project_file("platform = 'plain'\n[profiles.here]\nplatform = 'local'\n")
-    assert "--zone" in robotrain("submit", "--help").stdout
-    assert "--zone" not in robotrain("submit", "--profile", "here", "--help").stdout
+    assert "--zone" in robotrain("submit", "--help-all").stdout
+    assert "--zone" not in robotrain("submit", "--profile", "here", "--help-all").stdout
     assert robotrain("render", *FOLDER, "--zone", "north").exit_code == 0
 
 

@@ -60,8 +60,8 @@ def test_every_other_layer_is_stronger(explain_cloud, terraform, monkeypatch):
     [
         ("explain", "--platform", "cloud", "--dataset-path", "x", *EVERYTHING),
         ("render", "--platform", "local", "--dataset-path", "x"),
-        ("explain", "--help"),
-        ("submit", "--platform", "cloud", "--help"),
+        ("explain", "--help-all"),
+        ("submit", "--platform", "cloud", "--help-all"),
         ("platforms",),
     ],
     ids=["every value is given", "a platform without such settings", "help", "help of a platform", "platforms"],

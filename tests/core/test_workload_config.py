@@ -124,8 +124,8 @@ def test_file_that_cannot_be_read_is_the_only_problem(tea_workload, robotrain, w
 
 
 def test_only_a_workload_with_a_reader_has_the_option(tea_workload, robotrain):
-    assert "configuration file of tea" in " ".join(robotrain("submit", "tea", "--help").stdout.split())
-    assert "--config" not in robotrain("submit", "lerobot-train", "--help").stdout
+    assert "configuration file of tea" in " ".join(robotrain("submit", "tea", "--help-all").stdout.split())
+    assert "--config" not in robotrain("submit", "lerobot-train", "--help-all").stdout
 
 
 def test_python_calls_take_it(tea_workload, fake_platform):

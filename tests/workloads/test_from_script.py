@@ -267,8 +267,8 @@ def test_every_option_of_the_table_exists_and_those_of_the_script_are_answered(
 ) -> None:
     monkeypatch.chdir(ROOT / "examples/recipes")
     command = [word for word in script.command if word != "--skip-wait"]
-    shown = robotrain(*command, "--platform", script.platform, "--help").stdout
-    shown += robotrain("submit", "isaac-smoke-test", "--platform", script.platform, "--help").stdout
+    shown = robotrain(*command, "--platform", script.platform, "--help-all").stdout
+    shown += robotrain("submit", "isaac-smoke-test", "--platform", script.platform, "--help-all").stdout
     known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][a-z0-9-]*", shown))
     workload = get_workload(script)
     plugins = Plugins("none")

@@ -107,9 +107,10 @@ def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site
         ["render", *words, "--lerobot-version", VERSION, *new, "--", "--policy.chunk_size=150"],
         ["explain", *words],
         ["explain", *words, "--lerobot-version", versions.get_version().name, *new],
-        ["submit", *place, "--help"],
+        ["submit", *place, "--help-all"],
+        ["policies"],
     ]
-    rendered, explained, refused, helped = ask(lines=lines)["answers"]
+    rendered, explained, refused, helped, listed = ask(lines=lines)["answers"]
     assert rendered[0] == 0, rendered[2]
     made = read_document(rendered[1])
     assert (made.parameters["lerobot_version"], made.parameters["policy_type"]) == (VERSION, NEW_TYPE)
@@ -119,7 +120,7 @@ def test_a_version_that_is_one_more_folder_runs_on_every_platform(ask: Any, site
     ways = {one["code"]: [way["text"] for way in one["instead"]] for one in json.loads(refused[1])["problems"]}
     assert f"--lerobot-version {VERSION}" in ways["type-not-trainable"]
     assert VERSION in helped[1]
-    assert f"\n  {NEW_TYPE} " in helped[1]
+    assert f"\n{NEW_TYPE} " in listed[1]
 
 
 def test_a_job_carries_and_builds_its_own_version_alone(ask: Any, site: Path) -> None:

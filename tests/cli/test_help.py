@@ -1,0 +1,152 @@
+"""Help in two sizes: `--help` fits a screen and shows what people set, `--help-all` shows everything."""
+
+import re
+from pathlib import Path
+
+import pytest
+from robotrain.command_table import EXPERT, GROUPS
+from robotrain.plugins.manager import choose_plugins
+
+ROOT = Path(__file__).parents[2]
+BUILT_IN = choose_plugins("none", (), "")
+WORKLOADS = BUILT_IN.list_names("workload")
+PLATFORMS = BUILT_IN.list_names("platform")
+FIRST = ["init", "submit", "watch", "report", "runs"]
+
+
+def list_options(text):
+    """The options that a help text describes, by all spellings."""
+    lines = re.findall(r"^  (-.*?)(?:  |$)", text, re.MULTILINE)
+    return {word.strip(",") for line in lines for word in line.split() if word.startswith("-")}
+
+
+def list_commands(text):
+    return re.findall(r"^  ([a-z][a-z-]*)  ", text, re.MULTILINE)
+
+
+def test_help_is_one_screen_that_begins_with_the_five_commands_of_the_week(robotrain):
+    shown = robotrain("--help").stdout
+    assert robotrain().stdout == shown
+    lines = shown.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    described = list_commands(shown)
+    assert described[:5] == FIRST
+    assert described == [name for title, group in GROUPS.items() if title != EXPERT for name in group]
+    (experts,) = re.findall(r"^More: (.*(?:\n.*)?)\n`robotrain --help-all`", shown, re.MULTILINE)
+    assert experts.replace("\n", " ").split(", ")[: len(GROUPS[EXPERT])] == list(GROUPS[EXPERT])
+    assert "from-lerobot" in experts
+
+
+def test_help_all_describes_every_command_and_the_global_options(robotrain):
+    shown = robotrain("--help-all").stdout
+    assert {name for group in GROUPS.values() for name in group} <= {*list_commands(shown)}
+    assert {"--version", "--no-plugins", "--without", "--plugins-from", "--help-all"} <= list_options(shown)
+
+
+def test_help_names_the_installed_platforms(robotrain, install):
+    assert "run it on azureml, local, osmo or slurm." in robotrain("--no-plugins", "--help").stdout
+    install("robotrain-acme", {"platform.airship": "acme_airship"}, acme_airship="raise SystemExit('imported')")
+    assert "airship" in robotrain("--help").stdout
+    assert robotrain("--without", "nosuch", "--help").exit_code == 0
+
+
+def test_commands_of_plugins_are_named_and_with_help_all_described(robotrain, install):
+    install("robotrain-acme", {"command.board": "acme_board:app"}, acme_board="raise SystemExit('imported')")
+    assert "board" in robotrain("--help").stdout
+    assert "board" not in robotrain("--no-plugins", "--help").stdout
+    of_plugins = robotrain("--help-all").stdout.partition("Commands of plugins:")[2]
+    assert [line.split() for line in of_plugins.splitlines() if "acme" in line] == [
+        ["board", "From", "robotrain-acme", "1.0."]
+    ]
+
+
+def test_the_documents_list_the_commands_by_the_same_groups():
+    text = (ROOT / "docs/cli.md").read_text().partition("## Commands by task")[2].partition("<!-- the commands -->")[0]
+    parts = dict(re.findall(r"### (.*?)\n\n```sh\n(.*?)```", text, re.DOTALL))
+    assert list(parts) == list(GROUPS)
+    for title, group in GROUPS.items():
+        named = dict.fromkeys(re.findall(r"^robotrain ([a-z][a-z-]*)", parts[title], re.MULTILINE))
+        assert list(named)[: len(group)] == list(group), title
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_help_of_a_job_is_one_screen_and_help_all_has_every_option(robotrain, workload):
+    for platform in (None, *PLATFORMS):
+        words = ["submit", workload, *(["--platform", platform] if platform else [])]
+        short, full = (robotrain("--no-plugins", *words, option).stdout for option in ("--help", "--help-all"))
+        assert len(short.splitlines()) <= 60, (workload, platform)
+        assert max(map(len, short.splitlines())) <= 80
+        assert {"--platform", "--wait", "--dry-run", "--name"} <= list_options(short) < list_options(full)
+        count = len(set(re.findall(r"^  (?:-\w, )?(--[a-z0-9-]+)", full, re.MULTILINE))) - 1  # that of the help
+        assert f"--help-all shows all {count} options" in short
+
+
+def test_the_help_of_a_training_shows_what_people_set(robotrain):
+    assert list_options(
+        robotrain("--no-plugins", "submit", "lerobot-train", "--platform", "slurm", "--help").stdout
+    ) == {
+        *("--platform", "--wait", "--dry-run", "--name"),
+        *("--dataset-path", "-d", "--dataset-repo-id", "--blob-url", "--policy-repo-id", "--policy-run"),
+        *("-p", "--policy-type", "--training-steps", "--batch-size", "--learning-rate", "--num-gpus", "--publish-url"),
+        *("--login", "--partition", "--account", "--time"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "most"), [("render", 60), ("explain", 60), ("sweep", 60), ("pipeline train-eval", 75)]
+)
+def test_every_command_of_a_job_has_the_same_help_in_two_sizes(robotrain, command, most):
+    for platform in PLATFORMS:
+        words = ["--no-plugins", *command.split(), "--platform", platform]
+        short, full = (robotrain(*words, option).stdout for option in ("--help", "--help-all"))
+        assert len(short.splitlines()) <= most
+        assert {"--platform", "--dataset-path", "--training-steps"} <= list_options(short) < list_options(full)
+        assert "--save-freq" in full
+
+
+STRANGER = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.plugin import Param, Platform, RoleFlag, SourceKind, Workload, hook
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brewing:
+    leaves: Annotated[str, Param(help="which leaves")]
+    minutes: Annotated[int, Param(help="how long it draws. Green tea takes less", common=True, env=("MINUTES",))] = 3
+    sugar: Annotated[int, Param(help="lumps of it")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kitchen:
+    stove: Annotated[str, Param(help="the stove", common=True)] = "gas"
+    tap: Annotated[str, Param(help="the tap")] = "cold"
+
+
+class KitchenPlatform(Platform):
+    name, settings = "kitchen", Kitchen
+
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="tea", summary="t", parameters=Brewing, roles={}, container_plugin="tea", produces="files")]
+
+
+@hook
+def robotrain_platforms():
+    return [KitchenPlatform()]
+"""
+
+
+def test_a_plugin_declares_what_help_shows(robotrain, install):
+    install("acme", {"workload.tea": "acme_tea", "platform.kitchen": "acme_tea"}, acme_tea=STRANGER)
+    words = ("submit", "tea", "--platform", "kitchen")
+    short, full = (robotrain(*words, option).stdout for option in ("--help", "--help-all"))
+    assert {"--leaves", "--minutes", "--stove"} <= list_options(short)
+    assert not list_options(short) & {"--sugar", "--tap"}
+    assert re.search(r"--minutes INT +how long it draws  \[default: 3\]\n", short)
+    assert re.search(r"--leaves TEXT +which leaves  \[required\]\n", short)
+    assert {"--leaves", "--minutes", "--stove", "--sugar", "--tap"} <= list_options(full)
+    assert "Green tea" in full
+    assert "MINUTES" in full
