@@ -47,7 +47,9 @@ HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit job.yaml --platform PLATFORM --wait
 
-  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8\f
+  robotrain submit --platform PLATFORM --dataset-path ./my-dataset
+
+  robotrain submit train.py --platform PLATFORM -- --epochs 3\f
 
   robotrain submit job.yaml --platform PLATFORM -- --policy.n_action_steps=50
 
