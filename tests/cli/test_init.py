@@ -81,15 +81,68 @@ def test_a_trainer_that_is_not_here_is_offered_as_checker(robotrain, dataset_fol
 
 
 def test_job_of_a_program_of_the_user_has_its_folder_as_code(robotrain):
-    Path("train.py").touch()
+    Path("reader.py").touch()
     answer = robotrain("init", "--workload", "command")
-    answer.check(0, "train.py", "robotrain submit job.yaml")
+    answer.check(0, "reader.py", "robotrain submit job.yaml")
     check_shown(answer.stderr)
     job = load_valid_yaml("job.yaml", "job.schema.json")
     assert job == {"workload": "command", "sources": {"code": [{"local_path": "."}]}}
-    text = Path("job.yaml").read_text().replace("# run:\n#   - PROGRAM", "run: [python, train.py]")
+    text = Path("job.yaml").read_text().replace("# run:\n#   - PROGRAM", "run: [python, reader.py]")
     Path("job.yaml").write_text(text)
     assert robotrain("explain", "job.yaml", "--platform", "local").exit_code == 0
+
+
+OPTION = 'parser.add_argument("--output-dir", default="outputs")\n'
+SCRIPTS = {
+    # the files of a folder, the command, its parameters
+    "an option for the outputs": ({"train.py": OPTION}, ["--output-dir", "{outputs}"], None),
+    "the option of all outputs": ({"train.py": f"cli('--ckpt-dir')\n{OPTION}"}, ["--output-dir", "{outputs}"], None),
+    "a folder in the text": ({"train.py": "save(f'checkpoints/{step}.pt')"}, [], {"output_folder": "checkpoints"}),
+    "neither": ({"train.py": "print('outputs, of all')"}, [], None),
+    "PyTorch without a list of packages": (
+        {"train.py": "import torch.nn"},
+        [],
+        {"shipped_environment": "lerobot-train"},
+    ),
+    "a list of packages": (
+        {"train.py": "import torch", "requirements.txt": "torch"},
+        [],
+        {"requirements": "requirements.txt"},
+    ),
+    "a project": ({"train.py": "import torch", "requirements.txt": "torch", "uv.lock": ""}, [], None),
+    "other scripts": ({"train.py": "", "train_other.py": "", "plot.py": ""}, [], None),
+    "no Python": ({"train.py": "def"}, [], None),
+}
+
+
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_a_folder_with_a_training_script_is_the_job_of_that(robotrain, case):
+    files, words, parameters = SCRIPTS[case]
+    for name, text in files.items():
+        Path(name).write_text(text)
+    answer = robotrain("init")
+    answer.check(0, "train.py", "next: robotrain submit job.yaml")
+    job = load_valid_yaml("job.yaml", "job.schema.json")
+    assert (job["workload"], job["run"], job.get("parameters")) == (
+        "command",
+        ["python", "train.py", *words],
+        parameters,
+    )
+    assert robotrain("explain", "job.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize("names", [["plot.py"], ["train_a.py", "train_b.py"], ["setup.py", "sub/train.py"]])
+def test_a_folder_of_several_scripts_or_others_says_nothing_about_the_job(robotrain, dataset_folder, names):
+    for name in names:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    robotrain("init").check(0)
+    assert load_valid_yaml("job.yaml", "job.schema.json")["workload"] == "lerobot-train"
+
+
+def test_a_script_beside_a_dataset_is_the_job_and_the_other_line_is_offered(robotrain, dataset_folder):
+    Path("finetune.py").touch()
+    robotrain("init", "--dry-run").check(0, "finetune.py", "robotrain init --workload lerobot-train")
 
 
 def test_further_datasets_are_comments(robotrain, tool_folders, pusht):

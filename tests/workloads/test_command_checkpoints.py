@@ -557,3 +557,23 @@ def test_recognized_checkpoints_of_an_attempt_that_was_killed_are_set_aside(foll
     program.prepare_again(monkeypatch)
     assert not (program.outputs / "checkpoint-200").exists()
     assert (program.outputs / "checkpoint-100").exists()
+
+
+def test_a_folder_that_the_program_writes_to_itself_is_its_outputs(follow, tmp_path, monkeypatch):
+    program = follow(output_folder="runs/now")
+    (tmp_path / "runs/now").mkdir(parents=True)
+    (tmp_path / "runs/now/of-the-code").touch()
+    program.prepare_again(monkeypatch)
+    program.prepare_again(monkeypatch)
+    (tmp_path / "runs/now/checkpoint-5").mkdir()
+    (tmp_path / "runs/now/checkpoint-5/model.pt").write_text("w")
+    program.end()
+    assert read_kept(program.kept / "000005") == {"model.pt": "w"}
+    assert (tmp_path / "runs/.now.unused-1/of-the-code").exists()
+
+
+def test_a_folder_that_the_program_made_elsewhere_is_named(follow, tmp_path):
+    program = follow()
+    (tmp_path / "a_saved").mkdir()
+    program.end()
+    assert "--output-folder a_saved keeps" in program.notes[-1].text

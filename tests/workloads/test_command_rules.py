@@ -45,6 +45,9 @@ REFUSED = [
     ("--checkpoints /saved/{step}", "true", "value-invalid", "--checkpoints 'checkpoints/{step}'"),
     ("--checkpoints ../{step}", "true", "value-invalid", "--checkpoints 'checkpoints/{step}'"),
     ("--checkpoints a/**b/{step}", "true", "value-invalid", "--checkpoints 'checkpoints/{step}'"),
+    ("--output-folder ../out", "true", "value-invalid", "--output-folder outputs"),
+    ("--output-folder /out", "true", "value-invalid", "--output-folder outputs"),
+    ("--output-folder .", "true", "value-invalid", "--output-folder outputs"),
     ("--resume-in-place", "true", "option-without-effect", "--checkpoints PATTERN"),
     ("", "true {resume}", "placeholder-empty", RESUME_ARGS),
     (("--resume-args", "on {resume}"), "true", "value-invalid", """--resume-args '["on", "{resume}"]'"""),
@@ -130,6 +133,24 @@ def test_a_program_file_is_its_command_on_every_platform(robotrain, tmp_path, mo
     short = robotrain(*line, "train.py", "--", "--out", "{outputs}")
     long = robotrain(*line, "command", "--code", ".", "--", "python", "train.py", "--out", "{outputs}")
     assert short.json["files"] == long.json["files"]
+
+
+SAVES = [
+    ('add_argument("--out-dir")', "-- … --out-dir {outputs}"),
+    ("save('./checkpoints/last.pt')", "--output-folder checkpoints"),
+    ("save(path)", "-- … OPTION {outputs}"),
+]
+
+
+@pytest.mark.parametrize(("text", "way"), SAVES)
+def test_a_script_that_keeps_nothing_is_warned_with_what_keeps_its_outputs(robotrain, tmp_path, monkeypatch, text, way):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/train.py").write_text(text)
+    monkeypatch.chdir(tmp_path / "lab")
+    line = ("explain", "train.py", "--platform", "osmo", "--pool", "pool")
+    warning = robotrain(*line).stderr.partition("[command-keeps-nothing]")[2].partition("warning:")[0]
+    assert warning.partition("use   ")[2].startswith(way)
+    assert "[command-keeps-nothing]" not in robotrain(*line, "--output-folder", "checkpoints").stderr
 
 
 def test_a_program_file_that_is_not_there_gets_the_nearest_name(robotrain, tmp_path, monkeypatch):

@@ -50,18 +50,22 @@ def format_job_file(
         list(_format_sources(workload, inputs, kinds)),
         list(_format_parameters(workload, values)),
         [*OWN_PARAMETERS] if workload.own_command else [],
-        list(_format_arguments(workload)),
+        list(_format_arguments(workload, next((one.arguments for one in inputs if one.arguments), ()))),
     ]
     return _join_blocks(blocks)
 
 
-def _format_arguments(workload: Workload) -> Iterator[str]:
-    """Yield what the arguments of the program look like, as comments."""
+def _format_arguments(workload: Workload, arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments of the program, or what they look like, as comments."""
+    key = ARGUMENT_KEYS[bool(workload.own_command)]
+    if arguments:
+        yield from (f"{key}:", *(f"  - {format_scalar(word)}" for word in arguments))
+        return
     if workload.own_command:
         title, line = f"What starts {workload.program}", "PROGRAM"
     else:
         title, line = f"Options for {workload.program}, passed to it unchanged", "--NAME=VALUE"
-    yield from (f"# {title}:", f"# {ARGUMENT_KEYS[bool(workload.own_command)]}:", f"#   - {line}")
+    yield from (f"# {title}:", f"# {key}:", f"#   - {line}")
 
 
 def _join_blocks(blocks: Iterable[list[str]]) -> str:

@@ -64,6 +64,8 @@ class FoundInput(NamedTuple):
     summary: str = ""
     parameters: Mapping[str, str | int | float | bool] = {}
     """Values that suit it."""
+    arguments: tuple[str, ...] = ()
+    """The command that suits it, of a workload with one of its user's own."""
 
 
 class ConfigValue(NamedTuple):

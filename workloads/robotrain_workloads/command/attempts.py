@@ -76,6 +76,18 @@ def prepare_outputs(spec: ProgramSpec) -> None:
             program_checkpoint.restore_checkpoint(folder, place, outputs, is_linked=is_own)
         else:
             _send_warning(f"{folder} is not put back: it was not saved below {{outputs}}")
+    if name := spec.values.get("output_folder"):
+        _link_outputs(Path(spec.folder, str(name)), outputs)
+
+
+def _link_outputs(path: Path, outputs: Path) -> None:
+    """Let the program find the outputs in a folder of its own; what its code has there is set aside."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        program_checkpoint.move_aside(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(outputs.absolute(), target_is_directory=True)
 
 
 def _move_outputs(outputs: Path) -> Path:

@@ -116,6 +116,7 @@ class CheckpointFollower:
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
+        self._code = spec.code
         self._start, self._get_step, self._clock, self._send = Path(spec.folder), get_step, clock, send
         self._saved: dict[Path, SavedCheckpoint] = {}
         self._removed: set[int] = set()
@@ -190,11 +191,20 @@ class CheckpointFollower:
         if not saved.signature:
             text = (
                 "the program wrote no files to {outputs}, in its environment $ROBOTRAIN_OUTPUTS:"
-                " the run has nothing to publish or to continue from"
+                f" the run has nothing to publish or to continue from{self._suggest_folder()}"
             )
             self._warn_once(text, text)
         else:
             self._keep_checkpoint(saved)
+
+    def _suggest_folder(self) -> str:
+        """Return the option that keeps what the program wrote to a folder of its own; empty if it made none there."""
+        with suppress(OSError):
+            of_code = {path.name for path in Path(self._code).iterdir()} if self._code else set[str]()
+            made = (one for one in sorted(self._start.iterdir()) if one.name not in of_code and one.is_dir())
+            if name := next((one.name for one in made if not one.name.startswith((".", "__"))), ""):
+                return f" (--output-folder {name} keeps what it wrote there)"
+        return ""
 
     def _keep_rest(self) -> None:
         """Take weights that the program wrote beside the checkpoints that were recognized: maybe its last policy."""

@@ -84,6 +84,14 @@ class CommandParameters:
     allow_builds: Annotated[
         bool, Param(help="the job may build packages of uv.lock that have no wheel, which runs their code there")
     ] = False
+    output_folder: Annotated[
+        str | None,
+        Param(
+            help="the folder of its own that the program writes to, which then is {outputs}",
+            common=True,
+            metavar="FOLDER",
+        ),
+    ] = None
     checkpoints: Annotated[
         str | None,
         Param(

@@ -12,7 +12,7 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.parameter import load_pairs
 
 from robotrain_workloads import code_rules
-from robotrain_workloads.command import launcher, metric_patterns, parameters, placeholders
+from robotrain_workloads.command import launcher, metric_patterns, parameters, placeholders, script_facts
 from robotrain_workloads.supervision.metric_row import LONGEST_NAME, clean_name, is_clean_name
 
 if TYPE_CHECKING:
@@ -207,6 +207,14 @@ def _find_program_file(job: "Job") -> str:
     return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""
 
 
+def _read_script(job: "Job") -> script_facts.ScriptFacts:
+    """Return what the script that a Python runs says; nothing where it cannot be read from here."""
+    name, code = _find_program_file(job), code_rules.find_code(job)
+    if not name.endswith(".py") or code is None or code.kind != "local_path":
+        return script_facts.ScriptFacts()
+    return script_facts.read_script(Path(code.uri, name))
+
+
 def check_metrics(job: "Job") -> Iterator[Problem]:
     """Require expressions that can find numbers, and names that MLflow takes."""
     for name, text in load_pairs(job["metrics"]).items():
@@ -241,9 +249,19 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
     texts = [*job.trainer_args, *(parameters.format_value(given[name]) for name in parameters.list_own(given))]
     texts += load_pairs(job["environ"]).values()
     folder = f"{{{placeholders.OUTPUTS}}}"
+    if name := job["output_folder"]:
+        parts = name.split("/")
+        if {"", ".", ".."} & {*parts} or placeholders.PLACEHOLDER.search(name):
+            yield make_problem("value-invalid.output-folder", given=name)
+        return
     if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
         return
-    problem = make_problem("command-keeps-nothing", absent=("publish_url",), folder=folder)
+    facts, ways = _read_script(job), [Suggestion("--publish-url none", "keeps nothing, on purpose")]
+    option = facts.output_option or "OPTION"
+    ways.insert(0, Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"))
+    if facts.output_folder and not facts.output_option:
+        ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
+    problem = make_problem("command-keeps-nothing", *ways, absent=("publish_url",), folder=folder)
     yield replace(problem, severity="warning")
 
 

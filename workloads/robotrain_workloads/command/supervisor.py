@@ -19,6 +19,7 @@ from robotrain_workloads.command import attempts, launcher, placeholders, progra
 from robotrain_workloads.command.checkpoint_follower import CheckpointFollower
 from robotrain_workloads.command.metric_follower import MetricFollower
 from robotrain_workloads.command.metric_patterns import LineReader
+from robotrain_workloads.command.missing_module import MissingModule
 from robotrain_workloads.command.program_spec import ProgramSpec
 from robotrain_workloads.command.program_start import NotStarted
 from robotrain_workloads.command.results import ResultsFollower
@@ -54,12 +55,15 @@ def make_followers(spec: ProgramSpec, lines: OutputLines, reader: LineReader | U
     """Return what follows a program. `lines` are those of its output, in which `reader` finds metrics."""
     report, outputs = Path(spec.work, program_spec.REPORT_FILE), Path(spec.outputs)
 
+    missing = MissingModule(spec)
+
     def take_lines() -> list[bytes]:
         found = lines.take_lines()
+        missing.read_lines(found)
         return [line for line in found if not OTHER_LINE.match(line)] if spec.node_launcher else found
 
     metrics = MetricFollower(outputs=outputs, report=report, reader=reader, take_lines=take_lines)
-    followers: list[Follower] = [metrics, CheckpointFollower(spec, lambda: metrics.last_step)]
+    followers: list[Follower] = [metrics, missing, CheckpointFollower(spec, lambda: metrics.last_step)]
     if spec.values["results"]:  # the last: its folder has no checkpoint that is not reported yet
         followers.append(ResultsFollower(spec, spec.environ.get(POLICY_VARIABLE, "")))
     return followers

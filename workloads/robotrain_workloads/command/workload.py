@@ -45,8 +45,14 @@ def load_locker() -> ProgramLocker:
 
 
 def find_inputs(folder: Path) -> Iterator[FoundInput]:
-    """Yield the folder itself as the code, if it has a program."""
-    if programs := sorted(path.name for path in folder.glob("*.py")):
+    """Yield the folder itself as the code, if it has a program, with the command of the one that it is about."""
+    from robotrain_workloads.command import script_facts
+
+    programs = sorted(path.name for path in folder.glob("*.py"))
+    if script := script_facts.find_script(folder):
+        arguments, parameters = script_facts.suggest_job(folder, script)
+        yield FoundInput("code", "local_path", ".", f"has {script}", parameters, arguments)
+    elif programs:
         yield FoundInput("code", "local_path", ".", f"has {programs[0]}{' and others' if programs[1:] else ''}")
 
 

@@ -114,6 +114,8 @@ def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
     files, example = answer["files"], answer.get("example")
     what = f"the example {example} to {answer['folder']}" if example else ", ".join(files)
     yield f"{'would write' if answer['dry_run'] else 'wrote'} {what}"
+    if other := answer.get("other"):
+        yield f"for a job of {other} with the data that is here: robotrain init --workload {other}"
     check = answer.get("check")
     offered = [f"its trainer can check the options before: {check} ({checker.BUILD_REMARK})"] * bool(check)
     if not answer.get("missing"):
@@ -174,9 +176,14 @@ def make_files(
         existing = job_file.read_job_file(folder / JOB_FILE)
         if existing.problems:
             raise Rejected(existing.problems)
-    name = workload_name or (existing.find_text("workload") if existing else "") or plugins.default_workload()
-    workload = load_named_plugin(plugins, "workload", name, Origin("flag", "--workload"))
+    name = workload_name or (existing.find_text("workload") if existing else "")
+    workload = load_named_plugin(plugins, "workload", name or plugins.default_workload(), Origin("flag", "--workload"))
     inputs, kinds = _find_inputs(plugins, workload, folder), plugins.source_kinds()
+    other = ""
+    if not name and not with_pipeline:
+        default, found = workload, inputs
+        workload, inputs = _prefer_program(plugins, default, found, folder)
+        other = default.name if found and workload is not default else ""
     platforms = plugins.platforms()
     settings = _find_settings(platforms, platform)
     shown = choose_platform(plugins, platform or (next(iter(platforms)) if len(platforms) == 1 else ""))
@@ -210,15 +217,31 @@ def make_files(
             one: {key: setting.value for key, setting in found.items() if setting.value}
             for one, found in settings.items()
         },
+        "other": other,
         "check": f"robotrain submit {JOB_FILE} --platform {shown} --dry-run {checker.FLAG} {checker.BUILD}"
         if checker.is_offered(workload)
         else "",
         "examples": sorted(workload.template.examples),
         "missing": [
             *(role for role, one in workload.roles.items() if one.required and role not in roles and existing is None),
-            *(["command"] if workload.own_command and existing is None else []),
+            *(
+                ["command"]
+                if workload.own_command and existing is None and not any(one.arguments for one in inputs)
+                else []
+            ),
         ],
     }
+
+
+def _prefer_program(
+    plugins: Plugins, default: Workload, inputs: tuple[FoundInput, ...], folder: Path
+) -> tuple[Workload, tuple[FoundInput, ...]]:
+    """Return the workload that runs the program which a folder is about, with its inputs; else the default one."""
+    for workload in plugins.workloads().values():
+        found = _find_inputs(plugins, workload, folder) if workload.own_command else ()
+        if any(one.arguments for one in found):
+            return workload, found
+    return default, inputs
 
 
 def _find_settings(platforms: Mapping[str, Platform], chosen: str) -> dict[str, Mapping[str, PlatformDefault]]:

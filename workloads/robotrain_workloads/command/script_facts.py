@@ -1,0 +1,100 @@
+"""What the text of a Python script says about its job: where it saves, and what it imports. Nothing of it is run."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
+from robotrain_workloads.command.placeholders import OUTPUTS
+
+MAX_BYTES = 1 << 20
+FOLDERS = ("outputs", "output", "checkpoints", "checkpoint", "ckpts", "ckpt", "runs", "results", "saved_models")
+"""Names of folders that programs write to, those of all their outputs first."""
+OPTION = re.compile(
+    r"--(?:output|out|outputs|save|run|work|log|checkpoint|checkpoints|ckpt|results)(?:[-_]?(?:dir|path|folder))?"
+)
+NO_OPTION = ("--save", "--run", "--work", "--log", "--checkpoint", "--checkpoints", "--ckpt", "--results")
+"""Options of such a name that may be a switch, or a file to read."""
+RANKS = ("out", "sav", "wor", "run", "res", "che", "ckp", "log")
+"""How these begin, those of all outputs first."""
+SCRIPTS = re.compile(r"(?:.*[_-])?(?:train|training|finetune|fit|main)(?:[_-].*)?\.py")
+USUAL_SCRIPT = "train.py"
+REQUIREMENTS_FILE, PROJECT_FILES = "requirements.txt", ("uv.lock", "pyproject.toml")
+"""What says which packages a program needs; the job reads the second without being told."""
+
+
+class ScriptFacts(NamedTuple):
+    """What a script says."""
+
+    output_option: str = ""
+    """Its option for the folder that it writes to, such as `--output-dir`; empty if it has none."""
+    output_folder: str = ""
+    """The folder that it writes to if nobody says another; empty if it names none."""
+    modules: frozenset[str] = frozenset()
+    """The modules that it imports and that do not come with Python."""
+
+
+def read_script(path: Path) -> ScriptFacts:
+    """Return what a script says; nothing for one that cannot be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return ScriptFacts()
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return ScriptFacts()
+    nodes = list(ast.walk(tree))
+    options = [text for text in _list_options(nodes) if OPTION.fullmatch(text) and text not in NO_OPTION]
+    option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
+    folders = [found for text in _list_texts(nodes) if (found := _find_folder(text))]
+    folder = min(folders, key=FOLDERS.index, default="")
+    return ScriptFacts(option, folder, frozenset(_list_modules(nodes)))
+
+
+def find_script(folder: Path) -> str:
+    """Return the name of the script that a folder is obviously about; empty if none is, or several may be."""
+    names = sorted(path.name for path in folder.glob("*.py") if SCRIPTS.fullmatch(path.name))
+    return USUAL_SCRIPT if USUAL_SCRIPT in names else names[0] if len(names) == 1 else ""
+
+
+def suggest_job(folder: Path, name: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the command of a script in a folder, and the parameters that say where it writes and what it needs."""
+    facts, parameters = read_script(folder / name), dict[str, str]()
+    arguments: tuple[str, ...] = ("python", name)
+    if facts.output_option:
+        arguments = (*arguments, facts.output_option, f"{{{OUTPUTS}}}")
+    elif facts.output_folder:
+        parameters["output_folder"] = facts.output_folder
+    if not any((folder / one).is_file() for one in PROJECT_FILES):
+        if (folder / REQUIREMENTS_FILE).is_file():
+            parameters["requirements"] = REQUIREMENTS_FILE
+        elif facts.modules & SHIPPED_MODULES:
+            parameters["shipped_environment"] = SHIPPED_ENVIRONMENT
+    return arguments, parameters
+
+
+def _find_folder(text: str) -> str:
+    """Return the folder of a known name that a path begins with."""
+    first = text.removeprefix("./").partition("/")[0]
+    return first if first in FOLDERS and not re.search(r"[\s,:]", text) else ""
+
+
+def _list_options(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the options that a script declares: the first texts of calls such as `add_argument("-o", "--out")`."""
+    for node in nodes:
+        for one in node.args if isinstance(node, ast.Call) else ():
+            if isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.startswith("--"):
+                yield one.value
+
+
+def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
+    return (one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _list_modules(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+        yield from (name for name in (one.partition(".")[0] for one in names) if name not in sys.stdlib_module_names)
