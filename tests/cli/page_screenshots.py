@@ -41,6 +41,8 @@ def open_page(browser: Browser, file: Path, scheme: str, width: int) -> dict[str
     page.wait_for_timeout(1500 if page.query_selector("video") else 100)
     page.screenshot(path=file.with_name(f"{file.stem}-{scheme}-{width}.png"))
     found = {"page": file.stem, "scheme": scheme, "width": width, "complaints": complaints, **page.evaluate(FIND)}
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    found["unfolded_width"] = page.evaluate("document.documentElement.scrollWidth")
     page.close()
     return found
 

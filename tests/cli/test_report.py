@@ -224,6 +224,11 @@ def test_tick_label_is_short(value, text):
     assert format_tick(value) == text
 
 
+def test_labels_of_an_axis_differ():
+    labels = [label for _, label in make_chart({"disk": [(0, 38.9412), (1, 38.9448)]}, height=110).ticks]
+    assert len(labels) == len({*labels}) > 1
+
+
 def test_long_series_is_thinned_and_keeps_its_end_and_spikes():
     points = [(step, float(step % 7)) for step in range(10_000)]
     points[4321] = (4321, 900.0)

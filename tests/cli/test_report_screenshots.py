@@ -45,7 +45,7 @@ def test_each_page_is_whole_in_a_browser(folder):
     assert len(list(folder.glob("*.png"))) == len(seen) == 5 * 4
     for one in seen:
         assert (one["complaints"], one["loaded"]) == ([], []), one
-        assert one["scroll_width"] == one["width"], "the page is never wider than the window"
+        assert one["scroll_width"] == one["unfolded_width"] == one["width"], "the page is never wider than the window"
         assert one["cut_off"] == 0, "labels of an axis are inside"
         assert (one["charts"] > 0) == (one["page"] in ("training", "sweep", "comparison"))
         assert one["curves"] == {"evaluation": 0, "training": 2, "sweep": 8, "comparison": 4, "all": 2}[one["page"]]

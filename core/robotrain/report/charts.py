@@ -19,7 +19,8 @@ MAX_POINTS, MAX_DOTS, MAX_SPARKS = 240, 60, 40
 """Points of a line, those of them that show their value, and points of a sparkline."""
 MAX_VISIBLE_DOTS = 30
 """Up to how many dots of a line are visible; more show their value only when one points at them."""
-GRID_LINES = 5
+GRID_LINES, GRID_HEIGHT = 5, 25
+"""About how many ticks an axis has, and how many pixels are between grid lines at least."""
 MAX_LINES = 8
 """How many lines have different colors."""
 TICK_FACTORS = (1, 2, 2.5, 5, 10)
@@ -125,7 +126,9 @@ def make_chart(
     is_log = is_loss and spans_decades(values)
     bottom, top = (min(values) / 1.2, max(values) * 1.2) if is_log else _choose_range(values)
     axes = _Axes(0.0 if 0 < first <= last / 5 else first, last, bottom, top, height, is_log)
-    ticks = compute_log_ticks(bottom, top) if is_log else compute_ticks(bottom, top)
+    ticks = (
+        compute_log_ticks(bottom, top) if is_log else compute_ticks(bottom, top, min(GRID_LINES, height // GRID_HEIGHT))
+    )
     has_best = bool(better) and min(values) < max(values)
     sign = -1 if better == "higher" else 1
     best_at, best = min(thinned.get(best_of) or points, key=lambda point: sign * point[1])
@@ -134,7 +137,7 @@ def make_chart(
         lines=tuple(
             axes.make_line(name, number, points) for number, (name, points) in enumerate(thinned.items(), 1) if points
         ),
-        ticks=tuple((axes.y(value), format_tick(value)) for value in ticks),
+        ticks=tuple(zip(map(axes.y, ticks), format_ticks(ticks), strict=True)),
         steps=tuple(_list_step_ticks(axes)),
         unit=unit,
         checkpoints=tuple(
@@ -203,9 +206,9 @@ def _choose_range(values: Sequence[float]) -> tuple[float, float]:
     return (low if low == 0 else low - margin), high + margin
 
 
-def compute_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers from `low` to `high`, about five of them."""
-    rough = (high - low) / GRID_LINES or 1.0
+def compute_ticks(low: float, high: float, count: int = GRID_LINES) -> list[float]:
+    """Return round numbers from `low` to `high`, about `count` of them."""
+    rough = (high - low) / count or 1.0
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in TICK_FACTORS if factor * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
@@ -218,14 +221,20 @@ def compute_log_ticks(low: float, high: float) -> list[float]:
     return [10.0**power for power in range(first, last + 1, 1 + (last - first) // 7)]
 
 
-def format_tick(value: float) -> str:
+def format_ticks(ticks: Sequence[float]) -> list[str]:
+    """Return the ticks of an axis as short texts that differ."""
+    labels = ([format_tick(value, digits) for value in ticks] for digits in range(4, 10))
+    return next((texts for texts in labels if len({*texts}) == len(texts)), [f"{value:g}" for value in ticks])
+
+
+def format_tick(value: float, digits: int = 4) -> str:
     """Return a tick as a short text: `16k`, `2.5M`, `5e-5`."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
-            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+            return f"{value / (1e3 if letter == 'k' else size):.{digits - 1}g}{letter}"
     if value and abs(value) < 1e-3:
-        return f"{value:.2g}".replace("e-0", "e-")
-    return f"{value:.4g}"
+        return f"{value:.{digits - 2}g}".replace("e-0", "e-")
+    return f"{value:.{digits}g}"
 
 
 @dataclass(frozen=True, slots=True)
