@@ -60,7 +60,7 @@ def test_report_without_a_loss(robotrain: Any, submit_stranger: Any, tmp_path: P
     page = tmp_path / "page.html"
     robotrain("report", submit_stranger(30.0), "--to", page)
     text = page.read_text()
-    assert "<h2>episode_return</h2>" in text
+    assert "<h2>Episode_return</h2>" in text
     assert "the run told no loss" not in text
     assert "song_length" in text
 

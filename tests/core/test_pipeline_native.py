@@ -156,7 +156,7 @@ def test_the_version_that_a_step_registered_is_shown_although_its_log_is_gone(su
     steps = robotrain("status", submitted, "--json").json["steps"]
     assert [step["registered"] for step in steps] == ["", "", "pusht-act version 3"]
     page = robotrain("report", submitted, "--to", "-").stdout
-    assert "pusht-act version 3" in page.partition("<h2>Lineage</h2>")[2].partition("</section>")[0]
+    assert "pusht-act version 3" in page.partition("<summary>Lineage")[2].partition("</details>")[0]
     reach(submitted, "succeeded", train="succeeded", evaluate="succeeded", register="succeeded")
     assert "pusht-act version 3" in robotrain("status", submitted).stdout
     assert robotrain("report", submitted, "--to", tmp_path / "report.html").exit_code == 0
