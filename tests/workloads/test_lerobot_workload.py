@@ -13,7 +13,15 @@ FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "local_datasets", "profile"),
     "lerobot_declarations",
-    *("from_lerobot", "line_translator", "effective_options", "program_line", "trained_type", "saved_config"),
+    *(
+        "from_lerobot",
+        "policies",
+        "line_translator",
+        "effective_options",
+        "program_line",
+        "trained_type",
+        "saved_config",
+    ),
     *(
         "from_script",
         "launchers",
