@@ -42,8 +42,8 @@ def test_resubmit_names_settings_that_were_added_or_removed(robotrain, sent_run)
     body = json.loads(path.read_text())
     path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
     answer = robotrain("resubmit", sent_run, "--dry-run")
-    assert "latitude: 7 → None" in answer.stderr
-    assert "slots: None → 50" in answer.stderr
+    assert "latitude: 7 → –" in answer.stderr
+    assert "slots: – → 50" in answer.stderr
 
 
 def test_resubmit_with_another_payload_names_it(robotrain, sent_run, newer_payload):

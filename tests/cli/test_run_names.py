@@ -222,7 +222,7 @@ def test_job_file_of_the_evaluation_beside_that_of_the_training_is_suggested(
 
 def test_no_evaluation_of_a_reward_model_is_suggested(submit_plain):
     record = records.read_record(submit_plain())
-    rewarded = dataclasses.replace(record, values={**record.values, "reward_model": ("sarm", "None")})
+    rewarded = dataclasses.replace(record, values={**record.values, "reward_model": ("sarm", "")})
     assert make_evaluation_command(record)
     assert not make_evaluation_command(rewarded)
 

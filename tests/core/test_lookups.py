@@ -20,7 +20,7 @@ def value_and_origins(row):
 
 def test_lookup_is_called_last_and_names_its_place(explain_cloud, cloud_platform):
     set_lookup_answer("0000-1111\n~/.cloud/profile.json")
-    default = [{"value": "None", "origin": "default"}]
+    default = [{"value": None, "origin": "default"}]
     assert value_and_origins(explain_cloud()["subscription_id"]) == (
         "0000-1111",
         "looked up ~/.cloud/profile.json",

@@ -45,13 +45,20 @@ def list_resolved_values(resolution: Resolution, workload: Workload) -> list[dic
             "value": value,
             "origin": str(origin),
             "overrode": [
-                {"value": _redact_value(str(lost.value), name in pairs), "origin": str(lost.origin)}
+                {"value": _format_overridden(lost.value, name in pairs), "origin": str(lost.origin)}
                 for lost in overrode
             ],
             **named,
         }
         for name, value, origin, overrode, named in rows
     ]
+
+
+def _format_overridden(value: Any, is_pairs: bool) -> str | None:
+    """Return a raw value as it is shown; None for none."""
+    if value is None or isinstance(value, bool):
+        return None if value is None else str(value).lower()
+    return _redact_value(str(value), is_pairs)
 
 
 def _redact_value(text: str, is_pairs: bool) -> str:

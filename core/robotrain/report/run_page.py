@@ -177,7 +177,7 @@ def _list_identifiers(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 def _make_setting_row(value: Mapping[str, Any]) -> tuple[str, ...]:
-    overrode = [f"{lost['value']} ({lost['origin']})" for lost in value["overrode"] if lost["value"] != "None"]
+    overrode = [f"{lost['value']} ({lost['origin']})" for lost in value["overrode"] if lost["value"] is not None]
     return value["name"], format_value(value["value"]), value["origin"], ", ".join(overrode)
 
 

@@ -43,7 +43,7 @@ def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
             continue
         if row["name"] not in (*found, *IDENTITIES) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
-            texts = (_format_value(row["value"]), _format_value(default))
+            texts = (format_value(row["value"]), format_value(default))
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
     implied = _join_sources(source for source in sources if source.implied and source.role not in found)
     return found | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
@@ -52,7 +52,7 @@ def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
 def _join_sources(sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for source in sources:
-        text = _format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
+        text = format_value(source.uri) + (f" @ {source.pin[:12]}" if source.pin else "")
         found[source.role] = (", ".join([*found.get(source.role, ())[:1], text]), "")
     return found
 
@@ -67,7 +67,7 @@ def join_trainer_args(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for row in rows:
         if row["name"] != TRAINER_ARGS:
             continue
-        argument = _format_value(row["value"])
+        argument = format_value(row["value"])
         if "option" in row:
             first, _, argument = argument.partition("=")
             name = row["option"] or first
@@ -92,7 +92,8 @@ def merge_option_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, A
         yield merged
 
 
-def _format_value(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Return a value as a job file has it, without secrets and cut; empty for none."""
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return redact(text, max_length=MAX_TEXT)
 
@@ -165,7 +166,7 @@ def has_value(run: str, recorded: Mapping[str, Sequence[str]], name: str, wanted
         text = PIN.sub("", recorded[name][0])
     else:  # a default, which only the plan has
         rows = plans.read_stored_values(run)
-        text = next((_format_value(row["value"]) for row in rows if row["name"] == name), "")
+        text = next((format_value(row["value"]) for row in rows if row["name"] == name), "")
     try:
         return any(fnmatchcase(part, wanted) for part in (text, *text.split(", "))) or float(text) == float(wanted)
     except ValueError:

@@ -135,8 +135,9 @@ def _list_values(prepared: PreparedJob) -> Iterator[dict[str, Any]]:
 
 def format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
     """Return the cells of a value."""
-    overridden = [f"{other['value']} ({other['origin']})" for other in row["overrode"] if other["value"] != "None"]
-    value = "-" if row["value"] is None else str(row["value"])
+    overridden = [f"{one['value']} ({one['origin']})" for one in row["overrode"] if one["value"] is not None]
+    given = row["value"]
+    value = "-" if given is None else str(given).lower() if isinstance(given, bool) else str(given)
     origin = "; ".join(filter(None, (row["origin"], row.get(TRAINER_DEFAULT))))
     return row["name"], value, origin, ", ".join(overridden)
 

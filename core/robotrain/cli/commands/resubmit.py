@@ -29,8 +29,8 @@ from robotrain.messages import Messages
 from robotrain.model.job import HUB_SCHEME, Job
 from robotrain.model.run import RunRecord
 from robotrain.pipelines.resume import repeat_pipeline
-from robotrain.redaction import redact, redact_if_secret
-from robotrain.store import name_index, records
+from robotrain.redaction import redact_if_secret
+from robotrain.store import name_index, records, run_values
 from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
@@ -182,7 +182,7 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: PreparedJob, option
     differences = list(resubmit.find_differences(stored, prepared, workload))
     print_message(f"same as {run}, with these changes:" if differences else f"same plan as {run}")
     for name, old, new in differences:
-        print_message(f"  {name}: {redact(str(old)) or '–'} → {redact(str(new)) or '–'}")
+        print_message(f"  {name}: {run_values.format_value(old) or '–'} → {run_values.format_value(new) or '–'}")
     before = records.find_record(run)
     name = options["name"] or (before.name if before else "")
     submit.submit_job(ctx, prepared, {**options, "name": name, "parent": run})
