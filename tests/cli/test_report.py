@@ -280,6 +280,12 @@ def test_validation_of_another_scale_has_a_panel_of_its_own(robotrain, fake_plat
     assert f"best {validation[1]:g} at 20" in page.texts
 
 
+@pytest.mark.parametrize(("better", "text"), [("higher", "9 at 20"), ("lower", "2 at 30"), ("", None)])
+def test_best_value_is_that_of_the_better_direction(better, text):
+    best = make_chart({"x": [(10, 4.0), (20, 9.0), (30, 2.0), (40, 5.0)]}, better=better).best
+    assert (best[2] if best else None) == text
+
+
 def test_checkpoints_are_marked_on_the_curve(robotrain, fake_platform, run):
     values = (Metrics(values={"train/loss": 1 / step}, step=step, total=40) for step in (10, 20, 40))
     write_state(fake_platform, run, *values, checkpoints=[20, 40])

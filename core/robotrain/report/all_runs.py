@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from robotrain.errors import Rejected
 from robotrain.model.progress import Progress
-from robotrain.model.run import RunRecord
+from robotrain.model.run import RunRecord, StepStatus
 from robotrain.plugins.manager import Plugins
 from robotrain.report.charts import Points
 from robotrain.report.template import render_template
-from robotrain.store import progress_cache
+from robotrain.store import progress_cache, records
 
 
 class RunRow(NamedTuple):
@@ -27,8 +27,15 @@ class RunRow(NamedTuple):
     """Loss, score, steps and time."""
 
 
-def read_progress(record: RunRecord, plugins: Plugins) -> Progress:
-    """Return the progress of a run whose events are on this machine; of others, none: each log would be a request."""
+def read_progress(record: RunRecord, steps: Sequence[StepStatus], plugins: Plugins) -> Progress:
+    """Return the progress of a run whose events are on this machine; of others, none: each log would be a request.
+
+    :param steps: of a pipeline, whose first one with a curve counts.
+    """
+    for step in () if record.is_sweep else steps:
+        with contextlib.suppress(Rejected):
+            if (one := records.find_record(step.run)) and (known := read_progress(one, (), plugins)).curve:
+                return known
     with contextlib.suppress(Rejected, OSError):
         path = plugins.platform_of(record).events_file(record.reference)
         if path and Path(path).is_file():

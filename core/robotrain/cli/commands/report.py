@@ -105,7 +105,7 @@ def _make_row(one: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     record, known = one.record, one.progress
     if record is None:
         return RunRow(one.run, "", one.state)
-    read = read_progress(record, plugins)
+    read = read_progress(record, one.steps, plugins)
     seconds = None if one.status is None else measure_seconds(one.status, now, read.last_event)
     cells = (
         "" if known.loss is None else f"{known.loss:.4g}",
