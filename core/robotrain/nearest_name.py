@@ -1,7 +1,11 @@
 """The nearest name: what was probably meant by a misspelt one."""
 
+import os
+import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
 
 from robotrain.errors import Suggestion
 
@@ -58,3 +62,12 @@ def suggest_name(name: str, known: Iterable[str], prefix: str = "") -> tuple[Sug
     """Return the nearest name after `prefix` as a suggestion; empty if no name is near."""
     near = find_nearest_name(name, known)
     return (Suggestion(prefix + near),) if near else ()
+
+
+def suggest_path(path: Path, prefix: str = "") -> tuple[Suggestion, ...]:
+    """Return the nearest name beside a file that does not exist, as its path after `prefix`; empty if none is near."""
+    with suppress(OSError):
+        near = find_nearest_name(path.name, [one.name for one in path.parent.iterdir() if one.is_file()])
+        if near and not path.exists():
+            return (Suggestion(f"{prefix}{shlex.quote(os.path.relpath(path.with_name(near)))}"),)
+    return ()

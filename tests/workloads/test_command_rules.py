@@ -153,12 +153,24 @@ def test_a_script_that_keeps_nothing_is_warned_with_what_keeps_its_outputs(robot
     assert "[command-keeps-nothing]" not in robotrain(*line, "--output-folder", "checkpoints").stderr
 
 
-def test_a_program_file_that_is_not_there_gets_the_nearest_name(robotrain, tmp_path, monkeypatch):
-    (tmp_path / "train.py").touch()
-    monkeypatch.chdir(tmp_path)
-    answer = robotrain("explain", "trian.py", "--platform", "local", "--json")
-    answer.check_problems(2, "program-missing")
-    assert answer.json["problems"][0]["instead"][0]["text"] == "train.py"
+ABSENT = [
+    (("trian.py",), "train.py"),
+    (("scripts/evla.py",), "scripts/eval.py"),
+    (("train.py", "--requirements", "requirments.txt"), "--requirements requirements.txt"),
+    (("train.py", "--code", "scirpts"), "--code {here}/scripts"),
+]
+
+
+@pytest.mark.parametrize(("words", "way"), ABSENT)
+def test_a_file_that_is_not_there_gets_the_nearest_name(robotrain, tmp_path, monkeypatch, words, way):
+    here = tmp_path / "lab"
+    (here / "scripts").mkdir(parents=True)
+    for name in ("train.py", "scripts/eval.py", "requirements.txt"):
+        (here / name).touch()
+    monkeypatch.chdir(here)
+    answer = robotrain("submit", *words, "--platform", "local", "--dry-run", "--json")
+    assert answer.exit_code != 0
+    assert answer.json["problems"][0]["instead"][0]["text"] == way.format(here=here)
 
 
 @pytest.mark.parametrize(("options", "command"), [(DATA, "true"), ("--policy-path /data/policy", "true {outputs}")])

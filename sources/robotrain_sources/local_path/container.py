@@ -12,10 +12,10 @@ from robotrain_runtime.contract.finding import Finding, FindingError, make_findi
 
 from robotrain_sources.local_path import folder_content
 
-ROLE_FLAGS = {"dataset": "--dataset-path", "policy": "--policy-path"}
-"""The flags of the roles for which a folder of a similar name is suggested."""
 CODE_ROLE = "code"
 """Its pin is of the files that are sent: in place, the folder has others beside them."""
+ROLE_FLAGS = {"dataset": "--dataset-path", "policy": "--policy-path", CODE_ROLE: "--code"}
+"""The flags of the roles for which a folder of a similar name is suggested."""
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterator[Finding | str]:

@@ -190,7 +190,9 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
             way = Suggestion("--code FOLDER" if ".." in PurePosixPath(name).parts else "--code .")
             yield make_problem("program-missing.no-code", way, given=name, name=redact(name))
     elif code.kind == "local_path" and Path(code.uri).is_dir() and not Path(code.uri, name).exists():
-        found = sorted(path.name for path in Path(code.uri).glob(f"*{PurePosixPath(name).suffix or '.py'}"))
+        folder = PurePosixPath(name).parent
+        ending = f"*{PurePosixPath(name).suffix or '.py'}"
+        found = sorted((folder / path.name).as_posix() for path in Path(code.uri, folder).glob(ending))
         near = suggest_name(name, found)
         why = f"It has {', '.join(found[:MAX_NAMES])}." if found else ""
         yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(why))

@@ -15,9 +15,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.nearest_name import suggest_path
 from robotrain_runtime.contract.files import read_limited_file
 
 make_problem = Messages(__file__)
+ANOTHER = Suggestion("--requirements FILE", "a requirements file")
 
 MAX_FILE = 32 << 20
 LOCK_FILE, PROJECT_FILE, UV_FILE = "uv.lock", "pyproject.toml", "uv.toml"
@@ -122,7 +124,8 @@ def read_project(folder: Path) -> LockInput | None:
         SpecifierSet(found.requires_python if found else "")
     except (AttributeError, TypeError, ValueError, RecursionError) as error:  # a table where a list is due, for example
         why = str(error) if isinstance(error, ValueError) else "A field has another type than it should"
-        raise Rejected([make_problem("file-unreadable", given=str(folder), name=" or ".join(names), why=why)]) from None
+        name = " or ".join(names)
+        raise Rejected([make_problem("file-unreadable", ANOTHER, given=str(folder), name=name, why=why)]) from None
     return found
 
 
@@ -207,4 +210,5 @@ def _read_text(path: Path) -> str:
         return read_limited_file(path, MAX_FILE).decode("utf-8-sig", errors="replace")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Rejected([make_problem("file-unreadable", given=str(path), name=path.name, why=why)]) from None
+        ways = suggest_path(path, "--requirements ") or (ANOTHER,)
+        raise Rejected([make_problem("file-unreadable", *ways, given=str(path), name=path.name, why=why)]) from None
