@@ -19,6 +19,7 @@ from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import FollowingDecision, Platform, PlatformDefault
+from robotrain.model.preview import JobFacts, RunPlace, WorkPreview
 from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
 from robotrain.model.source import (
     Pinning,
@@ -80,6 +81,7 @@ __all__ = [
     "HealthResult",
     "Job",
     "JobDocument",
+    "JobFacts",
     "JobSource",
     "JobTemplate",
     "JudgedRun",
@@ -114,6 +116,7 @@ __all__ = [
     "RunGone",
     "RunOwner",
     "RunPart",
+    "RunPlace",
     "RunRecord",
     "RunState",
     "SchedulerCommands",
@@ -137,6 +140,7 @@ __all__ = [
     "TerraformOutput",
     "Unanswered",
     "UserCommand",
+    "WorkPreview",
     "Workload",
     "WorkloadProfile",
     "check_secrets",

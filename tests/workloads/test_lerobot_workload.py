@@ -12,7 +12,7 @@ from robotrain_workloads.lerobot_train import container
 FOLDER = Path(container.__file__).parents[1]
 SUBMIT_SIDE = (
     *("workload", "rules", "version_parameters", "results_reader", "local_datasets", "profile"),
-    "lerobot_declarations",
+    *("lerobot_declarations", "lerobot_preview"),
     *(
         "from_lerobot",
         "policies",

@@ -1,8 +1,15 @@
 """What the declarations of LeRobot's workloads share. What takes its time is imported when it is called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from robotrain.model.preview import JobFacts
 from robotrain.model.workload import FoundInput, OptionFinder, ProgramLocker, ProgramOptions
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+    from robotrain_runtime.contract.document import JobSource
 
 
 def load_option_finder() -> OptionFinder:
@@ -24,6 +31,13 @@ def find_copies(role: str, text: str) -> Iterator[FoundInput]:
     from robotrain_workloads.lerobot import local_datasets
 
     yield from local_datasets.find_copies(role, text)
+
+
+def find_facts(job: "Job", described: "Mapping[JobSource, Path]") -> JobFacts:
+    """Return what the files that describe the sources of a job tell of its work."""
+    from robotrain_workloads import lerobot_preview
+
+    return lerobot_preview.find_facts(job, described)
 
 
 LEROBOT_OPTIONS = ProgramOptions(load_option_finder, translator="from-lerobot")

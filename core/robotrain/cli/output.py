@@ -58,6 +58,18 @@ def print_platform(name: str, origin: str) -> None:
     print_message(f"platform {name} ({origin})")
 
 
+VIEWS = {
+    "submit": "`submit --dry-run` shows what will happen",
+    "render": "`render` shows the spec",
+    "explain": "`explain` shows where each value comes from",
+}
+
+
+def print_other_views(view: str) -> None:
+    """Print which commands show the same job in another way. `view`: the command that has shown it."""
+    print_message("the same line: " + ", ".join(text for name, text in VIEWS.items() if name != view))
+
+
 SLOW_SECONDS = 5.0
 
 

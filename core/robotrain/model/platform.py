@@ -11,6 +11,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.capabilities import FEATURES, Capabilities
+from robotrain.model.preview import RunPlace
 from robotrain.model.run import LOGIN_KEY
 from robotrain.model.source import SourceError
 from robotrain.model.support import make_refusal
@@ -191,6 +192,10 @@ class Platform:
         The value is empty where it is only known at submission.
         """
         return {}
+
+    def describe_run(self, job: Job, settings: Any, run: str) -> RunPlace:
+        """Return where a run of a job will work, for `submit --dry-run`. It asks nobody outside of this machine."""
+        return RunPlace()
 
     def container_plugins(self, job: Job, settings: Any) -> Mapping[str, str]:
         """Return container modules to add to the job's, by what they stand for, such as `tracking.NAME`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload_profile import WorkloadProfile
 
 Produces = Literal["checkpoints", "results", "files"]
@@ -246,6 +247,8 @@ class Workload:
     format_config: Callable[[Mapping[str, Any], str], str] | None = None
     """Return such a file with the parameters of a job, by name, whose data is in a folder."""
     template: JobTemplate = JobTemplate()
+    preview: WorkPreview = WorkPreview()
+    """What `submit --dry-run` shows of a job beside what every job has."""
     load_locker: Callable[[], ProgramLocker] | None = None
     """Import what locks the packages of the user's own program, which has an environment of its own beside that of the
     run.

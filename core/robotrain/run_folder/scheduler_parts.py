@@ -15,6 +15,7 @@ from robotrain.model.job import Job
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform
+from robotrain.model.preview import RunPlace
 from robotrain.model.run import Reference
 from robotrain.run_folder import log
 from robotrain.run_folder.parts import HANDOVER_FOLDER
@@ -32,6 +33,7 @@ from robotrain.run_folder.scheduler_plan import (
     make_token,
 )
 from robotrain.run_folder.scheduler_settings import fill_settings, list_needed_resources
+from robotrain.run_folder.settings import NO_TRACKING
 from robotrain.sweeps.space import fit_values, list_trial_values
 
 make_problem = Messages(__file__)
@@ -83,6 +85,12 @@ class SchedulerPlans(Platform):
     """Where no Python was found, and what to do, for the message of a job without one."""
     run_settings: Mapping[str, str] = {"runs_dir": "--runs-dir"}
     """Settings that all steps of a pipeline share, with their options."""
+
+    def describe_run(self, job: Job, settings: Any, run: str) -> RunPlace:
+        """Return where a run works; pure."""
+        host, limit = getattr(settings, "login", None), fill_settings(job, settings).time
+        folder = os.path.join(f"{host}:{settings.runs_dir}" if host else settings.runs_dir, run)
+        return RunPlace(str(limit), folder, tracking=settings.tracking_uri or NO_TRACKING)
 
     def make_submit_words(self, job: Job, settings: Any, sent: SchedulerJob) -> Sequence[str]:
         """Return the words after the submit command that have it start `sent.program`, marked with `sent.token`. Pure.

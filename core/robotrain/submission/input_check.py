@@ -14,12 +14,14 @@ from robotrain_runtime.contract.step_output import STEP_KIND
 from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
+from robotrain.model.preview import JobFacts
 from robotrain.submission import trainer_check
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_descriptions import InputDescriptions
 from robotrain.submission.prepare import InputStep, PreparedJob
+from robotrain.submission.preview import find_doubts
 from robotrain.submission.source_files import SourceFiles
 
 make_problem = Messages(__file__)
@@ -41,6 +43,15 @@ def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> I
             yield make_problem("data-unexpected", title=sentence)
 
 
+def _find_facts(prepared: PreparedJob, descriptions: InputDescriptions) -> JobFacts:
+    """Return what the descriptions of a job's sources tell of its work; nothing if its workload cannot read them."""
+    plugin = load_workload_container(prepared.container_plugins)
+    with contextlib.suppress(Exception):  # it is only shown
+        if plugin and prepared.workload:
+            return prepared.workload.preview.find_facts(prepared.job, descriptions.find_folders(prepared, plugin))
+    return JobFacts()
+
+
 def find_input_problems(
     prepared: PreparedJob, options: CheckOptions = NO_OPTIONS, *, is_rejected: bool = False
 ) -> list[Problem]:
@@ -58,6 +69,12 @@ def find_input_problems(
         for step in prepared.list_input_steps():
             for problem in _compare_inputs(step.job, descriptions):
                 problems.append(dataclasses.replace(problem, where=step.where or problem.where))
+            facts = _find_facts(step.job, descriptions)
+            options.show(step, facts)
+            if workload := step.job.workload:
+                for problem in find_doubts(step.job.job, workload, step.job.describe_run(), facts):
+                    where = ": ".join(filter(None, (step.where, problem.where)))
+                    problems.append(dataclasses.replace(problem, where=where))
             if step.is_read:
                 descriptions.describe_output(step.name, step.job)
         runs_here = prepared.platform.capabilities.feature("runs_here")

@@ -21,6 +21,7 @@ from robotrain.errors import Problem, raise_if_any, select_errors
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, RenderedPlan
 from robotrain.model.platform import ListPlatforms, Platform
+from robotrain.model.preview import RunPlace
 from robotrain.model.source import SourceKind
 from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
@@ -141,6 +142,13 @@ class PreparedJob:
     def is_remote_folder(self, source: JobSource) -> bool:
         """Return whether a source is a folder of another machine, which is neither pinned nor read here."""
         return self.platform.is_remote_folder(source, self.settings)
+
+    def describe_run(self, run: str = "") -> RunPlace:
+        """Return where its run works; of a plugin that fails to tell, nothing."""
+        try:
+            return self.platform.describe_run(self.job, self.settings, run)
+        except Exception:  # it is only shown
+            return RunPlace()
 
     def pin_source(self, source: JobSource) -> str:
         """Return the pin of a source that the platform pins."""

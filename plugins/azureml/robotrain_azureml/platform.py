@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
+    from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status, StepStatus
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
@@ -45,6 +46,11 @@ class AzureMLPlatform(PipelineCluster):
         from robotrain_azureml.spec.job_settings import derive_defaults
 
         return derive_defaults(job, settings)
+
+    def describe_run(self, job: Job, settings: AzureMLSettings, run: str) -> RunPlace:
+        from robotrain_azureml.spec.render import describe_run
+
+        return describe_run(settings)
 
     def choose_registration_settings(
         self, job: Job, settings: AzureMLSettings, own: Collection[str]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from robotrain.model.health import Check
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
+    from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
@@ -43,6 +44,11 @@ class LocalPlatform(Platform):
         from robotrain_local.render import render_plan
 
         return render_plan(job, settings, run, payload, container_plugins)
+
+    def describe_run(self, job: Job, settings: LocalSettings, run: str) -> RunPlace:
+        from robotrain_local.render import describe_run
+
+        return describe_run(settings, run)
 
     def decide_following(self, job: Job, settings: LocalSettings) -> FollowingDecision:
         from robotrain_local.following import decide_following

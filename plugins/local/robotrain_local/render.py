@@ -1,5 +1,7 @@
 """Render a job to the plan of a process, and check its settings. Pure, except for where robotrain's folders are."""
 
+import os
+import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -7,11 +9,13 @@ from robotrain.errors import Problem
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
+from robotrain.model.preview import RunPlace
 from robotrain.run_folder import settings_rules
 from robotrain.run_folder.placement import make_placement
 from robotrain.run_folder.settings import NO_TRACKING, SQLITE_SCHEME
 from robotrain.store import files
 from robotrain_runtime.contract.document import format_document
+from robotrain_runtime.machine import hardware
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
@@ -21,13 +25,15 @@ DOCUMENT_FILE = "job.json"
 DATABASE = "mlflow.db"
 """The file, in the state folder, in which runs are tracked by default."""
 TRAINER_GRACE_SECONDS = 30
+OTHER_ACCELERATORS = ("/dev/kfd", "/dev/dri")
+"""What a machine has whose accelerator is none of NVIDIA's."""
 
 
 def render_plan(
     job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
     """Return the plan: the process, the job document and the payload."""
-    folder = Path(settings.runs_dir or files.get_state_folder() / "local") / run
+    folder = get_run_folder(settings, run)
     cache, tracking_uri = str(files.get_cache_folder()), get_tracking_uri(settings)
     placement = make_placement(job, settings, str(folder), cache=cache, tracking_uri=tracking_uri)
     process = spec.ProcessSpec(
@@ -55,6 +61,22 @@ def render_plan(
             spec.PAYLOAD_FILE: payload.archive,
         },
         shown=(spec.SPEC_FILE, DOCUMENT_FILE),
+    )
+
+
+def get_run_folder(settings: LocalSettings, run: str) -> Path:
+    """Return the folder of a run."""
+    return Path(settings.runs_dir or files.get_state_folder() / "local") / run
+
+
+def describe_run(settings: LocalSettings, run: str) -> RunPlace:
+    """Return where a run works; nothing limits its time."""
+    is_other = platform.system() != "Linux" or any(map(os.path.exists, OTHER_ACCELERATORS))
+    return RunPlace(
+        "none",
+        str(get_run_folder(settings, run)),
+        tracking=get_tracking_uri(settings) or NO_TRACKING,
+        lacks_gpu=not is_other and not hardware.count_visible_gpus(),
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep
     from robotrain.model.plan import Payload, Plan
+    from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status, StepStatus
     from robotrain.model.workload import Workload
     from robotrain_runtime.contract.document import JobSource
@@ -48,6 +49,11 @@ class OsmoPlatform(PipelineCluster):
         from robotrain_osmo.spec.resources import derive_defaults
 
         return derive_defaults(job, settings)
+
+    def describe_run(self, job: Job, settings: OsmoSettings, run: str) -> RunPlace:
+        from robotrain_osmo.spec.resources import describe_run
+
+        return describe_run(job, settings)
 
     def choose_registration_settings(
         self, job: Job, settings: OsmoSettings, own: Collection[str]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
+    from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status, StepStatus
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
@@ -43,6 +44,11 @@ class SlurmPlatform(Platform):
         from robotrain_slurm.spec.plans import SlurmPlans
 
         return SlurmPlans().derive_defaults(job, settings)
+
+    def describe_run(self, job: Job, settings: SlurmSettings, run: str) -> RunPlace:
+        from robotrain_slurm.spec.plans import SlurmPlans
+
+        return SlurmPlans().describe_run(job, settings, run)
 
     def check(self, job: Job, settings: SlurmSettings) -> Iterable[Problem]:
         from robotrain_slurm.spec.plans import SlurmPlans

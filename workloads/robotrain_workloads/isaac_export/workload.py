@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -101,6 +102,7 @@ ISAAC_EXPORT = Workload(
     takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
     named_by=("task",),
+    preview=WorkPreview({"task": "task", "format": "format"}),
     check=check_job,
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -73,6 +74,7 @@ ISAAC_TRAIN = Workload(
         ),
         experiment="isaaclab-training",
     ),
+    preview=WorkPreview({"task": "task", "environments": "num_envs", "iterations": "max_iterations"}),
     template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
     managed_options=OWNED_OPTIONS,
     get_option_name=profile.get_option_name,

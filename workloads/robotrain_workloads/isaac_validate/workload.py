@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from robotrain.errors import Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import Role, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -96,6 +97,7 @@ ISAAC_VALIDATE = Workload(
     takes_value=profile.takes_value,
     option_hints=OPTION_HINTS,
     named_by=("task",),
+    preview=WorkPreview({"task": "task", "environments": "num_envs", "episodes": "eval_episodes"}),
     check=check_job,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -179,6 +180,10 @@ LEROBOT_EVAL = Workload(
     load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,
+    preview=WorkPreview(
+        {"environment": "env", "episodes": "eval_episodes", "batch": "eval_batch_size", "checkpoints": "checkpoints"},
+        lerobot_declarations.find_facts,
+    ),
     template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies),
     read_results=read_results,
     managed_options=OWNED_OPTIONS,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -142,6 +143,10 @@ LEROBOT_TRAIN = Workload(
     named_by=("policy_type", "reward_model"),
     template=JobTemplate(
         parameters=PARAMETERS, examples=EXAMPLES, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies
+    ),
+    preview=WorkPreview(
+        {"steps": "training_steps", "batch": "batch_size"},
+        lerobot_declarations.find_facts,
     ),
     default=True,
     check=check_job,

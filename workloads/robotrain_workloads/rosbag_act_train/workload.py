@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
 from robotrain.messages import Messages
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -132,6 +133,7 @@ ROSBAG_ACT_TRAIN = Workload(
     check=check_job,
     logs_metric=logs_metric,
     read_config=read_config,
+    preview=WorkPreview({"steps": "training_steps", "batch": "batch_size"}),
     template=JobTemplate(parameters=PARAMETERS, examples=EXAMPLES),
     format_config=format_config,
 )

@@ -10,7 +10,14 @@ from robotrain.cli.arguments import CHECKER, CHECKER_HELP
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.cli.output import (
+    format_table,
+    print_json,
+    print_message,
+    print_other_views,
+    print_problems,
+    print_result,
+)
 from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
 from robotrain.errors import Rejected, raise_if_any
@@ -89,6 +96,7 @@ class ExplainCommand(JobCommand):
                 print_result("\n" + format_table([title, *map(format_program_option, options)]))
             if values.get("check"):
                 check_job(prepared, values)
+            print_other_views("explain")
 
     def run_pipeline(self, ctx: typer.Context, prepared: "PreparedPipeline", values: dict[str, Any]) -> None:
         """Print every value of a job and its evaluation."""

@@ -11,7 +11,7 @@ from robotrain.cli.arguments import parse_count
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.output import print_json, print_message, print_other_views, print_problems, print_result
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
 from robotrain.model.plan import RenderedPlan
@@ -104,6 +104,7 @@ class RenderCommand(JobCommand):
             print_result(str(Path(values["to"]) / plan.spec))
         else:
             print_result(format_plan(plan))
+            print_other_views("render")
 
 
 def write_package(plugins: Plugins, rendered: RenderedPlan, folder: Path) -> list[str]:

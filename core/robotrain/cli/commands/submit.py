@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.arguments import AFTER_DASHES_KEY, CHECKER, CHECKER_HELP
-from robotrain.cli.columns import truncate
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import ORDER_KEY, JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
@@ -21,6 +20,7 @@ from robotrain.cli.output import (
     describe_exception,
     print_json,
     print_message,
+    print_other_views,
     print_platform,
     print_problems,
     print_result,
@@ -32,13 +32,15 @@ from robotrain.errors import Problem, Rejected, raise_if_any, suggest_leaving_ou
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform
 from robotrain.plugins.manager import Plugins
-from robotrain.redaction import redact, redact_if_secret
+from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.cli.dry_run_preview import DryRun
     from robotrain.model.plan import RenderedPlan
+    from robotrain.model.preview import JobFacts
     from robotrain.model.run import RunRecord
     from robotrain.pipelines.prepare import PreparedPipeline
-    from robotrain.submission.prepare import PreparedJob
+    from robotrain.submission.prepare import InputStep, PreparedJob
     from robotrain.submission.submitter import Submission
 
 make_problem = Messages(__file__)
@@ -70,8 +72,6 @@ SUBMIT_SWITCHES = {
 }
 PLAN_OPTIONS = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json", "name", "note")
 """Options that go with `--plan`; all others belong to a job."""
-MAX_OUTLINE = 400
-"""Characters of a line about a plan: a pipeline may have many steps."""
 Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
 
@@ -142,6 +142,8 @@ app = make_job_command("submit", SubmitCommand, HELP)
 
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
     """Submit a prepared job, or do what the switches in `options` ask for instead."""
+    from robotrain.cli import dry_run_preview
+    from robotrain.cli.dry_run_preview import DryRun
     from robotrain.submission import submitter
     from robotrain.submission.checker import CheckOptions
     from robotrain.submission.run_labels import make_labels
@@ -155,10 +157,14 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     given, has_flag = options.get("checker") or "", "checker" in options
-    checks = CheckOptions(checker=given, say=print_message, has_flag=has_flag)
+    seen: list[tuple[InputStep, JobFacts]] = []
+    checks = CheckOptions(
+        checker=given, say=print_message, has_flag=has_flag, show=lambda step, facts: seen.append((step, facts))
+    )
 
-    def dry_run() -> RenderedPlan:
-        return submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning, checks=checks)
+    def dry_run() -> DryRun:
+        rendered = submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning, checks=checks)
+        return DryRun(rendered, dry_run_preview.preview_steps(rendered, seen))
 
     def submit(announce: Announcer) -> Submission:
         return submitter.submit_job(
@@ -184,6 +190,8 @@ def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJ
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
     """Submit a plan that was rendered before, byte for byte."""
     from robotrain.check import capability_checks
+    from robotrain.cli import dry_run_preview
+    from robotrain.cli.dry_run_preview import DryRun
     from robotrain.plugins import site
     from robotrain.submission import submitter
     from robotrain.submission.run_labels import make_labels
@@ -199,9 +207,9 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     raise_if_any(problems)
     print_problems(problems)
 
-    def dry_run() -> RenderedPlan:
+    def dry_run() -> DryRun:
         submitter.dry_run_plan(rendered, platform, print_problems, plugins)
-        return rendered
+        return DryRun(rendered, dry_run_preview.preview_plan(rendered, platform, plugins))
 
     def submit(announce: Announcer) -> Submission:
         return submitter.submit_plan(rendered, platform, print_problems, announce, plugins, labels=labels)
@@ -216,27 +224,29 @@ def _submit_or_dry_run(
     ctx: typer.Context,
     platform: Platform,
     options: dict[str, Any],
-    dry_run: Callable[[], RenderedPlan],
+    dry_run: Callable[[], DryRun],
     submit: Callable[[Announcer], Submission],
 ) -> None:
     as_json = bool(options.get("json"))
     if options.get("dry_run"):
+        from robotrain.cli import dry_run_preview
+
         with interrupt_on_sigterm(), say_if_slow(ASKING):  # a checker ends with this process
-            rendered = dry_run()
+            rendered, preview = dry_run()
         print_message(f"dry run: {rendered.plan.run} is valid; nothing was sent")
         if as_json:
             from robotrain.cli.commands import render
             from robotrain.submission import program_lock
 
             locked = program_lock.describe_lock(rendered.values)
-            print_json({**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})})
+            body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
+            print_json({**body, "preview": dry_run_preview.dump_preview(preview)})
         else:
-            words = ctx.command_path.split()[1:-1]
-            is_rendered = ctx.info_name == "submit" and options.get("plan") is None
-            command = " ".join(["robotrain", *words, "render"]) if is_rendered else ""
-            print_text(format_outline(rendered, command))
+            print_text(dry_run_preview.format_preview(rendered, preview))
+            if ctx.info_name == "submit" and options.get("plan") is None:
+                print_other_views("submit")
     elif options.get("assets_only"):
-        prepare_assets(dry_run(), platform, as_json)
+        prepare_assets(dry_run().rendered, platform, as_json)
     else:
         announce = print_message if as_json else print_result
         with interrupt_on_sigterm(), say_if_slow(ASKING):
@@ -245,35 +255,6 @@ def _submit_or_dry_run(
             announce(submission.record.run)
             platform = get_plugins(ctx).platform_of(submission.record)  # an engine or a driver may run it
         finish_submission(ctx, submission.record, platform, options, submission.is_new)
-
-
-def format_outline(rendered: RenderedPlan, render_command: str = "") -> str:
-    """Return what a plan sends, in a few lines.
-
-    :param render_command: the command that prints the files of the plan, and writes them to a folder.
-    """
-    from robotrain.model.amounts import format_size
-    from robotrain.model.code_commit_tags import format_commit
-    from robotrain.model.job import TRAINER_DEFAULT
-    from robotrain.submission import program_lock
-
-    plan, job = rendered.plan, rendered.plan.job
-    commits = {source: f" ({commit})" for source in job.sources if (commit := format_commit(source))}
-    texts = (f"{one.role} {one.kind} {redact_if_secret(one.uri)}{commits.get(one, '')}" for one in job.sources)
-    size = format_size(sum(map(len, plan.files.values())))
-    locked = program_lock.describe_lock(rendered.values)
-    marked = (row for row in rendered.values if TRAINER_DEFAULT in row)
-    own = ", ".join(f"{row['name']} {row['value']} ({row[TRAINER_DEFAULT]})" for row in marked)
-    rows = [
-        ("run", plan.run),
-        ("job", f"{job.workload} on {plan.platform}"),
-        ("steps", ", ".join(rendered.steps)) if rendered.steps else ("sources", "; ".join(texts) or "none"),
-        *([("packages", locked)] if locked else []),
-        *([("defaults", f"robotrain's own: {own}")] if own else []),
-        ("plan", f"{len(plan.files)} files, {size}; the spec is {plan.spec}"),
-        ("files", "--json prints them" + (f", and so does `{render_command}`" if render_command else "")),
-    ]
-    return "\n".join(f"{name:<9} {truncate(text, MAX_OUTLINE)}" for name, text in rows)
 
 
 def finish_submission(

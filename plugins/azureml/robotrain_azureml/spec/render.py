@@ -8,6 +8,7 @@ from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.cluster.spec import make_python_search
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
+from robotrain.model.preview import RunPlace
 from robotrain_azure.workspace import CONTAINER_PLUGINS
 from robotrain_runtime.contract.document import Placement, format_document
 
@@ -116,6 +117,14 @@ def make_submission_spec(
         publishes=str(dict(job.parameters).get("publish_url") or ""),
         output=job.profile.outputs.folder,
     )
+
+
+def describe_run(settings: AzureMLSettings) -> RunPlace:
+    """Return how long a run of a job may take, where its outputs are kept, and where it is tracked."""
+    workspace = job_settings.get_job_workspace(settings)
+    outputs = f"the datastore {settings.datastore} of the workspace"
+    tracking = settings.tracking_uri or f"the workspace {workspace.name}"
+    return RunPlace(settings.exec_timeout or "none", outputs=outputs, tracking=tracking)
 
 
 def make_placement(job: Job, settings: AzureMLSettings, run: str, inputs: Sequence[JobInput]) -> Placement:

@@ -10,8 +10,10 @@ from robotrain.cluster.checks import QuantityError
 from robotrain.errors import Problem
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
+from robotrain.model.preview import RunPlace
 
 from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec.environment import NO_TRACKING, get_tracking_uri
 
 SIZE_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 MAX_DURATION_SECONDS = 60 * 86400
@@ -65,6 +67,14 @@ def choose_registration_settings(
     if "memory" not in own:
         changes["memory"] = min(filled.memory or "", REGISTER_MEMORY, key=parse_size)
     return replace(settings, **{name: value for name, value in changes.items() if name not in own}), ()
+
+
+def describe_run(job: Job, settings: OsmoSettings) -> RunPlace:
+    """Return how long a run of a job may take, what becomes of its outputs, and where it is tracked."""
+    dataset = settings.publish_dataset
+    outputs = f"OSMO's dataset {dataset}" if dataset else "the task's disk, which ends with it"
+    tracking = get_tracking_uri(settings) or NO_TRACKING
+    return RunPlace(str(fill_settings(job, settings).exec_timeout), outputs=outputs, tracking=tracking)
 
 
 def derive_defaults(job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:

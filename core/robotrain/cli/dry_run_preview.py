@@ -1,0 +1,92 @@
+"""The end of a dry run: what a submit will do, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.cli.output import format_table
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.preview import JobFacts, RunPlace
+from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
+from robotrain.submission.prepare import InputStep, PreparedJob
+from robotrain.submission.preview import PreviewRow, list_hidden_differences, list_preview_rows
+
+MARK, LEGEND = "*", "not what the trainer does by itself"
+
+
+class PreviewedStep(NamedTuple):
+    """The rows of a step of a pipeline, or of the only job."""
+
+    name: str
+    """The step; empty outside a pipeline."""
+    rows: Sequence[PreviewRow]
+    hidden: str = ""
+    """The defaults that are robotrain's own and that no row shows."""
+
+
+class DryRun(NamedTuple):
+    """The plan of a dry run, and its preview."""
+
+    rendered: RenderedPlan
+    preview: Sequence[PreviewedStep]
+
+
+def preview_steps(rendered: RenderedPlan, seen: Iterable[tuple[InputStep, JobFacts]]) -> list[PreviewedStep]:
+    """Return the rows of each job whose inputs were compared."""
+    return [
+        _preview_job(step.name, step.job, step.job.workload, step.job.platform, _describe_place(rendered, step), facts)
+        for step, facts in seen
+        if step.job.workload
+    ]
+
+
+def _describe_place(rendered: RenderedPlan, step: InputStep) -> RunPlace:
+    """Return where the run works; the folder of a step has a name that is not known yet."""
+    return step.job.describe_run()._replace(folder="") if step.name else step.job.describe_run(rendered.plan.run)
+
+
+def preview_plan(rendered: RenderedPlan, platform: Platform, plugins: Plugins) -> list[PreviewedStep]:
+    """Return the rows of a plan that was rendered before, whose sources are not read; none of a pipeline."""
+    if rendered.steps:
+        return []
+    plan, declared = rendered.plan, {one.name for one in get_parameters(platform.settings)}
+    settings = platform.settings(**{name: value for name, value in rendered.settings.items() if name in declared})
+    place = platform.describe_run(plan.job, settings, plan.run)
+    return [_preview_job("", rendered, plugins.workload(plan.job.workload), platform, place, JobFacts())]
+
+
+def _preview_job(
+    name: str,
+    job: PreparedJob | RenderedPlan,
+    workload: Workload,
+    platform: Platform,
+    place: RunPlace,
+    facts: JobFacts,
+) -> PreviewedStep:
+    whole = job.plan.job if isinstance(job, RenderedPlan) else job.job
+    rows = [*list_preview_rows(whole, workload, platform, place, facts, job.values)]
+    return PreviewedStep(name, rows, list_hidden_differences(job.values, workload.preview.rows.values()))
+
+
+def dump_preview(preview: Iterable[PreviewedStep]) -> list[Mapping[str, str]]:
+    """Return the rows as data."""
+    return [{"step": step.name, **row._asdict()} for step in preview for row in step.rows]
+
+
+def format_preview(rendered: RenderedPlan, preview: Sequence[PreviewedStep]) -> str:
+    """Return the rows as a table, one below the other for each step, with a legend for what is marked."""
+    noun = "trial" if rendered.plan.job.profile.outputs.is_sweep else "step"
+    table = [("run", rendered.plan.run)]
+    table += [(f"{noun}s", ", ".join(rendered.steps))] if rendered.steps else []
+    for step in preview:
+        table += [("", ""), (noun, step.name)] if step.name else []
+        table += [(row.name, f"{row.value} {MARK} ({row.differs})" if row.differs else row.value) for row in step.rows]
+    hidden = ", ".join(dict.fromkeys(step.hidden for step in preview if step.hidden))
+    if hidden or any(row.differs for step in preview for row in step.rows):
+        table.append((MARK, f"{LEGEND}{f'; nor is {hidden}' if hidden else ''}"))
+    return format_table(table)

@@ -1,0 +1,156 @@
+"""The preview of a job: what a submit will do, in rows for people and programs, and what is probably not meant."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
+
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+from robotrain.model.code_commit_tags import format_commit
+from robotrain.model.job import GPUS_PARAMETER, NODES_PARAMETER, PUBLISH_PARAMETER, TRAINER_DEFAULT, Job
+from robotrain.model.platform import Platform
+from robotrain.model.preview import JobFacts, RunPlace
+from robotrain.model.workload import Workload
+from robotrain.redaction import redact, redact_if_secret
+from robotrain.submission import program_lock
+
+make_problem = Messages(__file__)
+
+STEPS, BATCH, DEVICE = "steps", "batch", "device"
+OUTPUTS_FOLDER = "outputs"
+"""The folder of the outputs in that of a run, unless a parameter names another."""
+CPU_STEPS, MOST_EPOCHS = 50_000, 1000
+"""So many steps on a CPU, and more epochs, get a warning."""
+
+
+class PreviewRow(NamedTuple):
+    """A row of a preview."""
+
+    name: str
+    value: str
+    differs: str = ""
+    """What the trainer does by itself, if the value is another one."""
+
+
+def list_preview_rows(
+    job: Job,
+    workload: Workload,
+    platform: Platform,
+    place: RunPlace,
+    facts: JobFacts,
+    values: Iterable[Mapping[str, Any]] = (),
+) -> Iterator[PreviewRow]:
+    """Yield what a submit will do, a dozen rows."""
+    known = {one.name: one for one in get_parameters(workload.parameters)}
+
+    def list_rows(word: str, name: str, text: str = "") -> Iterator[PreviewRow]:
+        if name in known and (value := dict(job.parameters)[name]) not in (None, ""):
+            yield PreviewRow(word, redact(text or _format_value(value)), _find_difference(known[name], value, workload))
+
+    yield PreviewRow("workload", f"{workload.name}: {workload.summary}")
+    yield from (PreviewRow(word, redact(text)) for word, text in facts.rows.items())
+    yield from (_describe_source(one, facts) for one in job.sources if not (one.implied or one.role in facts.rows))
+    if workload.own_command:
+        yield PreviewRow("command", redact(shlex.join(job.trainer_args)))
+    for word, name in workload.preview.rows.items():
+        yield from list_rows(word, name)
+    if epochs := count_epochs(job, workload, facts):
+        yield PreviewRow("epochs", f"{epochs:,.{0 if epochs >= 10 else 1}f}, each of {facts.frames:,} frames")
+    is_on_cpu = computes_on_cpu(job, place)
+    found = "auto: the CPU, since there is no GPU" if is_on_cpu and dict(job.parameters)[DEVICE] == "auto" else ""
+    yield from list_rows(DEVICE, DEVICE, found)
+    if GPUS_PARAMETER in known or DEVICE in known:
+        each = " on each node" if job.training_nodes > 1 else ""
+        gpus = "0" if is_on_cpu else f"{job.used_gpus}{each}"
+        shown = [*list_rows("GPUs", GPUS_PARAMETER, gpus)]
+        yield from [PreviewRow("GPUs", gpus)] if is_on_cpu or not shown else shown
+    yield from list_rows("nodes", NODES_PARAMETER) if NODES_PARAMETER in known else (PreviewRow("nodes", "1"),)
+    yield PreviewRow("platform", f"{platform.name}: {platform.summary}" if platform.summary else platform.name)
+    if place.time_limit:
+        yield PreviewRow("time limit", place.time_limit)
+    if outputs := _describe_outputs(job, known, place.outputs, place.folder):
+        yield PreviewRow(workload.produces, outputs)
+    if place.tracking:
+        yield PreviewRow("tracking", redact_if_secret(place.tracking))
+    if locked := program_lock.describe_lock(values):
+        yield PreviewRow("packages", locked)
+
+
+def list_hidden_differences(values: Iterable[Mapping[str, Any]], names: Collection[str]) -> str:
+    """Return the defaults that are robotrain's own and that no row shows, as text.
+
+    :param names: the parameters that rows show.
+    """
+    marked = (row for row in values if TRAINER_DEFAULT in row and row["name"] not in names)
+    return ", ".join(f"{row['name']} {row['value']} ({row[TRAINER_DEFAULT]})" for row in marked)
+
+
+def _format_value(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _find_difference(parameter: Parameter, value: Any, workload: Workload) -> str:
+    """Return what the trainer does by itself; empty if the value is that, or there is no such thing."""
+    own = parameter.param.trainer_default
+    if own:
+        return "" if own.rpartition(" ")[2] in (str(value), f"{value:g}" if isinstance(value, float) else "") else own
+    if workload.own_command or parameter.default in (None, value):
+        return ""
+    return f"the default is {_format_value(parameter.default)}"
+
+
+def _describe_source(source: JobSource, facts: JobFacts) -> PreviewRow:
+    commit = f" ({commit})" if (commit := format_commit(source)) else ""
+    text = f": {facts.data[source]}" if source in facts.data else ""
+    return PreviewRow(source.role, f"{redact_if_secret(source.uri)}{commit}{text}")
+
+
+def _describe_outputs(job: Job, known: Mapping[str, Parameter], outputs: str, folder: str) -> str:
+    values = dict(job.parameters)
+    own = next((values[name] for name, one in known.items() if one.param.own_folder), None)
+    below = os.path.join(folder, str(own or OUTPUTS_FOLDER), job.profile.outputs.folder) if folder else ""
+    copies = [f"copied to {redact(str(values[PUBLISH_PARAMETER]))}"] if values.get(PUBLISH_PARAMETER) else []
+    register = values.get(job.profile.outputs.register_parameter)
+    copies += [f"registered as {register}"] if register else []
+    return ", ".join([*filter(None, (outputs or below,)), *copies])
+
+
+def count_epochs(job: Job, workload: Workload, facts: JobFacts) -> float:
+    """Return how often a training sees each frame; 0 if that is unknown."""
+    values, rows = dict(job.parameters), workload.preview.rows
+    steps, batch = (values.get(rows.get(word, "")) for word in (STEPS, BATCH))
+    if not (isinstance(steps, int) and isinstance(batch, int) and facts.frames):
+        return 0.0
+    return steps * batch * max(1, job.training_gpus) * job.training_nodes / facts.frames
+
+
+def computes_on_cpu(job: Job, place: RunPlace) -> bool:
+    """Return whether it is known that a job computes on a CPU: it says so, or its machine has no GPU."""
+    device = dict(job.parameters).get(DEVICE)
+    return device == "cpu" or (device == "auto" and place.lacks_gpu)
+
+
+def find_doubts(job: Job, workload: Workload, place: RunPlace, facts: JobFacts) -> Iterator[Problem]:
+    """Yield a warning for a training that is probably not meant: too long for a CPU, or for its data."""
+    values, rows = dict(job.parameters), workload.preview.rows
+    flags = {one.name: one.flag for one in get_parameters(workload.parameters)}
+    steps, batch = (values.get(rows.get(word, "")) for word in (STEPS, BATCH))
+    if isinstance(steps, int) and steps >= CPU_STEPS and computes_on_cpu(job, place):
+        yield make_problem("training-doubtful.cpu", where=flags[rows[STEPS]], given=str(steps), least=f"{CPU_STEPS:,}")
+    if isinstance(batch, int) and facts.frames and batch > facts.frames:
+        yield make_problem("training-doubtful.batch", where=flags[rows[BATCH]], given=str(batch), frames=facts.frames)
+    if (epochs := count_epochs(job, workload, facts)) > MOST_EPOCHS:
+        yield make_problem(
+            "training-doubtful.epochs",
+            where=flags[rows[STEPS]],
+            given=str(steps),
+            epochs=f"{epochs:,.0f}",
+            frames=f"{facts.frames:,}",
+            most=f"{MOST_EPOCHS:,}",
+        )

@@ -1,0 +1,181 @@
+"""A dry run ends with what a submit would do, in rows; what is probably not meant is a warning, at a submit too."""
+
+from pathlib import Path
+
+import pytest
+from robotrain.model.preview import RunPlace
+from robotrain.submission import submitter
+from robotrain_local.platform import LocalPlatform
+
+
+@pytest.fixture(autouse=True)
+def without_gpu(monkeypatch):
+    """Let no machine have a GPU, whatever this one has."""
+    describe = LocalPlatform.describe_run
+
+    def describe_run(*arguments):
+        return describe(*arguments)._replace(lacks_gpu=True)
+
+    monkeypatch.setattr(LocalPlatform, "describe_run", describe_run)
+
+
+@pytest.fixture
+def preview(robotrain, fake_platform, pusht):
+    """Return the rows of a dry run as data: what each row of a step says, and how it differs."""
+    Path("data").symlink_to(pusht)
+
+    def run(*words):
+        at = 2 if words[0] == "pipeline" else 1
+        answer = robotrain(*words[:at], "--dry-run", "--json", "--platform", "fake", *words[at:])
+        assert answer.exit_code == 0, answer.stderr
+        return {(row["step"], row["name"]): (row["value"], row["differs"]) for row in answer.json["preview"]}
+
+    return run
+
+
+BLOB = "https://acc.blob.core.windows.net/box/bags"
+TRAIN = ("submit", "--dataset-path", "data", "--no-pin")
+
+
+def test_rows_of_a_training_are_these(preview, robotrain):
+    rows = preview(*TRAIN, "--training-steps", "400", "--batch-size", "8", "--num-gpus", "1", "--publish-url", "/kept")
+    assert [name for _, name in rows] == [
+        *("workload", "policy", "dataset", "steps", "batch", "epochs", "device", "GPUs", "nodes", "platform"),
+        "checkpoints",
+    ]
+    shown = {name: value for (_, name), (value, _) in rows.items()}
+    here = Path.cwd()
+    assert shown["dataset"] == f"{here}/data: 50 episodes, 2,000 frames, no camera"
+    assert (shown["policy"], shown["epochs"]) == ("act, new", "1.8, each of 1,800 frames")
+    assert shown["checkpoints"] == "copied to /kept"
+    assert {name: differs for (_, name), (_, differs) in rows.items() if differs} == {
+        "steps": "the default is 100,000"  # a batch of 8 is LeRobot's own
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "row", "value"),
+    [
+        (("--val-split", "0"), "epochs", "1,600, each of 2,000 frames"),
+        (("--", "--dataset.episodes=[0,1,2,3,4]"), "epochs", "17,778, each of 180 frames"),
+        (("--policy-repo-id", "u/p"), "policy", "from u/p"),
+        (("--policy-type", "diffusion"), "policy", "diffusion, new"),
+        (("--device", "cpu"), "GPUs", "0"),
+    ],
+)
+def test_a_row_says_what_the_line_means(preview, words, row, value):
+    assert preview(*TRAIN, *words)["", row][0] == value
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ("isaac-train", "--task", "Isaac-Ant-v0"),
+            {"task": "Isaac-Ant-v0", "environments": "2,048", "GPUs": "1"},
+        ),
+        (("lerobot-eval", "--policy-repo-id", "u/p", "--env", "pusht"), {"environment": "pusht", "episodes": "10"}),
+        (
+            ("rosbag-act-train", "--blob-url", BLOB, "--image-topics", "/c", "--training-steps", "9"),
+            {"steps": "9", "batch": "32"},
+        ),
+        (
+            ("command", "--", "python", "train.py"),
+            {"command": "python train.py", "platform": "fake: a folder that takes jobs"},
+        ),
+        (("isaac-smoke-test",), {"nodes": "1"}),
+    ],
+)
+def test_rows_of_other_workloads(preview, words, expected):
+    rows = {name: value for (_, name), (value, _) in preview("submit", "--no-pin", *words).items()}
+    assert {name: rows[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("platform", "words", "place"),
+    [
+        ("local", ("--runs-dir", "r"), {"time limit": "none", "tracking": "sqlite:///"}),
+        ("slurm", ("--time", "4h", "--tracking-uri", "none"), {"time limit": "4h", "tracking": "none"}),
+        ("osmo", ("--pool", "p", "--tracking-uri", "none"), {"time limit": "12h", "tracking": "none"}),
+        (
+            "azureml",
+            ("--compute", "k8s-1", "--exec-timeout", "2h"),
+            {"time limit": "2h", "tracking": "the workspace w"},
+        ),
+    ],
+)
+def test_a_platform_tells_where_a_run_works(robotrain, monkeypatch, platform, words, place):
+    workspace = (
+        "--subscription-id",
+        "01234567-89ab-cdef-0123-456789abcdef",
+        "--resource-group",
+        "g",
+        "--workspace-name",
+        "w",
+    )
+    azure = workspace if platform == "azureml" else ()
+    monkeypatch.setattr(submitter, "dry_run_plan", lambda *arguments: None)  # no engine is asked
+    made = robotrain("render", "--platform", platform, "-d", "u/d", "--to", "plan", *words, *azure)
+    assert made.exit_code == 0, made.stderr
+    answer = robotrain("submit", "--plan", "plan", "--dry-run", "--json")
+    rows = {row["name"]: row["value"] for row in answer.json["preview"]}
+    assert {name: rows[name][: len(text)] for name, text in place.items()} == place
+
+
+def test_each_step_of_a_pipeline_has_its_rows(preview):
+    rows = preview("pipeline", "train-eval", "--dataset-path", "data", "--env", "pusht", "--no-pin")
+    assert {step for step, _ in rows} == {"train", "evaluate"}
+    assert rows["evaluate", "policy"] == ("act, from train", "")
+    assert rows["evaluate", "episodes"] == ("10", "LeRobot's is 50")
+
+
+def test_a_sweep_has_the_rows_of_its_first_trial(preview):
+    rows = preview("sweep", "--dataset-path", "data", "--over", "seed=1..3", "--no-pin")
+    assert {step for step, _ in rows} == {"trial-1"}
+
+
+def test_the_table_ends_with_its_legend_and_the_other_two_commands(robotrain, fake_platform, pusht):
+    answer = robotrain("submit", "--platform", "fake", "--dataset-path", pusht, "--dry-run", "--no-pin")
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith("run ")
+    assert lines[-1].startswith("*  ")
+    assert "save_freq 5000 (LeRobot's is 20000)" in lines[-1]
+    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("batch")] == ["32 * (LeRobot's is 8)"]
+    assert answer.stderr.splitlines()[-1].count("`") == 4
+
+
+@pytest.mark.parametrize("command", [("submit", "--dry-run"), ("render",), ("explain",)])
+def test_each_view_of_a_job_names_the_other_two(robotrain, fake_platform, pusht, command):
+    answer = robotrain(*command, "--platform", "fake", "--dataset-path", pusht)
+    others = {"submit": "`submit --dry-run`", "render": "`render`", "explain": "`explain`"}
+    last = answer.stderr.splitlines()[-1]
+    assert {name for name, words in others.items() if words in last} == others.keys() - {command[0]}
+
+
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        (("--training-steps", "400"), []),
+        (("--training-steps", "50000", "--batch-size", "8"), ["--training-steps 50000"]),
+        (("--training-steps", "49999", "--batch-size", "8"), []),
+        (("--batch-size", "1801", "--training-steps", "9"), ["--batch-size 1801"]),
+        (("--batch-size", "1800", "--training-steps", "1000"), []),
+        (("--batch-size", "1800", "--training-steps", "1001"), ["--training-steps 1001"]),
+    ],
+)
+@pytest.mark.parametrize("switch", [("--dry-run",), ()])
+def test_a_training_that_is_probably_not_meant_is_a_warning(robotrain, fake_platform, pusht, words, codes, switch):
+    line = ("submit", "--platform", "fake", "--dataset-path", pusht, "--no-pin", "--device", "cpu")
+    answer = robotrain(*line, *words, *switch)
+    assert answer.exit_code == 0, answer.stderr
+    doubts = [one for one in answer.stderr.split("\n") if "[training-doubtful]" in one]
+    assert len(doubts) == len(codes)
+    assert all(one in answer.stderr for one in codes)
+
+
+def test_a_platform_may_tell_nothing(robotrain, plain_platform):
+    words = ("submit", "--platform", "plain", "-d", "u/d", "--dry-run", "--no-pin", "--json")
+    rows = {row["name"]: row["value"] for row in robotrain(*words).json["preview"]}
+    assert {"time limit", "checkpoints", "tracking"}.isdisjoint(rows)
+    assert rows["dataset"] == "u/d: what is in it is not known from here"
+    assert RunPlace() == ("", "", "", "", False)

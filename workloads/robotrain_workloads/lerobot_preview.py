@@ -1,0 +1,58 @@
+"""What the files that describe a job's sources tell of it, for `submit --dry-run`. A job does not carry it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain.model.preview import JobFacts
+from robotrain.redaction import redact
+from robotrain_runtime.contract.document import JobSource
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data_check.dataset_options import EPISODES, EpisodesRefused, parse_episodes
+
+if TYPE_CHECKING:
+    from robotrain.model.job import Job
+
+UNREAD = "what is in it is not known from here"
+
+
+def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
+    """Return the policy, what is in the datasets, and the frames that are trained on."""
+    known, infos = LerobotJob(job, folders), dict[JobSource, Mapping[str, Any]]()
+    given = [source for source in job.sources if source.role == "dataset"]
+    for source in given:
+        with suppress(OSError, ValueError, KeyError):
+            infos[source] = dataset.load_dataset_info(folders[source])
+    data = {source: _describe_dataset(infos[source]) if source in infos else UNREAD for source in given}
+    rows, start = dict[str, str](), known.start_source
+    if start or (known.known_model and "training_steps" in known.parameters):
+        kind = f"{known.model.kind}, " if known.known_model else ""
+        rank = known.parameters.get("lora_rank")
+        begin = f"from {redact(start.uri)}" if start else "new"
+        rows[known.model.noun] = f"{kind}{begin}{f', a LoRA adapter of rank {rank}' if rank else ''}"
+    with suppress(EpisodesRefused, KeyError, TypeError, ValueError):
+        return JobFacts(rows, data, _count_frames(known, [infos[source] for source in given]))
+    return JobFacts(rows, data)
+
+
+def _describe_dataset(info: Mapping[str, Any]) -> str:
+    cameras = [name for name, one in dataset.get_features(info).items() if one.get("dtype") in dataset.CAMERA_TYPES]
+    counts = [f"{int(info[key]):,} {noun}{'s' * (info[key] != 1)}" for key, noun in COUNTS if key in info]
+    named = f"camera{'s' * (len(cameras) != 1)} {', '.join(cameras)}" if cameras else "no camera"
+    return ", ".join([*counts, named])
+
+
+COUNTS = (("total_episodes", "episode"), ("total_frames", "frame"))
+
+
+def _count_frames(job: LerobotJob, infos: list[Mapping[str, Any]]) -> int | None:
+    """Return the frames that are trained on, as if all episodes were of one length; None if a dataset is unknown."""
+    episodes, frames = (sum(int(info[key]) for info in infos) for key, _ in COUNTS)
+    share = 1 - float(job.parameters["val_split"] or 0) if job.parameters["eval_freq"] != 0 else 1.0
+    chosen = parse_episodes(job.options.get(EPISODES) or "null")
+    if chosen is not None:
+        share *= len(chosen) / episodes
+    return round(frames * share) or None
