@@ -42,7 +42,7 @@ CODE = RoleFlag(
     ("--training-path",),
     env=("ROBOTRAIN_TRAINING_PATH", "TRAINING_PATH"),
     repeatable=False,
-    help="The folder of your own program, or git+https://HOST/OWNER/REPO@REVISION: the job runs in a copy of it. Files "
+    help="The folder of your own program, or git+https://HOST/OWNER/REPO@REVISION. The job runs in a copy of it. Files "
     "that .gitignore, .amlignore or .robotrainignore name stay here. isaac-train runs its scripts/train.sh (--entry "
     "FILE) in place of Isaac Lab's scripts.",
     form="FOLDER|URL",

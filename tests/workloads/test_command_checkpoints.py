@@ -529,6 +529,17 @@ def test_a_pattern_of_the_job_wins(follow):
     assert (program.steps, program.notes) == ([7], [])
 
 
+def test_a_report_of_the_program_wins(follow):
+    program = follow()
+    program.write("checkpoint-100/model.pt")
+    path = str(program.write("best/model.pt").parent)
+    report = json.dumps({"event": "checkpoint", "step": 7, "path": path})
+    Path(program.spec.work, "program-report.jsonl").write_text(f"{report}\n")
+    program.wait(9)
+    program.end()
+    assert (program.steps, program.notes) == ([7], [])
+
+
 def test_weights_beside_recognized_checkpoints_are_kept_too(follow):
     program = follow()
     program.write("checkpoint-100/model.pt", "early")
@@ -537,6 +548,17 @@ def test_weights_beside_recognized_checkpoints_are_kept_too(follow):
     program.end()
     assert program.steps == [100, 101]
     assert read_kept(program.kept / "000101") == {"model.pt": "last"}
+
+
+def test_several_files_of_one_step_are_no_checkpoints_by_their_names(follow):
+    program = follow()
+    program.write("model_step_100.pt")
+    program.wait(2)
+    program.write("optimizer_step_100.pt")
+    program.wait(9)
+    assert (program.steps, program.notes) == ([], [])
+    program.end()
+    assert set(read_kept(program.kept / "000000")) == {"model_step_100.pt", "optimizer_step_100.pt"}
 
 
 def test_what_is_beside_recognized_checkpoints_and_no_weights_is_no_checkpoint(follow):

@@ -25,7 +25,7 @@ class SlurmJobSettings:
     partition: Annotated[
         str | None,
         Param(
-            help="partition to run in, or several: gpu,debug (default: the cluster's)",
+            help="partition to run in (default: the cluster's)",
             common=True,
             env=("SBATCH_PARTITION",),
             metavar="NAME[,NAME]",

@@ -111,8 +111,8 @@ class CheckpointFollower:
         self._outputs, self._folder = Path(os.path.realpath(spec.outputs)), Path(spec.checkpoints)
         self._text = str(spec.values["checkpoints"] or "")
         self._pattern = CheckpointPattern(self._text) if self._text else None
-        self._is_usual = False
-        """Whether the pattern is one that nobody named."""
+        self._is_usual = not self._text and not spec.values["results"]
+        """Whether checkpoints are those of a usual pattern, once there are some: nobody names one."""
         self._rule = CompletionRule.parse(str(spec.values["checkpoint_complete"]))
         self._has_results, self._is_resumed = bool(spec.values["results"]), bool(spec.resume)
         self._reports = JsonLines(Path(spec.work, program_spec.REPORT_FILE))
@@ -168,7 +168,7 @@ class CheckpointFollower:
                 text = f"the checkpoint {saved.path} was not complete when the program ended: it is not used{way}"
                 self._warn_once(text, text)
         yield from self._failures.values()
-        if exit_code == 0 and not is_stopped and self._is_usual:
+        if exit_code == 0 and not is_stopped and self._is_usual and self._text and self._list_kept():
             self._keep_rest()
             yield from self._failures.values()
         if exit_code or is_stopped or self._failures or self._list_kept():
@@ -176,7 +176,7 @@ class CheckpointFollower:
         if self._pattern and self._is_resumed:
             text = "the program saved no checkpoint after the one that it continued from"
             self._warn_once(text, text)
-        elif self._pattern:
+        elif self._pattern and not self._is_usual:
             there, guess = checkpoint_pattern.describe_files(self._outputs)
             way = f" (--checkpoints {guess})" if guess and guess != self._text else ""
             yield f"the program saved no checkpoint as {self._text} below {{outputs}}: {there}{way}"
@@ -226,24 +226,14 @@ class CheckpointFollower:
 
     def _find_checkpoints(self) -> Iterator[tuple[Path, int]]:
         """Yield the path and step of each checkpoint that is there: of the pattern, and reported."""
-        if not self._text and not self._has_results:
-            self._find_usual_pattern()
-        found = self._pattern.find_checkpoints(self._outputs) if self._pattern else ()
-        for path, step in found:
-            if not self._is_usual or checkpoint_pattern.has_weights(self._outputs / path):
-                yield self._outputs / path, step
-
-    def _find_usual_pattern(self) -> None:
-        """Recognize the checkpoints of a program about which nobody says anything, and say so."""
-        if any(one.is_reported for one in self._saved.values()):
-            return
-        if text := checkpoint_pattern.find_usual_pattern(self._outputs):
-            self._text, self._pattern, self._is_usual = text, CheckpointPattern(text), True
-            ways = (("--checkpoints PATTERN",),)
-            shown = (
-                f"checkpoints recognized by their names: {text} below {{outputs}} (--checkpoints PATTERN says another)"
-            )
-            self._send(Note(level="info", text=shown, ways=ways))
+        if self._is_usual and not any(one.kept for one in self._saved.values()):
+            self._text = checkpoint_pattern.find_usual_pattern(self._outputs)
+            self._pattern = CheckpointPattern(self._text) if self._text else None
+        if self._is_usual:
+            found = checkpoint_pattern.list_with_weights(self._text, self._outputs) if self._text else []
+        else:
+            found = list(self._pattern.find_checkpoints(self._outputs)) if self._pattern else []
+        yield from ((self._outputs / path, step) for path, step in found)
 
     def _scan_checkpoints(self, seconds: float, is_last: bool = False, is_trusted: bool = False) -> None:
         """Look at all checkpoints, `seconds` after the last time."""
@@ -303,6 +293,8 @@ class CheckpointFollower:
                 continue
             saved = self._saved.setdefault(path, SavedCheckpoint(step, path))
             saved.step, saved.is_reported = step, True
+            if self._is_usual:
+                self._is_usual, self._text, self._pattern = False, "", None
             saved.signature, saved.top = program_checkpoint.read_signature(path), saved.read_top()
             if not saved.signature:
                 text = f"the program reported a checkpoint of step {step}, but {path} has no files"
@@ -329,9 +321,19 @@ class CheckpointFollower:
             return
         self._failures.pop(saved.path, None)
         saved.kept = saved.signature
+        if self._is_usual and path:
+            self._say_usual()
         self._removed.discard(saved.step)
         self._send(Checkpoint(step=saved.step, path=str(target)))
         self._discard_removed()
+
+    def _say_usual(self) -> None:
+        """Say once which checkpoints are recognized although nobody named them."""
+        if self._text not in self._warned:
+            self._warned.add(self._text)
+            text = f"checkpoints recognized by their names: {self._text} below {{outputs}}"
+            ways = (("--checkpoints PATTERN",),)
+            self._send(Note(level="info", text=f"{text} (--checkpoints PATTERN says another)", ways=ways))
 
     def _fail(self, path: Path, why: str) -> None:
         """Let the run fail, unless a later trial succeeds."""

@@ -80,12 +80,20 @@ class CheckpointPattern:
 
 
 def find_usual_pattern(outputs: Path) -> str:
-    """Return the usual pattern by which a program saves checkpoints; empty while there are none."""
+    """Return the usual pattern by which a program saves checkpoints; empty while there are none.
+
+    One by which a step has several files is left out: nobody knows which of them is the checkpoint.
+    """
     for text in USUAL:
-        for path, _ in CheckpointPattern(text).find_checkpoints(outputs):
-            if has_weights(outputs / path):
-                return text
+        found = list_with_weights(text, outputs)
+        if found and len({step for _, step in found}) == len(found):
+            return text
     return ""
+
+
+def list_with_weights(pattern: str, outputs: Path) -> list[tuple[str, int]]:
+    """Return the path and step of each file or folder of a pattern that has weights."""
+    return [one for one in CheckpointPattern(pattern).find_checkpoints(outputs) if has_weights(outputs / one[0])]
 
 
 def has_weights(path: Path) -> bool:

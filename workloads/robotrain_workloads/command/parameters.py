@@ -141,7 +141,6 @@ class CommandParameters:
         Param(
             help="a metric that the program prints: its name, and a regular expression with a group around the number."
             " A group `(?P<step>…)` is its step",
-            common=True,
             flag="--metric",
             form="pairs",
             metavar="NAME=REGEX",

@@ -46,7 +46,7 @@ class ConfigurationRefused(ValueError):
         self.reason = reason
 
 
-def end_as_preflight(refused: ConfigurationRefused) -> NoReturn:
+def end_as_preflight(refused: ValueError) -> NoReturn:
     """Print why, and end with the exit code of preflight. Raise SystemExit with the sentence."""
     end = SystemExit(f"error: {refused}")
     end.code = EXIT_PREFLIGHT  # Python prints only what it exits with

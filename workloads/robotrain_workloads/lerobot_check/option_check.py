@@ -7,16 +7,18 @@ of the dataset, as the trainer does before it loads anything. No weights are rea
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from robotrain_runtime.contract.verdict import Verdict
+from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_check import network_check, verdicts
+from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_train import launcher
 
 PLAIN_OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -28,7 +30,23 @@ def main(arguments: Sequence[str]) -> None:
     """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
     kind, owned, given = arguments[0], arguments[1:separator], arguments[separator + 1 :]
+    if verdict := judge_tables([*owned, *given]):
+        emit_verdict(verdict)
     verdicts.print_verdict(lambda: judge_training(kind, owned, given))
+
+
+def judge_tables(options: Sequence[str]) -> Verdict | None:
+    """Return the verdict on the tables of the dataset; None if they agree, or if only its description is here."""
+    root, tolerance = get_option_value(options, "--dataset.root"), get_option_value(options, "--tolerance_s")
+    if not root or not any(Path(root).glob(dataset_tables.DATA_FILES)):
+        return None
+    findings = []
+    with suppress(Exception):  # a form of tables that LeRobot may read nevertheless: the run says that it was not read
+        findings = dataset_tables.list_table_problems(
+            Path(root), float(tolerance) if tolerance else None, launcher.parse_episodes(options)
+        )
+    titles, ways = "; ".join(one.title for one in findings), [way for one in findings for way in one.ways]
+    return Verdict(result="data-refused", text=titles, ways=tuple(ways)) if findings else None
 
 
 def judge_training(kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:

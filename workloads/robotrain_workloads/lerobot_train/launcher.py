@@ -39,10 +39,12 @@ from robotrain_workloads.lerobot.options import (
 )
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
+from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
+from robotrain_workloads.lerobot_train.trainer_options import TOLERANCE
 from robotrain_workloads.lerobot_training import process_group, weights_file
 from robotrain_workloads.lerobot_training.process_group import (
     GroupStop,
@@ -158,7 +160,7 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
     if not part:
         return []
-    emptied = dataset.find_emptied_tasks(dataset.count_episodes_by_task(root, _parse_episodes(arguments)), part)
+    emptied = dataset.find_emptied_tasks(dataset.count_episodes_by_task(root, parse_episodes(arguments)), part)
     if not emptied:
         return []
     if device.is_first_rank():
@@ -170,7 +172,7 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
-def _parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
+def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
     """Return the episodes of `--dataset.episodes=[0,1]`; None for all, and for values that only LeRobot can read."""
     try:
         episodes = ast.literal_eval(get_option_value(arguments, "--dataset.episodes") or "None")
@@ -298,6 +300,8 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             stop_handler.require_same(chosen, device.name_hardware(chosen))
         trainer.append(f"--{own.trains}.device={chosen}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
+        if device.is_first_rank() and not own.first:
+            _check_tables(own, trainer, root)
         trainer += disable_empty_split(root, trainer)
         if device.is_first_rank():  # known only now: a task of one episode disables it
             emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
@@ -354,6 +358,22 @@ def _place_weights(own: argparse.Namespace) -> None:
         raise SystemExit(f"error: {error}") from error
     if warning and device.is_first_rank():
         emit_event(Note(level="warning", text=warning))
+
+
+def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:
+    """End as preflight if the tables of the dataset do not agree, with what to do."""
+    tolerance, chosen = get_option_value(trainer, TOLERANCE), parse_episodes(trainer)
+    try:
+        findings = dataset_tables.list_table_problems(
+            root, float(tolerance) if tolerance else None, chosen, allow_non_finite=own.allow_non_finite
+        )
+    except Exception as error:  # a form of tables that LeRobot may read nevertheless
+        text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
+        emit_event(Note(level="warning", text=text))
+        return
+    if findings:
+        sentences = (", or ".join((one.title, *(way.text for way in one.ways))) for one in findings)
+        end_as_preflight(ValueError("; ".join(sentences)))
 
 
 def _note_data(own: argparse.Namespace, root: Path) -> None:

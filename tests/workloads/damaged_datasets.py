@@ -1,0 +1,91 @@
+"""Datasets whose tables disagree, each in one way, made from a good one: `python damaged_datasets.py GOOD OUT`.
+
+The good one has a video. Run in the environment of LeRobot. Each is like one of a public report.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+DATA, EPISODES = "data/chunk-000/file-000.parquet", "meta/episodes/chunk-000/file-000.parquet"
+VIDEO = "videos/observation.image/chunk-000/file-000.mp4"
+
+
+def change_column(path: Path, name: str, change: Callable[[list[Any]], list[Any]]) -> None:
+    """Write a Parquet file again with other values in a column."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    field = table.schema.field(name)
+    values = pa.array(change(table.column(name).to_pylist()), field.type)
+    pq.write_table(table.set_column(table.schema.get_field_index(name), field, values), path)
+
+
+def change_info(folder: Path, **values: Any) -> None:
+    """Change values of the description."""
+    path = folder / "meta/info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def change_shape(folder: Path, feature: str, shape: list[int]) -> None:
+    """Change the shape of a feature in the description."""
+    features = json.loads((folder / "meta/info.json").read_text())["features"]
+    features[feature]["shape"] = shape
+    change_info(folder, features=features)
+
+
+def put(place: int, value: Any) -> Callable[[list[Any]], list[Any]]:
+    """Return a change of one value."""
+    return lambda values: [*values[:place], value, *values[place + 1 :]]
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "nothing": lambda folder: None,
+    "frames in info": lambda folder: change_info(folder, total_frames=9999),
+    "episodes in info": lambda folder: change_info(folder, total_episodes=9),
+    "episode twice": lambda folder: change_column(folder / EPISODES, "episode_index", put(3, 2)),
+    "ranges from zero": lambda folder: change_column(
+        folder / EPISODES, "dataset_from_index", lambda old: [0] * len(old)
+    ),
+    "length zero": lambda folder: change_column(folder / EPISODES, "length", put(2, 0)),
+    "frame of another episode": lambda folder: change_column(folder / DATA, "episode_index", put(41, 2)),
+    "frame number": lambda folder: change_column(folder / DATA, "frame_index", put(45, 6)),
+    "fps": lambda folder: change_info(folder, fps=30),
+    "wall clock": lambda folder: change_column(folder / DATA, "timestamp", lambda old: [1.7e9 + one for one in old]),
+    "jitter": lambda folder: change_column(folder / DATA, "timestamp", put(45, 0.54)),
+    "task": lambda folder: change_column(folder / DATA, "task_index", put(80, 5)),
+    "not a number": lambda folder: change_column(folder / DATA, "action", put(5, [float("nan"), 1.0])),
+    "shape": lambda folder: change_shape(folder, "observation.state", [7]),
+    "size of a video": lambda folder: change_shape(folder, "observation.image", [480, 640, 3]),
+    "video too short": lambda folder: change_column(
+        folder / EPISODES, "videos/observation.image/to_timestamp", put(7, 90.0)
+    ),
+    "video of another number": lambda folder: change_column(
+        folder / EPISODES, "videos/observation.image/file_index", put(6, 3)
+    ),
+    "video unreadable": lambda folder: (folder / VIDEO).write_bytes(b"no video") and None,
+}
+
+
+def main(good: Path, out: Path) -> None:
+    """Make each dataset, and print what the comparison of its tables says: titles and ways, as JSON."""
+    from robotrain_workloads.lerobot_data_check.dataset_tables import list_table_problems
+
+    found = {}
+    for name, damage in DAMAGES.items():
+        folder = out / name.replace(" ", "-")
+        shutil.copytree(good, folder)
+        damage(folder)
+        found[name] = [[one.title, *(way.text for way in one.ways)] for one in list_table_problems(folder)]
+    chosen = out / "not-a-number"
+    found["not a number, not chosen"] = [[one.title] for one in list_table_problems(chosen, chosen=[1, 2])]
+    found["not a number, allowed"] = [[one.title] for one in list_table_problems(chosen, allow_non_finite=True)]
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,287 @@
+"""Tables of a LeRobot dataset that must agree: description, episodes, frames, tasks, pictures and videos.
+
+LeRobot compares none of them: it fails in the middle of a training, or trains on other frames than are meant.
+Needs numpy and pyarrow, and for pictures and videos Pillow and PyAV: the environment of LeRobot has them.
+"""
+
+import importlib
+import io
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.finding import Finding, make_finding
+
+from robotrain_workloads.lerobot import dataset
+
+DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
+RANGE_COLUMNS = ("episode_index", "length", "dataset_from_index", "dataset_to_index")
+FRAME_COLUMNS = ("index", "episode_index", "frame_index", "timestamp", "task_index")
+VIDEO_COLUMNS = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+TRAINED = ("action", "observation.state", "observation.environment_state")
+"""Features whose numbers every policy that has them reads."""
+TOLERANCE_OPTION = "--tolerance_s"
+BATCH_ROWS = 100_000
+LARGEST_TOLERANCE = 0.5
+"""Of the time between two frames: from there on, the nearest frame is another one."""
+
+Columns = Mapping[str, Any]
+
+
+@dataclass
+class _Episodes:
+    """What meta/episodes says: the columns of all its files, and where the frames of each episode begin and end."""
+
+    columns: Columns
+    starts: Any
+    ends: Any
+
+
+def find_table_problems(
+    root: Path, tolerance: float | None = None, chosen: Collection[int] | None = None, *, allow_non_finite: bool = False
+) -> Iterator[Finding | str]:
+    """Yield a sentence for each kind of disagreement, with the first episode and value that show it.
+
+    :param root: a valid dataset of LeRobot v3.0.
+    :param tolerance: how far a timestamp may be from its place in a dataset with videos, in seconds; None: by default.
+    :param chosen: the episodes that are read; None for all.
+    :param allow_non_finite: whether values may be NaN or infinite.
+    """
+    info = dataset.load_dataset_info(root)
+    videos = [name for name, one in dataset.get_features(info).items() if one.get("dtype") == "video"]
+    wanted = [*RANGE_COLUMNS, *(f"videos/{name}/{column}" for name in videos for column in VIDEO_COLUMNS)]
+    columns, missing = _read_columns(root, EPISODE_FILES, wanted)
+    if missing:
+        yield f"meta/episodes lacks the column {missing[0]}"
+        return
+    lengths, np = columns["length"], importlib.import_module("numpy")
+    ends = np.cumsum(lengths)
+    episodes = _Episodes(columns, ends - lengths, ends)
+    problem = _explain_ranges(info, episodes)
+    if problem:  # else each frame would seem to be wrong
+        yield problem
+        return
+    frames = _FrameTables(root, info, episodes, chosen)
+    yield from frames.find_problems(allow_non_finite=allow_non_finite)
+    if videos:  # LeRobot looks up only their frames by time
+        yield from frames.find_timestamp_problems(tolerance)
+    yield from _find_picture_problems(root, frames.features)
+    for name in videos:
+        yield from _find_video_problems(root, info, episodes, name, chosen)
+
+
+def list_table_problems(
+    root: Path, tolerance: float | None = None, chosen: Collection[int] | None = None, *, allow_non_finite: bool = False
+) -> list[Finding]:
+    """Return what find_table_problems finds, and a file that cannot be read.
+
+    Raise what numpy and pyarrow raise for a table of a form that is not known here.
+    """
+    problems: list[Finding] = []
+    found = find_table_problems(root, tolerance, chosen, allow_non_finite=allow_non_finite)
+    try:
+        problems += map(make_finding, found)
+    except (OSError, importlib.import_module("pyarrow").ArrowInvalid) as error:
+        problems.append(make_finding(f"the tables of {root} cannot be read: {error}"))
+    return problems
+
+
+def _explain_ranges(info: Mapping[str, Any], episodes: _Episodes) -> str:
+    """Return how the episodes are not all there, once and in order; empty if they are."""
+    np, columns = importlib.import_module("numpy"), episodes.columns
+    numbers, count, frames = columns["episode_index"], len(columns["length"]), int(columns["length"].sum())
+    if (wrong := _find_first(numbers != np.arange(count))) is not None:
+        return f"meta/episodes has episode {numbers[wrong]} where episode {wrong} belongs"
+    if (wrong := _find_first(columns["length"] <= 0)) is not None:
+        return f"episode {wrong} has no frames by meta/episodes"
+    for key, found in (("total_episodes", count), ("total_frames", frames)):
+        if info[key] != found:
+            return f"{dataset.INFO_FILE} says {key} {info[key]}, and meta/episodes has {found}"
+    begins, stops = columns["dataset_from_index"], columns["dataset_to_index"]
+    if (wrong := _find_first((begins != episodes.starts) | (stops != episodes.ends))) is not None:
+        said = f"episode {wrong} has the frames {begins[wrong]} to {stops[wrong]} by meta/episodes"
+        return f"{said}, and the lengths before it put it at {episodes.starts[wrong]} to {episodes.ends[wrong]}"
+    return ""
+
+
+class _FrameTables:
+    """The comparison of the files of data/ with the episodes, row group by row group; each kind is told once."""
+
+    def __init__(
+        self, root: Path, info: Mapping[str, Any], episodes: _Episodes, chosen: Collection[int] | None
+    ) -> None:
+        self._np = importlib.import_module("numpy")
+        self._root, self._episodes = root, episodes
+        self.features, self.interval = dataset.get_features(info), 1 / float(info["fps"])
+        self._tasks = _read_columns(root, TASK_FILE, ["task_index"])[0]["task_index"]
+        count = len(episodes.ends)
+        self._is_read = self._np.isin(self._np.arange(count), [*chosen] if chosen is not None else range(count))
+        self._told: set[str] = set()
+        self._worst = _Timestamp()
+
+    def find_problems(self, *, allow_non_finite: bool) -> Iterator[str]:
+        """Yield what is wrong with columns, numbers of frames, tasks and values."""
+        parquet = importlib.import_module("pyarrow.parquet")
+        stored = [name for name, one in self.features.items() if one.get("dtype") != "video"]
+        trained = [name for name in TRAINED if name in stored and not allow_non_finite]
+        total, row = int(self._episodes.ends[-1]), 0
+        for path in sorted(self._root.glob(DATA_FILES)):
+            file, name = parquet.ParquetFile(path), path.relative_to(self._root)
+            if missing := [one for one in stored if one not in file.schema_arrow.names]:
+                yield f"{name} has no column {missing[0]}, which {dataset.INFO_FILE} names"
+                return
+            yield from self._tell_once("shape", _explain_shapes(file.schema_arrow, self.features, name))
+            for table in file.iter_batches(batch_size=BATCH_ROWS, columns=[*FRAME_COLUMNS, *trained]):
+                rows = self._np.arange(row, row + table.num_rows)
+                row += table.num_rows
+                if row > total:
+                    break
+                yield from self._compare_rows(table, rows, trained, name)
+        if row != total:
+            yield f"meta/episodes has {total} frames, and the files of data/ have {row if row < total else 'more'}"
+
+    def find_timestamp_problems(self, tolerance: float | None) -> Iterator[Finding]:
+        """Yield the timestamp that is farthest from its place, if it is too far; after all rows were compared."""
+        if self._told.isdisjoint(FRAME_COLUMNS) and self._worst.off > (tolerance or compute_tolerance(self.interval)):
+            yield self._worst.describe(self.interval)
+
+    def _compare_rows(self, table: Any, rows: Any, trained: Sequence[str], name: Path) -> Iterator[str]:
+        np, episodes = self._np, self._episodes
+        owners = np.searchsorted(episodes.ends, rows, "right")
+        places, is_read = rows - episodes.starts[owners], self._is_read[owners]
+        frames = {one: table.column(one).to_numpy(zero_copy_only=False) for one in FRAME_COLUMNS}
+        for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
+            if (at := _find_first((frames[column] != right) & is_read)) is not None:
+                wrong = f"{name} has the {column} {frames[column][at]} for frame {places[at]} of episode {owners[at]}"
+                yield from self._tell_once(column, f"{wrong}, where {right[at]} belongs")
+        off = np.where(is_read, np.abs(frames["timestamp"] - places * self.interval), 0)
+        if len(off) and off.max() > self._worst.off:
+            at = int(off.argmax())
+            self._worst = _Timestamp(*(float(one[at]) for one in (off, owners, places, frames["timestamp"])))
+        if (at := _find_first(~np.isin(frames["task_index"], self._tasks) & is_read)) is not None:
+            task = f"the task {frames['task_index'][at]}, which {TASK_FILE} does not have"
+            yield from self._tell_once("task", f"episode {owners[at]} has {task}")
+        for feature in trained if len(rows) else ():
+            values = np.asarray(table.column(feature).flatten()).reshape(len(rows), -1)
+            is_finite = np.isfinite(values).all(axis=1)
+            if (at := _find_first(~is_finite & is_read)) is not None:
+                value = f"{feature} of frame {places[at]} has a value that is not a finite number"
+                yield from self._tell_once(feature, f"episode {owners[at]}: {value}")
+
+    def _tell_once(self, kind: str, text: str) -> Iterator[str]:
+        if text and kind not in self._told:
+            self._told.add(kind)
+            yield text
+
+
+@dataclass(frozen=True)
+class _Timestamp:
+    """A timestamp, and how far it is from its place, in seconds."""
+
+    off: float = 0.0
+    episode: float = 0
+    frame: float = 0
+    said: float = 0.0
+
+    def describe(self, interval: float) -> Finding:
+        """Return the finding; within half the time between two frames, a larger tolerance helps."""
+        right = f"at {1 / interval:g} fps it is at {self.frame * interval:.4g} s"
+        text = f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {right}"
+        if self.off < LARGEST_TOLERANCE * interval:
+            enough = math.ceil(self.off * 1000 + 1) / 1000
+            return make_finding(
+                f"{text}: LeRobot finds no frame of the video there", f"-- {TOLERANCE_OPTION}={enough:g}"
+            )
+        return make_finding(f"{text}: the timestamps, or fps of {dataset.INFO_FILE}, are wrong")
+
+
+def compute_tolerance(interval: float) -> float:
+    """Return how far a timestamp may be from its place, in seconds."""
+    return interval / 4
+
+
+def _explain_shapes(schema: Any, features: Mapping[str, Mapping[str, Any]], name: Path) -> str:
+    """Return the first feature whose column has another number of values than its description; empty if none has."""
+    for feature, one in features.items():
+        if one.get("dtype") in (*dataset.CAMERA_TYPES, "string") or feature not in schema.names:
+            continue
+        size, shape = getattr(schema.field(feature).type, "list_size", 0), one.get("shape") or [1]
+        if size and len(shape) == 1 and size != shape[0]:
+            return f"{name} has {size} values of {feature} a frame, and {dataset.INFO_FILE} says {shape[0]}"
+    return ""
+
+
+def _find_picture_problems(root: Path, features: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield each camera of pictures whose first one has another size than its description."""
+    cameras = [name for name, one in features.items() if one.get("dtype") == "image"]
+    path = next(iter(sorted(root.glob(DATA_FILES))), None) if cameras else None
+    if path is None:
+        return
+    parquet, image = importlib.import_module("pyarrow.parquet"), importlib.import_module("PIL.Image")
+    batch = next(parquet.ParquetFile(path).iter_batches(batch_size=1, columns=cameras), None)
+    for name, values in (batch.to_pydict() if batch is not None else {}).items():
+        content = (values[0] or {}).get("bytes") if values else None
+        if content:
+            yield from _compare_size(name, features[name], image.open(io.BytesIO(content)).size, "pictures")
+
+
+def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[str]:
+    shape, names = feature.get("shape") or (), feature.get("names") or ()
+    if len(shape) != 3 or "height" not in names or "width" not in names:
+        return
+    declared = (shape[names.index("width")], shape[names.index("height")])
+    if declared != size:
+        said = f"{dataset.INFO_FILE} says {declared[0]} × {declared[1]}"
+        yield f"the {what} of {name} have {size[0]} × {size[1]} pixels, and {said}"
+
+
+def _find_video_problems(
+    root: Path, info: Mapping[str, Any], episodes: _Episodes, name: str, chosen: Collection[int] | None
+) -> Iterator[Finding | str]:
+    """Yield whether a file of a camera is missing, has another size, or is shorter than its episodes."""
+    av, interval = importlib.import_module("av"), 1 / float(info["fps"])
+    values = [episodes.columns[f"videos/{name}/{column}"] for column in VIDEO_COLUMNS]
+    template, ends = info.get("video_path") or dataset.VIDEO_FILES, dict[Path, float]()
+    for number, (chunk, file, _, stop) in enumerate(zip(*values, strict=True)):
+        if chosen is not None and number not in chosen:
+            continue
+        inner = Path(str(template).format(video_key=name, chunk_index=int(chunk), file_index=int(file)))
+        path = root / inner
+        if not path.is_file():
+            yield f"{inner}, the video of episode {number}, does not exist"
+            return
+        if inner not in ends:
+            try:
+                with av.open(str(path)) as container:
+                    stream = container.streams.video[0]
+                    size, ends[inner] = (stream.width, stream.height), float(container.duration or 0) / av.time_base
+            except (av.error.FFmpegError, IndexError) as error:
+                yield f"{inner}, the video of episode {number}, cannot be read: {error}"
+                return
+            if problem := next(_compare_size(name, dataset.get_features(info)[name], size, "videos"), ""):
+                yield problem
+                return
+        if ends[inner] and float(stop) - interval > ends[inner] + compute_tolerance(interval):
+            yield f"episode {number} ends at {float(stop):.4g} s of {inner}, which has {ends[inner]:.4g} s"
+            return
+
+
+def _read_columns(root: Path, pattern: str, names: Sequence[str]) -> tuple[Columns, list[str]]:
+    """Return columns of all files, and the names of those that a file lacks."""
+    np, parquet = importlib.import_module("numpy"), importlib.import_module("pyarrow.parquet")
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    for path in sorted(root.glob(pattern)):
+        file = parquet.ParquetFile(path)
+        if missing := [name for name in names if name not in file.schema_arrow.names]:
+            return {}, missing
+        table = file.read(columns=[*names])
+        for name in names:
+            parts[name].append(table.column(name).to_numpy())
+    return {name: np.concatenate(found) if found else np.array([], int) for name, found in parts.items()}, []
+
+
+def _find_first(is_wrong: Any) -> int | None:
+    """Return the first place that is wrong; None if none is."""
+    return int(is_wrong.argmax()) if len(is_wrong) and is_wrong.any() else None
