@@ -5,18 +5,13 @@ from pathlib import Path
 import pytest
 from robotrain.model.preview import RunPlace
 from robotrain.submission import submitter
-from robotrain_local.platform import LocalPlatform
+from robotrain_local import render
 
 
 @pytest.fixture(autouse=True)
 def without_gpu(monkeypatch):
     """Let no machine have a GPU, whatever this one has."""
-    describe = LocalPlatform.describe_run
-
-    def describe_run(*arguments):
-        return describe(*arguments)._replace(lacks_gpu=True)
-
-    monkeypatch.setattr(LocalPlatform, "describe_run", describe_run)
+    monkeypatch.setattr(render, "lacks_gpu", lambda: True)
 
 
 @pytest.fixture
@@ -94,7 +89,11 @@ def test_rows_of_other_workloads(preview, words, expected):
 @pytest.mark.parametrize(
     ("platform", "words", "place"),
     [
-        ("local", ("--runs-dir", "r"), {"time limit": "none", "tracking": "sqlite:///"}),
+        (
+            "local",
+            ("--runs-dir", "r"),
+            {"time limit": "none", "tracking": "sqlite:///", "device": "auto: the CPU", "GPUs": "0"},
+        ),
         ("slurm", ("--time", "4h", "--tracking-uri", "none"), {"time limit": "4h", "tracking": "none"}),
         ("osmo", ("--pool", "p", "--tracking-uri", "none"), {"time limit": "12h", "tracking": "none"}),
         (
@@ -178,4 +177,4 @@ def test_a_platform_may_tell_nothing(robotrain, plain_platform):
     rows = {row["name"]: row["value"] for row in robotrain(*words).json["preview"]}
     assert {"time limit", "checkpoints", "tracking"}.isdisjoint(rows)
     assert rows["dataset"] == "u/d: what is in it is not known from here"
-    assert RunPlace() == ("", "", "", "", False)
+    assert RunPlace()[:4] == ("", "", "", "")

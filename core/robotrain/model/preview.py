@@ -21,8 +21,8 @@ class RunPlace(NamedTuple):
     outputs: str = ""
     """Where the outputs are, if not below `folder`."""
     tracking: str = ""
-    lacks_gpu: bool = False
-    """Whether it is known that the machine has no GPU."""
+    lacks_gpu: Callable[[], bool] = lambda: False
+    """Return whether it is known that the machine has no GPU."""
 
 
 class JobFacts(NamedTuple):

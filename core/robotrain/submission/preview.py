@@ -133,7 +133,7 @@ def count_epochs(job: Job, workload: Workload, facts: JobFacts) -> float:
 def computes_on_cpu(job: Job, place: RunPlace) -> bool:
     """Return whether it is known that a job computes on a CPU: it says so, or its machine has no GPU."""
     device = dict(job.parameters).get(DEVICE)
-    return device == "cpu" or (device == "auto" and place.lacks_gpu)
+    return device == "cpu" or (device == "auto" and place.lacks_gpu())
 
 
 def find_doubts(job: Job, workload: Workload, place: RunPlace, facts: JobFacts) -> Iterator[Problem]:

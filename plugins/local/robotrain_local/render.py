@@ -71,13 +71,14 @@ def get_run_folder(settings: LocalSettings, run: str) -> Path:
 
 def describe_run(settings: LocalSettings, run: str) -> RunPlace:
     """Return where a run works; nothing limits its time."""
+    tracking = get_tracking_uri(settings) or NO_TRACKING
+    return RunPlace("none", str(get_run_folder(settings, run)), tracking=tracking, lacks_gpu=lacks_gpu)
+
+
+def lacks_gpu() -> bool:
+    """Return whether this machine has nothing to compute on but its CPU, as far as that can be told."""
     is_other = platform.system() != "Linux" or any(map(os.path.exists, OTHER_ACCELERATORS))
-    return RunPlace(
-        "none",
-        str(get_run_folder(settings, run)),
-        tracking=get_tracking_uri(settings) or NO_TRACKING,
-        lacks_gpu=not is_other and not hardware.count_visible_gpus(),
-    )
+    return not is_other and not hardware.count_visible_gpus()
 
 
 def get_tracking_uri(settings: LocalSettings) -> str:
