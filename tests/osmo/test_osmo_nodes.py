@@ -154,6 +154,9 @@ def test_checkpoints_of_two_nodes_are_scored_by_one_task_that_reads_the_output_o
     words = (*IN_POOL, "--dataset-repo-id", "lerobot/pusht", *SCORED)
     shown = robotrain("submit", *words, "--no-pin", "--dry-run", "--json")
     assert shown.exit_code == 0, shown.stderr
+    rows = {(row["step"], row["name"]): row["value"] for row in shown.json["preview"]}
+    assert [rows[step, "nodes"] for step in ("train", "evaluate")] == ["2", "1"]
+    assert rows["train", "GPUs"] == "1 on each node"
     written = robotrain("render", *words, "--to", tmp_path / "plan")
     assert written.exit_code == 0, written.stderr
     text = (tmp_path / "plan/workflow.yaml").read_text()

@@ -54,6 +54,9 @@ def test_plan_of_two_nodes_whose_checkpoints_are_scored_is_sent_as_two_batch_job
     assert written.exit_code == 0, written.stderr
     shown = robotrain("submit", *words, *scored, "--no-pin", "--dry-run", "--json")
     assert shown.exit_code == 0, shown.stderr
+    rows = {(row["step"], row["name"]): row["value"] for row in shown.json["preview"]}
+    assert [rows[step, "nodes"] for step in ("train", "evaluate")] == ["2", "1"]
+    assert rows["train", "time limit"] == "12h"
     for name, nodes in (("train", 2), ("evaluate", 1)):
         script = (tmp_path / f"plan/steps/{name}/job.sbatch").read_text()
         assert f"--nodes={nodes}\n" in script

@@ -118,7 +118,7 @@ def _describe_outputs(job: Job, known: Mapping[str, Parameter], outputs: str, fo
     copies = [f"copied to {redact(str(values[PUBLISH_PARAMETER]))}"] if values.get(PUBLISH_PARAMETER) else []
     register = values.get(job.profile.outputs.register_parameter)
     copies += [f"registered as {register}"] if register else []
-    return ", ".join([*filter(None, (outputs or below,)), *copies])
+    return "; ".join([*filter(None, (outputs or below,)), *copies])
 
 
 def count_epochs(job: Job, workload: Workload, facts: JobFacts) -> float:
