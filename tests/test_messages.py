@@ -232,6 +232,16 @@ def test_a_code_is_explained_beside_a_plugin_that_is_one_module(robotrain, fake_
     assert (answer.exit_code, KNOWN["step-cycle"].fix in answer.stdout) == (0, True)
 
 
+def test_a_code_that_its_plugin_does_not_describe_is_explained_by_its_title(robotrain, install):
+    package = install("acme", {"platform.acme": "acme_cloud.platform"}) / "acme_cloud"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "messages.toml").write_text(ROOM)
+    answer = robotrain("explain", "too-dear")
+    assert (answer.exit_code, answer.stdout.partition("\n")[0]) == (0, "… costs ….")
+    assert robotrain("explain", "too-cheap").exit_code == 2
+
+
 ROOM = """
 stage = "check"
 

@@ -184,13 +184,30 @@ class CodeEntry(NamedTuple):
 
 
 def load_codes(packages: Iterable[str]) -> dict[str, CodeEntry]:
-    """Return the codes that core and these import packages describe, by code; the first description counts.
+    """Return the codes that core and these import packages describe, by code; the first description counts."""
+    found: dict[str, CodeEntry] = {}
+    for package, code, table in _iterate_tables(packages):
+        if "page" in table:
+            texts = (table["page"], table["meaning"], table["fix"])
+            found.setdefault(code, CodeEntry(code, *texts, package=package))
+    return found
+
+
+def find_title(packages: Iterable[str], code: str) -> str:
+    """Return the title of the first message of a code, with `…` for its facts; empty for an unknown code."""
+    for _, name, table in _iterate_tables(packages):
+        if name.partition(".")[0] == code and table.get("title"):
+            return re.sub(r"\{[^{}]*\}", "…", table["title"])
+    return ""
+
+
+def _iterate_tables(packages: Iterable[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the package, the name and the texts of each message of core and of these import packages.
 
     `include` at the top of a package's file names packages that it shares messages with.
     """
     from importlib.util import find_spec  # costs start-up
 
-    found: dict[str, CodeEntry] = {}
     waiting, seen = ["robotrain", *packages], set()
     while waiting:
         package = waiting.pop(0)
@@ -201,11 +218,8 @@ def load_codes(packages: Iterable[str]) -> dict[str, CodeEntry]:
         for top in spec.submodule_search_locations or () if spec else ():
             waiting += _read_defaults(top).get("include", ())
             for file in sorted(Path(top).rglob(FILE)):
-                for code, table in read_tables(str(file.parent)).items():
-                    if "page" in table:
-                        texts = (table["page"], table["meaning"], table["fix"])
-                        found.setdefault(code, CodeEntry(code, *texts, package=package))
-    return found
+                for name, table in read_tables(str(file.parent)).items():
+                    yield package, name, table
 
 
 def format_code_reference(codes: Iterable[CodeEntry]) -> str:

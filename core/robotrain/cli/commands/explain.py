@@ -21,7 +21,7 @@ from robotrain.cli.output import (
 from robotrain.config.trainer_args import format_program_option, list_program_options
 from robotrain.config.values import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin
 from robotrain.errors import Rejected, raise_if_any
-from robotrain.messages import CODE_PATTERN, Messages, load_codes
+from robotrain.messages import CODE_PATTERN, Messages, find_title, load_codes
 from robotrain.model.job import TRAINER_DEFAULT
 from robotrain.store import run_values
 from robotrain.submission.prepare import PreparedJob
@@ -54,6 +54,11 @@ class ExplainCommand(JobCommand):
             packages = [claim.top_package for claim in plugins.claims]
             if found := load_codes(packages).get(args[0]):
                 print_result(f"{found.page}.\n\n{found.meaning}\n{found.fix}")
+                raise typer.Exit
+            if title := find_title(packages, args[0]):
+                print_result(
+                    f"{title[:1].upper()}{title[1:]}.\n\nThe plugin explains no more: the error says what to do."
+                )
                 raise typer.Exit
         return super().make_context(info_name, args, parent, **extra)
 
