@@ -71,6 +71,10 @@ def test_nodes_run_torchrun_with_all_their_ranks(make_document, lab, tmp_path):
     assert container.tracked(document).params["num_nodes"] == 2
 
 
+def test_tracking_shows_the_name_of_the_job_or_else_the_run(make_document):
+    assert [container.tracked(make_document(job_name=name)).run_name for name in (None, "walk-v2")] == ["r", "walk-v2"]
+
+
 def test_one_gpu_on_each_of_two_nodes_is_distributed_too(make_document, lab, tmp_path):
     words = list_words(make_document({"node_launcher": NODE_LAUNCHER}, num_nodes=2), tmp_path, GROUP)
     assert {"--nproc-per-node=1", "--ranks=2", "--distributed"} <= {*words}

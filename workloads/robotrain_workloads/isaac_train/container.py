@@ -128,7 +128,7 @@ def tracked(document: JobDocument) -> TrackingSpec:
     }
     return TrackingSpec(
         experiment=parameters.get_experiment_name(values),
-        run_name=document.run,
+        run_name=str(values["job_name"] or document.run),
         params=params,
         tags={name: value for name, value in tags.items() if value},
         machine=bool(values["system_metrics"]),

@@ -107,6 +107,9 @@ class IsaacTrainParameters:
             metavar="FILE",
         ),
     ] = ENTRY
+    job_name: Annotated[str | None, Param(help="the name that tracking shows (default: the run's)", metavar="NAME")] = (
+        None
+    )
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: isaaclab-TASK)", aliases=("--experiment",))
     ] = None
