@@ -119,6 +119,7 @@ def print_pipeline_values(prepared: "PreparedPipeline", as_json: bool) -> None:
     else:
         merged = map(format_row, run_values.merge_option_rows(rows))
         print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *merged]))
+        print_other_views("explain")
 
 
 def check_job(prepared: PreparedJob, values: dict[str, Any]) -> None:

@@ -30,7 +30,14 @@ from robotrain.cli.commands.train_eval import HELP as TRAIN_EVAL_HELP
 from robotrain.cli.commands.train_eval import TrainEvalCommand
 from robotrain.cli.job_command import CONTEXT_SETTINGS
 from robotrain.cli.missing_plugins import load_named_plugin, make_platform_missing_problem
-from robotrain.cli.output import print_json, print_message, print_platform, print_problems, print_result
+from robotrain.cli.output import (
+    print_json,
+    print_message,
+    print_other_views,
+    print_platform,
+    print_problems,
+    print_result,
+)
 from robotrain.config.selection import choose_without_job
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
@@ -89,6 +96,7 @@ def render(
         print_json(render.dump_plan(rendered.plan))
     else:
         print_result(str(Path(to) / rendered.plan.spec) if to else render.format_plan(rendered.plan))
+        print_other_views("render")
 
 
 def explain(
