@@ -361,8 +361,9 @@ PIPELINES = ("submit", "render", "explain", "train-eval")
 
 @pytest.mark.slow
 def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, dataset_folder, pusht):
-    Path("my-dataset").symlink_to(pusht)
+    shutil.copytree(pusht, "my-dataset")  # a folder of code has no link out of it
     assert robotrain("init", "--pipeline").exit_code == 0
+    Path("train.py").write_text("")
     found = [words for words in list_examples(robotrain) if "--plan" not in words]
     assert len(found) > 10
     for words in found:
