@@ -55,7 +55,7 @@ def run(*words: str) -> str:
 
 def wait_for_step(name: str, step: int) -> None:
     """Wait until a run is at a step, so that its curve has a shape."""
-    while json.loads(run("status", name, "--json")).get("step", 0) < step:
+    while (json.loads(run("status", name, "--json"))["step"] or 0) < step:
         time.sleep(1)
 
 
@@ -71,7 +71,7 @@ def capture(command: str, *, columns: int, lines: int, seconds: float) -> str:
         )
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
-    return "\n".join(shown.splitlines()[:lines])
+    return "\n".join(shown.stdout.splitlines()[:lines])
 
 
 def draw_terminal(name: str, title: str, text: str) -> None:

@@ -44,7 +44,7 @@ def test_rows_of_a_training_are_these(preview, robotrain):
     assert (shown["policy"], shown["epochs"]) == ("act, new", "1.8, each of 1,800 frames")
     assert shown["checkpoints"] == "copied to /kept"
     assert {name: differs for (_, name), (_, differs) in rows.items() if differs} == {
-        "steps": "the default is 100,000"  # a batch of 8 is LeRobot's own
+        "steps": "default: 100,000"  # a batch of 8 is LeRobot's own
     }
 
 
@@ -146,7 +146,11 @@ def test_the_table_ends_with_its_legend_and_the_other_two_commands(robotrain, fa
 @pytest.mark.parametrize("command", [("submit", "--dry-run"), ("render",), ("explain",)])
 def test_each_view_of_a_job_names_the_other_two(robotrain, fake_platform, pusht, command):
     answer = robotrain(*command, "--platform", "fake", "--dataset-path", pusht)
-    others = {"submit": "`submit --dry-run`", "render": "`render`", "explain": "`explain`"}
+    others = {
+        "submit": "`robotrain submit --dry-run`",
+        "render": "`robotrain render`",
+        "explain": "`robotrain explain`",
+    }
     last = answer.stderr.splitlines()[-1]
     assert {name for name, words in others.items() if words in last} == others.keys() - {command[0]}
 

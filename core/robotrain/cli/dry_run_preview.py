@@ -16,7 +16,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.preview import PreviewRow, list_hidden_differences, list_preview_rows
 
-MARK, LEGEND = "*", "not what the trainer does by itself"
+MARK, LEGEND = "*", "not the trainer's own default"
 
 
 class PreviewedStep(NamedTuple):
@@ -88,5 +88,5 @@ def format_preview(rendered: RenderedPlan, preview: Sequence[PreviewedStep]) -> 
         table += [(row.name, f"{row.value} {MARK} ({row.differs})" if row.differs else row.value) for row in step.rows]
     hidden = ", ".join(dict.fromkeys(step.hidden for step in preview if step.hidden))
     if hidden or any(row.differs for step in preview for row in step.rows):
-        table.append((MARK, f"{LEGEND}{f'; nor is {hidden}' if hidden else ''}"))
+        table.append((MARK, f"{LEGEND}{f'; others that are not: {hidden}' if hidden else ''}"))
     return format_table(table)

@@ -59,15 +59,15 @@ def print_platform(name: str, origin: str) -> None:
 
 
 VIEWS = {
-    "submit": "`submit --dry-run` shows what will happen",
-    "render": "`render` shows the spec",
-    "explain": "`explain` shows where each value comes from",
+    "submit": "`robotrain submit --dry-run` shows what will happen",
+    "render": "`robotrain render` shows this job's spec",
+    "explain": "`robotrain explain` shows where each value comes from",
 }
 
 
 def print_other_views(view: str) -> None:
     """Print which commands show the same job in another way. `view`: the command that has shown it."""
-    print_message("the same line: " + ", ".join(text for name, text in VIEWS.items() if name != view))
+    print_message("; ".join(text for name, text in VIEWS.items() if name != view))
 
 
 SLOW_SECONDS = 5.0

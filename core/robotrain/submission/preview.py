@@ -102,7 +102,7 @@ def _find_difference(parameter: Parameter, value: Any, workload: Workload) -> st
         return "" if own.rpartition(" ")[2] in (str(value), f"{value:g}" if isinstance(value, float) else "") else own
     if workload.own_command or parameter.default in (None, value):
         return ""
-    return f"the default is {_format_value(parameter.default)}"
+    return f"default: {_format_value(parameter.default)}"
 
 
 def _describe_source(source: JobSource, facts: JobFacts) -> PreviewRow:
