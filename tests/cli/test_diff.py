@@ -144,6 +144,17 @@ def test_runs_compares_a_repeated_run_with_its_parent(scripted, robotrain, loss,
     assert row.endswith(shown)
 
 
+def test_the_validation_loss_decides_where_both_runs_have_one(scripted, robotrain):
+    for name, loss, validation, parent in (("train-1", 0.25, 0.5, ""), ("train-2", 0.5, 0.25, "train-1")):
+        values = {"train/loss": loss, "val/loss": validation}
+        end = (Metrics(step=8, total=8, values=values), Outcome(state="succeeded", exit_code=0))
+        scripted.run(name, *end, state="succeeded", ended=1e9)
+        values = {"batch_size": ("8", "4")}
+        records.write_record(replace(records.read_record(name), values=values, parent=parent))
+    newest = robotrain("runs", "--json").json["runs"][0]
+    assert newest["result"] == {"metric": "val/loss", "before": 0.5, "after": 0.25, "is_better": True}
+
+
 def test_runs_compares_with_the_run_that_resubmit_repeats(submit_plain, robotrain):
     first = submit_plain("--batch-size", "8")
     submit_plain("--batch-size", "32")

@@ -216,6 +216,10 @@ def test_job_file_of_the_evaluation_beside_that_of_the_training_is_suggested(
     assert find_line() == f"robotrain submit '{folder}/mine.yaml' --policy-run RUN --platform plain"
     monkeypatch.chdir(folder)
     assert find_line() == "robotrain submit mine.yaml --policy-run RUN --platform plain"
+    again = robotrain("resubmit", "pick", "--set", "batch_size=4", "--no-pin", "--json").json["run"]
+    assert robotrain("status", "--json").json["next"][-1] == (
+        f"robotrain submit mine.yaml --policy-run {again} --platform plain"
+    )
     (folder / "other.yml").write_text('workload: "lerobot-eval"\n')
     assert find_line() == own
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.progress import Progress
 
 ENDED_FILE = "listed.json"
-SCHEMA = 1
+SCHEMA = 2
 """To be increased with each change of what is listed of the same events."""
 
 
@@ -33,6 +33,8 @@ class ListedProgress(NamedTuple):
     loss: float | None = None
     scores: Mapping[str, float] = {}
     conditions: str = ""
+    validation: float | None = None
+    """The newest loss on held-out data."""
 
 
 class EndedRun(NamedTuple):
@@ -48,6 +50,7 @@ def summarize_progress(known: Progress) -> ListedProgress:
     """Return what the list shows: the newest loss; the scores of the evaluation, or before its end the newest one."""
     main, newest = known.main_metric, known.curve[-1][1] if known.curve else None
     scores: Mapping[str, float] = known.evaluated.scores if known.evaluated else {}
+    validated = known.get_points(known.validation_metric.name) if known.validation_metric else []
     if not known.evaluated and main and main.kind in ("score", "curve") and newest is not None:
         scores = {main.name: newest}
     return ListedProgress(
@@ -57,6 +60,7 @@ def summarize_progress(known: Progress) -> ListedProgress:
         newest if main and main.kind == "loss" else None,
         scores,
         format_conditions(known.evaluated) if known.evaluated else "",
+        validated[-1][1] if validated else None,
     )
 
 

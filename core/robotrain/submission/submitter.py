@@ -157,7 +157,8 @@ def submit_job(
     """
     raise_if_any(name_lock.check_state_folder())
     given_name = labels.name
-    labels = labels._replace(name=labels.name or prepared.default_name, job_folder=prepared.job_folder)
+    folder = labels.job_folder or prepared.job_folder
+    labels = labels._replace(name=labels.name or prepared.default_name, job_folder=folder)
     context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels, checks)
 
     def find_same(job: PreparedJob) -> UnfinishedRun | None:

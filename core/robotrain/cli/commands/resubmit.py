@@ -185,7 +185,8 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: PreparedJob, option
         print_message(f"  {name}: {run_values.format_value(old) or '–'} → {run_values.format_value(new) or '–'}")
     before = records.find_record(run)
     name = options["name"] or (before.name if before else "")
-    submit.submit_job(ctx, prepared, {**options, "name": name, "parent": run})
+    job_folder = before.job_folder if before else ""
+    submit.submit_job(ctx, prepared, {**options, "name": name, "parent": run, "job_folder": job_folder})
 
 
 app = make_app(resubmit, resume, cls=TrainerArgsCommand)

@@ -153,7 +153,8 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     if options.get("resume_lost"):
         prepared, earlier_name = _resume_left_run(prepared, get_plugins(ctx))
         name = name or earlier_name
-    labels = make_labels(name, options.get("note") or "")._replace(parent=options.get("parent") or "")
+    labels = make_labels(name, options.get("note") or "")
+    labels = labels._replace(parent=options.get("parent") or "", job_folder=options.get("job_folder") or "")
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     given, has_flag = options.get("checker") or "", "checker" in options

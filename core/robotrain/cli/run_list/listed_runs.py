@@ -154,17 +154,23 @@ def _read_ended_progress(run: str) -> ListedProgress | None:
 def find_result_change(metrics: Sequence[Metric], before: ListedProgress, after: ListedProgress) -> ResultChange | None:
     """Return how the main result of a run differs from that of another one; None if one of them has none.
 
-    The main score of an evaluation counts, or else the loss.
+    The main score of an evaluation counts, or else the validation loss, or the loss.
     """
     scores_before, scores_after = (find_headline_score(one.scores, metrics) for one in (before, after))
     if scores_before and scores_after and scores_before[0] == scores_after[0]:
         metric, old, new = *scores_before, scores_after[1]
     else:
-        loss = next((metric for metric in metrics if metric.kind == "loss"), None)
-        if loss is None or before.loss is None or after.loss is None:
+        losses = (("validation", before.validation, after.validation), ("loss", before.loss, after.loss))
+        found = [
+            (metric, old, new)
+            for kind, old, new in losses
+            for metric in metrics
+            if metric.kind == kind and old is not None and new is not None
+        ]
+        if not found:
             return None
-        metric, old, new = loss, before.loss, after.loss
-    better = metric.better or ("lower" if metric.kind == "loss" else "")
+        metric, old, new = found[0]
+    better = metric.better or ("lower" if metric.kind in ("loss", "validation") else "")
     is_better = None if old == new or not better else (new < old) == (better == "lower")
     return ResultChange(metric, old, new, is_better)
 
