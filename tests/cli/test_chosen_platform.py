@@ -43,3 +43,13 @@ def test_first_line_of_a_submit_is_the_platform(
 
 def test_a_command_that_sends_nothing_does_not_say_it(robotrain, fake_platform, pusht):
     assert "platform fake" not in robotrain("explain", "--platform", "fake", "--dataset-path", pusht).stderr
+
+
+def test_a_job_file_of_this_folder_is_offered_where_none_is_named(robotrain, fake_platform, pusht):
+    line = ("submit", "--platform", "fake", "--dry-run", "--name", "pick")
+    assert "use   --dataset" in robotrain(*line).stderr
+    Path("job.yaml").write_text(f"workload: lerobot-train\nsources: {{dataset: [{{local_path: {pusht}}}]}}\n")
+    offered = "robotrain submit job.yaml --platform fake --dry-run --name pick"
+    refused = robotrain(*line)
+    assert (refused.exit_code, f"use   {offered} (the job file of this folder)" in refused.stderr) == (2, True)
+    assert robotrain(*offered.split()[1:]).exit_code == 0

@@ -163,9 +163,9 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         try:
             return self.execute(ctx, self.choice, dict(ctx.params))
         except Rejected as rejected:
-            from robotrain.cli.suggestion_trials import keep_working_ways
+            from robotrain.cli.suggestion_trials import keep_working_ways, offer_job_file
 
-            rejected.problems = keep_working_ways(self, ctx, rejected.problems)
+            rejected.problems = keep_working_ways(self, ctx, offer_job_file(ctx, rejected.problems))
             raise
 
     def make_parser(self, ctx: Any) -> Any:

@@ -4,14 +4,17 @@ Only pure checks run: no network, no process, no rule of a site. What Terraform 
 """
 
 import dataclasses
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from robotrain.cli.command_factory import UsageError, get_plugins, read_typed_line
 from robotrain.cli.parse_errors import explain_parse_error
+from robotrain.config.starter_files import JOB_FILE
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, select_errors
-from robotrain.line_edits import LineOptions, edit_line
+from robotrain.line_edits import PROGRAM, LineOptions, edit_line
 from robotrain.submission.prepare import check_request
 
 MAX_TRIALS = 20
@@ -27,6 +30,16 @@ def keep_working_ways(command: Any, ctx: Any, problems: Iterable[Problem]) -> tu
     """
     trials = _Trials(command, ctx)
     return tuple(map(trials.try_ways, problems))
+
+
+def offer_job_file(ctx: Any, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield the problems; where a source is missing, the line with the job file of this folder is the first way."""
+    is_there = not (ctx.params.get("words") or ctx.params.get("plan")) and Path(JOB_FILE).is_file()
+    line, size = [PROGRAM, *read_typed_line(ctx)], len(ctx.command_path.split())
+    way = Suggestion(shlex.join([*line[:size], JOB_FILE, *line[size:]]), "the job file of this folder")
+    for problem in problems:
+        offers = is_there and problem.code == "source-missing"
+        yield dataclasses.replace(problem, suggestions=(way, *problem.suggestions)) if offers else problem
 
 
 class _Trials:
