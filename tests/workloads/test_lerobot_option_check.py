@@ -166,7 +166,8 @@ def test_dry_run_asks_the_lerobot_of_the_users_python_and_remembers(
     robotrain, training_python, pusht, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    line = ("--platform", "local", "--dataset-path", pusht, "--policy-type", "act", "--checker", training_python)
+    short = ("--training-steps", "20")  # or a warning says that a CPU takes days
+    line = ("--platform", "local", "--dataset-path", pusht, *short, "--checker", training_python)
     option = "--dataset.image_transforms.tfs={crop: {weigth: 1}}"
     first = robotrain("submit", *line, "--dry-run", "--json", "--", option)
     (problem,) = first.json["problems"]
