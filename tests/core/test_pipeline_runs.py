@@ -136,7 +136,7 @@ def test_the_steps_of_a_pipeline_are_drawn_with_the_progress_of_those_that_run(e
             "".join(part if isinstance(part, str) else part[0] for part in line)
             for line in draw_frame([run], 100, rows, ascii_only=False)
         ]
-        assert lines[0].split()[:2] == [ended_pipeline, "running"]
+        assert lines[0].split()[:3] == ["shift", ended_pipeline, "running"]
         assert len(lines) == 1 + len(drawn)
         assert all(one in line for one, line in zip(drawn, lines[1:], strict=True))
 

@@ -172,7 +172,8 @@ def _is_running(run: FollowedRun) -> bool:
 def _draw_name(run: FollowedRun) -> list[str | tuple[str, str]]:
     state = "unknown" if run.failure else run.status.state if run.has_status else "asking"
     style = output.STATE_STYLES.get(state, "")
-    return [(run.record.run, "bold"), "  ", (state, style)]
+    name, identifier = run.record.name or run.record.run, run.record.run
+    return [(name, "bold"), *([] if name == identifier else [(f"  {identifier}", "dim")]), "  ", (state, style)]
 
 
 def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
