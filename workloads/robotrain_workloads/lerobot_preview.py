@@ -39,7 +39,7 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
 
 
 def _describe_dataset(info: Mapping[str, Any]) -> str:
-    cameras = [name for name, one in dataset.get_features(info).items() if one.get("dtype") in dataset.CAMERA_TYPES]
+    cameras = dataset.list_cameras(info)
     counts = [f"{int(info[key]):,} {noun}{'s' * (info[key] != 1)}" for key, noun in COUNTS if key in info]
     named = f"camera{'s' * (len(cameras) != 1)} {', '.join(cameras)}" if cameras else "no camera"
     return ", ".join([*counts, named])

@@ -9,10 +9,9 @@ from typing import Any
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.cli.command_factory import split_at_dashes
 from robotrain.config.values import DEFAULT_ORIGIN, Origin
 from robotrain.errors import Problem, Rejected, Suggestion
-from robotrain.line_edits import DASHES, PROGRAM
+from robotrain.line_edits import PROGRAM, edit_line
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
 from robotrain.plugins.failures import PluginError
@@ -47,16 +46,16 @@ def make_platform_missing_problem(plugins: Plugins, line: Sequence[str] = ()) ->
     """
     installed = plugins.list_names("platform")
     here = [name for name, one in plugins.platforms().items() if one.capabilities.feature("runs_here")]
-    before, after = split_at_dashes([*line])
-    whole = shlex.join([PROGRAM, *before]) if line else ""
+    name = next(iter([*here, *installed]), "NAME")
+    problem = make_problem("platform-missing", installed=", ".join(installed) or "none", name=name)
     ways = []
     for name in here:
-        rest = shlex.join([DASHES, *after]) if after else ""
-        text = " ".join(filter(None, (whole, f"--platform {name}", rest)))
-        ways.append(Suggestion(text if len(text) <= MAX_LINE else f"--platform {name}", "on this machine"))
+        way = Suggestion(f"--platform {name}", "on this machine")
+        words = edit_line(line, problem, way) if line else None
+        text = shlex.join([PROGRAM, *words]) if words else ""
+        ways.append(way._replace(text=text) if 0 < len(text) <= MAX_LINE else way)
     ways += (Suggestion(f"--platform {name}") for name in installed if name not in here)
-    name = next(iter([*here, *installed]), "NAME")
-    return make_problem("platform-missing", *ways, installed=", ".join(installed) or "none", name=name)
+    return dataclasses.replace(problem, suggestions=tuple(ways))
 
 
 def make_not_loaded_problem(

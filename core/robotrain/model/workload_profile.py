@@ -106,6 +106,16 @@ class Metric:
         """The label, or else the name."""
         return self.label or self.name
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether it is the loss of training, or that on held-out data."""
+        return self.kind in ("loss", "validation")
+
+    @property
+    def direction(self) -> str:
+        """Which values are better, `lower` or `higher`: of a loss lower, unless it says another; empty if unknown."""
+        return self.better or ("lower" if self.is_loss else "")
+
 
 @lazy_dataclass(frozen=True, kw_only=True)
 class WorkloadProfile:

@@ -15,7 +15,7 @@ from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload_profile import Metric
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, format_value
-from robotrain.report.curves import Curves, capitalize, list_curves
+from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.rate_differences import SuccessRate, compare_rates, describe_differences
 from robotrain.report.template import redact_text, render_template
@@ -143,9 +143,7 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
         if row.name not in IDENTITIES
     }
     columns["state"] = [facts.status.state for facts in compared]
-    found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
-    found |= {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
-    for metric in found.values():
+    for metric in find_curve_metrics(known).values():
         columns[metric.title] = [format_number(one.metrics.get(metric.name)) for one in known]
     columns["score"] = [
         scores.format_headline_score(one.evaluated.scores, facts.record.metrics) if one.evaluated else ""

@@ -29,11 +29,16 @@ class Panel:
     """The runs that declare the metric and logged no value."""
 
 
+def find_curve_metrics(known: Sequence[Progress]) -> dict[str, Metric]:
+    """Return the main and the validation metrics of runs, by name; the main ones first."""
+    found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
+    return found | {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
+
+
 def list_curves(shown: Sequence[Curves]) -> Iterator[Panel]:
     """Yield a panel for each main and validation metric of the runs."""
     known = [one.progress for one in shown if one.progress]
-    found = {one.main_metric.name: one.main_metric for one in known if one.main_metric}
-    found |= {one.validation_metric.name: one.validation_metric for one in known if one.validation_metric}
+    found = find_curve_metrics(known)
     units = {one.unit for one in known}
     unit = units.pop() if len(units) == 1 else "step"
     everything = [one.get_points(name) for one in known for name in found]
@@ -41,7 +46,7 @@ def list_curves(shown: Sequence[Curves]) -> Iterator[Panel]:
         series = {one.label: one.progress.get_points(metric.name) if one.progress else [] for one in shown}
         declaring = [one.label for one in shown if one.record and metric in one.record.metrics]
         if any(len(points) > (metric.kind == "score") for points in series.values()):  # one score is no curve
-            chart = make_chart(series, unit, is_loss=_is_loss(metric), better=_find_better(metric), others=everything)
+            chart = make_chart(series, unit, is_loss=metric.is_loss, better=metric.direction, others=everything)
             yield Panel(capitalize(metric.title), series, chart, [run for run in declaring if not series[run]])
 
 
@@ -57,22 +62,14 @@ def list_panels(known: Progress, checkpoints: Sequence[int]) -> Iterator[Panel]:
         shown = [title for title, points in panel.items() if points]
         chart = make_chart(
             panel,
-            "step" if known.unit == "episode" and _is_loss(declared[shown[0]]) else known.unit,  # of a later evaluation
-            is_loss=_is_loss(declared[shown[0]]),
-            better=_find_better(declared[judged]) if judged in shown else "",
+            "step" if known.unit == "episode" and declared[shown[0]].is_loss else known.unit,  # of a later evaluation
+            is_loss=declared[shown[0]].is_loss,
+            better=declared[judged].direction if judged in shown else "",
             best_of=judged,
             checkpoints=checkpoints,
             others=[*series.values()],
         )
         yield Panel("Loss" if len(shown) > 1 else capitalize(shown[0]), panel, chart)
-
-
-def _is_loss(metric: Metric) -> bool:
-    return metric.kind in ("loss", "validation")
-
-
-def _find_better(metric: Metric) -> str:
-    return metric.better or ("lower" if _is_loss(metric) else "")
 
 
 def capitalize(text: str) -> str:

@@ -1,7 +1,6 @@
 """The part of a page about a sweep: its trials, best first, and the curves of the first ones."""
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,9 +49,7 @@ def select_shared_values(values: Sequence[Mapping[str, Any]], sweep: SweepFacts)
 
 def rank_trials(found: SweepResults) -> list[tuple[Trial, int | None]]:
     """Return the trials with their ranks, best first; those without a score have none, and follow."""
-    sign = -1 if found.better == "higher" else 1
-    scored = [trial for trial in found.trials if trial.score is not None and math.isfinite(trial.score)]
-    scored.sort(key=lambda trial: sign * (trial.score or 0))
+    scored = results.rank_scored(found.trials, found.better)
     others = [trial for trial in found.trials if trial not in scored]
     return [*((trial, rank) for rank, trial in enumerate(scored, 1)), *((trial, None) for trial in others)]
 

@@ -20,13 +20,12 @@ from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
 from robotrain.submission.input_descriptions import InputDescriptions
+from robotrain.submission.machine_folders import FOLDER_KIND
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.preview import find_doubts
 from robotrain.submission.source_files import SourceFiles
 
 make_problem = Messages(__file__)
-
-FOLDER_KIND = "local_path"
 
 
 def _compare_inputs(prepared: PreparedJob, descriptions: InputDescriptions) -> Iterator[Problem]:

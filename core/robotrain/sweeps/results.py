@@ -133,8 +133,14 @@ def _find_best(trials: Sequence[Trial], groups: Sequence[TrialGroup], better: st
     sign = -1.0 if better == "higher" else 1.0
     ranked = [(sign * group.mean, group) for group in groups if group.mean is not None and math.isfinite(group.mean)]
     among = min(ranked, key=lambda pair: pair[0])[1].trials if ranked else trials
-    scored = [(sign * one.score, one) for one in among if one.score is not None and math.isfinite(one.score)]
-    return min(scored, key=lambda pair: pair[0])[1] if scored else None
+    return next(iter(rank_scored(among, better)), None)
+
+
+def rank_scored(trials: Sequence[Trial], better: str) -> list[Trial]:
+    """Return the trials with a finite score, best first."""
+    sign = -1.0 if better == "higher" else 1.0
+    scored = [(sign * one.score, one) for one in trials if one.score is not None and math.isfinite(one.score)]
+    return [one for _, one in sorted(scored, key=lambda pair: pair[0])]
 
 
 def list_trial_rows(results: SweepResults) -> list[tuple[str, ...]]:

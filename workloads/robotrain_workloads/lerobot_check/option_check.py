@@ -37,14 +37,12 @@ def main(arguments: Sequence[str]) -> None:
 
 def judge_tables(options: Sequence[str]) -> Verdict | None:
     """Return the verdict on the tables of the dataset; None if they agree, or if only its description is here."""
-    root, tolerance = get_option_value(options, "--dataset.root"), get_option_value(options, "--tolerance_s")
+    root = get_option_value(options, "--dataset.root")
     if not root or not any(Path(root).glob(dataset_tables.DATA_FILES)):
         return None
     findings = []
     with suppress(Exception):  # a form of tables that LeRobot may read nevertheless: the run says that it was not read
-        findings = dataset_tables.list_table_problems(
-            Path(root), float(tolerance) if tolerance else None, launcher.parse_episodes(options)
-        )
+        findings = launcher.list_table_problems(Path(root), options)
     titles, ways = "; ".join(one.title for one in findings), [way for one in findings for way in one.ways]
     return Verdict(result="data-refused", text=titles, ways=tuple(ways)) if findings else None
 

@@ -65,11 +65,12 @@ def find_table_problems(
         return
     frames = _FrameTables(root, info, episodes, chosen)
     yield from frames.find_problems(allow_non_finite=allow_non_finite)
+    margin = dataset.compute_frame_tolerance(root) or 0.0
     if videos:  # LeRobot looks up only their frames by time
-        yield from frames.find_timestamp_problems(tolerance)
+        yield from frames.find_timestamp_problems(tolerance or margin)
     yield from _find_picture_problems(root, frames.features)
     for name in videos:
-        yield from _find_video_problems(root, info, episodes, name, chosen)
+        yield from _find_video_problems(root, info, episodes, name, chosen, margin)
 
 
 def list_table_problems(
@@ -142,9 +143,9 @@ class _FrameTables:
         if row != total:
             yield f"meta/episodes has {total} frames, and the files of data/ have {row if row < total else 'more'}"
 
-    def find_timestamp_problems(self, tolerance: float | None) -> Iterator[Finding]:
+    def find_timestamp_problems(self, tolerance: float) -> Iterator[Finding]:
         """Yield the timestamp that is farthest from its place, if it is too far; after all rows were compared."""
-        if self._told.isdisjoint(FRAME_COLUMNS) and self._worst.off > (tolerance or compute_tolerance(self.interval)):
+        if self._told.isdisjoint(FRAME_COLUMNS) and self._worst.off > tolerance:
             yield self._worst.describe(self.interval)
 
     def _compare_rows(self, table: Any, rows: Any, trained: Sequence[str], name: Path) -> Iterator[str]:
@@ -197,11 +198,6 @@ class _Timestamp:
         return make_finding(f"{text}: the timestamps, or fps of {dataset.INFO_FILE}, are wrong")
 
 
-def compute_tolerance(interval: float) -> float:
-    """Return how far a timestamp may be from its place, in seconds."""
-    return interval / 4
-
-
 def _explain_shapes(schema: Any, features: Mapping[str, Mapping[str, Any]], name: Path) -> str:
     """Return the first feature whose column has another number of values than its description; empty if none has."""
     for feature, one in features.items():
@@ -238,9 +234,17 @@ def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], 
 
 
 def _find_video_problems(
-    root: Path, info: Mapping[str, Any], episodes: _Episodes, name: str, chosen: Collection[int] | None
+    root: Path,
+    info: Mapping[str, Any],
+    episodes: _Episodes,
+    name: str,
+    chosen: Collection[int] | None,
+    margin: float,
 ) -> Iterator[Finding | str]:
-    """Yield whether a file of a camera is missing, has another size, or is shorter than its episodes."""
+    """Yield whether a file of a camera is missing, has another size, or is shorter than its episodes.
+
+    :param margin: how much shorter it may be, in seconds.
+    """
     av, interval = importlib.import_module("av"), 1 / float(info["fps"])
     values = [episodes.columns[f"videos/{name}/{column}"] for column in VIDEO_COLUMNS]
     template, ends = info.get("video_path") or dataset.VIDEO_FILES, dict[Path, float]()
@@ -263,7 +267,7 @@ def _find_video_problems(
             if problem := next(_compare_size(name, dataset.get_features(info)[name], size, "videos"), ""):
                 yield problem
                 return
-        if ends[inner] and float(stop) - interval > ends[inner] + compute_tolerance(interval):
+        if ends[inner] and float(stop) - interval > ends[inner] + margin:
             yield f"episode {number} ends at {float(stop):.4g} s of {inner}, which has {ends[inner]:.4g} s"
             return
 

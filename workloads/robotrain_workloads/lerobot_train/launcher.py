@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
+from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.process.stop import end_with_parent
 
 from robotrain_workloads.lerobot import (
@@ -360,13 +361,17 @@ def _place_weights(own: argparse.Namespace) -> None:
         emit_event(Note(level="warning", text=warning))
 
 
+def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite: bool = False) -> list[Finding]:
+    """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
+    tolerance = get_option_value(options, TOLERANCE)
+    given, chosen = float(tolerance) if tolerance else None, parse_episodes(options)
+    return dataset_tables.list_table_problems(root, given, chosen, allow_non_finite=allow_non_finite)
+
+
 def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:
     """End as preflight if the tables of the dataset do not agree, with what to do."""
-    tolerance, chosen = get_option_value(trainer, TOLERANCE), parse_episodes(trainer)
     try:
-        findings = dataset_tables.list_table_problems(
-            root, float(tolerance) if tolerance else None, chosen, allow_non_finite=own.allow_non_finite
-        )
+        findings = list_table_problems(root, trainer, allow_non_finite=own.allow_non_finite)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
         text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
         emit_event(Note(level="warning", text=text))

@@ -170,8 +170,7 @@ def find_result_change(metrics: Sequence[Metric], before: ListedProgress, after:
         if not found:
             return None
         metric, old, new = found[0]
-    better = metric.better or ("lower" if metric.kind in ("loss", "validation") else "")
-    is_better = None if old == new or not better else (new < old) == (better == "lower")
+    is_better = None if old == new or not metric.direction else (new < old) == (metric.direction == "lower")
     return ResultChange(metric, old, new, is_better)
 
 
@@ -292,8 +291,8 @@ def _summarize_sweep(record: RunRecord) -> ListedProgress:
         return count
     score, best = found.best.score, found.best
     text = f"best {best.name}: {format_point(best.values)}, {found.metric} {results.format_value(score)}"
-    kinds = [metric.kind for metric in record.metrics if metric.name == found.metric]
-    if kinds[:1] in (["loss"], ["validation"]):
+    metric = next((one for one in record.metrics if one.name == found.metric), None)
+    if metric and metric.is_loss:
         return count._replace(loss=score, conditions=text)
     return count._replace(scores={found.metric: score}, conditions=text)
 
