@@ -256,6 +256,20 @@ def test_axis_of_a_single_point_has_one_label():
     assert [label for *_, label in make_chart({"x": [(7, 0.5)]}).steps] == ["7"]
 
 
+def test_parts_of_a_chart_are_marked_within_its_axes():
+    points = [(0, 1.0), (50, 3.0), (100, 2.0)]
+    chart = make_chart({"x": points}, spans=[(10, 30, "idle"), (90, 140, "jump"), (200, 300, "outside")])
+    assert [(round(left), round(width), text) for left, width, text in chart.spans] == [
+        (10, 20, "idle"),
+        (90, 10, "jump"),
+    ]
+
+
+def test_points_of_a_chart_name_their_place_as_its_axis_does():
+    chart = make_chart({"x": [(0, 1.0), (0.5, 3.0)]}, "second", format_at="{:g} s".format)
+    assert [text for *_, text in chart.lines[0].dots] == ["x 1 at 0 s", "x 3 at 0.5 s"]
+
+
 @pytest.mark.parametrize(
     ("values", "ticks"),
     [((500, 5, 0.4), ["1", "10", "100"]), ((30, 5, 0.4), ["0", "10", "20", "30"]), ((500, 5, 0), None)],

@@ -5,7 +5,7 @@ Horizontal coordinates are percentages: a chart is as wide as the page, and its 
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from robotrain.model.series import thin_points
@@ -65,9 +65,15 @@ class Chart:
     """The horizontal coordinate of each checkpoint, and what it is."""
     best: tuple[float, float, str] | None = None
     """The coordinates of the best value, and what it is."""
+    spans: tuple[tuple[float, float, str], ...] = ()
+    """The left edge and the width of each marked part in percent, and what it is."""
     is_log: bool = False
     omitted: int = 0
     """How many values cannot be drawn."""
+
+
+Span = tuple[float, float, str]
+"""A part of the horizontal axis: where it begins and ends, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,13 @@ class _Axes:
             return self.height * math.log(self.top / value) / math.log(self.top / self.bottom)
         return self.height * (self.top - value) / (self.top - self.bottom)
 
-    def make_line(self, name: str, number: int, points: Points) -> Line:
+    def make_span(self, start: float, end: float, text: str) -> tuple[float, float, str]:
+        left, right = (min(100.0, max(0.0, self.x(at))) for at in (start, end))
+        return left, right - left, text
+
+    def make_line(self, name: str, number: int, points: Points, format_at: Callable[[float], str]) -> Line:
         few = thin_points(points, MAX_DOTS)
-        dots = [(self.x(at), self.y(value), f"{name} {value:.6g} at {at:.0f}") for at, value in few]
+        dots = [(self.x(at), self.y(value), f"{name} {value:.6g} at {format_at(at)}") for at, value in few]
         return Line(name=name, number=number, places=[(self.x(at), self.y(value)) for at, value in points], dots=dots)
 
 
@@ -105,6 +115,8 @@ def make_chart(
     best_of: str = "",
     checkpoints: Sequence[int] = (),
     others: Sequence[Points] = (),
+    spans: Sequence[Span] = (),
+    format_at: Callable[[float], str] = "{:.0f}".format,
 ) -> Chart:
     """Return a chart of the series; a series without drawable values keeps its number, so colors do not change.
 
@@ -113,6 +125,8 @@ def make_chart(
     :param best_of: the series whose best value that is; by default of all.
     :param checkpoints: the steps that are marked.
     :param others: what other charts show, for a horizontal axis that is the same.
+    :param spans: the parts that are marked.
+    :param format_at: returns how the text of a point names its place.
     """
     drawable = {name: _select_drawable(points) for name, points in series.items()}
     omitted = sum(map(len, series.values())) - sum(map(len, drawable.values()))
@@ -135,7 +149,9 @@ def make_chart(
     return Chart(
         height=height,
         lines=tuple(
-            axes.make_line(name, number, points) for number, (name, points) in enumerate(thinned.items(), 1) if points
+            axes.make_line(name, number, points, format_at)
+            for number, (name, points) in enumerate(thinned.items(), 1)
+            if points
         ),
         ticks=tuple(zip(map(axes.y, ticks), format_ticks(ticks), strict=True)),
         steps=tuple(_list_step_ticks(axes)),
@@ -144,6 +160,7 @@ def make_chart(
             (axes.x(step), f"checkpoint of {unit} {step}") for step in checkpoints if axes.first <= step <= last
         ),
         best=(axes.x(best_at), axes.y(best), f"{best:.4g} at {best_at:.0f}") if has_best else None,
+        spans=tuple(axes.make_span(*span) for span in spans if span[0] <= axes.last and span[1] >= axes.first),
         is_log=is_log,
         omitted=omitted,
     )

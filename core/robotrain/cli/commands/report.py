@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +11,13 @@ import typer
 from robotrain.cli.arguments import (
     JsonOption,
     RunsArgument,
-    check_is_folder,
     find_run,
     make_usage_error,
     option,
 )
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.page_file import check_page_place, write_page
 from robotrain.cli.run_list import listed_runs
 from robotrain.cli.run_list.listed_runs import ListedRun
 from robotrain.model import scores
@@ -25,7 +25,7 @@ from robotrain.model.amounts import format_duration, format_time
 from robotrain.model.run import measure_seconds
 from robotrain.plugins.manager import Plugins
 from robotrain.report.collect import RunFacts, collect_all_facts
-from robotrain.store import files, name_index
+from robotrain.store import name_index
 from robotrain.store.files import open_regular_file
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def report(
 
     robotrain report --all
     """
-    if to not in ("", "-"):
-        check_is_folder(Path(to) if to.endswith("/") else Path(to).parent, "--to")
+    check_page_place(to)
     if everything:
         if runs:
             raise make_usage_error("--all takes no run", "It is about all of them.", ("robotrain report --all", ""))
@@ -67,7 +66,7 @@ def report(
         is_one = len(reported) == 1
         return _choose_file_name(reported[0].record.run, folder, file_names) if is_one else COMPARISON_NAME
 
-    target = _write_page(to, choose_name, lambda folder: _render_page(reported, folder, file_names))
+    target = write_page(to, choose_name, lambda folder: _render_page(reported, folder, file_names))
     if target is None:
         return
     if json:
@@ -87,7 +86,7 @@ def _report_all(plugins: Plugins, to: str, json: bool) -> None:
     now = time.time()
     rows = [_make_row(one, plugins, now) for one in listed]
     file_names = name_index.list_file_names()
-    target = _write_page(
+    target = write_page(
         to,
         lambda folder: ALL_NAME,
         lambda folder: render_all_page(rows, now, _find_run_pages(folder, file_names)),
@@ -115,19 +114,6 @@ def _make_row(one: ListedRun, plugins: Plugins, now: float) -> "RunRow":
     )
     what, submitted = f"{record.workload} on {record.platform}", format_time(record.created)
     return RunRow(one.run, record.name, one.state, what, submitted, read.curve, cells)
-
-
-def _write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Path], str]) -> Path | None:
-    """Write a page, or print it; return where it is. Both functions are given the folder that it will be in."""
-    if to == "-":
-        print_result(render(Path()).rstrip("\n"))
-        return None
-    target = Path(to or ".")
-    if target.is_dir() or to.endswith("/"):
-        target /= f"{choose_name(target)}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.write_given_file(target, render(target.parent).encode(errors="backslashreplace"))
-    return target
 
 
 def _choose_file_name(run: str, folder: Path, file_names: Mapping[str, str]) -> str:

@@ -1,0 +1,31 @@
+"""The file of an HTML page that a command writes, or stdout."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from robotrain.cli.arguments import check_is_folder
+from robotrain.cli.output import print_result
+from robotrain.store import files
+
+
+def check_page_place(to: str) -> None:
+    """Raise Rejected if the folder that --to names cannot be made."""
+    if to not in ("", "-"):
+        check_is_folder(Path(to) if to.endswith("/") else Path(to).parent, "--to")
+
+
+def write_page(to: str, choose_name: Callable[[Path], str], render: Callable[[Path], str]) -> Path | None:
+    """Write a page, or print it; return where it is. Both functions are given the folder that it will be in.
+
+    :param to: what was given as --to: a file, a folder, or `-` for stdout; empty for this folder.
+    :param choose_name: returns the name of the file without its ending, where `to` has none.
+    """
+    if to == "-":
+        print_result(render(Path()).rstrip("\n"))
+        return None
+    target = Path(to or ".")
+    if target.is_dir() or to.endswith("/"):
+        target /= f"{choose_name(target)}.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.write_given_file(target, render(target.parent).encode(errors="backslashreplace"))
+    return target
