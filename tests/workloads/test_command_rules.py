@@ -1,6 +1,7 @@
 """What a job of `command` is refused for, before it is sent: each rule, with what to type instead."""
 
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,46 @@ def test_a_script_that_keeps_nothing_is_warned_with_what_keeps_its_outputs(robot
     warning = robotrain(*line).stderr.partition("[command-keeps-nothing]")[2].partition("warning:")[0]
     assert warning.partition("use   ")[2].startswith(way)
     assert "[command-keeps-nothing]" not in robotrain(*line, "--output-folder", "checkpoints").stderr
+
+
+@pytest.mark.parametrize(("text", "is_warned"), [*((text, True) for text, _ in SAVES[:2]), ("save(path)", False)])
+def test_on_this_machine_a_script_with_a_folder_of_its_own_is_warned(robotrain, tmp_path, monkeypatch, text, is_warned):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/train.py").write_text(text)
+    monkeypatch.chdir(tmp_path / "lab")
+    line = ("submit", "train.py", "--platform", "local", "--dry-run")
+    assert ("[command-keeps-nothing]" in robotrain(*line).stderr) is is_warned
+    for silent in (("--output-folder", "saved"), ("--publish-url", "none")):
+        assert "[command-keeps-nothing]" not in robotrain(*line, *silent).stderr
+    assert "output folder  saved" in robotrain(*line, "--output-folder", "saved").stdout
+
+
+IMPORTS = [
+    # the script, a file beside it, options, what to type first: none where nothing is missing
+    ("import os, torch.nn", "", "", "--shipped-environment lerobot-train"),
+    ("import torch", "requirements.txt", "", "--requirements requirements.txt"),
+    ("from jax import numpy", "", "", "--requirements FILE"),
+    ("import torch", "uv.lock", "", None),
+    ("import helper, package", "helper.py", "", "--requirements FILE"),
+    ("import helper", "helper.py", "", None),
+    ("try:\n  import jax\nexcept ImportError:\n  jax = None", "", "", None),
+    ("import torch", "", "--no-install", None),
+    ("import torch", "", "--shipped-environment lerobot-train", None),
+    ("import torch", "r.txt", "--requirements r.txt", None),
+    ("import torch", "", "--environment {prefix}", None),
+]
+
+
+@pytest.mark.parametrize(("text", "file", "options", "way"), IMPORTS)
+def test_a_script_whose_imports_nothing_installs_is_warned(robotrain, tmp_path, monkeypatch, text, file, options, way):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/train.py").write_text(text)
+    if file:
+        (tmp_path / "lab" / file).write_text("")
+    monkeypatch.chdir(tmp_path / "lab")
+    words = options.format(prefix=sys.prefix).split()
+    warning = robotrain("explain", "train.py", "--platform", "local", *words).stderr.partition("[packages-missing]")[2]
+    assert warning.partition("use   ")[2].startswith(way) if way else not warning, warning
 
 
 ABSENT = [

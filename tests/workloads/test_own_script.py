@@ -62,6 +62,12 @@ def test_one_command_trains_it_and_is_the_same_job_in_both_spellings(run, tmp_pa
     assert short.rpartition("-")[0] == long.rpartition("-")[0]
 
 
+def test_a_run_that_kept_nothing_is_told_the_line_that_keeps_its_folder(run, tmp_path):
+    (tmp_path / "lab/train.py").write_text(TRAIN)
+    run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--name", "lost", "--wait")
+    assert "next        robotrain resubmit lost --set output_folder=checkpoints" in run("status")
+
+
 def test_a_module_that_nothing_installs_is_said_with_the_line_that_does(run, tmp_path):
     (tmp_path / "lab/train.py").write_text("""raise ModuleNotFoundError("No module named 'torch'")""")
     run("submit", "train.py", "--platform", "local", "--tracking-uri", "none", "--name", "bare", "--wait", exit_code=5)

@@ -236,14 +236,10 @@ IMAGE_SETTING, ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "image", "environment"
 def check_image_packages(resolution: Resolution, workload: Workload, platform: Platform) -> Iterator[Problem]:
     """Require an image, or an environment of the user's, for packages that a job does not install."""
     packages = workload.image_packages(resolution.job)
-    if not packages:
+    if not packages or _has_own_packages(resolution, platform):
         return
-    usual, known = resolution.job.profile.container.image, {one.name: one for one in get_parameters(platform.settings)}
-    image = getattr(resolution.settings, IMAGE_SETTING, None)
-    path = known.get(ENVIRONMENT_SETTING)
-    takes_path = path is not None and path.metavar == ENVIRONMENT_METAVAR
-    if (image and image != usual) or (takes_path and getattr(resolution.settings, ENVIRONMENT_SETTING, None)):
-        return
+    known = {one.name: one for one in get_parameters(platform.settings)}
+    takes_path = ENVIRONMENT_SETTING in known and known[ENVIRONMENT_SETTING].metavar == ENVIRONMENT_METAVAR
     names = " and ".join((workload.program, *packages))
     ways = [Suggestion(f"--{IMAGE_SETTING} IMAGE", f"one that has {names}")] if IMAGE_SETTING in known else []
     if takes_path:
@@ -254,6 +250,16 @@ def check_image_packages(resolution: Resolution, workload: Workload, platform: P
         where=f"--{IMAGE_SETTING}" if IMAGE_SETTING in known else f"--{ENVIRONMENT_SETTING}",
         packages=" and ".join(packages),
     )
+
+
+def _has_own_packages(resolution: Resolution, platform: Platform) -> bool:
+    """Return whether the job runs in an image, or in an environment, of the user's."""
+    image = getattr(resolution.settings, IMAGE_SETTING, None)
+    if image and image != resolution.job.profile.container.image:
+        return True
+    path = next((one for one in get_parameters(platform.settings) if one.name == ENVIRONMENT_SETTING), None)
+    takes_path = path is not None and path.metavar == ENVIRONMENT_METAVAR
+    return takes_path and bool(getattr(resolution.settings, ENVIRONMENT_SETTING, None))
 
 
 def _describe_feature(need: FeatureRequirement) -> str:
@@ -293,8 +299,12 @@ def check_job(
     for problem in workload.check(job):
         # how to correct a value does not help if its feature is missing
         is_shown = problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent)
-        is_kept = stays_here and problem.severity == "warning" and PUBLISH_PARAMETER in problem.absent
-        if is_shown and not is_kept and not _is_intended(problem, resolution):
+        # a warning about the lack of a copy elsewhere, or of packages, where there is no need of them
+        is_needless = problem.severity == "warning" and (
+            (stays_here and problem.absent == (PUBLISH_PARAMETER,))
+            or (IMAGE_SETTING in problem.absent and _has_own_packages(resolution, platform))
+        )
+        if is_shown and not is_needless and not _is_intended(problem, resolution):
             yield _suggest_related_sources(problem, chosen, platform, kinds)
     for problem in platform.check(resolution.job, resolution.settings):
         if not _is_intended(problem, resolution):

@@ -42,6 +42,15 @@ def find_change(record: RunRecord, status: Status, known: Progress) -> NamedChan
     return change if change and not holds_secret(change.words) else None
 
 
+def find_keeping_change(record: RunRecord, known: Progress) -> str:
+    """Return the words that keep what a run that succeeded left elsewhere, as a warning says; empty for none."""
+    warnings = [note for note in known.notes if note.level == "warning"]
+    if known.checkpoint or not any(re.search(HINT, note.text) for note in warnings):
+        return ""
+    parameters = _find_parameters(record)
+    return next((words for note in warnings if (words := _find_remedy(record, note, parameters))), "")
+
+
 class NamedChange(NamedTuple):
     """Words that change a job."""
 

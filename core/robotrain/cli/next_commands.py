@@ -7,7 +7,7 @@ from pathlib import Path
 
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain.cli.named_change import VALUE, find_change
+from robotrain.cli.named_change import VALUE, find_change, find_keeping_change
 from robotrain.config.values import MAX_LETTERS
 from robotrain.errors import Rejected
 from robotrain.model.job import HUB_SCHEME, PUBLISH_PARAMETER
@@ -52,6 +52,8 @@ def _iter_suggestions(record: RunRecord, status: Status, known: Progress) -> Ite
         yield from _suggest_after_evaluation(run, status, known)
         return
     if status.state == "succeeded":
+        if words := find_keeping_change(record, known):
+            yield f"robotrain resubmit {run} {words}", "keep what it wrote elsewhere"
         yield f"robotrain outputs {run}", "list its outputs"
         yield f"robotrain report {run}", "write a page about it"
         if line := make_evaluation_command(record):

@@ -1,6 +1,8 @@
 """Rules of `command` about the packages of its program, on the submit side."""
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Suggestion, suggest_leaving_out
@@ -8,6 +10,8 @@ from robotrain.messages import Messages
 from robotrain.redaction import redact
 
 from robotrain_workloads import code_rules
+from robotrain_workloads.command import rules, script_facts
+from robotrain_workloads.command.missing_module import SHIPPED_ENVIRONMENT, SHIPPED_MODULES
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -45,6 +49,39 @@ def check_environment(job: "Job") -> Iterator[Problem]:
         ways = (Suggestion(f"{REQUIREMENTS} FILE"), Suggestion(NO_INSTALL, "if the image has its packages"))
         given_text = redact(code.uri)
         yield make_problem("packages-unknown", *ways, given=given_text)
+
+
+def check_imports(job: "Job") -> Iterator[Problem]:
+    """Warn of a script that imports what neither Python nor its folder has, in a job that installs no packages."""
+    code = code_rules.find_code(job)
+    if code is None or not job["install"] or job["shipped_environment"] or job["requirements"]:
+        return
+    root = Path(code.uri)
+    folders = {root, root / "src", Path(root, rules.find_program_file(job)).parent}
+    if any((root / name).is_file() for name in script_facts.PROJECT_FILES):
+        return
+    names = [name for name in sorted(rules.read_script(job).modules) if not _has_module(folders, name)]
+    if not names:
+        return
+    ways = [Suggestion(NO_INSTALL, "where its Python has them")]
+    if {*names} & SHIPPED_MODULES:
+        ways.insert(0, Suggestion(f"{SHIPPED} {SHIPPED_ENVIRONMENT}"))
+    file = script_facts.REQUIREMENTS_FILE
+    if (root / file).is_file():
+        path = root / file if root != Path.cwd() else file
+        ways.insert(0, Suggestion(f"{REQUIREMENTS} {shlex.quote(str(path))}"))
+    elif len(ways) == 1:
+        ways.insert(0, Suggestion(f"{REQUIREMENTS} FILE"))
+    shown = f"{', '.join(names[:MAX_NAMES])}{' and others' if names[MAX_NAMES:] else ''}"
+    script = redact(rules.find_program_file(job))
+    yield make_problem("packages-missing", *ways, absent=("image",), script=script, modules=shown)
+
+
+MAX_NAMES = 3
+
+
+def _has_module(folders: set[Path], name: str) -> bool:
+    return any((folder / name).is_dir() or next(folder.glob(f"{name}.*"), None) for folder in folders)
 
 
 def check_runner(job: "Job") -> Iterator[Problem]:

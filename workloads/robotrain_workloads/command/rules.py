@@ -181,7 +181,7 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
 
     Only the program, or the script of a Python, is looked at, and only where its place is known from here.
     """
-    name = _find_program_file(job)
+    name = find_program_file(job)
     code = code_rules.find_code(job)
     if not name or PurePosixPath(name).is_absolute():
         return
@@ -198,7 +198,7 @@ def check_program_file(job: "Job") -> Iterator[Problem]:
         yield make_problem("program-missing.not-in-code", *near, given=name, name=redact(name), why=redact(why))
 
 
-def _find_program_file(job: "Job") -> str:
+def find_program_file(job: "Job") -> str:
     """Return the path of the program, or of the script that a Python runs; empty if there is none, or is unknown."""
     words = job.trainer_args
     if job["shell"] or not words:
@@ -209,9 +209,9 @@ def _find_program_file(job: "Job") -> str:
     return words[0] if "/" in words[0] and not placeholders.list_names(words[:1]) else ""
 
 
-def _read_script(job: "Job") -> script_facts.ScriptFacts:
+def read_script(job: "Job") -> script_facts.ScriptFacts:
     """Return what the script that a Python runs says; nothing where it cannot be read from here."""
-    name, code = _find_program_file(job), code_rules.find_code(job)
+    name, code = find_program_file(job), code_rules.find_code(job)
     if not name.endswith(".py") or code is None or code.kind != "local_path":
         return script_facts.ScriptFacts()
     return script_facts.read_script(Path(code.uri, name))
@@ -258,12 +258,14 @@ def check_outputs(job: "Job") -> Iterator[Problem]:
         return
     if job["checkpoints"] or any(folder in text or OUTPUTS_VARIABLE in text for text in texts):
         return
-    facts, ways = _read_script(job), [Suggestion("--publish-url none", "keeps nothing, on purpose")]
+    facts, ways = read_script(job), [Suggestion("--publish-url none", "keeps nothing, on purpose")]
     option = facts.output_option or "OPTION"
     ways.insert(0, Suggestion(f"-- … {option} {folder}", "the program's own option for its outputs"))
     if facts.output_folder and not facts.output_option:
         ways.insert(0, Suggestion(f"--output-folder {facts.output_folder}", "the folder that it writes to itself"))
-    problem = make_problem("command-keeps-nothing", *ways, absent=("publish_url",), folder=folder)
+    # what a script says to write elsewhere is no output of the run on this machine either
+    absent = ("publish_url", "output_folder") if facts.output_option or facts.output_folder else ("publish_url",)
+    problem = make_problem("command-keeps-nothing", *ways, absent=absent, folder=folder)
     yield replace(problem, severity="warning")
 
 

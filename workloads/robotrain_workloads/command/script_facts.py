@@ -94,7 +94,19 @@ def _list_texts(nodes: list[ast.AST]) -> Iterator[str]:
 
 
 def _list_modules(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the modules that a script cannot do without: not those of a `try` that expects an ImportError."""
+    tries = [one for one in nodes if isinstance(one, ast.Try) and any(map(_expects_no_module, one.handlers))]
+    optional = {inner for one in tries for part in one.body for inner in ast.walk(part)}
+    checked = [one for one in nodes if isinstance(one, ast.If) and "TYPE_CHECKING" in ast.dump(one.test)]
+    optional |= {inner for one in checked for part in one.body for inner in ast.walk(part)}
     for node in nodes:
+        if node in optional:
+            continue
         names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
         names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
         yield from (name for name in (one.partition(".")[0] for one in names) if name not in sys.stdlib_module_names)
+
+
+def _expects_no_module(handler: ast.ExceptHandler) -> bool:
+    names = ("ImportError", "ModuleNotFoundError", "Exception")
+    return handler.type is None or any(f"'{name}'" in ast.dump(handler.type) for name in names)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import FoundInput, JobTemplate, ProgramLocker, Role, UserCommand, Workload
 from robotrain.model.workload_profile import Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
@@ -29,6 +30,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from checkpoint_rules.check_resume(job)
     yield from rules.check_results(job)
     yield from package_rules.check_environment(job)
+    yield from package_rules.check_imports(job)
     yield from package_rules.check_runner(job)
     yield from environ_rules.check_environ(job)
     yield from code_rules.check_code(job)
@@ -140,6 +142,7 @@ COMMAND = Workload(
         find_inputs=find_inputs,
     ),
     load_locker=load_locker,
+    preview=WorkPreview({"output folder": "output_folder"}),
     own_command=UserCommand(
         ("datasets", "outputs", "run", "node_rank", "master_addr", "master_port"),
         starters={".py": ("python",), ".sh": ("bash",)},
