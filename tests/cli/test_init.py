@@ -140,6 +140,31 @@ def test_a_folder_of_several_scripts_or_others_says_nothing_about_the_job(robotr
     assert load_valid_yaml("job.yaml", "job.schema.json")["workload"] == "lerobot-train"
 
 
+TRAINER = """import argparse
+import torch
+cli = argparse.ArgumentParser()
+cli.add_argument("--out")
+torch.nn.Linear(1, 1)(torch.ones(1)).backward()
+"""
+PROGRAMS = [
+    # the files of a folder, the one that the job is about
+    ({"trainer.py": TRAINER}, "trainer.py"),
+    ({"trainer.py": TRAINER, "plot.py": TRAINER.replace("backward", "show"), "model.py": "import torch"}, "trainer.py"),
+    ({"act.py": TRAINER, "dp.py": TRAINER}, None),
+    ({"loop.py": TRAINER.replace("ArgumentParser", "Namespace")}, None),
+    ({"trainer.py": TRAINER, "train.py": ""}, "train.py"),
+]
+
+
+@pytest.mark.parametrize(("files", "script"), PROGRAMS)
+def test_the_only_program_that_trains_is_the_job_whatever_its_name(robotrain, files, script):
+    for name, text in files.items():
+        Path(name).write_text(text)
+    robotrain("init").check(0)
+    run = load_valid_yaml("job.yaml", "job.schema.json").get("run")
+    assert (run[1] if run else None) == script
+
+
 def test_a_script_beside_a_dataset_is_the_job_and_the_other_line_is_offered(robotrain, dataset_folder):
     Path("finetune.py").touch()
     robotrain("init", "--dry-run").check(0, "finetune.py", "robotrain init --workload lerobot-train")

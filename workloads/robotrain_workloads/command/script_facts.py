@@ -22,6 +22,9 @@ RANKS = ("out", "sav", "wor", "run", "res", "che", "ckp", "log")
 """How these begin, those of all outputs first."""
 SCRIPTS = re.compile(r"(?:.*[_-])?(?:train|training|finetune|fit|main)(?:[_-].*)?\.py")
 USUAL_SCRIPT = "train.py"
+TRAINS, STARTS = {"backward", "fit", "learn"}, {"ArgumentParser", "__name__"}
+"""Names of a script that trains, and of one that is a program."""
+MAX_PROGRAMS = 50
 REQUIREMENTS_FILE, PROJECT_FILES = "requirements.txt", ("uv.lock", "pyproject.toml")
 """What says which packages a program needs; the job reads the second without being told."""
 
@@ -35,6 +38,8 @@ class ScriptFacts(NamedTuple):
     """The folder that it writes to if nobody says another; empty if it names none."""
     modules: frozenset[str] = frozenset()
     """The modules that it imports and that do not come with Python."""
+    is_trainer: bool = False
+    """Whether it is a program that trains: it can be started, and calls what trains a network."""
 
 
 def read_script(path: Path) -> ScriptFacts:
@@ -50,12 +55,19 @@ def read_script(path: Path) -> ScriptFacts:
     option = min(options, key=lambda text: RANKS.index(text[2:5]), default="")
     folders = [found for text in _list_texts(nodes) if (found := _find_folder(text))]
     folder = min(folders, key=FOLDERS.index, default="")
-    return ScriptFacts(option, folder, frozenset(_list_modules(nodes)))
+    names = {one.attr for one in nodes if isinstance(one, ast.Attribute)}
+    names |= {one.id for one in nodes if isinstance(one, ast.Name)}
+    modules = frozenset(_list_modules(nodes))
+    is_trainer = bool(modules) and bool(names & TRAINS) and bool(names & STARTS)
+    return ScriptFacts(option, folder, modules, is_trainer)
 
 
 def find_script(folder: Path) -> str:
     """Return the name of the script that a folder is obviously about; empty if none is, or several may be."""
     names = sorted(path.name for path in folder.glob("*.py") if SCRIPTS.fullmatch(path.name))
+    if not names:  # no usual name: the only one that trains
+        programs = sorted(path for path in folder.glob("*.py"))[:MAX_PROGRAMS]
+        names = [path.name for path in programs if read_script(path).is_trainer]
     return USUAL_SCRIPT if USUAL_SCRIPT in names else names[0] if len(names) == 1 else ""
 
 
