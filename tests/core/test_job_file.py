@@ -64,6 +64,15 @@ def test_a_file_that_is_not_there(robotrain):
     answer.check_problems(2, "file-unreadable missing.yaml")
 
 
+@pytest.mark.parametrize("start", ["", "{here}/"])
+def test_a_file_of_a_misspelt_folder_gets_its_path(robotrain, start):
+    Path("pusht-mini").mkdir()
+    Path("pusht-mini/job.yaml").touch()
+    start = start.format(here=Path.cwd())
+    (problem,) = robotrain("render", "--json", "--platform", "local", f"{start}pusht-mni/job.yaml").json["problems"]
+    assert [way["text"] for way in problem["instead"]] == [f"{start}pusht-mini/job.yaml"]
+
+
 def test_a_parameter_at_the_top_is_not_taken_for_another_key(render):
     (problem,) = render(GOOD + "resume_args: [--resume]\n").json["problems"]
     assert (problem["code"], problem["instead"]) == ("file-unknown-key", [])

@@ -27,7 +27,7 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.job import ARGUMENT_KEYS
 from robotrain.model.workload import ConfigValue, Workload
-from robotrain.nearest_name import is_misspelling, suggest_name
+from robotrain.nearest_name import correct_folder, is_misspelling, suggest_name
 from robotrain.redaction import redact
 
 make_problem = Messages(__file__)
@@ -241,6 +241,8 @@ class JobReader:
     def suggest_files(self) -> tuple[Suggestion, ...]:
         """Return the files that may be meant by one that does not exist, or the command that writes one."""
         folder = self.path.parent
+        if not folder.exists() and (path := correct_folder(str(self.path), Path())):
+            return (Suggestion(shlex.quote(path)),)
         found = [one for ending in ("yaml", "yml") for one in folder.glob(f"*.{ending}")]
         found = found or list(folder.glob(f"*/{self.path.stem}.yaml"))
         near = next((one.stem for one in found if is_misspelling(self.path.stem, one.stem)), None)

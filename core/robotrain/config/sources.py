@@ -25,7 +25,7 @@ from robotrain.model.capabilities import Capabilities
 from robotrain.model.platform import Platform
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
-from robotrain.nearest_name import find_nearest_name, suggest_name
+from robotrain.nearest_name import correct_folder, suggest_name
 from robotrain.redaction import redact, value_holds_secret
 
 make_problem = Messages(__file__)
@@ -252,7 +252,8 @@ def _find_missing_folder(
     kind = next((kind for kind in candidates if kind.recognizes(path)), None)
     if kind is None or not re.fullmatch(r"[^:\s/]+(/[^:\s/]+)+/?", text) or os.path.exists(path):
         return None
-    flag, near = kind.roles[given.role].flag, _correct_path(text, base)
+    flag, near = kind.roles[given.role].flag, correct_folder(text, base)
+    near = near if os.path.isdir(os.path.join(base, near)) else ""
     kinds = sorted((one for one in candidates if one.name in offered), key=lambda one: one is not kind)
     return make_problem(
         "source-invalid.no-folder",
@@ -264,16 +265,6 @@ def _find_missing_folder(
         flag=flag,
         why="" if near else f"A relative path starts from {base}.",
     )
-
-
-def _correct_path(text: str, base: Path) -> str:
-    """Return the path of an existing folder whose name is near where this one is missing; empty if there is none."""
-    parts = text.rstrip("/").split("/")
-    at = next(index for index in range(len(parts)) if not os.path.exists(base.joinpath(*parts[: index + 1])))
-    parent = base.joinpath(*parts[:at])
-    names = [entry.name for entry in os.scandir(parent) if entry.is_dir()] if parent.is_dir() else []
-    corrected = [*parts[:at], find_nearest_name(parts[at], names) or "", *parts[at + 1 :]]
-    return "/".join(corrected) if corrected[at] and base.joinpath(*corrected).is_dir() else ""
 
 
 def _suggest_sources(
