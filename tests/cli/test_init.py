@@ -398,3 +398,21 @@ def test_every_example_about_a_job_runs_in_a_folder_that_init_made(robotrain, da
             result.insert(at, "--dry-run")
         answer = robotrain(*result)
         assert answer.exit_code == 0, (result, answer.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "ways"),
+    [
+        ("foo.yaml", ["robotrain init", "robotrain init foo"]),
+        ("lab/train.py", ["robotrain init lab", "robotrain init lab/train"]),
+    ],
+)
+def test_a_new_folder_is_not_called_like_a_file(robotrain, name, ways):
+    answer = robotrain("init", name, "--json")
+    assert (answer.exit_code, Path(name).exists()) == (2, False)
+    assert [way["text"] for way in answer.json["problems"][0]["instead"]] == ways
+
+
+def test_a_folder_that_is_there_may_be_called_like_a_file(robotrain):
+    Path("old.py").mkdir()
+    robotrain("init", "old.py").check(0)

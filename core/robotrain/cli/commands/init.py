@@ -18,7 +18,7 @@ from robotrain.cli.output import describe_exception, print_json, print_message, 
 from robotrain.config import job_file, starter_files
 from robotrain.config.starter_files import JOB_FILE, JOB_SCHEMA_FILE, PIPELINE_FILE, PIPELINE_SCHEMA_FILE
 from robotrain.config.values import Origin
-from robotrain.errors import Rejected
+from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
 from robotrain.model.platform import Platform, PlatformDefault
 from robotrain.model.workload import FoundInput, Workload
@@ -37,6 +37,7 @@ WORKLOAD_HELP = "What the job runs; default: the default workload."
 PLATFORM_HELP = "The platform of this project's jobs."
 PIPELINE_HELP = "Write a pipeline.yaml too: train, evaluate, register."
 EXAMPLE_HELP = "Copy an example with its data to a new folder."
+FILE_ENDINGS = (".yaml", ".yml", ".toml", ".py")
 HIDDEN = (".", "__pycache__")
 """How names of files begin that are not part of an example."""
 
@@ -78,6 +79,8 @@ def init(
         answer: dict[str, Any] = {"example": example}
     else:
         place = Path(folder)
+        if place.suffix in FILE_ENDINGS and not place.exists():
+            raise Rejected([_refuse_file_name(place)])
         files, answer = make_files(plugins, place, workload, platform, pipeline)
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     kept = _find_files_to_keep(place, files, pipeline, force)
@@ -98,6 +101,14 @@ def init(
         for name, text in texts.items():
             print_result(f"==> {name} <==\n{text}")
     print_message("\n".join(_describe_answer(answer)))
+
+
+def _refuse_file_name(place: Path) -> Problem:
+    """Return why a folder is not called like a file, with what was probably meant."""
+    parent = str(place.parent) if place.parent != Path() else ""
+    ways = [Suggestion(shlex.join(["robotrain", "init", *filter(None, [parent])]), f"writes {JOB_FILE}")]
+    ways += [Suggestion(f"robotrain init {shlex.quote(str(place.with_suffix('')))}", "a new folder")]
+    return make_problem("value-invalid.init-folder", *ways, given=str(place), endings=", ".join(FILE_ENDINGS))
 
 
 def _describe_answer(answer: Mapping[str, Any]) -> Iterable[str]:
