@@ -73,6 +73,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 def main(good: Path, out: Path) -> None:
     """Make each dataset, and print what the comparison of its tables says: titles and ways, as JSON."""
+    from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
     from robotrain_workloads.lerobot_data_check.dataset_tables import list_table_problems
 
     found = {}
@@ -80,8 +81,8 @@ def main(good: Path, out: Path) -> None:
         folder = out / name.replace(" ", "-")
         shutil.copytree(good, folder)
         damage(folder)
-        found[name] = [[one.title, *(way.text for way in one.ways)] for one in list_table_problems(folder)]
-    chosen = out / "not-a-number"
+        found[name] = [[one.title, *(way.text for way in one.ways)] for one in list_table_problems(LocalFiles(folder))]
+    chosen = LocalFiles(out / "not-a-number")
     found["not a number, not chosen"] = [[one.title] for one in list_table_problems(chosen, chosen=[1, 2])]
     found["not a number, allowed"] = [[one.title] for one in list_table_problems(chosen, allow_non_finite=True)]
     print(json.dumps(found))

@@ -305,11 +305,15 @@ def _list_video_patterns(info: Mapping[str, Any], old: bool) -> Iterator[str]:
 
 
 def compute_frame_tolerance(folder: Path) -> float | None:
-    """Return the tolerance in seconds; None for a dataset without videos."""
+    """Return the tolerance in seconds; None for a dataset without videos, or without a description."""
     with suppress(OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
-        info = load_dataset_info(folder)
-        return 0.25 / float(info["fps"]) if has_video(info) else None
+        return get_frame_tolerance(load_dataset_info(folder))
     return None
+
+
+def get_frame_tolerance(info: Mapping[str, Any]) -> float | None:
+    """Return the tolerance in seconds; None for a dataset without videos."""
+    return 0.25 / float(info["fps"]) if has_video(info) else None
 
 
 def find_emptied_tasks(episodes: Mapping[str, int], part: float) -> list[str]:

@@ -26,14 +26,19 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{path} does not exist")
     if path.stat().st_size > LONGEST_JSON:
         raise ValueError(f"{path} is too large to be read: more than {LONGEST_JSON:,} bytes")
+    return parse_json_object(path.read_bytes(), str(path))
+
+
+def parse_json_object(text: bytes, name: str) -> dict[str, Any]:
+    """Return the JSON object that a file of the name holds. Raise ValueError with a sentence."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text.decode())
     except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
+        raise ValueError(f"{name} is not JSON: {error}") from None
     except RecursionError:
-        raise ValueError(f"{path} is nested too deeply") from None
+        raise ValueError(f"{name} is nested too deeply") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object, not a {type(content).__name__}")
+        raise ValueError(f"{name} must hold a JSON object, not a {type(content).__name__}")
     return content
 
 

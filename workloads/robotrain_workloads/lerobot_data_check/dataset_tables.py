@@ -9,12 +9,12 @@ import io
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.finding import Finding, make_finding
 
-from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot import dataset, file_formats
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 
 DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
 RANGE_COLUMNS = ("episode_index", "length", "dataset_from_index", "dataset_to_index")
@@ -40,19 +40,23 @@ class _Episodes:
 
 
 def find_table_problems(
-    root: Path, tolerance: float | None = None, chosen: Collection[int] | None = None, *, allow_non_finite: bool = False
+    files: DatasetFiles,
+    tolerance: float | None = None,
+    chosen: Collection[int] | None = None,
+    *,
+    allow_non_finite: bool = False,
 ) -> Iterator[Finding | str]:
     """Yield a sentence for each kind of disagreement, with the first episode and value that show it.
 
-    :param root: a valid dataset of LeRobot v3.0.
+    :param files: a valid dataset of LeRobot v3.0.
     :param tolerance: how far a timestamp may be from its place in a dataset with videos, in seconds; None: by default.
     :param chosen: the episodes that are read; None for all.
     :param allow_non_finite: whether values may be NaN or infinite.
     """
-    info = dataset.load_dataset_info(root)
+    info = file_formats.parse_json_object(files.read(str(dataset.INFO_FILE)), str(dataset.INFO_FILE))
     videos = [name for name, one in dataset.get_features(info).items() if one.get("dtype") == "video"]
     wanted = [*RANGE_COLUMNS, *(f"videos/{name}/{column}" for name in videos for column in VIDEO_COLUMNS)]
-    columns, missing = _read_columns(root, EPISODE_FILES, wanted)
+    columns, missing = _read_columns(files, EPISODE_FILES, wanted)
     if missing:
         yield f"meta/episodes lacks the column {missing[0]}"
         return
@@ -63,29 +67,33 @@ def find_table_problems(
     if problem:  # else each frame would seem to be wrong
         yield problem
         return
-    frames = _FrameTables(root, info, episodes, chosen)
+    frames = _FrameTables(files, info, episodes, chosen)
     yield from frames.find_problems(allow_non_finite=allow_non_finite)
-    margin = dataset.compute_frame_tolerance(root) or 0.0
+    margin = dataset.get_frame_tolerance(info) or 0.0
     if videos:  # LeRobot looks up only their frames by time
         yield from frames.find_timestamp_problems(tolerance or margin)
-    yield from _find_picture_problems(root, frames.features)
+    yield from _find_picture_problems(files, frames.features)
     for name in videos:
-        yield from _find_video_problems(root, info, episodes, name, chosen, margin)
+        yield from _find_video_problems(files, info, episodes, name, chosen, margin)
 
 
 def list_table_problems(
-    root: Path, tolerance: float | None = None, chosen: Collection[int] | None = None, *, allow_non_finite: bool = False
+    files: DatasetFiles,
+    tolerance: float | None = None,
+    chosen: Collection[int] | None = None,
+    *,
+    allow_non_finite: bool = False,
 ) -> list[Finding]:
     """Return what find_table_problems finds, and a file that cannot be read.
 
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
     problems: list[Finding] = []
-    found = find_table_problems(root, tolerance, chosen, allow_non_finite=allow_non_finite)
+    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite)
     try:
         problems += map(make_finding, found)
     except (OSError, importlib.import_module("pyarrow").ArrowInvalid) as error:
-        problems.append(make_finding(f"the tables of {root} cannot be read: {error}"))
+        problems.append(make_finding(f"the tables of {files.name} cannot be read: {error}"))
     return problems
 
 
@@ -111,12 +119,12 @@ class _FrameTables:
     """The comparison of the files of data/ with the episodes, row group by row group; each kind is told once."""
 
     def __init__(
-        self, root: Path, info: Mapping[str, Any], episodes: _Episodes, chosen: Collection[int] | None
+        self, files: DatasetFiles, info: Mapping[str, Any], episodes: _Episodes, chosen: Collection[int] | None
     ) -> None:
         self._np = importlib.import_module("numpy")
-        self._root, self._episodes = root, episodes
+        self._files, self._episodes = files, episodes
         self.features, self.interval = dataset.get_features(info), 1 / float(info["fps"])
-        self._tasks = _read_columns(root, TASK_FILE, ["task_index"])[0]["task_index"]
+        self._tasks = _read_columns(files, TASK_FILE, ["task_index"])[0]["task_index"]
         count = len(episodes.ends)
         self._is_read = self._np.isin(self._np.arange(count), [*chosen] if chosen is not None else range(count))
         self._told: set[str] = set()
@@ -128,8 +136,8 @@ class _FrameTables:
         stored = [name for name, one in self.features.items() if one.get("dtype") != "video"]
         trained = [name for name in TRAINED if name in stored and not allow_non_finite]
         total, row = int(self._episodes.ends[-1]), 0
-        for path in sorted(self._root.glob(DATA_FILES)):
-            file, name = parquet.ParquetFile(path), path.relative_to(self._root)
+        for name in self._files.list_files(DATA_FILES):
+            file = parquet.ParquetFile(self._files.open(name))
             if missing := [one for one in stored if one not in file.schema_arrow.names]:
                 yield f"{name} has no column {missing[0]}, which {dataset.INFO_FILE} names"
                 return
@@ -148,7 +156,7 @@ class _FrameTables:
         if self._told.isdisjoint(FRAME_COLUMNS) and self._worst.off > tolerance:
             yield self._worst.describe(self.interval)
 
-    def _compare_rows(self, table: Any, rows: Any, trained: Sequence[str], name: Path) -> Iterator[str]:
+    def _compare_rows(self, table: Any, rows: Any, trained: Sequence[str], name: str) -> Iterator[str]:
         np, episodes = self._np, self._episodes
         owners = np.searchsorted(episodes.ends, rows, "right")
         places, is_read = rows - episodes.starts[owners], self._is_read[owners]
@@ -198,7 +206,7 @@ class _Timestamp:
         return make_finding(f"{text}: the timestamps, or fps of {dataset.INFO_FILE}, are wrong")
 
 
-def _explain_shapes(schema: Any, features: Mapping[str, Mapping[str, Any]], name: Path) -> str:
+def _explain_shapes(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> str:
     """Return the first feature whose column has another number of values than its description; empty if none has."""
     for feature, one in features.items():
         if one.get("dtype") in (*dataset.CAMERA_TYPES, "string") or feature not in schema.names:
@@ -209,14 +217,14 @@ def _explain_shapes(schema: Any, features: Mapping[str, Mapping[str, Any]], name
     return ""
 
 
-def _find_picture_problems(root: Path, features: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield each camera of pictures whose first one has another size than its description."""
     cameras = [name for name, one in features.items() if one.get("dtype") == "image"]
-    path = next(iter(sorted(root.glob(DATA_FILES))), None) if cameras else None
-    if path is None:
+    names = files.list_files(DATA_FILES)[:1] if cameras else ()
+    if not names:
         return
     parquet, image = importlib.import_module("pyarrow.parquet"), importlib.import_module("PIL.Image")
-    batch = next(parquet.ParquetFile(path).iter_batches(batch_size=1, columns=cameras), None)
+    batch = next(parquet.ParquetFile(files.open(names[0])).iter_batches(batch_size=1, columns=cameras), None)
     for name, values in (batch.to_pydict() if batch is not None else {}).items():
         content = (values[0] or {}).get("bytes") if values else None
         if content:
@@ -234,7 +242,7 @@ def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], 
 
 
 def _find_video_problems(
-    root: Path,
+    files: DatasetFiles,
     info: Mapping[str, Any],
     episodes: _Episodes,
     name: str,
@@ -247,18 +255,19 @@ def _find_video_problems(
     """
     av, interval = importlib.import_module("av"), 1 / float(info["fps"])
     values = [episodes.columns[f"videos/{name}/{column}"] for column in VIDEO_COLUMNS]
-    template, ends = info.get("video_path") or dataset.VIDEO_FILES, dict[Path, float]()
+    template, ends = info.get("video_path") or dataset.VIDEO_FILES, dict[str, float]()
     for number, (chunk, file, _, stop) in enumerate(zip(*values, strict=True)):
         if chosen is not None and number not in chosen:
             continue
-        inner = Path(str(template).format(video_key=name, chunk_index=int(chunk), file_index=int(file)))
-        path = root / inner
-        if not path.is_file():
-            yield f"{inner}, the video of episode {number}, does not exist"
-            return
+        inner = str(template).format(video_key=name, chunk_index=int(chunk), file_index=int(file))
         if inner not in ends:
             try:
-                with av.open(str(path)) as container:
+                files.get_size(inner)
+            except FileNotFoundError:
+                yield f"{inner}, the video of episode {number}, does not exist"
+                return
+            try:
+                with files.open(inner) as video, av.open(video) as container:
                     stream = container.streams.video[0]
                     size, ends[inner] = (stream.width, stream.height), float(container.duration or 0) / av.time_base
             except (av.error.FFmpegError, IndexError) as error:
@@ -272,12 +281,12 @@ def _find_video_problems(
             return
 
 
-def _read_columns(root: Path, pattern: str, names: Sequence[str]) -> tuple[Columns, list[str]]:
+def _read_columns(files: DatasetFiles, pattern: str, names: Sequence[str]) -> tuple[Columns, list[str]]:
     """Return columns of all files, and the names of those that a file lacks."""
     np, parquet = importlib.import_module("numpy"), importlib.import_module("pyarrow.parquet")
     parts: dict[str, list[Any]] = {name: [] for name in names}
-    for path in sorted(root.glob(pattern)):
-        file = parquet.ParquetFile(path)
+    for path in files.list_files(pattern):
+        file = parquet.ParquetFile(files.open(path))
         if missing := [name for name in names if name not in file.schema_arrow.names]:
             return {}, missing
         table = file.read(columns=[*names])

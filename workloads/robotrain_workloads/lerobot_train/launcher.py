@@ -41,6 +41,7 @@ from robotrain_workloads.lerobot.options import (
 from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
@@ -365,7 +366,7 @@ def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite:
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
     tolerance = get_option_value(options, TOLERANCE)
     given, chosen = float(tolerance) if tolerance else None, parse_episodes(options)
-    return dataset_tables.list_table_problems(root, given, chosen, allow_non_finite=allow_non_finite)
+    return dataset_tables.list_table_problems(LocalFiles(root), given, chosen, allow_non_finite=allow_non_finite)
 
 
 def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:

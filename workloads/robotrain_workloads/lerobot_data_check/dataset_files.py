@@ -1,0 +1,49 @@
+"""The files of a dataset, wherever they are: what compares its tables opens them through this."""
+
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+class DatasetFiles(Protocol):
+    """The files of one dataset; paths are relative to it, with slashes."""
+
+    @property
+    def name(self) -> str:
+        """What a message calls the dataset."""
+
+    def list_files(self, pattern: str) -> list[str]:
+        """Return the files that match a pattern, sorted; `*` does not match a slash."""
+
+    def get_size(self, path: str) -> int:
+        """Return the size of a file in bytes. Raise FileNotFoundError."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file, which can be sought in. Raise OSError."""
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a small file. Raise OSError."""
+
+
+class LocalFiles:
+    """The files below a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.name = root, str(root)
+
+    def list_files(self, pattern: str) -> list[str]:
+        """Return the files that match a pattern, sorted."""
+        return [path.relative_to(self.root).as_posix() for path in sorted(self.root.glob(pattern)) if path.is_file()]
+
+    def get_size(self, path: str) -> int:
+        """Return the size of a file in bytes. Raise FileNotFoundError."""
+        if not (self.root / path).is_file():
+            raise FileNotFoundError(f"{self.root / path} does not exist")
+        return (self.root / path).stat().st_size
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file. Raise OSError."""
+        return (self.root / path).open("rb")
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file. Raise OSError."""
+        return (self.root / path).read_bytes()
