@@ -186,6 +186,16 @@ REPORTS = {
     "program, as bash says": (127, "x.sh: line 3: nvcc: command not found", ("program-missing", "machine", "nvcc")),
     "module": (1, "{T}ModuleNotFoundError: No module named 'mujoco'", ("module-missing", "code", "mujoco")),
     "login": (1, "{T}wandb.errors.UsageError: api_key not configured (no-tty)", ("login-missing", "access", "")),
+    "data that LeRobot cannot read": (
+        1,
+        "error: the dataset cannot be used: episode 3, frame 10: the picture of a cannot be decoded",
+        ("dataset", "data", ""),
+    ),
+    "data that a program of the user's reads with LeRobot": (
+        1,
+        "{T}lerobot.datasets.video_utils.FrameTimestampError: One or several query timestamps unexpectedly violate",
+        ("dataset", "data", ""),
+    ),
     "what was tried again": (3, "Connection refused, retrying\nit did not work", ("", "", "")),
     "an earlier exception that was handled": (
         1,

@@ -56,7 +56,7 @@ def test_the_kept_policy_shares_no_file_with_a_users_folder(replayed):
 
 REFUSALS = {
     "not finite": "the policy's action in episode 0, frame 0 is not finite: [nan, nan, nan]; its weights or",
-    "video": "dataset cannot be read: ",
+    "video": "the dataset cannot be used: episode 3, frame 0: videos/observation.images.front/chunk-000",
     "type": "policy type walker, which LeRobot 0.6.1 does not know; it knows act, ",
     "holes": "lacks parts of the network: model.action_head.weight, model.action_head.bias",
     "processors": "needs policy_preprocessor.json",

@@ -216,6 +216,16 @@ CAUSES: tuple[Cause, ...] = (
         flags=("--video-backend",),
     ),
     Cause(
+        "dataset",
+        "data",
+        r"\bthe dataset cannot be used: |\b(FrameTimestamp|DatasetGeneration|UnidentifiedImage|InvalidData)Error\b"
+        r"|\bArrowInvalid: .*[Pp]arquet|^IndexError: Episode index \d+ out of range|moov atom not found"
+        r"|image file is truncated",
+        "`robotrain data check {subject}` names all episodes that cannot be read",
+        "DATASET",
+        flags=("--exclude-episodes",),
+    ),
+    Cause(
         "library-missing",
         "machine",
         r"\.so\S*: cannot open shared object file|version `(GLIBC|GLIBCXX|CXXABI)_\S+' not found",

@@ -17,6 +17,8 @@ LONGEST_JSON = 100_000_000
 PARQUET_MARK = b"PAR1"
 PARQUET_FOOTER = b"\x15"
 """The first byte of a footer: its first field, the version, in Thrift's compact encoding."""
+GIT_LFS_MARK = b"version https://git-lfs"
+"""The beginning of a file that Git has in place of a large one."""
 TENSOR_FORMATS = {"F32": "f", "F64": "d", "I64": "q", "I32": "i"}
 
 
@@ -40,6 +42,20 @@ def parse_json_object(text: bytes, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{name} must hold a JSON object, not a {type(content).__name__}")
     return content
+
+
+def explain_damage(path: Path) -> str:
+    """Return why a Parquet or MP4 file cannot be read, as the rest of a sentence; empty if its form is right."""
+    if not path.is_file():  # opening a FIFO would wait forever
+        return "is no file" if path.exists() else "does not exist"
+    with path.open("rb") as file:
+        head = file.read(len(GIT_LFS_MARK))
+    if not head:
+        return "is empty"
+    if head == GIT_LFS_MARK:
+        return "is a Git LFS pointer, not the data: `git lfs pull` in its folder gets it"
+    name, is_complete = {".mp4": ("MP4", is_complete_mp4)}.get(path.suffix, ("Parquet", is_complete_parquet))
+    return "" if is_complete(path) else f"is not a complete {name} file: the transfer may have been interrupted"
 
 
 def is_complete_mp4(path: Path) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.machine.hardware import count_cores
 
-from robotrain_workloads.lerobot import dataset, loaded_policy
+from robotrain_workloads.lerobot import data_errors, dataset, loaded_policy
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode
@@ -32,8 +32,6 @@ ACTION = "action"
 MOST_THREADS = 8
 TOLERANCE = 1e-4
 """Seconds that a frame may be off, as LeRobot has it; of a dataset without videos none is."""
-LONGEST_ERROR = 300
-"""Characters of a decoder's message."""
 OBSERVATION_PREFIX = "observation."
 IMAGE_MEMORY = 256 << 20
 """Bytes for the images of a stretch of frames."""
@@ -53,6 +51,7 @@ class Recording:
 
     def __init__(self, loaded: LoadedPolicy, root: Path, request: EvaluationRequest, episodes: Sequence[int]) -> None:
         datasets: Any = importlib.import_module("lerobot.datasets")
+        data_errors.guard_frames()
         meta = datasets.LeRobotDatasetMetadata(root.name, root=root)
         self._root, self.episodes = root, episodes
         self._keys = list_policy_features(loaded, meta.features)
@@ -115,20 +114,19 @@ class Recording:
                         [pool.submit(self._dataset.__getitem__, self._find_row(one, start)) for one in episodes]
                     )
                 if pending and (len(pending) > ahead or start is None):
-                    yield [self._await_part(*one) for one in zip(episodes, pending.pop(0), strict=True)]
+                    yield [self._await_part(one) for one in pending.pop(0)]
         finally:
             for part in (part for parts in pending for part in parts):
                 part.cancel()
 
-    def _await_part(self, episode: int, part: Future[Any]) -> Mapping[str, Any]:
+    def _await_part(self, part: Future[Any]) -> Mapping[str, Any]:
         """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
         try:
             frames: Mapping[str, Any] = part.result()
-        except MemoryError:
-            raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_ERROR]}"
-            raise SystemExit(f"error: episode {episode} of {self._root} cannot be read: {reason}") from error
+            if sentence := data_errors.explain_reading_error(error, self._root):
+                raise SystemExit(f"error: {sentence}") from error
+            raise
         return frames
 
     def _find_row(self, episode: int, step: int) -> int:
@@ -196,9 +194,8 @@ def open_recording(loaded: LoadedPolicy, root: Path, request: EvaluationRequest,
     try:
         return Recording(loaded, root, request, episodes)
     except Exception as error:
-        if type(error).__name__ in ("OfflineModeIsEnabled", "RepositoryNotFoundError", "HFValidationError"):
-            text = f"error: {root} is incomplete: files that meta/info.json names are missing"
-            raise SystemExit(text) from error
+        if sentence := data_errors.explain_reading_error(error, root):
+            raise SystemExit(f"error: {sentence}") from error
         raise
 
 

@@ -22,6 +22,7 @@ from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.process.stop import end_with_parent
 
 from robotrain_workloads.lerobot import (
+    data_errors,
     dataset,
     device,
     hub_cache,
@@ -341,10 +342,11 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     )
     monitor.install(module)
     RandomDraws(own.first, loads_alone=own.loads_alone).install(module)
+    data_errors.guard_frames()
     try:
         module.main()
     except Exception as error:
-        if sentence := _explain_trainer_error(error, root):
+        if sentence := _explain_trainer_error(error, root, lambda: _find_problems(own, trainer, root)):
             raise SystemExit(f"error: {sentence}") from error
         raise
     finally:
@@ -369,17 +371,20 @@ def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite:
     return dataset_tables.list_table_problems(LocalFiles(root), given, chosen, allow_non_finite=allow_non_finite)
 
 
+def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[Finding]:
+    return list_table_problems(root, trainer, allow_non_finite=own.allow_non_finite)
+
+
 def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:
     """End as preflight if the tables of the dataset do not agree, with what to do."""
     try:
-        findings = list_table_problems(root, trainer, allow_non_finite=own.allow_non_finite)
+        findings = _find_problems(own, trainer, root)
     except Exception as error:  # a form of tables that LeRobot may read nevertheless
         text = f"the tables of the dataset were not compared: {type(error).__name__}: {error}"
         emit_event(Note(level="warning", text=text))
         return
     if findings:
-        sentences = (", or ".join((one.title, *(way.text for way in one.ways))) for one in findings)
-        end_as_preflight(ValueError("; ".join(sentences)))
+        end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(data_errors.format_finding, findings))))
 
 
 def _note_data(own: argparse.Namespace, root: Path) -> None:
@@ -400,13 +405,12 @@ def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
     return training_history.load_trainings(Path(start)) if start else []
 
 
-def _explain_trainer_error(error: Exception, root: Path) -> str:
+def _explain_trainer_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[Finding]]) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
-    if type(error).__name__ == "OfflineModeIsEnabled":  # LeRobot looks for missing files on the Hub
-        return f"{root} is incomplete: files that meta/info.json names are missing"
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
-    return hub_cache.explain_missing_repository(error)
+    backbone = hub_cache.explain_missing_repository(error)
+    return backbone or data_errors.explain_reading_error(error, root, find_problems)
 
 
 def _kill_workers() -> None:
@@ -447,4 +451,5 @@ elif __name__ == "__mp_main__":  # a data-loading process: only the trainer hand
     if process_group.get_process_agreement() is None:  # several trainers have process groups of their own
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    data_errors.guard_frames()
     end_with_parent()  # PyTorch's own watch does not see the trainer's end while a batch waits to be taken

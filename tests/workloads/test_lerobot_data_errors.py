@@ -1,0 +1,85 @@
+"""What LeRobot and its libraries raise about a dataset becomes a sentence, which a run ends with."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract import child_python
+from robotrain_workloads.lerobot import data_errors
+
+ROOT = Path(__file__).parents[2]
+CAMERA = ROOT / "examples/pusht-camera/dataset"
+SMALL = ROOT / "examples/pusht-camera/job.yaml"
+PICTURE = "episode 3, frame 10: the picture of observation.image"
+LEFT_OUT = "(--exclude-episodes 3)"
+TABLE, VIDEO = "data/chunk-000/file-000.parquet", "videos/observation.image/chunk-000/file-000.mp4"
+SENTENCES = {
+    "nothing": [],
+    "episodes are missing": ["meta/episodes has 6 episodes, and not episode 6"],
+    "more frames in info": ["counts more frames than the 320 of data/"],
+    "another shape": ["fixed_size_list<element: float>[2]", "meta/info.json says", "length=7"],
+    "timestamp": [f"episode 3, frame 10: {VIDEO} has no picture within 0.025 s of 13.04 s", "(-- --tolerance_s=0.041)"],
+    "wall clock": ["episode 0, frame 0", "of 1.7e+09 s", "(--exclude-episodes 0)"],
+    "task": ["episode 3, frame 10: the task_index 5 is not in meta/tasks.parquet"],
+    "no value": ["episode 3, frame 10: there is no value of action", LEFT_OUT],
+    "a page of the table": [f"{TABLE} is damaged: "],
+    "a table of Git LFS": [f"{TABLE} is a Git LFS pointer", "`git lfs pull`"],
+    "no tasks": ["meta/tasks.parquet does not exist"],
+    "column of videos": ["meta/episodes lacks the column videos/observation.image/from_timestamp"],
+    "no video": ["files that meta/info.json names are missing"],
+    "empty video": [f"episode 0, frame 0: {VIDEO} is empty"],
+    "a part of the video": ["episode 2, frame 6", f"{VIDEO} cannot be decoded there", "(--exclude-episodes 2)"],
+    "no picture": ["episode 3, frame 10: there is no value of observation.image", LEFT_OUT],
+    "picture is garbage": [f"{PICTURE} cannot be decoded", LEFT_OUT],
+    "picture is cut": [f"{PICTURE} cannot be decoded", LEFT_OUT],
+    "picture of another size": [f"{PICTURE} has 96 × 96 pixels, the first one 64 × 64", LEFT_OUT],
+}
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("unreadable")
+
+
+@pytest.fixture(scope="module")
+def found(datasets, training_python) -> dict[str, str]:
+    """What is said of each dataset that LeRobot cannot read."""
+    environ = child_python.make_import_environ(
+        [ROOT / "workloads", ROOT / "runtime", Path(__file__).parent], os.environ
+    )
+    words = [training_python, Path(__file__).with_name("unreadable_frames.py"), CAMERA, datasets]
+    return json.loads(subprocess.run(words, env=environ, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", SENTENCES)
+def test_an_exception_about_data_becomes_a_sentence_with_episode_and_value(found, damage):
+    told = [sentence for name, sentence in found.items() if name.startswith(f"{damage}, ")]
+    assert told
+    for sentence in told:  # of this process, and of one that loads data
+        assert sentence.startswith(data_errors.REFUSED) == bool(SENTENCES[damage]), sentence
+        assert [part for part in SENTENCES[damage] if part not in sentence] == []
+        assert "\n" not in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("found")
+def test_a_run_ends_with_the_episode_and_the_data_is_to_blame(robotrain, datasets, training_environment, tmp_path):
+    data = ("--dataset-path", datasets / "picture-is-garbage", "--environment", training_environment)
+    words = ("submit", SMALL, "--platform", "local", *data, "--num-workers", 1, "--wait", "--json")
+    assert robotrain(*words).exit_code == 5
+    status = robotrain("status", "--json").json
+    assert status["reason"] == f"{data_errors.REFUSED}{PICTURE} cannot be decoded {LEFT_OUT}"
+    assert (status["fault"], status["cause"]) == ("data", "dataset")
+    assert "robotrain data check" in status["remedy"]
+    assert "Traceback" not in robotrain("logs").stdout
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DataLoader worker is killed by signal: Bus error"), ValueError("of a network")],
+)
+def test_what_no_dataset_is_to_blame_for_is_left_as_it_is(error, tmp_path):
+    assert data_errors.explain_reading_error(error, tmp_path) == ""

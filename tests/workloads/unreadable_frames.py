@@ -1,0 +1,113 @@
+"""Datasets that LeRobot cannot read, each for one reason, and what is said of each: `unreadable_frames.py GOOD OUT`.
+
+The good one has a video. Run in the environment of LeRobot, whose exceptions are the real ones: no table is compared.
+"""
+
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from damaged_datasets import DATA, EPISODES, VIDEO, change_column, change_info, change_shape, put
+
+DAMAGED = 130
+"""Frame 10 of episode 3."""
+
+
+def write_table(path: Path, change: Callable[[Any], Any]) -> None:
+    """Write a Parquet file again."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def store_pictures(folder: Path, change: Callable[[bytes], bytes | None], size: int = 64) -> None:
+    """Store the frames of the video as pictures in the table; from a frame on they have another size."""
+    import av
+    import pyarrow as pa
+    from PIL import Image
+
+    def encode() -> Iterator[dict[str, bytes | None]]:
+        with av.open(str(folder / VIDEO)) as video:
+            for number, frame in enumerate(video.decode(video=0)):
+                picture, content = Image.fromarray(frame.to_ndarray(format="rgb24")), io.BytesIO()
+                picture.resize((size, size) if number >= DAMAGED else (64, 64)).save(content, "PNG")
+                yield {"bytes": change(content.getvalue()) if number == DAMAGED else content.getvalue(), "path": None}
+
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    column = pa.array(list(encode()), kind)
+    write_table(folder / DATA, lambda old: old.append_column("observation.image", column).replace_schema_metadata(None))
+    features = json.loads((folder / "meta/info.json").read_text())["features"]
+    features["observation.image"]["dtype"] = "image"
+    change_info(folder, features=features)
+    shutil.rmtree(folder / "videos")
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Overwrite the bytes in the middle of a file."""
+    old = path.read_bytes()
+    path.write_bytes(old[: len(old) // 3] + content + old[len(old) // 3 + len(content) :])
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "nothing": lambda folder: None,
+    "episodes are missing": lambda folder: write_table(folder / EPISODES, lambda old: old.slice(0, 6)),
+    "more frames in info": lambda folder: change_info(folder, total_frames=9999),
+    "another shape": lambda folder: change_shape(folder, "observation.state", [7]),
+    "timestamp": lambda folder: change_column(folder / DATA, "timestamp", put(DAMAGED, 1.04)),
+    "wall clock": lambda folder: change_column(folder / DATA, "timestamp", lambda old: [1.7e9 + one for one in old]),
+    "task": lambda folder: change_column(folder / DATA, "task_index", put(DAMAGED, 5)),
+    "no value": lambda folder: change_column(folder / DATA, "action", put(DAMAGED, None)),
+    "a page of the table": lambda folder: overwrite(folder / DATA, b"\xff" * 200),
+    "a table of Git LFS": lambda folder: (folder / DATA).write_text("version https://git-lfs.github.com/spec/v1\n"),
+    "no tasks": lambda folder: (folder / "meta/tasks.parquet").unlink(),
+    "column of videos": lambda folder: write_table(
+        folder / EPISODES, lambda old: old.drop_columns(["videos/observation.image/from_timestamp"])
+    ),
+    "no video": lambda folder: (folder / VIDEO).unlink(),
+    "empty video": lambda folder: (folder / VIDEO).write_bytes(b""),
+    "a part of the video": lambda folder: overwrite(folder / VIDEO, b"\0" * 3000),
+    "no picture": lambda folder: store_pictures(folder, lambda content: None),
+    "picture is garbage": lambda folder: store_pictures(folder, lambda content: b"garbage"),
+    "picture is cut": lambda folder: store_pictures(folder, lambda content: content[: len(content) // 2]),
+    "picture of another size": lambda folder: store_pictures(folder, lambda content: content, size=96),
+}
+READ_BY_A_PROCESS = ("a part of the video", "timestamp", "picture of another size")
+
+
+def read_all(folder: Path, processes: int) -> None:
+    """Read all frames as a training does."""
+    import torch
+    from lerobot.datasets import LeRobotDataset
+
+    times = {"action": [number / 10 for number in range(4)]}
+    data = LeRobotDataset("user/set", root=folder, delta_timestamps=times, tolerance_s=0.025, video_backend="pyav")
+    for _ in torch.utils.data.DataLoader(data, batch_size=8, num_workers=processes):
+        pass
+
+
+def main(good: Path, out: Path) -> None:
+    """Make each dataset, and print why it cannot be read, as JSON."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from robotrain_workloads.lerobot import data_errors
+
+    data_errors.guard_frames()
+    found = {}
+    for name, damage in DAMAGES.items():
+        folder = shutil.copytree(good, out / name.replace(" ", "-"))
+        damage(folder)
+        for processes in (0, 1) if name in READ_BY_A_PROCESS else (0,):
+            try:
+                read_all(folder, processes)
+                found[f"{name}, {processes}"] = ""
+            except Exception as error:
+                found[f"{name}, {processes}"] = data_errors.explain_reading_error(error, folder) or repr(error)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,242 @@
+"""Why LeRobot cannot read a dataset: what its libraries raise, put into a sentence with episode, frame and file.
+
+They say neither. A process that loads data passes its exception on as a text, so each frame is read under guard there.
+"""
+
+import importlib
+import io
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.failure_causes import find_cause
+from robotrain_runtime.contract.finding import Finding
+
+from robotrain_workloads.lerobot import dataset, file_formats
+
+REFUSED = "the dataset cannot be used: "
+"""How the reasons begin; `failure_causes` knows by it that the data is to blame."""
+EXCLUDE_FLAG, TOLERANCE = "--exclude-episodes", "-- --tolerance_s="
+TABLES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")
+READERS = re.compile(r'File "[^"]*(?:lerobot/datasets/|torch/utils/data/_utils/collate|/datasets/builder\.py)')
+"""Where an exception about data comes from."""
+FOUND_FRAME = re.compile(r"UnreadableFrame: (.+)")
+LONGEST_REASON = 300
+MOST_CAUSES = 9
+NEAR = 100
+"""Frames that are read with one, before it and after it."""
+ROWS = 1000
+"""Of a table, at a time."""
+NUMBER = r"([\d.e+-]+)"
+NEAREST = "the nearest is {0} s away"
+REASONS = (
+    (
+        rf"\(tensor\(\[{NUMBER}.*> tolerance_s={NUMBER}\).*queried timestamps: tensor\(\[{NUMBER}",
+        f"{{file}} has no picture within {{1}} s of {{2}} s: {NEAREST}",
+    ),
+    (rf"No frames could be decoded from .* range \[{NUMBER}", "{file} has no picture at {0} s"),
+    (
+        r"InvalidDataError|moov atom|Invalid data found|EOFError|Could not push|no more frames|Invalid frame index",
+        "{file} cannot be decoded there",
+    ),
+    (r"UnidentifiedImage|image file is truncated|broken (?:data|PNG)", "the picture of {picture} cannot be decoded"),
+    (r"NoneType|both are None in \{'bytes'", "there is no value of {empty}"),
+    (r"equal size, but got (\[.*?\]) at .*? and (\[.*?\])", "values have the shapes {0} and {1}, which must be one"),
+)
+"""What the text of an exception about one frame means; the words in braces are what is found where it was raised."""
+WHOLE_REASONS = (
+    (r"positional indexer is out-of-bounds", "the task_index {task_index} is not in meta/tasks.parquet"),
+    (r"Episode index (\d+) out of range\. Episodes: (\d+)", "meta/episodes has {1} episodes, and not episode {0}"),
+    (r"Invalid key: \d+ is out of bounds for size (\d+)", "meta/info.json counts more frames than the {0} of data/"),
+    (r"KeyError: '(videos/[^']+)'", "meta/episodes lacks the column {0}"),
+    (r"KeyError: (\d+)$", "meta/episodes puts frame {0} of data/ into another episode"),
+    (r"KeyError: '(observation\.[^']+)'", f"meta/stats.json lacks {{0}}: `{dataset.RECOMPUTING}` makes it"),
+    (r"Couldn't cast array of type (.*?) to (.*)", "data/ has a column of {0}, and meta/info.json says {1}"),
+    (r"column names don't match", "data/ has other columns than meta/info.json"),
+    (r"\[Errno 2\].*'([^']+)'$", "{0} does not exist"),
+    (r"OfflineModeIsEnabled", "files that meta/info.json names are missing"),  # LeRobot looks for them on the Hub
+)
+"""The same of exceptions about more than one episode."""
+
+
+class UnreadableFrame(Exception):
+    """A frame cannot be read; the message is a sentence in one line, with what helps in brackets at its end."""
+
+
+def guard_frames() -> None:
+    """Let LeRobot raise UnreadableFrame in this process."""
+    with suppress(ImportError):  # of another LeRobot: its exceptions say what they say
+        kind: Any = importlib.import_module("lerobot.datasets.lerobot_dataset").LeRobotDataset
+        original = kind.__getitem__
+        if original.__name__ == "read_guarded":
+            return
+
+        def read_guarded(data: Any, row: Any) -> Any:
+            try:
+                return original(data, row)
+            except Exception as error:
+                if isinstance(error, UnreadableFrame) or not is_from_data(error):
+                    raise
+                raise UnreadableFrame(describe_frame(data, row, error)) from error
+
+        kind.__getitem__ = read_guarded
+
+
+def is_from_data(error: Exception) -> bool:
+    """Return whether an exception comes from where data is read, and from no lack of memory, space or libraries."""
+    return (
+        READERS.search("".join(traceback.format_exception(error))) is not None
+        and not isinstance(error, MemoryError)
+        and find_cause([_describe(error)]).fault in ("", "data")
+    )
+
+
+def describe_frame(data: Any, row: int, error: Exception) -> str:
+    """Return which frame of an open dataset cannot be read, why, and what helps."""
+    root, values = Path(data.root), dict[str, Any]()
+    with suppress(Exception):  # whatever is damaged: the reason is told nevertheless
+        table = data.hf_dataset.data
+        values = _read_row(table, row)
+        around = range(max(0, row - NEAR), min(len(table), row + NEAR))
+        near = (_read_row(table, one) for one in around)  # it is read with what is before and after it
+        same = (one for one in near if one["episode_index"] == values["episode_index"])
+        values = next((one for one in same if _name_empty(one) or _name_damaged(one)), values)
+    why, helps = explain_error(error, root, values)
+    if (number := values.get("episode_index")) is None:
+        return why
+    off, margin = re.search(NEAREST.format(NUMBER), why), dataset.compute_frame_tolerance(root)
+    is_near = off is not None and float(off[1]) < 2 * (margin or 0.0)  # half the time between two frames
+    way = f"{TOLERANCE}{float(off[1]) + 0.001:.3f}" if off and is_near else f"{EXCLUDE_FLAG} {number}"
+    return f"episode {number}, frame {values.get('frame_index')}: {why}{f' ({way})' * helps}"
+
+
+def _read_row(table: Any, row: int) -> dict[str, Any]:
+    return {name: table.column(name)[row].as_py() for name in table.column_names}
+
+
+def explain_error(error: Exception, root: Path, values: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return what an exception, or one that caused it, means, and whether it is about one episode.
+
+    :param values: those of the frame that was read, by column.
+    """
+    causes = list(_list_causes(error))
+    file = next((path for one in causes for path in _list_video_paths(one)), root)
+    name = file.relative_to(root) if root in file.parents else file
+    if damage := file_formats.explain_damage(file) if file != root else "":
+        return f"{name} {damage}", False
+    found = {"task_index": "", **values, "file": name, "empty": _name_empty(values), "picture": _name_damaged(values)}
+    texts = [_describe(one) for one in causes]
+    for pattern, sentence in (*REASONS, *WHOLE_REASONS):
+        for match in filter(None, (re.search(pattern, text) for text in texts)):
+            numbers = (_shorten(part) for part in match.groups())
+            return sentence.format(*numbers, **found), (pattern, sentence) in REASONS
+    return f"LeRobot says {texts[-1][:LONGEST_REASON]}", False
+
+
+def explain_reading_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[Finding]] = list) -> str:
+    """Return a sentence if the dataset is to blame for an exception; else empty.
+
+    :param find_problems: returns what is wrong with the tables; they may not have been compared before.
+    """
+    if not is_from_data(error):
+        return ""
+    text = "".join(traceback.format_exception(error))
+    found = [str(one) for one in FOUND_FRAME.findall(text)[-1:]]
+    with suppress(Exception):
+        found += map(format_finding, find_problems())
+    if not found:
+        search = _find_odd_picture if "equal size" in text else _find_damaged_table
+        found = [search(root) or explain_error(error, root, {})[0]]
+    return REFUSED + "; ".join(found)
+
+
+def format_finding(finding: Finding) -> str:
+    """Return a finding with what helps in brackets behind it."""
+    ways = "; ".join(way.text for way in finding.ways)
+    return f"{finding.title} ({ways})" if ways else finding.title
+
+
+def _find_damaged_table(root: Path) -> str:
+    """Return which file of tables cannot be read to its end, and why; empty if each can."""
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    for path in (path for pattern in TABLES for path in sorted(root.glob(pattern))):
+        name = path.relative_to(root)
+        if damage := file_formats.explain_damage(path):
+            return f"{name} {damage}"
+        try:
+            for _ in parquet.ParquetFile(path).iter_batches(ROWS):
+                pass
+        except Exception as error:  # of which there are many
+            return f"{name} is damaged: {_describe(error)[:LONGEST_REASON]}"
+    return ""
+
+
+def _find_odd_picture(root: Path) -> str:
+    """Return the first picture of another size than the first one of its camera; empty if there is none."""
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    info, first = dataset.load_dataset_info(root), dict[str, Any]()
+    cameras = [name for name, one in dataset.get_features(info).items() if one.get("dtype") == "image"]
+    for path in sorted(root.glob(TABLES[-1])):
+        for batch in parquet.ParquetFile(path).iter_batches(ROWS, columns=["episode_index", "frame_index", *cameras]):
+            for row in batch.to_pylist():
+                for name in cameras:
+                    size = _measure_picture(row[name]["bytes"])
+                    if size != first.setdefault(name, size):
+                        place = f"episode {row['episode_index']}, frame {row['frame_index']}"
+                        pixels = " × ".join(map(str, size)), " × ".join(map(str, first[name]))
+                        way = f"({EXCLUDE_FLAG} {row['episode_index']})"
+                        return f"{place}: the picture of {name} has {pixels[0]} pixels, the first one {pixels[1]} {way}"
+    return ""
+
+
+def _measure_picture(content: bytes | None) -> tuple[int, ...]:
+    """Return width and height of a picture; an empty tuple if it cannot be decoded."""
+    image: Any = importlib.import_module("PIL.Image")
+    try:
+        with image.open(io.BytesIO(content or b"")) as picture:
+            picture.load()
+            return tuple(picture.size)
+    except Exception:  # of which decoders have many
+        return ()
+
+
+def _name_empty(values: Mapping[str, Any]) -> str:
+    """Return the columns without a value, in which a picture may be."""
+    contents = {name: value["bytes"] if isinstance(value, dict) else value for name, value in values.items()}
+    return " and ".join(name for name, content in contents.items() if content is None)
+
+
+def _name_damaged(values: Mapping[str, Any]) -> str:
+    """Return the cameras whose pictures cannot be decoded."""
+    pictures = {name: value["bytes"] for name, value in values.items() if isinstance(value, dict)}
+    return " and ".join(name for name, content in pictures.items() if not _measure_picture(content))
+
+
+def _shorten(part: str) -> str:
+    """Return a number without zeros at its end; another text as it is."""
+    return f"{float(part):g}" if re.fullmatch(NUMBER, part) else part
+
+
+def _list_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exception, and those that caused it."""
+    cause: BaseException | None = error
+    for _ in range(MOST_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _list_video_paths(error: BaseException) -> Iterator[Path]:
+    """Yield the files that LeRobot decoded where the exception was raised."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if path := frame.f_locals.get("video_path"):
+            yield Path(str(path))
+
+
+def _describe(error: BaseException) -> str:
+    """Return an exception in one line, as Python prints it."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
