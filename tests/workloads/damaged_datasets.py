@@ -81,10 +81,10 @@ def main(good: Path, out: Path) -> None:
         folder = out / name.replace(" ", "-")
         shutil.copytree(good, folder)
         damage(folder)
-        found[name] = [[one.title, *(way.text for way in one.ways)] for one in list_table_problems(LocalFiles(folder))]
+        found[name] = [[one.text, *filter(None, [one.way])] for one in list_table_problems(LocalFiles(folder))]
     chosen = LocalFiles(out / "not-a-number")
-    found["not a number, not chosen"] = [[one.title] for one in list_table_problems(chosen, chosen=[1, 2])]
-    found["not a number, allowed"] = [[one.title] for one in list_table_problems(chosen, allow_non_finite=True)]
+    found["not a number, not chosen"] = [[one.text] for one in list_table_problems(chosen, chosen=[1, 2])]
+    found["not a number, allowed"] = [[one.text] for one in list_table_problems(chosen, allow_non_finite=True)]
     print(json.dumps(found))
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.failure_causes import find_cause
-from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads.lerobot import dataset, file_formats
 
@@ -136,7 +135,7 @@ def explain_error(error: Exception, root: Path, values: Mapping[str, Any]) -> tu
     return f"LeRobot says {texts[-1][:LONGEST_REASON]}", False
 
 
-def explain_reading_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[Finding]] = list) -> str:
+def explain_reading_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[object]] = list) -> str:
     """Return a sentence if the dataset is to blame for an exception; else empty.
 
     :param find_problems: returns what is wrong with the tables; they may not have been compared before.
@@ -146,17 +145,11 @@ def explain_reading_error(error: Exception, root: Path, find_problems: Callable[
     text = "".join(traceback.format_exception(error))
     found = [str(one) for one in FOUND_FRAME.findall(text)[-1:]]
     with suppress(Exception):
-        found += map(format_finding, find_problems())
+        found += map(str, find_problems())
     if not found:
         search = _find_odd_picture if "equal size" in text else _find_damaged_table
         found = [search(root) or explain_error(error, root, {})[0]]
     return REFUSED + "; ".join(found)
-
-
-def format_finding(finding: Finding) -> str:
-    """Return a finding with what helps in brackets behind it."""
-    ways = "; ".join(way.text for way in finding.ways)
-    return f"{finding.title} ({ways})" if ways else finding.title
 
 
 def _find_damaged_table(root: Path) -> str:

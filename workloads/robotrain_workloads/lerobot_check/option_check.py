@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from robotrain_runtime.contract.finding import make_ways
 from robotrain_runtime.contract.verdict import Verdict, emit_verdict
 
 from robotrain_workloads.lerobot import dataset
@@ -43,8 +44,8 @@ def judge_tables(options: Sequence[str]) -> Verdict | None:
     findings = []
     with suppress(Exception):  # a form of tables that LeRobot may read nevertheless: the run says that it was not read
         findings = launcher.list_table_problems(Path(root), options)
-    titles, ways = "; ".join(one.title for one in findings), [way for one in findings for way in one.ways]
-    return Verdict(result="data-refused", text=titles, ways=tuple(ways)) if findings else None
+    titles, ways = "; ".join(one.text for one in findings), make_ways(*(one.way for one in findings))
+    return Verdict(result="data-refused", text=titles, ways=ways) if findings else None
 
 
 def judge_training(kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:

@@ -7,11 +7,9 @@ Needs numpy and pyarrow, and for pictures and videos Pillow and PyAV: the enviro
 import importlib
 import io
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from robotrain_runtime.contract.finding import Finding, make_finding
+from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
@@ -30,6 +28,22 @@ LARGEST_TOLERANCE = 0.5
 Columns = Mapping[str, Any]
 
 
+class TableProblem(NamedTuple):
+    """A kind of disagreement, with the first episode and value that show it."""
+
+    kind: str
+    """A code of `lerobot_data.findings`."""
+    text: str
+    """A sentence without a full stop."""
+    episode: int | None = None
+    feature: str = ""
+    way: str = ""
+    """What to type, if that helps."""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.way})" if self.way else self.text
+
+
 @dataclass
 class _Episodes:
     """What meta/episodes says: the columns of all its files, and where the frames of each episode begin and end."""
@@ -45,8 +59,8 @@ def find_table_problems(
     chosen: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
-) -> Iterator[Finding | str]:
-    """Yield a sentence for each kind of disagreement, with the first episode and value that show it.
+) -> Iterator[TableProblem]:
+    """Yield each kind of disagreement once.
 
     :param files: a valid dataset of LeRobot v3.0.
     :param tolerance: how far a timestamp may be from its place in a dataset with videos, in seconds; None: by default.
@@ -58,7 +72,7 @@ def find_table_problems(
     wanted = [*RANGE_COLUMNS, *(f"videos/{name}/{column}" for name in videos for column in VIDEO_COLUMNS)]
     columns, missing = _read_columns(files, EPISODE_FILES, wanted)
     if missing:
-        yield f"meta/episodes lacks the column {missing[0]}"
+        yield TableProblem("column-missing", f"meta/episodes lacks the column {missing[0]}")
         return
     lengths, np = columns["length"], importlib.import_module("numpy")
     ends = np.cumsum(lengths)
@@ -83,36 +97,38 @@ def list_table_problems(
     chosen: Collection[int] | None = None,
     *,
     allow_non_finite: bool = False,
-) -> list[Finding]:
+) -> list[TableProblem]:
     """Return what find_table_problems finds, and a file that cannot be read.
 
     Raise what numpy and pyarrow raise for a table of a form that is not known here.
     """
-    problems: list[Finding] = []
-    found = find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite)
+    problems: list[TableProblem] = []
     try:
-        problems += map(make_finding, found)
+        problems += find_table_problems(files, tolerance, chosen, allow_non_finite=allow_non_finite)
     except (OSError, importlib.import_module("pyarrow").ArrowInvalid) as error:
-        problems.append(make_finding(f"the tables of {files.name} cannot be read: {error}"))
+        problems.append(TableProblem("file-unreadable", f"the tables of {files.name} cannot be read: {error}"))
     return problems
 
 
-def _explain_ranges(info: Mapping[str, Any], episodes: _Episodes) -> str:
-    """Return how the episodes are not all there, once and in order; empty if they are."""
+def _explain_ranges(info: Mapping[str, Any], episodes: _Episodes) -> TableProblem | None:
+    """Return how the episodes are not all there, once and in order; None if they are."""
     np, columns = importlib.import_module("numpy"), episodes.columns
     numbers, count, frames = columns["episode_index"], len(columns["length"]), int(columns["length"].sum())
     if (wrong := _find_first(numbers != np.arange(count))) is not None:
-        return f"meta/episodes has episode {numbers[wrong]} where episode {wrong} belongs"
+        text = f"meta/episodes has episode {numbers[wrong]} where episode {wrong} belongs"
+        return TableProblem("episodes-disagree", text, wrong)
     if (wrong := _find_first(columns["length"] <= 0)) is not None:
-        return f"episode {wrong} has no frames by meta/episodes"
+        return TableProblem("episodes-disagree", f"episode {wrong} has no frames by meta/episodes", wrong)
     for key, found in (("total_episodes", count), ("total_frames", frames)):
         if info[key] != found:
-            return f"{dataset.INFO_FILE} says {key} {info[key]}, and meta/episodes has {found}"
+            text = f"{dataset.INFO_FILE} says {key} {info[key]}, and meta/episodes has {found}"
+            return TableProblem("counts-disagree", text)
     begins, stops = columns["dataset_from_index"], columns["dataset_to_index"]
     if (wrong := _find_first((begins != episodes.starts) | (stops != episodes.ends))) is not None:
         said = f"episode {wrong} has the frames {begins[wrong]} to {stops[wrong]} by meta/episodes"
-        return f"{said}, and the lengths before it put it at {episodes.starts[wrong]} to {episodes.ends[wrong]}"
-    return ""
+        right = f"{episodes.starts[wrong]} to {episodes.ends[wrong]}"
+        return TableProblem("episodes-disagree", f"{said}, and the lengths before it put it at {right}", wrong)
+    return None
 
 
 class _FrameTables:
@@ -127,10 +143,11 @@ class _FrameTables:
         self._tasks = _read_columns(files, TASK_FILE, ["task_index"])[0]["task_index"]
         count = len(episodes.ends)
         self._is_read = self._np.isin(self._np.arange(count), [*chosen] if chosen is not None else range(count))
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
+        self._is_disordered = False
         self._worst = _Timestamp()
 
-    def find_problems(self, *, allow_non_finite: bool) -> Iterator[str]:
+    def find_problems(self, *, allow_non_finite: bool) -> Iterator[TableProblem]:
         """Yield what is wrong with columns, numbers of frames, tasks and values."""
         parquet = importlib.import_module("pyarrow.parquet")
         stored = [name for name, one in self.features.items() if one.get("dtype") != "video"]
@@ -139,9 +156,10 @@ class _FrameTables:
         for name in self._files.list_files(DATA_FILES):
             file = parquet.ParquetFile(self._files.open(name))
             if missing := [one for one in stored if one not in file.schema_arrow.names]:
-                yield f"{name} has no column {missing[0]}, which {dataset.INFO_FILE} names"
+                text = f"{name} has no column {missing[0]}, which {dataset.INFO_FILE} names"
+                yield TableProblem("column-missing", text, None, missing[0])
                 return
-            yield from self._tell_once("shape", _explain_shapes(file.schema_arrow, self.features, name))
+            yield from self._tell_once(_find_shape_problems(file.schema_arrow, self.features, name))
             for table in file.iter_batches(batch_size=BATCH_ROWS, columns=[*FRAME_COLUMNS, *trained]):
                 rows = self._np.arange(row, row + table.num_rows)
                 row += table.num_rows
@@ -149,14 +167,16 @@ class _FrameTables:
                     break
                 yield from self._compare_rows(table, rows, trained, name)
         if row != total:
-            yield f"meta/episodes has {total} frames, and the files of data/ have {row if row < total else 'more'}"
+            count = row if row < total else "more"
+            text = f"meta/episodes has {total} frames, and the files of data/ have {count}"
+            yield TableProblem("frames-disagree", text)
 
-    def find_timestamp_problems(self, tolerance: float) -> Iterator[Finding]:
+    def find_timestamp_problems(self, tolerance: float) -> Iterator[TableProblem]:
         """Yield the timestamp that is farthest from its place, if it is too far; after all rows were compared."""
-        if self._told.isdisjoint(FRAME_COLUMNS) and self._worst.off > tolerance:
+        if not self._is_disordered and self._worst.off > tolerance:
             yield self._worst.describe(self.interval)
 
-    def _compare_rows(self, table: Any, rows: Any, trained: Sequence[str], name: str) -> Iterator[str]:
+    def _compare_rows(self, table: Any, rows: Any, trained: Sequence[str], name: str) -> Iterator[TableProblem]:
         np, episodes = self._np, self._episodes
         owners = np.searchsorted(episodes.ends, rows, "right")
         places, is_read = rows - episodes.starts[owners], self._is_read[owners]
@@ -164,25 +184,30 @@ class _FrameTables:
         for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
             if (at := _find_first((frames[column] != right) & is_read)) is not None:
                 wrong = f"{name} has the {column} {frames[column][at]} for frame {places[at]} of episode {owners[at]}"
-                yield from self._tell_once(column, f"{wrong}, where {right[at]} belongs")
+                text, self._is_disordered = f"{wrong}, where {right[at]} belongs", True
+                yield from self._tell_once([TableProblem("frames-disagree", text, int(owners[at]), column)])
         off = np.where(is_read, np.abs(frames["timestamp"] - places * self.interval), 0)
         if len(off) and off.max() > self._worst.off:
             at = int(off.argmax())
             self._worst = _Timestamp(*(float(one[at]) for one in (off, owners, places, frames["timestamp"])))
         if (at := _find_first(~np.isin(frames["task_index"], self._tasks) & is_read)) is not None:
             task = f"the task {frames['task_index'][at]}, which {TASK_FILE} does not have"
-            yield from self._tell_once("task", f"episode {owners[at]} has {task}")
+            text = f"episode {owners[at]} has {task}"
+            yield from self._tell_once([TableProblem("task-missing", text, int(owners[at]))])
         for feature in trained if len(rows) else ():
             values = np.asarray(table.column(feature).flatten()).reshape(len(rows), -1)
             is_finite = np.isfinite(values).all(axis=1)
             if (at := _find_first(~is_finite & is_read)) is not None:
                 value = f"{feature} of frame {places[at]} has a value that is not a finite number"
-                yield from self._tell_once(feature, f"episode {owners[at]}: {value}")
+                text = f"episode {owners[at]}: {value}"
+                yield from self._tell_once([TableProblem("value-not-finite", text, int(owners[at]), feature)])
 
-    def _tell_once(self, kind: str, text: str) -> Iterator[str]:
-        if text and kind not in self._told:
-            self._told.add(kind)
-            yield text
+    def _tell_once(self, problems: Iterable[TableProblem]) -> Iterator[TableProblem]:
+        """Yield the problems of kinds that were not told yet."""
+        for one in problems:
+            if (one.kind, one.feature) not in self._told:
+                self._told.add((one.kind, one.feature))
+                yield one
 
 
 @dataclass(frozen=True)
@@ -194,30 +219,30 @@ class _Timestamp:
     frame: float = 0
     said: float = 0.0
 
-    def describe(self, interval: float) -> Finding:
-        """Return the finding; within half the time between two frames, a larger tolerance helps."""
+    def describe(self, interval: float) -> TableProblem:
+        """Return the problem; within half the time between two frames, a larger tolerance helps."""
         right = f"at {1 / interval:g} fps it is at {self.frame * interval:.4g} s"
         text = f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {right}"
         if self.off < LARGEST_TOLERANCE * interval:
             enough = math.ceil(self.off * 1000 + 1) / 1000
-            return make_finding(
-                f"{text}: LeRobot finds no frame of the video there", f"-- {TOLERANCE_OPTION}={enough:g}"
-            )
-        return make_finding(f"{text}: the timestamps, or fps of {dataset.INFO_FILE}, are wrong")
+            way, why = f"-- {TOLERANCE_OPTION}={enough:g}", "LeRobot finds no frame of the video there"
+        else:
+            way, why = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
+        return TableProblem("timestamp-off", f"{text}: {why}", int(self.episode), way=way)
 
 
-def _explain_shapes(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """Return the first feature whose column has another number of values than its description; empty if none has."""
+def _find_shape_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[TableProblem]:
+    """Yield each feature whose column has another number of values than its description."""
     for feature, one in features.items():
         if one.get("dtype") in (*dataset.CAMERA_TYPES, "string") or feature not in schema.names:
             continue
         size, shape = getattr(schema.field(feature).type, "list_size", 0), one.get("shape") or [1]
         if size and len(shape) == 1 and size != shape[0]:
-            return f"{name} has {size} values of {feature} a frame, and {dataset.INFO_FILE} says {shape[0]}"
-    return ""
+            text = f"{name} has {size} values of {feature} a frame, and {dataset.INFO_FILE} says {shape[0]}"
+            yield TableProblem("shape-differs", text, None, feature)
 
 
-def _find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[str, Any]]) -> Iterator[TableProblem]:
     """Yield each camera of pictures whose first one has another size than its description."""
     cameras = [name for name, one in features.items() if one.get("dtype") == "image"]
     names = files.list_files(DATA_FILES)[:1] if cameras else ()
@@ -231,14 +256,15 @@ def _find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[s
             yield from _compare_size(name, features[name], image.open(io.BytesIO(content)).size, "pictures")
 
 
-def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[str]:
+def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], what: str) -> Iterator[TableProblem]:
     shape, names = feature.get("shape") or (), feature.get("names") or ()
     if len(shape) != 3 or "height" not in names or "width" not in names:
         return
     declared = (shape[names.index("width")], shape[names.index("height")])
     if declared != size:
         said = f"{dataset.INFO_FILE} says {declared[0]} × {declared[1]}"
-        yield f"the {what} of {name} have {size[0]} × {size[1]} pixels, and {said}"
+        text = f"the {what} of {name} have {size[0]} × {size[1]} pixels, and {said}"
+        yield TableProblem("picture-size", text, None, name)
 
 
 def _find_video_problems(
@@ -248,7 +274,7 @@ def _find_video_problems(
     name: str,
     chosen: Collection[int] | None,
     margin: float,
-) -> Iterator[Finding | str]:
+) -> Iterator[TableProblem]:
     """Yield whether a file of a camera is missing, has another size, or is shorter than its episodes.
 
     :param margin: how much shorter it may be, in seconds.
@@ -264,20 +290,24 @@ def _find_video_problems(
             try:
                 files.get_size(inner)
             except FileNotFoundError:
-                yield f"{inner}, the video of episode {number}, does not exist"
+                yield TableProblem(
+                    "file-missing", f"{inner}, the video of episode {number}, does not exist", number, name
+                )
                 return
             try:
                 with files.open(inner) as video, av.open(video) as container:
                     stream = container.streams.video[0]
                     size, ends[inner] = (stream.width, stream.height), float(container.duration or 0) / av.time_base
             except (av.error.FFmpegError, IndexError) as error:
-                yield f"{inner}, the video of episode {number}, cannot be read: {error}"
+                text = f"{inner}, the video of episode {number}, cannot be read: {error}"
+                yield TableProblem("video-unreadable", text, number, name)
                 return
-            if problem := next(_compare_size(name, dataset.get_features(info)[name], size, "videos"), ""):
+            if problem := next(_compare_size(name, dataset.get_features(info)[name], size, "videos"), None):
                 yield problem
                 return
         if ends[inner] and float(stop) - interval > ends[inner] + margin:
-            yield f"episode {number} ends at {float(stop):.4g} s of {inner}, which has {ends[inner]:.4g} s"
+            text = f"episode {number} ends at {float(stop):.4g} s of {inner}, which has {ends[inner]:.4g} s"
+            yield TableProblem("video-short", text, number, name)
             return
 
 

@@ -18,7 +18,6 @@ from types import ModuleType
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, Track, emit_event
-from robotrain_runtime.contract.finding import Finding
 from robotrain_runtime.process.stop import end_with_parent
 
 from robotrain_workloads.lerobot import (
@@ -43,6 +42,7 @@ from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+from robotrain_workloads.lerobot_data_check.dataset_tables import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
@@ -364,14 +364,14 @@ def _place_weights(own: argparse.Namespace) -> None:
         emit_event(Note(level="warning", text=warning))
 
 
-def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite: bool = False) -> list[Finding]:
+def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite: bool = False) -> list[TableProblem]:
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
     tolerance = get_option_value(options, TOLERANCE)
     given, chosen = float(tolerance) if tolerance else None, parse_episodes(options)
     return dataset_tables.list_table_problems(LocalFiles(root), given, chosen, allow_non_finite=allow_non_finite)
 
 
-def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[Finding]:
+def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[TableProblem]:
     return list_table_problems(root, trainer, allow_non_finite=own.allow_non_finite)
 
 
@@ -384,7 +384,7 @@ def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -
         emit_event(Note(level="warning", text=text))
         return
     if findings:
-        end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(data_errors.format_finding, findings))))
+        end_as_preflight(ValueError(data_errors.REFUSED + "; ".join(map(str, findings))))
 
 
 def _note_data(own: argparse.Namespace, root: Path) -> None:
@@ -405,7 +405,7 @@ def _load_earlier_trainings(trainer: Sequence[str]) -> list[PolicyTraining]:
     return training_history.load_trainings(Path(start)) if start else []
 
 
-def _explain_trainer_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[Finding]]) -> str:
+def _explain_trainer_error(error: Exception, root: Path, find_problems: Callable[[], Sequence[TableProblem]]) -> str:
     """Return a sentence for known errors of LeRobot; else empty."""
     if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the policy's weights do not match the network that its configuration describes: {mismatch}"
