@@ -12,7 +12,7 @@ class Page(html.parser.HTMLParser):
     Raise AssertionError for elements that are not closed or not nested.
     """
 
-    VOID = ("meta", "img")
+    VOID = ("meta", "img", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -201,13 +201,19 @@ def _list_step_ticks(axes: _Axes) -> Iterator[tuple[float, str, str]]:
         yield place, "start" if place < 3 else "end" if place > 97 else "middle", format_tick(at)
 
 
-def make_sparkline(points: Points, width: int = 100, height: int = 24) -> list[tuple[float, float]]:
-    """Return the coordinates of a line without axes; none for fewer than two points."""
+def make_sparkline(
+    points: Points, ends: tuple[float, float] | None = None, width: int = 100, height: int = 24
+) -> list[tuple[float, float]]:
+    """Return the coordinates of a line without axes; none for fewer than two points.
+
+    :param ends: values that are on its scale in any case, so that lines can be compared.
+    """
     drawn = thin_points(_select_drawable(points), MAX_SPARKS)
     if len(drawn) < 2:
         return []
     (first, _), (last, _) = drawn[0], drawn[-1]
-    low, high = min(value for _, value in drawn), max(value for _, value in drawn)
+    values = [*(value for _, value in drawn), *(ends or ())]
+    low, high = min(values), max(values)
     return [
         (width * (at - first) / ((last - first) or 1.0), height * (high - value) / ((high - low) or 1.0))
         for at, value in drawn

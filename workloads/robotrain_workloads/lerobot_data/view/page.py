@@ -1,0 +1,280 @@
+"""The page of a dataset: its episodes with their scores and findings, and one episode whole."""
+
+import shlex
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain.model.amounts import format_duration
+from robotrain.report.charts import LARGE, MAX_LINES, SMALL, Chart, Points, Span, make_chart, split_panels
+from robotrain.report.template import redact_text, render_template, split_constant
+
+from robotrain_workloads.lerobot_data.findings import KINDS, DataFinding
+
+ACTION, STATE = "action", "observation.state"
+TITLES = {ACTION: "Actions", STATE: "States"}
+WHOLE = 0.98
+"""A finding about more of an episode than this is not marked in its charts."""
+
+
+class FeatureCharts(NamedTuple):
+    """Charts of one feature, or of the actions and the states of each dimension."""
+
+    title: str
+    keys: Sequence[str]
+    """What has which color, where a chart has several lines."""
+    charts: Sequence[tuple[str, Chart]]
+    """Each with its caption; a large one has none."""
+    constant: Mapping[str, float]
+    omitted: int = 0
+    """How many values are not finite."""
+
+
+class Mark(NamedTuple):
+    """A finding in the episode that is shown whole: where it is, in percent of the episode and in words."""
+
+    finding: DataFinding
+    begin: int
+    end: int
+    start: float
+    width: float
+    text: str
+
+
+def render_dataset_page(
+    view: Mapping[str, Any],
+    findings: Sequence[DataFinding],
+    written: float,
+    *,
+    label: str,
+    dataset: str,
+    viewer: str = "",
+    folder: Path | None = None,
+    is_about_episode: bool = False,
+) -> str:
+    """Return the page; equal facts give equal pages.
+
+    :param view: what `collect_view` returned.
+    :param label: a short name of the dataset.
+    :param dataset: the dataset as it was typed.
+    :param viewer: the command line of LeRobot that shows more.
+    :param folder: where the dataset is on this machine.
+    :param is_about_episode: whether the episode comes first, as it was asked for.
+    """
+    shown = view["shown"]
+    title = f"episode {shown['episode']} of {label}" if is_about_episode else label
+    return render_template(
+        "dataset.html",
+        title,
+        written,
+        package=__package__,
+        label=label,
+        dataset=dataset,
+        view=view,
+        tile_items=_list_tiles(view),
+        findings=sorted(findings, key=lambda one: one.severity != "error"),
+        rows=[_make_row(one, rank) for one, rank in zip(view["scores"], _rank(view["scores"]), strict=True)],
+        has_findings=any(one["codes"] for one in view["scores"]),
+        has_scores=any(one["motion"] for one in view["scores"]),
+        spark_end=statistics.median([max(one["motion"]) for one in view["scores"] if one["motion"]] or [1.0]),
+        shown=shown,
+        **(_describe_shown(view, shown, findings, folder) if shown else {}),
+        viewer=viewer,
+        command=f"robotrain data view {shlex.quote(dataset)}",
+        is_about_episode=is_about_episode,
+        format_episodes=format_episodes,
+        severities={code: kind.severity for code, kind in KINDS.items()},
+    )
+
+
+def format_episodes(episodes: Sequence[int], most: int = 12) -> str:
+    """Return numbers as `3, 7-9`, and how many more there are."""
+    runs: list[list[int]] = []
+    for episode in sorted(set(episodes)):
+        if runs and runs[-1][1] == episode - 1:
+            runs[-1][1] = episode
+        else:
+            runs.append([episode, episode])
+    texts = [f"{first}-{last}" if last > first else str(first) for first, last in runs]
+    more = sum(last - first + 1 for first, last in runs[most:])
+    return ", ".join(texts[:most]) + (f" and {more:,} more" if more else "")
+
+
+def _list_tiles(view: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    kinds = {camera["kind"] for camera in view["cameras"]}
+    return [
+        ("episodes", f"{view['episodes']:,}", ""),
+        ("frames", f"{view['frames']:,}", f"{view['fps']:g} per second"),
+        ("time", _format_seconds(view["frames"] / view["fps"]), ""),
+        ("cameras", str(len(view["cameras"])), ", ".join(sorted(kinds))),
+        ("tasks", f"{view['task_count']:,}" if view["task_count"] > 1 else "", ""),
+    ]
+
+
+def _format_seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else format_duration(seconds)
+
+
+def _rank(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, int]]:
+    """Return the place of each episode in the order of each score."""
+    ranks: list[dict[str, int]] = [{} for _ in scores]
+    orders: dict[str, Any] = {
+        "findings": lambda at: at,
+        "episode": lambda at: scores[at]["episode"],
+        "frames": lambda at: -scores[at]["frames"],
+        "task": lambda at: scores[at]["task"],
+        "idle": lambda at: -_or_least(scores[at]["idle"]),
+        "jump": lambda at: -_or_least(scores[at]["jump"]),
+    }
+    for name, key in orders.items():
+        for place, at in enumerate(sorted(range(len(scores)), key=key)):
+            ranks[at][name] = place
+    return ranks
+
+
+def _or_least(value: float | None) -> float:
+    return -1.0 if value is None else value
+
+
+def _make_row(score: Mapping[str, Any], ranks: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        **score,
+        "task": redact_text(score["task"]),
+        "idle": "" if score["idle"] is None else f"{score['idle']:.1f}",
+        "jump": "" if score["jump"] is None else f"{score['jump']:.0f}",
+        "motion": [*enumerate(score["motion"])],
+        "style": ";".join(f"--{name}:{place}" for name, place in ranks.items()),
+    }
+
+
+def _describe_shown(
+    view: Mapping[str, Any], shown: Mapping[str, Any], findings: Sequence[DataFinding], folder: Path | None
+) -> dict[str, Any]:
+    """Return the values of the template about the episode that is shown whole."""
+    marks = [*_list_marks(findings, shown["episode"], shown["frames"], view["fps"])]
+    panels, other_panel = _list_panels(shown["curves"], _Drawing(view["fps"], shown["frames"], marks))
+    return {
+        "marks": marks,
+        "task": redact_text(shown["task"]),
+        "seconds": _format_seconds(shown["frames"] / view["fps"]),
+        "whole": [one for one in findings if shown["episode"] in one.episodes and not one.spans],
+        "cameras": [
+            _describe_strip(strip, camera, marks, view["fps"], folder)
+            for strip, camera in zip(shown["strips"], view["cameras"], strict=True)
+        ],
+        "panels": panels,
+        "other_panel": other_panel,
+    }
+
+
+def _list_marks(findings: Sequence[DataFinding], number: int, frames: int, fps: float) -> Iterator[Mark]:
+    for finding in findings:
+        for episode, begin, end in finding.spans:
+            if episode == number:
+                last = max(begin, end - 1)
+                where = f"frames {begin} to {last}" if last > begin else f"frame {begin}"
+                when = f"{begin / fps:.1f} to {last / fps:.1f} s" if last > begin else f"{begin / fps:.1f} s"
+                part = 100 / max(frames, 1)
+                start = min(100.0, begin * part)
+                width = min(100.0 - start, (end - begin) * part)
+                yield Mark(finding, begin, end, start, width, f"{finding.code}: {where}, {when}")
+
+
+def _describe_strip(
+    strip: Mapping[str, Any], camera: Mapping[str, Any], marks: Sequence[Mark], fps: float, folder: Path | None
+) -> dict[str, Any]:
+    own = [mark for mark in marks if mark.finding.feature == strip["name"]]
+    part = strip["part"]
+    file = folder / part["path"] if folder and part and strip["remark"] else None
+    link = f"{file.resolve().as_uri()}#t={part['start']:.3f},{part['end']:.3f}" if file and file.is_file() else ""
+    size = f"{camera['width']} × {camera['height']}" if camera["width"] and camera["height"] else ""
+
+    return {
+        **strip,
+        "facts": ", ".join(filter(None, (size, camera["kind"]))),
+        "marks": own,
+        "link": link,
+        "start": f"#t={strip['clip_start']:.3f}" if strip["clip_start"] > 0.5 / fps else "",
+        "pictures": [
+            (
+                frame,
+                f"{frame / fps:.1f} s",
+                content,
+                [mark.finding.code for mark in own if mark.begin <= frame < mark.end],
+            )
+            for frame, content in strip["pictures"]
+        ],
+    }
+
+
+class _Drawing(NamedTuple):
+    """How the curves of an episode are drawn."""
+
+    fps: float
+    frames: int
+    marks: Sequence[Mark]
+
+    def draw(self, lines: Mapping[str, Points], features: Sequence[str], height: int) -> Chart:
+        spans: list[Span] = [
+            (mark.begin / self.fps, (mark.end - 1) / self.fps, mark.text)
+            for mark in self.marks
+            if mark.finding.feature in ("", *features) and mark.width < 100 * WHOLE
+        ]
+        whole = [(0.0, 0.0), (max(self.frames - 1, 0) / self.fps, 0.0)]
+        return make_chart(lines, "second", height, others=[whole], spans=spans, format_at=self.format_at)
+
+    def format_at(self, seconds: float) -> str:
+        return f"{seconds:.2f} s, frame {round(seconds * self.fps)}"
+
+    def make_pairs(self, actions: Mapping[str, Points], states: Mapping[str, Points]) -> FeatureCharts:
+        """Return the charts of actions and states of the same joints, those of each on common axes."""
+        pairs = {name: {"action": actions[name], "state": states[name]} for name in actions}
+        moving = {name: pair for name, pair in pairs.items() if any(split_constant(pair)[0])}
+        charts = [(name, self.draw(pair, (ACTION, STATE), SMALL)) for name, pair in moving.items()]
+        still = {name: pair["action"][-1][1] for name, pair in pairs.items() if name not in moving and pair["action"]}
+        return FeatureCharts("Actions and states", ["action", "state"], charts, still)
+
+    def make_panel(self, feature: str, lines: Mapping[str, Points]) -> FeatureCharts:
+        """Return the chart of a feature, or one a dimension where some would be flat beside others."""
+        moving, still = split_constant(lines)
+        if 1 < len(moving) <= MAX_LINES and len(split_panels(moving)) == 1:
+            return FeatureCharts(TITLES[feature], [*moving], [("", self.draw(moving, (feature,), LARGE))], still)
+        charts = [(name, self.draw({name: points}, (feature,), SMALL)) for name, points in moving.items()]
+        return FeatureCharts(TITLES[feature], [], charts, still)
+
+
+def _list_panels(
+    curves: Mapping[str, Sequence[Mapping[str, Any]]], drawing: _Drawing
+) -> tuple[list[FeatureCharts], FeatureCharts | None]:
+    """Return the charts of actions and states, and of all other numbers."""
+    series = {name: _read_series(name, dimensions, drawing.fps) for name, dimensions in curves.items()}
+    omitted = {name: sum(one["omitted"] for one in dimensions) for name, dimensions in curves.items()}
+    main = {name: lines for name, lines in series.items() if name in TITLES}
+    if len(main) == len(TITLES) and [*main[ACTION]] == [*main[STATE]]:
+        panels = [drawing.make_pairs(main[ACTION], main[STATE])._replace(omitted=omitted[ACTION] + omitted[STATE])]
+    else:
+        panels = [drawing.make_panel(name, lines)._replace(omitted=omitted[name]) for name, lines in main.items()]
+    others = {name: lines for name, lines in series.items() if name not in TITLES}
+    moving = {name: split_constant(lines) for name, lines in others.items()}
+    charts = [
+        (line if line.startswith(name) else f"{name} {line}", drawing.draw({line: points}, (name,), SMALL))
+        for name, (lines, _) in moving.items()
+        for line, points in lines.items()
+    ]
+    still = {
+        line if line.startswith(name) else f"{name} {line}": value
+        for name, (_, values) in moving.items()
+        for line, value in values.items()
+    }
+    other = FeatureCharts("", [], charts, still, sum(omitted[name] for name in others))
+    return panels, other if charts or still or other.omitted else None
+
+
+def _read_series(feature: str, dimensions: Sequence[Mapping[str, Any]], fps: float) -> dict[str, Points]:
+    """Return the curve of each dimension in seconds; a name that is not the only one of its kind gets its number."""
+    names = [one["name"] or feature for one in dimensions]
+    return {
+        name if names.count(name) == 1 else f"{name} ({at})": [(frame / fps, value) for frame, value in one["points"]]
+        for at, (name, one) in enumerate(zip(names, dimensions, strict=True))
+    }
