@@ -155,6 +155,8 @@ def _list_known_names(
 def _make_parameter_value(parameter: Parameter, given: Any, where: str) -> Value:
     if parameter.param.form in ("json", "texts") and isinstance(given, Mapping | list | tuple):
         given = json.dumps(given)
+    elif parameter.param.form == "list" and isinstance(given, list | tuple):
+        given = ",".join(map(str, given))
     return _make_value(where, given)
 
 

@@ -204,6 +204,8 @@ def _make_value_schema(parameter: Parameter, generated: dict[str, Any]) -> dict[
         return schema | {"enum": [*parameter.choices, None, ""]}
     if parameter.param.form == "json":
         return schema | {"type": [*SCALAR, "array", "object", "null"]}
+    if parameter.param.form == "list":
+        return schema | {"type": [*SCALAR, "array", "null"], "items": {"type": SCALAR}}
     if parameter.param.form == "texts":
         return schema | {"type": [*SCALAR, "array", "null"], "items": {"type": "string"}}
     if parameter.param.form == "pairs":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,6 +66,8 @@ def convert_table(parameter: Parameter, value: Value, problems: list[Problem]) -
     table: ValueTable = value.value
     if parameter.param.form in ("json", "texts") and table.json_text:
         return value._replace(value=table.json_text)
+    if parameter.param.form == "list" and table.json_text.startswith("["):
+        return value._replace(value=",".join(map(str, json.loads(table.json_text))))
     if wrong := list(_find_table_problems(table, parameter)):
         problems += wrong
         return None
