@@ -323,7 +323,8 @@ def find_emptied_tasks(episodes: Mapping[str, int], part: float) -> list[str]:
 
 def count_episodes_by_task(root: Path, chosen: Collection[int] | None = None) -> dict[str, int]:
     """Return the number of episodes of each task, counted by an episode's first task, as LeRobot does."""
-    return dict(Counter(task for episode, task in read_first_tasks(root) if chosen is None or episode in chosen))
+    among = None if chosen is None else {*chosen}
+    return dict(Counter(task for episode, task in read_first_tasks(root) if among is None or episode in among))
 
 
 def read_first_tasks(root: Path) -> Iterator[tuple[int, str]]:
@@ -345,12 +346,12 @@ def select_last_episodes(
 ) -> list[int]:
     """Return the last `part` of each task's episodes, rounded up, as LeRobot holds them out.
 
-    `episodes` holds each episode's number and task; `among` restricts the choice.
+    `episodes` holds each episode's number and task; `among` restricts the choice, and has an order of its own.
     """
-    tasks: dict[str, list[int]] = defaultdict(list)
-    for number, task in episodes:
-        if among is None or number in among:
-            tasks[task].append(number)
+    tasks, known = defaultdict[str, list[int]](list), dict(episodes)
+    for number in known if among is None else among:
+        if number in known:
+            tasks[known[number]].append(number)
     return sorted(
         number for numbers in tasks.values() for number in numbers[len(numbers) - math.ceil(len(numbers) * part) :]
     )
