@@ -69,6 +69,7 @@ VALUES = {
     "success_reward": "0.9",
     "success_threshold": "0.5",
     "replay_episodes": "0,2-4",
+    "exclude_episodes": "3,7-9",
     "agent_config": "/data/agent.yaml",
     "action_topic": "/commands",
     "rename": "observation.image=observation.images.camera1",

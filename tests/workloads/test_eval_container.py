@@ -48,6 +48,7 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
 
 def test_every_given_parameter_reaches_the_launcher(make_evaluation):
     given = {"env": "pusht", "env_steps": 80, "starts": "easy", "env_workers": 0, "replay_episodes": "0,2-3"}
+    given |= {"exclude_episodes": "2"}
     given |= {"success_reward": 0.8, "success_threshold": 0.0, "record_video": True, "task_description": "push"}
     given |= {"eval_episodes": 3, "eval_batch_size": 2, "seed": 5, "device": "cpu", "job_name": "mine"}
     options = ["--policy.n_action_steps=4", "--env.fps=5"]

@@ -211,3 +211,34 @@ def test_every_task_gives_its_part_and_no_more(tasks, part):
         own = [number for number, name in enumerate(tasks) if name == task]
         held = [number for number in found if number in own]
         assert held == own[len(own) - math.ceil(len(own) * part) :]
+
+
+@pytest.mark.parametrize(
+    ("asked", "excluded", "episodes"),
+    [
+        (None, "36,38", [37, 39, 49]),
+        ("held-out", "49", HELD_OUT[:-1]),
+        ("all", "2-49", [0, 1]),
+        ("0-3", "1,3", [0, 2]),
+    ],
+)
+def test_episodes_that_are_left_out_are_not_replayed(trained, asked, excluded, episodes):
+    found = held_out.choose_episodes(asked, PUSHT, trained(), excluded)
+    assert found.episodes == episodes
+    check_findings([found.why])
+
+
+def test_an_untrained_policy_replays_what_a_training_without_them_holds_out():
+    assert held_out.choose_episodes(None, PUSHT, None, "38-39,49").episodes == [34, 35, 36, 37, 48]
+
+
+@pytest.mark.parametrize(("asked", "excluded"), [("all", "0-49"), ("3", "3"), ("all", "50")])
+def test_a_replay_needs_episodes_that_are_left(trained, asked, excluded):
+    with pytest.raises(ValueError) as caught:
+        held_out.choose_episodes(asked, PUSHT, trained(), excluded)
+    check_findings([str(caught.value)])
+
+
+def test_the_last_ones_are_held_out_in_the_order_in_which_a_training_was_given_them(trained):
+    at = trained(episodes=[9, 3, 5, 1], eval_split=0.25)
+    assert held_out.choose_episodes(None, PUSHT, at).episodes == [1]  # as LeRobot does

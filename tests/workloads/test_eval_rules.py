@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 from job_documents import check_job
 from messages import check_problems
 from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_eval.inputs import selection
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 
@@ -79,9 +80,9 @@ def test_invalid_episodes_are_refused(text):
 def test_episodes_are_those_that_the_text_names(parts):
     text = ", ".join(str(first) if not more else f"{first}-{first + more}" for first, more in parts)
     meant = sorted({number for first, more in parts for number in range(first, first + more + 1)})
-    assert selection.select_episodes(selection.parse_episodes(text), 60) == meant
+    assert episode_numbers.select_episodes(selection.parse_episodes(text), 60) == meant
     with pytest.raises(ValueError, match=f"no episode {meant[-1]}"):
-        selection.select_episodes(selection.parse_episodes(text), meant[-1])
+        episode_numbers.select_episodes(selection.parse_episodes(text), meant[-1])
 
 
 INVALID_STARTS = {

@@ -10,8 +10,9 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract.document import JobSource
 
 from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
-from robotrain_workloads.lerobot_data_check.dataset_options import EPISODES, EpisodesRefused, parse_episodes
+from robotrain_workloads.lerobot_data_check.dataset_options import list_trained
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job
@@ -33,9 +34,16 @@ def find_facts(job: "Job", folders: Mapping[JobSource, Path]) -> JobFacts:
         rank = known.parameters.get("lora_rank")
         begin = f"from {redact(start.uri)}" if start else "new"
         rows[known.model.noun] = f"{kind}{begin}{f', a LoRA adapter of rank {rank}' if rank else ''}"
-    with suppress(EpisodesRefused, KeyError, TypeError, ValueError):
-        return JobFacts(rows, data, _count_frames(known, [infos[source] for source in given]))
-    return JobFacts(rows, data)
+    if "val_split" not in known.parameters:  # nothing is trained
+        return JobFacts(rows, data)
+    excluded, frames = known.parameters[EXCLUDED], None
+    parts = [f"without {excluded}"] if excluded else []
+    with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
+        total, recorded = (sum(int(infos[source][key]) for source in given) for key, _ in COUNTS)
+        count = len(list_trained(known, total))
+        parts = [f"{count:,} of {total:,} episodes", *parts] if count < total else []
+        frames = _count_frames(known, recorded, count / total)
+    return JobFacts(rows | ({"episodes": ", ".join(parts)} if parts else {}), data, frames)
 
 
 def _describe_dataset(info: Mapping[str, Any]) -> str:
@@ -48,11 +56,7 @@ def _describe_dataset(info: Mapping[str, Any]) -> str:
 COUNTS = (("total_episodes", "episode"), ("total_frames", "frame"))
 
 
-def _count_frames(job: LerobotJob, infos: list[Mapping[str, Any]]) -> int | None:
-    """Return the frames that are trained on, as if all episodes were of one length; None if a dataset is unknown."""
-    episodes, frames = (sum(int(info[key]) for info in infos) for key, _ in COUNTS)
-    share = 1 - float(job.parameters["val_split"] or 0) if job.parameters["eval_freq"] != 0 else 1.0
-    chosen = parse_episodes(job.options.get(EPISODES) or "null")
-    if chosen is not None:
-        share *= len(chosen) / episodes
-    return round(frames * share) or None
+def _count_frames(job: LerobotJob, recorded: int, share: float) -> int | None:
+    """Return the frames of a share of the episodes that are trained on, as if all were of one length."""
+    held_out = float(job.parameters["val_split"] or 0) if job.parameters["eval_freq"] != 0 else 0.0
+    return round(recorded * share * (1 - held_out)) or None

@@ -11,6 +11,8 @@ from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
+
 COUNTED_KINDS = {"blob_url": ("blob_url", "blob URLs"), "data_asset": ("dataset_asset", "data assets")}
 """Kinds whose sources are counted and listed: the prefix of the tags, and the plural."""
 AZUREML_RUN_VARIABLE = "AZUREML_RUN_ID"
@@ -46,8 +48,15 @@ def make_dataset_tags(document: JobDocument) -> dict[str, str]:
         "dataset_lineage_sha256": digest_json([[source.kind, source.uri, source.pin] for source in sources]),
         "dataset_repo_id": get_dataset_name(document),
         "dataset_pin": summarize_values([source.pin for source in sources if source.pin], "pins"),
+        "excluded_episodes": "".join(list_excluded(document)),
         **counted,
     }
+
+
+def list_excluded(document: JobDocument) -> list[str]:
+    """Return the episodes that are left out of the datasets, as one text; none if all are used."""
+    given = document.parameters.get(EXCLUDED)
+    return [str(given)] if given else []
 
 
 def get_dataset_name(document: JobDocument) -> str:

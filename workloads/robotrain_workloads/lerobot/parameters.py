@@ -52,6 +52,13 @@ TrustRemoteCode = Annotated[
         program=True,
     ),
 ]
+
+
+def make_excluded_param(help: str) -> Param:
+    """Return the parameter with the episodes that are left out of the datasets."""
+    return Param(help=f"{help}, such as 3,7-9: counted from 0, through all datasets", metavar="NUMBERS", form="list")
+
+
 DEFAULT_DATASET_NAME = "dataset"
 DEFAULT_VAL_SPLIT = 0.1
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"

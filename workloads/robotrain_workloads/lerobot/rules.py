@@ -8,7 +8,7 @@ from robotrain.errors import Problem, Suggestion, suggest_choosing
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot import backbones, parameters
+from robotrain_workloads.lerobot import backbones, episode_numbers, parameters
 from robotrain_workloads.lerobot.trained_model import choose_model
 
 if TYPE_CHECKING:
@@ -43,6 +43,17 @@ def check_device(job: "Job") -> Iterator[Problem]:
     """Reject what no machine can run."""
     for title, remedy in parameters.find_device_problems(dict(job.parameters)):
         yield make_problem("device-cannot", Suggestion(remedy), given=str(job["device"]), title=title)
+
+
+def check_excluded_episodes(job: "Job") -> Iterator[Problem]:
+    """Require numbers of episodes; whether the datasets have them is compared with their descriptions."""
+    given, flag = job[episode_numbers.EXCLUDED], episode_numbers.EXCLUDE_FLAG
+    try:
+        episode_numbers.parse_ranges(given or episode_numbers.EXAMPLE)
+    except ValueError as error:
+        way = Suggestion(f"{flag} NUMBERS", f"such as {episode_numbers.EXAMPLE}")
+        why = str(error)
+        yield make_problem("value-invalid.episodes", way, given=redact(given), why=f"{why[0].upper()}{why[1:]}.")
 
 
 def check_single_start(job: "Job") -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from robotrain_runtime.contract.finding import Finding, make_finding, suggest_le
 from robotrain_workloads import packages
 from robotrain_workloads.lerobot import dataset, versions
 from robotrain_workloads.lerobot.dataset_preparation import SIZES_FILE
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, EXCLUDED, leave_out
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.options import NULLS
 from robotrain_workloads.lerobot.trained_model import TrainedModel
@@ -79,7 +80,11 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     """Yield one sentence for each option that LeRobot would refuse for the dataset, which is valid."""
     streams, model = is_streamed(job), job.model if job.is_start_known else None
     if not streams:
-        yield from _find_episode_problems(job)
+        refused = list(_find_episode_problems(job))
+        yield from refused or _find_exclusion_problems(job)
+    elif job.parameters[EXCLUDED]:
+        streamed = f"{EXCLUDE_FLAG} has no effect with {STREAMING}=true: LeRobot streams all episodes"
+        yield make_finding(streamed, suggest_leaving_out(STREAMING))
     yield from _find_tolerance_problems(job, model)
     yield from _find_picture_problems(job)
     yield from _find_weighting_problems(job, model)
@@ -114,9 +119,8 @@ def _list_split_warnings(job: LerobotJob) -> Iterator[str]:
     part, recorded = float(job.parameters["val_split"] or 0), count_recorded(job)
     if not part or job.parameters["eval_freq"] == 0 or recorded is None or len(recorded.counts) != 1:
         return
-    with suppress(EpisodesRefused):
-        chosen = parse_episodes(job.options.get(EPISODES) or "null")
-        count = recorded.total if chosen is None else len(chosen)
+    with suppress(ValueError):
+        count = len(list_trained(job, recorded.total))
         if job.info.get("total_tasks") == 1 and dataset.find_emptied_tasks({"": count}, part):
             episodes = f"{count} episode{'s' * (count != 1)}"
             yield f"no episodes are held out, so there is no val/loss: --val-split {part:g} of {episodes} leaves none"
@@ -140,6 +144,11 @@ def count_recorded(job: LerobotJob) -> Recorded | None:
         counts = [int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in sources]
         return Recorded([source.uri for source in sources], counts)
     return None
+
+
+def list_trained(job: LerobotJob, total: int) -> list[int]:
+    """Return the episodes that are trained on, of so many in the datasets. Raise ValueError with a sentence."""
+    return leave_out(job.parameters[EXCLUDED], total, parse_episodes(job.options.get(EPISODES) or "null"))
 
 
 def parse_episodes(text: str) -> list[int] | None:
@@ -185,6 +194,21 @@ def _find_episode_problems(job: LerobotJob) -> Iterator[Finding | str]:
     elif len(existing) < len(chosen):
         repeated = [one for one in existing if chosen.count(one) > 1]
         yield make_finding(f"{EPISODES} names {_list_numbers(repeated)} twice", _format_way(existing))
+
+
+def _find_exclusion_problems(job: LerobotJob) -> Iterator[Finding | str]:
+    """Yield why episodes cannot be left out: the datasets do not have them, or no others."""
+    excluded, recorded = job.parameters[EXCLUDED], count_recorded(job)
+    if not excluded or recorded is None:
+        return
+    given = job.options.get(EPISODES)
+    if given is not None and given.lower() not in NULLS and parse_episodes(given) is None:
+        yield f"{EPISODES} takes plain numbers with {EXCLUDE_FLAG}, not {given!r}"
+        return
+    try:
+        list_trained(job, recorded.total)
+    except ValueError as error:
+        yield f"{error} ({recorded.describe()})" if len(recorded.counts) > 1 else str(error)
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:

@@ -26,6 +26,7 @@ from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
     device,
+    episode_numbers,
     hub_cache,
     lineage,
     policy,
@@ -50,6 +51,7 @@ POLICY_FOLDER = "policy"
 """Folder below the output folder for the evaluated policy, under its step."""
 COPIED_PARAMETERS = (
     *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
+    episode_numbers.EXCLUDED,
     *("success_reward", "success_threshold", "record_video", "seed", "system_metrics", "checkpoints"),
     "confirm",
     *("env_tasks", "task_description", "rename"),
@@ -277,19 +279,23 @@ def _find_policy_problems(job: LerobotJob) -> Iterator[Finding | str]:
 
 
 def _find_missing_episodes(job: LerobotJob) -> Iterator[str]:
-    """Yield a sentence if the datasets do not have an episode to replay."""
-    requested, flag = job.parameters["replay_episodes"], held_out.REPLAY_EPISODES_FLAG
-    datasets = lineage.list_dataset_sources(job.document)
-    if requested is None or not datasets or len(datasets) != len(job.datasets):
+    """Yield a sentence if the datasets do not have an episode to replay, or to leave out."""
+    requested, flag = job.parameters["replay_episodes"] or selection.ALL, held_out.REPLAY_EPISODES_FLAG
+    datasets, excluded = lineage.list_dataset_sources(job.document), job.parameters[episode_numbers.EXCLUDED]
+    if not datasets or len(datasets) != len(job.datasets):
         return
     with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
         total = sum(int(dataset.load_dataset_info(job.folders[source])["total_episodes"]) for source in datasets)
-        parts = selection.parse_episodes(str(requested)) or []
+        parts, numbers = selection.parse_episodes(str(requested)) or [], None
         try:
-            selection.select_episodes(parts, total)
+            numbers = episode_numbers.select_episodes(parts, total) or None
         except ValueError as error:
             left = [_format_range(part.start, min(part.stop, total)) for part in parts if part.start < total]
             yield f"{flag} {requested}: {error}" + (f"\n{flag} {','.join(left)}" if left else "")
+        try:
+            episode_numbers.leave_out(excluded, total, numbers)
+        except ValueError as error:
+            yield str(error)
 
 
 def _format_range(start: int, stop: int) -> str:

@@ -102,7 +102,8 @@ def _load_policy(request: EvaluationRequest) -> LoadedPolicy:
 
 def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.EpisodeSelection:
     try:
-        selection = held_out.choose_episodes(request.replay_episodes, root, request.policy.folder)
+        asked, excluded = request.replay_episodes, request.exclude_episodes
+        selection = held_out.choose_episodes(asked, root, request.policy.folder, excluded)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     if not selection.episodes:

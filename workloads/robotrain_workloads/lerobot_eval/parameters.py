@@ -130,6 +130,13 @@ class EvalParameters:
             help="recorded episodes to replay: held-out, all, or numbers such as 0,3,5-9 (default: those that the"
             " policy's training held out if known, else all)",
             metavar="WHICH",
+            form="list",
+        ),
+    ] = None
+    exclude_episodes: Annotated[
+        str | None,
+        shared.make_excluded_param(
+            "recorded episodes to leave out of a replay (default, with --policy-run: as that run did on the same data)"
         ),
     ] = None
     env: Annotated[Simulation | None, Param(help="the simulated environment that the policy acts in", common=True)] = (

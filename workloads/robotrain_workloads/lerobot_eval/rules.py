@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import WorkCommand
 from robotrain_runtime.contract.finding import Finding
 
 from robotrain_workloads import rules
-from robotrain_workloads.lerobot import versions
+from robotrain_workloads.lerobot import episode_numbers, versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
@@ -233,22 +233,24 @@ def _check_confirmation(job: "Job", env: str) -> Iterator[Problem]:
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:
     """Require valid episode numbers and a dataset."""
     requested, flag = job["replay_episodes"], "--replay-episodes"
+    for name, given in ((flag, requested), (episode_numbers.EXCLUDE_FLAG, job[episode_numbers.EXCLUDED])):
+        if given is not None and not _has_dataset(job):
+            yield make_problem(
+                "option-without-effect.dataset",
+                suggest_leaving_out(name),
+                *DATASET_SUGGESTIONS,
+                where=name,
+                given=redact(given, max_length=LONGEST_VALUE),
+                absent=("dataset",),
+                flag=name,
+            )
     if requested is None:
         return
     given = redact(requested, max_length=LONGEST_VALUE)
-    if not _has_dataset(job):
-        yield make_problem(
-            "option-without-effect.dataset",
-            suggest_leaving_out(flag),
-            *DATASET_SUGGESTIONS,
-            given=given,
-            absent=("dataset",),
-            flag=flag,
-        )
     try:
         selection.parse_episodes(requested)
     except ValueError as error:
-        forms = (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
+        forms = (episode_numbers.EXAMPLE, selection.HELD_OUT, selection.ALL)
         near = suggest_name(requested, (selection.HELD_OUT, selection.ALL), prefix=f"{flag} ")
         suggestions = near or (Suggestion(f"{flag} EPISODES", f"such as {', '.join(forms)}"),)
         yield make_problem("value-invalid.episodes", *suggestions, given=given, flag=flag, why=_format_error(error))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.model.preview import WorkPreview
 from robotrain.model.workload import JobTemplate, Role, Workload
@@ -13,6 +13,7 @@ from robotrain.plugins.hookspecs import hook
 from robotrain_workloads import lerobot_declarations, packages
 from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE, TASK_SUCCESS_RATE
 from robotrain_workloads.lerobot import version_parameters
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
 from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock, list_image_packages
 
@@ -83,10 +84,18 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_rollout(job)
     yield from rules.check_task_description(job)
     yield from rules.check_replay_episodes(job)
+    yield from shared_lerobot_rules.check_excluded_episodes(job)
     yield from rules.check_lerobot_options(job)
     yield from rules.check_registration(job)
     yield from shared_rules.check_publish_url(job, "results")
     yield from shared_rules.check_builds(job)
+
+
+def follow_run(job: "Job", earlier: "Job") -> dict[str, tuple[Any, str]]:
+    """Return the packages of the run whose policy a job takes, and the episodes that it left out of the same data."""
+    found, excluded = packages.follow_run(job, earlier), dict(earlier.parameters).get(EXCLUDED)
+    data, earlier_data = ([one.uri for one in given.sources if one.role == "dataset"] for given in (job, earlier))
+    return {**found, EXCLUDED: (excluded, packages.OWNER)} if excluded and data == earlier_data else found
 
 
 def implies_sources(job: "Job") -> bool:
@@ -171,6 +180,7 @@ LEROBOT_EVAL = Workload(
         "dataset_id",
         "publish_url",
         "convert_v21",
+        EXCLUDED,
         "device",
         "system_metrics",
         "lerobot_version",
@@ -179,9 +189,10 @@ LEROBOT_EVAL = Workload(
     ),
     load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
-    follow_run=packages.follow_run,
+    follow_run=follow_run,
     preview=WorkPreview(
-        {"environment": "env", "episodes": "eval_episodes", "batch": "eval_batch_size", "checkpoints": "checkpoints"},
+        {"environment": "env", "episodes": "eval_episodes", "batch": "eval_batch_size", "checkpoints": "checkpoints"}
+        | {"left out": EXCLUDED},
         lerobot_declarations.find_facts,
     ),
     template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies),

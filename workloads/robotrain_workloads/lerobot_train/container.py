@@ -22,6 +22,7 @@ from robotrain_workloads.lerobot import (
     dataset,
     dataset_preparation,
     device,
+    episode_numbers,
     feature_renames,
     hub_cache,
     image_weights,
@@ -265,6 +266,8 @@ def _make_launcher_arguments(job: LerobotJob) -> Iterator[str]:
         yield "--reads-task"
     if values["num_workers"] == 0:
         yield "--loads-alone"
+    if excluded := values[episode_numbers.EXCLUDED]:
+        yield f"{episode_numbers.EXCLUDE_FLAG}={excluded}"
     if values["allow_non_finite"]:
         yield "--allow-non-finite"
     if not tracking.name_type(values):  # the job names none, and its start could not be read before

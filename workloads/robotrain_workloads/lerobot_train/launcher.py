@@ -24,6 +24,8 @@ from robotrain_workloads.lerobot import (
     data_errors,
     dataset,
     device,
+    episode_numbers,
+    file_formats,
     hub_cache,
     policy,
     policy_packages,
@@ -65,7 +67,7 @@ POLICY_FACTORY = "make_policy"
 UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
 """What LeRobot's pi policies print where the others raise an error."""
 STATISTICS_OPTIONS = ("dataset_stats", "stats")
-SPLIT_OPTION = "--dataset.eval_split"
+SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
 TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
 ORIGINAL = "robotrain_original"
@@ -175,13 +177,41 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
 
 
-def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
-    """Return the episodes of `--dataset.episodes=[0,1]`; None for all, and for values that only LeRobot can read."""
+def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) -> list[str]:
+    """Return the option with the episodes that are trained on, with a note; none without episodes to leave out.
+
+    They are known here, after several datasets have become one, and a line of a command could not hold thousands.
+    """
+    chosen = parse_episodes(arguments)
+    if not excluded and chosen is None:
+        return []
+    total = int(dataset.load_dataset_info(root)["total_episodes"])
     try:
-        episodes = ast.literal_eval(get_option_value(arguments, "--dataset.episodes") or "None")
-    except (ValueError, SyntaxError):
+        kept = episode_numbers.leave_out(excluded, total, chosen)
+    except ValueError as error:
+        end_as_preflight(error)
+    if device.is_first_rank():
+        count = f"{len(kept)} of {total}"
+        emit_event(Track(params={"episodes": count}))
+        without, ways = (
+            (f", without {excluded}", ((f"{episode_numbers.EXCLUDE_FLAG} none",),)) if excluded else ("", ())
+        )
+        emit_event(Note(level="info", text=f"training on {count} episodes{without}", ways=ways))
+    return [f"{EPISODES_OPTION}=[{','.join(map(str, kept))}]"] if excluded else []
+
+
+def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
+    """Return the episodes of `--dataset.episodes=[0,1]`, else those of the checkpoint that is resumed.
+
+    None for all, and for values that only LeRobot can read.
+    """
+    given, config = get_option_value(arguments, EPISODES_OPTION), get_option_value(arguments, "--config_path")
+    try:
+        if given is None and config:
+            given = str((file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes"))
+        return [int(one) for one in ast.literal_eval(given or "None")]
+    except (OSError, ValueError, SyntaxError, TypeError):
         return None
-    return episodes if isinstance(episodes, list) else None
 
 
 def explain_refusals(options: Sequence[str]) -> None:
@@ -303,6 +333,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
             stop_handler.require_same(chosen, device.name_hardware(chosen))
         trainer.append(f"--{own.trains}.device={chosen}")
         root = Path(get_option_value(trainer, "--dataset.root") or "")
+        trainer += make_episode_options(own.exclude_episodes, root, trainer)
         if device.is_first_rank() and not own.first:
             _check_tables(own, trainer, root)
         trainer += disable_empty_split(root, trainer)
@@ -368,7 +399,8 @@ def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite:
     """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
     tolerance = get_option_value(options, TOLERANCE)
     given, chosen = float(tolerance) if tolerance else None, parse_episodes(options)
-    return dataset_tables.list_table_problems(LocalFiles(root), given, chosen, allow_non_finite=allow_non_finite)
+    read = None if chosen is None else {*chosen}
+    return dataset_tables.list_table_problems(LocalFiles(root), given, read, allow_non_finite=allow_non_finite)
 
 
 def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[TableProblem]:
@@ -438,6 +470,7 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--base-reference", default="", help="where it comes from, as JSON")
     parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
     parser.add_argument("--reads-task", action="store_true", help="the text of the task is trained on")
+    parser.add_argument("--exclude-episodes", default="", help="numbers of those that are left out")
     parser.add_argument("--nodes", type=int, default=1, help="how many train together")
     parser.add_argument("--ranks", type=int, default=1, help="the processes on all of them")
     parser.add_argument("--batch", type=int, default=0, help="the samples of a step on each")

@@ -101,6 +101,10 @@ class TrainParameters:
         shared.DEFAULT_DATASET_NAME
     )
     convert_v21: shared.ConvertV21 = False
+    exclude_episodes: Annotated[
+        str | None,
+        shared.make_excluded_param("episodes to neither train on nor hold out (the dataset's statistics keep them)"),
+    ] = None
     rename: Annotated[
         str | None,
         Param(

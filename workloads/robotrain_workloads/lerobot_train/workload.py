@@ -52,6 +52,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from rules.check_remote_code(job)
     yield from rules.check_device(job)
     yield from rules.check_single_start(job)
+    yield from rules.check_excluded_episodes(job)
     yield from rules.check_steps_left(job)
     yield from shared_rules.check_publish_url(job)
     yield from shared_rules.check_builds(job)

@@ -2,11 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from robotrain_workloads.lerobot import dataset, file_formats, training_history
+from robotrain_workloads.lerobot import dataset, episode_numbers, file_formats, training_history
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 from robotrain_workloads.lerobot.training_history import (
     COMPARED_FEATURES,
@@ -106,33 +106,51 @@ class EpisodeSelection(NamedTuple):
     """An explanation for people."""
 
 
-def choose_episodes(requested: str | None, root: Path, model: Path | None) -> EpisodeSelection:
+def choose_episodes(
+    requested: str | None, root: Path, model: Path | None, excluded: str | None = None
+) -> EpisodeSelection:
     """Choose the episodes to replay; `requested` None means held-out ones if known, else all.
 
-    `model` is the folder of the policy; None for an untrained one. Raise ValueError with a sentence.
+    :param model: the folder of the policy; None for an untrained one.
+    :param excluded: episodes that are left out.
+
+    Raise ValueError with a sentence.
     """
     total = int(dataset.load_dataset_info(root)["total_episodes"])
+    chosen, is_unseen, why = _choose(requested, root, model, episode_numbers.leave_out(excluded, total))
+    numbers = episode_numbers.leave_out(excluded, total, chosen)
+    count = f"{_format_episodes(len(numbers))} of {total}" if len(numbers) < total else f"all {_format_episodes(total)}"
+    return EpisodeSelection(
+        numbers, is_unseen, f"{count} may be replayed{f', without {excluded}' * bool(excluded)}{why}"
+    )
+
+
+def _choose(
+    requested: str | None, root: Path, model: Path | None, kept: Collection[int]
+) -> tuple[Collection[int], bool, str]:
+    """Return the episodes, of which some may be left out, whether no training saw them, and the end of a sentence.
+
+    :param kept: those that are not left out.
+    """
     if model is None and requested in (None, selection.HELD_OUT):
-        counts = dataset.count_episodes_by_task(root)
+        counts = dataset.count_episodes_by_task(root, kept)
         if counts and not dataset.find_emptied_tasks(counts, DEFAULT_VAL_SPLIT):
-            default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT)
-            why = f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
-            return EpisodeSelection(default, True, why)
+            default = dataset.select_last_episodes(dataset.read_first_tasks(root), DEFAULT_VAL_SPLIT, kept)
+            return default, True, f": {DEFAULT_REASON}"
     held, why, doubt = _find_unseen_episodes(root, model)
     if requested == selection.HELD_OUT and (why or doubt):
         raise ValueError(f"{REPLAY_EPISODES_FLAG} {requested}: {why or doubt} (--replay-episodes all)")
     if requested is None and why:
-        return EpisodeSelection(list(range(total)), False, f"all {_format_episodes(total)} may be replayed: {why}")
+        return kept, False, f": {why}"
     if requested in (None, selection.HELD_OUT):
         kind = f"those that the last training held out; {doubt}" if doubt else "those that training held out"
-        return EpisodeSelection(held, not doubt, f"{_format_episodes(len(held))} of {total} may be replayed: {kind}")
+        return held, not doubt, f": {kind}"
+    total = int(dataset.load_dataset_info(root)["total_episodes"])
     ranges = selection.parse_episodes(str(requested))
-    numbers = list(range(total)) if ranges is None else selection.select_episodes(ranges, total)
+    numbers = kept if ranges is None else episode_numbers.select_episodes(ranges, total)
     is_unseen = bool(model and held and not doubt and set(numbers) <= set(held))
     reason = "training held them out" if is_unseen else "training may have seen them"
-    reason = reason if model else "the policy is untrained"
-    why = f"{_format_episodes(len(numbers))} of {total} may be replayed, as requested: {reason}"
-    return EpisodeSelection(numbers, is_unseen, why)
+    return numbers, is_unseen, f", as requested: {reason if model else 'the policy is untrained'}"
 
 
 def explain_unknown_split(root: Path, model: Path | None) -> str:

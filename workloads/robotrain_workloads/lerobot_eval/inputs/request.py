@@ -45,6 +45,7 @@ class EvaluationRequest:
     eval_batch_size: int = 10
     seed: int = 1000
     replay_episodes: str | None = None
+    exclude_episodes: str | None = None
     env: str = ""
     """Empty for none."""
     env_steps: int | None = None

@@ -1,13 +1,12 @@
 """Selection of the policy and of recorded episodes for an evaluation. Standard library only."""
 
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.checkpoints import model_lineage
 
-from robotrain_workloads.lerobot import file_formats, lineage, policy, policy_repositories
+from robotrain_workloads.lerobot import episode_numbers, file_formats, lineage, policy, policy_repositories
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import SOURCE_KIND_NAMES
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy
@@ -15,8 +14,6 @@ from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy
 BUILTIN_SOURCE = "builtin"
 STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
 HELD_OUT, ALL = "held-out", "all"
-RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
-EXAMPLE_EPISODES = "0,3,5-9"
 
 
 def find_policy(job: LerobotJob) -> EvaluatedPolicy:
@@ -51,25 +48,4 @@ def _find_step(job: LerobotJob) -> int:
 
 def parse_episodes(text: str) -> list[range] | None:
     """Return the ranges; None for `held-out` and `all`. Raise ValueError with a sentence."""
-    if text in (HELD_OUT, ALL):
-        return None
-    ranges = []
-    for part in map(str.strip, text.split(",")):
-        match = RANGE_PATTERN.fullmatch(part)
-        if not match:
-            raise ValueError(f"{part!r} is neither an episode number nor a range" if part else "a number is missing")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise ValueError(f"the range {part} ends before it begins")
-        ranges.append(range(first, last + 1))
-    return ranges
-
-
-def select_episodes(parts: Sequence[range], total: int) -> list[int]:
-    """Return the numbers in order, each once. Raise ValueError for numbers that do not exist."""
-    last = max((part[-1] for part in parts), default=-1)
-    if last >= total:
-        raise ValueError(
-            f"the dataset has {total} episode{'s' * (total != 1)}, numbered from 0: there is no episode {last}"
-        )
-    return sorted({number for part in parts for number in part})
+    return None if text in (HELD_OUT, ALL) else episode_numbers.parse_ranges(text)

@@ -46,7 +46,12 @@ def make_summary(result: EvaluationResult) -> dict[str, Any]:
         "held_out": result.held_out,
         **_summarize_replay(result.replayed),
         "replay": result.replayed
-        and {"asked": request.replay_episodes, "held_out": result.held_out, "batch": request.eval_batch_size},
+        and {
+            "asked": request.replay_episodes,
+            "excluded": request.exclude_episodes,
+            "held_out": result.held_out,
+            "batch": request.eval_batch_size,
+        },
         "rollout": result.rolled
         and {
             **{name: getattr(request, name) for name in ROLLOUT_SETTINGS},
@@ -141,6 +146,7 @@ def _describe_options(options: Sequence[str]) -> tuple[str, ...]:
 def _describe_replay(result: EvaluationResult, count: int) -> str:
     request, requested = result.request, result.request.replay_episodes
     which = f" ({requested})" if requested not in (None, ALL, HELD_OUT) else ""
+    which += f", without {request.exclude_episodes}," if request.exclude_episodes else ""
     text = f"{count} {'held-out ' if result.held_out else ''}episode{'s' * (count != 1)}{which} of {request.dataset}"
     has_name = request.dataset != DEFAULT_DATASET_NAME or not result.statistics
     digest = "" if has_name else f" (statistics {result.statistics})"

@@ -1,0 +1,237 @@
+"""Episodes that a job leaves out: what is refused, what the trainer gets, and where people see it."""
+
+import itertools
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import job_documents
+import pytest
+from job_documents import check_findings, check_job, format_finding
+from robotrain import api
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot import episode_numbers
+from robotrain_workloads.lerobot_eval import container as eval_container
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL, follow_run
+from robotrain_workloads.lerobot_train import card, container, launcher, tracking
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+from small_training import SMALL
+
+CHOSEN, STREAMED = "--dataset.episodes", "--dataset.streaming=true"
+DATASET = JobSource(role="dataset", kind="local_path", uri="/data")
+POLICY = JobSource(role="policy", kind="local_path", uri="/policy")
+FORMS = ["3,7-9", " 9, 7-8,3 ", "3,3,7-9,8", "[3, 7, 8, 9]", "[3, '7-9']"]
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_each_form_means_the_same_episodes(text):
+    assert set(range(12)) - {*episode_numbers.leave_out(text, 12)} == {3, 7, 8, 9}
+
+
+@pytest.mark.parametrize("text", ["one", "9-7", "3,,4", "-3", "1.5", "all"])
+@pytest.mark.parametrize("workload", [LEROBOT_TRAIN, LEROBOT_EVAL])
+def test_what_is_no_number_is_refused_before_any_dataset_is_read(workload, text):
+    sources = (DATASET, POLICY) if workload is LEROBOT_EVAL else (DATASET,)
+    (problem,) = check_job(workload, *sources, exclude_episodes=text)
+    assert (problem.code, problem.where, problem.given) == ("value-invalid", "--exclude-episodes", text)
+
+
+def test_an_evaluation_without_a_dataset_has_no_episodes_to_leave_out():
+    (problem,) = check_job(LEROBOT_EVAL, POLICY, env="pusht", exclude_episodes="3")
+    assert (problem.code, problem.where) == ("option-without-effect", "--exclude-episodes")
+
+
+COMPARED = [
+    # what is left out; LeRobot's options; other parameters, and whether the job cannot run
+    ("3,7-9", [], {}, False),
+    ("49", [], {}, False),
+    ("50", [], {}, True),
+    ("40-60", [], {}, True),
+    ("0-49", [], {}, True),
+    ("0-48", [], {}, False),
+    ("3", [f"{CHOSEN}=[3,4]"], {}, False),
+    ("3", [f"{CHOSEN}=[4]"], {}, False),
+    ("3-4", [f"{CHOSEN}=[3,4]"], {}, True),
+    ("3", [f"{CHOSEN}=null"], {}, False),
+    ("3", [f"{CHOSEN}=[0x3,4]"], {}, True),
+    ("3", [f"{CHOSEN}=[99]"], {}, True),
+    ("3", [STREAMED], {"val_split": 0.0, "num_workers": 1}, True),
+    ("3", [STREAMED], {}, False),  # held-out episodes make LeRobot read it as usual
+]
+
+
+@pytest.mark.parametrize(("excluded", "options", "parameters", "is_wrong"), COMPARED)
+def test_a_training_is_compared_with_the_episodes_of_its_dataset(
+    training, dataset, excluded, options, parameters, is_wrong
+):
+    document = training(dataset(total_episodes=50), options, exclude_episodes=excluded, **parameters)
+    check_findings(map(format_finding, container.compare(document, job_documents.folders(document))), is_wrong)
+
+
+@pytest.mark.parametrize(
+    ("excluded", "asked", "is_wrong"),
+    [("50", None, True), ("3", "3", True), ("0-49", None, True), ("3", "held-out", False), ("3", "3-4", False)],
+)
+def test_an_evaluation_is_compared_with_the_episodes_of_its_dataset(
+    tmp_path, policy, dataset, excluded, asked, is_wrong
+):
+    data = dataset(total_episodes=50)
+    document = job_documents.evaluation(
+        tmp_path / "work", policy=policy(), dataset=data, exclude_episodes=excluded, replay_episodes=asked
+    )
+    check_findings(eval_container.compare(document, job_documents.folders(document)), is_wrong)
+
+
+def test_episodes_of_several_datasets_are_numbered_through(training, dataset):
+    folders = [dataset(folder="first", total_episodes=50), dataset(folder="second", total_episodes=3)]
+    for excluded, is_wrong in (("50-52", False), ("50-53", True)):
+        document = training(folders, exclude_episodes=excluded)
+        check_findings(map(format_finding, container.compare(document, job_documents.folders(document))), is_wrong)
+
+
+def test_a_single_task_that_keeps_no_episode_is_warned_of(training, dataset):
+    document = training(dataset(total_episodes=3, total_tasks=1), exclude_episodes="0,2")
+    check_findings(container.list_warnings(document, job_documents.folders(document)))
+
+
+@pytest.fixture
+def emitted(monkeypatch):
+    events = []
+    monkeypatch.setattr(launcher, "emit_event", events.append)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("excluded", "arguments", "kept"),
+    [
+        ("3,7-9", [], [0, 1, 2, 4, 5, 6]),
+        ("0-2", [f"{CHOSEN}=[8, 2, 5]"], [8, 5]),  # whose last ones are held out
+        ("1-9", [f"{CHOSEN}=null"], [0]),
+    ],
+)
+def test_the_trainer_is_given_the_other_episodes(dataset, emitted, excluded, arguments, kept):
+    added = launcher.make_episode_options(excluded, dataset(total_episodes=10), arguments)
+    assert launcher.parse_episodes([*arguments, *added]) == kept
+    count = f"{len(kept)} of 10"
+    assert emitted[0] == event.Track(params={"episodes": count})
+    assert count in emitted[1].text
+    assert excluded in emitted[1].text
+
+
+def test_without_such_episodes_the_trainer_is_given_nothing(dataset, emitted):
+    data = dataset(total_episodes=10)
+    assert launcher.make_episode_options("", data, []) == emitted == []
+    assert launcher.make_episode_options("", data, [f"{CHOSEN}=[1]"]) == []
+    assert emitted[0] == event.Track(params={"episodes": "1 of 10"})
+
+
+def test_a_resumed_training_leaves_out_what_its_checkpoint_did(dataset, emitted, tmp_path):
+    config = tmp_path / "train_config.json"
+    config.write_text(json.dumps({"dataset": {"episodes": [0, 1, 2]}}))
+    resumed = [f"--config_path={config}"]
+    added = launcher.make_episode_options("2", dataset(total_episodes=10), resumed)
+    assert launcher.parse_episodes(added) == [0, 1]
+    assert launcher.parse_episodes([*resumed, f"{CHOSEN}=null"]) is None
+
+
+def test_a_launcher_ends_where_no_episode_is_left(dataset, capsys):
+    with pytest.raises(SystemExit):
+        launcher.make_episode_options("0-4", dataset(total_episodes=5), [])
+    check_findings([capsys.readouterr().out.strip()])
+
+
+def test_tracking_lineage_and_the_card_name_them(training, dataset):
+    document = training(dataset(), exclude_episodes="3,7-9")
+    found = container.publishing(document, job_documents.folders(document))
+    assert found.tags["excluded_episodes"] == found.lineage["excluded_episodes"] == "3,7-9"
+    assert "Left out: episodes 3,7-9" in found.description.splitlines()
+    assert "- without the episodes 3,7-9" in dict(map(tuple, found.describes["sections"]))["Data"]
+    assert tracking.describe_tracking_run(document, Path("o")).params["exclude_episodes"] == "3,7-9"
+    assert "without" not in card._describe_data(training(dataset()))
+
+
+def test_the_launcher_is_told(training, dataset):
+    document = training(dataset(), exclude_episodes="3,7-9")
+    words = job_documents.get_work(document).arguments
+    assert "--exclude-episodes=3,7-9" in words[: words.index("--")]
+
+
+LINE = ("--platform", "local", "--no-pin", "--dataset-path")
+
+
+@pytest.mark.parametrize("given", ["3,7-9", [3, "7-9"], [3, 7, 8, 9]])
+def test_a_job_file_and_a_call_take_a_list(robotrain, tmp_path, pusht, given):
+    (tmp_path / "job.yaml").write_text(
+        json.dumps({"workload": "lerobot-train", "parameters": {"exclude_episodes": given}})
+    )
+    answer = robotrain("submit", tmp_path / "job.yaml", *LINE, pusht, "--dry-run", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    rows = {row["name"]: row["value"] for row in answer.json["preview"]}
+    meant = ",".join(map(str, given)) if isinstance(given, list) else given
+    assert rows["episodes"] == f"46 of 50 episodes, without {meant}"
+    assert rows["epochs"].endswith("each of 1,656 frames")
+    called = api.render(platform="local", dataset_path=pusht, exclude_episodes=given)
+    assert dict(called.job.parameters)["exclude_episodes"] == meant
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("--", f"{CHOSEN}=[0,1,2,3,4]"), "5 of 50 episodes"),
+        (("--exclude-episodes", "4", "--", f"{CHOSEN}=[0,1,2,3,4]"), "4 of 50 episodes, without 4"),
+    ],
+)
+def test_a_dry_run_counts_the_episodes_that_are_trained_on(robotrain, pusht, words, shown):
+    answer = robotrain("submit", *LINE, pusht, "--dry-run", "--json", *words)
+    assert {row["name"]: row["value"] for row in answer.json["preview"]}["episodes"] == shown
+
+
+def test_the_evaluation_of_a_run_leaves_out_what_the_run_did_of_the_same_data():
+    def make_job(*sources, **parameters):
+        return SimpleNamespace(sources=sources, parameters=tuple(parameters.items()))
+
+    trained = make_job(DATASET, exclude_episodes="3", packages=None)
+    assert follow_run(make_job(DATASET, POLICY, packages=None), trained)["exclude_episodes"][0] == "3"
+    other = JobSource(role="dataset", kind="local_path", uri="/other")
+    for sources in itertools.permutations((DATASET, other)):
+        assert follow_run(make_job(*sources, packages=None), trained) == {}
+    assert follow_run(make_job(DATASET, packages=None), make_job(DATASET, exclude_episodes=None, packages=None)) == {}
+
+
+def test_the_evaluation_of_a_pipeline_leaves_out_the_same(robotrain, pusht):
+    words = ("pipeline", "train-eval", *LINE, pusht, "--exclude-episodes", "3", "--dry-run", "--json")
+    answer = robotrain(*words)
+    assert answer.exit_code == 0, answer.stderr
+    shown = {(row["step"], row["name"]): row["value"] for row in answer.json["preview"]}
+    assert (shown["train", "episodes"], shown["evaluate", "left out"]) == ("49 of 50 episodes, without 3", "3")
+
+
+@pytest.mark.slow
+def test_a_dataset_with_a_bad_episode_trains_without_it(train, recorded, tmp_path, training_environment):
+    """Of four episodes of ten frames, one has a value that is no number."""
+    damage = (
+        "import sys, pyarrow as pa, pyarrow.parquet as pq, glob\n"
+        "(path,) = glob.glob(sys.argv[1] + '/data/*/*.parquet')\n"
+        "table = pq.read_table(path)\n"
+        "at = table.schema.get_field_index('action')\n"
+        "values = table.column('action').to_pylist()\n"
+        "values[15] = [float('nan')] * 2\n"
+        "field = table.schema.field('action')\n"
+        "pq.write_table(table.set_column(at, field, pa.array(values, field.type)), path)\n"
+    )
+    data = shutil.copytree(recorded / "small", tmp_path / "bad")
+    subprocess.run([Path(training_environment) / "bin/python", "-c", damage, data], check=True)
+    refused = train(data, SMALL["act"], work="refused", exit_code=4)
+    assert any("episode 1" in line and "not a finite number" in line for line in refused.lines)
+
+    ran = train(data, SMALL["act"], exclude_episodes="1", val_split=0.3, tracked=True)
+    assert [*ran.read_metric("val/loss")] == [3, 6]
+    assert ran.read_metric("train/loss").keys() == {2, 4, 6}
+    config = json.loads((ran.work / "outputs/checkpoints/000006/pretrained_model/train_config.json").read_text())
+    assert config["dataset"]["episodes"] == [0, 2, 3]
+    assert any("training on 3 of 4 episodes" in note for note in ran.notes)
+    params = dict(ran.ask("select key, value from params"))
+    assert (params["exclude_episodes"], params["episodes"]) == ("1", "3 of 4")

@@ -1,0 +1,49 @@
+"""Numbers of recorded episodes as people give them: `0,3,5-9`. Standard library only."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+EXCLUDED = "exclude_episodes"
+"""The parameter with the episodes that are left out."""
+EXCLUDE_FLAG = "--exclude-episodes"
+EXAMPLE = "0,3,5-9"
+RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+
+
+def parse_ranges(text: str) -> list[range]:
+    """Return the ranges; the text may be a list in brackets. Raise ValueError with a sentence."""
+    ranges = []
+    for part in (part.strip(" '\"") for part in text.strip(" []").split(",")):
+        match = RANGE_PATTERN.fullmatch(part)
+        if not match:
+            raise ValueError(f"{part!r} is neither an episode number nor a range" if part else "a number is missing")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f"the range {part} ends before it begins")
+        ranges.append(range(first, last + 1))
+    return ranges
+
+
+def select_episodes(ranges: Sequence[range], total: int) -> list[int]:
+    """Return the numbers in order, each once. Raise ValueError for numbers that do not exist."""
+    last = max((part[-1] for part in ranges), default=-1)
+    if last >= total:
+        raise ValueError(
+            f"the dataset has {total} episode{'s' * (total != 1)}, numbered from 0: there is no episode {last}"
+        )
+    return sorted({number for part in ranges for number in part})
+
+
+def leave_out(excluded: str | None, total: int, chosen: Iterable[int] | None = None) -> list[int]:
+    """Return the chosen episodes, else all, without the excluded ones. Raise ValueError with a sentence."""
+    given = range(total) if chosen is None else chosen
+    if not excluded:
+        return [*given]
+    try:
+        unwanted = {*select_episodes(parse_ranges(excluded), total)}
+    except ValueError as error:
+        raise ValueError(f"{EXCLUDE_FLAG} {excluded}: {error}") from None
+    kept = [number for number in given if number not in unwanted]
+    if not kept:
+        raise ValueError(f"{EXCLUDE_FLAG} {excluded} leaves no episode")
+    return kept
