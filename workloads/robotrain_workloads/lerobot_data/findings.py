@@ -77,6 +77,11 @@ KINDS: Mapping[str, FindingKind] = {
     "action-constant": _warning(
         "The action does not change in a whole episode.", "Leave out the episode.", by_exclusion=True
     ),
+    "dimension-stuck": _warning(
+        "The action of a joint stays the same in an episode while its state moves, or the other way round.",
+        "Leave out the episode.",
+        by_exclusion=True,
+    ),
     "dimension-constant": _warning("A dimension has the same value in all frames.", "See what it is for."),
     "dimension-tiny": _warning(
         "A dimension hardly changes: normalization makes its noise as large as motion.",
@@ -151,6 +156,15 @@ def make_data_finding(
         None if number is None else float(number),
         unit,
         where,
+    )
+
+
+def make_span_finding(
+    code: str, text: str, spans: Sequence[Span], number: float | None, unit: str = "", feature: str = ""
+) -> DataFinding:
+    """Return a finding about parts of episodes."""
+    return make_data_finding(
+        code, text, [span[0] for span in spans], feature=feature, number=number, unit=unit, spans=spans
     )
 
 

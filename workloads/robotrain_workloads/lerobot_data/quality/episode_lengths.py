@@ -1,0 +1,40 @@
+"""Episodes that are too short to learn from, and tasks without text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data.quality.recording import Array
+
+SHORT_SECONDS, SHORT_PART = 0.5, 0.2
+"""An episode is short if it has less, and less than this part of the usual length."""
+
+
+def find_short_episodes(lengths: Array, fps: float) -> Iterator[DataFinding]:
+    """Yield the episodes with one frame or two, or that are over at once."""
+    usual = float(np.median(lengths)) if len(lengths) else 0.0
+    short = np.flatnonzero((lengths <= 2) | ((lengths < SHORT_SECONDS * fps) & (lengths < SHORT_PART * usual)))
+    if len(short):
+        first = int(short[lengths[short].argmin()])
+        frames = int(lengths[first])
+        text = (
+            f"episode {first} has {frames} frame{'s' * (frames != 1)}, and half of the episodes have {usual:g} or more"
+        )
+        yield make_data_finding(
+            "episode-short",
+            text,
+            short,
+            number=frames,
+            unit="frames",
+            spans=[(int(one), 0, int(lengths[one])) for one in short],
+        )
+
+
+def find_empty_tasks(first_tasks: Sequence[str], texts: Mapping[int, str]) -> Iterator[DataFinding]:
+    """Yield the episodes whose task has no text, and the tasks without one."""
+    empty = [number for number, text in texts.items() if not text.strip()]
+    episodes = [episode for episode, task in enumerate(first_tasks) if not task.strip()]
+    if empty or episodes:
+        which = f"task {empty[0]}" if empty else f"the task of episode {episodes[0]}"
+        yield make_data_finding("task-empty", f"{which} has no text", episodes, number=len(empty))

@@ -1,0 +1,219 @@
+"""Pictures of a dataset's cameras, decoded at a stride and made small: a few of each episode."""
+
+import importlib
+import io
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
+from robotrain_workloads.lerobot_data_check import dataset_tables
+
+SIZE = 32
+"""Width and height of a small picture in pixels: of gray."""
+PER_SECOND, FEWEST, MOST = 2.0, 8, 40
+"""Pictures of an episode and camera."""
+MOST_PICTURES = 12_000
+EPISODES_AT_ONCE = 8
+THREADS = 2
+MEASURED_KEYS, MOST_MEASURED = 4, 300
+
+
+class SampledPictures(NamedTuple):
+    """The small pictures of a camera in an episode."""
+
+    camera: str
+    episode: int
+    frames: Array
+    """The number of the frame of each picture."""
+    pictures: Array
+    """Pictures by height by width, from 0 to 255."""
+
+
+class VideoPart(NamedTuple):
+    """Where an episode is in a video, and which frames are wanted."""
+
+    episode: int
+    begin: float
+    """In seconds."""
+    frames: Sequence[int]
+
+
+class PictureReader:
+    """The reading of pictures of all cameras.
+
+    `episodes` are those that are looked at: all, if they are not too many.
+    """
+
+    def __init__(self, recording: RecordedDataset) -> None:
+        self._recording, self._fps = recording, recording.fps
+        self.cameras = [
+            name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
+        ]
+        self._lengths = recording.episodes["length"]
+        count = len(self._lengths)
+        most = count if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
+        self.episodes = _choose_evenly(count, most)
+        self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
+
+    def read(self) -> Iterator[SampledPictures]:
+        """Yield the pictures of each camera and episode; a video that cannot be read has none."""
+        images = [name for name in self.cameras if name not in self._recording.videos]
+        if images:
+            yield from self._read_images(images)
+        tasks = [task for name in self.cameras if name in self._recording.videos for task in self._list_tasks(name)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            waiting = [pool.submit(self._decode, *task) for task in tasks]
+            try:
+                for one in waiting:
+                    yield from one.result()
+            finally:
+                for one in waiting:
+                    one.cancel()
+
+    def choose_frames(self, length: int) -> Sequence[int]:
+        """Return the frames of an episode that are looked at."""
+        wanted = round(min(MOST, self.per_episode, max(FEWEST, PER_SECOND * length / self._fps)))
+        return _choose_evenly(length, max(2, wanted))
+
+    def _list_tasks(self, camera: str) -> Iterator[tuple[str, str, list[VideoPart]]]:
+        """Yield the path of a video and the next episodes in it."""
+        columns = [self._recording.episodes[f"videos/{camera}/{name}"] for name in dataset_tables.VIDEO_COLUMNS]
+        template = str(self._recording.info.get("video_path") or dataset.VIDEO_FILES)
+        by_path: dict[str, list[VideoPart]] = defaultdict(list)
+        for episode in self.episodes:
+            chunk, file, begin, _ = (column[episode] for column in columns)
+            path = template.format(video_key=camera, chunk_index=int(chunk), file_index=int(file))
+            frames = self.choose_frames(int(self._lengths[episode]))
+            by_path[path].append(VideoPart(episode, float(begin), frames))
+        for path, videos in by_path.items():
+            for at in range(0, len(videos), EPISODES_AT_ONCE):
+                yield camera, path, videos[at : at + EPISODES_AT_ONCE]
+
+    def _decode(self, camera: str, path: str, videos: Sequence[VideoPart]) -> list[SampledPictures]:
+        av, found = importlib.import_module("av"), []
+        try:
+            with self._recording.files.open(path) as file, av.open(file) as container:
+                decoder = _VideoDecoder(container, self._fps)
+                for video in videos:
+                    taken = [(frame, one) for frame in video.frames if (one := decoder.find(video, frame)) is not None]
+                    if taken:
+                        frames = np.array([frame for frame, _ in taken])
+                        found.append(
+                            SampledPictures(camera, video.episode, frames, np.stack([one for _, one in taken]))
+                        )
+        except (OSError, av.error.FFmpegError, IndexError):
+            return found  # the comparison of tables says so
+        return found
+
+    def _read_images(self, cameras: Sequence[str]) -> Iterator[SampledPictures]:
+        wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in self.episodes}
+        taken: dict[tuple[int, str], list[tuple[int, Array]]] = defaultdict(list)
+        current = -1
+        with ThreadPoolExecutor(THREADS) as pool:
+            for rows in self._read_rows(cameras, wanted):
+                chosen = [row for row in rows if row[1] in wanted.get(row[0], ())]
+                shrunk = pool.map(lambda row: [_shrink_image(content) for content in row[2:]], chosen)
+                for (episode, frame, *_), pictures in zip(chosen, shrunk, strict=True):
+                    if episode != current:
+                        yield from _collect(taken, current, cameras)
+                        current = episode
+                    for camera, picture in zip(cameras, pictures, strict=True):
+                        if picture is not None:
+                            taken[episode, camera].append((frame, picture))
+        yield from _collect(taken, current, cameras)
+
+    def _read_rows(self, cameras: Sequence[str], wanted: Any) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield frames as episode, frame and the content of each camera, of the row groups with a wanted episode."""
+        parquet = importlib.import_module("pyarrow.parquet")
+        columns = ["episode_index", "frame_index", *cameras]
+        for path in self._recording.files.list_files(dataset_tables.DATA_FILES):
+            with self._recording.files.open(path) as opened:
+                file = parquet.ParquetFile(opened)
+                groups = [at for at in range(file.num_row_groups) if _may_hold(file, at, wanted)]
+                for batch in file.iter_batches(batch_size=64, row_groups=groups, columns=columns) if groups else ():
+                    values = [batch.column(name) for name in columns]
+                    yield list(zip(*(column.to_pylist() for column in values), strict=True))
+
+
+class _VideoDecoder:
+    """The decoding of single frames, from the nearest key frame before each."""
+
+    def __init__(self, container: Any, fps: float) -> None:
+        self._container, self._stream = container, container.streams.video[0]
+        self._stream.thread_count, self._interval = 1, 1 / fps
+        self._base, self._start = float(self._stream.time_base), self._stream.start_time or 0
+        self._frames: Iterator[Any] = iter(())
+        self._last: float | None = None
+        self._key_interval = self._measure_key_interval()
+
+    def _measure_key_interval(self) -> float:
+        """Return the longest time between the first key frames, in seconds."""
+        keys: list[int] = []
+        for packet in islice(self._container.demux(self._stream), MOST_MEASURED):
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+            if len(keys) == MEASURED_KEYS:
+                break
+        return max(((after - before) * self._base for before, after in pairwise(keys)), default=math.inf)
+
+    def find(self, video: VideoPart, number: int) -> Array | None:
+        """Return a frame of an episode as a small picture; None if the video has none there."""
+        seconds = video.begin + number * self._interval
+        if self._last is None or not 0 < seconds - self._last <= self._key_interval:
+            self._container.seek(int(seconds / self._base) + self._start, stream=self._stream, backward=True)
+            self._frames = self._container.decode(self._stream)
+        for frame in self._frames:
+            self._last = (frame.pts - self._start) * self._base
+            if self._last >= seconds - self._interval / 2:
+                return _shrink_frame(frame)
+        self._last = None
+        return None
+
+
+def _shrink_frame(frame: Any) -> Array:
+    small = frame.reformat(SIZE, SIZE, format="gray", interpolation="AREA")
+    return small.to_ndarray()
+
+
+def _shrink_image(content: Any) -> Array | None:
+    image = importlib.import_module("PIL.Image")
+    if not (data := (content or {}).get("bytes")):
+        return None
+    with image.open(io.BytesIO(data)) as opened:
+        opened.draft("L", (SIZE * 4, SIZE * 4))
+        return np.asarray(opened.convert("L").resize((SIZE, SIZE), image.Resampling.BOX))
+
+
+def _collect(taken: Any, episode: int, cameras: Sequence[str]) -> Iterator[SampledPictures]:
+    """Yield what was read of an episode, and forget it."""
+    for camera in cameras:
+        if found := taken.pop((episode, camera), None):
+            frames = np.array([frame for frame, _ in found])
+            yield SampledPictures(camera, episode, frames, np.stack([one for _, one in found]))
+
+
+def _may_hold(file: Any, group: int, wanted: Any) -> bool:
+    """Return whether a row group may have a frame of a wanted episode."""
+    limits = next(
+        (
+            column.statistics
+            for column in (file.metadata.row_group(group).column(one) for one in range(file.metadata.num_columns))
+            if column.path_in_schema == "episode_index"
+        ),
+        None,
+    )
+    return limits is None or not limits.has_min_max or any(one in wanted for one in range(limits.min, limits.max + 1))
+
+
+def _choose_evenly(count: int, most: int) -> list[int]:
+    """Return at most so many numbers below a count, evenly spread, with the first and the last one."""
+    return (
+        list(range(count)) if count <= most else np.unique(np.linspace(0, count - 1, most).round()).astype(int).tolist()
+    )

@@ -1,0 +1,139 @@
+"""All checks of quality over one dataset: the numbers of each episode once, then the pictures."""
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
+from robotrain_workloads.lerobot_data.quality.calibration import Calibration
+from robotrain_workloads.lerobot_data.quality.cameras import CameraCheck
+from robotrain_workloads.lerobot_data.quality.frame_gaps import FrameGaps
+from robotrain_workloads.lerobot_data.quality.idle_ends import IdleEnds
+from robotrain_workloads.lerobot_data.quality.motion import make_motion
+from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
+from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, RecordedDataset
+from robotrain_workloads.lerobot_data.quality.repeats import Repeats
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+
+RATE_PART = 0.02
+"""How far the frames per second of a video are from those of the description, as a part."""
+BRIGHTNESS = 0.2
+"""How far the brightness that statistics say is from that of the pictures, of 1."""
+
+Progress = Callable[[int, int], object]
+"""Takes how much is done, and of how much."""
+
+
+def find_quality_problems(files: DatasetFiles, val_split: float, progress: Progress) -> Iterator[DataFinding]:
+    """Yield what makes a policy worse that is trained on a dataset; its tables agree.
+
+    :param val_split: the part of each task's episodes that is held out.
+    :param progress: told about the episodes that were read, and the pictures.
+    """
+    recording = RecordedDataset(files)
+    lengths = recording.episodes["length"]
+    reader = PictureReader(recording)
+    total = 2 * len(lengths) + len(reader.episodes) * len(reader.cameras)
+    yield from episode_lengths.find_short_episodes(lengths, recording.fps)
+    yield from episode_lengths.find_empty_tasks(recording.first_tasks, recording.task_texts)
+    spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
+    progress(len(lengths), total)
+    yield from dimensions.find_dimension_problems(spreads, names)
+    yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)
+    checks = _NumberChecks(recording, names, reader.episodes)
+    for done in checks.read():
+        progress(len(lengths) + done, total)
+    yield from checks.list_findings(recording.first_tasks, val_split)
+    yield from _find_rate_problems(recording)
+    pictures = CameraCheck(recording.fps, checks.paths)
+    for done, seen in enumerate(reader.read(), 2 * len(lengths) + 1):
+        pictures.add(seen, int(lengths[seen.episode]))
+        progress(done, total)
+    yield from pictures.list_findings(checks.copies)
+    yield from _find_brightness_problems(recording, reader.cameras, pictures)
+
+
+class _NumberChecks:
+    """The checks that look at the numbers of each episode."""
+
+    def __init__(self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int]) -> None:
+        self._recording, self._spreads, self._watched = recording, recording.spreads, frozenset(watched)
+        lengths, joints = recording.episodes["length"], names.get(STATE, names.get(ACTION, []))
+        self._repeats = Repeats(len(lengths), int(lengths.sum()))
+        action, state = self._spreads.get(ACTION), self._spreads.get(STATE)
+        is_comparable = action and state and len(action.mean) == len(state.mean)
+        is_smooth = action.is_smooth & state.is_smooth if action and state and is_comparable else np.zeros(0, bool)
+        self._idle, self._gaps = IdleEnds(recording.fps, joints, is_smooth), FrameGaps(recording.fps)
+        self._calibration = Calibration(action, state, joints) if action and state and is_comparable else None
+        self.paths: dict[int, Array] = {}
+        """How far the robot moved until each frame of an episode whose pictures are looked at."""
+        self.copies: frozenset[int] = frozenset()
+
+    def read(self) -> Iterator[int]:
+        """Look at each episode; yield how many were."""
+        for done, numbers in enumerate(self._recording.read_numbers(), 1):
+            if all(np.isfinite(values).all() for values in numbers.values.values()):
+                motion = make_motion(numbers, self._spreads)
+                self._idle.add(motion)
+                self._gaps.add(motion, numbers)
+                self._repeats.add(motion)
+                if self._calibration:
+                    self._calibration.add(motion.episode, numbers.values[ACTION], numbers.values[STATE], motion)
+                if motion.episode in self._watched and motion.both.shape[1]:
+                    steps = np.abs(np.diff(motion.both, axis=0)).max(axis=1)
+                    self.paths[motion.episode] = np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
+            yield done
+
+    def list_findings(self, first_tasks: Sequence[str], val_split: float) -> Iterator[DataFinding]:
+        """Yield what was found."""
+        self.copies = frozenset(self._repeats.find_copies())
+        yield from self._repeats.list_findings(first_tasks, val_split)
+        yield from self._idle.list_findings()
+        yield from self._gaps.list_findings()
+        if self._calibration:
+            yield from self._calibration.list_findings()
+
+
+def _name_dimensions(recording: RecordedDataset, feature: str) -> list[str]:
+    """Return the names of a feature's dimensions: its own, or numbers in brackets."""
+    description, spread = recording.features[feature], recording.spreads.get(feature)
+    count = len(spread.mean) if spread else 0
+    given: Any = description.get("names")
+    if isinstance(given, dict):  # such as {"motors": [...]}
+        given = next((one for one in given.values() if isinstance(one, list)), None)
+    names = [str(name) for name in given] if isinstance(given, list) else []
+    return names if len(names) == count else [f"{feature}[{at}]" for at in range(count)]
+
+
+def _find_rate_problems(recording: RecordedDataset) -> Iterator[DataFinding]:
+    """Yield each camera whose video has other frames per second than the dataset."""
+    av = importlib.import_module("av")
+    for camera in recording.videos:
+        path = next(iter(recording.files.list_files(f"videos/{camera}/*/*.mp4")), None)
+        if path is None:
+            continue
+        try:
+            with recording.files.open(path) as file, av.open(file) as container:
+                rate = float(container.streams.video[0].average_rate or 0)
+        except (OSError, av.error.FFmpegError, IndexError):
+            continue
+        if rate and abs(rate / recording.fps - 1) > RATE_PART:
+            text = f"{path} has {rate:.4g} frames per second, and meta/info.json says fps {recording.fps:g}"
+            yield make_data_finding("fps-differs", text, feature=camera, number=rate, unit="fps")
+
+
+def _find_brightness_problems(
+    recording: RecordedDataset, cameras: Sequence[str], pictures: CameraCheck
+) -> Iterator[DataFinding]:
+    """Yield each camera whose statistics are not of its pictures."""
+    for camera in cameras:
+        said, seen = recording.statistics.get(camera), pictures.compute_mean(camera)
+        if not isinstance(said, dict) or "mean" not in said or seen is None:
+            continue
+        mean = float(np.mean(np.asarray(said["mean"], float)))
+        if abs(mean - seen) > BRIGHTNESS:
+            text = f"meta/stats.json says mean {mean:.3g} of {camera}, and its pictures have {seen:.3g}, of 1"
+            yield make_data_finding("statistics-differ", text, feature=camera, number=mean)

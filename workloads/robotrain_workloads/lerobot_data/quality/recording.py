@@ -1,0 +1,211 @@
+"""A recorded dataset as the checks of quality read it: its tables, and the numbers of one episode after another."""
+
+import importlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+
+ACTION, STATE = "action", "observation.state"
+NUMBER_PREFIXES = (ACTION, "observation.")
+BATCH_ROWS = 20_000
+FEWEST_VALUES, SMOOTH = 20, 0.5
+MOST_SAMPLES = 50_000
+"""Rows that the spread of a dimension is taken from."""
+
+Array = Any
+"""An array of numpy."""
+
+
+class EpisodeNumbers(NamedTuple):
+    """The numbers of an episode: of each feature, an array of frames by dimensions."""
+
+    episode: int
+    timestamps: Array
+    values: Mapping[str, Array]
+
+    @property
+    def length(self) -> int:
+        """The number of frames."""
+        return len(self.timestamps)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The spread of a feature in the whole dataset, a number a dimension."""
+
+    count: int
+    mean: Array
+    std: Array
+    min: Array
+    max: Array
+    q01: Array
+    q99: Array
+    unevenness: Array
+    """The mean square of a step from frame to frame, in variances: 2 for noise, near 0 for motion."""
+    distinct: Array
+    """How many values a sample has: 2 for an open or closed gripper."""
+
+    @property
+    def range(self) -> Array:
+        """What a dimension usually moves through: without outliers, where there are some."""
+        return np.where(self.q99 > self.q01, self.q99 - self.q01, self.max - self.min)
+
+    @property
+    def is_smooth(self) -> Array:
+        """Which dimensions move continuously: no gripper that is open or closed, and no noise."""
+        return (self.distinct >= FEWEST_VALUES) & (self.unevenness < SMOOTH)
+
+
+class RecordedDataset:
+    """A valid dataset of LeRobot v3.0."""
+
+    def __init__(self, files: DatasetFiles) -> None:
+        self.files = files
+        self.info = json.loads(files.read(dataset.INFO_FILE.as_posix()))
+        self.features, self.fps = dataset.get_features(self.info), float(self.info["fps"])
+        self.number_features = [
+            name
+            for name, one in self.features.items()
+            if name.startswith(NUMBER_PREFIXES) and dataset.NUMERIC_TYPES.fullmatch(str(one.get("dtype")))
+        ]
+        self.videos = [name for name, one in self.features.items() if one.get("dtype") == "video"]
+
+    @cached_property
+    def statistics(self) -> Mapping[str, Any]:
+        """What meta/stats.json says; empty if it does not exist."""
+        try:
+            return dict(json.loads(self.files.read(dataset.STATISTICS_FILE)))
+        except FileNotFoundError:
+            return {}
+
+    @cached_property
+    def task_texts(self) -> Mapping[int, str]:
+        """The text of each task by its number."""
+        table = self._read_table(dataset_tables.TASK_FILE)
+        names = [name for name in table.column_names if name != "task_index"]
+        texts = table.column(names[0]).to_pylist() if names else [""] * table.num_rows
+        return dict(zip(table.column("task_index").to_pylist(), (str(one or "") for one in texts), strict=True))
+
+    @cached_property
+    def episodes(self) -> Mapping[str, Array]:
+        """Columns of meta/episodes: length, and where each episode is in the videos."""
+        wanted = ["episode_index", "length"]
+        wanted += [f"videos/{name}/{column}" for name in self.videos for column in dataset_tables.VIDEO_COLUMNS]
+        return self._read_episode_columns(wanted, lambda column: column.to_numpy())
+
+    @cached_property
+    def first_tasks(self) -> Sequence[str]:
+        """The first task of each episode, by which LeRobot splits a dataset."""
+        columns = self._read_episode_columns(["tasks"], lambda column: np.array(_take_first(column), object))
+        return [str(task) for task in columns["tasks"]]
+
+    def _read_episode_columns(self, names: Sequence[str], convert: Any) -> dict[str, Array]:
+        parts: dict[str, list[Array]] = {name: [] for name in names}
+        for path in self.files.list_files(dataset_tables.EPISODE_FILES):
+            table = self._read_table(path, [*names])
+            for name in names:
+                parts[name].append(convert(table.column(name)))
+        return {name: np.concatenate(found) if found else np.array([], int) for name, found in parts.items()}
+
+    def _read_table(self, path: str, columns: list[str] | None = None) -> Any:
+        with self.files.open(path) as file:
+            return importlib.import_module("pyarrow.parquet").read_table(file, columns=columns)
+
+    def read_numbers(self) -> Iterator[EpisodeNumbers]:
+        """Yield the numbers of each episode, in the order of the files."""
+        columns = ["episode_index", "timestamp", *self.number_features]
+        waiting: list[dict[str, Array]] = []
+        for batch in self._read_batches(columns):
+            owners = batch["episode_index"][:, 0]
+            cuts = [0, *(np.flatnonzero(np.diff(owners)) + 1).tolist(), len(owners)]
+            for begin, end in pairwise(cuts):
+                if waiting and waiting[0]["episode_index"][0, 0] != owners[begin]:
+                    yield self._join(waiting)
+                    waiting = []
+                waiting.append({name: values[begin:end] for name, values in batch.items()})
+        if waiting:
+            yield self._join(waiting)
+
+    def _read_batches(self, columns: Sequence[str]) -> Iterator[dict[str, Array]]:
+        parquet = importlib.import_module("pyarrow.parquet")
+        for path in self.files.list_files(dataset_tables.DATA_FILES):
+            with self.files.open(path) as opened:
+                for batch in parquet.ParquetFile(opened).iter_batches(batch_size=BATCH_ROWS, columns=[*columns]):
+                    if batch.num_rows:
+                        yield {name: _convert_column(batch.column(name), batch.num_rows) for name in columns}
+
+    @staticmethod
+    def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        episode, timestamps = int(joined.pop("episode_index")[0, 0]), joined.pop("timestamp")[:, 0]
+        return EpisodeNumbers(episode, timestamps, joined)
+
+    @cached_property
+    def spreads(self) -> Mapping[str, Spread]:
+        """The spread of each feature with numbers, of all finite frames."""
+        total = int(self.episodes["length"].sum())
+        sums = {name: _SpreadSum(max(1, math.ceil(total / MOST_SAMPLES))) for name in self.number_features}
+        for numbers in self.read_numbers():
+            for name, values in numbers.values.items():
+                sums[name].add(values[np.isfinite(values).all(axis=1)])
+        return {name: one.compute() for name, one in sums.items() if one.count}
+
+
+class _SpreadSum:
+    """The sums that a spread is computed from; every `stride`th row is kept for quantiles."""
+
+    def __init__(self, stride: int) -> None:
+        self.count, self._stride, self._rows = 0, stride, list[Array]()
+        self._origin: Array = 0.0
+        self._sum: Array = 0.0
+        self._squares: Array = 0.0
+        self._steps: Array = 0.0
+        self._step_count = 0
+        self._min: Array = np.inf
+        self._max: Array = -np.inf
+
+    def add(self, values: Array) -> None:
+        if not len(values):
+            return
+        if not self.count:
+            self._origin = values[0]
+        values = values - self._origin  # squares of numbers far from zero lose digits
+        self._rows.append(values[-self.count % self._stride :: self._stride])
+        self.count += len(values)
+        self._sum = self._sum + values.sum(axis=0)
+        self._squares = self._squares + (values**2).sum(axis=0)
+        self._steps = self._steps + (np.diff(values, axis=0) ** 2).sum(axis=0)
+        self._step_count += len(values) - 1
+        self._min = np.minimum(self._min, values.min(axis=0))
+        self._max = np.maximum(self._max, values.max(axis=0))
+
+    def compute(self) -> Spread:
+        rows = np.concatenate(self._rows)
+        mean = self._sum / self.count
+        variance = np.maximum(self._squares / self.count - mean**2, 0.0)
+        q01, q99 = np.quantile(rows, [0.01, 0.99], axis=0)
+        steps = self._steps / max(self._step_count, 1) / np.where(variance > 0, variance, 1.0)
+        distinct = np.array([len(np.unique(column)) for column in rows[:2000].T])
+        low, high, q01, q99 = (one + self._origin for one in (self._min, self._max, q01, q99))
+        return Spread(self.count, mean + self._origin, np.sqrt(variance), low, high, q01, q99, steps, distinct)
+
+
+def _take_first(column: Any) -> list[str]:
+    return [tasks[0] if tasks else "" for tasks in column.to_pylist()]
+
+
+def _convert_column(column: Any, rows: int) -> Array:
+    """Return a column of numbers, or of lists of numbers of one length, as rows of numbers."""
+    while hasattr(column.type, "value_type"):
+        column = column.flatten()
+    return np.asarray(column.to_numpy(zero_copy_only=False)).astype(np.float64).reshape(rows, -1)

@@ -1,0 +1,125 @@
+"""Episodes that repeat another one, and copies on both sides of the validation split.
+
+Of each episode a few hashes of consecutive moving frames are kept, chosen by their own value: a copy has the same, also
+where its beginning or end was cut.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data.quality.motion import Motion
+from robotrain_workloads.lerobot_data.quality.recording import Array
+
+CONSECUTIVE = 4
+HASHES_PER_EPISODE, MOST_HASHES = 32, 2_000_000
+FEWEST_HASHES = 6
+REPEATED_PART = 0.6
+MOST_ALIKE = 200
+"""A hash that more episodes have is of no episode."""
+DIGITS = 6
+
+
+class Repeats:
+    """The comparison of each episode with all others."""
+
+    def __init__(self, episodes: int, frames: int) -> None:
+        per_episode = max(1, min(HASHES_PER_EPISODE, MOST_HASHES // max(episodes, 1)))
+        self._every = max(1, frames // max(episodes, 1) // per_episode)
+        self._hashes: list[Array] = []
+        self._owners: list[int] = []
+        self._lengths: dict[int, int] = {}
+        self._factors: Array = None
+
+    def add(self, motion: Motion) -> None:
+        """Look at the next episode."""
+        self._lengths[motion.episode] = motion.length
+        if motion.length < CONSECUTIVE + FEWEST_HASHES or not motion.rows.shape[1]:
+            return
+        hashes = self._hash_frames(motion)
+        chosen = np.unique(hashes[hashes % np.uint64(self._every) == 0])
+        if len(chosen) >= FEWEST_HASHES:
+            self._hashes.append(chosen)
+            self._owners.append(motion.episode)
+
+    def _hash_frames(self, motion: Motion) -> Array:
+        if self._factors is None or len(self._factors) != motion.rows.shape[1]:
+            draw = np.random.default_rng(7)
+            self._factors = draw.integers(1, 2**63, motion.rows.shape[1], dtype=np.uint64) | np.uint64(1)
+        # Two of the same size, so that +0.0 and -0.0 are one.
+        bits = (np.round(motion.rows, DIGITS) + 0.0).view(np.uint64)
+        frames = _mix((bits * self._factors).sum(axis=1, dtype=np.uint64))
+        count = len(frames) - CONSECUTIVE + 1
+        hashes = np.zeros(count, np.uint64)
+        for shift in range(CONSECUTIVE):
+            hashes = _mix(hashes * np.uint64(31) + frames[shift : shift + count])
+        is_moving = ~motion.is_repeated[1:count] if count > 1 else np.zeros(0, bool)
+        return hashes[1:][is_moving]
+
+    def find_copies(self) -> dict[int, tuple[int, float]]:
+        """Return for each copy the episode that it repeats, and how much of the shorter one."""
+        if not self._hashes:
+            return {}
+        sizes = {owner: len(hashes) for owner, hashes in zip(self._owners, self._hashes, strict=True)}
+        owners = np.repeat(self._owners, [len(hashes) for hashes in self._hashes])
+        hashes = np.concatenate(self._hashes)
+        order = np.lexsort((owners, hashes))
+        hashes, owners = hashes[order], owners[order]
+        begins = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        ends = np.append(begins[1:], len(hashes))
+        shared: Counter[tuple[int, int]] = Counter()
+        for begin, end in zip(begins, ends, strict=True):
+            if 1 < end - begin <= MOST_ALIKE:
+                first, *others = owners[begin:end].tolist()
+                shared.update((first, other) for other in others)
+        found: dict[int, tuple[int, float]] = {}
+        for (first, copy), count in shared.items():
+            part = count / min(sizes[first], sizes[copy])
+            if part >= REPEATED_PART and part > found.get(copy, (0, 0.0))[1]:
+                found[copy] = (first, part)
+        return dict(sorted(found.items()))
+
+    def list_findings(self, first_tasks: Sequence[str], part: float) -> Iterator[DataFinding]:
+        """Yield what was found; `part` of the episodes of each task is held out."""
+        copies = self.find_copies()
+        if not copies:
+            return
+        copy, (first, same) = max(copies.items(), key=lambda one: one[1][1])
+        spans = [(one, 0, self._lengths[one]) for one in copies]
+        number = len(copies)
+        text = f"{number} episode{'s repeat' if number > 1 else ' repeats'} another one"
+        where = f"episode {copy} has {same:.0%} of the frames of episode {first}"
+        yield make_data_finding(
+            "episode-repeated", f"{text}: {where}", copies, number=100 * same, unit="%", spans=spans
+        )
+        yield from find_leaks({one: first for one, (first, _) in copies.items()}, first_tasks, part)
+
+
+def find_leaks(copies: Mapping[int, int], first_tasks: Sequence[str], part: float) -> Iterator[DataFinding]:
+    """Yield whether copies are on both sides of the split; `copies` holds for each the episode that it repeats."""
+    held = _select_held_out(first_tasks, part)
+    across = {copy: first for copy, first in copies.items() if (copy in held) != (first in held)}
+    if across:
+        copy, first = next(iter(across.items()))
+        inside, outside = (copy, first) if copy in held else (first, copy)
+        text = (
+            f"validation (--val-split {part:g}) has episode {inside}, which is a copy of episode {outside} in training"
+        )
+        yield make_data_finding("episode-in-validation", text, across, number=len(across), unit="episodes")
+
+
+def _select_held_out(first_tasks: Sequence[str], part: float) -> Collection[int]:
+    if not part or math.isnan(part):
+        return ()
+    return set(dataset.select_last_episodes(enumerate(first_tasks), part))
+
+
+def _mix(values: Array) -> Array:
+    """Return other bits for each number, so that any of them may be used to choose."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
