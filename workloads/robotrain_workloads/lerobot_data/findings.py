@@ -11,101 +11,49 @@ Span = tuple[int, int, int]
 
 
 class FindingKind(NamedTuple):
-    """What all findings of a code have in common. An error is what no policy can be trained with."""
+    """What all findings of a code have in common; messages.toml says what it means, and what to do."""
 
     severity: Severity
-    meaning: str
-    fix: str
+    """An error is what no policy can be trained with."""
     is_cured_by_exclusion: bool = False
     """Whether leaving out its episodes leaves nothing of it."""
 
 
-def _error(meaning: str, fix: str, *, by_exclusion: bool = False) -> FindingKind:
-    return FindingKind("error", meaning, fix, by_exclusion)
-
-
-def _warning(meaning: str, fix: str, *, by_exclusion: bool = False) -> FindingKind:
-    return FindingKind("warning", meaning, fix, by_exclusion)
-
-
 KINDS: Mapping[str, FindingKind] = {
-    # The tables: they disagree with one another.
-    "file-unreadable": _error("A file cannot be read.", "Copy or download the dataset again."),
-    "file-missing": _error("A file that the dataset names does not exist.", "Copy or download the dataset again."),
-    "file-is-pointer": _error("A file is a pointer of Git LFS.", "Run `git lfs pull` in the dataset."),
-    "counts-disagree": _error(
-        "meta/info.json counts other episodes or frames than the dataset has.", "Correct meta/info.json."
-    ),
-    "episodes-disagree": _error(
-        "meta/episodes does not have every episode once, in order, with its frames.", "Record or convert it again."
-    ),
-    "frames-disagree": _error(
-        "The frames of data/ are not those that meta/episodes names.", "Record or convert it again."
-    ),
-    "column-missing": _error("A feature has no column in the files.", "Correct meta/info.json, or add the column."),
-    "shape-differs": _error(
-        "A feature has another shape or type than meta/info.json says.", "Correct `shape` in meta/info.json."
-    ),
-    "value-not-finite": _error("A number is NaN or infinite.", "Leave out the episode.", by_exclusion=True),
-    "timestamp-off": _error(
-        "A timestamp is not where its frame is at the dataset's fps.", "Correct the timestamps, or fps."
-    ),
-    "task-missing": _error("A frame has a task that meta/tasks.parquet lacks.", "Correct meta/tasks.parquet."),
-    "picture-size": _error("Pictures have another size than meta/info.json says.", "Correct meta/info.json."),
-    "video-unreadable": _error("A video cannot be read.", "Copy or download the dataset again.", by_exclusion=True),
-    "video-short": _error("A video ends before its episode does.", "Leave out the episode.", by_exclusion=True),
-    # Pictures.
-    "camera-black": _warning("A camera shows nothing but black.", "Leave out the episodes.", by_exclusion=True),
-    "camera-constant": _warning("A camera shows one color.", "Leave out the episodes.", by_exclusion=True),
-    "camera-frozen": _warning(
-        "A camera shows the same picture while the robot moves.", "Leave out the episodes.", by_exclusion=True
-    ),
-    # Episodes.
-    "episode-repeated": _warning(
-        "An episode repeats the frames of another.", "Leave out the copies.", by_exclusion=True
-    ),
-    "episode-in-validation": _warning(
-        "Copies of one episode are on both sides of the validation split: its loss is too good.",
-        "Leave out the copies.",
-        by_exclusion=True,
-    ),
-    "episode-short": _warning("An episode has too few frames to learn from.", "Leave it out.", by_exclusion=True),
-    "idle-start": _warning("An episode begins with seconds without motion.", "Cut them: policies learn to wait."),
-    "idle-end": _warning("An episode ends with seconds without motion.", "Cut them: policies learn to stop early."),
-    "task-empty": _warning("An episode has a task without text.", "Write the text: language policies read it."),
-    # Actions and states.
-    "action-constant": _warning(
-        "The action does not change in a whole episode.", "Leave out the episode.", by_exclusion=True
-    ),
-    "dimension-stuck": _warning(
-        "The action of a joint stays the same in an episode while its state moves, or the other way round.",
-        "Leave out the episode.",
-        by_exclusion=True,
-    ),
-    "dimension-constant": _warning("A dimension has the same value in all frames.", "See what it is for."),
-    "dimension-tiny": _warning(
-        "A dimension hardly changes: normalization makes its noise as large as motion.",
-        "Remove it, or set its statistics.",
-    ),
-    "calibration-offset": _warning(
-        "The action and the state differ by a constant at rest.", "Calibrate leader and follower, and record again."
-    ),
-    "action-jump": _warning("The action jumps as motion does not.", "See the episode.", by_exclusion=True),
-    "action-saturated": _warning("The action stays at its limit.", "See the episode.", by_exclusion=True),
-    # Time.
-    "frames-dropped": _warning(
-        "Frames are missing: motion jumps by several frames.", "Leave out the episode.", by_exclusion=True
-    ),
-    "frames-repeated": _warning(
-        "Frames are recorded twice while the robot moves.", "Leave out the episode.", by_exclusion=True
-    ),
-    "fps-differs": _warning("The videos have other frames per second than meta/info.json.", "Correct fps."),
-    "timestamps-irregular": _warning("Frames are not evenly spaced in time.", "Record with a timer."),
-    # Statistics.
-    "statistics-differ": _warning(
-        "meta/stats.json is not of these numbers: they are normalized wrongly.",
-        "Compute it again: `lerobot-edit-dataset --operation.type recompute_stats`.",
-    ),
+    "file-unreadable": FindingKind("error"),
+    "file-missing": FindingKind("error"),
+    "file-is-pointer": FindingKind("error"),
+    "counts-disagree": FindingKind("error"),
+    "episodes-disagree": FindingKind("error"),
+    "frames-disagree": FindingKind("error"),
+    "column-missing": FindingKind("error"),
+    "shape-differs": FindingKind("error"),
+    "value-not-finite": FindingKind("error", is_cured_by_exclusion=True),
+    "timestamp-off": FindingKind("error"),
+    "task-missing": FindingKind("error"),
+    "picture-size": FindingKind("error"),
+    "video-unreadable": FindingKind("error", is_cured_by_exclusion=True),
+    "video-short": FindingKind("error", is_cured_by_exclusion=True),
+    "camera-black": FindingKind("warning", is_cured_by_exclusion=True),
+    "camera-constant": FindingKind("warning", is_cured_by_exclusion=True),
+    "camera-frozen": FindingKind("warning", is_cured_by_exclusion=True),
+    "episode-repeated": FindingKind("warning", is_cured_by_exclusion=True),
+    "episode-in-validation": FindingKind("warning", is_cured_by_exclusion=True),
+    "episode-short": FindingKind("warning", is_cured_by_exclusion=True),
+    "idle-start": FindingKind("warning"),
+    "idle-end": FindingKind("warning"),
+    "task-empty": FindingKind("warning"),
+    "action-constant": FindingKind("warning", is_cured_by_exclusion=True),
+    "dimension-stuck": FindingKind("warning", is_cured_by_exclusion=True),
+    "dimension-constant": FindingKind("warning"),
+    "dimension-tiny": FindingKind("warning"),
+    "calibration-offset": FindingKind("warning"),
+    "action-jump": FindingKind("warning", is_cured_by_exclusion=True),
+    "frames-dropped": FindingKind("warning", is_cured_by_exclusion=True),
+    "frames-repeated": FindingKind("warning", is_cured_by_exclusion=True),
+    "fps-differs": FindingKind("warning"),
+    "timestamps-irregular": FindingKind("warning"),
+    "statistics-differ": FindingKind("warning"),
 }
 """Every code: the word that names a kind of finding."""
 
@@ -127,7 +75,7 @@ class DataFinding(NamedTuple):
 
     @property
     def kind(self) -> FindingKind:
-        """What its code means."""
+        """What all findings of its code have in common."""
         return KINDS[self.code]
 
     def dump(self) -> dict[str, Any]:
