@@ -63,7 +63,8 @@ def _start_process(command: str, words: tuple[str, ...], **options: Any) -> subp
     """Start `command`, a name or a path, in its own session. Raise CommandStartError if that fails."""
     program = os.path.expanduser(command)
     try:
-        process = subprocess.Popen([program, *words], stdin=subprocess.DEVNULL, start_new_session=True, **options)
+        options = {"stdin": subprocess.DEVNULL, **options}
+        process = subprocess.Popen([program, *words], start_new_session=True, **options)
     except OSError as error:
         raise _explain_start_error(command, program, error) from error
     except ValueError as error:  # a zero byte
@@ -182,6 +183,38 @@ def _read_bounded(stream: IO[bytes], content: bytearray, limit: int) -> None:
     with stream:
         while chunk := os.read(stream.fileno(), CHUNK_BYTES):
             content += chunk[: max(0, limit - len(content))]
+
+
+@contextlib.contextmanager
+def open_dialogue(
+    command: str, *words: str, seconds: float | None = None, **options: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], threading.Event]]:
+    """Start a command that is spoken with through its stdin and stdout; it ends with the context, or after `seconds`.
+
+    The event tells the latter. Raise CommandStartError if it cannot be started.
+    """
+    process, is_late = (
+        _start_process(command, words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options),
+        threading.Event(),
+    )
+
+    def end_late() -> None:
+        is_late.set()
+        _end_process(process)
+
+    timer = threading.Timer(seconds, end_late) if seconds is not None else None
+    try:
+        if timer:
+            timer.daemon = True
+            timer.start()
+        yield process, is_late
+    finally:
+        if timer:
+            timer.cancel()
+        _end_process(process)
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # it no longer reads
+                stream.close() if stream else None
 
 
 CHUNK_BYTES = 1 << 16

@@ -20,6 +20,7 @@ class FindingKind(NamedTuple):
 
 
 KINDS: Mapping[str, FindingKind] = {
+    "description-invalid": FindingKind("error"),
     "file-unreadable": FindingKind("error"),
     "file-missing": FindingKind("error"),
     "file-is-pointer": FindingKind("error"),

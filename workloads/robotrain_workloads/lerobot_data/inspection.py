@@ -1,0 +1,99 @@
+"""Questions about a dataset, answered in a process of its own, with numpy, pyarrow, PyAV and Pillow.
+
+`-m robotrain_workloads.lerobot_data.inspection` reads its request from stdin, and writes events to stdout, as lines of
+JSON. Of a dataset that is elsewhere it asks the process that started it for parts of files, which has the credentials:
+the event `read` is answered by a line with the lengths of the parts, and the parts.
+"""
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from robotrain_workloads.lerobot_data.findings import DataFinding
+from robotrain_workloads.lerobot_data.ranged_files import FileRange, RangedFiles
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+
+QUESTIONS = {
+    "tables": "robotrain_workloads.lerobot_data.tables",
+}
+"""The module that answers each; one is asked only if those before it found no error."""
+
+Progress = Callable[[int, int], None]
+"""Takes how much is done, and of how much."""
+
+
+class QuestionModule(Protocol):
+    """A module that answers a question."""
+
+    def answer_question(
+        self, files: DatasetFiles, options: Mapping[str, Any], progress: Progress
+    ) -> Iterator[DataFinding | Mapping[str, Any]]:
+        """Yield what is wrong with a dataset; a mapping is part of the result of the question."""
+
+
+class Channel:
+    """The pipes to the process that asks."""
+
+    def __init__(self, requests: BinaryIO, events: BinaryIO) -> None:
+        self._requests, self._events = requests, events
+
+    def read_line(self) -> Any:
+        """Return the next line."""
+        return json.loads(self._requests.readline())
+
+    def emit(self, event: str, **values: object) -> None:
+        """Write an event."""
+        self._events.write(json.dumps({"event": event, **values}).encode() + b"\n")
+        self._events.flush()
+
+    def read_ranges(self, ranges: Sequence[FileRange]) -> list[bytes]:
+        """Return parts of files. Raise OSError with the reason if they cannot be read."""
+        self.emit("read", ranges=ranges)
+        answer = self.read_line()
+        if "error" in answer:
+            raise OSError(answer["error"])
+        return [self._requests.read(length) for length in answer["lengths"]]
+
+
+def answer_request(channel: Channel) -> None:
+    """Answer the questions of a request in turn, until one finds an error."""
+    request = channel.read_line()
+    given = request["dataset"]
+    files: DatasetFiles
+    if "folder" in given:
+        files = LocalFiles(Path(given["folder"]))
+    else:
+        files = RangedFiles(given["name"], given["files"], channel.read_ranges)
+    for question, options in request["questions"].items():
+        module: QuestionModule = importlib.import_module(QUESTIONS[question])
+        has_errors = False
+        for found in module.answer_question(files, options, lambda *parts: channel.emit("progress", parts=parts)):
+            if isinstance(found, DataFinding):
+                has_errors |= found.severity == "error"
+                channel.emit("finding", finding=found.dump())
+            else:
+                channel.emit("result", question=question, result=found)
+        if has_errors:
+            break
+
+
+def main() -> None:
+    """Answer one request."""
+    channel = Channel(sys.stdin.buffer, os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)  # what a library prints is no event
+    try:
+        answer_request(channel)
+    except Exception as error:
+        traceback.print_exc()
+        channel.emit("failed", why=" ".join(f"{type(error).__name__}: {error}".split()))
+    else:
+        channel.emit("end")
+
+
+if __name__ == "__main__":
+    main()

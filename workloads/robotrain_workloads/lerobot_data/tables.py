@@ -1,0 +1,64 @@
+"""The question `tables`: whether the tables of a dataset agree, and what it holds."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+
+
+def answer_question(
+    files: DatasetFiles, options: Mapping[str, Any], progress: Callable[[int, int], None]
+) -> Iterator[DataFinding | Mapping[str, Any]]:
+    """Yield what is wrong with the description and the tables, with the size of the dataset and what helps.
+
+    Options: `tolerance` in seconds, the numbers `episodes` that are read, `allow_non_finite`, and `converts` for a
+    dataset that will be converted from v2.1.
+    """
+    problems = _find_description_problems(files, converts=bool(options.get("converts")))
+    if problems:
+        yield from (make_data_finding("description-invalid", text) for text in problems)
+        return
+    info = json.loads(files.read(str(dataset.INFO_FILE)))
+    yield {
+        "episodes": int(info["total_episodes"]),
+        "frames": int(info["total_frames"]),
+        "cameras": len(dataset.list_cameras(info)),
+    }
+    if dataset.is_convertible(info):
+        return
+    chosen, ways = options.get("episodes"), []
+    for problem in dataset_tables.list_table_problems(
+        files,
+        options.get("tolerance"),
+        None if chosen is None else {*chosen},
+        allow_non_finite=bool(options.get("allow_non_finite")),
+    ):
+        episodes = () if problem.episode is None else (problem.episode,)
+        yield make_data_finding(problem.kind, problem.text, episodes, feature=problem.feature)
+        ways += [problem.way] if problem.way else []
+    yield {"ways": ways}
+
+
+def _find_description_problems(files: DatasetFiles, *, converts: bool) -> list[str]:
+    """Return why the description is not one of a dataset, or names files that are not there."""
+    if isinstance(files, LocalFiles):
+        return _list_sentences(files.root, files.name, converts=converts, description_only=False)
+    with TemporaryDirectory(prefix="robotrain-") as place:
+        for path in (str(dataset.INFO_FILE), dataset.STATISTICS_FILE):
+            if path in files.list_files(path):
+                (Path(place) / path).parent.mkdir(exist_ok=True)
+                (Path(place) / path).write_bytes(files.read(path))
+        return _list_sentences(Path(place), files.name, converts=converts, description_only=True)
+
+
+def _list_sentences(folder: Path, name: str, *, converts: bool, description_only: bool) -> list[str]:
+    return [
+        str(one).rstrip(".").replace(f"{folder}/", "")
+        for one in dataset.find_dataset_problems(folder, name, convert=converts, description_only=description_only)
+    ]
