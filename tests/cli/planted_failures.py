@@ -241,7 +241,10 @@ def describe_job(prepared: Any) -> Mapping[str, Any]:
 
 
 def find_changes(meant: list[Mapping[str, Any]], jobs: list[Mapping[str, Any]], problem: Problem) -> str:
-    """Return what is different in the jobs, except options of the trainer that the problem itself is about."""
+    """Return what is different in the jobs, except options of the trainer that the problem itself is about.
+
+    A line that lost its platform cannot tell it: the one that is offered works on each machine.
+    """
     if len(meant) != len(jobs):
         return f"{len(jobs)} jobs in place of {len(meant)}"
     about = f"{problem.title} {problem.given} {problem.where} {problem.why}"
@@ -249,7 +252,9 @@ def find_changes(meant: list[Mapping[str, Any]], jobs: list[Mapping[str, Any]], 
         f"{name}: {old.get(name)} -> {new.get(name)}"
         for old, new in zip(meant, jobs, strict=True)
         for name in {**old, **new}
-        if old.get(name) != new.get(name) and not (name.startswith("--") and name.rpartition(".")[2] in about)
+        if old.get(name) != new.get(name)
+        and not (name.startswith("--") and name.rpartition(".")[2] in about)
+        and not (name == "platform" and problem.message == "platform-missing")
     )
 
 
