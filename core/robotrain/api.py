@@ -243,6 +243,7 @@ def submit(
         profile=profile,
         trainer_args=trainer_args,
         run_name=name,
+        is_sent=True,
     )
     warnings: list[Problem] = list(prepared.warnings)
     checks = CheckOptions(checker=checker, has_flag=True)

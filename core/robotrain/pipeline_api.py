@@ -79,7 +79,7 @@ def pipeline(
     chosen = load_platform(surroundings, plugins)
     context = RequestContext(platform=chosen, plugins=plugins, surroundings=surroundings)
     request = _change_steps(request_from_file(Path(file), context), values or {}, context)
-    prepared = prepare_pipeline(request, chosen, plugins)
+    prepared = prepare_pipeline(request, chosen, plugins, is_sent=True)
     pinned, problems = pin_pipeline(prepared, pin)
     raise_if_any(problems)
     return _submit(pinned, plugins, new, (*pinned.warnings, *problems), labels)

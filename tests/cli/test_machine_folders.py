@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from messages import check_rejected
 
 MISTAKES = ("--batch-size", "x", "--nonsense")
 REFUSED = ("option-unknown --nonsense", "value-invalid --batch-size x")
@@ -25,6 +26,34 @@ def submit(robotrain):
 )
 def test_a_folder_that_cannot_be_used_is_refused_with_all_else(submit, words, problem):
     submit(*words, *MISTAKES).check_problems(2, problem, *REFUSED)
+
+
+PIPELINE = """
+steps:
+  train: {workload: lerobot-train, sources: {dataset: [{local_path: ./nothing}]}}
+  evaluate: {workload: lerobot-eval, parameters: {env: pusht, seed: x}, sources: {policy: {from: train}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("pipeline", "submit", "pipeline.yaml"),
+        ("sweep", "lerobot-train", "--over", "batch_size=0,1,2", "--dataset-path", "nothing"),
+        ("submit", "lerobot-train", "--batch-size", "0", "--dataset-path", "nothing", "--evaluate-checkpoints", "all", "--env", "pusht"),
+    ],
+)
+def test_a_folder_that_is_missing_for_one_of_several_jobs_is_named_once(robotrain, words):
+    Path("pipeline.yaml").write_text(PIPELINE)
+    answer = robotrain(*words, "--platform", "local")
+    answer.check_problems(2, "value-invalid", "source-unreachable")
+
+
+def test_a_missing_folder_is_refused_from_python_with_all_else():
+    import robotrain
+
+    with check_rejected("value-invalid batch_size 0", "source-unreachable"):
+        robotrain.submit(platform="local", dataset_path="nothing", batch_size=0)
 
 
 @pytest.mark.parametrize("folder", ["{here}/taken/out", "/proc/1/out"])

@@ -118,6 +118,7 @@ def test_from_python_a_step_takes_the_values_that_a_submit_takes(pipeline, tmp_p
     import robotrain
 
     data = tmp_path / "data"
+    data.mkdir()
     values = {
         "train": {"dataset_path": data, "seed": None, "batch_size": 4, "trainer_args": ["--log_freq=5"]},
         "evaluate": {"image": None},

@@ -48,11 +48,12 @@ ReadRequest = Callable[["typer.Context", Choice, dict[str, Any]], tuple[Request,
 
 
 def prepare_evaluated(
-    ctx: typer.Context, choice: Choice, values: dict[str, Any], read_request: ReadRequest
+    ctx: typer.Context, choice: Choice, values: dict[str, Any], read_request: ReadRequest, is_sent: bool
 ) -> PreparedPipeline:
     """Return the pipeline of a job and the evaluation of its checkpoints. Raise Rejected.
 
     :param read_request: returns what the arguments ask for, as the command does.
+    :param is_sent: whether it is to be submitted.
     """
     plugins = get_plugins(ctx)
     sets = take_step_changes(values)
@@ -74,7 +75,8 @@ def prepare_evaluated(
     )
     pipeline = train_eval.make_train_eval(request, workload, wanted, problems)
     steps = change_steps(pipeline.steps, sets, platform, plugins, problems)
-    prepared = prepare_pipeline(replace(pipeline, steps=tuple(steps), problems=tuple(problems)), platform, plugins)
+    pipeline = replace(pipeline, steps=tuple(steps), problems=tuple(problems))
+    prepared = prepare_pipeline(pipeline, platform, plugins, is_sent=is_sent)
     return replace(prepared, warnings=(*prepared.warnings, *train_eval.describe_fine_tuning(request)))
 
 

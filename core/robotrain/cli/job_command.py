@@ -274,7 +274,8 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         if choice.is_evaluated:
             from robotrain.cli import evaluated_training
 
-            self.run_pipeline(ctx, evaluated_training.prepare_evaluated(ctx, choice, values, self.read_request), values)
+            evaluated = evaluated_training.prepare_evaluated(ctx, choice, values, self.read_request, self.sends)
+            self.run_pipeline(ctx, evaluated, values)
             return
         plugins = get_plugins(ctx)
         request, workload, platform, problems = self.read_request(ctx, choice, values)

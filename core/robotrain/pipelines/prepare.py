@@ -40,6 +40,7 @@ from robotrain.pipelines.step_checks import (
 )
 from robotrain.pipelines.steps import PipelineRequest, StepRequest, check_graph, make_step_kind, order_steps
 from robotrain.plugins.manager import Plugins
+from robotrain.submission.machine_folders import find_folder_problems
 from robotrain.submission.pin import drop_no_pin, pin_job, query_in_parallel
 from robotrain.submission.pinned_job import settle_steps
 from robotrain.submission.plan_secrets import find_secrets_in_plan
@@ -116,8 +117,13 @@ class PreparedPipeline(PreparedJob):
         return rendered
 
 
-def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plugins) -> PreparedPipeline:
-    """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages."""
+def prepare_pipeline(
+    request: PipelineRequest, platform: Platform, plugins: Plugins, *, is_sent: bool = False
+) -> PreparedPipeline:
+    """Resolve and check every step. Raise Rejected with the problems of all steps and of all stages.
+
+    :param is_sent: whether it is to be submitted: what is wrong with folders of this machine is reported too.
+    """
     problems = [*request.problems, *check_pipeline_name(request.name)]
     if request.steps or not problems:  # a file that cannot be read has no steps
         problems += check_graph(request.steps, request.at_most, platform if _is_native(platform, request) else None)
@@ -132,7 +138,7 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
         one = by_name[name]
         problems += label_problems(one, check_inputs(one, workload, workloads))
         try:
-            job, notes = _prepare_step(one, workload, platform, plugins, kinds)
+            job, notes = _prepare_step(one, workload, platform, plugins, kinds, is_sent)
             prepared[name] = job
             problems += label_problems(one, notes)
         except Rejected as rejected:
@@ -152,6 +158,11 @@ def prepare_pipeline(request: PipelineRequest, platform: Platform, plugins: Plug
                         prepared[one.policy_from], one.settings, one.settings
                     )
     hand_over_checkpoints(by_name, workloads, prepared, problems)
+    if is_sent and select_errors(problems):
+        for name, job in prepared.items():
+            found = find_folder_problems(job.job, workloads[name], platform, job.settings, kinds)
+            known = {(problem.code, problem.given) for problem in problems}
+            problems += label_problems(by_name[name], (one for one in found if (one.code, one.given) not in known))
     raise_if_any(deduplicate_problems(problems))
     is_native = bool(request.sweep.get("native")) or _is_native(platform, request)
     engine = cast(PipelinePlatform, plugins.make_pipeline_platform(platform, is_native, bool(request.sweep)))
@@ -292,11 +303,16 @@ def _settle_steps(prepared: PreparedPipeline, problems: Sequence[Problem]) -> tu
 
 
 def _prepare_step(
-    one: StepRequest, workload: Workload, platform: Platform, plugins: Plugins, kinds: Mapping[str, SourceKind]
+    one: StepRequest,
+    workload: Workload,
+    platform: Platform,
+    plugins: Plugins,
+    kinds: Mapping[str, SourceKind],
+    is_sent: bool,
 ) -> tuple[PreparedJob, list[Problem]]:
     """Return the job of a step, which registers no policy that nothing has evaluated, and its warnings and notes."""
     assert one.request is not None
-    job = prepare_job(one.request, workload, platform, plugins, kinds=kinds)
+    job = prepare_job(one.request, workload, platform, plugins, kinds=kinds, is_sent=is_sent)
     notes = list(job.warnings)
     parameter = workload.profile.outputs.register_parameter
     model = dict(job.job.parameters).get(parameter)

@@ -122,7 +122,7 @@ class _SweepPreparer:
             sweep=dump_sweep(plan),
         )
         try:
-            prepared = prepare_pipeline(pipeline, self.platform, self.plugins)
+            prepared = prepare_pipeline(pipeline, self.platform, self.plugins, is_sent=True)
         except Rejected as rejected:
             found = _name_points(rejected.problems, dict(zip(names, points, strict=True)))
             raise Rejected(dict.fromkeys(found)) from None
@@ -206,7 +206,7 @@ class _SweepPreparer:
             for value in axis.samples if all_values or axis.is_range else ():
                 request = self._make_request(SpacePoint({**first, axis.name: value}), problems)
                 try:
-                    job = prepare_job(request, self.request.workload, self.platform, self.plugins)
+                    job = prepare_job(request, self.request.workload, self.platform, self.plugins, is_sent=True)
                     found[axis.name, value] = job
                 except Rejected as rejected:
                     problems += (one for one in rejected.problems if one not in problems)

@@ -208,7 +208,8 @@ def prepare_file(
         print_platform(choice.platform, str(choice.origins[1]))
     context = RequestContext(platform=chosen, plugins=plugins, surroundings=choice.surroundings)
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
-    return prepare_pipeline(request_from_file(file, context, sets, trainer_args), chosen, plugins)
+    request = request_from_file(file, context, sets, trainer_args)
+    return prepare_pipeline(request, chosen, plugins, is_sent=sends)
 
 
 HELP = """Submit several jobs that depend on each other, such as a training and the evaluation of its policy.

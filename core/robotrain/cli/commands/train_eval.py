@@ -139,7 +139,7 @@ class TrainEvalCommand(JobCommand):
         pipeline_request = train_eval.make_train_eval(request, workload, wanted, problems)
         changed = change_steps(pipeline_request.steps, sets, platform, plugins, problems)
         pipeline_request = replace(pipeline_request, steps=tuple(changed), problems=tuple(problems))
-        prepared = prepare_pipeline(pipeline_request, platform, plugins)
+        prepared = prepare_pipeline(pipeline_request, platform, plugins, is_sent=True)
         notes = train_eval.describe_fine_tuning(request)
         explain = functools.partial(train_eval.explain_missing_policy, training=request)
         pinned, found = pin_pipeline(prepared, not values.get("no_pin"), print_message)
