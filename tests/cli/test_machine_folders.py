@@ -40,7 +40,18 @@ steps:
     [
         ("pipeline", "submit", "pipeline.yaml"),
         ("sweep", "lerobot-train", "--over", "batch_size=0,1,2", "--dataset-path", "nothing"),
-        ("submit", "lerobot-train", "--batch-size", "0", "--dataset-path", "nothing", "--evaluate-checkpoints", "all", "--env", "pusht"),
+        (
+            "submit",
+            "lerobot-train",
+            "--batch-size",
+            "0",
+            "--dataset-path",
+            "nothing",
+            "--evaluate-checkpoints",
+            "all",
+            "--env",
+            "pusht",
+        ),
     ],
 )
 def test_a_folder_that_is_missing_for_one_of_several_jobs_is_named_once(robotrain, words):
