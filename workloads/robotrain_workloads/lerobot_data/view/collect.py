@@ -1,0 +1,117 @@
+"""What the page of a dataset shows: the dataset, its episodes with their scores, and one episode whole.
+
+The question `view`, which a child process answers with numpy, pyarrow, PyAV and Pillow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data import tables
+from robotrain_workloads.lerobot_data.findings import DataFinding
+from robotrain_workloads.lerobot_data.quality.quality_check import find_quality_problems
+from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
+from robotrain_workloads.lerobot_data.view import episode_scores
+from robotrain_workloads.lerobot_data.view.episode_rows import read_curves
+from robotrain_workloads.lerobot_data.view.pictures import LARGEST_CLIPS, make_strip
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+
+MOST_TASKS = 20
+
+Progress = Callable[[int, int], None]
+"""Takes how much is done, and of how much."""
+
+
+def answer_question(
+    files: DatasetFiles, options: Mapping[str, Any], progress: Progress
+) -> Iterator[DataFinding | Mapping[str, Any]]:
+    """Yield what is wrong with a dataset, and what its page shows: `view`, or None if it cannot be read.
+
+    Options: the `episode` that is shown whole; by default the worst. Of a dataset that is elsewhere, the numbers and
+    pictures of that episode alone are read.
+    """
+    findings: list[DataFinding] = []
+    for find_problems in (_find_table_problems, _find_quality_problems):
+        if not _have_errors(findings):
+            for finding in find_problems(files, progress):
+                findings.append(finding)
+                yield finding
+    reads_numbers = isinstance(files, LocalFiles) and not _have_errors(findings)
+    try:
+        view = collect_view(files, findings, options.get("episode"), reads_numbers=reads_numbers)
+    except Exception:
+        if not _have_errors(findings):  # they say why
+            raise
+        view = None
+    yield {"view": view}
+
+
+def _find_table_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:
+    return (found for found in tables.answer_question(files, {}, progress) if isinstance(found, DataFinding))
+
+
+def _find_quality_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:
+    yield from find_quality_problems(files, 0.0, progress) if isinstance(files, LocalFiles) else ()
+
+
+def _have_errors(findings: Sequence[DataFinding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)
+
+
+def collect_view(
+    files: DatasetFiles, findings: Sequence[DataFinding], episode: int | None = None, *, reads_numbers: bool = True
+) -> dict[str, Any]:
+    """Return what the page shows, as data for JSON.
+
+    :param episode: the one that is shown whole, if there is such a one; by default the worst.
+    :param reads_numbers: whether the numbers of all episodes are read, for their scores.
+    """
+    recording = RecordedDataset(files)
+    scores = [*episode_scores.list_scores(recording, findings, reads_numbers=reads_numbers)]
+    numbers = {one.episode: one for one in scores}
+    shown = next(iter(episode_scores.find_worst(scores)), None) if episode is None else numbers.get(episode)
+    tasks = Counter(one.task for one in scores)
+    return {
+        "name": files.name,
+        "version": str(recording.info.get("codebase_version", "")),
+        "robot": str(recording.info.get("robot_type") or ""),
+        "fps": recording.fps,
+        "episodes": len(scores),
+        "frames": sum(one.frames for one in scores),
+        "last": max(numbers, default=-1),
+        "cameras": [_describe_camera(name, recording.features[name]) for name in dataset.list_cameras(recording.info)],
+        "tasks": tasks.most_common(MOST_TASKS),
+        "task_count": len(tasks),
+        "scores": [one._asdict() for one in episode_scores.select_listed(scores)],
+        "shown": None if shown is None else _describe_episode(recording, shown),
+    }
+
+
+def _describe_camera(name: str, feature: Any) -> dict[str, Any]:
+    names, shape = feature.get("names") or (), feature.get("shape") or ()
+    sizes = dict(zip(names, shape, strict=False)) if isinstance(names, list) else {}
+    kind = "depth" if dataset.is_depth(feature) else str(feature["dtype"])
+    return {"name": name, "kind": kind, "width": sizes.get("width"), "height": sizes.get("height")}
+
+
+def _describe_episode(recording: RecordedDataset, shown: episode_scores.EpisodeScores) -> dict[str, Any]:
+    strips, room = [], LARGEST_CLIPS
+    for camera in dataset.list_cameras(recording.info):
+        strip = make_strip(recording, shown.episode, camera, shown.frames, room)
+        room -= len(strip.clip) * 3 // 4
+        strips.append({**asdict(strip), "part": strip.part and strip.part._asdict()})
+    curves, problem = {}, ""
+    try:
+        curves = read_curves(recording, shown.episode)
+    except (OSError, ValueError, KeyError) as error:
+        problem = f"the numbers of the episode cannot be read: {error}"
+    return {
+        **shown._asdict(),
+        "strips": strips,
+        "curves": {name: [one._asdict() for one in dimensions] for name, dimensions in curves.items()},
+        "problem": problem,
+    }

@@ -1,0 +1,110 @@
+"""The rows of one episode: of the files of data/, only the row groups that have it are read."""
+
+import importlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
+from robotrain_workloads.lerobot_data_check import dataset_tables
+
+OWNER = "episode_index"
+BATCH_ROWS = 256
+"""Rows of pictures that are in memory at once."""
+MOST_POINTS = 480
+"""Of a curve."""
+MOST_DIMENSIONS = 64
+"""Of a feature: one with more is no list of joints."""
+
+
+class DimensionCurve(NamedTuple):
+    """A curve: frames and values, thinned, without those that are not finite."""
+
+    name: str
+    points: list[tuple[int, float]]
+    omitted: int
+    """How many values are not finite."""
+
+
+def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
+    """Yield the rows of an episode in batches of pyarrow. Raise OSError or pyarrow's exceptions."""
+    parquet = importlib.import_module("pyarrow.parquet")
+    for path in recording.files.list_files(dataset_tables.DATA_FILES):
+        with recording.files.open(path) as opened:
+            file = parquet.ParquetFile(opened)
+            groups = [one for one in range(file.num_row_groups) if _may_have(file.metadata.row_group(one), episode)]
+            for batch in file.iter_batches(batch_rows, groups, [OWNER, *columns]) if groups else ():
+                rows = batch.filter(importlib.import_module("pyarrow.compute").equal(batch.column(OWNER), episode))
+                if rows.num_rows:
+                    yield rows
+
+
+def _may_have(group: Any, episode: int) -> bool:
+    """Return whether a row group may have frames of an episode, by its statistics."""
+    for index in range(group.num_columns):
+        column = group.column(index)
+        if column.path_in_schema == OWNER and column.statistics and column.statistics.has_min_max:
+            return bool(column.statistics.min <= episode <= column.statistics.max)
+    return True
+
+
+def read_curves(recording: RecordedDataset, episode: int) -> dict[str, list[DimensionCurve]]:
+    """Return the curves of each feature with numbers, those of the actions first."""
+    found = {name: one for name, one in recording.features.items() if _is_drawn(name, one)}
+    batches = [*read_rows(recording, episode, [*found], 10_000)]
+    if not batches:
+        return {}
+    table = importlib.import_module("pyarrow").Table.from_batches(batches).combine_chunks()
+    curves = {}
+    for name in sorted(found, key=lambda name: (name != "action", name != "observation.state")):
+        column = table.column(name)
+        while hasattr(column.type, "value_type"):
+            column = column.combine_chunks().flatten()
+        values = np.asarray(column.to_numpy()).astype(np.float64).reshape(table.num_rows, -1)
+        names = name_dimensions(found[name], values.shape[1])
+        curves[name] = [make_curve(*one) for one in zip(names, values.T, strict=True)]
+    return curves
+
+
+def _is_drawn(name: str, feature: Any) -> bool:
+    shape = feature.get("shape")
+    is_number = dataset.NUMERIC_TYPES.fullmatch(str(feature.get("dtype")))
+    size = int(np.prod(shape)) if isinstance(shape, list) and shape else 1
+    return bool(is_number) and name not in dataset_tables.FRAME_COLUMNS and size <= MOST_DIMENSIONS
+
+
+def name_dimensions(feature: Any, count: int) -> list[str]:
+    """Return the names of the dimensions of a feature."""
+    names = feature.get("names")
+    if isinstance(names, dict):  # {"motors": [...]}
+        names = next(iter(names.values()), None) if len(names) == 1 else [*names]
+    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
+        return [*names]
+    return [f"dimension {index}" for index in range(count)] if count > 1 else [""]
+
+
+def make_curve(name: str, values: Array) -> DimensionCurve:
+    """Return the curve of a dimension; a long one has the lowest and the highest value of each part."""
+    frames = np.flatnonzero(np.isfinite(values))
+    omitted = len(values) - len(frames)
+    if len(frames) > MOST_POINTS:
+        parts = [part for part in np.array_split(frames, MOST_POINTS // 2) if len(part)]
+        ends = ((part[values[part].argmin()], part[values[part].argmax()]) for part in parts)
+        frames = np.unique([frames[0], frames[-1], *(one for pair in ends for one in pair)])
+    return DimensionCurve(name, [(int(frame), float(f"{values[frame]:.6g}")) for frame in frames], omitted)
+
+
+def read_pictures(
+    recording: RecordedDataset, episode: int, camera: str, frames: Collection[int]
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the encoded pictures of some frames of a camera that is stored as images."""
+    begin = 0
+    for rows in read_rows(recording, episode, [camera], BATCH_ROWS):
+        for row in range(rows.num_rows):
+            if begin + row in frames:
+                yield begin + row, (rows.column(camera)[row].as_py() or {}).get("bytes") or b""
+        begin += rows.num_rows
+        if begin > max(frames, default=0):
+            return

@@ -1,0 +1,91 @@
+"""The scores of each episode, by which a reader finds the ones to look at: idle seconds, greatest jump, motion."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from robotrain_workloads.lerobot_data.findings import DataFinding
+from robotrain_workloads.lerobot_data.quality.idle_ends import count_still
+from robotrain_workloads.lerobot_data.quality.motion import make_motion
+from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
+
+SPARKS = 40
+"""Points of the curve of an episode's motion."""
+MOST_EPISODES, MOST_ENDS = 300, 20
+"""How many episodes a page lists, and how many of them at either end of each score."""
+
+
+class _Numbers(NamedTuple):
+    episode: int
+    idle: float | None = None
+    jump: float | None = None
+    motion: tuple[float, ...] = ()
+
+
+class EpisodeScores(NamedTuple):
+    """An episode in the list of a page."""
+
+    episode: int
+    idle: float | None
+    """Seconds without motion, at its beginning and its end; None if its numbers were not read, or are not finite."""
+    jump: float | None
+    """The greatest step from a frame to the next, in percent of what its dimension moves through."""
+    motion: tuple[float, ...]
+    """The greatest step in each part of the episode."""
+    frames: int
+    task: str
+    errors: int
+    warnings: int
+    codes: tuple[str, ...]
+    """Of its findings."""
+
+
+def list_scores(
+    recording: RecordedDataset, findings: Sequence[DataFinding], *, reads_numbers: bool
+) -> Iterator[EpisodeScores]:
+    """Yield the scores of all episodes, in order."""
+    numbers = {one.episode: one for one in (_measure(recording) if reads_numbers else ())}
+    codes: dict[int, list[DataFinding]] = {}
+    for finding in findings:
+        for episode in finding.episodes:
+            codes.setdefault(episode, []).append(finding)
+    columns = recording.episodes
+    for episode, frames, task in zip(columns["episode_index"], columns["length"], recording.first_tasks, strict=True):
+        found = codes.get(int(episode), [])
+        errors = sum(one.severity == "error" for one in found)
+        names = tuple(dict.fromkeys(one.code for one in found))
+        measured = numbers.get(int(episode)) or _Numbers(int(episode))
+        yield EpisodeScores(*measured, int(frames), task, errors, len(found) - errors, names)
+
+
+def _measure(recording: RecordedDataset) -> Iterator[_Numbers]:
+    """Yield the scores of the numbers of each episode."""
+    for numbers in recording.read_numbers():
+        motion = make_motion(numbers, recording.spreads)
+        moving = motion.continuous if motion.continuous.shape[1] else motion.both
+        if not moving.shape[1] or motion.length < 2 or not np.isfinite(motion.both).all():
+            continue
+        still = min(motion.length, count_still(motion.both) + count_still(motion.both[::-1]))
+        steps = 100 * np.abs(np.diff(moving, axis=0)).max(axis=1)
+        parts = np.array_split(steps, min(SPARKS, len(steps)))
+        curve = tuple(round(float(part.max()), 1) for part in parts)
+        yield _Numbers(motion.episode, round(still / recording.fps, 2), max(curve), curve)
+
+
+def find_worst(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
+    """Return the episodes, those with the most errors and warnings first."""
+    return sorted(scores, key=lambda one: (-one.errors, -one.warnings, one.episode))
+
+
+def select_listed(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
+    """Return the episodes that a page lists, the worst first: all, or the worst and those at the ends of each score."""
+    worst = find_worst(scores)
+    if len(worst) <= MOST_EPISODES:
+        return worst
+    ends = set[int]()
+    for key in ("frames", "idle", "jump", "episode"):
+        known = sorted((one for one in scores if getattr(one, key) is not None), key=lambda one: getattr(one, key))
+        ends |= {one.episode for one in (*known[:MOST_ENDS], *known[-MOST_ENDS:])}
+    chosen = {one.episode for one in worst[: MOST_EPISODES - len(ends)]} | ends
+    return [one for one in worst if one.episode in chosen]

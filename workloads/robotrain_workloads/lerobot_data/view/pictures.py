@@ -1,0 +1,204 @@
+"""Pictures of a camera in one episode: a strip of small ones, and the part of its video that a page can play."""
+
+import base64
+import importlib
+import io
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
+from robotrain_workloads.lerobot_data.view.episode_rows import read_pictures
+from robotrain_workloads.lerobot_data_check import dataset_tables
+
+PICTURES = 16
+"""Of a strip."""
+WIDTH, QUALITY = 160, 72
+"""Of a picture, in pixels, and of its JPEG."""
+LARGEST_CLIP, LARGEST_CLIPS = 8_000_000, 20_000_000
+"""Bytes of one video in a page, and of all of them."""
+PLAYABLE = ("h264", "av1", "vp9", "vp8")
+"""The codecs of videos that browsers play."""
+NEAR = 2.0
+"""Seconds to the next picture that are decoded rather than skipped."""
+
+
+class ClipPlace(NamedTuple):
+    """Where an episode is in a video file, in seconds."""
+
+    path: str
+    start: float
+    end: float
+
+
+@dataclass
+class CameraStrip:
+    """What a page shows of a camera."""
+
+    name: str
+    pictures: list[tuple[int, str]]
+    """Frames, and JPEGs in base64."""
+    clip: str = ""
+    """The video in base64, if it is small enough."""
+    clip_start: float = 0.0
+    """Where the episode begins in it: a video can only be cut at its key frames."""
+    part: ClipPlace | None = None
+    problem: str = ""
+    """Why there are no pictures, or not all."""
+    remark: str = ""
+    """Why there is no video."""
+
+
+def choose_frames(length: int) -> list[int]:
+    """Return the frames of a strip: the first, the last, and some evenly between them."""
+    return sorted({round(float(frame)) for frame in np.linspace(0, max(length - 1, 0), min(PICTURES, max(length, 1)))})
+
+
+def make_strip(recording: RecordedDataset, episode: int, camera: str, length: int, room: int) -> CameraStrip:
+    """Return the strip of a camera; what cannot be read is said in it.
+
+    :param room: how many bytes the video may have.
+    """
+    strip, frames = CameraStrip(camera, []), choose_frames(length)
+    pictures = dict[int, Array]()
+    try:
+        if recording.features[camera].get("dtype") == "image":
+            for frame, content in read_pictures(recording, episode, camera, frames):
+                if (picture := _open_image(content)) is not None:
+                    pictures[frame] = picture
+        else:
+            strip.part = find_part(recording, episode, camera)
+            for frame, image in decode_frames(recording, strip.part, frames):
+                pictures[frame] = _shrink(image)
+            if pictures:
+                _add_clip(strip, recording, room)
+    except FileNotFoundError:
+        strip.problem = f"{strip.part.path if strip.part else camera} does not exist"
+    except (OSError, ValueError, LookupError, importlib.import_module("av").error.FFmpegError) as error:
+        why = getattr(error, "strerror", "") or error
+        strip.problem = f"{strip.part.path if strip.part else camera} cannot be read: {why}"
+    missing = len(frames) - len(pictures)
+    if missing and not strip.problem:
+        strip.problem = f"{missing} of {len(frames)} pictures do not exist, or cannot be read"
+    strip.pictures = [(frame, _encode(one)) for frame, one in sorted(_scale_distances(pictures).items())]
+    return strip
+
+
+def _open_image(content: bytes) -> Array | None:
+    """Return a small picture; None if it cannot be read."""
+    try:
+        return _shrink(Image.open(io.BytesIO(content)))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def find_part(recording: RecordedDataset, episode: int, camera: str) -> ClipPlace:
+    """Return where an episode is in the videos of a camera."""
+    rows = np.flatnonzero(recording.episodes["episode_index"] == episode)
+    columns = (f"videos/{camera}/{column}" for column in dataset_tables.VIDEO_COLUMNS)
+    chunk, file, start, end = (float(recording.episodes[column][rows[0]]) for column in columns)
+    template = str(recording.info.get("video_path") or dataset.VIDEO_FILES)
+    if not dataset.TEMPLATE.fullmatch(template):
+        raise ValueError("video_path is no template of a path")
+    path = template.format(video_key=camera, chunk_index=int(chunk), file_index=int(file))
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError("video_path is outside of the dataset")
+    return ClipPlace(path, start, end)
+
+
+def decode_frames(recording: RecordedDataset, part: ClipPlace, frames: Collection[int]) -> Iterator[tuple[int, Any]]:
+    """Yield the pictures of some frames, in order. Raise what PyAV raises."""
+    interval = 1 / recording.fps
+    with recording.files.open(part.path) as opened, importlib.import_module("av").open(opened) as container:
+        stream = container.streams.video[0]
+        base = float((stream.start_time or 0) * stream.time_base)
+        decoded: Iterator[Any] = iter(())
+        place = -np.inf
+        for frame in frames:
+            wanted = part.start + frame * interval
+            if not place <= wanted <= place + NEAR:
+                container.seek(int((base + wanted - interval / 2) / stream.time_base), stream=stream)
+                decoded = container.decode(stream)
+            for picture in decoded:
+                place = float(picture.time or 0.0) - base
+                if place > wanted - interval / 2:
+                    yield frame, picture
+                    break
+
+
+def _shrink(picture: Any) -> Array:
+    """Return a picture as wide as those of a strip: RGB, or distances."""
+    if isinstance(picture, Image.Image):
+        is_color = not picture.mode.startswith(("I", "F"))
+        values = np.asarray(picture.convert("RGB") if is_color else picture)
+    else:
+        is_color = "gray" not in picture.format.name or picture.format.name == "gray"
+        values = picture.to_ndarray(format="rgb24" if is_color else "gray16le")
+    height, width = values.shape[:2]
+    size = (WIDTH, max(1, round(height * WIDTH / width)))
+    return np.asarray(Image.fromarray(values if is_color else values.astype(np.float32)).resize(size))
+
+
+def _scale_distances(pictures: Mapping[int, Array]) -> dict[int, Array]:
+    """Return pictures of distances in shades of gray, all of a strip on one scale."""
+    distances = [one for one in pictures.values() if one.ndim == 2]
+    if not distances:
+        return dict(pictures)
+    low, high = np.percentile(np.concatenate([one.ravel() for one in distances]), [1, 99])
+    return {
+        frame: np.clip((one - low) * 255 / ((high - low) or 1.0), 0, 255).astype(np.uint8) if one.ndim == 2 else one
+        for frame, one in pictures.items()
+    }
+
+
+def _encode(picture: Array) -> str:
+    written = io.BytesIO()
+    Image.fromarray(picture).save(written, "JPEG", quality=QUALITY)
+    return base64.b64encode(written.getvalue()).decode()
+
+
+def _add_clip(strip: CameraStrip, recording: RecordedDataset, room: int) -> None:
+    """Add the part of the video to a strip, or why it has none."""
+    part = strip.part
+    assert part is not None
+    with recording.files.open(part.path) as opened, importlib.import_module("av").open(opened) as source:
+        stream = source.streams.video[0]
+        codec = stream.codec_context.codec.canonical_name
+        is_depth = dataset.is_depth(recording.features[strip.name])
+        seconds = float(source.duration or 0) / 1e6
+        share = min(1.0, (part.end - part.start) / seconds) if seconds else 1.0
+        if is_depth:
+            strip.remark = "a browser plays no video of distances"
+        elif codec not in PLAYABLE:
+            strip.remark = f"a browser plays no video of the codec {codec}"
+        elif recording.files.get_size(part.path) * share > min(room, LARGEST_CLIP):
+            strip.remark = "the video is too large for a page"
+        else:
+            clip, strip.clip_start = _cut_video(source, part)
+            if len(clip) <= min(room, LARGEST_CLIP):
+                strip.clip = base64.b64encode(clip).decode()
+            else:
+                strip.remark = "the video is too large for a page"
+
+
+def _cut_video(source: Any, part: ClipPlace) -> tuple[bytes, float]:
+    """Return a part of a video from the key frame before it on, as it is encoded, and where the part begins in it."""
+    stream, written = source.streams.video[0], io.BytesIO()
+    unit, base = float(stream.time_base), stream.start_time or 0
+    source.seek(base + int(part.start / unit) + 1, stream=stream)
+    first: int | None = None
+    with importlib.import_module("av").open(written, "w", format="mp4") as target:
+        copy = target.add_stream_from_template(stream, opaque=True)
+        for packet in source.demux(stream):
+            if packet.dts is None or packet.pts is None:
+                continue
+            if (packet.dts - base) * unit >= part.end - 1e-6:
+                break
+            first = packet.pts if first is None else first
+            packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, copy
+            target.mux(packet)
+    return written.getvalue(), max(0.0, part.start - ((first or 0) - base) * unit)
