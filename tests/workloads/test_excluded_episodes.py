@@ -209,25 +209,38 @@ def test_the_evaluation_of_a_pipeline_leaves_out_the_same(robotrain, pusht):
     assert (shown["train", "episodes"], shown["evaluate", "left out"]) == ("49 of 50 episodes, without 3", "3")
 
 
+def test_a_suggestion_to_leave_an_episode_out_keeps_those_that_are():
+    text = "episode 5, frame 3: it cannot be decoded (--exclude-episodes 5)"
+    assert episode_numbers.keep_excluded(text, "3,7-9").endswith("(--exclude-episodes 3,7-9,5)")
+    assert episode_numbers.keep_excluded(text, None) == episode_numbers.keep_excluded(text, "") == text
+
+
+DAMAGE = """
+import glob, sys
+import pyarrow as pa
+import pyarrow.parquet as pq
+(path,) = glob.glob(sys.argv[1] + "/data/*/*.parquet")
+table = pq.read_table(path)
+field, values = table.schema.field("action"), table.column("action").to_pylist()
+values[15] = [float("nan")] * 2
+pq.write_table(table.set_column(table.schema.get_field_index("action"), field, pa.array(values, field.type)), path)
+"""
+"""Of episodes of ten frames, the second gets a value that is no number."""
+
+
+@pytest.fixture
+def damaged(recorded, tmp_path, training_environment) -> Path:
+    data = shutil.copytree(recorded / "small", tmp_path / "damaged")
+    subprocess.run([Path(training_environment) / "bin/python", "-c", DAMAGE, data], check=True)
+    return data
+
+
 @pytest.mark.slow
-def test_a_dataset_with_a_bad_episode_trains_without_it(train, recorded, tmp_path, training_environment):
-    """Of four episodes of ten frames, one has a value that is no number."""
-    damage = (
-        "import sys, pyarrow as pa, pyarrow.parquet as pq, glob\n"
-        "(path,) = glob.glob(sys.argv[1] + '/data/*/*.parquet')\n"
-        "table = pq.read_table(path)\n"
-        "at = table.schema.get_field_index('action')\n"
-        "values = table.column('action').to_pylist()\n"
-        "values[15] = [float('nan')] * 2\n"
-        "field = table.schema.field('action')\n"
-        "pq.write_table(table.set_column(at, field, pa.array(values, field.type)), path)\n"
-    )
-    data = shutil.copytree(recorded / "small", tmp_path / "bad")
-    subprocess.run([Path(training_environment) / "bin/python", "-c", damage, data], check=True)
-    refused = train(data, SMALL["act"], work="refused", exit_code=4)
+def test_a_dataset_with_a_bad_episode_trains_without_it(train, damaged):
+    refused = train(damaged, SMALL["act"], work="refused", exit_code=4)
     assert any("episode 1" in line and "not a finite number" in line for line in refused.lines)
 
-    ran = train(data, SMALL["act"], exclude_episodes="1", val_split=0.3, tracked=True)
+    ran = train(damaged, SMALL["act"], exclude_episodes="1", val_split=0.3, tracked=True)
     assert [*ran.read_metric("val/loss")] == [3, 6]
     assert ran.read_metric("train/loss").keys() == {2, 4, 6}
     config = json.loads((ran.work / "outputs/checkpoints/000006/pretrained_model/train_config.json").read_text())
@@ -235,3 +248,14 @@ def test_a_dataset_with_a_bad_episode_trains_without_it(train, recorded, tmp_pat
     assert any("training on 3 of 4 episodes" in note for note in ran.notes)
     params = dict(ran.ask("select key, value from params"))
     assert (params["exclude_episodes"], params["episodes"]) == ("1", "3 of 4")
+
+
+@pytest.mark.slow
+def test_the_machine_that_sends_the_job_does_not_judge_episodes_that_are_left_out(
+    robotrain, damaged, training_python, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    line = ("submit", "--platform", "local", "--dataset-path", damaged, "--checker", training_python, "--dry-run")
+    for excluded, exit_code in (("0", 4), ("1", 0)):
+        answer = robotrain(*line, "--exclude-episodes", excluded, "--", *SMALL["act"])
+        assert answer.exit_code == exit_code, answer.stderr

@@ -34,6 +34,11 @@ def select_episodes(ranges: Sequence[range], total: int) -> list[int]:
     return sorted({number for part in ranges for number in part})
 
 
+def keep_excluded(text: str, excluded: str | None) -> str:
+    """Return a text where a suggestion to leave episodes out names those too that are left out already."""
+    return text.replace(f"{EXCLUDE_FLAG} ", f"{EXCLUDE_FLAG} {excluded},") if excluded else text
+
+
 def leave_out(excluded: str | None, total: int, chosen: Iterable[int] | None = None) -> list[int]:
     """Return the chosen episodes, else all, without the excluded ones. Raise ValueError with a sentence."""
     given = range(total) if chosen is None else chosen

@@ -193,11 +193,15 @@ def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) ->
     if device.is_first_rank():
         count = f"{len(kept)} of {total}"
         emit_event(Track(params={"episodes": count}))
-        without, ways = (
-            (f", without {excluded}", ((f"{episode_numbers.EXCLUDE_FLAG} none",),)) if excluded else ("", ())
-        )
+        without = f", without {excluded}" if excluded else ""
+        ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
         emit_event(Note(level="info", text=f"training on {count} episodes{without}", ways=ways))
-    return [f"{EPISODES_OPTION}=[{','.join(map(str, kept))}]"] if excluded else []
+    return [format_episodes(kept)] if excluded else []
+
+
+def format_episodes(episodes: Sequence[int]) -> str:
+    """Return LeRobot's option for the episodes that it is to read."""
+    return f"{EPISODES_OPTION}=[{','.join(map(str, episodes))}]"
 
 
 def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
@@ -378,7 +382,7 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
         module.main()
     except Exception as error:
         if sentence := _explain_trainer_error(error, root, lambda: _find_problems(own, trainer, root)):
-            raise SystemExit(f"error: {sentence}") from error
+            raise SystemExit(f"error: {episode_numbers.keep_excluded(sentence, own.exclude_episodes)}") from error
         raise
     finally:
         _kill_workers()
