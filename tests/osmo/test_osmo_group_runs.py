@@ -63,7 +63,7 @@ def test_preempted_node_lets_the_group_go_on_from_the_last_checkpoint(robotrain,
 def test_node_that_fails_is_named(robotrain, osmo, pod, submit):
     run, workflow = submit("failing", *size_training(4000, 4000))
     running = osmo.start(workflow, environ=pod)
-    wait_for_line(robotrain, run, "step 2: train/loss")
+    wait_for_line(robotrain, run, ": train/loss")  # of steps that follow quickly, not each has a line
     running.members["lerobot-train-node-1"].kill()
     assert running.wait(240) != 0
     status = robotrain("status", run, "--json").json
