@@ -20,6 +20,7 @@ from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, L
 
 QUESTIONS = {
     "tables": "robotrain_workloads.lerobot_data.tables",
+    "quality": "robotrain_workloads.lerobot_data.quality.quality_check",
     "view": "robotrain_workloads.lerobot_data.view.collect",
 }
 """The module that answers each; one is asked only if those before it found no error."""

@@ -3,12 +3,12 @@
 Only joints are compared whose state follows their action in the same unit.
 """
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality.motion import Motion
 from robotrain_workloads.lerobot_data.quality.recording import Array, Spread
 
 FOLLOWS = 0.9
@@ -18,30 +18,32 @@ SAME_UNIT = (0.7, 1.4)
 OFFSET = 0.08
 """Of the range: more is not the lag or the weight of an arm."""
 FEWEST_FRAMES = 10
-SLOW_PART = 0.3
-"""The part of the frames that counts as rest."""
+GRIP = re.compile("grip|finger|hand|claw|jaw", re.IGNORECASE)
+"""What closes on something, and presses on."""
 
 
 class Calibration:
     """The comparison of the actions with the states of all episodes."""
 
-    def __init__(self, action: Spread, state: Spread, names: list[str]) -> None:
+    def __init__(self, action: Spread, names: list[str]) -> None:
         self._extent, self._names = np.where(action.range > 0, action.range, np.inf), names
-        self._action, self._state = action, state
         self._products: Array = 0.0
-        self._count = 0
+        """The sums of squares of the action, of the state, and of both: each around its mean in the episode."""
         self._episodes: list[int] = []
         self._offsets: list[Array] = []
 
-    def add(self, episode: int, action: Array, state: Array, motion: Motion) -> None:
-        """Look at the next episode: its numbers, and its motion."""
-        if motion.length < FEWEST_FRAMES:
+    def add(self, episode: int, action: Array, state: Array) -> None:
+        """Look at the next episode."""
+        if len(action) < FEWEST_FRAMES:
             return
-        self._products = self._products + ((action - self._action.mean) * (state - self._state.mean)).sum(axis=0)
-        self._count += len(action)
-        speeds = np.abs(np.diff(motion.both, axis=0)).max(axis=1)
-        is_slow = np.concatenate([[False], speeds <= np.quantile(speeds, SLOW_PART)])
-        difference = (action - state)[is_slow] / self._extent
+        moved, followed = action - action.mean(axis=0), state - state.mean(axis=0)
+        pairs = ((moved, moved), (followed, followed), (moved, followed))
+        self._products = self._products + np.stack([(one * other).sum(axis=0) for one, other in pairs])
+        difference = (action - state) / self._extent
+        velocity = np.gradient(state, axis=0)
+        varied = velocity - velocity.mean(axis=0)
+        lag = (varied * difference).sum(axis=0) / np.maximum((varied**2).sum(axis=0), 1e-30)
+        difference -= lag * velocity  # what is left would be there at rest
         # A grip holds with an offset while it is closed: what is meant is there at all times.
         low, high = np.quantile(difference, [0.1, 0.9], axis=0)
         constant = np.where(low > 0, low, np.where(high < 0, high, 0.0))
@@ -53,15 +55,15 @@ class Calibration:
         if not self._offsets:
             return
         offsets, episodes = np.stack(self._offsets), np.array(self._episodes)
-        covariance = self._products / self._count
-        spread = self._action.std * self._state.std
-        follows = covariance / np.where(spread > 0, spread, np.inf) > FOLLOWS
-        slope = covariance / np.where(self._action.std > 0, self._action.std**2, np.inf)
-        follows &= (slope > SAME_UNIT[0]) & (slope < SAME_UNIT[1])
+        moved, followed, both = np.maximum(self._products, 1e-30)
+        slope = both / moved
+        follows = (both / np.sqrt(moved * followed) > FOLLOWS) & (slope > SAME_UNIT[0]) & (slope < SAME_UNIT[1])
         for joint in np.flatnonzero(follows):
+            name, extent = self._names[joint], self._extent[joint]
+            if GRIP.search(name):
+                continue
             usual = float(np.median(offsets[:, joint]))
             is_off = np.abs(offsets[:, joint] - usual) > OFFSET
-            name, extent = self._names[joint], self._extent[joint]
             if abs(usual) > OFFSET:
                 text = (
                     f"action and state of {name} differ by {usual * extent:.3g} at rest, {abs(usual):.0%} of its range"

@@ -16,7 +16,7 @@ BLACK, ONE_COLOR = 24, 1.5
 LEAST_PART, LEAST_SECONDS = 0.15, 2.0
 """How long a camera shows nothing before it counts: of the episode, or in seconds."""
 FROZEN_SECONDS = 1.5
-UNCHANGED, UNCHANGED_MEAN = 2.0, 0.3
+UNCHANGED, UNCHANGED_MEAN = 1.0, 0.05
 """By how much compression changes a part of a frozen picture, and the whole of it."""
 CHANGING = 5.0
 """How much pictures of a camera usually change that sees the robot."""

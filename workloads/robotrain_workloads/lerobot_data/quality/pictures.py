@@ -14,6 +14,7 @@ import numpy as np
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
 SIZE = 32
 """Width and height of a small picture in pixels: of gray."""
@@ -22,6 +23,7 @@ PER_SECOND, FEWEST, MOST = 2.0, 8, 40
 MOST_PICTURES = 12_000
 EPISODES_AT_ONCE = 8
 THREADS = 2
+"""Of a dataset on this machine; files elsewhere are asked for by one."""
 MEASURED_KEYS, MOST_MEASURED = 4, 300
 
 
@@ -56,6 +58,7 @@ class PictureReader:
         self.cameras = [
             name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
         ]
+        self._threads = THREADS if isinstance(recording.files, LocalFiles) else 1
         self._lengths = recording.episodes["length"]
         count = len(self._lengths)
         most = count if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
@@ -68,7 +71,7 @@ class PictureReader:
         if images:
             yield from self._read_images(images)
         tasks = [task for name in self.cameras if name in self._recording.videos for task in self._list_tasks(name)]
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(self._threads) as pool:
             waiting = [pool.submit(self._decode, *task) for task in tasks]
             try:
                 for one in waiting:
@@ -116,7 +119,7 @@ class PictureReader:
         wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in self.episodes}
         taken: dict[tuple[int, str], list[tuple[int, Array]]] = defaultdict(list)
         current = -1
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(self._threads) as pool:
             for rows in self._read_rows(cameras, wanted):
                 chosen = [row for row in rows if row[1] in wanted.get(row[0], ())]
                 shrunk = pool.map(lambda row: [_shrink_image(content) for content in row[2:]], chosen)

@@ -1,11 +1,12 @@
-"""All checks of quality over one dataset: the numbers of each episode once, then the pictures."""
+"""The question `quality`: what makes a policy worse. The numbers of each episode are read once, then the pictures."""
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
@@ -27,15 +28,21 @@ Progress = Callable[[int, int], object]
 """Takes how much is done, and of how much."""
 
 
-def find_quality_problems(files: DatasetFiles, val_split: float, progress: Progress) -> Iterator[DataFinding]:
-    """Yield what makes a policy worse that is trained on a dataset; its tables agree.
+def answer_question(
+    files: DatasetFiles, options: Mapping[str, Any], progress: Progress
+) -> Iterator[DataFinding | Mapping[str, Any]]:
+    """Yield what makes a policy worse that is trained on a dataset, whose tables agree, and what was looked at.
 
-    :param val_split: the part of each task's episodes that is held out.
-    :param progress: told about the episodes that were read, and the pictures.
+    Options: `val_split`, the part of each task's episodes that is held out.
     """
     recording = RecordedDataset(files)
-    lengths = recording.episodes["length"]
+    if dataset.is_convertible(recording.info):
+        yield {"skipped": "its numbers and pictures are looked at once it is converted from v2.1"}
+        return
+    lengths, val_split = recording.episodes["length"], float(options["val_split"])
     reader = PictureReader(recording)
+    if reader.cameras:
+        yield {"pictured_episodes": len(reader.episodes)}
     total = 2 * len(lengths) + len(reader.episodes) * len(reader.cameras)
     yield from episode_lengths.find_short_episodes(lengths, recording.fps)
     yield from episode_lengths.find_empty_tasks(recording.first_tasks, recording.task_texts)
@@ -67,7 +74,7 @@ class _NumberChecks:
         is_comparable = action and state and len(action.mean) == len(state.mean)
         is_smooth = action.is_smooth & state.is_smooth if action and state and is_comparable else np.zeros(0, bool)
         self._idle, self._gaps = IdleEnds(recording.fps, joints, is_smooth), FrameGaps(recording.fps)
-        self._calibration = Calibration(action, state, joints) if action and state and is_comparable else None
+        self._calibration = Calibration(action, joints) if action and state and is_comparable else None
         self.paths: dict[int, Array] = {}
         """How far the robot moved until each frame of an episode whose pictures are looked at."""
         self.copies: frozenset[int] = frozenset()
@@ -81,7 +88,7 @@ class _NumberChecks:
                 self._gaps.add(motion, numbers)
                 self._repeats.add(motion)
                 if self._calibration:
-                    self._calibration.add(motion.episode, numbers.values[ACTION], numbers.values[STATE], motion)
+                    self._calibration.add(motion.episode, numbers.values[ACTION], numbers.values[STATE])
                 if motion.episode in self._watched and motion.both.shape[1]:
                     steps = np.abs(np.diff(motion.both, axis=0)).max(axis=1)
                     self.paths[motion.episode] = np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
