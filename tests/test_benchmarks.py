@@ -89,6 +89,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "azureml_status": ["--pairs", "1", "--lines", "10"],
     "azureml_submit": ["--pairs", "1"],
     "code_folder": ["--quick", "--files", "100"],
+    "data_check": ["--quick"],
     "data_plane": ["--quick", "--only", "look"],
     "first_step": ["--quick"],
     "isaac_export": ["--quick"],

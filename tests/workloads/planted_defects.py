@@ -1,0 +1,490 @@
+"""Defects planted into datasets of made_datasets, each as people have recorded it: what must be found where.
+
+A defect changes a dataset before it is written, or its files; it returns the episodes that have it.
+
+    python planted_defects.py --places 10 --good 150 --seed 1 [--only NAME…] [--without-cameras]
+
+checks so many datasets with each defect, and good ones, in the environment of LeRobot, and prints a line of JSON for
+each: the defect, its seed, whether it was found, and the findings.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import damaged_datasets
+import numpy as np
+from made_datasets import (
+    ACTION,
+    DATA,
+    EPISODES,
+    STATE,
+    Array,
+    MadeDataset,
+    MadeEpisode,
+    make_dataset,
+    write_dataset,
+)
+
+Change = Callable[[MadeDataset, Any], list[int]]
+FileChange = Callable[[Path, MadeDataset, Any], list[int]]
+
+
+class Defect(NamedTuple):
+    """A kind of defect, the codes that name it, and the dataset that it is planted into."""
+
+    codes: tuple[str, ...]
+    change: Change | None = None
+    change_files: FileChange | None = None
+    cameras: int = 0
+    """How many the dataset needs at least."""
+    video: bool | None = None
+
+
+class Planted(NamedTuple):
+    """A dataset with a defect."""
+
+    folder: Path
+    defect: Defect
+    episodes: list[int]
+    """Those that have the defect; none if all have it."""
+
+
+def plant(name: str, seed: int, folder: Path) -> Planted:
+    """Write a dataset with a defect of this name."""
+    defect = DEFECTS[name]
+    draw = np.random.default_rng([seed, *name.encode()])
+    kind = "position" if not defect.cameras or draw.random() < 0.7 else "difference"
+    attempt = 0
+    while (
+        STATE not in (made := make_dataset(seed + attempt, cameras=defect.cameras, video=defect.video, kind=kind)).names
+    ):
+        attempt += 1_000_000
+    found = defect.change(made, draw) if defect.change else []
+    write_dataset(made, folder)
+    found += defect.change_files(folder, made, draw) if defect.change_files else []
+    return Planted(folder, defect, sorted(set(found)))
+
+
+def _choose(made: MadeDataset, draw: Any, most: int = 3) -> list[int]:
+    """Return one or some episodes."""
+    count = int(draw.integers(1, min(most, len(made.episodes) - 2) + 1))
+    return sorted(draw.choice(len(made.episodes), count, replace=False).tolist())
+
+
+def _find_busy(made: MadeDataset, episode: MadeEpisode, frames: int) -> int:
+    """Return where so many frames begin in which the robot moves most."""
+    values = episode.values.get(STATE, episode.values[ACTION])
+    extent = np.ptp(np.concatenate([one.values[STATE] for one in made.episodes]), axis=0)
+    speed = np.abs(np.diff(values, axis=0) / np.where(extent > 0, extent, np.inf)).max(axis=1)
+    frames = min(frames, episode.length - 4)
+    moved = np.convolve(speed, np.ones(frames), "valid")
+    return int(moved.argmax())
+
+
+def _change_pictures(show: Callable[[Array, Any], Array], *, in_motion: bool = False) -> Change:
+    """Return a change of the pictures of a camera, for a part of an episode or the whole."""
+
+    def change(made: MadeDataset, draw: Any) -> list[int]:
+        camera, found = str(draw.choice(list(made.cameras))), _choose(made, draw)
+        for number in found:
+            episode = made.episodes[number]
+            frames = max(round(episode.length * draw.uniform(0.35, 1.0)), min(episode.length, 3 * made.fps))
+            begin = (
+                _find_busy(made, episode, frames) if in_motion else int(draw.integers(0, episode.length - frames + 1))
+            )
+            begin = min(begin, episode.length - frames)
+            part = slice(begin, begin + frames)
+            episode.pictures[camera][part] = show(episode.pictures[camera][part], draw)
+        return found
+
+    return change
+
+
+def _show_black(pictures: Array, draw: Any) -> Array:
+    return np.abs(draw.normal(0, 1.5, pictures.shape)).astype(np.uint8)
+
+
+def _copy(made: MadeDataset, draw: Any, first: int, place: int, cut: int = 0) -> list[int]:
+    """Put a copy of an episode at a place, cut by frames at its beginning."""
+    original = made.episodes[first]
+    rows = np.arange(cut, original.length - (cut // 2))
+    copy = MadeEpisode(original.task, dict(original.values), dict(original.pictures))
+    copy.take(rows)
+    made.episodes.insert(place, copy)
+    return [place]
+
+
+def copy_episode(made: MadeDataset, draw: Any) -> list[int]:
+    first = int(draw.integers(len(made.episodes)))
+    return _copy(made, draw, first, int(draw.integers(first + 1, len(made.episodes) + 1)))
+
+
+def copy_shifted(made: MadeDataset, draw: Any) -> list[int]:
+    first = int(draw.integers(len(made.episodes)))
+    cut = max(1, round(made.episodes[first].length * draw.uniform(0.05, 0.25)))
+    return _copy(made, draw, first, int(draw.integers(first + 1, len(made.episodes) + 1)), cut)
+
+
+def copy_into_validation(made: MadeDataset, draw: Any) -> list[int]:
+    return _copy(made, draw, int(draw.integers(len(made.episodes))), len(made.episodes))
+
+
+def copy_pictures(made: MadeDataset, draw: Any) -> list[int]:
+    first, other = sorted(draw.choice(len(made.episodes), 2, replace=False).tolist())
+    length = min(made.episodes[first].length, made.episodes[other].length)
+    for number in (first, other):
+        made.episodes[number].take(np.arange(length))
+    made.episodes[other].pictures = dict(made.episodes[first].pictures)
+    return [other]
+
+
+def _wait(made: MadeDataset, draw: Any, *, at_end: bool) -> list[int]:
+    found = _choose(made, draw)
+    for number in found:
+        episode = made.episodes[number]
+        still = [episode.length - 1 if at_end else 0] * round(draw.uniform(2.5, 6) * made.fps)
+        rows = np.arange(episode.length)
+        episode.take(np.concatenate([rows, still] if at_end else [still, rows]).astype(int))
+        for name in (ACTION, STATE):
+            scale = np.ptp(np.concatenate([one.values[name] for one in made.episodes]), axis=0)
+            episode.values[name] = episode.values[name] + draw.normal(0, 0.0005, episode.values[name].shape) * scale
+    return found
+
+
+def stop_action(made: MadeDataset, draw: Any) -> list[int]:
+    found = _choose(made, draw)
+    for number in found:
+        values = made.episodes[number].values
+        values[ACTION] = np.repeat(values[ACTION][:1], len(values[ACTION]), axis=0)
+    return found
+
+
+def stick_joint(made: MadeDataset, draw: Any) -> list[int]:
+    joint, name = (
+        int(draw.integers(len(made.names[ACTION]) - (made.names[ACTION][-1] == "gripper"))),
+        str(draw.choice([ACTION, STATE])),
+    )
+    found = _choose(made, draw, 1)
+    for number in found:
+        values = made.episodes[number].values
+        values[name] = values[name].copy()
+        values[name][:, joint] = values[name][0, joint]
+    return found
+
+
+def _set_dimension(values: Callable[[int, Array, Any], Array]) -> Change:
+    """Return a change of one dimension of the action or state in all episodes."""
+
+    def change(made: MadeDataset, draw: Any) -> list[int]:
+        name = str(draw.choice([ACTION, STATE]))
+        dimension = int(draw.integers(len(made.names[name])))
+        usual = np.concatenate([one.values[name][:, dimension] for one in made.episodes])
+        for episode in made.episodes:
+            episode.values[name] = episode.values[name].astype(float)
+            episode.values[name][:, dimension] = values(episode.length, usual, draw)
+        return []
+
+    return change
+
+
+def _put_outliers(length: int, usual: Array, draw: Any) -> Array:
+    values = np.full(length, usual.mean()) + draw.normal(0, 1e-5, length) * np.ptp(usual)
+    if draw.random() < 0.4:
+        values[int(draw.integers(length))] += 3 * np.ptp(usual)
+    return values
+
+
+def _offset(made: MadeDataset, draw: Any, episodes: list[int]) -> None:
+    joint = int(draw.integers(len(made.names[ACTION]) - (made.names[ACTION][-1] == "gripper")))
+    extent = np.ptp(np.concatenate([one.values[ACTION][:, joint] for one in made.episodes]))
+    off = extent * draw.uniform(0.12, 0.4) * draw.choice([-1, 1])
+    for number in episodes:
+        values = made.episodes[number].values
+        values[STATE] = values[STATE].copy()
+        values[STATE][:, joint] += off
+
+
+def offset_all(made: MadeDataset, draw: Any) -> list[int]:
+    _offset(made, draw, list(range(len(made.episodes))))
+    return []
+
+
+def offset_some(made: MadeDataset, draw: Any) -> list[int]:
+    found = _choose(made, draw, 1)
+    _offset(made, draw, found)
+    return found
+
+
+def drop_frames(made: MadeDataset, draw: Any) -> list[int]:
+    found = _choose(made, draw)
+    for number in found:
+        episode = made.episodes[number]
+        missing = max(5, round(made.fps * draw.uniform(0.15, 0.3)))
+        begin = min(_find_busy(made, episode, missing), episode.length - missing - 1)
+        rows = np.arange(episode.length)
+        episode.take(np.concatenate([rows[:begin], rows[begin + missing :]]))
+    return found
+
+
+def repeat_frames(made: MadeDataset, draw: Any) -> list[int]:
+    found = _choose(made, draw)
+    for number in found:
+        episode = made.episodes[number]
+        frames = int(draw.integers(4, 9))
+        at = _find_busy(made, episode, 6) + 2
+        rows = np.arange(episode.length)
+        rows[at + 1 : at + 1 + frames] = at
+        if draw.random() < 0.5:  # the recorder goes on where it stopped
+            rows = np.concatenate([np.arange(at + 1), np.repeat(at, frames), np.arange(at + 1, episode.length)])
+        episode.take(rows)
+    return found
+
+
+def put_spikes(made: MadeDataset, draw: Any) -> list[int]:
+    found = _choose(made, draw)
+    name = str(draw.choice([ACTION, STATE]))
+    joint = int(draw.integers(len(made.names[name]) - (made.names[name][-1] == "gripper")))
+    extent = np.ptp(np.concatenate([one.values[name][:, joint] for one in made.episodes]))
+    for number in found:
+        values = made.episodes[number].values
+        values[name] = values[name].copy()
+        values[name][int(draw.integers(3, len(values[name]) - 3)), joint] += (
+            extent * draw.uniform(0.6, 2) * draw.choice([-1, 1])
+        )
+    return found
+
+
+def empty_task(made: MadeDataset, draw: Any) -> list[int]:
+    task = int(draw.integers(len(made.tasks)))
+    made.tasks[task] = str(draw.choice(["", " "]))
+    return [number for number, one in enumerate(made.episodes) if one.task == task]
+
+
+def cut_episode(made: MadeDataset, draw: Any) -> list[int]:
+    found = _choose(made, draw)
+    for number in found:
+        made.episodes[number].take(np.arange(int(draw.choice([1, 1, 2]))))
+    return found
+
+
+def set_video_rate(made: MadeDataset, draw: Any) -> list[int]:
+    made.video_rate = next(one for one in draw.permutation([10, 15, 30, 50]).tolist() if one != made.fps)
+    return []
+
+
+def shake_times(made: MadeDataset, draw: Any) -> list[int]:
+    for episode in made.episodes:
+        jitter = draw.uniform(-0.2, 0.2, episode.length) / made.fps
+        jitter[0] = 0
+        episode.timestamps = np.arange(episode.length) / made.fps + jitter
+    return list(range(len(made.episodes)))
+
+
+def _change_statistics(change: Callable[[dict[str, Any], Any], None], *features: str) -> FileChange:
+    """Return a change of the statistics of one of these features."""
+
+    def change_files(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+        path = folder / "meta/stats.json"
+        statistics = json.loads(path.read_text())
+        change(statistics[str(draw.choice(features or list(made.cameras)))], draw)
+        path.write_text(json.dumps(statistics))
+        return []
+
+    return change_files
+
+
+def _scale_statistics(values: dict[str, Any], draw: Any) -> None:
+    factor = draw.choice([1000, 0.001, 57.3])
+    for key in values.keys() - {"count"}:
+        values[key] = (np.asarray(values[key]) * factor).tolist()
+
+
+def _move_mean(values: dict[str, Any], draw: Any) -> None:
+    extent = np.asarray(values["max"]) - np.asarray(values["min"])
+    values["mean"] = (np.asarray(values["max"]) + extent * draw.uniform(0.2, 2)).tolist()
+
+
+def _change_frame(column: str, value: Callable[[list[Any], int], Any]) -> FileChange:
+    """Return a change of a column in one frame, which is not the first of its episode."""
+
+    def change_files(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+        number = int(draw.integers(len(made.episodes)))
+        start = sum(one.length for one in made.episodes[:number])
+        row = start + int(draw.integers(1, made.episodes[number].length))
+        damaged_datasets.change_column(
+            folder / DATA, column, lambda old: damaged_datasets.put(row, value(old, row))(old)
+        )
+        return [number]
+
+    return change_files
+
+
+def _change_episode(column: str, value: Callable[[list[Any], int], Any]) -> FileChange:
+    """Return a change of a column of meta/episodes in one episode."""
+
+    def change_files(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+        number = int(draw.integers(1, len(made.episodes)))
+        damaged_datasets.change_column(
+            folder / EPISODES, column, lambda old: damaged_datasets.put(number, value(old, number))(old)
+        )
+        return [number]
+
+    return change_files
+
+
+def _count_wrong(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    key = str(draw.choice(["total_frames", "total_episodes"]))
+    info = json.loads((folder / "meta/info.json").read_text())
+    damaged_datasets.change_info(folder, **{key: info[key] + int(draw.choice([-1, 1, 100]))})
+    return []
+
+
+def _cut_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    camera, number = str(draw.choice(list(made.cameras))), len(made.episodes) - 1
+    name = f"videos/{camera}/to_timestamp"
+    off = float(draw.uniform(2, 50))
+    damaged_datasets.change_column(folder / EPISODES, name, lambda old: [*old[:-1], old[-1] + off])
+    return [number]
+
+
+def _lie_about_size(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    damaged_datasets.change_shape(
+        folder, str(draw.choice(list(made.cameras))), draw.choice([[96, 96, 3], [480, 640, 3]]).tolist()
+    )
+    return []
+
+
+QUALITY: dict[str, Defect] = {
+    "camera black": Defect(("camera-black",), _change_pictures(_show_black), cameras=1),
+    "camera of one color": Defect(
+        ("camera-constant",), _change_pictures(lambda old, draw: np.full_like(old, draw.integers(40, 255))), cameras=1
+    ),
+    "camera frozen": Defect(
+        ("camera-frozen",),
+        _change_pictures(lambda old, draw: np.repeat(old[:1], len(old), 0), in_motion=True),
+        cameras=2,
+    ),
+    "episode copied": Defect(("episode-repeated",), copy_episode),
+    "episode copied, shifted": Defect(("episode-repeated",), copy_shifted),
+    "copy across the split": Defect(("episode-in-validation",), copy_into_validation),
+    "pictures copied": Defect(("episode-repeated",), copy_pictures, cameras=1),
+    "idle beginning": Defect(("idle-start",), lambda made, draw: _wait(made, draw, at_end=False)),
+    "idle end": Defect(("idle-end",), lambda made, draw: _wait(made, draw, at_end=True)),
+    "action constant": Defect(("action-constant",), stop_action),
+    "joint stuck": Defect(("dimension-stuck",), stick_joint),
+    "dimension constant": Defect(
+        ("dimension-constant",), _set_dimension(lambda length, usual, draw: np.full(length, usual[0]))
+    ),
+    "dimension of noise": Defect(
+        ("dimension-tiny",),
+        _set_dimension(lambda length, usual, draw: usual[0] + draw.normal(0, 1e-4, length) * np.ptp(usual)),
+    ),
+    "dimension with outliers": Defect(("dimension-tiny",), _set_dimension(_put_outliers)),
+    "offset of all episodes": Defect(("calibration-offset",), offset_all),
+    "offset of one episode": Defect(("calibration-offset",), offset_some),
+    "frames dropped": Defect(("frames-dropped",), drop_frames),
+    "frames twice": Defect(("frames-repeated",), repeat_frames),
+    "spikes": Defect(("action-jump",), put_spikes),
+    "task without text": Defect(("task-empty",), empty_task),
+    "one-frame episode": Defect(("episode-short",), cut_episode),
+    "rate of the video": Defect(("fps-differs", "video-short"), set_video_rate, cameras=1, video=True),
+    "uneven times": Defect(("timestamps-irregular",), shake_times),
+    "statistics scaled": Defect(("statistics-differ",), None, _change_statistics(_scale_statistics, ACTION, STATE)),
+    "mean out of range": Defect(("statistics-differ",), None, _change_statistics(_move_mean, ACTION, STATE)),
+    "statistics of 0 to 255": Defect(
+        ("statistics-differ",),
+        None,
+        _change_statistics(lambda values, draw: values.update(mean=(np.asarray(values["mean"]) * 255).tolist())),
+        cameras=1,
+    ),
+}
+"""What makes a policy worse."""
+TABLES: dict[str, Defect] = {
+    "counts": Defect(("counts-disagree",), None, _count_wrong),
+    "ranges": Defect(("episodes-disagree",), None, _change_episode("dataset_from_index", lambda old, at: old[at] + 3)),
+    "episode twice": Defect(("episodes-disagree",), None, _change_episode("episode_index", lambda old, at: at - 1)),
+    "frame number": Defect(("frames-disagree",), None, _change_frame("frame_index", lambda old, row: old[row] + 1)),
+    "task number": Defect(("task-missing",), None, _change_frame("task_index", lambda old, row: 99)),
+    "not a number": Defect(
+        ("value-not-finite",), None, _change_frame(ACTION, lambda old, row: [float("nan"), *old[row][1:]])
+    ),
+    "time of a frame": Defect(
+        ("timestamp-off",), None, _change_frame("timestamp", lambda old, row: old[row] + 0.7), cameras=1, video=True
+    ),
+    "size of pictures": Defect(("picture-size",), None, _lie_about_size, cameras=1),
+    "video too short": Defect(("video-short",), None, _cut_video, cameras=1, video=True),
+}
+"""What no policy can be trained with."""
+DEFECTS = {**QUALITY, **TABLES}
+
+
+def check_dataset(folder: Path) -> list[Any]:
+    """Return the findings about a dataset, as `robotrain data check` finds them."""
+    import importlib
+
+    from robotrain_workloads.lerobot_data.findings import DataFinding
+    from robotrain_workloads.lerobot_data.inspection import QUESTIONS
+    from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
+
+    options, found = {"quality": {"val_split": 0.1}}, list[DataFinding]()
+    for question in ("tables", "quality"):
+        answers = importlib.import_module(QUESTIONS[question]).answer_question(
+            LocalFiles(folder), options.get(question, {}), lambda done, total: None
+        )
+        found += [one for one in answers if isinstance(one, DataFinding)]
+        if any(one.severity == "error" for one in found):
+            break
+    return found
+
+
+def try_defect(name: str, seed: int) -> dict[str, Any]:
+    """Plant a defect, and return whether it was found, with all its episodes."""
+    with tempfile.TemporaryDirectory() as place:
+        planted = plant(name, seed, Path(place))
+        findings = check_dataset(planted.folder)
+    said = {episode for one in findings if one.code in planted.defect.codes for episode in one.episodes}
+    codes = {one.code for one in findings} & {*planted.defect.codes}
+    is_found = bool(codes) and {*planted.episodes} <= said
+    return {"defect": name, "seed": seed, "found": is_found, "episodes": planted.episodes, "findings": _list(findings)}
+
+
+def try_good(seed: int, cameras: int | None) -> dict[str, Any]:
+    """Check a good dataset, and return the findings."""
+    with tempfile.TemporaryDirectory() as place:
+        write_dataset(make_dataset(seed, cameras=cameras), Path(place))
+        return {"defect": "", "seed": seed, "found": True, "findings": _list(check_dataset(Path(place)))}
+
+
+def _list(findings: list[Any]) -> list[list[Any]]:
+    return [[one.severity, one.code, one.text, *one.episodes] for one in findings]
+
+
+def _try_all(options: argparse.Namespace) -> Iterator[Any]:
+    chosen = options.only or [name for name, one in DEFECTS.items() if not (options.without_cameras and one.cameras)]
+    cameras = 0 if options.without_cameras else None
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        tried = [pool.submit(try_defect, name, options.seed + at) for name in chosen for at in range(options.places)]
+        tried += [pool.submit(try_good, options.seed + at, cameras) for at in range(options.good)]
+        yield from (one.result() for one in tried)
+
+
+def main() -> None:
+    """Print a line for each dataset."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--places", type=int, default=10)
+    parser.add_argument("--good", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=DEFECTS)
+    parser.add_argument("--without-cameras", action="store_true")
+    for one in _try_all(parser.parse_args()):
+        print(json.dumps(one), flush=True)
+
+
+if __name__ == "__main__":
+    main()

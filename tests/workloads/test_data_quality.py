@@ -1,0 +1,41 @@
+"""Planted defects are found with their episodes, and good datasets of many shapes are not blamed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.contract import child_python
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+FEWEST_FOUND = 0.95
+MOST_WARNED = 0.1
+
+
+@pytest.fixture(scope="module", params=[("--without-cameras", 3, 40), ("", 1, 10)], ids=["numbers", "pictures"])
+def tried(request, training_python) -> list[dict]:
+    """What was found in datasets with planted defects, and in good ones."""
+    only, places, good = request.param
+    words = ["--places", places, "--good", good, "--seed", 100, *filter(None, [only])]
+    environ = child_python.make_import_environ(
+        [ROOT / "workloads", ROOT / "runtime", Path(__file__).parent], os.environ
+    )
+    command = [training_python, Path(__file__).with_name("planted_defects.py"), *map(str, words)]
+    printed = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def test_planted_defects_are_found_with_all_their_episodes(tried):
+    planted = [one for one in tried if one["defect"]]
+    missed = [one for one in planted if not one["found"]]
+    assert len(missed) <= (1 - FEWEST_FOUND) * len(planted), missed
+
+
+def test_good_datasets_have_no_errors_and_few_warnings(tried):
+    good = [one for one in tried if not one["defect"]]
+    assert [one for one in good if any(finding[0] == "error" for finding in one["findings"])] == []
+    warned = [one for one in good if one["findings"]]
+    assert len(warned) <= MOST_WARNED * len(good), warned
