@@ -39,10 +39,22 @@ def answer_question(
     if dataset.is_convertible(recording.info):
         yield {"skipped": "its numbers and pictures are looked at once it is converted from v2.1"}
         return
-    lengths, val_split = recording.episodes["length"], float(options["val_split"])
     reader = PictureReader(recording)
     if reader.cameras:
         yield {"pictured_episodes": len(reader.episodes)}
+    yield from _find_problems(recording, reader, float(options["val_split"]), progress)
+
+
+def find_quality_problems(files: DatasetFiles, val_split: float, progress: Progress) -> Iterator[DataFinding]:
+    """Yield the findings alone."""
+    recording = RecordedDataset(files)
+    return _find_problems(recording, PictureReader(recording), val_split, progress)
+
+
+def _find_problems(
+    recording: RecordedDataset, reader: PictureReader, val_split: float, progress: Progress
+) -> Iterator[DataFinding]:
+    lengths = recording.episodes["length"]
     total = 2 * len(lengths) + len(reader.episodes) * len(reader.cameras)
     yield from episode_lengths.find_short_episodes(lengths, recording.fps)
     yield from episode_lengths.find_empty_tasks(recording.first_tasks, recording.task_texts)
