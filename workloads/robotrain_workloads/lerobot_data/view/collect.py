@@ -47,7 +47,7 @@ def answer_question(
         if not _have_errors(findings):  # they say why
             raise
         view = None
-    yield {"view": view}
+    yield {"view": view if view and view["episodes"] else None}
 
 
 def _find_table_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:
