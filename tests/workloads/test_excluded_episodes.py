@@ -11,8 +11,10 @@ import job_documents
 import pytest
 from job_documents import check_findings, check_job, format_finding
 from robotrain import api
+from robotrain.model.run import Output
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.run import checkpoint_lookup
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_eval import container as eval_container
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL, follow_run
@@ -159,6 +161,7 @@ def test_the_launcher_is_told(training, dataset):
     assert "--exclude-episodes=3,7-9" in words[: words.index("--")]
 
 
+WITHOUT = ("--exclude-episodes", "none")
 LINE = ("--platform", "local", "--no-pin", "--dataset-path")
 
 
@@ -199,6 +202,20 @@ def test_the_evaluation_of_a_run_leaves_out_what_the_run_did_of_the_same_data():
     for sources in itertools.permutations((DATASET, other)):
         assert follow_run(make_job(*sources, packages=None), trained) == {}
     assert follow_run(make_job(DATASET, packages=None), make_job(DATASET, exclude_episodes=None, packages=None)) == {}
+
+
+@pytest.mark.parametrize(("words", "excluded"), [((), "3"), (("--exclude-episodes", "4"), "4"), (WITHOUT, None)])
+def test_an_evaluation_that_says_which_leaves_out_those(
+    robotrain, plain_platform, policy, monkeypatch, words, excluded
+):
+    saved = {5: Output(name="checkpoints/000005", kind="checkpoint", uri=str(policy()), step=5, source="local_path")}
+    monkeypatch.setattr(checkpoint_lookup, "list_checkpoints", lambda record, platform: saved)
+    data = ("--dataset-repo-id", "lerobot/pusht", "--json", "--platform")
+    run = robotrain("submit", *data, "plain", "--no-pin", "--exclude-episodes", "3").json["run"]
+    answer = robotrain("explain", "lerobot-eval", *data, "local", "--policy-run", run, *words)
+    assert answer.exit_code == 0, answer.stdout
+    values = {row["name"]: row["value"] for row in answer.json["values"]}
+    assert values["exclude_episodes"] == excluded
 
 
 def test_the_evaluation_of_a_pipeline_leaves_out_the_same(robotrain, pusht):

@@ -94,8 +94,9 @@ def resolve_job(
         labels=labels,
         title=_find_title(workload, typed_parameters),
     )
-    followed = _follow_runs(job, inputs, workload, kinds)
-    for name, (default, owner) in (*followed.items(), *workload.derive_defaults(job).items()):
+    taken = _follow_runs(job, inputs, workload, kinds).items()
+    followed = [(name, found) for name, found in taken if name not in stack.unset]
+    for name, (default, owner) in (*followed, *workload.derive_defaults(job).items()):
         if parameters[name].origin == DEFAULT_ORIGIN:
             parameters[name] = Value(default, Origin(DEFAULT_ORIGIN.layer, owner))
             job = job.with_parameter(name, default)
