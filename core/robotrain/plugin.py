@@ -13,6 +13,7 @@ from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion,
 from robotrain.external_command import ProcessResult
 from robotrain.messages import Messages
 from robotrain.model.capabilities import Capabilities
+from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
 from robotrain.model.health import Check, HealthFix, HealthResult, report_failure, report_ok, report_warning
 from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
@@ -71,6 +72,8 @@ __all__ = [
     "ClusterPlatform",
     "ConfigValue",
     "Container",
+    "DataReading",
+    "DataReport",
     "Dimension",
     "FactFile",
     "FolderFacts",
@@ -109,6 +112,7 @@ __all__ = [
     "Refusal",
     "Registered",
     "Rejected",
+    "RemoteFiles",
     "Resources",
     "Role",
     "RoleFlag",

@@ -149,10 +149,10 @@ JOB = ("--platform", "plain", "--dataset-path", "x")
 def test_json_of_a_plan_and_of_a_submission(robotrain, plain_platform):
     for words in (("render",), ("submit", "--dry-run")):
         plan = robotrain(*words, *JOB, "--json").json
-        assert [key for key in plan if key != "preview"] == ["run", "platform", "digest", "spec", "files"]
+        assert [key for key in plan if key not in ("preview", "data")] == ["run", "platform", "digest", "spec", "files"]
         assert list(plan["files"][plan["spec"]]) == ["bytes", "sha256", "text"]
     submission = robotrain("submit", *JOB, "--json").json
-    assert list(submission) == ["run", "platform", "job", "reference", "shown", "notes", "new"]
+    assert list(submission) == ["run", "platform", "job", "reference", "shown", "notes", "new", "data"]
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "watch"])

@@ -22,11 +22,12 @@ EVENTS_OF_THE_RUNTIME = {
 """`emit_event` takes every event; these are sent by the runtime alone."""
 PUBLIC_NAMES = {
     "robotrain.plugin": """
-    ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container Dimension FactFile FolderFacts
+    ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container DataReading DataReport Dimension FactFile
+    FolderFacts
     FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument JobFacts JobSource JobTemplate
     JudgedRun LockedProgram Messages Metric Mount
     NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
-    PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected
+    PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected RemoteFiles
     Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState SchedulerCommands
     SchedulerJob SchedulerPlatform SchedulerSettings SchedulerSpec Source SourceError SourceKind SourceNotFound
     SourceUnreachable Stage Status StepStatus SubmitReport Suggestion Support SweepSpec TargetForm TerraformOutput

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from damaged_datasets import DAMAGES
 from robotrain_runtime.contract import child_python
+from robotrain_workloads.lerobot_data import inspector
 
 pytestmark = pytest.mark.slow
 
@@ -82,6 +83,42 @@ def test_the_machine_that_sends_the_job_says_it_and_its_suggestion_is_accepted(
     assert robotrain(*line, "--dry-run", "--json", "--", "--tolerance_s=0.042").exit_code == 0
     shutil.copytree(CAMERA, data, dirs_exist_ok=True)  # mended: the verdict was on other files
     assert robotrain(*line, "--dry-run", "--json").exit_code == 0
+
+
+def test_a_submit_says_in_one_line_what_the_dataset_holds(robotrain, datasets, training_python, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    data = shutil.copytree(CAMERA, tmp_path / "good")
+    line = ("submit", SMALL, "--platform", "local", "--dataset-path", data, "--dry-run")
+    said = "data: 8 episodes, 320 frames, 1 camera; no findings\n"
+    assert said in robotrain(*line, "--checker", training_python).stderr
+    assert "data:" not in robotrain(*line, "--checker", "none").stderr
+    counts = {"source": str(data), "episodes": 8, "frames": 320, "cameras": 1, "findings": []}
+    assert robotrain(*line, "--checker", training_python, "--json").json["data"] == [counts]
+    monkeypatch.setattr(inspector, "_ask_process", None)  # the same files are not read again
+    assert said in robotrain(*line, "--checker", training_python).stderr
+
+
+def test_a_task_without_text_is_a_finding_that_does_not_stop_a_submit(
+    robotrain, training_python, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    data = shutil.copytree(CAMERA, tmp_path / "un told")
+    change = "import sys, pandas; t = pandas.read_parquet(sys.argv[1]); t.index = [' ']; t.to_parquet(sys.argv[1])"
+    subprocess.run([training_python, "-c", change, data / "meta/tasks.parquet"], check=True)
+    told = robotrain(
+        *("submit", SMALL, "--platform", "local", "--dataset-path", data, "--dry-run", "--checker", training_python)
+    )
+    assert f"1 camera; 1 finding: robotrain data check '{data}'\n" in told.stderr
+    assert told.exit_code == 0
+
+
+def test_values_that_are_not_numbers_may_be_allowed(robotrain, datasets, found, training_python, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    data = ("--dataset-path", datasets / "not-a-number", "--checker", training_python, "--dry-run")
+    line = ("submit", SMALL, "--platform", "local", *data)
+    assert "episode 0: action of frame 5" in robotrain(*line).stderr
+    assert robotrain(*line, "--allow-non-finite").exit_code == 0
+    assert robotrain(*line, "--exclude-episodes", "0").exit_code == 0
 
 
 @pytest.mark.usefixtures("found")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain.errors import Problem
+from robotrain.model.data_report import DescribeData
 from robotrain.model.preview import WorkPreview
 from robotrain.model.workload_profile import WorkloadProfile
 
@@ -249,6 +250,8 @@ class Workload:
     template: JobTemplate = JobTemplate()
     preview: WorkPreview = WorkPreview()
     """What `submit --dry-run` shows of a job beside what every job has."""
+    describe_data: DescribeData | None = None
+    """Read the files of a job's data before it is sent."""
     load_locker: Callable[[], ProgramLocker] | None = None
     """Import what locks the packages of the user's own program, which has an environment of its own beside that of the
     run.

@@ -23,6 +23,7 @@ from robotrain.config.values import Origin, Value
 from robotrain.config.variables import read_dotenv_files
 from robotrain.errors import Problem, Rejected, Severity, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.data_report import DataReport
 from robotrain.model.health import convert_finding
 from robotrain.model.preview import JobFacts
 from robotrain.model.workload import Workload
@@ -53,6 +54,8 @@ class CheckOptions(NamedTuple):
     """Shows a message while a check takes long."""
     show: Callable[[Any, JobFacts], None] = lambda step, facts: None
     """Called with each job whose inputs are compared, an `InputStep`, and what its sources tell."""
+    add_data: Callable[[DataReport], None] = lambda report: None
+    """Called with what the files of a source hold."""
     has_flag: bool = False
     """Whether the command has `--checker`; each has the variable."""
 
@@ -127,7 +130,8 @@ def find_checker(required: PythonEnvironment, options: CheckOptions, own_environ
     if choice is None or text == BUILD:
         built = find_built_environment(required)
         if built is None and text == BUILD:
-            built, failures = _build_environment(required, options.say)
+            text = f"building the environment of {required.lock.stem} for the checks, with a PyTorch for the CPU, once"
+            built, failures = build_environment(required, options.say, text, CPU_BUILD)
             problems += failures
         return FoundChecker(built, problems, is_off=choice is None and bool(own_environment))
     python = environment.get_python(_make_path(text, choice.origin))
@@ -231,19 +235,22 @@ def _list_package_folders(prefix: Path) -> Iterator[str]:
         yield f"{folder} {folder.stat().st_mtime_ns}"
 
 
-def _build_environment(
-    required: PythonEnvironment, say: Callable[[str], None]
+def build_environment(
+    required: PythonEnvironment, say: Callable[[str], None], text: str, torch_backend: str | None = None
 ) -> tuple[Checker | None, tuple[Problem, ...]]:
-    """Return the environment of the lock, built with a PyTorch for the CPU, or why it cannot be built."""
+    """Return the environment of a lock, built, or why it cannot be. Raise Rejected if that fails.
+
+    :param text: what is said before.
+    """
     from robotrain_runtime.environments import environment, environment_check
 
     cache = files.get_cache_folder()
-    place = Placement(work="", cache=str(cache), torch_backend=CPU_BUILD)
+    place = Placement(work="", cache=str(cache), torch_backend=torch_backend)
     if found := list(environment_check.find_environment_problems(required, place)):
         return None, tuple(map(convert_finding, found))
-    say(f"building the environment of {required.lock.stem} for the checks, with a PyTorch for the CPU, once")
+    say(text)
     try:
-        built = environment.build_environment(required.lock, required.python, cache, say, StopSignal(), CPU_BUILD)
+        built = environment.build_environment(required.lock, required.python, cache, say, StopSignal(), torch_backend)
     except (JobFailed, OSError) as error:
         why = redact(str(error))
         raise Rejected([make_problem("checker-unusable.not-built", where=FLAG, given=BUILD, why=why)]) from error

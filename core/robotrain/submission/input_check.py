@@ -15,7 +15,7 @@ from robotrain.errors import Problem, Rejected, Suggestion, select_errors
 from robotrain.messages import Messages
 from robotrain.model.health import convert_finding
 from robotrain.model.preview import JobFacts
-from robotrain.submission import trainer_check
+from robotrain.submission import data_check, trainer_check
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.container_plugins import load_workload_container
 from robotrain.submission.implied_sources import make_description_document
@@ -56,10 +56,10 @@ def find_input_problems(
 ) -> list[Problem]:
     """Return why the sources whose description can be read do not fit the job, and notes on those that could not.
 
-    Of a pipeline each step is compared, also with what an earlier step will make. If nothing is wrong, the trainers are
-    asked whether they accept their options.
+    Of a pipeline each step is compared, also with what an earlier step will make. If nothing is wrong, the files of the
+    data are read, and the trainers are asked whether they accept their options.
 
-    :param is_rejected: whether the job has errors already: then no trainer is asked, which takes seconds.
+    :param is_rejected: whether the job has errors already: then no data is read and no trainer is asked.
     """
     problems: list[Problem] = []
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place:
@@ -78,6 +78,9 @@ def find_input_problems(
                 descriptions.describe_output(step.name, step.job)
         runs_here = prepared.platform.capabilities.feature("runs_here")
         is_asked = not is_rejected and not select_errors(problems) and not (runs_here and _lacks_folder(prepared))
+        if is_asked:
+            problems += data_check.find_data_problems(prepared.list_input_steps(), options)
+            is_asked = not select_errors(problems)
         if is_asked and (options.is_dry_run or options.checker or not runs_here):
             problems += _ask_trainers(prepared.list_input_steps(), descriptions, Path(place), options)
         return [*problems, *files.notes]

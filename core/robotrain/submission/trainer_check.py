@@ -18,7 +18,6 @@ from typing import NamedTuple
 from robotrain_runtime.contract import child_python
 from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkCommand, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.finding import make_finding
 from robotrain_runtime.contract.verdict import Verdict, format_verdict, parse_verdict
 from robotrain_runtime.machine.disk_cache import CacheLease
 
@@ -26,7 +25,6 @@ from robotrain.errors import Problem
 from robotrain.external_command import CommandStartError, run_bounded_command
 from robotrain.line_edits import DASHES
 from robotrain.messages import Messages
-from robotrain.model.health import convert_finding
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.checker import (
@@ -159,24 +157,11 @@ def _make_key(question: _Question, checker: Checker, payload_digest: str) -> str
         for path in question.plugin.DESCRIBED.get(source.role, ()):
             with suppress(OSError):
                 digests.append([source.role, path, hashlib.sha256((folder / path).read_bytes()).hexdigest()])
-        if str(folder) == source.uri:  # all of its files are here, and may be read
-            digests += _list_files(folder)
     lock = hashlib.sha256(question.plugin.environment(question.document).lock.read_bytes()).hexdigest()
     words = [question.neutralize(word) for word in question.command.arguments]
     environ = sorted((name, question.neutralize(value)) for name, value in question.command.environ.items())
     parts = [FORMAT, words, environ, digests, lock, checker.identity, payload_digest]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _list_files(folder: Path) -> list[list[str]]:
-    """Return each file below a folder with its size and time: what changes with its content."""
-    found = []
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            with suppress(OSError):
-                state = path.stat()
-                found.append([str(path.relative_to(folder)), str(state.st_size), str(state.st_mtime_ns)])
-    return sorted(found)
 
 
 class _Answer(NamedTuple):
@@ -236,8 +221,6 @@ def _make_problems(question: _Question, checker: Checker, verdict: Verdict) -> I
     text = redact(question.complete(verdict.text))
     if verdict.result == "unchecked":
         yield make_problem("options-unchecked.here", workload=question.prepared.job.workload, why=text)
-    elif verdict.result == "data-refused":
-        yield convert_finding(make_finding(text, *verdict.ways))
     elif verdict.result in ("refused", "doubtful"):
         given, message = " ".join(verdict.options), "options-refused"
         if verdict.result == "doubtful":

@@ -12,9 +12,9 @@ from robotrain_runtime.contract.event import PREFIX, emit_line
 from robotrain_runtime.contract.finding import Suggestion
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
-Result = Literal["accepted", "refused", "data-refused", "doubtful", "unchecked"]
-"""`data-refused`: not the options, but the data that the work reads. `doubtful`: the program accepts them, and the work
-would probably fail. `unchecked`: the program needs something for it that is not here, such as weights or the network.
+Result = Literal["accepted", "refused", "doubtful", "unchecked"]
+"""`doubtful`: the program accepts them, and the work would probably fail. `unchecked`: the program needs
+something for it that is not here, such as weights or the network.
 """
 
 

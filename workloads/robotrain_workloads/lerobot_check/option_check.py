@@ -1,4 +1,4 @@
-"""Ask LeRobot whether it accepts the options of a training: `-m …option_check TYPE EXCLUDED … -- OPTIONS`.
+"""Ask LeRobot whether it accepts the options of a training: `-m …option_check TYPE … -- OPTIONS`.
 
 It reads its options with its own parser, builds the configuration of the training, and compares it with the description
 of the dataset, as the trainer does before it loads anything. No weights are read.
@@ -7,20 +7,16 @@ of the dataset, as the trainer does before it loads anything. No weights are rea
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from robotrain_runtime.contract.finding import make_ways
-from robotrain_runtime.contract.verdict import Verdict, emit_verdict
+from robotrain_runtime.contract.verdict import Verdict
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot.episode_numbers import keep_excluded, leave_out
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_check import network_check, verdicts
-from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_train import launcher
 
 PLAIN_OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -29,32 +25,10 @@ LAYER, LAYER_SIZE = "layer", 256
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the verdict.
-
-    :param arguments: TYPE, or empty for a reward model, the EPISODES that are left out, OPTIONS that robotrain adds,
-        `--`, those of the user.
-    """
+    """Print the verdict: TYPE, or empty for a reward model, OPTIONS that robotrain adds, `--`, those of the user."""
     separator = list(arguments).index("--")
-    (kind, excluded), owned, given = arguments[:2], arguments[2:separator], arguments[separator + 1 :]
-    if verdict := judge_tables([*owned, *given], excluded):
-        emit_verdict(verdict)
+    kind, owned, given = arguments[0], arguments[1:separator], arguments[separator + 1 :]
     verdicts.print_verdict(lambda: judge_training(kind, owned, given))
-
-
-def judge_tables(options: Sequence[str], excluded: str) -> Verdict | None:
-    """Return the verdict on the tables of the dataset; None if they agree, or if only its description is here."""
-    root = get_option_value(options, "--dataset.root")
-    if not root or not any(Path(root).glob(dataset_tables.DATA_FILES)):
-        return None
-    findings = []
-    with suppress(Exception):  # a form of tables that LeRobot may read nevertheless: the run says that it was not read
-        total = int(dataset.load_dataset_info(Path(root))["total_episodes"])
-        kept = leave_out(excluded, total, launcher.parse_episodes(options)) if excluded else ()
-        chosen = [launcher.format_episodes(kept)] if excluded else []
-        findings = launcher.list_table_problems(Path(root), [*options, *chosen])
-    titles = "; ".join(one.text for one in findings)
-    ways = make_ways(*(keep_excluded(one.way, excluded) for one in findings))
-    return Verdict(result="data-refused", text=titles, ways=ways) if findings else None
 
 
 def judge_training(kind: str, owned: Sequence[str], given: Sequence[str]) -> Verdict:

@@ -19,7 +19,7 @@ from robotrain_workloads.lerobot_data.ranged_files import FileRange, RangedFiles
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 
 QUESTIONS = {
-    "tables": "robotrain_workloads.lerobot_data.tables",
+    "tables": "robotrain_workloads.lerobot_data.tables.table_check",
     "quality": "robotrain_workloads.lerobot_data.quality.quality_check",
     "view": "robotrain_workloads.lerobot_data.view.collect",
 }

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.external_command import CommandStartError, open_dialogue
+from robotrain.model.data_report import FileRange, RemoteFiles
 from robotrain.redaction import redact
+from robotrain.store import files
 from robotrain.submission.packing import pack_payload
 from robotrain.submission.trainer_check import KEPT_VARIABLES, OFFLINE
 from robotrain_runtime.contract import child_python
 
 from robotrain_workloads.lerobot_data.findings import DataFinding, load_data_finding
 
+if TYPE_CHECKING:
+    import subprocess
+
 CHILD = "robotrain_workloads.lerobot_data.inspection"
-FileRange = tuple[str, int, int]
-"""Path, first byte, last byte + 1."""
+FORMAT = 1
+"""Changes with what a cached answer means."""
+FOLDER, MOST_KEPT, LARGEST_KEPT = "inspected", 200, 1 << 20
+"""The folder of answers in the cache, and how many and how large ones it keeps."""
 
 
 class InspectionFailed(Exception):
     """Questions about a dataset got no answer; the message is a sentence without a full stop."""
-
-
-class RemoteFiles(NamedTuple):
-    """The files of a dataset that is elsewhere."""
-
-    sizes: Mapping[str, int]
-    """By path."""
-    read_ranges: Callable[[Sequence[FileRange]], Sequence[bytes]]
-    """Return parts of files. Raise SourceError."""
 
 
 class InspectedDataset(NamedTuple):
@@ -49,28 +47,63 @@ class InspectedDataset(NamedTuple):
 
 def inspect_dataset(
     dataset: Path | RemoteFiles,
-    name: str,
     questions: Mapping[str, Mapping[str, Any]],
-    python: Path,
+    find_python: Callable[[], Path],
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
     seconds: float | None = None,
 ) -> InspectedDataset:
     """Return the answers to questions about a dataset, each with its options; an error ends them.
 
-    Raise InspectionFailed, and what reading the files of a remote dataset raises.
+    They are kept in the cache until the dataset changes. Raise InspectionFailed, and what reading files elsewhere
+    raises.
 
-    :param name: what messages call a remote dataset.
-    :param python: a Python with numpy, pyarrow, PyAV and Pillow.
+    :param find_python: return a Python with numpy, pyarrow, PyAV and Pillow; called only if the answers are unknown.
     :param seconds: how long it may take.
     """
-    given = (
-        {"folder": str(dataset.absolute())}
-        if isinstance(dataset, Path)
-        else {"name": name, "files": dict(dataset.sizes)}
-    )
+    archive = pack_payload({"data": CHILD})
+    identity = _list_files(dataset) if isinstance(dataset, Path) else [dataset.identity]
+    parts = [FORMAT, archive.digest, identity, questions]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    if (known := files.load_computed(key, FOLDER)) is not None:
+        return _load_inspected(json.loads(known))
+    found = _ask_process(dataset, questions, find_python(), archive.archive, progress, seconds)
+    content = json.dumps({"findings": [one.dump() for one in found.findings], "results": found.results}).encode()
+    if len(content) <= LARGEST_KEPT:
+        files.load_or_compute(key, lambda: content, FOLDER, MOST_KEPT)
+    return found
+
+
+def _load_inspected(content: Mapping[str, Any]) -> InspectedDataset:
+    return InspectedDataset(tuple(map(load_data_finding, content["findings"])), content["results"])
+
+
+def _list_files(folder: Path) -> list[list[str]]:
+    """Return each file below a folder with its size and time: what changes with its content."""
+    found = [[str(folder.absolute())]]
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with contextlib.suppress(OSError):
+                state = os.stat(path)
+                found.append([os.path.relpath(path, folder), str(state.st_size), str(state.st_mtime_ns)])
+    return sorted(found)
+
+
+def _ask_process(
+    dataset: Path | RemoteFiles,
+    questions: Mapping[str, Mapping[str, Any]],
+    python: Path,
+    code: bytes,
+    progress: Callable[[int, int], None],
+    seconds: float | None,
+) -> InspectedDataset:
+    if isinstance(dataset, Path):
+        given: Mapping[str, object] = {"folder": str(dataset.absolute())}
+    else:
+        given = {"name": dataset.name, "files": dict(dataset.list_sizes())}
     with tempfile.TemporaryDirectory(prefix="robotrain-") as place, tempfile.TemporaryFile() as errors:
-        with zipfile.ZipFile(io.BytesIO(pack_payload({"data": CHILD}).archive)) as packed:
+        with zipfile.ZipFile(io.BytesIO(code)) as packed:
             packed.extractall(place)
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         environ = child_python.make_import_environ([place], kept) | OFFLINE

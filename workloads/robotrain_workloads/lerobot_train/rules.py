@@ -20,7 +20,6 @@ from robotrain_runtime.contract.parameter import list_flags
 from robotrain_workloads import publish_url
 from robotrain_workloads import rules as shared_rules
 from robotrain_workloads.lerobot import precision, start, versions
-from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
 from robotrain_workloads.lerobot.options import split_options
@@ -198,8 +197,7 @@ def make_check_command(job: LerobotJob, work: Path, environ: Mapping[str, str]) 
     own = trainer_options.make_options(job, job.root or work / "dataset", work / "unmade")
     options = (*own, job.model.format_option("device", "cpu"), "--", *job.arguments)
     kind = job.model.kind if job.model.section == versions.POLICIES else ""
-    excluded = str(job.parameters[EXCLUDED] or "")
-    return WorkCommand(arguments=("-m", OPTION_CHECK, kind, excluded, *options), environ=environ)
+    return WorkCommand(arguments=("-m", OPTION_CHECK, kind, *options), environ=environ)
 
 
 def check_rename(job: LerobotJob) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainPar
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
+    from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
     from robotrain.model.job import Job
     from robotrain.model.workload import FoundInput
     from robotrain_runtime.contract.document import JobDocument, JobSource
@@ -94,6 +95,15 @@ def find_inputs(folder: Path) -> "Iterator[FoundInput]":
     yield from (found for found, _ in find_dataset_inputs(folder))
 
 
+def describe_data(
+    job: "Job", source: "JobSource", files: "Path | RemoteFiles", reading: "DataReading"
+) -> "DataReport | None":
+    """Return the report on a dataset, whose tables are compared."""
+    from robotrain_workloads.lerobot_data.data_report import describe_dataset
+
+    return describe_dataset(job, source, files, reading)
+
+
 PARAMETERS = {
     "policy_type": "act",
     "training_steps": None,
@@ -152,6 +162,7 @@ LEROBOT_TRAIN = Workload(
     default=True,
     check=check_job,
     logs_metric=logs_metric,
+    describe_data=describe_data,
     load_locker=lerobot_declarations.load_locker,
     needs_lock=packages.needs_lock,
     follow_run=packages.follow_run,

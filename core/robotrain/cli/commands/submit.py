@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,8 +159,13 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
     given, has_flag = options.get("checker") or "", "checker" in options
     seen: list[tuple[InputStep, JobFacts]] = []
+    data: list[Mapping[str, Any]] = []
     checks = CheckOptions(
-        checker=given, say=print_message, has_flag=has_flag, show=lambda step, facts: seen.append((step, facts))
+        checker=given,
+        say=print_message,
+        has_flag=has_flag,
+        show=lambda step, facts: seen.append((step, facts)),
+        add_data=lambda report: data.append(report.content),
     )
 
     def dry_run() -> DryRun:
@@ -172,7 +177,7 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
             prepared, print_problems, announce, plugins, new=new, pinning=pinning, labels=labels, checks=checks
         )
 
-    _submit_or_dry_run(ctx, prepared.platform, options, dry_run, submit)
+    _submit_or_dry_run(ctx, prepared.platform, {**options, DATA: data}, dry_run, submit)
 
 
 def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJob, str]:
@@ -218,6 +223,8 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     _submit_or_dry_run(ctx, platform, options, dry_run, submit)
 
 
+DATA = "data"
+"""What was read of the data of a job, in JSON and among the options of its submit."""
 ASKING = "waiting for what the services say that the job needs"
 
 
@@ -241,7 +248,7 @@ def _submit_or_dry_run(
 
             locked = program_lock.describe_lock(rendered.values)
             body = {**render.dump_plan(rendered.plan), **({program_lock.LOCK_ROW: locked} if locked else {})}
-            print_json({**body, "preview": dry_run_preview.dump_preview(preview)})
+            print_json({**body, "preview": dry_run_preview.dump_preview(preview), DATA: options.get(DATA, [])})
         else:
             print_text(dry_run_preview.format_preview(rendered, preview))
             if ctx.info_name == "submit" and options.get("plan") is None:
@@ -284,7 +291,9 @@ def finish_submission(
         follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new)
     elif as_json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
-        print_json(identity | {"shown": native, "notes": list(record.notes), "new": is_new})
+        print_json(
+            identity | {"shown": native, "notes": list(record.notes), "new": is_new, DATA: options.get(DATA, [])}
+        )
     else:
         from robotrain.store import name_index
 

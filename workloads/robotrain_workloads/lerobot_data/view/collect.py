@@ -11,10 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data import tables
 from robotrain_workloads.lerobot_data.findings import DataFinding
 from robotrain_workloads.lerobot_data.quality.quality_check import find_quality_problems
 from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
+from robotrain_workloads.lerobot_data.tables import table_check
 from robotrain_workloads.lerobot_data.view import episode_scores
 from robotrain_workloads.lerobot_data.view.episode_rows import read_curves
 from robotrain_workloads.lerobot_data.view.pictures import LARGEST_CLIPS, make_strip
@@ -51,7 +51,7 @@ def answer_question(
 
 
 def _find_table_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:
-    return (found for found in tables.answer_question(files, {}, progress) if isinstance(found, DataFinding))
+    return (found for found in table_check.answer_question(files, {}, progress) if isinstance(found, DataFinding))
 
 
 def _find_quality_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:

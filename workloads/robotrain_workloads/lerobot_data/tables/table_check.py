@@ -6,8 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
+from robotrain_workloads.lerobot_data.quality import episode_lengths
+from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 
@@ -17,8 +19,9 @@ def answer_question(
 ) -> Iterator[DataFinding | Mapping[str, Any]]:
     """Yield what is wrong with the description and the tables, with the size of the dataset and what helps.
 
-    Options: `tolerance` in seconds, the numbers `episodes` that are read, `allow_non_finite`, and `converts` for a
-    dataset that will be converted from v2.1.
+    Options: `tolerance` in seconds, the numbers `episodes` that are read, as text those that are not (`excluded`),
+    `allow_non_finite`, and `converts` for a dataset that will be converted from v2.1. Only with `warns`, what the same
+    tables show that makes a policy worse.
     """
     problems = _find_description_problems(files, converts=bool(options.get("converts")))
     if problems:
@@ -32,7 +35,9 @@ def answer_question(
     }
     if dataset.is_convertible(info):
         return
-    chosen, ways = options.get("episodes"), []
+    chosen, ways = options.get("episodes"), list[str]()
+    if options.get("excluded"):
+        chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)
     for problem in dataset_tables.list_table_problems(
         files,
         options.get("tolerance"),
@@ -43,6 +48,10 @@ def answer_question(
         yield make_data_finding(problem.kind, problem.text, episodes, feature=problem.feature)
         ways += [problem.way] if problem.way else []
     yield {"ways": ways}
+    if options.get("warns"):
+        recorded = RecordedDataset(files)
+        yield from episode_lengths.find_short_episodes(recorded.episodes["length"], recorded.fps)
+        yield from episode_lengths.find_empty_tasks(recorded.first_tasks, recorded.task_texts)
 
 
 def _find_description_problems(files: DatasetFiles, *, converts: bool) -> list[str]:

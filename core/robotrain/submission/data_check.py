@@ -1,0 +1,56 @@
+"""The files of a job's data, read where the job is sent from: what is wrong ends the submit, the rest is one line."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.document import JobSource
+
+from robotrain.errors import Problem
+from robotrain.messages import Messages
+from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
+from robotrain.model.health import convert_finding
+from robotrain.redaction import redact
+from robotrain.submission.checker import NONE, CheckOptions, read_choice
+from robotrain.submission.prepare import InputStep, PreparedJob
+from robotrain.submission.trainer_check import get_time_limit
+
+make_problem = Messages(__file__)
+
+
+def find_data_problems(steps: Sequence[InputStep], options: CheckOptions) -> Iterator[Problem]:
+    """Yield what is wrong with the files of the data of jobs, and say what they hold: those of each source once."""
+    choice = read_choice(options.checker)[0]
+    if choice and choice.value == NONE:
+        return
+    seen = list[tuple[JobSource, Any]]()
+    for step in steps:
+        describe = step.job.workload.describe_data if step.job.workload else None
+        for source in step.job.job.sources if describe else ():
+            if (source, describe) in seen or (files := _find_files(source, step.job)) is None:
+                continue
+            seen.append((source, describe))
+            here = step.job.platform.capabilities.feature("runs_here")  # the run reads it soon
+            reading = DataReading(options.checker, options.say, get_time_limit(), options.is_dry_run or not here)
+            if describe and (report := describe(step.job.job, source, files, reading)):
+                yield from _tell_report(report, step.job, options)
+
+
+def _find_files(source: JobSource, prepared: PreparedJob) -> Path | RemoteFiles | None:
+    """Return where the files of a source can be read; None if they cannot be from this machine."""
+    folder = Path(source.uri)
+    if folder.is_absolute() and folder.is_dir() and not prepared.is_remote_folder(source):
+        return folder
+    return None
+
+
+def _tell_report(report: DataReport, prepared: PreparedJob, options: CheckOptions) -> Iterator[Problem]:
+    options.add_data(report)
+    if report.unread:
+        yield make_problem("data-unread", why=f"{redact(report.unread)}.")
+        return
+    yield from map(convert_finding, report.errors)
+    if not report.errors:
+        number = report.warnings
+        more = f"{number} finding{'s' * (number != 1)}: {report.command}" if number else "no findings"
+        options.say(f"data: {report.text}; {more}")

@@ -1,0 +1,80 @@
+"""What `submit` says about a dataset before it sends a job: whether its tables agree, and what they hold."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
+from robotrain.model.job import Job
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.failure import SourceError
+from robotrain_runtime.contract.finding import make_finding
+
+from robotrain_workloads.lerobot import episode_numbers
+from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data.data_python import build_data_python, find_data_python
+from robotrain_workloads.lerobot_data.inspector import InspectedDataset, InspectionFailed, inspect_dataset
+from robotrain_workloads.lerobot_data_check import dataset_options
+
+TABLES = "tables"
+
+
+class NoPython(Exception):
+    """No Python here can read the dataset, and none is to be built."""
+
+
+def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, reading: DataReading) -> DataReport | None:
+    """Return the report on a dataset; None for another source, and where its run looks at it soon."""
+    if source.role != "dataset":
+        return None
+
+    def find_python() -> Path:
+        if found := find_data_python(reading.checker):
+            return found
+        if not reading.may_build:
+            raise NoPython
+        return build_data_python(reading.say)
+
+    try:
+        questions = {TABLES: {**make_table_options(LerobotJob(job)), "warns": True}}
+        inspected = inspect_dataset(files, questions, find_python, seconds=reading.seconds)
+    except NoPython:
+        return None
+    except InspectionFailed as error:
+        return DataReport(unread=str(error))
+    except SourceError as error:
+        return DataReport(unread=error.why.rstrip("."))
+    return _make_report(inspected, source, questions[TABLES].get("excluded", ""))
+
+
+def make_table_options(job: LerobotJob) -> dict[str, Any]:
+    """Return the options of the question `tables` for the dataset of a training."""
+    options: dict[str, Any] = {
+        "allow_non_finite": bool(job.parameters["allow_non_finite"]),
+        "converts": bool(job.parameters["convert_v21"]),
+    }
+    if [one.role for one in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
+        return options
+    if tolerance := job.options.get(dataset_options.TOLERANCE):
+        options["tolerance"] = float(tolerance)
+    if (given := job.options.get(dataset_options.EPISODES)) is not None:
+        options["episodes"] = dataset_options.parse_episodes(given)
+    if excluded := job.parameters[episode_numbers.EXCLUDED]:
+        options["excluded"] = str(excluded)
+    return options
+
+
+def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str) -> DataReport:
+    errors = [one for one in inspected.findings if one.severity == "error"]
+    facts = inspected.results.get(TABLES, {})
+    found = [make_finding(one.text) for one in errors]
+    if found and (ways := facts.get("ways")):
+        found[-1] = make_finding(found[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
+    counts = {name: facts[name] for name in ("episodes", "frames", "cameras") if name in facts}
+    return DataReport(
+        text=", ".join(f"{count:,} {name[:-1] if count == 1 else name}" for name, count in counts.items()),
+        errors=tuple(found),
+        warnings=len(inspected.findings) - len(errors),
+        command=f"robotrain data check {shlex.quote(source.uri)}",
+        content={"source": source.uri, **counts, "findings": [one.dump() for one in inspected.findings]},
+    )
