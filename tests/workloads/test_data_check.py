@@ -1,0 +1,105 @@
+"""What `robotrain data check` says about a dataset, and what it suggests to type."""
+
+import json
+
+import pytest
+from robotrain_workloads.lerobot import episode_numbers
+from robotrain_workloads.lerobot_data.check_report import (
+    CheckedDataset,
+    format_episodes,
+    format_heading,
+    list_next_lines,
+    list_rows,
+)
+from robotrain_workloads.lerobot_data.findings import load_data_finding, make_data_finding
+
+COUNTS = {"tables": {"episodes": 10, "frames": 12040, "cameras": 2}, "quality": {}}
+
+
+def make_checked(*findings, **results) -> CheckedDataset:
+    return CheckedDataset("recordings/pick cube", findings, {**COUNTS, **results})
+
+
+@pytest.mark.parametrize(
+    ("episodes", "text"), [((), ""), ((3,), "3"), ((9, 3, 7, 8), "3, 7-9"), ((1, 2), "1-2"), (range(300), "0-299")]
+)
+def test_episodes_are_printed_as_ranges_that_the_option_takes(episodes, text):
+    assert format_episodes(episodes) == text
+    ranges = episode_numbers.parse_ranges(format_episodes(episodes, ",")) if episodes else []
+    assert episode_numbers.select_episodes(ranges, 1000) == sorted(episodes)
+
+
+def test_a_finding_is_the_same_after_json():
+    finding = make_data_finding("idle-end", "text", [2, 1], feature="action", number=2.5, unit="s", spans=[(1, 0, 9)])
+    assert load_data_finding(json.loads(json.dumps(finding.dump()))) == finding
+
+
+def test_a_finding_of_an_unknown_code_is_refused():
+    with pytest.raises(ValueError, match="no code"):
+        load_data_finding({**make_data_finding("idle-end", "text").dump(), "code": "idle"})
+
+
+def test_errors_come_first_and_then_what_most_episodes_have():
+    found = (
+        make_data_finding("idle-end", "short", [1]),
+        make_data_finding("idle-start", "long", [1, 2, 3]),
+        make_data_finding("video-short", "ends", [4]),
+    )
+    checked = make_checked(*found)
+    assert [row[1] for row in list_rows(checked)] == ["video-short", "idle-start", "idle-end"]
+    assert "(episodes 1-3)" in [*list_rows(checked)][1][2]
+    assert format_heading(checked) == "recordings/pick cube: 10 episodes, 12,040 frames, 2 cameras; 1 error, 2 warnings"
+
+
+def test_only_episodes_are_left_out_of_which_that_cures_the_dataset():
+    found = (
+        make_data_finding("camera-black", "black", [3, 7]),
+        make_data_finding("episode-repeated", "copy", [8, 9]),
+        make_data_finding("idle-end", "idle", [1]),  # cutting its end cures it
+        make_data_finding("timestamps-irregular", "uneven", range(10)),
+        make_data_finding("camera-frozen", "frozen", range(6)),  # in most: the camera, not the episodes
+    )
+    checked = make_checked(*found)
+    assert checked.excluded == [3, 7, 8, 9]
+    assert [*list_next_lines(checked)] == [
+        "leave them out:  --exclude-episodes 3,7-9",
+        "look at one:     robotrain data view 'recordings/pick cube' 0",
+    ]
+
+
+def test_nothing_is_suggested_where_nothing_was_found():
+    assert [*list_next_lines(make_checked())] == []
+    assert format_heading(make_checked()).endswith("; nothing found")
+
+
+def test_what_was_not_looked_at_is_said():
+    broken = CheckedDataset("name", (make_data_finding("video-short", "ends", [4]),), {"tables": COUNTS["tables"]})
+    assert "once the errors are corrected" in broken.explain_unchecked()
+    assert "4 of 10 episodes" in make_checked(quality={"pictured_episodes": 4}).explain_unchecked()
+    assert make_checked(quality={"pictured_episodes": 10}).explain_unchecked() == ""
+
+
+def test_a_dataset_that_could_not_be_read_does_not_train():
+    unread = CheckedDataset("name", (), {}, "there was no answer")
+    assert not unread.can_train
+    assert format_heading(unread) == "name: there was no answer"
+    assert unread.dump()["failure"] == "there was no answer"
+
+
+def test_a_misspelt_folder_gets_the_nearest_also_where_it_looks_like_a_name_of_the_hub(
+    robotrain, tmp_path, monkeypatch
+):
+    (tmp_path / "recordings/pick-cube").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    refused = robotrain("data", "check", "recordings/pick-cub", str(tmp_path / "nothing"), "--json")
+    assert refused.exit_code == 2
+    missing, unknown = refused.json["problems"]
+    assert [one["text"] for one in missing["instead"]] == ["robotrain data check recordings/pick-cube"]
+    assert (missing["code"], unknown["code"], unknown["instead"]) == ("source-invalid", "source-invalid", [])
+
+
+def test_a_dataset_that_is_elsewhere_is_said_to_be_and_what_brings_it(robotrain):
+    checked = robotrain("data", "check", "lerobot/pusht", "--json")
+    (dataset,) = checked.json["datasets"]
+    assert (checked.exit_code, dataset["can_train"]) == (2, False)
+    assert "hf download lerobot/pusht --repo-type dataset" in dataset["failure"]

@@ -1,0 +1,109 @@
+"""What `robotrain data check` says about a dataset, for people and as JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
+from robotrain_workloads.lerobot_data.findings import DataFinding
+
+SEVERITIES = ("error", "warning")
+
+
+class CheckedDataset(NamedTuple):
+    """A dataset with what was found in it."""
+
+    text: str
+    """As it was given."""
+    findings: tuple[DataFinding, ...]
+    results: Mapping[str, Mapping[str, Any]]
+    """By question (`InspectedDataset`)."""
+    failure: str = ""
+    """Why it could not be looked at."""
+
+    @property
+    def can_train(self) -> bool:
+        """Whether nothing was found with which no policy can be trained."""
+        return not self.failure and not any(one.severity == "error" for one in self.findings)
+
+    @property
+    def sorted_findings(self) -> list[DataFinding]:
+        """The findings, the worst first: errors, then those of many episodes."""
+        return sorted(self.findings, key=lambda one: (SEVERITIES.index(one.severity), -len(one.episodes)))
+
+    @property
+    def excluded(self) -> list[int]:
+        """The episodes that are better left out; what most of them have is not cured so."""
+        total = self.results.get("tables", {}).get("episodes", 0)
+        curable = (one.episodes for one in self.findings if one.kind.is_cured_by_exclusion)
+        return sorted({number for episodes in curable if len(episodes) <= total / 2 for number in episodes})
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as data for JSON; the keys are an API."""
+        counts = {key: self.results.get("tables", {}).get(key) for key in ("episodes", "frames", "cameras")}
+        return {
+            "dataset": self.text,
+            **counts,
+            "can_train": self.can_train,
+            "failure": self.failure,
+            "not_checked": self.explain_unchecked(),
+            "findings": [one.dump() for one in self.sorted_findings],
+            "exclude_episodes": format_episodes(self.excluded, ","),
+        }
+
+    def explain_unchecked(self) -> str:
+        """Return what was not looked at, as a sentence without a full stop; empty if everything was."""
+        quality, tables = self.results.get("quality", {}), self.results.get("tables", {})
+        if self.failure:
+            return ""
+        if "quality" not in self.results and not self.can_train:
+            return "numbers and pictures are looked at once the errors are corrected"
+        seen = quality.get("pictured_episodes")
+        if seen is not None and seen < tables.get("episodes", 0):
+            return f"pictures were looked at in {seen:,} of {tables['episodes']:,} episodes"
+        return str(quality.get("skipped", ""))
+
+
+def format_heading(checked: CheckedDataset) -> str:
+    """Return the line of a dataset: what it holds, and how much was found."""
+    if checked.failure:
+        return f"{checked.text}: {checked.failure}"
+    tables = checked.results.get("tables", {})
+    counts = [_count(tables[key], key.removesuffix("s")) for key in ("episodes", "frames", "cameras") if key in tables]
+    found = [(sum(one.severity == kind for one in checked.findings), kind) for kind in SEVERITIES]
+    said = ", ".join(_count(number, kind) for number, kind in found if number) or "nothing found"
+    return f"{checked.text}: {', '.join(counts)}{'; ' if counts else ''}{said}"
+
+
+def list_rows(checked: CheckedDataset) -> Iterator[tuple[str, str, str]]:
+    """Yield the table of findings: severity, code, and the sentence with all its episodes."""
+    for one in checked.sorted_findings:
+        text = one.text
+        if len(one.episodes) > 1:
+            text += f" (episodes {format_episodes(one.episodes)})"
+        yield one.severity, one.code, text
+
+
+def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
+    """Yield what to type next: the episodes to leave out, and the one to look at."""
+    if excluded := checked.excluded:
+        yield f"leave them out:  {EXCLUDE_FLAG} {format_episodes(excluded, ',')}"
+    if (episode := next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)) is not None:
+        yield f"look at one:     robotrain data view {shlex.quote(checked.text)} {episode}"
+
+
+def format_episodes(episodes: Iterable[int], separator: str = ", ") -> str:
+    """Return numbers as ranges: `3, 7-9`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(episodes)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return separator.join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"

@@ -1,0 +1,96 @@
+"""`robotrain data`: find what is wrong with a dataset."""
+
+from __future__ import annotations
+
+from inspect import getdoc
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from robotrain.cli.arguments import JsonOption, argument
+from robotrain.cli.command_factory import OwnCommand, format_help, get_plugins, make_plain_app
+from robotrain.cli.output import (
+    SEVERITY_STYLES,
+    format_table,
+    get_results,
+    has_color,
+    paint_text,
+    print_json,
+    print_message,
+    print_result,
+)
+from robotrain.errors import Stage
+
+from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
+
+if TYPE_CHECKING:
+    from robotrain_workloads.lerobot_data.check_report import CheckedDataset
+    from robotrain_workloads.lerobot_data.given_datasets import GivenDataset
+
+
+def check(
+    ctx: typer.Context,
+    datasets: Annotated[
+        list[str], argument("DATASET...", "Folders, Hub repositories or blob URLs of LeRobot datasets.")
+    ],
+    val_split: Annotated[
+        float,
+        typer.Option(metavar="PART", min=0, max=0.999, help="The part of the episodes that a training would hold out."),
+    ] = DEFAULT_VAL_SPLIT,
+    json: JsonOption = False,
+) -> None:
+    """Say what is wrong with LeRobot datasets: what no policy trains with, and what makes one worse.
+
+    Tables are compared with each other, and numbers and pictures looked at: cameras that are black or frozen,
+    copies of episodes, idle beginnings and ends, missing frames, wrong statistics. The exit code is 2 if a dataset
+    cannot be trained on.
+
+    robotrain data check recordings/pick-cube
+
+    robotrain data check lerobot/pusht --json
+    """
+    from robotrain_workloads.lerobot_data import given_datasets
+
+    given = given_datasets.parse_datasets(datasets, get_plugins(ctx), "robotrain data check")
+    checked = [_check_dataset(one, val_split, hidden=json) for one in given]
+    if json:
+        print_json({"datasets": [one.dump() for one in checked]})
+    else:
+        for one in checked:
+            _print_dataset(one)
+    if not all(one.can_train for one in checked):
+        raise typer.Exit(Stage.USAGE.exit_code)
+
+
+def _check_dataset(given: GivenDataset, val_split: float, *, hidden: bool) -> CheckedDataset:
+    from robotrain.cli.progress_bar import show_progress
+
+    from robotrain_workloads.lerobot_data import given_datasets, inspector
+    from robotrain_workloads.lerobot_data.check_report import CheckedDataset
+
+    questions: dict[str, dict[str, float]] = {"tables": {}, "quality": {"val_split": val_split}}
+    try:
+        with show_progress(given.text, hidden=hidden) as progress:
+            answer = given_datasets.inspect_given(given, questions, progress)
+    except inspector.InspectionFailed as error:
+        return CheckedDataset(given.text, (), {}, str(error))
+    return CheckedDataset(given.text, answer.findings, answer.results)
+
+
+def _print_dataset(checked: CheckedDataset) -> None:
+    from robotrain_workloads.lerobot_data import check_report
+
+    print_result(check_report.format_heading(checked))
+    if rows := list(check_report.list_rows(checked)):
+        color = has_color(get_results())
+        print_result(format_table([(paint_text(kind, SEVERITY_STYLES[kind], color), *rest) for kind, *rest in rows]))
+    if unchecked := checked.explain_unchecked():
+        print_message(unchecked)
+    if lines := list(check_report.list_next_lines(checked)):
+        print_message("\n".join(lines))
+
+
+app = make_plain_app()
+app.info.help = "Find what is wrong with a dataset, and in which episodes."
+app.callback()(lambda: None)  # a group, however few its commands are
+for _command in (check,):
+    app.command(cls=OwnCommand, help=format_help(getdoc(_command) or ""))(_command)

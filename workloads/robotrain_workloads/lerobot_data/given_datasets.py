@@ -1,0 +1,108 @@
+"""Datasets as arguments of commands: any source that `submit` takes for one, and what is asked about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain.cli.output import print_message
+from robotrain.config.sources import parse_source
+from robotrain.config.values import Origin, SourceText
+from robotrain.errors import Problem, Rejected, Suggestion
+from robotrain.messages import Messages
+from robotrain.nearest_name import find_nearest_name
+from robotrain.redaction import redact
+
+if TYPE_CHECKING:
+    from robotrain.model.source import Source
+    from robotrain.plugins.manager import Plugins
+
+    from robotrain_workloads.lerobot_data.inspector import InspectedDataset
+
+make_problem = Messages(__file__)
+
+ROLE, ARGUMENT = "dataset", "DATASET"
+LOCAL_KIND, HUB_KIND = "local_path", "huggingface"
+
+
+class GivenDataset(NamedTuple):
+    """A dataset of the line."""
+
+    text: str
+    source: Source
+
+    @property
+    def folder(self) -> Path | None:
+        """Its folder, if it is on this machine."""
+        return Path(str(self.source)) if self.source.kind == LOCAL_KIND else None
+
+
+def parse_datasets(texts: Sequence[str], plugins: Plugins, command: str) -> list[GivenDataset]:
+    """Return the datasets that the arguments of a command name. Raise Rejected with the problems of all."""
+    kinds = plugins.source_kinds()
+    names = tuple(name for name, kind in kinds.items() if ROLE in kind.roles)
+    found, problems = list[GivenDataset](), list[Problem]()
+    for text in texts:
+        possible = (LOCAL_KIND,) if Path(text).expanduser().is_dir() else names  # it may look like a name of the Hub
+        given = SourceText(ROLE, possible, text, Origin("flag", ARGUMENT), Path.cwd())
+        source = parse_source(given, kinds)
+        if isinstance(source, Problem):
+            flags = {flag.flag for kind in kinds.values() if (flag := kind.roles.get(ROLE))}
+            problems.append(_express_problem(source, flags, command))
+        elif missing := _find_missing_folder(text, source, command):
+            problems.append(missing)
+        else:
+            found.append(GivenDataset(text, source))
+    if problems:
+        raise Rejected(problems)
+    return found
+
+
+def _find_missing_folder(text: str, source: Source, command: str) -> Problem | None:
+    """Return the problem of a folder that does not exist; of a name that may be of the Hub, only if one is near."""
+    path = Path(text).expanduser()
+    if path.exists() or source.kind not in (LOCAL_KIND, HUB_KIND):
+        return None
+    names = [one.name for one in path.parent.iterdir() if one.is_dir()] if path.parent.is_dir() else []
+    near = find_nearest_name(path.name, names)
+    if not near and source.kind == HUB_KIND:
+        return None
+    ways = (Suggestion(f"{command} {shlex.quote(str(Path(text).parent / near))}"),) if near else ()
+    return make_problem("source-invalid.no-dataset-folder", *ways, where=ARGUMENT, given=redact(text))
+
+
+def _express_problem(problem: Problem, flags: set[str], command: str) -> Problem:
+    """Return a problem as a command says it whose datasets are arguments, without a flag."""
+    ways = []
+    for way in problem.suggestions:
+        flag, _, rest = way.text.partition(" ")
+        ways.append(Suggestion(f"{command} {rest}", way.remark) if flag in flags and rest else way)
+    title = problem.title
+    for flag in sorted(flags, key=len, reverse=True):
+        title = title.replace(flag, ARGUMENT)
+    return dataclasses.replace(problem, title=title, suggestions=tuple(ways))
+
+
+def inspect_given(
+    dataset: GivenDataset,
+    questions: Mapping[str, Mapping[str, Any]],
+    progress: Callable[[int, int], None],
+) -> InspectedDataset:
+    """Return the answers to questions about a dataset. Raise InspectionFailed."""
+    from robotrain_workloads.lerobot_data import inspector
+
+    if dataset.folder is None:
+        kind, name = dataset.source.kind, str(dataset.source).partition("@")[0]
+        way = f"; `hf download {name} --repo-type dataset --local-dir FOLDER` brings it" if kind == HUB_KIND else ""
+        raise inspector.InspectionFailed(f"its files are not on this machine{way}")
+    return inspector.inspect_dataset(dataset.folder, questions, find_python, progress=progress)
+
+
+def find_python() -> Path:
+    """Return the Python that reads datasets; it is built on first use. Raise InspectionFailed."""
+    from robotrain_workloads.lerobot_data import data_python
+
+    return data_python.find_data_python() or data_python.build_data_python(print_message)
