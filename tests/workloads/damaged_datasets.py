@@ -12,6 +12,13 @@ from typing import Any
 
 DATA, EPISODES = "data/chunk-000/file-000.parquet", "meta/episodes/chunk-000/file-000.parquet"
 VIDEO = "videos/observation.image/chunk-000/file-000.mp4"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 60000\n"
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Overwrite bytes in the middle of a file."""
+    old = path.read_bytes()
+    path.write_bytes(old[: len(old) // 3] + content + old[len(old) // 3 + len(content) :])
 
 
 def change_column(path: Path, name: str, change: Callable[[list[Any]], list[Any]]) -> None:
@@ -36,6 +43,44 @@ def change_shape(folder: Path, feature: str, shape: list[int]) -> None:
     features = json.loads((folder / "meta/info.json").read_text())["features"]
     features[feature]["shape"] = shape
     change_info(folder, features=features)
+
+
+def change_table(path: Path, change: Callable[[Any], Any]) -> None:
+    """Write a Parquet file again."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def convert_to_v21(folder: Path) -> None:
+    """Make a dataset of v2.1 of one whose frames are in one file, without videos."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / DATA)
+    lines = pq.read_table(folder / EPISODES, columns=["episode_index", "length", "tasks"]).to_pylist()
+    features = json.loads((folder / "meta/info.json").read_text())["features"]
+    features.pop("observation.image")
+    shutil.rmtree(folder / "meta/episodes")
+    shutil.rmtree(folder / "videos")
+    (folder / DATA).unlink()
+    for line in lines:
+        number = line["episode_index"]
+        rows = table.filter(pc.equal(table.column("episode_index"), number))
+        pq.write_table(rows, folder / f"data/chunk-000/episode_{number:06d}.parquet")
+    for name, objects in {"episodes": lines, "tasks": [{"task_index": 0, "task": "push"}]}.items():
+        (folder / f"meta/{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in objects))
+    change_info(folder, features=features, codebase_version="v2.1", data_path=None)
+
+
+def damage_v21(path: str, change: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """Return a damage of one file of a dataset of v2.1."""
+
+    def damage(folder: Path) -> None:
+        convert_to_v21(folder)
+        change(folder / path)
+
+    return damage
 
 
 def put(place: int, value: Any) -> Callable[[list[Any]], list[Any]]:
@@ -66,6 +111,38 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     ),
     "video of another number": lambda folder: change_column(
         folder / EPISODES, "videos/observation.image/file_index", put(6, 3)
+    ),
+    "video of two episodes": lambda folder: change_column(
+        folder / EPISODES, "videos/observation.image/from_timestamp", put(5, 0.0)
+    ),
+    "video without its frames": lambda folder: change_column(
+        folder / EPISODES, "videos/observation.image/to_timestamp", put(7, 29.0)
+    ),
+    "video empty": lambda folder: (folder / VIDEO).write_bytes(b"") and None,
+    "video of Git LFS": lambda folder: (folder / VIDEO).write_text(POINTER) and None,
+    "table of Git LFS": lambda folder: (folder / DATA).write_text(POINTER) and None,
+    "table being written": lambda folder: (folder / DATA).write_bytes((folder / DATA).read_bytes()[:-1000]) and None,
+    "page of a table": lambda folder: overwrite(folder / DATA, b"\xff" * 200),
+    "no tasks": lambda folder: (folder / "meta/tasks.parquet").unlink(),
+    "no value": lambda folder: change_column(folder / DATA, "action", put(50, None)),
+    "column without a feature": lambda folder: change_table(
+        folder / DATA, lambda old: old.append_column("extra", old.column("index"))
+    ),
+    "feature without a column": lambda folder: change_table(folder / DATA, lambda old: old.drop_columns(["action"])),
+    "text as a number": lambda folder: change_table(
+        folder / DATA, lambda old: old.set_column(1, "action", old.column("index").cast("string"))
+    ),
+    "more rows than frames": lambda folder: change_table(folder / EPISODES, lambda old: old.slice(0, 6)),
+    "v2.1": convert_to_v21,
+    "v2.1, no file of an episode": damage_v21("data/chunk-000/episode_000003.parquet", Path.unlink),
+    "v2.1, frame number": damage_v21(
+        "data/chunk-000/episode_000003.parquet", lambda path: change_column(path, "frame_index", put(5, 6))
+    ),
+    "v2.1, length": damage_v21(
+        "meta/episodes.jsonl", lambda path: path.write_text(path.read_text().replace('"length": 40', '"length": 41', 1))
+    ),
+    "v2.1, tasks over several lines": damage_v21(
+        "meta/tasks.jsonl", lambda path: path.write_text(path.read_text().replace(",", ",\n"))
     ),
     "video unreadable": lambda folder: (folder / VIDEO).write_bytes(b"no video") and None,
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_missing_and_incomplete_videos_are_named(dataset):
     assert find_problems(folder) == ""
     for cut in (b"", b"".join(parts)[:-1], b"".join(parts[:2])):
         film.write_bytes(cut)
-        assert find_problems(folder).startswith(f"{film} is not a complete MP4 file")
+        assert find_problems(folder).startswith((f"{film} is not a complete MP4 file", f"{film} is empty"))
 
 
 def test_videos_lie_where_the_dataset_says(dataset):
@@ -186,22 +187,23 @@ def test_a_camera_that_lerobot_cannot_read_is_named(dataset, camera, is_wrong):
     check_findings(find_dataset_problems(dataset(features=features), description_only=True), is_wrong)
 
 
-INCOMPLETE_FILES = {
-    "empty": Path.touch,
-    "cut short": lambda path: path.write_text("PAR1 cut sho"),
-    "text": lambda path: path.write_text("PAR1 this is no table PAR1"),
-    "fifo": os.mkfifo,
-    "link to a device": lambda path: path.symlink_to("/dev/zero"),
+UNREADABLE_FILES = {
+    "empty": (Path.touch, "is empty"),
+    "cut short": (lambda path: path.write_text("PAR1 cut sho"), "is not a complete Parquet file"),
+    "text": (lambda path: path.write_text("PAR1 this is no table PAR1"), "is not a complete Parquet file"),
+    "Git LFS": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"),
+    "fifo": (os.mkfifo, "is no file"),
+    "link to a device": (lambda path: path.symlink_to("/dev/zero"), "is no file"),
 }
 
 
 @pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
-@pytest.mark.parametrize("make", INCOMPLETE_FILES.values(), ids=INCOMPLETE_FILES)
-def test_a_file_that_is_not_complete_parquet_is_named_without_waiting(dataset, name, make):
+@pytest.mark.parametrize(("make", "why"), UNREADABLE_FILES.values(), ids=UNREADABLE_FILES)
+def test_a_table_that_cannot_be_read_is_named_without_waiting(dataset, name, make, why):
     folder = dataset()
     (folder / name).unlink()
     make(folder / name)
-    assert f"{folder / name} is not a complete Parquet file" in find_problems(folder)
+    assert re.match(f"{folder / name} .*{why}", find_problems(folder))
 
 
 def test_a_link_out_of_a_folder_is_named_and_one_of_a_cache_or_of_fetched_data_is_not(dataset, training, tmp_path):

@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from damaged_datasets import DATA, EPISODES, VIDEO, change_column, change_info, change_shape, put
+from damaged_datasets import (
+    DATA,
+    EPISODES,
+    VIDEO,
+    change_column,
+    change_info,
+    change_shape,
+    change_table,
+    overwrite,
+    put,
+)
 
 DAMAGED = 130
 """Frame 10 of episode 3."""
-
-
-def write_table(path: Path, change: Callable[[Any], Any]) -> None:
-    """Write a Parquet file again."""
-    import pyarrow.parquet as pq
-
-    pq.write_table(change(pq.read_table(path)), path)
 
 
 def store_pictures(folder: Path, change: Callable[[bytes], bytes | None], size: int = 64) -> None:
@@ -40,22 +43,18 @@ def store_pictures(folder: Path, change: Callable[[bytes], bytes | None], size: 
 
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     column = pa.array(list(encode()), kind)
-    write_table(folder / DATA, lambda old: old.append_column("observation.image", column).replace_schema_metadata(None))
+    change_table(
+        folder / DATA, lambda old: old.append_column("observation.image", column).replace_schema_metadata(None)
+    )
     features = json.loads((folder / "meta/info.json").read_text())["features"]
     features["observation.image"]["dtype"] = "image"
     change_info(folder, features=features)
     shutil.rmtree(folder / "videos")
 
 
-def overwrite(path: Path, content: bytes) -> None:
-    """Overwrite the bytes in the middle of a file."""
-    old = path.read_bytes()
-    path.write_bytes(old[: len(old) // 3] + content + old[len(old) // 3 + len(content) :])
-
-
 DAMAGES: dict[str, Callable[[Path], Any]] = {
     "nothing": lambda folder: None,
-    "episodes are missing": lambda folder: write_table(folder / EPISODES, lambda old: old.slice(0, 6)),
+    "episodes are missing": lambda folder: change_table(folder / EPISODES, lambda old: old.slice(0, 6)),
     "more frames in info": lambda folder: change_info(folder, total_frames=9999),
     "another shape": lambda folder: change_shape(folder, "observation.state", [7]),
     "timestamp": lambda folder: change_column(folder / DATA, "timestamp", put(DAMAGED, 1.04)),
@@ -65,7 +64,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
     "a page of the table": lambda folder: overwrite(folder / DATA, b"\xff" * 200),
     "a table of Git LFS": lambda folder: (folder / DATA).write_text("version https://git-lfs.github.com/spec/v1\n"),
     "no tasks": lambda folder: (folder / "meta/tasks.parquet").unlink(),
-    "column of videos": lambda folder: write_table(
+    "column of videos": lambda folder: change_table(
         folder / EPISODES, lambda old: old.drop_columns(["videos/observation.image/from_timestamp"])
     ),
     "no video": lambda folder: (folder / VIDEO).unlink(),

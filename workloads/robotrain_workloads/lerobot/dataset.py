@@ -283,12 +283,12 @@ def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> 
         yield f"{name} has no {STATISTICS_FILE}: its values cannot be normalized; `{RECOMPUTING}` makes it"
     if missing := [pattern for pattern in (*files, *_list_video_patterns(info, old)) if not any(folder.glob(pattern))]:
         yield f"{name} is incomplete: there is no {', no '.join(missing)}"
-    tables = _list_first_files(folder, (pattern for pattern in files if pattern.endswith(".parquet")))
-    if broken := next((path for path in tables if not file_formats.is_complete_parquet(path)), None):
-        yield f"{broken} is not a complete Parquet file: the transfer may have been interrupted"
-    videos = (path for path in _list_first_files(folder, _list_video_patterns(info, old)) if path.suffix == ".mp4")
-    if incomplete := next((path for path in videos if not file_formats.is_complete_mp4(path)), None):
-        yield f"{incomplete} is not a complete MP4 file: the transfer may have been interrupted"
+    tables = [pattern for pattern in files if pattern.endswith(".parquet")]
+    for patterns, ending in ((tables, ".parquet"), (_list_video_patterns(info, old), ".mp4")):
+        for path in _list_first_files(folder, patterns):
+            if path.suffix == ending and (damage := file_formats.explain_damage(path)):
+                yield f"{path} {damage}"
+                break
 
 
 def _list_first_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:

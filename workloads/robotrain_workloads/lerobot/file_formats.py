@@ -5,7 +5,7 @@ import struct
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 MP4_INDEX = b"moov"
 """The part without which no frame can be shown."""
@@ -19,6 +19,7 @@ PARQUET_FOOTER = b"\x15"
 """The first byte of a footer: its first field, the version, in Thrift's compact encoding."""
 GIT_LFS_MARK = b"version https://git-lfs"
 """The beginning of a file that Git has in place of a large one."""
+LFS_POINTER = "is a Git LFS pointer, not the data: `git lfs pull` in its folder gets it"
 TENSOR_FORMATS = {"F32": "f", "F64": "d", "I64": "q", "I32": "i"}
 
 
@@ -49,46 +50,47 @@ def explain_damage(path: Path) -> str:
     if not path.is_file():  # opening a FIFO would wait forever
         return "is no file" if path.exists() else "does not exist"
     with path.open("rb") as file:
-        head = file.read(len(GIT_LFS_MARK))
+        return explain_form(file, path.stat().st_size, path.suffix)
+
+
+def explain_form(file: BinaryIO, size: int, suffix: str) -> str:
+    """Return the same for the content of a file with an ending."""
+    head = file.read(len(GIT_LFS_MARK))
     if not head:
         return "is empty"
     if head == GIT_LFS_MARK:
-        return "is a Git LFS pointer, not the data: `git lfs pull` in its folder gets it"
-    name, is_complete = {".mp4": ("MP4", is_complete_mp4)}.get(path.suffix, ("Parquet", is_complete_parquet))
-    return "" if is_complete(path) else f"is not a complete {name} file: the transfer may have been interrupted"
+        return LFS_POINTER
+    is_complete, name = (_is_complete_mp4, "MP4") if suffix == ".mp4" else (_is_complete_parquet, "Parquet")
+    if is_complete(file, size):
+        return ""
+    return f"is not a complete {name} file: it is still being written, or its transfer was interrupted"
 
 
-def is_complete_mp4(path: Path) -> bool:
+def _is_complete_mp4(file: BinaryIO, end: int) -> bool:
     """Return whether no part ends behind the file, and the index is among the parts."""
-    if not path.is_file():
-        return False
-    end, offset, names = path.stat().st_size, 0, set[bytes]()
-    with path.open("rb") as file:
-        for _ in range(MP4_MOST_PARTS):
-            if offset + MP4_HEAD > end:
-                break
-            file.seek(offset)
-            size, name = int.from_bytes(file.read(4), "big"), file.read(4)
-            if size == 1:  # the length follows in 8 bytes
-                size = int.from_bytes(file.read(8), "big")
-            elif size == 0:  # the part reaches to the end
-                size = end - offset
-            names.add(name)
-            offset += max(MP4_HEAD, size)
+    offset, names = 0, set[bytes]()
+    for _ in range(MP4_MOST_PARTS):
+        if offset + MP4_HEAD > end:
+            break
+        file.seek(offset)
+        size, name = int.from_bytes(file.read(4), "big"), file.read(4)
+        if size == 1:  # the length follows in 8 bytes
+            size = int.from_bytes(file.read(8), "big")
+        elif size == 0:  # the part reaches to the end
+            size = end - offset
+        names.add(name)
+        offset += max(MP4_HEAD, size)
     return offset <= end and MP4_INDEX in names
 
 
-def is_complete_parquet(path: Path) -> bool:
-    """Return whether the file begins and ends as the format requires, with a footer of the length that it states."""
-    if not path.is_file():  # opening a FIFO would wait forever
-        return False
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(max(0, size - 8))
-        length, tail = int.from_bytes(file.read(4), "little"), file.read(4)
-        file.seek(max(0, size - 8 - length))
-        return head == tail == PARQUET_MARK and length <= size - 12 and file.read(1) == PARQUET_FOOTER
+def _is_complete_parquet(file: BinaryIO, size: int) -> bool:
+    """Return whether it begins and ends as the format requires, with a footer of the length that it states."""
+    file.seek(0)
+    head = file.read(4)
+    file.seek(max(0, size - 8))
+    length, tail = int.from_bytes(file.read(4), "little"), file.read(4)
+    file.seek(max(0, size - 8 - length))
+    return head == tail == PARQUET_MARK and length <= size - 12 and file.read(1) == PARQUET_FOOTER
 
 
 def read_safetensors_header(path: Path) -> Mapping[str, Any]:

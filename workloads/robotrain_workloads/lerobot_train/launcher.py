@@ -44,7 +44,7 @@ from robotrain_workloads.lerobot.training_history import PolicyTraining
 from robotrain_workloads.lerobot.warm_up import quick_imports
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
-from robotrain_workloads.lerobot_data_check.dataset_tables import TableProblem
+from robotrain_workloads.lerobot_data_check.table_files import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws

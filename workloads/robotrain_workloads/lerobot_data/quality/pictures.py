@@ -13,7 +13,7 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
-from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check import episode_tables, table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
 SIZE = 32
@@ -87,7 +87,7 @@ class PictureReader:
 
     def _list_tasks(self, camera: str) -> Iterator[tuple[str, str, list[VideoPart]]]:
         """Yield the path of a video and the next episodes in it."""
-        columns = [self._recording.episodes[f"videos/{camera}/{name}"] for name in dataset_tables.VIDEO_COLUMNS]
+        columns = [self._recording.episodes[f"videos/{camera}/{name}"] for name in episode_tables.VIDEO_COLUMNS]
         template = str(self._recording.info.get("video_path") or dataset.VIDEO_FILES)
         by_path: dict[str, list[VideoPart]] = defaultdict(list)
         for episode in self.episodes:
@@ -136,7 +136,7 @@ class PictureReader:
         """Yield frames as episode, frame and the content of each camera, of the row groups with a wanted episode."""
         parquet = importlib.import_module("pyarrow.parquet")
         columns = ["episode_index", "frame_index", *cameras]
-        for path in self._recording.files.list_files(dataset_tables.DATA_FILES):
+        for path in self._recording.files.list_files(table_files.DATA_FILES):
             with self._recording.files.open(path) as opened:
                 file = parquet.ParquetFile(opened)
                 groups = [at for at in range(file.num_row_groups) if _may_hold(file, at, wanted)]

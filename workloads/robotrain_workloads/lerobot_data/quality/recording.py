@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check import episode_tables, table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 
 ACTION, STATE = "action", "observation.state"
@@ -91,7 +91,7 @@ class RecordedDataset:
     @cached_property
     def task_texts(self) -> Mapping[int, str]:
         """The text of each task by its number."""
-        table = self._read_table(dataset_tables.TASK_FILE)
+        table = self._read_table(table_files.TASK_FILE)
         names = [name for name in table.column_names if name != "task_index"]
         texts = table.column(names[0]).to_pylist() if names else [""] * table.num_rows
         return dict(zip(table.column("task_index").to_pylist(), (str(one or "") for one in texts), strict=True))
@@ -100,7 +100,7 @@ class RecordedDataset:
     def episodes(self) -> Mapping[str, Array]:
         """Columns of meta/episodes: length, and where each episode is in the videos."""
         wanted = ["episode_index", "length"]
-        wanted += [f"videos/{name}/{column}" for name in self.videos for column in dataset_tables.VIDEO_COLUMNS]
+        wanted += [f"videos/{name}/{column}" for name in self.videos for column in episode_tables.VIDEO_COLUMNS]
         return self._read_episode_columns(wanted, lambda column: column.to_numpy())
 
     @cached_property
@@ -111,7 +111,7 @@ class RecordedDataset:
 
     def _read_episode_columns(self, names: Sequence[str], convert: Any) -> dict[str, Array]:
         parts: dict[str, list[Array]] = {name: [] for name in names}
-        for path in self.files.list_files(dataset_tables.EPISODE_FILES):
+        for path in self.files.list_files(table_files.EPISODE_FILES):
             table = self._read_table(path, [*names])
             for name in names:
                 parts[name].append(convert(table.column(name)))
@@ -138,7 +138,7 @@ class RecordedDataset:
 
     def _read_batches(self, columns: Sequence[str]) -> Iterator[dict[str, Array]]:
         parquet = importlib.import_module("pyarrow.parquet")
-        for path in self.files.list_files(dataset_tables.DATA_FILES):
+        for path in self.files.list_files(table_files.DATA_FILES):
             with self.files.open(path) as opened:
                 for batch in parquet.ParquetFile(opened).iter_batches(batch_size=BATCH_ROWS, columns=[*columns]):
                     if batch.num_rows:

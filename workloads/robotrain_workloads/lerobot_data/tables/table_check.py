@@ -33,22 +33,24 @@ def answer_question(
         "frames": int(info["total_frames"]),
         "cameras": len(dataset.list_cameras(info)),
     }
-    if dataset.is_convertible(info):
+    is_old = dataset.is_convertible(info)
+    if is_old and not isinstance(files, LocalFiles):  # a file for each episode: its run opens them
         return
     chosen, ways = options.get("episodes"), list[str]()
     if options.get("excluded"):
         chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)
-    for problem in dataset_tables.list_table_problems(
+    disagreements = dataset_tables.list_table_problems(
         files,
         options.get("tolerance"),
         None if chosen is None else {*chosen},
         allow_non_finite=bool(options.get("allow_non_finite")),
-    ):
+    )
+    for problem in disagreements:
         episodes = () if problem.episode is None else (problem.episode,)
         yield make_data_finding(problem.kind, problem.text, episodes, feature=problem.feature)
         ways += [problem.way] if problem.way else []
     yield {"ways": ways}
-    if options.get("warns"):
+    if options.get("warns") and not disagreements and not is_old:
         recorded = RecordedDataset(files)
         yield from episode_lengths.find_short_episodes(recorded.episodes["length"], recorded.fps)
         yield from episode_lengths.find_empty_tasks(recorded.first_tasks, recorded.task_texts)

@@ -8,7 +8,7 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
-from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check import frame_tables, table_files
 
 OWNER = "episode_index"
 BATCH_ROWS = 256
@@ -31,7 +31,7 @@ class DimensionCurve(NamedTuple):
 def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
     """Yield the rows of an episode in batches of pyarrow. Raise OSError or pyarrow's exceptions."""
     parquet = importlib.import_module("pyarrow.parquet")
-    for path in recording.files.list_files(dataset_tables.DATA_FILES):
+    for path in recording.files.list_files(table_files.DATA_FILES):
         with recording.files.open(path) as opened:
             file = parquet.ParquetFile(opened)
             groups = [one for one in range(file.num_row_groups) if _may_have(file.metadata.row_group(one), episode)]
@@ -72,7 +72,7 @@ def _is_drawn(name: str, feature: Any) -> bool:
     shape = feature.get("shape")
     is_number = dataset.NUMERIC_TYPES.fullmatch(str(feature.get("dtype")))
     size = int(np.prod(shape)) if isinstance(shape, list) and shape else 1
-    return bool(is_number) and name not in dataset_tables.FRAME_COLUMNS and size <= MOST_DIMENSIONS
+    return bool(is_number) and name not in frame_tables.FRAME_COLUMNS and size <= MOST_DIMENSIONS
 
 
 def name_dimensions(feature: Any, count: int) -> list[str]:

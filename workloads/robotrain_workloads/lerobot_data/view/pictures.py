@@ -13,7 +13,7 @@ from PIL import Image
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data.view.episode_rows import read_pictures
-from robotrain_workloads.lerobot_data_check import dataset_tables
+from robotrain_workloads.lerobot_data_check import episode_tables
 
 PICTURES = 16
 """Of a strip."""
@@ -99,7 +99,7 @@ def _open_image(content: bytes) -> Array | None:
 def find_part(recording: RecordedDataset, episode: int, camera: str) -> ClipPlace:
     """Return where an episode is in the videos of a camera."""
     rows = np.flatnonzero(recording.episodes["episode_index"] == episode)
-    columns = (f"videos/{camera}/{column}" for column in dataset_tables.VIDEO_COLUMNS)
+    columns = (f"videos/{camera}/{column}" for column in episode_tables.VIDEO_COLUMNS)
     chunk, file, start, end = (float(recording.episodes[column][rows[0]]) for column in columns)
     template = str(recording.info.get("video_path") or dataset.VIDEO_FILES)
     if not dataset.TEMPLATE.fullmatch(template):

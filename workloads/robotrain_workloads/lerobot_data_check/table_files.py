@@ -1,0 +1,131 @@
+"""The files of a dataset's tables, opened only if their form is right, and read by column."""
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from robotrain_workloads.lerobot import file_formats
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+
+DATA_FILES, EPISODE_FILES, TASK_FILE = "data/*/*.parquet", "meta/episodes/*/*.parquet", "meta/tasks.parquet"
+BATCH_ROWS = 100_000
+MOST_ROWS = 10_000_000
+"""Of the tables that are read as a whole."""
+LARGEST_TEXT = 100_000_000
+SMALL_GROUP, LARGEST_ROW = 1 << 26, 1 << 16
+"""Bytes of the columns that are read: more of a row group than of that many rows is none of numbers."""
+
+Columns = Mapping[str, Any]
+
+
+class TableProblem(NamedTuple):
+    """A kind of disagreement, with the first episode and value that show it."""
+
+    kind: str
+    """A code of `lerobot_data.findings`."""
+    text: str
+    """A sentence without a full stop."""
+    episode: int | None = None
+    feature: str = ""
+    way: str = ""
+    """What to type, if that helps."""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.way})" if self.way else self.text
+
+
+class UnreadableTable(Exception):
+    """A file of a table cannot be read."""
+
+    def __init__(self, problem: TableProblem) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
+
+
+def find_damage(files: DatasetFiles, path: str, subject: str = "", *, is_opened: bool = True) -> TableProblem | None:
+    """Return why a file cannot be read; None if its form is right.
+
+    :param subject: what the file is, behind its path.
+    :param is_opened: whether its content is looked at.
+    """
+    try:
+        size = files.get_size(path)
+    except FileNotFoundError:
+        return TableProblem("file-missing", f"{path}{subject} does not exist")
+    ending = PurePosixPath(path).suffix
+    damage = file_formats.explain_form(files.open(path), size, ending) if is_opened else ""
+    kind = "file-is-pointer" if damage == file_formats.LFS_POINTER else "file-unreadable"
+    return TableProblem(kind, f"{path}{subject} {damage}") if damage else None
+
+
+def read_small(files: DatasetFiles, path: str) -> bytes:
+    """Return the content of a file of text. Raise UnreadableTable, OSError."""
+    try:
+        size = files.get_size(path)
+    except FileNotFoundError as error:
+        raise UnreadableTable(TableProblem("file-missing", f"{path} does not exist")) from error
+    if size > LARGEST_TEXT:
+        text = f"{path} is too large to be read: more than {LARGEST_TEXT:,} bytes"
+        raise UnreadableTable(TableProblem("file-unreadable", text))
+    return files.read(path)
+
+
+def open_table(files: DatasetFiles, path: str) -> Any:
+    """Return an open Parquet file. Raise UnreadableTable."""
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    if problem := find_damage(files, path):
+        raise UnreadableTable(problem)
+    try:
+        return parquet.ParquetFile(files.open(path))
+    except (OSError, importlib.import_module("pyarrow").ArrowException) as error:
+        raise _explain_failure(path, error) from error
+
+
+def require_sizes(file: Any, path: str, names: Sequence[str], most_rows: int | None = None) -> None:
+    """Raise UnreadableTable if an open file claims rows, or bytes of columns, that would fill the memory."""
+    meta, why = file.metadata, ""
+    if most_rows is not None and meta.num_rows > most_rows:
+        why = f"{meta.num_rows:,} rows: at most {most_rows:,} are read"
+    for group in map(meta.row_group, range(meta.num_row_groups)):
+        columns = (group.column(number) for number in range(meta.num_columns))
+        sizes = (one.total_uncompressed_size for one in columns if f"{one.path_in_schema}.".startswith(tuple(names)))
+        if (size := sum(sizes)) > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
+            why = f"{size:,} bytes of numbers in {group.num_rows:,} rows"
+    if why:
+        raise UnreadableTable(TableProblem("file-unreadable", f"{path} claims {why}"))
+
+
+def read_batches(file: Any, path: str, rows: int, names: Sequence[str]) -> Iterator[Any]:
+    """Yield the rows of an open file, some at a time. Raise UnreadableTable."""
+    batches = file.iter_batches(batch_size=rows, columns=names)
+    try:
+        yield from batches
+    except (OSError, importlib.import_module("pyarrow").ArrowException) as error:
+        raise _explain_failure(path, error) from error
+
+
+def _explain_failure(path: str, error: Exception) -> UnreadableTable:
+    why = re.sub(r"[\s\x00-\x1f]+", " ", str(error)).strip()
+    return UnreadableTable(TableProblem("file-unreadable", f"{path} is damaged: {why}"))
+
+
+def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]) -> Columns:
+    """Return columns of all files. Raise UnreadableTable, also for one that a file lacks."""
+    np: Any = importlib.import_module("numpy")
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    for path in paths:
+        file = open_table(files, path)
+        for name in (name for name in names if name not in file.schema_arrow.names):
+            raise UnreadableTable(TableProblem("column-missing", f"{path} has no column {name}"))
+        require_sizes(file, path, names, MOST_ROWS)
+        for batch in read_batches(file, path, BATCH_ROWS, [*names]):
+            for name in names:
+                parts[name].append(batch.column(name).to_numpy(zero_copy_only=False))
+    return {name: np.concatenate(found) if found else np.array([], int) for name, found in parts.items()}
+
+
+def find_first(is_wrong: Any) -> int | None:
+    """Return the first place that is wrong; None if none is."""
+    return int(is_wrong.argmax()) if len(is_wrong) and is_wrong.any() else None
