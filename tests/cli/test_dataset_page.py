@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from messages import check_shown
 from parsed_page import Page
+from robotrain_workloads.lerobot_data.dataset_page import render_dataset_page
 from robotrain_workloads.lerobot_data.findings import make_data_finding
-from robotrain_workloads.lerobot_data.view.page import format_episodes, render_dataset_page
 
 FPS = 10.0
 FRONT, WRIST = "observation.images.front", "observation.images.wrist"
@@ -164,6 +164,8 @@ def test_what_cannot_be_read_is_said():
     assert {"its video does not exist", "data/file-000.parquet cannot be read"} <= {*texts}
 
 
-def test_numbers_of_episodes_are_short():
-    assert format_episodes([7, 3, 8, 9]) == "3, 7-9"
-    assert format_episodes(range(0, 40, 2), most=3) == "0, 2, 4 and 17 more"
+def test_numbers_of_episodes_are_short_and_are_ready_to_be_left_out():
+    many = make_data_finding("idle-end", "30 episodes end without motion", range(0, 60, 2))
+    page = Page(render(make_view(episodes=100), [FROZEN, many], excluded=[2, 3, 4, 9]))
+    assert "idle-end, episodes 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22 and more" in page.text
+    assert "--exclude-episodes 2-4,9" in page.texts

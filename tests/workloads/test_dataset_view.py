@@ -30,7 +30,7 @@ def view(training_python):
     """Collect what the page of a dataset shows: `view(folder, episode=3)`."""
 
     def collect(folder, **options):
-        return inspect_dataset(folder, str(folder), {"view": options}, training_python).results["view"]["view"]
+        return inspect_dataset(folder, {"view": options}, lambda: training_python).results["view"]["view"]
 
     return collect
 

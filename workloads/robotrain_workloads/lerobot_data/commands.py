@@ -21,6 +21,7 @@ from robotrain.cli.output import (
 from robotrain.errors import Stage
 
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
+from robotrain_workloads.lerobot_data.view_command import view
 
 if TYPE_CHECKING:
     from robotrain_workloads.lerobot_data.check_report import CheckedDataset
@@ -90,7 +91,6 @@ def _print_dataset(checked: CheckedDataset) -> None:
 
 
 app = make_plain_app()
-app.info.help = "Find what is wrong with a dataset, and in which episodes."
-app.callback()(lambda: None)  # a group, however few its commands are
-for _command in (check,):
+app.info.help = "Look at datasets: what is wrong with them, and in which episodes."
+for _command in (check, view):
     app.command(cls=OwnCommand, help=format_help(getdoc(_command) or ""))(_command)

@@ -1,1 +1,1 @@
-"""`robotrain data view`: what its page shows is collected by a child process, and rendered by the CLI's own."""
+"""What the page of `robotrain data view` shows, collected by a child process with numpy, pyarrow, PyAV and Pillow."""

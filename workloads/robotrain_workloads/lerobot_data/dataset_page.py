@@ -11,11 +11,13 @@ from robotrain.model.amounts import format_duration
 from robotrain.report.charts import LARGE, MAX_LINES, SMALL, Chart, Points, Span, make_chart, split_panels
 from robotrain.report.template import redact_text, render_template, split_constant
 
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
+from robotrain_workloads.lerobot_data.check_report import format_episodes
 from robotrain_workloads.lerobot_data.findings import KINDS, DataFinding
 
 ACTION, STATE = "action", "observation.state"
 TITLES = {ACTION: "Actions", STATE: "States"}
-WHOLE = 0.98
+WHOLE, MOST_RANGES = 0.98, 12
 """A finding about more of an episode than this is not marked in its charts."""
 
 
@@ -52,6 +54,7 @@ def render_dataset_page(
     dataset: str,
     viewer: str = "",
     folder: Path | None = None,
+    excluded: Sequence[int] = (),
     is_about_episode: bool = False,
 ) -> str:
     """Return the page; equal facts give equal pages.
@@ -61,6 +64,7 @@ def render_dataset_page(
     :param dataset: the dataset as it was typed.
     :param viewer: the command line of LeRobot that shows more.
     :param folder: where the dataset is on this machine.
+    :param excluded: the episodes that are better left out.
     :param is_about_episode: whether the episode comes first, as it was asked for.
     """
     shown = view["shown"]
@@ -74,7 +78,8 @@ def render_dataset_page(
         dataset=dataset,
         view=view,
         tile_items=_list_tiles(view),
-        findings=sorted(findings, key=lambda one: one.severity != "error"),
+        findings=findings,
+        exclusion=f"{EXCLUDE_FLAG} {format_episodes(excluded, ',')}" if excluded else "",
         rows=[_make_row(one, rank) for one, rank in zip(view["scores"], _rank(view["scores"]), strict=True)],
         has_findings=any(one["codes"] for one in view["scores"]),
         has_scores=any(one["motion"] for one in view["scores"]),
@@ -84,25 +89,16 @@ def render_dataset_page(
         viewer=viewer,
         command=f"robotrain data view {shlex.quote(dataset)}",
         is_about_episode=is_about_episode,
-        format_episodes=format_episodes,
+        list_episodes=_list_episodes,
         severities={code: kind.severity for code, kind in KINDS.items()},
-        fixes={
-            code: table["fix"] for code, table in read_tables(str(Path(__file__).parents[1])).items() if "fix" in table
-        },
+        fixes={code: table["fix"] for code, table in read_tables(str(Path(__file__).parent)).items() if "fix" in table},
     )
 
 
-def format_episodes(episodes: Sequence[int], most: int = 12) -> str:
-    """Return numbers as `3, 7-9`, and how many more there are."""
-    runs: list[list[int]] = []
-    for episode in sorted(set(episodes)):
-        if runs and runs[-1][1] == episode - 1:
-            runs[-1][1] = episode
-        else:
-            runs.append([episode, episode])
-    texts = [f"{first}-{last}" if last > first else str(first) for first, last in runs]
-    more = sum(last - first + 1 for first, last in runs[most:])
-    return ", ".join(texts[:most]) + (f" and {more:,} more" if more else "")
+def _list_episodes(episodes: Sequence[int]) -> str:
+    """Return numbers as `3, 7-9`; of many, the first ones."""
+    parts = format_episodes(episodes).split(", ")
+    return ", ".join(parts[:MOST_RANGES]) + (" and more" if len(parts) > MOST_RANGES else "")
 
 
 def _list_tiles(view: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -221,7 +217,7 @@ class _Drawing(NamedTuple):
 
     def draw(self, lines: Mapping[str, Points], features: Sequence[str], height: int) -> Chart:
         spans: list[Span] = [
-            (mark.begin / self.fps, (mark.end - 1) / self.fps, mark.text)
+            ((mark.begin - 0.5) / self.fps, (mark.end - 0.5) / self.fps, mark.text)
             for mark in self.marks
             if mark.finding.feature in ("", *features) and mark.width < 100 * WHOLE
         ]
@@ -242,7 +238,7 @@ class _Drawing(NamedTuple):
     def make_panel(self, feature: str, lines: Mapping[str, Points]) -> FeatureCharts:
         """Return the chart of a feature, or one a dimension where some would be flat beside others."""
         moving, still = split_constant(lines)
-        if 1 < len(moving) <= MAX_LINES and len(split_panels(moving)) == 1:
+        if 0 < len(moving) <= MAX_LINES and len(split_panels(moving)) == 1:
             return FeatureCharts(TITLES[feature], [*moving], [("", self.draw(moving, (feature,), LARGE))], still)
         charts = [(name, self.draw({name: points}, (feature,), SMALL)) for name, points in moving.items()]
         return FeatureCharts(TITLES[feature], [], charts, still)
