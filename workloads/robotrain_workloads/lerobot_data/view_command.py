@@ -44,7 +44,7 @@ def view(
 
     robotrain data view recordings/pick-cube
 
-    robotrain data view lerobot/pusht 7 --to pages/
+    robotrain data view recordings/pick-cube 7 --to pages/
     """
     from robotrain.cli.progress_bar import show_progress
 

@@ -103,9 +103,11 @@ class PictureReader:
         av, found = importlib.import_module("av"), []
         try:
             with self._recording.files.open(path) as file, av.open(file) as container:
-                decoder = _VideoDecoder(container, self._fps)
+                decoder = VideoDecoder(container, self._fps)
                 for video in videos:
-                    taken = [(frame, one) for frame in video.frames if (one := decoder.find(video, frame)) is not None]
+                    times = ((frame, video.begin + frame / self._fps) for frame in video.frames)
+                    found_frames = ((frame, decoder.find(seconds)) for frame, seconds in times)
+                    taken = [(frame, _shrink_frame(one)) for frame, one in found_frames if one is not None]
                     if taken:
                         frames = np.array([frame for frame, _ in taken])
                         found.append(
@@ -139,13 +141,13 @@ class PictureReader:
         for path in self._recording.files.list_files(table_files.DATA_FILES):
             with self._recording.files.open(path) as opened:
                 file = parquet.ParquetFile(opened)
-                groups = [at for at in range(file.num_row_groups) if _may_hold(file, at, wanted)]
+                groups = [at for at in range(file.num_row_groups) if may_hold(file, at, wanted)]
                 for batch in file.iter_batches(batch_size=64, row_groups=groups, columns=columns) if groups else ():
                     values = [batch.column(name) for name in columns]
                     yield list(zip(*(column.to_pylist() for column in values), strict=True))
 
 
-class _VideoDecoder:
+class VideoDecoder:
     """The decoding of single frames, from the nearest key frame before each."""
 
     def __init__(self, container: Any, fps: float) -> None:
@@ -166,16 +168,15 @@ class _VideoDecoder:
                 break
         return max(((after - before) * self._base for before, after in pairwise(keys)), default=math.inf)
 
-    def find(self, video: VideoPart, number: int) -> Array | None:
-        """Return a frame of an episode as a small picture; None if the video has none there."""
-        seconds = video.begin + number * self._interval
+    def find(self, seconds: float) -> Any:
+        """Return the frame at a time of the video; None if it has none there."""
         if self._last is None or not 0 < seconds - self._last <= self._key_interval:
             self._container.seek(int(seconds / self._base) + self._start, stream=self._stream, backward=True)
             self._frames = self._container.decode(self._stream)
         for frame in self._frames:
             self._last = (frame.pts - self._start) * self._base
             if self._last >= seconds - self._interval / 2:
-                return _shrink_frame(frame)
+                return frame
         self._last = None
         return None
 
@@ -202,7 +203,7 @@ def _collect(taken: Any, episode: int, cameras: Sequence[str]) -> Iterator[Sampl
             yield SampledPictures(camera, episode, frames, np.stack([one for _, one in found]))
 
 
-def _may_hold(file: Any, group: int, wanted: Any) -> bool:
+def may_hold(file: Any, group: int, wanted: Any) -> bool:
     """Return whether a row group may have a frame of a wanted episode."""
     limits = next(
         (

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.quality.pictures import may_hold
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data_check import frame_tables, table_files
 
@@ -34,20 +35,11 @@ def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], 
     for path in recording.files.list_files(table_files.DATA_FILES):
         with recording.files.open(path) as opened:
             file = parquet.ParquetFile(opened)
-            groups = [one for one in range(file.num_row_groups) if _may_have(file.metadata.row_group(one), episode)]
+            groups = [one for one in range(file.num_row_groups) if may_hold(file, one, {episode})]
             for batch in file.iter_batches(batch_rows, groups, [OWNER, *columns]) if groups else ():
                 rows = batch.filter(importlib.import_module("pyarrow.compute").equal(batch.column(OWNER), episode))
                 if rows.num_rows:
                     yield rows
-
-
-def _may_have(group: Any, episode: int) -> bool:
-    """Return whether a row group may have frames of an episode, by its statistics."""
-    for index in range(group.num_columns):
-        column = group.column(index)
-        if column.path_in_schema == OWNER and column.statistics and column.statistics.has_min_max:
-            return bool(column.statistics.min <= episode <= column.statistics.max)
-    return True
 
 
 def read_curves(recording: RecordedDataset, episode: int) -> dict[str, list[DimensionCurve]]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.quality.pictures import VideoDecoder
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data.view.episode_rows import read_pictures
 from robotrain_workloads.lerobot_data_check import episode_tables
@@ -23,8 +24,6 @@ LARGEST_CLIP, LARGEST_CLIPS = 8_000_000, 20_000_000
 """Bytes of one video in a page, and of all of them."""
 PLAYABLE = ("h264", "av1", "vp9", "vp8")
 """The codecs of videos that browsers play."""
-NEAR = 2.0
-"""Seconds to the next picture that are decoded rather than skipped."""
 
 
 class ClipPlace(NamedTuple):
@@ -112,22 +111,11 @@ def find_part(recording: RecordedDataset, episode: int, camera: str) -> ClipPlac
 
 def decode_frames(recording: RecordedDataset, part: ClipPlace, frames: Collection[int]) -> Iterator[tuple[int, Any]]:
     """Yield the pictures of some frames, in order. Raise what PyAV raises."""
-    interval = 1 / recording.fps
     with recording.files.open(part.path) as opened, importlib.import_module("av").open(opened) as container:
-        stream = container.streams.video[0]
-        base = float((stream.start_time or 0) * stream.time_base)
-        decoded: Iterator[Any] = iter(())
-        place = -np.inf
+        decoder = VideoDecoder(container, recording.fps)
         for frame in frames:
-            wanted = part.start + frame * interval
-            if not place <= wanted <= place + NEAR:
-                container.seek(int((base + wanted - interval / 2) / stream.time_base), stream=stream)
-                decoded = container.decode(stream)
-            for picture in decoded:
-                place = float(picture.time or 0.0) - base
-                if place > wanted - interval / 2:
-                    yield frame, picture
-                    break
+            if (picture := decoder.find(part.start + frame / recording.fps)) is not None:
+                yield frame, picture
 
 
 def _shrink(picture: Any) -> Array:
