@@ -143,6 +143,14 @@ def test_episodes_that_are_not_listed_are_counted():
     assert "3 of 10,000 episodes" in Page(render(make_view(episodes=10_000))).text
 
 
+def test_scores_that_are_missing_are_explained():
+    view = make_view([make_score(0, jump=None, idle=None)])
+    error = make_data_finding("value-not-finite", "episode 0 has a value that is not finite", [0])
+    for findings, why in (((), "datasets on this machine"), ((error,), "once the errors are corrected")):
+        (text,) = [text for text in Page(render(view, findings)).texts if text.startswith("Idle seconds")]
+        assert why in text
+
+
 def test_an_episode_that_was_asked_for_comes_first():
     texts = [re.findall(r"<h2>([^<]*)</h2>", render(make_view(), is_about_episode=one)) for one in (False, True)]
     assert texts == [["Findings", "Episodes", "Episode 2"], ["Episode 2", "Findings", "Episodes"]]

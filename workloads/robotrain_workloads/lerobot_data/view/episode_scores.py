@@ -74,8 +74,8 @@ def _measure(recording: RecordedDataset) -> Iterator[_Numbers]:
 
 
 def find_worst(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
-    """Return the episodes, those with the most errors and warnings first."""
-    return sorted(scores, key=lambda one: (-one.errors, -one.warnings, one.episode))
+    """Return the episodes, those with the most errors, warnings and then idle seconds first."""
+    return sorted(scores, key=lambda one: (-one.errors, -one.warnings, -(one.idle or 0) * bool(one.codes), one.episode))
 
 
 def select_listed(scores: Sequence[EpisodeScores]) -> list[EpisodeScores]:
