@@ -122,3 +122,13 @@ def test_a_service_that_takes_too_long_is_not_waited_for(azure, container, monke
     azure.front.faults.append(Fault("comp=list", latency=5))
     with pytest.raises(SourceError, match=r"^The storage account \w+ did not answer within 0\.5 seconds\.$"):
         resolve_pin(azure.url(container, "p"))
+
+
+def test_parts_of_the_blobs_are_read_where_a_job_is_sent_from(azure, container):
+    source = KIND.parse(azure.url(container, "p"), Path("/"))
+    pin = resolve_pin(azure.url(container, "p"))
+    assert KIND.pinning.list_files(source, "dataset", pin) == {name: len(text) for name, text in FILES.items()}
+    asked = [("sub/a b é.txt", 2, 6), ("model.safetensors", 0, 7), ("model.safetensors", 70, 77)]
+    assert KIND.pinning.read_ranges(source, "dataset", pin, asked) == [b"note", b"weights", b"weights"]
+    with pytest.raises(SourceError, match="deleted"):
+        KIND.pinning.read_ranges(source, "dataset", pin, [("nothing", 0, 1)])

@@ -366,3 +366,15 @@ def test_a_hub_that_does_not_answer_says_nothing_against_a_commit(hub, monkeypat
     assert not isinstance(raised.value, SourceUnreachable)
     with pytest.raises(SourceError, match="cannot be reached"):
         KIND.pinning.read_files(KIND.parse("u/d", Path("/")), "dataset", MAIN, ("meta/info.json",))
+
+
+def test_parts_of_the_files_of_a_commit_are_read(hub):
+    hub.repositories["datasets/u/d"].commits[MAIN].update({"data/a.parquet": bytes(range(256)) * 400})
+    source, pinning = KIND.parse("u/d", Path("/")), KIND.pinning
+    assert pinning.list_files(source, "dataset", MAIN) == {"meta/info.json": 2, "data/a.parquet": 102_400}
+    hub.requests.clear()
+    asked = [("data/a.parquet", 102_000, 102_003), ("data/a.parquet", 0, 2), ("data/a.parquet", 300, 301)]
+    assert pinning.read_ranges(source, "dataset", MAIN, asked) == [bytes([112, 113, 114]), b"\0\1", bytes([44])]
+    assert sum("/resolve/" in path for path in list_paths(hub)) == 2  # near ones are one request
+    with pytest.raises(SourceError):
+        pinning.read_ranges(source, "dataset", MAIN, [("no-such", 0, 1)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from damaged_datasets import DAMAGES
+from robotrain.model.data_report import RemoteFiles
 from robotrain_runtime.contract import child_python
 from robotrain_workloads.lerobot_data import inspector
 
@@ -151,3 +152,22 @@ def test_a_run_ends_before_its_first_step_with_the_episode_and_without_a_traceba
     status = robotrain("status", "--json").json
     assert "episode 7 ends at 90 s" in status["reason"]
     assert "Traceback" not in robotrain("logs").stdout
+
+
+@pytest.mark.usefixtures("found")
+@pytest.mark.parametrize("damage", ["nothing", "jitter", "episode twice", "video too short", "task"])
+def test_a_dataset_that_is_elsewhere_gets_the_same_finding_from_parts_of_its_files(
+    datasets, found, training_python, tmp_path, monkeypatch, damage
+):
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    folder = datasets / damage.replace(" ", "-")
+
+    def read_ranges(ranges) -> list[bytes]:
+        return [(folder / path).read_bytes()[start:stop] for path, start, stop in ranges]
+
+    def list_sizes() -> dict[str, int]:
+        return {str(one.relative_to(folder)): one.stat().st_size for one in folder.rglob("*") if one.is_file()}
+
+    files = RemoteFiles("u/d", damage, list_sizes, read_ranges)
+    inspected = inspector.inspect_dataset(files, {"tables": {}}, lambda: Path(training_python))
+    assert [one.text for one in inspected.findings] == [title for title, *_ in found[damage]]

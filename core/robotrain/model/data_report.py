@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from robotrain.model.source import FileRange
+
 if TYPE_CHECKING:
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.finding import Finding
 
     from robotrain.model.job import Job
-
-FileRange = tuple[str, int, int]
-"""Path, first byte, last byte + 1."""
 
 
 class RemoteFiles(NamedTuple):

@@ -68,6 +68,10 @@ class RoleFlag:
     """What to type for a source of the kind in this role, if not the form of the kind."""
 
 
+FileRange = tuple[str, int, int]
+"""Path, first byte, last byte + 1."""
+
+
 class Pinning(NamedTuple):
     """How a kind pins a source to its current content.
 
@@ -83,6 +87,10 @@ class Pinning(NamedTuple):
     """(source, role, paths) → those of `paths` that are certainly not in the source."""
     read_files: Callable[[Source, str, str, Sequence[str]], Mapping[str, bytes]] = lambda source, role, pin, paths: {}
     """(source, role, pin, paths) → the content of those of `paths`, a few small files, that the pinned source has."""
+    list_files: Callable[[Source, str, str], Mapping[str, int]] | None = None
+    """(source, role, pin) → the size of each file of the pinned source, by path; None if `read_ranges` cannot read."""
+    read_ranges: Callable[[Source, str, str, Sequence[FileRange]], Sequence[bytes]] = lambda *_: ()
+    """(source, role, pin, ranges) → parts of files of the pinned source."""
     read_tags: Callable[[Source, str, str], Sequence[str]] = lambda source, role, pin: ()
     """(source, role, pin) → `NAME=VALUE`: what a run records of the pinned source, such as the commit of code."""
 
@@ -90,8 +98,13 @@ class Pinning(NamedTuple):
     """Whether a name always means the same content, so that nothing is open without a pin."""
 
     @classmethod
-    def from_module(cls, load: "Callable[[], PinModule]", *, is_constant: bool = False) -> "Pinning":
-        """Return the functions of a module that is loaded when one is called; `read_files` and `read_tags` may lack."""
+    def from_module(
+        cls, load: "Callable[[], PinModule]", *, is_constant: bool = False, has_ranges: bool = False
+    ) -> "Pinning":
+        """Return the functions of a module that is loaded when one is called; `read_files` and `read_tags` may lack.
+
+        With `has_ranges` the module has `list_files` and `read_ranges`.
+        """
 
         def call_optional(name: str, *arguments: Any) -> Any:
             found: Any = getattr(load(), name, cls._field_defaults[name])
@@ -103,6 +116,8 @@ class Pinning(NamedTuple):
             find_missing=lambda source, role, paths: load().find_missing_paths(source, role, paths),
             read_files=functools.partial(call_optional, "read_files"),
             read_tags=functools.partial(call_optional, "read_tags"),
+            list_files=functools.partial(call_optional, "list_files") if has_ranges else None,
+            read_ranges=functools.partial(call_optional, "read_ranges"),
             is_constant=is_constant,
         )
 

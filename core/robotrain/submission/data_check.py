@@ -1,6 +1,7 @@
 """The files of a job's data, read where the job is sent from: what is wrong ends the submit, the rest is one line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from robotrain.errors import Problem
 from robotrain.messages import Messages
 from robotrain.model.data_report import DataReading, DataReport, RemoteFiles
 from robotrain.model.health import convert_finding
+from robotrain.model.source import SourceKind
 from robotrain.redaction import redact
 from robotrain.submission.checker import NONE, CheckOptions, read_choice
+from robotrain.submission.pin import parse_source
 from robotrain.submission.prepare import InputStep, PreparedJob
 from robotrain.submission.trainer_check import get_time_limit
 
@@ -30,8 +33,10 @@ def find_data_problems(steps: Sequence[InputStep], options: CheckOptions) -> Ite
             if (source, describe) in seen or (files := _find_files(source, step.job)) is None:
                 continue
             seen.append((source, describe))
-            here = step.job.platform.capabilities.feature("runs_here")  # the run reads it soon
-            reading = DataReading(options.checker, options.say, get_time_limit(), options.is_dry_run or not here)
+            is_late = options.is_dry_run or not step.job.platform.capabilities.feature("runs_here")
+            if isinstance(files, RemoteFiles) and not is_late:  # the run reads it in a moment
+                continue
+            reading = DataReading(options.checker, options.say, get_time_limit(), is_late)
             if describe and (report := describe(step.job.job, source, files, reading)):
                 yield from _tell_report(report, step.job, options)
 
@@ -41,7 +46,21 @@ def _find_files(source: JobSource, prepared: PreparedJob) -> Path | RemoteFiles 
     folder = Path(source.uri)
     if folder.is_absolute() and folder.is_dir() and not prepared.is_remote_folder(source):
         return folder
-    return None
+    return make_remote_files(source, prepared.kinds)
+
+
+def make_remote_files(source: JobSource, kinds: Mapping[str, SourceKind]) -> RemoteFiles | None:
+    """Return how the files of a pinned source are read from here; None if they cannot be."""
+    pinning = kinds[source.kind].pinning if source.kind in kinds else None
+    if not (source.pin and pinning and pinning.list_files):
+        return None
+    parsed = parse_source(source, kinds)
+    return RemoteFiles(
+        source.uri,
+        f"{source.kind} {source.uri} {source.pin}",
+        partial(pinning.list_files, parsed, source.role, source.pin),
+        partial(pinning.read_ranges, parsed, source.role, source.pin),
+    )
 
 
 def _tell_report(report: DataReport, prepared: PreparedJob, options: CheckOptions) -> Iterator[Problem]:

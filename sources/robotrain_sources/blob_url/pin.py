@@ -1,12 +1,13 @@
 """Pins of blob URLs: the transfer's digest of the current listing. Only what describes the data is downloaded."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
-from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.model.source import FileRange, Source, SourceError, SourceNotFound, SourceUnreachable
 
-from robotrain_sources import parallel
+from robotrain_sources import file_ranges, parallel
 from robotrain_sources.blob_url import errors, fetch, identity
 from robotrain_sources.blob_url.fetch import BlobLister
 from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
@@ -45,6 +46,16 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
     """Return the content of those of `paths` that are below the prefix. Raise SourceError."""
     prefix = parse_blob_url(str(source))
     return _run_with_deadline(prefix, lambda: _download_blobs(prefix, role, pin, paths))
+
+
+def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
+    """Return the size of each blob below the prefix. Raise SourceError."""
+    return file_ranges.list_sizes(partial(fetch.open, str(source), pin, role, ""), THIS_MACHINE)
+
+
+def read_ranges(source: Source, role: str, pin: str, ranges: Sequence[FileRange]) -> Sequence[bytes]:
+    """Return parts of blobs below the prefix. Raise SourceError."""
+    return file_ranges.read_ranges(partial(fetch.open, str(source), pin, role, ""), ranges, THIS_MACHINE)
 
 
 def _download_blobs(prefix: BlobPrefix, role: str, pin: str, paths: Sequence[str]) -> dict[str, bytes]:

@@ -8,21 +8,22 @@ import importlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from robotrain.errors import Suggestion
 from robotrain.model.health import Check, HealthResult, report_ok, report_warning
-from robotrain.model.source import Source, SourceError, SourceNotFound, SourceUnreachable
+from robotrain.model.source import FileRange, Source, SourceError, SourceNotFound, SourceUnreachable
 from robotrain.nearest_name import find_nearest_name
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST
 
-from robotrain_sources import parallel
+from robotrain_sources import file_ranges, parallel
 from robotrain_sources.fetching.errors import repeat_if_busy
-from robotrain_sources.huggingface import layout
+from robotrain_sources.huggingface import fetch, layout
 from robotrain_sources.huggingface.errors import (
     HubRequest,
     explain_hub_error,
@@ -177,6 +178,16 @@ def read_files(source: Source, role: str, pin: str, paths: Sequence[str]) -> dic
             raise SourceError(_format_sentence(explain_hub_error(error, request).why)) from None
 
     return parallel.run_with_deadline(READ_SECONDS, download, "The Hub")
+
+
+def list_files(source: Source, role: str, pin: str) -> Mapping[str, int]:
+    """Return the size of each file of the commit `pin`. Raise SourceError."""
+    return file_ranges.list_sizes(partial(fetch.open, str(source), pin, role, ""), "The Hub")
+
+
+def read_ranges(source: Source, role: str, pin: str, ranges: Sequence[FileRange]) -> Sequence[bytes]:
+    """Return parts of files of the commit `pin`. Raise SourceError."""
+    return file_ranges.read_ranges(partial(fetch.open, str(source), pin, role, ""), ranges, "The Hub")
 
 
 def _map_paths(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, str]:

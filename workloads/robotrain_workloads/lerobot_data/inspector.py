@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.external_command import CommandStartError, open_dialogue
-from robotrain.model.data_report import FileRange, RemoteFiles
+from robotrain.model.data_report import RemoteFiles
+from robotrain.model.source import FileRange
 from robotrain.redaction import redact
 from robotrain.store import files
 from robotrain.submission.packing import pack_payload

@@ -1,13 +1,22 @@
 """Files that are elsewhere, read in ranges: what was read stays in memory, so that a part is asked for once."""
 
+import bisect
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
+
+from robotrain_workloads.lerobot_data_check.dataset_files import RowPart
 
 FileRange = tuple[str, int, int]
 """Path, first byte, last byte + 1."""
 ReadRanges = Callable[[Sequence[FileRange]], list[bytes]]
+MOST_GROUPS, MOST_COLUMN_BYTES = 256, 14_000_000
+"""Row groups whose places, times and tasks are read, and their bytes, of a whole dataset."""
+FEW_GROUPS, MOST_NUMBER_BYTES = 16, 2_000_000
+"""Row groups whose numbers are read too. The run reads all of them."""
+MOST_OVERLAPS, LARGEST_HOLE = 4, 1 << 13
 FEWEST_BYTES, MOST_BYTES = 1 << 16, 1 << 26
 """What is read at least where nobody fetched before, as most readers go on, and what is kept of all files."""
 
@@ -16,7 +25,7 @@ class RangedFiles:
     """The files of a dataset by the functions that read parts of them."""
 
     def __init__(self, name: str, sizes: Mapping[str, int], read_ranges: ReadRanges) -> None:
-        self.name, self._sizes, self._read_ranges = name, sizes, read_ranges
+        self.name, self._sizes, self._read_ranges, self.most_pictures = name, sizes, read_ranges, 2
         self._opened: dict[str, _RangedFile] = {}
 
     def list_files(self, pattern: str) -> list[str]:
@@ -46,6 +55,27 @@ class RangedFiles:
         for (path, start, _), content in zip(asked, self._read_ranges(asked) if asked else (), strict=True):
             self._get_file(path).keep_part(start, content)
 
+    def plan_rows(self, file: Any, path: str, columns: Sequence[str], numbers: Sequence[str]) -> list[RowPart]:
+        """Return the row groups, evenly spread, whose columns and whose numbers are read, and fetch them at once."""
+        meta = file.metadata
+        firsts = [0, *itertools.accumulate(meta.row_group(number).num_rows for number in range(meta.num_row_groups))]
+        share = max(1, len(self.list_files(f"{path.split('/')[0]}/*/*.parquet")))
+        parts, ranges = list[RowPart](), list[FileRange]()
+        for names, most_groups, most_bytes in (
+            (columns, MOST_GROUPS, MOST_COLUMN_BYTES),
+            ([*columns, *numbers] if numbers else (), FEW_GROUPS, MOST_NUMBER_BYTES),
+        ):
+            left = most_bytes // share
+            for group in _spread(meta.num_row_groups, max(1, most_groups // share)) if names else ():
+                found = list(_join_near(_list_column_ranges(meta.row_group(group), path, names)))
+                left -= sum(stop - start for _, start, stop in found)
+                if left < 0:
+                    break
+                parts.append(RowPart(firsts[group], [group], names))
+                ranges += found
+        self.fetch(dict.fromkeys(ranges))
+        return parts
+
     def _get_file(self, path: str) -> "_RangedFile":
         """Return a file from its start; what was read of the others is forgotten when it is too much."""
         if sum(one.kept_bytes for one in self._opened.values()) > MOST_BYTES:
@@ -55,12 +85,44 @@ class RangedFiles:
         return found
 
 
+def _spread(count: int, most: int) -> list[int]:
+    """Return numbers below `count`, at most so many, evenly spread: the first and the last are among them."""
+    if count <= most:
+        return [*range(count)]
+    return sorted({round(place * (count - 1) / max(1, most - 1)) for place in range(most)})
+
+
+def _list_column_ranges(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
+    """Yield where the columns of a row group are."""
+    for column in map(group.column, range(group.num_columns)):
+        if column.path_in_schema.partition(".")[0] in names or column.path_in_schema in names:
+            first = column.data_page_offset
+            if column.has_dictionary_page:
+                first = min(first, column.dictionary_page_offset)
+            yield path, first, first + column.total_compressed_size
+
+
+def _join_near(ranges: Iterable[FileRange]) -> Iterator[FileRange]:
+    """Yield ranges of a file, those together that pyarrow reads together."""
+    joined: FileRange | None = None
+    for path, start, stop in sorted(ranges):
+        if joined and start <= joined[2] + LARGEST_HOLE:
+            joined = (path, joined[1], max(joined[2], stop))
+            continue
+        if joined:
+            yield joined
+        joined = (path, start, stop)
+    if joined:
+        yield joined
+
+
 class _RangedFile(io.RawIOBase):
     """A file that is read in ranges."""
 
     def __init__(self, path: str, size: int, read_ranges: ReadRanges) -> None:
         super().__init__()
         self._path, self._size, self._read_ranges = path, size, read_ranges
+        self._starts: list[int] = []
         self._parts: dict[int, bytes] = {}
         self._place = self.kept_bytes = 0
 
@@ -83,6 +145,8 @@ class _RangedFile(io.RawIOBase):
 
     def keep_part(self, start: int, content: bytes) -> None:
         """Keep a part."""
+        if start not in self._parts:
+            bisect.insort(self._starts, start)
         self._parts[start] = content
         self.kept_bytes += len(content)
 
@@ -104,7 +168,8 @@ class _RangedFile(io.RawIOBase):
         return len(content)
 
     def _find_part(self, start: int, stop: int) -> bytes | None:
-        for first, part in self._parts.items():
-            if first <= start and stop <= first + len(part):
+        place = bisect.bisect_right(self._starts, start)
+        for first in reversed(self._starts[max(0, place - MOST_OVERLAPS) : place]):
+            if stop <= first + len(part := self._parts[first]):
                 return part[start - first : stop - first]
         return None

@@ -16,9 +16,6 @@ from robotrain_workloads.lerobot_data_check.table_files import (
     open_table,
 )
 
-MOST_OPENED = 200
-"""Videos of a camera, to stay fast; of the others it is known whether they exist."""
-
 
 def find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[str, Any]]) -> Iterator[TableProblem]:
     """Yield each camera of pictures whose first one cannot be read, or has another size than its description."""
@@ -26,6 +23,8 @@ def find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[st
     for path in files.list_files(DATA_FILES)[:1] if cameras else ():
         file, image = open_table(files, path), importlib.import_module("PIL.Image")
         stored = [name for name in cameras if name in file.schema_arrow.names]
+        if not files.plan_rows(file, path, (), stored):  # too large to be read from here
+            return
         batch = next(file.iter_batches(batch_size=1, columns=stored), None)
         for name, values in (batch.to_pydict() if batch is not None else {}).items():
             content = values[0].get("bytes") if values and isinstance(values[0], dict) else None
@@ -79,7 +78,7 @@ class Videos:
         for row, number in enumerate(self._numbers):
             path = self._format_path(row)
             if path not in ends:
-                ends[path], problem = self._open(path, int(number), is_opened=len(ends) < MOST_OPENED)
+                ends[path], problem = self._open(path, int(number), is_opened=len(ends) < self._files.most_pictures)
                 if problem and problem.kind not in told:
                     told.add(problem.kind)
                     yield problem

@@ -1,7 +1,18 @@
 """The files of a dataset, wherever they are: what compares its tables opens them through this."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+
+class RowPart(NamedTuple):
+    """What is read of a table."""
+
+    first: int
+    """The number of its first row in the file."""
+    groups: Sequence[int] | None
+    """Row groups that follow one another; None for all."""
+    columns: Sequence[str]
 
 
 class DatasetFiles(Protocol):
@@ -10,6 +21,13 @@ class DatasetFiles(Protocol):
     @property
     def name(self) -> str:
         """What a message calls the dataset."""
+
+    @property
+    def most_pictures(self) -> int:
+        """How many videos of a camera are opened, to stay fast; of the others it is known whether they exist."""
+
+    def plan_rows(self, file: Any, path: str, columns: Sequence[str], numbers: Sequence[str]) -> Iterable[RowPart]:
+        """Return what to read of an open Parquet file: all of it, or the columns, and of `numbers` a sample."""
 
     def list_files(self, pattern: str) -> list[str]:
         """Return the files that match a pattern, sorted; `*` does not match a slash."""
@@ -28,7 +46,11 @@ class LocalFiles:
     """The files below a folder of this machine."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.name = root, str(root)
+        self.root, self.name, self.most_pictures = root, str(root), 200
+
+    def plan_rows(self, file: Any, path: str, columns: Sequence[str], numbers: Sequence[str]) -> Iterable[RowPart]:
+        """Return all rows."""
+        return (RowPart(0, None, [*columns, *numbers]),)
 
     def list_files(self, pattern: str) -> list[str]:
         """Return the files that match a pattern, sorted."""

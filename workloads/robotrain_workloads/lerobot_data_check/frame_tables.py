@@ -63,10 +63,13 @@ class FrameTables:
             if row + file.metadata.num_rows > total:
                 row += file.metadata.num_rows
                 break
-            for table in read_batches(file, name, BATCH_ROWS, present):
-                rows = self._np.arange(row, row + table.num_rows)
-                row += table.num_rows
-                yield from self._compare_rows(table, rows, name, trained, allow_non_finite=allow_non_finite)
+            for part in self._files.plan_rows(file, name, FRAME_COLUMNS, present[len(FRAME_COLUMNS) :]):
+                read, at = [one for one in trained if one in part.columns], row + part.first
+                for table in read_batches(file, name, BATCH_ROWS, part.columns, part.groups):
+                    rows = self._np.arange(at, at + table.num_rows)
+                    at += table.num_rows
+                    yield from self._compare_rows(table, rows, name, read, allow_non_finite=allow_non_finite)
+            row += file.metadata.num_rows
         if row != total:
             count = row if row < total else f"{row} or more"
             text = f"{self._episodes.where} has {total} frames, and the files of data/ have {count}"

@@ -97,9 +97,11 @@ def require_sizes(file: Any, path: str, names: Sequence[str], most_rows: int | N
         raise UnreadableTable(TableProblem("file-unreadable", f"{path} claims {why}"))
 
 
-def read_batches(file: Any, path: str, rows: int, names: Sequence[str]) -> Iterator[Any]:
-    """Yield the rows of an open file, some at a time. Raise UnreadableTable."""
-    batches = file.iter_batches(batch_size=rows, columns=names)
+def read_batches(
+    file: Any, path: str, rows: int, names: Sequence[str], groups: Sequence[int] | None = None
+) -> Iterator[Any]:
+    """Yield the rows of an open file, or of some row groups, some at a time. Raise UnreadableTable."""
+    batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=names)
     try:
         yield from batches
     except (OSError, importlib.import_module("pyarrow").ArrowException) as error:
