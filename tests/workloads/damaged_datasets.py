@@ -73,6 +73,16 @@ def convert_to_v21(folder: Path) -> None:
     change_info(folder, features=features, codebase_version="v2.1", data_path=None)
 
 
+def repeat_numbers(table: Any) -> Any:
+    """Return a table of a frame with a list of 20 million zeros, which takes no space in a file."""
+    import numpy as np
+    import pyarrow as pa
+
+    zeros = pa.ListArray.from_arrays(pa.array([0, 20_000_000], pa.int32()), pa.array(np.zeros(20_000_000, "f4")))
+    place = table.schema.get_field_index("action")
+    return table.slice(0, 1).set_column(place, "action", zeros).replace_schema_metadata(None)
+
+
 def damage_v21(path: str, change: Callable[[Path], Any]) -> Callable[[Path], None]:
     """Return a damage of one file of a dataset of v2.1."""
 
@@ -133,6 +143,10 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
         folder / DATA, lambda old: old.set_column(1, "action", old.column("index").cast("string"))
     ),
     "more rows than frames": lambda folder: change_table(folder / EPISODES, lambda old: old.slice(0, 6)),
+    "numbers by millions in a small file": lambda folder: change_table(folder / DATA, repeat_numbers),
+    "path out of the dataset": lambda folder: change_column(
+        folder / EPISODES, "videos/observation.image/file_index", lambda old: [-1 for _ in old]
+    ),
     "v2.1": convert_to_v21,
     "v2.1, no file of an episode": damage_v21("data/chunk-000/episode_000003.parquet", Path.unlink),
     "v2.1, frame number": damage_v21(

@@ -206,6 +206,12 @@ def test_a_table_that_cannot_be_read_is_named_without_waiting(dataset, name, mak
     assert re.match(f"{folder / name} .*{why}", find_problems(folder))
 
 
+def test_a_description_that_would_fill_the_memory_is_refused_unread(dataset):
+    folder = dataset()
+    os.truncate(folder / "meta/info.json", 1 << 30)  # a file with a hole
+    assert find_problems(folder).endswith("is too large to be read: more than 20,000,000 bytes")
+
+
 def test_a_link_out_of_a_folder_is_named_and_one_of_a_cache_or_of_fetched_data_is_not(dataset, training, tmp_path):
     folder = dataset(folder="repo/snapshots/main")
     document, stats = training(folder), folder / "meta/stats.json"

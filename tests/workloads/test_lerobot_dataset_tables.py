@@ -48,6 +48,8 @@ FINDINGS = {
     "feature without a column": ["file-000.parquet", "no column action"],
     "text as a number": ["action as string", "float32"],
     "more rows than frames": ["total_episodes 8", "has 6"],
+    "numbers by millions in a small file": ["data/chunk-000/file-000.parquet claims", "bytes of numbers in 1 rows"],
+    "path out of the dataset": ["file--01.mp4, the video of episode 0, does not exist"],
     "v2.1": [],
     "v2.1, no file of an episode": ["episode_000003.parquet", "episode 3", "does not exist"],
     "v2.1, frame number": ["episode_000003.parquet", "frame_index 6", "frame 5 of episode 3"],

@@ -13,7 +13,7 @@ MP4_HEAD = 8
 MP4_MOST_PARTS = 10_000
 """The most parts that are read, to stay fast."""
 LONGEST_HEADER = 100_000_000
-LONGEST_JSON = 100_000_000
+LONGEST_JSON = 20_000_000
 PARQUET_MARK = b"PAR1"
 PARQUET_FOOTER = b"\x15"
 """The first byte of a footer: its first field, the version, in Thrift's compact encoding."""

@@ -16,6 +16,8 @@ MOST_ROWS = 10_000_000
 LARGEST_TEXT = 100_000_000
 SMALL_GROUP, LARGEST_ROW = 1 << 26, 1 << 16
 """Bytes of the columns that are read: more of a row group than of that many rows is none of numbers."""
+NUMBER_BYTES = 8
+"""Of a value: a repeated one takes nearly none in the file."""
 
 Columns = Mapping[str, Any]
 
@@ -90,7 +92,8 @@ def require_sizes(file: Any, path: str, names: Sequence[str], most_rows: int | N
         why = f"{meta.num_rows:,} rows: at most {most_rows:,} are read"
     for group in map(meta.row_group, range(meta.num_row_groups)):
         columns = (group.column(number) for number in range(meta.num_columns))
-        sizes = (one.total_uncompressed_size for one in columns if f"{one.path_in_schema}.".startswith(tuple(names)))
+        read = [one for one in columns if f"{one.path_in_schema}.".startswith(tuple(names))]
+        sizes = (max(one.total_uncompressed_size, one.num_values * NUMBER_BYTES) for one in read)
         if (size := sum(sizes)) > max(SMALL_GROUP, group.num_rows * LARGEST_ROW):
             why = f"{size:,} bytes of numbers in {group.num_rows:,} rows"
     if why:
