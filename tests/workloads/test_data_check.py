@@ -98,8 +98,13 @@ def test_a_misspelt_folder_gets_the_nearest_also_where_it_looks_like_a_name_of_t
     assert (missing["code"], unknown["code"], unknown["instead"]) == ("source-invalid", "source-invalid", [])
 
 
-def test_a_dataset_that_is_elsewhere_is_said_to_be_and_what_brings_it(robotrain):
+def test_a_hub_that_is_not_reached_is_the_reason(robotrain, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     checked = robotrain("data", "check", "lerobot/pusht", "--json")
     (dataset,) = checked.json["datasets"]
     assert (checked.exit_code, dataset["can_train"]) == (2, False)
-    assert "hf download lerobot/pusht --repo-type dataset" in dataset["failure"]
+    assert "127.0.0.1" in dataset["failure"]
+
+
+def test_a_page_needs_the_files_here_and_says_what_brings_them(robotrain):
+    assert "hf download lerobot/pusht --repo-type dataset" in robotrain("data", "view", "lerobot/pusht").stderr

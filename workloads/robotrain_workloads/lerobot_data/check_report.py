@@ -60,6 +60,8 @@ class CheckedDataset(NamedTuple):
             return ""
         if "quality" not in self.results and not self.can_train:
             return "numbers and pictures are looked at once the errors are corrected"
+        if "quality" not in self.results:
+            return "numbers and pictures are looked at only of a dataset on this machine"
         seen = quality.get("pictured_episodes")
         if seen is not None and seen < tables.get("episodes", 0):
             return f"pictures were looked at in {seen:,} of {tables['episodes']:,} episodes"

@@ -13,10 +13,12 @@ from robotrain.config.sources import parse_source
 from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
+from robotrain.model.source import SourceError
 from robotrain.nearest_name import find_nearest_name
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.model.data_report import RemoteFiles
     from robotrain.model.source import Source
     from robotrain.plugins.manager import Plugins
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-ROLE, ARGUMENT = "dataset", "DATASET"
+ROLE, ARGUMENT, TABLES = "dataset", "DATASET", "tables"
 LOCAL_KIND, HUB_KIND = "local_path", "huggingface"
 
 
@@ -91,14 +93,37 @@ def inspect_given(
     questions: Mapping[str, Mapping[str, Any]],
     progress: Callable[[int, int], None],
 ) -> InspectedDataset:
-    """Return the answers to questions about a dataset. Raise InspectionFailed."""
+    """Return the answers to questions about a dataset: of one elsewhere, about its tables. Raise InspectionFailed."""
     from robotrain_workloads.lerobot_data import inspector
 
-    if dataset.folder is None:
-        kind, name = dataset.source.kind, str(dataset.source).partition("@")[0]
-        way = f"; `hf download {name} --repo-type dataset --local-dir FOLDER` brings it" if kind == HUB_KIND else ""
-        raise inspector.InspectionFailed(f"its files are not on this machine{way}")
-    return inspector.inspect_dataset(dataset.folder, questions, find_python, progress=progress)
+    if dataset.folder is not None:
+        return inspector.inspect_dataset(dataset.folder, questions, find_python, progress=progress)
+    try:
+        if TABLES in questions and (files := _find_remote_files(dataset)):
+            return inspector.inspect_dataset(files, {TABLES: questions[TABLES]}, find_python, progress=progress)
+    except SourceError as error:
+        raise inspector.InspectionFailed(redact(error.why.rstrip("."))) from None
+    raise inspector.InspectionFailed(f"its files are not on this machine{suggest_download(dataset)}")
+
+
+def suggest_download(dataset: GivenDataset) -> str:
+    """Return the end of a sentence with what brings a dataset to this machine; empty if that is unknown."""
+    name = str(dataset.source).partition("@")[0]
+    is_of_hub = dataset.source.kind == HUB_KIND
+    return f"; `hf download {name} --repo-type dataset --local-dir FOLDER` brings it" if is_of_hub else ""
+
+
+def _find_remote_files(dataset: GivenDataset) -> RemoteFiles | None:
+    """Return how the files of a dataset are read that is elsewhere; None if they cannot be. Raise SourceError."""
+    from robotrain.plugins import manager
+    from robotrain.submission.data_check import make_remote_files
+    from robotrain_runtime.contract.document import JobSource
+
+    kinds, kind = manager.get_plugins().source_kinds(), dataset.source.kind
+    if not (pinning := kinds[kind].pinning):
+        return None
+    source = JobSource(role="dataset", kind=kind, uri=str(dataset.source), pin=pinning.resolve(dataset.source, ROLE))
+    return make_remote_files(source, kinds)
 
 
 def find_python() -> Path:
