@@ -180,7 +180,7 @@ class _SpreadSum:
         if not self.count:
             self._origin = values[0]
         values = values - self._origin  # squares of numbers far from zero lose digits
-        self._rows.append(values[-self.count % self._stride :: self._stride])
+        self._rows.append(values[-self.count % self._stride :: self._stride].copy())  # not the whole array
         self.count += len(values)
         self._sum = self._sum + values.sum(axis=0)
         self._squares = self._squares + (values**2).sum(axis=0)
