@@ -23,7 +23,7 @@ import tomllib
 ROOT = Path(__file__).parents[2]
 DECLARED = tomllib.loads(Path(__file__).with_name("pages.toml").read_text())
 BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-NOT_INHERITED = ("PYTEST_", "ROBOTRAIN_", "VIRTUAL_ENV", "UV_PROJECT")
+NOT_INHERITED = ("PYTEST_", "ROBOTRAIN_", "VIRTUAL_ENV", "UV_PROJECT", "COLUMNS", "LINES")  # pytest sets the last two
 END = "@end@"
 LINE_SECONDS = 600.0
 """The longest that a line may take."""

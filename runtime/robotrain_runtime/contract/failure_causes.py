@@ -221,7 +221,7 @@ CAUSES: tuple[Cause, ...] = (
         r"\bthe dataset cannot be used: |\b(FrameTimestamp|DatasetGeneration|UnidentifiedImage|InvalidData)Error\b"
         r"|\bArrowInvalid: .*[Pp]arquet|^IndexError: Episode index \d+ out of range|moov atom not found"
         r"|image file is truncated",
-        "`robotrain data check {subject}` names all episodes that cannot be read",
+        "leave its episodes out; `robotrain data check {subject}` looks for more",
         "DATASET",
         flags=("--exclude-episodes",),
     ),

@@ -39,11 +39,11 @@ def check(
     ] = DEFAULT_VAL_SPLIT,
     json: JsonOption = False,
 ) -> None:
-    """Say what is wrong with LeRobot datasets: what no policy trains with, and what makes one worse.
+    """Say what is wrong with LeRobot datasets, and with which episodes.
 
     Tables are compared with each other, and numbers and pictures looked at: cameras that are black or frozen,
-    copies of episodes, idle beginnings and ends, missing frames, wrong statistics. The exit code is 2 if a dataset
-    cannot be trained on.
+    copies of episodes, idle beginnings and ends, missing frames, wrong statistics. Of a dataset that is not on this
+    machine only the tables are compared. The exit code is 2 if a dataset cannot be trained on.
 
     robotrain data check recordings/pick-cube
 

@@ -31,7 +31,7 @@ TO_HELP = "A file, a folder, or - for stdout; default: NAME-episodes.html or NAM
 
 def view(
     ctx: typer.Context,
-    dataset: Annotated[str, argument("DATASET", "A folder, a Hub repository or a blob URL of a LeRobot dataset.")],
+    dataset: Annotated[str, argument("DATASET", "The folder of a LeRobot dataset.")],
     episode: Annotated[
         int | None,
         typer.Argument(metavar="[EPISODE]", min=0, help="The one that is shown whole; default: the worst."),
@@ -39,8 +39,10 @@ def view(
     to: Annotated[str, option("--to", "FILE", TO_HELP)] = "",
     json: JsonOption = False,
 ) -> None:
-    """Write an HTML page about a LeRobot dataset: its episodes, by any score, with what is wrong with each; and one
-    of them whole: pictures and video of its cameras, actions and states, with findings marked where they are.
+    """Write an HTML page about a LeRobot dataset and one of its episodes.
+
+    The episodes are sorted by any score, with what is wrong with each. One is shown whole: pictures and video of its
+    cameras, actions and states, with findings marked where they are. The dataset is on this machine.
 
     robotrain data view recordings/pick-cube
 
