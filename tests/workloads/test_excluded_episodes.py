@@ -18,7 +18,7 @@ from robotrain_sources.run import checkpoint_lookup
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_eval import container as eval_container
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL, follow_run
-from robotrain_workloads.lerobot_train import card, container, launcher, tracking
+from robotrain_workloads.lerobot_train import card, container, episode_options, tracking
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL
 
@@ -102,7 +102,7 @@ def test_a_single_task_that_keeps_no_episode_is_warned_of(training, dataset):
 @pytest.fixture
 def emitted(monkeypatch):
     events = []
-    monkeypatch.setattr(launcher, "emit_event", events.append)
+    monkeypatch.setattr(episode_options, "emit_event", events.append)
     return events
 
 
@@ -115,8 +115,8 @@ def emitted(monkeypatch):
     ],
 )
 def test_the_trainer_is_given_the_other_episodes(dataset, emitted, excluded, arguments, kept):
-    added = launcher.make_episode_options(excluded, dataset(total_episodes=10), arguments)
-    assert launcher.parse_episodes([*arguments, *added]) == kept
+    added = episode_options.make_episode_options(excluded, dataset(total_episodes=10), arguments)
+    assert episode_options.parse_episodes([*arguments, *added]) == kept
     count = f"{len(kept)} of 10"
     assert emitted[0] == event.Track(params={"episodes": count})
     assert count in emitted[1].text
@@ -125,8 +125,8 @@ def test_the_trainer_is_given_the_other_episodes(dataset, emitted, excluded, arg
 
 def test_without_such_episodes_the_trainer_is_given_nothing(dataset, emitted):
     data = dataset(total_episodes=10)
-    assert launcher.make_episode_options("", data, []) == emitted == []
-    assert launcher.make_episode_options("", data, [f"{CHOSEN}=[1]"]) == []
+    assert episode_options.make_episode_options("", data, []) == emitted == []
+    assert episode_options.make_episode_options("", data, [f"{CHOSEN}=[1]"]) == []
     assert emitted[0] == event.Track(params={"episodes": "1 of 10"})
 
 
@@ -134,14 +134,14 @@ def test_a_resumed_training_leaves_out_what_its_checkpoint_did(dataset, emitted,
     config = tmp_path / "train_config.json"
     config.write_text(json.dumps({"dataset": {"episodes": [0, 1, 2]}}))
     resumed = [f"--config_path={config}"]
-    added = launcher.make_episode_options("2", dataset(total_episodes=10), resumed)
-    assert launcher.parse_episodes(added) == [0, 1]
-    assert launcher.parse_episodes([*resumed, f"{CHOSEN}=null"]) is None
+    added = episode_options.make_episode_options("2", dataset(total_episodes=10), resumed)
+    assert episode_options.parse_episodes(added) == [0, 1]
+    assert episode_options.parse_episodes([*resumed, f"{CHOSEN}=null"]) is None
 
 
 def test_a_launcher_ends_where_no_episode_is_left(dataset, capsys):
     with pytest.raises(SystemExit):
-        launcher.make_episode_options("0-4", dataset(total_episodes=5), [])
+        episode_options.make_episode_options("0-4", dataset(total_episodes=5), [])
     check_findings([capsys.readouterr().out.strip()])
 
 

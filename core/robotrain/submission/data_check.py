@@ -33,10 +33,10 @@ def find_data_problems(steps: Sequence[InputStep], options: CheckOptions) -> Ite
             if (source, describe) in seen or (files := _find_files(source, step.job)) is None:
                 continue
             seen.append((source, describe))
-            is_late = options.is_dry_run or not step.job.platform.capabilities.feature("runs_here")
-            if isinstance(files, RemoteFiles) and not is_late:  # the run reads it in a moment
+            starts_here = step.job.platform.capabilities.feature("runs_here") and not options.is_dry_run
+            if isinstance(files, RemoteFiles) and starts_here:  # the run reads it in a moment
                 continue
-            reading = DataReading(options.checker, options.say, get_time_limit(), is_late)
+            reading = DataReading(options.checker, options.say, get_time_limit(), may_build=not starts_here)
             if describe and (report := describe(step.job.job, source, files, reading)):
                 yield from _tell_report(report, step.job, options)
 

@@ -15,10 +15,11 @@ from typing import Any
 from robotrain_runtime.contract.failure_causes import find_cause
 
 from robotrain_workloads.lerobot import dataset, file_formats
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
 
 REFUSED = "the dataset cannot be used: "
 """How the reasons begin; `failure_causes` knows by it that the data is to blame."""
-EXCLUDE_FLAG, TOLERANCE = "--exclude-episodes", "-- --tolerance_s="
+TOLERANCE = "-- --tolerance_s="
 TABLES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")
 READERS = re.compile(r'File "[^"]*(?:lerobot/datasets/|torch/utils/data/_utils/collate|/datasets/builder\.py)')
 """Where an exception about data comes from."""

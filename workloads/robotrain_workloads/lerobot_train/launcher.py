@@ -1,7 +1,6 @@
 """Run LeRobot's trainer in this process: `python -m robotrain_workloads.lerobot_train.launcher … -- OPTIONS`."""
 
 import argparse
-import ast
 import contextlib
 import functools
 import importlib
@@ -11,7 +10,7 @@ import multiprocessing
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +24,6 @@ from robotrain_workloads.lerobot import (
     dataset,
     device,
     episode_numbers,
-    file_formats,
     hub_cache,
     policy,
     policy_packages,
@@ -47,6 +45,12 @@ from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import TableProblem
 from robotrain_workloads.lerobot_train import wandb
 from robotrain_workloads.lerobot_train.base_policy import BasePolicy
+from robotrain_workloads.lerobot_train.episode_options import (
+    SPLIT_OPTION,
+    disable_empty_split,
+    make_episode_options,
+    parse_episodes,
+)
 from robotrain_workloads.lerobot_train.random_draws import RandomDraws
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 from robotrain_workloads.lerobot_train.trainer_options import TOLERANCE
@@ -67,7 +71,6 @@ POLICY_FACTORY = "make_policy"
 UNLOADED_WEIGHTS = re.compile(r"ould not load state dict|without loading pretrained weights")
 """What LeRobot's pi policies print where the others raise an error."""
 STATISTICS_OPTIONS = ("dataset_stats", "stats")
-SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
 TRAINER = "lerobot.scripts.lerobot_train"
 SUBJECT = "the training's configuration"
 ORIGINAL = "robotrain_original"
@@ -158,64 +161,6 @@ def keep_statistics(trainer: ModuleType) -> None:
         if (meta := options.get("dataset_meta")) is not None:
             options.setdefault("dataset_stats", meta.stats)
         return original(*arguments, **options)
-
-
-def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
-    """Return options that disable the held-out split, with a note, if a task would lose its only episodes."""
-    part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
-    if not part:
-        return []
-    emptied = dataset.find_emptied_tasks(dataset.count_episodes_by_task(root, parse_episodes(arguments)), part)
-    if not emptied:
-        return []
-    if device.is_first_rank():
-        text = (
-            f"no episodes are held out, so there is no val/loss: {part:g} of each task leaves no training episodes for"
-            f" {len(emptied)} task(s), such as {emptied[0]!r}"
-        )
-        emit_event(Note(level="warning", text=text))
-    return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
-
-
-def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) -> list[str]:
-    """Return the option with the episodes that are trained on, with a note; none without episodes to leave out.
-
-    They are known here, after several datasets have become one, and a line of a command could not hold thousands.
-    """
-    chosen = parse_episodes(arguments)
-    if not excluded and chosen is None:
-        return []
-    total = int(dataset.load_dataset_info(root)["total_episodes"])
-    try:
-        kept = episode_numbers.leave_out(excluded, total, chosen)
-    except ValueError as error:
-        end_as_preflight(error)
-    if device.is_first_rank():
-        count = f"{len(kept)} of {total}"
-        emit_event(Track(params={"episodes": count}))
-        without = f", without {excluded}" if excluded else ""
-        ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
-        emit_event(Note(level="info", text=f"training on {count} episodes{without}", ways=ways))
-    return [format_episodes(kept)] if excluded else []
-
-
-def format_episodes(episodes: Sequence[int]) -> str:
-    """Return LeRobot's option for the episodes that it is to read."""
-    return f"{EPISODES_OPTION}=[{','.join(map(str, episodes))}]"
-
-
-def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
-    """Return the episodes of `--dataset.episodes=[0,1]`, else those of the checkpoint that is resumed.
-
-    None for all, and for values that only LeRobot can read.
-    """
-    given, config = get_option_value(arguments, EPISODES_OPTION), get_option_value(arguments, "--config_path")
-    try:
-        if given is None and config:
-            given = str((file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes"))
-        return [int(one) for one in ast.literal_eval(given or "None")]
-    except (OSError, ValueError, SyntaxError, TypeError):
-        return None
 
 
 def explain_refusals(options: Sequence[str]) -> None:
@@ -399,16 +344,15 @@ def _place_weights(own: argparse.Namespace) -> None:
         emit_event(Note(level="warning", text=warning))
 
 
-def list_table_problems(root: Path, options: Sequence[str], *, allow_non_finite: bool = False) -> list[TableProblem]:
-    """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
-    tolerance = get_option_value(options, TOLERANCE)
-    given, chosen = float(tolerance) if tolerance else None, parse_episodes(options)
-    read = None if chosen is None else {*chosen}
-    return dataset_tables.list_table_problems(LocalFiles(root), given, read, allow_non_finite=allow_non_finite)
-
-
 def _find_problems(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> list[TableProblem]:
-    return list_table_problems(root, trainer, allow_non_finite=own.allow_non_finite)
+    """Return why the tables of the dataset do not agree, for a trainer with these options. Raise as the comparison."""
+    tolerance, chosen = get_option_value(trainer, TOLERANCE), parse_episodes(trainer)
+    return dataset_tables.list_table_problems(
+        LocalFiles(root),
+        float(tolerance) if tolerance else None,
+        None if chosen is None else {*chosen},
+        allow_non_finite=own.allow_non_finite,
+    )
 
 
 def _check_tables(own: argparse.Namespace, trainer: Sequence[str], root: Path) -> None:

@@ -1,0 +1,65 @@
+"""The episodes that LeRobot's trainer reads, and whether some are held out: options that the dataset itself decides."""
+
+import ast
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from robotrain_runtime.contract.event import Note, Track, emit_event
+
+from robotrain_workloads.lerobot import dataset, device, episode_numbers, file_formats
+from robotrain_workloads.lerobot.options import end_as_preflight, get_option_value
+
+SPLIT_OPTION, EPISODES_OPTION = "--dataset.eval_split", "--dataset.episodes"
+
+
+def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
+    """Return options that disable the held-out split, with a note, if a task would lose its only episodes."""
+    part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
+    if not part:
+        return []
+    emptied = dataset.find_emptied_tasks(dataset.count_episodes_by_task(root, parse_episodes(arguments)), part)
+    if not emptied:
+        return []
+    if device.is_first_rank():
+        text = (
+            f"no episodes are held out, so there is no val/loss: {part:g} of each task leaves no training episodes for"
+            f" {len(emptied)} task(s), such as {emptied[0]!r}"
+        )
+        emit_event(Note(level="warning", text=text))
+    return [f"{SPLIT_OPTION}=0", "--eval_steps=0"]
+
+
+def make_episode_options(excluded: str, root: Path, arguments: Sequence[str]) -> list[str]:
+    """Return the option with the episodes that are trained on, with a note; none without episodes to leave out.
+
+    They are known here, after several datasets have become one, and a line of a command could not hold thousands.
+    """
+    chosen = parse_episodes(arguments)
+    if not excluded and chosen is None:
+        return []
+    total = int(dataset.load_dataset_info(root)["total_episodes"])
+    try:
+        kept = episode_numbers.leave_out(excluded, total, chosen)
+    except ValueError as error:
+        end_as_preflight(error)
+    if device.is_first_rank():
+        count = f"{len(kept)} of {total}"
+        emit_event(Track(params={"episodes": count}))
+        without = f", without {excluded}" if excluded else ""
+        ways = ((f"{episode_numbers.EXCLUDE_FLAG} none",),) if excluded else ()
+        emit_event(Note(level="info", text=f"training on {count} episodes{without}", ways=ways))
+    return [f"{EPISODES_OPTION}=[{','.join(map(str, kept))}]"] if excluded else []
+
+
+def parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
+    """Return the episodes of `--dataset.episodes=[0,1]`, else those of the checkpoint that is resumed.
+
+    None for all, and for values that only LeRobot can read.
+    """
+    given, config = get_option_value(arguments, EPISODES_OPTION), get_option_value(arguments, "--config_path")
+    try:
+        if given is None and config:
+            given = str((file_formats.read_json_object(Path(config)).get("dataset") or {}).get("episodes"))
+        return [int(one) for one in ast.literal_eval(given or "None")]
+    except (OSError, ValueError, SyntaxError, TypeError):
+        return None
