@@ -30,7 +30,9 @@ def view(training_python):
     """Collect what the page of a dataset shows: `view(folder, episode=3)`."""
 
     def collect(folder, **options):
-        return inspect_dataset(folder, {"view": options}, lambda: training_python).results["view"]["view"]
+        return inspect_dataset(folder, {"view": {"val_split": 0.1, **options}}, lambda: training_python).results[
+            "view"
+        ]["view"]
 
     return collect
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from robotrain_workloads.lerobot.dataset import CONVERT_FLAG
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
 from robotrain_workloads.lerobot_data.findings import DataFinding
 
@@ -29,6 +30,11 @@ class CheckedDataset(NamedTuple):
         return not self.failure and not any(one.severity == "error" for one in self.findings)
 
     @property
+    def needs_conversion(self) -> bool:
+        """Whether a training converts it from LeRobot v2.1 first."""
+        return bool(self.results.get("tables", {}).get("converts"))
+
+    @property
     def sorted_findings(self) -> list[DataFinding]:
         """The findings, the worst first: errors, then those of many episodes."""
         return sorted(self.findings, key=lambda one: (SEVERITIES.index(one.severity), -len(one.episodes)))
@@ -47,6 +53,7 @@ class CheckedDataset(NamedTuple):
             "dataset": self.text,
             **counts,
             "can_train": self.can_train,
+            "convert_v21": self.needs_conversion,
             "failure": self.failure,
             "not_checked": self.explain_unchecked(),
             "findings": [one.dump() for one in self.sorted_findings],
@@ -65,7 +72,7 @@ class CheckedDataset(NamedTuple):
         seen = quality.get("pictured_episodes")
         if seen is not None and seen < tables.get("episodes", 0):
             return f"pictures were looked at in {seen:,} of {tables['episodes']:,} episodes"
-        return str(quality.get("skipped", ""))
+        return ""
 
 
 def format_heading(checked: CheckedDataset) -> str:
@@ -90,6 +97,8 @@ def list_rows(checked: CheckedDataset) -> Iterator[tuple[str, str, str]]:
 
 def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
     """Yield what to type next: the episodes to leave out, and the one to look at."""
+    if checked.needs_conversion and checked.can_train:
+        yield f"train on it:     {CONVERT_FLAG} (it is of LeRobot v2.1)"
     if excluded := checked.excluded:
         yield f"leave them out:  {EXCLUDE_FLAG} {format_episodes(excluded, ',')}"
     if (episode := next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)) is not None:

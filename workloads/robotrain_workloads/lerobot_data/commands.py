@@ -68,7 +68,7 @@ def _check_dataset(given: GivenDataset, val_split: float, *, hidden: bool) -> Ch
     from robotrain_workloads.lerobot_data import given_datasets, inspector
     from robotrain_workloads.lerobot_data.check_report import CheckedDataset
 
-    questions: dict[str, dict[str, float]] = {"tables": {}, "quality": {"val_split": val_split}}
+    questions: dict[str, dict[str, float]] = {"tables": {"converts": True}, "quality": {"val_split": val_split}}
     try:
         with show_progress(given.text, hidden=hidden) as progress:
             answer = given_datasets.inspect_given(given, questions, progress)

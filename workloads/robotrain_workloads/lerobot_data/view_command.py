@@ -17,6 +17,8 @@ from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.redaction import redact
 
+from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
+
 if TYPE_CHECKING:
     from robotrain_workloads.lerobot_data.given_datasets import GivenDataset
 
@@ -58,12 +60,13 @@ def view(
     (given,) = given_datasets.parse_datasets([dataset], get_plugins(ctx), "robotrain data view")
     try:
         with show_progress(given.text, hidden=json) as progress:
-            answer = given_datasets.inspect_given(given, {"view": {"episode": episode}}, progress)
+            options = {"episode": episode, "converts": True, "val_split": DEFAULT_VAL_SPLIT}
+            answer = given_datasets.inspect_given(given, {"view": options}, progress)
     except inspector.InspectionFailed as error:
         raise _make_unread_error(given, str(error)) from None
-    content: Mapping[str, Any] | None = answer.results["view"]["view"]
-    counts = {**content, "cameras": len(content["cameras"])} if content else {}
-    checked = CheckedDataset(redact(given.text), answer.findings, {"tables": counts})
+    results = dict(answer.results["view"])
+    content: Mapping[str, Any] | None = results.pop("view")
+    checked = CheckedDataset(redact(given.text), answer.findings, results)
     if content is None:
         raise _make_unread_error(given, "; ".join(one.text for one in checked.sorted_findings))
     shown = content["shown"]
@@ -75,7 +78,7 @@ def view(
                 )
             ]
         )
-    viewer = _format_viewer(given, shown["episode"])
+    viewer = "" if checked.needs_conversion else _format_viewer(given, shown["episode"])
     name = given.folder.resolve().name if given.folder else given.text.partition("@")[0].rstrip("/")
     label = redact(name)
     target = write_page(

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.episode_files import may_hold
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
-from robotrain_workloads.lerobot_data_check import episode_tables, table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
 SIZE = 32
@@ -59,7 +59,7 @@ class PictureReader:
             name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
         ]
         self._threads = THREADS if isinstance(recording.files, LocalFiles) else 1
-        self._lengths = recording.episodes["length"]
+        self._lengths = recording.episodes.lengths
         count = len(self._lengths)
         most = count if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
         self.episodes = _choose_evenly(count, most)
@@ -87,14 +87,11 @@ class PictureReader:
 
     def _list_tasks(self, camera: str) -> Iterator[tuple[str, str, list[VideoPart]]]:
         """Yield the path of a video and the next episodes in it."""
-        columns = [self._recording.episodes[f"videos/{camera}/{name}"] for name in episode_tables.VIDEO_COLUMNS]
-        template = str(self._recording.info.get("video_path") or dataset.VIDEO_FILES)
         by_path: dict[str, list[VideoPart]] = defaultdict(list)
         for episode in self.episodes:
-            chunk, file, begin, _ = (column[episode] for column in columns)
-            path = template.format(video_key=camera, chunk_index=int(chunk), file_index=int(file))
+            place = self._recording.episodes.find_video(camera, episode)
             frames = self.choose_frames(int(self._lengths[episode]))
-            by_path[path].append(VideoPart(episode, float(begin), frames))
+            by_path[place.path].append(VideoPart(episode, place.start, frames))
         for path, videos in by_path.items():
             for at in range(0, len(videos), EPISODES_AT_ONCE):
                 yield camera, path, videos[at : at + EPISODES_AT_ONCE]
@@ -138,7 +135,7 @@ class PictureReader:
         """Yield frames as episode, frame and the content of each camera, of the row groups with a wanted episode."""
         parquet = importlib.import_module("pyarrow.parquet")
         columns = ["episode_index", "frame_index", *cameras]
-        for path in self._recording.files.list_files(table_files.DATA_FILES):
+        for path in self._recording.episodes.list_data_files(wanted):
             with self._recording.files.open(path) as opened:
                 file = parquet.ParquetFile(opened)
                 groups = [at for at in range(file.num_row_groups) if may_hold(file, at, wanted)]
@@ -201,19 +198,6 @@ def _collect(taken: Any, episode: int, cameras: Sequence[str]) -> Iterator[Sampl
         if found := taken.pop((episode, camera), None):
             frames = np.array([frame for frame, _ in found])
             yield SampledPictures(camera, episode, frames, np.stack([one for _, one in found]))
-
-
-def may_hold(file: Any, group: int, wanted: Any) -> bool:
-    """Return whether a row group may have a frame of a wanted episode."""
-    limits = next(
-        (
-            column.statistics
-            for column in (file.metadata.row_group(group).column(one) for one in range(file.metadata.num_columns))
-            if column.path_in_schema == "episode_index"
-        ),
-        None,
-    )
-    return limits is None or not limits.has_min_max or any(one in wanted for one in range(limits.min, limits.max + 1))
 
 
 def _choose_evenly(count: int, most: int) -> list[int]:

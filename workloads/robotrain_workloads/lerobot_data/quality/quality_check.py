@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
@@ -36,28 +35,19 @@ def answer_question(
     Options: `val_split`, the part of each task's episodes that is held out.
     """
     recording = RecordedDataset(files)
-    if dataset.is_convertible(recording.info):
-        yield {"skipped": "its numbers and pictures are looked at once it is converted from v2.1"}
-        return
     reader = PictureReader(recording)
     if reader.cameras:
         yield {"pictured_episodes": len(reader.episodes)}
     yield from _find_problems(recording, reader, float(options["val_split"]), progress)
 
 
-def find_quality_problems(files: DatasetFiles, val_split: float, progress: Progress) -> Iterator[DataFinding]:
-    """Yield the findings alone."""
-    recording = RecordedDataset(files)
-    return _find_problems(recording, PictureReader(recording), val_split, progress)
-
-
 def _find_problems(
     recording: RecordedDataset, reader: PictureReader, val_split: float, progress: Progress
 ) -> Iterator[DataFinding]:
-    lengths = recording.episodes["length"]
+    lengths = recording.episodes.lengths
     total = 2 * len(lengths) + len(reader.episodes) * len(reader.cameras)
     yield from episode_lengths.find_short_episodes(lengths, recording.fps)
-    yield from episode_lengths.find_empty_tasks(recording.first_tasks, recording.task_texts)
+    yield from episode_lengths.find_empty_tasks(recording.episodes.first_tasks, recording.episodes.task_texts)
     spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
     progress(len(lengths), total)
     yield from dimensions.find_dimension_problems(spreads, names)
@@ -65,7 +55,7 @@ def _find_problems(
     checks = _NumberChecks(recording, names, reader.episodes)
     for done in checks.read():
         progress(len(lengths) + done, total)
-    yield from checks.list_findings(recording.first_tasks, val_split)
+    yield from checks.list_findings(recording.episodes.first_tasks, val_split)
     yield from _find_rate_problems(recording)
     pictures = CameraCheck(recording.fps, checks.paths)
     for done, seen in enumerate(reader.read(), 2 * len(lengths) + 1):
@@ -80,7 +70,7 @@ class _NumberChecks:
 
     def __init__(self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int]) -> None:
         self._recording, self._spreads, self._watched = recording, recording.spreads, frozenset(watched)
-        lengths, joints = recording.episodes["length"], names.get(STATE, names.get(ACTION, []))
+        lengths, joints = recording.episodes.lengths, names.get(STATE, names.get(ACTION, []))
         self._repeats = Repeats(len(lengths), int(lengths.sum()))
         action, state = self._spreads.get(ACTION), self._spreads.get(STATE)
         is_comparable = action and state and len(action.mean) == len(state.mean)
@@ -131,9 +121,7 @@ def _find_rate_problems(recording: RecordedDataset) -> Iterator[DataFinding]:
     """Yield each camera whose video has other frames per second than the dataset."""
     av = importlib.import_module("av")
     for camera in recording.videos:
-        path = next(iter(recording.files.list_files(f"videos/{camera}/*/*.mp4")), None)
-        if path is None:
-            continue
+        path = recording.episodes.find_video(camera, 0).path
         try:
             with recording.files.open(path) as file, av.open(file) as container:
                 rate = float(container.streams.video[0].average_rate or 0)

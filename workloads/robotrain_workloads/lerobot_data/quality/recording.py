@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data_check import episode_tables, table_files
+from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 
 ACTION, STATE = "action", "observation.state"
@@ -67,7 +67,7 @@ class Spread:
 
 
 class RecordedDataset:
-    """A valid dataset of LeRobot v3.0."""
+    """A dataset whose description is valid."""
 
     def __init__(self, files: DatasetFiles) -> None:
         self.files = files
@@ -89,37 +89,9 @@ class RecordedDataset:
             return {}
 
     @cached_property
-    def task_texts(self) -> Mapping[int, str]:
-        """The text of each task by its number."""
-        table = self._read_table(table_files.TASK_FILE)
-        names = [name for name in table.column_names if name != "task_index"]
-        texts = table.column(names[0]).to_pylist() if names else [""] * table.num_rows
-        return dict(zip(table.column("task_index").to_pylist(), (str(one or "") for one in texts), strict=True))
-
-    @cached_property
-    def episodes(self) -> Mapping[str, Array]:
-        """Columns of meta/episodes: length, and where each episode is in the videos."""
-        wanted = ["episode_index", "length"]
-        wanted += [f"videos/{name}/{column}" for name in self.videos for column in episode_tables.VIDEO_COLUMNS]
-        return self._read_episode_columns(wanted, lambda column: column.to_numpy())
-
-    @cached_property
-    def first_tasks(self) -> Sequence[str]:
-        """The first task of each episode, by which LeRobot splits a dataset."""
-        columns = self._read_episode_columns(["tasks"], lambda column: np.array(_take_first(column), object))
-        return [str(task) for task in columns["tasks"]]
-
-    def _read_episode_columns(self, names: Sequence[str], convert: Any) -> dict[str, Array]:
-        parts: dict[str, list[Array]] = {name: [] for name in names}
-        for path in self.files.list_files(table_files.EPISODE_FILES):
-            table = self._read_table(path, [*names])
-            for name in names:
-                parts[name].append(convert(table.column(name)))
-        return {name: np.concatenate(found) if found else np.array([], int) for name, found in parts.items()}
-
-    def _read_table(self, path: str, columns: list[str] | None = None) -> Any:
-        with self.files.open(path) as file:
-            return importlib.import_module("pyarrow.parquet").read_table(file, columns=columns)
+    def episodes(self) -> EpisodeFiles:
+        """Its episodes, and where they are."""
+        return EpisodeFiles(self.files, self.info)
 
     def read_numbers(self) -> Iterator[EpisodeNumbers]:
         """Yield the numbers of each episode, in the order of the files."""
@@ -138,7 +110,7 @@ class RecordedDataset:
 
     def _read_batches(self, columns: Sequence[str]) -> Iterator[dict[str, Array]]:
         parquet = importlib.import_module("pyarrow.parquet")
-        for path in self.files.list_files(table_files.DATA_FILES):
+        for path in self.episodes.list_data_files():
             with self.files.open(path) as opened:
                 for batch in parquet.ParquetFile(opened).iter_batches(batch_size=BATCH_ROWS, columns=[*columns]):
                     if batch.num_rows:
@@ -153,7 +125,7 @@ class RecordedDataset:
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:
         """The spread of each feature with numbers, of all finite frames."""
-        total = int(self.episodes["length"].sum())
+        total = int(self.episodes.lengths.sum())
         sums = {name: _SpreadSum(max(1, math.ceil(total / MOST_SAMPLES))) for name in self.number_features}
         for numbers in self.read_numbers():
             for name, values in numbers.values.items():
@@ -198,10 +170,6 @@ class _SpreadSum:
         distinct = np.array([len(np.unique(column)) for column in rows[:2000].T])
         low, high, q01, q99 = (one + self._origin for one in (self._min, self._max, q01, q99))
         return Spread(self.count, mean + self._origin, np.sqrt(variance), low, high, q01, q99, steps, distinct)
-
-
-def _take_first(column: Any) -> list[str]:
-    return [tasks[0] if tasks else "" for tasks in column.to_pylist()]
 
 
 def _convert_column(column: Any, rows: int) -> Array:

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from robotrain_workloads.lerobot import dataset, episode_numbers
+from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import episode_lengths
-from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 
@@ -32,9 +32,11 @@ def answer_question(
         "episodes": int(info["total_episodes"]),
         "frames": int(info["total_frames"]),
         "cameras": len(dataset.list_cameras(info)),
+        "converts": dataset.is_convertible(info),
     }
-    is_old = dataset.is_convertible(info)
-    if is_old and not isinstance(files, LocalFiles):  # a file for each episode: its run opens them
+    if dataset.is_convertible(info) and not isinstance(
+        files, LocalFiles
+    ):  # a file for each episode: its run opens them
         return
     chosen, ways = options.get("episodes"), list[str]()
     if options.get("excluded"):
@@ -50,9 +52,9 @@ def answer_question(
         yield make_data_finding(problem.kind, problem.text, episodes, feature=problem.feature)
         ways += [problem.way] if problem.way else []
     yield {"ways": ways}
-    if options.get("warns") and not disagreements and not is_old:
-        recorded = RecordedDataset(files)
-        yield from episode_lengths.find_short_episodes(recorded.episodes["length"], recorded.fps)
+    if options.get("warns") and not disagreements:
+        recorded = EpisodeFiles(files, info)
+        yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]))
         yield from episode_lengths.find_empty_tasks(recorded.first_tasks, recorded.task_texts)
 
 

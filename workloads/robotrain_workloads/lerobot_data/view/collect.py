@@ -12,7 +12,7 @@ from typing import Any
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.findings import DataFinding
-from robotrain_workloads.lerobot_data.quality.quality_check import find_quality_problems
+from robotrain_workloads.lerobot_data.quality import quality_check
 from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
 from robotrain_workloads.lerobot_data.tables import table_check
 from robotrain_workloads.lerobot_data.view import episode_scores
@@ -31,15 +31,23 @@ def answer_question(
 ) -> Iterator[DataFinding | Mapping[str, Any]]:
     """Yield what is wrong with a dataset, and what its page shows: `view`, or None if it cannot be read.
 
-    Options: the `episode` that is shown whole; by default the worst. Of a dataset that is elsewhere, the numbers and
+    The results of the questions `tables` and `quality` are beside it, by question. Options: theirs, and the `episode`
+    that is shown whole; by default the worst. Of a dataset that is elsewhere, the numbers and
     pictures of that episode alone are read.
     """
     findings: list[DataFinding] = []
-    for find_problems in (_find_table_problems, _find_quality_problems):
-        if not _have_errors(findings):
-            for finding in find_problems(files, progress):
-                findings.append(finding)
-                yield finding
+    results = dict[str, dict[str, Any]]()
+    for question, module in (("tables", table_check), ("quality", quality_check)):
+        if _have_errors(findings) or (question == "quality" and not isinstance(files, LocalFiles)):
+            break
+        results[question] = {}
+        for found in module.answer_question(files, options, progress):
+            if isinstance(found, DataFinding):
+                findings.append(found)
+                yield found
+            else:
+                results[question] |= found
+    yield results
     reads_numbers = isinstance(files, LocalFiles) and not _have_errors(findings)
     try:
         view = collect_view(files, findings, options.get("episode"), reads_numbers=reads_numbers)
@@ -48,14 +56,6 @@ def answer_question(
             raise
         view = None
     yield {"view": view if view and view["episodes"] else None}
-
-
-def _find_table_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:
-    return (found for found in table_check.answer_question(files, {}, progress) if isinstance(found, DataFinding))
-
-
-def _find_quality_problems(files: DatasetFiles, progress: Progress) -> Iterator[DataFinding]:
-    yield from find_quality_problems(files, 0.0, progress) if isinstance(files, LocalFiles) else ()
 
 
 def _have_errors(findings: Sequence[DataFinding]) -> bool:

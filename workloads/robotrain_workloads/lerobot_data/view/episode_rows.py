@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.quality.pictures import may_hold
+from robotrain_workloads.lerobot_data.episode_files import may_hold
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
-from robotrain_workloads.lerobot_data_check import frame_tables, table_files
+from robotrain_workloads.lerobot_data_check import frame_tables
 
 OWNER = "episode_index"
 BATCH_ROWS = 256
@@ -32,14 +32,19 @@ class DimensionCurve(NamedTuple):
 def read_rows(recording: RecordedDataset, episode: int, columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
     """Yield the rows of an episode in batches of pyarrow. Raise OSError or pyarrow's exceptions."""
     parquet = importlib.import_module("pyarrow.parquet")
-    for path in recording.files.list_files(table_files.DATA_FILES):
+    first = recording.episodes.list_data_files([episode])
+    for path in dict.fromkeys((*first, *recording.episodes.list_data_files())):
+        is_found = False
         with recording.files.open(path) as opened:
             file = parquet.ParquetFile(opened)
             groups = [one for one in range(file.num_row_groups) if may_hold(file, one, {episode})]
             for batch in file.iter_batches(batch_rows, groups, [OWNER, *columns]) if groups else ():
                 rows = batch.filter(importlib.import_module("pyarrow.compute").equal(batch.column(OWNER), episode))
                 if rows.num_rows:
+                    is_found = True
                     yield rows
+        if is_found:  # the whole episode is in one file
+            return
 
 
 def read_curves(recording: RecordedDataset, episode: int) -> dict[str, list[DimensionCurve]]:

@@ -50,8 +50,8 @@ def list_scores(
     for finding in findings:
         for episode in finding.episodes:
             codes.setdefault(episode, []).append(finding)
-    columns = recording.episodes
-    for episode, frames, task in zip(columns["episode_index"], columns["length"], recording.first_tasks, strict=True):
+    places = recording.episodes
+    for episode, frames, task in zip(places.numbers, places.lengths, places.first_tasks, strict=True):
         found = codes.get(int(episode), [])
         errors = sum(one.severity == "error" for one in found)
         names = tuple(dict.fromkeys(one.code for one in found))

@@ -5,16 +5,16 @@ import importlib
 import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data.episode_files import VideoPlace
 from robotrain_workloads.lerobot_data.quality.pictures import VideoDecoder
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data.view.episode_rows import read_pictures
-from robotrain_workloads.lerobot_data_check import episode_tables
 
 PICTURES = 16
 """Of a strip."""
@@ -24,14 +24,6 @@ LARGEST_CLIP, LARGEST_CLIPS = 8_000_000, 20_000_000
 """Bytes of one video in a page, and of all of them."""
 PLAYABLE = ("h264", "av1", "vp9", "vp8")
 """The codecs of videos that browsers play."""
-
-
-class ClipPlace(NamedTuple):
-    """Where an episode is in a video file, in seconds."""
-
-    path: str
-    start: float
-    end: float
 
 
 @dataclass
@@ -45,7 +37,7 @@ class CameraStrip:
     """The video in base64, if it is small enough."""
     clip_start: float = 0.0
     """Where the episode begins in it: a video can only be cut at its key frames."""
-    part: ClipPlace | None = None
+    part: VideoPlace | None = None
     problem: str = ""
     """Why there are no pictures, or not all."""
     remark: str = ""
@@ -70,7 +62,7 @@ def make_strip(recording: RecordedDataset, episode: int, camera: str, length: in
                 if (picture := _open_image(content)) is not None:
                     pictures[frame] = picture
         else:
-            strip.part = find_part(recording, episode, camera)
+            strip.part = recording.episodes.find_video(camera, episode)
             for frame, image in decode_frames(recording, strip.part, frames):
                 pictures[frame] = _shrink(image)
             if pictures:
@@ -95,21 +87,7 @@ def _open_image(content: bytes) -> Array | None:
         return None
 
 
-def find_part(recording: RecordedDataset, episode: int, camera: str) -> ClipPlace:
-    """Return where an episode is in the videos of a camera."""
-    rows = np.flatnonzero(recording.episodes["episode_index"] == episode)
-    columns = (f"videos/{camera}/{column}" for column in episode_tables.VIDEO_COLUMNS)
-    chunk, file, start, end = (float(recording.episodes[column][rows[0]]) for column in columns)
-    template = str(recording.info.get("video_path") or dataset.VIDEO_FILES)
-    if not dataset.TEMPLATE.fullmatch(template):
-        raise ValueError("video_path is no template of a path")
-    path = template.format(video_key=camera, chunk_index=int(chunk), file_index=int(file))
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("video_path is outside of the dataset")
-    return ClipPlace(path, start, end)
-
-
-def decode_frames(recording: RecordedDataset, part: ClipPlace, frames: Collection[int]) -> Iterator[tuple[int, Any]]:
+def decode_frames(recording: RecordedDataset, part: VideoPlace, frames: Collection[int]) -> Iterator[tuple[int, Any]]:
     """Yield the pictures of some frames, in order. Raise what PyAV raises."""
     with recording.files.open(part.path) as opened, importlib.import_module("av").open(opened) as container:
         decoder = VideoDecoder(container, recording.fps)
@@ -173,7 +151,7 @@ def _add_clip(strip: CameraStrip, recording: RecordedDataset, room: int) -> None
                 strip.remark = "the video is too large for a page"
 
 
-def _cut_video(source: Any, part: ClipPlace) -> tuple[bytes, float]:
+def _cut_video(source: Any, part: VideoPlace) -> tuple[bytes, float]:
     """Return a part of a video from the key frame before it on, as it is encoded, and where the part begins in it."""
     stream, written = source.streams.video[0], io.BytesIO()
     unit, base = float(stream.time_base), stream.start_time or 0

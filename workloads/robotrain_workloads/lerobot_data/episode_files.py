@@ -1,0 +1,111 @@
+"""The episodes of a dataset, and in which files each has its frames and its videos.
+
+The comparison of tables, the checks of quality and the page of a dataset read LeRobot v3.0 and v2.1 through this: the
+first has many episodes in a file, the second a file for each.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_data_check import episode_tables, table_files
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+
+DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+PLACES = ("data/chunk_index", "data/file_index")
+
+
+class VideoPlace(NamedTuple):
+    """Where an episode is in a video file, in seconds."""
+
+    path: str
+    start: float
+    end: float
+
+
+class EpisodeFiles:
+    """The episodes of a dataset whose description is valid."""
+
+    def __init__(self, files: DatasetFiles, info: Mapping[str, Any]) -> None:
+        """Raise UnreadableTable, OSError."""
+        self._files, self._info, self._is_old = files, info, dataset.is_convertible(info)
+        self._tables = episode_tables.read_episodes(files, info)
+        self.numbers, self.lengths = self._tables.columns["episode_index"], self._tables.columns["length"]
+
+    @cached_property
+    def first_tasks(self) -> Sequence[str]:
+        """The first task of each episode, by which LeRobot splits a dataset."""
+        if self._is_old:
+            tasks = [line.get("tasks") for line in self._read_lines(episode_tables.EPISODES_V21)]
+        else:
+            paths = self._files.list_files(table_files.EPISODE_FILES)
+            tasks = [one for path in paths for one in self._read_table(path, ["tasks"]).column("tasks").to_pylist()]
+        return [str(one[0]) if one else "" for one in tasks]
+
+    @cached_property
+    def task_texts(self) -> Mapping[int, str]:
+        """The text of each task by its number."""
+        if self._is_old:
+            lines = self._read_lines(episode_tables.TASKS_V21)
+            return {int(line["task_index"]): str(line.get("task") or "") for line in lines}
+        table = self._read_table(table_files.TASK_FILE)
+        names = [name for name in table.column_names if name != "task_index"]
+        texts = table.column(names[0]).to_pylist() if names else [""] * table.num_rows
+        return dict(zip(table.column("task_index").to_pylist(), (str(one or "") for one in texts), strict=True))
+
+    @cached_property
+    def _data_paths(self) -> Mapping[int, str]:
+        """The file with the frames of each episode by the metadata; empty if that does not say it."""
+        if self._is_old:
+            template, size = self._info.get("data_path") or episode_tables.DATA_PATH_V21, self._info.get("chunks_size")
+            numbers, size = self.numbers.tolist(), int(size or episode_tables.FOLDER_FILES)
+            return {one: str(template).format(episode_chunk=one // size, episode_index=one) for one in numbers}
+        paths, template = self._files.list_files(table_files.EPISODE_FILES), self._info.get("data_path") or DATA_PATH
+        try:
+            columns = table_files.read_columns(self._files, paths, PLACES)
+        except table_files.UnreadableTable:
+            return {}
+        places = zip(self.numbers.tolist(), *(columns[name].tolist() for name in PLACES), strict=True)
+        return {one: str(template).format(chunk_index=chunk, file_index=file) for one, chunk, file in places}
+
+    def list_data_files(self, wanted: Collection[int] | None = None) -> list[str]:
+        """Return the files of data/; with `wanted`, those that have these episodes, or all if that is unknown."""
+        stored = self._files.list_files(table_files.DATA_FILES)
+        named = {self._data_paths.get(one, "") for one in wanted or ()}
+        return [path for path in stored if path in named] if wanted and named <= {*stored} else stored
+
+    def find_video(self, camera: str, episode: int) -> VideoPlace:
+        """Return where an episode is in the videos of a camera. Raise ValueError if that is outside of the dataset."""
+        (row, *_) = np.flatnonzero(self.numbers == episode)
+        columns = (self._tables.columns[f"videos/{camera}/{name}"] for name in episode_tables.VIDEO_COLUMNS)
+        chunk, file, start, end = (float(column[row]) for column in columns)
+        if not dataset.TEMPLATE.fullmatch(str(self._tables.video_path)):
+            raise ValueError("video_path is no template of a path")
+        path = self._tables.video_path.format(video_key=camera, chunk_index=int(chunk), file_index=int(file))
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError("video_path is outside of the dataset")
+        return VideoPlace(path, start, end)
+
+    def _read_lines(self, path: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in table_files.read_small(self._files, path).splitlines()]
+
+    def _read_table(self, path: str, columns: Sequence[str] | None = None) -> Any:
+        file = table_files.open_table(self._files, path)
+        return file.read(columns=None if columns is None else [*columns])
+
+
+def may_hold(file: Any, group: int, wanted: Any) -> bool:
+    """Return whether a row group of an open file may have a frame of a wanted episode."""
+    limits = next(
+        (
+            column.statistics
+            for column in (file.metadata.row_group(group).column(one) for one in range(file.metadata.num_columns))
+            if column.path_in_schema == "episode_index"
+        ),
+        None,
+    )
+    return limits is None or not limits.has_min_max or any(one in wanted for one in range(limits.min, limits.max + 1))
