@@ -1,0 +1,114 @@
+"""Bounds of the mean of paired differences that hold at every look, by betting.
+
+Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", Journal of the Royal Statistical
+Society B 86 (2024), pages 1-27: whoever bets a fixed share of the capital, pair after pair, that the mean is above m
+does not grow rich if it is not. Starting with 1, the capital reaches 1/a with a probability of at most a, however often
+one looks (Ville's inequality): then m is refuted. Here the capital is divided over several bets, each its own share of
+the most that cannot be lost in one pair. The capital against m falls as m grows, so that the refuted means are those
+below a bound.
+"""
+
+import math
+from collections import Counter
+
+BETS = {0.05: 0.03, 0.1: 0.07, 0.2: 0.1, 0.35: 0.2, 0.5: 0.4, 0.7: 0.15, 0.9: 0.05}
+"""The bets, and the part of the first capital that each has: most for what grows quickest where one policy wins in 30 %
+of pairs and the other in 10 %; the small ones narrow the interval of many pairs. bench/compare.py measures them.
+"""
+STEPS = 1000
+"""How many means between 0 and 1 are looked at: a bound is rounded outwards by at most 0.001."""
+MOST = 1e300
+"""The most capital that is reported."""
+
+
+class _Capital:
+    """The capital of who bets that the mean of differences is above one value."""
+
+    def __init__(self, mean: float, differences: Counter[float]) -> None:
+        self.mean = mean
+        self.logarithms = [math.log(part) for part in BETS.values()]
+        for difference, count in differences.items():
+            self.add(difference, count)
+
+    def add(self, difference: float, count: int = 1) -> None:
+        """Win or lose the bets on some equal differences."""
+        gain = (difference - self.mean) / (1 + self.mean)  # at least -1
+        for number, bet in enumerate(BETS):
+            self.logarithms[number] += count * math.log1p(bet * gain)
+
+    @property
+    def logarithm(self) -> float:
+        """The logarithm of the whole capital."""
+        most = max(self.logarithms)
+        return most + math.log(sum(math.exp(one - most) for one in self.logarithms))
+
+
+class LowerBound:
+    """A lower bound of the mean of differences between -1 and 1, one after the other; it never falls again."""
+
+    def __init__(self, error: float) -> None:
+        """Start without differences; `error` is the probability that the bound is ever above the mean."""
+        self.needed = -math.log(error)
+        self.peak = 0.0
+        """The logarithm of the most capital against the mean 0 so far."""
+        self._differences: Counter[float] = Counter()
+        self._step = -STEPS
+        self._zero = _Capital(0, self._differences)
+        self._next = self._make_next()
+
+    def _make_next(self) -> _Capital:
+        return _Capital((self._step + 1) / STEPS, self._differences)
+
+    def add(self, difference: float) -> None:
+        """Look at one more difference."""
+        self._differences[difference] += 1
+        self._zero.add(difference)
+        self.peak = max(self.peak, self._zero.logarithm)
+        self._next.add(difference)
+        while self._step < STEPS and self._next.logarithm >= self.needed:
+            self._step += 1
+            self._next = self._make_next()
+
+    @property
+    def value(self) -> float:
+        """The bound: each smaller mean is refuted."""
+        return self._step / STEPS
+
+
+class ConfidenceSequence:
+    """The interval of the mean of differences between -1 and 1, which holds at all looks together."""
+
+    def __init__(self, confidence: float) -> None:
+        """Start without differences; `confidence` is the probability that the interval holds the mean at every look."""
+        error = (1 - confidence) / 2
+        self._below, self._above = LowerBound(error), LowerBound(error)
+        self.total = 0.0
+        self.count = 0
+
+    def add(self, difference: float) -> None:
+        """Look at one more difference."""
+        self._below.add(difference)
+        self._above.add(-difference)
+        self.total += difference
+        self.count += 1
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self._below.value
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return 0 - self._above.value
+
+    @property
+    def e_value(self) -> float:
+        """The most evidence so far that the mean is not 0; 1 divided by it is a p-value."""
+        peak = max(self._below.peak, self._above.peak) - math.log(2)
+        return math.exp(min(peak, math.log(MOST)))
+
+    @property
+    def is_above(self) -> bool:
+        """Whether there is more evidence for a mean above 0 than for one below."""
+        return self._below.peak > self._above.peak

@@ -1,0 +1,213 @@
+"""What a comparison decides after the pairs so far, and how many pairs it may need."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+from robotrain.comparison.betting import BETS, MOST, ConfidenceSequence
+from robotrain.comparison.observations import Measure, Pairing, compute_difference
+
+Verdict = Literal["better", "worse", "equal", "not worse", "not decided", "continue"]
+"""Of the first side. `continue`: not yet decided, and there may be more pairs."""
+POWER = 0.8
+"""The probability with which a comparison finds the difference that it is planned for."""
+OPPOSITE = 0.1
+"""The share of starts at which the worse policy is assumed to do better, for planning."""
+CAP = 1.5
+"""How many times the pairs of a test of fixed size a comparison may use: it needs fewer in the mean, at times more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonPlan:
+    """What is asked, all of it before the first episode. Raises ValueError for what cannot be asked."""
+
+    confidence: float = 0.95
+    """Of all that is said of all pairs of policies together, at every look."""
+    detect: float = 0.2
+    """The difference to be found, between 0 and 1; the number of pairs follows from it."""
+    at_most: int | None = None
+    """The most pairs; None for what `plan_pairs` says."""
+    equal_within: float | None = None
+    """Ask whether the difference is smaller than this."""
+    margin: float | None = None
+    """Ask whether the first is not worse by this much."""
+    measure: Measure = "success"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not 0.5 <= self.confidence < 1:
+            raise ValueError(f"the confidence is {self.confidence:g}; it must be from 0.5 to below 1")
+        for name in ("detect", "equal_within", "margin"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise ValueError(f"{name.replace('_', ' ')} is {value:g}; it must be above 0, and at most 1")
+        if self.at_most is not None and self.at_most < 1:
+            raise ValueError(f"at most is {self.at_most}; it must be 1 or more")
+        if self.equal_within is not None and self.margin is not None:
+            raise ValueError("equal within and a margin are two questions: ask one")
+        if self.measure == "sign" and (self.equal_within is not None or self.margin is not None):
+            raise ValueError("scores without bounds have no interval: only which policy is better can be asked")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPairs:
+    """How many pairs of episodes a comparison may need."""
+
+    fixed: int
+    """Those of a test of fixed size with the same power."""
+    at_most: int
+    fewest: int
+    """With fewer, nothing can be decided, even if one policy wins each pair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairVerdict:
+    """What is known of two sides."""
+
+    first: str
+    second: str
+    verdict: Verdict
+    pairs: int
+    at_most: int
+    wins: int
+    """Pairs in which the first did better."""
+    losses: int
+    ties: int
+    unmatched: int
+    """Episodes without their pair, which do not count."""
+    difference: float | None
+    """The mean of the first minus that of the second; None without pairs, and for scores without bounds."""
+    low: float | None
+    """The lower end of the interval of the difference; None where that is None."""
+    high: float | None
+    e_value: float
+    """The most evidence so far that the difference is not 0."""
+    p_value: float
+    """1 divided by the most evidence, corrected for the number of comparisons."""
+
+
+def compare(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdict]:
+    """Return what is known of each comparison; the confidence is that of all together.
+
+    The intervals hold together (Bonferroni); whether one policy is better is decided by Holm's method on 1 / evidence,
+    which refutes all that Bonferroni's does. More pairs never revoke a decision. Raise ValueError for an episode that
+    lacks what is measured.
+    """
+    at_most = plan.at_most or plan_pairs(plan, len(pairings)).at_most
+    differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
+    sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings)) for _ in pairings]
+    for sequence, values in zip(sequences, differences, strict=True):
+        for value in values:
+            sequence.add(value)
+    p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
+    compared = zip(pairings, sequences, differences, p_values, strict=True)
+    return [_judge_pairing(*one, plan, at_most) for one in compared]
+
+
+def _judge_pairing(
+    pairing: Pairing,
+    sequence: ConfidenceSequence,
+    differences: Sequence[float],
+    p_value: float,
+    plan: ComparisonPlan,
+    at_most: int,
+) -> PairVerdict:
+    low, high = sequence.low, sequence.high
+    is_different = p_value <= 1 - plan.confidence
+    if is_different:
+        low, high = (max(low, 0.0), high) if sequence.is_above else (low, min(high, 0.0))
+    is_last = len(differences) >= at_most
+    verdict = decide(low, high, is_different, sequence.is_above, plan, is_last=is_last)
+    mean = sequence.total / sequence.count if sequence.count and plan.measure != "sign" else None
+    return PairVerdict(
+        first=name_side(pairing, 0),
+        second=name_side(pairing, 1),
+        verdict=verdict,
+        pairs=len(differences),
+        at_most=at_most,
+        wins=sum(value > 0 for value in differences),
+        losses=sum(value < 0 for value in differences),
+        ties=sum(value == 0 for value in differences),
+        unmatched=len(pairing.only_first) + len(pairing.only_second),
+        difference=mean,
+        low=None if mean is None else min(low, mean),
+        high=None if mean is None else max(high, mean),
+        e_value=sequence.e_value,
+        p_value=p_value,
+    )
+
+
+def name_side(pairing: Pairing, number: int) -> str:
+    """Return the policy of a side, with its condition if both are the same policy."""
+    side = (pairing.first, pairing.second)[number]
+    is_same = pairing.first.policy == pairing.second.policy
+    return f"{side.policy} ({side.condition})" if is_same and side.condition else side.policy
+
+
+def decide(
+    low: float, high: float, is_different: bool, is_above: bool, plan: ComparisonPlan, *, is_last: bool
+) -> Verdict:
+    """Return what an interval of the difference decides.
+
+    :param is_different: whether a difference of 0 is refuted.
+    :param is_above: whether the first is better if there is a difference.
+    :param is_last: whether there are no more pairs to come.
+    """
+    if plan.margin is not None:
+        if low > -plan.margin:
+            return "not worse"
+        if high < -plan.margin:
+            return "worse"
+        return "not decided" if is_last else "continue"
+    if plan.equal_within is not None:
+        if -plan.equal_within < low and high < plan.equal_within:
+            return "equal"
+        if not is_last and low < plan.equal_within and high > -plan.equal_within:
+            return "continue"
+    if is_different:
+        return "better" if is_above else "worse"
+    return "not decided" if is_last else "continue"
+
+
+def adjust_p_values(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm, "A simple sequentially rejective multiple test procedure")."""
+    adjusted = [1.0] * len(p_values)
+    least = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = least
+    return adjusted
+
+
+def plan_pairs(plan: ComparisonPlan, comparisons: int = 1) -> PlannedPairs:
+    """Return how many pairs each of some comparisons may need.
+
+    A test of fixed size finds the difference with a probability of 80 % (McNemar's test; Connor, "Sample size for
+    testing differences in proportions for the paired-sample design", 1987). Equal policies are assumed for
+    `equal_within` and `margin`; one in ten starts goes against the better policy.
+    """
+    error = (1 - plan.confidence) / comparisons
+    sure, found = NormalDist().inv_cdf(1 - error / 2), NormalDist().inv_cdf(POWER)
+    if plan.equal_within is not None:
+        both = NormalDist().inv_cdf((1 + POWER) / 2)  # it must be found on both sides
+        fixed = (sure + both) ** 2 * 2 * OPPOSITE / plan.equal_within**2
+    elif plan.margin is not None:
+        fixed = (sure + found) ** 2 * 2 * OPPOSITE / plan.margin**2
+    else:
+        changed = min(1.0, plan.detect + 2 * OPPOSITE)
+        spread = math.sqrt(max(0.0, changed - plan.detect**2))
+        fixed = ((sure * math.sqrt(changed) + found * spread) / plan.detect) ** 2
+    count = math.ceil(fixed)
+    fewest = count_fewest_pairs(plan.confidence, comparisons)
+    return PlannedPairs(fixed=count, at_most=max(math.ceil(CAP * count), fewest), fewest=fewest)
+
+
+def count_fewest_pairs(confidence: float, comparisons: int = 1) -> int:
+    """Return after how many pairs a policy is known to be better that wins each of them."""
+    needed = min(MOST, 2 * comparisons / (1 - confidence))
+    pairs = 1
+    while sum(part * (1 + bet) ** pairs for bet, part in BETS.items()) < needed:
+        pairs += 1
+    return pairs

@@ -1,0 +1,115 @@
+"""The table that comparisons are made of, one row an episode, and the pairs of two policies on the same starts."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Measure = Literal["success", "score", "sign"]
+"""What of two episodes is compared: their success, their scores from 0 to 1, or only which score is higher, for scores
+without bounds such as a sum of rewards.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One episode of a policy."""
+
+    policy: str
+    start: str
+    """What the episode started from: a seed, or a task and a seed. Equal starts of two policies are a pair."""
+    success: bool | None = None
+    """None if it is unknown."""
+    score: float | None = None
+    condition: str = ""
+    """What else differs between evaluations, such as `noise=0.1`; empty if nothing does."""
+    training: str = ""
+    """Which of several trainings of the policy; empty for the only one."""
+
+
+class Side(NamedTuple):
+    """One side of a comparison: a policy, under one condition or under all."""
+
+    policy: str
+    condition: str | None = None
+    """None: each condition of its own is a part of the start."""
+
+    def has(self, one: Observation) -> bool:
+        """Return whether an episode is of this side."""
+        return one.policy == self.policy and self.condition in (None, one.condition)
+
+
+class StartKey(NamedTuple):
+    """What both episodes of a pair have in common."""
+
+    start: str
+    condition: str | None
+
+
+class Pair(NamedTuple):
+    """Two episodes with the same start."""
+
+    first: Observation
+    second: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """The pairs of two sides, and the starts that only one of them has."""
+
+    first: Side
+    second: Side
+    pairs: tuple[Pair, ...]
+    only_first: tuple[StartKey, ...]
+    only_second: tuple[StartKey, ...]
+
+
+def find_repeated(observations: Sequence[Observation]) -> Iterator[Observation]:
+    """Yield each episode that has policy, training, condition and start of an earlier one."""
+    seen = set()
+    for one in observations:
+        key = (one.policy, one.training, one.condition, one.start)
+        if key in seen:
+            yield one
+        seen.add(key)
+
+
+def pair_sides(observations: Sequence[Observation], first: Side, second: Side) -> Pairing:
+    """Return the pairs, in the order in which the table first names their starts.
+
+    Looks at a comparison that goes on are honest only if that order was planned: rows in the order in which episodes
+    ended would show the quick ones, which are often successes, first. Of repeated episodes the first counts.
+    """
+    rows: dict[StartKey, tuple[list[Observation], list[Observation]]] = {}
+    for one in observations:
+        for number, side in enumerate((first, second)):
+            if side.has(one):
+                key = StartKey(one.start, one.condition if side.condition is None else None)
+                rows.setdefault(key, ([], []))[number].append(one)
+    return Pairing(
+        first=first,
+        second=second,
+        pairs=tuple(Pair(left[0], right[0]) for left, right in rows.values() if left and right),
+        only_first=tuple(key for key, (left, right) in rows.items() if left and not right),
+        only_second=tuple(key for key, (left, right) in rows.items() if right and not left),
+    )
+
+
+def compute_difference(pair: Pair, measure: Measure) -> float:
+    """Return the first minus the second, from -1 to 1. Raise ValueError if they lack what is measured."""
+    first, second = (get_value(one, measure) for one in pair)
+    return float((first > second) - (first < second)) if measure == "sign" else first - second
+
+
+def get_value(one: Observation, measure: Measure) -> float:
+    """Return what is measured of an episode. Raise ValueError if it is not known or not in its bounds."""
+    value = one.success if measure == "success" else one.score
+    if value is None or not math.isfinite(value):
+        raise ValueError(f"the episode of {one.policy} at start {one.start} has no {_name_value(measure)}")
+    if measure == "score" and not 0 <= value <= 1:
+        raise ValueError(f"the score {value:g} of {one.policy} at start {one.start} is not between 0 and 1")
+    return float(value)
+
+
+def _name_value(measure: Measure) -> str:
+    return "success" if measure == "success" else "score"
