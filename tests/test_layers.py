@@ -16,7 +16,9 @@ RUNTIME_MODULES = {
     # What a look at the disk and the cache measures, for `doctor`, `cache` and `image`.
     # An external command is stopped like every child process. A trainer is asked in the environment of a run.
     # What a run did not publish is published from here, as the runtime does it.
+    # What ends a comparison of policies is one rule, in the run and for finished evaluations.
     "robotrain": {
+        "comparison",
         "environments.environment",
         "environments.environment_check",
         "environments.interpreter",
@@ -36,6 +38,7 @@ RUNTIME_MODULES = {
     },
     # A program of the user's own gets the tracking address as MLflow takes it.
     "robotrain_workloads": {
+        "comparison",
         "checkpoints.model_lineage",
         "environments.environment",
         "environments.uv_program",

@@ -1,7 +1,7 @@
 """The table of episodes: pairs of the same start, and what has no pair."""
 
 import pytest
-from robotrain.comparison.observations import Observation, Side, compute_difference, find_repeated, pair_sides
+from robotrain_runtime.comparison.observations import Observation, Side, compute_difference, find_repeated, pair_sides
 
 
 def episode(policy: str, start: str, success: bool = True, **more) -> Observation:

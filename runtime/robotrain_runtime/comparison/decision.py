@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from robotrain.comparison.betting import BETS, MOST, ConfidenceSequence
-from robotrain.comparison.observations import Measure, Pairing, compute_difference
+from robotrain_runtime.comparison.betting import BETS, MOST, ConfidenceSequence
+from robotrain_runtime.comparison.observations import Measure, Pairing, compute_difference
 
 Verdict = Literal["better", "worse", "equal", "not worse", "not decided", "continue"]
 """Of the first side. `continue`: not yet decided, and there may be more pairs."""
