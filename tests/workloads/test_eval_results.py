@@ -9,9 +9,10 @@ import pytest
 from eval_launcher import read_strict_json
 from hypothesis import given
 from hypothesis import strategies as st
+from robotrain_runtime.comparison.rates import compute_success_interval
 from robotrain_runtime.contract.event import Scored
 from robotrain_workloads.evaluation import result_files
-from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult, compute_success_interval
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
 from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.results import result_store, summary

@@ -1,18 +1,18 @@
 """Episodes of a rollout and their scores: rewards, success rate and its confidence interval. Standard library only."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
+
+from robotrain_runtime.comparison.rates import compute_success_interval
 
 MEANS = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward", "avg_length": "steps"}
 """Means over episodes, and the fields that they are of."""
 FAILURE_FIELDS = ("seed", "steps", "sum_reward", "max_reward", "video")
 OPTIONAL_FIELDS = ("task", "description", "start", "trial")
 """Fields that episodes of some environments lack."""
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +154,3 @@ def _describe_episode(episode: RolloutEpisode) -> dict[str, Any]:
     """Return the fields of an episode, without those of other environments."""
     fields = dataclasses.asdict(episode).items()
     return {name: value for name, value in fields if value not in ("", None) or name not in OPTIONAL_FIELDS}
-
-
-def compute_success_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return Wilson's 95 % confidence interval of a success rate, sound for few trials and for rates of 0 and 1."""
-    rate, square = successes / trials, Z_95**2 / trials
-    middle = (rate + square / 2) / (1 + square)
-    margin = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
-    low = 0.0 if successes == 0 else middle - margin
-    high = 1.0 if successes == trials else middle + margin
-    return low, high

@@ -1,0 +1,112 @@
+"""What a comparison says: its sentences, and the object of `comparison.json`, whose keys are an API."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, PlannedPairs
+
+SCHEMA = 1
+POLICY_KEYS = (
+    *("role", "name", "condition", "source", "pin", "type", "step", "sha256", "run", "date", "conditions"),
+    *("episodes", "trials", "successes", "success_rate", "success_interval", "score"),
+    *("latency_ms", "peak_memory_mib", "results"),
+)
+CONDITION_KEYS = (
+    *("text", "env", "tasks", "starts", "success_reward", "env_steps", "batch", "seed", "first_seed", "episodes"),
+    *("options", "renames", "lerobot", "lock", "packages", "device"),
+)
+Ending = Literal["decided", "at_most", "starts", "given"]
+"""Why there were no more episodes; `starts`: no fresh start is left; `given`: they had been played before."""
+
+
+def make_comparison_record(
+    plan: ComparisonPlan,
+    planned: PlannedPairs,
+    policies: Sequence[Mapping[str, Any]],
+    verdicts: Sequence[PairVerdict],
+    sides: Sequence[tuple[int, int]],
+    *,
+    conditions: Mapping[str, Any] | None,
+    ended: Ending,
+    rounds: Sequence[int] = (),
+    notes: Sequence[str] = (),
+    paired: bool = True,
+) -> dict[str, Any]:
+    """Return the object of `comparison.json`; what is not known is None.
+
+    :param policies: what is known of each, by POLICY_KEYS.
+    :param sides: of each verdict, which of the policies it is about.
+    :param conditions: those of all policies, by CONDITION_KEYS; None if they differ.
+    """
+    sentences = [describe_verdict(one, plan) for one in verdicts]
+    title = "; ".join(sentences)
+    passed = plan.margin is None or all(one.verdict == "not worse" for one in verdicts)
+    return {
+        "schema": SCHEMA,
+        "title": title,
+        "ended": ended,
+        "measure": plan.measure,
+        "paired": paired,
+        **{name: getattr(plan, name) for name in ("confidence", "detect", "equal_within", "margin")},
+        "at_most": planned.at_most if plan.at_most is None else plan.at_most,
+        "fixed": planned.fixed,
+        "rounds": [*rounds],
+        "conditions": conditions and {name: conditions.get(name) for name in CONDITION_KEYS},
+        "policies": [{name: one.get(name) for name in POLICY_KEYS} for one in policies],
+        "verdicts": [
+            {**asdict(one), "first": first, "second": second, "sentence": sentence}
+            for one, (first, second), sentence in zip(verdicts, sides, sentences, strict=True)
+        ],
+        "gate": None if plan.margin is None else {"margin": plan.margin, "passed": passed, "sentence": title},
+        "notes": [*notes],
+    }
+
+
+def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:
+    """Return e.g. `A is better than B by 20 points (4 to 36), 40 pairs, e = 57`."""
+    first, second, pairs = one.first, one.second, f"{one.pairs} pair{'s' * (one.pairs != 1)}"
+    evidence = f"e = {format_evidence(one.e_value)}"
+    if one.verdict in ("better", "worse") and plan.margin is None:
+        sign = 1 if one.verdict == "better" else -1
+        better, worse = (first, second)[::sign]
+        by = "" if one.difference is None else f" by {_format_difference(one, sign, plan)}"
+        counts = f", {max(one.wins, one.losses)} to {min(one.wins, one.losses)}" if one.difference is None else ""
+        return f"{better} is better than {worse}{by}{counts}, {pairs}, {evidence}"
+    size = _format_size(plan.equal_within if plan.margin is None else plan.margin, plan)
+    answers = {
+        "not worse": f"{first} is not worse than {second} by more than {size}",
+        "worse": f"{first} is worse than {second} by more than {size}",
+        "equal": f"{first} and {second} are equal within {size}",
+    }
+    asked = "not worse" if plan.margin is not None else "equal" if plan.equal_within is not None else ""
+    question = answers.get(asked, f"{first} or {second} is better")
+    text = answers.get(one.verdict, f"not decided after {pairs} whether {question}")
+    if one.difference is not None:
+        found = f"the difference is {_format_difference(one, 1, plan)}"
+    else:
+        found = f"{first} did better in {one.wins} pairs, {second} in {one.losses}"
+    return f"{text}: {found}, {f'{pairs}, ' if one.verdict in answers else ''}{evidence}"
+
+
+def format_evidence(e_value: float) -> str:
+    """Return evidence with as many digits as it has a meaning."""
+    return f"{e_value:.2g}" if e_value < 10 or e_value >= 1e6 else f"{e_value:.0f}"
+
+
+def _format_difference(one: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
+    value, *ends = (sign * (number or 0) for number in (one.difference, one.low, one.high))
+    low, high = sorted(ends)
+    return f"{_format_size(value, plan)} ({_format_number(low, plan)} to {_format_number(high, plan)})"
+
+
+def _format_size(value: float | None, plan: ComparisonPlan) -> str:
+    text = _format_number(value or 0, plan)
+    return text if plan.measure == "score" else f"{text} point{'s' * (text not in ('1', '-1'))}"
+
+
+def _format_number(value: float, plan: ComparisonPlan) -> str:
+    size = value if plan.measure == "score" else 100 * value
+    text = f"{size:.2f}" if plan.measure == "score" else f"{size:.1f}" if 0 < abs(size) < 2 else f"{size:.0f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
