@@ -79,6 +79,16 @@ def test_what_was_not_looked_at_is_said():
     assert make_checked(quality={"pictured_episodes": 10}).explain_unchecked() == ""
 
 
+def test_a_sample_says_nothing_about_the_other_episodes():
+    sampled = make_checked(quality={"numbered_episodes": 8, "pictured_episodes": 3})
+    assert sampled.explain_unchecked() == "numbers were looked at in 8, pictures were looked at in 3 of 10 episodes"
+    assert format_heading(sampled).endswith("nothing found in 3 of them")
+    assert format_heading(make_checked(quality={"pictured_episodes": 0})).endswith("nothing found in its tables")
+    tables = CheckedDataset("u/d", (), {"tables": COUNTS["tables"]})
+    assert format_heading(tables).endswith("nothing found in its tables")
+    assert "robotrain data check u/d" in tables.explain_unchecked()
+
+
 def test_a_dataset_that_could_not_be_read_does_not_train():
     unread = CheckedDataset("name", (), {}, "there was no answer")
     assert not unread.can_train
@@ -104,7 +114,6 @@ def test_a_hub_that_is_not_reached_is_the_reason(robotrain, monkeypatch):
     (dataset,) = checked.json["datasets"]
     assert (checked.exit_code, dataset["can_train"]) == (2, False)
     assert "127.0.0.1" in dataset["failure"]
-
-
-def test_a_page_needs_the_files_here_and_says_what_brings_them(robotrain):
-    assert "hf download lerobot/pusht --repo-type dataset" in robotrain("data", "view", "lerobot/pusht").stderr
+    shown = robotrain("data", "view", "lerobot/pusht")
+    shown.check_problems(2, "data-unusable")
+    assert "127.0.0.1" in shown.stderr

@@ -11,6 +11,8 @@ from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
 from robotrain_workloads.lerobot_data.findings import DataFinding
 
 SEVERITIES = ("error", "warning")
+LOOKED_AT = {"numbers": "numbered_episodes", "pictures": "pictured_episodes"}
+"""What the question `quality` looks at, and its results that count the episodes."""
 
 
 class CheckedDataset(NamedTuple):
@@ -68,11 +70,18 @@ class CheckedDataset(NamedTuple):
         if "quality" not in self.results and not self.can_train:
             return "numbers and pictures are looked at once the errors are corrected"
         if "quality" not in self.results:
-            return "numbers and pictures are looked at only of a dataset on this machine"
-        seen = quality.get("pictured_episodes")
-        if seen is not None and seen < tables.get("episodes", 0):
-            return f"pictures were looked at in {seen:,} of {tables['episodes']:,} episodes"
-        return ""
+            return f"the tables alone were compared: `robotrain data check {shlex.quote(self.text)}` looks at the rest"
+        total = tables.get("episodes", 0)
+        seen = {what: quality.get(key, total) for what, key in LOOKED_AT.items()}
+        parts = [f"{what} were looked at in {count:,}" for what, count in seen.items() if count < total]
+        return f"{', '.join(parts)} of {total:,} episodes" if parts else ""
+
+    @property
+    def looked_at(self) -> int | None:
+        """In how many episodes everything was looked at; None for all."""
+        quality, total = self.results.get("quality"), self.results.get("tables", {}).get("episodes", 0)
+        fewest = 0 if quality is None else min(quality.get(key, total) for key in LOOKED_AT.values())
+        return fewest if fewest < total else None
 
 
 def format_heading(checked: CheckedDataset) -> str:
@@ -82,7 +91,7 @@ def format_heading(checked: CheckedDataset) -> str:
     tables = checked.results.get("tables", {})
     counts = [_count(tables[key], key.removesuffix("s")) for key in ("episodes", "frames", "cameras") if key in tables]
     found = [(sum(one.severity == kind for one in checked.findings), kind) for kind in SEVERITIES]
-    said = ", ".join(_count(number, kind) for number, kind in found if number) or "nothing found"
+    said = ", ".join(_count(number, kind) for number, kind in found if number) or _say_nothing(checked)
     return f"{checked.text}: {', '.join(counts)}{'; ' if counts else ''}{said}"
 
 
@@ -114,6 +123,12 @@ def format_episodes(episodes: Iterable[int], separator: str = ", ") -> str:
         else:
             runs.append([number])
     return separator.join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _say_nothing(checked: CheckedDataset) -> str:
+    if checked.looked_at is None:
+        return "nothing found"
+    return f"nothing found in {checked.looked_at:,} of them" if checked.looked_at else "nothing found in its tables"
 
 
 def _count(number: int, thing: str) -> str:

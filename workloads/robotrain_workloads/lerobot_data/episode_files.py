@@ -74,9 +74,17 @@ class EpisodeFiles:
 
     def list_data_files(self, wanted: Collection[int] | None = None) -> list[str]:
         """Return the files of data/; with `wanted`, those that have these episodes, or all if that is unknown."""
-        stored = self._files.list_files(table_files.DATA_FILES)
-        named = {self._data_paths.get(one, "") for one in wanted or ()}
-        return [path for path in stored if path in named] if wanted and named <= {*stored} else stored
+        named = {self.find_data_file(one) for one in wanted or ()}
+        return sorted(named) if named and all(named) else self._files.list_files(table_files.DATA_FILES)
+
+    def find_data_file(self, episode: int) -> str:
+        """Return the file with the frames of an episode by the metadata; empty if that names none that exists."""
+        path = self._data_paths.get(episode, "")
+        return path if path in self._stored else ""
+
+    @cached_property
+    def _stored(self) -> Collection[str]:
+        return {*self._files.list_files(table_files.DATA_FILES)}
 
     def find_video(self, camera: str, episode: int) -> VideoPlace:
         """Return where an episode is in the videos of a camera. Raise ValueError if that is outside of the dataset."""
@@ -98,14 +106,22 @@ class EpisodeFiles:
         return file.read(columns=None if columns is None else [*columns])
 
 
-def may_hold(file: Any, group: int, wanted: Any) -> bool:
+def may_hold(file: Any, group: int, wanted: Collection[int]) -> bool:
     """Return whether a row group of an open file may have a frame of a wanted episode."""
-    limits = next(
-        (
-            column.statistics
-            for column in (file.metadata.row_group(group).column(one) for one in range(file.metadata.num_columns))
-            if column.path_in_schema == "episode_index"
-        ),
-        None,
-    )
-    return limits is None or not limits.has_min_max or any(one in wanted for one in range(limits.min, limits.max + 1))
+    limits = find_limits(file, group)
+    return limits is None or any(one in wanted for one in range(limits[0], limits[1] + 1))
+
+
+def list_groups(file: Any, wanted: Collection[int] | None) -> list[list[int] | None]:
+    """Return the row groups of an open file to read together: those with wanted episodes one by one, or all at once."""
+    if wanted is None:
+        return [None]
+    return [[group] for group in range(file.num_row_groups) if may_hold(file, group, wanted)]
+
+
+def find_limits(file: Any, group: int) -> tuple[int, int] | None:
+    """Return the first and the last episode of a row group of an open file; None if that does not say it."""
+    for column in map(file.metadata.row_group(group).column, range(file.metadata.num_columns)):
+        if column.path_in_schema == "episode_index" and (limits := column.statistics) and limits.has_min_max:
+            return limits.min, limits.max
+    return None

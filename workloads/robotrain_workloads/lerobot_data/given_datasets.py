@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 make_problem = Messages(__file__)
 
-ROLE, ARGUMENT, TABLES = "dataset", "DATASET", "tables"
+ROLE, ARGUMENT = "dataset", "DATASET"
 LOCAL_KIND, HUB_KIND = "local_path", "huggingface"
 
 
@@ -93,24 +93,19 @@ def inspect_given(
     questions: Mapping[str, Mapping[str, Any]],
     progress: Callable[[int, int], None],
 ) -> InspectedDataset:
-    """Return the answers to questions about a dataset: of one elsewhere, about its tables. Raise InspectionFailed."""
+    """Return the answers to questions about a dataset, by parts of files elsewhere. Raise InspectionFailed."""
     from robotrain_workloads.lerobot_data import inspector
 
     if dataset.folder is not None:
         return inspector.inspect_dataset(dataset.folder, questions, find_python, progress=progress)
     try:
-        if TABLES in questions and (files := _find_remote_files(dataset)):
-            return inspector.inspect_dataset(files, {TABLES: questions[TABLES]}, find_python, progress=progress)
+        if files := _find_remote_files(dataset):
+            return inspector.inspect_dataset(files, questions, find_python, progress=progress)
     except SourceError as error:
         raise inspector.InspectionFailed(redact(error.why.rstrip("."))) from None
-    raise inspector.InspectionFailed(f"its files are not on this machine{suggest_download(dataset)}")
-
-
-def suggest_download(dataset: GivenDataset) -> str:
-    """Return the end of a sentence with what brings a dataset to this machine; empty if that is unknown."""
-    name = str(dataset.source).partition("@")[0]
-    is_of_hub = dataset.source.kind == HUB_KIND
-    return f"; `hf download {name} --repo-type dataset --local-dir FOLDER` brings it" if is_of_hub else ""
+    raise inspector.InspectionFailed(
+        f"files of a {dataset.source.kind} are not read from here: copy the dataset into a folder"
+    )
 
 
 def _find_remote_files(dataset: GivenDataset) -> RemoteFiles | None:

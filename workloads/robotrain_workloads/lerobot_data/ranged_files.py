@@ -3,6 +3,7 @@
 import bisect
 import io
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -17,16 +18,35 @@ MOST_GROUPS, MOST_COLUMN_BYTES = 256, 14_000_000
 FEW_GROUPS, MOST_NUMBER_BYTES = 16, 2_000_000
 """Row groups whose numbers are read too. The run reads all of them."""
 MOST_OVERLAPS, LARGEST_HOLE = 4, 1 << 13
-FEWEST_BYTES, MOST_BYTES = 1 << 16, 1 << 26
+FEWEST_BYTES, VIDEO_BLOCK, MOST_BYTES = 1 << 16, 1 << 18, 100_000_000
 """What is read at least where nobody fetched before, as most readers go on, and what is kept of all files."""
+MOST_FETCHED = 1 << 22
+"""Bytes that are asked for at once."""
 
 
 class RangedFiles:
     """The files of a dataset by the functions that read parts of them."""
 
     def __init__(self, name: str, sizes: Mapping[str, int], read_ranges: ReadRanges) -> None:
-        self.name, self._sizes, self._read_ranges, self.most_pictures = name, sizes, read_ranges, 2
+        self.name, self._sizes, self._ask, self.most_pictures = name, sizes, read_ranges, 2
         self._opened: dict[str, _RangedFile] = {}
+        self._most, self._spent, self.is_spent = math.inf, 0, False
+
+    def limit_reads(self, most: float) -> None:
+        """From here on, read at most so many bytes: what would be more sets `is_spent`, and raises OSError."""
+        self._most, self._spent, self.is_spent = most, 0, False
+
+    @property
+    def part_spent(self) -> float:
+        """How much of the limit was read, from 0 to 1."""
+        return self._spent / self._most
+
+    def _read_ranges(self, ranges: Sequence[FileRange]) -> list[bytes]:
+        self._spent += sum(stop - start for _, start, stop in ranges)
+        if self._spent > self._most:
+            self.is_spent = True
+            raise OSError(f"it is elsewhere, and more than {self._most / 1e6:g} MB would be read")
+        return self._ask(ranges)
 
     def list_files(self, pattern: str) -> list[str]:
         """Return the files that match a pattern, sorted as a folder's are."""
@@ -51,9 +71,20 @@ class RangedFiles:
 
     def fetch(self, ranges: Iterable[FileRange]) -> None:
         """Read parts of files at once, so that to read them later asks nobody. Raise OSError."""
-        asked = [one for one in ranges if not self._get_file(one[0]).has_part(*one[1:])]
-        for (path, start, _), content in zip(asked, self._read_ranges(asked) if asked else (), strict=True):
-            self._get_file(path).keep_part(start, content)
+        for _ in self.fetch_parts(ranges):
+            pass
+
+    def fetch_parts(self, ranges: Iterable[FileRange]) -> Iterator[float]:
+        """The same, some at a time; yield how much is done, from 0 to 1."""
+        waiting = [one for one in ranges if not self._get_file(one[0]).has_part(*one[1:])]
+        total, done = len(waiting), 0
+        while done < total:
+            sizes = itertools.accumulate(stop - start for _, start, stop in waiting[done:])
+            asked = waiting[done : done + max(1, sum(size <= MOST_FETCHED for size in sizes))]
+            for (path, start, _), content in zip(asked, self._read_ranges(asked), strict=True):
+                self._get_file(path).keep_part(start, content)
+            done += len(asked)
+            yield done / total
 
     def plan_rows(self, file: Any, path: str, columns: Sequence[str], numbers: Sequence[str]) -> list[RowPart]:
         """Return the row groups, evenly spread, whose columns and whose numbers are read, and fetch them at once."""
@@ -67,7 +98,7 @@ class RangedFiles:
         ):
             left = most_bytes // share
             for group in _spread(meta.num_row_groups, max(1, most_groups // share)) if names else ():
-                found = list(_join_near(_list_column_ranges(meta.row_group(group), path, names)))
+                found = list(list_parts(meta.row_group(group), path, names))
                 left -= sum(stop - start for _, start, stop in found)
                 if left < 0:
                     break
@@ -90,6 +121,11 @@ def _spread(count: int, most: int) -> list[int]:
     if count <= most:
         return [*range(count)]
     return sorted({round(place * (count - 1) / max(1, most - 1)) for place in range(most)})
+
+
+def list_parts(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
+    """Yield the parts of a file that pyarrow reads for some columns of a row group."""
+    return _join_near(_list_column_ranges(group, path, names))
 
 
 def _list_column_ranges(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
@@ -154,14 +190,18 @@ class _RangedFile(io.RawIOBase):
         """Do nothing: it is opened again with what was read."""
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, to its end but at the end of the file."""
+        """Fill a buffer, to its end but at the end of the file, or of a block of a video."""
         start, stop = self._place, min(self._size, self._place + len(buffer))
         if start >= stop:
             return 0
+        begin, end = start, max(stop, start + FEWEST_BYTES)
+        if self._path.endswith(".mp4"):  # its reader goes on where it was given less, and to and fro
+            begin = start - start % VIDEO_BLOCK
+            end = begin + VIDEO_BLOCK
+            stop = min(stop, end)
         content = self._find_part(start, stop)
         if content is None:
-            end = min(self._size, max(stop, start + FEWEST_BYTES))
-            self.keep_part(start, self._read_ranges([(self._path, start, end)])[0])
+            self.keep_part(begin, self._read_ranges([(self._path, begin, min(self._size, end))])[0])
             content = self._find_part(start, stop) or b""
         buffer[: len(content)] = content
         self._place += len(content)

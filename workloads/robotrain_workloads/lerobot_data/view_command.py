@@ -33,7 +33,7 @@ TO_HELP = "A file, a folder, or - for stdout; default: NAME-episodes.html or NAM
 
 def view(
     ctx: typer.Context,
-    dataset: Annotated[str, argument("DATASET", "The folder of a LeRobot dataset.")],
+    dataset: Annotated[str, argument("DATASET", "A folder, Hub repository or blob URL of a LeRobot dataset.")],
     episode: Annotated[
         int | None,
         typer.Argument(metavar="[EPISODE]", min=0, help="The one that is shown whole; default: the worst."),
@@ -44,7 +44,8 @@ def view(
     """Write an HTML page about a LeRobot dataset and one of its episodes.
 
     The episodes are sorted by any score, with what is wrong with each. One is shown whole: pictures and video of its
-    cameras, actions and states, with findings marked where they are. The dataset is on this machine.
+    cameras, actions and states, with findings marked where they are. Of a dataset elsewhere the tables are compared,
+    and that episode alone is read, at most some 60 MB.
 
     robotrain data view recordings/pick-cube
 
@@ -104,6 +105,8 @@ def view(
     else:
         print_message(format_heading(checked))
         print_message(f"episode {shown['episode']} is shown whole; the page works offline")
+        if unchecked := checked.explain_unchecked():
+            print_message(unchecked)
         if viewer:
             print_message(f"more:  {viewer}   (of {VIEWER_PACKAGE})")
         print_result(str(target))

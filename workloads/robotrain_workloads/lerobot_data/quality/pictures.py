@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.episode_files import may_hold
+from robotrain_workloads.lerobot_data.episode_files import list_groups
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
+from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
+from robotrain_workloads.lerobot_data.remote_sample import order_evenly
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
 SIZE = 32
@@ -21,6 +23,8 @@ SIZE = 32
 PER_SECOND, FEWEST, MOST = 2.0, 8, 40
 """Pictures of an episode and camera."""
 MOST_PICTURES = 12_000
+MOST_REMOTE_BYTES = 40_000_000
+"""Of the pictures of a dataset that is elsewhere."""
 EPISODES_AT_ONCE = 8
 THREADS = 2
 """Of a dataset on this machine; files elsewhere are asked for by one."""
@@ -50,7 +54,7 @@ class VideoPart(NamedTuple):
 class PictureReader:
     """The reading of pictures of all cameras.
 
-    `episodes` are those that are looked at: all, if they are not too many.
+    `episodes` are those that are looked at: all whose numbers are read, if they are not too many.
     """
 
     def __init__(self, recording: RecordedDataset) -> None:
@@ -58,19 +62,45 @@ class PictureReader:
         self.cameras = [
             name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
         ]
-        self._threads = THREADS if isinstance(recording.files, LocalFiles) else 1
+        self._files = recording.files
+        self._threads = THREADS if isinstance(self._files, LocalFiles) else 1
         self._lengths = recording.episodes.lengths
-        count = len(self._lengths)
-        most = count if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
-        self.episodes = _choose_evenly(count, most)
+        numbered = recording.numbered
+        most = len(numbered) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
+        self.episodes = [numbered[at] for at in _choose_evenly(len(numbered), most)]
         self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
+        self.part_read = 0.0
+        """How much of the bytes that may be read of a dataset elsewhere were read, from 0 to 1."""
 
     def read(self) -> Iterator[SampledPictures]:
-        """Yield the pictures of each camera and episode; a video that cannot be read has none."""
+        """Yield the pictures of each camera and episode; a video that cannot be read has none.
+
+        Of a dataset elsewhere, those of as many episodes as so many bytes hold: `episodes` are these then.
+        """
+        if not isinstance(self._files, RangedFiles):
+            yield from self._read(self.episodes)
+            return
+        self._files.limit_reads(MOST_REMOTE_BYTES)
+        waiting, self.episodes = order_evenly(self.episodes), []
+        for episode in waiting if self.cameras else ():
+            try:
+                found = [*self._read([episode])]
+            except OSError:
+                if not self._files.is_spent:
+                    raise
+            self.part_read = self._files.part_spent
+            if self._files.is_spent:  # it has not all of its pictures
+                break
+            self.episodes.append(episode)
+            yield from found
+        self._files.limit_reads(math.inf)
+
+    def _read(self, episodes: Sequence[int]) -> Iterator[SampledPictures]:
         images = [name for name in self.cameras if name not in self._recording.videos]
         if images:
-            yield from self._read_images(images)
-        tasks = [task for name in self.cameras if name in self._recording.videos for task in self._list_tasks(name)]
+            yield from self._read_images(images, episodes)
+        videos = [name for name in self.cameras if name in self._recording.videos]
+        tasks = [task for name in videos for task in self._list_tasks(name, episodes)]
         with ThreadPoolExecutor(self._threads) as pool:
             waiting = [pool.submit(self._decode, *task) for task in tasks]
             try:
@@ -85,10 +115,10 @@ class PictureReader:
         wanted = round(min(MOST, self.per_episode, max(FEWEST, PER_SECOND * length / self._fps)))
         return _choose_evenly(length, max(2, wanted))
 
-    def _list_tasks(self, camera: str) -> Iterator[tuple[str, str, list[VideoPart]]]:
+    def _list_tasks(self, camera: str, episodes: Sequence[int]) -> Iterator[tuple[str, str, list[VideoPart]]]:
         """Yield the path of a video and the next episodes in it."""
         by_path: dict[str, list[VideoPart]] = defaultdict(list)
-        for episode in self.episodes:
+        for episode in episodes:
             place = self._recording.episodes.find_video(camera, episode)
             frames = self.choose_frames(int(self._lengths[episode]))
             by_path[place.path].append(VideoPart(episode, place.start, frames))
@@ -99,7 +129,7 @@ class PictureReader:
     def _decode(self, camera: str, path: str, videos: Sequence[VideoPart]) -> list[SampledPictures]:
         av, found = importlib.import_module("av"), []
         try:
-            with self._recording.files.open(path) as file, av.open(file) as container:
+            with self._files.open(path) as file, av.open(file) as container:
                 decoder = VideoDecoder(container, self._fps)
                 for video in videos:
                     times = ((frame, video.begin + frame / self._fps) for frame in video.frames)
@@ -114,8 +144,8 @@ class PictureReader:
             return found  # the comparison of tables says so
         return found
 
-    def _read_images(self, cameras: Sequence[str]) -> Iterator[SampledPictures]:
-        wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in self.episodes}
+    def _read_images(self, cameras: Sequence[str], episodes: Sequence[int]) -> Iterator[SampledPictures]:
+        wanted = {episode: set(self.choose_frames(int(self._lengths[episode]))) for episode in episodes}
         taken: dict[tuple[int, str], list[tuple[int, Array]]] = defaultdict(list)
         current = -1
         with ThreadPoolExecutor(self._threads) as pool:
@@ -135,13 +165,14 @@ class PictureReader:
         """Yield frames as episode, frame and the content of each camera, of the row groups with a wanted episode."""
         parquet = importlib.import_module("pyarrow.parquet")
         columns = ["episode_index", "frame_index", *cameras]
-        for path in self._recording.episodes.list_data_files(wanted):
-            with self._recording.files.open(path) as opened:
+        is_local = isinstance(self._files, LocalFiles)
+        for path in self._recording.episodes.list_data_files(None if is_local else wanted):
+            with self._files.open(path) as opened:
                 file = parquet.ParquetFile(opened)
-                groups = [at for at in range(file.num_row_groups) if may_hold(file, at, wanted)]
-                for batch in file.iter_batches(batch_size=64, row_groups=groups, columns=columns) if groups else ():
-                    values = [batch.column(name) for name in columns]
-                    yield list(zip(*(column.to_pylist() for column in values), strict=True))
+                for groups in list_groups(file, wanted):
+                    for batch in file.iter_batches(batch_size=64, row_groups=groups, columns=columns):
+                        values = [batch.column(name) for name in columns]
+                        yield list(zip(*(column.to_pylist() for column in values), strict=True))
 
 
 class VideoDecoder:

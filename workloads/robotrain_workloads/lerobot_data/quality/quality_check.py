@@ -16,12 +16,13 @@ from robotrain_workloads.lerobot_data.quality.motion import make_motion
 from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
 from robotrain_workloads.lerobot_data.quality.recording import ACTION, STATE, Array, RecordedDataset
 from robotrain_workloads.lerobot_data.quality.repeats import Repeats
-from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
+from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 
 RATE_PART = 0.02
 """How far the frames per second of a video are from those of the description, as a part."""
-BRIGHTNESS = 0.2
-"""How far the brightness that statistics say is from that of the pictures, of 1."""
+BRIGHTNESS, FEWEST_EPISODES = 0.2, 20
+"""How far the brightness that statistics say is from that of pictures, of 1, and of how many episodes that counts."""
 
 Progress = Callable[[int, int], object]
 """Takes how much is done, and of how much."""
@@ -35,34 +36,46 @@ def answer_question(
     Options: `val_split`, the part of each task's episodes that is held out.
     """
     recording = RecordedDataset(files)
-    reader = PictureReader(recording)
+    try:
+        reader = PictureReader(recording)
+        yield from _find_problems(recording, reader, float(options["val_split"]), progress)
+    except (OSError, importlib.import_module("pyarrow").ArrowException, UnreadableTable) as error:
+        if isinstance(files, LocalFiles):  # whose tables were read completely
+            raise
+        yield make_data_finding("file-unreadable", f"a file of {files.name} cannot be read: {error}")
+        return
+    yield {"numbered_episodes": len(recording.numbered)}
     if reader.cameras:
         yield {"pictured_episodes": len(reader.episodes)}
-    yield from _find_problems(recording, reader, float(options["val_split"]), progress)
 
 
 def _find_problems(
     recording: RecordedDataset, reader: PictureReader, val_split: float, progress: Progress
 ) -> Iterator[DataFinding]:
-    lengths = recording.episodes.lengths
-    total = 2 * len(lengths) + len(reader.episodes) * len(reader.cameras)
+    lengths, numbered = recording.episodes.lengths, len(recording.numbered)
+    pictured = len(reader.episodes) * len(reader.cameras)
+    total = 2 * numbered + pictured
     yield from episode_lengths.find_short_episodes(lengths, recording.fps)
     yield from episode_lengths.find_empty_tasks(recording.episodes.first_tasks, recording.episodes.task_texts)
+    for part in recording.fetch_numbers():
+        progress(round(part * numbered), total)
     spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
-    progress(len(lengths), total)
+    progress(numbered, total)
     yield from dimensions.find_dimension_problems(spreads, names)
-    yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)
+    if numbered == len(lengths):
+        yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)
     checks = _NumberChecks(recording, names, reader.episodes)
     for done in checks.read():
-        progress(len(lengths) + done, total)
+        progress(numbered + done, total)
     yield from checks.list_findings(recording.episodes.first_tasks, val_split)
     yield from _find_rate_problems(recording)
     pictures = CameraCheck(recording.fps, checks.paths)
-    for done, seen in enumerate(reader.read(), 2 * len(lengths) + 1):
+    for done, seen in enumerate(reader.read(), 1):
         pictures.add(seen, int(lengths[seen.episode]))
-        progress(done, total)
+        progress(2 * numbered + max(done, round(reader.part_read * pictured)), total)
     yield from pictures.list_findings(checks.copies)
-    yield from _find_brightness_problems(recording, reader.cameras, pictures)
+    if len(reader.episodes) >= min(len(lengths), FEWEST_EPISODES):
+        yield from _find_brightness_problems(recording, reader.cameras, pictures)
 
 
 class _NumberChecks:

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
+from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles, list_groups
+from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
+from robotrain_workloads.lerobot_data.remote_sample import EpisodeSample, choose_sample
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 
 ACTION, STATE = "action", "observation.state"
@@ -93,11 +95,30 @@ class RecordedDataset:
         """Its episodes, and where they are."""
         return EpisodeFiles(self.files, self.info)
 
+    @cached_property
+    def sample(self) -> EpisodeSample | None:
+        """The episodes whose numbers are read of a dataset that is elsewhere; None for all."""
+        files = self.files
+        return choose_sample(files, self.episodes, self._columns) if isinstance(files, RangedFiles) else None
+
+    @property
+    def _columns(self) -> list[str]:
+        return ["episode_index", "timestamp", *self.number_features]
+
+    @property
+    def numbered(self) -> Sequence[int]:
+        """The episodes whose numbers are read."""
+        return self.sample.episodes if self.sample else self.episodes.numbers.tolist()
+
+    def fetch_numbers(self) -> Iterator[float]:
+        """Fetch the numbers of a dataset that is elsewhere; yield how much is done, from 0 to 1."""
+        if self.sample and isinstance(self.files, RangedFiles):
+            yield from self.files.fetch_parts(self.sample.parts)
+
     def read_numbers(self) -> Iterator[EpisodeNumbers]:
-        """Yield the numbers of each episode, in the order of the files."""
-        columns = ["episode_index", "timestamp", *self.number_features]
+        """Yield the numbers of each episode that is read, in the order of the files."""
         waiting: list[dict[str, Array]] = []
-        for batch in self._read_batches(columns):
+        for batch in self._read_batches(self._columns):
             owners = batch["episode_index"][:, 0]
             cuts = [0, *(np.flatnonzero(np.diff(owners)) + 1).tolist(), len(owners)]
             for begin, end in pairwise(cuts):
@@ -109,12 +130,18 @@ class RecordedDataset:
             yield self._join(waiting)
 
     def _read_batches(self, columns: Sequence[str]) -> Iterator[dict[str, Array]]:
-        parquet = importlib.import_module("pyarrow.parquet")
-        for path in self.episodes.list_data_files():
+        parquet, wanted = importlib.import_module("pyarrow.parquet"), self.sample and {*self.sample.episodes}
+        for path in self.episodes.list_data_files(wanted) if wanted or wanted is None else ():
             with self.files.open(path) as opened:
-                for batch in parquet.ParquetFile(opened).iter_batches(batch_size=BATCH_ROWS, columns=[*columns]):
-                    if batch.num_rows:
-                        yield {name: _convert_column(batch.column(name), batch.num_rows) for name in columns}
+                file = parquet.ParquetFile(opened)
+                for groups in list_groups(file, wanted):
+                    for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=[*columns]):
+                        found = {name: _convert_column(batch.column(name), batch.num_rows) for name in columns}
+                        if wanted is not None:
+                            is_wanted = np.isin(found["episode_index"][:, 0], [*wanted])
+                            found = {name: values[is_wanted] for name, values in found.items()}
+                        if len(found["episode_index"]):
+                            yield found
 
     @staticmethod
     def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:
@@ -125,7 +152,7 @@ class RecordedDataset:
     @cached_property
     def spreads(self) -> Mapping[str, Spread]:
         """The spread of each feature with numbers, of all finite frames."""
-        total = int(self.episodes.lengths.sum())
+        total = int(self.episodes.lengths[np.isin(self.episodes.numbers, self.numbered)].sum())
         sums = {name: _SpreadSum(max(1, math.ceil(total / MOST_SAMPLES))) for name in self.number_features}
         for numbers in self.read_numbers():
             for name, values in numbers.values.items():

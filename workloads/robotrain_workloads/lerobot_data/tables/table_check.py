@@ -10,8 +10,11 @@ from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import episode_lengths
+from robotrain_workloads.lerobot_data.ranged_files import MOST_COLUMN_BYTES, RangedFiles
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
+from robotrain_workloads.lerobot_data_check.episode_tables import find_episode_problems, read_episodes
+from robotrain_workloads.lerobot_data_check.table_files import DATA_FILES, TableProblem, UnreadableTable
 
 
 def answer_question(
@@ -34,19 +37,18 @@ def answer_question(
         "cameras": len(dataset.list_cameras(info)),
         "converts": dataset.is_convertible(info),
     }
-    if dataset.is_convertible(info) and not isinstance(
-        files, LocalFiles
-    ):  # a file for each episode: its run opens them
-        return
     chosen, ways = options.get("episodes"), list[str]()
     if options.get("excluded"):
         chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)
-    disagreements = dataset_tables.list_table_problems(
-        files,
-        options.get("tolerance"),
-        None if chosen is None else {*chosen},
-        allow_non_finite=bool(options.get("allow_non_finite")),
-    )
+    if dataset.is_convertible(info) and isinstance(files, RangedFiles) and not _fetch_tables(files):
+        disagreements = _compare_metadata(files, info)
+    else:
+        disagreements = dataset_tables.list_table_problems(
+            files,
+            options.get("tolerance"),
+            None if chosen is None else {*chosen},
+            allow_non_finite=bool(options.get("allow_non_finite")),
+        )
     for problem in disagreements:
         episodes = () if problem.episode is None else (problem.episode,)
         yield make_data_finding(problem.kind, problem.text, episodes, feature=problem.feature)
@@ -56,6 +58,23 @@ def answer_question(
         recorded = EpisodeFiles(files, info)
         yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]))
         yield from episode_lengths.find_empty_tasks(recorded.first_tasks, recorded.task_texts)
+
+
+def _fetch_tables(files: RangedFiles) -> bool:
+    """Return whether the files of data/ are few enough bytes to read all of them, which is done at once."""
+    ranges = [(path, 0, files.get_size(path)) for path in files.list_files(DATA_FILES)]
+    is_small = sum(size for *_, size in ranges) <= MOST_COLUMN_BYTES
+    if is_small:
+        files.fetch(ranges)
+    return is_small
+
+
+def _compare_metadata(files: RangedFiles, info: Mapping[str, Any]) -> list[TableProblem]:
+    """Return how episodes are not all there, without a look at their frames, which the run compares."""
+    try:
+        return [*find_episode_problems(info, read_episodes(files, info))]
+    except UnreadableTable as error:
+        return [error.problem]
 
 
 def _find_description_problems(files: DatasetFiles, *, converts: bool) -> list[str]:

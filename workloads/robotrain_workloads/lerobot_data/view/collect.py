@@ -13,7 +13,9 @@ from typing import Any
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.findings import DataFinding
 from robotrain_workloads.lerobot_data.quality import quality_check
+from robotrain_workloads.lerobot_data.quality.pictures import MOST_REMOTE_BYTES
 from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
+from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
 from robotrain_workloads.lerobot_data.tables import table_check
 from robotrain_workloads.lerobot_data.view import episode_scores
 from robotrain_workloads.lerobot_data.view.episode_rows import read_curves
@@ -48,6 +50,8 @@ def answer_question(
             else:
                 results[question] |= found
     yield results
+    if isinstance(files, RangedFiles):
+        files.limit_reads(MOST_REMOTE_BYTES)
     reads_numbers = isinstance(files, LocalFiles) and not _have_errors(findings)
     try:
         view = collect_view(files, findings, options.get("episode"), reads_numbers=reads_numbers)
