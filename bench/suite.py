@@ -47,6 +47,7 @@ BENCHMARKS = (
     Benchmark("code_folder", "Sending a folder of code"),
     Benchmark("isaac_watching", "Following Isaac Lab"),
     Benchmark("isaac_export", "Exported policies"),
+    Benchmark("compare", "Comparing two policies"),
 )
 
 

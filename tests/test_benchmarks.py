@@ -98,6 +98,7 @@ SMALLEST: dict[str, Sequence[str]] = {
     "pipeline_plan": ["--quick"],
     "plan_size": ["--quick"],
     "replay": ["--pairs", "1", "--episodes", "1"],
+    "compare": ["--quick"],
     "command_metrics": ["--quick"],
     "command_values": ["--quick"],
     "node_losses": ["--losses", "1"],

@@ -21,7 +21,7 @@ MOST = 1e300
 """The most capital that is reported."""
 
 
-class _Capital:
+class Capital:
     """The capital of who bets that the mean of differences is above one value."""
 
     def __init__(self, mean: float, differences: Counter[float]) -> None:
@@ -53,11 +53,11 @@ class LowerBound:
         """The logarithm of the most capital against the mean 0 so far."""
         self._differences: Counter[float] = Counter()
         self._step = -STEPS
-        self._zero = _Capital(0, self._differences)
+        self._zero = Capital(0, self._differences)
         self._next = self._make_next()
 
-    def _make_next(self) -> _Capital:
-        return _Capital((self._step + 1) / STEPS, self._differences)
+    def _make_next(self) -> Capital:
+        return Capital((self._step + 1) / STEPS, self._differences)
 
     def add(self, difference: float) -> None:
         """Look at one more difference."""

@@ -17,6 +17,8 @@ OPPOSITE = 0.1
 """The share of starts at which the worse policy is assumed to do better, for planning."""
 CAP = 1.5
 """How many times the pairs of a test of fixed size a comparison may use: it needs fewer in the mean, at times more."""
+BOUND_CAP = 2
+"""The same where the difference is to be smaller than something, which takes more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,11 +186,12 @@ def adjust_p_values(p_values: Sequence[float]) -> list[float]:
 def plan_pairs(plan: ComparisonPlan, comparisons: int = 1) -> PlannedPairs:
     """Return how many pairs each of some comparisons may need.
 
-    A test of fixed size finds the difference with a probability of 80 % (McNemar's test; Connor, "Sample size for
-    testing differences in proportions for the paired-sample design", 1987). Equal policies are assumed for
+    Either finds the difference with a probability of about 80 %: with a fixed size by McNemar's test (Connor, "Sample
+    size for testing differences in proportions for the paired-sample design", 1987). Equal policies are assumed for
     `equal_within` and `margin`; one in ten starts goes against the better policy.
     """
     error = (1 - plan.confidence) / comparisons
+    cap = CAP if plan.equal_within is plan.margin is None else BOUND_CAP
     sure, found = NormalDist().inv_cdf(1 - error / 2), NormalDist().inv_cdf(POWER)
     if plan.equal_within is not None:
         both = NormalDist().inv_cdf((1 + POWER) / 2)  # it must be found on both sides
@@ -201,7 +204,7 @@ def plan_pairs(plan: ComparisonPlan, comparisons: int = 1) -> PlannedPairs:
         fixed = ((sure * math.sqrt(changed) + found * spread) / plan.detect) ** 2
     count = math.ceil(fixed)
     fewest = count_fewest_pairs(plan.confidence, comparisons)
-    return PlannedPairs(fixed=count, at_most=max(math.ceil(CAP * count), fewest), fewest=fewest)
+    return PlannedPairs(fixed=count, at_most=max(math.ceil(cap * count), fewest), fewest=fewest)
 
 
 def count_fewest_pairs(confidence: float, comparisons: int = 1) -> int:

@@ -1,0 +1,165 @@
+"""Comparing two policies: how often the answer is wrong, and how many episodes it takes, computed exactly.
+
+    ./uvw run python bench/compare.py [--quick]
+
+An episode of one policy and one of the other, from the same start, are a pair; discordance is the share of pairs in
+which only one of them succeeds. Every figure is a probability, or a mean over all courses that a comparison can take,
+by dynamic programming over the numbers of pairs that either policy wins: nothing is simulated. A look follows each
+pair. Missed: the better policy was not found before the last pair. The floor of episodes is the size of McNemar's test
+that finds 20 points at discordance 0.4 with a probability of 80 %, two-sided, at 5 %; it takes that many in any case.
+"""
+
+import argparse
+import bisect
+import math
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import rows
+from robotrain_runtime.comparison.betting import Capital
+from robotrain_runtime.comparison.decision import ComparisonPlan, compare, plan_pairs
+from robotrain_runtime.comparison.observations import Observation, Side, pair_sides
+from rows import Row
+
+NULL_LOOKS = 400
+ROUND = 10
+"""Pairs after which a comparison may stop, where it does not after each."""
+NEGLIGIBLE = 1e-15
+"""The probability of columns of the table that are left out."""
+SCORED_PAIRS = 3000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Two policies: the share of pairs that only the first wins, and that only the second does."""
+
+    wins: float
+    losses: float
+
+    @property
+    def difference(self) -> float:
+        """Of their success rates."""
+        return round(self.wins - self.losses, 9)
+
+
+@dataclass(frozen=True)
+class Courses:
+    """All courses of a comparison: the probability that a bound has passed a value, after so many pairs."""
+
+    above: list[float]
+    """The difference is surely larger than the value."""
+    below: list[float]
+
+    def compute_pairs(self, at_most: int, step: int = 1) -> float:
+        """Return the mean number of pairs of a comparison that stops when a bound has passed the value."""
+        starts = range(0, at_most, step)
+        return sum((1 - self.above[pairs] - self.below[pairs]) * min(step, at_most - pairs) for pairs in starts)
+
+
+class Boundary:
+    """How many wins it takes until the difference is surely larger than a value."""
+
+    def __init__(self, value: float, error: float) -> None:
+        self.value = value
+        self.needed = -math.log(error)
+        self._found: dict[tuple[int, int], int] = {}
+
+    def find(self, pairs: int, losses: int) -> int:
+        """Return the number of wins; more than `pairs - losses` if there are not enough pairs."""
+        ties_count = self.value != 0
+        key = (losses, pairs if ties_count else 0)
+        if key not in self._found:
+            most = pairs - losses if ties_count else NULL_LOOKS
+            self._found[key] = bisect.bisect_left(
+                range(most + 1), self.needed, key=lambda wins: self._bet(wins, losses, pairs if ties_count else 0)
+            )
+        return self._found[key]
+
+    def _bet(self, wins: int, losses: int, pairs: int) -> float:
+        ties = max(0, pairs - wins - losses)
+        return Capital(self.value, Counter({1: wins, -1: losses, 0: ties})).logarithm
+
+
+def follow(truth: Truth, above: Boundary, below: Boundary, looks: int) -> Courses:
+    """Return the courses of a comparison; `below` is the boundary of the second policy's wins."""
+    table = np.zeros((looks + 1, looks + 1))  # the probability of so many wins, and so many losses, without an end
+    table[0, 0] = 1
+    ended = ([0.0], [0.0])
+    for pairs in range(1, looks + 1):
+        last = table
+        table = last * (1 - truth.wins - truth.losses)
+        table[1:] += last[:-1] * truth.wins
+        table[:, 1:] += last[:, :-1] * truth.losses
+        for view, boundary, found in ((table, above, ended[0]), (table.T, below, ended[1])):
+            passed = 0.0
+            for losses in np.flatnonzero(view.sum(axis=0) > NEGLIGIBLE):
+                least = boundary.find(pairs, int(losses))
+                passed += float(view[least:, losses].sum())
+                view[least:, losses] = 0
+            found.append(found[-1] + passed)
+    return Courses(*ended)
+
+
+def measure(options: argparse.Namespace) -> Iterator[Row]:
+    """Compute the errors, the episodes and the intervals, and measure the time of one comparison."""
+    plan = ComparisonPlan()
+    error = (1 - plan.confidence) / 2
+    zero = Boundary(0, error)
+    for discordance in (0.1, 0.3, 0.5):
+        truth = Truth(discordance / 2, discordance / 2)
+        courses = follow(truth, zero, zero, NULL_LOOKS)
+        wrong = 100 * (courses.above[-1] + courses.below[-1])
+        name = f"equal policies, discordance {discordance:g}: one called better, {NULL_LOOKS} looks"
+        yield Row(name=name, ours=wrong, unit="%", ceiling=5)
+    planned = plan_pairs(plan)
+    for truth, name, ceiling in ((Truth(0.3, 0.1), "+20 points", 1), (Truth(0.35, 0.05), "+30 points", 0.55)):
+        courses = follow(truth, zero, zero, planned.at_most)
+        missed = 100 * (1 - courses.above[-1])
+        name = f"{name} at discordance 0.4, at most {planned.at_most} pairs"
+        yield Row(name=f"{name}: missed", ours=missed, unit="%", ceiling=20)
+        fixed = {"floor": planned.fixed, "floor_name": "McNemar's test for 20 points"}
+        yield Row(
+            name=f"{name}: mean", ours=courses.compute_pairs(planned.at_most), unit="pairs", ceiling=ceiling, **fixed
+        )
+        in_rounds = courses.compute_pairs(planned.at_most, ROUND)
+        yield Row(name=f"{name}: mean, rounds of {ROUND}", ours=in_rounds, unit="pairs", ceiling=ceiling, **fixed)
+    looks = 60 if options.quick else NULL_LOOKS
+    for truth in (Truth(0.1, 0.0), Truth(0.3, 0.1), Truth(0.5, 0.1)):
+        value = truth.difference
+        courses = follow(truth, Boundary(value, error), Boundary(-value, error), looks)
+        missed = 100 * (courses.above[-1] + courses.below[-1])
+        name = f"+{100 * value:g} points, discordance {truth.wins + truth.losses:g}"
+        yield Row(name=f"{name}: not in the interval at some of {looks} looks", ours=missed, unit="%", ceiling=5)
+    planned = plan_pairs(ComparisonPlan(margin=0.1))
+    courses = follow(Truth(0.1, 0.1), Boundary(-0.1, error), Boundary(0.1, error), planned.at_most)
+    name = f"equal policies, not worse by 10 points, at most {planned.at_most} pairs"
+    yield Row(name=f"{name}: missed", ours=100 * (1 - courses.above[-1]), unit="%", ceiling=20)
+    fixed = {"floor": planned.fixed, "floor_name": "a test of fixed size"}
+    yield Row(name=f"{name}: mean", ours=courses.compute_pairs(planned.at_most), unit="pairs", **fixed)
+    yield measure_time(100 if options.quick else SCORED_PAIRS)
+
+
+def measure_time(pairs: int) -> Row:
+    """Measure the comparison of many scores that all differ."""
+    draw = random.Random(0)
+    table = [
+        Observation(policy=policy, start=str(start), score=draw.random()) for start in range(pairs) for policy in "ab"
+    ]
+    pairing = pair_sides(table, Side("a"), Side("b"))
+    before = time.perf_counter()
+    compare([pairing], ComparisonPlan(measure="score"))
+    return Row(name=f"compare {pairs} pairs of scores", ours=time.perf_counter() - before, unit="s", ceiling=1)
+
+
+def main() -> int:
+    """Print the rows."""
+    return rows.run(measure, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

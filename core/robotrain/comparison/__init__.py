@@ -1,0 +1,1 @@
+"""Comparisons of policies on the laptop: what a run does not need."""

@@ -1,0 +1,159 @@
+"""Several trainings of each of two policies: the training is the unit, and their number is fixed beforehand.
+
+Episodes of one training say nothing about the next: what another seed of the training would give is only seen between
+trainings.
+"""
+
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from robotrain_runtime.comparison.decision import ComparisonPlan, Verdict, decide
+from robotrain_runtime.comparison.observations import Measure, Observation, Side, get_value
+
+FEWEST = 4
+"""Trainings a side from which splits are counted; of fewer, no split is rare enough."""
+MOST_SPLITS = 3_000_000
+"""How many are counted: those of twelve trainings a side."""
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingVerdict:
+    """What is known of two policies from several trainings of each."""
+
+    verdict: Verdict
+    first: tuple[float, ...]
+    """The mean of each training of the first."""
+    second: tuple[float, ...]
+    difference: float
+    """The mean of the first minus that of the second."""
+    low: float | None
+    """The lower end of the interval of the difference; None if so few trainings do not have one."""
+    high: float | None
+    p_value: float | None
+    method: Literal["permutation", "welch"]
+
+    @property
+    def assumes_normality(self) -> bool:
+        """Whether it holds only if the means of trainings are normally distributed."""
+        return self.method == "welch"
+
+
+def compute_training_means(observations: Sequence[Observation], side: Side, measure: Measure) -> dict[str, float]:
+    """Return the mean over the episodes of each training of a side. Raise ValueError for what is not measured."""
+    values: dict[str, list[float]] = {}
+    for one in observations:
+        if side.has(one):
+            values.setdefault(one.training, []).append(get_value(one, measure))
+    return {training: statistics.fmean(found) for training, found in values.items()}
+
+
+def compare_trainings(first: Sequence[float], second: Sequence[float], plan: ComparisonPlan) -> TrainingVerdict:
+    """Return what the means of trainings say, exactly from four a side, below by Welch's interval.
+
+    :param plan: its confidence and question; the numbers of pairs do not count.
+    """
+    few = min(len(first), len(second)) < FEWEST or math.comb(len(first) + len(second), len(first)) > MOST_SPLITS
+    low, high, p_value = (_compute_welch if few else _compute_permutation)(first, second, plan.confidence)
+    difference = statistics.fmean(first) - statistics.fmean(second)
+    is_different = p_value is not None and p_value <= 1 - plan.confidence
+    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+    return TrainingVerdict(
+        verdict=decide(*bounds, is_different, difference > 0, plan, is_last=True),
+        first=tuple(first),
+        second=tuple(second),
+        difference=difference,
+        low=low,
+        high=high,
+        p_value=p_value,
+        method="welch" if few else "permutation",
+    )
+
+
+def _compute_permutation(
+    first: Sequence[float], second: Sequence[float], confidence: float
+) -> tuple[float | None, float | None, float]:
+    """Return the interval and the two-sided p-value of the exact test, in which one side is the other, shifted.
+
+    Each other split of all trainings is at least as extreme as the given one for shifts on one side of a value: the
+    mean of what it moves from the first side minus that of what it moves there.
+    """
+    everything = [*first, *second]
+    shifts = []
+    for chosen in itertools.combinations(range(len(everything)), len(first)):
+        inside = set(chosen)
+        left = [everything[index] for index in range(len(first)) if index not in inside]
+        joined = [everything[index] for index in chosen if index >= len(first)]
+        if left:
+            shifts.append(statistics.fmean(left) - statistics.fmean(joined))
+    shifts.sort()
+    total = len(shifts) + 1
+    sides = (sum(shift <= ROUNDING for shift in shifts), sum(shift >= -ROUNDING for shift in shifts))
+    p_value = min(1.0, 2 * (min(sides) + 1) / total)
+    rank = math.floor((1 - confidence) / 2 * total + ROUNDING)
+    return (shifts[rank - 1], shifts[-rank], p_value) if rank else (None, None, p_value)
+
+
+def _compute_welch(
+    first: Sequence[float], second: Sequence[float], confidence: float
+) -> tuple[float | None, float | None, float | None]:
+    """Return Welch's interval and two-sided p-value; None of one training a side, and of trainings without spread."""
+    if min(len(first), len(second)) < 2:
+        return None, None, None
+    errors = [statistics.variance(values) / len(values) for values in (first, second)]
+    error = math.sqrt(sum(errors))
+    if error <= ROUNDING:
+        return None, None, None
+    counts = (len(first), len(second))
+    freedom = error**4 / sum(one**2 / (count - 1) for one, count in zip(errors, counts, strict=True))
+    difference = statistics.fmean(first) - statistics.fmean(second)
+    margin = error * _compute_t_quantile(1 - confidence, freedom)
+    return difference - margin, difference + margin, compute_t_tails(abs(difference) / error, freedom)
+
+
+def _compute_t_quantile(tails: float, freedom: float) -> float:
+    """Return the value whose two tails together have a probability, for Student's distribution."""
+    low, high = 0.0, 1.0
+    while compute_t_tails(high, freedom) > tails:
+        low, high = high, 2 * high
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if compute_t_tails(middle, freedom) > tails else (low, middle)
+    return high
+
+
+def compute_t_tails(value: float, freedom: float) -> float:
+    """Return the probability of a value at least so far from 0 for Student's distribution.
+
+    That is the regularized incomplete beta function at freedom / (freedom + value²), by its continued fraction.
+    """
+    half = freedom / 2
+    share, rest = freedom / (freedom + value**2), value**2 / (freedom + value**2)
+    if not rest:
+        return 1.0
+    scale = math.exp(
+        math.lgamma(half + 0.5) - math.lgamma(half) - math.lgamma(0.5) + half * math.log(share) + 0.5 * math.log(rest)
+    )
+    if share < (half + 1) / (half + 2.5):
+        return scale * _expand_beta(half, 0.5, share) / half
+    return 1 - scale * _expand_beta(0.5, half, rest) / 0.5
+
+
+def _expand_beta(a: float, b: float, x: float) -> float:
+    """Return the continued fraction of the incomplete beta function, by Lentz's method."""
+    numerator, fraction = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    denominator = fraction
+    for step in range(1, 500):
+        even = step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step))
+        odd = -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1))
+        for part in (even, odd):
+            denominator = 1 / (1 + part * denominator)
+            numerator = 1 + part / numerator
+            fraction *= numerator * denominator
+        if abs(numerator * denominator - 1) < ROUNDING:
+            break
+    return fraction

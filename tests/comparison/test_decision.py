@@ -1,0 +1,150 @@
+"""What pairs decide: better, worse, equal, not worse, or nothing yet; of one comparison and of several."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from robotrain_runtime.comparison.decision import ComparisonPlan, adjust_p_values, compare, plan_pairs
+from robotrain_runtime.comparison.observations import Observation, Side, pair_sides
+
+
+def make_pairing(wins: int, losses: int = 0, ties: int = 0, *, names: str = "ab"):
+    """Pairs in a fixed order in which wins, losses and ties take turns."""
+    total = wins + losses + ties
+    counts = enumerate((wins, losses, ties))
+    turns = sorted(((number + 0.5) / count, result) for result, count in counts for number in range(count))
+    table = []
+    for start, (_, result) in enumerate(turns):
+        successes = ((True, False), (False, True), (True, True))[result]
+        table += [
+            Observation(policy=name, start=str(start), success=success, score=200.0 * success - 100)
+            for name, success in zip(names, successes, strict=True)
+        ]
+    found = pair_sides(table, Side(names[0]), Side(names[1]))
+    assert len(found.pairs) == total
+    return found
+
+
+def judge(pairing, **asked):
+    return compare([pairing], ComparisonPlan(**asked))[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "asked", "verdict"),
+    [
+        ((20, 4, 20), {}, "better"),
+        ((4, 20, 20), {}, "worse"),
+        ((8, 6, 20), {}, "continue"),
+        ((8, 6, 20), {"at_most": 34}, "not decided"),
+        ((9, 0, 0), {}, "better"),
+        ((8, 0, 0), {}, "continue"),
+        ((0, 0, 0), {}, "continue"),
+        ((0, 0, 100), {"equal_within": 0.1}, "equal"),
+        ((6, 6, 38), {"equal_within": 0.1}, "continue"),
+        ((18, 1, 81), {"equal_within": 0.1}, "continue"),
+        ((18, 1, 81), {"equal_within": 0.1, "at_most": 100}, "better"),
+        ((60, 0, 20), {"equal_within": 0.1}, "better"),
+        ((0, 60, 20), {"equal_within": 0.1}, "worse"),
+        ((10, 10, 180), {"margin": 0.1}, "not worse"),
+        ((2, 20, 28), {"margin": 0.1}, "worse"),
+        ((5, 9, 36), {"margin": 0.1}, "continue"),
+        ((5, 9, 36), {"margin": 0.1, "at_most": 50}, "not decided"),
+    ],
+)
+def test_verdicts(counts, asked, verdict):
+    assert judge(make_pairing(*counts), **asked).verdict == verdict
+
+
+def test_a_verdict_counts_wins_losses_ties_and_episodes_without_their_pair():
+    table = [Observation(policy="a", start=str(start), success=start < 6) for start in range(10)]
+    table += [Observation(policy="b", start=str(start), success=start > 4) for start in range(8)]
+    found = judge(pair_sides(table, Side("a"), Side("b")))
+    assert (found.wins, found.losses, found.ties, found.pairs, found.unmatched) == (5, 2, 1, 8, 2)
+    assert found.difference == pytest.approx(3 / 8)
+
+
+def test_scores_without_bounds_have_evidence_and_no_interval():
+    found = judge(make_pairing(20, 2), measure="sign")
+    assert (found.verdict, found.difference, found.low, found.high) == ("better", None, None, None)
+    assert found.e_value == judge(make_pairing(20, 2)).e_value
+
+
+@given(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)))
+def test_the_interval_holds_the_difference_that_was_seen(counts):
+    found = judge(make_pairing(*counts))
+    if found.difference is not None:
+        assert -1 <= found.low <= found.difference <= found.high <= 1
+
+
+def test_several_comparisons_share_the_confidence():
+    one, other = make_pairing(9, names="ab"), make_pairing(4, 4, names="ac")
+    assert judge(one).verdict == "better"
+    both = compare([one, other], ComparisonPlan())
+    assert [found.verdict for found in both] == ["continue", "continue"]
+    assert both[0].low < judge(one).low
+    assert both[0].p_value == pytest.approx(2 * judge(one).p_value)
+
+
+def test_a_comparison_that_is_decided_leaves_its_confidence_to_the_others():
+    clear, close = make_pairing(40, names="ab"), make_pairing(9, names="ac")
+    both = compare([clear, close], ComparisonPlan())
+    assert [found.verdict for found in both] == ["better", "better"]
+    assert both[1].low >= 0
+
+
+@pytest.mark.parametrize(
+    ("given", "adjusted"),
+    [
+        # statsmodels 0.14: multipletests(given, method="holm")
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.2, 0.9, 0.9], [0.6, 1.0, 1.0]),
+        ([0.05], [0.05]),
+    ],
+)
+def test_p_values_are_corrected_as_by_holm(given, adjusted):
+    assert adjust_p_values(given) == pytest.approx(adjusted)
+
+
+@pytest.mark.parametrize(
+    ("asked", "fixed", "at_most"),
+    [
+        ({}, 77, 116),
+        ({"detect": 0.1}, 234, 351),
+        ({"margin": 0.1}, 157, 314),
+        ({"equal_within": 0.1}, 211, 422),
+    ],
+)
+def test_the_pairs_that_may_be_needed_are_known_before(asked, fixed, at_most):
+    planned = plan_pairs(ComparisonPlan(**asked))
+    assert (planned.fixed, planned.at_most, planned.fewest) == (fixed, at_most, 9)
+
+
+def test_more_comparisons_need_more_pairs_each():
+    assert plan_pairs(ComparisonPlan(), 3).at_most > plan_pairs(ComparisonPlan()).at_most
+
+
+@given(st.floats(0.01, 1), st.floats(0.5, 0.9999), st.integers(1, 45))
+def test_a_comparison_may_have_enough_pairs_to_decide_something(detect, confidence, comparisons):
+    planned = plan_pairs(ComparisonPlan(detect=detect, confidence=confidence), comparisons)
+    assert planned.fewest <= planned.at_most
+    all_won = compare([make_pairing(planned.fewest)] * comparisons, ComparisonPlan(confidence=confidence))
+    one_less = compare([make_pairing(planned.fewest - 1)] * comparisons, ComparisonPlan(confidence=confidence))
+    assert (all_won[0].verdict, one_less[0].verdict) == ("better", "continue")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"confidence": 95}, "confidence is 95"),
+        ({"detect": 0}, "detect is 0"),
+        ({"margin": 10}, "margin is 10"),
+        ({"at_most": 0}, "at most is 0"),
+        ({"equal_within": 0.1, "margin": 0.1}, "ask one"),
+        ({"measure": "sign", "margin": 0.1}, "no interval"),
+        ({"detect": math.nan}, "detect is nan"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(asked, words):
+    with pytest.raises(ValueError, match=words):
+        ComparisonPlan(**asked)

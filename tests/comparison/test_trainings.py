@@ -1,0 +1,102 @@
+"""Several trainings of two policies: exact from four a side, Welch's interval below; equal to scipy."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from robotrain.comparison.trainings import compare_trainings, compute_t_tails, compute_training_means
+from robotrain_runtime.comparison.decision import ComparisonPlan
+from robotrain_runtime.comparison.observations import Observation, Side
+
+PLAN = ComparisonPlan()
+RATES = st.lists(st.integers(0, 20).map(lambda count: count / 20), min_size=1, max_size=5)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p_value"),
+    [
+        # scipy 1.17: permutation_test((first, second), difference of means, n_resamples=inf)
+        ([0.7, 0.8, 0.75, 0.9], [0.5, 0.6, 0.4, 0.65], 0.02857142857142857),
+        ([0.7, 0.8, 0.75, 0.9, 0.8], [0.5, 0.6, 0.4, 0.75], 0.047619047619047616),
+        ([0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5], 1.0),
+    ],
+)
+def test_four_trainings_a_side_are_compared_by_permutation(first, second, p_value):
+    found = compare_trainings(first, second, PLAN)
+    assert (found.method, found.assumes_normality) == ("permutation", False)
+    assert found.p_value == pytest.approx(p_value)
+    assert found.verdict == ("better" if p_value < 0.05 else "not decided")
+
+
+def test_the_interval_of_the_permutation_test_holds_the_shifts_that_it_does_not_refute():
+    first, second = [0.7, 0.8, 0.75, 0.9, 0.8], [0.5, 0.6, 0.4, 0.75]
+    found = compare_trainings(first, second, PLAN)
+    for bound, inwards in ((found.low, 1e-6), (found.high, -1e-6)):
+        for shift, is_refuted in ((bound + inwards, False), (bound - inwards, True)):
+            moved = compare_trainings([value - shift for value in first], second, PLAN)
+            assert (moved.p_value <= 0.05) == is_refuted
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p_value", "low", "high"),
+    [
+        # scipy 1.17: ttest_ind(first, second, equal_var=False), and its confidence_interval(0.95)
+        ([0.7, 0.8, 0.75], [0.5, 0.6, 0.4], 0.03156223162567844, 0.042230024840874875, 0.4577699751591251),
+        ([0.9, 0.8], [0.5, 0.6, 0.55], 0.04969146055234225, 0.0011501275870815508, 0.5988498724129183),
+    ],
+)
+def test_fewer_trainings_are_compared_by_welchs_interval(first, second, p_value, low, high):
+    found = compare_trainings(first, second, PLAN)
+    assert (found.method, found.assumes_normality, found.verdict) == ("welch", True, "better")
+    assert (found.p_value, found.low, found.high) == pytest.approx((p_value, low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("value", "freedom", "tails"),
+    [
+        # scipy 1.17: 2 * t.sf(value, freedom)
+        (0.3, 1.2, 0.8077728113170465),
+        (2, 3, 0.13932596855884305),
+        (60, 1, 0.010609347265246543),
+        (5, 200, 1.2501981277715207e-06),
+        (0, 3, 1.0),
+    ],
+)
+def test_tails_of_students_distribution(value, freedom, tails):
+    assert compute_t_tails(value, freedom) == pytest.approx(tails, rel=1e-9)
+
+
+@pytest.mark.parametrize(("first", "second"), [([0.9], [0.1]), ([0.9], [0.1, 0.2]), ([1.0, 1.0], [0.0, 0.0])])
+def test_one_training_or_trainings_without_spread_decide_nothing(first, second):
+    found = compare_trainings(first, second, PLAN)
+    assert (found.verdict, found.low, found.high, found.p_value) == ("not decided", None, None, None)
+
+
+@given(RATES, RATES)
+def test_exchanged_policies_have_the_mirrored_answer(first, second):
+    one, other = compare_trainings(first, second, PLAN), compare_trainings(second, first, PLAN)
+    mirrored = {"better": "worse", "worse": "better"}
+    assert other.verdict == mirrored.get(one.verdict, one.verdict)
+    assert other.difference == pytest.approx(-one.difference)
+    if one.p_value is not None:
+        assert other.p_value == pytest.approx(one.p_value)
+    if one.low is not None:
+        assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
+        assert one.low <= one.difference + 1e-9
+        assert one.difference <= one.high + 1e-9
+
+
+def test_trainings_answer_the_question_of_the_plan():
+    first, second = [0.70, 0.71, 0.72, 0.73, 0.74], [0.71, 0.70, 0.73, 0.72, 0.74]
+    assert compare_trainings(first, second, ComparisonPlan(equal_within=0.1)).verdict == "equal"
+    assert compare_trainings(first, second, ComparisonPlan(margin=0.1)).verdict == "not worse"
+    assert compare_trainings(first, second, ComparisonPlan(margin=0.01)).verdict == "not decided"
+
+
+def test_the_mean_of_each_training_is_over_its_episodes():
+    table = [
+        Observation(policy="a", start=str(start), success=start < limit, training=training)
+        for training, limit in (("seed 1", 3), ("seed 2", 1))
+        for start in range(4)
+    ]
+    table.append(Observation(policy="b", start="0", success=True, training="seed 1"))
+    assert compute_training_means(table, Side("a"), "success") == {"seed 1": 0.75, "seed 2": 0.25}
