@@ -54,10 +54,7 @@ class LowerBound:
         self._differences: Counter[float] = Counter()
         self._step = -STEPS
         self._zero = Capital(0, self._differences)
-        self._next = self._make_next()
-
-    def _make_next(self) -> Capital:
-        return Capital((self._step + 1) / STEPS, self._differences)
+        self._next = self._make_capital(1)
 
     def add(self, difference: float) -> None:
         """Look at one more difference."""
@@ -65,9 +62,25 @@ class LowerBound:
         self._zero.add(difference)
         self.peak = max(self.peak, self._zero.logarithm)
         self._next.add(difference)
-        while self._step < STEPS and self._next.logarithm >= self.needed:
-            self._step += 1
-            self._next = self._make_next()
+        if self._next.logarithm >= self.needed:
+            self._advance()
+            self._next = self._make_capital(1)
+
+    def _advance(self) -> None:
+        """Go to the largest refuted mean, in strides that double and then halve."""
+        stride = 1
+        while self._is_refuted(stride):
+            self._step += stride
+            stride *= 2
+        while stride := stride // 2:
+            if self._is_refuted(stride):
+                self._step += stride
+
+    def _is_refuted(self, stride: int) -> bool:
+        return self._step + stride <= STEPS and self._make_capital(stride).logarithm >= self.needed
+
+    def _make_capital(self, stride: int) -> Capital:
+        return Capital((self._step + stride) / STEPS, self._differences)
 
     @property
     def value(self) -> float:
