@@ -39,7 +39,7 @@ def test_a_bet_against_the_true_mean_neither_wins_nor_loses_in_the_mean(outcomes
 def test_the_bound_passes_the_true_mean_at_any_look_at_most_as_often_as_allowed(outcomes, error):
     mean = sum(value * share for value, share in outcomes.items())
     passed = 0.0
-    for course in itertools.product(outcomes, repeat=6):
+    for course in itertools.product(outcomes, repeat=7):
         bound = LowerBound(error)
         for difference in course:
             bound.add(difference)
