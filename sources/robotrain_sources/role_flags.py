@@ -11,6 +11,9 @@ POLICY_MODEL = RoleFlag(
     "runs:/RUN_ID/PATH, the artifacts of a tracking run.",
     form="MODEL",
 )
+REFERENCE_MODEL = RoleFlag(
+    "--reference-model", help="A policy to compare the evaluated one with: a model as for --policy-model.", form="MODEL"
+)
 
 
 def make_resume_flag(recognizes: Callable[[str], bool] | None = None, source_form: str = "") -> RoleFlag:

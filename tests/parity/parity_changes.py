@@ -14,6 +14,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 PLACE = "https://account1.blob.core.windows.net/train/runs"
 UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
 ROLLED = {"--env": "pusht"}
+COMPARED = {"-d": None, "--env": "pusht", "--reference-repo-id": "lab/act"}
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 SAVED = {"--checkpoints": "checkpoints/{step}"}
 ROLLOUT = (
@@ -25,6 +26,7 @@ ROLLOUT = (
     "env_workers",
     "task_description",
 )
+COMPARISON = {"at_most": "50", "confidence": "0.9", "detect": "0.3", "equal_within": "0.1", "margin": "0.1"}
 BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-train", "keep"): {"--publish-url": PLACE},
     ("lerobot-train", "rename"): {"--policy-repo-id": "lab/act"},
@@ -32,6 +34,7 @@ BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
     ("lerobot-eval", "policy_type"): UNTRAINED,
     ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
     **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
+    **{("lerobot-eval", name): COMPARED for name in COMPARISON},
     ("lerobot-eval", "env_tasks"): {"--env": "metaworld", "--env-tasks": "push-v3"},
     ("isaac-validate", "video_length"): {"--record-video": ""},
     **{
@@ -72,6 +75,7 @@ VALUES = {
     "exclude_episodes": "3,7-9",
     "agent_config": "/data/agent.yaml",
     "action_topic": "/commands",
+    **COMPARISON,
     "rename": "observation.image=observation.images.camera1",
 }
 """Of those whose values have a form of their own."""

@@ -19,6 +19,8 @@ FROM_CHECKPOINT = ("isaac-train", "--checkpoint-mode", "resume")
 """A job without data that starts from a checkpoint."""
 OWN_PROGRAM = ("isaac-train",)
 """A job without data that may run a program of the user's."""
+COMPARED = ("lerobot-eval", "--policy-repo-id", "lerobot/act_pusht", "--env", "pusht")
+"""A policy that is compared with others."""
 BAGS = ("rosbag-act-train", "--environment-state-topic", "/keypoints")
 """A training on bags, without its dataset."""
 LEAST: Mapping[str, Mapping[str, str]] = {

@@ -46,7 +46,7 @@ def execute(read_arrived: JobDocument, data: Path, old: Path, policy: Path) -> d
     container_plugin: Any = plugin_loader.load_workload_plugin(job)
     weights = data.parent / "weights.pth"
     weights.touch()
-    own = {"policy": policy, "backbone": weights}
+    own = {"policy": policy, "reference": policy, "backbone": weights}
     there, before = ({source: own.get(source.role, folder) for source in job.sources} for folder in (data, old))
     return {
         "command": read_named_files(container_plugin.work(job, there, work), work),

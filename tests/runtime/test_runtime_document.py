@@ -32,7 +32,7 @@ documents = st.builds(
     sources=st.lists(
         st.builds(
             JobSource,
-            role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint", "backbone"]),
+            role=st.sampled_from(["dataset", "policy", "reference", "init_policy", "checkpoint", "backbone"]),
             kind=TEXT,
             uri=TEXT,
             tags=st.lists(TEXT, max_size=2).map(tuple),

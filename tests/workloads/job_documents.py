@@ -65,9 +65,10 @@ def training(dataset, place, args=(), starts=None, **parameters) -> JobDocument:
     )
 
 
-def evaluation(work, policy=None, dataset=None, args=(), platform="here", **parameters) -> JobDocument:
-    """policy, dataset: a folder, or a `JobSource`; dataset: also a list of them."""
+def evaluation(work, policy=None, dataset=None, args=(), platform="here", references=(), **parameters) -> JobDocument:
+    """policy, dataset: a folder, or a `JobSource`; dataset: also a list of them; references: a list."""
     sources = [("policy", policy)] if policy else []
+    sources += [("reference", given) for given in references]
     sources += [("dataset", given) for given in _as_list(dataset)]
     place = {"work": str(work), "cache": str(work)}
     return make_document("lerobot-eval", EvalParameters(**parameters), place, sources, args, platform)

@@ -44,6 +44,26 @@ def test_fitting_policies_of_any_type_are_accepted(find_mismatches, policy, data
     check_findings(find_mismatches(dataset=data, builtin_policy=True))
 
 
+def test_a_reference_that_cannot_act_in_the_environment_is_named(find_mismatches, policy):
+    arm = {"output_features": {"action": {"type": "ACTION", "shape": [7]}}}
+    fitting, other = policy(), policy("other", **arm)
+    check_findings(find_mismatches(policy=fitting, references=[fitting, other], env="pusht"))
+    assert find_mismatches(policy=fitting, references=[policy("like")], env="pusht", policy_type="act") == []
+    torn = policy("torn", without=("model.safetensors",))
+    check_findings(find_mismatches(policy=fitting, references=[torn], env="pusht"))
+
+
+def test_what_each_policy_reads_is_implied_once_and_trusted_for_each(policy, tmp_path):
+    small, large = (policy(name, type=name, input_features=STATE) for name in ("smolvla", "pi0"))
+    document = evaluation(tmp_path / "work", policy=small, references=[large, small], env="pusht")
+    (texts,) = container.implied_sources(document, folders(document)).values()
+    alone = [
+        container.implied_sources(one, folders(one))["backbone"]
+        for one in (evaluation(tmp_path / "work", policy=at, env="pusht") for at in (small, large))
+    ]
+    assert list(texts) == list(dict.fromkeys(text for each in alone for text in each))
+
+
 def test_the_folder_to_publish_to_must_be_a_folder(find_mismatches, policy, tmp_path):
     at = policy()
     (tmp_path / "file").touch()

@@ -57,6 +57,22 @@ def test_every_given_parameter_reaches_the_launcher(make_evaluation):
     assert (asked.options, asked.results, asked.kept_policy) == (options, Path("/elsewhere/eval_results"), None)
 
 
+def test_a_comparison_reaches_the_launcher_with_every_reference(make_evaluation, policy, saved, tmp_path):
+    compared = [policy("other", type="diffusion"), saved("run/checkpoints/000300", 300)]
+    given = {"at_most": 40, "confidence": 0.9, "detect": 0.3, "margin": 0.1}
+    document = make_evaluation(references=compared, dataset=None, env="pusht", policy_type="act", **given)
+    asked = read_work(document)
+    assert {name: getattr(asked, name) for name in given} == given
+    assert [(one.folder, one.step, one.role) for one in asked.references] == [
+        (compared[0], 0, "reference"),
+        (compared[1] / "pretrained_model", 300, "reference"),
+    ]
+    assert asked.policy.folder == tmp_path / "policy"
+    assert container.tracked(document).params["references"] == " ".join(map(str, compared))
+    lineage = container.publishing(document, folders(document)).lineage
+    assert [uri for _, uri, _ in lineage["compared_with"]] == [*map(str, compared)]
+
+
 def test_names_of_tasks_and_renames_reach_the_launcher(make_evaluation):
     given = {"env": "metaworld", "env_tasks": "push-v3,reach-v3,push-v3", "rename": "observation.a=observation.b"}
     asked = read_work(make_evaluation(dataset=None, **given))

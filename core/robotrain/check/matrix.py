@@ -19,7 +19,10 @@ from robotrain.model.support import ANY, UNKNOWN, Support
 from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
-ROLES = (capability_checks.DATASET, "policy", "init_policy", "checkpoint", "resume", "code", "backbone", PUBLISH_ROLE)
+ROLES = (
+    *(capability_checks.DATASET, "policy", "reference", "init_policy", "checkpoint", "resume", "code", "backbone"),
+    PUBLISH_ROLE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

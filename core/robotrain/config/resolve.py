@@ -144,7 +144,7 @@ def _follow_runs(
             assert item.text is not None
             assert workload.follow_run is not None
             if earlier := kinds[name].find_job(item.text.text):
-                found.update(workload.follow_run(job, earlier))
+                found = {**workload.follow_run(job, earlier), **found}  # the first one decides
     return found
 
 

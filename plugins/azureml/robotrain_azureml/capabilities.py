@@ -7,10 +7,12 @@ from robotrain.model.support import ANY, YES, no, not_yet
 from robotrain_azure.settings import make_option_hints
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-FETCHED = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
+FETCHED = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
 job.
 """
+POLICIES = ("policy", "reference")
+POLICY_KINDS = ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run", "datastore_path")
 OWN_MODELS = "Azure ML has its own form for registered models."
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu multi_node mixed_precision several_datasets stream_logs cancel native_dag"
@@ -20,9 +22,8 @@ SUPPORTED_FEATURES = (
 CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("huggingface", "blob_url", "data_asset", "local_path")},
-        **{("policy", kind): YES for kind in ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run")},
-        ("policy", "datastore_path"): YES,
-        ("policy", "registered_model"): no(OWN_MODELS, "--policy-model azureml:NAME:VERSION"),
+        **{(role, kind): YES for role in POLICIES for kind in POLICY_KINDS},
+        **{(one, "registered_model"): no(OWN_MODELS, f"--{one}-model azureml:NAME:VERSION") for one in POLICIES},
         **{("init_policy", kind): YES for kind in ("blob_url", "model_asset")},
         ("init_policy", "registered_model"): no(OWN_MODELS, "--init-from-policy-model azureml:NAME:VERSION"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},

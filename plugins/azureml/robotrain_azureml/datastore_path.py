@@ -81,6 +81,9 @@ KIND = SourceKind(
         "policy": RoleFlag(
             "--policy-url", repeatable=False, help="A policy in an Azure ML datastore to continue from or to evaluate."
         ),
+        "reference": RoleFlag(
+            "--reference-url", help="A policy in an Azure ML datastore to compare the evaluated one with."
+        ),
         "resume": RESUME,
     },
     recognizes=is_datastore_path,
@@ -90,7 +93,11 @@ KIND = SourceKind(
             "Only its own Azure ML workspace can read a datastore.",
             f"robotrain outputs RUN --checkpoint last --to FOLDER, then {flag} FOLDER/checkpoints/STEP",
         )
-        for role, flag in (("policy", "--policy-path"), ("resume", "--resume-from"))
+        for role, flag in (
+            ("policy", "--policy-path"),
+            ("reference", "--reference-path"),
+            ("resume", "--resume-from"),
+        )
     },
 )
 

@@ -4,13 +4,14 @@ from robotrain.model.capabilities import Capabilities
 from robotrain.model.support import ANY, YES, no
 from robotrain.run_folder.settings import NO_TRACKING
 
-CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
+CONTAINER_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
 WEIGHTS = ("registered_model", "blob_url")
+POLICY_KINDS = ("local_path", "huggingface", "mlflow_run", *WEIGHTS)
 FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
 CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("local_path", "huggingface", "blob_url")},
-        **{("policy", kind): YES for kind in ("local_path", "huggingface", "mlflow_run", *WEIGHTS)},
+        **{(role, kind): YES for role in ("policy", "reference") for kind in POLICY_KINDS},
         **{("init_policy", kind): YES for kind in WEIGHTS},
         **{(role, ANY): YES for role in CONTAINER_ROLES},
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},

@@ -7,8 +7,9 @@ from robotrain.model.support import ANY, YES, no
 from robotrain_azure.settings import make_option_hints
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+POLICY_KINDS = ("huggingface", "blob_url", "local_path", "registered_model", "mlflow_run", "model_asset")
 NO_MODELS = "OSMO reads storage URLs, not models of a registry."
-CONTAINER_ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume", "backbone", "publish")
+CONTAINER_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel native_dag"
@@ -17,8 +18,7 @@ SUPPORTED_FEATURES = (
 CAPABILITIES = Capabilities(
     sources={
         **{("dataset", kind): YES for kind in ("huggingface", "blob_url", "local_path", "osmo_dataset")},
-        **{("policy", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
-        **{("policy", kind): YES for kind in ("registered_model", "mlflow_run", "model_asset")},
+        **{(role, kind): YES for role in ("policy", "reference") for kind in POLICY_KINDS},
         ("init_policy", "blob_url"): YES,
         ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("blob_url", "local_path")},

@@ -26,7 +26,7 @@ from robotrain_runtime.contract.secret_store import STORE_PREFIX, SecretStorePlu
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 TRACKING_PREFIX = "tracking."
-POLICY_ROLES = ("policy", "init_policy")
+POLICY_ROLES = ("policy", "reference", "init_policy")
 
 Interface = TypeVar("Interface")
 

@@ -49,6 +49,7 @@ KIND = SourceKind(
         "policy": RoleFlag(
             "--policy-url", repeatable=False, help="A policy in Azure Storage to go on from, or to evaluate."
         ),
+        "reference": RoleFlag("--reference-url", help="A policy in Azure Storage to compare the evaluated one with."),
         "init_policy": INIT_POLICY,
         "checkpoint": CHECKPOINT,
         "resume": RESUME,

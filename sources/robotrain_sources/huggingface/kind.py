@@ -67,6 +67,10 @@ KIND = SourceKind(
             help="A policy of the Hugging Face Hub to go on from, or to evaluate. REVISION pins it.",
             common=True,
         ),
+        "reference": RoleFlag(
+            "--reference-repo-id",
+            help="A policy of the Hugging Face Hub to compare the evaluated one with. REVISION pins it.",
+        ),
         "resume": make_resume_flag(  # OWNER/NAME may be a folder
             lambda text: bool(re.match(_ADDRESS, text)), f"{reference.SCHEME}{reference.FORM}"
         ),

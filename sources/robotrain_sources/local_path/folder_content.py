@@ -202,7 +202,7 @@ def _update_from_file(file: io.FileIO, max_bytes: int, hasher: "hashlib._Hash") 
         max_bytes -= len(piece)
 
 
-POLICY_ROLES = ("policy", "init_policy")
+POLICY_ROLES = ("policy", "reference", "init_policy")
 POLICY_FILES = ("config.json", "model.safetensors")
 ADAPTER_FILES = ("config.json", "adapter_config.json", "adapter_model.safetensors")
 MODEL_FOLDER = "pretrained_model"

@@ -91,6 +91,10 @@ KIND = SourceKind(
             repeatable=False,
             help="A trained policy to fine-tune or to evaluate: its folder, or that of a checkpoint.",
         ),
+        "reference": RoleFlag(
+            "--reference-path",
+            help="A policy to compare the evaluated one with: its folder, or that of a checkpoint.",
+        ),
         "checkpoint": CHECKPOINT,
         "resume": RESUME,
         "code": CODE,

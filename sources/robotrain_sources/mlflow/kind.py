@@ -17,7 +17,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 from robotrain_sources.data_asset.kind import ASSET_FORM, ASSET_HINT, AssetFamily, parse_asset_name
 from robotrain_sources.mlflow import reference
-from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL
+from robotrain_sources.role_flags import CHECKPOINT, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL
 
 CONTAINER_PLUGIN = "robotrain_sources.mlflow.container"
 MODEL_ASSETS = AssetFamily("models", "model", ("data", "data asset"))
@@ -69,7 +69,7 @@ def _is_latest(text: str) -> bool:
     return bool(re.fullmatch(rf"\s*{reference.LATEST_HINT}\s*", text))
 
 
-_ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY, "checkpoint": CHECKPOINT}
+_ROLES = {"policy": POLICY_MODEL, "reference": REFERENCE_MODEL, "init_policy": INIT_POLICY, "checkpoint": CHECKPOINT}
 
 
 KIND = SourceKind(
@@ -137,7 +137,7 @@ RUN_KIND = SourceKind(
     form=reference.RUN_FORM,
     example="runs:/0123456789abcdef0123456789abcdef/checkpoints/000400",
     help="A policy or checkpoint among the artifacts of a run that is tracked where the job is.",
-    roles={"policy": POLICY_MODEL, "checkpoint": CHECKPOINT},
+    roles={"policy": POLICY_MODEL, "reference": REFERENCE_MODEL, "checkpoint": CHECKPOINT},
     recognizes=lambda text: bool(re.match(_RUN_HINT, text)),
     parse=parse_run_source,
     container_plugin=CONTAINER_PLUGIN,

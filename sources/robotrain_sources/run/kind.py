@@ -75,6 +75,11 @@ KIND = SourceKind(
             common=True,
             complete=complete_run_name,
         ),
+        "reference": RoleFlag(
+            "--reference-run",
+            help="A run whose policy the evaluated one is compared with: its last checkpoint, or that of a step.",
+            complete=complete_run_name,
+        ),
         "checkpoint": CHECKPOINT,
         "backbone": RoleFlag(
             "--backbone-run",

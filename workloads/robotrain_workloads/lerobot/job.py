@@ -5,7 +5,7 @@ asked of a job (what is wrong, what it implies, the options of its trainer) is a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +76,8 @@ class LerobotJob:
         self.given = given
         self.parameters: Mapping[str, Any] = dict(given.parameters)
         self.sources, self.folders, self.is_complete = given.sources, folders or {}, is_complete
+        self.beside: Sequence[LerobotJob] = ()
+        """The jobs of other policies that the same work evaluates."""
         self.arguments = given.trainer_args
         """The user's options for LeRobot, as typed after `--`."""
         self.options = {f"--{name}": value for name, value in split_options(self.arguments) if name}

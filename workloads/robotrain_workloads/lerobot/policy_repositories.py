@@ -65,13 +65,24 @@ def find_problems(job: LerobotJob) -> Iterator[Finding | str]:
     for one in backbones.list_missing(reads.needed, job.sources):
         flag = f"{BACKBONE_FLAG} {one.name}" + (f"@{one.revision}" if one.revision else "")
         yield make_finding(f"{model.kind} reads {one.name}, which this job does not bring", flag)
-    needed, sources = reads.needed, backbones.list_backbones(job.sources)
-    if start and job.policy_folder and start.kind == HUB_KIND and start.role != INITIAL_WEIGHTS_ROLE:
-        reason = own_code.find_reason(job.policy_folder, model, job.arguments)
-        own = NeededRepository(get_repository_name(start), runs_code=True, reason=reason)
-        needed, sources = [*needed, *([own] if reason else [])], [*sources, start]
+    needed, sources = _list_repositories(job, reads), backbones.list_backbones(job.sources)
+    own = {one.name for one in needed}
+    if start and start.kind == HUB_KIND and get_repository_name(start) in own:
+        sources.append(start)
     if needed or job.parameters.get("trust_remote_code") is not None:
-        yield from remote_code.find_trust_problems(model.kind, needed, job.trusted, sources, are_pinned=True)
+        others = {one.name for other in job.beside if other.reads for one in _list_repositories(other, other.reads)}
+        trusted = {name: commit for name, commit in job.trusted.items() if name in own or name not in others}
+        yield from remote_code.find_trust_problems(model.kind, needed, trusted, sources, are_pinned=True)
+
+
+def _list_repositories(job: LerobotJob, reads: PolicyReads) -> list[NeededRepository]:
+    """Return what the policy reads, and its own repository if that has code that runs."""
+    start = job.start_source
+    if start is None or not job.policy_folder or start.kind != HUB_KIND or start.role == INITIAL_WEIGHTS_ROLE:
+        return reads.needed
+    reason = own_code.find_reason(job.policy_folder, job.model, job.arguments)
+    own = NeededRepository(get_repository_name(start), runs_code=True, reason=reason)
+    return [*reads.needed, *([own] if reason else [])]
 
 
 def _find_base_problems(job: LerobotJob, base: adapter.Base, start: JobSource) -> Iterator[Finding | str]:
@@ -98,7 +109,9 @@ def _list_unnamed_backbones(job: LerobotJob, reads: PolicyReads) -> Iterator[str
     """Yield a sentence for each given backbone that nothing known reads: another backbone's own files may name it."""
     for source in backbones.list_backbones(job.sources):
         name = get_repository_name(source)
-        if not source.implied and name not in reads.names and source != job.base_source:
+        readers = [job, *job.beside]
+        is_read = any((one.reads and name in one.reads.names) or source == one.base_source for one in readers)
+        if not source.implied and not is_read:
             what = f"it reads {', '.join(reads.names)}" if reads.names else "it reads no other repository"
             yield f"the policy does not name the backbone {name}: {job.model.kind}, {what}"
 

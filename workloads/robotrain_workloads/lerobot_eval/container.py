@@ -38,7 +38,7 @@ from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import START_MODES, get_dataset_name, read_checkpoint_manifest
 from robotrain_workloads.lerobot.options import format_options
 from robotrain_workloads.lerobot.warm_up import TAKE_OVER
-from robotrain_workloads.lerobot_eval import policy_checkpoints
+from robotrain_workloads.lerobot_eval import policy_checkpoints, references
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
 from robotrain_workloads.lerobot_eval.parameters import choose_lock, list_image_packages
@@ -55,12 +55,15 @@ COPIED_PARAMETERS = (
     *("success_reward", "success_threshold", "record_video", "seed", "system_metrics", "checkpoints"),
     "confirm",
     *("env_tasks", "task_description", "rename"),
+    *references.PARAMETERS,
 )
 """Parameters that become those of the tracking run if set."""
 OF_ONE_CHECKPOINT = (model_lineage.POLICY_STEP, model_lineage.POLICY_DIGEST)
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
-    "policy": (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES),
+    **dict.fromkeys(
+        (references.POLICY_ROLE, references.ROLE), (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES)
+    ),
 }
 prepare = dataset_preparation.plan_preparation
 targets = publish_url.list_targets
@@ -82,16 +85,33 @@ def make_job(
     document: JobDocument, data: Mapping[JobSource, Path] | None = None, *, is_complete: bool = False
 ) -> LerobotJob:
     """Return the job; of several checkpoints to evaluate, that of the newest one."""
-    return LerobotJob(document, policy_checkpoints.view_newest(document, data or {}), is_complete=is_complete)
+    return make_jobs(document, data, is_complete=is_complete)[0]
+
+
+def make_jobs(
+    document: JobDocument, data: Mapping[JobSource, Path] | None = None, *, is_complete: bool = False
+) -> list[LerobotJob]:
+    """Return the job, and those that evaluate the references in place of the policy."""
+    own = document, policy_checkpoints.view_newest(document, data or {})
+    views = (own, *references.list_views(document, data or {}))
+    jobs = [LerobotJob(one, folders, is_complete=is_complete) for one, folders in views]
+    for job in jobs:
+        job.beside = [other for other in jobs if other is not job]
+    return jobs
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems that descriptions alone show, mismatches of policy and data included."""
-    yield from _find_problems(make_job(document, described))
+    yield from _find_problems(make_jobs(document, described))
 
 
-def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
-    """Yield what is wrong with the policy and the data, as far as they are here."""
+def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Finding | str]:
+    """Yield what is wrong with the policies and the data, as far as they are here."""
+    job, *others = jobs
+    for other in others:
+        name = other.start_source.uri if other.start_source else ""
+        for found in map(make_finding, _find_reference_problems(other)):
+            yield found if name in found.title else found._replace(title=f"the reference {name}: {found.title}")
     yield from dataset_preparation.find_data_problems(job)
     if reward_model := compatibility.explain_reward_model(job):
         yield reward_model
@@ -110,14 +130,27 @@ def _find_problems(job: LerobotJob) -> Iterator[Finding | str]:
         yield from _find_split_problems(job)
 
 
+def _find_reference_problems(job: LerobotJob) -> Iterator[Finding | str]:
+    """Yield what is wrong with a policy to compare with."""
+    if reward_model := compatibility.explain_reward_model(job):
+        yield reward_model
+        return
+    if job.is_complete:
+        yield from _find_policy_problems(job)
+    yield from compatibility.find_mismatches(job)
+    yield from policy_repositories.find_problems(job)
+
+
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield what is accepted, though it is probably not what is meant."""
-    yield from policy_repositories.list_warnings(make_job(document, described))
+    jobs = make_jobs(document, described)
+    yield from dict.fromkeys(text for job in jobs for text in policy_repositories.list_warnings(job))
 
 
 def implied_sources(document: JobDocument, described: Mapping[JobSource, Path]) -> Mapping[str, Sequence[str]]:
-    """Return the backbones and tokenizers that the policy reads and no source brings."""
-    texts = policy_repositories.list_implied(make_job(document, described))
+    """Return the backbones and tokenizers that the policies read and no source brings."""
+    jobs = make_jobs(document, described)
+    texts = [*dict.fromkeys(text for job in jobs for text in policy_repositories.list_implied(job))]
     return {backbones.BACKBONE_ROLE: texts} if texts else {}
 
 
@@ -130,9 +163,10 @@ def needed_files(document: JobDocument, source: JobSource) -> Sequence[str]:
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[Finding | str]:
     """Yield problems in small files that LeRobot would fail on."""
-    job, output = make_job(document, data, is_complete=True), _get_output(document)
+    jobs, output = make_jobs(document, data, is_complete=True), _get_output(document)
+    job = jobs[0]
     yield from policy_checkpoints.find_problems(document, data)
-    yield from _find_problems(job)
+    yield from _find_problems(jobs)
     if compatibility.explain_reward_model(job):
         return
     if output.exists() and not output.is_dir():
@@ -148,9 +182,11 @@ def _get_output(document: JobDocument) -> Path:
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """Return the launcher's command, for the run's environment. Raise OSError."""
-    job = make_job(document, data, is_complete=True)
+    job, *others = make_jobs(document, data, is_complete=True)
     hub_cache.fill_cache(data, work, job.trusted)
-    file = _make_request(job, data, work).save(work)
+    request = _make_request(job, data, work)
+    compared = [dataclasses.replace(selection.find_policy(one), role=references.ROLE) for one in others]
+    file = dataclasses.replace(request, references=compared).save(work)
     return WorkCommand(arguments=("-m", LAUNCHER, str(file)), environ=_make_environ(document, work))
 
 
@@ -189,11 +225,13 @@ def tracked(document: JobDocument) -> TrackingSpec:
     here = {one: Path(one.uri) for one in document.sources if one.role in START_MODES and one.kind == "local_path"}
     job = make_job(document, here)
     reference, dataset_name = selection.find_policy(job), get_dataset_name(document)
+    compared = [lineage.format_source_uri(one) for one in references.list_references(document.sources)]
     params = {
         "policy_repo_id": reference.name,
         "policy_source": reference.source,
         **({"dataset_repo_id": dataset_name} if has_dataset else {}),
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
+        **({"references": " ".join(compared)} if compared else {}),
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
         **({"options": format_options(document.trainer_args)} if document.trainer_args else {}),
         **policy_packages.describe(document),
@@ -240,6 +278,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
         **policy_packages.describe(document),
     }
     env, datasets = str(values["env"] or ""), lineage.list_dataset_sources(document)
+    compared = references.list_references(document.sources)
     return PublishingSpec(
         register=str(values["register_model"] or ""),
         description="\n".join(lines),
@@ -250,6 +289,7 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
             "policy_pin": reference.pin or None,
             **{name: training_tags.get(name) for name in ("policy_run", "policy_step")},
             "evaluated_on": [[source.kind, source.uri, source.pin] for source in datasets],
+            **({"compared_with": [[one.kind, one.uri, one.pin] for one in compared]} if compared else {}),
             "azureml_run_id": azureml_tags.get("azureml_run_id"),
         },
     )

@@ -96,6 +96,35 @@ class EvalParameters:
             gt=0,
         ),
     ] = None
+    at_most: Annotated[
+        int | None,
+        Param(
+            help="of a comparison with --reference-…: the most episodes of each policy (default: what --detect needs)",
+            metavar="EPISODES",
+            gt=0,
+        ),
+    ] = None
+    confidence: Annotated[
+        float | None,
+        Param(help="how sure a comparison is of all that it says together (default: 0.95)", ge=0.5, lt=1),
+    ] = None
+    detect: Annotated[
+        float | None,
+        Param(help="the difference of success rates that a comparison is planned to find (default: 0.2)", gt=0, le=1),
+    ] = None
+    equal_within: Annotated[
+        float | None,
+        Param(help="end a comparison once the success rates are surely this close", metavar="RATE", gt=0, le=1),
+    ] = None
+    margin: Annotated[
+        float | None,
+        Param(
+            help="the run fails unless the policy is surely not worse than each reference by this success rate",
+            metavar="RATE",
+            gt=0,
+            le=1,
+        ),
+    ] = None
     job_name: shared.JobName = "lerobot-eval"
     output_dir: Annotated[
         str | None, shared.make_output_param("a folder for results, from the run's own (default: outputs)")
@@ -107,7 +136,7 @@ class EvalParameters:
     eval_episodes: Annotated[
         int,
         Param(
-            help="episodes to roll out, and the most to replay",
+            help="episodes to roll out, and the most to replay; of a comparison, those of its first round",
             common=True,
             aliases=("--episodes",),
             env=("EVAL_EPISODES",),

@@ -22,6 +22,7 @@ from robotrain_workloads.lerobot import episode_numbers, versions
 from robotrain_workloads.lerobot.backbones import HUB_KIND
 from robotrain_workloads.lerobot.job import LerobotJob
 from robotrain_workloads.lerobot.lineage import find_start_source
+from robotrain_workloads.lerobot_eval import references
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.parameters import OPTION_PATTERN, OWNED_OPTIONS
 
@@ -81,6 +82,41 @@ def check_scored_checkpoints(job: "Job") -> Iterator[Problem]:
         yield make_problem("checkpoints-replayed", *ENVIRONMENT_SUGGESTIONS)
 
 
+def check_comparison(job: "Job") -> Iterator[Problem]:
+    """Check a comparison with references, and say how many episodes it may need."""
+    compared = references.list_references(job.sources)
+    if not compared:
+        for name in references.PARAMETERS:
+            if job[name] is not None:
+                flag = _make_flag(name)
+                yield make_problem("option-without-effect.reference", where=flag, given=f"{job[name]:g}", flag=flag)
+        return
+    if job["builtin_policy"]:
+        yield make_problem("sources-conflict.untrained")
+    if _has_dataset(job):
+        given = redact(next(one.uri for one in job.sources if one.role == "dataset"))
+        yield make_problem("sources-conflict.replayed", given=given)
+        if job["env"] is None:
+            yield make_problem("value-missing.environment", *ENVIRONMENT_SUGGESTIONS, absent=("env",))
+    if which := job["checkpoints"]:
+        yield make_problem("checkpoints-not-scored.compared", suggest_leaving_out("--checkpoints"), which=which)
+    if job["equal_within"] is not None and job["margin"] is not None:
+        ways = (suggest_leaving_out("--equal-within"), suggest_leaving_out("--margin"))
+        yield make_problem("options-conflict", *ways)
+        return
+    planned = references.plan_comparison(dict(job.parameters), len(compared))
+    if planned.at_most < planned.fewest:
+        yield make_problem("value-out-of-range.too-few", given=str(planned.at_most), fewest=planned.fewest)
+    else:
+        yield make_problem(
+            "comparison-planned",
+            policies=1 + len(compared),
+            fixed=planned.fixed,
+            fewest=planned.fewest,
+            at_most=planned.at_most,
+        )
+
+
 def check_evaluation_target(job: "Job") -> Iterator[Problem]:
     """Require a dataset or an environment; an untrained policy needs a dataset."""
     if _has_dataset(job):
@@ -104,7 +140,7 @@ def check_rollout(job: "Job") -> Iterator[Problem]:
     if job["env"] is None:
         for name in ROLLOUT_PARAMETERS:
             if job[name] is not None and job[name] is not False:  # 0 is a value that was set
-                flag = "--" + name.replace("_", "-")
+                flag = _make_flag(name)
                 yield _make_unused_problem(f"{flag} has no effect without --env", flag, job[name])
         return
     env = str(job["env"])
@@ -336,6 +372,10 @@ def make_check_command(job: LerobotJob, environ: Mapping[str, str]) -> WorkComma
         return None
     place = str(job.start.folder) if job.start_source else kind
     return WorkCommand(arguments=("-m", POLICY_CHECK, kind, place, "--", *given), environ=environ)
+
+
+def _make_flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _has_dataset(job: "Job") -> bool:

@@ -80,6 +80,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
     yield from shared_lerobot_rules.check_backbones(job)
     yield from shared_lerobot_rules.check_remote_code(job)
     yield from rules.check_scored_checkpoints(job)
+    yield from rules.check_comparison(job)
     yield from rules.check_evaluation_target(job)
     yield from rules.check_rollout(job)
     yield from rules.check_task_description(job)
@@ -146,6 +147,7 @@ LEROBOT_EVAL = Workload(
     parameters=EvalParameters,
     roles={
         "policy": Role(typical=True, takes="checkpoints", takes_all="checkpoints"),
+        "reference": Role(many=True, takes="checkpoints"),
         "dataset": Role(many=True, typical=True),
         "backbone": Role(many=True, reads=lambda text: not re.search(WEIGHTS, text)),
     },

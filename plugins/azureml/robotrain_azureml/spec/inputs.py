@@ -17,7 +17,7 @@ from robotrain_sources.data_asset import kind as data_asset
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.mlflow import kind as model_asset
 from robotrain_sources.mlflow.reference import LATEST
-from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, RESUME
+from robotrain_sources.role_flags import CHECKPOINT, CODE, INIT_POLICY, POLICY_MODEL, REFERENCE_MODEL, RESUME
 
 from robotrain_azureml import datastore_path
 from robotrain_azureml.settings import AzureMLSettings
@@ -67,6 +67,9 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     ("policy", "model_asset"): InputForm("policy_model", POLICY_MODEL.flag),
     ("policy", "local_path"): InputForm("policy_path", "--policy-path"),
     ("policy", "datastore_path"): InputForm("policy_in_datastore", "--policy-url"),
+    ("reference", "model_asset"): InputForm("reference_model_{}", REFERENCE_MODEL.flag),
+    ("reference", "local_path"): InputForm("reference_path_{}", "--reference-path"),
+    ("reference", "datastore_path"): InputForm("reference_in_datastore_{}", "--reference-url"),
     ("init_policy", "model_asset"): InputForm("init_from_policy_model", INIT_POLICY.flag),
     ("checkpoint", "local_path"): InputForm("checkpoint", CHECKPOINT.flag),
     **{("checkpoint", kind): InputForm("checkpoint_model", CHECKPOINT.flag) for kind in (MODEL_KIND, *REGISTRY_KINDS)},

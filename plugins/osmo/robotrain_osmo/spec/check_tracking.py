@@ -13,7 +13,7 @@ from robotrain.redaction import redact
 from robotrain_azure import settings as azure_settings
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
-from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL
+from robotrain_sources.role_flags import CHECKPOINT, POLICY_MODEL, REFERENCE_MODEL
 
 from robotrain_osmo import storage
 from robotrain_osmo.settings import OsmoSettings
@@ -100,7 +100,7 @@ def suggest_tracking(settings: OsmoSettings) -> Iterator[str]:
 
 
 TRACKED_KINDS = ("registered_model", "latest_model", "mlflow_run")
-MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "checkpoint": CHECKPOINT.flag}
+MODEL_FLAGS = {"policy": POLICY_MODEL.flag, "reference": REFERENCE_MODEL.flag, "checkpoint": CHECKPOINT.flag}
 
 
 def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -129,7 +129,7 @@ def check_models(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
         elif source.kind in TRACKED_KINDS and not tracking_uri:
             ways = suggest_tracking(settings)
             yield make_problem("value-missing.registry-to-look-in", *ways, where=flag, given=source.uri, uri=source.uri)
-        elif source.role == "policy" and source.kind in workspace.REGISTRY_KINDS and target:
+        elif source.role != "checkpoint" and source.kind in workspace.REGISTRY_KINDS and target:
             fixes = (f"{flag} {workspace.get_model_name(source)}", SERVER_HINT)
             yield make_problem("osmo-model-elsewhere", *fixes, where=flag, given=source.uri)
 

@@ -39,6 +39,7 @@ INPUT_FLAGS = {
     ("dataset", "local_path"): "--dataset-path",
     ("dataset", "osmo_dataset"): dataset.DATASET_FLAG,
     ("policy", "local_path"): "--policy-path",
+    ("reference", "local_path"): "--reference-path",
     ("checkpoint", "local_path"): CHECKPOINT.flag,
     ("code", "local_path"): CODE.flag,
     ("code", "osmo_dataset"): dataset.CODE_FLAG,

@@ -42,6 +42,7 @@ KIND = SourceKind(
     roles={
         "dataset": RoleFlag("--shelf"),
         "policy": RoleFlag("--policy-shelf", repeatable=False),
+        "reference": RoleFlag("--reference-shelf"),
         "init_policy": RoleFlag("--init-shelf", repeatable=False),
         "checkpoint": RoleFlag("--checkpoint-shelf", repeatable=False),
         "resume": RoleFlag("--resume-shelf", repeatable=False),

@@ -30,6 +30,8 @@ class EvaluatedPolicy:
     """The folder of its model; None for an untrained one."""
     base: Path | None = None
     """The folder of the policy that it belongs to, if it is an adapter."""
+    role: str = "policy"
+    """`reference` for one that the evaluated policy is compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,15 @@ class EvaluationRequest:
     record_video: bool = False
     checkpoints: str | None = None
     confirm: int = 0
+    at_most: int | None = None
+    confidence: float | None = None
+    detect: float | None = None
+    equal_within: float | None = None
+    margin: float | None = None
     policy: EvaluatedPolicy = EvaluatedPolicy()
     """Of several checkpoints the newest, until each has its turn."""
+    references: Sequence[EvaluatedPolicy] = ()
+    """Those to compare it with, in rounds from equal starts."""
     checkpoints_folder: Path | None = None
     """The folder with several checkpoints, which are evaluated in turn; None for the one policy."""
     grows_until: Path | None = None
@@ -101,8 +110,12 @@ class EvaluationRequest:
 def read_request(file: Path) -> EvaluationRequest:
     """Return what `EvaluationRequest.save` wrote. Raise OSError."""
     data = json.loads(file.read_bytes())
-    policy = EvaluatedPolicy(**_make_paths(EvaluatedPolicy, data["policy"]))
-    return EvaluationRequest(**{**_make_paths(EvaluationRequest, data), "policy": policy})
+    policy, *references = (
+        EvaluatedPolicy(**_make_paths(EvaluatedPolicy, one)) for one in (data["policy"], *data["references"])
+    )
+    return EvaluationRequest(
+        **{**_make_paths(EvaluationRequest, data), "policy": policy, "references": tuple(references)}
+    )
 
 
 def _make_paths(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
