@@ -4,57 +4,40 @@ The results of each checkpoint are a folder that is complete whenever it exists.
 same run's folder evaluates only the checkpoints that have none yet.
 """
 
-import dataclasses
-import gc
-import hashlib
-import json
 import math
-import os
-import shutil
-import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import collect_fields
-from robotrain_runtime.contract.event import Evaluated, Note, Scored, Track, emit_event
+from robotrain_runtime.contract.event import Note, Scored, Track, emit_event
 
 from robotrain_workloads.evaluation import result_files
 from robotrain_workloads.lerobot import policy
-from robotrain_workloads.lerobot_eval import followed_checkpoints, policy_checkpoints
+from robotrain_workloads.lerobot_eval import evaluated_parts, followed_checkpoints, policy_checkpoints
+from robotrain_workloads.lerobot_eval.evaluated_parts import Evaluate, MakeProgress
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
-from robotrain_workloads.lerobot_eval.results import result_store, summary
-from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
+from robotrain_workloads.lerobot_eval.results import summary
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
 PARTS_FOLDER = ".eval_checkpoints"
 """The folder, beside the results, of checkpoints that are evaluated already."""
-SCORES_FILE, TABLE_FILE, TABLE_FOLDER = "checkpoint.json", "checkpoints.json", "checkpoints"
+TABLE_FILE, TABLE_FOLDER = "checkpoints.json", "checkpoints"
 HEADLINES = (("rollout/success_rate", "higher"), ("replay/mse", "lower"))
 """The scores that say which checkpoint is the best, and what is better: the first that they have."""
-OWN_FIELDS = (
-    *("policy", "checkpoints", "checkpoints_folder", "grows_until", "confirm"),
-    *("results", "kept_policy", "link_policy", "tags"),
-)
-"""What of a request does not change the scores of a checkpoint, besides its files."""
 LONGEST_REASON = 500
 CONFIRMED = "-confirmed"
 """What the folder of the best checkpoint's confirmation ends with."""
-
-MakeProgress = Callable[[int], EvaluationProgress]
-Evaluate = Callable[[EvaluationRequest, Path, MakeProgress], EvaluationResult]
 
 
 def evaluate_policy(request: EvaluationRequest, evaluate: Evaluate) -> None:
     """Evaluate one policy. Raise SystemExit with a sentence, also when the success rate is below the threshold."""
     with result_files.fill_folder(request.results) as folder:
-        score = _score_policy(request, folder, evaluate, EvaluationProgress)
-    _report(request, score, request.policy.folder, request.kept_policy)
+        score = evaluated_parts.score_policy(request, folder, evaluate, EvaluationProgress)
+    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy)
     if sentence := summary.explain_low_success(score, request.success_threshold):
         raise SystemExit(f"error: {sentence}")
 
@@ -101,7 +84,7 @@ def evaluate_checkpoints(request: EvaluationRequest, checkpoints: Path, evaluate
         kept = None
     print(f"the best checkpoint is that of step {best.step}", flush=True)
     emit_event(Track(tags={"policy_step": str(best.step)}))
-    _report(request, shown, policy.find_model_folder(folder), kept)
+    evaluated_parts.report(request, shown, policy.find_model_folder(folder), kept)
     sentences = (
         f"no checkpoint is good enough; of the best, step {best.step}, {too_low}" if too_low else "",
         failed,
@@ -125,23 +108,6 @@ def _select(request: EvaluationRequest, folder: Path) -> EvaluationRequest:
     """Return the request that evaluates one checkpoint."""
     model, name = policy.find_model_folder(folder), f"{request.policy.name.rstrip('/')}/{folder.name}"
     return replace(request, policy=replace(request.policy, name=name, step=int(folder.name), folder=model))
-
-
-def _report(request: EvaluationRequest, score: Scored, model: Path | None, kept: Path | None) -> None:
-    """Keep the policy of a score, and send the score."""
-    if kept and model:
-        result_store.copy_policy(model, kept, link=request.link_policy)
-    emit_event(
-        Evaluated(
-            episodes=score.episodes,
-            scores=score.scores,
-            results=str(request.results.absolute()),
-            policy=str(kept.absolute()) if kept else "",
-            step=score.step,
-            passed=score.passed,
-            conditions=score.conditions,
-        )
-    )
 
 
 def _describe_selection(score: Scored, compared: int, *, is_confirmed: bool) -> Scored:
@@ -180,21 +146,6 @@ def explain_failures(found: Sequence[Scored]) -> str:
     return f"{len(failed)} of {len(found)} checkpoints could not be evaluated: {', '.join(texts)}"
 
 
-def _score_policy(request: EvaluationRequest, folder: Path, evaluate: Evaluate, make_progress: MakeProgress) -> Scored:
-    """Evaluate a policy, and write its results to a new folder."""
-    result = evaluate(request, folder, make_progress)
-    if not result.episodes:
-        raise SystemExit("error: no episode was evaluated")
-    result_store.write_results(result, folder)
-    return Scored(
-        step=request.policy.step,
-        scores=summary.compute_scores(result),
-        episodes=result.episodes,
-        conditions=summary.describe_conditions(result),
-        passed=result.passed,
-    )
-
-
 def _score_checkpoint(
     request: EvaluationRequest, part: Path, evaluate: Evaluate, make_progress: MakeProgress
 ) -> Scored:
@@ -204,15 +155,7 @@ def _score_checkpoint(
     """
     step = request.policy.step
     try:
-        key = _make_key(request)
-        if earlier := _read_earlier(part, key):
-            emit_event(Note(level="info", text=f"the checkpoint of step {step} was evaluated before"))
-            return earlier
-        with result_files.fill_folder(part) as folder:
-            score = _score_policy(request, folder, evaluate, make_progress)
-            result_files.write_json(folder / SCORES_FILE, {"key": key, "score": collect_fields(score)})
-        _free_memory()
-        return score
+        return evaluated_parts.score_part(request, part, evaluate, make_progress, f"the checkpoint of step {step}")
     except SystemExit as error:
         if not isinstance(error.code, str):  # a signal stops the whole run
             raise
@@ -225,58 +168,18 @@ def _score_checkpoint(
     return Scored(step=step, error=reason)
 
 
-def _read_earlier(part: Path, key: str) -> Scored | None:
-    """Return what an earlier attempt of the same evaluation found; None if it found nothing."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        known = json.loads((part / SCORES_FILE).read_text(encoding="utf-8"))
-        if known["key"] == key:
-            scores = {name: value for name, value in known["score"]["scores"].items() if value is not None}
-            return Scored(**{**known["score"], "scores": scores})
-    return None
-
-
-def _make_key(request: EvaluationRequest) -> str:
-    """Return what the scores depend on: the policy's files and all options. Raise OSError."""
-    policy, fields = request.policy, dataclasses.asdict(request)
-    shared = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
-    digest = result_store.digest_policy(policy.folder) if policy.folder else ""
-    parts = [digest, policy.base, policy.source, policy.pin, shared]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-
 def _describe(score: Scored) -> str:
     known = ((name, score.scores[name]) for name, _ in HEADLINES if name in score.scores)
     return ", ".join(f"{name} {value:.4g}" for name, value in known) or f"{score.episodes} episodes"
-
-
-def _free_memory() -> None:
-    """Return the memory of a policy that is not needed any more to the GPU."""
-    gc.collect()
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _write_results(results: Path, parts: Path, found: Sequence[Scored], best: str, table: Mapping[str, object]) -> None:
     """Write the results: those of the best checkpoint, the table, and those of each in a folder of its own."""
     confirmed = parts / f"{best}{CONFIRMED}"
     with result_files.fill_folder(results) as folder:
-        _link_files(confirmed if confirmed.exists() else parts / best, folder)
+        evaluated_parts.link_files(confirmed if confirmed.exists() else parts / best, folder)
         for part in sorted(parts.iterdir()):
             if part.name.isdecimal() and int(part.name) in {one.step for one in found if not one.error}:
-                _link_files(part, folder / TABLE_FOLDER / part.name)
+                evaluated_parts.link_files(part, folder / TABLE_FOLDER / part.name)
         rows = [collect_fields(one) for one in found]
         result_files.write_json(folder / TABLE_FILE, {**table, "checkpoints": rows})
-
-
-def _link_files(source: Path, target: Path) -> None:
-    """Link the files of a folder into another one, or copy them where the disk has no links."""
-    for path in sorted(source.rglob("*")):
-        if path.is_dir() or path == source / SCORES_FILE:
-            continue
-        place = target / path.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, place)
-        except OSError:
-            shutil.copyfile(path, place)

@@ -4,8 +4,9 @@ import importlib
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,9 +18,10 @@ from robotrain_workloads.lerobot import dataset, device, warm_up
 from robotrain_workloads.lerobot import loaded_policy as loading
 from robotrain_workloads.lerobot.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot.warm_up import quick_imports
-from robotrain_workloads.lerobot_eval import checkpoint_scores, replay
+from robotrain_workloads.lerobot_eval import checkpoint_scores, compared_policies, evaluated_parts, replay
 from robotrain_workloads.lerobot_eval.inputs import held_out, task_texts
-from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest, read_request
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest, read_request
+from robotrain_workloads.lerobot_eval.kept_policies import KeptPolicies
 from robotrain_workloads.lerobot_eval.results import result_store
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str]) -> None:
         emit_event(Track(tags=request.tags))
     if loading.FACTORY not in sys.modules:
         print(warm_up.LOADING, flush=True)
+    if request.references:
+        compared_policies.compare_policies(request, partial(evaluate, load=KeptPolicies(_load_policy)))
+        return
     if request.checkpoints_folder is None:
         checkpoint_scores.evaluate_policy(request, evaluate)
         return
@@ -52,19 +57,33 @@ def _prepare_evaluation(arguments: Sequence[str]) -> None:
             loading.check_policy_configuration(*arguments)
 
 
+def _load_policy(request: EvaluationRequest) -> LoadedPolicy:
+    device_name = device.choose_device(request.device, "evaluating", leaves_core=True)
+    overrides = [option for option in request.options if option.startswith(loading.POLICY_OPTION)]
+    policy = request.policy
+    if policy.folder is None:
+        assert request.root  # an untrained policy needs its shapes
+        return loading.make_untrained_policy(policy.name, request.root, device_name, overrides, request.seed)
+    return loading.load_policy(policy.folder, device_name, overrides, policy.base, renames=request.renames)
+
+
 def evaluate(
-    request: EvaluationRequest, folder: Path, make_progress: checkpoint_scores.MakeProgress
+    request: EvaluationRequest,
+    folder: Path,
+    make_progress: evaluated_parts.MakeProgress,
+    load: Callable[[EvaluationRequest], LoadedPolicy] = _load_policy,
 ) -> EvaluationResult:
     """Replay and roll out; videos go to `folder`. Raise SystemExit with a sentence."""
     with quick_imports():
-        loaded = _load_policy(request)
+        loaded = load(request)
     root, policy, episodes, held = request.root, request.policy, list[int](), None
     if root and not request.skip:  # a confirmation replays nothing: recorded episodes have no fresh starts
         selection = _choose_episodes(request, root)
         episodes, held = selection.episodes[: request.eval_episodes], selection.held_out
     fps = float(dataset.load_dataset_info(root)["fps"]) if root else None
     known = {"policy_type": loaded.kind, "device": loaded.device, "fps": fps, "held_out": held}
-    emit_event(Track(params={name: value for name, value in known.items() if value is not None}))
+    if policy.role == EvaluatedPolicy().role:  # a tracking run has one value of each
+        emit_event(Track(params={name: value for name, value in known.items() if value is not None}))
     facts = {
         "source": policy.source,
         "name": policy.name,
@@ -88,16 +107,6 @@ def evaluate(
     )
     progress.finish(result)
     return result
-
-
-def _load_policy(request: EvaluationRequest) -> LoadedPolicy:
-    device_name = device.choose_device(request.device, "evaluating", leaves_core=True)
-    overrides = [option for option in request.options if option.startswith(loading.POLICY_OPTION)]
-    policy = request.policy
-    if policy.folder is None:
-        assert request.root  # an untrained policy needs its shapes
-        return loading.make_untrained_policy(policy.name, request.root, device_name, overrides, request.seed)
-    return loading.load_policy(policy.folder, device_name, overrides, policy.base, renames=request.renames)
 
 
 def _choose_episodes(request: EvaluationRequest, root: Path) -> held_out.EpisodeSelection:

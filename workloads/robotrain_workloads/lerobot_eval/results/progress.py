@@ -13,9 +13,13 @@ class EvaluationProgress:
     Those of a checkpoint have no scores of episodes: the next one's would have the same names.
     """
 
-    def __init__(self, total: int, before: int = 0, count: int = 0) -> None:
-        """Make the progress of `total` episodes; of a checkpoint after `before` others of `count`."""
-        self._total, self._done, self._has_scores = total * (count or 1), total * before, not count
+    def __init__(self, total: int, before: int = 0, count: int = 0, *, done: int = 0, has_scores: bool = True) -> None:
+        """Make the progress of `total` episodes, of which some are done; of a checkpoint after `before` of `count`."""
+        self._total, self._done, self._has_scores = (
+            total * (count or 1),
+            total * before + done,
+            has_scores and not count,
+        )
 
     def start(self) -> None:
         """Send the number of episodes before the first one ends."""

@@ -22,6 +22,7 @@ from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_eval.results import summary
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayEpisode
 
+RESULTS_FILE = "eval_results.json"
 SKIPPED_FILES = ("training_state", MANIFEST)
 SHORT_DIGEST = 12
 MOST_PLOTTED = 10
@@ -42,7 +43,7 @@ MOST_NUMBERS = 32
 
 def write_results(result: EvaluationResult, folder: Path) -> None:
     """Write the results beside the videos. Plots need Matplotlib, and show only the first episodes."""
-    result_files.write_json(folder / "eval_results.json", summary.make_summary(result))
+    result_files.write_json(folder / RESULTS_FILE, summary.make_summary(result))
     result_files.write_json(folder / "metrics.json", summary.make_metrics_report(result))
     result_files.write_lines(folder / "failure_cases.jsonl", result.rolled.list_failures() if result.rolled else ())
     if result.replayed:

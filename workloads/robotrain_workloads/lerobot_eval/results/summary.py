@@ -119,6 +119,8 @@ def describe_conditions(result: EvaluationResult) -> str:
         options = [option for option in request.options if option.startswith(POLICY_OPTION)]
         text = _describe_replay(result, len(result.replayed.episodes))
         conditions.append(", ".join((text, *_describe_options(options))))
+    if request.references:  # a rate that ends a comparison is a little too far from the other's
+        conditions.append("as many episodes as a comparison needed")
     return "; ".join(conditions)
 
 

@@ -1,0 +1,220 @@
+"""A comparison in rounds, with pretended policies and environment: what ends it, restarts, files, the gate."""
+
+import json
+import random
+
+import pytest
+from eval_launcher import list_events, read_strict_json
+from robotrain_runtime.contract.event import Evaluated, Metrics, Note
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.lerobot_eval import compared_policies
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
+
+SEED = 1000
+
+
+class Pretended:
+    """Policies by name, each with the share of its episodes that succeed; the same seed gives the same."""
+
+    def __init__(self, folder, rates, **given):
+        self.rates, self.played, self.stops_at = rates, [], None
+        policies = []
+        for name in rates:
+            model = folder / name
+            model.mkdir(exist_ok=True)
+            (model / "config.json").write_text(json.dumps({"type": "act"}))
+            (model / "model.safetensors").write_text(name)
+            role = "reference" if policies else "policy"
+            policies.append(EvaluatedPolicy(name=name, source="local-path", folder=model, role=role))
+        usual = {"env": "pusht", "starts": "easy", "seed": SEED, "results": folder / "outputs/eval_results"}
+        kept = folder / "outputs/policy/000000"
+        self.request = EvaluationRequest(
+            policy=policies[0], references=policies[1:], kept_policy=kept, **{**usual, **given}
+        )
+
+    def evaluate(self, request, folder, make_progress):
+        name, tasks = request.policy.name, request.tasks or ("",)
+        if self.stops_at == len(self.played):
+            raise SystemExit(143)
+        self.played.append((name, request.skip, request.eval_episodes))
+        progress, episodes = make_progress(0), []
+        for task in tasks:
+            for number in range(request.eval_episodes):
+                seed = request.seed + request.skip + number
+                states = json.loads(request.starts) if request.starts not in (None, "easy") else None
+                start = (request.skip + number) % len(states) if states else None
+                draw = random.Random(f"{task} {seed if start is None else start}").random()
+                video = f"videos/episode_{number:03}.mp4" if request.record_video else None
+                if video:
+                    (folder / "videos").mkdir(exist_ok=True)
+                    (folder / video).write_text(f"{name} {seed}")
+                episode = RolloutEpisode(
+                    index=len(episodes),
+                    seed=seed,
+                    steps=9,
+                    sum_reward=1.0,
+                    max_reward=1.0,
+                    final_reward=1.0,
+                    success=draw < self.rates[name],
+                    seconds=1,
+                    task=task,
+                    start=start,
+                    trial=seed,
+                    video=video,
+                )
+                progress.add_episode(episode)
+                episodes.append(episode)
+        facts = {"name": name, "type": "act", "step": 0, "source": "local-path", "pin": None, "sha256": name}
+        return EvaluationResult(request=request, policy=facts, device="cpu", rolled=RolloutResult(episodes=episodes))
+
+
+@pytest.fixture
+def compare(tmp_path, capfd):
+    """Compare; the pretended evaluation, its events by kind, and the sentence that it ended with."""
+
+    def run(rates, made=None, **given):
+        made, sentence = made or Pretended(tmp_path, rates, **given), ""
+        try:
+            compared_policies.compare_policies(made.request, made.evaluate)
+        except SystemExit as error:
+            sentence = error.code
+        lines = capfd.readouterr().out.splitlines()
+        return made, {kind: list_events(lines, kind) for kind in (Evaluated, Metrics, Note)}, sentence
+
+    return run
+
+
+def read(made, file="comparison.json"):
+    return read_strict_json(made.request.results / file)
+
+
+def test_a_clear_difference_ends_early_and_the_same_starts_are_played_by_both(compare):
+    made, events, sentence = compare({"good": 0.9, "bad": 0.1})
+    compared = read(made)
+    (verdict,) = compared["verdicts"]
+    assert (verdict["verdict"], compared["ended"], sentence) == ("better", "decided", "")
+    assert verdict["pairs"] < compared["fixed"] < compared["at_most"]
+    assert verdict["sentence"] in [note.text for note in events[Note]]
+    own, other = ([one[1:] for one in made.played if one[0] == name] for name in ("good", "bad"))
+    assert own == other
+    assert [skip for skip, _ in own] == [
+        compared_policies.FRESH + sum(compared["rounds"][:at]) for at in range(len(own))
+    ]
+    assert [episodes for _, episodes in own] == compared["rounds"]
+
+
+def test_the_results_are_those_of_all_episodes_of_the_policy_and_of_each_reference(compare):
+    made, events, _ = compare({"good": 0.9, "bad": 0.1})
+    played = sum(read(made)["rounds"])
+    seeds = [SEED + compared_policies.FRESH + number for number in range(played)]
+    for file, name in (("eval_results.json", "good"), ("references/1/eval_results.json", "bad")):
+        results = read(made, file)
+        assert (results["policy"]["name"], results["rollout"]["seeds"]) == (name, seeds)
+        assert [row["index"] for row in results["rollout"]["per_episode"]] == list(range(played))
+        assert results["conditions"].endswith("; as many episodes as a comparison needed")
+    own, other = read(made)["policies"]
+    assert (own["role"], own["results"], own["trials"]) == ("policy", "eval_results.json", played)
+    assert (other["role"], other["results"]) == ("reference", "references/1/eval_results.json")
+    assert read(made)["conditions"]["first_seed"] == seeds[0]
+    (evaluated,) = events[Evaluated]
+    assert (evaluated.episodes, evaluated.scores["rollout/success_rate"]) == (played, own["success_rate"])
+    assert (made.request.kept_policy / "model.safetensors").read_text() == "good"
+
+
+def test_progress_counts_the_episodes_of_all_policies(compare):
+    _, events, _ = compare({"one": 0.5, "other": 0.5}, at_most=30)
+    total = 2 * 30
+    assert [(one.step, one.total) for one in events[Metrics]] == [(number + 1, total) for number in range(total)]
+    assert not any(one.values for one in events[Metrics])
+
+
+def test_equal_policies_are_equal_within_a_range_or_not_decided(compare, tmp_path):
+    made, _, sentence = compare({"one": 0.5, "other": 0.5}, equal_within=0.2, at_most=200)
+    assert (read(made)["verdicts"][0]["verdict"], read(made)["ended"], sentence) == ("equal", "decided", "")
+    assert read(made)["verdicts"][0]["pairs"] < 200
+    made, _, sentence = compare({"one": 0.5, "other": 0.5}, at_most=30)
+    assert (read(made)["verdicts"][0]["verdict"], read(made)["ended"], sentence) == ("not decided", "at_most", "")
+    assert read(made)["verdicts"][0]["pairs"] == 30
+
+
+def test_several_references_are_compared_together(compare):
+    made, events, _ = compare({"good": 0.9, "bad": 0.1, "like": 0.9}, at_most=60)
+    verdicts = read(made)["verdicts"]
+    assert [(one["first"], one["second"], one["verdict"]) for one in verdicts] == [
+        (0, 1, "better"),
+        (0, 2, "not decided"),
+    ]
+    assert read(made)["ended"] == "at_most"
+    assert any("against bad" in note.text and "against like" in note.text for note in events[Note])
+
+
+def test_a_policy_that_is_not_shown_to_be_no_worse_fails_the_run_after_its_results_are_written(compare):
+    made, events, sentence = compare({"bad": 0.1, "good": 0.9}, margin=0.1)
+    assert sentence == f"error: {read(made)['gate']['sentence']}"
+    assert (read(made)["gate"]["passed"], read(made)["verdicts"][0]["verdict"]) == (False, "worse")
+    assert events[Evaluated][0].passed is False
+    made, events, sentence = compare({"one": 0.5, "other": 0.5}, margin=0.1, at_most=10)
+    assert (read(made)["gate"]["passed"], sentence != "") == (False, True), "what is not shown is not accepted"
+
+
+def test_a_policy_that_is_not_worse_passes(compare):
+    made, events, sentence = compare({"good": 0.9, "old": 0.8}, margin=0.1)
+    assert (sentence, read(made)["gate"]["passed"], events[Evaluated][0].passed) == ("", True, True)
+
+
+def test_the_threshold_holds_beside_the_comparison(compare):
+    _, events, sentence = compare({"poor": 0.3, "worse": 0.0}, success_threshold=0.9, margin=0.1)
+    assert "is below --success-threshold 0.9" in sentence
+    assert events[Evaluated][0].passed is False
+
+
+def test_repeated_starts_count_once_and_end_the_comparison(compare):
+    states = json.dumps([[100 + number, 400, 200, 300, 0.8] for number in range(13)])
+    made, _, _ = compare({"one": 0.5, "other": 0.5}, starts=states, eval_batch_size=5, eval_episodes=5)
+    assert (read(made)["rounds"], read(made)["verdicts"][0]["pairs"]) == ([5, 5, 3], 13)
+    same = json.dumps([[100, 400, 200, 300, 0.8]] * 30)
+    assert read(compare({"one": 0.5, "other": 0.5}, starts=same)[0])["ended"] in ("starts", "at_most")
+
+
+def test_each_task_counts_and_all_tasks_of_a_seed_are_looked_at_together(compare):
+    made, _, _ = compare({"one": 0.5, "other": 0.5}, tasks=("push", "reach"), at_most=41, starts=None, env="metaworld")
+    assert (sum(read(made)["rounds"]), read(made)["verdicts"][0]["pairs"]) == (20, 40)
+    rows = read(made, "eval_results.json")["rollout"]["per_episode"]
+    assert [row["task"] for row in rows] == ["push"] * 20 + ["reach"] * 20
+
+
+@pytest.mark.parametrize("stops_at", [2, 3], ids=["between rounds", "within a round"])
+def test_what_an_interrupted_attempt_played_is_not_played_again(compare, tmp_path, stops_at):
+    made = Pretended(tmp_path, {"one": 0.5, "other": 0.4}, at_most=40)
+    made.stops_at = stops_at
+    _, _, code = compare({}, made)
+    assert (code, made.request.results.exists()) == (143, False)
+    again, _, _ = compare({"one": 0.5, "other": 0.4}, at_most=40)
+    whole, _, _ = compare({"one": 0.5, "other": 0.4}, at_most=40, results=tmp_path / "whole/eval_results")
+    assert made.played + again.played == whole.played
+    assert read(again)["verdicts"] == read(whole)["verdicts"]
+
+
+def test_the_same_policy_twice_ties_every_pair(compare, tmp_path):
+    made = Pretended(tmp_path, {"one": 0.5, "other": 0.5}, at_most=20)
+    twice = made.request.references[0].__class__(name="one", folder=made.request.policy.folder, role="reference")
+    made.request = EvaluationRequest(
+        policy=made.request.policy,
+        references=(twice,),
+        env="pusht",
+        at_most=20,
+        results=made.request.results,
+    )
+    compare({}, made)
+    (verdict,) = read(made)["verdicts"]
+    assert (verdict["ties"], verdict["verdict"]) == (20, "not decided")
+    assert len({one["name"] for one in read(made)["policies"]}) == 2
+
+
+def test_videos_of_all_rounds_lie_beside_the_results(compare):
+    made, _, _ = compare({"one": 0.5, "other": 0.5}, at_most=20, record_video=True)
+    results = made.request.results
+    assert (results / "videos/episode_015.mp4").read_text() == f"one {SEED + compared_policies.FRESH + 15}"
+    assert (results / "references/1/videos/episode_019.mp4").read_text().startswith("other")
+    assert read(made, "eval_results.json")["rollout"]["per_episode"][15]["video"] == "videos/episode_015.mp4"

@@ -1,0 +1,253 @@
+"""A policy and those that it is compared with, rolled out from the same starts in rounds until the comparison decides.
+
+Each policy plays a round as a part of its own, which an attempt that begins again in the same run's folder finds. The
+starts are not those of an evaluation with the same seed: those may have chosen the policy.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.comparison import record
+from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, compare, plan_pairs
+from robotrain_runtime.comparison.observations import Observation, Side, find_repeated, pair_sides
+from robotrain_runtime.contract.event import Note, emit_event
+
+from robotrain_workloads.evaluation import result_files
+from robotrain_workloads.evaluation.rollout_scores import RolloutEpisode, RolloutResult
+from robotrain_workloads.lerobot_eval import evaluated_parts
+from robotrain_workloads.lerobot_eval.evaluated_parts import Evaluate
+from robotrain_workloads.lerobot_eval.inputs import simulation
+from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
+from robotrain_workloads.lerobot_eval.references import PARAMETERS, make_plan
+from robotrain_workloads.lerobot_eval.results import result_store, summary
+from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
+from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
+
+PARTS_FOLDER = ".eval_comparison"
+"""The folder, beside the results, of what is played already."""
+COMPARISON_FILE, REFERENCES_FOLDER = "comparison.json", "references"
+FRESH = 1_000_000
+"""How many starts of the seed are left out: those are for evaluations that choose a policy."""
+MOST_FILMED = 50
+GROWTH = 4
+"""A round is as long as the first, or a part of what is played: one of so many."""
+
+
+def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
+    """Compare the policy with its references. Raise SystemExit with a sentence, also for a policy that is too bad."""
+    names = _make_names(request)
+    plan = make_plan({name: getattr(request, name) for name in PARAMETERS})
+    tasks, limit = max(len(request.tasks), 1), _count_starts(request)
+    planned = plan_pairs(plan, len(request.references))
+    limit = min(limit, max(1, (plan.at_most or planned.at_most) // tasks))
+    plan = replace(plan, at_most=limit * tasks)
+    print(f"comparing {len(names)} policies in at most {limit * tasks} episodes of each", flush=True)
+    rounds, table = list[int](), list[Observation]()
+    while True:
+        rounds.append(_choose_round(rounds, limit, request))
+        table += _play_round(request, rounds, limit, names, evaluate)
+        repeats = any(find_repeated(table))
+        is_last = repeats or sum(rounds) >= limit
+        verdicts = _decide(table, names, plan, is_last=is_last)
+        _say_round(len(rounds), verdicts)
+        if all(one.verdict != "continue" for one in verdicts):
+            break
+    undecided = any(one.verdict == "not decided" for one in verdicts)
+    ended: record.Ending = "decided" if not undecided else "starts" if repeats else "at_most"
+    _finish(request, rounds, plan, verdicts, names, ended)
+
+
+def _make_names(request: EvaluationRequest) -> list[str]:
+    """Return a name for each policy, which no other has."""
+    given = [request.policy.name, *(one.name for one in request.references)]
+    return [name if given.count(name) < 2 else f"{name} [{number}]" for number, name in enumerate(given)]
+
+
+def _count_starts(request: EvaluationRequest) -> int:
+    """Return how many different starts there are, as far as it is known before they are played."""
+    starts = simulation.parse_starts(request.starts, request.env)
+    return len(starts.states) if isinstance(starts, simulation.StartStates) else FRESH
+
+
+def _choose_round(rounds: Sequence[int], limit: int, request: EvaluationRequest) -> int:
+    """Return how many episodes the next round has: more, the more are played, in whole batches."""
+    played, batch = sum(rounds), request.eval_batch_size
+    wanted = max(request.eval_episodes, math.ceil(played / GROWTH / batch) * batch)
+    return min(wanted, limit - played)
+
+
+def _list_requests(request: EvaluationRequest) -> list[EvaluationRequest]:
+    """Return the request of each policy, the evaluated one first."""
+    return [replace(request, policy=policy, tags={}) for policy in (request.policy, *request.references)]
+
+
+def _name_part(request: EvaluationRequest, number: int, policy: int) -> Path:
+    return request.results.parent / PARTS_FOLDER / f"{number:03}-{policy}"
+
+
+def _play_round(
+    request: EvaluationRequest, rounds: Sequence[int], limit: int, names: Sequence[str], evaluate: Evaluate
+) -> list[Observation]:
+    """Roll each policy out in the last of the rounds, and return the episodes in the order of their starts."""
+    size, before, tasks = rounds[-1], sum(rounds[:-1]), max(len(request.tasks), 1)
+    films = request.record_video and before < MOST_FILMED
+    found: list[tuple[int, int, Observation]] = []
+    for number, one in enumerate(_list_requests(request)):
+        asked = replace(one, references=(), eval_episodes=size, skip=FRESH + before, record_video=films)
+        done = (before * len(names) + number * size) * tasks
+        part = _name_part(request, len(rounds), number)
+        what = f"round {len(rounds)} of {names[number]}"
+        evaluated_parts.score_part(
+            asked,
+            part,
+            evaluate,
+            lambda _, done=done: EvaluationProgress(limit * tasks * len(names), done=done, has_scores=False),  # type: ignore[misc]
+            what,
+        )
+        found += [
+            (episode.seed, place, _observe(episode, names[number]))
+            for place, episode in enumerate(_read_episodes(part))
+        ]
+    return [observation for _, _, observation in sorted(found, key=lambda row: row[:2])]
+
+
+def _observe(episode: RolloutEpisode, name: str) -> Observation:
+    start = str(episode.seed) if episode.start is None else f"#{episode.start}"
+    place = f"{episode.task}/{start}" if episode.task else start
+    return Observation(policy=name, start=place, success=episode.success, score=episode.max_reward)
+
+
+def _decide(
+    table: Sequence[Observation], names: Sequence[str], plan: ComparisonPlan, *, is_last: bool
+) -> list[PairVerdict]:
+    pairings = [pair_sides(table, Side(names[0]), Side(name)) for name in names[1:]]
+    if is_last:
+        plan = replace(plan, at_most=min(len(one.pairs) for one in pairings))
+    return compare(pairings, plan)
+
+
+def _say_round(number: int, verdicts: Sequence[PairVerdict]) -> None:
+    """Send what is known after a round."""
+    known = []
+    for one in verdicts:
+        difference, low, high = (100 * (number or 0) for number in (one.difference, one.low, one.high))
+        known.append(f"{difference:+.0f} points ({low:.0f} to {high:.0f}) against {one.second}")
+    emit_event(Note(level="info", text=f"round {number}: {verdicts[0].pairs} pairs, {'; '.join(known)}"))
+
+
+def _read_episodes(part: Path) -> list[RolloutEpisode]:
+    return [RolloutEpisode(**row) for row in _read_part(part)["rollout"]["per_episode"]]
+
+
+def _read_part(part: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((part / result_store.RESULTS_FILE).read_text(encoding="utf-8"))
+    return data
+
+
+def _finish(
+    request: EvaluationRequest,
+    rounds: Sequence[int],
+    plan: ComparisonPlan,
+    verdicts: Sequence[PairVerdict],
+    names: Sequence[str],
+    ended: record.Ending,
+) -> None:
+    """Write the results of all, and send those of the evaluated policy."""
+    sentences = [record.describe_verdict(one, plan) for one in verdicts]
+    is_gate, has_passed = plan.margin is not None, all(one.verdict == "not worse" for one in verdicts)
+    with result_files.fill_folder(request.results) as folder:
+        rows, results = [], []
+        for number, one in enumerate(_list_requests(request)):
+            place = folder / REFERENCES_FOLDER / str(number) if number else folder
+            place.mkdir(parents=True, exist_ok=True)
+            parts = [_name_part(request, played + 1, number) for played in range(len(rounds))]
+            result = _merge_parts(one, parts, place)
+            result_store.write_results(result, place)
+            file = (place / result_store.RESULTS_FILE).relative_to(folder).as_posix()
+            rows.append({**_describe_policy(result, names[number]), "role": one.policy.role, "results": file})
+            results.append(result)
+        made = record.make_comparison_record(
+            plan,
+            plan_pairs(plan, len(verdicts)),
+            rows,
+            verdicts,
+            [(0, number + 1) for number in range(len(verdicts))],
+            conditions=_describe_conditions(results[0], sum(rounds)),
+            ended=ended,
+            rounds=rounds,
+        )
+        result_files.write_json(folder / COMPARISON_FILE, made)
+    for sentence in sentences:
+        emit_event(Note(level="info", text=sentence))
+    score = evaluated_parts.make_score(results[0])
+    too_low = summary.explain_low_success(score, request.success_threshold)
+    if is_gate:
+        score = replace(score, passed=has_passed and score.passed is not False)
+    evaluated_parts.report(request, score, request.policy.folder, request.kept_policy)
+    refused = [text for one, text in zip(verdicts, sentences, strict=True) if is_gate and one.verdict != "not worse"]
+    if text := "; ".join(filter(None, [*refused, too_low])):
+        raise SystemExit(f"error: {text}")
+
+
+def _merge_parts(request: EvaluationRequest, parts: Sequence[Path], folder: Path) -> EvaluationResult:
+    """Return the result of all rounds of a policy; its videos are linked into `folder`."""
+    reports = [_read_part(part) for part in parts]
+    played = [(part, episode) for part in parts for episode in _read_episodes(part)]
+    order = {task: number for number, task in enumerate(request.tasks)}
+    played.sort(key=lambda one: (order.get(one[1].task, 0), one[1].seed))
+    episodes, trials = list[RolloutEpisode](), dict[tuple[str, int], int | None]()
+    for index, (part, episode) in enumerate(played):
+        trial = episode.trial
+        if episode.start is not None:
+            trial = trials.setdefault((episode.task, episode.start), trial)
+        video = _link_video(part, episode, index, folder) if episode.video else None
+        episodes.append(replace(episode, index=index, trial=trial, video=video))
+    first = reports[0]
+    return EvaluationResult(
+        request=request, policy=first["policy"], device=first["device"], rolled=RolloutResult(episodes=episodes)
+    )
+
+
+def _link_video(part: Path, episode: RolloutEpisode, index: int, folder: Path) -> str:
+    """Link the video of an episode under its number among all."""
+    assert episode.video
+    video = Path(episode.video).with_name(f"episode_{index:03d}.mp4")
+    evaluated_parts.link_file(part / episode.video, folder / video)
+    return video.as_posix()
+
+
+def _describe_policy(result: EvaluationResult, name: str) -> dict[str, Any]:
+    """Return what a reader of a comparison wants to know of a policy."""
+    rolled = result.rolled
+    assert rolled
+    return {
+        **result.policy,
+        "name": name,
+        "episodes": len(rolled.episodes),
+        "trials": rolled.trials,
+        "successes": rolled.successes,
+        "success_rate": rolled.success_rate,
+        "success_interval": list(rolled.success_interval),
+        "score": rolled.mean("max_reward"),
+    }
+
+
+def _describe_conditions(result: EvaluationResult, episodes: int) -> dict[str, Any]:
+    """Return what all policies had in common."""
+    request = result.request
+    names = ("env", "starts", "success_reward", "env_steps", "seed")
+    return {
+        "text": summary.describe_conditions(result),
+        **{name: getattr(request, name) for name in names},
+        "tasks": list(request.tasks),
+        "batch": request.eval_batch_size,
+        "first_seed": request.seed + FRESH,
+        "episodes": episodes,
+        "options": list(request.options),
+        "renames": dict(request.renames),
+        "device": result.device,
+    }
