@@ -432,7 +432,7 @@ def check_dataset(folder: Path) -> list[Any]:
     from robotrain_workloads.lerobot_data.inspection import QUESTIONS
     from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
-    options, found = {"quality": {"val_split": 0.1}}, list[DataFinding]()
+    options, found = {"quality": {"val_split": 0.1, "left_out": []}}, list[DataFinding]()
     for question in ("tables", "quality"):
         answers = importlib.import_module(QUESTIONS[question]).answer_question(
             LocalFiles(folder), options.get(question, {}), lambda done, total: None

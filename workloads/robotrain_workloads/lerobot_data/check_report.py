@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot.dataset import CONVERT_FLAG
-from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG
-from robotrain_workloads.lerobot_data.findings import DataFinding
+from robotrain_workloads.lerobot.episode_numbers import EXCLUDE_FLAG, parse_ranges, select_episodes
+from robotrain_workloads.lerobot_data.findings import DataFinding, list_cured
 
 SEVERITIES = ("error", "warning")
 LOOKED_AT = {"numbers": "numbered_episodes", "pictures": "pictured_episodes"}
@@ -25,6 +26,8 @@ class CheckedDataset(NamedTuple):
     """By question (`InspectedDataset`)."""
     failure: str = ""
     """Why it could not be looked at."""
+    left_out: str = ""
+    """The episodes that were left out, as they were given."""
 
     @property
     def can_train(self) -> bool:
@@ -43,10 +46,13 @@ class CheckedDataset(NamedTuple):
 
     @property
     def excluded(self) -> list[int]:
-        """The episodes that are better left out; what most of them have is not cured so."""
-        total = self.results.get("tables", {}).get("episodes", 0)
-        curable = (one.episodes for one in self.findings if one.kind.is_cured_by_exclusion)
-        return sorted({number for episodes in curable if len(episodes) <= total / 2 for number in episodes})
+        """The episodes that are better left out."""
+        return list_cured(self.findings, self.results.get("tables", {}))
+
+    def format_excluded(self) -> str:
+        """Return the episodes to leave out, as the option takes them: those that are, and those that are better so."""
+        known = select_episodes(parse_ranges(self.left_out), sys.maxsize) if self.left_out and not self.failure else []
+        return format_episodes([*known, *self.excluded], ",")
 
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
@@ -59,7 +65,7 @@ class CheckedDataset(NamedTuple):
             "failure": self.failure,
             "not_checked": self.explain_unchecked(),
             "findings": [one.dump() for one in self.sorted_findings],
-            "exclude_episodes": format_episodes(self.excluded, ","),
+            "exclude_episodes": self.format_excluded(),
         }
 
     def explain_unchecked(self) -> str:
@@ -98,20 +104,23 @@ def format_heading(checked: CheckedDataset) -> str:
 def list_rows(checked: CheckedDataset) -> Iterator[tuple[str, str, str]]:
     """Yield the table of findings: severity, code, and the sentence with all its episodes."""
     for one in checked.sorted_findings:
-        text = one.text
-        if len(one.episodes) > 1:
-            text += f" (episodes {format_episodes(one.episodes)})"
-        yield one.severity, one.code, text
+        yield one.severity, one.code, format_text(one)
 
 
 def list_next_lines(checked: CheckedDataset) -> Iterator[str]:
     """Yield what to type next: the episodes to leave out, and the one to look at."""
     if checked.needs_conversion and checked.can_train:
         yield f"train on it:     {CONVERT_FLAG} (it is of LeRobot v2.1)"
-    if excluded := checked.excluded:
-        yield f"leave them out:  {EXCLUDE_FLAG} {format_episodes(excluded, ',')}"
+    if checked.excluded:
+        yield f"leave them out:  {EXCLUDE_FLAG} {checked.format_excluded()}"
     if (episode := next((one.episodes[0] for one in checked.sorted_findings if one.episodes), None)) is not None:
         yield f"look at one:     robotrain data view {shlex.quote(checked.text)} {episode}"
+
+
+def format_text(finding: DataFinding) -> str:
+    """Return the sentence of a finding with all its episodes."""
+    several = len(finding.episodes) > 1
+    return f"{finding.text} (episodes {format_episodes(finding.episodes)})" if several else finding.text
 
 
 def format_episodes(episodes: Iterable[int], separator: str = ", ") -> str:

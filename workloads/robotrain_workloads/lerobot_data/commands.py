@@ -37,6 +37,9 @@ def check(
         float,
         typer.Option(metavar="PART", min=0, max=0.999, help="The part of the episodes that a training would hold out."),
     ] = DEFAULT_VAL_SPLIT,
+    exclude_episodes: Annotated[
+        str, typer.Option(metavar="EPISODES", help="Episodes that a training would leave out, such as 0,3,5-9.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Say what is wrong with LeRobot datasets, and with which episodes.
@@ -52,7 +55,7 @@ def check(
     from robotrain_workloads.lerobot_data import given_datasets
 
     given = given_datasets.parse_datasets(datasets, get_plugins(ctx), "robotrain data check")
-    checked = [_check_dataset(one, val_split, hidden=json) for one in given]
+    checked = [_check_dataset(one, val_split, exclude_episodes, hidden=json) for one in given]
     if json:
         print_json({"datasets": [one.dump() for one in checked]})
     else:
@@ -62,19 +65,21 @@ def check(
         raise typer.Exit(Stage.USAGE.exit_code)
 
 
-def _check_dataset(given: GivenDataset, val_split: float, *, hidden: bool) -> CheckedDataset:
+def _check_dataset(given: GivenDataset, val_split: float, excluded: str, *, hidden: bool) -> CheckedDataset:
     from robotrain.cli.progress_bar import show_progress
 
     from robotrain_workloads.lerobot_data import given_datasets, inspector
     from robotrain_workloads.lerobot_data.check_report import CheckedDataset
 
-    questions: dict[str, dict[str, float]] = {"tables": {"converts": True}, "quality": {"val_split": val_split}}
+    left_out: dict[str, str | float] = {"excluded": excluded} if excluded else {}
+    questions = {"tables": {"converts": True, **left_out}, "quality": {"val_split": val_split, **left_out}}
     try:
         with show_progress(given.text, hidden=hidden) as progress:
             answer = given_datasets.inspect_given(given, questions, progress)
     except inspector.InspectionFailed as error:
         return CheckedDataset(given.text, (), {}, str(error))
-    return CheckedDataset(given.text, answer.findings, answer.results)
+    refused = str(answer.results.get("tables", {}).get("refused", ""))
+    return CheckedDataset(given.text, answer.findings, answer.results, refused, excluded)
 
 
 def _print_dataset(checked: CheckedDataset) -> None:

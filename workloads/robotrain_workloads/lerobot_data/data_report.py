@@ -12,7 +12,9 @@ from robotrain_runtime.contract.finding import make_finding
 
 from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot.job import LerobotJob
+from robotrain_workloads.lerobot_data.check_report import format_episodes, format_text
 from robotrain_workloads.lerobot_data.data_python import build_data_python, find_data_python
+from robotrain_workloads.lerobot_data.findings import leave_out_errors
 from robotrain_workloads.lerobot_data.inspector import InspectedDataset, InspectionFailed, inspect_dataset
 from robotrain_workloads.lerobot_data_check import dataset_options
 
@@ -44,13 +46,14 @@ def describe_dataset(job: Job, source: JobSource, files: Path | RemoteFiles, rea
         return DataReport(unread=str(error))
     except SourceError as error:
         return DataReport(unread=error.why.rstrip("."))
-    return _make_report(inspected, source, questions[TABLES].get("excluded", ""))
+    is_alone = [one.role for one in job.sources].count(source.role) == 1
+    return _make_report(inspected, source, questions[TABLES].get("excluded", ""), is_alone=is_alone)
 
 
 def make_table_options(job: LerobotJob) -> dict[str, Any]:
     """Return the options of the question `tables` for the dataset of a training."""
     options: dict[str, Any] = {
-        "allow_non_finite": bool(job.parameters["allow_non_finite"]),
+        "allow_non_finite": bool(job.parameters.get("allow_non_finite")),
         "converts": bool(job.parameters["convert_v21"]),
     }
     if [one.role for one in job.sources].count("dataset") > 1:  # what follows is of the merged dataset
@@ -64,11 +67,14 @@ def make_table_options(job: LerobotJob) -> dict[str, Any]:
     return options
 
 
-def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str) -> DataReport:
+def _make_report(inspected: InspectedDataset, source: JobSource, excluded: str, *, is_alone: bool) -> DataReport:
     errors = [one for one in inspected.findings if one.severity == "error"]
     facts = inspected.results.get(TABLES, {})
-    found = [make_finding(one.text) for one in errors]
-    if found and (ways := facts.get("ways")):
+    found = [make_finding(format_text(one)) for one in errors]
+    ways = [*facts.get("ways", ())]
+    if is_alone and (cured := leave_out_errors(errors, facts)):
+        ways.append(f"{episode_numbers.EXCLUDE_FLAG} {format_episodes(cured, ',')}")
+    if found and ways:
         found[-1] = make_finding(found[-1], *(episode_numbers.keep_excluded(way, excluded) for way in ways))
     counts = {name: facts[name] for name in ("episodes", "frames", "cameras") if name in facts}
     return DataReport(

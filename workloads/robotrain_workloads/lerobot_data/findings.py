@@ -16,23 +16,24 @@ class FindingKind(NamedTuple):
     severity: Severity
     """An error is what no policy can be trained with."""
     is_cured_by_exclusion: bool = False
-    """Whether leaving out its episodes leaves nothing of it."""
+    """Whether leaving out its episodes, where it names some, leaves nothing of it."""
 
 
 KINDS: Mapping[str, FindingKind] = {
     "description-invalid": FindingKind("error"),
     "file-unreadable": FindingKind("error"),
-    "file-missing": FindingKind("error"),
-    "file-is-pointer": FindingKind("error"),
+    "file-missing": FindingKind("error", is_cured_by_exclusion=True),
+    "file-is-pointer": FindingKind("error", is_cured_by_exclusion=True),
     "counts-disagree": FindingKind("error"),
     "episodes-disagree": FindingKind("error"),
     "frames-disagree": FindingKind("error"),
     "column-missing": FindingKind("error"),
     "shape-differs": FindingKind("error"),
     "value-not-finite": FindingKind("error", is_cured_by_exclusion=True),
-    "timestamp-off": FindingKind("error"),
-    "task-missing": FindingKind("error"),
+    "timestamp-off": FindingKind("error", is_cured_by_exclusion=True),
+    "task-missing": FindingKind("error", is_cured_by_exclusion=True),
     "picture-size": FindingKind("error"),
+    "picture-unreadable": FindingKind("error", is_cured_by_exclusion=True),
     "video-unreadable": FindingKind("error", is_cured_by_exclusion=True),
     "video-short": FindingKind("error", is_cured_by_exclusion=True),
     "camera-black": FindingKind("warning", is_cured_by_exclusion=True),
@@ -82,6 +83,26 @@ class DataFinding(NamedTuple):
     def dump(self) -> dict[str, Any]:
         """Return it as data for JSON; the keys are an API."""
         return {**self._asdict(), "episodes": [*self.episodes], "spans": [list(span) for span in self.spans]}
+
+
+CONVERTED = ("file-", "video-")
+"""What the conversion of v2.1 fails on, also where the episode is left out."""
+
+
+def list_cured(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> list[int]:
+    """Return the episodes whose exclusion cures findings; what most episodes have is not cured so.
+
+    :param facts: what the answer to the question `tables` holds.
+    """
+    uncured, most = CONVERTED if facts.get("converts") else (), facts.get("episodes", 0) / 2
+    curable = (one for one in findings if one.kind.is_cured_by_exclusion and not one.code.startswith(uncured))
+    return sorted({number for one in curable if len(one.episodes) <= most for number in one.episodes})
+
+
+def leave_out_errors(findings: Iterable[DataFinding], facts: Mapping[str, Any]) -> list[int] | None:
+    """Return the episodes without which no error is left; None if there are no such."""
+    errors = [one for one in findings if one.severity == "error"]
+    return list_cured(errors, facts) if all(list_cured([one], facts) for one in errors) else None
 
 
 def make_data_finding(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from robotrain_workloads.lerobot_data.findings import DataFinding
+from robotrain_workloads.lerobot_data.findings import DataFinding, leave_out_errors
 from robotrain_workloads.lerobot_data.ranged_files import FileRange, RangedFiles
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 
@@ -23,7 +23,7 @@ QUESTIONS = {
     "quality": "robotrain_workloads.lerobot_data.quality.quality_check",
     "view": "robotrain_workloads.lerobot_data.view.collect",
 }
-"""The module that answers each; one is asked only if those before it found no error."""
+"""The module that answers each; one is asked only if what those before it found is cured by leaving episodes out."""
 
 Progress = Callable[[int, int], None]
 """Takes how much is done, and of how much."""
@@ -63,7 +63,7 @@ class Channel:
 
 
 def answer_request(channel: Channel) -> None:
-    """Answer the questions of a request in turn, until one finds an error."""
+    """Answer the questions of a request in turn, the later ones about the episodes that no error was found in."""
     request = channel.read_line()
     given = request["dataset"]
     files: DatasetFiles
@@ -71,17 +71,19 @@ def answer_request(channel: Channel) -> None:
         files = LocalFiles(Path(given["folder"]))
     else:
         files = RangedFiles(given["name"], given["files"], channel.read_ranges)
+    findings, facts = list[DataFinding](), dict[str, Any]()
     for question, options in request["questions"].items():
         module: QuestionModule = importlib.import_module(QUESTIONS[question])
-        has_errors = False
-        for found in module.answer_question(files, options, lambda *parts: channel.emit("progress", parts=parts)):
+        if "refused" in facts or (left_out := leave_out_errors(findings, facts)) is None:
+            break
+        asked = {**options, "left_out": left_out}
+        for found in module.answer_question(files, asked, lambda *parts: channel.emit("progress", parts=parts)):
             if isinstance(found, DataFinding):
-                has_errors |= found.severity == "error"
+                findings.append(found)
                 channel.emit("finding", finding=found.dump())
             else:
+                facts |= found
                 channel.emit("result", question=question, result=found)
-        if has_errors:
-            break
 
 
 def main() -> None:

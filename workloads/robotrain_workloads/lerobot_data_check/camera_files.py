@@ -10,9 +10,10 @@ from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import VIDEO_COLUMNS, EpisodeTables
 from robotrain_workloads.lerobot_data_check.table_files import (
     DATA_FILES,
+    ProblemList,
     TableProblem,
     find_damage,
-    find_first,
+    find_wrong,
     open_table,
 )
 
@@ -33,7 +34,8 @@ def find_picture_problems(files: DatasetFiles, features: Mapping[str, Mapping[st
             try:
                 size = image.open(io.BytesIO(content)).size
             except Exception:  # of which decoders have many
-                yield TableProblem("file-unreadable", f"{path} has no readable picture of {name} in episode 0", 0, name)
+                text = f"{path} has no readable picture of {name} in episode 0"
+                yield TableProblem("picture-unreadable", text, [0], name)
                 continue
             yield from _compare_size(name, features[name], size, "pictures")
 
@@ -46,7 +48,7 @@ def _compare_size(name: str, feature: Mapping[str, Any], size: tuple[int, int], 
     if declared != size:
         said = f"{dataset.INFO_FILE} says {declared[0]} × {declared[1]}"
         text = f"the {what} of {name} have {size[0]} × {size[1]} pixels, and {said}"
-        yield TableProblem("picture-size", text, None, name)
+        yield TableProblem("picture-size", text, (), name)
 
 
 class Videos:
@@ -74,36 +76,37 @@ class Videos:
         :param margin: how much shorter a video may be, in seconds.
         """
         yield from self._find_range_problems()
-        told, ends = set[str](), dict[str, float]()
-        for row, number in enumerate(self._numbers):
-            path = self._format_path(row)
-            if path not in ends:
-                ends[path], problem = self._open(path, int(number), is_opened=len(ends) < self._files.most_pictures)
-                if problem and problem.kind not in told:
-                    told.add(problem.kind)
-                    yield problem
-            stop = float(self._to[row])
-            if ends[path] and stop - self._interval > ends[path] + margin and "video-short" not in told:
-                told.add("video-short")
-                text = f"episode {number} ends at {stop:.4g} s of {path}, which has {ends[path]:.4g} s"
-                yield TableProblem("video-short", text, int(number), self._name)
+        found, opened = ProblemList(), dict[str, tuple[float, TableProblem | None]]()
+        for row, number in enumerate(self._numbers.tolist()):
+            path, stop = self._format_path(row), float(self._to[row])
+            if path not in opened:
+                opened[path] = self._open(path, number, is_opened=len(opened) < self._files.most_pictures)
+            seconds, problem = opened[path]
+            if seconds and stop - self._interval > seconds + margin:
+                text = f"episode {number} ends at {stop:.4g} s of {path}, which has {seconds:.4g} s"
+                problem = TableProblem("video-short", text, (), self._name)
+            if problem:
+                found.add(problem if problem.kind == "picture-size" else problem._replace(episodes=[number]))
+        yield from found
 
     def _find_range_problems(self) -> Iterator[TableProblem]:
-        """Yield the first episode that has less of its video than frames, or a part of another one's."""
+        """Yield the episodes that have less of their video than frames, or a part of another one's."""
         np, numbers = importlib.import_module("numpy"), self._numbers
         short = self._to - self._from < (self._lengths - 2) * self._interval
-        if (row := find_first(short)) is not None:
+        if rows := find_wrong(short):
+            row = rows[0]
             seconds = f"{self._from[row]:.4g} to {self._to[row]:.4g} s of {self._format_path(row)}"
             text = f"episode {numbers[row]} has {self._lengths[row]} frames, and from {seconds} there are fewer"
-            yield TableProblem("episodes-disagree", text, int(numbers[row]), self._name)
+            yield TableProblem("episodes-disagree", text, numbers[rows].tolist(), self._name)
         order = np.lexsort((self._from, self._places, self._chunks))
         before, after = order[:-1], order[1:]
         is_same = (self._places[before] == self._places[after]) & (self._chunks[before] == self._chunks[after])
-        if (at := find_first(is_same & (self._from[after] < self._to[before] - 2 * self._interval))) is not None:
-            first, second = sorted((before[at], after[at]))
+        if rows := find_wrong(is_same & (self._from[after] < self._to[before] - 2 * self._interval)):
+            first, second = sorted((before[rows[0]], after[rows[0]]))
+            later = np.maximum(before[rows], after[rows])
             place = f"{self._from[second]:.4g} to {self._to[second]:.4g} s of {self._format_path(second)}"
             text = f"episode {numbers[second]} has {place}, of which episode {numbers[first]} has a part"
-            yield TableProblem("episodes-disagree", text, int(numbers[second]), self._name)
+            yield TableProblem("episodes-disagree", text, sorted(numbers[later].tolist()), self._name)
 
     def _format_path(self, row: int) -> str:
         return self._template.format(
@@ -116,7 +119,7 @@ class Videos:
         subject = f", the video of episode {number},"
         if damage := find_damage(self._files, path, subject, is_opened=is_opened):
             kind = "video-unreadable" if damage.kind == "file-unreadable" else damage.kind
-            return 0.0, damage._replace(kind=kind, episode=number, feature=self._name)
+            return 0.0, damage._replace(kind=kind, feature=self._name)
         if not is_opened:
             return 0.0, None
         try:
@@ -125,7 +128,7 @@ class Videos:
                 size, seconds = (stream.width, stream.height), float(container.duration or 0) / av.time_base
         except (av.error.FFmpegError, IndexError, OSError) as error:
             text = f"{path}{subject} cannot be read: {error}"
-            return 0.0, TableProblem("video-unreadable", text, number, self._name)
+            return 0.0, TableProblem("video-unreadable", text, (), self._name)
         return seconds, next(
             _compare_size(self._name, dataset.get_features(self._info)[self._name], size, "videos"), None
         )

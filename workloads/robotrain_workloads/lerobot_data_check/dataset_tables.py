@@ -34,15 +34,17 @@ def find_table_problems(
     disagreements = list(find_episode_problems(info, episodes))
     yield from disagreements
     in_order = not disagreements  # else each frame would seem to be wrong
-    frames = FrameTables(files, info, episodes, chosen, in_order=in_order)
     margin = dataset.get_frame_tolerance(info) or 0.0
+    late = tolerance or margin if dataset.has_video(info) else None  # LeRobot looks up only their frames by time
+    frames = FrameTables(files, info, episodes, chosen, late, in_order=in_order)
     try:
-        yield from frames.find_problems(allow_non_finite=allow_non_finite)
-        if dataset.has_video(info):  # LeRobot looks up only their frames by time
-            yield from frames.find_timestamp_problems(tolerance or margin)
-        yield from find_picture_problems(files, frames.features)
+        frames.compare(allow_non_finite=allow_non_finite)
     except UnreadableTable as error:
         yield error.problem
+    else:
+        if chosen is None or 0 in chosen:
+            yield from find_picture_problems(files, frames.features)
+    yield from frames.list_problems()
     for name, one in frames.features.items():
         if one.get("dtype") == "video":
             yield from Videos(files, info, episodes, name, chosen).find_problems(margin)

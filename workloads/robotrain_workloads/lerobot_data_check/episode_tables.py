@@ -19,7 +19,7 @@ from robotrain_workloads.lerobot_data_check.table_files import (
     Columns,
     TableProblem,
     UnreadableTable,
-    find_first,
+    find_wrong,
     read_columns,
     read_small,
 )
@@ -64,11 +64,10 @@ def _read_old_episodes(files: DatasetFiles, info: Mapping[str, Any], videos: Seq
     numbers, lengths = _read_lines(files, EPISODES_V21, ("episode_index", "length"))
     template, size = info.get("data_path") or DATA_PATH_V21, int(info.get("chunks_size") or FOLDER_FILES)
     stored = {*files.list_files(DATA_FILES)}
-    for number in numbers.tolist():
-        path = str(template).format(episode_chunk=number // size, episode_index=number)
-        if path not in stored:
-            text = f"{path}, the frames of episode {number}, does not exist"
-            raise UnreadableTable(TableProblem("file-missing", text, number))
+    paths = {one: str(template).format(episode_chunk=one // size, episode_index=one) for one in numbers.tolist()}
+    if missing := [one for one, path in paths.items() if path not in stored]:
+        text = f"{paths[missing[0]]}, the frames of episode {missing[0]}, does not exist"
+        raise UnreadableTable(TableProblem("file-missing", text, missing))
     ends, seconds = np.cumsum(lengths), lengths / float(info["fps"])
     places = (numbers // size, numbers, np.zeros(len(numbers)), seconds)
     columns = dict(zip(RANGE_COLUMNS, (numbers, lengths, ends - lengths, ends), strict=True))
@@ -94,18 +93,18 @@ def find_episode_problems(info: Mapping[str, Any], episodes: EpisodeTables) -> I
     """Yield how the episodes are not all there, once and in order."""
     np, columns, where = importlib.import_module("numpy"), episodes.columns, episodes.where
     numbers, count, frames = columns["episode_index"], len(columns["length"]), int(columns["length"].sum())
-    if (wrong := find_first(numbers != np.arange(count))) is not None:
-        text = f"{where} has episode {numbers[wrong]} where episode {wrong} belongs"
+    if wrong := find_wrong(numbers != np.arange(count)):
+        text = f"{where} has episode {numbers[wrong[0]]} where episode {wrong[0]} belongs"
         yield TableProblem("episodes-disagree", text, wrong)
-    if (wrong := find_first(columns["length"] <= 0)) is not None:
-        yield TableProblem("episodes-disagree", f"episode {wrong} has no frames by {where}", wrong)
+    if wrong := find_wrong(columns["length"] <= 0):
+        yield TableProblem("episodes-disagree", f"episode {wrong[0]} has no frames by {where}", wrong)
     for key, found in (("total_episodes", count), ("total_frames", frames)):
         if info[key] != found:
             text = f"{dataset.INFO_FILE} says {key} {info[key]}, and {where} has {found}"
             yield TableProblem("counts-disagree", text)
     begins, stops = columns["dataset_from_index"], columns["dataset_to_index"]
-    if (wrong := find_first((begins != episodes.starts) | (stops != episodes.ends))) is not None:
-        said = f"episode {wrong} has the frames {begins[wrong]} to {stops[wrong]} by {where}"
-        right = f"{episodes.starts[wrong]} to {episodes.ends[wrong]}"
+    if wrong := find_wrong((begins != episodes.starts) | (stops != episodes.ends)):
+        said = f"episode {wrong[0]} has the frames {begins[wrong[0]]} to {stops[wrong[0]]} by {where}"
+        right = f"{episodes.starts[wrong[0]]} to {episodes.ends[wrong[0]]}"
         text = f"{said}, and the lengths before it put it at {right}"
         yield TableProblem("episodes-disagree", text, wrong)

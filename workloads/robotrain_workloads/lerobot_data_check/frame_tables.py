@@ -2,9 +2,8 @@
 
 import importlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
@@ -13,8 +12,9 @@ from robotrain_workloads.lerobot_data_check.table_files import (
     BATCH_ROWS,
     DATA_FILES,
     TASK_FILE,
+    ProblemList,
     TableProblem,
-    find_first,
+    find_wrong,
     open_table,
     read_batches,
     require_sizes,
@@ -29,7 +29,7 @@ LARGEST_TOLERANCE = 0.5
 
 
 class FrameTables:
-    """The comparison of the files of data/ with the episodes, row group by row group; each kind is told once."""
+    """The comparison of the files of data/ with the episodes, row group by row group."""
 
     def __init__(
         self,
@@ -37,28 +37,30 @@ class FrameTables:
         info: Mapping[str, Any],
         episodes: EpisodeTables,
         chosen: Collection[int] | None,
+        tolerance: float | None,
         *,
         in_order: bool = True,
     ) -> None:
         """`in_order`: whether the metadata says where the frames of each episode are."""
         self._np = importlib.import_module("numpy")
-        self._files, self._episodes, self._chosen = files, episodes, chosen
+        self._files, self._episodes, self._chosen, self._tolerance = files, episodes, chosen, tolerance
         self.features, self.interval = dataset.get_features(info), 1 / float(info["fps"])
-        self._told: set[tuple[str, str]] = set()
+        self._found = ProblemList()
         self._in_order = in_order
-        self._worst = _Timestamp()
+        self._worst, self._late = _Timestamp(), set[int]()
 
-    def find_problems(self, *, allow_non_finite: bool) -> Iterator[TableProblem]:
-        """Yield what is wrong with columns, numbers of frames, tasks and values."""
+    def compare(self, *, allow_non_finite: bool) -> None:
+        """Compare columns, numbers of frames, tasks and values. Raise UnreadableTable."""
         stored = [name for name, one in self.features.items() if one.get("dtype") != "video"]
         trained = [name for name in TRAINED if name in stored]
         total, row = int(self._episodes.columns["length"].sum()), 0
         for name in self._files.list_files(DATA_FILES):
             file = open_table(self._files, name)
-            yield from self._tell_once(_find_column_problems(file.schema_arrow, self.features, name))
+            for problem in _find_column_problems(file.schema_arrow, self.features, name):
+                self._found.add(problem)
             present = [one for one in (*FRAME_COLUMNS, *trained) if one in file.schema_arrow.names]
             require_sizes(file, name, present)
-            if any(feature in (*FRAME_COLUMNS, *trained) for _, feature in self._told):
+            if any(one.feature in (*FRAME_COLUMNS, *trained) and not one.episodes for one in self._found):
                 return  # what follows would be wrong in each row
             if row + file.metadata.num_rows > total:
                 row += file.metadata.num_rows
@@ -68,21 +70,22 @@ class FrameTables:
                 for table in read_batches(file, name, BATCH_ROWS, part.columns, part.groups):
                     rows = self._np.arange(at, at + table.num_rows)
                     at += table.num_rows
-                    yield from self._compare_rows(table, rows, name, read, allow_non_finite=allow_non_finite)
+                    self._compare_rows(table, rows, name, read, allow_non_finite=allow_non_finite)
             row += file.metadata.num_rows
         if row != total:
             count = row if row < total else f"{row} or more"
             text = f"{self._episodes.where} has {total} frames, and the files of data/ have {count}"
-            yield TableProblem("frames-disagree", text)
+            self._found.add(TableProblem("frames-disagree", text))
 
-    def find_timestamp_problems(self, tolerance: float) -> Iterator[TableProblem]:
-        """Yield the timestamp that is farthest from its place, if it is too far; after all rows were compared."""
-        if not any(kind == "frames-disagree" for kind, _ in self._told) and self._worst.off > tolerance:
-            yield self._worst.describe(self.interval)
+    def list_problems(self) -> Iterator[TableProblem]:
+        """Yield what was found, and the timestamp that is farthest from its place, if it is too far."""
+        yield from self._found
+        if self._late and not any(one.kind == "frames-disagree" for one in self._found):
+            yield self._worst.describe(self.interval, sorted(self._late))
 
     def _compare_rows(
         self, table: Any, rows: Any, name: str, trained: Sequence[str], *, allow_non_finite: bool
-    ) -> Iterator[TableProblem]:
+    ) -> None:
         np, episodes = self._np, self._episodes
         frames = {one: table.column(one).to_numpy(zero_copy_only=False) for one in FRAME_COLUMNS}
         owners, places = frames["episode_index"], frames["frame_index"]
@@ -90,59 +93,57 @@ class FrameTables:
             owners = np.searchsorted(episodes.ends, rows, "right")
             places = rows - episodes.starts[owners]
         is_read = np.ones(len(rows), bool) if self._chosen is None else np.isin(owners, [*self._chosen])
+
+        def add(kind: str, text: str, wrong: Sequence[int], feature: str = "") -> None:
+            self._found.add(TableProblem(kind, text, np.unique(owners[wrong]).tolist(), feature))
+
         if self._in_order:
-            yield from self._compare_order(frames, rows, owners, places, is_read, name)
-        if (at := find_first(~np.isin(frames["task_index"], episodes.tasks) & is_read)) is not None:
+            for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
+                if wrong := find_wrong((frames[column] != right) & is_read):
+                    at = wrong[0]
+                    text = f"{name} has the {column} {frames[column][at]} for frame {places[at]} of episode"
+                    add("frames-disagree", f"{text} {owners[at]}, where {right[at]} belongs", wrong, column)
+            off = np.where(is_read, np.abs(frames["timestamp"] - places * self.interval), 0)
+            if self._tolerance is not None and (wrong := find_wrong(off > self._tolerance)):
+                self._late.update(owners[wrong].tolist())
+                at = int(off.argmax())
+                found = _Timestamp(*(float(one[at]) for one in (off, owners, places, frames["timestamp"])))
+                self._worst = max(self._worst, found)
+        if wrong := find_wrong(~np.isin(frames["task_index"], episodes.tasks) & is_read):
+            at = wrong[0]
             text = f"episode {owners[at]} has the task {frames['task_index'][at]}, which {TASK_FILE} does not have"
-            yield from self._tell_once([TableProblem("task-missing", text, int(owners[at]))])
+            add("task-missing", text, wrong)
         for feature in trained:
-            at, why = self._find_wrong_value(table.column(feature), feature, is_read, allow_non_finite=allow_non_finite)
-            if at is not None:
-                text = f"episode {owners[at]}: {feature} of frame {places[at]} {why}"
-                yield from self._tell_once([TableProblem("value-not-finite", text, int(owners[at]), feature)])
+            for wrong, why in self._find_wrong_values(table.column(feature), feature, is_read, allow_non_finite):
+                if wrong:
+                    text = f"episode {owners[wrong[0]]}: {feature} of frame {places[wrong[0]]} {why}"
+                    add("value-not-finite", text, wrong, feature)
 
-    def _compare_order(
-        self, frames: Mapping[str, Any], rows: Any, owners: Any, places: Any, is_read: Any, name: str
-    ) -> Iterator[TableProblem]:
-        for column, right in {"index": rows, "episode_index": owners, "frame_index": places}.items():
-            if (at := find_first((frames[column] != right) & is_read)) is not None:
-                wrong = f"{name} has the {column} {frames[column][at]} for frame {places[at]} of episode {owners[at]}"
-                text = f"{wrong}, where {right[at]} belongs"
-                yield from self._tell_once([TableProblem("frames-disagree", text, int(owners[at]), column)])
-        off = self._np.where(is_read, self._np.abs(frames["timestamp"] - places * self.interval), 0)
-        if len(off) and off.max() > self._worst.off:
-            at = int(off.argmax())
-            self._worst = _Timestamp(*(float(one[at]) for one in (off, owners, places, frames["timestamp"])))
-
-    def _find_wrong_value(
-        self, column: Any, feature: str, is_read: Any, *, allow_non_finite: bool
-    ) -> tuple[int | None, str]:
-        """Return the first row whose value is missing, has another length, or is not finite; and what it is."""
-        if (at := find_first(column.is_null().to_numpy(zero_copy_only=False) & is_read)) is not None:
-            return at, "has no value"
+    def _find_wrong_values(
+        self, column: Any, feature: str, is_read: Any, allow_non_finite: bool
+    ) -> Iterator[tuple[list[int], str]]:
+        """Yield the rows whose value is missing, has another length, or is not finite; and what the first one is."""
+        is_wrong = column.is_null().to_numpy(zero_copy_only=False)
+        yield find_wrong(is_wrong & is_read), "has no value"
         types, shape = importlib.import_module("pyarrow.types"), self.features[feature].get("shape") or [1]
         if types.is_list(column.type) and len(shape) == 1:
-            lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-            if (at := find_first(lengths != shape[0])) is not None:
-                return at, f"has {lengths[at]} values, and {dataset.INFO_FILE} says {shape[0]}"
+            lengths = column.value_lengths().fill_null(shape[0]).to_numpy(zero_copy_only=False)
+            if wrong := find_wrong((lengths != shape[0]) & is_read):
+                yield wrong, f"has {lengths[wrong[0]]} values, and {dataset.INFO_FILE} says {shape[0]}"
+            is_wrong = is_wrong | (lengths != shape[0])
+        if is_wrong.any():
+            column = column.filter(importlib.import_module("pyarrow").array(~is_wrong))
+        count = len(column)
         while types.is_list(column.type) or types.is_fixed_size_list(column.type):
             column = column.flatten()
         values = column.to_numpy(zero_copy_only=False)
-        if allow_non_finite or not len(values) or len(values) % len(is_read):
-            return None, ""
-        is_finite = self._np.isfinite(values).reshape(len(is_read), -1).all(axis=1)
-        return find_first(~is_finite & is_read), "has a value that is not a finite number"
-
-    def _tell_once(self, problems: Iterable[TableProblem]) -> Iterator[TableProblem]:
-        """Yield the problems of kinds that were not told yet."""
-        for one in problems:
-            if (one.kind, one.feature) not in self._told:
-                self._told.add((one.kind, one.feature))
-                yield one
+        if not allow_non_finite and len(values) and not len(values) % count:
+            is_finite = self._np.ones(len(is_wrong), bool)
+            is_finite[~is_wrong] = self._np.isfinite(values).reshape(count, -1).all(axis=1)
+            yield find_wrong(~is_finite & is_read), "has a value that is not a finite number"
 
 
-@dataclass(frozen=True)
-class _Timestamp:
+class _Timestamp(NamedTuple):
     """A timestamp, and how far it is from its place, in seconds."""
 
     off: float = 0.0
@@ -150,7 +151,7 @@ class _Timestamp:
     frame: float = 0
     said: float = 0.0
 
-    def describe(self, interval: float) -> TableProblem:
+    def describe(self, interval: float, episodes: Sequence[int]) -> TableProblem:
         """Return the problem; within half the time between two frames, a larger tolerance helps."""
         right = f"at {1 / interval:g} fps it is at {self.frame * interval:.4g} s"
         text = f"episode {self.episode:g}: frame {self.frame:g} has the timestamp {self.said:.4g} s, and {right}"
@@ -159,7 +160,7 @@ class _Timestamp:
             way, why = f"-- {TOLERANCE_OPTION}={enough:g}", "LeRobot finds no frame of the video there"
         else:
             way, why = "", f"the timestamps, or fps of {dataset.INFO_FILE}, are wrong"
-        return TableProblem("timestamp-off", f"{text}: {why}", int(self.episode), way=way)
+        return TableProblem("timestamp-off", f"{text}: {why}", episodes, way=way)
 
 
 def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[TableProblem]:
@@ -169,13 +170,13 @@ def _find_column_problems(schema: Any, features: Mapping[str, Mapping[str, Any]]
             continue
         if feature not in schema.names:
             text = f"{name} has no column {feature}, which {dataset.INFO_FILE} names"
-            yield TableProblem("column-missing", text, None, feature)
+            yield TableProblem("column-missing", text, (), feature)
         elif one.get("dtype") not in dataset.OTHER_TYPES and (why := _compare_type(schema.field(feature).type, one)):
             text = f"{name} has {feature} as {why[0]}, and {dataset.INFO_FILE} says {why[1]}"
-            yield TableProblem("shape-differs", text, None, feature)
+            yield TableProblem("shape-differs", text, (), feature)
     for column in (column for column in schema.names if column not in features):
         text = f"{name} has the column {column}, which {dataset.INFO_FILE} does not name: LeRobot refuses it"
-        yield TableProblem("column-missing", text, None, column)
+        yield TableProblem("column-missing", text, (), column)
 
 
 def _compare_type(found: Any, feature: Mapping[str, Any]) -> tuple[str, str] | None:

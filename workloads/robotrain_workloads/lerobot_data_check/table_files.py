@@ -23,19 +23,35 @@ Columns = Mapping[str, Any]
 
 
 class TableProblem(NamedTuple):
-    """A kind of disagreement, with the first episode and value that show it."""
+    """A kind of disagreement, with the first value that shows it."""
 
     kind: str
     """A code of `lerobot_data.findings`."""
     text: str
     """A sentence without a full stop."""
-    episode: int | None = None
+    episodes: Sequence[int] = ()
+    """All that have it; none if it is about the dataset as a whole."""
     feature: str = ""
     way: str = ""
     """What to type, if that helps."""
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.way})" if self.way else self.text
+        text = f"{self.text} (in {len(self.episodes)} episodes)" if len(self.episodes) > 1 else self.text
+        return f"{text} ({self.way})" if self.way else text
+
+
+class ProblemList:
+    """Each kind of problem of a feature once, with all its episodes."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], tuple[TableProblem, set[int]]] = {}
+
+    def add(self, problem: TableProblem) -> None:
+        """Add a problem; of each kind the first text is told."""
+        self._found.setdefault((problem.kind, problem.feature), (problem, set()))[1].update(problem.episodes)
+
+    def __iter__(self) -> Iterator[TableProblem]:
+        return (problem._replace(episodes=sorted(episodes)) for problem, episodes in self._found.values())
 
 
 class UnreadableTable(Exception):
@@ -104,9 +120,11 @@ def read_batches(
     file: Any, path: str, rows: int, names: Sequence[str], groups: Sequence[int] | None = None
 ) -> Iterator[Any]:
     """Yield the rows of an open file, or of some row groups, some at a time. Raise UnreadableTable."""
-    batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=names)
+    chosen = range(file.num_row_groups) if groups is None else groups
+    step = max(1, rows * file.num_row_groups // max(1, file.metadata.num_rows))
     try:
-        yield from batches
+        for at in range(0, len(chosen), step):  # pyarrow keeps what it read until its iterator ends
+            yield from file.iter_batches(batch_size=rows, row_groups=chosen[at : at + step], columns=names)
     except (OSError, importlib.import_module("pyarrow").ArrowException) as error:
         raise _explain_failure(path, error) from error
 
@@ -131,6 +149,6 @@ def read_columns(files: DatasetFiles, paths: Sequence[str], names: Sequence[str]
     return {name: np.concatenate(found) if found else np.array([], int) for name, found in parts.items()}
 
 
-def find_first(is_wrong: Any) -> int | None:
-    """Return the first place that is wrong; None if none is."""
-    return int(is_wrong.argmax()) if len(is_wrong) and is_wrong.any() else None
+def find_wrong(is_wrong: Any) -> list[int]:
+    """Return the places that are wrong."""
+    return list(is_wrong.nonzero()[0].tolist())

@@ -1,6 +1,6 @@
 """Episodes that are too short to learn from, and tasks without text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -11,10 +11,11 @@ SHORT_SECONDS, SHORT_PART = 0.5, 0.2
 """An episode is short if it has less, and less than this part of the usual length."""
 
 
-def find_short_episodes(lengths: Array, fps: float) -> Iterator[DataFinding]:
-    """Yield the episodes with one frame or two, or that are over at once."""
-    usual = float(np.median(lengths)) if len(lengths) else 0.0
-    short = np.flatnonzero((lengths <= 2) | ((lengths < SHORT_SECONDS * fps) & (lengths < SHORT_PART * usual)))
+def find_short_episodes(lengths: Array, fps: float, kept: Array) -> Iterator[DataFinding]:
+    """Yield the episodes, of those that are kept, with one frame or two, or that are over at once."""
+    usual = float(np.median(lengths[kept])) if len(kept) else 0.0
+    is_short = (lengths <= 2) | ((lengths < SHORT_SECONDS * fps) & (lengths < SHORT_PART * usual))
+    short = kept[is_short[kept]]
     if len(short):
         first = int(short[lengths[short].argmin()])
         frames = int(lengths[first])
@@ -31,10 +32,10 @@ def find_short_episodes(lengths: Array, fps: float) -> Iterator[DataFinding]:
         )
 
 
-def find_empty_tasks(first_tasks: Sequence[str], texts: Mapping[int, str]) -> Iterator[DataFinding]:
+def find_empty_tasks(first_tasks: Mapping[int, str], texts: Mapping[int, str]) -> Iterator[DataFinding]:
     """Yield the episodes whose task has no text, and the tasks without one."""
     empty = [number for number, text in texts.items() if not text.strip()]
-    episodes = [episode for episode, task in enumerate(first_tasks) if not task.strip()]
+    episodes = [episode for episode, task in first_tasks.items() if not task.strip()]
     if empty or episodes:
         which = f"task {empty[0]}" if empty else f"the task of episode {episodes[0]}"
         yield make_data_finding("task-empty", f"{which} has no text", episodes, number=len(empty))

@@ -54,10 +54,10 @@ class VideoPart(NamedTuple):
 class PictureReader:
     """The reading of pictures of all cameras.
 
-    `episodes` are those that are looked at: all whose numbers are read, if they are not too many.
+    `episodes` are those that are looked at: all that are kept and whose numbers are read, if they are not too many.
     """
 
-    def __init__(self, recording: RecordedDataset) -> None:
+    def __init__(self, recording: RecordedDataset, kept: Array) -> None:
         self._recording, self._fps = recording, recording.fps
         self.cameras = [
             name for name in dataset.list_cameras(recording.info) if not dataset.is_depth(recording.features[name])
@@ -65,9 +65,9 @@ class PictureReader:
         self._files = recording.files
         self._threads = THREADS if isinstance(self._files, LocalFiles) else 1
         self._lengths = recording.episodes.lengths
-        numbered = recording.numbered
-        most = len(numbered) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
-        self.episodes = [numbered[at] for at in _choose_evenly(len(numbered), most)]
+        possible = np.intersect1d(np.array(recording.numbered, int), kept)
+        most = len(possible) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
+        self.episodes = possible[_choose_evenly(len(possible), most)].tolist()
         self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
         self.part_read = 0.0
         """How much of the bytes that may be read of a dataset elsewhere were read, from 0 to 1."""

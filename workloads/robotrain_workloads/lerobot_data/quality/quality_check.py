@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from robotrain_workloads.lerobot import episode_numbers
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
@@ -33,12 +34,16 @@ def answer_question(
 ) -> Iterator[DataFinding | Mapping[str, Any]]:
     """Yield what makes a policy worse that is trained on a dataset, whose tables agree, and what was looked at.
 
-    Options: `val_split`, the part of each task's episodes that is held out.
+    Options: `val_split`, the part of each task's episodes that is held out; `excluded`, as text, and `left_out`: the
+    episodes that are not looked at.
     """
     recording = RecordedDataset(files)
+    count = len(recording.episodes.lengths)
+    chosen = episode_numbers.leave_out(options.get("excluded"), count)
+    kept = np.setdiff1d(np.array(chosen, int), options.get("left_out", ()))
     try:
-        reader = PictureReader(recording)
-        yield from _find_problems(recording, reader, float(options["val_split"]), progress)
+        reader = PictureReader(recording, kept)
+        yield from _find_problems(recording, reader, kept, float(options["val_split"]), progress)
     except (OSError, importlib.import_module("pyarrow").ArrowException, UnreadableTable) as error:
         if isinstance(files, LocalFiles):  # whose tables were read completely
             raise
@@ -46,17 +51,18 @@ def answer_question(
         return
     yield {"numbered_episodes": len(recording.numbered)}
     if reader.cameras:
-        yield {"pictured_episodes": len(reader.episodes)}
+        yield {"pictured_episodes": len(reader.episodes) + count - len(kept)}
 
 
 def _find_problems(
-    recording: RecordedDataset, reader: PictureReader, val_split: float, progress: Progress
+    recording: RecordedDataset, reader: PictureReader, kept: Array, val_split: float, progress: Progress
 ) -> Iterator[DataFinding]:
     lengths, numbered = recording.episodes.lengths, len(recording.numbered)
     pictured = len(reader.episodes) * len(reader.cameras)
     total = 2 * numbered + pictured
-    yield from episode_lengths.find_short_episodes(lengths, recording.fps)
-    yield from episode_lengths.find_empty_tasks(recording.episodes.first_tasks, recording.episodes.task_texts)
+    first_tasks = {number: recording.episodes.first_tasks[number] for number in kept.tolist()}
+    yield from episode_lengths.find_short_episodes(lengths, recording.fps, kept)
+    yield from episode_lengths.find_empty_tasks(first_tasks, recording.episodes.task_texts)
     for part in recording.fetch_numbers():
         progress(round(part * numbered), total)
     spreads, names = recording.spreads, {name: _name_dimensions(recording, name) for name in recording.number_features}
@@ -64,25 +70,28 @@ def _find_problems(
     yield from dimensions.find_dimension_problems(spreads, names)
     if numbered == len(lengths):
         yield from dimensions.find_statistics_problems(spreads, recording.statistics, names)
-    checks = _NumberChecks(recording, names, reader.episodes)
+    checks = _NumberChecks(recording, names, reader.episodes, kept)
     for done in checks.read():
         progress(numbered + done, total)
-    yield from checks.list_findings(recording.episodes.first_tasks, val_split)
+    yield from checks.list_findings(first_tasks, val_split)
     yield from _find_rate_problems(recording)
     pictures = CameraCheck(recording.fps, checks.paths)
     for done, seen in enumerate(reader.read(), 1):
         pictures.add(seen, int(lengths[seen.episode]))
         progress(2 * numbered + max(done, round(reader.part_read * pictured)), total)
     yield from pictures.list_findings(checks.copies)
-    if len(reader.episodes) >= min(len(lengths), FEWEST_EPISODES):
+    if len(reader.episodes) >= min(len(kept), FEWEST_EPISODES):
         yield from _find_brightness_problems(recording, reader.cameras, pictures)
 
 
 class _NumberChecks:
     """The checks that look at the numbers of each episode."""
 
-    def __init__(self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int]) -> None:
+    def __init__(
+        self, recording: RecordedDataset, names: dict[str, list[str]], watched: Sequence[int], kept: Array
+    ) -> None:
         self._recording, self._spreads, self._watched = recording, recording.spreads, frozenset(watched)
+        self._kept = frozenset(kept.tolist())
         lengths, joints = recording.episodes.lengths, names.get(STATE, names.get(ACTION, []))
         self._repeats = Repeats(len(lengths), int(lengths.sum()))
         action, state = self._spreads.get(ACTION), self._spreads.get(STATE)
@@ -97,7 +106,7 @@ class _NumberChecks:
     def read(self) -> Iterator[int]:
         """Look at each episode; yield how many were."""
         for done, numbers in enumerate(self._recording.read_numbers(), 1):
-            if all(np.isfinite(values).all() for values in numbers.values.values()):
+            if numbers.episode in self._kept and all(np.isfinite(one).all() for one in numbers.values.values()):
                 motion = make_motion(numbers, self._spreads)
                 self._idle.add(motion)
                 self._gaps.add(motion, numbers)
@@ -109,7 +118,7 @@ class _NumberChecks:
                     self.paths[motion.episode] = np.concatenate([[0], np.cumsum(steps)]).astype(np.float32)
             yield done
 
-    def list_findings(self, first_tasks: Sequence[str], val_split: float) -> Iterator[DataFinding]:
+    def list_findings(self, first_tasks: Mapping[int, str], val_split: float) -> Iterator[DataFinding]:
         """Yield what was found."""
         self.copies = frozenset(self._repeats.find_copies())
         yield from self._repeats.list_findings(first_tasks, val_split)

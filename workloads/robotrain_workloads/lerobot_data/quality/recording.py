@@ -1,6 +1,5 @@
 """A recorded dataset as the checks of quality read it: its tables, and the numbers of one episode after another."""
 
-import importlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles, list_groups
 from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
 from robotrain_workloads.lerobot_data.remote_sample import EpisodeSample, choose_sample
+from robotrain_workloads.lerobot_data_check import table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
 
 ACTION, STATE = "action", "observation.state"
@@ -130,18 +130,17 @@ class RecordedDataset:
             yield self._join(waiting)
 
     def _read_batches(self, columns: Sequence[str]) -> Iterator[dict[str, Array]]:
-        parquet, wanted = importlib.import_module("pyarrow.parquet"), self.sample and {*self.sample.episodes}
+        wanted = self.sample and {*self.sample.episodes}
         for path in self.episodes.list_data_files(wanted) if wanted or wanted is None else ():
-            with self.files.open(path) as opened:
-                file = parquet.ParquetFile(opened)
-                for groups in list_groups(file, wanted):
-                    for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=[*columns]):
-                        found = {name: _convert_column(batch.column(name), batch.num_rows) for name in columns}
-                        if wanted is not None:
-                            is_wanted = np.isin(found["episode_index"][:, 0], [*wanted])
-                            found = {name: values[is_wanted] for name, values in found.items()}
-                        if len(found["episode_index"]):
-                            yield found
+            file = table_files.open_table(self.files, path)
+            for groups in list_groups(file, wanted):
+                for batch in table_files.read_batches(file, path, BATCH_ROWS, columns, groups):
+                    found = {name: _convert_column(batch.column(name), batch.num_rows) for name in columns}
+                    if wanted is not None:
+                        is_wanted = np.isin(found["episode_index"][:, 0], [*wanted])
+                        found = {name: values[is_wanted] for name, values in found.items()}
+                    if len(found["episode_index"]):
+                        yield found
 
     @staticmethod
     def _join(parts: Sequence[Mapping[str, Array]]) -> EpisodeNumbers:

@@ -6,7 +6,7 @@ where its beginning or end was cut.
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class Repeats:
                 found[copy] = (first, part)
         return dict(sorted(found.items()))
 
-    def list_findings(self, first_tasks: Sequence[str], part: float) -> Iterator[DataFinding]:
+    def list_findings(self, first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:
         """Yield what was found; `part` of the episodes of each task is held out."""
         copies = self.find_copies()
         if not copies:
@@ -99,7 +99,7 @@ class Repeats:
         yield from find_leaks({one: first for one, (first, _) in copies.items()}, first_tasks, part)
 
 
-def find_leaks(copies: Mapping[int, int], first_tasks: Sequence[str], part: float) -> Iterator[DataFinding]:
+def find_leaks(copies: Mapping[int, int], first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:
     """Yield whether copies are on both sides of the split; `copies` holds for each the episode that it repeats."""
     held = _select_held_out(first_tasks, part)
     across = {copy: first for copy, first in copies.items() if (copy in held) != (first in held)}
@@ -112,10 +112,10 @@ def find_leaks(copies: Mapping[int, int], first_tasks: Sequence[str], part: floa
         yield make_data_finding("episode-in-validation", text, across, number=len(across), unit="episodes")
 
 
-def _select_held_out(first_tasks: Sequence[str], part: float) -> Collection[int]:
+def _select_held_out(first_tasks: Mapping[int, str], part: float) -> Collection[int]:
     if not part or math.isnan(part):
         return ()
-    return set(dataset.select_last_episodes(enumerate(first_tasks), part))
+    return set(dataset.select_last_episodes(first_tasks.items(), part))
 
 
 def _mix(values: Array) -> Array:

@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
@@ -39,7 +41,11 @@ def answer_question(
     }
     chosen, ways = options.get("episodes"), list[str]()
     if options.get("excluded"):
-        chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)
+        try:
+            chosen = episode_numbers.leave_out(options["excluded"], int(info["total_episodes"]), chosen)
+        except ValueError as error:
+            yield {"refused": str(error)}
+            return
     if dataset.is_convertible(info) and isinstance(files, RangedFiles) and not _fetch_tables(files):
         disagreements = _compare_metadata(files, info)
     else:
@@ -50,14 +56,15 @@ def answer_question(
             allow_non_finite=bool(options.get("allow_non_finite")),
         )
     for problem in disagreements:
-        episodes = () if problem.episode is None else (problem.episode,)
-        yield make_data_finding(problem.kind, problem.text, episodes, feature=problem.feature)
+        yield make_data_finding(problem.kind, problem.text, problem.episodes, feature=problem.feature)
         ways += [problem.way] if problem.way else []
     yield {"ways": ways}
     if options.get("warns") and not disagreements:
         recorded = EpisodeFiles(files, info)
-        yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]))
-        yield from episode_lengths.find_empty_tasks(recorded.first_tasks, recorded.task_texts)
+        kept = np.arange(len(recorded.lengths)) if chosen is None else np.array(sorted(chosen), int)
+        tasks = {one: recorded.first_tasks[one] for one in kept.tolist()}
+        yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]), kept)
+        yield from episode_lengths.find_empty_tasks(tasks, recorded.task_texts)
 
 
 def _fetch_tables(files: RangedFiles) -> bool:

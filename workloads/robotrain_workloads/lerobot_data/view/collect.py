@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from robotrain_workloads.lerobot import dataset
-from robotrain_workloads.lerobot_data.findings import DataFinding
+from robotrain_workloads.lerobot_data.findings import DataFinding, leave_out_errors
 from robotrain_workloads.lerobot_data.quality import quality_check
 from robotrain_workloads.lerobot_data.quality.pictures import MOST_REMOTE_BYTES
 from robotrain_workloads.lerobot_data.quality.recording import RecordedDataset
@@ -40,10 +40,11 @@ def answer_question(
     findings: list[DataFinding] = []
     results = dict[str, dict[str, Any]]()
     for question, module in (("tables", table_check), ("quality", quality_check)):
-        if _have_errors(findings) or (question == "quality" and not isinstance(files, LocalFiles)):
+        left_out = leave_out_errors(findings, results.get("tables", {}))
+        if left_out is None or (question == "quality" and not isinstance(files, LocalFiles)):
             break
         results[question] = {}
-        for found in module.answer_question(files, options, progress):
+        for found in module.answer_question(files, {**options, "left_out": left_out}, progress):
             if isinstance(found, DataFinding):
                 findings.append(found)
                 yield found
@@ -52,7 +53,7 @@ def answer_question(
     yield results
     if isinstance(files, RangedFiles):
         files.limit_reads(MOST_REMOTE_BYTES)
-    reads_numbers = isinstance(files, LocalFiles) and not _have_errors(findings)
+    reads_numbers = "quality" in results
     try:
         view = collect_view(files, findings, options.get("episode"), reads_numbers=reads_numbers)
     except Exception:
