@@ -98,6 +98,16 @@ def put(place: int, value: Any) -> Callable[[list[Any]], list[Any]]:
     return lambda values: [*values[:place], value, *values[place + 1 :]]
 
 
+def damage_episodes(folder: Path) -> None:
+    """Damage several episodes of forty frames in several ways, and make one a copy of another."""
+    nan = [float("nan"), 1.0]
+    change_column(folder / DATA, "action", lambda old: put(205, nan)(put(45, nan)(old)))
+    change_column(folder / DATA, "task_index", put(125, 5))
+    change_column(folder / EPISODES, "videos/observation.image/to_timestamp", put(7, 90.0))
+    for name in ("action", "observation.state"):
+        change_column(folder / DATA, name, lambda old: [*old[:240], *old[80:120], *old[280:]])
+
+
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "nothing": lambda folder: None,
     "frames in info": lambda folder: change_info(folder, total_frames=9999),

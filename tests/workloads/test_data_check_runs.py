@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from small_training import SMALL
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +43,32 @@ def test_what_makes_a_policy_worse_is_a_warning_and_what_does_not_train_is_exit_
     broken = robotrain("data", "check", "recordings")
     assert broken.exit_code == 2
     assert "description-invalid" in broken.stdout
+
+
+DAMAGE = "import sys, pathlib, damaged_datasets; damaged_datasets.damage_episodes(pathlib.Path(sys.argv[1]))"
+
+
+def test_the_episodes_that_are_printed_are_all_that_must_be_left_out(robotrain, dataset, training_python, train):
+    environ = {"PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run([training_python, "-c", DAMAGE, dataset], env=environ, check=True)
+    (checked,) = robotrain("data", "check", "recordings", "--json").json["datasets"]
+    assert {one["code"]: one["episodes"] for one in checked["findings"]} == {
+        "value-not-finite": [1, 5],
+        "task-missing": [3],
+        "video-short": [7],
+        "episode-repeated": [6],
+        "episode-in-validation": [6],
+    }
+    printed = robotrain("data", "check", "recordings").stderr
+    assert "--exclude-episodes 1,3,5-7\n" in printed
+    submitted = robotrain("submit", "--platform", "local", "--dataset-path", dataset, "--dry-run")
+    assert (submitted.exit_code, "--exclude-episodes 1,3,5,7" in submitted.stderr) == (4, True)
+    again = robotrain("data", "check", "recordings", "--exclude-episodes", "1,3,5-7")
+    assert (again.exit_code, again.stdout) == (0, "recordings: 8 episodes, 320 frames, 1 camera; nothing found\n")
+    train(dataset, SMALL["act"], exclude_episodes="1,3,5-7")
+
+
+@pytest.mark.usefixtures("dataset")
+def test_episodes_that_do_not_exist_cannot_be_left_out(robotrain):
+    checked = robotrain("data", "check", "recordings", "--exclude-episodes", "3,8")
+    assert (checked.exit_code, "there is no episode 8" in checked.stdout) == (2, True)
