@@ -20,6 +20,7 @@ GROUPS = {
     },
     "Go on from a run": {
         "diff": ("diff", "Show what differs between runs: settings, data, results."),
+        "compare": ("compare", "Decide which of several policies is better, by paired episodes."),
         "resume": ("resubmit", "Continue from a run's last complete checkpoint, as a new run."),
         "resubmit": ("resubmit", "Submit a run again, as its next attempt; --set changes values."),
         "publish": ("publish", "Send the checkpoints of a run to the Hugging Face Hub."),
@@ -30,12 +31,13 @@ GROUPS = {
         "explain": ("explain", "Show each value of a job, its origin, and what it overrode."),
         "pipeline": ("pipeline", "Submit jobs that depend on each other: train, evaluate, register."),
         "sweep": ("sweep", "Run one job over several values, and compare the results."),
-        "platforms": ("platforms", "Show what each platform supports."),
         "doctor": ("doctor", "Check this machine for what would stop a submit."),
     },
     EXPERT: {
+        "scores": ("scores", "List the evaluations made from here; a table for a paper."),
         "rename": ("rename", "Change the name or the note of a run."),
         "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
+        "platforms": ("platforms", "Show what each platform supports."),
         "image": ("image", "Write the Dockerfile of an image with a workload's environments."),
         "schema": ("schema", "Print the JSON Schema of job.yaml, for editors."),
         "plugins": ("plugins", "List the installed plugins, and why any failed; write a new one."),

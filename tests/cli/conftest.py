@@ -1,11 +1,14 @@
 """Fixtures of the command-line tests: scripted runs, delayed actions, cache entries."""
 
+import json
 import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.comparison.rates import compute_success_interval
+from robotrain_runtime.contract.event import Evaluated
 from scripted_runs import ScriptedRuns
 
 
@@ -15,6 +18,31 @@ def scripted(tmp_path, install):
     made = ScriptedRuns(tmp_path / "scripted", install)
     yield made
     made.end()
+
+
+@pytest.fixture
+def record_evaluation(scripted, tmp_path):
+    """Create an evaluation with the outcome of each episode: `record_evaluation("eval-1", [True, False])`.
+
+    `rows`: further fields of each episode. `policy`: fields of the policy. `first`: the number of the first start.
+    """
+
+    def make(name, outcomes, conditions="pusht, easy starts", *, first=1000, rows=None, policy=None, called=""):
+        (folder := tmp_path / name / "eval_results").mkdir(parents=True)
+        more = rows or [{}] * len(outcomes)
+        found = [{"trial": first + at, "success": one, **more[at]} for at, one in enumerate(outcomes)]
+        content = {"rollout": {"per_episode": found}, "policy": policy or {}}
+        (folder / "eval_results.json").write_text(json.dumps(content))
+        successes = sum(map(bool, outcomes))
+        low, high = compute_success_interval(successes, len(outcomes))
+        known = {"success_rate": successes / len(outcomes), "success_rate_low": low, "success_rate_high": high}
+        scores = {f"rollout/{key}": value for key, value in {**known, "episodes": len(outcomes)}.items()}
+        result = Evaluated(episodes=len(outcomes), scores=scores, results="/x/eval_results", conditions=conditions)
+        run = scripted.run(name, result, state="succeeded", called=called)
+        run.add_output("outputs/eval_results", kind="file", uri=str(folder))
+        return run
+
+    return make
 
 
 @pytest.fixture

@@ -81,21 +81,6 @@ def test_a_training_run_and_evaluations_are_on_one_page(robotrain, submit_traini
     check_shown(page.sentences)
 
 
-@pytest.fixture
-def record_evaluation(scripted, tmp_path):
-    """Create an evaluation with the outcome of each episode: `record_evaluation("eval-1", [True, False])`."""
-
-    def make(name, outcomes, conditions="pusht, easy starts"):
-        (folder := tmp_path / name / "eval_results").mkdir(parents=True)
-        rows = [{"trial": 1000 + at, "success": success} for at, success in enumerate(outcomes)]
-        (folder / "eval_results.json").write_text(json.dumps({"rollout": {"per_episode": rows}}))
-        found = SCORES | {"rollout/success_rate": sum(outcomes) / len(outcomes), "rollout/episodes": len(outcomes)}
-        result = Evaluated(episodes=len(outcomes), scores=found, results="/x/eval_results", conditions=conditions)
-        scripted.run(name, result, state="succeeded").add_output("outputs/eval_results", kind="file", uri=str(folder))
-
-    return make
-
-
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -82,6 +82,20 @@ def test_a_name_means_the_commit_of_its_revision(hub):
     assert resolve_pin("u/d@v3.0") == TAGGED
 
 
+def test_the_first_question_of_a_process_is_one_request_and_nothing_is_told_about_the_process(hub):
+    """The Hub's library asks what programs it may be started by, once a day, where it was told nothing else."""
+    code = (
+        "from pathlib import Path\n"
+        "from robotrain_sources.huggingface.kind import KIND\n"
+        "source = KIND.parse('u/d', Path('/'))\n"
+        "pin = KIND.pinning.resolve(source, 'dataset')\n"
+        "print(KIND.pinning.read_files(source, 'dataset', pin, ('meta/info.json',)))"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "{'meta/info.json': b'{}'}"
+    assert list_paths(hub) == ["/api/datasets/u/d", f"/datasets/u/d/resolve/{MAIN}/meta/info.json"]
+
+
 def test_a_commit_is_its_own_pin_and_nobody_is_asked(hub):
     assert resolve_pin(f"u/d@{TAGGED}") == TAGGED
     assert list_paths(hub) == []

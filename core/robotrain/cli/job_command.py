@@ -94,6 +94,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
     """Whether it submits: its first line says the platform, and where that was chosen."""
     can_evaluate = False
     """Whether it takes a job whose checkpoints are scored, as a pipeline with its evaluation."""
+    words_metavar = "[WORKLOAD | JOB.yaml | PROGRAM]"
     is_after_dashes = False
     """Whether the arguments end with those of the program, which TAB completes."""
 
@@ -142,9 +143,7 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         except Exception:  # of a malformed declaration, which the command itself reports
             if not parent.resilient_parsing:
                 raise
-        words = make_words_argument(
-            "[WORKLOAD | JOB.yaml | PROGRAM]", lambda incomplete: command.complete_word(incomplete, plugins)
-        )
+        words = make_words_argument(self.words_metavar, lambda incomplete: command.complete_word(incomplete, plugins))
         command = type(self)(
             self.name,
             params=[words, *(option.make_parameter() for option in options.options)],
@@ -247,13 +246,17 @@ class JobCommand(HelpInTwoSizes, TyperCommand):
         options.add_own(f"--{SET_NAME}", help=SET_HELP, metavar="KEY=VALUE", complete=keys, repeatable=True)
         return options
 
+    def list_roles(self, workload: Workload) -> Sequence[str]:
+        """Return the inputs of the workload that have options."""
+        return [*workload.roles]
+
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
         """Add the options of the chosen workload and platform; a plugin that fails to load has none."""
         workload = load_or_none(plugins.workload, choice.workload)
         platform = load_or_none(plugins.platform, choice.platform)
         if workload:
             name, owner = workload.name, f"workload {workload.name}"
-            add_sources(options, workload, plugins.source_kinds())
+            add_sources(options, self.list_roles(workload), plugins.source_kinds())
             add_declared(options, workload.parameters, "parameters", f"Parameters of {name}", owner)
             if workload.own_command:
                 options.add_own(PARAM_FLAG, help=PARAM_HELP, metavar="NAME=VALUE", repeatable=True)

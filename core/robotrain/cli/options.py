@@ -13,7 +13,6 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.cli.command_factory import CompletionItem, make_plain_app
 from robotrain.config.values import make_variable_name
 from robotrain.model.source import RoleFlag, SourceKind
-from robotrain.model.workload import Workload
 
 Completer = Callable[[str], Sequence[str]]
 """Returns the completions of a beginning."""
@@ -187,13 +186,13 @@ class ComposedOptions:
         return ROBOTRAIN_OWNER if re.fullmatch(NUMBERED_ENV_PATTERN, spelling) else self.owners.get(spelling, "")
 
 
-def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str, SourceKind]) -> None:
-    """Add the flags of each role that the workload takes; kinds that share a flag share the option.
+def add_sources(options: ComposedOptions, roles: Sequence[str], kinds: Mapping[str, SourceKind]) -> None:
+    """Add the flags of each role; kinds that share a flag share the option.
 
-    A flag of one role may be another spelling of that of a role which the workload does not take.
+    A flag of one role may be another spelling of that of a role which is not among them.
     """
-    taken = {kind.roles[role].flag for kind in kinds.values() for role in workload.roles if role in kind.roles}
-    for role in workload.roles:
+    taken = {kind.roles[role].flag for kind in kinds.values() for role in roles if role in kind.roles}
+    for role in roles:
         shared: dict[RoleFlag, list[SourceKind]] = {}
         for kind in kinds.values():
             if role in kind.roles:

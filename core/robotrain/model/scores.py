@@ -131,6 +131,17 @@ def format_headline_conditions(evaluated: Evaluated) -> str:
     return format_conditions(evaluated).partition("; ")[0]
 
 
+SELECTION = re.compile(r"[,;] (best of \d+ checkpoints, [a-z ]+|as many episodes as a comparison needed)(?=;|$)")
+"""Of conditions: how the checkpoint, or the number of episodes, was chosen."""
+BIASED = "that chose it"
+"""How the selection of a checkpoint ends whose score is too good on average."""
+
+
+def split_selection(conditions: str) -> tuple[str, str]:
+    """Return the conditions of the headline score, and apart what was chosen by scores; empty if nothing was."""
+    return SELECTION.sub("", conditions).partition("; ")[0], "; ".join(SELECTION.findall(conditions))
+
+
 def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
     """Return the scores as pairs of label and text."""
     found = []

@@ -29,6 +29,8 @@ T = TypeVar("T")
 MAX_EXAMINED, MAX_RELATED = 500, 20
 """How many of the newest runs are examined, and how many of those are queried."""
 URI_SEPARATORS = re.compile(r"[/:@]+")
+POLICY_ROLE = "policy"
+CHECKPOINT_STEP = re.compile(r"/checkpoints/0*(\d+)(?=/|$)")
 TRAINING_RUN_TAG, POLICY_DIGEST_TAG = "policy_run", "model_sha256"
 """The tags of an evaluation with the run that trained its policy, and the policy's digest."""
 
@@ -59,7 +61,7 @@ def find_evaluations(
     if known.evaluated or not (places or known.checkpoint):
         return ()
     others = [name for name in itertools.islice(records.iterate_runs(), MAX_EXAMINED) if name != record.run]
-    policies = {name: [one for one in plans.read_stored_sources(name) if one.role == "policy"] for name in others}
+    policies = {name: [one for one in plans.read_stored_sources(name) if one.role == POLICY_ROLE] for name in others}
     direct = [name for name in others if any(_is_policy_of(source, places, names) for source in policies[name])]
     found = [_query_run(name, plugins) for name in direct[:MAX_RELATED]]
     digests = {related.policy_digest for related in found} - {""}
@@ -76,9 +78,18 @@ def find_training_run(sources: Sequence[JobSource], tags: Mapping[str, str]) -> 
 
     :param tags: the tags of the run's tracking run.
     """
-    parts = {part for source in sources if source.role == "policy" for part in URI_SEPARATORS.split(source.uri)}
+    parts = {part for source in sources if source.role == POLICY_ROLE for part in URI_SEPARATORS.split(source.uri)}
     parts.add(tags.get(TRAINING_RUN_TAG, ""))
     return next(records.iterate_runs(parts.__contains__), "")
+
+
+def name_sources(sources: Sequence[JobSource], role: str, training_run: str = "") -> str:
+    """Return what to call the sources of a role; a policy by the run that trained it, if that is recorded."""
+    found = [one for one in sources if one.role == role]
+    if role == POLICY_ROLE and training_run:
+        steps = {step[1] for one in found if (step := CHECKPOINT_STEP.search(one.uri))}
+        return f"{find_name(training_run) or training_run}{'@' if steps else ''}{', '.join(steps)}"
+    return redact(", ".join(f"{one.uri} @ {one.pin[:12]}" if one.pin else one.uri for one in found))
 
 
 def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -> bool:
@@ -176,13 +187,13 @@ def collect_facts(run: str, plugins: Plugins, on_progress: Callable[[str], None]
         evaluation=evaluation.collect_evaluation(record, platform, known, outputs, results_file, on_progress, complete),
         evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
         training_run=training_run,
-        training_name=_find_name(training_run),
+        training_name=find_name(training_run),
         steps=tuple(steps),
         sweep=collect_sweep(record, plugins),
     )
 
 
-def _find_name(run: str) -> str:
+def find_name(run: str) -> str:
     """Return the name of a run; empty without one, and if its record cannot be read."""
     with contextlib.suppress(Rejected):
         if record := records.find_record(run):

@@ -14,7 +14,7 @@ from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload_profile import Metric
 from robotrain.report.charts import MAX_LINES, Bar
-from robotrain.report.collect import RunFacts, format_value
+from robotrain.report.collect import RunFacts, format_value, name_sources
 from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
 from robotrain.report.evaluation import format_number
 from robotrain.report.rate_differences import SuccessRate, compare_rates, describe_differences
@@ -136,7 +136,7 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
     }
     columns = {name: cells for name, cells in columns.items() if name == "run" or len({*cells}) > 1}
     for role in (row.name for row in compare_sources(compared)):
-        columns[role] = shorten_texts([_name_source(facts, role) for facts in compared])
+        columns[role] = shorten_texts([name_sources(facts.sources, role, facts.training_run) for facts in compared])
     columns |= {
         redact_text(row.name): [str(value or "") for value in row.values]
         for row in settings
@@ -152,13 +152,6 @@ def _list_run_rows(compared: Sequence[RunFacts], settings: Sequence[DifferingRow
     columns["time"] = ["" if facts.seconds is None else format_duration(facts.seconds) for facts in compared]
     columns["id"] = [facts.record.run if facts.label != facts.record.run else "" for facts in compared]
     return [tuple(columns), *zip(*columns.values(), strict=True)]
-
-
-def _name_source(facts: RunFacts, role: str) -> str:
-    if role == "policy" and facts.training_run:
-        return facts.training_name or facts.training_run
-    found = (one for one in facts.sources if one.role == role)
-    return redact_text(", ".join(f"{one.uri} @ {one.pin[:12]}" if one.pin else one.uri for one in found))
 
 
 def _make_head(compared: Sequence[RunFacts]) -> tuple[str, ...]:

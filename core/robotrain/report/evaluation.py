@@ -2,11 +2,13 @@
 
 import base64
 import contextlib
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from robotrain_runtime.contract.event import Evaluated
 
@@ -56,6 +58,8 @@ class EpisodeOutcome:
     """The task of an environment with several, which begin with the same seeds."""
     success: bool | None = None
     """None if unknown."""
+    score: float | None = None
+    """A score without bounds, of which the higher is better; None if there is none."""
     remark: str = ""
     """A text for the caption of its video."""
 
@@ -70,6 +74,10 @@ class EvaluationResults:
     """Metrics that the log does not contain, by name."""
     tables: tuple[ResultsTable, ...] = ()
     outcomes: tuple[EpisodeOutcome, ...] = ()
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the policy, by `comparison.record.POLICY_KEYS`."""
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """What is known of the conditions, by `comparison.record.CONDITION_KEYS`."""
     damaged: tuple[str, ...] = ()
     """The names of invalid parts, which are left out."""
 
@@ -198,6 +206,8 @@ def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 MAX_DOWNLOAD_BYTES = 1_000_000_000
 """The maximal size of results that are downloaded for a page."""
 LOCAL_KIND = "local_path"
+COMPARISON_FILE = "comparison.json"
+"""The file beside the results of a run that compared policies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +216,8 @@ class EvaluationFacts:
 
     evaluated: Evaluated
     results: EvaluationResults | None = None
+    comparison: Mapping[str, Any] | None = None
+    """The content of `comparison.json`, if the run compared policies."""
     media: tuple[MediaFile, ...] = ()
     omitted: tuple[OmittedFile, ...] = ()
     folder: str = ""
@@ -245,6 +257,7 @@ def collect_evaluation(
             remarks = (f"{why}; the page shows what the log contains",) if why else ()
             return EvaluationFacts(evaluated=evaluated, remarks=remarks)
         results, remarks = _parse_results_file(folder, name, reader)
+        comparison = _read_comparison(folder)
         media, omitted = list[MediaFile](), list[OmittedFile]()
         if complete:
             with contextlib.suppress(OSError):
@@ -252,11 +265,22 @@ def collect_evaluation(
     return EvaluationFacts(
         evaluated=evaluated,
         results=results,
+        comparison=comparison,
         media=tuple(media),
         omitted=tuple(omitted),
         folder=shown,
         remarks=remarks,
     )
+
+
+def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
+    """Return what the run found about its policies; None if it compared none, or the file is damaged."""
+    path = resolve_inside(folder, COMPARISON_FILE)
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(path.read_bytes()[:MAX_FILE_BYTES]) if path else None
+        if isinstance(found, dict) and isinstance(found.get("verdicts"), list) and "policies" in found:
+            return found
+    return None
 
 
 def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Sequence[Output]) -> Path | None:

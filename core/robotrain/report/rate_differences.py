@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from robotrain_runtime.comparison.decision import adjust_p_values
+
 MAX_PAIRS = 45
 """Of ten runs; more are named, not compared."""
 SIGNIFICANCE = 0.05
@@ -39,6 +41,8 @@ class RateDifference:
     only_second: int | None = None
     p: float | None = None
     """The probability of such a difference by chance; None if it is not known."""
+    p_adjusted: float | None = None
+    """That probability, corrected for the number of pairs (Holm)."""
     significant: bool | None = None
     """None if that is not known."""
 
@@ -62,21 +66,33 @@ def describe_differences(rates: Sequence[SuccessRate]) -> Iterator[str]:
     yield from (one.text for one in differences[:MAX_PAIRS])
     if len(differences) > MAX_PAIRS:
         yield f"{len(differences) - MAX_PAIRS} more pairs are not shown: `robotrain report --json` has them all."
-    if len(differences) > 1:
-        by_chance = SIGNIFICANCE * len(differences)
-        yield f"Of {len(differences)} pairs about {by_chance:.2g} would differ so by chance alone."
+    if (tested := sum(one.p is not None for one in differences)) > 1:
+        yield f"Each p is corrected for {tested} pairs (Holm)."
 
 
 def compare_rates(rates: Sequence[SuccessRate]) -> list[RateDifference]:
-    """Compare each pair of rates of equal, known conditions."""
+    """Compare each pair of rates of equal, known conditions; p-values are corrected for their number."""
     pairs = itertools.combinations(rates, 2)
-    return [_compare_pair(*pair) for pair in pairs if pair[0].conditions and pair[0].conditions == pair[1].conditions]
+    alike = [pair for pair in pairs if pair[0].conditions and pair[0].conditions == pair[1].conditions]
+    counts = [_count_differences(*pair) for pair in alike]
+    p_values = [compute_sign_test(*count) for count in counts if count]
+    adjusted = zip(p_values, adjust_p_values(p_values), strict=True)
+    return [
+        _compare_outcomes(*pair, *count, *next(adjusted)) if count else _compare_intervals(*pair)
+        for pair, count in zip(alike, counts, strict=True)
+    ]
 
 
-def _compare_pair(first: SuccessRate, second: SuccessRate) -> RateDifference:
-    """Compare two rates by their episodes if these are the same, else by their intervals."""
-    if first.outcomes and first.outcomes.keys() == second.outcomes.keys():
-        return _compare_outcomes(first, second)
+def _count_differences(first: SuccessRate, second: SuccessRate) -> tuple[int, int] | None:
+    """Return in how many trials only one of them succeeded; None if they did not have the same ones."""
+    if not first.outcomes or first.outcomes.keys() != second.outcomes.keys():
+        return None
+    only_first = sum(success and not second.outcomes[start] for start, success in first.outcomes.items())
+    only_second = sum(success and not first.outcomes[start] for start, success in second.outcomes.items())
+    return only_first, only_second
+
+
+def _compare_intervals(first: SuccessRate, second: SuccessRate) -> RateDifference:
     better, worse = sorted((first, second), key=lambda rate: -rate.value)
     significant = None if better.low is None or worse.high is None else better.low > worse.high
     if significant is None:
@@ -88,15 +104,14 @@ def _compare_pair(first: SuccessRate, second: SuccessRate) -> RateDifference:
     return RateDifference(first=first.run, second=second.run, text=text, significant=significant)
 
 
-def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> RateDifference:
-    only_first = sum(success and not second.outcomes[start] for start, success in first.outcomes.items())
-    only_second = sum(success and not first.outcomes[start] for start, success in second.outcomes.items())
+def _compare_outcomes(
+    first: SuccessRate, second: SuccessRate, only_first: int, only_second: int, p: float, p_adjusted: float
+) -> RateDifference:
     same = f"{first.run} and {second.run} had the same {len(first.outcomes)} starts"
-    p = compute_sign_test(only_first, only_second)
-    chance = "is probably not chance" if p < SIGNIFICANCE else "may be chance"
+    chance = "is probably not chance" if p_adjusted < SIGNIFICANCE else "may be chance"
     text = (
         f"{same}: only {first.run} succeeded in {only_first}, only {second.run} in {only_second}; "
-        f"the difference {chance} (p {p:.2g}, sign test)."
+        f"the difference {chance} (p {p_adjusted:.2g}, sign test)."
     )
     if not only_first + only_second:
         text = f"{same} and succeeded in the same ones."
@@ -107,7 +122,8 @@ def _compare_outcomes(first: SuccessRate, second: SuccessRate) -> RateDifference
         only_first=only_first,
         only_second=only_second,
         p=p,
-        significant=p < SIGNIFICANCE,
+        p_adjusted=p_adjusted,
+        significant=p_adjusted < SIGNIFICANCE,
     )
 
 

@@ -8,7 +8,7 @@ from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, P
 
 SCHEMA = 1
 POLICY_KEYS = (
-    *("role", "name", "condition", "source", "pin", "type", "step", "sha256", "run", "date", "conditions"),
+    *("role", "label", "name", "condition", "source", "pin", "type", "step", "sha256", "run", "date", "conditions"),
     *("episodes", "trials", "successes", "success_rate", "success_interval", "score"),
     *("latency_ms", "peak_memory_mib", "results"),
 )

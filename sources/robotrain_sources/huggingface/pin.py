@@ -203,14 +203,13 @@ def _run_with_deadline(question: Callable[[], Answer]) -> Answer:
 
 
 def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str]) -> dict[str, bytes]:
-    from huggingface_hub import hf_hub_url
-
+    hub = fetch.import_hub_library()
     library: Any = importlib.import_module("huggingface_hub.utils")
     endpoint, headers = os.environ.get("HF_ENDPOINT") or None, library.build_hf_headers(library_name="robotrain")
     found: dict[str, bytes] = {}
 
     def download(path: str, stopped: threading.Event) -> None:
-        address = hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
+        address = hub.hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=endpoint)
         answer = repeat_if_busy(lambda: get_file(address))
         if answer.status_code != HTTPStatus.NOT_FOUND:
             found[path] = answer.content
@@ -231,9 +230,9 @@ def _make_hub_client() -> "HfApi":
     """Return the library's client. Raise SourceError."""
     if problem := find_endpoint_problem() or find_token_problem(_read_token()):
         raise SourceError(_format_sentence(problem))
-    from huggingface_hub import HfApi  # 0.3 s
-
-    return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
+    hub = fetch.import_hub_library()  # 0.3 s
+    client: HfApi = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
+    return client
 
 
 def _query_commit(repository: Repository, role: str) -> str:

@@ -14,6 +14,8 @@ from robotrain.report.charts import Bar
 from robotrain.report.evaluation import MAX_ROWS, EpisodeOutcome, EvaluationResults, ResultsTable, format_number
 
 LONGEST_TEXT = 300
+MAX_EPISODES = 20_000
+"""How many episodes count; as rows of a table fewer are shown."""
 ERRORS_NOTE = "Errors are in the dataset's own units."
 HELD_OUT_NOTES = {
     True: "These episodes were held out from training.",
@@ -45,7 +47,8 @@ def read_results(content: bytes) -> EvaluationResults:
     if not isinstance(data, dict):
         raise ValueError("it is not an object")
     rollout, policy = get_object(data, "rollout"), get_object(data, "policy")
-    rolled = _list_rows(rollout.get("per_episode"))
+    played = _list_rows(rollout.get("per_episode"), MAX_EPISODES)
+    rolled = played[:MAX_ROWS]
     latencies = get_object(data, "latency_ms")
     values = {f"replay/latency_{name}_ms": get_number(latencies, name) for name in LATENCIES}
     if not latencies:
@@ -61,9 +64,48 @@ def read_results(content: bytes) -> EvaluationResults:
         facts=tuple(_list_facts(data, policy, rollout)),
         values={name: value for name, value in values.items() if value is not None},
         tables=tuple(_make_tables(data, rollout, rolled)),
-        outcomes=tuple(_make_outcome(index, row) for index, row in rolled),
+        outcomes=tuple(_make_outcome(index, row) for index, row in played),
+        policy=_describe_policy(data, policy, rollout),
+        conditions=_describe_conditions(data, rollout),
         damaged=tuple(damaged),
     )
+
+
+def _describe_policy(data: Row, policy: Row, rollout: Row) -> dict[str, Any]:
+    latency = get_object(data, "latency_ms")
+    return {
+        **{name: _get_text(policy, name) or None for name in ("source", "name", "pin", "type", "sha256")},
+        **{name: _get_count(rollout, name) for name in ("episodes", "trials", "successes")},
+        "success_rate": get_number(rollout, "success_rate"),
+        "success_interval": _list_numbers(rollout.get("success_interval")) or None,
+        "step": _get_count(policy, "step"),
+        "score": get_number(rollout, "avg_max_reward"),
+        "latency_ms": {name: get_number(latency, name) for name in ("p50", "p95")} if latency else None,
+        "peak_memory_mib": get_number(data, "peak_memory_mib"),
+    }
+
+
+def _describe_conditions(data: Row, rollout: Row) -> dict[str, Any]:
+    packages, options = get_object(data, "packages"), data.get("options")
+    return {
+        "text": _get_text(data, "conditions").partition("; ")[0] or None,
+        "env": _get_text(rollout, "env") or None,
+        "tasks": [_get_text(row, "task") for _, row in _list_rows(rollout.get("tasks"))],
+        "starts": _get_text(rollout, "starts") or None,
+        "success_reward": get_number(rollout, "success_reward"),
+        **{name: _get_count(rollout, name) for name in ("env_steps", "batch", "episodes")},
+        "seed": _get_count(data, "seed"),
+        "first_seed": next(map(int, _list_numbers(rollout.get("seeds"))), None),
+        "options": [redact(str(one)) for one in options] if isinstance(options, list) else None,
+        "lock": _get_text(data, "lock") or None,
+        "packages": {name: _get_text(packages, name) for name in packages} or None,
+        "device": _get_text(data, "device") or None,
+    }
+
+
+def _list_numbers(values: Any) -> list[float]:
+    found = [get_number({"value": value}, "value") for value in values] if isinstance(values, list) else []
+    return [value for value in found if value is not None]
 
 
 def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:
@@ -118,6 +160,7 @@ def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
         trial=int(trial) if trial is not None else None,
         task=_get_text(row, "task"),
         success=success if isinstance(success, bool) else None,
+        score=reward,
         remark=", ".join((*filter(None, [_get_text(row, "task")]), *reached)),
     )
 
@@ -177,8 +220,8 @@ def _list_facts(
     yield "device", _get_text(data, "device")
 
 
-def _list_rows(value: Any) -> Rows:
-    rows = value[:MAX_ROWS] if isinstance(value, list) else []
+def _list_rows(value: Any, most: int = MAX_ROWS) -> Rows:
+    rows = value[:most] if isinstance(value, list) else []
     return [(index, row) for index, row in enumerate(rows) if isinstance(row, dict)]
 
 
@@ -202,6 +245,11 @@ def get_number(data: Mapping[str, Any], name: str) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
+
+
+def _get_count(data: Mapping[str, Any], name: str) -> int | None:
+    number = get_number(data, name)
+    return None if number is None else int(number)
 
 
 def _get_index(data: Mapping[str, Any], name: str, default: int) -> int:

@@ -1,0 +1,113 @@
+"""`robotrain scores`: the evaluations made from this machine, those of equal conditions in one table."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robotrain.cli.arguments import JsonOption, argument, complete_platforms, complete_run_names, option
+from robotrain.cli.command_factory import get_plugins, make_app
+from robotrain.cli.commands.runs import NAME_HELP, SET_HELP, SINCE_HELP, UNTIL_HELP
+from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result, print_text
+from robotrain.cli.run_list import listed_runs, run_filter
+from robotrain.cli.run_list.listed_runs import ListedRun
+from robotrain.errors import Rejected, suggest_choosing
+from robotrain.messages import Messages
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
+
+if TYPE_CHECKING:
+    from robotrain.report.score_table import ScoredPolicy
+
+make_problem = Messages(__file__)
+
+FORMATS = ("table", "markdown", "csv")
+FORMAT_HELP = "How to print it: table, markdown or csv; default: table."
+WORD_HELP = "Only evaluations whose name, or the run itself, contains this."
+
+
+def _complete_formats(incomplete: str) -> list[str]:
+    return [one for one in FORMATS if one.startswith(incomplete)]
+
+
+def scores(
+    ctx: typer.Context,
+    word: Annotated[str, argument("[NAME]", WORD_HELP, complete_run_names)] = "",
+    format: Annotated[str, option("--format", "FORMAT", FORMAT_HELP, _complete_formats)] = "table",
+    platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
+    name: Annotated[str, option("--name", "NAME", NAME_HELP)] = "",
+    set: Annotated[list[str] | None, option("--set", "KEY=VALUE", SET_HELP)] = None,
+    since: Annotated[str, option("--since", "TIME", SINCE_HELP)] = "",
+    until: Annotated[str, option("--until", "TIME", UNTIL_HELP)] = "",
+    json: JsonOption = False,
+) -> None:
+    """List the evaluations made from this machine: each policy with its episodes, its success and the 95 % interval.
+    Only those under equal conditions stand in one table.
+
+    robotrain scores --format markdown
+
+    robotrain scores --set env=pusht --since 30d
+    """
+    if format not in FORMATS:
+        raise Rejected([make_problem("value-invalid.format", given=format)])
+    if json and format != "table":
+        raise Rejected([make_problem("options-conflict.format", suggest_choosing("--json", f"--format {format}"))])
+    wanted = run_filter.RunFilter(word, "", platform, name, "", since, until, tuple(set or ()))
+    accept, plugins = wanted.make_accept(get_plugins(ctx)), get_plugins(ctx)
+
+    def makes_scores(record: RunRecord) -> bool:
+        return (record.makes == "results" or bool(record.steps)) and (accept is None or accept(record))
+
+    listed, *_ = listed_runs.list_runs(plugins, None, "", makes_scores, with_steps=True)
+    print_problems(listed_runs.find_silent_platforms(listed))
+    from robotrain.report import score_table
+
+    groups = score_table.group_rows(_list_rows(listed, plugins))
+    if json:
+        return print_json(score_table.dump_groups(groups))
+    if not groups:
+        return print_message(
+            "no evaluation made from this machine has a score" + (f": {wanted}" if str(wanted) else "")
+        )
+    if format == "markdown":
+        return print_result(score_table.format_markdown(groups))
+    if format == "csv":
+        return print_result(score_table.format_csv(groups))
+    for group in groups:
+        print_text(f"{score_table.format_conditions(group)}\n{format_table(score_table.list_table(group))}\n")
+    pair = next((group for group in groups if len(group) > 1), None)
+    if pair:
+        print_message(f"robotrain compare {pair[0].run} {pair[1].run}   says whether one is better")
+
+
+def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":
+    """Yield the rows of runs with scores, without pipelines whose evaluation is a run of its own."""
+    from robotrain_runtime.contract.event import Evaluated
+
+    from robotrain.report import score_table
+
+    pipelines = {one.record.pipeline for one in listed if one.record and one.progress.scores}
+    for one in listed:
+        record, known = one.record, one.progress
+        if record is None or not known.scores or one.run in pipelines or record.is_sweep:
+            continue
+        evaluated = Evaluated(episodes=0, scores=known.scores, results="", conditions=known.conditions)
+        policy = _describe_policy(record, plugins)
+        row = score_table.make_row(one.run, record.name, record.created, policy, evaluated, record.metrics)
+        if row:
+            yield row
+
+
+def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
+    """Return what to call the policy of an evaluation, and its type; empty if they are not known."""
+    from robotrain.report import collect
+    from robotrain.store import plans
+
+    sources = [one for one in plans.read_stored_sources(record.run) if one.role == collect.POLICY_ROLE]
+    trained = collect.find_training_run(sources, {})
+    values = (row for run in (record.run, trained) if run for row in plans.read_stored_values(run))
+    kind = next((str(row["value"]) for row in values if row["name"] == "policy_type" and row["value"]), "")
+    return collect.name_sources(sources, collect.POLICY_ROLE, trained), kind
+
+
+app = make_app(scores)

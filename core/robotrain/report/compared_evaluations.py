@@ -1,0 +1,173 @@
+"""Finished evaluations as the table of a comparison; those that cannot be compared are refused, with what differs."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robotrain_runtime.comparison.observations import Observation, Side, find_repeated
+
+from robotrain.comparison.table import ComparedSide, describe_side
+from robotrain.errors import Problem, Suggestion, raise_if_any
+from robotrain.messages import Messages
+from robotrain.model import scores
+from robotrain.redaction import redact
+from robotrain.report.collect import POLICY_ROLE, RunFacts, name_sources
+from robotrain.report.evaluation import EpisodeOutcome
+from robotrain.report.score_table import format_date
+
+make_problem = Messages(__file__)
+
+PLAIN = "as it is"
+"""What the condition of an evaluation is called that has nothing of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationTable:
+    """The episodes of several evaluations, and their policies."""
+
+    episodes: Sequence[Observation]
+    sides: Sequence[ComparedSide]
+    conditions: Mapping[str, Any] | None
+    """Those of all, by `record.CONDITION_KEYS`; None if they differ."""
+
+
+def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
+    """Return the episodes of evaluations with their labels.
+
+    Their conditions are equal, unless all are of one policy: then the conditions are compared. Raise Rejected with all
+    problems.
+    """
+    problems = [problem for label, facts in evaluations for problem in _find_problems(label, facts)]
+    raise_if_any(problems)
+    conditions = [_list_conditions(facts) for _, facts in evaluations]
+    digests = {_get_digest(facts) for _, facts in evaluations}
+    differ = [own for own in conditions if own != conditions[0]]
+    if differ and (len(digests) > 1 or None in digests):
+        raise_if_any([_make_conditions_problem(evaluations, conditions)])
+    names = _name_conditions(conditions) if differ else [None] * len(evaluations)
+    policy = _name_policy(evaluations[0][1]) if differ else ""
+    sides = [Side(policy or label, name and redact(name)) for (label, _), name in zip(evaluations, names, strict=True)]
+    episodes = [one for (_, facts), side in zip(evaluations, sides, strict=True) for one in _list_episodes(facts, side)]
+    described = [
+        _describe(facts, side, episodes, has_conditions=bool(differ))
+        for (_, facts), side in zip(evaluations, sides, strict=True)
+    ]
+    return EvaluationTable(
+        episodes=episodes,
+        sides=[ComparedSide(side=side, facts=facts) for side, facts in zip(sides, described, strict=True)],
+        conditions=None if differ else _dump_conditions(evaluations[0][1]),
+    )
+
+
+def find_selection(facts: RunFacts) -> str:
+    """Return how the checkpoint was chosen, if that makes its score too good; empty otherwise."""
+    evaluated = facts.progress.evaluated
+    _, selection = scores.split_selection(scores.format_conditions(evaluated)) if evaluated else ("", "")
+    return selection if scores.BIASED in selection else ""
+
+
+def _find_problems(label: str, facts: RunFacts) -> Iterable[Problem]:
+    evaluated, found = facts.progress.evaluated, facts.evaluation
+    if evaluated is None:
+        yield make_problem("not-comparable.no-score", run=label, state=facts.status.state)
+    elif selection := find_selection(facts):
+        yield make_problem("not-comparable.chosen", run=label, selection=selection)
+    elif not scores.format_conditions(evaluated):
+        yield make_problem("not-comparable.unknown-conditions", run=label)
+    elif not any(_is_known(one) for one in _list_outcomes(facts)):
+        remarks = "; ".join(found.remarks) if found else ""
+        yield make_problem(
+            "not-comparable.no-episodes", run=label, why=f"{remarks[:1].upper()}{remarks[1:]}." if remarks else None
+        )
+
+
+def _make_conditions_problem(
+    evaluations: Sequence[tuple[str, RunFacts]], conditions: Sequence[tuple[str, ...]]
+) -> Problem:
+    other = next(at for at, own in enumerate(conditions) if own != conditions[0])
+    first, second = conditions[0], conditions[other]
+    return make_problem(
+        "not-comparable.conditions",
+        Suggestion("robotrain scores", "shows which evaluations have equal conditions"),
+        first=evaluations[0][0],
+        second=evaluations[other][0],
+        of_first=redact(", ".join(part for part in first if part not in second) or PLAIN),
+        of_second=redact(", ".join(part for part in second if part not in first) or PLAIN),
+    )
+
+
+def _list_conditions(facts: RunFacts) -> tuple[str, ...]:
+    """Return the parts of the conditions, with the cameras that were renamed, which no sentence names."""
+    evaluated = facts.progress.evaluated
+    text, _ = scores.split_selection(scores.format_conditions(evaluated)) if evaluated else ("", "")
+    renames = next((value["value"] for value in facts.values if value["name"] == "rename" and value["value"]), "")
+    return (*filter(None, text.split(", ")), *([f"renamed {renames}"] if renames else []))
+
+
+def _name_conditions(conditions: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return of each evaluation the parts of its conditions that are not those of all."""
+    counts = Counter(part for own in conditions for part in {*own})
+    names = [", ".join(part for part in own if counts[part] < len(conditions)) or PLAIN for own in conditions]
+    return [name if names.count(name) == 1 else f"{name}, {at}" for at, name in enumerate(names, 1)]
+
+
+def _name_policy(facts: RunFacts) -> str:
+    return name_sources(facts.sources, POLICY_ROLE, facts.training_run) or facts.record.run
+
+
+def _get_digest(facts: RunFacts) -> str | None:
+    results = facts.evaluation.results if facts.evaluation else None
+    return (results.policy.get("sha256") if results else None) or None
+
+
+def _list_outcomes(facts: RunFacts) -> Sequence[EpisodeOutcome]:
+    results = facts.evaluation.results if facts.evaluation else None
+    return results.outcomes if results else ()
+
+
+def _is_known(one: EpisodeOutcome) -> bool:
+    return (one.trial is not None or one.seed is not None) and (one.success is not None or one.score is not None)
+
+
+def _list_episodes(facts: RunFacts, side: Side) -> list[Observation]:
+    """Return the episodes in the order of their starts: of several tasks the first of each, then the second."""
+    by_task: dict[str, list[EpisodeOutcome]] = {}
+    for one in filter(_is_known, _list_outcomes(facts)):
+        by_task.setdefault(one.task, []).append(one)
+    outcomes = [one for turn in itertools.zip_longest(*by_task.values()) for one in turn if one]
+    found = [
+        Observation(
+            policy=side.policy,
+            start="/".join(filter(None, (one.task, str(one.seed if one.trial is None else one.trial)))),
+            success=one.success,
+            score=one.score,
+            condition=side.condition or "",
+        )
+        for one in outcomes
+    ]
+    repeated = {id(one) for one in find_repeated(found)}
+    return [one for one in found if id(one) not in repeated]
+
+
+def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, has_conditions: bool) -> dict[str, Any]:
+    results = facts.evaluation.results if facts.evaluation else None
+    known = {name: value for name, value in (results.policy if results else {}).items() if value is not None}
+    counted = {name: value for name, value in describe_side(episodes, side).items() if value is not None}
+    return {
+        **counted,
+        "name": _name_policy(facts),
+        **known,
+        "run": facts.record.run,
+        "date": format_date(facts.record.created),
+        "results": facts.evaluation.folder or None if facts.evaluation else None,
+        "conditions": _dump_conditions(facts) if has_conditions else None,
+    }
+
+
+def _dump_conditions(facts: RunFacts) -> dict[str, Any]:
+    results = facts.evaluation.results if facts.evaluation else None
+    values = {value["name"]: value["value"] for value in facts.values}
+    known = {name: value for name, value in (results.conditions if results else {}).items() if value is not None}
+    return {"renames": values.get("rename"), "lerobot": values.get("lerobot_version"), **known}

@@ -1,0 +1,168 @@
+"""The evaluations that were made from here, as tables of equal conditions: for a terminal, a paper, or a program."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from robotrain_runtime.contract.event import Evaluated
+
+from robotrain.model import scores
+from robotrain.model.workload_profile import Metric
+
+HEAD = ("policy", "type", "date", "run", "chosen")
+MARKDOWN_SIGNS = re.compile(r"[\\|`*_<>]")
+DATE_FORMAT = "%Y-%m-%d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPolicy:
+    """The evaluation of a policy. The fields are the keys of JSON, and the columns of CSV."""
+
+    conditions: str
+    """Those of its headline score; empty if they are not known."""
+    policy: str
+    """The run that trained it, or its address."""
+    policy_type: str
+    metric: str
+    value: float
+    episodes: int | None
+    """How many trials count; None if that is not known."""
+    successes: int | None
+    low: float | None
+    high: float | None
+    """The 95 % interval."""
+    unit: str
+    date: str
+    run: str
+    name: str
+    """What people call the run."""
+    selection: str
+    """How its checkpoint, or the number of episodes, was chosen by scores; empty if neither was."""
+
+
+def make_row(
+    run: str, name: str, created: float, policy: tuple[str, str], evaluated: Evaluated, declared: Sequence[Metric]
+) -> ScoredPolicy | None:
+    """Return the row of an evaluation; None if it has no headline score.
+
+    :param policy: its name and its type.
+    """
+    metrics = scores.add_described_metrics(declared, evaluated)
+    if (found := scores.find_headline_score(evaluated.scores, metrics)) is None:
+        return None
+    metric, value = found
+    counted = scores.count_successes(evaluated, metric) if metric.share else None
+    conditions, chosen = scores.split_selection(scores.format_conditions(evaluated))
+    bound = scores.get_share if metric.share else scores.get_number
+    return ScoredPolicy(
+        conditions=conditions,
+        policy=policy[0],
+        policy_type=policy[1],
+        metric=metric.brief or metric.title,
+        value=value,
+        episodes=counted[1] if counted else None,
+        successes=counted[0] if counted else None,
+        low=bound(evaluated.scores, metric.low),
+        high=bound(evaluated.scores, metric.high),
+        unit="share" if metric.share else metric.unit,
+        date=format_date(created),
+        run=run,
+        name=name,
+        selection=chosen,
+    )
+
+
+def format_date(created: float) -> str:
+    """Return the day of a time."""
+    return datetime.fromtimestamp(created).strftime(DATE_FORMAT)
+
+
+def group_rows(rows: Iterable[ScoredPolicy]) -> list[list[ScoredPolicy]]:
+    """Return the rows in groups of equal conditions and one metric, in the order of their first rows.
+
+    Those of unknown conditions are groups of one row each: nobody knows whether they can be compared.
+    """
+    groups: dict[tuple[str, ...], list[ScoredPolicy]] = {}
+    for row in rows:
+        key = (row.conditions, row.metric, "" if row.conditions else row.run)
+        groups.setdefault(key, []).append(row)
+    return [*groups.values()]
+
+
+def format_conditions(group: Sequence[ScoredPolicy]) -> str:
+    """Return the conditions of a group."""
+    return group[0].conditions or "unknown conditions"
+
+
+def list_table(group: Sequence[ScoredPolicy]) -> list[tuple[str, ...]]:
+    """Return the rows of a group as texts, the head first, without columns in which nothing stands."""
+    first, *others = HEAD
+    head = (first, others[0], "n", group[0].metric, *others[1:])
+    rows = [
+        (
+            one.policy,
+            one.policy_type,
+            "" if one.episodes is None else str(one.episodes),
+            _format_value(one),
+            one.date,
+            one.name or one.run,
+            one.selection,
+        )
+        for one in group
+    ]
+    kept = [at for at in range(len(head)) if any(row[at] for row in rows)]
+    return [tuple(row[at] for at in kept) for row in (head, *rows)]
+
+
+def format_markdown(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
+    """Return a table of Markdown for each group, below its conditions."""
+    return "\n\n".join(line for group in groups for line in _format_markdown_group(group))
+
+
+def _format_markdown_group(group: Sequence[ScoredPolicy]) -> Iterator[str]:
+    yield f"**{_escape(format_conditions(group))}**"
+    head, *rows = list_table(group)
+    lines = (head, ["---"] * len(head), *([*map(_escape, row)] for row in rows))
+    yield "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    if group[0].unit == "share" and any(one.low is not None for one in group):
+        yield "In parentheses: the 95% confidence interval."
+
+
+def format_csv(groups: Sequence[Sequence[ScoredPolicy]]) -> str:
+    """Return the rows of all groups as CSV; what is not known is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*ScoredPolicy.__dataclass_fields__], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(one) for group in groups for one in group)
+    return text.getvalue().rstrip("\n")
+
+
+def dump_groups(groups: Sequence[Sequence[ScoredPolicy]]) -> dict[str, Any]:
+    """Return the groups as data; the keys are an API."""
+    return {
+        "groups": [
+            {
+                "conditions": group[0].conditions,
+                "metric": group[0].metric,
+                "evaluations": [asdict(one) for one in group],
+            }
+            for group in groups
+        ]
+    }
+
+
+def _format_value(row: ScoredPolicy) -> str:
+    if row.unit != "share":
+        value = f"{scores.format_number(row.value)} {row.unit}".rstrip()
+        bounds = "" if row.low is None or row.high is None else f"{row.low:.3g} to {row.high:.3g}"
+        return f"{value} ({bounds})" if bounds else value
+    interval = "" if row.low is None or row.high is None else f" ({row.low * 100:.0f}-{row.high * 100:.0f}%)"
+    return f"{row.value:.0%}{interval}"
+
+
+def _escape(text: str) -> str:
+    return MARKDOWN_SIGNS.sub(r"\\\g<0>", text)

@@ -1,0 +1,271 @@
+"""`robotrain compare`: which policy is better, from finished evaluations and from a file of episodes."""
+
+import json
+
+import pytest
+from robotrain_runtime.comparison import record
+
+GOOD, MIDDLE, BAD = ([at % 10 < share for at in range(60)] for share in (9, 5, 1))
+
+
+@pytest.fixture
+def write_scores(tmp_path):
+    """Write a file of episodes; return its path: `write_scores("policy,start,success", "act,1,1")`."""
+
+    def write(*lines, encoding="utf-8"):
+        file = tmp_path / "episodes.csv"
+        file.write_bytes("\n".join(lines).encode(encoding))
+        return file
+
+    return write
+
+
+def list_episodes(**policies):
+    return [f"{name},{at},{int(one)}" for name, outcomes in policies.items() for at, one in enumerate(outcomes)]
+
+
+def read_sentences(answer):
+    return [one["sentence"] for one in answer.json["verdicts"]]
+
+
+def test_the_better_of_two_finished_evaluations_is_named(robotrain, record_evaluation):
+    record_evaluation("eval-1", MIDDLE, policy={"sha256": "1" * 64, "type": "act"}, called="old")
+    record_evaluation("eval-2", GOOD, policy={"sha256": "2" * 64, "type": "act"}, called="new")
+    shown = robotrain("compare", "old", "new")
+    assert shown.exit_code == 0
+    assert "new is better than old by 40 points (" in shown.stdout
+    assert "60 pairs, e = " in shown.stdout
+    assert [line.split()[:2] for line in shown.stdout.splitlines() if line.startswith(("old", "new"))][:2] == [
+        ["old", "60"],
+        ["new", "60"],
+    ]
+    found = robotrain("compare", "old", "new", "--json").json
+    assert (found["ended"], found["measure"], found["schema"]) == ("given", "success", record.SCHEMA)
+    assert [one["run"] for one in found["policies"]] == ["eval-1", "eval-2"]
+    assert [one["sha256"] for one in found["policies"]] == ["1" * 64, "2" * 64]
+    assert list(found["policies"][0]) == [*record.POLICY_KEYS]
+    assert (found["policies"][0]["peak_memory_mib"], found["conditions"]["lock"]) == (None, None)
+    (verdict,) = found["verdicts"]
+    assert (verdict["verdict"], verdict["wins"], verdict["losses"], verdict["ties"]) == ("worse", 0, 24, 36)
+
+
+def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, record_evaluation):
+    record_evaluation("eval-1", [True] * 10 + [False] * 10)
+    record_evaluation("eval-2", [True] * 11 + [False] * 9)
+    shown = robotrain("compare", "eval-1", "eval-2").stdout
+    assert "not decided after 20 pairs whether eval-1 or eval-2 is better: the difference is -5 points" in shown
+    assert "a difference of 20 points may take up to 96 more episodes of each" in shown
+
+
+def test_one_episode_decides_nothing(robotrain, record_evaluation):
+    record_evaluation("eval-1", [True])
+    record_evaluation("eval-2", [False])
+    answer = robotrain("compare", "eval-1", "eval-2")
+    assert answer.exit_code == 0
+    assert "can decide nothing, even if one policy wins each of them" in answer.stdout
+
+
+def test_all_pairs_of_several_are_compared_with_one_confidence(robotrain, record_evaluation):
+    for name, outcomes in (("eval-1", GOOD), ("eval-2", MIDDLE), ("eval-3", BAD)):
+        record_evaluation(name, outcomes)
+    answer = robotrain("compare", "eval-1", "eval-2", "eval-3", "--json")
+    assert [(one["first"], one["second"]) for one in answer.json["verdicts"]] == [(0, 1), (0, 2), (1, 2)]
+    assert answer.json["notes"] == ["95% holds for all 3 pairs together (Holm)"]
+    two = robotrain("compare", "eval-1", "eval-2", "--json").json["verdicts"][0]
+    assert two["p_value"] < answer.json["verdicts"][0]["p_value"]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "words", "code", "begins"),
+    [
+        (
+            GOOD,
+            ("--not-worse-than", "eval-2", "--margin", "0.1"),
+            0,
+            "eval-1 is not worse than eval-2 by more than 10 points",
+        ),
+        (
+            BAD,
+            ("--not-worse-than", "eval-2", "--margin", "0.1"),
+            5,
+            "eval-1 is worse than eval-2 by more than 10 points",
+        ),
+        (
+            MIDDLE,
+            ("--not-worse-than", "eval-2", "--margin", "0.01"),
+            5,
+            "not decided after 60 pairs whether eval-1 is not w",
+        ),
+        (GOOD, ("eval-2", "--margin", "0.1"), 0, "eval-1 is not worse than eval-2 by more than 10 points"),
+        (MIDDLE, ("eval-2", "--equal-within", "0.3"), 0, "eval-1 and eval-2 are equal within 30 points"),
+    ],
+)
+def test_the_exit_code_is_the_gate(robotrain, record_evaluation, candidate, words, code, begins):
+    record_evaluation("eval-1", candidate)
+    record_evaluation("eval-2", MIDDLE)
+    answer = robotrain("compare", "eval-1", *words, "--json")
+    assert answer.exit_code == code
+    assert read_sentences(answer)[0].startswith(begins)
+    gate = answer.json["gate"]
+    assert gate is None or gate["passed"] is (code == 0)
+
+
+def test_one_policy_is_compared_under_two_conditions(robotrain, record_evaluation):
+    same = {"sha256": "1" * 64, "name": "act"}
+    record_evaluation("eval-1", GOOD, "pusht, easy starts, default steps", policy=same)
+    record_evaluation("eval-2", BAD, "pusht, easy starts, default steps, with --env.noise=0.1", policy=same)
+    answer = robotrain("compare", "eval-1", "eval-2", "--json")
+    (sentence,) = read_sentences(answer)
+    assert "(as it is) is better than" in sentence
+    assert "(with --env.noise=0.1) by 80 points" in sentence
+    assert [one["condition"] for one in answer.json["policies"]] == ["as it is", "with --env.noise=0.1"]
+    assert answer.json["conditions"] is None
+    assert robotrain("compare", "eval-1", "eval-2").exit_code == 0
+
+
+def test_several_tasks_are_paired_by_task_and_start(robotrain, record_evaluation):
+    rows = [{"task": task, "trial": 1000 + at} for task in ("push", "reach") for at in range(30)]
+    record_evaluation("eval-1", [True] * 60, rows=rows)
+    record_evaluation("eval-2", [at % 2 == 0 for at in range(60)], rows=rows)
+    (verdict,) = robotrain("compare", "eval-1", "eval-2", "--json").json["verdicts"]
+    assert (verdict["pairs"], verdict["wins"], verdict["unmatched"]) == (60, 30, 0)
+
+
+def test_episodes_without_a_partner_do_not_count_and_are_counted(robotrain, record_evaluation):
+    record_evaluation("eval-1", GOOD)
+    record_evaluation("eval-2", MIDDLE, first=1030)
+    found = robotrain("compare", "eval-1", "eval-2", "--json").json
+    assert (found["verdicts"][0]["pairs"], found["verdicts"][0]["unmatched"]) == (30, 60)
+    assert found["notes"][0].startswith("60 episodes without a partner from the same start do not count")
+
+
+def test_scores_without_success_are_compared_by_their_order(robotrain, record_evaluation):
+    record_evaluation("eval-1", [None] * 40, rows=[{"max_reward": 7.0 + at} for at in range(40)])
+    record_evaluation("eval-2", [None] * 40, rows=[{"max_reward": 5.0 + at} for at in range(40)])
+    answer = robotrain("compare", "eval-1", "eval-2", "--json")
+    assert answer.json["measure"] == "sign"
+    assert read_sentences(answer)[0].startswith("eval-1 is better than eval-2, 40 to 0, 40 pairs")
+    robotrain("compare", "eval-1", "eval-2", "--margin", "0.1").check_problems(2, "value-invalid")
+
+
+def test_a_run_that_compared_policies_shows_what_it_found(robotrain, record_evaluation, tmp_path):
+    for name, outcomes in (("eval-1", GOOD), ("eval-2", MIDDLE)):
+        record_evaluation(name, outcomes)
+    known = robotrain("compare", "eval-1", "eval-2", "--json").json
+    record_evaluation("eval-3", GOOD)
+    (tmp_path / "eval-3/eval_results/comparison.json").write_text(json.dumps(known))
+    assert robotrain("compare", "eval-3", "--json").json == known
+    assert "eval-1 is better than eval-2" in robotrain("compare", "eval-3").stdout
+
+
+def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_evaluation):
+    record_evaluation("eval-1", GOOD)
+    robotrain("compare", sent_run, "eval-1").check_problems(2, f"value-missing {sent_run}")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ((), "usage"),
+        (("eval-1",), "value-missing eval-1"),
+        (("eval-1", "eval-1"), "word-repeated eval-1"),
+        (("eval-1", "nosuch"), "run-unknown nosuch"),
+        (("eval-1", "lerobot/act_pusht"), "value-missing lerobot/act_pusht"),
+        (("eval-1", "eval-other"), "not-comparable"),
+        (("eval-1", "eval-best"), "not-comparable"),
+        (("eval-1", "eval-unknown"), "not-comparable"),
+        (("eval-1", "eval-apart"), "not-comparable"),
+        (("eval-1", "eval-running"), "not-comparable"),
+        (("eval-1", "eval-2", "--margin", "much"), "value-invalid --margin"),
+        (("eval-1", "eval-2", "--margin", "2"), "value-invalid"),
+        (("eval-1", "eval-2", "--margin", "0.1", "--equal-within", "0.1"), "value-invalid"),
+        (("eval-1", "--not-worse-than", "eval-2"), "value-missing --not-worse-than"),
+        (("eval-1", "eval-2", "--record-video"), "option-without-effect --record-video"),
+        (("eval-1", "eval-2", "--marign", "0.1"), "option-unknown --marign"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_sentence(robotrain, record_evaluation, scripted, words, problem):
+    record_evaluation("eval-1", GOOD)
+    record_evaluation("eval-2", MIDDLE)
+    record_evaluation("eval-other", GOOD, "pusht, default starts")
+    chosen = "pusht, easy starts, best of 3 checkpoints, on the starts that chose it"
+    record_evaluation("eval-best", GOOD, chosen)
+    record_evaluation("eval-unknown", GOOD, "")
+    record_evaluation("eval-apart", GOOD, first=5000)
+    scripted.run("eval-running", state="running")
+    robotrain("compare", *words).check_problems(2, problem)
+
+
+def test_episodes_of_a_file_are_compared(robotrain, write_scores):
+    file = write_scores("policy,start,success", *list_episodes(act=MIDDLE, pi0=GOOD, smol=BAD))
+    answer = robotrain("compare", "--scores", file, "--json")
+    assert read_sentences(answer)[0].startswith("pi0 is better than act by 40 points (")
+    assert [one["label"] for one in answer.json["policies"]] == ["act", "pi0", "smol"]
+    assert answer.json["policies"][0]["success_interval"] == pytest.approx([0.377, 0.623], abs=1e-3)
+    assert "act     60  50% (38-62%)" in robotrain("compare", "--scores", file).stdout
+    named = robotrain("compare", "--scores", file, "smol", "--not-worse-than", "act", "--margin", "0.1", "--json")
+    assert named.exit_code == 5
+    assert [one["label"] for one in named.json["policies"]] == ["smol", "act"]
+
+
+def test_a_file_as_spreadsheets_write_it(robotrain, write_scores):
+    lines = [f"{line.replace(',', ';')};0,5" for line in list_episodes(act=MIDDLE, pi0=GOOD)]
+    file = write_scores("Policy;Start;Success;Score\r", *[f"{line}\r" for line in lines], "", encoding="utf-8-sig")
+    assert read_sentences(robotrain("compare", "--scores", file, "--json"))[0].startswith("pi0 is better than act")
+
+
+def test_scores_of_a_file_from_0_to_1_have_an_interval(robotrain, write_scores):
+    rows = [f"{name},{at},{score}" for name, score in (("act", 0.2), ("pi0", 0.9)) for at in range(40)]
+    answer = robotrain("compare", "--scores", write_scores("policy,start,score", *rows), "--json")
+    assert answer.json["measure"] == "score"
+    assert read_sentences(answer)[0].startswith("pi0 is better than act by 0.7 (0.")
+
+
+def test_one_policy_of_a_file_is_compared_under_its_conditions(robotrain, write_scores):
+    rows = [
+        f"act,{at},{int(one)},{name}" for name, found in (("day", GOOD), ("night", BAD)) for at, one in enumerate(found)
+    ]
+    answer = robotrain("compare", "--scores", write_scores("policy,start,success,condition", *rows), "--json")
+    assert read_sentences(answer)[0].startswith("act (day) is better than act (night) by 80 points")
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        (["policy,start,sucess", "act,1,1"], ":1"),
+        (["a;b;c", "act;1;1"], ":1"),
+        ([""], ":1"),
+        (["policy,start,success"], ":1"),
+        (["policy,start,start,success", "act,1,1,1"], ":1"),
+        (["policy,start,success", "act,1,1", "pi0,1,1", "act,1,0"], ":4"),
+        (["policy,start,success", "act,1"], ":2"),
+        (["policy,start,success", "act,,1"], ":2"),
+        (["policy,start,success", "act,1,perhaps"], ":2"),
+        (["policy,start,success", "act,1,"], ":2"),
+        (["policy,start,score", "act,1,much"], ":2"),
+        (["policy,start,score", "act,1,nan"], ":2"),
+    ],
+)
+def test_a_bad_line_of_a_file_is_named(robotrain, write_scores, lines, place):
+    file = write_scores(*lines)
+    robotrain("compare", "--scores", file).check_problems(2, f"scores-invalid {file}{place}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "problem"),
+    [
+        (["act,1,1", "act,2,1"], (), "value-missing act"),
+        (["act,1,1", "pi0,2,1"], (), "not-comparable"),
+        (["act,1,1", "pi0,1,1"], ("--record-video",), "option-without-effect --record-video"),
+        (["act,1,1", "pi0,1,1"], ("act", "p0"), "value-unknown --scores"),
+    ],
+)
+def test_a_file_without_two_policies_from_the_same_starts(robotrain, write_scores, lines, words, problem):
+    file = write_scores("policy,start,success", *lines)
+    robotrain("compare", "--scores", file, *words).check_problems(2, problem)
+
+
+def test_a_file_that_is_no_text_or_not_there(robotrain, write_scores, tmp_path):
+    file = write_scores("policy,start,success", "äct,1,1", encoding="latin-1")
+    robotrain("compare", "--scores", file).check_problems(2, f"scores-invalid {file}:2")
+    robotrain("compare", "--scores", tmp_path / "nosuch.csv").check_problems(2, "file-unsuitable --scores")

@@ -1,0 +1,78 @@
+"""`robotrain scores`: the evaluations made from here, those of equal conditions in one table."""
+
+import csv
+import io
+
+import pytest
+from messages import check_shown
+from robotrain_runtime.contract.event import Evaluated, Metrics
+
+CHOSEN = "pusht, easy starts, best of 3 checkpoints, on the starts that chose it; 5 episodes of pusht"
+
+
+@pytest.fixture
+def evaluations(record_evaluation, scripted):
+    """Four evaluations, two of them under equal conditions, and a training."""
+    record_evaluation("eval-1", [True] * 17 + [False] * 3, called="old")
+    record_evaluation("eval-2", [True] * 9 + [False], CHOSEN)
+    record_evaluation("eval-3", [True, False], "pusht, default starts")
+    scores = {"replay/mse": 0.25, "replay/mae": 0.5}
+    scripted.run("eval-4", Evaluated(episodes=5, scores=scores, results="/x", conditions="5 episodes of a|b"))
+    scripted.run("train-1", Metrics(step=1, total=2, values={"train/loss": 1.0}), state="succeeded")
+
+
+def test_equal_conditions_are_one_table_and_a_chosen_checkpoint_is_named(robotrain, evaluations):
+    groups = robotrain("scores", "--json").json["groups"]
+    assert {one["conditions"]: [row["run"] for row in one["evaluations"]] for one in groups} == {
+        "5 episodes of a|b": ["eval-4"],
+        "pusht, default starts": ["eval-3"],
+        "pusht, easy starts": ["eval-2", "eval-1"],
+    }
+    (chosen, old) = groups[-1]["evaluations"]
+    assert (chosen["selection"], old["selection"]) == ("best of 3 checkpoints, on the starts that chose it", "")
+    assert (old["episodes"], old["successes"], old["value"], old["name"]) == (20, 17, 0.85, "old")
+    assert (old["low"], old["high"]) == pytest.approx((0.640, 0.948), abs=1e-3)
+    lines = robotrain("scores").stdout.splitlines()
+    assert next(line for line in lines if "old" in line).split()[:3] == ["20", "85%", "(64-95%)"]
+
+
+def test_markdown_is_ready_for_a_paper(robotrain, evaluations):
+    shown = robotrain("scores", "old", "--format", "markdown").stdout.splitlines()
+    date = shown[4].split("|")[3].strip()
+    assert shown == [
+        "**pusht, easy starts**",
+        "",
+        "| n | success | date | run |",
+        "| --- | --- | --- | --- |",
+        f"| 20 | 85% (64-95%) | {date} | old |",
+        "",
+        "In parentheses: the 95% confidence interval.",
+    ]
+    assert r"**5 episodes of a\|b**" in robotrain("scores", "--format", "markdown").stdout
+
+
+def test_csv_has_a_line_for_each_evaluation(robotrain, evaluations):
+    rows = [*csv.DictReader(io.StringIO(robotrain("scores", "--format", "csv").stdout))]
+    assert [row["run"] for row in rows] == ["eval-4", "eval-3", "eval-2", "eval-1"]
+    assert (rows[0]["metric"], rows[0]["value"], rows[0]["episodes"]) == ("mse", "0.25", "")
+    assert (rows[3]["successes"], rows[3]["episodes"]) == ("17", "20")
+
+
+def test_filters_are_those_of_runs(robotrain, evaluations):
+    def list_runs(*words):
+        groups = robotrain("scores", *words, "--json").json["groups"]
+        return [row["run"] for one in groups for row in one["evaluations"]]
+
+    assert list_runs("--name", "old") == list_runs("old") == ["eval-1"]
+    assert list_runs("--since", "1d") == ["eval-4", "eval-3", "eval-2", "eval-1"]
+    assert list_runs("--until", "2020-01-01") == []
+    robotrain("scores", "--platform", "nosuch").check_problems(2, "plugin-not-loaded --platform")
+    check_shown(robotrain("scores", "--until", "2020-01-01").stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [(("--format", "latex"), "value-invalid --format"), (("--format", "csv", "--json"), "options-conflict --format")],
+)
+def test_a_format_that_there_is_not(robotrain, words, problem):
+    robotrain("scores", *words).check_problems(2, problem)
