@@ -31,8 +31,13 @@ for name, is_noise in {"plain": False, "noise": True}.items():
     else:
         made.episodes[7].pictures["observation.images.front"][:] = 0
     made_datasets.write_dataset(made, Path(sys.argv[1], name))
+made = made_datasets.make_dataset(5, cameras=0, kind="position", episodes=12)
+for one in made.episodes:
+    one.values = {name: draw.normal(0, 1, (20_000, all.shape[1])) for name, all in one.values.items()}
+made_datasets.write_dataset(made, Path(sys.argv[1], "long"))
 """
-"""Datasets whose pictures are in the tables: one with a black camera in episode 7, and one of 60 MB."""
+"""Pictures in the tables: with a black camera in episode 7, and of 60 MB; and 30 MB of numbers."""
+MOST_REQUESTS = 60
 
 
 @pytest.fixture
@@ -59,20 +64,20 @@ def made(training_python, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def ask(training_python, tmp_path, monkeypatch):
-    """Ask about a folder as if it were elsewhere: `ask(folder)` returns the answer, and how many bytes were read."""
+    """Ask about a folder as if it were elsewhere: `ask(folder)` returns the answer, and the bytes of each request."""
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
 
-    def ask(folder: Path) -> tuple[InspectedDataset, int]:
+    def ask(folder: Path) -> tuple[InspectedDataset, list[int]]:
         sizes = {str(one.relative_to(folder)): one.stat().st_size for one in folder.rglob("*") if one.is_file()}
         read = []
 
         def read_ranges(ranges) -> list[bytes]:
-            read.extend(stop - start for _, start, stop in ranges)
+            read.append(sum(stop - start for _, start, stop in ranges))
             return [(folder / path).read_bytes()[start:stop] for path, start, stop in ranges]
 
         questions = {"tables": {}, "quality": {"val_split": 0.1}}
         files = RemoteFiles("u/d", str(folder), lambda: sizes, read_ranges)
-        return inspect_dataset(files, questions, lambda: training_python), sum(read)
+        return inspect_dataset(files, questions, lambda: training_python), read
 
     return ask
 
@@ -106,7 +111,14 @@ def test_pictures_in_tables_are_looked_at_until_enough_is_read(ask, made):
     answer, read = ask(made / "noise")
     assert answer.results["quality"]["numbered_episodes"] == 12
     assert 0 < answer.results["quality"]["pictured_episodes"] < 12
-    assert read < MOST_BYTES
+    assert sum(read) < MOST_BYTES
+
+
+def test_numbers_are_looked_at_in_as_many_episodes_as_few_requests_hold(ask, made):
+    answer, read = ask(made / "long")
+    assert 0 < answer.results["quality"]["numbered_episodes"] < 12
+    assert len(read) < MOST_REQUESTS
+    assert sum(read) < MOST_BYTES / 2
 
 
 def test_a_file_that_is_damaged_where_the_tables_were_not_compared_is_an_error(ask, made, tmp_path):

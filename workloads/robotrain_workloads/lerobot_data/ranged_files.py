@@ -69,6 +69,10 @@ class RangedFiles:
         """Return the content of a file. Raise OSError."""
         return self._read_ranges([(path, 0, self.get_size(path))])[0]
 
+    def has_range(self, one: FileRange) -> bool:
+        """Return whether to read a part of a file asks nobody."""
+        return self._get_file(one[0]).has_part(*one[1:])
+
     def fetch(self, ranges: Iterable[FileRange]) -> None:
         """Read parts of files at once, so that to read them later asks nobody. Raise OSError."""
         for _ in self.fetch_parts(ranges):
@@ -76,7 +80,7 @@ class RangedFiles:
 
     def fetch_parts(self, ranges: Iterable[FileRange]) -> Iterator[float]:
         """The same, some at a time; yield how much is done, from 0 to 1."""
-        waiting = [one for one in ranges if not self._get_file(one[0]).has_part(*one[1:])]
+        waiting = [one for one in ranges if not self.has_range(one)]
         total, done = len(waiting), 0
         while done < total:
             sizes = itertools.accumulate(stop - start for _, start, stop in waiting[done:])
@@ -131,7 +135,7 @@ def list_parts(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRang
 def _list_column_ranges(group: Any, path: str, names: Sequence[str]) -> Iterator[FileRange]:
     """Yield where the columns of a row group are."""
     for column in map(group.column, range(group.num_columns)):
-        if column.path_in_schema.partition(".")[0] in names or column.path_in_schema in names:
+        if f"{column.path_in_schema}.".startswith(tuple(f"{name}." for name in names)):  # of lists, more follows
             first = column.data_page_offset
             if column.has_dictionary_page:
                 first = min(first, column.dictionary_page_offset)

@@ -10,7 +10,7 @@ from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles, find_li
 from robotrain_workloads.lerobot_data.ranged_files import FEWEST_BYTES, FileRange, RangedFiles, list_parts
 
 MOST_EPISODES, MOST_NUMBER_BYTES = 5000, 20_000_000
-"""Of which the numbers are read; half of the bytes may be the ends of files, which say where the numbers are."""
+"""Of which the numbers are read; half of the bytes may be the ends of large files, which say where the numbers are."""
 
 
 class EpisodeSample(NamedTuple):
@@ -29,7 +29,7 @@ def choose_sample(files: RangedFiles, places: EpisodeFiles, columns: Sequence[st
         if path not in ends:
             size = files.get_size(path)
             end = (path, max(0, size - FEWEST_BYTES), size)
-            if left - (size - end[1]) < MOST_NUMBER_BYTES // 2:
+            if left - (size - end[1]) < (MOST_NUMBER_BYTES // 2 if end[1] else 0):
                 break
             ends[path], left = end, left - (size - end[1])
         paths[episode] = path
@@ -38,7 +38,7 @@ def choose_sample(files: RangedFiles, places: EpisodeFiles, columns: Sequence[st
     chosen, parts = list[int](), dict[FileRange, None]()
     for episode, path in paths.items():
         new = [part for part in tables[path].list_parts(episode) if part not in parts]
-        left -= sum(stop - start for _, start, stop in new)
+        left -= sum(stop - start for path, start, stop in new if not files.has_range((path, start, stop)))
         if left < 0:
             break
         chosen.append(episode)
