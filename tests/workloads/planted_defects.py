@@ -24,6 +24,7 @@ from made_datasets import (
     DATA,
     EPISODES,
     STATE,
+    VIDEO,
     Array,
     MadeDataset,
     MadeEpisode,
@@ -360,6 +361,36 @@ def _lie_about_size(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     return []
 
 
+def _spoil(content: bytes, draw: Any) -> bytes:
+    """Overwrite bytes from the beginning of what a picture is kept in, behind its first byte."""
+    return content[:1] + draw.bytes(min(40, len(content) - 1)) + content[41:]
+
+
+def _spoil_picture(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    number = int(draw.integers(len(made.episodes)))
+    row = sum(one.length for one in made.episodes[:number]) + int(draw.integers(1, made.episodes[number].length))
+
+    def change(old: list[Any]) -> list[Any]:
+        return damaged_datasets.put(row, {**old[row], "bytes": _spoil(old[row]["bytes"], draw)})(old)
+
+    damaged_datasets.change_column(folder / DATA, str(draw.choice(list(made.cameras))), change)
+    return [number]
+
+
+def _spoil_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    import av
+
+    path = folder / VIDEO.format(str(draw.choice(list(made.cameras))))
+    number = int(draw.integers(len(made.episodes)))
+    frame = sum(one.length for one in made.episodes[:number]) + int(draw.integers(1, made.episodes[number].length))
+    with av.open(str(path)) as container:
+        packets = sorted((one.pts, one.pos, one.size) for one in container.demux(video=0) if one.size)
+    _, begin, size = packets[frame]
+    content = path.read_bytes()
+    path.write_bytes(content[:begin] + _spoil(content[begin : begin + size], draw) + content[begin + size :])
+    return [number]
+
+
 QUALITY: dict[str, Defect] = {
     "camera black": Defect(("camera-black",), _change_pictures(_show_black), cameras=1),
     "camera of one color": Defect(
@@ -418,6 +449,8 @@ TABLES: dict[str, Defect] = {
         ("timestamp-off",), None, _change_frame("timestamp", lambda old, row: old[row] + 0.7), cameras=1, video=True
     ),
     "size of pictures": Defect(("picture-size",), None, _lie_about_size, cameras=1),
+    "garbage in a picture": Defect(("picture-unreadable",), None, _spoil_picture, cameras=1, video=False),
+    "garbage in a video": Defect(("video-unreadable",), None, _spoil_video, cameras=1, video=True),
     "video too short": Defect(("video-short",), None, _cut_video, cameras=1, video=True),
 }
 """What no policy can be trained with."""

@@ -13,9 +13,11 @@ import numpy as np
 
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.episode_files import list_groups
+from robotrain_workloads.lerobot_data.quality.damage import DamagedPictures, is_readable, list_damaged_times
 from robotrain_workloads.lerobot_data.quality.recording import Array, RecordedDataset
 from robotrain_workloads.lerobot_data.ranged_files import RangedFiles
 from robotrain_workloads.lerobot_data.remote_sample import order_evenly
+from robotrain_workloads.lerobot_data_check import table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import LocalFiles
 
 SIZE = 32
@@ -69,6 +71,7 @@ class PictureReader:
         most = len(possible) if not self.cameras else max(1, MOST_PICTURES // (FEWEST * len(self.cameras)))
         self.episodes = possible[_choose_evenly(len(possible), most)].tolist()
         self.per_episode = MOST_PICTURES // max(1, len(self.episodes) * len(self.cameras))
+        self._kept, self._known, self.damaged = kept, frozenset(kept.tolist()), DamagedPictures()
         self.part_read = 0.0
         """How much of the bytes that may be read of a dataset elsewhere were read, from 0 to 1."""
 
@@ -103,12 +106,31 @@ class PictureReader:
         tasks = [task for name in videos for task in self._list_tasks(name, episodes)]
         with ThreadPoolExecutor(self._threads) as pool:
             waiting = [pool.submit(self._decode, *task) for task in tasks]
+            if isinstance(self._files, LocalFiles):
+                scanned = dict.fromkeys((camera, path) for camera, path, _ in tasks)
+                waiting += [pool.submit(self._find_damage, *one) for one in scanned]
             try:
                 for one in waiting:
                     yield from one.result()
             finally:
                 for one in waiting:
                     one.cancel()
+
+    def _find_damage(self, camera: str, path: str) -> list[SampledPictures]:
+        """Note what of a video cannot be decoded; return no pictures."""
+        av = importlib.import_module("av")
+        try:
+            with self._files.open(path) as file:
+                times = list_damaged_times(file)
+        except (OSError, av.error.FFmpegError, IndexError):
+            return []  # the comparison of tables says so
+        for episode in self._kept.tolist() if times else ():
+            place = self._recording.episodes.find_video(camera, episode)
+            for seconds in times:
+                frame = round((seconds - place.start) * self._fps)
+                if place.path == path and 0 <= frame < self._lengths[episode]:
+                    self.damaged.add("video-unreadable", camera, episode, frame)
+        return []
 
     def choose_frames(self, length: int) -> Sequence[int]:
         """Return the frames of an episode that are looked at."""
@@ -150,6 +172,7 @@ class PictureReader:
         current = -1
         with ThreadPoolExecutor(self._threads) as pool:
             for rows in self._read_rows(cameras, wanted):
+                self._note_damage(rows, cameras, pool)
                 chosen = [row for row in rows if row[1] in wanted.get(row[0], ())]
                 shrunk = pool.map(lambda row: [_shrink_image(content) for content in row[2:]], chosen)
                 for (episode, frame, *_), pictures in zip(chosen, shrunk, strict=True):
@@ -161,18 +184,27 @@ class PictureReader:
                             taken[episode, camera].append((frame, picture))
         yield from _collect(taken, current, cameras)
 
+    def _note_damage(self, rows: Sequence[tuple[Any, ...]], cameras: Sequence[str], pool: ThreadPoolExecutor) -> None:
+        """Note what pictures, of all frames, cannot be decoded."""
+        kept = [row for row in rows if row[0] in self._known]
+        places = [(row, camera, content) for row in kept for camera, content in zip(cameras, row[2:], strict=True)]
+        are_readable = pool.map(
+            lambda place: is_readable(data) if (data := (place[2] or {}).get("bytes")) else True, places
+        )
+        for ((episode, frame, *_), camera, _), can_read in zip(places, are_readable, strict=True):
+            if not can_read:
+                self.damaged.add("picture-unreadable", camera, episode, frame)
+
     def _read_rows(self, cameras: Sequence[str], wanted: Any) -> Iterator[list[tuple[Any, ...]]]:
         """Yield frames as episode, frame and the content of each camera, of the row groups with a wanted episode."""
-        parquet = importlib.import_module("pyarrow.parquet")
         columns = ["episode_index", "frame_index", *cameras]
         is_local = isinstance(self._files, LocalFiles)
         for path in self._recording.episodes.list_data_files(None if is_local else wanted):
-            with self._files.open(path) as opened:
-                file = parquet.ParquetFile(opened)
-                for groups in list_groups(file, wanted):
-                    for batch in file.iter_batches(batch_size=64, row_groups=groups, columns=columns):
-                        values = [batch.column(name) for name in columns]
-                        yield list(zip(*(column.to_pylist() for column in values), strict=True))
+            file = table_files.open_table(self._files, path)
+            for groups in list_groups(file, wanted):
+                for batch in table_files.read_batches(file, path, 64, columns, groups):
+                    values = [batch.column(name) for name in columns]
+                    yield list(zip(*(column.to_pylist() for column in values), strict=True))
 
 
 class VideoDecoder:
@@ -218,9 +250,12 @@ def _shrink_image(content: Any) -> Array | None:
     image = importlib.import_module("PIL.Image")
     if not (data := (content or {}).get("bytes")):
         return None
-    with image.open(io.BytesIO(data)) as opened:
-        opened.draft("L", (SIZE * 4, SIZE * 4))
-        return np.asarray(opened.convert("L").resize((SIZE, SIZE), image.Resampling.BOX))
+    try:
+        with image.open(io.BytesIO(data)) as opened:
+            opened.draft("L", (SIZE * 4, SIZE * 4))
+            return np.asarray(opened.convert("L").resize((SIZE, SIZE), image.Resampling.BOX))
+    except Exception:  # of which decoders have many; it is noted as damaged
+        return None
 
 
 def _collect(taken: Any, episode: int, cameras: Sequence[str]) -> Iterator[SampledPictures]:

@@ -79,6 +79,7 @@ def _find_problems(
     for done, seen in enumerate(reader.read(), 1):
         pictures.add(seen, int(lengths[seen.episode]))
         progress(2 * numbered + max(done, round(reader.part_read * pictured)), total)
+    yield from reader.damaged.list_findings()
     yield from pictures.list_findings(checks.copies)
     if len(reader.episodes) >= min(len(kept), FEWEST_EPISODES):
         yield from _find_brightness_problems(recording, reader.cameras, pictures)

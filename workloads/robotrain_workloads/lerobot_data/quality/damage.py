@@ -1,0 +1,87 @@
+"""Pictures that cannot be decoded, found by what is around their pixels: only those that look wrong are decoded."""
+
+import importlib
+import io
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_span_finding
+
+PNG, PNG_END, CHUNK = b"\x89PNG\r\n\x1a\n", b"IEND", 12
+"""The beginning of a PNG file, its last chunk, and the bytes of a chunk beside its content."""
+JPEG, JPEG_END, JPEG_REST = b"\xff\xd8", b"\xff\xd9", 64
+CODECS = {"libdav1d": "av1", "libaom-av1": "av1"}
+"""What FFmpeg calls decoders whose codec has another name."""
+
+
+class DamagedPictures:
+    """The pictures of a dataset that cannot be decoded."""
+
+    def __init__(self) -> None:
+        self._spans: dict[tuple[str, str], list[Span]] = defaultdict(list)
+
+    def add(self, code: str, camera: str, episode: int, frame: int) -> None:
+        """Add one, by the code of its kind of file."""
+        self._spans[code, camera].append((episode, frame, frame + 1))
+
+    def list_findings(self) -> Iterator[DataFinding]:
+        """Yield what was found."""
+        for (code, camera), spans in sorted(self._spans.items()):
+            (episode, frame, _), *others = sorted(set(spans))
+            more = f", and {len(others)} more" if others else ""
+            text = f"{camera} has a picture that cannot be decoded: episode {episode}, frame {frame}{more}"
+            yield make_span_finding(code, text, sorted(set(spans)), len(others) + 1, "frames", camera)
+
+
+def is_readable(content: bytes) -> bool:
+    """Return whether a picture is whole: by the checksums of PNG, the ends of JPEG, else by decoding it."""
+    if content.startswith(PNG):
+        is_whole = _has_all_chunks(content)
+    else:
+        is_whole = content.startswith(JPEG) and JPEG_END in content[-JPEG_REST:]
+    return is_whole or _can_decode(content)
+
+
+def _has_all_chunks(content: bytes) -> bool:
+    at, view = len(PNG), memoryview(content)
+    while at + CHUNK <= len(content):
+        end = at + CHUNK + int.from_bytes(view[at : at + 4], "big")
+        if end > len(content) or zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+            return False
+        if view[at + 4 : at + 8] == PNG_END:
+            return True
+        at = end
+    return False
+
+
+def _can_decode(content: bytes) -> bool:
+    try:
+        with importlib.import_module("PIL.Image").open(io.BytesIO(content)) as opened:
+            opened.load()
+    except Exception:  # of which decoders have many
+        return False
+    return True
+
+
+def list_damaged_times(file: Any) -> list[float]:
+    """Return the times of a video's pictures, in seconds, whose headers are none of its codec. Raise as PyAV does."""
+    av, found = importlib.import_module("av"), list[float]()
+    bitstream = importlib.import_module("av.bitstream")
+    with av.open(file) as container:
+        stream = container.streams.video[0]
+        name = stream.codec_context.name
+        filter_name = f"{CODECS.get(name, name)}_metadata"
+        if filter_name not in bitstream.bitstream_filters_available:
+            return []
+        reader = bitstream.BitStreamFilterContext(filter_name, stream)
+        for packet in container.demux(stream):
+            if packet.size and packet.pts is not None:
+                seconds = float((packet.pts - (stream.start_time or 0)) * stream.time_base)
+                try:
+                    reader.filter(packet)
+                except av.error.FFmpegError:
+                    found.append(seconds)
+                    reader = bitstream.BitStreamFilterContext(filter_name, stream)
+    return found
