@@ -131,9 +131,10 @@ def make_dataset(
         if has_world:
             values[WORLD] = 100 * path[:, :2] + draw.normal(0, 0.05, (len(path), 2))
         pictures = {name: _render(draw, scene, pose) for name, scene in scenes.items()}
-        made.episodes.append(MadeEpisode(int(draw.integers(len(tasks))), values, pictures))
-    for task in range(len(tasks)):  # each has an episode
-        made.episodes[task].task = task
+        made.episodes.append(MadeEpisode(int(draw.integers(len(tasks))) % max(1, count // 2), values, pictures))
+    del tasks[max(1, count // 2) :]
+    for task in range(len(tasks)):  # each has an episode to train on, and one to hold out
+        made.episodes[task].task = made.episodes[-1 - task].task = task
     return made
 
 

@@ -391,6 +391,11 @@ def _spoil_video(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
     return [number]
 
 
+def _lie_about_rate(folder: Path, made: MadeDataset, draw: Any) -> list[int]:
+    damaged_datasets.change_info(folder, fps=next(one for one in (13, 30) if one != made.fps))
+    return []
+
+
 QUALITY: dict[str, Defect] = {
     "camera black": Defect(("camera-black",), _change_pictures(_show_black), cameras=1),
     "camera of one color": Defect(
@@ -425,6 +430,7 @@ QUALITY: dict[str, Defect] = {
     "task without text": Defect(("task-empty",), empty_task),
     "one-frame episode": Defect(("episode-short",), cut_episode),
     "rate of the video": Defect(("fps-differs", "video-short"), set_video_rate, cameras=1, video=True),
+    "fps of another recording": Defect(("fps-differs",), None, _lie_about_rate, cameras=1, video=False),
     "uneven times": Defect(("timestamps-irregular",), shake_times),
     "statistics scaled": Defect(("statistics-differ",), None, _change_statistics(_scale_statistics, ACTION, STATE)),
     "mean out of range": Defect(("statistics-differ",), None, _change_statistics(_move_mean, ACTION, STATE)),

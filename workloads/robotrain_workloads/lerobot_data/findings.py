@@ -41,6 +41,7 @@ KINDS: Mapping[str, FindingKind] = {
     "camera-frozen": FindingKind("warning", is_cured_by_exclusion=True),
     "episode-repeated": FindingKind("warning", is_cured_by_exclusion=True),
     "episode-in-validation": FindingKind("warning", is_cured_by_exclusion=True),
+    "validation-empty": FindingKind("warning"),
     "episode-short": FindingKind("warning", is_cured_by_exclusion=True),
     "idle-start": FindingKind("warning"),
     "idle-end": FindingKind("warning"),

@@ -1,9 +1,11 @@
-"""Episodes that are too short to learn from, and tasks without text."""
+"""Episodes that are too short to learn from, tasks without text, and tasks with too few episodes to hold some out."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
 from robotrain_workloads.lerobot_data.quality.recording import Array
 
@@ -30,6 +32,16 @@ def find_short_episodes(lengths: Array, fps: float, kept: Array) -> Iterator[Dat
             unit="frames",
             spans=[(int(one), 0, int(lengths[one])) for one in short],
         )
+
+
+def find_empty_split(first_tasks: Mapping[int, str], part: float) -> Iterator[DataFinding]:
+    """Yield that no episodes are held out, as a task would keep none."""
+    counts = Counter(first_tasks.values())
+    if part and (emptied := dataset.find_emptied_tasks(counts, part)):
+        count = counts[emptied[0]]
+        few = f"{count} episode{'s' * (count != 1)}" + (f" of {emptied[0]!r}" if len(counts) > 1 else "")
+        text = f"no episodes are held out, so there is no val/loss: --val-split {part:g} of {few} leaves none"
+        yield make_data_finding("validation-empty", text, number=len(first_tasks), unit="episodes")
 
 
 def find_empty_tasks(first_tasks: Mapping[int, str], texts: Mapping[int, str]) -> Iterator[DataFinding]:

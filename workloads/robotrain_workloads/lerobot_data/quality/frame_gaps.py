@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_span_finding
+from robotrain_workloads.lerobot_data.findings import DataFinding, Span, make_data_finding, make_span_finding
 from robotrain_workloads.lerobot_data.quality.motion import Motion, find_runs
 from robotrain_workloads.lerobot_data.quality.recording import Array, EpisodeNumbers
 
@@ -23,6 +23,18 @@ UNUSUAL = 4.0
 """How many times as far a spike goes as nine of ten steps."""
 UNEVEN = 0.1
 """Of the time between two frames."""
+RATE_PART = 0.02
+"""How far frames per second are from those of the description, as a part."""
+
+
+def find_other_rate(times: Array, fps: float) -> Iterator[DataFinding]:
+    """Yield that timestamps, one after another of one episode or more, have other frames per second than info.json."""
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    rate = 1 / float(np.median(steps)) if len(steps) else fps
+    if abs(rate / fps - 1) > RATE_PART:
+        text = f"the timestamps have {rate:.4g} frames per second, and meta/info.json says fps {fps:g}"
+        yield make_data_finding("fps-differs", text, number=rate, unit="fps")
 
 
 class FrameGaps:
@@ -34,6 +46,7 @@ class FrameGaps:
         self._repeated: list[Span] = []
         self._spikes: list[Span] = []
         self._uneven: list[tuple[float, Span]] = []
+        self._uneven_times: Array = np.zeros(0)
 
     def add(self, motion: Motion, numbers: EpisodeNumbers) -> None:
         """Look at the next episode."""
@@ -88,6 +101,7 @@ class FrameGaps:
         off = np.abs(numbers.timestamps - np.arange(numbers.length) / self._fps)
         if len(off) and off.max() > UNEVEN / self._fps:
             self._uneven.append((float(off.max()), (numbers.episode, 0, numbers.length)))
+            self._uneven_times = max(self._uneven_times, numbers.timestamps, key=len)
 
     def list_findings(self) -> Iterator[DataFinding]:
         """Yield what was found."""
@@ -107,7 +121,9 @@ class FrameGaps:
             episode, frame, _ = self._spikes[0]
             text = f"actions or states jump for one frame: episode {episode}, frame {frame}"
             yield make_span_finding("action-jump", text, self._spikes, len(self._spikes), "frames")
-        if self._uneven:
+        if other := [*find_other_rate(self._uneven_times, self._fps)]:
+            yield from other
+        elif self._uneven:
             off, (episode, *_) = max(self._uneven)
             text = f"frames are not evenly spaced at {self._fps:g} fps: episode {episode}, up to {off:.3g} s"
             yield make_span_finding("timestamps-irregular", text, [one for _, one in self._uneven], off, "s")

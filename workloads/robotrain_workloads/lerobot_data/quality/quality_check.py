@@ -11,7 +11,7 @@ from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_fin
 from robotrain_workloads.lerobot_data.quality import dimensions, episode_lengths
 from robotrain_workloads.lerobot_data.quality.calibration import Calibration
 from robotrain_workloads.lerobot_data.quality.cameras import CameraCheck
-from robotrain_workloads.lerobot_data.quality.frame_gaps import FrameGaps
+from robotrain_workloads.lerobot_data.quality.frame_gaps import RATE_PART, FrameGaps
 from robotrain_workloads.lerobot_data.quality.idle_ends import IdleEnds
 from robotrain_workloads.lerobot_data.quality.motion import make_motion
 from robotrain_workloads.lerobot_data.quality.pictures import PictureReader
@@ -20,8 +20,6 @@ from robotrain_workloads.lerobot_data.quality.repeats import Repeats
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 from robotrain_workloads.lerobot_data_check.table_files import UnreadableTable
 
-RATE_PART = 0.02
-"""How far the frames per second of a video are from those of the description, as a part."""
 BRIGHTNESS, FEWEST_EPISODES = 0.2, 20
 """How far the brightness that statistics say is from that of pictures, of 1, and of how many episodes that counts."""
 
@@ -74,6 +72,7 @@ def _find_problems(
     for done in checks.read():
         progress(numbered + done, total)
     yield from checks.list_findings(first_tasks, val_split)
+    yield from episode_lengths.find_empty_split(first_tasks, val_split)
     yield from _find_rate_problems(recording)
     pictures = CameraCheck(recording.fps, checks.paths)
     for done, seen in enumerate(reader.read(), 1):

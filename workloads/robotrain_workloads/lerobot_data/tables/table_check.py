@@ -11,12 +11,21 @@ import numpy as np
 from robotrain_workloads.lerobot import dataset, episode_numbers
 from robotrain_workloads.lerobot_data.episode_files import EpisodeFiles
 from robotrain_workloads.lerobot_data.findings import DataFinding, make_data_finding
-from robotrain_workloads.lerobot_data.quality import episode_lengths
+from robotrain_workloads.lerobot_data.quality import episode_lengths, frame_gaps
 from robotrain_workloads.lerobot_data.ranged_files import MOST_COLUMN_BYTES, RangedFiles
 from robotrain_workloads.lerobot_data_check import dataset_tables
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles, LocalFiles
 from robotrain_workloads.lerobot_data_check.episode_tables import find_episode_problems, read_episodes
-from robotrain_workloads.lerobot_data_check.table_files import DATA_FILES, TableProblem, UnreadableTable
+from robotrain_workloads.lerobot_data_check.table_files import (
+    DATA_FILES,
+    TableProblem,
+    UnreadableTable,
+    open_table,
+    read_batches,
+)
+
+RATED_ROWS = 1000
+"""Frames whose timestamps are looked at for their rate."""
 
 
 def answer_question(
@@ -65,6 +74,15 @@ def answer_question(
         tasks = {one: recorded.first_tasks[one] for one in kept.tolist()}
         yield from episode_lengths.find_short_episodes(recorded.lengths, float(info["fps"]), kept)
         yield from episode_lengths.find_empty_tasks(tasks, recorded.task_texts)
+        yield from _find_other_rate(files, float(info["fps"]))
+
+
+def _find_other_rate(files: DatasetFiles, fps: float) -> Iterator[DataFinding]:
+    """Yield whether the first timestamps have other frames per second than the description."""
+    path = files.list_files(DATA_FILES)[0]
+    batches = read_batches(open_table(files, path), path, RATED_ROWS, ["timestamp"], [0])
+    if (batch := next(batches, None)) is not None:
+        yield from frame_gaps.find_other_rate(batch.column("timestamp").to_numpy(zero_copy_only=False), fps)
 
 
 def _fetch_tables(files: RangedFiles) -> bool:
