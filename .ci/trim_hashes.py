@@ -1,12 +1,13 @@
 """Remove from a hashed lock the wheels that its machines cannot install: `trim_hashes.py LOCK.in LOCK.txt PYLOCK.toml`.
 
-The .in says which machines: `# for: CPython 3.12 on manylinux_2_28_x86_64`. PYLOCK.toml is uv's list of the same
-packages, which names their wheels; a hash alone does not say whose it is.
+The .in says which machines: `# for: CPython 3.12 on manylinux_2_28_x86_64`, and which packages without wheels are built
+there: `# built: bddl`. Their hashes are those of their sources, and the lock begins with that line. PYLOCK.toml is uv's
+list of the same packages, which names their wheels; a hash alone does not say whose it is.
 """
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 FOR = re.compile(r"^# for: CPython ([\d. ]+) on ([\w ]+)$", re.MULTILINE)
+BUILT = re.compile(r"^# built: ([\w -]+)$", re.MULTILINE)
 PLATFORM = re.compile(r"(manylinux|macosx)_(\d+)_(\d+)_(\w+)")
 PINNED = re.compile(r"(\S+)==(\S+)(?: ; .*)? \\")
 HASH = "    --hash=sha256:"
@@ -29,9 +31,10 @@ Wheels = Mapping[str, Tags]
 def main(source: Path, lock: Path, listed: Path) -> None:
     """Rewrite LOCK.txt. Raises SystemExit when the .in names no machines, or a package would be left with nothing."""
     machines = list(_read_machines(source))
-    packages = _read_packages(listed)
+    built = BUILT.search(source.read_text(encoding="utf-8"))
+    packages = _read_packages(listed, built[1].split() if built else (), frozenset().union(*machines))
     kept = [_trim_package(block, packages, machines) for block in _split_packages(lock.read_text(encoding="utf-8"))]
-    lock.write_text("".join(kept), encoding="utf-8")
+    lock.write_text("".join([*([f"{built[0]}\n"] if built else []), *kept]), encoding="utf-8")
 
 
 def choose_hashes(wheels: Wheels, machines: list[Tags], had: set[str]) -> set[str]:
@@ -67,10 +70,12 @@ def _split_packages(text: str) -> Iterator[str]:
     yield from re.split(r"^(?=[^\s#])", text, flags=re.MULTILINE)
 
 
-def _read_packages(listed: Path) -> dict[tuple[str, str], Wheels]:
+def _read_packages(listed: Path, built: Collection[str], machines: Tags) -> dict[tuple[str, str], Wheels]:
     found: dict[tuple[str, str], Wheels] = {}
     for package in tomllib.loads(listed.read_text(encoding="utf-8"))["packages"]:
         wheels = {_get_digest(wheel): parse_wheel_filename(_get_name(wheel))[3] for wheel in package.get("wheels", ())}
+        if not wheels and package["name"] in built:
+            wheels = {_get_digest(package["sdist"]): machines}  # a source fits all
         found[package["name"], package["version"]] = wheels
     return found
 

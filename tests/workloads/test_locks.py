@@ -21,7 +21,7 @@ WHEELS = {
     "pure": "thing-1.0-py2.py3-none-any.whl",
     "old": "thing-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
 }
-LOCKS = ("train", "eval", "aloha", "metaworld")
+LOCKS = ("train", "eval", "aloha", "metaworld", "libero")
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +72,22 @@ def test_the_wheels_of_every_named_machine_stay_and_no_others(trim_lock, has, in
 def test_a_package_that_is_left_without_a_wheel_is_refused(trim_lock):
     with pytest.raises(SystemExit, match=r"thing==1.0 has no wheel"):
         trim_lock(has=["mac"], index=["mac"])
+
+
+@pytest.mark.parametrize("built", ["", "# built: thing\n"])
+def test_a_package_without_wheels_stays_with_its_source_if_it_is_named(tool, tmp_path, built):
+    source, lock, listed = (tmp_path / name for name in ("a.in", "a.txt", "pylock.toml"))
+    source.write_text(LINUX + built)
+    text = f"thing==1.0 \\\n    --hash=sha256:{ONES['pure']}\n"
+    lock.write_text(text)
+    sdist = f'{{url="https://x/thing-1.0.tar.gz", hashes={{sha256="{ONES["pure"]}"}}}}'
+    listed.write_text(f'[[packages]]\nname = "thing"\nversion = "1.0"\nsdist = {sdist}\n')
+    if built:
+        tool.main(source, lock, listed)
+        assert lock.read_text() == built + text
+    else:
+        with pytest.raises(SystemExit, match=r"thing==1.0 has no wheel"):
+            tool.main(source, lock, listed)
 
 
 SETS = some.sets(some.sampled_from("abcde"))

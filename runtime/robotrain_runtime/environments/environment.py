@@ -32,6 +32,8 @@ START_SECONDS = 60.0
 BUILD_FACTS = ("torch_of", "torch_backend", "unpinned", "remark")
 """Facts of a marker about the build of PyTorch, which environments that link it share."""
 LOCKED_FLAGS = ("--no-deps", "--require-hashes", "-r")
+BUILT_LINE = "# built: "
+"""Of a lock with packages that have no wheel: they are built with the setuptools that it has."""
 
 LogFunction = Callable[[str], None]
 
@@ -283,11 +285,13 @@ class EnvironmentBuild:
 
     def _install_lock(self, tool: Path, scratch: Path) -> dict[str, object]:
         """Install the lock, perhaps with another torch. Return the facts for the marker."""
-        pip = (tool, "pip", "install", "--python", get_python(scratch))
+        text = self.lock.read_text(encoding="utf-8")
+        built = ("--build-constraints", self.lock) if text.startswith(BUILT_LINE) else ()
+        pip = (tool, "pip", "install", "--python", get_python(scratch), *built)
         base = _find_image_base(self.lock) if self.torch_backend is None and self.image_torch is None else None
         if base is not None:
             return self._extend_base(base, pip, scratch)
-        split = torch_build.split_lock(self.lock.read_text(encoding="utf-8"))
+        split = torch_build.split_lock(text)
         if split is None or not (self.image_torch or self.torch_backend):
             self._run(*pip, *LOCKED_FLAGS, self.lock)
             return {}
