@@ -38,7 +38,7 @@ from robotrain.plugin import (
 )
 
 KINDS = ("huggingface", "blob_url", "data_asset", "local_path", "registered_model")
-ROLES = ("dataset", "policy", "reference", "init_policy", "resume", "backbone")
+ROLES = ("dataset", "policy", "reference", "init_policy", "resume", "backbone", "scenes")
 
 
 @dataclass(frozen=True, kw_only=True)

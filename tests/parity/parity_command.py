@@ -16,6 +16,7 @@ PLATFORMS = tuple(ON)
 DATASET = ("-d", "lerobot/pusht")
 """One that every platform takes, for jobs that are about something else."""
 FROM_CHECKPOINT = ("isaac-train", "--checkpoint-mode", "resume")
+IN_SIMULATION = ("lerobot-eval", "--policy-repo-id", "me/act", "--env", "libero", "--env-tasks", "libero_object")
 """A job without data that starts from a checkpoint."""
 OWN_PROGRAM = ("isaac-train",)
 """A job without data that may run a program of the user's."""

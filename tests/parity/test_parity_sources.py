@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells, kinds
-from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, NEEDED, OWN_PROGRAM, PLATFORMS, ways_out
+from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, IN_SIMULATION, NEEDED, OWN_PROGRAM, PLATFORMS, ways_out
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract.document import JobSource
@@ -27,7 +27,13 @@ def words(role: str, kind: str) -> tuple[str, ...]:
     if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", kinds()[kind].example)
     typed = (kinds()[kind].roles[role].flag, kinds()[kind].example)
-    other = {"dataset": (), "checkpoint": FROM_CHECKPOINT, "code": OWN_PROGRAM, "reference": COMPARED}
+    other = {
+        "dataset": (),
+        "checkpoint": FROM_CHECKPOINT,
+        "code": OWN_PROGRAM,
+        "reference": COMPARED,
+        "scenes": IN_SIMULATION,
+    }
     beside = other.get(role, DATASET)
     return (*beside, *typed)
 

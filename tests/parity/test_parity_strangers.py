@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from parity_cells import Cell, cells
-from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, OWN_PROGRAM, PLATFORMS, platform_words
+from parity_command import COMPARED, DATASET, FROM_CHECKPOINT, IN_SIMULATION, OWN_PROGRAM, PLATFORMS, platform_words
 from robotrain.check.publish_targets import PUBLISH_ROLE
 from robotrain.model.support import ANY
 from robotrain_runtime.contract import plugin_loader
@@ -15,7 +15,7 @@ SHELF = "shelf://top/left"
 FLAGS = {
     **{"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf"},
     **{"checkpoint": "--checkpoint-shelf", "resume": "--resume-shelf", "code": "--code-shelf"},
-    **{"backbone": "--backbone-shelf", "reference": "--reference-shelf"},
+    **{"backbone": "--backbone-shelf", "reference": "--reference-shelf", "scenes": "--scenes-shelf"},
 }
 BLOB = "https://account1.blob.core.windows.net/train/set1"
 PLAIN_PLATFORM = (Path(__file__).parents[1] / "plain_platform.py").read_text()
@@ -38,7 +38,12 @@ def root() -> tuple[str, ...]:
 def stranger_words(role: str) -> tuple[str, ...]:
     if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", SHELF)
-    if beside := {"checkpoint": FROM_CHECKPOINT, "code": OWN_PROGRAM, "reference": COMPARED}.get(role):
+    if beside := {
+        "checkpoint": FROM_CHECKPOINT,
+        "code": OWN_PROGRAM,
+        "reference": COMPARED,
+        "scenes": IN_SIMULATION,
+    }.get(role):
         return (*beside, FLAGS[role], SHELF)
     return (FLAGS[role], SHELF) if role == "dataset" else (*DATASET, FLAGS[role], SHELF)
 

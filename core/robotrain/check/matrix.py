@@ -20,8 +20,8 @@ from robotrain.model.workload import Workload
 
 MatrixSection = Literal["sources", "combinations", "workloads", "features"]
 ROLES = (
-    *(capability_checks.DATASET, "policy", "reference", "init_policy", "checkpoint", "resume", "code", "backbone"),
-    PUBLISH_ROLE,
+    *(capability_checks.DATASET, "policy", "reference", "init_policy", "checkpoint", "resume", "code"),
+    *("backbone", "scenes", PUBLISH_ROLE),
 )
 
 

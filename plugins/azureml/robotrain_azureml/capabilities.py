@@ -7,7 +7,7 @@ from robotrain.model.support import ANY, YES, no, not_yet
 from robotrain_azure.settings import make_option_hints
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-FETCHED = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
+FETCHED = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
 """Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
 job.
 """
@@ -31,6 +31,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         ("resume", "datastore_path"): YES,
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
+        **{("scenes", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
         **{(role, "huggingface"): YES for role in ("resume", "publish")},

@@ -4,7 +4,17 @@ from robotrain.model.capabilities import Capabilities
 from robotrain.model.support import ANY, YES, no
 from robotrain.run_folder.settings import NO_TRACKING
 
-CONTAINER_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
+CONTAINER_ROLES = (
+    "dataset",
+    "policy",
+    "reference",
+    "init_policy",
+    "checkpoint",
+    "resume",
+    "backbone",
+    "scenes",
+    "publish",
+)
 WEIGHTS = ("registered_model", "blob_url")
 POLICY_KINDS = ("local_path", "huggingface", "mlflow_run", *WEIGHTS)
 FEATURES = "runs_here register_model tracking publish_folder multi_gpu mixed_precision several_datasets wandb"
@@ -17,6 +27,7 @@ CAPABILITIES = Capabilities(
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run", "registered_model", "latest_model")},
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
+        **{("scenes", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         ("publish", "blob_url"): YES,
         **{(role, "huggingface"): YES for role in ("resume", "publish")},

@@ -9,7 +9,17 @@ from robotrain_azure.settings import make_option_hints
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 POLICY_KINDS = ("huggingface", "blob_url", "local_path", "registered_model", "mlflow_run", "model_asset")
 NO_MODELS = "OSMO reads storage URLs, not models of a registry."
-CONTAINER_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
+CONTAINER_ROLES = (
+    "dataset",
+    "policy",
+    "reference",
+    "init_policy",
+    "checkpoint",
+    "resume",
+    "backbone",
+    "scenes",
+    "publish",
+)
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel native_dag"
@@ -26,6 +36,7 @@ CAPABILITIES = Capabilities(
         **{("checkpoint", kind): YES for kind in ("https_file", "mlflow_run")},
         **{("checkpoint", kind): YES for kind in ("registered_model", "latest_model", "model_asset")},
         **{("backbone", kind): YES for kind in ("huggingface", "blob_url", "local_path", "torchvision")},
+        **{("scenes", kind): YES for kind in ("huggingface", "blob_url", "local_path")},
         **{("code", kind): YES for kind in ("local_path", "git", "osmo_dataset")},
         ("publish", "blob_url"): YES,
         **{(role, "osmo_storage"): YES for role in ("resume", "publish")},

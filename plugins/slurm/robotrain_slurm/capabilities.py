@@ -8,7 +8,7 @@ from robotrain.run_folder.settings import NO_TRACKING
 
 from robotrain_slurm.spec.managed_options import ONE_NODE, SAME_NAMES, list_managed_options
 
-NODE_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
+NODE_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
 """Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
 FEATURES = (
     "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel native_dag"
@@ -22,6 +22,7 @@ CAPABILITIES = Capabilities(
         **{(role, kind): YES for role in ("checkpoint", "resume") for kind in ("local_path", "blob_url")},
         **{(role, "huggingface"): YES for role in ("resume", "publish")},
         **{("backbone", kind): YES for kind in ("huggingface", "local_path", "blob_url", "torchvision")},
+        **{("scenes", kind): YES for kind in ("huggingface", "local_path", "blob_url")},
         **{("code", kind): YES for kind in ("local_path", "git")},
         **{(role, ANY): YES for role in NODE_ROLES},
     },

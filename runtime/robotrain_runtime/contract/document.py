@@ -18,7 +18,9 @@ SCHEMA = 1
 
 Scalar = str | int | float | bool | None
 
-RoleName = Literal["dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "code", "backbone"]
+RoleName = Literal[
+    "dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "code", "backbone", "scenes"
+]
 """The use of an input: training data, a policy to train further or evaluate, one to compare it with, initial weights, a
 model to export, a checkpoint with the full training state, the user's own program, and a pretrained model or tokenizer
 that a policy names but does not contain.

@@ -59,6 +59,9 @@ KIND = SourceKind(
             "its name.",
             form="https://…/OWNER/NAME",
         ),
+        "scenes": RoleFlag(
+            "--scenes-url", repeatable=False, help="Meshes and textures of a simulated environment, in Azure Storage."
+        ),
     },
     recognizes=lambda text: bool(re.match(ADDRESS_HINT, text)),
     parse=lambda text, base: reference.parse_blob_url(text),

@@ -27,7 +27,7 @@ from robotrain_sources.huggingface.errors import (
     find_endpoint_problem,
     find_token_problem,
 )
-from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository
+from robotrain_sources.huggingface.reference import COMMIT_PATTERN, DATASET_ROLES, Repository
 from robotrain_sources.transfer.origin import RETRY_CONFIG, DataOrigin, SourceFile, is_debris
 
 CARRIER = "robotrain_sources.transfer.container"
@@ -264,7 +264,7 @@ def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Repos
         raise FetchError(f"{uri} is pinned to {pin}, which is not a commit of 40 hex digits", "configuration")
     if problem := find_endpoint_problem():
         raise FetchError(problem, "configuration")
-    kind = "dataset" if role == "dataset" else "model"
+    kind = "dataset" if role in DATASET_ROLES else "model"
     pinned, token = Repository(repository.id, pin or repository.revision), load_hub_token(credential)
     return RepositoryFiles(pinned, kind, token, way, is_checkpoint=role == "resume")
 

@@ -79,6 +79,12 @@ KIND = SourceKind(
             help="A backbone or tokenizer of the Hugging Face Hub that the policy names, if the one that it implies is "
             "not the right one; REVISION pins it.",
         ),
+        "scenes": RoleFlag(
+            "--scenes-repo-id",
+            repeatable=False,
+            help="Meshes and textures of a simulated environment, a dataset of the Hugging Face Hub (default: that of "
+            "LIBERO for --env libero); REVISION pins it.",
+        ),
     },
     recognizes=recognizes,
     parse=lambda text, base: reference.parse_repository(text),

@@ -31,7 +31,7 @@ from robotrain_sources.huggingface.errors import (
     find_endpoint_problem,
     find_token_problem,
 )
-from robotrain_sources.huggingface.reference import COMMIT_PATTERN, Repository, parse_repository
+from robotrain_sources.huggingface.reference import COMMIT_PATTERN, DATASET_ROLES, Repository, parse_repository
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -223,7 +223,7 @@ def _download_files(repository: str, kind: str, commit: str, paths: Sequence[str
 
 
 def _get_repository_kind(role: str) -> str:
-    return "dataset" if role == "dataset" else "model"
+    return "dataset" if role in DATASET_ROLES else "model"
 
 
 def _make_hub_client() -> "HfApi":

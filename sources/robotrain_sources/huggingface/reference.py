@@ -16,6 +16,8 @@ FORM = "OWNER/NAME[@REVISION]"
 SCHEME = "hf://"
 BRANCH_FORM = "hf://OWNER/NAME[@BRANCH]"
 DEFAULT_BRANCH = "main"
+DATASET_ROLES = ("dataset", "scenes")
+"""Roles of repositories that are datasets on the Hub; those of all others are models."""
 COMMIT_PATTERN = r"[0-9a-f]{40}"
 
 _ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"

@@ -104,6 +104,11 @@ KIND = SourceKind(
             "last two parts of the path are its name. Or a file with weights that the cameras' network starts from.",
             form="…/OWNER/NAME|FILE.pth",
         ),
+        "scenes": RoleFlag(
+            "--scenes-path",
+            repeatable=False,
+            help="Meshes and textures of a simulated environment, in a folder of the machine that runs the job.",
+        ),
     },
     recognizes=lambda text: bool(re.match(_HINT, text)),
     parse=parse_folder,

@@ -52,7 +52,7 @@ class Settings(SchedulerSettings):
     ] = None
 
 
-ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "publish")
+ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
 FEATURES = "several_datasets multi_gpu mixed_precision publish_folder wandb stream_logs cancel native_dag native_sweep"
 TRACKED = Support("yes", "With --tracking-uri.")
 CAPABILITIES = Capabilities(

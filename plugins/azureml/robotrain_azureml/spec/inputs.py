@@ -75,6 +75,7 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
     **{("checkpoint", kind): InputForm("checkpoint_model", CHECKPOINT.flag) for kind in (MODEL_KIND, *REGISTRY_KINDS)},
     ("code", "local_path"): InputForm("training_code", CODE.flag),
     ("backbone", "local_path"): InputForm("backbone_path_{}", "--backbone-path"),
+    ("scenes", "local_path"): InputForm("scenes_path", "--scenes-path"),
     ("resume", "local_path"): InputForm("resume_path", RESUME.flag),
     ("resume", "datastore_path"): InputForm("resume_in_datastore", RESUME.flag),
 }

@@ -45,6 +45,7 @@ INPUT_FLAGS = {
     ("code", "osmo_dataset"): dataset.CODE_FLAG,
     ("resume", "local_path"): RESUME.flag,
     ("backbone", "local_path"): "--backbone-path",
+    ("scenes", "local_path"): "--scenes-path",
 }
 
 

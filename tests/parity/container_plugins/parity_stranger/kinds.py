@@ -48,6 +48,7 @@ KIND = SourceKind(
         "resume": RoleFlag("--resume-shelf", repeatable=False),
         "code": RoleFlag("--code-shelf", repeatable=False),
         "backbone": RoleFlag("--backbone-shelf"),
+        "scenes": RoleFlag("--scenes-shelf", repeatable=False),
     },
     recognizes=recognises,
     parse=parse,
