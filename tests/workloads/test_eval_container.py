@@ -42,6 +42,7 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
         tasks=[],
         options=[],
         results=tmp_path / "work/outputs/eval_results",
+        work=tmp_path / "work",
         kept_policy=tmp_path / "work/outputs/policy/000000",
     )
 

@@ -1,23 +1,25 @@
-"""LIBERO comes with an image, or an environment, of the user's: what is refused, and rollouts in a stand-in of it."""
+"""LIBERO: its scenes are a source of the job; rollouts in its own simulation, with a stand-in of the scenes."""
 
+import ctypes.util
+import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import eval_launcher
-import job_documents
 import pytest
-from job_documents import evaluation
-from robotrain_runtime.contract import document
+from hub_stand_in import HubStandIn
+from job_documents import PLATFORMS, read_job
+from libero_scenes import make_scenes
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 
-PLATFORMS = {**job_documents.PLATFORMS, "slurm": ("--platform", "slurm", "--partition", "gpu")}
-IMAGE = "registry.example.com/libero:1"
-STAND_IN = Path(__file__).with_name("libero_stand_in")
-SMALL_PICTURES = ("--env.observation_height=32", "--env.observation_width=32")
+SCENES = "lerobot/libero-assets"
+TASKS = ("--env", "libero", "--env-tasks", "libero_object/0")
+SMALL = ("--env.observation_height=32", "--env.observation_width=32")
+CAMERAS = ("observation.images.image", "observation.images.image2")
 MAKE_POLICY = """
 import sys, torch
 from lerobot.configs import FeatureType, PolicyFeature
@@ -35,133 +37,174 @@ for part in (get_policy_class("act")(config), *make_pre_post_processors(config))
 """
 
 
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return make_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
+def hub(scenes):
+    """A Hub with the stand-in of the scenes, and a dataset that has none."""
+    with HubStandIn() as server:
+        server.repository(SCENES, read_files(scenes), "dataset")
+        server.repository("lab/other", {"meta/info.json": b"{}"}, "dataset")
+        yield server
+
+
 @pytest.fixture
-def submit(robotrain, policy):
-    """Plan an evaluation in LIBERO, `submit("local", "--image", …)` → Answer."""
-    cameras = ("observation.images.image", "observation.images.image2")
-    inputs = {camera: {"type": "VISUAL", "shape": [3, 360, 360]} for camera in cameras}
+def submit(robotrain, policy, hub, monkeypatch, tmp_path):
+    """Plan an evaluation in LIBERO, its sources pinned: `submit("local", "--scenes-path", …)` → Answer."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    for name in ("HF_HUB_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    inputs = {camera: {"type": "VISUAL", "shape": [3, 360, 360]} for camera in CAMERAS}
     inputs["observation.state"] = {"type": "STATE", "shape": [8]}
     outputs = {"action": {"type": "ACTION", "shape": [7]}}
 
-    def run(platform, *words, command="submit"):
+    def run(platform, *words, tasks=TASKS, command="render"):
         folder = policy(f"policy-{platform}", input_features=inputs, output_features=outputs)
-        line = ("lerobot-eval", *PLATFORMS[platform], "--policy-path", folder, *words)
-        end = ("--dry-run", "--json") if command == "submit" else ()
-        return robotrain(command, *line, "--env", "libero", *end)
+        line = ("lerobot-eval", *PLATFORMS[platform], "--policy-path", folder, *tasks, *words)
+        return robotrain(command, *line, "--pin" if command == "render" else "--dry-run", "--json")
 
     return run
 
 
-@pytest.mark.parametrize(
-    ("platform", "ways"),
-    [
-        ("local", ["--environment"]),
-        ("osmo", ["--image"]),
-        ("azureml", ["--image"]),
-        ("slurm", ["--image", "--environment"]),
-    ],
-)
-def test_libero_needs_an_image_or_an_environment_of_the_users(submit, platform, ways):
-    answer = submit(platform, "--env-tasks", "libero_spatial")
-    (found,) = (problem for problem in answer.json["problems"] if problem["severity"] == "error")
-    assert found["code"] == "image-needed"
-    assert [way["text"].split()[0] for way in found["instead"]] == ways
-    assert {way["remark"] for way in found["instead"]} == {"one that has LeRobot and libero"}
-
-
-def test_the_image_that_a_platform_has_by_default_is_none_of_the_users(submit):
-    usual = LEROBOT_EVAL.profile.container.image
-    answer = submit("osmo", "--env-tasks", "libero_spatial", "--image", usual)
-    assert [one["code"] for one in answer.json["problems"] if one["severity"] == "error"] == ["image-needed"]
-
-
-@pytest.mark.parametrize(("platform", "image"), {"osmo": IMAGE, "slurm": IMAGE.replace("/", "#", 1)}.items())
-def test_an_image_of_the_users_is_that_of_the_plan(submit, platform, image):
-    words = ("--container", "pyxis") if platform == "slurm" else ()
-    answer = submit(platform, "--env-tasks", "libero_spatial", "--image", IMAGE, *words, command="render")
+def find_scenes(answer):
     assert answer.exit_code == 0, answer.stderr
-    assert image in answer.stdout
+    return [(one["kind"], one["uri"], one["pin"]) for one in read_job(answer)["sources"] if one["role"] == "scenes"]
 
 
-def test_azureml_takes_an_image_as_it_takes_any_other(submit):
-    """Its plan names an environment of the workspace, which preflight compares with the image."""
-    answer = submit("azureml", "--env-tasks", "libero_spatial", "--image", IMAGE, command="render")
-    assert answer.exit_code == 0, answer.stderr
-    assert "image-needed" not in answer.stderr
+def find_errors(answer):
+    return [problem for problem in answer.json["problems"] if problem["severity"] == "error"]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_scenes_are_a_source_of_the_job_at_a_commit(submit, hub, platform):
+    commit = hub.repositories[f"datasets/{SCENES}"].branches["main"]
+    answer = submit(platform)
+    assert find_scenes(answer) == [("huggingface", SCENES, commit)]
+    assert "implied-sources-unknown" not in answer.stderr
+
+
+def test_scenes_of_a_folder_take_their_place(submit, scenes):
+    ((kind, uri, _),) = find_scenes(submit("local", "--scenes-path", scenes))
+    assert (kind, uri) == ("local_path", str(scenes))
+
+
+def test_another_dataset_is_not_taken_for_scenes(submit):
+    answer = submit("osmo", "--scenes-repo-id", "lab/other", command="submit")
+    (problem,) = (one for one in find_errors(answer) if one["code"] == "source-undescribed")
+    assert "scenes/libero_floor_base_style.xml" in problem["title"]
+
+
+def test_a_folder_without_scenes_is_refused(submit, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/readme").write_text("")
+    (problem,) = find_errors(submit("local", "--scenes-path", tmp_path / "empty", command="submit"))
+    assert "they have no scenes/libero_floor_base_style.xml" in problem["title"]
+    assert [way["text"] for way in problem["instead"]] == [f"--scenes-repo-id {SCENES}"]
+
+
+def test_scenes_have_no_effect_elsewhere(submit, scenes):
+    answer = submit("local", "--scenes-path", scenes, tasks=("--env", "pusht"))
+    assert "scenes have an effect in libero alone" in [problem["title"] for problem in find_errors(answer)]
+
+
+def test_a_wrong_suite_is_answered_with_the_nearest(submit):
+    (problem,) = find_errors(submit("local", tasks=("--env", "libero", "--env-tasks", "libero_spatail")))
+    assert [way["text"] for way in problem["instead"]] == ["--env-tasks libero_spatial"]
+
+
+def test_no_other_environment_has_scenes():
+    assert LEROBOT_EVAL.roles["scenes"].default({"env": "libero"}) == SCENES
+    assert not any(LEROBOT_EVAL.roles["scenes"].default({"env": env}) for env in (None, "pusht", "aloha", "metaworld"))
+
+
+long = [
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not ctypes.util.find_library("EGL"), reason="MuJoCo renders with libEGL (apt-get install libegl1)"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory) -> Path:
-    """A Python as an image has it: LeRobot in one of its folders, and the stand-in of LIBERO."""
-    base, folder = Path(eval_launcher.environment()), tmp_path_factory.mktemp("image") / "venv"
-    subprocess.run([base / "bin/python", "-m", "venv", "--without-pip", folder], check=True)
-    (packages,), (own,) = (place.glob("lib/python*/site-packages") for place in (base, folder))
-    shutil.copytree(STAND_IN / "libero", own / "libero", ignore=shutil.ignore_patterns("__pycache__"))
-    (own / "image.pth").write_text(f"{packages}\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(image, tmp_path_factory) -> Path:
+def trained(tmp_path_factory) -> Path:
     """A policy with random weights that reads what LIBERO shows."""
     folder = tmp_path_factory.mktemp("policy")
-    subprocess.run([image / "bin/python", "-c", MAKE_POLICY, folder], check=True, capture_output=True)
+    python = Path(eval_launcher.environment(), "bin/python")
+    subprocess.run([python, "-c", MAKE_POLICY, folder], check=True, capture_output=True)
     return folder
 
 
-@pytest.fixture
-def run(trained, tmp_path):
-    """Run an evaluation as in a container, whose first Python on PATH is that of `folder`; return what it prints."""
+@pytest.fixture(scope="module")
+def evaluate(trained, hub, tmp_path_factory):
+    """Evaluate the policy on this machine, from submit to results, as a user who has no settings."""
+    home = tmp_path_factory.mktemp("home")
+    environ = {**os.environ, "HOME": str(home), "ROBOTRAIN_STATE": str(home / "state"), "HF_ENDPOINT": hub.address}
+    environ["ROBOTRAIN_CACHE"] = os.environ.get("ROBOTRAIN_CACHE", str(Path.home() / ".cache/robotrain"))
+    for name in ("HF_HUB_OFFLINE", "LIBERO_CONFIG_PATH"):
+        environ.pop(name, None)
 
-    def run(folder, *options, exit_code=0, environment=None, **parameters):
-        given = {"env_steps": 6, "eval_episodes": 2, "env_workers": 0, "device": "cpu", "system_metrics": False}
-        made = evaluation(
-            tmp_path / "work", trained, args=(*SMALL_PICTURES, *options), env="libero", **{**given, **parameters}
+    def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "robotrain", *map(str, words)]
+        done = subprocess.run(
+            line, cwd=home, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
         )
-        placement = replace(made.placement, environment=environment)
-        (tmp_path / "job.json").write_text(document.format_document(replace(made, placement=placement)))
-        environ = {**os.environ, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-        environ["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        environ.pop("VIRTUAL_ENV", None)
-        command = [sys.executable, "-m", "robotrain_runtime", "run", tmp_path / "job.json"]
-        how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        done = subprocess.run(command, env=environ, text=True, **how)
-        assert done.returncode == exit_code, done.stdout
-        return done.stdout
+        assert done.returncode == code, done.stdout[-3000:] + done.stderr[-6000:]
+        return done
 
-    return run
+    def start(name: str, *words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        line = ("submit", "lerobot-eval", "--platform", "local", "--policy-path", trained, *TASKS, "--name", name)
+        brief = ("--env-steps", 4, "--device", "cpu", "--no-system-metrics", "--wait")
+        return run(*line, *brief, *words, "--", *SMALL, code=code)
+
+    start.home, start.run = home, run
+    return start
 
 
-def read_rollout(tmp_path):
-    return eval_launcher.read_strict_json(tmp_path / "work/outputs/eval_results/eval_results.json")["rollout"]
+@pytest.fixture(scope="module")
+def evaluated(evaluate) -> dict[str, Any]:
+    """What `status --json` says of two episodes, each in a process of its own."""
+    evaluate("two", "--eval-episodes", 2, "--env-workers", 2)
+    return json.loads(evaluate.run("status", "two", "--json").stdout)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_policy_is_rolled_out_in_the_python_of_the_image(run, image, tmp_path, workers):
-    """Also at LIBERO's first start on a machine, when it asks a question."""
-    output = run(image, env_tasks="libero_spatial/1,libero_spatial/2", env_workers=workers)
-    rollout = read_rollout(tmp_path)
-    assert [(task["task"], task["successes"]) for task in rollout["tasks"]] == [
-        ("libero_spatial/1", 2),
-        ("libero_spatial/2", 0),
-    ]
-    words = ["pick up bowl 1"] * 2 + ["pick up bowl 2"] * 2
-    assert [(one["steps"], one["description"]) for one in rollout["per_episode"]] == list(
-        zip((4, 4, 6, 6), words, strict=True)
-    )
-    assert "Do you want" not in output
-    assert (tmp_path / ".libero/config.yaml").exists()
+class TestSimulation:
+    """In LIBERO's own environment, built from its lock."""
 
+    pytestmark = long
 
-@pytest.mark.slow
-def test_an_environment_of_the_users_is_used_as_it_is(run, image, tmp_path):
-    run(Path("/nowhere"), env_tasks="libero_spatial/0", eval_episodes=1, env_steps=2, environment=str(image))
-    assert [one["steps"] for one in read_rollout(tmp_path)["per_episode"]] == [2]
+    def test_a_policy_acts_in_libero_itself(self, evaluated):
+        """Each episode from its own recorded start, with the words of the task."""
+        results = Path(evaluated["evaluated"]["results"], "eval_results.json")
+        rollout = json.loads(results.read_text())["rollout"]
+        words = "pick up the alphabet soup and place it in the basket"
+        assert [(one["task"], one["steps"], one["description"]) for one in rollout["per_episode"]] == [
+            ("libero_object/0", 4, words)
+        ] * 2
 
+    def test_scenes_come_from_the_hub_by_the_data_step_alone(self, evaluated, hub):
+        commit = hub.repositories[f"datasets/{SCENES}"].branches["main"]
+        fetched = [one for one in hub.requests if f"/datasets/{SCENES}/resolve/" in one]
+        assert fetched
+        assert all(f"/resolve/{commit}/" in one for one in fetched)
 
-@pytest.mark.slow
-def test_an_image_without_libero_is_refused_before_the_work(run):
-    output = run(Path(eval_launcher.environment()), env_tasks="libero_spatial/0", exit_code=4)
-    assert "no Python here has lerobot 0.6 and libero" in output
-    assert "loading LeRobot" not in output
+    def test_libero_asks_nothing_and_writes_nothing_at_home(self, evaluated, evaluate):
+        assert "Do you want" not in evaluate.run("logs", "two").stdout
+        assert not list(evaluate.home.glob(".libero*"))
+        assert not (evaluate.home / ".cache/libero").exists()
+
+    def test_a_file_that_the_scenes_lack_is_named(self, evaluate, scenes, tmp_path):
+        shutil.copytree(scenes, tmp_path / "scenes")
+        (tmp_path / "scenes/stable_scanned_objects/basket/basket.xml").unlink()
+        options = ("--eval-episodes", 1, "--env-workers", 0)
+        done = evaluate("torn", "--scenes-path", tmp_path / "scenes", *options, code=5)
+        assert "the scenes of libero cannot be used" in done.stdout + done.stderr
+        assert "'stable_scanned_objects/basket/basket.xml'" in done.stdout + done.stderr

@@ -120,7 +120,7 @@ class LeRobotVersion(NamedTuple):
     folder: Path
 
     def get_lock(self, name: str) -> Path:
-        """Return the lock of an environment: `train`, `eval`, `aloha` or `metaworld`."""
+        """Return the lock of an environment: `train`, `eval`, or that of a simulated one, which may not exist."""
         return self.folder / f"{name}.txt"
 
     def read_tree(self) -> Mapping[str, Any]:

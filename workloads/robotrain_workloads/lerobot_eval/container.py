@@ -41,7 +41,8 @@ from robotrain_workloads.lerobot.warm_up import TAKE_OVER
 from robotrain_workloads.lerobot_eval import policy_checkpoints, references
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection, simulation, tasks
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluationRequest
-from robotrain_workloads.lerobot_eval.parameters import choose_lock, list_image_packages
+from robotrain_workloads.lerobot_eval.inputs.simulation import SCENES_ROLE
+from robotrain_workloads.lerobot_eval.parameters import choose_lock
 
 ENVIRONMENT = run_setup.make_environment("eval")
 
@@ -64,6 +65,7 @@ DESCRIBED = {
     **dict.fromkeys(
         (references.POLICY_ROLE, references.ROLE), (*policy.DESCRIPTION_FILES, *policy.PROCESSOR_DESCRIPTION_FILES)
     ),
+    SCENES_ROLE: tuple(one.scene_file for one in simulation.SIMULATED_ENVIRONMENTS.values() if one.scene_file),
 }
 prepare = dataset_preparation.plan_preparation
 targets = publish_url.list_targets
@@ -72,8 +74,7 @@ targets = publish_url.list_targets
 def environment(document: JobDocument) -> PythonEnvironment:
     """Return the environment of the job's LeRobot."""
     lock, version = choose_lock(document.parameters), document.parameters["lerobot_version"]
-    locked = run_setup.make_environment(lock, version, gib=9.0 if lock == "eval" else 10.0)
-    return dataclasses.replace(locked, required_modules=list_image_packages(document.parameters))
+    return run_setup.make_environment(lock, version, gib=9.0 if lock == "eval" else 10.0)
 
 
 def takes_any_policy(document: JobDocument) -> bool:
@@ -118,6 +119,8 @@ def _find_problems(jobs: Sequence[LerobotJob]) -> Iterator[Finding | str]:
         return
     if job.is_complete:
         yield from _find_policy_problems(job)
+    if (scenes := _find_scenes(job)) and (problem := simulation.find_scenes_problem(job.parameters["env"], scenes)):
+        yield problem
     yield from compatibility.find_mismatches(job)
     yield from policy_repositories.find_problems(job)
     yield from _find_missing_episodes(job)
@@ -139,6 +142,10 @@ def _find_reference_problems(job: LerobotJob) -> Iterator[Finding | str]:
         yield from _find_policy_problems(job)
     yield from compatibility.find_mismatches(job)
     yield from policy_repositories.find_problems(job)
+
+
+def _find_scenes(job: LerobotJob) -> Path | None:
+    return next((folder for source, folder in job.folders.items() if source.role == SCENES_ROLE), None)
 
 
 def list_warnings(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -368,6 +375,8 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         root=job.root,  # several datasets are merged into one before
         dataset=get_dataset_name(job.document) if job.root else "",
         tasks=_list_tasks(values),
+        scenes=_find_scenes(job),
+        work=work,
         renames=job.renames,
         options=job.arguments,
         results=output / RESULTS_FOLDER,

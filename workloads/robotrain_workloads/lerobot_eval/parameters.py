@@ -9,7 +9,7 @@ from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 from robotrain_runtime.contract.parameter import Param
 
 from robotrain_workloads.lerobot import parameters as shared
-from robotrain_workloads.lerobot import version_parameters
+from robotrain_workloads.lerobot import version_parameters, versions
 from robotrain_workloads.packages import AllowBuilds, Packages
 from robotrain_workloads.parameters import NAME_PATTERN, ResultsUrl, SystemMetrics, make_model_param
 
@@ -252,19 +252,7 @@ class EvalParameters:
     trust_remote_code: shared.TrustRemoteCode = None
 
 
-LOCKED_ENVIRONMENTS = ("aloha", "metaworld")
-"""Environments with a lock of their own: they need MuJoCo and its renderers."""
-
-
 def choose_lock(parameters: Mapping[str, object]) -> str:
-    """Return the lock of a LeRobot version that a job needs."""
-    return str(parameters["env"]) if parameters["env"] in LOCKED_ENVIRONMENTS else "eval"
-
-
-IMAGE_PACKAGES = {"libero": ("libero",)}
-"""By environment, the packages that no lock brings: their wheels lack files, or need a compiler."""
-
-
-def list_image_packages(parameters: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the packages that the image of a job must have beside LeRobot."""
-    return IMAGE_PACKAGES.get(str(parameters["env"]), ())
+    """Return the lock of a LeRobot version that a job needs: that of its simulated environment, if there is one."""
+    env, version = str(parameters["env"]), versions.get_version(parameters["lerobot_version"])
+    return env if version.get_lock(env).is_file() else "eval"

@@ -137,6 +137,7 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
 
 def check_rollout(job: "Job") -> Iterator[Problem]:
     """Check the options for rollouts, which have no effect without an environment."""
+    yield from _check_scenes(job)
     if job["env"] is None:
         for name in ROLLOUT_PARAMETERS:
             if job[name] is not None and job[name] is not False:  # 0 is a value that was set
@@ -149,6 +150,17 @@ def check_rollout(job: "Job") -> Iterator[Problem]:
     yield from _check_starts(job, env)
     yield from _check_confirmation(job, env)
     yield from _check_success_reward(job, env)
+
+
+def _check_scenes(job: "Job") -> Iterator[Problem]:
+    """Reject scenes for an environment that has its own."""
+    source = next((one for one in job.sources if one.role == simulation.SCENES_ROLE), None)
+    env = str(job["env"] or "")
+    if source is not None and not (env and simulation.SIMULATED_ENVIRONMENTS[env].scenes):
+        takers = [name for name, one in simulation.SIMULATED_ENVIRONMENTS.items() if one.scenes]
+        ways = (Suggestion("leave out the scenes"), *(Suggestion(f"--env {name}") for name in takers))
+        given = redact(source.uri, max_length=LONGEST_VALUE)
+        yield make_problem("option-without-effect.scenes", *ways, given=given, takers=" and ".join(takers))
 
 
 def _check_tasks(job: "Job", env: str) -> Iterator[Problem]:

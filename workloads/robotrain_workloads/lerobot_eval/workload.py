@@ -1,7 +1,7 @@
 """The workload `lerobot-eval`: its declaration and metrics. Imports nothing heavy."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from robotrain_workloads.evaluation.profile import EPISODE_LENGTH, SUCCESS_RATE,
 from robotrain_workloads.lerobot import version_parameters
 from robotrain_workloads.lerobot.episode_numbers import EXCLUDED
 from robotrain_workloads.lerobot.parameters import ID_HINTS, IMAGE_HINT
-from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock, list_image_packages
+from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters, choose_lock
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -120,6 +120,15 @@ def read_results(content: bytes) -> "EvaluationResults":
     return results_reader.read_results(content)
 
 
+def choose_scenes(parameters: Mapping[str, Any]) -> str:
+    """Return the repository with the scenes of the simulated environment; empty for none."""
+    if parameters["env"] is None:
+        return ""
+    from robotrain_workloads.lerobot_eval.inputs import simulation
+
+    return simulation.SIMULATED_ENVIRONMENTS[str(parameters["env"])].scenes
+
+
 def find_inputs(folder: Path) -> "Iterator[FoundInput]":
     """Yield the datasets that a policy could be evaluated on, each with the environment that it suits."""
     from robotrain_workloads.lerobot import policy_features
@@ -150,10 +159,10 @@ LEROBOT_EVAL = Workload(
         "reference": Role(many=True, takes="checkpoints"),
         "dataset": Role(many=True, typical=True),
         "backbone": Role(many=True, reads=lambda text: not re.search(WEIGHTS, text)),
+        "scenes": Role(default=choose_scenes),
     },
     container_plugin="robotrain_workloads.lerobot_eval.container",
     data_packages=lambda job: version_parameters.list_data_packages(job, choose_lock(dict(job.parameters))),
-    image_packages=lambda job: list_image_packages(dict(job.parameters)),
     implies_sources=implies_sources,
     targets=("publish_url",),
     program="LeRobot",

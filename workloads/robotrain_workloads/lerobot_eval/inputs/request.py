@@ -84,6 +84,10 @@ class EvaluationRequest:
     """The number of its first episode among those of all tasks."""
     skip: int = 0
     """How many starts are left out: episode i has the seed and the start of episode `skip + i`."""
+    scenes: Path | None = None
+    """The folder with meshes and textures of the environment; None if its package has them."""
+    work: Path = Path()
+    """The run's own folder."""
     video_folder: Path | None = None
     """None for no videos."""
     renames: Mapping[str, str] = field(default_factory=dict)

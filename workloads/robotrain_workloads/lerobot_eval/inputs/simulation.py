@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.finding import Finding, make_finding
@@ -23,6 +24,7 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 from robotrain_workloads.lerobot.versions import ModelType
 
+SCENES_ROLE, SCENES_FLAG = "scenes", "--scenes-repo-id"
 DECIDING_OPTIONS = ("--env.obs_type=", "--env.camera_name=", "--env.camera_name_mapping=")
 """With these options the user decides what the environment shows."""
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
@@ -72,6 +74,14 @@ class SimulatedEnvironment:
     """The most steps that an episode can have; None for any number."""
     has_placeable_objects: bool = False
     """Whether the start of an episode can be given."""
+    is_mujoco: bool = False
+    """Whether MuJoCo renders it."""
+    scenes: str = ""
+    """The dataset of the Hub with meshes and textures that its package lacks, a source of the job; empty for none."""
+    scene_file: str = ""
+    """One of its files, which others do not have."""
+    setup: str = ""
+    """The module whose `prepare` is called before its package is imported; empty for none."""
 
 
 SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
@@ -94,6 +104,7 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
         max_reward=4.0,
         options=OBSERVATION_OPTIONS,
         tasks=("AlohaInsertion-v0", "AlohaTransferCube-v0"),
+        is_mujoco=True,
     ),
     "metaworld": SimulatedEnvironment(
         action=4,
@@ -105,6 +116,7 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
         needs_tasks=True,
         has_description=True,
         most_steps=500,
+        is_mujoco=True,
     ),
     "libero": SimulatedEnvironment(
         action=7,
@@ -122,6 +134,10 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
         ),
         needs_tasks=True,
         has_description=True,
+        is_mujoco=True,
+        scenes="lerobot/libero-assets",
+        scene_file="scenes/libero_floor_base_style.xml",
+        setup="robotrain_workloads.lerobot_eval.rollout.libero",
     ),
 }
 
@@ -160,6 +176,19 @@ def find_environment_problems(
         yield make_finding(found, way if " wide and " in found.title else "")
     if environment.is_exclusive and WORLD in inputs and any(is_camera(name) for name in inputs):
         yield f"the policy reads both {WORLD} and {shown[0]}, but {env} shows only one of them"
+
+
+def find_scenes_problem(env: str, folder: Path) -> Finding | None:
+    """Return what is wrong if a folder does not have the scenes of an environment; else None."""
+    file = SIMULATED_ENVIRONMENTS[env].scene_file if env else ""
+    if not file or (folder / file).is_file():
+        return None
+    return make_finding(f"the scenes of {env} are not those that it reads: they have no {file}", suggest_scenes(env))
+
+
+def suggest_scenes(env: str) -> str:
+    """Return the option that brings the scenes of an environment."""
+    return f"{SCENES_FLAG} {SIMULATED_ENVIRONMENTS[env].scenes}"
 
 
 def is_camera(name: str) -> bool:

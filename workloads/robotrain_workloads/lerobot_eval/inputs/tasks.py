@@ -7,7 +7,7 @@ from robotrain_workloads.lerobot import versions
 from robotrain_workloads.lerobot_eval.inputs.simulation import SIMULATED_ENVIRONMENTS
 
 SUITE_SEPARATOR = "/"
-"""Between a suite of LIBERO and the number of a task in it."""
+"""Between a suite and the number of a task in it."""
 
 
 class TaskCatalog(NamedTuple):
@@ -59,11 +59,11 @@ def _expand(names: Sequence[str], catalog: TaskCatalog) -> Iterator[str]:
             raise UnknownTask(name)
 
 
-def make_task_options(env: str, task: str) -> list[str]:
+def make_task_options(task: str) -> list[str]:
     """Return LeRobot's options of the environment for one task, without a prefix."""
     if not task:
         return []
     suite, separator, number = task.rpartition(SUITE_SEPARATOR)
-    if env == "libero" and separator:
+    if separator:
         return [f"--task={suite}", f"--task_ids=[{number}]"]
     return [f"--task={task}"]

@@ -8,7 +8,6 @@ import dataclasses
 import importlib
 import io
 import os
-import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.event import Note, emit_event
+from robotrain_runtime.contract.finding import make_finding
 
 from robotrain_workloads.lerobot import options as lerobot_options
 from robotrain_workloads.lerobot import versions
@@ -35,6 +35,7 @@ from robotrain_workloads.lerobot_eval.inputs.simulation import (
     SIMULATED_ENVIRONMENTS,
     SIZE_OPTIONS,
     match_single_camera,
+    suggest_scenes,
 )
 from robotrain_workloads.lerobot_eval.inputs.tasks import make_task_options
 
@@ -45,9 +46,7 @@ KEY_POINTS = "observation.environment_state"
 ACTION = "action"
 Shapes = Mapping[str, tuple[int, ...]]
 RENDERER_VARIABLE = "MUJOCO_GL"
-MUJOCO_ENVIRONMENTS = ("aloha", "metaworld", "libero")
-"""Environments that MuJoCo renders."""
-OPENGL_PACKAGES = {"OpenGL", "_render", "egl", "osmesa", "glfw"}
+OPENGL_PACKAGES = {"OpenGL", "_render", "egl", "osmesa", "glfw", "renderers"}
 """Folders of packages that call OpenGL."""
 
 
@@ -69,7 +68,7 @@ class RolloutEnvironment:
 
     def make_gym_environment(self, task: str) -> Any:
         """Return a gym environment of a task, "" for the only one. Raise SystemExit with a sentence."""
-        config = _parse_config(self.name, [*self.options, *make_task_options(self.name, task)], ())
+        config = _parse_config(self.name, [*self.options, *make_task_options(task)], ())
         with explain_render_errors(self.name):
             if is_built_by_lerobot(self.name):
                 factory = importlib.import_module("lerobot.envs.factory")
@@ -91,14 +90,15 @@ def is_built_by_lerobot(env: str) -> bool:
 def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> RolloutEnvironment:
     """Return the requested environment, for this policy. Raise SystemExit with a sentence if it cannot be made."""
     # Register the environment with Gymnasium. It renders without a screen by default
-    if request.env in MUJOCO_ENVIRONMENTS:
+    declared = SIMULATED_ENVIRONMENTS[request.env]
+    if declared.is_mujoco:
         os.environ.setdefault(RENDERER_VARIABLE, "egl")
     package = request.env if is_built_by_lerobot(request.env) else f"gym_{request.env}"
     with explain_render_errors(request.env):
         try:
+            if declared.setup:
+                importlib.import_module(declared.setup).prepare(request)
             importlib.import_module(package)
-            if request.env == "libero":
-                _import_libero()
         except ModuleNotFoundError as error:
             if error.name != package:
                 raise
@@ -126,19 +126,6 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
     return RolloutEnvironment(
         name=request.env, config=config, options=tuple(options), render_size=render_size, renamed={}, scaled=is_scaled
     )
-
-
-def _import_libero() -> None:
-    """Import LIBERO. At its first import on a machine it asks whether datasets have a folder of their own: they do not.
-
-    Then it writes its usual paths into `~/.libero/config.yaml`, or below `LIBERO_CONFIG_PATH`.
-    """
-    usual, sys.stdin = sys.stdin, io.StringIO("n\n")
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            importlib.import_module("libero.libero")
-    finally:
-        sys.stdin = usual
 
 
 def _parse_config(env: str, options: Sequence[str], given: Sequence[str]) -> Any:
@@ -216,14 +203,17 @@ def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
 
 
 @contextlib.contextmanager
-def explain_render_errors(env: str) -> Iterator[None]:
-    """Turn a missing rendering library into a sentence with the remedy."""
+def explain_render_errors(env: str, scenes: Path | None = None) -> Iterator[None]:
+    """Turn a missing rendering library, or a file of the scenes, into a sentence with the remedy."""
     try:
         yield
     except Exception as error:
+        if scenes and str(scenes) in str(error):
+            why = f"the scenes of {env} cannot be used: {str(error).replace(f'{scenes}/', '')}"
+            raise SystemExit(f"error: {make_finding(why, suggest_scenes(env))}") from error
         frames = traceback.extract_tb(error.__traceback__)
         is_render_error = any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in frames)  # messages vary
-        if env not in MUJOCO_ENVIRONMENTS or not is_render_error:
+        if not SIMULATED_ENVIRONMENTS[env].is_mujoco or not is_render_error:
             raise
         raise SystemExit(
             f"error: the images of {env} cannot be rendered with {RENDERER_VARIABLE}="

@@ -71,7 +71,7 @@ class RunningEnvironment:
         self._episode, self._number, self._began = episode, self._request.skip + episode, time.monotonic()
         self._seed = self._request.seed + self._number
         self._rewards, self._success = [], False
-        with environment.explain_render_errors(self._request.env):
+        with environment.explain_render_errors(self._request.env, self._request.scenes):
             if hasattr(self._env.unwrapped, "init_state_id"):  # LIBERO takes its recorded starts in turn
                 self._env.unwrapped.init_state_id = self._number
             observation, _ = self._env.reset(seed=self._seed)
