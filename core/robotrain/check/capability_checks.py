@@ -233,25 +233,6 @@ IMAGE_SETTING, ENVIRONMENT_SETTING, ENVIRONMENT_METAVAR = "image", "environment"
 """The settings that say where the packages of a job are; an environment that is no path is a name of its image."""
 
 
-def check_image_packages(resolution: Resolution, workload: Workload, platform: Platform) -> Iterator[Problem]:
-    """Require an image, or an environment of the user's, for packages that a job does not install."""
-    packages = workload.image_packages(resolution.job)
-    if not packages or _has_own_packages(resolution, platform):
-        return
-    known = {one.name: one for one in get_parameters(platform.settings)}
-    takes_path = ENVIRONMENT_SETTING in known and known[ENVIRONMENT_SETTING].metavar == ENVIRONMENT_METAVAR
-    names = " and ".join((workload.program, *packages))
-    ways = [Suggestion(f"--{IMAGE_SETTING} IMAGE", f"one that has {names}")] if IMAGE_SETTING in known else []
-    if takes_path:
-        ways.append(Suggestion(f"--{ENVIRONMENT_SETTING} {ENVIRONMENT_METAVAR}", f"one that has {names}"))
-    yield make_problem(
-        "image-needed",
-        *ways,
-        where=f"--{IMAGE_SETTING}" if IMAGE_SETTING in known else f"--{ENVIRONMENT_SETTING}",
-        packages=" and ".join(packages),
-    )
-
-
 def _has_own_packages(resolution: Resolution, platform: Platform) -> bool:
     """Return whether the job runs in an image, or in an environment, of the user's."""
     image = getattr(resolution.settings, IMAGE_SETTING, None)
@@ -289,7 +270,6 @@ def check_job(
     requirements = [*list_requirements(resolution, workload, kinds, pairs, can)]
     for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
-    yield from check_image_packages(resolution, workload, platform)
     yield from publish_targets.check_targets(resolution, workload, platform, kinds, platforms)
     unsupported = {need.flag for need in requirements if not can.feature(need.feature)}
     job, misplaced = resolution.job, {one.given for one in resolution.problems if one.message in MISPLACED}

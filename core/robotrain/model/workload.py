@@ -190,10 +190,6 @@ class Workload:
     """Return the packages of data files, by a name, that `container_plugin` reads of a job and does not import. Of a
     package that is named `PACKAGE:FILE,FILE` a job carries these files alone.
     """
-    image_packages: Callable[["Job"], tuple[str, ...]] = field(default=lambda job: ())
-    """Return the packages, beside those of `program`, that a job does not install: an image that the user chooses, or
-    an environment of the user's, must have them.
-    """
     targets: tuple[str, ...] = ()
     """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
     `publish_url` is the one for checkpoints.

@@ -34,10 +34,6 @@ class PythonEnvironment:
     """The machine that the lock is for, such as `Linux-x86_64`; empty for any."""
     required_packages: Mapping[str, str] = field(default_factory=dict)
     """The distributions, with a prefix of the version, that a user's own environment must have."""
-    required_modules: tuple[str, ...] = ()
-    """Modules that no lock brings. With any, nothing is installed: a Python of the image, or the user's own
-    environment, has them and the required packages.
-    """
     base_torch: bool = False
     """Whether `robotrain image` keeps the base's PyTorch of the locked release, whatever its build."""
 

@@ -10,7 +10,7 @@ from robotrain_runtime import data_environment
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.contract.finding import Finding, Suggestion, make_ways
-from robotrain_runtime.environments import environment, installed_environment, interpreter, torch_build, uv_program
+from robotrain_runtime.environments import environment, interpreter, torch_build, uv_program
 from robotrain_runtime.machine import disk_cache
 
 ENVIRONMENT_OPTION, CACHE_FOLDER = "--environment PATH", "ROBOTRAIN_CACHE=FOLDER"
@@ -31,10 +31,6 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
     """Yield the findings about an environment on this machine."""
     if placement.environment is not None:
         yield from _check_given(required, placement.environment)
-        return
-    if required.required_modules:
-        if installed_environment.find_installed_python(required) is None:
-            yield _make_uninstalled_finding(required)
         return
     if required == data_environment.ENVIRONMENT and data_environment.is_here():
         return
@@ -58,24 +54,8 @@ def find_environment_problems(required: PythonEnvironment, placement: Placement)
         )
 
 
-def _make_uninstalled_finding(required: PythonEnvironment) -> Finding:
-    packages = [f"{name} {version}" for name, version in required.required_packages.items()]
-    names = " and ".join([*packages, *required.required_modules])
-    modules = " and ".join(required.required_modules)
-    return Finding(
-        code="image-lacks-packages",
-        title=f"no Python here has {names}",
-        why=f"robotrain does not install {modules}: an image, or an environment of your own, brings it.",
-        ways=make_ways(Suggestion("--image IMAGE", f"one that has {names}"), ENVIRONMENT_OPTION),
-    )
-
-
 def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
     python = environment.get_python(Path(folder))
-    if required.required_modules:
-        if why := installed_environment.explain_missing(python, required):
-            yield _make_unusable_finding(folder, f"It {why}.", None, is_built=False)
-        return
     versions = read_versions(python, required.required_packages)
     if versions is None:
         yield _make_unusable_finding(folder, f"{python} does not exist or does not run.", None)
@@ -86,10 +66,8 @@ def _check_given(required: PythonEnvironment, folder: str) -> Iterator[Finding]:
             yield _make_unusable_finding(folder, f"It {found}; the job needs version {version}.", required.lock)
 
 
-def _make_unusable_finding(folder: str, why: str, lock: Path | None, *, is_built: bool = True) -> Finding:
-    ways = [Suggestion(ENVIRONMENT_OPTION, "another environment, which has it")]
-    if is_built:
-        ways = [Suggestion("leave --environment out: the locked environment is then built")]
+def _make_unusable_finding(folder: str, why: str, lock: Path | None) -> Finding:
+    ways = [Suggestion("leave --environment out: the locked environment is then built")]
     if lock:
         ways += make_ways(f"install it there: uv pip install --python {folder} --no-deps --require-hashes -r {lock}")
     return Finding(

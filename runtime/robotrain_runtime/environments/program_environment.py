@@ -91,7 +91,7 @@ def count_missing_gib(document: JobDocument) -> float:
 
 
 def _count_gib(required: PythonEnvironment, placement: Placement) -> float:
-    if placement.environment is not None or required.required_modules:
+    if placement.environment is not None:
         return 0
     cache, backend = Path(placement.cache), placement.torch_backend
     return 0 if environment.find_environment(required.lock, required.python, cache, backend) else required.gib

@@ -19,7 +19,7 @@ from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_tracking_environ
-from robotrain_runtime.environments import environment, installed_environment, uv_program
+from robotrain_runtime.environments import environment, uv_program
 from robotrain_runtime.process import child
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal, stop_process
@@ -66,8 +66,6 @@ class BackgroundBuild:
         required = self._required
         if self._placement.environment is not None:
             self._built = Path(self._placement.environment)
-        elif required.required_modules:
-            self._built = _find_installed_python(required)
         else:
             cache, backend = Path(self._placement.cache), self._placement.torch_backend
             self._built = environment.find_environment(required.lock, required.python, cache, backend)
@@ -153,16 +151,7 @@ def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop:
     if placement.environment is not None:
         return environment.get_python(Path(placement.environment))
     required, cache = plugin_loader.get_job_environment(document), Path(placement.cache)
-    if required.required_modules:
-        return _find_installed_python(required)
     return environment.build_python(required, cache, log_line, stop, placement.torch_backend)
-
-
-def _find_installed_python(required: PythonEnvironment) -> Path:
-    """Return the Python of the image that has what no lock brings. Raise JobFailed."""
-    if python := installed_environment.find_installed_python(required):
-        return python
-    raise JobFailed(f"no Python here has {' and '.join((*required.required_packages, *required.required_modules))}")
 
 
 def make_program_environ(document: JobDocument, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:

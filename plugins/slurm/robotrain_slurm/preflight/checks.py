@@ -201,7 +201,7 @@ def list_needed_pythons(plan: Plan) -> dict[str, str]:
             required = plugin_loader.load_workload_plugin(document).environment(document)
         except Exception:  # of a plugin that is written for the node alone
             continue
-        if not (placement.environment or required.required_modules):
+        if not placement.environment:
             folder = environment.get_environment_folder(required.lock, Path(placement.cache), placement.torch_backend)
             needed[str(folder / COMPLETE)] = required.python
     return needed
