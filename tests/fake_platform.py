@@ -158,6 +158,8 @@ class FakePlatform(Platform):
         for step in self._state(reference).get("checkpoints", []):
             path = f"{self._state(reference).get('at', '/fake/' + reference['id'])}/checkpoints/{step:06}"
             yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
+        for name, path in self._state(reference).get("files", {}).items():
+            yield Output(name=name, kind="file", source="local_path", uri=path)
 
     def download(self, reference: Any, output: Output, to: Path) -> None:
         source = engine() / "left" / output.name

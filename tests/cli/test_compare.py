@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from robotrain.store import plans
 from robotrain_runtime.comparison import record
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Evaluated
 
 GOOD, MIDDLE, BAD = ([at % 10 < share for at in range(60)] for share in (9, 5, 1))
 
@@ -269,3 +272,117 @@ def test_a_file_that_is_no_text_or_not_there(robotrain, write_scores, tmp_path):
     file = write_scores("policy,start,success", "äct,1,1", encoding="latin-1")
     robotrain("compare", "--scores", file).check_problems(2, f"scores-invalid {file}:2")
     robotrain("compare", "--scores", tmp_path / "nosuch.csv").check_problems(2, "file-unsuitable --scores")
+
+
+def test_several_trainings_of_each_are_compared_by_training(robotrain, record_evaluation):
+    for method, shares in (("act", (3, 4, 5, 4)), ("pi0", (7, 8, 9, 8))):
+        for seed, share in enumerate(shares):
+            record_evaluation(f"eval-{method}-{seed}", [at % 10 < share for at in range(20)])
+    four = [",".join(f"eval-{method}-{seed}" for seed in range(4)) for method in ("act", "pi0")]
+    answer = robotrain("compare", *four, "--json")
+    (verdict,) = answer.json["verdicts"]
+    assert verdict["sentence"].startswith("eval-pi0 is better than eval-act by 40 points (")
+    assert verdict["sentence"].endswith("), 4 trainings of each, p = 0.029 (exact permutation)")
+    assert [one["trainings"] for one in answer.json["policies"]] == [text.split(",") for text in four]
+    assert (verdict["pairs"], verdict["e_value"], verdict["assumes_normality"]) == (None, None, False)
+    two = [",".join(text.split(",")[:2]) for text in four]
+    shown = robotrain("compare", *two).stdout
+    assert "Welch, assumes normality" in shown
+    assert "from 4 of each on it is exact" in shown
+    assert "one training says nothing about the next" in robotrain("compare", four[0], "eval-pi0-1").stdout
+    assert robotrain("compare", four[1], "--not-worse-than", four[0], "--margin", "0.1").exit_code == 0
+    assert robotrain("compare", four[0], "--not-worse-than", four[1], "--margin", "0.1").exit_code == 5
+
+
+def test_several_trainings_of_a_file(robotrain, write_scores):
+    rows = [
+        f"{name},{at},{int(at % 10 < share + seed)},{seed}"
+        for name, share in (("act", 1), ("pi0", 6))
+        for seed in range(4)
+        for at in range(20)
+    ]
+    file = write_scores("policy,start,success,training", *rows)
+    answer = robotrain("compare", "--scores", file, "--json")
+    assert read_sentences(answer)[0].startswith("pi0 is better than act by 50 points (")
+    assert answer.json["policies"][0]["trainings"] == ["0", "1", "2", "3"]
+
+
+@pytest.fixture
+def policies(tmp_path):
+    """Two folders with policies."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text('{"type": "act"}')
+        (tmp_path / name / "model.safetensors").touch()
+    return tmp_path / "old", tmp_path / "new"
+
+
+PLAY = ("--env", "pusht", "--platform", "fake")
+
+
+def test_policies_without_an_evaluation_are_played_in_one_job(robotrain, fake_platform, policies):
+    old, new = policies
+    words = ("compare", new, old, "lerobot/act_pusht", *PLAY, "--detect", "0.3", "--no-pin", "--skip-wait", "--json")
+    answer = robotrain(*words)
+    assert answer.exit_code == 0, answer.stderr
+    assert "comparison-planned" in answer.stderr
+    sources = plans.read_stored_sources(answer.json["run"])
+    assert [(one.role, one.kind, one.uri) for one in sources if not one.implied] == [
+        ("policy", "local_path", str(new)),
+        ("reference", "local_path", str(old)),
+        ("reference", "huggingface", "lerobot/act_pusht"),
+    ]
+    values = {row["name"]: row["value"] for row in plans.read_stored_values(answer.json["run"])}
+    assert (values["env"], values["detect"], values["margin"]) == ("pusht", 0.3, None)
+    asked = robotrain("compare", new, "--not-worse-than", old, "--margin", "0.1", *PLAY, "--dry-run", "--no-pin")
+    assert asked.exit_code == 0, asked.stderr
+    assert "reference" in asked.stdout
+
+
+@pytest.mark.parametrize(("state", "passed", "code"), [("succeeded", True, 0), ("failed", False, 5)])
+def test_the_end_of_the_job_is_the_answer(
+    robotrain, fake_platform, policies, record_evaluation, tmp_path, state, passed, code
+):
+    record_evaluation("eval-1", GOOD)
+    record_evaluation("eval-2", MIDDLE)
+    known = robotrain("compare", "eval-1", "eval-2", "--margin", "0.1", "--json").json
+    known["gate"]["passed"] = passed
+    results = tmp_path / "eval-1/eval_results"
+    (results / "comparison.json").write_text(json.dumps(known))
+    evaluated = Evaluated(
+        episodes=60, scores={"rollout/success_rate": 0.9}, results="/x/eval_results", conditions="pusht"
+    )
+    log, files = [event.format_event(evaluated)], {"outputs/eval_results": str(results)}
+    (fake_platform / "others.json").write_text(json.dumps({"state": state, "log": log, "files": files}))
+    old, new = policies
+    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--json")
+    assert answer.exit_code == code
+    assert answer.json == known
+    answer = robotrain("compare", new, old, *PLAY, "--no-pin", "--new")
+    assert answer.exit_code == code
+    assert "eval-1 is not worse than eval-2 by more than 10 points" in answer.stdout
+
+
+def test_a_job_that_fails_before_it_compares_says_why(robotrain, fake_platform, policies):
+    (fake_platform / "others.json").write_text(json.dumps({"state": "failed", "log": ["out of memory"]}))
+    answer = robotrain("compare", *policies, *PLAY, "--no-pin")
+    assert answer.exit_code == 5
+    assert "out of memory" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "problems"),
+    [
+        (("NEW",), ("value-missing",)),
+        (("NEW", "nosuch"), ("run-unknown",)),
+        (("NEW", "OLD", "--not-worse-than", "OLD", "--margin", "0.1"), ("options-conflict --not-worse-than",)),
+        (("NEW", "--not-worse-than", "OLD"), ("value-missing --not-worse-than",)),
+        (("NEW,OLD", "OLD,NEW"), ("not-comparable",)),
+        (("NEW", "OLD", "--margin", "0.1", "--equal-within", "0.1"), ("options-conflict",)),
+        (("NEW", "OLD", "--at-most", "3"), ("value-out-of-range",)),
+    ],
+)
+def test_what_no_job_compares_is_refused(robotrain, fake_platform, policies, words, problems):
+    old, new = map(str, policies)
+    line = [word.replace("NEW", new).replace("OLD", old) for word in words]
+    robotrain("compare", *line, *PLAY, "--no-pin").check_problems(2, *problems)

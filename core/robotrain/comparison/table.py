@@ -78,7 +78,7 @@ def compare_sides(
         sides=sides,
         pairs=pairs,
         verdicts=verdicts,
-        notes=[*_list_notes(verdicts, pairings, plan, planned)],
+        notes=[*_list_notes(verdicts, pairings, plan)],
     )
 
 
@@ -115,9 +115,7 @@ def dump_comparison(compared: Comparison, conditions: Mapping[str, Any] | None) 
     )
 
 
-def _list_notes(
-    verdicts: Sequence[PairVerdict], pairings: Sequence[Pairing], plan: ComparisonPlan, planned: PlannedPairs
-) -> Iterator[str]:
+def _list_notes(verdicts: Sequence[PairVerdict], pairings: Sequence[Pairing], plan: ComparisonPlan) -> Iterator[str]:
     """Yield what limits the answer, and how many more episodes it may take."""
     pairs = min(one.pairs for one in verdicts)
     left = [(one.first.policy, one.second.policy, one.only_first, one.only_second) for one in pairings]
@@ -132,21 +130,24 @@ def _list_notes(
         yield f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start do not count{of}"
     if len(verdicts) > 1:
         yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
-    if all(one.verdict not in ("not decided", "continue") for one in verdicts):
-        return
+    if any(one.verdict in ("not decided", "continue") for one in verdicts):
+        yield from list_needs(pairs, plan, len(verdicts))
+
+
+def list_needs(pairs: int, plan: ComparisonPlan, comparisons: int) -> Iterator[str]:
+    """Yield how many more episodes it may take to decide."""
+    planned = plan_pairs(plan, comparisons)
     if pairs < planned.fewest:
         yield f"fewer than {planned.fewest} pairs can decide nothing, even if one policy wins each of them"
-    if plan.margin is None and plan.equal_within is None:
-        yield _describe_more(pairs, plan, planned, len(verdicts))
-    elif planned.at_most > pairs:
-        yield f"up to {planned.at_most - pairs} more episodes of each may decide it, if the policies are equal"
-
-
-def _describe_more(pairs: int, plan: ComparisonPlan, planned: PlannedPairs, comparisons: int) -> str:
+    if plan.margin is not None or plan.equal_within is not None:
+        if planned.at_most > pairs:
+            yield f"up to {planned.at_most - pairs} more episodes of each may decide it, if the policies are equal"
+        return
     size, most = plan.detect, planned.at_most
     if most <= pairs:
         size = plan.detect * SMALLER
         most = plan_pairs(replace(plan, detect=size), comparisons).at_most
-    if most <= pairs:
-        return f"a difference of {100 * size:.3g} points would probably have been found"
-    return f"a difference of {100 * size:.3g} points may take up to {most - pairs} more episodes of each"
+    if most > pairs:
+        yield f"a difference of {100 * size:.3g} points may take up to {most - pairs} more episodes of each"
+    else:
+        yield f"a difference of {100 * size:.3g} points would probably have been found"

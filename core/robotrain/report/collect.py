@@ -87,9 +87,19 @@ def name_sources(sources: Sequence[JobSource], role: str, training_run: str = ""
     """Return what to call the sources of a role; a policy by the run that trained it, if that is recorded."""
     found = [one for one in sources if one.role == role]
     if role == POLICY_ROLE and training_run:
-        steps = {step[1] for one in found if (step := CHECKPOINT_STEP.search(one.uri))}
-        return f"{find_name(training_run) or training_run}{'@' if steps else ''}{', '.join(steps)}"
+        return ", ".join(dict.fromkeys(_name_checkpoint(training_run, one.uri) for one in found))
     return redact(", ".join(f"{one.uri} @ {one.pin[:12]}" if one.pin else one.uri for one in found))
+
+
+def name_checkpoint(address: str) -> str:
+    """Return what to call the checkpoint at an address, RUN@STEP; empty if it is of no recorded run."""
+    run = next(records.iterate_runs({*URI_SEPARATORS.split(address)}.__contains__), "")
+    return _name_checkpoint(run, address) if run else ""
+
+
+def _name_checkpoint(run: str, address: str) -> str:
+    step = CHECKPOINT_STEP.search(address)
+    return f"{find_name(run) or run}{f'@{step[1]}' if step else ''}"
 
 
 def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -> bool:

@@ -10,7 +10,7 @@ SCHEMA = 1
 POLICY_KEYS = (
     *("role", "label", "name", "condition", "source", "pin", "type", "step", "sha256", "run", "date", "conditions"),
     *("episodes", "trials", "successes", "success_rate", "success_interval", "score"),
-    *("latency_ms", "peak_memory_mib", "results"),
+    *("latency_ms", "peak_memory_mib", "results", "trainings"),
 )
 CONDITION_KEYS = (
     *("text", "env", "tasks", "starts", "success_reward", "env_steps", "batch", "seed", "first_seed", "episodes"),
@@ -73,7 +73,17 @@ def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:
         by = "" if one.difference is None else f" by {_format_difference(one, sign, plan)}"
         counts = f", {max(one.wins, one.losses)} to {min(one.wins, one.losses)}" if one.difference is None else ""
         return f"{better} is better than {worse}{by}{counts}, {pairs}, {evidence}"
-    size = _format_size(plan.equal_within if plan.margin is None else plan.margin, plan)
+    text = describe_answer(one.verdict, first, second, plan, f" after {pairs}")
+    if one.difference is not None:
+        found = f"the difference is {_format_difference(one, 1, plan)}"
+    else:
+        found = f"{first} did better in {one.wins} pairs, {second} in {one.losses}"
+    return f"{text}: {found}, {f'{pairs}, ' if pairs not in text else ''}{evidence}"
+
+
+def describe_answer(verdict: str, first: str, second: str, plan: ComparisonPlan, after: str = "") -> str:
+    """Return the answer to the question of a plan, without numbers of the difference."""
+    size = format_size(plan.equal_within if plan.margin is None else plan.margin, plan)
     answers = {
         "not worse": f"{first} is not worse than {second} by more than {size}",
         "worse": f"{first} is worse than {second} by more than {size}",
@@ -81,12 +91,7 @@ def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:
     }
     asked = "not worse" if plan.margin is not None else "equal" if plan.equal_within is not None else ""
     question = answers.get(asked, f"{first} or {second} is better")
-    text = answers.get(one.verdict, f"not decided after {pairs} whether {question}")
-    if one.difference is not None:
-        found = f"the difference is {_format_difference(one, 1, plan)}"
-    else:
-        found = f"{first} did better in {one.wins} pairs, {second} in {one.losses}"
-    return f"{text}: {found}, {f'{pairs}, ' if one.verdict in answers else ''}{evidence}"
+    return answers.get(verdict, f"not decided{after} whether {question}")
 
 
 def format_evidence(e_value: float) -> str:
@@ -97,15 +102,17 @@ def format_evidence(e_value: float) -> str:
 def _format_difference(one: PairVerdict, sign: int, plan: ComparisonPlan) -> str:
     value, *ends = (sign * (number or 0) for number in (one.difference, one.low, one.high))
     low, high = sorted(ends)
-    return f"{_format_size(value, plan)} ({_format_number(low, plan)} to {_format_number(high, plan)})"
+    return f"{format_size(value, plan)} ({format_number(low, plan)} to {format_number(high, plan)})"
 
 
-def _format_size(value: float | None, plan: ComparisonPlan) -> str:
-    text = _format_number(value or 0, plan)
+def format_size(value: float | None, plan: ComparisonPlan) -> str:
+    """Return a difference in points, or as a number where scores are compared."""
+    text = format_number(value or 0, plan)
     return text if plan.measure == "score" else f"{text} point{'s' * (text not in ('1', '-1'))}"
 
 
-def _format_number(value: float, plan: ComparisonPlan) -> str:
+def format_number(value: float, plan: ComparisonPlan) -> str:
+    """Return a difference without its unit."""
     size = value if plan.measure == "score" else 100 * value
     text = f"{size:.2f}" if plan.measure == "score" else f"{size:.1f}" if 0 < abs(size) < 2 else f"{size:.0f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text

@@ -72,7 +72,7 @@ def read_results(content: bytes) -> EvaluationResults:
 
 
 def _describe_policy(data: Row, policy: Row, rollout: Row) -> dict[str, Any]:
-    latency = get_object(data, "latency_ms")
+    latency = get_object(rollout, "latency_ms") or get_object(data, "latency_ms")
     return {
         **{name: _get_text(policy, name) or None for name in ("source", "name", "pin", "type", "sha256")},
         **{name: _get_count(rollout, name) for name in ("episodes", "trials", "successes")},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +16,9 @@ from robotrain.cli.arguments import CHECKER, CHECKER_HELP, complete_run_names, f
 from robotrain.cli.command_factory import get_plugins
 from robotrain.cli.job_command import JobCommand, make_job_command
 from robotrain.cli.options import ComposedOptions
-from robotrain.cli.output import format_table, print_json, print_message, print_text
+from robotrain.cli.output import format_table, print_json, print_message, print_message_line, print_text
 from robotrain.config.selection import Choice, is_job_file
+from robotrain.config.values import Origin, SourceText
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, collect_problems, raise_if_any, suggest_leaving_out
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
@@ -24,9 +28,15 @@ if TYPE_CHECKING:
     from robotrain_runtime.comparison.decision import ComparisonPlan
     from robotrain_runtime.comparison.observations import Observation
 
-    from robotrain.comparison.table import ComparedSide, Comparison
+    from robotrain.comparison.table import ComparedSide
+    from robotrain.config.request import Request
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord
+    from robotrain.model.source import SourceKind
     from robotrain.model.workload import Workload
     from robotrain.report.collect import RunFacts
+    from robotrain.report.compared_evaluations import EvaluationTable
+    from robotrain.submission.prepare import PreparedJob
 
 make_problem = Messages(__file__)
 
@@ -48,14 +58,11 @@ code is 5 unless the first policy is shown to be not worse than the others.
 """
 POLICY, REFERENCE, DATASET = "policy", "reference", "dataset"
 """The roles of the policy that is asked about, of those that it is compared with, and of recorded episodes."""
+LOCAL_KIND = "local_path"
 NOT_WORSE_THAN, MARGIN, SCORES = "--not-worse-than", "--margin", "--scores"
-QUESTIONS = {
-    "--confidence": ("the confidence of all that is said together  [default: 0.95]", "SHARE"),
-    "--detect": ("the difference to be found, for which episodes are planned  [default: 0.2]", "SHARE"),
-    "--equal-within": ("ask whether the policies differ by less than this", "SHARE"),
-    MARGIN: ("ask whether the first policy is not worse than the others by more than this", "SHARE"),
-}
-"""What is asked of episodes that were played before, too."""
+QUESTIONS = ("--confidence", "--detect", "--equal-within", MARGIN)
+"""The parameters of the workload that ask something of episodes that were played before, too."""
+SHOWN = (*QUESTIONS, "--at-most")
 SWITCHES = {
     "--stream": "show the log until the job ends",
     "--new": "start a new run even if the same job is running, or an interrupted submit of it exists",
@@ -71,6 +78,8 @@ class CompareCommand(JobCommand):
 
     sends = True
     saves_job = False
+    policies: Sequence[str] = ()
+    """Those among the words, the one that is asked about first."""
     words_metavar = "POLICY POLICY…"
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -95,11 +104,10 @@ class CompareCommand(JobCommand):
         return [role for role in workload.roles if role not in (POLICY, REFERENCE, DATASET)]
 
     def add_plugin_options(self, options: ComposedOptions, choice: Choice, plugins: Plugins) -> None:
-        """Add the options of the workload, and those of the question that it does not have."""
+        """Add the options of the workload; help shows those of the question."""
         super().add_plugin_options(options, choice, plugins)
-        for flag, (help, metavar) in QUESTIONS.items():
-            if flag not in options.flags:
-                options.add_own(flag, help=help, metavar=metavar, common=True)
+        asked = {options.flags[flag] for flag in SHOWN if flag in options.flags}
+        options.options = [one._replace(common=True) if one.name in asked else one for one in options.options]
 
     def complete_word(self, incomplete: str, plugins: Plugins) -> list[str]:
         """Return the runs that begin like this; after `--` an option of the program."""
@@ -109,16 +117,49 @@ class CompareCommand(JobCommand):
         """Compare what was played before; submit a job for anything else."""
         _, *words = ctx.params.get("words") or []
         policies = [word for word in words if not word.startswith("-") and not is_job_file(word)]
-        file = ctx.params.get("scores")
-        needs_job = ctx.params.get("parameters.env") or self.choice.file
-        if needs_job and not file:
+        file, than = ctx.params.get("scores"), ctx.params.get("not_worse_than") or ""
+        if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
         self._check_options(ctx, words, policies)
-        plan, than = self._read_plan(ctx.params), ctx.params.get("not_worse_than") or ""
+        plan = self._read_plan(ctx.params)
         if file:
             compare_file(ctx, Path(file), policies, plan, than)
         else:
             compare_runs(ctx, policies, plan, than)
+
+    def make_request(
+        self,
+        ctx: typer.Context,
+        choice: Choice,
+        values: dict[str, Any],
+        workload: Workload,
+        platform: Platform,
+        problems: Sequence[Problem],
+    ) -> tuple[Request, Sequence[Problem]]:
+        """Return what the arguments ask for, with the policies among the words as sources of the job."""
+        request, found = super().make_request(ctx, choice, values, workload, platform, problems)
+        than, margin = values.get("not_worse_than") or "", values.get(self.options.flags[MARGIN])
+        texts, kinds = [*self.policies, *([than] if than else [])], get_plugins(ctx).source_kinds()
+        mistakes, sources = [*_find_mistakes(self.policies, than, margin)], list[SourceText]()
+        for number, text in enumerate(texts):
+            with collect_problems(mistakes):
+                sources.append(_make_source(REFERENCE if number else POLICY, text, kinds))
+        if mistakes:  # what follows of a job without its policies would be wrong too
+            raise Rejected([*problems, *found, *mistakes])
+        line = request.line._replace(sources=(*request.line.sources, *sources))
+        return replace(request, line=line), found
+
+    def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
+        """Submit the job of the policies; what is left of the words is that of any job."""
+        words = values.get("words") or []
+        self.policies = [word for word in words[1:] if not word.startswith("-") and not is_job_file(word)]
+        super().execute(ctx, choice, {**values, "words": [word for word in words if word not in self.policies]})
+
+    def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
+        """Submit the job, follow it to its end, and print what it found."""
+        from robotrain.cli.commands.submit import submit_job
+
+        submit_job(ctx, prepared, values, None if values.get("skip_wait") else finish_comparison)
 
     def _read_plan(self, values: dict[str, Any]) -> ComparisonPlan:
         """Return what is asked. Raise Rejected for what cannot be asked."""
@@ -163,10 +204,55 @@ class CompareCommand(JobCommand):
         raise_if_any(problems)
 
 
+def _find_mistakes(policies: Sequence[str], than: str, margin: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the policies of a job."""
+    if than and not margin:
+        yield make_problem("value-missing.margin")
+    if than and len(policies) > 1:
+        yield make_problem("options-conflict.one-candidate", count=len(policies))
+    elif len(policies) + bool(than) < 2:
+        yield make_problem("value-missing.second-policy", given=redact(next(iter(policies), than or "none")))
+    for text in (*policies, than):
+        if "," in text:
+            yield make_problem("not-comparable.trainings-played", given=text)
+
+
+def _make_source(role: str, text: str, kinds: Mapping[str, SourceKind]) -> SourceText:
+    """Return a policy as a source of the job, of whatever kind its text is. Raise Rejected if no run is meant."""
+    from robotrain.store import name_index
+
+    possible = tuple(name for name, kind in kinds.items() if role in kind.roles)
+    run, at, step = text.partition("@")
+    if Path(text).expanduser().is_dir():
+        possible = (LOCAL_KIND,)
+    elif not re.search("[/:]", text) and run not in name_index.NEWEST_NAMES:
+        text = f"{find_run(run)}{at}{step}"
+    return SourceText(role, possible, text, Origin("argument", redact(text)), Path.cwd())
+
+
+def finish_comparison(
+    ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any], is_new: bool
+) -> None:
+    """Follow a job to its end, and print what it found; raise typer.Exit if it failed, or its gate is not passed."""
+    from robotrain.cli.commands import watch
+    from robotrain.cli.watch.follower import RunFollower
+    from robotrain.cli.watch.renderer import LiveLineRenderer, LogRenderer
+
+    plugins = get_plugins(ctx)
+    renderer = LogRenderer(print_message_line) if options.get("stream") else LiveLineRenderer()
+    follower = RunFollower([(record, platform)], renderer, plugins, just_sent=is_new)
+    watch.follow(follower, renderer, "wait", follower.wait_until_over)
+    (followed,) = follower.runs
+    found = None if followed.failure else _collect_with_results(record.run, plugins).evaluation
+    if found is None or found.comparison is None:
+        return watch.print_end(followed, bool(options.get("json")), with_tail=not options.get("stream"))
+    print_message(f"robotrain report {record.run}   shows it on a page")
+    show_record(ctx, found.comparison)
+
+
 def find_comparing(plugins: Plugins) -> str:
     """Return the workload that compares policies: the first that takes references."""
-    workloads = plugins.workloads().values()
-    return next((one.name for one in workloads if REFERENCE in one.roles or one.evaluates), "")
+    return next((one.name for one in plugins.workloads().values() if REFERENCE in one.roles), "")
 
 
 def compare_file(ctx: typer.Context, file: Path, words: Sequence[str], plan: ComparisonPlan, than: str) -> None:
@@ -199,7 +285,7 @@ def compare_file(ctx: typer.Context, file: Path, words: Sequence[str], plan: Com
         for side in sides
     ]
     references = _find_references(plan, chosen, than)
-    show_comparison(ctx, _compare(episodes, described, plan, references), None)
+    show_record(ctx, _compare(episodes, described, plan, references))
 
 
 def compare_runs(ctx: typer.Context, words: Sequence[str], plan: ComparisonPlan, than: str) -> None:
@@ -214,7 +300,8 @@ def compare_runs(ctx: typer.Context, words: Sequence[str], plan: ComparisonPlan,
         ]
         raise make_usage_error("`robotrain compare` needs policies", "It says which of them is better.", *ways)
     found: list[tuple[str, RunFacts]] = []
-    for text in texts:
+    groups = [text.split(",") for text in texts]
+    for text in itertools.chain(*groups):
         with collect_problems(problems):
             found.append((text, _find_evaluation(ctx, text)))
     raise_if_any(problems)
@@ -227,7 +314,47 @@ def compare_runs(ctx: typer.Context, words: Sequence[str], plan: ComparisonPlan,
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
     evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in found])
     references = _find_references(plan, texts, than)
-    show_comparison(ctx, _compare(evaluations.episodes, evaluations.sides, plan, references), evaluations.conditions)
+    episodes, sides = evaluations.episodes, evaluations.sides
+    if len(found) > len(groups):
+        episodes, sides = _group_trainings(evaluations, groups, list(itertools.chain(*groups)))
+    show_record(ctx, _compare(episodes, sides, plan, references, evaluations.conditions))
+
+
+def _group_trainings(
+    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], texts: Sequence[str]
+) -> tuple[list[Observation], list[ComparedSide]]:
+    """Return the episodes and the sides with one side for each group of evaluations, which are its trainings."""
+    from robotrain_runtime.comparison.observations import Side
+
+    from robotrain.comparison import table
+
+    if evaluations.conditions is None:
+        raise Rejected([make_problem("not-comparable.trainings-conditions")])
+    names = _name_groups(groups)
+    owners = [name for name, group in zip(names, groups, strict=True) for _ in group]
+    by_policy = {
+        side.side.policy: (owner, text) for side, owner, text in zip(evaluations.sides, owners, texts, strict=True)
+    }
+    episodes = [
+        replace(one, policy=by_policy[one.policy][0], training=by_policy[one.policy][1]) for one in evaluations.episodes
+    ]
+    sides = [table.ComparedSide(side=Side(name), facts=table.describe_side(episodes, Side(name))) for name in names]
+    return episodes, sides
+
+
+def _name_groups(groups: Sequence[Sequence[str]]) -> list[str]:
+    """Return what to call the trainings of each group: what their names have in common, or the first and the last."""
+    shared = [_find_beginning(group) if len(group) > 1 else group[0] for group in groups]
+    return [
+        redact(name if len(name) > 1 and shared.count(name) == 1 else f"{group[0]}…{group[-1]}")
+        for name, group in zip(shared, groups, strict=True)
+    ]
+
+
+def _find_beginning(texts: Sequence[str]) -> str:
+    """Return the letters with which all texts begin."""
+    letters = itertools.takewhile(lambda found: len({*found}) == 1, zip(*texts, strict=False))
+    return "".join(found[0] for found in letters).rstrip("-_.@ ")
 
 
 def _find_evaluation(ctx: typer.Context, text: str) -> RunFacts:
@@ -249,9 +376,17 @@ def _find_evaluation(ctx: typer.Context, text: str) -> RunFacts:
             raise Rejected([make_problem("value-missing.env", given=text)])
         name = name_index.find_unique_name(evaluations[0].run)
         print_message(f"{text}: its newest evaluation is {name}")
-        facts = collect.collect_facts(evaluations[0].run, plugins, print_message, complete=False)
-    if facts.evaluation and facts.evaluation.results is None:  # they are elsewhere
-        facts = collect.collect_facts(facts.record.run, plugins, print_message)
+        return _collect_with_results(evaluations[0].run, plugins)
+    return _collect_with_results(run, plugins)
+
+
+def _collect_with_results(run: str, plugins: Plugins) -> RunFacts:
+    """Return the facts of an evaluation, whose results are downloaded if they are not on this machine."""
+    from robotrain.report import collect
+
+    facts = collect.collect_facts(run, plugins, print_message, complete=False)
+    if facts.evaluation and facts.evaluation.results is None:
+        facts = collect.collect_facts(run, plugins, print_message)
     return facts
 
 
@@ -278,28 +413,25 @@ def _compare(
     sides: Sequence[ComparedSide],
     plan: ComparisonPlan,
     references: Sequence[int] | None,
-) -> Comparison:
-    """Return what the episodes say. Raise Rejected if they have nothing in common."""
-    from robotrain.comparison import table
+    conditions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the episodes say, as `comparison.json` has it. Raise Rejected if they have nothing in common."""
+    from robotrain.comparison import table, training_table
 
     measure = table.choose_measure([one for one in episodes if any(side.side.has(one) for side in sides)])
     if measure is None:
         raise Rejected([make_problem("not-comparable.mixed")])
     try:
-        compared = table.compare_sides(episodes, sides, replace(plan, measure=measure), references)
+        asked = replace(plan, measure=measure)
+        if training_table.has_trainings(episodes):
+            return training_table.dump_trainings(episodes, sides, asked, references, conditions)
+        compared = table.compare_sides(episodes, sides, asked, references)
     except ValueError as error:
         raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
     if apart := [one for one in compared.verdicts if not one.pairs]:
         first, second = redact(apart[0].first), redact(apart[0].second)
         raise Rejected([make_problem("not-comparable.no-pair", first=first, second=second)])
-    return compared
-
-
-def show_comparison(ctx: typer.Context, compared: Comparison, conditions: Mapping[str, Any] | None) -> None:
-    """Print a comparison of episodes that were played before; raise typer.Exit if its gate is not passed."""
-    from robotrain.comparison import table
-
-    show_record(ctx, table.dump_comparison(compared, conditions))
+    return table.dump_comparison(compared, conditions)
 
 
 def show_record(ctx: typer.Context, record: Mapping[str, Any]) -> None:
@@ -316,11 +448,36 @@ def format_record(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the conditions, the table of the policies, the sentence about each pair, and the notes."""
     if text := (record.get("conditions") or {}).get("text"):
         yield f"{text}\n"
+    names = [one.get("label") or one.get("name") or "" for one in record["policies"]]
+    labels = _shorten_names(names)
     rows = [("policy", "n", "success")]
-    rows += [(one.get("label") or one.get("name") or "", *_format_success(one)) for one in record["policies"]]
+    rows += [(label, *_format_success(one)) for label, one in zip(labels, record["policies"], strict=True)]
     yield f"{format_table(rows)}\n"
-    yield from (f"{one['sentence']}" for one in record["verdicts"])
-    yield from (f"  {note}" for note in record.get("notes") or ())
+    shorter = sorted(zip(names, labels, strict=True), key=lambda pair: -len(pair[0]))
+    for one in record["verdicts"]:
+        yield functools.reduce(lambda sentence, pair: sentence.replace(*pair), shorter, one["sentence"])
+    yield from (f"  {note}" for note in (*(record.get("notes") or ()), *_list_needs(record)))
+
+
+def _list_needs(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how many more episodes may decide what a job left open; notes about given episodes say it already."""
+    from robotrain_runtime.comparison.decision import ComparisonPlan
+
+    from robotrain.comparison import table
+
+    verdicts = record["verdicts"]
+    if record.get("ended") != "given" and any(one["verdict"] == "not decided" for one in verdicts):
+        names = ("confidence", "detect", "equal_within", "margin", "measure")
+        plan = ComparisonPlan(**{name: record[name] for name in names})
+        yield from table.list_needs(min(one["pairs"] for one in verdicts), plan, len(verdicts))
+
+
+def _shorten_names(names: Sequence[str]) -> list[str]:
+    """Return the names of policies, those that are addresses of checkpoints of runs as RUN@STEP."""
+    from robotrain.report import collect
+
+    found = [collect.name_checkpoint(name) or name for name in names]
+    return found if len({*found}) == len(found) else [*names]
 
 
 def _format_success(policy: Mapping[str, Any]) -> tuple[str, str]:

@@ -98,7 +98,7 @@ def wait(
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
     elif len(opened) == 1:
-        return _print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
+        return print_end(follower.runs[0], json, with_tail=not had_ended, with_curve=not had_ended)
     if json:
         known = [_dump_run(one) for one in follower.runs]
         print_json(known if len(known) > 1 else known[0])
@@ -139,7 +139,7 @@ def follow_submitted(
     if not follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
         print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)
-    _print_end(follower.runs[0], as_json, with_tail=not stream)
+    print_end(follower.runs[0], as_json, with_tail=not stream)
 
 
 def follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_over: Callable[[], bool]) -> bool:
@@ -205,7 +205,7 @@ def _make_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
     return make_problem("wait-timeout", names=" and ".join(runs), duration=duration, runs=" ".join(runs))
 
 
-def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:
+def print_end(followed: FollowedRun, as_json: bool, with_tail: bool, with_curve: bool = True) -> None:
     """Print how one run ended; raise typer.Exit if it did not succeed, and why if it could not be followed.
 
     :param with_tail: if it failed, also print the last lines of its log.

@@ -1,0 +1,96 @@
+"""A comparison of methods by several trainings of each, as the object of `comparison.json`."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from robotrain_runtime.comparison import record
+from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, plan_pairs
+from robotrain_runtime.comparison.observations import Observation
+
+from robotrain.comparison.table import ComparedSide
+from robotrain.comparison.trainings import FEWEST, TrainingVerdict, compare_trainings, compute_training_means
+
+METHODS = {"permutation": "exact permutation", "welch": "Welch, assumes normality"}
+
+
+def has_trainings(episodes: Sequence[Observation]) -> bool:
+    """Return whether a policy was trained several times."""
+    known = {(one.policy, one.training) for one in episodes}
+    return len(known) > len({policy for policy, _ in known})
+
+
+def dump_trainings(
+    episodes: Sequence[Observation],
+    sides: Sequence[ComparedSide],
+    plan: ComparisonPlan,
+    references: Sequence[int] | None,
+    conditions: Any,
+) -> dict[str, Any]:
+    """Return what the trainings of each pair of sides say. Raise ValueError for an episode without what is measured.
+
+    The confidence is that of all pairs together (Bonferroni).
+    """
+    pairs = [*itertools.combinations(range(len(sides)), 2)]
+    if references is not None:
+        pairs = [(at, other) for other in references for at in range(len(sides)) if at not in references]
+    each = replace(plan, confidence=1 - (1 - plan.confidence) / len(pairs))
+    means = [compute_training_means(episodes, one.side, plan.measure) for one in sides]
+    verdicts = [compare_trainings([*means[first].values()], [*means[second].values()], each) for first, second in pairs]
+    facts = [{**one.facts, "trainings": [*found]} for one, found in zip(sides, means, strict=True)]
+    made = record.make_comparison_record(
+        plan, plan_pairs(plan), facts, (), (), conditions=conditions, ended="given", notes=_list_notes(verdicts)
+    )
+    labels = [str(one.facts["label"]) for one in sides]
+    rows: list[dict[str, Any]] = [
+        {
+            **dict.fromkeys(field.name for field in fields(PairVerdict)),
+            "first": first,
+            "second": second,
+            "verdict": one.verdict,
+            "difference": one.difference,
+            "low": one.low,
+            "high": one.high,
+            "p_value": one.p_value,
+            "method": one.method,
+            "assumes_normality": one.assumes_normality,
+            "means": [[*one.first], [*one.second]],
+            "sentence": describe_trainings(one, labels[first], labels[second], plan),
+        }
+        for one, (first, second) in zip(verdicts, pairs, strict=True)
+    ]
+    title = "; ".join(row["sentence"] for row in rows)
+    passed = all(one.verdict == "not worse" for one in verdicts)
+    gate = None if plan.margin is None else {"margin": plan.margin, "passed": passed, "sentence": title}
+    return {**made, "at_most": None, "fixed": None, "verdicts": rows, "title": title, "gate": gate}
+
+
+def describe_trainings(one: TrainingVerdict, first: str, second: str, plan: ComparisonPlan) -> str:
+    """Return e.g. `A is better than B by 20 points (4 to 36), 4 trainings of each, p = 0.029 (exact permutation)`."""
+    counts = (len(one.first), len(one.second))
+    trained = f"{counts[0]} trainings of each" if counts[0] == counts[1] else f"{counts[0]} and {counts[1]} trainings"
+    sign = -1 if one.verdict == "worse" and plan.margin is None else 1
+    value = record.format_size(sign * one.difference, plan)
+    if one.low is not None and one.high is not None:
+        low, high = sorted((sign * one.low, sign * one.high))
+        value += f" ({record.format_number(low, plan)} to {record.format_number(high, plan)})"
+    known = ", ".join(
+        [value, trained, *([f"p = {one.p_value:.2g} ({METHODS[one.method]})"] if one.p_value is not None else [])]
+    )
+    if one.verdict in ("better", "worse") and plan.margin is None:
+        better, worse = (first, second)[::sign]
+        return f"{better} is better than {worse} by {known}"
+    return f"{record.describe_answer(one.verdict, first, second, plan)}: the difference is {known}"
+
+
+def _list_notes(verdicts: Sequence[TrainingVerdict]) -> list[str]:
+    fewest = min(min(len(one.first), len(one.second)) for one in verdicts)
+    notes = [f"all {len(verdicts)} pairs together have the confidence (Bonferroni)"] if len(verdicts) > 1 else []
+    if fewest == 1:
+        notes.append("one training says nothing about the next: at least two of each are needed")
+    elif any(one.assumes_normality for one in verdicts):
+        notes.append(
+            f"the interval assumes that trainings are distributed normally; from {FEWEST} of each on it is exact"
+        )
+    return notes
