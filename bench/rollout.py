@@ -58,7 +58,7 @@ request = EvaluationRequest(
     env="pusht", eval_episodes=int(episodes), env_steps=int(steps), video_folder=folder
 )
 began = time.perf_counter()
-results = run_rollout(loaded, request, lambda episode: None)
+results = run_rollout(loaded, request, lambda episode: None).episodes
 figures = {"seconds": time.perf_counter() - began, "rewards": [episode.sum_reward for episode in results]}
 Path(to, "figures.json").write_text(json.dumps(figures))
 """

@@ -59,7 +59,7 @@ def roll_out(policy, on_episode=lambda episode: None, **given):
     request = EvaluationRequest(
         env="pusht", **{"eval_episodes": 6, "env_steps": 30, "env_workers": 0, "starts": "easy", **given}
     )
-    return [dataclasses.asdict(episode) for episode in run_rollout(policy, request, on_episode)]
+    return [dataclasses.asdict(episode) for episode in run_rollout(policy, request, on_episode).episodes]
 
 
 def alone():

@@ -66,7 +66,14 @@ class Pretended:
                 progress.add_episode(episode)
                 episodes.append(episode)
         facts = {"name": name, "type": "act", "step": 0, "source": "local-path", "pin": None, "sha256": name}
-        return EvaluationResult(request=request, policy=facts, device="cpu", rolled=RolloutResult(episodes=episodes))
+        return EvaluationResult(
+            request=request,
+            policy=facts,
+            device="cpu",
+            rolled=RolloutResult(episodes=episodes, latency_ms={"p50": 5.0, "p95": 9.0}),
+            packages={"lerobot": "0.6.1", "gym-pusht": "0.1.6"},
+            peak_memory_mib=200.0 + len(self.played),
+        )
 
 
 @pytest.fixture
@@ -120,6 +127,22 @@ def test_the_results_are_those_of_all_episodes_of_the_policy_and_of_each_referen
     (evaluated,) = events[Evaluated]
     assert (evaluated.episodes, evaluated.scores["rollout/success_rate"]) == (played, own["success_rate"])
     assert (made.request.kept_policy / "model.safetensors").read_text() == "good"
+
+
+def test_what_was_compared_and_with_what_is_told(compare):
+    made, _, _ = compare({"good": 0.9, "bad": 0.1}, lock="f" * 64, env_steps=80, success_reward=0.9)
+    conditions, (own, other) = read(made)["conditions"], read(made)["policies"]
+    assert {"env": "pusht", "starts": "easy", "env_steps": 80, "success_reward": 0.9, "seed": SEED}.items() <= (
+        conditions.items()
+    )
+    assert (conditions["lock"], conditions["lerobot"]) == ("f" * 64, "0.6.1")
+    assert conditions["packages"]["gym-pusht"] == "0.1.6"
+    assert (own["sha256"], own["latency_ms"], own["peak_memory_mib"]) == (
+        "good",
+        {"p50": 5.0, "p95": 9.0},
+        200.0 + len(made.played) - 1,
+    )
+    assert other["sha256"] == "bad"
 
 
 def test_progress_counts_the_episodes_of_all_policies(compare):

@@ -1,5 +1,6 @@
 """An evaluation in the container: the launcher's command, the tracking run, the metadata of a model."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def test_the_launcher_is_asked_for_nothing_that_was_not_given(make_evaluation, t
         results=tmp_path / "work/outputs/eval_results",
         work=tmp_path / "work",
         kept_policy=tmp_path / "work/outputs/policy/000000",
+        lock=hashlib.sha256(container.ENVIRONMENT.lock.read_bytes()).hexdigest(),
     )
 
 

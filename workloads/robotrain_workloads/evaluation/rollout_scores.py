@@ -1,7 +1,7 @@
 """Episodes of a rollout and their scores: rewards, success rate and its confidence interval. Standard library only."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -49,6 +49,8 @@ class RolloutResult:
     """All episodes that were rolled out."""
 
     episodes: Sequence[RolloutEpisode]
+    latency_ms: Mapping[str, float] | None = None
+    """Milliseconds from one observation to an action that the network computed: p50 and p95; None if not measured."""
 
     def mean(self, name: str) -> float:
         """Return the mean over episodes."""
@@ -119,6 +121,7 @@ class RolloutResult:
         return {
             **self._summarize_scores(),
             **({"tasks": tasks} if tasks else {}),
+            **({"latency_ms": dict(self.latency_ms)} if self.latency_ms else {}),
             "seeds": [episode.seed for episode in self.episodes],
             "per_episode": [_describe_episode(episode) for episode in self.episodes],
         }

@@ -206,9 +206,14 @@ def _merge_parts(request: EvaluationRequest, parts: Sequence[Path], folder: Path
             trial = trials.setdefault((episode.task, episode.start), trial)
         video = _link_video(part, episode, index, folder) if episode.video else None
         episodes.append(replace(episode, index=index, trial=trial, video=video))
-    first = reports[0]
+    first, memory = reports[0], [one["peak_memory_mib"] for one in reports if one["peak_memory_mib"] is not None]
     return EvaluationResult(
-        request=request, policy=first["policy"], device=first["device"], rolled=RolloutResult(episodes=episodes)
+        request=request,
+        policy=first["policy"],
+        device=first["device"],
+        rolled=RolloutResult(episodes=episodes, latency_ms=first["rollout"].get("latency_ms")),
+        packages=first["packages"],
+        peak_memory_mib=max(memory, default=None),
     )
 
 
@@ -233,6 +238,8 @@ def _describe_policy(result: EvaluationResult, name: str) -> dict[str, Any]:
         "success_rate": rolled.success_rate,
         "success_interval": list(rolled.success_interval),
         "score": rolled.mean("max_reward"),
+        "latency_ms": rolled.latency_ms,
+        "peak_memory_mib": result.peak_memory_mib,
     }
 
 
@@ -250,4 +257,7 @@ def _describe_conditions(result: EvaluationResult, episodes: int) -> dict[str, A
         "options": list(request.options),
         "renames": dict(request.renames),
         "device": result.device,
+        "packages": result.packages,
+        "lerobot": result.packages.get("lerobot"),
+        "lock": request.lock or None,
     }

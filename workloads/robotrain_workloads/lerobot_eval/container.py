@@ -4,6 +4,7 @@ Names of parameters and tags: contract, D.5.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -382,8 +383,17 @@ def _make_request(job: LerobotJob, data: Mapping[JobSource, Path], work: Path) -
         results=output / RESULTS_FOLDER,
         kept_policy=kept,
         link_policy=_can_link_policy(job),
+        lock=_digest_lock(job.document),
         tags=_make_training_tags(job),
     )
+
+
+def _digest_lock(document: JobDocument) -> str:
+    """Return the SHA-256 of the locked packages; empty for an environment of the user's own."""
+    if document.placement.environment:
+        return ""
+    lock = environment(document).lock.read_bytes()
+    return hashlib.sha256(lock + document.program_lock.encode()).hexdigest()
 
 
 def _list_tasks(values: Mapping[str, Any]) -> list[str]:

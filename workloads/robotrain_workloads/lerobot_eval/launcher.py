@@ -22,7 +22,7 @@ from robotrain_workloads.lerobot_eval import checkpoint_scores, compared_policie
 from robotrain_workloads.lerobot_eval.inputs import held_out, task_texts
 from robotrain_workloads.lerobot_eval.inputs.request import EvaluatedPolicy, EvaluationRequest, read_request
 from robotrain_workloads.lerobot_eval.kept_policies import KeptPolicies
-from robotrain_workloads.lerobot_eval.results import result_store
+from robotrain_workloads.lerobot_eval.results import provenance, result_store
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult
 from robotrain_workloads.lerobot_eval.results.progress import EvaluationProgress
 
@@ -92,9 +92,12 @@ def evaluate(
         "step": policy.step,
         "sha256": result_store.digest_policy(loaded.folder) if loaded.folder else None,
     }
+    memory = provenance.GpuMemory(loaded)
     statistics = result_store.digest_statistics(root) if root else ""
     progress = make_progress(len(episodes) + (request.eval_episodes * max(len(request.tasks), 1) if request.env else 0))
     progress.start()
+    replayed = _run_replay(loaded, root, request, episodes, progress) if root and episodes else None
+    rolled = _run_rollout(loaded, request, folder, progress) if request.env else None
     result = EvaluationResult(
         request=request,
         policy=facts,
@@ -102,8 +105,10 @@ def evaluate(
         statistics=statistics,
         held_out=held,
         fps=fps,
-        replayed=_run_replay(loaded, root, request, episodes, progress) if root and episodes else None,
-        rolled=_run_rollout(loaded, request, folder, progress) if request.env else None,
+        replayed=replayed,
+        rolled=rolled,
+        packages=provenance.list_packages(),
+        peak_memory_mib=memory.measure_peak(),
     )
     progress.finish(result)
     return result
@@ -141,7 +146,8 @@ def _run_rollout(
     video_folder = folder / "videos" if request.record_video else None
     given = replace(request, task_description=words, video_folder=video_folder)
     rollout = importlib.import_module(ROLLOUT_MODULE)
-    return RolloutResult(episodes=rollout.run_rollout(loaded, given, progress.add_episode))
+    result: RolloutResult = rollout.run_rollout(loaded, given, progress.add_episode)
+    return result
 
 
 def _handle_stop(number: int, frame: FrameType | None) -> None:

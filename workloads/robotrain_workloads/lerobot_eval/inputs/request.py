@@ -100,6 +100,8 @@ class EvaluationRequest:
     """The folder that the policy's files are copied to; of several, below it under its step. None to keep none."""
     link_policy: bool = False
     """Whether they may be linked instead: they never change."""
+    lock: str = ""
+    """The SHA-256 of the locked environment; empty for one of the user's own."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Of the tracking run."""
 

@@ -106,6 +106,10 @@ class EvaluationResult:
     fps: float | None = None
     replayed: ReplayResult | None = None
     rolled: RolloutResult | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """The versions of those that decide what happens, by name."""
+    peak_memory_mib: float | None = None
+    """The most memory of the GPU that the policy took; None without a GPU."""
 
     @property
     def episodes(self) -> int:

@@ -13,8 +13,10 @@ stays in this process and decides for a whole batch, and the processes only step
 
 import contextlib
 import importlib
+import math
 import random
 import sys
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -41,6 +43,8 @@ from robotrain_workloads.lerobot_eval.rollout.environment_group import (
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool
 
 WORLD_CENTER = 256.0
+MOST_TIMED, MOST_SECONDS = 20, 0.5
+"""How many actions are timed, and how long at most."""
 Wave = Sequence[int]
 """Its episodes."""
 OnEpisode = Callable[[RolloutEpisode], None]
@@ -126,6 +130,7 @@ class TrialResult(NamedTuple):
     environment: RolloutEnvironment
     draws: bool
     """Whether its actions draw random numbers."""
+    latency_ms: Mapping[str, float]
 
 
 def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: EvaluationRequest) -> TrialResult:
@@ -146,7 +151,19 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: E
         traceback.print_exc()
         reason = f"the policy cannot act on the observations of --env {request.env}"
         raise SystemExit(f"error: {reason}: {' '.join(str(error).split())}") from error
-    return TrialResult(environment, draws)
+    return TrialResult(environment, draws, _measure_latency(actor, observations, request.seed))
+
+
+def _measure_latency(actor: PolicyActor, observations: list[EnvironmentObservation], seed: int) -> dict[str, float]:
+    """Return how long the policy computes for one observation when it plans anew; it was tried before."""
+    found: list[float] = []
+    while len(found) < MOST_TIMED and sum(found) < MOST_SECONDS:
+        actor.reset(seed)
+        began = time.perf_counter()
+        actor.act(observations)
+        found.append(time.perf_counter() - began)
+    found.sort()
+    return {name: 1000 * found[math.ceil(share * len(found)) - 1] for name, share in (("p50", 0.5), ("p95", 0.95))}
 
 
 def _draws_random_numbers(
@@ -167,7 +184,7 @@ def _draw_numbers(device: str) -> tuple[float, ...]:
     return (random.random(), float(numpy.random.random()), *drawn)
 
 
-def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
+def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: OnEpisode) -> RolloutResult:
     """Roll out all episodes of all tasks; call `on_episode` for each in order. Raise SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
     if sys.platform != "linux":
@@ -189,14 +206,15 @@ def run_rollout(loaded: LoadedPolicy, request: EvaluationRequest, on_episode: On
     rolled: list[RolloutEpisode] = []
     for one in requests:
         rolled += _roll_out_task(loaded, trial, one, on_episode)
-    counted = RolloutResult(episodes=rolled).trials
+    result = RolloutResult(episodes=rolled, latency_ms=trial.latency_ms)
+    counted = result.trials
     if counted < len(rolled):
         text = (
             f"{len(rolled)} episodes have {counted} different start{'s' * (counted != 1)}, and the policy draws no"
             " random numbers: the others repeat them, and do not count"
         )
         emit_event(Note(level="warning", text=text))
-    return rolled
+    return result
 
 
 def _roll_out_task(
