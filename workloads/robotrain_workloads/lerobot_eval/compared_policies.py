@@ -63,7 +63,8 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
 
 def _make_names(request: EvaluationRequest) -> list[str]:
     """Return a name for each policy, which no other has."""
-    given = [request.policy.name, *(one.name for one in request.references)]
+    policies = (request.policy, *request.references)
+    given = [f"{one.run}@{one.step}" if one.run else one.name for one in policies]
     return [name if given.count(name) < 2 else f"{name} [{number}]" for number, name in enumerate(given)]
 
 
@@ -232,6 +233,7 @@ def _describe_policy(result: EvaluationResult, name: str) -> dict[str, Any]:
     return {
         **result.policy,
         "name": name,
+        "run": result.request.policy.run or None,
         "episodes": len(rolled.episodes),
         "trials": rolled.trials,
         "successes": rolled.successes,

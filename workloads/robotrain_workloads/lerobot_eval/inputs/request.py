@@ -24,6 +24,8 @@ class EvaluatedPolicy:
     """The kind of its source, in one word."""
     pin: str = ""
     """Empty if it is unknown."""
+    run: str = ""
+    """The run that trained it; empty if that is unknown."""
     step: int = 0
     """The step at which it was saved; 0 if it is unknown."""
     folder: Path | None = None

@@ -25,10 +25,16 @@ def find_policy(job: LerobotJob) -> EvaluatedPolicy:
         name=source.uri,
         source=SOURCE_KIND_NAMES.get(source.kind, source.kind),
         pin=source.pin,
+        run=_find_run(job),
         step=_find_step(job),
         folder=job.policy_folder,
         base=base[-1] if base else None,
     )
+
+
+def _find_run(job: LerobotJob) -> str:
+    manifest = lineage.read_checkpoint_manifest(job.policy_folder) if job.policy_folder else None
+    return manifest.run if manifest else ""
 
 
 def _find_step(job: LerobotJob) -> int:
