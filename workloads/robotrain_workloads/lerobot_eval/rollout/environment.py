@@ -119,7 +119,7 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
             registration.load_env_creator(registration.spec(config.gym_id).entry_point)
     is_scaled = needs_scaled_key_points(loaded)
     if is_scaled:
-        _say("the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)")
+        _note_once("the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)")
     # LeRobot reads the options of the image's size, but does not pass them on to Gymnasium.
     requested = {option.removeprefix(ENVIRONMENT_OPTION).partition("=")[0] for option in given}
     render_size = {name: getattr(config, name) for name in SIZE_OPTIONS if name in requested}
@@ -129,7 +129,7 @@ def configure_environment(loaded: LoadedPolicy, request: EvaluationRequest) -> R
 
 
 @functools.cache
-def _say(text: str) -> None:
+def _note_once(text: str) -> None:
     """Send a note, once, however many rounds and checkpoints there are."""
     emit_event(Note(level="info", text=text))
 
@@ -157,7 +157,7 @@ def adapt_to_policy(environment: RolloutEnvironment, loaded: LoadedPolicy, shown
     cameras = [name for name in shown if is_image(name)]
     renamed = match_single_camera([name for name in inputs if is_image(name)], cameras, loaded.renames)
     for name, read in renamed.items():
-        _say(f"the environment's {name} is used as the policy's {read}")
+        _note_once(f"the environment's {name} is used as the policy's {read}")
     names = {**loaded.renames, **renamed}
     available = {names.get(name, name): shape for name, shape in shown.items()}
     available[ACTION] = get_feature_shapes(environment.config.features)[ACTION]
