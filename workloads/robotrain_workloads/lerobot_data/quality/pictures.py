@@ -88,7 +88,7 @@ class PictureReader:
         for episode in waiting if self.cameras else ():
             try:
                 found = [*self._read([episode])]
-            except OSError:
+            except (OSError, table_files.UnreadableTable):
                 if not self._files.is_spent:
                     raise
             self.part_read = self._files.part_spent
