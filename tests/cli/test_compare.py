@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from parsed_page import read_page
 from robotrain.store import plans
 from robotrain_runtime.comparison import record
 from robotrain_runtime.contract import event
@@ -50,6 +51,15 @@ def test_the_better_of_two_finished_evaluations_is_named(robotrain, record_evalu
     assert (found["policies"][0]["peak_memory_mib"], found["conditions"]["lock"]) == (None, None)
     (verdict,) = found["verdicts"]
     assert (verdict["verdict"], verdict["wins"], verdict["losses"], verdict["ties"]) == ("worse", 0, 24, 36)
+
+
+def test_the_page_of_several_evaluations_says_the_same(robotrain, record_evaluation):
+    for name, outcomes in (("eval-1", GOOD), ("eval-2", MIDDLE), ("eval-3", BAD)):
+        record_evaluation(name, outcomes)
+    sentences = read_sentences(robotrain("compare", "eval-1", "eval-2", "eval-3", "--json"))
+    shown = read_page(robotrain, "eval-1", "eval-2", "eval-3").text.lower()
+    assert all(f"{sentence}." in shown for sentence in sentences)
+    assert "each p is corrected for 3 pairs (holm)." in shown
 
 
 def test_what_is_not_decided_says_how_many_episodes_it_may_take(robotrain, record_evaluation):
@@ -158,6 +168,9 @@ def test_a_run_that_compared_policies_shows_what_it_found(robotrain, record_eval
     record_evaluation("eval-3", GOOD)
     (tmp_path / "eval-3/eval_results/comparison.json").write_text(json.dumps(known))
     assert robotrain("compare", "eval-3", "--json").json == known
+    page = read_page(robotrain, "eval-3")
+    assert "Comparison" in page.texts
+    assert f"{known['title'].capitalize()[:40]}" in page.text
     assert "eval-1 is better than eval-2" in robotrain("compare", "eval-3").stdout
 
 

@@ -127,7 +127,8 @@ def _list_notes(verdicts: Sequence[PairVerdict], pairings: Sequence[Pairing], pl
     if alone:
         unmatched = sum(one.unmatched for one in verdicts)
         of = f": {'; '.join(alone)}" if all(alone) else ""
-        yield f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start do not count{of}"
+        verb = "does" if unmatched == 1 else "do"
+        yield f"{unmatched} episode{'s' * (unmatched != 1)} without a partner from the same start {verb} not count{of}"
     if len(verdicts) > 1:
         yield f"{plan.confidence:.0%} holds for all {len(verdicts)} pairs together (Holm)"
     if any(one.verdict in ("not decided", "continue") for one in verdicts):

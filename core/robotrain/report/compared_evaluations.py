@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain_runtime.comparison.decision import ComparisonPlan
 from robotrain_runtime.comparison.observations import Observation, Side, find_repeated
+from robotrain_runtime.comparison.record import describe_verdict
 
+from robotrain.comparison import table
 from robotrain.comparison.table import ComparedSide, describe_side
 from robotrain.errors import Problem, Suggestion, raise_if_any
 from robotrain.messages import Messages
@@ -19,6 +22,8 @@ from robotrain.report.score_table import format_date
 
 make_problem = Messages(__file__)
 
+MAX_COMPARED = 10
+"""How many evaluations a page compares in pairs."""
 PLAIN = "as it is"
 """What the condition of an evaluation is called that has nothing of its own."""
 
@@ -59,6 +64,22 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
         sides=[ComparedSide(side=side, facts=facts) for side, facts in zip(sides, described, strict=True)],
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
     )
+
+
+def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
+    """Return what `robotrain compare` says about the evaluations of equal conditions, and the notes to it."""
+    groups: dict[tuple[str, ...], list[RunFacts]] = {}
+    for facts in compared:
+        if not any(_find_problems(facts.label, facts)):
+            groups.setdefault(_list_conditions(facts), []).append(facts)
+    texts: list[str] = []
+    for group in groups.values():
+        if 1 < len(group) <= MAX_COMPARED:
+            made = make_table([(facts.label, facts) for facts in group])
+            if measure := table.choose_measure(made.episodes):
+                found = table.compare_sides(made.episodes, made.sides, ComparisonPlan(measure=measure))
+                texts += [*(describe_verdict(one, found.plan) for one in found.verdicts if one.pairs), *found.notes]
+    return [f"{text[:1].upper()}{text[1:]}." for text in texts]
 
 
 def find_selection(facts: RunFacts) -> str:

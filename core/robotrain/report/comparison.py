@@ -13,6 +13,7 @@ from robotrain.model.amounts import format_duration
 from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.job import TRAINER_ARGS
 from robotrain.model.workload_profile import Metric
+from robotrain.report import compared_evaluations
 from robotrain.report.charts import MAX_LINES, Bar
 from robotrain.report.collect import RunFacts, format_value, name_sources
 from robotrain.report.curves import Curves, capitalize, find_curve_metrics, list_curves
@@ -177,6 +178,9 @@ def _describe_success_rates(compared: Sequence[RunFacts]) -> dict[str, Any]:
     return {
         "rate_title": capitalize(metric.title),
         "rate_differences": list(describe_differences([rate for _, rate in found if rate])),
+        "rate_verdicts": compared_evaluations.list_verdicts(
+            [facts for facts, rate in found if rate and rate.conditions]
+        ),
         "rate_bars": [
             Bar(
                 rate.run,

@@ -206,6 +206,7 @@ def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 MAX_DOWNLOAD_BYTES = 1_000_000_000
 """The maximal size of results that are downloaded for a page."""
 LOCAL_KIND = "local_path"
+POLICY_NUMBERS = ("episodes", "trials", "success_rate", "score")
 COMPARISON_FILE = "comparison.json"
 """The file beside the results of a run that compared policies."""
 
@@ -278,9 +279,25 @@ def _read_comparison(folder: Path) -> Mapping[str, Any] | None:
     path = resolve_inside(folder, COMPARISON_FILE)
     with contextlib.suppress(OSError, ValueError, RecursionError):
         found = json.loads(path.read_bytes()[:MAX_FILE_BYTES]) if path else None
-        if isinstance(found, dict) and isinstance(found.get("verdicts"), list) and "policies" in found:
+        if isinstance(found, dict) and _is_comparison(found):
             return found
     return None
+
+
+def _is_comparison(data: Mapping[str, Any]) -> bool:
+    """Return whether an object has what is shown of a comparison, in the types that it has."""
+    policies, verdicts = data.get("policies"), data.get("verdicts")
+    if not isinstance(policies, list) or not isinstance(verdicts, list):
+        return False
+    numbers = [one.get(name) for one in policies if isinstance(one, dict) for name in POLICY_NUMBERS]
+    ends = [one.get("success_interval") or [0, 0] for one in policies if isinstance(one, dict)]
+    return (
+        all(isinstance(one, dict) for one in (*policies, *verdicts))
+        and all(isinstance(one.get("sentence"), str) and isinstance(one.get("verdict"), str) for one in verdicts)
+        and all(isinstance(number, int | float | None) for number in numbers)
+        and all(isinstance(end, list) and len(end) == 2 for end in ends)
+        and isinstance(data.get("conditions"), dict | None)
+    )
 
 
 def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Sequence[Output]) -> Path | None:

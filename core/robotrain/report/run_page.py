@@ -12,6 +12,7 @@ from robotrain.model.code_commit_tags import format_commit
 from robotrain.model.progress import Progress
 from robotrain.model.run import StepStatus, measure_seconds
 from robotrain.model.workload_profile import Metric
+from robotrain.report import comparison_record
 from robotrain.report.charts import Bar
 from robotrain.report.collect import RelatedRun, RunFacts, format_value
 from robotrain.report.curves import Panel, list_panels
@@ -193,6 +194,7 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
     headline = next((tile for tile in tiles if tile.is_headline and tile.text), None)
     return {
         "conditions": scores.format_conditions(evaluation.evaluated),
+        **_describe_comparison(evaluation.comparison),
         "headline": headline,
         "score_tiles": [(tile.title, tile.text, tile.remark) for tile in tiles if tile is not headline],
         "results_tables": results.tables if results else (),
@@ -207,6 +209,15 @@ def _describe_evaluation(evaluation: EvaluationFacts, declared: Sequence[Metric]
             for item in (evaluation.omitted if evaluation.folder else ())
         ],
     }
+
+
+def _describe_comparison(record: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the table of the policies that an evaluation compared, and what it found."""
+    if record is None:
+        return {"compared_rows": []}
+    rows = [tuple(map(redact_text, row)) for row in comparison_record.list_policies(record)]
+    texts = [*comparison_record.list_sentences(record), *comparison_record.list_notes(record)]
+    return {"compared_rows": rows, "compared_texts": [redact_text(f"{text[:1].upper()}{text[1:]}.") for text in texts]}
 
 
 def _list_cards(evaluation: EvaluationFacts) -> list[tuple[int, MediaFile | None, str, str]]:

@@ -1,0 +1,186 @@
+"""Policies whose episodes were played before: finished evaluations, and the episodes of a file, as a comparison."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.comparison.decision import ComparisonPlan
+from robotrain_runtime.comparison.observations import Observation, Side
+
+from robotrain.cli.arguments import find_run, make_usage_error
+from robotrain.cli.output import print_message
+from robotrain.comparison import table, training_table
+from robotrain.comparison.scores_file import read_scores
+from robotrain.comparison.table import ComparedSide
+from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.messages import Messages
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact
+from robotrain.report import collect, compared_evaluations
+from robotrain.report.collect import RunFacts
+from robotrain.report.compared_evaluations import PLAIN, EvaluationTable
+from robotrain.store import name_index, records
+
+make_problem = Messages(__file__)
+
+
+def compare_file(file: Path, words: Sequence[str], plan: ComparisonPlan, than: str) -> Mapping[str, Any]:
+    """Compare the policies of a CSV file, or those of them that are named."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Rejected([make_problem("file-unsuitable.scores", given=str(file), why=why)]) from None
+    episodes = read_scores(content, str(file))
+    known = [*dict.fromkeys(one.policy for one in episodes)]
+    named = [*dict.fromkeys([*words, *([than] if than else [])])]
+    every = redact(", ".join(known))
+    strange = [name for name in named if name not in known]
+    raise_if_any([make_problem("value-unknown.policy", given=name, every=every) for name in strange])
+    chosen = named if words else known
+    conditions = [*dict.fromkeys(one.condition for one in episodes)]
+    sides = [Side(name) for name in chosen]
+    if len(chosen) == 1 and len(conditions) > 1:
+        sides = [Side(chosen[0], condition or PLAIN) for condition in conditions]
+        episodes = [replace(one, condition=one.condition or PLAIN) for one in episodes]
+    if len(sides) < 2:
+        raise Rejected([make_problem("value-missing.second-policy", given=chosen[0])])
+    described = [
+        ComparedSide(side=side, facts={**table.describe_side(episodes, side), "source": str(file)}) for side in sides
+    ]
+    references = _find_references(plan, chosen, than)
+    return _compare(episodes, described, plan, references)
+
+
+def compare_runs(words: Sequence[str], plan: ComparisonPlan, than: str, plugins: Plugins) -> Mapping[str, Any]:
+    """Compare finished evaluations; of one run that compared policies, return what it found."""
+    texts, problems = [*words, *([than] if than else [])], list[Problem]()
+    if not texts:
+        ways = [
+            ("robotrain compare RUN RUN", "finished evaluations"),
+            ("--scores FILE.csv", "episodes of a real robot"),
+        ]
+        raise make_usage_error("`robotrain compare` needs policies", "It says which of them is better.", *ways)
+    found: list[tuple[str, RunFacts]] = []
+    groups = [text.split(",") for text in texts]
+    for text in itertools.chain(*groups):
+        with collect_problems(problems):
+            found.append((text, _find_evaluation(text, plugins)))
+    raise_if_any(problems)
+    if len(found) == 1:
+        evaluation = found[0][1].evaluation
+        if evaluation is None or evaluation.comparison is None:
+            raise Rejected([make_problem("value-missing.second-policy", given=texts[0])])
+        return evaluation.comparison
+    if repeated := next((text for text, facts in found if _count_runs(found, facts) > 1), ""):
+        raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
+    evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in found])
+    references = _find_references(plan, texts, than)
+    episodes, sides = evaluations.episodes, evaluations.sides
+    if len(found) > len(groups):
+        episodes, sides = _group_trainings(evaluations, groups, list(itertools.chain(*groups)))
+    return _compare(episodes, sides, plan, references, evaluations.conditions)
+
+
+def _group_trainings(
+    evaluations: EvaluationTable, groups: Sequence[Sequence[str]], texts: Sequence[str]
+) -> tuple[list[Observation], list[ComparedSide]]:
+    """Return the episodes and the sides with one side for each group of evaluations, which are its trainings."""
+    if evaluations.conditions is None:
+        raise Rejected([make_problem("not-comparable.trainings-conditions")])
+    names = _name_groups(groups)
+    owners = [name for name, group in zip(names, groups, strict=True) for _ in group]
+    by_policy = {
+        side.side.policy: (owner, text) for side, owner, text in zip(evaluations.sides, owners, texts, strict=True)
+    }
+    episodes = [
+        replace(one, policy=by_policy[one.policy][0], training=by_policy[one.policy][1]) for one in evaluations.episodes
+    ]
+    sides = [ComparedSide(side=Side(name), facts=table.describe_side(episodes, Side(name))) for name in names]
+    return episodes, sides
+
+
+def _name_groups(groups: Sequence[Sequence[str]]) -> list[str]:
+    """Return what to call the trainings of each group: what their names have in common, or the first and the last."""
+    shared = [_find_beginning(group) if len(group) > 1 else group[0] for group in groups]
+    return [
+        redact(name if len(name) > 1 and shared.count(name) == 1 else f"{group[0]}…{group[-1]}")
+        for name, group in zip(shared, groups, strict=True)
+    ]
+
+
+def _find_beginning(texts: Sequence[str]) -> str:
+    """Return the letters with which all texts begin."""
+    letters = itertools.takewhile(lambda found: len({*found}) == 1, zip(*texts, strict=False))
+    return "".join(found[0] for found in letters).rstrip("-_.@ ")
+
+
+def _find_evaluation(text: str, plugins: Plugins) -> RunFacts:
+    """Return the evaluation that a word means, of a training the newest one. Raise Rejected."""
+    try:
+        run = find_run(text)
+    except records.UnknownRun as unknown:
+        if not any(character in text for character in "/:@") and not Path(text).exists():
+            raise
+        raise Rejected([make_problem("value-missing.env", given=text)]) from unknown
+    facts = collect.collect_facts(run, plugins, print_message, complete=False)
+    if facts.progress.evaluated is None and facts.record.makes == "checkpoints":
+        evaluations = collect.find_evaluations(facts.record, facts.progress, facts.outputs, plugins)
+        if not evaluations:
+            raise Rejected([make_problem("value-missing.env", given=text)])
+        name = name_index.find_unique_name(evaluations[0].run)
+        print_message(f"{text}: its newest evaluation is {name}")
+        return collect_with_results(evaluations[0].run, plugins)
+    return collect_with_results(run, plugins)
+
+
+def collect_with_results(run: str, plugins: Plugins) -> RunFacts:
+    """Return the facts of an evaluation, whose results are downloaded if they are not on this machine."""
+    facts = collect.collect_facts(run, plugins, print_message, complete=False)
+    if facts.evaluation and facts.evaluation.results is None:
+        facts = collect.collect_facts(run, plugins, print_message)
+    return facts
+
+
+def _count_runs(found: Sequence[tuple[str, RunFacts]], facts: RunFacts) -> int:
+    return sum(other.record.run == facts.record.run for _, other in found)
+
+
+def _name_run(text: str, facts: RunFacts) -> str:
+    """Return what to call a policy: as it was typed, unless that says only which run is the newest."""
+    return name_index.find_unique_name(facts.record.run) if text in name_index.NEWEST_NAMES else redact(text)
+
+
+def _find_references(plan: ComparisonPlan, texts: Sequence[str], than: str) -> list[int] | None:
+    """Return the places of the policies that the others are compared with; None for all pairs."""
+    if plan.margin is None:
+        return None
+    return [texts.index(than)] if than else [*range(1, len(texts))]
+
+
+def _compare(
+    episodes: Sequence[Observation],
+    sides: Sequence[ComparedSide],
+    plan: ComparisonPlan,
+    references: Sequence[int] | None,
+    conditions: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the episodes say, as `comparison.json` has it. Raise Rejected if they have nothing in common."""
+    measure = table.choose_measure([one for one in episodes if any(side.side.has(one) for side in sides)])
+    if measure is None:
+        raise Rejected([make_problem("not-comparable.mixed")])
+    try:
+        asked = replace(plan, measure=measure)
+        if training_table.has_trainings(episodes):
+            return training_table.dump_trainings(episodes, sides, asked, references, conditions)
+        compared = table.compare_sides(episodes, sides, asked, references)
+    except ValueError as error:
+        raise Rejected([make_problem("value-invalid.comparison", error=str(error))]) from None
+    if apart := [one for one in compared.verdicts if not one.pairs]:
+        first, second = redact(apart[0].first), redact(apart[0].second)
+        raise Rejected([make_problem("not-comparable.no-pair", first=first, second=second)])
+    return table.dump_comparison(compared, conditions)

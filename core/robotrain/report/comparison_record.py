@@ -1,0 +1,59 @@
+"""The content of a `comparison.json` as texts, for the command and for pages."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from robotrain_runtime.comparison.decision import ComparisonPlan
+
+from robotrain.comparison import table
+from robotrain.report import collect
+
+HEAD = ("policy", "n", "success")
+
+
+def list_policies(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the table of the policies, the head first: how many episodes count, and the success with its interval."""
+    labels = _list_labels(record)
+    return [HEAD, *((label, *_format_success(one)) for label, one in zip(labels, record["policies"], strict=True))]
+
+
+def list_sentences(record: Mapping[str, Any]) -> list[str]:
+    """Return the sentence about each pair, with the names of the table."""
+    pairs = sorted(zip(_list_names(record), _list_labels(record), strict=True), key=lambda pair: -len(pair[0]))
+    return [
+        functools.reduce(lambda sentence, pair: sentence.replace(*pair), pairs, str(one["sentence"]))
+        for one in record["verdicts"]
+    ]
+
+
+def list_notes(record: Mapping[str, Any]) -> list[str]:
+    """Return what limits the answers, and how many more episodes may decide what a job left open."""
+    notes, verdicts = [*map(str, record.get("notes") or ())], record["verdicts"]
+    if record.get("ended") != "given" and any(one["verdict"] == "not decided" for one in verdicts):
+        names = ("confidence", "detect", "equal_within", "margin", "measure")
+        plan = ComparisonPlan(**{name: record[name] for name in names})
+        notes += table.list_needs(min(one["pairs"] for one in verdicts), plan, len(verdicts))
+    return notes
+
+
+def _list_names(record: Mapping[str, Any]) -> list[str]:
+    return [str(one.get("label") or one.get("name") or "") for one in record["policies"]]
+
+
+def _list_labels(record: Mapping[str, Any]) -> list[str]:
+    """Return the names of policies, those that are addresses of checkpoints of runs as RUN@STEP."""
+    names = _list_names(record)
+    found = [collect.name_checkpoint(name) or name for name in names]
+    return found if len({*found}) == len(found) else names
+
+
+def _format_success(policy: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how many episodes count, and the success with its interval, or the mean score."""
+    count, rate, score = (policy.get(name) for name in ("trials", "success_rate", "score"))
+    ends = policy.get("success_interval")
+    number = f"{count or policy.get('episodes') or 0:.0f}"
+    if rate is None:
+        return number, "" if score is None else f"score {score:.4g}"
+    interval = f" ({ends[0] * 100:.0f}-{ends[1] * 100:.0f}%)" if ends else ""
+    return number, f"{rate:.0%}{interval}"
