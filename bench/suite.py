@@ -38,6 +38,7 @@ BENCHMARKS = (
     Benchmark("option_check", "Options of the trainer"),
     Benchmark("trainer_check", "Asking the trainer"),
     Benchmark("wrong_jobs", "Wrong jobs"),
+    Benchmark("data_check", "Data checks"),
     Benchmark("plan_size", "Size of plans"),
     Benchmark("first_step", "From submit to the first training step"),
     Benchmark("training", "While a training goes on"),
