@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.model.preview import WorkPreview
-from robotrain.model.workload import JobTemplate, Role, Workload
+from robotrain.model.workload import FoundInput, JobTemplate, Role, Workload
 from robotrain.model.workload_profile import Container, Metric, OutputProfile, Resources, WorkloadProfile
 from robotrain.plugins.hookspecs import hook
 
@@ -20,7 +20,6 @@ from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParam
 if TYPE_CHECKING:
     from robotrain.errors import Problem
     from robotrain.model.job import Job
-    from robotrain.model.workload import FoundInput
     from robotrain.report.evaluation import EvaluationResults
 
 WEIGHTS = r"\.(?:pth|pt|safetensors)$|^\w+_Weights\.\w+$"
@@ -129,6 +128,18 @@ def choose_scenes(parameters: Mapping[str, Any]) -> str:
     return simulation.SIMULATED_ENVIRONMENTS[str(parameters["env"])].scenes
 
 
+FETCHED_SCENES = {"lerobot/libero-assets": Path("~/.cache/libero/assets")}
+"""By repository, the folder that the environment's own package fetches its scenes to."""
+
+
+def find_copies(role: str, text: str) -> Iterator[FoundInput]:
+    """Yield the copies of a source that this machine has."""
+    folder = FETCHED_SCENES.get(text.partition("@")[0]) if role == "scenes" else None
+    if folder and folder.expanduser().is_dir():
+        yield FoundInput(role, "local_path", str(folder), "as the environment's own package fetched them")
+    yield from lerobot_declarations.find_copies(role, text)
+
+
 def find_inputs(folder: Path) -> "Iterator[FoundInput]":
     """Yield the datasets that a policy could be evaluated on, each with the environment that it suits."""
     from robotrain_workloads.lerobot import policy_features
@@ -206,7 +217,7 @@ LEROBOT_EVAL = Workload(
         | {"left out": EXCLUDED},
         lerobot_declarations.find_facts,
     ),
-    template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs, find_copies=lerobot_declarations.find_copies),
+    template=JobTemplate(parameters=PARAMETERS, find_inputs=find_inputs, find_copies=find_copies),
     read_results=read_results,
     managed_options=OWNED_OPTIONS,
     program_options=lerobot_declarations.LEROBOT_OPTIONS,
