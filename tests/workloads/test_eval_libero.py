@@ -157,6 +157,7 @@ def evaluate(trained, hub, tmp_path_factory):
     """Evaluate the policy on this machine, from submit to results, as a user who has no settings."""
     home = tmp_path_factory.mktemp("home")
     environ = {**os.environ, "HOME": str(home), "ROBOTRAIN_STATE": str(home / "state"), "HF_ENDPOINT": hub.address}
+    environ["CUDA_VISIBLE_DEVICES"] = ""
     environ["ROBOTRAIN_CACHE"] = os.environ.get("ROBOTRAIN_CACHE", str(Path.home() / ".cache/robotrain"))
     for name in ("HF_HUB_OFFLINE", "LIBERO_CONFIG_PATH"):
         environ.pop(name, None)

@@ -29,6 +29,8 @@ def prepare(request: EvaluationRequest) -> None:
     os.environ["LIBERO_CONFIG_PATH"] = str(config)
     package: Any = importlib.import_module(PACKAGE)
     package.get_assets_path = lambda: str(paths["assets"])  # its own downloads them, at no commit
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "":  # robosuite reads a number there
+        os.environ.setdefault("MUJOCO_EGL_DEVICE_ID", "0")
     log: Any = logging
     usual = log.FileHandler
     log.FileHandler = lambda path: log.NullHandler()  # robosuite's is /tmp/robosuite.log, of the first user who came
