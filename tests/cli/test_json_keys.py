@@ -46,7 +46,18 @@ RUNS += ("osmo-train-gone", "osmo-eval")
 """The runs of `runs_on_disk.json`, oldest first: the platform, the kind of job, and how it is unless it succeeded."""
 
 OTHER_COMMANDS = ("render", "explain", "runs", "status", "logs", "watch", "wait", "cancel", "outputs", "report")
-OTHER_COMMANDS += ("resubmit", "resume", "register", "platforms", "image", "schema", "plugins", "doctor", "cache")
+OTHER_COMMANDS += (
+    "scores",
+    "resubmit",
+    "resume",
+    "register",
+    "platforms",
+    "image",
+    "schema",
+    "plugins",
+    "doctor",
+    "cache",
+)
 JOB_COMMANDS = ("render", "explain")
 SUBMIT = f"submit lerobot-train {DATASET} --dry-run --json"
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -66,8 +77,15 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "report {local-train} {osmo-train} --to three.html --json",
         "report {local-eval} {osmo-eval} --to four.html --json",
     ),
+    "compare": (
+        "scores --json",
+        "compare --scores episodes.csv --json",
+        "compare --scores episodes.csv a --not-worse-than b --margin 0.1 --json",
+        "compare --scores trainings.csv --json",
+    ),
     "options": (
         "--help-all",
+        *(f"compare --platform {where} --help-all" for where in PLATFORMS),
         *(f"submit {one} --platform {where} --help-all" for one in WORKLOADS for where in PLATFORMS),
         *(f"{name} {'--help-all' if name in JOB_COMMANDS else '--help'}" for name in OTHER_COMMANDS),
     ),
@@ -115,6 +133,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("group", COMMANDS)
 def test_keys_options_and_exit_codes_are_only_added_to(group, robotrain, root):
     names, lost = write_runs(root), []
+    write_scores()
     table = json.loads(TABLE.read_text())
     for command in COMMANDS[group]:
         answer = robotrain(*shlex.split(command.format_map(names)))
@@ -178,6 +197,14 @@ def read_options(out: str) -> list[str]:
         variables = ", ".join(re.findall(r"env:\s+([A-Z0-9_]+(?:,\s+[A-Z0-9_]+)*)", block))
         found.update(names, re.findall(r"\w+", variables))
     return sorted(found)
+
+
+def write_scores() -> None:
+    """Write files of episodes: of two policies, and of two trainings of each."""
+    rows = [f"{policy},{start},1,{training}" for policy in "ab" for training in "12" for start in range(3)]
+    Path("trainings.csv").write_text("\n".join(["policy,start,success,training", *rows]))
+    once = [row for row in rows if row.endswith(",1")]
+    Path("episodes.csv").write_text("\n".join(["policy,start,success,note", *once]))
 
 
 def write_runs(root: Path) -> dict[str, str]:
