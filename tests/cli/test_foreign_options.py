@@ -106,7 +106,7 @@ def test_what_is_to_be_typed_replaces_the_unknown_option(robotrain, words):
     [
         *("version", "login", "config", "scancel a-run", "workflow submit job.yaml --pool p"),
         *("job create --file a.yml", "job list", "workflow query a-run", "stream a-run", "rm pick", "delete", "clean"),
-        *("tail", "launch", "compare a"),
+        *("tail", "launch"),
     ],
 )
 def test_command_of_other_tools_is_answered_with_the_line_to_type(robotrain, line):

@@ -16,7 +16,7 @@ from robotrain.cli.output import print_message
 from robotrain.comparison import table, training_table
 from robotrain.comparison.scores_file import read_scores
 from robotrain.comparison.table import ComparedSide
-from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
+from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -131,7 +131,8 @@ def _find_evaluation(text: str, plugins: Plugins) -> RunFacts:
     if facts.progress.evaluated is None and facts.record.makes == "checkpoints":
         evaluations = collect.find_evaluations(facts.record, facts.progress, facts.outputs, plugins)
         if not evaluations:
-            raise Rejected([make_problem("value-missing.env", given=text)])
+            way = Suggestion(f"robotrain diff {run}", "what differs between runs: settings, data, results")
+            raise Rejected([make_problem("value-missing.env", way, given=text)])
         name = name_index.find_unique_name(evaluations[0].run)
         print_message(f"{text}: its newest evaluation is {name}")
         return collect_with_results(evaluations[0].run, plugins)

@@ -75,9 +75,9 @@ def scores(
         return print_result(score_table.format_csv(groups))
     for group in groups:
         print_text(f"{score_table.format_conditions(group)}\n{format_table(score_table.list_table(group))}\n")
-    pair = next((group for group in groups if len(group) > 1), None)
-    if pair:
-        print_message(f"robotrain compare {pair[0].run} {pair[1].run}   says whether one is better")
+    plain = [[row.name or row.run for row in group if not row.selection and row.conditions] for group in groups]
+    if pair := next((names for names in plain if len(names) > 1), None):
+        print_message(f"robotrain compare {pair[1]} {pair[0]}   says whether one is better")
 
 
 def _list_rows(listed: Sequence[ListedRun], plugins: Plugins) -> "Iterator[ScoredPolicy]":
@@ -107,7 +107,23 @@ def _describe_policy(record: RunRecord, plugins: Plugins) -> tuple[str, str]:
     trained = collect.find_training_run(sources, {})
     values = (row for run in (record.run, trained) if run for row in plans.read_stored_values(run))
     kind = next((str(row["value"]) for row in values if row["name"] == "policy_type" and row["value"]), "")
-    return collect.name_sources(sources, collect.POLICY_ROLE, trained), kind
+    return collect.name_sources(sources, collect.POLICY_ROLE, trained), kind or _read_policy_type(record, plugins)
+
+
+def _read_policy_type(record: RunRecord, plugins: Plugins) -> str:
+    """Return the type of a policy that was not trained from here, if its results are on this machine."""
+    from robotrain.report import evaluation
+    from robotrain.store import progress_cache
+
+    try:
+        platform, file = plugins.platform_of(record), evaluation.find_results_file(record.workload, plugins)
+        if file is None or not platform.capabilities.feature("runs_here"):
+            return ""
+        known, _ = progress_cache.read_run_log(record, platform)
+        found = evaluation.collect_evaluation(record, platform, known, (), file, print_message, complete=False)
+    except (Rejected, OSError):
+        return ""
+    return str(found.results.policy.get("type") or "") if found and found.results else ""
 
 
 app = make_app(scores)
