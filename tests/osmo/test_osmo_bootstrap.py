@@ -124,6 +124,12 @@ def test_a_body_of_nothing_but_strings_stays_a_body() -> None:
     assert b'"' not in compact
 
 
+def test_comments_are_left_out_and_what_looks_like_one_stays() -> None:
+    source = 'A = "#1 – b"  # why\n# alone\nB = """\n# of a text\n"""\n'.encode()
+    compact = compact_module("robotrain_runtime/a.py", source)
+    assert compact.decode() == 'A = "#1 – b"\n\nB = """\n# of a text\n"""\n'
+
+
 def test_a_payload_is_packed_once_for_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path))
     payload, added, add = Payload(zip_files(a="once")), [], render._add_member

@@ -1,6 +1,8 @@
-"""Modules without their docstrings: a workflow contains the payload, and OSMO keeps it in its database."""
+"""Modules without docstrings and comments: a workflow contains the payload, and OSMO keeps it in its database."""
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterator
 
 OWN_PACKAGES = ("robotrain_runtime", "robotrain_sources", "robotrain_workloads", "robotrain_azure")
@@ -8,10 +10,10 @@ OWN_PACKAGES = ("robotrain_runtime", "robotrain_sources", "robotrain_workloads",
 
 
 def compact_module(path: str, content: bytes) -> bytes:
-    """Return a file of the payload; a module of robotrain's own without docstrings, each line where it was."""
+    """Return a file of the payload; a module of robotrain's own without these, each line where it was."""
     if not path.endswith(".py") or path.partition("/")[0] not in OWN_PACKAGES:
         return content
-    lines = content.split(b"\n")
+    lines = _remove_comments(content).split(b"\n")
     for statement, is_alone in _find_docstrings(ast.parse(content)):
         first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
         indent = lines[first][: statement.col_offset]
@@ -19,6 +21,18 @@ def compact_module(path: str, content: bytes) -> bytes:
             # `pass`: TorchScript, which compiles methods from their source, has no `...`.
             lines[first : last + 1] = [indent + b"pass" if is_alone else b"", *[b""] * (last - first)]
     return b"\n".join(lines)
+
+
+def _remove_comments(content: bytes) -> bytes:
+    if b"#" not in content:
+        return content
+    text = content.decode()
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    return "\n".join(lines).encode()
 
 
 Scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
