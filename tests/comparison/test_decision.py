@@ -148,3 +148,13 @@ def test_a_comparison_may_have_enough_pairs_to_decide_something(detect, confiden
 def test_what_cannot_be_asked_is_refused(asked, words):
     with pytest.raises(ValueError, match=words):
         ComparisonPlan(**asked)
+
+
+def test_tasks_that_differ_are_looked_at_together():
+    """Of two tasks one is always won and the other always lost: in the mean the policies are equal."""
+    alternating = make_pairing(40, 40)
+    assert judge(alternating, block=2).e_value <= 0.5, "no look saw a gain"
+    assert judge(alternating).e_value > 0.5
+    whole, cut = make_pairing(40, 40), make_pairing(40, 41)
+    seen = judge(whole, block=2), judge(cut, block=2)
+    assert [one.low for one in seen] == [seen[0].low] * 2, "a block that is not whole is not looked at"

@@ -56,12 +56,14 @@ class LowerBound:
         self._zero = Capital(0, self._differences)
         self._next = self._make_capital(1)
 
-    def add(self, difference: float) -> None:
-        """Look at one more difference."""
+    def add(self, difference: float, *, looks: bool = True) -> None:
+        """Bet on one more difference, and look at what it gave."""
         self._differences[difference] += 1
         self._zero.add(difference)
-        self.peak = max(self.peak, self._zero.logarithm)
         self._next.add(difference)
+        if not looks:
+            return
+        self.peak = max(self.peak, self._zero.logarithm)
         if self._next.logarithm >= self.needed:
             self._advance()
             self._next = self._make_capital(1)
@@ -98,10 +100,10 @@ class ConfidenceSequence:
         self.total = 0.0
         self.count = 0
 
-    def add(self, difference: float) -> None:
-        """Look at one more difference."""
-        self._below.add(difference)
-        self._above.add(-difference)
+    def add(self, difference: float, *, looks: bool = True) -> None:
+        """Bet on one more difference, and look at what it gave."""
+        self._below.add(difference, looks=looks)
+        self._above.add(-difference, looks=looks)
         self.total += difference
         self.count += 1
 

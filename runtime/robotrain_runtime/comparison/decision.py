@@ -36,6 +36,10 @@ class ComparisonPlan:
     margin: float | None = None
     """Ask whether the first is not worse by this much."""
     measure: Measure = "success"
+    block: int = 1
+    """How many pairs are looked at together: one of each task, where tasks differ. The mean over tasks is asked for:
+    against it the capital of fixed bets is not expected to grow over a whole block, as it may within one.
+    """
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -101,8 +105,8 @@ def compare(pairings: Sequence[Pairing], plan: ComparisonPlan) -> list[PairVerdi
     differences = [[compute_difference(pair, plan.measure) for pair in pairing.pairs] for pairing in pairings]
     sequences = [ConfidenceSequence(1 - (1 - plan.confidence) / len(pairings)) for _ in pairings]
     for sequence, values in zip(sequences, differences, strict=True):
-        for value in values:
-            sequence.add(value)
+        for number, value in enumerate(values, start=1):
+            sequence.add(value, looks=number % plan.block == 0)
     p_values = adjust_p_values([min(1.0, 1 / sequence.e_value) for sequence in sequences])
     compared = zip(pairings, sequences, differences, p_values, strict=True)
     return [_judge_pairing(*one, plan, at_most) for one in compared]

@@ -44,7 +44,7 @@ def compare_policies(request: EvaluationRequest, evaluate: Evaluate) -> None:
     tasks, limit = max(len(request.tasks), 1), _count_starts(request)
     planned = plan_pairs(plan, len(request.references))
     limit = min(limit, max(1, (plan.at_most or planned.at_most) // tasks))
-    plan = replace(plan, at_most=limit * tasks)
+    plan = replace(plan, at_most=limit * tasks, block=tasks)
     print(f"comparing {len(names)} policies in at most {limit * tasks} episodes of each", flush=True)
     rounds, table = list[int](), list[Observation]()
     while True:
