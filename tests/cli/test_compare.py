@@ -192,6 +192,7 @@ def test_a_training_means_its_newest_evaluation(robotrain, sent_run, record_eval
         (("eval-1", "eval-unknown"), "not-comparable"),
         (("eval-1", "eval-apart"), "not-comparable"),
         (("eval-1", "eval-running"), "not-comparable"),
+        (("eval-running",), "not-comparable"),
         (("eval-1", "eval-2", "--margin", "much"), "value-invalid --margin"),
         (("eval-1", "eval-2", "--margin", "2"), "value-invalid"),
         (("eval-1", "eval-2", "--margin", "0.1", "--equal-within", "0.1"), "value-invalid"),

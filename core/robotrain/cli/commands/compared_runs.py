@@ -16,7 +16,7 @@ from robotrain.cli.output import print_message
 from robotrain.comparison import table, training_table
 from robotrain.comparison.scores_file import read_scores
 from robotrain.comparison.table import ComparedSide
-from robotrain.errors import Problem, Rejected, Suggestion, collect_problems, raise_if_any
+from robotrain.errors import Problem, Rejected, collect_problems, raise_if_any
 from robotrain.messages import Messages
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
@@ -73,6 +73,8 @@ def compare_runs(words: Sequence[str], plan: ComparisonPlan, than: str, plugins:
     raise_if_any(problems)
     if len(found) == 1:
         evaluation = found[0][1].evaluation
+        if evaluation is None:
+            compared_evaluations.make_table(found)
         if evaluation is None or evaluation.comparison is None:
             raise Rejected([make_problem("value-missing.second-policy", given=texts[0])])
         return evaluation.comparison
@@ -131,8 +133,7 @@ def _find_evaluation(text: str, plugins: Plugins) -> RunFacts:
     if facts.progress.evaluated is None and facts.record.makes == "checkpoints":
         evaluations = collect.find_evaluations(facts.record, facts.progress, facts.outputs, plugins)
         if not evaluations:
-            way = Suggestion(f"robotrain diff {run}", "what differs between runs: settings, data, results")
-            raise Rejected([make_problem("value-missing.env", way, given=text)])
+            raise Rejected([make_problem("value-missing.evaluation", given=text, run=run)])
         name = name_index.find_unique_name(evaluations[0].run)
         print_message(f"{text}: its newest evaluation is {name}")
         return collect_with_results(evaluations[0].run, plugins)
