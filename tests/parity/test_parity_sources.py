@@ -101,3 +101,20 @@ def test_several_backbones_reach_the_runtime_in_the_order_in_which_they_were_typ
     mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "backbone"}
     assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"
     assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in found)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_several_references_reach_the_runtime_beside_the_policy(render_job, platform: str) -> None:
+    typed = {
+        "--reference-path": ("/policies/old", "/policies/older"),
+        "--reference-repo-id": ("lab/act",),
+        "--reference-url": ("https://account.blob.core.windows.net/models/act",),
+    }
+    given = [word for flag, texts in typed.items() for text in texts for word in (flag, text)]
+    document = render_job(platform, *COMPARED, *given).document
+    found = [source for source in document.sources if source.role == "reference"]
+    assert [source.uri for source in found] == [text for texts in typed.values() for text in texts]
+    assert [source.role for source in document.sources if source not in found] == ["policy"]
+    mounts = {mount.uri: mount.folder for mount in document.placement.mounts if mount.role == "reference"}
+    assert len(set(mounts.values())) == len(mounts), "each has a folder of its own"
+    assert all(source.uri in mounts or f"source.{source.kind}" in document.container_plugins for source in found)

@@ -77,10 +77,11 @@ def test_a_comparison_says_how_many_episodes_it_may_need():
     ("given", "refused"),
     [
         ({"at_most": 5}, "value-out-of-range --at-most"),
+        ({"starts": json.dumps([[1, 2, 3, 4, 0.5]] * 20)}, "value-out-of-range --starts"),
         ({"checkpoints": "all"}, "checkpoints-not-scored --checkpoints"),
         ({"margin": 0.1, "equal_within": 0.1}, "options-conflict --margin"),
     ],
-    ids=["too few", "checkpoints", "two questions"],
+    ids=["too few", "one start", "checkpoints", "two questions"],
 )
 def test_what_cannot_be_compared_is_refused(given, refused):
     found = check_rules(POLICY, REFERENCE, env="pusht", **given)

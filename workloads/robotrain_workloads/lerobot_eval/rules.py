@@ -105,6 +105,10 @@ def check_comparison(job: "Job") -> Iterator[Problem]:
         yield make_problem("options-conflict", *ways)
         return
     planned = references.plan_comparison(dict(job.parameters), len(compared))
+    states = _list_states(job) if job["env"] else ()
+    if states and len({*states}) < planned.fewest:
+        ways = (Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out("--starts"))
+        yield make_problem("value-out-of-range.too-few-starts", *ways, count=len({*states}), fewest=planned.fewest)
     if planned.at_most < planned.fewest:
         yield make_problem("value-out-of-range.too-few", given=str(planned.at_most), fewest=planned.fewest)
     else:
@@ -148,7 +152,7 @@ def check_rollout(job: "Job") -> Iterator[Problem]:
     yield from _check_tasks(job, env)
     yield from _check_steps(job, env)
     yield from _check_starts(job, env)
-    yield from _check_confirmation(job, env)
+    yield from _check_confirmation(job)
     yield from _check_success_reward(job, env)
 
 
@@ -254,7 +258,7 @@ def _check_starts(job: "Job", env: str) -> Iterator[Problem]:
         )
 
 
-def _check_confirmation(job: "Job", env: str) -> Iterator[Problem]:
+def _check_confirmation(job: "Job") -> Iterator[Problem]:
     """Require several checkpoints for a confirmation, and starts that did not choose the best of them."""
     episodes, flag = job["confirm"], "--confirm"
     if episodes is None:
@@ -262,20 +266,26 @@ def _check_confirmation(job: "Job", env: str) -> Iterator[Problem]:
     if job["checkpoints"] is None:
         ways = [Suggestion("--checkpoints all"), suggest_leaving_out(flag)]
         yield make_problem("confirmation-not-fresh.one-checkpoint", *ways, given=str(episodes), flag=flag)
+    count, needed = len({*_list_states(job)}), job["eval_episodes"] + episodes
+    if 0 < count < needed:
+        ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
+        yield make_problem(
+            "confirmation-not-fresh.too-few-starts",
+            *ways,
+            given=str(episodes),
+            count=count,
+            flag=flag,
+            needed=needed,
+            eval_episodes=job["eval_episodes"],
+        )
+
+
+def _list_states(job: "Job") -> tuple[tuple[float, ...], ...]:
+    """Return the states that episodes start from; none if they are not listed, or not as they must be."""
     with suppress(ValueError, RecursionError):  # reported elsewhere
-        given = simulation.parse_starts(job["starts"], env)
-        states, needed = getattr(given, "states", None), job["eval_episodes"] + episodes
-        if states is not None and len(set(states)) < needed:
-            ways = [Suggestion("--starts easy", "each episode has its own start"), suggest_leaving_out(flag)]
-            yield make_problem(
-                "confirmation-not-fresh.too-few-starts",
-                *ways,
-                given=str(episodes),
-                count=len(set(states)),
-                flag=flag,
-                needed=needed,
-                eval_episodes=job["eval_episodes"],
-            )
+        given = simulation.parse_starts(job["starts"], str(job["env"]))
+        return given.states if isinstance(given, simulation.StartStates) else ()
+    return ()
 
 
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:
