@@ -36,6 +36,8 @@ class EvaluationTable:
     sides: Sequence[ComparedSide]
     conditions: Mapping[str, Any] | None
     """Those of all, by `record.CONDITION_KEYS`; None if they differ."""
+    tasks: int
+    """How many tasks have an episode of each seed: these are looked at together."""
 
 
 def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
@@ -63,6 +65,7 @@ def make_table(evaluations: Sequence[tuple[str, RunFacts]]) -> EvaluationTable:
         episodes=episodes,
         sides=[ComparedSide(side=side, facts=facts) for side, facts in zip(sides, described, strict=True)],
         conditions=None if differ else _dump_conditions(evaluations[0][1]),
+        tasks=max(1, *(len({one.task for one in _list_outcomes(facts)}) for _, facts in evaluations)),
     )
 
 
@@ -77,7 +80,9 @@ def list_verdicts(compared: Sequence[RunFacts]) -> list[str]:
         if 1 < len(group) <= MAX_COMPARED:
             made = make_table([(facts.label, facts) for facts in group])
             if measure := table.choose_measure(made.episodes):
-                found = table.compare_sides(made.episodes, made.sides, ComparisonPlan(measure=measure))
+                found = table.compare_sides(
+                    made.episodes, made.sides, ComparisonPlan(measure=measure, block=made.tasks)
+                )
                 texts += [*(describe_verdict(one, found.plan) for one in found.verdicts if one.pairs), *found.notes]
     return [f"{text[:1].upper()}{text[1:]}." for text in texts]
 

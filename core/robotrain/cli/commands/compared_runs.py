@@ -81,7 +81,7 @@ def compare_runs(words: Sequence[str], plan: ComparisonPlan, than: str, plugins:
     if repeated := next((text for text, facts in found if _count_runs(found, facts) > 1), ""):
         raise Rejected([make_problem("word-repeated.evaluation", given=repeated)])
     evaluations = compared_evaluations.make_table([(_name_run(text, facts), facts) for text, facts in found])
-    references = _find_references(plan, texts, than)
+    references, plan = _find_references(plan, texts, than), replace(plan, block=evaluations.tasks)
     episodes, sides = evaluations.episodes, evaluations.sides
     if len(found) > len(groups):
         episodes, sides = _group_trainings(evaluations, groups, list(itertools.chain(*groups)))
