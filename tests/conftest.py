@@ -23,6 +23,7 @@ import pytest
 from known_skips import KnownSkips, read_known
 from local_server import QuietHandler, serve
 from messages import MESSAGES, check_problems
+from printed_json import check_printed_json
 from robotrain_sources.torchvision import weights_table
 from session_caches import cache_discovery
 from session_variables import OUTSIDE
@@ -263,13 +264,14 @@ def make_shared_cache(folder: Path) -> Path:
 
 @pytest.fixture
 def robotrain():
-    """Run a command line in this process: `robotrain("render", …)` → Answer."""
+    """Run a command line in this process: `robotrain("render", …)` → Answer. What `--json` prints fits its schema."""
     from robotrain.cli.app import app
 
     def run(*args: object) -> Answer:
         result = CliRunner().invoke(app, [str(arg) for arg in args])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
+        check_printed_json([str(arg) for arg in args], result.stdout)
         return Answer(result.exit_code, result.stdout, result.stderr)
 
     return run

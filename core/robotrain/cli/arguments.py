@@ -375,6 +375,6 @@ def check_is_folder(folder: Path, flag: str) -> None:
         raise Rejected([make_problem("value-invalid.folder", where=flag, given=str(folder), found=redact(str(found)))])
 
 
-def make_usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:
+def make_usage_error(title: str, why: str, *suggestions: tuple[str, ...]) -> Rejected:
     """Return the exception for options that do not go together; each suggestion is a text and a remark."""
     return Rejected([make_problem("usage.other", *itertools.starmap(Suggestion, suggestions), title=title, why=why)])
