@@ -34,6 +34,8 @@ GROUPS = {
         "doctor": ("doctor", "Check this machine for what would stop a submit."),
     },
     EXPERT: {
+        "shell": ("shell", "Open a shell where a run works, or run a command there."),
+        "forward": ("forward", "Reach a port of a run, such as that of TensorBoard, from here."),
         "scores": ("scores", "List the evaluations made from here; a table for a paper."),
         "rename": ("rename", "Change the name or the note of a run."),
         "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),

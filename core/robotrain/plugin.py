@@ -33,6 +33,7 @@ from robotrain.model.source import (
     TargetForm,
 )
 from robotrain.model.support import ANY, YES, Support, no, not_yet
+from robotrain.model.terminal import Forwarding, TerminalCommand
 from robotrain.model.workload import (
     ConfigValue,
     FoundInput,
@@ -78,6 +79,7 @@ __all__ = [
     "FactFile",
     "FolderFacts",
     "FollowingDecision",
+    "Forwarding",
     "FoundInput",
     "FoundJob",
     "HealthFix",
@@ -141,6 +143,7 @@ __all__ = [
     "Support",
     "SweepSpec",
     "TargetForm",
+    "TerminalCommand",
     "TerraformOutput",
     "Unanswered",
     "UserCommand",

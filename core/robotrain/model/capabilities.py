@@ -16,6 +16,8 @@ FEATURES: Mapping[str, str] = {
     "several_datasets": "merge several datasets before training",
     "stream_logs": "follow the log while the job runs",
     "cancel": "stop a run",
+    "shell": "open a shell where a run works",
+    "forward": "reach a port of a run from this machine",
     "runs_here": "do the work on this very machine",
     "publish_folder": "copy what a run leaves to a folder",
     "wandb": "log to Weights & Biases",

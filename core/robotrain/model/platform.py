@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain.model.workload import Workload
 
 
@@ -166,6 +167,24 @@ class Platform:
     def cancel(self, reference: Reference) -> None:
         """Stop the run; a run that has ended does not change. By default rejected, as the feature `cancel` says."""
         raise make_feature_error(self, "cancel")
+
+    def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+        """Return the command that runs words where a run works, or a shell without any. Raise RunGone or Rejected.
+
+        Called where the feature `shell` is supported, for a run that is running, or any one that `runs_here`.
+
+        :param has_terminal: whether it gets the user's terminal, as it always does without words.
+        """
+        raise make_feature_error(self, "shell")
+
+    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
+        """Return how a port `there` of a running run is reached from this machine. Raise RunGone or Rejected.
+
+        Called where the feature `forward` is supported.
+
+        :param here: the free port of this machine that is to lead there, if one must.
+        """
+        raise make_feature_error(self, "forward")
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Return the run's outputs so far: complete checkpoints, oldest first, then other files."""

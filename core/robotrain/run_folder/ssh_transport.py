@@ -1,12 +1,15 @@
 """Another machine, which the user's own ssh reaches: with their configuration, keys, agent and shared connections."""
 
 import atexit
+import base64
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 
 from robotrain.run_folder.transport import END_SECONDS, Transport
 
@@ -33,6 +36,15 @@ exec /bin/bash -l -c "exec <&3 3<&-; command -v {command} >/dev/null 2>&1 || exi
 eval \\"\\$(head -c {size})\\"" </dev/null; }; """
 """A command that is not on the PATH of what comes by ssh may be on that of a login shell."""
 
+RUN_WORDS = """\
+set -- {words}
+command -v "$1" >/dev/null 2>&1 || [ ! -x /bin/bash ] || exec /bin/bash -l -c 'exec "$@"' sh "$@"
+exec "$@"
+"""
+"""The same for a command that has the streams of the user."""
+QUIET = {"LogLevel": "ERROR"}
+"""It does not say that the connection was closed."""
+
 
 class SshTransport(Transport):
     """A machine that is reached by ssh.
@@ -50,8 +62,24 @@ class SshTransport(Transport):
     def command(self) -> tuple[str, ...]:  # type: ignore[override]  # the base class has the same for all
         """The ssh, with the connection that all commands of this process share."""
         shared = _share_connection(self.host)
-        options = [f"-o{name}={value}" for name, value in (OPTIONS | shared).items()]
-        return ("ssh", "-T", *options, "--", self.host, self._remote)
+        return ("ssh", "-T", *_format_options(OPTIONS | shared), "--", self.host, self._remote)
+
+    def make_terminal_words(self, words: Sequence[str], has_terminal: bool) -> Sequence[str]:
+        """Return the ssh that runs words there. The shell of the user reads only letters, digits, `+`, `/` and `=`."""
+        script = base64.b64encode(RUN_WORDS.replace("{words}", shlex.join(words)).encode()).decode()
+        remote = f"exec /bin/sh -c 'eval \"$(echo {script} | base64 -d)\"'"
+        options = OPTIONS | _share_connection(self.host) | QUIET
+        return ("ssh", "-t" if has_terminal else "-T", *_format_options(options), "--", self.host, remote)
+
+    def make_forward_words(self, here: int, target: str) -> Sequence[str]:
+        """Return the ssh that forwards a port to one that this host reaches, on a connection of its own."""
+        options = {name: value for name, value in OPTIONS.items() if name != "ClearAllForwardings"} | QUIET
+        options |= {"ControlPath": "none", "ExitOnForwardFailure": "yes"}
+        return ("ssh", "-N", "-T", *_format_options(options), f"-L127.0.0.1:{here}:{target}", "--", self.host)
+
+
+def _format_options(options: Mapping[str, str]) -> list[str]:
+    return [f"-o{name}={value}" for name, value in options.items()]
 
 
 _shared: dict[str, dict[str, str]] = {}

@@ -156,6 +156,17 @@ class Transport:
             raise Unreached(printed or noise, code, began=began, timed_out=late.is_set())
         return Result(code, content, printed)
 
+    def make_terminal_words(self, words: Sequence[str], has_terminal: bool) -> Sequence[str]:
+        """Return the command of this machine that runs words there, with the streams of the user.
+
+        :param has_terminal: whether those are a terminal.
+        """
+        return words
+
+    def make_forward_words(self, here: int, target: str) -> Sequence[str]:
+        """Return the command that leads from a port of this machine to `HOST:PORT` there; nothing if none is needed."""
+        return ()
+
     def read(self, paths: Mapping[str, int]) -> dict[str, FileState | None]:
         """Return files from an offset on, at most CHUNK_BYTES of each; None for one that cannot be read.
 

@@ -40,6 +40,16 @@ CAPABILITIES = Capabilities(
     workloads={ANY: YES},
     features={
         **dict.fromkeys(SUPPORTED_FEATURES.split(), YES),
+        "shell": no(
+            "Azure ML lets you into a job only through an ssh service with your key, which robotrain does not add."
+            " Write it under `services` in the job.yaml of a plan, send that with `submit --plan`, and use"
+            " `az ml job connect-ssh`.",
+            "robotrain logs -f RUN",
+        ),
+        "forward": no(
+            "Azure ML shows a port of a job only as a service of that job, which robotrain does not add.",
+            "robotrain ui RUN",
+        ),
         "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
         "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status
+    from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
@@ -98,6 +99,16 @@ class LocalPlatform(Platform):
         from robotrain_local.observe import cancel_run
 
         cancel_run(reference)
+
+    def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+        from robotrain_local.shell import make_shell
+
+        return make_shell(reference, words)
+
+    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
+        from robotrain.model.terminal import Forwarding
+
+        return Forwarding(f"127.0.0.1:{there}")
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         from robotrain.run_folder.outputs import list_outputs

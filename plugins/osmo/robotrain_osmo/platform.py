@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain.model.workload import Workload
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
@@ -195,6 +196,16 @@ class OsmoPlatform(PipelineCluster):
         from robotrain_osmo.observe.workflow_state import request_cancel
 
         return request_cancel(reference)
+
+    def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+        from robotrain_osmo.observe.task_access import make_shell
+
+        return make_shell(reference, words)
+
+    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
+        from robotrain_osmo.observe.task_access import make_forwarding
+
+        return make_forwarding(reference, here, there)
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         from robotrain_osmo.observe.outputs import list_outputs

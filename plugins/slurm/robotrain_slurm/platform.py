@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.preview import RunPlace
     from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
@@ -155,6 +156,16 @@ class SlurmPlatform(Platform):
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 
         return call_scheduler(SlurmScheduler.events_file, reference)
+
+    def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.make_shell, reference, words, has_terminal)
+
+    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
+        from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
+
+        return call_scheduler(SlurmScheduler.make_forwarding, reference, here, there)
 
     def cancel(self, reference: Reference) -> None:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler

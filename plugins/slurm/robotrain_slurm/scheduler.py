@@ -13,7 +13,8 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 from robotrain.errors import Problem, Rejected
 from robotrain.model.health import Check
 from robotrain.model.plan import Plan
-from robotrain.model.run import Reference, Status
+from robotrain.model.run import Reference, RunGone, Status
+from robotrain.model.terminal import Forwarding, TerminalCommand
 from robotrain.run_folder.cancel import NeededStop, Stop
 from robotrain.run_folder.facts import FACT_FILES, FolderFacts
 from robotrain.run_folder.parts import JudgedRun
@@ -31,7 +32,7 @@ from robotrain_slurm.client.queue import QueuedJob, query_queue
 from robotrain_slurm.login.address import find_login
 from robotrain_slurm.login.reach import ANSWER_SECONDS, LoginNode, explain_items, explained, reach
 from robotrain_slurm.node.attempts import ATTEMPTS_FILE, parse_attempts
-from robotrain_slurm.observe import status
+from robotrain_slurm.observe import node_access, status
 from robotrain_slurm.observe.own_record import OwnRecord
 from robotrain_slurm.preflight import checks, setup
 from robotrain_slurm.spec.plans import SlurmPlans
@@ -150,6 +151,23 @@ class SlurmScheduler(SlurmPlans, SchedulerPlatform):
 
     def judge_run(self, reference: Reference, facts: FolderFacts, jobs: QueueAnswer) -> JudgedRun:
         return status.judge_run(reference, OwnRecord.parse(facts), jobs.jobs, jobs.find_cluster)
+
+    def make_shell(self, reference: Reference, words: Sequence[str], has_terminal: bool) -> TerminalCommand:
+        return node_access.make_shell(
+            self.at, self._find_running_job(reference), reference["folder"], words, has_terminal
+        )
+
+    def make_forwarding(self, reference: Reference, here: int, there: int) -> Forwarding:
+        return node_access.make_forwarding(self.at, self._find_running_job(reference), here, there)
+
+    def _find_running_job(self, reference: Reference) -> QueuedJob:
+        """Return the job that works on a run now. Raise RunGone if there is none."""
+        reference = self.select_step(reference)
+        own = OwnRecord.parse(self.read_all_facts([reference])[0])
+        job = status.find_job(reference, own, self._ask_slurm([(reference, own)]))
+        if job is None or job.state != "RUNNING":
+            raise RunGone(f"no job of Slurm works on {reference['run']} now")
+        return job
 
     def list_jobs_to_stop(self, references: Sequence[Reference]) -> dict[str, NeededStop]:
         records = [OwnRecord.parse(one) for one in self.read_all_facts(references)]

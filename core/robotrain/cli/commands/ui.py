@@ -1,6 +1,5 @@
 """`robotrain ui`: open the pages of a run in a browser: its tracking, and the platform's own."""
 
-import getpass
 import os
 import re
 import shlex
@@ -21,6 +20,7 @@ from robotrain_runtime.environments.uv_program import find_uv
 from robotrain.cli.arguments import JsonOption, RunArgument, open_run
 from robotrain.cli.command_factory import make_app
 from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.cli.run_access import find_ssh_login, make_forward_line
 from robotrain.cli.watch import run_summary
 from robotrain.errors import Rejected, Suggestion
 from robotrain.messages import Messages
@@ -79,7 +79,7 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         print_result(command)
     host = record.reference.get(LOGIN_KEY, "") if command else ""
     if host:
-        print_message(f"Run the command on {host}, and here:\n  {_make_forward_line(MLFLOW_PORT, host)}")
+        print_message(f"Run the command on {host}, and here:\n  {make_forward_line(MLFLOW_PORT, host)}")
         print_message(f"then open http://127.0.0.1:{MLFLOW_PORT}/{path}")
     elif command and is_here:
         print_message("This machine has no uv to serve MLflow with: install it (https://docs.astral.sh/uv).")
@@ -87,23 +87,6 @@ def ui(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> N
         print_message("Run the command where the files of the run are.")
     elif not has_browser:
         print_message("No browser on this machine. Open the address on yours.")
-
-
-def _find_ssh_login() -> str:
-    """Return the options and the login of `ssh` to this machine, as the server sees it; empty outside of SSH."""
-    words = os.environ.get("SSH_CONNECTION", "").split()
-    if len(words) != 4:
-        return ""
-    host, port = words[2:]
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        user = "USER"
-    return f"{f'-p {port} ' if port != '22' else ''}{user}@{host}"
-
-
-def _make_forward_line(port: int, login: str) -> str:
-    return f"ssh -N -L {port}:127.0.0.1:{port} {login}"
 
 
 def _has_browser() -> bool:
@@ -176,7 +159,7 @@ def _show_page(server: subprocess.Popen[bytes], port: int, path: str, has_browse
         if has_browser:
             webbrowser.open(address)
         else:
-            line = _make_forward_line(port, _find_ssh_login() or "USER@HOST")
+            line = make_forward_line(port, find_ssh_login() or "USER@HOST")
             print_message(f"No browser on this machine. To open the address on yours, run there:\n  {line}")
         print_message("Ctrl-C stops it")
         server.wait()

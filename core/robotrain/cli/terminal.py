@@ -1,0 +1,157 @@
+"""Commands that take over the user's terminal: their streams, signals and exit codes."""
+
+import errno
+import fcntl
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from types import FrameType
+
+from robotrain.cli.output import get_results, is_terminal, print_message
+from robotrain.model.terminal import TerminalCommand
+
+CHUNK_BYTES = 1 << 16
+NOT_STARTED, NOT_FOUND, LOST = 126, 127, 255
+"""Exit codes, as a shell and ssh have them."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def has_terminal() -> bool:
+    """Return whether the user types and reads at a terminal."""
+    return is_terminal(sys.stdin) and is_terminal(get_results())
+
+
+def run_on_terminal(command: TerminalCommand) -> int:
+    """Run a command with the streams of this process, and return its exit code, as a shell has it."""
+    if command.note:
+        print_message(command.note)
+    if command.exit_mark:
+        return _relay(command)
+    try:
+        process = subprocess.Popen(command.words, cwd=command.folder or None, env=command.environ)
+    except OSError as error:
+        return _say_not_started(command.words, error)
+    with _passed_on(process.pid):
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _say_not_started(words: Sequence[str], error: OSError) -> int:
+    print_message(f"{error.filename or words[0]}: {error.strerror or error}")
+    return NOT_FOUND if error.errno == errno.ENOENT else NOT_STARTED
+
+
+@contextmanager
+def _passed_on(process: int, has_streams: bool = True) -> Iterator[None]:
+    """Send what would end this process to another one; Ctrl-C has reached one at the same terminal already.
+
+    :param has_streams: whether the other one has the streams of this process.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not (number == signal.SIGINT and has_streams and is_terminal(sys.stdin)):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    former = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, one in former.items():
+            signal.signal(number, one)
+
+
+class MarkedOutput:
+    """What a command prints, without the mark and the exit code at its end.
+
+    :param is_raw: whether ends of lines stay those of a terminal.
+    """
+
+    def __init__(self, mark: bytes, is_raw: bool) -> None:
+        self._mark, self._is_raw, self._held = mark, is_raw, b""
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code after the mark; None if there is none."""
+        number, is_whole, _ = self._held.partition(self._mark)[2].partition(b";")
+        return int(number) if is_whole and number.isdigit() else None
+
+    def filter_chunk(self, chunk: bytes) -> bytes:
+        """Return what can be shown after another piece came."""
+        if self._mark in self._held:
+            self._held += chunk
+            return b""
+        content = self._held + chunk
+        end = content.find(self._mark)
+        if end < 0:
+            end = len(content) - next(n for n in range(len(self._mark), -1, -1) if content.endswith(self._mark[:n]))
+            end -= content[:end].endswith(b"\r")  # the rest of the line's end may follow
+        shown, self._held = content[:end], content[end:]
+        return shown if self._is_raw else shown.replace(b"\r\n", b"\n")
+
+    def finish(self) -> bytes:
+        """Return what is left to be shown."""
+        return b"" if self._mark in self._held else self._held
+
+
+def _relay(command: TerminalCommand) -> int:
+    """Run a command at a terminal of its own; return the exit code that it prints. What is typed goes there."""
+    is_typed = has_terminal()
+    output, errors = MarkedOutput(command.exit_mark.encode(), is_typed), os.dup(2)
+    process, terminal = pty.fork()
+    if not process:  # errors are no part of the output
+        os.dup2(errors, 2)
+        try:
+            os.execvpe(command.words[0], [*command.words], command.environ or os.environ)
+        except OSError as error:
+            os._exit(_say_not_started(command.words, error))
+    os.close(errors)
+    with _passed_on(process, has_streams=False), _typed_raw(terminal) if is_typed else nullcontext():
+        _copy(terminal, output, is_typed)
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if output.exit_code is not None:
+        return output.exit_code
+    return code if code > 0 else 128 - code if code else LOST
+
+
+@contextmanager
+def _typed_raw(terminal: int) -> Iterator[None]:
+    """Let the terminal of the user pass on every key, and another one be as large."""
+    former = termios.tcgetattr(0)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))
+    tty.setraw(0)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, former)
+
+
+def _copy(terminal: int, output: MarkedOutput, is_typed: bool) -> None:
+    """Copy between the streams of the user and a terminal, until that is closed."""
+    while True:
+        readable = select.select([terminal, *([0] if is_typed else ())], [], [])[0]
+        if 0 in readable:
+            typed = os.read(0, CHUNK_BYTES)
+            is_typed = bool(typed)
+            _write(terminal, typed)
+        if terminal in readable:
+            try:
+                chunk = os.read(terminal, CHUNK_BYTES)
+            except OSError:  # the other end is closed
+                chunk = b""
+            _write(1, output.filter_chunk(chunk) if chunk else output.finish())
+            if not chunk:
+                return
+
+
+def _write(stream: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(stream, content) :]
