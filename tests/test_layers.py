@@ -48,7 +48,16 @@ RUNTIME_MODULES = {
         "tracking.address",
     },
     # The runtime runs beside the plugin, which asks this machine what the container would.
-    "robotrain_local": {"machine.disk_cache", "machine.hardware", "preflight", "process.stop"},
+    # A shell has the environment of the run, the secrets of its program included.
+    "robotrain_local": {
+        "environments",
+        "environments.environment",
+        "environments.work_secrets",
+        "machine.disk_cache",
+        "machine.hardware",
+        "preflight",
+        "process.stop",
+    },
     "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},

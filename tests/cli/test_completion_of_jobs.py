@@ -152,6 +152,6 @@ def test_the_commands_that_help_describes_are_offered_until_a_letter_is_typed(co
     offered = complete("")
     assert offered[:5] == ["init", "submit", "watch", "report", "runs"]
     assert not set(offered) & {"schema", "cache", "plugins", "from-lerobot"}
-    assert complete("s") == ["submit", "status", "sweep", "scores", "schema"]
+    assert complete("s") == ["submit", "status", "sweep", "shell", "scores", "schema"]
     assert complete("from-l") == ["from-lerobot"]
     assert complete("--hel") == ["--help", "--help-all"]

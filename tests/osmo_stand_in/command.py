@@ -3,9 +3,16 @@
 import argparse
 import json
 import os
+import select
+import shlex
+import socket
+import subprocess
 import sys
+import termios
+import threading
 import time
 import traceback
+import tty
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -214,6 +221,45 @@ class Call:
                 raise
             print(f"Workflow cancelation failed for workflow {name}: {failed.message}")
 
+    def workflow_exec(self) -> None:
+        """At a terminal only, as the real one; it exits with 0 whatever became of the program."""
+        self._check_running()
+        former = termios.tcgetattr(0)
+        tty.setraw(0)
+        here, there = os.openpty()
+        with subprocess.Popen(shlex.split(self.args.entry), stdin=there, stdout=there, stderr=there) as program:
+            os.close(there)
+            while True:
+                readable = select.select([0, here], [], [])[0]
+                try:
+                    if 0 in readable:
+                        os.write(here, os.read(0, 1 << 16))
+                    if here in readable:
+                        os.write(1, os.read(here, 1 << 16))
+                except OSError:  # the program has ended
+                    break
+            program.wait()
+        termios.tcsetattr(0, termios.TCSADRAIN, former)
+
+    def workflow_port_forward(self) -> None:
+        """From a port of this machine to one of the task, which is on this machine, too; until Ctrl-C."""
+        self._check_running()
+        here, there = map(int, self.args.port.split(":"))
+        with socket.create_server(("localhost", here)) as server:
+            print(f"Starting port forwarding from {self.args.workflow_id}/{self.args.task} to {here}.", flush=True)
+            while True:
+                line, _ = server.accept()
+                task = socket.create_connection(("localhost", there))
+                for one, other in ((line, task), (task, line)):
+                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+    def _check_running(self) -> None:
+        name = self.args.workflow_id
+        status = self.ask(lambda: rows.fetch(self.state, name))["status"]
+        if status != "RUNNING":
+            is_over = status == "COMPLETED" or status.startswith("FAILED")
+            raise Failed(f"Workflow {name} is not running{'!' if is_over else ' yet...'}", 410 if is_over else 425)
+
     def _check_access(self) -> None:
         """Raises Failed if the store cannot be reached, or knows nobody."""
         if self.fault and self.fault.form in SERVED:
@@ -250,6 +296,12 @@ class Call:
         print(f"No entries found for prefix {self.store.place(self.args.remote_uri).prefix}.", file=sys.stderr)
 
 
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    while content := one.recv(1 << 16):
+        other.sendall(content)
+    other.shutdown(socket.SHUT_WR)
+
+
 def _finish(done: str, failed: list[str]) -> None:
     """A bar, with ANSI, as tqdm draws it; then the rest. All on stderr."""
     print("\x1b[A\r100%|██████████| 1.0/1.0 [00:00<00:00]\x1b[K", file=sys.stderr)
@@ -277,6 +329,8 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
         **({"workflow events": STREAM} if version >= (6, 2, 0) else {}),
         "workflow spec": [one],
         "workflow cancel": [one, (("--message", "-m"), {}), FORMAT],
+        "workflow exec": [one, (("task",), {}), (("--entry",), {"default": "/bin/bash"})],
+        "workflow port-forward": [one, (("task",), {}), (("--port",), {"required": True})],
         "data upload": [place, (("local_path",), {}), regex],
         "data download": [place, (("local_path",), {"type": _parse_existing}), regex],
         "data list": [place, (("--recursive", "-r"), switch), (("--no-pager",), switch)],
@@ -298,7 +352,7 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
                 parser.add_argument("--format-type", choices=("json", "text"), default="text")
             groups[module] = parser.add_subparsers(required=True)
         parser = groups[module].add_parser(name) if name else modules.add_parser(module)
-        parser.set_defaults(run=words.replace(" ", "_"))
+        parser.set_defaults(run=words.replace(" ", "_").replace("-", "_"))
         for names, how in options:
             parser.add_argument(*names, **how)
     return top

@@ -54,6 +54,17 @@ def test_run_is_followed_from_afar_and_leaves_its_checkpoints(runs, node, tmp_pa
     assert node.list_running() == []
 
 
+def test_shell_is_a_step_on_the_node_of_the_job(runs, node):
+    folder = runs.submit(3000)
+    runs.wait_for_number(folder)
+    code, output = runs.run("shell", folder.name, "--", "sh", "-c", "pwd; echo $SLURM_JOB_ID $SLURMD_NODENAME; exit 7")
+    assert (code, output.split()[:3]) == (7, [str(folder), runs.find_job(folder), "n1"])  # then srun says 7, too
+    runs.run("cancel", folder.name)
+    code, output = runs.run("shell", folder.name, "--", "true")
+    assert (code, "run-not-running" in output) == (2, True)
+    wait_until(lambda: not node.find_agents(), "the agents to end")
+
+
 @pytest.mark.long
 def test_running_job_saves_a_checkpoint_when_it_is_cancelled(runs):
     folder = runs.submit(3000, "--save-freq", 1000)
