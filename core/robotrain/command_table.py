@@ -37,6 +37,7 @@ GROUPS = {
         "shell": ("shell", "Open a shell where a run works, or run a command there."),
         "forward": ("forward", "Reach a port of a run, such as that of TensorBoard, from here."),
         "scores": ("scores", "List the evaluations made from here; a table for a paper."),
+        "adopt": ("adopt", "Make a run of another machine, or of a colleague, one of this machine's."),
         "rename": ("rename", "Change the name or the note of a run."),
         "cache": ("cache", "List what is cached for later runs; with --prune, remove it."),
         "platforms": ("platforms", "Show what each platform supports."),

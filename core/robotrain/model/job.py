@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -49,6 +50,8 @@ class Job:
     """The version of Python that they are locked for, such as `3.12`."""
     program_files: tuple[tuple[str, str], ...] = ()
     """The packages that were given as files, as in a job document."""
+    record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What another machine needs to record the run, as in a job document; not part of the digest."""
 
     def __getitem__(self, parameter: str) -> Any:
         """Return the value of a parameter. Raise KeyError."""

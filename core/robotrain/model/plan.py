@@ -87,6 +87,10 @@ def write_plan_files(plan: Plan, folder: Path) -> None:
         target.write_bytes(content)
 
 
+MANAGED_KEY = "managed"
+"""Of the record in a job document: the parameters that the platform handles itself."""
+
+
 def make_job_document(
     job: Job,
     *,
@@ -101,6 +105,8 @@ def make_job_document(
     :param platform_managed: parameters that the platform handles itself, such as a place it copies checkpoints to; the
         document has None for them.
     """
+    values = dict(job.parameters)
+    managed = {name: values[name] for name in platform_managed if job.record and values.get(name) is not None}
     return JobDocument(
         schema=SCHEMA,
         run=run,
@@ -115,6 +121,7 @@ def make_job_document(
         program_lock=job.program_lock,
         program_python=job.program_python,
         program_files=dict(job.program_files),
+        record={**job.record, **({MANAGED_KEY: managed} if managed else {})},
     )
 
 

@@ -50,6 +50,17 @@ class NoSettings:
     """The settings of a platform that has none."""
 
 
+class SubmittedRun(NamedTuple):
+    """A run that a platform has, whichever machine submitted it."""
+
+    document: bytes
+    """Its job document; empty if there is none."""
+    refer: Callable[[Job, Any], Reference]
+    """Return the reference of the run by its job, of which the document is, and the platform's settings of that."""
+    created: float | None = None
+    """When it was submitted, in seconds since the epoch; None if that is not known."""
+
+
 class Platform:
     """A place to run jobs.
 
@@ -132,6 +143,16 @@ class Platform:
         Raise Rejected when the engine cannot be asked.
         """
         raise NotImplementedError
+
+    def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
+        """Return the run that a text names as the engine does, or by its run folder, whichever machine submitted it.
+
+        Return None for a text that is no such name here, as by default. Where the feature `adopt` is supported.
+        Raise RunGone if the engine has no such run, and Rejected when it cannot be asked, or is no run of one job.
+
+        :param settings: those of the platform as they are configured on this machine.
+        """
+        return None
 
     def status(self, reference: Reference) -> Status:
         """Return the status of a run.

@@ -1,6 +1,7 @@
 """A base class for schedulers whose jobs are sent by a command, such as `qsub`, and work in run folders."""
 
 import copy
+import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,9 +14,9 @@ from robotrain.messages import Messages
 from robotrain.model.health import Check, HealthResult, report_missing, report_ok
 from robotrain.model.job import Job
 from robotrain.model.plan import Plan
-from robotrain.model.platform import PlatformDefault
+from robotrain.model.platform import PlatformDefault, SubmittedRun
 from robotrain.model.run import Reference, Status
-from robotrain.run_folder import ended_run, settings_rules
+from robotrain.run_folder import ended_run, settings_rules, submitted_runs
 from robotrain.run_folder.facts import FolderFacts
 from robotrain.run_folder.folder_access import judge_folder, read_folder_state
 from robotrain.run_folder.remote_folder import RemoteRunFolders
@@ -99,6 +100,12 @@ class SchedulerPlatform(SchedulerPlans, SchedulerRuns):
             return self.conclude_run(reference, facts, jobs).status if facts else None
         except Rejected:  # asked alone, it says why
             return None
+
+    def find_submitted(self, text: str, settings: Any) -> SubmittedRun | None:
+        """Return the run in a run folder of this machine."""
+        if os.sep not in text or submitted_runs.split_address(text)[0]:
+            return None
+        return submitted_runs.find_submitted_run(self, submitted_runs.make_absolute(text))
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
         """Remove the folder of an ended run; return the bytes freed. Raise RunGone, Rejected, OSError."""

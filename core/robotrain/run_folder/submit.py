@@ -114,7 +114,7 @@ class SchedulerRuns(SubmitScripts):
         if missing is None:
             with self._as_unanswered():
                 self._raise_if_held(spec, report)
-            return self._make_reference(spec, jobs, report)
+            return self.make_reference(spec, jobs, report.cluster)
         answer, _ = _split_answer(report.answers[missing.step] or "")
         if report.code is None or self._is_unsure(missing, report):
             with contextlib.suppress(Rejected):
@@ -154,7 +154,7 @@ class SchedulerRuns(SubmitScripts):
         elif self._is_unsure(spec.jobs[0], report):
             job = self._ask_for_job(spec.jobs[0])
             jobs = {"": job} if job else {}
-        return self._make_reference(spec, jobs, report) if jobs else None
+        return self.make_reference(spec, jobs, report.cluster) if jobs else None
 
     def inspect_folder(self, plan: Plan, spec: SchedulerSpec) -> SubmitReport:
         """Return what is in the run folder of a plan, once no submit command of it is at work. Raise Rejected."""
@@ -283,16 +283,16 @@ class SchedulerRuns(SubmitScripts):
                     found[job.step] = known.job
         return found
 
-    def _make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], report: SubmitReport) -> Reference:
-        """Return what finds a run again."""
+    def make_reference(self, spec: SchedulerSpec, jobs: Mapping[str, str], cluster: str) -> Reference:
+        """Return what finds a run again. `jobs`: by step. `cluster`: the value of `cluster_variable` where it is."""
         first = spec.jobs[0]
         named = {JOB_KEY: jobs[first.step]}
         if spec.is_pipeline:
             named = {JOBS_KEY: " ".join(f"{job.step}={jobs[job.step]}" for job in spec.jobs)}
         trials = {TRIALS_KEY: str(len(first.trials))} if first.trials else {}
-        cluster = {CLUSTER_KEY: report.cluster} if self.cluster_variable else {}
+        named_cluster = {CLUSTER_KEY: cluster} if self.cluster_variable else {}
         login = {LOGIN_KEY: spec.login} if spec.login else {}
-        return {"run": spec.run, "folder": spec.folder, **named, **trials, **cluster, **login}
+        return {"run": spec.run, "folder": spec.folder, **named, **trials, **named_cluster, **login}
 
 
 def _split_answer(answer: str) -> tuple[str, int | None]:

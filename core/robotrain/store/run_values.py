@@ -38,15 +38,21 @@ def collect_values(rendered: RenderedPlan) -> dict[str, tuple[str, ...]]:
     sources = () if rendered.steps else rendered.plan.job.sources
     found = _join_sources(source for source in sources if not source.implied)
     rows = () if rendered.steps else rendered.values
+    found |= collect_chosen(rows, sources)
+    implied = _join_sources(source for source in sources if source.implied and source.role not in found)
+    return found | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
+
+
+def collect_chosen(rows: Iterable[Mapping[str, Any]], sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:
+    """Return each parameter and setting that is not its default, with that default, as texts."""
+    left_out = {TRAINER_ARGS, *IDENTITIES, *(one.role for one in sources if not one.implied)}
+    found: dict[str, tuple[str, ...]] = {}
     for row in rows:
-        if row["name"] == TRAINER_ARGS:
-            continue
-        if row["name"] not in (*found, *IDENTITIES) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
+        if row["name"] not in (*left_out, *found) and row["origin"].split()[0] not in DEFAULT_ORIGINS:
             default = next((lost["value"] for lost in row["overrode"] if lost["origin"] == "default"), None)
             texts = (format_value(row["value"]), format_value(default))
             found |= {row["name"]: texts} if texts[0] != texts[1] else {}
-    implied = _join_sources(source for source in sources if source.implied and source.role not in found)
-    return found | implied | {name: (text, "") for name, text in join_trainer_args(rows).items()}
+    return found
 
 
 def _join_sources(sources: Iterable[JobSource]) -> dict[str, tuple[str, ...]]:

@@ -27,6 +27,7 @@ from robotrain.model.workload import Produces, Workload
 from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import holds_secret
+from robotrain.submission.carried_record import carry_record
 from robotrain.submission.container_plugins import collect_container_plugins, load_workload_container
 from robotrain.submission.implied_sources import add_known_sources
 from robotrain.submission.machine_folders import find_folder_problems
@@ -102,7 +103,9 @@ class PreparedJob:
         """
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
-        plan = self.platform.render(self.job, self.settings, run, payload, self.container_plugins)
+        is_placed = any(map(self.is_remote_folder, self.job.sources))
+        job = carry_record(self.job, self.settings, self.values, is_placed)
+        plan = self.platform.render(job, self.settings, run, payload, self.container_plugins)
         raise_if_any(
             [*capability_checks.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)]
         )

@@ -176,7 +176,8 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     else:  # just their order may differ
         texts = ({"trainer_args": shlex.join(job.trainer_args)} for job in (before, now))
         found += _compare_values(*texts)
-    rendered = after.render(parse_attempt(stored.plan.run))
+    carried = after.with_job(dataclasses.replace(now, record=before.record))
+    rendered = carried.render(parse_attempt(stored.plan.run))
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
     if not found and not pending:  # otherwise the files must differ

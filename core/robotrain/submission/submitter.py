@@ -29,6 +29,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records, run_values
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import checked_plan, input_check, left_run, pin, unfinished
+from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
 from robotrain.submission.interrupted_submit import (
@@ -160,6 +161,7 @@ def submit_job(
     folder = labels.job_folder or prepared.job_folder
     labels = labels._replace(name=labels.name or prepared.default_name, job_folder=folder)
     context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels, checks)
+    prepared = prepared.with_job(carry_labels(prepared.job, labels))
 
     def find_same(job: PreparedJob) -> UnfinishedRun | None:
         return None if new or owner != NO_OWNER else _find_same_run(job, plugins, report, given_name)

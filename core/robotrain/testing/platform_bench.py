@@ -18,8 +18,10 @@ from unittest import mock
 import pytest
 from robotrain_runtime.contract import checkpoint, document
 from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.model.plan import Plan
+from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunRecord, RunState
 from robotrain.model.source import Source, SourceKind
 from robotrain.model.support import Support
@@ -70,6 +72,11 @@ class World:
         """Return the files of the payload where the runtime starts: by default those of the plan's zip."""
         found = next((content for path, content in sorted(plan.files.items()) if path.endswith(".zip")), b"")
         return read_zip(found) if found else {}
+
+    def get_native_name(self, platform: Platform, reference: Reference) -> str:
+        """Return the text by which another machine adopts a run: by default the first that is shown of it."""
+        shown = [*platform.describe_reference(reference).values()]
+        return next((text for text in shown if text), reference.get("folder", ""))
 
     def count_runs(self, run: str) -> int:
         """Return how many runs of that name the engine was given, ended ones included.
@@ -153,6 +160,13 @@ class Bench:
             is_dropped = word in given if word.startswith("--") else is_dropped
             options += [] if is_dropped else [word]
         return [command, "--platform", self.name, *options, *map(str, words)]
+
+    def list_set_options(self) -> Iterator[tuple[Parameter, str]]:
+        """Yield the settings among the world's options, with their values."""
+        by_flag = {one.flag: one for one in get_parameters(self.platform.settings)}
+        for flag, value in itertools.pairwise(self.world.options):
+            if flag in by_flag:
+                yield by_flag[flag], value
 
     def run_command(self, command: str, *words: object) -> CommandResult:
         """Run a command on the platform."""

@@ -16,7 +16,7 @@ from robotrain.model.platform import format_cancel_command
 from robotrain.model.run import FINAL_STATES, Output, RunGone, RunRecord, RunState
 from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.scheduler import SchedulerPlatform
-from robotrain.store import records
+from robotrain.store import plans, records
 from robotrain.testing import harness
 from robotrain.testing.harness import call_in_time, compare, report
 from robotrain.testing.platform_bench import Bench, PlatformTestBase
@@ -55,6 +55,40 @@ class SubmitTests(PlatformTestBase):
             yield from compare(f"with {word} the engine has", found.get(flag), expected)
             if default.get(flag) == expected:
                 yield f"without {word} the engine has {expected!r} as well: put another value into `requests`"
+
+    def test_run_of_another_machine_is_adopted(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[str]:
+        """A machine without any state of it records the run by the name that the engine has for it, once."""
+        if not bench.can.feature("adopt"):
+            pytest.skip(f"{bench.name} does not declare adopt")
+        run = bench.submit_job("--name", "kit-run", "--note", "of the kit")
+        before = bench.run_for("status", run.run).require("`status` must succeed").json
+        for parameter, value in bench.list_set_options():
+            monkeypatch.setenv(parameter.env[0], value)
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
+        words = (
+            "adopt",
+            bench.world.get_native_name(bench.platform, run.reference),
+            "--platform",
+            bench.name,
+            "--json",
+        )
+        for is_new in (True, False):
+            adopted = harness.run_command(*words).require("`adopt` must record the run").json
+            yield from compare("what `adopt` says", (adopted["run"], adopted["is_new"]), (run.run, is_new))
+        record = records.read_record(run.run)
+        for name in ("reference", "job", "workload", "name", "note", "makes", "metrics"):
+            yield from compare(f"the {name} of the adopted run", getattr(record, name), getattr(run, name))
+        programs = {one.name for one in get_parameters(bench.platform.settings) if one.param.program}
+        for name in ("settings", "values"):  # programs of another machine are not taken over
+            found = ({k: v for k, v in getattr(one, name).items() if k not in programs} for one in (record, run))
+            yield from compare(f"the {name} of the adopted run", *found)
+        after = bench.run_for("status", run.run).require("`status` of an adopted run must succeed").json
+        yield from compare("its status", *({**one, "created": 0, "notes": []} for one in (after, before)))
+        yield from bench.compare_count(run.run, 1)
+        if plans.find_stored_plan(run.run) is None:
+            yield "the plan of an adopted run cannot be made again"
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cluster.platform import PipelineCluster
-from robotrain.model.platform import Platform, PlatformDefault
+from robotrain.model.platform import Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 from robotrain_azure.settings import suggest_workspace_settings
 
@@ -137,6 +137,11 @@ class AzureMLPlatform(PipelineCluster):
         from robotrain_azureml.submit.submit import find_run
 
         return find_run(plan)
+
+    def find_submitted(self, text: str, settings: AzureMLSettings) -> SubmittedRun | None:
+        from robotrain_azureml.submitted_runs import find_submitted
+
+        return find_submitted(text, settings)
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         from robotrain_azureml.submit.job_file import make_submitted_job_file

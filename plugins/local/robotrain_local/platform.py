@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.platform import FollowingDecision, Platform
+from robotrain.model.platform import FollowingDecision, Platform, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_local.capabilities import CAPABILITIES, OPTION_HINTS
@@ -77,6 +77,11 @@ class LocalPlatform(Platform):
         from robotrain_local.submit import find_run
 
         return find_run(plan)
+
+    def find_submitted(self, text: str, settings: LocalSettings) -> SubmittedRun | None:
+        from robotrain_local.submitted_runs import find_submitted
+
+        return find_submitted(text)
 
     def status(self, reference: Reference) -> Status:
         from robotrain_local.observe import query_status

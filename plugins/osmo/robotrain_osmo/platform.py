@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster.platform import PipelineCluster
-from robotrain.model.platform import Platform, PlatformDefault
+from robotrain.model.platform import Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_osmo.capabilities import CAPABILITIES, OPTION_HINTS
@@ -136,6 +136,11 @@ class OsmoPlatform(PipelineCluster):
         from robotrain_osmo.submit.submit import find_workflow
 
         return find_workflow(plan)
+
+    def find_submitted(self, text: str, settings: OsmoSettings) -> SubmittedRun | None:
+        from robotrain_osmo.submitted_runs import find_submitted
+
+        return find_submitted(text, settings)
 
     def find_page(self, reference: Reference) -> str:
         from robotrain_osmo.observe.status import find_page

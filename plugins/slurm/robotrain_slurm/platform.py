@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.platform import Platform, PlatformDefault
+from robotrain.model.platform import Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES, OPTION_HINTS
@@ -115,6 +115,11 @@ class SlurmPlatform(Platform):
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler
 
         return call_scheduler(SlurmScheduler.find, plan)
+
+    def find_submitted(self, text: str, settings: SlurmSettings) -> SubmittedRun | None:
+        from robotrain_slurm.submitted_runs import find_submitted
+
+        return find_submitted(text, settings)
 
     def status(self, reference: Reference) -> Status:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler

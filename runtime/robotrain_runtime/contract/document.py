@@ -179,6 +179,8 @@ class JobDocument:
     """The version of Python that they are locked for."""
     program_files: Mapping[str, str] = field(default_factory=dict)
     """The packages of files that they name, by file name: archives of bzip2 in base64."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What another machine needs to record the run (`robotrain adopt`); the runtime does not read it."""
 
     def to_json(self) -> str:
         """Return the one text form of the document, as `format_document` does."""
@@ -218,6 +220,7 @@ OMITTED_IF_EMPTY = (
     *("node_launcher", "node_rank", "node_address"),
     "grows_until",
     "nodes",
+    "record",
 )
 """Fields without which documents had been written before."""
 

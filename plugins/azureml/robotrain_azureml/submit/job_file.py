@@ -193,7 +193,8 @@ def find_edit_problems(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) ->
         return list(rejected.problems)
 
 
-def _make_job_reference(spec: AzureMLSubmissionSpec, name: str, code: str = "") -> Reference:
+def make_job_reference(spec: AzureMLSubmissionSpec, name: str, code: str = "") -> Reference:
+    """Return the reference of a single job, by its name in the workspace and the id of its code."""
     return {
         "job": name,
         "run": spec.run,
@@ -315,8 +316,8 @@ def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
     """
     first = list_parts(plan, Stage.SUBMIT)[0].spec
     if not is_pipeline(plan) and not sweep.is_sweep(plan):
-        return _make_job_reference(first, name, code)
-    reference = _make_job_reference(dataclasses.replace(first, run=plan.run, publishes=""), name)
+        return make_job_reference(first, name, code)
+    reference = make_job_reference(dataclasses.replace(first, run=plan.run, publishes=""), name)
     if sweep.is_sweep(plan):
         spec = sweep.SWEEP_SPEC.load(plan, Stage.SUBMIT)
         facts = StepFacts(key="", run=plan.run, output=first.output, results=spec.results, datastore=first.datastore)

@@ -266,18 +266,28 @@ def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
 
 def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     """Return the reference of a workflow for the run's record."""
-    shared = {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
     if not submission_spec.is_pipeline(plan):
-        dataset = submission.dataset.replace(WORKFLOW_ID, workflow)
-        own = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
-        more = {
-            "dataset": dataset,
-            pipeline_steps.TASKS_KEY: ",".join(node_names.list_node_names(submission.task, submission.nodes)),
-        }
-        return {**shared, **own, **{name: value for name, value in more.items() if value}}
+        return make_job_reference(submission, workflow)
     parts = [own for _, own in submission_spec.list_parts(plan, Stage.SUBMIT)]
     tasks = {own.task: node_names.list_node_names(own.task, own.nodes) for own in parts}
-    return shared | pipeline_steps.make_reference({own.task: own.get_publish_url(workflow) for own in parts}, tasks)
+    return _share_reference(submission, workflow) | pipeline_steps.make_reference(
+        {own.task: own.get_publish_url(workflow) for own in parts}, tasks
+    )
+
+
+def make_job_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
+    """Return the reference of the workflow of one job."""
+    own = {"task": submission.task, "publishes": submission.get_publish_url(workflow)}
+    more = {
+        "dataset": submission.dataset.replace(WORKFLOW_ID, workflow),
+        pipeline_steps.TASKS_KEY: ",".join(node_names.list_node_names(submission.task, submission.nodes)),
+    }
+    filled = {name: value for name, value in more.items() if value}
+    return {**_share_reference(submission, workflow), **own, **filled}
+
+
+def _share_reference(submission: OsmoSubmissionSpec, workflow: str) -> dict[str, str]:
+    return {"workflow": workflow, "cli": submission.cli, "server": submission.server, "run": submission.run}
 
 
 def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:

@@ -1,0 +1,197 @@
+"""A run of another machine, recorded on this one: its platform has all that the record needs."""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract.document import JobDocument, parse_document
+
+from robotrain import __version__, network_deadline
+from robotrain.cluster.settings import read_configured_settings
+from robotrain.config.values import Origin
+from robotrain.errors import Problem, Rejected, raise_if_any
+from robotrain.messages import Messages
+from robotrain.model.job import Job, parse_attempt
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform, SubmittedRun
+from robotrain.model.run import Reference, RunGone, RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact, value_holds_secret
+from robotrain.store import name_lock, plans, records, run_values
+from robotrain.submission import carried_record
+from robotrain.submission.container_plugins import collect_container_plugins
+from robotrain.submission.interrupted_submit import make_sent_record, require_no_secrets
+from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.resubmit import restore_settings
+
+make_problem = Messages(__file__)
+
+
+class Adoption(NamedTuple):
+    """The record of a run that another machine submitted."""
+
+    record: RunRecord
+    is_new: bool
+    """Whether it was not recorded before."""
+    notes: Sequence[Problem] = ()
+
+
+def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") -> Adoption:
+    """Record the run that a text names on its platform, or return its record. Raise Rejected.
+
+    :param platform_name: the platform to ask; empty for those that know the text for a name of theirs.
+    """
+    if value_holds_secret(text):
+        raise Rejected([make_problem("run-not-adopted.signed")])
+    raise_if_any(name_lock.check_state_folder())
+    platform, found = _find_submitted(text, plugins, platform_name)
+    document = _read_document(text, found.document)
+    prepared, left_out = _restore_prepared(text, document, platform, plugins)
+    reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
+    with name_lock.lock_job(prepared.job, platform.name, lambda: None):
+        if known := _find_recorded(prepared.job, platform, reference):
+            return Adoption(known, is_new=False)
+        return _record_run(document, prepared, reference, found.created, left_out)
+
+
+def _find_submitted(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
+    """Return the run, and its platform. Raise Rejected if none has it, or several."""
+    platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
+    able = [one for one in platforms.values() if one.capabilities.feature("adopt")]
+    questions = [[partial(_ask_platform, one, text)] for one in able]
+    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
+    answers = [reply for [reply] in network_deadline.ask_all(questions, limit)]
+    found = [(one, reply.value) for one, reply in zip(able, answers, strict=True) if reply.value is not None]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(one.name for one, _ in found)
+        raise Rejected([make_problem("run-not-adopted.several", given=text, names=names)])
+    errors = [reply.error for reply in answers if reply.error is not None]
+    asked = [error for error in errors if not isinstance(error, RunGone)] or errors
+    problems = [problem for error in asked if isinstance(error, Rejected) for problem in error.problems]
+    if problems:
+        raise Rejected(problems, transient=all(getattr(error, "transient", False) for error in asked))
+    if asked:
+        raise asked[0]
+    if platform_name and not able:
+        from robotrain.model.platform import make_feature_error
+
+        raise make_feature_error(platforms[platform_name], "adopt")
+    raise Rejected([make_problem("run-not-adopted.unknown", given=text)])
+
+
+def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
+    settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
+    return platform.find_submitted(text, settings)
+
+
+def _read_document(text: str, content: bytes) -> JobDocument:
+    """Return the job document of a run. Raise Rejected if this robotrain cannot read it."""
+    try:
+        data = json.loads(content)
+        writer = str((data.get("record") or {}).get(carried_record.WRITER_KEY, ""))
+    except (ValueError, AttributeError):
+        raise Rejected([make_problem("run-not-adopted.other-tool", given=text)]) from None
+    try:
+        document = parse_document(content.decode())
+    except ValueError:
+        writer = redact(writer) or "another version"
+        problem = make_problem("run-not-adopted.other-version", given=text, writer=writer, own=__version__)
+        raise Rejected([problem]) from None
+    if not writer:
+        raise Rejected([make_problem("run-not-adopted.no-record", given=text)])
+    return document
+
+
+def _restore_prepared(
+    text: str, document: JobDocument, platform: Platform, plugins: Plugins
+) -> tuple[PreparedJob, list[str]]:
+    """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
+    workload, kinds = plugins.workload(document.workload), plugins.source_kinds()
+    try:
+        job = carried_record.restore_job(document, workload)
+        carried = dict(document.record.get("settings", {}))
+        is_right = document.run == job.run_name(parse_attempt(document.run)) and document.platform == platform.name
+    except (ValueError, TypeError, LookupError, AttributeError):  # of a document that somebody edited
+        is_right = False
+    if not is_right:
+        raise Rejected([make_problem("run-not-adopted.changed", given=text)])
+    programs = [name for name in carried_record.list_program_settings(platform) if carried.pop(name, None) is not None]
+    settings, problems = restore_settings(carried, platform, Origin("run", document.run))
+    raise_if_any(problems)
+    values = carried_record.restore_values(document, job, _list_settings(settings), workload)
+    prepared = PreparedJob(
+        job=job,
+        platform=platform,
+        settings=settings,
+        kinds=kinds,
+        container_plugins=collect_container_plugins(job, workload, kinds, platform, settings),
+        values=tuple(values),
+        produces=workload.produces,
+        workload=workload,
+    )
+    return prepared, programs
+
+
+def _list_settings(settings: Any) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+
+
+def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRecord | None:
+    """Return the record of a run that is known here already."""
+    shown = platform.describe_reference(reference)
+    for attempt in name_lock.list_attempts(job):
+        try:
+            record = records.find_record(job.run_name(attempt))
+        except Rejected:  # a damaged one
+            continue
+        if not record or record.platform != platform.name or record.phase != "sent":
+            continue
+        if record.reference == reference or (shown and platform.describe_reference(record.reference) == shown):
+            return record
+    return None
+
+
+def _record_run(
+    document: JobDocument, prepared: PreparedJob, reference: Reference, created: float | None, left_out: Sequence[str]
+) -> Adoption:
+    """Record the run under its own name, or if another run has that here, under the next free one."""
+    claim = name_lock.claim_exact_name(document.run, lambda record: False)
+    lock = (claim or name_lock.claim_run_name(prepared.job, lambda record: False))[0]
+    with lock:
+        job, created = prepared.job, created or time.time()
+        notes = [make_problem("adopted-in-part.renamed", given=document.run, run=lock.run)] if not claim else []
+        notes += [make_problem("adopted-in-part.left-out", run=lock.run, name=name) for name in left_out]
+        rendered: RenderedPlan | None = None
+        try:
+            rendered = prepared.render(parse_attempt(lock.run))
+            plans.store_plan(rendered)
+        except Rejected as rejected:  # such as a folder of code that this machine does not have
+            notes.append(make_problem("adopted-in-part.no-plan", run=lock.run, why=rejected.problems[0].title))
+        record = RunRecord(
+            run=lock.run,
+            platform=prepared.platform.name,
+            phase="sending",
+            job=job.digest,
+            plan=rendered.plan.digest if rendered else "",
+            created=created,
+            workload=job.workload,
+            settings=_list_settings(prepared.settings),
+            reference={},
+            host="",
+            makes=prepared.produces,
+            outputs=job.profile.outputs,
+            metrics=job.profile.metrics,
+            **{key: job.record.get(key, "") for key in carried_record.LABEL_KEYS},
+            values=run_values.collect_values(rendered) if rendered else {},
+        )
+        os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
+        told = tuple(note.title for note in notes)
+        sent = make_sent_record(record, prepared.platform, reference, *told)
+        records.write_record(sent)
+    return Adoption(sent, is_new=True, notes=tuple(notes))

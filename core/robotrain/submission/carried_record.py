@@ -1,0 +1,98 @@
+"""What the job document of a run carries, so that another machine can record the run, and the job made of it again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain import __version__
+from robotrain.config.trainer_args import split_options
+from robotrain.config.validate import list_fields
+from robotrain.config.values import Origin, Value
+from robotrain.model.job import TRAINER_ARGS, Job
+from robotrain.model.plan import MANAGED_KEY
+from robotrain.model.platform import Platform
+from robotrain.model.workload import Workload
+from robotrain.store import run_values
+from robotrain.store.run_values import RESUME_ROLE
+
+if TYPE_CHECKING:
+    from robotrain.submission.run_labels import RunLabels
+
+WRITER_KEY = "robotrain"
+"""The version of the robotrain that sent the run."""
+LABEL_KEYS = ("name", "note", "parent")
+
+
+def carry_labels(job: Job, labels: RunLabels) -> Job:
+    """Return the job with what its user calls the run, for its document."""
+    named = {key: text for key in LABEL_KEYS if (text := getattr(labels, key))}
+    return dataclasses.replace(job, record=named)
+
+
+def carry_record(job: Job, settings: Any, values: Iterable[Mapping[str, Any]], is_placed: bool) -> Job:
+    """Return the job with what its document needs beside what the runtime reads: settings, chosen values, labels.
+
+    :param values: as those of a plan.
+    :param is_placed: whether the document may have other addresses than its sources.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    record = {
+        **{key: job.record[key] for key in LABEL_KEYS if key in job.record},
+        WRITER_KEY: __version__,
+        "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},
+        "values": {name: list(pair) for name, pair in run_values.collect_chosen(values, job.sources).items()},
+        "labels": dict(job.labels),
+        "title": job.title,
+        "uris": [source.uri for source in job.sources] if is_placed else [],
+    }
+    return dataclasses.replace(job, record={key: value for key, value in record.items() if value})
+
+
+def restore_job(document: JobDocument, workload: Workload) -> Job:
+    """Return the job of a document."""
+    record = document.record
+    values = {**document.parameters, **record.get(MANAGED_KEY, {})}
+    declared = [one.name for one in get_parameters(workload.parameters) if one.name in values]
+    uris = record.get("uris") or [source.uri for source in document.sources]
+    return Job(
+        workload=document.workload,
+        parameters=tuple((name, values[name]) for name in dict.fromkeys([*declared, *values])),
+        sources=tuple(dataclasses.replace(one, uri=uri) for one, uri in zip(document.sources, uris, strict=True)),
+        trainer_args=document.trainer_args,
+        profile=workload.profile,
+        labels=tuple(record.get("labels", {}).items()),
+        title=record.get("title", ""),
+        program_lock=document.program_lock,
+        program_python=document.program_python,
+        program_files=tuple(document.program_files.items()),
+        record={key: record[key] for key in LABEL_KEYS if key in record},
+    )
+
+
+def list_program_settings(platform: Platform) -> list[str]:
+    """Return the settings that name a program: those of another machine do not count on this one."""
+    return [one.name for one in get_parameters(platform.settings) if one.param.program]
+
+
+def restore_values(
+    document: JobDocument, job: Job, settings: Mapping[str, Any], workload: Workload
+) -> Iterator[dict[str, Any]]:
+    """Yield the values of a job, as those of a plan: who chose them is known, and not where."""
+    chosen, origin = document.record.get("values", {}), str(Origin("run", document.run))
+    for source in job.sources:
+        made_by = Origin("run", job.record.get("parent", "")) if source.role == RESUME_ROLE else origin
+        text = "implied" if source.implied else str(made_by)
+        yield {"name": source.role, "value": f"{source.kind} {source.uri}", "origin": text, "overrode": []}
+    for name, value in {**dict(job.parameters), **settings}.items():
+        default = [{"value": chosen[name][1] or None, "origin": "default"}] if name in chosen else []
+        yield {"name": name, "value": value, "origin": origin if name in chosen else "default", "overrode": default}
+    arguments = [Value(text, Origin("run", document.run)) for text in job.trainer_args]
+    for option in split_options(arguments, workload):
+        for index, one in enumerate(option.arguments):
+            named = {} if index else {"option": option.name}
+            yield {"name": TRAINER_ARGS, "value": one.value, "origin": origin, "overrode": [], **named}

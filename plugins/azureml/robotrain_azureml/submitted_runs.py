@@ -1,0 +1,82 @@
+"""A job of a workspace that another machine submitted: its code asset has its job document."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from robotrain.cluster.answers import parse_time
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+from robotrain.model.job import Job
+from robotrain.model.platform import SubmittedRun
+from robotrain.model.run import RUN_PATTERN, Reference
+from robotrain_azure import storage
+from robotrain_azure.workspace import Workspace
+
+from robotrain_azureml import errors
+from robotrain_azureml.service import datastore, jobs
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec.job_settings import get_job_workspace
+from robotrain_azureml.spec.render import make_submission_spec
+from robotrain_azureml.spec.submission_spec import CODE_FOLDER, DOCUMENT_FILE
+from robotrain_azureml.submit.job_file import make_job_reference
+
+make_problem = Messages(__file__)
+
+NAME_PATTERN = r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
+OWN_PATTERN = rf"{RUN_PATTERN.pattern}-[0-9a-f]{{6}}"
+"""The names that `draw_job_name` draws."""
+CODE_DATASTORE = "workspaceblobstore"
+"""The datastore in whose account a workspace keeps code."""
+
+
+def find_submitted(text: str, settings: AzureMLSettings) -> SubmittedRun | None:
+    """Return the run of a job of the configured workspace; None for a text that is no job's name.
+
+    Raise RunGone, Rejected.
+    """
+    workspace = get_job_workspace(settings)
+    is_of_other_form = RUN_PATTERN.match(text) and not re.fullmatch(OWN_PATTERN, text)
+    if not re.fullmatch(NAME_PATTERN, text) or is_of_other_form:
+        return None
+    if not all(workspace):
+        if not re.fullmatch(OWN_PATTERN, text):
+            return None
+        raise Rejected([make_problem("run-not-adopted.no-workspace", given=text)])
+    with errors.reject_errors(workspace, f"ask Azure ML for the job {text}"):
+        job = jobs.find_job(jobs.get_client(), workspace, text)
+        if job is None:
+            raise jobs.make_run_gone(workspace, text)
+        properties = job.get_object("properties")
+    kind = properties.get_text("jobType")
+    if kind != "Command":
+        raise Rejected([make_problem("run-not-adopted.parts", given=text, kind=kind or "unknown")])
+    code = properties.get_text("codeId")
+    created = parse_time(job.get_object("systemData").get_text("createdAt"))
+
+    def refer(of: Job, carried: Any) -> Reference:
+        run = text.rpartition("-")[0]
+        spec = make_submission_spec(of, carried, run, ())
+        return {**make_job_reference(spec, text, code), **dict(zip(WORKSPACE_KEYS, workspace, strict=True))}
+
+    return SubmittedRun(_read_document(workspace, code, text), refer, created)
+
+
+WORKSPACE_KEYS = ("subscription", "group", "workspace")
+
+
+def _read_document(workspace: Workspace, code: str, job: str) -> bytes:
+    """Return the job document among the code of a job; empty if there is none. Raise Rejected."""
+    if not code:
+        return b""
+    arm = jobs.get_client()
+    with errors.reject_errors(workspace, f"read the code of the job {job}"):
+        uri = arm.get_properties(code).get_text("codeUri")
+        store = storage.get_datastore(arm, workspace, CODE_DATASTORE)
+        account = store.url.removesuffix(store.container)
+        container, _, folder = uri.removeprefix(account).partition("/")
+        if not uri.startswith(account) or not folder:  # in another account
+            return b""
+        name = f"{folder.rstrip('/')}/{DOCUMENT_FILE.removeprefix(f'{CODE_FOLDER}/')}"
+        with datastore.open_datastore(arm, replace(store, container=container)) as blobs:  # uploads have one each
+            return blobs.read_blob(name) if blobs.has_blob(name) else b""

@@ -1,0 +1,105 @@
+"""A workflow that another machine submitted: OSMO has its text, and that its job document."""
+
+import base64
+import binascii
+import bz2
+import io
+import re
+import tarfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+from robotrain.model.job import Job
+from robotrain.model.platform import SubmittedRun
+from robotrain.model.run import Reference
+
+from robotrain_osmo.client import service
+from robotrain_osmo.observe import workflow_state
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import groups
+from robotrain_osmo.spec.inputs import find_publish_url
+from robotrain_osmo.spec.render import ARCHIVE_PATH, TaskBuilder
+from robotrain_osmo.spec.resources import fill_settings
+from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE, make_submission_spec
+from robotrain_osmo.submit.submit import PLAN_MARK_PATTERN, SPEC_SECONDS, make_job_reference
+
+make_problem = Messages(__file__)
+
+WORKFLOW_PATTERN = r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?-[0-9]+"
+MAX_DOCUMENT_BYTES = 64 << 20
+
+
+def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
+    """Return the run of a workflow; None for a text that is no workflow's id. Raise RunGone, Rejected."""
+    if not re.fullmatch(WORKFLOW_PATTERN, text):
+        return None
+    answer = as_mapping(workflow_state.query_answer({"workflow": text, "cli": settings.osmo_cli}))
+    spec = _read_spec(settings.osmo_cli, text)
+
+    def refer(job: Job, carried: Any) -> Reference:
+        return _make_reference(job, replace(carried, osmo_cli=settings.osmo_cli), text)
+
+    return SubmittedRun(_find_document(text, spec), refer, parse_time(answer.get("submit_time")))
+
+
+def _read_spec(cli: str, workflow: str) -> Mapping[str, Any]:
+    """Return the specification of a workflow, whose text OSMO stores late; empty if robotrain did not make it.
+
+    Raise Rejected.
+    """
+    text = ""
+    for pause in SPEC_SECONDS:
+        time.sleep(pause)
+        text = service.query_text(cli, "workflow", "spec", workflow)
+        if re.search(PLAN_MARK_PATTERN, text):
+            break
+    if not re.search(PLAN_MARK_PATTERN, text):
+        return {}
+    import yaml  # costs start-up
+
+    try:
+        return as_mapping(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except yaml.YAMLError:
+        return {}
+
+
+def _find_document(workflow: str, spec: Mapping[str, Any]) -> bytes:
+    """Return the job document in the text of a workflow; empty without one. Raise Rejected."""
+    if not spec:
+        return b""
+    tasks = groups.list_tasks(spec)
+    archives = [
+        as_text(file.get("contents"))
+        for file in as_mappings(tasks[0].get("files") if tasks else ())
+        if file.get("path") == ARCHIVE_PATH
+    ]
+    if not archives:  # the archive was uploaded
+        raise Rejected([make_problem("run-not-adopted.uploaded", given=workflow)])
+    try:
+        with tarfile.open(fileobj=io.BytesIO(bz2.decompress(base64.b64decode(archives[0])))) as packed:
+            member = packed.extractfile(DOCUMENT_FILE)
+            return member.read(MAX_DOCUMENT_BYTES) if member else b""
+    except KeyError:
+        raise Rejected([make_problem("run-not-adopted.parts", given=workflow)]) from None
+    except (ValueError, OSError, EOFError, tarfile.TarError, binascii.Error):
+        return b""
+
+
+def _make_reference(job: Job, settings: OsmoSettings, workflow: str) -> Reference:
+    """Return what `submit` returned for the workflow of a job."""
+    run, nodes = workflow.rpartition("-")[0], job.training_nodes
+    builder = TaskBuilder(job, fill_settings(job, settings), run)
+    submission = make_submission_spec(
+        builder.settings,
+        run,
+        job.workload,
+        nodes=nodes if nodes > 1 else 0,
+        publishes=find_publish_url(job, builder.checkpoint_copy),
+        dataset=builder.published_dataset,
+    )
+    return make_job_reference(submission, workflow)

@@ -1,0 +1,148 @@
+"""A run that another machine sent to Slurm becomes one of this machine's: by its job, or by its run folder."""
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from robotrain.errors import Rejected
+from robotrain.plugins.manager import get_plugins
+from robotrain.store import records
+from robotrain.submission import adoption
+
+WORDS = ("--gpus", "0", "--num-gpus", "0", "--cpus", "1", "--memory", "1G", "--time", "10m")
+
+
+@pytest.fixture
+def submit(robotrain, slurm, tmp_path, monkeypatch):
+    """Submit a small job of a colleague's, and return its run folder. `of`: the colleague's state folder."""
+
+    def run(of: str = "colleague", *words: object) -> Path:
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / of))
+        folders = ("--runs-dir", tmp_path / f"runs-{of}", "--cache-dir", tmp_path / "cache")
+        given = ("--platform", "slurm", *folders, *WORDS, "--name", "pick", "--json", *words)
+        answer = robotrain("submit", "command", *given, "--", "python3", "train.py", "--lr", "3")
+        assert answer.exit_code == 0, answer.stderr
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "mine"))
+        return tmp_path / f"runs-{of}" / answer.json["run"]
+
+    return run
+
+
+@pytest.fixture
+def adopt(robotrain):
+    """Adopt, and return the answer; of one that fails, its problem."""
+
+    def run(text: object, exit_code: int = 0) -> dict:
+        answer = robotrain("adopt", text, "--json")
+        assert answer.exit_code == exit_code, answer.stderr
+        return answer.json if exit_code == 0 else answer.json["problems"][0]
+
+    return run
+
+
+def edit_document(folder: Path, **values: object) -> None:
+    file = folder / "job.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_an_adopted_run_is_cancelled_and_submitted_again_as_an_own_one(submit, adopt, robotrain, slurm):
+    folder = submit()
+    assert adopt(folder) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": True}
+    assert robotrain("cancel", "pick").exit_code == 0
+    assert robotrain("status", "pick", "--json").json["state"] == "cancelled"
+    answer = robotrain("resubmit", "pick", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["run"] == folder.name[:-1] + "2"
+    assert records.read_record(answer.json["run"]).parent == folder.name
+    sent = json.loads(Path(records.read_record(answer.json["run"]).reference["folder"], "job.json").read_text())
+    assert sent["trainer_args"] == ["python3", "train.py", "--lr", "3"]
+    assert [job["state"] for job in slurm.read_jobs()] == ["CANCELLED", "PENDING"]
+
+
+def test_a_run_that_is_called_as_one_of_this_machine_gets_the_next_name(submit, adopt, robotrain):
+    first, second = submit(), submit("another")
+    assert first.name == second.name, "two machines that never heard of each other sent the same job"
+    adopt(first)
+    assert adopt(second)["run"] == f"{first.name[:-1]}2"
+    assert adopt(second) == {"run": f"{first.name[:-1]}2", "platform": "slurm", "name": "pick", "is_new": False}
+    found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
+    assert [*map(str, found)] == [f"{first.name[:-1]}2", first.name]
+
+
+def test_two_that_adopt_at_once_make_one_record(submit):
+    folder, adopted = submit(), list[adoption.Adoption]()
+    plugins = get_plugins()
+
+    def adopt_it() -> None:
+        adopted.append(adoption.adopt_submitted_run(str(folder), plugins))
+
+    threads = [threading.Thread(target=adopt_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.is_new for one in adopted) == [False, False, False, True]
+    assert records.list_runs() == [folder.name]
+
+
+@pytest.mark.parametrize("at", ["plans.store_plan", "make_sent_record", "records.write_record"])
+def test_an_adoption_that_is_cut_off_leaves_nothing_that_the_next_one_stumbles_over(submit, adopt, monkeypatch, at):
+    class Cut(BaseException):
+        pass
+
+    def cut(*values: object) -> None:
+        raise Cut
+
+    folder = submit()
+    with monkeypatch.context() as patched:
+        patched.setattr(f"robotrain.submission.adoption.{at}", cut)
+        with pytest.raises(Cut):
+            adoption.adopt_submitted_run(str(folder), get_plugins())
+    assert records.list_runs() == []
+    assert adopt(folder) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": True}
+
+
+def test_a_job_of_another_tool_is_no_run(adopt, slurm, tmp_path):
+    (tmp_path / "job.sh").write_text("#!/bin/sh\n")
+    words = ["sbatch", "--parsable", str(tmp_path / "job.sh")]
+    number = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    assert adopt(number, 1)["title"] == f"{number} is no run of robotrain: it has no job document, or not yet"
+
+
+def test_what_cannot_be_adopted_says_why_in_a_sentence(submit, adopt, robotrain, tmp_path):
+    folder = submit()
+    assert "names no run" in adopt(tmp_path / "nowhere", 1)["title"]
+    assert "no job 99" in adopt("99", 1)["title"]
+    signed = "https://account1.blob.core.windows.net/runs/pick?sv=2021&sig=aHVzaGh1c2g%3D"
+    refused = robotrain("adopt", signed, "--json")
+    assert refused.exit_code == 1
+    assert "aHVzaGh1c2g" not in refused.stdout + refused.stderr
+    assert "signature" in refused.json["problems"][0]["title"]
+    answer = next(folder.glob("sbatch-*.txt"))
+    named = answer.read_text()
+    answer.write_text("")
+    assert "was not sent yet" in adopt(folder, 1)["title"]
+    answer.write_text(named)
+    document = (folder / "job.json").read_text()
+    edit_document(folder, parameters={})
+    assert adopt(folder, 1)["title"] == f"the job document of {folder} is not the one that robotrain wrote"
+    edit_document(folder, schema=9, record={"robotrain": "7.0"})
+    assert "was sent by robotrain 7.0" in adopt(folder, 1)["title"]
+    (folder / "job.json").write_text(document)
+    edit_document(folder, record={})
+    assert "step of a pipeline" in adopt(folder, 1)["title"]
+    (folder / "job.json").unlink()
+    assert "no job document, or not yet" in adopt(folder, 1)["title"]
+    (folder / "slurm.json").write_text("{}")
+    assert "cannot read" in adopt(folder, 1)["title"]
+    assert records.list_runs() == []
+
+
+def test_a_run_folder_is_enough_where_slurm_does_not_answer(submit, adopt, slurm):
+    folder = submit()
+    slurm.configure(away=True)
+    assert adopt(folder)["run"] == folder.name, "the folder says all"
+    with pytest.raises(Rejected):
+        adoption.adopt_submitted_run("1", get_plugins())
