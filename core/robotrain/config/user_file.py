@@ -1,7 +1,9 @@
 """The user's own configuration: `robotrain/config.toml` in their configuration folder. No project has one."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import tomllib
@@ -16,7 +18,7 @@ from robotrain.store import files
 make_problem = Messages(__file__)
 
 FILE = "config.toml"
-KEYS = ("checker",)
+KEYS, CHANNELS = ("checker", "notify"), "notify"
 USER_LAYER = "user configuration"
 
 
@@ -25,6 +27,8 @@ class UserFile(NamedTuple):
 
     values: dict[str, Value]
     problems: tuple[Problem, ...] = ()
+    channels: Mapping[str, str] = MappingProxyType({})
+    """The file with the address of each channel, by the name of the channel."""
 
 
 def get_user_file() -> Path:
@@ -47,7 +51,7 @@ def read_user_file() -> UserFile:
         return UserFile({}, (make_problem("file-malformed.user-file", where=where, why=redact(f"{error}.")),))
     except (ValueError, RecursionError) as error:
         return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
-    values, problems = {}, []
+    values, problems, channels = {}, [], dict[str, str]()
     for name, value in body.items():
         if name not in KEYS:
             problems.append(
@@ -59,8 +63,13 @@ def read_user_file() -> UserFile:
                     keys=", ".join(KEYS),
                 )
             )
+        elif name == CHANNELS:
+            if isinstance(value, dict) and all(isinstance(file, str) and file for file in value.values()):
+                channels = value
+            else:
+                problems.append(make_problem("file-malformed.user-channels", where=str(path)))
         elif not isinstance(value, str) or not value:
             problems.append(make_problem("file-malformed.user-value", where=str(path), name=name))
         else:
             values[name] = Value(value, Origin(USER_LAYER, str(path)))
-    return UserFile(values, tuple(problems))
+    return UserFile(values, tuple(problems), channels)

@@ -70,7 +70,19 @@ SUBMIT_SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
-PLAN_OPTIONS = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json", "name", "note")
+PLAN_OPTIONS = (
+    "plan",
+    "platform",
+    "wait",
+    "stream",
+    "dry_run",
+    "assets_only",
+    "save_spec",
+    "json",
+    "name",
+    "note",
+    "notify",
+)
 """Options that go with `--plan`; all others belong to a job."""
 Announcer = Callable[[str], None]
 """Prints the name of a run before it is sent."""
@@ -90,6 +102,8 @@ class SubmitCommand(JobCommand):
         """Add the switches, `--save-spec` and `--plan`."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
+        told = "with --wait: tell these channels of your configuration how it ended, between commas"
+        options.add_own("--notify", help=told, metavar="NAME")
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help)
         save = "after submission, write the platform's spec of the run to this file"
@@ -246,6 +260,12 @@ def _submit_or_dry_run(
     finish: Finisher | None = None,
 ) -> None:
     as_json = bool(options.get("json"))
+    if told := options.get("notify"):
+        from robotrain.notifications import open_channels
+
+        if not (options.get("wait") or options.get("stream")):
+            raise Rejected([make_problem("option-without-effect.notify")])
+        options = {**options, "channels": open_channels(told)}  # before anything is sent
     if options.get("dry_run"):
         from robotrain.cli import dry_run_preview
 
@@ -298,7 +318,8 @@ def finish_submission(
         from robotrain.cli.commands.watch import follow_submitted
 
         stream, timeout, poll = bool(options.get("stream")), options.get("timeout") or "", options.get("poll_seconds")
-        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new)
+        channels = options.get("channels") or ()
+        follow_submitted(record, platform, plugins, as_json, stream, timeout, poll, is_new, channels)
     elif as_json:
         identity = {name: getattr(record, name) for name in ("run", "platform", "job", "reference")}
         print_json(

@@ -2,8 +2,8 @@
 
 import functools
 import gc
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from robotrain.cli import output
 from robotrain.cli.arguments import (
     JsonLinesOption,
     JsonOption,
+    NotifyOption,
     RunsArgument,
     argument,
     complete_run_names,
@@ -41,6 +42,9 @@ from robotrain.model.platform import Platform
 from robotrain.model.run import RunRecord
 from robotrain.plugins.manager import Plugins
 
+if TYPE_CHECKING:
+    from robotrain.notifications import NoticeChannel
+
 make_problem = Messages(__file__)
 
 REDRAW_SECONDS = 0.5
@@ -56,16 +60,18 @@ def watch(
             complete_run_names,
         ),
     ] = None,
+    notify: NotifyOption = "",
     json: JsonLinesOption = False,
 ) -> None:
     """Show the progress, loss and outputs of runs live, until they end. The exit code is that of `wait`.
 
     robotrain watch                  all that have not ended, else the newest
     """
+    channels = _open_channels(notify)
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(output.get_results())
     renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(output.print_result_line)
-    follower = RunFollower(opened, renderer, get_plugins(ctx))
+    follower = RunFollower(opened, renderer, get_plugins(ctx), channels=channels)
     if drawn:
         follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
     else:
@@ -80,20 +86,21 @@ def wait(
     ctx: typer.Context,
     runs: RunsArgument = None,
     timeout: Annotated[str, option("--timeout", "TIME", "Stop waiting after this time: 90s, 30min, 12h.")] = "",
+    notify: NotifyOption = "",
     json: JsonOption = False,
 ) -> None:
     """Wait until runs end. The exit code is 0 if all succeeded, and 5 if one did not.
 
     robotrain wait --timeout 12h last
     """
-    seconds = parse_timeout(timeout)
+    seconds, channels = parse_timeout(timeout), _open_channels(notify)
     opened = open_runs(ctx, runs)
     renderer: Renderer
     if had_ended := all(_has_ended(record, platform) for record, platform in opened):
         renderer = EndRenderer(print_message_line)
     else:
         renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line, has_summary=not json)
-    follower = RunFollower(opened, renderer, get_plugins(ctx))
+    follower = RunFollower(opened, renderer, get_plugins(ctx), channels=channels)
     in_time = follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
     if not in_time:
         print_problems([_make_timeout_problem(follower, timeout)])
@@ -117,6 +124,15 @@ def _has_ended(record: RunRecord, platform: Platform) -> bool:
         return False
 
 
+def _open_channels(names: str) -> "Sequence[NoticeChannel]":
+    """Return the channels of an option; none without it. Raise Rejected."""
+    if not names:
+        return ()
+    from robotrain.notifications import open_channels  # costs start-up
+
+    return open_channels(names)
+
+
 def follow_submitted(
     record: RunRecord,
     platform: Platform,
@@ -126,6 +142,7 @@ def follow_submitted(
     timeout: str,
     poll_seconds: float | None,
     is_new: bool,
+    channels: "Sequence[NoticeChannel]" = (),
 ) -> None:
     """Follow a run that a submit ended with; raise typer.Exit with 5 if it does not succeed, 1 after `timeout`.
 
@@ -135,7 +152,7 @@ def follow_submitted(
     seconds = parse_timeout(timeout)
     renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
     runs = [(record, platform)]
-    follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds)
+    follower = RunFollower(runs, renderer, plugins, just_sent=is_new, poll_seconds=poll_seconds, channels=channels)
     if not follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds)):
         print_problems([_make_timeout_problem(follower, timeout)])
         raise typer.Exit(Stage.SUBMIT.exit_code)

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from robotrain_runtime.contract import event
 
@@ -25,6 +25,9 @@ from robotrain.plugins import site
 from robotrain.plugins.manager import Plugins
 from robotrain.run_folder import log
 from robotrain.store import progress_cache, records
+
+if TYPE_CHECKING:
+    from robotrain.notifications import NoticeChannel
 
 make_problem = Messages(__file__)
 
@@ -269,6 +272,7 @@ class RunFollower:
     """A context that follows several runs and reports to an observer.
 
     :param plugins: the plugins to notify of runs that ended while they were followed.
+    :param channels: those that are told how each run ended.
     :param just_sent: the runs were submitted by this command: their end is new even if they were never seen running.
     """
 
@@ -280,11 +284,12 @@ class RunFollower:
         just_sent: bool = False,
         tail: int | None = None,
         poll_seconds: float | None = None,
+        channels: Sequence[NoticeChannel] = (),
     ) -> None:
         poll = POLL_SECONDS if poll_seconds is None else poll_seconds
         self._run_ended = threading.Event()
         self._observer, self._plugins, self._just_sent = observer, plugins, just_sent
-        self._notified = set[str]()
+        self._notified, self._channels = set[str](), channels
         self.runs = [FollowedRun(record, platform, observer, self._run_ended, tail, poll) for record, platform in runs]
         self.problems: list[Problem] = []
         """Failures of plugins, to be printed when nothing is drawn any more."""
@@ -328,3 +333,7 @@ class RunFollower:
                 self._notified.add(one.record.run)
                 if self._plugins and not one.failure and (one.was_running or self._just_sent):
                     self.problems += site.notify_run_changed(self._plugins, one.record, "ended", one.status)
+                if self._channels and not one.failure:
+                    from robotrain.cli.watch.end_notice import send_notice
+
+                    self.problems += send_notice(self._channels, one.record, one.status, one.progress)
