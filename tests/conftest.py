@@ -22,6 +22,7 @@ import hypothesis
 import pytest
 from known_skips import KnownSkips, read_known
 from local_server import QuietHandler, serve
+from macos import become_mac
 from messages import MESSAGES, check_problems
 from printed_json import check_printed_json
 from robotrain_sources.torchvision import weights_table
@@ -56,6 +57,7 @@ MEMORY = Path("/dev/shm")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--known-skips", action="store_true", help="fail for a skip that known_skips.txt does not list")
+    parser.addoption("--macos", action="store_true", help="run commands in this process as on a Mac")
     parser.addoption("--write-messages", action="store_true", help="write messages.txt anew, from the tests that run")
 
 
@@ -260,6 +262,13 @@ def make_shared_cache(folder: Path) -> Path:
         (USER_CACHE / name).mkdir(parents=True, exist_ok=True)
         (cache / name).symlink_to(USER_CACHE / name)
     return cache
+
+
+@pytest.fixture(autouse=True)
+def mac(request, own_folders, monkeypatch):
+    """With `--macos`, this process is one of a Mac."""
+    if request.config.option.macos:
+        become_mac(monkeypatch)
 
 
 @pytest.fixture

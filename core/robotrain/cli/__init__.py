@@ -12,6 +12,10 @@ def main() -> None:
 
         sys.stdout.write(f"robotrain {__version__}\n")
         return
+    if sys.platform == "win32":
+        sys.exit(
+            "robotrain runs on Linux and macOS. On Windows, use WSL 2: https://learn.microsoft.com/windows/wsl/install"
+        )
     gc.disable()  # most commands are short, and collecting while modules load takes 5 % of the time
     atexit.register(gc.freeze)  # what is left lives to the end of the process: looking for garbage takes another 10 %
     try:

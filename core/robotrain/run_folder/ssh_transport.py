@@ -82,6 +82,8 @@ def _format_options(options: Mapping[str, str]) -> list[str]:
     return [f"-o{name}={value}" for name, value in options.items()]
 
 
+SHORT_PATH = 24
+"""Of 104 characters, what is left beside `/robotrain-12345678/`, the 40 of `%C`, and 17 that ssh adds for a while."""
 _shared: dict[str, dict[str, str]] = {}
 """The options of the connections that this process shares, by host; none where the user's configuration shares one."""
 _sharing = threading.Lock()
@@ -96,11 +98,17 @@ def _share_connection(host: str) -> dict[str, str]:
                 if _has_own_sharing(host)
                 else {
                     "ControlMaster": "auto",
-                    "ControlPath": f"{tempfile.mkdtemp(prefix='robotrain-')}/%C",  # short: a socket has 100 characters
+                    "ControlPath": f"{tempfile.mkdtemp(prefix='robotrain-', dir=_find_short_folder())}/%C",
                     "ControlPersist": str(SHARED_SECONDS),
                 }
             )
         return _shared[host]
+
+
+def _find_short_folder() -> str:
+    """Return a folder for temporary files: the path of a socket has 104 characters on a Mac, whose own has 50."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= SHORT_PATH else "/tmp"
 
 
 def _has_own_sharing(host: str) -> bool:

@@ -1,7 +1,5 @@
 """Whether the checkpoints of a training are evaluated beside it: that takes a GPU of their own, or enough cores."""
 
-import sys
-
 from robotrain.model.job import GPUS_PARAMETER, Job
 from robotrain.model.platform import FollowingDecision
 from robotrain_runtime.machine.hardware import count_cores, count_visible_gpus
@@ -20,8 +18,6 @@ def decide_following(job: Job, settings: LocalSettings) -> FollowingDecision:
     """
     values = dict(job.parameters)
     device = str(values.get(DEVICE_PARAMETER, "auto"))
-    if device == "mps" or (device == "auto" and sys.platform == "darwin"):
-        return FollowingDecision(False, "this machine has one GPU")
     gpus = 0 if device == "cpu" else count_visible_gpus()
     if gpus == 1:
         return FollowingDecision(False, "this machine has one GPU")

@@ -87,8 +87,8 @@ def check_space(folder: Path) -> Iterator[Problem]:
 
 def check_gpus() -> Iterator[HealthResult]:
     """Report what a training on this machine computes with."""
-    if sys.platform == "darwin" and os.uname().machine == "arm64":
-        yield report_ok("Apple's, by Metal (mps)")
+    if sys.platform != "linux":
+        yield report_ok("no job runs here: the platform local needs Linux")
         return
     try:
         present = hardware.query_gpus()

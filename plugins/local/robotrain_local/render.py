@@ -2,10 +2,12 @@
 
 import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain.errors import Problem
+from robotrain.messages import Messages
 from robotrain.model import plan
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload
@@ -20,6 +22,8 @@ from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
 from robotrain_local.settings import LocalSettings
+
+make_problem = Messages(__file__)
 
 DOCUMENT_FILE = "job.json"
 DATABASE = "mlflow.db"
@@ -89,7 +93,9 @@ def get_tracking_uri(settings: LocalSettings) -> str:
 
 
 def check_settings(job: Job, settings: LocalSettings) -> Iterator[Problem]:
-    """Check the tracking URI, the PyTorch build and the secrets."""
+    """Check the system, the tracking URI, the PyTorch build and the secrets."""
+    if sys.platform != "linux":
+        yield make_problem("feature-not-there", given="local")
     yield from settings_rules.check_tracking_uri(settings.tracking_uri or "")
     yield from settings_rules.check_torch_backend(settings.torch_backend, settings.environment)
     yield from settings_rules.check_secrets(settings.secrets)

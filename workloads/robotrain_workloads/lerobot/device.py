@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,7 +82,7 @@ def find_gpu_requirement(parameters: Mapping[str, Scalar], cuda: str = "") -> Gp
     precision = parameters.get("mixed_precision")
     excludes_cpu = bool(find_precision_problem("cpu", str(precision)))
     takes_any = device == "auto" and count == 1
-    if device in ("cpu", "mps") or (takes_any and (not excludes_cpu or sys.platform == "darwin")):
+    if device in ("cpu", "mps") or (takes_any and not excludes_cpu):
         return None
     without = WITHOUT_GPU
     if excludes_cpu:

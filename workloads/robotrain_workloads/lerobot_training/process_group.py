@@ -202,6 +202,8 @@ def outlive_platform_signals(agreement: ProcessAgreement) -> None:
 
 
 def _wait_for_launcher(agreement: ProcessAgreement) -> None:
+    if sys.platform == "darwin":  # it has no `sigwaitinfo`
+        return
     while True:
         sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
         until = time.monotonic() + NOTICE_SECONDS
