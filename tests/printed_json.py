@@ -19,7 +19,7 @@ LINES = ("logs", "watch")
 
 def check_printed_json(args: Sequence[str], text: str) -> None:
     """Raise AssertionError if a command line printed JSON that its schema does not describe."""
-    if "--json" not in args or not text or not (command := find_command(tuple(args))):
+    if "--json" not in args or "--help" in args or not text or not (command := find_command(tuple(args))):
         return
     is_whole = command not in LINES or text.startswith("{\n")  # problems, indented
     for document in [text] if is_whole else text.splitlines():
