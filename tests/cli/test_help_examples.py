@@ -34,8 +34,8 @@ def examples_of_documents(documents):
 
 
 def split_example(example):
-    """The words of an example, without its remark, and with real names for placeholders."""
-    bare = re.split(r"\s+#|\s{3,}|\s+>", example)[0].replace("…", "").replace("[", "").replace("]", "")
+    """The words of an example, without its remark and what reads its output, and with real names for placeholders."""
+    bare = re.split(r"\s+#|\s{3,}|\s+[>|]", example)[0].replace("…", "").replace("[", "").replace("]", "")
     return [SOUGHT.get(word, word) for word in shlex.split(bare)]
 
 
