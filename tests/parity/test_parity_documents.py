@@ -10,7 +10,7 @@ from parity_command import DATASET, ON, PLATFORMS, platform_words
 from parity_document import Arrived
 from robotrain_runtime.contract.document import JobDocument
 
-A_PLATFORMS_OWN = ("platform", "placement")
+A_PLATFORMS_OWN = ("platform", "placement", "record")
 OWN_PLUGINS = ("tracking.", "platform.")
 PLATFORM_SETTINGS = {
     platform: {flag[2:].replace("-", "_"): value for flag, value in options.items()} for platform, options in ON.items()
