@@ -9,8 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from robotrain_workloads.lerobot import dataset
 from robotrain_workloads.lerobot_data_check import episode_tables, table_files
 from robotrain_workloads.lerobot_data_check.dataset_files import DatasetFiles
@@ -86,9 +84,15 @@ class EpisodeFiles:
     def _stored(self) -> Collection[str]:
         return {*self._files.list_files(table_files.DATA_FILES)}
 
+    @cached_property
+    def _rows(self) -> Mapping[int, int]:
+        """The row of each episode, the first of several."""
+        return {one: row for row, one in reversed([*enumerate(self.numbers.tolist())])}
+
     def find_video(self, camera: str, episode: int) -> VideoPlace:
         """Return where an episode is in the videos of a camera. Raise ValueError if that is outside of the dataset."""
-        (row, *_) = np.flatnonzero(self.numbers == episode)
+        if (row := self._rows.get(episode)) is None:
+            raise ValueError(f"the dataset has no episode {episode}")
         columns = (self._tables.columns[f"videos/{camera}/{name}"] for name in episode_tables.VIDEO_COLUMNS)
         chunk, file, start, end = (float(column[row]) for column in columns)
         if not dataset.TEMPLATE.fullmatch(str(self._tables.video_path)):
