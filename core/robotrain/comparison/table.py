@@ -64,9 +64,7 @@ def compare_sides(
     :param plan: what is asked; the number of pairs is that of the table.
     :param references: the sides that each other one is compared with; None: all pairs.
     """
-    pairs = [*itertools.combinations(range(len(sides)), 2)]
-    if references is not None:
-        pairs = [(at, other) for other in references for at in range(len(sides)) if at not in references]
+    pairs = list_pairs(len(sides), references)
     pairings = [pair_sides(episodes, sides[first].side, sides[second].side) for first, second in pairs]
     planned = plan_pairs(plan, len(pairs))
     least = min(len(one.pairs) for one in pairings)
@@ -80,6 +78,13 @@ def compare_sides(
         verdicts=verdicts,
         notes=[*_list_notes(verdicts, pairings, plan)],
     )
+
+
+def list_pairs(sides: int, references: Sequence[int] | None) -> list[tuple[int, int]]:
+    """Return which sides are compared: each other one with each reference; without references, all pairs."""
+    if references is None:
+        return [*itertools.combinations(range(sides), 2)]
+    return [(at, other) for other in references for at in range(sides) if at not in references]
 
 
 def describe_side(episodes: Sequence[Observation], side: Side) -> dict[str, Any]:

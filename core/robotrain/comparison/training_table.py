@@ -1,6 +1,5 @@
 """A comparison of methods by several trainings of each, as the object of `comparison.json`."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -9,7 +8,7 @@ from robotrain_runtime.comparison import record
 from robotrain_runtime.comparison.decision import ComparisonPlan, PairVerdict, plan_pairs
 from robotrain_runtime.comparison.observations import Observation
 
-from robotrain.comparison.table import ComparedSide
+from robotrain.comparison.table import ComparedSide, list_pairs
 from robotrain.comparison.trainings import FEWEST, TrainingVerdict, compare_trainings, compute_training_means
 
 METHODS = {"permutation": "exact permutation", "welch": "Welch, assumes normality"}
@@ -32,9 +31,7 @@ def dump_trainings(
 
     The confidence is that of all pairs together (Bonferroni).
     """
-    pairs = [*itertools.combinations(range(len(sides)), 2)]
-    if references is not None:
-        pairs = [(at, other) for other in references for at in range(len(sides)) if at not in references]
+    pairs = list_pairs(len(sides), references)
     each = replace(plan, confidence=1 - (1 - plan.confidence) / len(pairs))
     means = [compute_training_means(episodes, one.side, plan.measure) for one in sides]
     verdicts = [compare_trainings([*means[first].values()], [*means[second].values()], each) for first, second in pairs]
@@ -61,8 +58,7 @@ def dump_trainings(
         for one, (first, second) in zip(verdicts, pairs, strict=True)
     ]
     title = "; ".join(row["sentence"] for row in rows)
-    passed = all(one.verdict == "not worse" for one in verdicts)
-    gate = None if plan.margin is None else {"margin": plan.margin, "passed": passed, "sentence": title}
+    gate = record.make_gate(plan, [one.verdict for one in verdicts], title)
     return {**made, "at_most": None, "fixed": None, "verdicts": rows, "title": title, "gate": gate}
 
 

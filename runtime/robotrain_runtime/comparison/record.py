@@ -41,7 +41,6 @@ def make_comparison_record(
     """
     sentences = [describe_verdict(one, plan) for one in verdicts]
     title = "; ".join(sentences)
-    passed = plan.margin is None or all(one.verdict == "not worse" for one in verdicts)
     return {
         "schema": SCHEMA,
         "title": title,
@@ -58,9 +57,16 @@ def make_comparison_record(
             {**asdict(one), "first": first, "second": second, "sentence": sentence}
             for one, (first, second), sentence in zip(verdicts, sides, sentences, strict=True)
         ],
-        "gate": None if plan.margin is None else {"margin": plan.margin, "passed": passed, "sentence": title},
+        "gate": make_gate(plan, [one.verdict for one in verdicts], title),
         "notes": [*notes],
     }
+
+
+def make_gate(plan: ComparisonPlan, verdicts: Sequence[str], title: str) -> dict[str, Any] | None:
+    """Return whether the first is shown to be not worse than all others; None if that is not asked."""
+    if plan.margin is None:
+        return None
+    return {"margin": plan.margin, "passed": {*verdicts} <= {"not worse"}, "sentence": title}
 
 
 def describe_verdict(one: PairVerdict, plan: ComparisonPlan) -> str:

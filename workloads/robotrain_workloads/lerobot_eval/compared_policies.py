@@ -158,8 +158,6 @@ def _finish(
     ended: record.Ending,
 ) -> None:
     """Write the results of all, and send those of the evaluated policy."""
-    sentences = [record.describe_verdict(one, plan) for one in verdicts]
-    is_gate, has_passed = plan.margin is not None, all(one.verdict == "not worse" for one in verdicts)
     with result_files.fill_folder(request.results) as folder:
         rows, results = [], []
         for number, one in enumerate(_list_requests(request)):
@@ -182,14 +180,14 @@ def _finish(
             rounds=rounds,
         )
         result_files.write_json(folder / COMPARISON_FILE, made)
-    for sentence in sentences:
-        emit_event(Note(level="info", text=sentence))
+    for row in made["verdicts"]:
+        emit_event(Note(level="info", text=row["sentence"]))
     score = evaluated_parts.make_score(results[0])
     too_low = summary.explain_low_success(score, request.success_threshold)
-    if is_gate:
-        score = replace(score, passed=has_passed and score.passed is not False)
+    if gate := made["gate"]:
+        score = replace(score, passed=gate["passed"] and score.passed is not False)
     evaluated_parts.report(request, score, request.policy.folder, request.kept_policy)
-    refused = [text for one, text in zip(verdicts, sentences, strict=True) if is_gate and one.verdict != "not worse"]
+    refused = [row["sentence"] for row in made["verdicts"] if gate and row["verdict"] != "not worse"]
     if text := "; ".join(filter(None, [*refused, too_low])):
         raise SystemExit(f"error: {text}")
 

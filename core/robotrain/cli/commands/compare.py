@@ -110,7 +110,7 @@ class CompareCommand(JobCommand):
     def invoke(self, ctx: Any) -> Any:
         """Compare what was played before; submit a job for anything else."""
         _, *words = ctx.params.get("words") or []
-        policies = [word for word in words if not word.startswith("-") and not is_job_file(word)]
+        policies = _list_policies(words)
         file, than = ctx.params.get("scores"), ctx.params.get("not_worse_than") or ""
         if not file and (ctx.params.get("parameters.env") or self.choice.file):
             return super().invoke(ctx)
@@ -149,7 +149,7 @@ class CompareCommand(JobCommand):
     def execute(self, ctx: typer.Context, choice: Choice, values: dict[str, Any]) -> None:
         """Submit the job of the policies; what is left of the words is that of any job."""
         words = values.get("words") or []
-        self.policies = [word for word in words[1:] if not word.startswith("-") and not is_job_file(word)]
+        self.policies = _list_policies(words[1:])
         super().execute(ctx, choice, {**values, "words": [word for word in words if word not in self.policies]})
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
@@ -199,6 +199,11 @@ class CompareCommand(JobCommand):
                 make_problem("option-without-effect.comparison", way, suggest_leaving_out(*extra), where=flags)
             )
         raise_if_any(problems)
+
+
+def _list_policies(words: Sequence[str]) -> list[str]:
+    """Return the policies among the words, which are no options and no job files."""
+    return [word for word in words if not word.startswith("-") and not is_job_file(word)]
 
 
 def _find_mistakes(policies: Sequence[str], than: str, margin: Any) -> Iterator[Problem]:
