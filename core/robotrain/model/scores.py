@@ -231,6 +231,11 @@ def format_failure_count(counted: tuple[int, int] | None) -> str:
 def format_interval(evaluated: Evaluated, metric: Metric | None) -> str:
     """Return the confidence interval as `64-95%`; empty if unknown."""
     low, high = (get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))
+    return format_share_bounds(low, high)
+
+
+def format_share_bounds(low: float | None, high: float | None) -> str:
+    """Return the interval of a share as `64-95%`; empty if an end is unknown."""
     return "" if low is None or high is None else f"{low * 100:.0f}-{high * 100:.0f}%"
 
 

@@ -19,7 +19,7 @@ from robotrain.pipelines.pipeline_platform import PipelinePlatform
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.report import evaluation
-from robotrain.report.evaluation import EvaluationFacts
+from robotrain.report.evaluation import EvaluationFacts, EvaluationResults
 from robotrain.report.sweep_part import SweepFacts, collect_sweep
 from robotrain.store import name_index, plans, progress_cache, records
 from robotrain.submission import interrupted_submit
@@ -152,6 +152,11 @@ class RunFacts:
     sweep: SweepFacts | None = None
     label: str = ""
     """What tells the run from those it is compared with; empty of a single run."""
+
+    @property
+    def results(self) -> EvaluationResults | None:
+        """What the results file of an evaluation contains, if it is here."""
+        return self.evaluation.results if self.evaluation else None
 
     @property
     def seconds(self) -> float | None:

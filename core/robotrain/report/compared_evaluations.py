@@ -144,13 +144,11 @@ def _name_policy(facts: RunFacts) -> str:
 
 
 def _get_digest(facts: RunFacts) -> str | None:
-    results = facts.evaluation.results if facts.evaluation else None
-    return (results.policy.get("sha256") if results else None) or None
+    return (facts.results.policy.get("sha256") if facts.results else None) or None
 
 
 def _list_outcomes(facts: RunFacts) -> Sequence[EpisodeOutcome]:
-    results = facts.evaluation.results if facts.evaluation else None
-    return results.outcomes if results else ()
+    return facts.results.outcomes if facts.results else ()
 
 
 def _is_known(one: EpisodeOutcome) -> bool:
@@ -178,8 +176,8 @@ def _list_episodes(facts: RunFacts, side: Side) -> list[Observation]:
 
 
 def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, has_conditions: bool) -> dict[str, Any]:
-    results = facts.evaluation.results if facts.evaluation else None
-    known = {name: value for name, value in (results.policy if results else {}).items() if value is not None}
+    policy = facts.results.policy if facts.results else {}
+    known = {name: value for name, value in policy.items() if value is not None}
     counted = {name: value for name, value in describe_side(episodes, side).items() if value is not None}
     return {
         **counted,
@@ -193,7 +191,7 @@ def _describe(facts: RunFacts, side: Side, episodes: Sequence[Observation], *, h
 
 
 def _dump_conditions(facts: RunFacts) -> dict[str, Any]:
-    results = facts.evaluation.results if facts.evaluation else None
+    found = facts.results.conditions if facts.results else {}
     values = {value["name"]: value["value"] for value in facts.values}
-    known = {name: value for name, value in (results.conditions if results else {}).items() if value is not None}
+    known = {name: value for name, value in found.items() if value is not None}
     return {"renames": values.get("rename"), "lerobot": values.get("lerobot_version"), **known}

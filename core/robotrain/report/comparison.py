@@ -212,8 +212,7 @@ def _make_success_rate(facts: RunFacts, metric: Metric, run: str) -> SuccessRate
     value = scores.get_share(found.scores, metric.name) if found else None
     if found is None or value is None:
         return None
-    results = facts.evaluation.results if facts.evaluation else None
-    known = results.outcomes if results else ()
+    known = facts.results.outcomes if facts.results else ()
     return SuccessRate(
         run=run,
         value=value,

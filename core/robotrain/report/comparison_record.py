@@ -7,6 +7,7 @@ from typing import Any
 from robotrain_runtime.comparison.decision import ComparisonPlan
 
 from robotrain.comparison import table
+from robotrain.model import scores
 from robotrain.report import collect
 
 HEAD = ("policy", "n", "success")
@@ -55,5 +56,5 @@ def _format_success(policy: Mapping[str, Any]) -> tuple[str, str]:
     number = f"{count or policy.get('episodes') or 0:.0f}"
     if rate is None:
         return number, "" if score is None else f"score {score:.4g}"
-    interval = f" ({ends[0] * 100:.0f}-{ends[1] * 100:.0f}%)" if ends else ""
+    interval = f" ({scores.format_share_bounds(*ends)})" if ends else ""
     return number, f"{rate:.0%}{interval}"

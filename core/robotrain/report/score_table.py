@@ -160,8 +160,8 @@ def _format_value(row: ScoredPolicy) -> str:
         value = f"{scores.format_number(row.value)} {row.unit}".rstrip()
         bounds = "" if row.low is None or row.high is None else f"{row.low:.3g} to {row.high:.3g}"
         return f"{value} ({bounds})" if bounds else value
-    interval = "" if row.low is None or row.high is None else f" ({row.low * 100:.0f}-{row.high * 100:.0f}%)"
-    return f"{row.value:.0%}{interval}"
+    interval = scores.format_share_bounds(row.low, row.high)
+    return f"{row.value:.0%}{f' ({interval})' if interval else ''}"
 
 
 def _escape(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
+from robotrain.model import scores
 from robotrain.redaction import redact
 from robotrain.report.charts import Bar
 from robotrain.report.evaluation import MAX_ROWS, EpisodeOutcome, EvaluationResults, ResultsTable, format_number
@@ -174,7 +175,7 @@ def _format_task_row(row: Row) -> tuple[str, ...]:
     return (
         _get_text(row, "task"),
         f"{count}, {rate:.0%}" if count and rate is not None else count,
-        f"{low * 100:.0f}-{high * 100:.0f}%" if low is not None and high is not None else "",
+        scores.format_share_bounds(low, high),
         format_number(get_number(row, "avg_max_reward")),
         format_number(get_number(row, "avg_length")),
         _get_text(row, "description"),
