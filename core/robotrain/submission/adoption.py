@@ -1,6 +1,5 @@
 """A run of another machine, recorded on this one: its platform has all that the record needs."""
 
-import dataclasses
 import json
 import os
 import time
@@ -12,6 +11,7 @@ from robotrain_runtime.contract.document import JobDocument, parse_document
 
 from robotrain import __version__, network_deadline
 from robotrain.cluster.settings import read_configured_settings
+from robotrain.config.validate import list_fields
 from robotrain.config.values import Origin
 from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.messages import Messages
@@ -124,7 +124,7 @@ def _restore_prepared(
     programs = [name for name in carried_record.list_program_settings(platform) if carried.pop(name, None) is not None]
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
     raise_if_any(problems)
-    values = carried_record.restore_values(document, job, _list_settings(settings), workload)
+    values = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
     prepared = PreparedJob(
         job=job,
         platform=platform,
@@ -136,10 +136,6 @@ def _restore_prepared(
         workload=workload,
     )
     return prepared, programs
-
-
-def _list_settings(settings: Any) -> dict[str, Any]:
-    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
 
 
 def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRecord | None:
@@ -181,7 +177,7 @@ def _record_run(
             plan=rendered.plan.digest if rendered else "",
             created=created,
             workload=job.workload,
-            settings=_list_settings(prepared.settings),
+            settings=dict(list_fields(prepared.settings)),
             reference={},
             host="",
             makes=prepared.produces,

@@ -6,14 +6,13 @@ from pathlib import Path
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.platform import SubmittedRun
+from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_local import spec
 from robotrain_local.render import DOCUMENT_FILE
 
 make_problem = Messages(__file__)
-
-MAX_DOCUMENT_BYTES = 64 << 20
 
 
 def find_submitted(text: str) -> SubmittedRun | None:

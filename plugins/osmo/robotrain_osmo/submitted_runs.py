@@ -17,6 +17,7 @@ from robotrain.messages import Messages
 from robotrain.model.job import Job
 from robotrain.model.platform import SubmittedRun
 from robotrain.model.run import Reference
+from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 
 from robotrain_osmo.client import service
 from robotrain_osmo.observe import workflow_state
@@ -31,7 +32,6 @@ from robotrain_osmo.submit.submit import PLAN_MARK_PATTERN, SPEC_SECONDS, make_j
 make_problem = Messages(__file__)
 
 WORKFLOW_PATTERN = r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?-[0-9]+"
-MAX_DOCUMENT_BYTES = 64 << 20
 
 
 def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:

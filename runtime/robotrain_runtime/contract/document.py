@@ -15,6 +15,7 @@ from typing import Any, Literal
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
 
 SCHEMA = 1
+MAX_DOCUMENT_BYTES = 64 << 20
 
 Scalar = str | int | float | bool | None
 
