@@ -34,14 +34,18 @@ def carry_labels(job: Job, labels: RunLabels) -> Job:
     return dataclasses.replace(job, record=named)
 
 
-def carry_record(job: Job, settings: Any, values: Iterable[Mapping[str, Any]], is_placed: bool) -> Job:
+def carry_record(
+    job: Job, settings: Any, values: Iterable[Mapping[str, Any]], is_placed: bool, default_name: str
+) -> Job:
     """Return the job with what its document needs beside what the runtime reads: settings, chosen values, labels.
 
     :param values: as those of a plan.
     :param is_placed: whether the document may have other addresses than its sources.
+    :param default_name: the name of a run whose user gives it none.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     record = {
+        "name": default_name,
         **{key: job.record[key] for key in LABEL_KEYS if key in job.record},
         WRITER_KEY: __version__,
         "settings": {name: value for name, value in list_fields(settings) if value != defaults[name]},

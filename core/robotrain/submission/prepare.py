@@ -104,7 +104,7 @@ class PreparedJob:
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
         is_placed = any(map(self.is_remote_folder, self.job.sources))
-        job = carry_record(self.job, self.settings, self.values, is_placed)
+        job = carry_record(self.job, self.settings, self.values, is_placed, self.default_name)
         plan = self.platform.render(job, self.settings, run, payload, self.container_plugins)
         raise_if_any(
             [*capability_checks.check_spec_size(plan, self.platform, self.platforms), *find_secrets_in_plan(plan)]

@@ -98,10 +98,12 @@ def dry_run_job(
     *,
     new: bool = False,
     pinning: bool = True,
+    labels: RunLabels = NO_LABELS,
     checks: CheckOptions = NO_OPTIONS,
 ) -> RenderedPlan:
     """Do everything but submit the job. Raise Rejected if preflight fails."""
     raise_if_any(name_lock.check_state_folder())
+    prepared = prepared.with_job(carry_labels(prepared.job, labels))
     claim = name_lock.claim_run_name(
         prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )

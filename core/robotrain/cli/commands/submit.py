@@ -192,7 +192,9 @@ def submit_job(
     )
 
     def dry_run() -> DryRun:
-        rendered = submitter.dry_run_job(prepared, print_problems, plugins, new=new, pinning=pinning, checks=checks)
+        rendered = submitter.dry_run_job(
+            prepared, print_problems, plugins, new=new, pinning=pinning, labels=labels, checks=checks
+        )
         return DryRun(rendered, dry_run_preview.preview_steps(rendered, seen))
 
     def submit(announce: Announcer) -> Submission:
