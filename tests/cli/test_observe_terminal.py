@@ -255,7 +255,10 @@ def test_tables_fold_at_the_width_of_the_terminal_also_in_a_pipe(scripted, comma
     scripted.run("train-1", step(3), called="a-name-of-some-length", state="failed", reason="the disk is full " * 9)
     line = shlex.join([*command, *words])
     names = {"PYTHONPATH": os.pathsep.join(map(str, tmp_path.glob("site-*"))), "TERM": "dumb"}
-    piped = VirtualTerminal(["sh", "-c", f"{line} | cat; {line} >{tmp_path}/file"], os.environ | names)
+    # The reader of the pipe waits for the end: the hint on stderr does not come into the middle of a line.
+    piped = VirtualTerminal(
+        ["sh", "-c", f'{line} | (text=$(cat); echo "$text"); {line} >{tmp_path}/file'], os.environ | names
+    )
     piped.end()
     shown, whole = (COLOUR.sub("", text).split("\n") for text in (piped.raw, (tmp_path / "file").read_text()))
     piped.close()
