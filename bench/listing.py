@@ -3,10 +3,13 @@
     ./uvw run python bench/listing.py [--pairs 15] [--records 10000] [--lines 300]
 
 Every record is of a run that ended, with a log of so many lines; the newest 50 are listed each time. Least times of
-the processor, and their ratio.
+the processor, and their ratio. The last row is the time that `runs --everywhere` takes for 1,000 runs, half of them
+folders of this machine and half workflows of the stand-in for OSMO, half of each recorded here.
 """
 
 import argparse
+import dataclasses
+import datetime
 import json
 import os
 import subprocess
@@ -25,6 +28,8 @@ from rows import ROBOTRAIN, Row
 
 SHOWN = 50
 CEILING = 1.2
+EVERYWHERE, EVERYWHERE_SECONDS = 1000, 3.0
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 TAB = {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain status lerobot", "COMP_CWORD": "2"}
 COMMANDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("runs", ["runs"], {}),
@@ -71,6 +76,40 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
             yield Row(
                 name=title, ours=ours, unit="ms", floor=floor, floor_name=f"over {SHOWN} records", ceiling=CEILING
             )
+        seconds = min(measure_everywhere(Path(name, f"everywhere-{pair}")) for pair in range(min(pairs, 3)))
+        title = f"runs --everywhere of {EVERYWHERE:,} runs"
+        yield Row(name=title, ours=seconds, unit="s", ceiling=EVERYWHERE_SECONDS)
+
+
+def measure_everywhere(folder: Path) -> float:
+    """Return the seconds that a list of the runs of two platforms takes."""
+    sys.path.insert(0, str(TESTS))
+    from osmo_stand_in import OsmoStandIn
+
+    osmo, state = OsmoStandIn(folder / "osmo"), folder / "state"
+    os.environ["ROBOTRAIN_STATE"] = str(state)
+    workflows, now = list[dict[str, object]](), time.time()
+    fsync, os.fsync = os.fsync, lambda handle: None
+    for number in range(EVERYWHERE // 2):
+        run = f"lerobot-train-{number:08x}-1"
+        made = make_ended_run(state / "local" / run, 2)
+        (made / "process.json").write_text("{}")
+        submitted = datetime.datetime.fromtimestamp(now - number).isoformat()
+        workflows.append({"name": f"{run}-1", "status": "RUNNING", "user": "me", "submit_time": submitted})
+        if number % 2:
+            write_run_record(number, now - number, made)
+            other = {"platform": "osmo", "run": f"{run[:-1]}2", "reference": {"workflow": f"{run}-1"}}
+            records.write_record(dataclasses.replace(records.read_record(run), **other))
+    os.fsync = fsync
+    osmo.fail("workflow list", "answer", stdout=json.dumps({"workflows": workflows}), times=None)
+    words, environ = [ROBOTRAIN, "runs", "--everywhere", "--all", "--json"], os.environ | osmo.environ
+    began = time.monotonic()
+    done = subprocess.run(words, env=environ, capture_output=True, check=True)
+    seconds = time.monotonic() - began
+    listed = json.loads(done.stdout)["runs"]
+    if (len(listed), sum(one["recorded"] for one in listed)) != (EVERYWHERE, EVERYWHERE // 2):
+        raise OSError(f"{len(listed)} runs were listed")
+    return seconds
 
 
 def measure_cpu(command: list[str], state: Path, environ: dict[str, str]) -> float:

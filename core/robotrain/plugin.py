@@ -19,7 +19,7 @@ from robotrain.model.job import Job
 from robotrain.model.locked_program import LockedProgram
 from robotrain.model.pipeline import PipelineStep, SweepSpec
 from robotrain.model.plan import Payload, Plan, make_job_document
-from robotrain.model.platform import FollowingDecision, Platform, PlatformDefault, SubmittedRun
+from robotrain.model.platform import FollowingDecision, ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.model.preview import JobFacts, RunPlace, WorkPreview
 from robotrain.model.run import Output, Reference, RunGone, RunRecord, RunState, Status, StepStatus
 from robotrain.model.source import (
@@ -90,6 +90,7 @@ __all__ = [
     "JobSource",
     "JobTemplate",
     "JudgedRun",
+    "ListedSubmission",
     "LockedProgram",
     "Messages",
     "Metric",

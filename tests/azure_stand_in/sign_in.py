@@ -13,6 +13,7 @@ from azure_stand_in.http_server import Handler, Server
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 OBJECT = "22222222-2222-2222-2222-222222222222"
+PERSON = "somebody"
 SECRET = "the-right-secret"
 FEDERATED = "a federated token"
 STORAGE = "https://storage.azure.com"
@@ -32,6 +33,7 @@ def token(audience: str = STORAGE, client: str = "tests") -> str:
         "sub": OBJECT,
         "tid": TENANT,
         "appid": client,
+        "name": PERSON,
         "ver": "1.0",
     }
     return ".".join([_part({"alg": "RS256", "typ": "JWT"}), _part(claims), "c2ln"])

@@ -1,11 +1,15 @@
-"""Jobs that cannot become runs of this machine; the kit adopts one that can."""
+"""Jobs of other machines: which cannot become runs of this one, and how they are listed; the kit adopts one."""
 
 import pytest
+from azure_stand_in.ml import jobs
+from azure_stand_in.sign_in import PERSON
+from azureml_plans import job, render_plan
 from azureml_workspace_plans import make_submittable_plan
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
 from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.settings import AzureMLSettings
 
 
 def adopt_refused(text: str) -> str:
@@ -34,3 +38,42 @@ def test_a_job_that_the_workspace_does_not_have_is_gone(workspace):
 def test_a_job_needs_a_configured_workspace():
     title = "lerobot-train-0123abcd-1-abc123 is a job of Azure ML, and no workspace is configured on this machine"
     assert adopt_refused("lerobot-train-0123abcd-1-abc123") == title
+
+
+def submit_runs(workspace, count: int) -> list[str]:
+    """Submit so many attempts of a job, and return the names of their jobs."""
+    workspace.kubernetes()
+    plans = [render_plan(job(), attempt, **workspace.settings) for attempt in range(1, count + 1)]
+    return [AzureMLPlatform().submit(plan)["job"] for plan in plans]
+
+
+@pytest.mark.parametrize("count", [0, 2, 5])
+def test_jobs_are_listed_by_pages(workspace, count):
+    names = submit_runs(workspace, count)
+    del workspace.calls[:]
+    listed = [*AzureMLPlatform().list_submitted(AzureMLSettings(**workspace.settings), everyone=False)]
+    assert [one.text for one in listed] == names[::-1], "the newest first"
+    assert [one.run for one in listed] == [name.rpartition("-")[0] for name in names[::-1]]
+    assert {(one.state, one.user) for one in listed} <= {("pending", PERSON)}
+    assert len(workspace.calls) <= -(-count // 2) + 2, workspace.calls
+    assert len([call for call in workspace.calls if "/jobs?" in call]) == max(1, -(-count // 2))
+
+
+def test_jobs_of_others_and_of_other_tools_are_told_apart(workspace, monkeypatch):
+    platform = AzureMLPlatform()
+    mine, theirs, foreign = submit_runs(workspace, 3)
+    workspace.jobs[foreign].body["tags"] = {"team": "robots"}
+    find = jobs.resource
+    monkeypatch.setattr(jobs, "resource", lambda one: _sent_by("ann", find(one)) if one.name == theirs else find(one))
+    settings = AzureMLSettings(**workspace.settings)
+    assert [one.text for one in platform.list_submitted(settings, everyone=False)] == [mine]
+    listed = [(one.text, one.user) for one in platform.list_submitted(settings, everyone=True)]
+    assert listed == [(theirs, "ann"), (mine, PERSON)]
+
+
+def _sent_by(person: str, answer: dict) -> dict:
+    return {**answer, "systemData": {**answer["systemData"], "createdBy": person}}
+
+
+def test_without_a_workspace_azureml_is_not_set_up():
+    assert AzureMLPlatform().list_submitted(AzureMLSettings(), everyone=False) is None

@@ -1,11 +1,22 @@
-"""Workflows that cannot become runs of this machine; the kit adopts one that can."""
+"""Workflows of other machines: which cannot become runs of this one, and how they are listed; the kit adopts one."""
 
 import pytest
 from osmo_pipelines import plan, steps
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.submission.adoption import adopt_submitted_run
+from robotrain_osmo.observe import workflow_state
 from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.settings import OsmoSettings
+
+TEXT = """
+workflow:
+  name: NAME
+  tasks:
+  - name: train
+    image: ubuntu
+    command: [train]
+"""
 
 
 def adopt_refused(text: str) -> str:
@@ -25,3 +36,33 @@ def test_a_workflow_that_osmo_does_not_have_is_gone(osmo):
 def test_a_pipeline_is_not_adopted(osmo):
     workflow = OsmoPlatform().submit(plan(steps(settings={"pool": "default"})))["workflow"]
     assert adopt_refused(workflow) == f"{workflow} is a pipeline, which cannot be recorded on another machine"
+
+
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (3, 2), (4, 3), (5, 3)])
+def test_workflows_are_listed_by_pages(osmo, monkeypatch, count, requests):
+    monkeypatch.setattr(workflow_state, "LISTED", "2")
+    names = [f"lerobot-train-{number:08x}-1" for number in range(count)]
+    for name in names:
+        osmo.submit(TEXT.replace("NAME", name))
+    osmo.forget()
+    listed = [*OsmoPlatform().list_submitted(OsmoSettings(), everyone=False)]
+    assert [one.run for one in listed] == names[::-1], "the newest first"
+    assert [one.text for one in listed] == [f"{name}-1" for name in names[::-1]]
+    assert len(osmo.calls) == requests <= -(-count // 2) + 2
+
+
+def test_runs_of_others_and_workflows_of_other_tools_are_told_apart(osmo):
+    for name, user in {"lerobot-train-00000001-1": "ann", "lerobot-train-00000002-1": "bob", "hello": "ann"}.items():
+        osmo.configure(user=user)
+        osmo.submit(TEXT.replace("NAME", name))
+    osmo.configure(user="ann")
+    listed = {
+        everyone: [(one.text, one.user, one.state) for one in OsmoPlatform().list_submitted(OsmoSettings(), everyone)]
+        for everyone in (False, True)
+    }
+    ann = ("lerobot-train-00000001-1-1", "ann", "pending")
+    assert listed == {False: [ann], True: [("lerobot-train-00000002-1-1", "bob", "pending"), ann]}
+
+
+def test_without_the_command_osmo_is_not_set_up():
+    assert OsmoPlatform().list_submitted(OsmoSettings(osmo_cli="no-such-osmo"), everyone=False) is None

@@ -180,12 +180,13 @@ class Call:
         self.show(self.ask(lambda: rows.query(rows.fetch(self.state, self.args.workflow_id))))
 
     def workflow_list(self) -> None:
-        """The last ones, the latest at the bottom."""
+        """The last ones after the offset, the latest at the bottom."""
         found = self.ask(lambda: [rows.describe(row) for row in rows.every(self.state) if self._is_listed(row)])
-        self.show({"workflows": found[-self.args.count :]})
+        self.show({"workflows": found[: len(found) - self.args.offset][-self.args.count :]})
 
     def _is_listed(self, row: rows.Row) -> bool:
-        return (self.args.name or "") in row["name"] and row["status"] != "FAILED_SUBMISSION"
+        is_asked = self.args.all_users or row["submitted_by"] == self.there["user"]
+        return is_asked and (self.args.name or "") in row["name"] and row["status"] != "FAILED_SUBMISSION"
 
     def workflow_logs(self) -> None:
         """To the end of the workflow, also with -n."""
@@ -324,7 +325,13 @@ def make_parser(version: Version) -> argparse.ArgumentParser:
         "version": [FORMAT],
         "workflow submit": [(("workflow_file",), {}), FORMAT, (("--pool", "-p"), {}), PRIORITY],
         "workflow query": [one, FORMAT],
-        "workflow list": [(("--count", "-c"), {"default": 20, "type": int}), (("--name", "-n"), {}), FORMAT],
+        "workflow list": [
+            (("--count", "-c"), {"default": 20, "type": int}),
+            (("--offset", "-f"), {"default": 0, "type": int}),
+            (("--all-users", "-a"), switch),
+            (("--name", "-n"), {}),
+            FORMAT,
+        ],
         "workflow logs": [*STREAM, (("--last-n-lines", "-n"), {"type": int})],
         **({"workflow events": STREAM} if version >= (6, 2, 0) else {}),
         "workflow spec": [one],

@@ -80,10 +80,14 @@ class SlurmStandIn:
                 (self.folder / "jobs" / f"{job['number']}.json").write_text(json.dumps(changed))
 
     def forget(self, number: str) -> None:
-        """Forget a job, as the controller does MinJobAge seconds after its end."""
+        """Forget a job, as the controller does MinJobAge seconds after its end; the accounting does not."""
         for job in self.read_jobs():
             if number in (job["id"], job["number"], job["array"]):
-                (self.folder / "jobs" / f"{job['number']}.json").unlink()
+                file = self.folder / "jobs" / f"{job['number']}.json"
+                if self.cluster["accounting"]:
+                    file.write_text(json.dumps({**job, "forgotten": True}))
+                else:
+                    file.unlink()
 
     def read_calls(self, *commands: str) -> list[list[str]]:
         """Return the words of the calls so far, of these commands or all."""

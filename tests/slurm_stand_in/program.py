@@ -44,14 +44,16 @@ class Engine:
         self.folder = folder
         self.cluster = json.loads((folder / "cluster.json").read_text())
 
-    def read_jobs(self) -> list[dict]:
+    def read_jobs(self, forgotten: bool = False) -> list[dict]:
+        """Return the jobs. `forgotten`: those too that only the accounting has."""
         files = sorted(self.folder.glob("jobs/*.json"), key=lambda file: int(file.stem))
-        return [json.loads(file.read_text()) for file in files]
+        jobs = [json.loads(file.read_text()) for file in files]
+        return [job for job in jobs if forgotten or not job.get("forgotten")]
 
-    def find_jobs(self, ids: str) -> list[dict]:
+    def find_jobs(self, ids: str, forgotten: bool = False) -> list[dict]:
         """Return the jobs of a list of ids, an array with its elements."""
         wanted = ids.split(",")
-        return [job for job in self.read_jobs() if {job["id"], job["number"], job["array"]} & {*wanted}]
+        return [job for job in self.read_jobs(forgotten) if {job["id"], job["number"], job["array"]} & {*wanted}]
 
     def write(self, job: dict) -> None:
         file = self.folder / "jobs" / f"{job['number']}.json"
@@ -197,9 +199,9 @@ def run_squeue(engine: Engine, words: list[str]) -> str:
     return "\n".join(lines if "noheader" in options else ["HEADER", *lines])
 
 
-def select_jobs(engine: Engine, options: dict) -> list[dict]:
+def select_jobs(engine: Engine, options: dict, forgotten: bool = False) -> list[dict]:
     """Return the jobs of these ids, names and users."""
-    jobs = engine.find_jobs(options["jobs"]) if options.get("jobs") else engine.read_jobs()
+    jobs = engine.find_jobs(options["jobs"], forgotten) if options.get("jobs") else engine.read_jobs(forgotten)
     if names := options.get("name"):
         jobs = [job for job in jobs if job["name"] in names.split(",")]
     user = str(os.getuid()) if "me" in options else options.get("user") or options.get("uid")
@@ -219,7 +221,7 @@ def run_sacct(engine: Engine, words: list[str]) -> str:
                       "Connection refused")  # fmt: skip
     if "allocations" not in options:
         raise Failure("this stand-in records no steps: use --allocations", 99)
-    lines = [cluster.format_accounting(job, options["format"]) for job in select_jobs(engine, options)]
+    lines = [cluster.format_accounting(job, options["format"]) for job in select_jobs(engine, options, forgotten=True)]
     return "\n".join(lines if "noheader" in options else [options["format"].replace(",", "|"), *lines])
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
     from robotrain.model.pipeline import PipelineStep, SweepSpec
     from robotrain.model.plan import Payload, Plan
-    from robotrain.model.run import Output, Reference, Status, StepStatus
+    from robotrain.model.run import Output, Reference, RunState, Status, StepStatus
     from robotrain.model.terminal import Forwarding, TerminalCommand
     from robotrain.model.workload import Workload
 
@@ -59,6 +59,22 @@ class SubmittedRun(NamedTuple):
     """Return the reference of the run by its job, of which the document is, and the platform's settings of that."""
     created: float | None = None
     """When it was submitted, in seconds since the epoch; None if that is not known."""
+
+
+class ListedSubmission(NamedTuple):
+    """A run as the engine lists it, whichever machine submitted it."""
+
+    text: str
+    """What `find_submitted` takes."""
+    run: str
+    """Its name where it was submitted."""
+    state: RunState
+    keys: Mapping[str, str]
+    """Those entries of its reference that tell it from every other run of the platform; empty for a missing key."""
+    created: float | None = None
+    """When it was submitted, in seconds since the epoch; None if that is not known."""
+    user: str = ""
+    """Who submitted it, as the engine says."""
 
 
 class Platform:
@@ -151,6 +167,17 @@ class Platform:
         Raise RunGone if the engine has no such run, and Rejected when it cannot be asked, or is no run of one job.
 
         :param settings: those of the platform as they are configured on this machine.
+        """
+        return None
+
+    def list_submitted(self, settings: Any, everyone: bool) -> Iterable[ListedSubmission] | None:
+        """Return the runs that the engine has, whichever machine submitted them, the newest first.
+
+        An engine that lists by pages is asked for the next page when it is needed. Return None if the platform is not
+        set up on this machine. Raise Rejected when the engine cannot be asked.
+
+        :param settings: those of the platform as they are configured on this machine.
+        :param everyone: whether runs of other users count, where the engine tells them apart.
         """
         return None
 

@@ -12,7 +12,7 @@ from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.errors import Rejected
-from robotrain.model.platform import format_cancel_command
+from robotrain.model.platform import format_cancel_command, has_own_method
 from robotrain.model.run import FINAL_STATES, Output, RunGone, RunRecord, RunState
 from robotrain.run_folder.cancel import Stop
 from robotrain.run_folder.scheduler import SchedulerPlatform
@@ -89,6 +89,32 @@ class SubmitTests(PlatformTestBase):
         yield from bench.compare_count(run.run, 1)
         if plans.find_stored_plan(run.run) is None:
             yield "the plan of an adopted run cannot be made again"
+
+    def test_runs_of_other_machines_are_listed(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[str]:
+        """`runs --everywhere` shows what the engine has, with what `adopt` takes, and once adopted under its name."""
+        if not has_own_method(bench.platform, "list_submitted"):
+            pytest.skip(f"{bench.name} does not implement list_submitted")
+        first, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
+        state = bench.platform.status(records.read_record(run).reference).state
+        for parameter, value in bench.list_set_options():
+            monkeypatch.setenv(parameter.env[0], value)
+        words = ("runs", "--everywhere", "--platform", bench.name, "--json")
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
+        for name, is_recorded in (("", False), ("kit-run", True)):
+            listed = harness.run_command(*words).require("`runs --everywhere` must list the runs").json["runs"]
+            found = [one for one in listed if one["run"] in (first, run)]
+            yield from compare("the listed runs, newest first", [one["run"] for one in found], [run, first])
+            if not found:
+                return
+            expected = {"run": run, "name": name, "recorded": is_recorded, "state": state, "platform": bench.name}
+            yield from compare("the newest run", {key: found[0][key] for key in expected}, expected)
+            if not found[0]["created"]:
+                yield "the time of a listed run is not told"
+            if not is_recorded:
+                adopted = harness.run_command("adopt", found[0]["ref"], "--platform", bench.name, "--json")
+                yield from compare("what is adopted", adopted.require("`adopt` must take it").json["run"], run)
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""

@@ -89,11 +89,27 @@ UNKNOWN_OBJECT_ID = "OBJECT-ID"
 
 def get_caller_object_id() -> str:
     """Return the object id of the signed-in identity, from its token; UNKNOWN_OBJECT_ID if that fails."""
+    return str(_read_caller_claims().get("oid") or UNKNOWN_OBJECT_ID)
+
+
+NAME_CLAIMS = ("name", "upn", "unique_name", "preferred_username", "app_displayname", "appid", "oid")
+"""By which Azure calls who made something: a person by the name, an application by its name or its id."""
+
+
+def get_caller_names() -> frozenset[str]:
+    """Return what Azure may call the signed-in identity; nothing if its token does not say."""
+    claims = _read_caller_claims()
+    return frozenset(str(claims[name]) for name in NAME_CLAIMS if claims.get(name))
+
+
+def _read_caller_claims() -> dict[str, Any]:
+    """Return the claims of the signed-in identity's token; empty if there is none, as a request then says."""
     try:
-        token = str(get_shared_credential().get_token(f"https://{get_cloud().manager}/.default").token)
-        return str(parse_token_claims(token).get("oid") or UNKNOWN_OBJECT_ID)
-    except Exception:  # a sign-in may raise anything; commands are shown with the placeholder
-        return UNKNOWN_OBJECT_ID
+        return parse_token_claims(
+            str(get_shared_credential().get_token(f"https://{get_cloud().manager}/.default").token)
+        )
+    except Exception:  # a sign-in may raise anything
+        return {}
 
 
 NOT_SIGNED_IN = "you are not signed in to Azure"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain.cluster.platform import PipelineCluster
-from robotrain.model.platform import Platform, PlatformDefault, SubmittedRun
+from robotrain.model.platform import ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 from robotrain_azure.settings import suggest_workspace_settings
 
@@ -142,6 +142,11 @@ class AzureMLPlatform(PipelineCluster):
         from robotrain_azureml.submitted_runs import find_submitted
 
         return find_submitted(text, settings)
+
+    def list_submitted(self, settings: AzureMLSettings, everyone: bool) -> Iterable[ListedSubmission] | None:
+        from robotrain_azureml.submitted_runs import list_submitted
+
+        return list_submitted(settings, everyone)
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         from robotrain_azureml.submit.job_file import make_submitted_job_file

@@ -1,6 +1,7 @@
 """A job of a workspace that another machine submitted: its code asset has its job document."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,14 +9,16 @@ from robotrain.cluster.answers import parse_time
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.model.platform import SubmittedRun
+from robotrain.model.platform import ListedSubmission, SubmittedRun
 from robotrain.model.run import RUN_PATTERN, Reference
-from robotrain_azure import storage
+from robotrain_azure import credential, storage
 from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml import errors
+from robotrain_azureml.observe import job_state
 from robotrain_azureml.service import datastore, jobs
 from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec.command_job import RUN_TAG
 from robotrain_azureml.spec.job_settings import get_job_workspace
 from robotrain_azureml.spec.render import make_submission_spec
 from robotrain_azureml.spec.submission_spec import CODE_FOLDER, DOCUMENT_FILE
@@ -80,3 +83,24 @@ def _read_document(workspace: Workspace, code: str, job: str) -> bytes:
         name = f"{folder.rstrip('/')}/{DOCUMENT_FILE.removeprefix(f'{CODE_FOLDER}/')}"
         with datastore.open_datastore(arm, replace(store, container=container)) as blobs:  # uploads have one each
             return blobs.read_blob(name) if blobs.has_blob(name) else b""
+
+
+def list_submitted(settings: AzureMLSettings, everyone: bool) -> Iterator[ListedSubmission] | None:
+    """Return the jobs of the configured workspace that are runs, the newest first; None without a workspace.
+
+    Raise Rejected.
+    """
+    workspace = get_job_workspace(settings)
+    return _list_jobs(workspace, everyone) if all(workspace) else None
+
+
+def _list_jobs(workspace: Workspace, everyone: bool) -> Iterator[ListedSubmission]:
+    with errors.reject_errors(workspace, "list the jobs of the workspace"):
+        mine = frozenset() if everyone else credential.get_caller_names()
+        for job in jobs.get_client().list_all(f"{workspace.resource}/jobs", tag=RUN_TAG):
+            name, run = job.get_text("name"), job.get_object("properties").get_object("tags").get_text(RUN_TAG)
+            told = job.get_object("systemData")
+            user = told.get_text("createdBy")
+            if RUN_PATTERN.fullmatch(run) and (not mine or user in mine):
+                state, created = job_state.parse_job(job, {}).state, parse_time(told.get_text("createdAt"))
+                yield ListedSubmission(name, run, state, {"job": name}, created, user)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.platform import FollowingDecision, Platform, SubmittedRun
+from robotrain.model.platform import FollowingDecision, ListedSubmission, Platform, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_local.capabilities import CAPABILITIES, OPTION_HINTS
@@ -82,6 +82,11 @@ class LocalPlatform(Platform):
         from robotrain_local.submitted_runs import find_submitted
 
         return find_submitted(text)
+
+    def list_submitted(self, settings: LocalSettings, everyone: bool) -> Iterable[ListedSubmission] | None:
+        from robotrain_local.submitted_runs import list_submitted
+
+        return list_submitted(settings, everyone)
 
     def status(self, reference: Reference) -> Status:
         from robotrain_local.observe import query_status

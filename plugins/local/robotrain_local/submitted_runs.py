@@ -1,16 +1,22 @@
 """A run of this machine that another state folder, or another user, has the record of: found by its run folder."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
-from robotrain.model.platform import SubmittedRun
+from robotrain.model.platform import ListedSubmission, SubmittedRun
+from robotrain.model.run import RUN_PATTERN, RunGone
+from robotrain.run_folder.folder_access import format_user
 from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 from robotrain_runtime.contract.files import read_limited_file
 
 from robotrain_local import spec
-from robotrain_local.render import DOCUMENT_FILE
+from robotrain_local.observe import query_status
+from robotrain_local.render import DOCUMENT_FILE, get_run_folder
+from robotrain_local.settings import LocalSettings
 
 make_problem = Messages(__file__)
 
@@ -29,3 +35,19 @@ def find_submitted(text: str) -> SubmittedRun | None:
         why = getattr(error, "strerror", None) or error
         raise Rejected([make_problem("run-not-adopted", given=str(folder), why=why)]) from None
     return SubmittedRun(document, lambda job, settings: {"folder": str(folder)}, created)
+
+
+def list_submitted(settings: LocalSettings, everyone: bool) -> Iterator[ListedSubmission]:
+    """Yield the runs in the folder for runs, the newest first."""
+    top, found = get_run_folder(settings, "runs").parent, list[tuple[float, int, Path]]()
+    for name in os.listdir(top) if top.is_dir() else ():
+        with suppress(OSError):
+            about = (top / name / spec.SPEC_FILE).stat()
+            if RUN_PATTERN.fullmatch(name) and (everyone or about.st_uid == os.geteuid()):
+                found.append((about.st_mtime, about.st_uid, top / name))
+    for created, owner, folder in sorted(found, reverse=True):
+        with suppress(OSError, RunGone):
+            keys = {"folder": str(folder)}
+            yield ListedSubmission(
+                str(folder), folder.name, query_status(keys).state, keys, created, format_user(owner)
+            )

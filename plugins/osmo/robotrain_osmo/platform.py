@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robotrain.cluster.platform import PipelineCluster
-from robotrain.model.platform import Platform, PlatformDefault, SubmittedRun
+from robotrain.model.platform import ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_osmo.capabilities import CAPABILITIES, OPTION_HINTS
@@ -141,6 +141,11 @@ class OsmoPlatform(PipelineCluster):
         from robotrain_osmo.submitted_runs import find_submitted
 
         return find_submitted(text, settings)
+
+    def list_submitted(self, settings: OsmoSettings, everyone: bool) -> Iterable[ListedSubmission] | None:
+        from robotrain_osmo.submitted_runs import list_submitted
+
+        return list_submitted(settings, everyone)
 
     def find_page(self, reference: Reference) -> str:
         from robotrain_osmo.observe.status import find_page

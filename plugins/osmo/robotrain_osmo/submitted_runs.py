@@ -4,10 +4,12 @@ import base64
 import binascii
 import bz2
 import io
+import itertools
 import re
+import shutil
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +17,8 @@ from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_ti
 from robotrain.errors import Rejected
 from robotrain.messages import Messages
 from robotrain.model.job import Job
-from robotrain.model.platform import SubmittedRun
-from robotrain.model.run import Reference
+from robotrain.model.platform import ListedSubmission, SubmittedRun
+from robotrain.model.run import RUN_PATTERN, Reference
 from robotrain_runtime.contract.document import MAX_DOCUMENT_BYTES
 
 from robotrain_osmo.client import service
@@ -103,3 +105,27 @@ def _make_reference(job: Job, settings: OsmoSettings, workflow: str) -> Referenc
         dataset=builder.published_dataset,
     )
     return make_job_reference(submission, workflow)
+
+
+def list_submitted(settings: OsmoSettings, everyone: bool) -> Iterator[ListedSubmission] | None:
+    """Return the workflows that are named as runs are, the newest first; None without the `osmo` command.
+
+    Raise Rejected.
+    """
+    return _list_workflows(settings.osmo_cli, everyone) if shutil.which(settings.osmo_cli) else None
+
+
+def _list_workflows(cli: str, everyone: bool) -> Iterator[ListedSubmission]:
+    size = int(workflow_state.LISTED)
+    for offset in itertools.count(step=size):
+        chosen = [*(["-a"] if everyone else []), *(["-f", str(offset)] if offset else [])]  # older commands have no -f
+        answer = service.query_json(cli, "workflow", "list", "-c", str(size), *chosen, "-t", "json")
+        rows = [*as_mappings(as_mapping(answer).get("workflows"))]
+        for row in sorted(rows, key=lambda row: as_text(row.get("submit_time")), reverse=True):
+            workflow = as_text(row.get("name"))
+            run = workflow.rpartition("-")[0]
+            if RUN_PATTERN.fullmatch(run):
+                state, created = workflow_state.parse_workflow(row).state, parse_time(row.get("submit_time"))
+                yield ListedSubmission(workflow, run, state, {"workflow": workflow}, created, as_text(row.get("user")))
+        if len(rows) < size:
+            return

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.model.platform import Platform, PlatformDefault, SubmittedRun
+from robotrain.model.platform import ListedSubmission, Platform, PlatformDefault, SubmittedRun
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_slurm.capabilities import CANCEL_COMMAND, CAPABILITIES, OPTION_HINTS
@@ -120,6 +120,11 @@ class SlurmPlatform(Platform):
         from robotrain_slurm.submitted_runs import find_submitted
 
         return find_submitted(text, settings)
+
+    def list_submitted(self, settings: SlurmSettings, everyone: bool) -> Iterable[ListedSubmission] | None:
+        from robotrain_slurm.submitted_runs import list_submitted
+
+        return list_submitted(settings, everyone)
 
     def status(self, reference: Reference) -> Status:
         from robotrain_slurm.scheduler import SlurmScheduler, call_scheduler

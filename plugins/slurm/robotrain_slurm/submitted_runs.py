@@ -1,16 +1,26 @@
 """A run that another machine sent to Slurm, found by its job or its run folder, here or on a login node."""
 
+import itertools
+import os
 import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from robotrain.errors import Rejected
-from robotrain.model.platform import SubmittedRun
-from robotrain.model.run import RunGone
+from robotrain.model.platform import ListedSubmission, SubmittedRun
+from robotrain.model.run import LOGIN_KEY, RUN_PATTERN, RunGone, RunState
 from robotrain.run_folder import submitted_runs
+from robotrain.run_folder.scheduler_commands import ShellWord
 from robotrain.run_folder.transport import Transport
 
 from robotrain_slurm.client.commands import SlurmRefused, run_slurm
+from robotrain_slurm.client.failures import explain_refusal
+from robotrain_slurm.client.queue import clear_empty, parse_seconds
 from robotrain_slurm.login.address import is_address
 from robotrain_slurm.login.reach import explained, reach
+from robotrain_slurm.observe.status import STATES
 from robotrain_slurm.scheduler import find_scheduler
 from robotrain_slurm.settings import SlurmSettings
 
@@ -37,22 +47,117 @@ def find_submitted(text: str, settings: SlurmSettings) -> SubmittedRun | None:
         return submitted_runs.find_submitted_run(find_scheduler(at), folder)
 
 
+class _Row(NamedTuple):
+    """A job, as squeue and sacct print it."""
+
+    id: str
+    """Of an element of an array: `12_3`, or `12_[0-3]`."""
+    state: str
+    submitted: str
+    user: str
+    name: str
+    comment: str
+    folder: str
+
+    @property
+    def number(self) -> int:
+        """That of a whole array."""
+        found = re.match("[0-9]+", self.id)
+        return int(found[0]) if found else 0
+
+    @property
+    def run(self) -> str:
+        """The run, of a step that of its pipeline; empty for a job of another tool. Accounting may keep no comments."""
+        is_own = not self.comment or self.comment.startswith(COMMENT_MARK)
+        found = RUN_PATTERN.match(self.name) if is_own else None
+        return found[0] if found and self.name[found.end() :][:1] in ("", "-") else ""
+
+    @property
+    def run_folder(self) -> str:
+        """The folder of the run: a step works in `steps/NAME` of it."""
+        return self.folder if self.name == self.run else os.path.dirname(os.path.dirname(self.folder))
+
+
+QUEUE_FORMAT, ACCOUNTING_FORMAT = "%i|%T|%V|%u|%j|%k|%Z", "JobID,State,Submit,User,JobName,Comment,WorkDir"
+
+
+def _query_queue(at: Transport, *words: str) -> list[_Row]:
+    """Raise SlurmRefused, Rejected."""
+    return _parse_rows(run_slurm(at, "squeue", "--noheader", "--states=all", f"--format={QUEUE_FORMAT}", *words))
+
+
+def _query_accounting(at: Transport, *words: str) -> list[_Row]:
+    """Return nothing where there is no accounting."""
+    with suppress(SlurmRefused, Rejected):
+        options = ("--noheader", "--parsable2", "--allocations", f"--format={ACCOUNTING_FORMAT}")
+        return _parse_rows(run_slurm(at, "sacct", *options, *words))
+    return []
+
+
+def _parse_rows(answer: str) -> list[_Row]:
+    most = len(_Row._fields) - 1
+    return [_Row(*map(clear_empty, line.split("|", most))) for line in answer.splitlines() if line.count("|") >= most]
+
+
 def _find_folder(at: Transport, job: str) -> str | None:
     """Return the run folder of a job; None for one of another tool. Raise RunGone, Rejected."""
-    words = ("--noheader", "--states=all", f"--jobs={job}", "--format=%Z|%k")
-    try:
-        answer = run_slurm(at, "squeue", *words)
-    except SlurmRefused:  # it has forgotten the job
-        answer = ""
-    if not answer.strip():
-        options = ("--noheader", "--parsable2", "--allocations", f"--jobs={job}", "--format=WorkDir,Comment")
-        try:
-            answer = run_slurm(at, "sacct", *options)
-        except (SlurmRefused, Rejected):
-            answer = ""
-    lines = answer.strip().splitlines()
-    if not lines:
+    rows: list[_Row] = []
+    with suppress(SlurmRefused):  # it has forgotten the job
+        rows = _query_queue(at, f"--jobs={job}")
+    rows = rows or _query_accounting(at, f"--jobs={job}")
+    if not rows:
         place = f" of {at.host}" if at.host else ""
         raise RunGone(f"the Slurm{place} has no job {job}, or has forgotten it: give its run folder")
-    folder, _, comment = lines[0].rpartition("|")
-    return folder if comment.startswith(COMMENT_MARK) else None
+    return rows[0].run_folder if rows[0].run else None
+
+
+LISTED_DAYS = 90
+"""How long ago a job that the queue has forgotten may have been sent."""
+SHOWN_FIRST: Sequence[RunState] = ("running", "pending", "failed", "lost", "cancelled", "succeeded")
+"""Of several jobs of a run, which state is that of the run."""
+
+
+def list_submitted(settings: SlurmSettings, everyone: bool) -> Iterator[ListedSubmission] | None:
+    """Return the runs that the queue has, then those that only the accounting has, each newest first.
+
+    None without Slurm. Raise Rejected.
+    """
+    at = reach(settings.login or "")
+    return _list_runs(at, everyone) if at.host or shutil.which("squeue") else None
+
+
+def _list_runs(at: Transport, everyone: bool) -> Iterator[ListedSubmission]:
+    mine, listed = () if everyone else (ShellWord('--user="$(id -u)"'),), set[tuple[str, str]]()
+    with explained(at):
+        try:
+            rows = _query_queue(at, "--all", *mine)
+        except SlurmRefused as refusal:
+            raise Rejected([explain_refusal(at, refusal.text, {}, "squeue")], transient=True) from None
+    yield from _group_rows(at, rows, listed)
+    with explained(at):
+        rows = _query_accounting(at, f"--starttime=now-{LISTED_DAYS}days", *(mine or ("--allusers",)))
+    yield from _group_rows(at, rows, listed)
+
+
+def _group_rows(at: Transport, rows: Sequence[_Row], listed: set[tuple[str, str]]) -> Iterator[ListedSubmission]:
+    """Yield the runs of jobs that are not `listed` yet, and add them. Several jobs of a name continue each other."""
+
+    def get_key(row: _Row) -> tuple[str, str]:
+        return row.run, row.run_folder
+
+    own = sorted((row for row in rows if row.run and row.folder), key=lambda row: (*get_key(row), row.number))
+    found: list[tuple[float, int, ListedSubmission]] = []
+    for key, group in itertools.groupby(own, get_key):
+        if key in listed:
+            continue
+        listed.add(key)
+        (run, folder), jobs = key, [*group]
+        newest = {(row.name, row.id.partition("_")[2]): row.state.partition(" ")[0] for row in jobs}
+        states = {STATES.get(state, "running") for state in newest.values()}
+        text = folder if any(row.name != run for row in jobs) else str(jobs[0].number)
+        state = next(state for state in SHOWN_FIRST if state in states)
+        keys, created = {"folder": folder, LOGIN_KEY: at.host}, parse_seconds(jobs[0].submitted)
+        text = f"{at.host}:{text}" if at.host else text
+        one = ListedSubmission(text, run, state, keys, created, jobs[0].user)
+        found.append((created or 0.0, jobs[0].number, one))
+    yield from (one for _, _, one in sorted(found, key=lambda row: row[:2], reverse=True))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from azure_stand_in.sign_in import PERSON
+
 KIND = "Microsoft.MachineLearningServices/workspaces"
 HOST = "westeurope.api.azureml.ms"
 CONTAINER = "azureml-blobstore"
@@ -20,7 +22,7 @@ def now() -> str:
 
 
 def make_system_data(at: str) -> dict[str, str]:
-    return {"createdAt": at, "createdBy": "somebody", "createdByType": "User", "lastModifiedAt": at}
+    return {"createdAt": at, "createdBy": PERSON, "createdByType": "User", "lastModifiedAt": at}
 
 
 @dataclass

@@ -37,6 +37,13 @@ def get_job(ml: Ml, asked: Asked, name: str) -> Answer:
     return 200, resource(find_job(ml, name))
 
 
+def list_jobs(ml: Ml, asked: Asked) -> Answer:
+    """The newest first, those with a tag if one is asked for; what a pipeline or a sweep started is not among them."""
+    tag = asked.query.get("tag")
+    whole = [job for job in ml.jobs.values() if job.parent is None and (not tag or tag in job.body.get("tags", {}))]
+    return 200, {"value": [resource(job) for job in reversed(whole)]}
+
+
 def cancel_job(ml: Ml, asked: Asked, name: str) -> Answer:
     find_job(ml, name).cancel()
     return 200, None
@@ -78,6 +85,7 @@ def _change(job: Job, body: dict[str, Any]) -> None:
 
 
 ROUTES = (
+    ("GET", "/jobs", list_jobs),
     ("PUT", "/jobs/([^/]+)", create_job),
     ("GET", "/jobs/([^/]+)", get_job),
     ("POST", "/jobs/([^/]+)/cancel", cancel_job),

@@ -40,6 +40,8 @@ NAME_HELP = "Only runs with exactly this name; `*` stands for any characters."
 SINCE_HELP = "Only runs submitted since then: 7d, 12h, yesterday, 2026-11-15."
 UNTIL_HELP = "Only runs submitted until then; a day counts to its end."
 SET_HELP = "Only runs with this value: batch_size=8, policy_type=act, dataset=*pusht*."
+EVERYWHERE_HELP = "List what the platforms have instead, whichever machine submitted it."
+USER_HELP, USERS = "With --everywhere: whose runs, `me` or `all`.  [default: me]", ("me", "all")
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
 """States whose reason is shown beside them."""
 OTHER_OPTIONS = {
@@ -93,6 +95,8 @@ def runs(
     set: Annotated[list[str] | None, option("--set", "KEY=VALUE", SET_HELP)] = None,
     since: Annotated[str, option("--since", "TIME", SINCE_HELP)] = "",
     until: Annotated[str, option("--until", "TIME", UNTIL_HELP)] = "",
+    everywhere: Annotated[bool, typer.Option("--everywhere", help=EVERYWHERE_HELP)] = False,
+    user: Annotated[str, option("--user", "WHO", USER_HELP, lambda incomplete: [*USERS])] = "",
     steps: Annotated[bool, typer.Option("--steps", help="List the runs of pipelines' steps too.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
     older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
@@ -111,6 +115,8 @@ def runs(
 
     robotrain runs pick
 
+    robotrain runs --everywhere --user all
+
     robotrain runs --prune --older-than 30d
 
     robotrain runs --prune pick
@@ -119,15 +125,21 @@ def runs(
     prune_options = {"--older-than": older_than, "--keep": keep is not None, "--yes": yes, "--dry-run": dry_run}
     list_options = {"--all": everything, "-n": number != DEFAULT_NUMBER, "--steps": steps, "--name": name}
     list_options |= {"--workload": workload, "--since": since, "--until": until, "--set": set}
+    list_options |= {"--everywhere": everywhere, "--user": user}
     _check_options(prune, prune_options, list_options)
+    _check_everywhere(everywhere, user, {"--set": set, "--name": name, "--steps": steps})
     if prune:
         from robotrain.cli.commands.prune import prune_runs
 
         raise_if_any(list(run_filter.find_unknown_names(get_plugins(ctx), platform)))
         return prune_runs(get_plugins(ctx), word, older_than, keep, state, platform, yes, json, dry_run)
     wanted = run_filter.RunFilter(word, state, platform, name, workload, since, until, tuple(set or ()))
-    accept = wanted.make_accept(get_plugins(ctx))
     most = None if everything else number
+    if everywhere:
+        from robotrain.cli.commands.runs_everywhere import print_runs_everywhere
+
+        return print_runs_everywhere(get_plugins(ctx), wanted, user == "all", most, json)
+    accept = wanted.make_accept(get_plugins(ctx))
     listed, uncertain, more = listed_runs.list_runs(get_plugins(ctx), most, state, accept, steps)
     print_problems(listed_runs.find_silent_platforms([*listed, *uncertain]))
     if json:
@@ -152,6 +164,23 @@ def _check_options(prune: bool, of_prune: dict[str, Any], of_list: dict[str, Any
             title, why = f"{flag} cannot be used with --prune", "Runs to remove are named, or chosen by age or number."
             way = "robotrain runs --prune --keep 20", "all but the newest 20"
         raise arguments.make_usage_error(title, why, way)
+
+
+def _check_everywhere(everywhere: bool, user: str, of_records: dict[str, Any]) -> None:
+    """Raise Rejected for options of --everywhere without it, and with it for those that only records answer."""
+    if user not in ("", *USERS):
+        raise arguments.make_usage_error(
+            f"--user takes me or all, not {user!r}", "A platform knows its users, not robotrain.", ("--user all",)
+        )
+    if user and not everywhere:
+        why = "This machine records the runs that were submitted from here, or adopted."
+        raise arguments.make_usage_error(
+            "--user has no effect without --everywhere", why, (f"robotrain runs --everywhere --user {user}",)
+        )
+    for flag in [flag for flag, is_given in of_records.items() if everywhere and is_given]:
+        why = "Platforms know a run, its state, its time and its user; the rest is in the records of this machine."
+        way = "robotrain adopt REF", "records a run here: then `robotrain runs` lists it with the rest"
+        raise arguments.make_usage_error(f"{flag} cannot be used with --everywhere", why, way)
 
 
 def _format_runs(listed: Sequence[ListedRun]) -> list[str]:

@@ -1,0 +1,88 @@
+"""`robotrain runs --everywhere`: list what the platforms have, whichever machine submitted it."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from robotrain.cli import output
+from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.cli.run_list.everywhere import FoundRun, PlatformOutcome, list_everywhere
+from robotrain.cli.run_list.run_filter import RunFilter
+from robotrain.model.amounts import format_short_age
+from robotrain.plugins.manager import Plugins
+
+NOT_ASKED = {"not-set-up": "not set up here", "cannot-list": "cannot list"}
+"""The outcomes that no warning tells of, in words."""
+
+
+def print_runs_everywhere(plugins: Plugins, wanted: RunFilter, everyone: bool, most: int | None, json: bool) -> None:
+    """Print the runs that fit. Raise Rejected if no platform could be asked."""
+    accept = wanted.make_accept(plugins)
+    found, answers, problems, more = list_everywhere(plugins, wanted.platform, everyone, most, wanted.state, accept)
+    print_problems(problems)
+    if json:
+        told = [answer._asdict() for answer in answers]
+        print_json({"runs": [_dump_run(one) for one in found], "platforms": told, "more": more})
+        return
+    if found:
+        print_result("\n".join(_format_runs(found)))
+    else:
+        fits = f" that fits {wanted}" if str(wanted) else ""
+        print_message(f"{_join_platforms(answers, 'listed')} lists no run {'' if everyone else 'of yours'}{fits}")
+    for outcome, words in NOT_ASKED.items():
+        if names := _join_platforms(answers, outcome):
+            print_message(f"{words}: {names}")
+    if more:
+        who = " --user all" if everyone else ""
+        print_message(f"there are older runs: robotrain runs --everywhere{who} --all {wanted}".rstrip())
+
+
+def _join_platforms(answers: Sequence[PlatformOutcome], outcome: str) -> str:
+    return ", ".join(answer.platform for answer in answers if answer.outcome == outcome)
+
+
+def _format_runs(found: Sequence[FoundRun]) -> list[str]:
+    """Return the table. The command that adopts a run stays whole, so that it can be pasted."""
+    now = time.time()
+    columns = [
+        Column("NAME", [to_plain_line(one.record.name) for one in found], drop_order=2),
+        Column("RUN", [one.record.run for one in found]),
+        Column("STATE", [one.state for one in found]),
+        Column("PLATFORM", [one.record.platform for one in found], drop_order=3),
+        Column("USER", [to_plain_line(one.listed.user) for one in found], drop_order=4),
+        Column(
+            "AGE",
+            [format_short_age(now - one.record.created) if one.record.created else "" for one in found],
+            drop_order=1,
+        ),
+        Column("TO RECORD IT HERE", ["" if one.is_recorded else _format_adoption(one) for one in found]),
+    ]
+    titles, *rows = fit_columns(columns, output.get_table_width())
+    colour = output.has_color(output.get_results())
+    state = [title.rstrip() for title in titles].index("STATE")
+    lines = [output.paint_text((" " * GAP).join(titles).rstrip(), "bold", colour)]
+    for one, cells in zip(found, rows, strict=True):
+        cells[state] = output.paint_text(cells[state], output.STATE_STYLES.get(one.state, ""), colour)
+        lines.append((" " * GAP).join(cells).rstrip())
+    return lines
+
+
+def _format_adoption(one: FoundRun) -> str:
+    return f"robotrain adopt {shlex.quote(one.listed.text)}"
+
+
+def _dump_run(one: FoundRun) -> dict[str, Any]:
+    """Return a run as data; the keys are an API."""
+    return {
+        "run": one.record.run,
+        "platform": one.record.platform,
+        "workload": one.record.workload,
+        "state": one.state,
+        "created": one.record.created or None,
+        "user": one.listed.user,
+        "name": one.record.name,
+        "recorded": one.is_recorded,
+        "ref": one.listed.text,
+    }

@@ -1,0 +1,154 @@
+"""Runs as their platforms list them, whichever machine submitted them, with the records that this machine has."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+from robotrain_runtime.contract.deadline import DeadlineExceeded
+
+from robotrain import network_deadline
+from robotrain.cli.output import describe_exception
+from robotrain.cli.run_list.listed_runs import RecordFilter
+from robotrain.cluster.settings import read_configured_settings
+from robotrain.errors import Problem, Rejected
+from robotrain.messages import Messages
+from robotrain.model.platform import ListedSubmission, Platform, has_own_method
+from robotrain.model.run import RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.store import records
+
+make_problem = Messages(__file__)
+
+RecordedNames = Mapping[str, Sequence[str]]
+"""The runs that are recorded here, by their job: the name without the number of the attempt."""
+
+
+class FoundRun(NamedTuple):
+    """A run that a platform lists."""
+
+    listed: ListedSubmission
+    record: RunRecord
+    """Its record here; of one that has none, what its platform says."""
+    is_recorded: bool
+    state: str
+
+
+class PlatformOutcome(NamedTuple):
+    """What became of the question to a platform."""
+
+    platform: str
+    outcome: Literal["listed", "silent", "not-set-up", "cannot-list"]
+    reason: str = ""
+
+
+def list_everywhere(
+    plugins: Plugins, platform: str, everyone: bool, number: int | None, state: str, accept: RecordFilter | None
+) -> tuple[list[FoundRun], list[PlatformOutcome], list[Problem], bool]:
+    """Return the runs that platforms have, newest first; what each answered, with problems; whether there are more.
+
+    Raise Rejected if no platform could be asked.
+
+    :param platform: the only one to ask; empty for all.
+    :param number: how many at most; None for all.
+    """
+    known = {platform: plugins.platform(platform)} if platform else plugins.platforms()
+    able = [one for one in known.values() if has_own_method(one, "list_submitted")]
+    answers = [PlatformOutcome(name, "cannot-list") for name, one in known.items() if one not in able]
+    recorded = defaultdict[str, list[str]](list)
+    for name in records.iterate_runs(with_steps=False):
+        recorded[_get_job(name)].append(name)
+    collected = [list[FoundRun]() for _ in able]
+    questions = [
+        [partial(_collect_runs, one, everyone, number, state, accept, recorded, found)]
+        for one, found in zip(able, collected, strict=True)
+    ]
+    limit = network_deadline.get_limit(network_deadline.LONG_SECONDS)
+    problems: list[Problem] = []
+    for one, [reply] in zip(able, network_deadline.ask_all(questions, limit), strict=True):
+        if reply.error is not None:
+            problems.append(_make_silence_problem(one.name, reply.error, limit))
+            answers.append(PlatformOutcome(one.name, "silent", problems[-1].why))
+        else:
+            answers.append(PlatformOutcome(one.name, "listed" if reply.value else "not-set-up"))
+    if not any(answer.outcome == "listed" for answer in answers):
+        raise Rejected([replace(one, severity="error") for one in problems] or [*_explain_nothing(answers)])
+    every = [one for found in collected for one in [*found]]  # copied: a question that was given up may go on
+    every.sort(key=lambda one: one.record.created, reverse=True)
+    return every[:number], answers, problems, number is not None and len(every) > number
+
+
+def _collect_runs(
+    platform: Platform,
+    everyone: bool,
+    number: int | None,
+    state: str,
+    accept: RecordFilter | None,
+    recorded: RecordedNames,
+    found: list[FoundRun],
+) -> bool:
+    """Add the runs that a platform lists, one more than the wanted number; return whether it is set up. Raise Rejected.
+
+    What is found stays if the platform falls silent.
+    """
+    settings: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
+    if (listed := platform.list_submitted(settings, everyone)) is None:
+        return False
+    for one in listed:
+        run = _describe_run(platform.name, one, recorded.get(_get_job(one.run), ()))
+        if state in ("", run.state) and (accept is None or accept(run.record)):
+            found.append(run)
+            if number is not None and len(found) > number:
+                break
+    return True
+
+
+def _describe_run(platform: str, listed: ListedSubmission, names: Sequence[str]) -> FoundRun:
+    for name in names:
+        with contextlib.suppress(Rejected):  # a record that cannot be read, or was removed
+            record = records.read_record(name)
+            is_same = all(record.reference.get(key, "") == value for key, value in listed.keys.items())
+            if record.platform == platform and record.phase == "sent" and is_same:
+                ended = records.read_final_status(name)
+                return FoundRun(listed, record, True, ended.state if ended else listed.state)
+    record = RunRecord(
+        run=listed.run,
+        platform=platform,
+        phase="sent",
+        job="",
+        plan="",
+        created=listed.created or 0.0,
+        workload=_get_job(listed.run).rpartition("-")[0],
+        settings={},
+        reference=listed.keys,
+    )
+    return FoundRun(listed, record, False, listed.state)
+
+
+def _get_job(run: str) -> str:
+    """Return the name of a run without the number of its attempt."""
+    return run.rpartition("-")[0]
+
+
+def _make_silence_problem(platform: str, error: BaseException, limit: float) -> Problem:
+    """Return the warning that a platform did not list its runs."""
+    problem = error.problems[0] if isinstance(error, Rejected) else None
+    if isinstance(error, DeadlineExceeded):
+        reason = f"It gave no answer in {limit:g} s"
+    else:
+        reason = (problem and (problem.why or problem.title)) or describe_exception(error)
+    ways = problem.suggestions if problem else ()
+    return make_problem("platform-away.unlisted", *ways, platform=platform, reason=reason.rstrip("."))
+
+
+def _explain_nothing(answers: Sequence[PlatformOutcome]) -> Iterator[Problem]:
+    """Yield why none of the platforms was asked."""
+    for answer in answers:
+        message = "runs-not-listed.not-set-up" if answer.outcome == "not-set-up" else "runs-not-listed.cannot-list"
+        yield make_problem(message, platform=answer.platform)
+    if not answers:
+        yield make_problem("runs-not-listed.no-platform")
