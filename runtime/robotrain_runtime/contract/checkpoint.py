@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from robotrain_runtime.contract.files import read_limited_file, write_atomically
 from robotrain_runtime.contract.lazy_dataclass import lazy_dataclass
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
+OTHER_MACHINE = "/other-machine"
+"""What stands in the job of a public checkpoint in place of a path of the machine that it ran on."""
 OUTPUT_TAG = "checkpoint_{}_output"
 """The tag of a tracking run that names the place of a checkpoint, by its folder's name, that is no artifact."""
 
@@ -44,6 +46,8 @@ class CheckpointManifest:
     """The platform's id of the submission; not written if empty."""
     tracking: str = ""
     """The tracking run; not written if empty."""
+    document: Any = None
+    """The job, as `collect_portable` returns its document; not written if empty."""
 
     @property
     def model_files(self) -> dict[str, str]:
@@ -71,13 +75,15 @@ def seal_checkpoint(
     model: str = "",
     submission: str = "",
     tracking: str = "",
+    document: Any = None,
     manifest_path: Path | None = None,
 ) -> CheckpointManifest:
     """Write the manifest of a complete checkpoint, in its folder by default. Raise OSError."""
     files = hash_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no files")
-    origin = {name: value for name, value in (("submission", submission), ("tracking", tracking)) if value}
+    known = (("submission", submission), ("tracking", tracking), ("document", document))
+    origin: dict[str, Any] = {name: value for name, value in known if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
     write_atomically(manifest_path or folder / MANIFEST, format_manifest(manifest))
     return manifest
@@ -85,9 +91,9 @@ def seal_checkpoint(
 
 def format_manifest(manifest: CheckpointManifest) -> bytes:
     """Return the content of a manifest's file."""
-    names = ("step", "run", "job", "files", "model", "submission", "tracking")
+    names = ("step", "run", "job", "files", "model", "submission", "tracking", "document")
     values = {name: getattr(manifest, name) for name in names}
-    body = {name: value for name, value in values.items() if value or name not in ("submission", "tracking")}
+    body = {name: value for name, value in values.items() if value or name in names[:5]}
     return (json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True, default=dict) + "\n").encode()
 
 

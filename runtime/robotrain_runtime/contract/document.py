@@ -232,6 +232,22 @@ def collect_fields(value: Any) -> dict[str, Any]:
     return {name: found for name, found in fields.items() if found or name not in OMITTED_IF_EMPTY}
 
 
+MAX_PORTABLE_BYTES = 1 << 20
+
+
+def collect_portable(document: JobDocument) -> dict[str, Any]:
+    """Return a document as JSON, without what is of its platform and machine but for the Python environment.
+
+    The checkpoints have it, so that others can submit the job again. Empty if it is too large, as with packages that
+    were given as files.
+    """
+    own = ("settings", "values", "note", "parent")
+    record = {name: value for name, value in document.record.items() if name not in own}
+    placement = Placement(work="", cache="", environment=document.placement.environment)
+    text = dataclasses.replace(document, placement=placement, record=record).to_json()
+    return json.loads(text) if len(text) <= MAX_PORTABLE_BYTES else {}
+
+
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
     """Convert a JSON value to the type `kind`. Errors are added to `errors` as `path: why`, without the value."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)

@@ -185,5 +185,6 @@ def _write_seal(
         model=event.model if isinstance(event, Checkpoint) else "",
         submission=submission,
         tracking=tracking if submission else "",
+        document=document.collect_portable(job_document),
         manifest_path=manifest_path,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
+from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
 from robotrain_runtime.contract.failure import PermanentError
 
 CLAIM = "robotrain-run.json"
@@ -64,7 +64,10 @@ def arrange_checkpoint(
                     contents[path] = after
                 break
     files = {**manifest.files, **{path: checkpoint.hash_bytes(content) for path, content in contents.items()}}
-    return PublishedFiles(manifest=replace(manifest, files=files), paths=map_paths(manifest), contents=contents)
+    job = _replace_paths(manifest.document, OTHER_MACHINE)
+    return PublishedFiles(
+        manifest=replace(manifest, files=files, document=job), paths=map_paths(manifest), contents=contents
+    )
 
 
 def replace_machine_paths(content: bytes, replacement: str | None) -> bytes:
