@@ -57,7 +57,9 @@ def find_run(text: str = "") -> str:
         return matches[0]
     if matches:
         shown = _format_runs(matches, names)
-        raise records.UnknownRun(f"{len(matches)} runs match {text!r}: {shown}; give more of the name")
+        raise records.UnknownRun(
+            f"{len(matches)} runs match {text!r}: {shown}; give more of the name", is_ambiguous=True
+        )
     known = records.list_runs()
     if not known:
         way = Suggestion("robotrain submit job.yaml --platform PLATFORM", "starts one")

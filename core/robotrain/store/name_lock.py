@@ -20,7 +20,7 @@ from robotrain_runtime.contract.files import is_locked, lock_file, remove_folder
 
 from robotrain.errors import Problem, Rejected
 from robotrain.messages import Messages
-from robotrain.model.job import Job
+from robotrain.model.job import Job, parse_attempt
 from robotrain.model.run import RunRecord
 from robotrain.store import files, ownership, records
 from robotrain.store.records import (
@@ -127,13 +127,17 @@ def claim_run_name(job: Job, adopt: Callable[[RunRecord], bool]) -> tuple[NameLo
     """Claim and lock a run name for `job`.
 
     If an interrupted submit of this job left a record that `adopt` accepts, return its name and the record; otherwise
-    the name of the lowest free attempt. Raise Rejected.
+    the name of the lowest free attempt, after that of the run which the job repeats: this machine may not know that,
+    and places that runs publish to tell runs apart by their names. Raise Rejected.
     """
+    parent = str(job.record.get("parent", ""))
+    first = 1 + parse_attempt(parent) * (parent == job.run_name(parse_attempt(parent)))
     with report_write_errors():
         for attempt in list_attempts(job):
             if interrupted := _lock_interrupted(job.run_name(attempt), adopt):
                 return interrupted
-        return next((lock, None) for attempt in itertools.count(1) if (lock := _lock_free_name(job.run_name(attempt))))
+        names = map(job.run_name, itertools.count(first))
+        return next((lock, None) for name in names if (lock := _lock_free_name(name)))
 
 
 @contextlib.contextmanager

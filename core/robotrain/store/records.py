@@ -96,7 +96,8 @@ OPEN_MAPPINGS = ("reference", "settings")
 class UnknownRun(Rejected):
     """No run of that name is recorded here."""
 
-    def __init__(self, title: str, *suggestions: Suggestion, given: str = "") -> None:
+    def __init__(self, title: str, *suggestions: Suggestion, given: str = "", is_ambiguous: bool = False) -> None:
+        self.is_ambiguous = is_ambiguous
         problem = make_problem("run-unknown", *suggestions, given=given, title=title)
         super().__init__([problem])
 

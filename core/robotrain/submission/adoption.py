@@ -48,8 +48,8 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") ->
     if value_holds_secret(text):
         raise Rejected([make_problem("run-not-adopted.signed")])
     raise_if_any(name_lock.check_state_folder())
-    platform, found = _find_submitted(text, plugins, platform_name)
-    document = _read_document(text, found.document)
+    platform, found = find_submitted_run(text, plugins, platform_name)
+    document = read_submitted_document(text, found.document)
     prepared, left_out = _restore_prepared(text, document, platform, plugins)
     reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
     with name_lock.lock_job(prepared.job, platform.name, lambda: None):
@@ -58,7 +58,7 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") ->
         return _record_run(document, prepared, reference, found.created, left_out)
 
 
-def _find_submitted(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
+def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
     """Return the run, and its platform. Raise Rejected if none has it, or several."""
     platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
     able = [one for one in platforms.values() if one.capabilities.feature("adopt")]
@@ -90,7 +90,7 @@ def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:
     return platform.find_submitted(text, settings)
 
 
-def _read_document(text: str, content: bytes) -> JobDocument:
+def read_submitted_document(text: str, content: bytes) -> JobDocument:
     """Return the job document of a run. Raise Rejected if this robotrain cannot read it."""
     try:
         data = json.loads(content)

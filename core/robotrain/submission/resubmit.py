@@ -11,6 +11,7 @@ from robotrain_runtime.contract import document
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import capability_checks
+from robotrain.cluster.settings import read_configured_settings
 from robotrain.config import assignments
 from robotrain.config.request import Request
 from robotrain.config.trainer_args import compare_options, read_after_dashes
@@ -62,6 +63,14 @@ def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
         ),
         values=program_lock.remove_row(stored.values),
     )
+
+
+def move_plan(stored: RenderedPlan, platform: Platform) -> RenderedPlan:
+    """Return a plan for a platform, with the settings that this machine's configuration gives that."""
+    configured: Any = read_configured_settings(platform.settings, platform.name, with_terraform=True)
+    defaults = {field.name: field.default for field in dataclasses.fields(configured)}
+    settings = {name: value for name, value in list_fields(configured) if value != defaults[name]}
+    return dataclasses.replace(stored, plan=dataclasses.replace(stored.plan, platform=platform.name), settings=settings)
 
 
 def repeat_job(stored: RenderedPlan, plugins: Plugins, is_pinned_again: bool = False) -> PreparedJob:
@@ -164,8 +173,11 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
     found = [
         *_compare_values(dict(before.parameters), dict(now.parameters)),
-        *(row for row in _compare_values(stored.settings, settings) if row[0] not in pending),
     ]
+    if stored.plan.platform != after.platform.name:
+        found += _compare_values({"platform": stored.plan.platform}, {"platform": after.platform.name})
+    elif stored.settings:  # those of a published checkpoint are not known
+        found += (row for row in _compare_values(stored.settings, settings) if row[0] not in pending)
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
     locks = (program_lock.describe_lock(values) for values in (stored.values, after.values))
@@ -176,6 +188,9 @@ def find_differences(stored: RenderedPlan, after: PreparedJob, workload: Workloa
     else:  # just their order may differ
         texts = ({"trainer_args": shlex.join(job.trainer_args)} for job in (before, now))
         found += _compare_values(*texts)
+    if not stored.payload.archive:  # of a run that is not recorded here
+        yield from found
+        return
     carried = after.with_job(dataclasses.replace(now, record=before.record))
     rendered = carried.render(parse_attempt(stored.plan.run))
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})

@@ -16,6 +16,9 @@ from robotrain.cli.arguments import (
     RunArgument,
     TrainerArgsCommand,
     WaitOption,
+    argument,
+    complete_platforms,
+    complete_run_names,
     find_run_to_change,
     open_run,
     option,
@@ -42,13 +45,26 @@ SetOption = Annotated[
 StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
 RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
 RESUME_FROM_FLAG = "--resume-from"
+RepeatedRunArgument = Annotated[
+    str,
+    argument(
+        "[RUN|ADDRESS]",
+        "The run, its beginning, or its --name; default: `latest`, the newest. Or the address of one that is not"
+        " recorded here: a checkpoint (its folder, hf://OWNER/NAME@TAG, a blob URL), or what `robotrain adopt` takes.",
+        complete_run_names,
+    ),
+]
+PlatformOption = Annotated[
+    str, option("--platform", "NAME", "Submit it to this platform (default: that of the run).", complete_platforms)
+]
 NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve branches and tags to commits now.")]
 
 
 def resubmit(
     ctx: typer.Context,
-    run: RunArgument = "",
+    run: RepeatedRunArgument = "",
     set: SetOption = None,
+    platform: PlatformOption = "",
     wait: WaitOption = False,
     stream: StreamOption = False,
     dry_run: DryRunOption = False,
@@ -65,17 +81,26 @@ def resubmit(
 
     robotrain resubmit last -- --policy.n_action_steps=8
 
+    robotrain resubmit hf://OWNER/NAME@step-020000 --platform PLATFORM --dry-run
+
     Each option after -- replaces the same option of the run; its other options stay.
     """
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
-    if record := _find_pipeline(ctx, run, {"--set": set, "--repin": repin, "--": trainer_args}):
+    changes = {"--set": set, "--repin": repin, "--platform": platform, "--": trainer_args}
+    try:
+        record = _find_pipeline(ctx, run, changes)
+    except records.UnknownRun as unknown:
+        if unknown.is_ambiguous or run in name_index.NEWEST_NAMES:
+            raise
+        return _resubmit_earlier_run(ctx, run, unknown, ctx.params)
+    if record:
         print_platform(record.platform, f"run {record.run}")
         repeated = repeat_pipeline(record, get_plugins(ctx))  # all of its steps run again
         return submit.submit_job(ctx, repeated, ctx.params | {"no_pin": True})
-    stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
+    stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin, platform)
     if prepared.job.publishes_to_hub:
         _check_branch(ctx, stored.plan.run, prepared.job)
-    unchanged = not (set or repin or trainer_args)  # then sources that were not pinned stay so
+    unchanged = not any(changes.values())  # then sources that were not pinned stay so
     _submit_again(ctx, stored, prepared, ctx.params | {"no_pin": no_pin or unchanged})
 
 
@@ -123,6 +148,34 @@ def resume(
     _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), ctx.params)
 
 
+def _resubmit_earlier_run(ctx: typer.Context, text: str, unknown: records.UnknownRun, options: dict[str, Any]) -> None:
+    """Submit the job of a run that is not recorded here. Raise Rejected, and `unknown` if the text names none."""
+    from robotrain.submission import earlier_run
+
+    plugins = get_plugins(ctx)
+    found = earlier_run.find_earlier_run(text, plugins, options["platform"])
+    if found is None:
+        raise earlier_run.make_unknown_error(text, unknown)
+    platform = found.find_platform(options["platform"], plugins)
+    print_platform(platform.name, "--platform" if options["platform"] else f"run {found.stored.plan.run}")
+    prepared = earlier_run.repeat_earlier_run(
+        found,
+        platform,
+        options["set"] or [],
+        plugins,
+        ctx.meta.get(AFTER_DASHES_KEY) or [],
+        _list_own_flags(ctx),
+        is_pinned_again=options["repin"],
+    )
+    _submit_again(ctx, found.stored, prepared, options, found.name)
+
+
+def _list_own_flags(ctx: typer.Context) -> frozenset[str]:
+    """Return the options of the command, which are none of the trainer."""
+    spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
+    return frozenset(text for text in spellings if text.startswith("-"))
+
+
 def _check_branch(ctx: typer.Context, run: str, job: Job) -> None:
     """Raise Rejected if the job publishes to a branch that has checkpoints of the run."""
     from robotrain.submission import resume
@@ -158,33 +211,41 @@ def _require_training_steps(ctx: typer.Context, run: str, value: str) -> None:
     raise Rejected([make_problem("value-unknown.training-steps", *ways, given=value, workload=job.workload)])
 
 
-def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:
+def _prepare_again_from_record(
+    ctx: typer.Context, run: str, sets: list[str], repin: bool, platform: str = ""
+) -> tuple[Any, Any]:
     """Return the plan of a run, and the prepared job to submit; raise Rejected when that is not possible."""
     from robotrain.submission import resubmit
 
     stored, plugins = resubmit.read_plan_to_repeat(name_index.find_run(run)), get_plugins(ctx)
-    print_platform(stored.plan.platform, f"run {stored.plan.run}")
     base = resubmit.remove_plan_pins(stored) if repin else stored
+    is_moved = platform not in ("", stored.plan.platform)
+    print_platform(platform or stored.plan.platform, "--platform" if platform else f"run {stored.plan.run}")
+    base = resubmit.move_plan(base, plugins.platform(platform)) if is_moved else base
     trainer_args = ctx.meta.get(AFTER_DASHES_KEY) or []
-    if sets or trainer_args:
-        spellings = (text for one in ctx.command.params for text in (*one.opts, *one.secondary_opts))
-        flags = frozenset(text for text in spellings if text.startswith("-"))
-        return stored, resubmit.change_job(base, sets, plugins, trainer_args, flags)
+    if sets or trainer_args or is_moved:
+        return stored, resubmit.change_job(base, sets, plugins, trainer_args, _list_own_flags(ctx))
     return stored, resubmit.repeat_job(base, plugins, repin)
 
 
-def _submit_again(ctx: typer.Context, stored: Any, prepared: PreparedJob, options: dict[str, Any]) -> None:
-    """Print what differs from the stored plan, and submit the job."""
+def _submit_again(
+    ctx: typer.Context, stored: Any, prepared: PreparedJob, options: dict[str, Any], earlier_name: str = ""
+) -> None:
+    """Print what differs from the stored plan, and submit the job.
+
+    :param earlier_name: that of a run that is not recorded here.
+    """
     from robotrain.submission import resubmit
 
     run, workload = stored.plan.run, get_plugins(ctx).workload(prepared.job.workload)
     prepared = resubmit.name_job(prepared, stored, options["name"])
     differences = list(resubmit.find_differences(stored, prepared, workload))
-    print_message(f"same as {run}, with these changes:" if differences else f"same plan as {run}")
+    what = "plan" if stored.payload.archive else "job"
+    print_message(f"same as {run}, with these changes:" if differences else f"same {what} as {run}")
     for name, old, new in differences:
         print_message(f"  {name}: {run_values.format_value(old) or '–'} → {run_values.format_value(new) or '–'}")
-    before = records.find_record(run)
-    name = options["name"] or (before.name if before else "")
+    before = records.find_record(run) if stored.payload.archive else None
+    name = options["name"] or (before.name if before else earlier_name)
     job_folder = before.job_folder if before else ""
     submit.submit_job(ctx, prepared, {**options, "name": name, "parent": run, "job_folder": job_folder})
 

@@ -1,0 +1,98 @@
+"""What a job of another machine has from there, each with what gives another: it is submitted from this one."""
+
+import os
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from robotrain_runtime.contract.checkpoint import OTHER_MACHINE
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_runtime.contract.step_output import STEP_KIND
+
+from robotrain.config.values import SET_FLAG, Origin
+from robotrain.errors import Problem, Suggestion
+from robotrain.messages import Messages
+from robotrain.model import code_commit_tags
+from robotrain.model.job import Job
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.plugins.manager import Plugins
+from robotrain.submission import resubmit
+from robotrain.submission.machine_folders import FOLDER_KIND
+
+make_problem = Messages(__file__)
+
+MAX_KINDS = 3
+"""How many kinds of sources are offered in place of one that is not here."""
+
+
+def find_absent_parts(
+    base: RenderedPlan,
+    programs: Mapping[str, Any],
+    changed: Collection[str],
+    platform: Platform,
+    plugins: Plugins,
+) -> Iterator[Problem]:
+    """Yield the folders, files and programs of a job that this machine lacks, or whose user has to trust them.
+
+    :param base: its plan for the platform.
+    :param programs: the settings of its run that name a program.
+    :param changed: the keys of the values that the user gives.
+    """
+    job, kinds = base.plan.job, plugins.source_kinds()
+    names = {key.rpartition(".")[2] for key in changed}
+    roles = {key.split(".")[1] for key in changed if key.startswith("sources.")}
+    settings, _ = resubmit.restore_settings(base.settings, platform, Origin("run", base.plan.run))
+    for source in job.sources:
+        if source.role not in roles and not source.implied and not platform.is_remote_folder(source, settings):
+            yield from _find_absent_source(source, platform, kinds)
+    known = {name for name, value in base.settings.items() if value is not None}
+    for one in get_parameters(platform.settings):
+        if one.name in programs and one.name not in known | names:
+            yield make_problem("not-on-this-machine.setting", where=one.name, given=_format_given(programs[one.name]))
+    yield from _find_absent_values(job, names, plugins.workload(job.workload).parameters)
+
+
+def _find_absent_source(source: JobSource, platform: Platform, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
+    ways = _list_ways(source, platform, kinds)
+    if source.kind == STEP_KIND:
+        yield make_problem("not-on-this-machine.step", *ways, where=source.role, given=source.uri)
+    elif source.kind == FOLDER_KIND and not os.path.exists(source.uri):
+        commit = code_commit_tags.format_commit(source) or None
+        given = _format_given(source.uri)
+        yield make_problem("not-on-this-machine", *ways, where=source.role, given=given, commit=commit)
+
+
+def _find_absent_values(job: Job, names: Collection[str], declared: type) -> Iterator[Problem]:
+    values = dict(job.parameters)
+    for one in get_parameters(declared):
+        value = values.get(one.name)
+        if not value or one.name in names:
+            continue
+        is_read = one.param.path and not job.program_lock  # a lock has what was read of it
+        if one.param.program:
+            yield make_problem("not-on-this-machine.program", where=one.name, given=str(value), value=value)
+        elif value == OTHER_MACHINE or (is_read and not os.path.exists(str(value))):
+            yield make_problem("not-on-this-machine.path", where=one.name, given=_format_given(value))
+    if OTHER_MACHINE in job.trainer_args:
+        yield make_problem("not-on-this-machine.argument", where="trainer_args")
+
+
+def _format_given(value: object) -> str:
+    """Return a value for people; empty for a path that a public checkpoint does not tell."""
+    return "" if value == OTHER_MACHINE else str(value)
+
+
+def _list_ways(source: JobSource, platform: Platform, kinds: Mapping[str, SourceKind]) -> Iterator[Suggestion]:
+    """Yield what gives a source from a place that this machine reaches."""
+    tags = code_commit_tags.parse_tags(source)
+    commit = "" if code_commit_tags.is_dirty(source) else tags.get(code_commit_tags.COMMIT, "")
+    accepted = platform.capabilities.list_accepted_kinds(source.role, kinds)
+    for kind in sorted(accepted, key=lambda one: one.name != FOLDER_KIND)[:MAX_KINDS]:
+        form, remark = re.sub("REVISION|COMMIT", commit or r"\g<0>", kind.get_form(source.role)), kind.title
+        if kind.name == FOLDER_KIND:
+            form, remark = "FOLDER", "a copy of it" + (f" at the commit {commit}" if commit else "")
+        yield Suggestion(f"{SET_FLAG} {shlex.quote(f'sources.{source.role}.{kind.name}={form}')}", remark)

@@ -1,0 +1,243 @@
+"""A run that is not recorded here: its platform, or its published checkpoint, says its job, to submit that again."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST, OTHER_MACHINE, CheckpointManifest
+from robotrain_runtime.contract.document import JobDocument, parse_document
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain import __version__
+from robotrain.check.capability_checks import ENVIRONMENT_SETTING
+from robotrain.config.selection import split_assignment
+from robotrain.config.validate import list_fields
+from robotrain.config.values import Origin
+from robotrain.errors import Rejected, collect_problems, raise_if_any
+from robotrain.messages import Messages
+from robotrain.model.job import Job, parse_attempt
+from robotrain.model.plan import Payload, Plan, RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.run import RunGone
+from robotrain.model.source import SourceError, SourceKind
+from robotrain.plugins.manager import Plugins
+from robotrain.redaction import redact, value_holds_secret
+from robotrain.store import run_values
+from robotrain.store.records import UnknownRun
+from robotrain.store.run_values import RESUME_ROLE
+from robotrain.submission import absent_parts, adoption, carried_record, resubmit
+from robotrain.submission.machine_folders import FOLDER_KIND
+from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
+
+DOCUMENT_FILE = "job.json"
+
+
+class EarlierRun(NamedTuple):
+    """A run that is not recorded here."""
+
+    stored: RenderedPlan
+    """Its job and the settings that are known, without a payload."""
+    name: str
+    programs: Mapping[str, Any]
+    """The settings that name a program or an environment: those of another machine do not count on this one."""
+
+    def find_platform(self, name: str, plugins: Plugins) -> Platform:
+        """Return the platform of a name, or without one that of the run. Raise Rejected."""
+        own = self.stored.plan.platform
+        if not name and own not in plugins.platforms():
+            raise Rejected([make_problem("not-on-this-machine.platform", given=own, name=own)])
+        return plugins.platform(name or own)
+
+    def submit_to(self, platform: Platform) -> RenderedPlan:
+        """Return the plan for a platform, with the accounts, addresses and folders of this machine's configuration.
+
+        Other settings of the run stay, if it ran on that platform and they are known.
+        """
+        moved = resubmit.move_plan(self.stored, platform)
+        if self.stored.plan.platform != platform.name or not self.stored.settings:
+            return moved
+        is_here = bool(platform.capabilities.feature("runs_here"))
+        declared = get_parameters(platform.settings)
+        own = {one.name for one in declared if one.param.path or one.param.program}
+        own |= {one.name for one in declared if one.param.destination and is_here}
+        carried = {name: value for name, value in self.stored.settings.items() if name not in own}
+        accounts = {one.name for one in declared if one.param.destination}
+        given = {name: value for name, value in moved.settings.items() if name in accounts or name not in carried}
+        return dataclasses.replace(moved, settings={**carried, **given})
+
+
+def find_earlier_run(text: str, plugins: Plugins, platform_name: str = "") -> EarlierRun | None:
+    """Return the run of a published checkpoint, or that a platform of this machine names so; None if there is none.
+
+    Raise Rejected, RunGone.
+
+    :param platform_name: the platform that is asked first.
+    """
+    if value_holds_secret(text):
+        raise Rejected([make_problem("job-not-known.signed")])
+    document = _read_published(text, plugins)
+    if document is None:
+        found = _find_submitted(text, plugins, platform_name)
+        document = adoption.read_submitted_document(text, found) if found is not None else None
+    return _restore_run(text, document, plugins) if document else None
+
+
+def _find_submitted(text: str, plugins: Plugins, platform_name: str) -> bytes | None:
+    if platform_name:
+        with contextlib.suppress(Rejected, RunGone):
+            return adoption.find_submitted_run(text, plugins, platform_name)[1].document
+    try:
+        return adoption.find_submitted_run(text, plugins, "")[1].document
+    except Rejected as rejected:
+        if rejected.problems[0].message == "run-not-adopted.unknown":
+            return None
+        raise
+
+
+def _read_published(text: str, plugins: Plugins) -> JobDocument | None:
+    """Return the job of a checkpoint; None if the text names none. Raise Rejected."""
+    folder = Path(text).expanduser()
+    if folder.is_dir() and (os.sep in text or text.startswith(".")):
+        manifest = _find_manifest(folder)
+        return _parse_job(text, manifest) if manifest else None
+    kinds = plugins.source_kinds().values()
+    kind = next((one for one in kinds if one.name != FOLDER_KIND and _is_checkpoint_of(one, text)), None)
+    return _parse_job(text, _read_manifest(text, kind)) if kind else None
+
+
+def _is_checkpoint_of(kind: SourceKind, text: str) -> bool:
+    return RESUME_ROLE in kind.roles and kind.pinning is not None and kind.recognizes_as(RESUME_ROLE, text)
+
+
+def _find_manifest(folder: Path) -> CheckpointManifest | None:
+    """Return the manifest of a checkpoint, of the model in one, or of the newest one in a folder; None if none has."""
+    newest = (found for _, found in checkpoint.list_checkpoints(folder))
+    manifests = map(checkpoint.read_manifest, (folder, folder.absolute().parent, *newest))
+    return next((one for one in manifests if one), None)
+
+
+def _read_manifest(text: str, kind: SourceKind) -> CheckpointManifest:
+    """Return the manifest of a checkpoint elsewhere. Raise Rejected."""
+    given, source = redact(text, kind.schemes), None
+    assert kind.pinning
+    try:
+        source = kind.parse(text, Path("/"))
+        pin = kind.pinning.resolve(source, RESUME_ROLE)
+        content = kind.pinning.read_files(source, RESUME_ROLE, pin, [MANIFEST]).get(MANIFEST, b"")
+    except SourceError as error:
+        near = text.replace(str(source), error.suggestion) if source and error.suggestion else error.suggestion
+        ways = [f"robotrain resubmit {shlex.quote(near)}" if _is_checkpoint_of(kind, near) else error.suggestion]
+        raise Rejected([make_problem("job-not-known.unread", *ways, given=given, why=error.why)]) from None
+    if manifest := checkpoint.parse_manifest(content):
+        return manifest
+    raise Rejected([make_problem("job-not-known.unsealed", given=given)])
+
+
+def _parse_job(text: str, manifest: CheckpointManifest) -> JobDocument:
+    """Return the job in the manifest of a checkpoint. Raise Rejected."""
+    run = redact(manifest.run)
+    if not manifest.document:
+        raise Rejected([make_problem("job-not-known.not-kept", given=text, run=run)])
+    try:
+        return parse_document(json.dumps(manifest.document))
+    except (ValueError, TypeError):
+        record = manifest.document.get("record") if isinstance(manifest.document, dict) else None
+        writer = redact(str((record or {}).get(carried_record.WRITER_KEY, ""))) or "another version"
+        problem = make_problem("job-not-known.other-version", given=text, writer=writer, own=__version__)
+        raise Rejected([problem]) from None
+
+
+def _restore_run(text: str, document: JobDocument, plugins: Plugins) -> EarlierRun:
+    """Return the run of a document. Raise Rejected."""
+    workload = plugins.workload(document.workload)
+    try:
+        job = carried_record.restore_job(document, workload)
+        is_right = document.run == job.run_name(parse_attempt(document.run)) or OTHER_MACHINE in str(document)
+        settings = dict(document.record.get("settings", {}))
+        name = str(document.record.get("name", ""))
+    except (ValueError, TypeError, LookupError, AttributeError):  # of a document that somebody edited
+        is_right = False
+    if not is_right:
+        raise Rejected([make_problem("job-not-known.changed", given=text)])
+    known = plugins.platforms().get(document.platform)
+    names = carried_record.list_program_settings(known) if known else []
+    programs = {one: settings.pop(one) for one in names if settings.get(one)}
+    if known and settings:
+        typed, _ = resubmit.restore_settings(settings, known, Origin("run", document.run))
+        settings = dict(list_fields(typed))
+    if path := document.placement.environment:
+        programs.setdefault(ENVIRONMENT_SETTING, path)
+    chosen = document.record.get("values") or _guess_chosen(job, workload.parameters)
+    document = dataclasses.replace(document, record={**document.record, "values": chosen})
+    content = document.to_json().encode()
+    plan = Plan(
+        platform=document.platform, run=document.run, job=job, spec=DOCUMENT_FILE, files={DOCUMENT_FILE: content}
+    )
+    values = tuple(carried_record.restore_values(document, job, settings, workload))
+    stored = RenderedPlan(plan=plan, settings=settings, container_plugins={}, payload=Payload(b""), values=values)
+    return EarlierRun(stored, name, programs)
+
+
+def _guess_chosen(job: Job, declared: type) -> dict[str, tuple[str, str]]:
+    """Return the parameters that differ from their defaults, as somebody may have chosen them."""
+    defaults = {one.name: one.default for one in get_parameters(declared)}
+    found = ((name, value, defaults.get(name)) for name, value in job.parameters)
+    texts = ((name, run_values.format_value(value), run_values.format_value(default)) for name, value, default in found)
+    return {name: (value, default) for name, value, default in texts if value != default}
+
+
+def repeat_earlier_run(
+    run: EarlierRun,
+    platform: Platform,
+    sets: Sequence[str],
+    plugins: Plugins,
+    trainer_args: Sequence[str] = (),
+    flags: frozenset[str] = frozenset(),
+    is_pinned_again: bool = False,
+) -> PreparedJob:
+    """Return the job of a run for a platform, with changes as `change_job` takes them.
+
+    Raise Rejected with all that is not here, beside what is wrong.
+    """
+    base = run.submit_to(platform)
+    changed = {split_assignment(text)[0] for text in sets}
+    problems = list(absent_parts.find_absent_parts(base, run.programs, changed, platform, plugins))
+    prepared: PreparedJob | None = None
+    with collect_problems(problems):
+        repeated = resubmit.remove_plan_pins(base) if is_pinned_again else base
+        prepared = resubmit.change_job(repeated, sets, plugins, trainer_args, flags)
+    raise_if_any(problems)
+    assert prepared
+    return prepared if is_pinned_again else _keep_pins(prepared, base.plan.job, plugins)
+
+
+def _keep_pins(prepared: PreparedJob, before: Job, plugins: Plugins) -> PreparedJob:
+    """Return the job with the pins that its folders had on another machine: a folder in their place is the same."""
+    pins: dict[str, list[str]] = {}
+    for one in before.sources:
+        if one.kind == FOLDER_KIND and not one.implied:
+            pins.setdefault(one.role, []).append(one.pin)
+    sources, count = [], dict[str, int]()
+    for one in prepared.job.sources:
+        same = pins.get(one.role, [])
+        if one.kind == FOLDER_KIND and not one.implied:
+            index = count[one.role] = count.get(one.role, -1) + 1
+            if not one.pin and index < len(same):
+                one = dataclasses.replace(one, pin=same[index])
+        sources.append(one)
+    return resubmit.replace_sources(prepared, tuple(sources), plugins)
+
+
+def make_unknown_error(text: str, unknown: UnknownRun) -> Rejected:
+    """Return the error for a text that names no run: that of a name, unless it looks like an address."""
+    if os.sep not in text and ":" not in text:
+        return unknown
+    return Rejected([make_problem("job-not-known", given=text)])
