@@ -1,6 +1,7 @@
 """A run that another machine sent to Slurm becomes one of this machine's: by its job, or by its run folder."""
 
 import json
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -146,3 +147,23 @@ def test_a_run_folder_is_enough_where_slurm_does_not_answer(submit, adopt, slurm
     assert adopt(folder)["run"] == folder.name, "the folder says all"
     with pytest.raises(Rejected):
         adoption.adopt_submitted_run("1", get_plugins())
+
+
+def test_the_job_of_a_colleagues_run_is_submitted_without_recording_that(submit, robotrain, slurm, tmp_path):
+    (code := tmp_path / "colleagues-code").mkdir()
+    (code / "train.py").write_text("print(1)\n")
+    folder = submit("colleague", "--code", code)
+    answer = robotrain("resubmit", folder, "--dry-run", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert records.list_runs() == []
+    answer = robotrain("resubmit", "1", "--platform", "slurm", "--set", f"runs_dir={tmp_path / 'runs-mine'}", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (record,) = map(records.read_record, records.list_runs())
+    assert (record.parent, record.name, record.job) == (folder.name, "pick", answer.json["job"])
+    sent, before = (json.loads(Path(at, "job.json").read_text()) for at in (record.reference["folder"], folder))
+    keys = ("job", "parameters", "sources", "trainer_args")
+    assert {key: sent[key] for key in keys} == {key: before[key] for key in keys}
+    assert (record.settings["gpus"], record.settings["time"]) == (0, "10m"), "what its user asked the cluster for"
+    assert str(tmp_path / "runs-mine") in record.reference["folder"]
+    shutil.rmtree(code)
+    robotrain("resubmit", folder, "--new").check_problems(3, "not-on-this-machine code")

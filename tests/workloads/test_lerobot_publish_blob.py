@@ -56,3 +56,23 @@ def test_a_training_is_resumed_elsewhere_from_what_it_published(azure, machine, 
     run = named.stdout.split()[0]
     document = json.loads((tmp_path / "two/local" / run / "job.json").read_text())
     assert [one["uri"] for one in document["sources"] if one["role"] == "resume"] == [f"{url}/000006"]
+
+
+def test_the_job_of_a_checkpoint_trains_the_same_weights_on_another_machine(
+    azure, machine, training_environment, tmp_path
+):
+    azure.blobs.put("models", {})
+    first, second = azure.url("models", "first"), azure.url("models", "second")
+    machine.train("one", "--training-steps=2", f"--publish-url={first}")
+    changes = ("--set", f"environment={training_environment}", "--set", f"publish_url={second}")
+    lacking = machine("two", "resubmit", first, "--dry-run")
+    assert (lacking.returncode, "environment" in lacking.stderr) == (3, True), lacking.stderr
+    done = machine("two", "resubmit", first, *changes, "--wait")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"publish_url: {first} → {second}" in done.stderr
+    runs = [next((tmp_path / name / "local").glob("*/outputs/checkpoints/000002")) for name in ("one", "two")]
+    one, two = map(checkpoint.read_manifest, runs)
+    weights = "pretrained_model/model.safetensors"
+    assert one.files[weights] == two.files[weights]
+    assert {**one.document["parameters"], "publish_url": second} == two.document["parameters"]
+    assert one.document["sources"] == two.document["sources"]
