@@ -275,7 +275,7 @@ def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
 
 def test_a_job_name_that_was_never_sent_is_forgotten_after_a_refusal(azureml):
     wanted = make_submittable_plan(azureml)
-    drawn = submit.draw_job_name(wanted)  # by a submit that was killed a moment later
+    drawn = submit.choose_job_name(wanted)  # by a submit that was killed a moment later
     azureml.deny("GET /environments/")
     assert AzureMLPlatform().find(wanted) is None
     submit_rejected(wanted)
@@ -297,7 +297,7 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_damaged_note_is_reported_with_a_suggestion(azureml, content):
     wanted = make_submittable_plan(azureml)
-    submit.draw_job_name(wanted)
+    submit.choose_job_name(wanted)
     file = records.get_run_folder(wanted.run) / submit.NOTE.file
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:

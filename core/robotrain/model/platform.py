@@ -181,6 +181,18 @@ class Platform:
         """
         return None
 
+    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
+        """Return the run of this very plan that another machine sent, as `find_submitted` takes it; empty for none.
+
+        Asked before a run is sent: a run that has not ended is recorded instead; if it has ended, its name is taken.
+        Asked again once it was sent: a run that came before it is recorded, and the one that was sent is cancelled. An
+        engine with names of which it gives each once answers the second question with none, as by default both.
+        Where the feature `adopt` is supported. Raise Rejected when the engine cannot be asked.
+
+        :param sent: what `submit` returned; None before it.
+        """
+        return ""
+
     def status(self, reference: Reference) -> Status:
         """Return the status of a run.
 

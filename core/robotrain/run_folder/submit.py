@@ -156,6 +156,17 @@ class SchedulerRuns(SubmitScripts):
             jobs = {"": job} if job else {}
         return self.make_reference(spec, jobs, report.cluster) if jobs else None
 
+    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
+        """Return the run folder of a plan if it has a run that is not recorded here. Raise Rejected.
+
+        A folder has one run, so nothing was sent beside this one.
+        """
+        spec = self.load_spec(plan)
+        if sent or spec.is_pipeline or spec.jobs[0].trials:
+            return ""
+        has_run = self.inspect_folder(plan, spec).state in ("taken", "sent")
+        return (f"{spec.login}:{spec.folder}" if spec.login else spec.folder) if has_run else ""
+
     def inspect_folder(self, plan: Plan, spec: SchedulerSpec) -> SubmitReport:
         """Return what is in the run folder of a plan, once no submit command of it is at work. Raise Rejected."""
         answers = " ".join(shlex.quote(self.get_answer_file(job)) for job in spec.jobs)

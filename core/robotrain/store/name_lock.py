@@ -201,7 +201,8 @@ def remove_record(run: str) -> None:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _is_taken(name: str) -> bool:
+def is_taken(name: str) -> bool:
+    """Return whether a run has the name, or had it."""
     return has_record(name) or os.path.lexists(os.path.join(get_runs_folder(), name, REMOVED_FILE))
 
 
@@ -241,10 +242,10 @@ def _read_unfinished_record(run: str) -> RunRecord | None:
 
 
 def _lock_free_name(run: str) -> NameLock | None:
-    if _is_taken(run):
+    if is_taken(run):
         return None
     lock = acquire_name_lock(get_run_folder(run))
-    if lock and _is_taken(run):  # recorded in between
+    if lock and is_taken(run):  # recorded in between
         lock.release()
         return None
     return lock

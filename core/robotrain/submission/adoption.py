@@ -1,5 +1,6 @@
 """A run of another machine, recorded on this one: its platform has all that the record needs."""
 
+import contextlib
 import json
 import os
 import time
@@ -49,13 +50,39 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") ->
         raise Rejected([make_problem("run-not-adopted.signed")])
     raise_if_any(name_lock.check_state_folder())
     platform, found = find_submitted_run(text, plugins, platform_name)
+    return record_found_run(read_found_run(text, found, platform, plugins))
+
+
+class FoundRun(NamedTuple):
+    """A run that its platform found, as it is recorded."""
+
+    document: JobDocument
+    prepared: PreparedJob
+    reference: Reference
+    created: float | None
+    left_out: Sequence[str]
+    """The settings that this machine does not take over."""
+
+
+def read_found_run(text: str, found: SubmittedRun, platform: Platform, plugins: Plugins) -> FoundRun:
+    """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
     document = read_submitted_document(text, found.document)
     prepared, left_out = _restore_prepared(text, document, platform, plugins)
     reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
-    with name_lock.lock_job(prepared.job, platform.name, lambda: None):
-        if known := _find_recorded(prepared.job, platform, reference):
+    return FoundRun(document, prepared, reference, found.created, left_out)
+
+
+def record_found_run(found: FoundRun, *, is_locked: bool = False) -> Adoption:
+    """Record a run, or return its record. Raise Rejected.
+
+    :param is_locked: whether this process holds the lock of the job.
+    """
+    job, platform = found.prepared.job, found.prepared.platform
+    lock = name_lock.lock_job(job, platform.name, lambda: None)
+    with contextlib.nullcontext() if is_locked else lock:
+        if known := _find_recorded(job, platform, found.reference):
             return Adoption(known, is_new=False)
-        return _record_run(document, prepared, reference, found.created, left_out)
+        return _record_run(found)
 
 
 def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
@@ -153,16 +180,15 @@ def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRec
     return None
 
 
-def _record_run(
-    document: JobDocument, prepared: PreparedJob, reference: Reference, created: float | None, left_out: Sequence[str]
-) -> Adoption:
+def _record_run(found: FoundRun) -> Adoption:
     """Record the run under its own name, or if another run has that here, under the next free one."""
+    document, prepared = found.document, found.prepared
     claim = name_lock.claim_exact_name(document.run, lambda record: False)
     lock = (claim or name_lock.claim_run_name(prepared.job, lambda record: False))[0]
     with lock:
-        job, created = prepared.job, created or time.time()
+        job, created = prepared.job, found.created or time.time()
         notes = [make_problem("adopted-in-part.renamed", given=document.run, run=lock.run)] if not claim else []
-        notes += [make_problem("adopted-in-part.left-out", run=lock.run, name=name) for name in left_out]
+        notes += [make_problem("adopted-in-part.left-out", run=lock.run, name=name) for name in found.left_out]
         rendered: RenderedPlan | None = None
         try:
             rendered = prepared.render(parse_attempt(lock.run))
@@ -188,6 +214,6 @@ def _record_run(
         )
         os.utime(lock.folder / records.LOCK_FILE, (created, created))  # runs are listed by it
         told = tuple(note.title for note in notes)
-        sent = make_sent_record(record, prepared.platform, reference, *told)
+        sent = make_sent_record(record, prepared.platform, found.reference, *told)
         records.write_record(sent)
     return Adoption(sent, is_new=True, notes=tuple(notes))

@@ -7,15 +7,18 @@ is asked for the run first: if it has the run, the run is adopted; if not, the s
 import contextlib
 import dataclasses
 import os
+import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from robotrain.config.values import Origin
 from robotrain.errors import (
     NotSubmitted,
     Problem,
     Rejected,
+    Suggestion,
     Unanswered,
     raise_if_any,
     select_errors,
@@ -28,7 +31,8 @@ from robotrain.model.run import Reference, RunRecord
 from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records, run_values
 from robotrain.store.name_lock import NameLock
-from robotrain.submission import checked_plan, input_check, left_run, pin, unfinished
+from robotrain.submission import checked_plan, elsewhere, input_check, left_run, pin, unfinished
+from robotrain.submission.adoption import FoundRun
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -49,6 +53,7 @@ from robotrain.submission.interrupted_submit import (
     suggest_new,
 )
 from robotrain.submission.prepare import PreparedJob
+from robotrain.submission.resubmit import restore_settings
 from robotrain.submission.run_labels import NO_LABELS, RunLabels
 from robotrain.submission.unfinished import UnfinishedRun
 
@@ -80,15 +85,28 @@ class SubmitContext:
     """The platform of a submit, and the callbacks for its problems and the run's name."""
 
     platform: Platform
+    settings: Any
+    """Those of the platform."""
+    plugins: Plugins
     report: ReportProblems
     announce: AnnounceRun
-    new: bool
+    can_be_new: bool
     """Whether suggestions can offer `--new`."""
+    is_locked: bool
+    """Whether no other process of this state folder submits the job."""
     owner: StepOwner
     on_claim: AnnounceRun = lambda run: None
     """Called with the run's name before anything else is recorded of it."""
     labels: RunLabels = NO_LABELS
     checks: CheckOptions = NO_OPTIONS
+
+    def read_elsewhere(self, text: str) -> FoundRun | None:
+        """Return the run of the same job that another machine sent; None if it cannot be recorded. Report it."""
+        return elsewhere.read_elsewhere(text, self.platform, self.settings, self.plugins, self.report)
+
+    def record_elsewhere(self, text: str, found: FoundRun) -> RunRecord:
+        """Record that run, and report it. Raise Rejected."""
+        return elsewhere.record_elsewhere(text, found, self.report, is_locked=self.is_locked)
 
 
 def dry_run_job(
@@ -107,13 +125,15 @@ def dry_run_job(
     claim = name_lock.claim_run_name(
         prepared.job, lambda record: not new and unfinished.is_same_submission(record, prepared, NO_OWNER)
     )
-    run = _release_claim(claim, report)
-    pinned, problems = checked_plan.pin_sources(prepared, parse_attempt(run), pinning, checks.say)
-    if not new and not select_errors(problems):
-        _find_same_run(pinned, plugins, report)
-    return checked_plan.render_and_preflight(
-        pinned, parse_attempt(run), report, problems, checks._replace(is_dry_run=True)
-    )
+    attempt = parse_attempt(_release_claim(claim, report))
+    pinned, problems = checked_plan.pin_sources(prepared, attempt, pinning, checks.say)
+    if not select_errors(problems):
+        same = None if new else _find_same_run(pinned, plugins, report)
+        while same is None and claim[1] is None and (other := _find_elsewhere(pinned, attempt)):
+            way = Suggestion(f"robotrain adopt {shlex.quote(other)}", "records it here")
+            report([make_problem("run-sent-elsewhere.found", way, given=other)])
+            attempt += 1
+    return checked_plan.render_and_preflight(pinned, attempt, report, problems, checks._replace(is_dry_run=True))
 
 
 def check_job(prepared: PreparedJob, checks: CheckOptions) -> list[Problem]:
@@ -162,7 +182,15 @@ def submit_job(
     given_name = labels.name
     folder = labels.job_folder or prepared.job_folder
     labels = labels._replace(name=labels.name or prepared.default_name, job_folder=folder)
-    context = SubmitContext(prepared.platform, report, announce, True, owner, on_claim, labels, checks)
+    context = SubmitContext(
+        *(prepared.platform, prepared.settings, plugins, report, announce),
+        can_be_new=True,
+        is_locked=not new,
+        owner=owner,
+        on_claim=on_claim,
+        labels=labels,
+        checks=checks,
+    )
     prepared = prepared.with_job(carry_labels(prepared.job, labels))
 
     def find_same(job: PreparedJob) -> UnfinishedRun | None:
@@ -181,6 +209,7 @@ def _submit_once(
     pinning: bool,
 ) -> Submission:
     left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
+    passed_over: set[str] = set()  # runs of other machines that were found
     while True:
         lock, interrupted = name_lock.claim_run_name(
             prepared.job, lambda record: not new and _must_finish_submit(record, prepared, context.owner, left_alone)
@@ -192,20 +221,34 @@ def _submit_once(
                     pinned, problems = checked_plan.pin_sources(
                         prepared, parse_attempt(lock.run), pinning, context.checks.say
                     )
-                    same = None if select_errors(problems) else find_same(pinned)
-                    if same is None:
+                    attempt, other = parse_attempt(lock.run), ""
+                    is_wrong = bool(select_errors(problems))
+                    same = None if is_wrong else find_same(pinned)
+                    if same is None and not is_wrong and context.owner == NO_OWNER:
+                        other = _find_elsewhere(pinned, attempt, passed_over)
+                    if same is None and not other:
                         rendered = checked_plan.render_and_preflight(
-                            pinned, parse_attempt(lock.run), context.report, problems, context.checks
+                            pinned, attempt, context.report, problems, context.checks
                         )
                 if same is not None:
                     lock.release_and_remove()
                     return Submission(same.record, is_new=False)
-                return Submission(_store_and_submit(lock, rendered, context))
+                if other:
+                    passed_over.add(other)
+                    lock.release_and_remove()  # the name is that of the other machine's run
+                    if found := context.read_elsewhere(other):
+                        context.record_elsewhere(other, found)
+                    continue
+                return _store_and_submit(lock, rendered, context)
             if same := find_same(prepared):
                 return Submission(same.record, is_new=False)
-            if record := _finish_interrupted(lock, interrupted, read_recorded_plan(interrupted), context):
-                return Submission(record)
+            if finished := _finish_interrupted(lock, interrupted, read_recorded_plan(interrupted), context):
+                return finished
             left_alone[interrupted.run] = interrupted
+
+
+def _find_elsewhere(prepared: PreparedJob, attempt: int, passed_over: Collection[str] = ()) -> str:
+    return elsewhere.find_elsewhere(prepared.render(attempt), prepared.platform, passed_over)
 
 
 def submit_plan(
@@ -222,19 +265,31 @@ def submit_plan(
     Raise Rejected, also if that name is taken.
     """
     raise_if_any(name_lock.check_state_folder())
-    context = SubmitContext(platform, report, announce, new=False, owner=owner, labels=labels)
+    settings, _ = restore_settings(rendered.settings, platform, Origin("plan", rendered.plan.run))
+    context = SubmitContext(
+        *(platform, settings, plugins, report, announce),
+        can_be_new=False,
+        is_locked=owner == NO_OWNER,
+        owner=owner,
+        labels=labels,
+    )
     with _lock_job(rendered.plan.job, context):
-        if owner == NO_OWNER and (same := unfinished.find_run_of_plan(rendered, plugins)):
-            report([unfinished.make_same_run_note(same, labels.name, new=False)])
-            return Submission(same.record, is_new=False)
+        if owner == NO_OWNER:
+            is_taken = name_lock.is_taken(rendered.plan.run)
+            other = "" if is_taken else elsewhere.find_elsewhere(rendered, platform)
+            if other and (found := context.read_elsewhere(other)):
+                context.record_elsewhere(other, found)
+            if same := unfinished.find_run_of_plan(rendered, plugins):
+                report([unfinished.make_same_run_note(same, labels.name, new=False)])
+                return Submission(same.record, is_new=False)
         lock, interrupted = _claim_plan_name(rendered)
         with lock:
             if interrupted is None:
                 with _release_on_failure(lock):
                     checked_plan.run_preflight(rendered, platform, report)
-                return Submission(_store_and_submit(lock, rendered, context))
-            if record := _finish_interrupted(lock, interrupted, rendered, context):
-                return Submission(record)
+                return _store_and_submit(lock, rendered, context)
+            if finished := _finish_interrupted(lock, interrupted, rendered, context):
+                return finished
             raise Rejected([make_other_machine_problem(interrupted)])
 
 
@@ -287,30 +342,30 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
 
 def _finish_interrupted(
     lock: NameLock, record: RunRecord, rendered: RenderedPlan, context: SubmitContext
-) -> RunRecord | None:
+) -> Submission | None:
     """Finish an interrupted submit: adopt the run if the platform has it, or else submit it under the same name.
 
     Return None if another machine submitted it, because its platform may have a run that is not visible here.
     """
-    make_unsure = partial(make_unsure_problem, record, new=context.new)
+    make_unsure = partial(make_unsure_problem, record, new=context.can_be_new)
     reference = find_on_platform(rendered.plan, context.platform, make_unsure)
     if reference is not None:
-        context.report([make_adopted_note(record, context.new)])
-        return _announce_and_record(record, reference, context, ADOPTED_NOTE)
+        context.report([make_adopted_note(record, context.can_be_new)])
+        return _end_submit(lock, rendered, record, reference, context, ADOPTED_NOTE)
     if is_from_other_machine(record):
         return None
     context.report([make_problem("run-adopted.again", given=record.run, platform=record.platform)])
     try:
         checked_plan.run_preflight(rendered, context.platform, context.report)
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
-        way = suggest_new(record) if context.new else ""
+        way = suggest_new(record) if context.can_be_new else ""
         note = make_problem("run-interrupted.not-finished", way, given=record.run)
         raise Rejected([*rejected.problems, note]) from rejected
     plans.store_plan(rendered)
     return _submit_to_platform(lock, rendered, context, RESUBMITTED_NOTE)
 
 
-def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> RunRecord:
+def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> Submission:
     with _release_on_failure(lock):
         context.on_claim(lock.run)
         with records.report_write_errors():
@@ -321,7 +376,7 @@ def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitCon
     return _submit_to_platform(lock, rendered, context)
 
 
-def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
+def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> Submission:
     ahead = _make_record(rendered, notes, context)
     try:
         reference = require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
@@ -329,7 +384,7 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
         lock.release_and_remove()
         raise
     except Unanswered as unanswered:
-        raise Rejected([make_unsure_problem(ahead, "", unanswered, context.new)]) from unanswered
+        raise Rejected([make_unsure_problem(ahead, "", unanswered, context.can_be_new)]) from unanswered
     except NotSubmitted:
         lock.release_and_remove()
         context.report([make_problem("submit-interrupted", given=ahead.run, platform=ahead.platform)])
@@ -339,7 +394,22 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
         raise
     except BaseException as error:  # whatever a plugin raises, or answers: the engine may have the run
         raise Rejected([make_unsure_problem(ahead, format_error(error))]) from error
-    return _announce_and_record(ahead, reference, context)
+    return _end_submit(lock, rendered, ahead, reference, context)
+
+
+def _end_submit(
+    lock: NameLock, rendered: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
+) -> Submission:
+    """Record the run that was sent, or another machine's that came before: then that which was sent is cancelled.
+
+    It is cancelled first: interrupted in between, the same command finds the one that goes on.
+    """
+    other = elsewhere.find_elsewhere(rendered, context.platform, sent=reference) if context.owner == NO_OWNER else ""
+    found = context.read_elsewhere(other) if other else None
+    if found and elsewhere.cancel_repeated(context.platform, reference, record.run, other, context.report):
+        lock.release_and_remove()
+        return Submission(context.record_elsewhere(other, found), is_new=False)
+    return Submission(_announce_and_record(record, reference, context, *notes))
 
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:

@@ -116,6 +116,32 @@ class SubmitTests(PlatformTestBase):
                 adopted = harness.run_command("adopt", found[0]["ref"], "--platform", bench.name, "--json")
                 yield from compare("what is adopted", adopted.require("`adopt` must take it").json["run"], run)
 
+    def test_job_that_two_machines_send_is_one_run(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[str]:
+        """While a run has not ended, another machine that sends the same job records it; `--new` starts another one."""
+        if not has_own_method(bench.platform, "find_elsewhere"):
+            pytest.skip(f"{bench.name} does not implement find_elsewhere")
+        run, plan = bench.submit_job(), bench.plans[-1]
+        for parameter, value in bench.list_set_options():
+            monkeypatch.setenv(parameter.env[0], value)
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
+        if not bench.platform.find_elsewhere(plan):
+            yield "`find_elsewhere` must return the run that another machine sent"
+        if bench.platform.find_elsewhere(plan, run.reference):
+            yield "`find_elsewhere` must not return the very run that was sent: nothing came before it"
+        submitted = bench.submit("--json").require("the same job must be accepted from another machine").json
+        if submitted["new"]:
+            known = records.find_record(run.run)
+            ended = known is None or bench.platform.status(known.reference).finished
+            yield from compare("whether the first run had ended, when another one was sent", ended, True)
+        else:
+            yield from compare("the run of the same job", submitted["run"], run.run)
+            yield from compare("its reference", records.read_record(run.run).reference, run.reference)
+            yield from bench.compare_count(run.run, 1)
+        if bench.submit_job().reference == run.reference:
+            yield "`--new` on another machine must start another run"
+
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""
         bench.submit("--dry-run").require("a dry run must succeed")

@@ -28,7 +28,7 @@ make_problem = Messages(__file__)
 
 NAME_PATTERN = r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
 OWN_PATTERN = rf"{RUN_PATTERN.pattern}-[0-9a-f]{{6}}"
-"""The names that `draw_job_name` draws."""
+"""The names that `choose_job_name` chooses."""
 CODE_DATASTORE = "workspaceblobstore"
 """The datastore in whose account a workspace keeps code."""
 

@@ -147,6 +147,11 @@ class OsmoPlatform(PipelineCluster):
 
         return list_submitted(settings, everyone)
 
+    def find_elsewhere(self, plan: Plan, sent: Reference | None = None) -> str:
+        from robotrain_osmo.submit.elsewhere import find_elsewhere
+
+        return find_elsewhere(plan, sent)
+
     def find_page(self, reference: Reference) -> str:
         from robotrain_osmo.observe.status import find_page
 

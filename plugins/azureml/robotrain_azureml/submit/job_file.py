@@ -309,13 +309,18 @@ def _make_job_file(plan: Plan, name: str, code: str = "") -> bytes:
     return submission_spec.dump_job_file(job)
 
 
+def is_of_parts(plan: Plan) -> bool:
+    """Return whether a plan is a pipeline or a sweep."""
+    return is_pipeline(plan) or sweep.is_sweep(plan)
+
+
 def make_reference(plan: Plan, name: str, code: str = "") -> Reference:
     """Return the reference of a plan's job. Raise Rejected if the plan is damaged.
 
     :param code: the id of a single job's code in the resource manager; empty if it is not known.
     """
     first = list_parts(plan, Stage.SUBMIT)[0].spec
-    if not is_pipeline(plan) and not sweep.is_sweep(plan):
+    if not is_of_parts(plan):
         return make_job_reference(first, name, code)
     reference = make_job_reference(dataclasses.replace(first, run=plan.run, publishes=""), name)
     if sweep.is_sweep(plan):

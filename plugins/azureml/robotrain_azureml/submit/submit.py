@@ -19,6 +19,7 @@ from robotrain.messages import Messages
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain_azure import credential
+from robotrain_azure.arm import Answer
 
 from robotrain_azureml import errors as azureml_errors
 from robotrain_azureml.service import jobs
@@ -36,13 +37,47 @@ NOTE = SubmitNote("azureml-sent.json", ("job", "asked"), "Azure ML", "job")
 """The job's name, and whether the workspace was asked for the job."""
 
 
-def draw_job_name(plan: Plan) -> str:
-    """Return the job's name: the one recorded for this plan, else a new one. Raises Rejected."""
+def choose_job_name(plan: Plan) -> str:
+    """Return the job's name: the one recorded for this plan, else a new one. Raises Rejected.
+
+    It is that of the plan, which the workspace gives to one job, or for one that is sent beside it, drawn at random.
+    """
     if name := read_job_name(plan):
         return name
-    name = f"{plan.run}-{secrets.token_hex(3)}"  # a colleague's equal job has the same run name
+    if (name := make_plan_name(plan)) not in _free_names:
+        name = f"{plan.run}-{secrets.token_hex(NAME_BYTES)}"
     NOTE.write(plan, {"job": name, "asked": False})
     return name
+
+
+NAME_BYTES = 3
+_free_names: set[str] = set()
+"""The names of plans that the workspace was asked for, and did not have: what is sent must be the only job."""
+
+
+def make_plan_name(plan: Plan) -> str:
+    """Return the name that every machine gives the job of a plan; empty if its content is not all in the plan.
+
+    Folders without a digest are uploaded under the job's name; steps and trials are no jobs of their own.
+    """
+    parts = list_parts(plan, Stage.SUBMIT)
+    has_own = any(not inputs.is_by_content(item.to) for part in parts for item in part.spec.uploads)
+    return "" if has_own or job_file.is_of_parts(plan) else f"{plan.run}-{plan.digest[: 2 * NAME_BYTES]}"
+
+
+def find_elsewhere(plan: Plan) -> str:
+    """Return the job of a plan that another machine sent; empty for none. Raises Rejected."""
+    name = make_plan_name(plan)
+    if name and _find_job(plan, name):
+        return name
+    _free_names.update({name} if name else ())
+    return ""
+
+
+def _find_job(plan: Plan, name: str) -> Answer | None:
+    workspace = list_parts(plan, Stage.SUBMIT)[0].spec.target_workspace
+    with azureml_errors.reject_errors(workspace, f"ask for the job {name}"):
+        return jobs.find_job(jobs.get_client(), workspace, name)
 
 
 def read_job_name(plan: Plan) -> str:
@@ -52,17 +87,13 @@ def read_job_name(plan: Plan) -> str:
 
 def find_run(plan: Plan) -> Reference | None:
     """Return the job of an earlier submit of this plan; None if there is none. Raises Rejected."""
-    parts, note = list_parts(plan, Stage.SUBMIT), NOTE.read(plan)
-    return find_submitted_job(plan, parts[0].spec, note["job"]) if note and note["asked"] else None
+    note = NOTE.read(plan)
+    return find_submitted_job(plan, note["job"]) if note and note["asked"] else None
 
 
-def find_submitted_job(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
-    """Return the job of this name, which is ours: its suffix was drawn at random. Raises Rejected.
-
-    `spec`: of the plan, or of its first step.
-    """
-    with azureml_errors.reject_errors(spec.target_workspace, f"ask for the job {name}"):
-        job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
+def find_submitted_job(plan: Plan, name: str) -> Reference | None:
+    """Return the job of this name: of this submit, or one of the same plan at the same moment. Raises Rejected."""
+    job = _find_job(plan, name)
     if job is None:
         return None
     return job_file.make_reference(plan, name, job.get_object("properties").get_text("codeId"))
@@ -79,7 +110,7 @@ def submit_plan(plan: Plan) -> Reference:
         parts = list_parts(plan, Stage.SUBMIT)
         for part in parts:
             upload.require_uploadable(part.plan, part.spec)
-        name = draw_job_name(plan)
+        name = choose_job_name(plan)
         try:
             return _submit_staged(plan, parts, name)
         except errors.TokenExpired:
@@ -137,7 +168,7 @@ def _resolve_refusal(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec, na
     if not sdk.calls.has_requested_job():
         raise rejection from error
     with contextlib.suppress(Rejected):
-        if reference := find_submitted_job(plan, spec, name):
+        if reference := find_submitted_job(plan, name):
             print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
             return reference
     if sdk.calls.can_have_made_job():

@@ -28,7 +28,8 @@ from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed, CommandFailure
-from robotrain_osmo.observe import pipeline_steps
+from robotrain_osmo.observe import pipeline_steps, workflow_state
+from robotrain_osmo.observe.workflow_state import WorkflowState
 from robotrain_osmo.spec import environment, node_names, submission_spec
 from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoSubmissionSpec
 from robotrain_osmo.submit import upload
@@ -57,7 +58,7 @@ def submit_plan(plan: Plan) -> Reference:
         priority = ("--priority", submission.priority) if submission.priority else ()
         words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
         with hold_lock(submission.run) as handles:
-            before = list_workflow_ids(submission)
+            before = [*list_workflows(submission)]
             NOTE.write(plan, {"before": before, "workflow": ""})
             started = time.monotonic()
             result, failure = service.call_command(
@@ -232,8 +233,7 @@ def find_workflow(plan: Plan) -> Reference | None:
     note = NOTE.read(plan)
     if note is None:
         return None
-    found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
-    mark = found[1] if found else ""
+    mark = read_plan_mark(plan)
     workflow = note["workflow"] or _find_workflow_of_plan(submission, mark, note["before"])
     tasks = sum(own.nodes or 1 for _, own in submission_spec.list_parts(plan, Stage.SUBMIT))
     end = _get_settle_end(submission.run, tasks)
@@ -245,8 +245,8 @@ def find_workflow(plan: Plan) -> Reference | None:
     return make_reference(plan, submission, workflow) if workflow else None
 
 
-def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
-    """Return the ids of this user's workflows of the run, the oldest first. Raise CommandFailed.
+def list_workflows(submission: OsmoSubmissionSpec) -> dict[str, WorkflowState]:
+    """Return this user's workflows of the run by id, the oldest first. Raise CommandFailed.
 
     OSMO lists those whose name contains the run's; an answer shorter than requested is complete.
     """
@@ -259,9 +259,20 @@ def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
         if len(rows) < count:
             break
         count *= 10
-    found = (as_text(row.get("name")) for row in as_mappings(rows))
-    names = (name for name in found if re.fullmatch(rf"{re.escape(submission.run)}-\d+", name))
-    return tuple(sorted(names, key=lambda name: int(name.rpartition("-")[2])))
+    found = map(workflow_state.parse_workflow, as_mappings(rows))
+    own = {one.name: one for one in found if re.fullmatch(rf"{re.escape(submission.run)}-\d+", one.name)}
+    return dict(sorted(own.items(), key=lambda one: get_number(one[0])))
+
+
+def get_number(workflow: str) -> int:
+    """Return the number that OSMO gave a workflow: the next one of its name."""
+    return int(workflow.rpartition("-")[2])
+
+
+def read_plan_mark(plan: Plan) -> str:
+    """Return what tells the workflows of a plan from those of others."""
+    found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
+    return found[1] if found else ""
 
 
 def make_reference(plan: Plan, submission: OsmoSubmissionSpec, workflow: str) -> Reference:
@@ -293,20 +304,23 @@ def _share_reference(submission: OsmoSubmissionSpec, workflow: str) -> dict[str,
 def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
     """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
 
-    Raise Rejected if there are several of those.
+    Of several with the mark, one may be another machine's: the last one that goes on, since the first one stays then
+    (`elsewhere`). Raise Rejected if there are several whose text is not visible.
     """
-    names = [name for name in list_workflow_ids(submission) if name not in before]
-    has_mark = {name: _has_plan_mark(submission.cli, name, mark) for name in names}
+    found = list_workflows(submission)
+    names = [name for name in found if name not in before]
+    has_mark = {name: has_plan_mark(submission.cli, name, mark) for name in names}
     ours = [name for name in names if has_mark[name]]
     unknown = [name for name in names if has_mark[name] is None]
     if not ours and len(unknown) > 1:
         raise Rejected(
             [make_problem("osmo-several-workflows", given=", ".join(unknown), run=submission.run, unknown=unknown[-1])]
         )
-    return next(iter(ours or unknown), None)
+    going_on = [name for name in ours if not found[name].is_finished]
+    return next(reversed(going_on or ours or unknown), None)
 
 
-def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
+def has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
     """Return whether a workflow contains the mark, or None if its text is not visible.
 
     Raise CommandFailed if OSMO is unreachable.

@@ -1,0 +1,78 @@
+"""The same job, sent by another machine: its platform has the run, which is recorded here instead of a second one."""
+
+from collections.abc import Collection
+from typing import Any
+
+from robotrain.errors import Rejected
+from robotrain.messages import Messages
+from robotrain.model.plan import RenderedPlan
+from robotrain.model.platform import Platform
+from robotrain.model.run import Reference, RunGone, RunRecord
+from robotrain.plugins.manager import Plugins
+from robotrain.submission.adoption import FoundRun, read_found_run, record_found_run
+from robotrain.submission.checked_plan import ReportProblems
+
+make_problem = Messages(__file__)
+
+
+def find_elsewhere(
+    rendered: RenderedPlan, platform: Platform, passed_over: Collection[str] = (), sent: Reference | None = None
+) -> str:
+    """Return how the platform names the run of a plan that another machine sent; empty for none.
+
+    An engine that does not answer has none: preflight says that, or the submit.
+
+    :param passed_over: names that do not count.
+    :param sent: this machine's run of the plan, if it was sent: only one that came before counts.
+    """
+    if rendered.steps or not platform.capabilities.feature("adopt"):
+        return ""
+    try:
+        text = platform.find_elsewhere(rendered.plan, sent)
+    except (Rejected, RunGone):
+        return ""
+    return "" if text in passed_over else text
+
+
+def read_elsewhere(
+    text: str, platform: Platform, settings: Any, plugins: Plugins, report: ReportProblems
+) -> FoundRun | None:
+    """Return the run that `find_elsewhere` named. Return None if it cannot be recorded, and report why."""
+    try:
+        found = platform.find_submitted(text, settings)
+        if found is None:
+            raise RunGone(f"{platform.name} has no run {text}")
+        return read_found_run(text, found, platform, plugins)
+    except (Rejected, RunGone) as error:
+        report([make_problem("run-sent-elsewhere.unknown", given=text, why=_format_reason(error))])
+        return None
+
+
+def record_elsewhere(text: str, found: FoundRun, report: ReportProblems, *, is_locked: bool) -> RunRecord:
+    """Record the run that `find_elsewhere` named, if it is not recorded yet. Raise Rejected.
+
+    :param is_locked: whether this process holds the lock of the job.
+    """
+    adoption = record_found_run(found, is_locked=is_locked)
+    if adoption.is_new:
+        report([make_problem("run-sent-elsewhere", given=text, run=adoption.record.run), *adoption.notes])
+    return adoption.record
+
+
+def cancel_repeated(platform: Platform, reference: Reference, run: str, first: str, report: ReportProblems) -> bool:
+    """Cancel a run that was sent after another machine's of the same plan; return whether that was accepted.
+
+    :param run: the run that is cancelled.
+    :param first: how the platform names that of the other machine.
+    """
+    try:
+        platform.cancel(reference)
+    except (Rejected, RunGone) as error:
+        report([make_problem("run-sent-elsewhere.both", given=run, first=first, why=_format_reason(error))])
+        return False
+    report([make_problem("run-sent-elsewhere.cancelled", given=run, first=first)])
+    return True
+
+
+def _format_reason(error: Rejected | RunGone) -> str:
+    return error.problems[0].title if isinstance(error, Rejected) else str(error)
