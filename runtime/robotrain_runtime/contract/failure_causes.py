@@ -65,7 +65,7 @@ CAUSES: tuple[Cause, ...] = (
         "configuration",  # the job can use less
         r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError"
         r"|\b(CUBLAS|CUDNN|CUSOLVER)_STATUS_ALLOC_FAILED",
-        "use a smaller batch, or a GPU with more memory than {subject} has",
+        "use a smaller batch, or a GPU with more memory than {subject} has; `nvidia-smi` shows what else holds it",
         "this one",
         r"\b(GPU \d+) has a total capacity of",
         ("--batch-size",),

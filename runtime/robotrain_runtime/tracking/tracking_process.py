@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -237,6 +238,8 @@ class TrackingRun:
                     self._has_warned = True
                     text = f"tracking could not record an event: {describe_error(error)}"
                     emit_event(Note(level="warning", text=text))
+                    if isinstance(error, ImportError):  # of a package that MLflow was thought to do without
+                        traceback.print_exc()
                 if mlflow_store.is_worth_retry(error):
                     self._retry_at = time.monotonic() + RETRY_SECONDS
                     return
