@@ -25,7 +25,7 @@ PUBLIC_NAMES = {
     ANY Capabilities Check Checkpoint ClusterPlatform ConfigValue Container DataReading DataReport Dimension FactFile
     FolderFacts Forwarding
     FollowingDecision FoundInput FoundJob HealthFix HealthResult Job JobDocument JobFacts JobSource JobTemplate
-    JudgedRun LockedProgram Messages Metric Mount
+    JudgedRun ListedSubmission LockedProgram Messages Metric Mount
     NotSubmitted OptionFinder Output OutputProfile Param Payload Pinning PipelineStep Placement Plan Platform
     PlatformDefault Problem ProcessResult ProgramLocker ProgramOptions Reference Refusal Registered Rejected RemoteFiles
     Resources Role RoleFlag RunFolderPlatform RunGone RunOwner RunPart RunPlace RunRecord RunState SchedulerCommands

@@ -53,7 +53,7 @@ def adopt_submitted_run(text: str, plugins: Plugins, platform_name: str = "") ->
     return record_found_run(read_found_run(text, found, platform, plugins))
 
 
-class FoundRun(NamedTuple):
+class AdoptableRun(NamedTuple):
     """A run that its platform found, as it is recorded."""
 
     document: JobDocument
@@ -64,15 +64,15 @@ class FoundRun(NamedTuple):
     """The settings that this machine does not take over."""
 
 
-def read_found_run(text: str, found: SubmittedRun, platform: Platform, plugins: Plugins) -> FoundRun:
+def read_found_run(text: str, found: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
     """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
     document = read_submitted_document(text, found.document)
     prepared, left_out = _restore_prepared(text, document, platform, plugins)
     reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
-    return FoundRun(document, prepared, reference, found.created, left_out)
+    return AdoptableRun(document, prepared, reference, found.created, left_out)
 
 
-def record_found_run(found: FoundRun, *, is_locked: bool = False) -> Adoption:
+def record_found_run(found: AdoptableRun, *, is_locked: bool = False) -> Adoption:
     """Record a run, or return its record. Raise Rejected.
 
     :param is_locked: whether this process holds the lock of the job.
@@ -180,7 +180,7 @@ def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRec
     return None
 
 
-def _record_run(found: FoundRun) -> Adoption:
+def _record_run(found: AdoptableRun) -> Adoption:
     """Record the run under its own name, or if another run has that here, under the next free one."""
     document, prepared = found.document, found.prepared
     claim = name_lock.claim_exact_name(document.run, lambda record: False)

@@ -9,7 +9,7 @@ from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
 from robotrain.model.run import Reference, RunGone, RunRecord
 from robotrain.plugins.manager import Plugins
-from robotrain.submission.adoption import FoundRun, read_found_run, record_found_run
+from robotrain.submission.adoption import AdoptableRun, read_found_run, record_found_run
 from robotrain.submission.checked_plan import ReportProblems
 
 make_problem = Messages(__file__)
@@ -36,7 +36,7 @@ def find_elsewhere(
 
 def read_elsewhere(
     text: str, platform: Platform, settings: Any, plugins: Plugins, report: ReportProblems
-) -> FoundRun | None:
+) -> AdoptableRun | None:
     """Return the run that `find_elsewhere` named. Return None if it cannot be recorded, and report why."""
     try:
         found = platform.find_submitted(text, settings)
@@ -48,7 +48,7 @@ def read_elsewhere(
         return None
 
 
-def record_elsewhere(text: str, found: FoundRun, report: ReportProblems, *, is_locked: bool) -> RunRecord:
+def record_elsewhere(text: str, found: AdoptableRun, report: ReportProblems, *, is_locked: bool) -> RunRecord:
     """Record the run that `find_elsewhere` named, if it is not recorded yet. Raise Rejected.
 
     :param is_locked: whether this process holds the lock of the job.

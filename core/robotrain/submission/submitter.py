@@ -32,7 +32,7 @@ from robotrain.plugins.manager import Plugins
 from robotrain.store import name_lock, plans, records, run_values
 from robotrain.store.name_lock import NameLock
 from robotrain.submission import checked_plan, elsewhere, input_check, left_run, pin, unfinished
-from robotrain.submission.adoption import FoundRun
+from robotrain.submission.adoption import AdoptableRun
 from robotrain.submission.carried_record import carry_labels
 from robotrain.submission.checked_plan import ReportProblems
 from robotrain.submission.checker import NO_OPTIONS, CheckOptions
@@ -100,11 +100,11 @@ class SubmitContext:
     labels: RunLabels = NO_LABELS
     checks: CheckOptions = NO_OPTIONS
 
-    def read_elsewhere(self, text: str) -> FoundRun | None:
+    def read_elsewhere(self, text: str) -> AdoptableRun | None:
         """Return the run of the same job that another machine sent; None if it cannot be recorded. Report it."""
         return elsewhere.read_elsewhere(text, self.platform, self.settings, self.plugins, self.report)
 
-    def record_elsewhere(self, text: str, found: FoundRun) -> RunRecord:
+    def record_elsewhere(self, text: str, found: AdoptableRun) -> RunRecord:
         """Record that run, and report it. Raise Rejected."""
         return elsewhere.record_elsewhere(text, found, self.report, is_locked=self.is_locked)
 
