@@ -1,5 +1,7 @@
 """Workflows of other machines: which cannot become runs of this one, and how they are listed; the kit adopts one."""
 
+import json
+
 import pytest
 from osmo_pipelines import plan, steps
 from robotrain.errors import Rejected
@@ -66,3 +68,21 @@ def test_runs_of_others_and_workflows_of_other_tools_are_told_apart(osmo):
 
 def test_without_the_command_osmo_is_not_set_up():
     assert OsmoPlatform().list_submitted(OsmoSettings(osmo_cli="no-such-osmo"), everyone=False) is None
+
+
+@pytest.mark.parametrize("page", ["https://osmo.lab/workflows/ID", "https://osmo.lab/api/workflow/ID?view=tasks#top"])
+def test_the_page_of_a_workflow_is_that_workflow(run, osmo, page):
+    page = page.replace("ID", run.id)
+    shown = page.partition("?")[0]
+    assert adopt_refused(page) == f"{shown} is no run of robotrain: it has no job document, or not yet"
+    answer = {"name": run.id, "status": "RUNNING", "overview": f"https://OSMO.lab/workflows/{run.id}"}
+    osmo.fail("workflow query", "answer", stdout=json.dumps(answer))
+    assert OsmoPlatform().find_submitted(page, OsmoSettings()).document == b""
+    osmo.fail("workflow query", "answer", stdout=json.dumps({**answer, "overview": f"https://other.lab/{run.id}"}))
+    assert "is a page of osmo.lab, and the `osmo` command of this machine asks other.lab" in adopt_refused(page)
+
+
+@pytest.mark.parametrize("text", ["https://osmo.lab/", "https://osmo.lab/pools/x-7", "ftp://osmo.lab/workflows/x-7"])
+def test_other_addresses_are_no_workflows(osmo, text):
+    assert OsmoPlatform().find_submitted(text, OsmoSettings()) is None
+    assert osmo.calls == []

@@ -109,7 +109,8 @@ def test_events_of_the_work_arrive_exactly_whatever_progress_bar_is_beside_them(
     assert "INFO step:10 loss:0.5" in ran.ordinary
     assert ran.of_kind(Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
     assert ran.of_kind(Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
-    assert ran.of_kind(Track)[0].params == {"answer": 42}
+    tracked = ran.of_kind(Track)[0]
+    assert (tracked.params, tracked.tags["robotrain_ref"]) == ({"answer": 42}, f"here:{ran.work}")
     in_log = [line for line in ran.lines if line.startswith(event.PREFIX)]
     assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
 

@@ -5,12 +5,17 @@ import shutil
 import subprocess
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from local_server import QuietHandler, serve
+from login_node import HOST
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.store import records
 from robotrain.submission import adoption
+from robotrain_slurm.platform import SlurmPlatform
+from robotrain_slurm.settings import SlurmSettings
 
 WORDS = ("--gpus", "0", "--num-gpus", "0", "--cpus", "1", "--memory", "1G", "--time", "10m")
 
@@ -116,6 +121,7 @@ def test_what_cannot_be_adopted_says_why_in_a_sentence(submit, adopt, robotrain,
     folder = submit()
     assert "names no run" in adopt(tmp_path / "nowhere", 1)["title"]
     assert "no job 99" in adopt("99", 1)["title"]
+    assert "names no run" in adopt("https://[osmo.lab/workflows/x-7", 1)["title"]
     signed = "https://account1.blob.core.windows.net/runs/pick?sv=2021&sig=aHVzaGh1c2g%3D"
     refused = robotrain("adopt", signed, "--json")
     assert refused.exit_code == 1
@@ -167,3 +173,59 @@ def test_the_job_of_a_colleagues_run_is_submitted_without_recording_that(submit,
     assert str(tmp_path / "runs-mine") in record.reference["folder"]
     shutil.rmtree(code)
     robotrain("resubmit", folder, "--new").check_problems(3, "not-on-this-machine code")
+
+
+class Mlflow(QuietHandler):
+    """A tracking server whose runs are what `tags` says by their ids."""
+
+    tags: ClassVar[dict[str, str]] = {}
+
+    def do_GET(self) -> None:
+        run = self.path.rpartition("run_id=")[2]
+        tags = [{"key": "robotrain_ref", "value": self.tags[run]}] if run in self.tags else []
+        self.answer(json.dumps({"run": {"data": {"tags": tags}}}).encode())
+
+
+def test_the_page_of_a_tracked_run_is_adopted_as_the_run_of_its_platform(submit, adopt, monkeypatch):
+    folder = submit()
+    monkeypatch.setattr(Mlflow, "tags", {"a" * 32: f"slurm:{folder}", "b" * 32: "slurm:evil.example:/runs/x"})
+    with serve(Mlflow) as server:
+        page = f"{server}/#/experiments/1/runs/"
+        assert adopt(page + "a" * 32) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": True}
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+        assert not adopt(f"runs:/{'a' * 32}/checkpoints/000400")["is_new"]
+        untold = "the tracking run does not say which run it is of: another tool made it, or an older robotrain"
+        assert untold in adopt(page + "c" * 32, 1)["title"]
+        assert untold in adopt(page + "b" * 32, 1)["title"], "a server chooses no host that ssh connects to"
+    problem = adopt("d" * 32, 1)
+    assert problem["title"] == "which run the tracking run is of cannot be found out"
+    assert "cannot be reached from here" in problem["why"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://ann:hush-hush@osmo.lab/workflows/command-0123abcd-1-7",
+        "https://ml.azure.com/runs/command-0123abcd-1-0f3a9c?sig=hush-hush",
+        "https://hush-hush@mlflow.lab/#/experiments/1/runs/fb3b96e4659945188bdf525e63b4d9b0",
+        "https://mlflow.lab/?token=hush-hush#/experiments/1/runs/fb3b96e4659945188bdf525e63b4d9b0",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_and_not_repeated(robotrain, address):
+    for words in ((), ("--json",)):
+        refused = robotrain("adopt", address, *words)
+        assert refused.exit_code == 1
+        assert "hush-hush" not in refused.stdout + refused.stderr
+        assert "signature, a password or a token" in refused.stdout + refused.stderr
+
+
+def test_an_address_of_a_page_is_no_login_node(login_node):
+    for text in ("https://osmo.lab/workflows/x-7", f"{HOST}://x/y"):
+        assert SlurmPlatform().find_submitted(text, SlurmSettings(login=HOST)) is None
+    assert login_node.count_logins() == 0
+
+
+def test_a_folder_that_this_machine_does_not_have_is_looked_for_on_the_configured_login_node(login_node):
+    settings = SlurmSettings(login=HOST)
+    assert SlurmPlatform().find_submitted("/nowhere/runs/x", settings) is None
+    assert login_node.count_logins() == 1

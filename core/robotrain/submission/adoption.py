@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.document import JobDocument, parse_document
 
@@ -20,6 +22,7 @@ from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform, SubmittedRun
 from robotrain.model.run import Reference, RunGone, RunRecord
+from robotrain.model.source import SourceError
 from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact, value_holds_secret
 from robotrain.store import name_lock, plans, records, run_values
@@ -66,6 +69,7 @@ class AdoptableRun(NamedTuple):
 
 def read_found_run(text: str, found: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
     """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
+    text = re.split("[?#]", text)[0] if "://" in text else text  # as it is shown
     document = read_submitted_document(text, found.document)
     prepared, left_out = _restore_prepared(text, document, platform, plugins)
     reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
@@ -85,8 +89,33 @@ def record_found_run(found: AdoptableRun, *, is_locked: bool = False) -> Adoptio
         return _record_run(found)
 
 
+def _find_tracked_run(text: str, plugins: Plugins) -> tuple[str, str] | None:
+    """Return the platform and its name of the run that a tracking run is of; None for another text. Raise Rejected."""
+    try:
+        urlsplit(text)
+    except ValueError:  # such as a bracket without the other one
+        raise Rejected([make_problem("run-not-adopted.unknown", given=text)]) from None
+    servers = [os.environ.get("MLFLOW_TRACKING_URI")]
+    for one in plugins.platforms().values():
+        settings: Any = read_configured_settings(one.settings, one.name)
+        servers.append(getattr(settings, "tracking_uri", None))
+    for kind in plugins.source_kinds().values():
+        try:
+            tag = kind.find_tracked_run(text, [one for one in servers if one])
+        except SourceError as error:
+            raise Rejected([make_problem("run-not-adopted.tracking", error.suggestion, why=error.why)]) from None
+        if tag is not None:
+            platform, _, ref = tag.partition(":")
+            if not ref or (":" in ref and not ref.startswith("/")):  # a host that the server chose is not asked
+                raise Rejected([make_problem("run-not-adopted.untold")])
+            return platform, ref
+    return None
+
+
 def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple[Platform, SubmittedRun]:
     """Return the run, and its platform. Raise Rejected if none has it, or several."""
+    if tracked := _find_tracked_run(text, plugins):
+        platform_name, text = platform_name or tracked[0], tracked[1]
     platforms = {platform_name: plugins.platform(platform_name)} if platform_name else plugins.platforms()
     able = [one for one in platforms.values() if one.capabilities.feature("adopt")]
     questions = [[partial(_ask_platform, one, text)] for one in able]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from robotrain.cluster.answers import as_mapping, as_mappings, as_text, parse_time
 from robotrain.errors import Rejected
@@ -34,13 +35,20 @@ from robotrain_osmo.submit.submit import PLAN_MARK_PATTERN, SPEC_SECONDS, make_j
 make_problem = Messages(__file__)
 
 WORKFLOW_PATTERN = r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?-[0-9]+"
+PAGE_PATTERN = rf"https?://(?P<host>[^/?#]+)/(?:[^?#]*/)?workflows?/(?P<workflow>{WORKFLOW_PATTERN})(?:[/?#].*)?"
+"""The address of a workflow's page, or of what the service says of it."""
 
 
 def find_submitted(text: str, settings: OsmoSettings) -> SubmittedRun | None:
-    """Return the run of a workflow; None for a text that is no workflow's id. Raise RunGone, Rejected."""
+    """Return the run of a workflow, named by its id or its page; None for other texts. Raise RunGone, Rejected."""
+    page = re.fullmatch(PAGE_PATTERN, text)
+    given, text = text, page["workflow"] if page else text
     if not re.fullmatch(WORKFLOW_PATTERN, text):
         return None
     answer = as_mapping(workflow_state.query_answer({"workflow": text, "cli": settings.osmo_cli}))
+    own = urlsplit(as_text(answer.get("overview"))).netloc
+    if page and own and own.lower() != page["host"].lower():
+        raise Rejected([make_problem("run-not-adopted.elsewhere", given=given, host=page["host"], own=own)])
     spec = _read_spec(settings.osmo_cli, text)
 
     def refer(job: Job, carried: Any) -> Reference:

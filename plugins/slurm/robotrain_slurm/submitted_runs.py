@@ -31,17 +31,20 @@ COMMENT_MARK = "robotrain:"
 def find_submitted(text: str, settings: SlurmSettings) -> SubmittedRun | None:
     """Return the run of a job `123`, `HOST:123`, or of a run folder, `FOLDER` or `HOST:FOLDER`; None for other texts.
 
-    A job without a host is asked for on the configured login node, if there is one. Raise RunGone, Rejected.
+    Without a host a job, and a folder that this machine does not have, are those of the configured login node, if there
+    is one. Raise RunGone, Rejected.
     """
     host, rest = submitted_runs.split_address(text)
     is_job = re.fullmatch(r"[0-9]+(?:_[0-9]+)?", rest) is not None
-    if not is_job and not ("/" in rest and (not host or rest.startswith("/"))):
+    if "://" in text or (not is_job and not ("/" in rest and (not host or rest.startswith("/")))):
         return None
     if host and not is_address(host):
         return None
-    at = reach(host or (settings.login or "" if is_job else ""))
+    at = reach(
+        host or ("" if not is_job and os.path.isdir(submitted_runs.make_absolute(rest)) else settings.login or "")
+    )
     with explained(at):
-        folder = _find_folder(at, rest) if is_job else rest if host else submitted_runs.make_absolute(rest)
+        folder = _find_folder(at, rest) if is_job else rest if at.host else submitted_runs.make_absolute(rest)
         if folder is None:
             return SubmittedRun(b"", lambda job, settings: {})
         return submitted_runs.find_submitted_run(find_scheduler(at), folder)

@@ -74,11 +74,11 @@ def _read_database(file: Path, name: str) -> tuple[list[int], list[str]]:
 def _query_server(address: str, name: str) -> tuple[list[int], list[str]]:
     """Return the last version of a model, or without one the names of all models, of an MLflow server."""
     order = {"max_results": 1, "order_by": "version_number DESC"}
-    found = _request(address, "model-versions/search", filter=f"name='{name}'", **order)
+    found = request_server(address, "model-versions/search", filter=f"name='{name}'", **order)
     try:
         if versions := [int(one["version"]) for one in found.get("model_versions") or ()]:
             return versions, []
-        models = _request(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
+        models = request_server(address, "registered-models/search", max_results=MAX_NAMES).get("registered_models")
         return [], [str(one["name"]) for one in models or ()]
     except (KeyError, TypeError, ValueError) as error:
         raise _make_foreign_error(address) from error
@@ -90,7 +90,7 @@ def _read_answer(request: urllib.request.Request) -> bytes:
         return content
 
 
-def _request(address: str, path: str, **query: Any) -> dict[str, Any]:
+def request_server(address: str, path: str, **query: Any) -> dict[str, Any]:
     """Return the answer of an MLflow server. Raise SourceError."""
     host = urlsplit(address).hostname
     request = urllib.request.Request(f"{address.rstrip('/')}/api/2.0/mlflow/{path}?{urlencode(query)}")

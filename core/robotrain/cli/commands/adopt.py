@@ -8,7 +8,10 @@ from robotrain.cli.arguments import JsonOption, argument, complete_platforms, op
 from robotrain.cli.command_factory import get_plugins, make_app
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 
-REF_HELP = "What its platform calls it (a workflow, a job), or its run folder: FOLDER, or HOST:FOLDER of a login node."
+REF_HELP = (
+    "What its platform calls it (a workflow, a job), the address of its page there or in MLflow, or its run folder: "
+    "FOLDER, or HOST:FOLDER of a login node."
+)
 
 
 def adopt(
@@ -22,6 +25,8 @@ def adopt(
     """Make a run of another machine, or of a colleague, one of this machine's: then every command takes it.
 
     robotrain adopt HOST:/shared/runs/pick-v3-folder
+
+    robotrain adopt 'https://mlflow.lab/#/experiments/1/runs/fb3b96e4659945188bdf525e63b4d9b0'
 
     Nothing of the run changes, and nothing is sent: what `robotrain runs` needs is read from its platform.
     """
