@@ -21,6 +21,7 @@ from robotrain_runtime.environments import environment, interpreter, other_envir
 from robotrain_runtime.process import run_outcome
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import SIGNALS, StopRequested, StopSignal
+from robotrain_runtime.publishing.end_notice import EndNotice
 
 SUPERVISOR = "robotrain_runtime.supervisor"
 
@@ -68,7 +69,7 @@ def start_supervisor(document: JobDocument, command: str, arguments: Sequence[st
         if outcome is None:
             return None
         if is_run:
-            return run_outcome.write_outcome(document, relay, outcome).exit_code
+            return EndNotice(document).end_run(relay, outcome).exit_code
     if outcome.state == "failed":
         report_error(redaction.hide_secrets_of_event(outcome).reason)
     return outcome.exit_code

@@ -36,6 +36,7 @@ from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 from robotrain_runtime.process.warm_up import WarmUp
 from robotrain_runtime.publishing import handover, publication, registration
+from robotrain_runtime.publishing.end_notice import EndNotice
 from robotrain_runtime.publishing.publication import Publication
 from robotrain_runtime.tracking.tracker import Tracker
 
@@ -56,12 +57,12 @@ def run_job(document: JobDocument) -> Outcome:
 
     Raise OSError, or JobFailed if the rank of this node is unknown.
     """
-    earlier = recovery.read_earlier_attempts(Path(document.placement.work))
+    earlier, notice = recovery.read_earlier_attempts(Path(document.placement.work)), EndNotice(document)
     with _open_services(document) as services:
         outcome = redaction.hide_secrets_of_event(_run_to_outcome(document, services, earlier))
         if services.tracker is not None:
             services.tracker.close(outcome)
-        return run_outcome.write_outcome(document, services.relay, outcome)
+        return notice.end_run(services.relay, outcome)
 
 
 def fetch_job(document: JobDocument) -> list[StagedMount]:

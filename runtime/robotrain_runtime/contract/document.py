@@ -130,6 +130,8 @@ class Placement:
     handover: str = ""
     """The folder that later steps of a pipeline read, perhaps as `${NAME}`: after success it has the newest policy and
     the results (`step_output`). Empty for none."""
+    tells_end: bool = False
+    """Whether the platform's own program tells channels how the run ended: it knows whether another attempt follows."""
     node_launcher: tuple[str, ...] = ()
     """Before a program, the command that starts it on each node of a job of several, as `make_node_launcher` of a
     scheduler returns; empty if the platform starts the job itself on each."""
@@ -217,7 +219,7 @@ def format_document(document: JobDocument) -> str:
 OMITTED_IF_EMPTY = (
     *("space", "tags", "label", "implied", "uncertain", "program_lock", "program_python", "program_files", "secrets"),
     "login",
-    *("volatile", "kept_for"),
+    *("volatile", "kept_for", "tells_end"),
     *("node_launcher", "node_rank", "node_address"),
     "grows_until",
     "nodes",

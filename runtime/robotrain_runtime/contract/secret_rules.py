@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+CHANNEL_PREFIX = "ROBOTRAIN_NOTIFY_"
+"""Secrets of a job whose names begin so are addresses of channels, which the run itself tells how it ended."""
 AT = r"(?:@|＠|%(?:25)*40)"
 SCHEME = r"(?<![a-z0-9+.-])[a-z0-9+.-]+:[/\\]+(?![/\\])"
 TOKENS = {

@@ -13,6 +13,7 @@ from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.contract.files import read_limited_file
 from robotrain_runtime.contract.finding import Finding, FindingError, Suggestion, make_finding
+from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
 from robotrain_runtime.contract.secret_store import SecretStorePlugin
 
 SECRET_FLAG = "--secret"
@@ -24,15 +25,18 @@ STORE_SECONDS = 60.0
 
 
 class WorkSecrets:
-    """The secrets of one run. Variables that the platform set for them leave the environment of this process."""
+    """The secrets of one run's work, or the addresses of its channels. Variables that the platform set for them leave
+    the environment of this process.
+    """
 
-    def __init__(self, document: JobDocument) -> None:
+    def __init__(self, document: JobDocument, of_channels: bool = False) -> None:
         self.values: dict[str, str] = {}
         """Those that were read, by the environment variable of the work."""
         self._hidden_texts: list[str] = []
         self._document = document
-        self._locations = document.placement.secrets
-        variables = _list_variables(document)
+        secrets = document.placement.secrets.items()
+        self._locations = {name: at for name, at in secrets if name.startswith(CHANNEL_PREFIX) == of_channels}
+        variables = _list_variables(self._locations)
         self._variables = {where: os.environ.pop(name, "") for where, name in variables.items()}
 
     def read_here(self) -> list[Finding]:
@@ -84,16 +88,20 @@ class WorkSecrets:
 @contextmanager
 def hidden_variables(document: JobDocument) -> Iterator[None]:
     """Take the variables of secrets out of the environment of this process meanwhile, so that no child has them."""
-    values = {name: os.environ.pop(name) for name in _list_variables(document).values() if name in os.environ}
+    values = {
+        name: os.environ.pop(name)
+        for name in _list_variables(document.placement.secrets).values()
+        if name in os.environ
+    }
     try:
         yield
     finally:
         os.environ.update(values)
 
 
-def _list_variables(document: JobDocument) -> dict[str, str]:
+def _list_variables(locations: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the platform sets for secrets, by the location that names them."""
-    return {where: name for where in document.placement.secrets.values() if (name := _parse_variable(where))}
+    return {where: name for where in locations.values() if (name := _parse_variable(where))}
 
 
 def _read_secrets(store: SecretStorePlugin, addresses: Mapping[str, str]) -> dict[str, tuple[str, Finding | str]]:

@@ -1,0 +1,64 @@
+"""What a run itself tells channels about its end: its name, how and why it ended, its score, the next command."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from robotrain_runtime.contract import event, job_node, redaction
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Outcome
+from robotrain_runtime.contract.notice import post_notice
+from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
+from robotrain_runtime.environments.work_secrets import WorkSecrets
+from robotrain_runtime.process import run_outcome
+from robotrain_runtime.process.event_relay import EventRelay
+
+SHOWN_SCORES = 3
+METRICS = '"event": "metrics"'
+"""In a line of almost all events, which are not read here."""
+
+
+class EndNotice:
+    """The channels of a run. Variables that the platform set for them leave the environment of this process."""
+
+    def __init__(self, document: JobDocument) -> None:
+        self._document = document
+        self._secrets = WorkSecrets(document, of_channels=True)
+
+    def end_run(self, relay: EventRelay, outcome: Outcome) -> Outcome:
+        """Write the outcome, and tell each channel unless another node or the platform's own program does."""
+        outcome = run_outcome.write_outcome(self._document, relay, outcome)
+        if job_node.is_lead(self._document) and not self._document.placement.tells_end:
+            self.send(outcome, relay.write_line)
+        return outcome
+
+    def send(self, outcome: Outcome, log_line: Callable[[str], object]) -> None:
+        """Tell each channel; a line says which did not take it. Nothing is raised."""
+        secrets = self._secrets
+        try:
+            problems = {one.given: one.title for one in (*secrets.read_here(), *secrets.read_stores())}
+            text = format_notice(self._document, outcome) if secrets.values else ""
+            problems |= {name: why for name, address in secrets.values.items() if (why := post_notice(address, text))}
+        except Exception as error:  # of a store, or of the events
+            problems = {"": type(error).__name__}
+        for name, why in problems.items():
+            log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {why}")
+
+
+def format_notice(document: JobDocument, outcome: Outcome) -> str:
+    """Return the message about the end of a run, without secrets."""
+    run, score, again = document.run, "", "resubmit"
+    with Path(document.placement.work, run_outcome.EVENTS_FILE).open() as events:
+        for line in events:
+            record = None if METRICS in line else event.parse_event(line)
+            happened = record and record.event
+            if isinstance(happened, Evaluated):
+                score = ", ".join(f"{name} {value:.4g}" for name, value in [*happened.scores.items()][:SHOWN_SCORES])
+            elif isinstance(happened, Checkpoint):
+                again = "resume"
+    if outcome.state == "succeeded":
+        again = "report" if score else "outputs"
+    elif outcome.state == "failed" and not outcome.worth_a_retry:
+        again = "logs --tail 40"
+    name, where = document.record.get("name") or run, f"run: {run} on {document.platform}"
+    lines = (f"{name} {outcome.state}", outcome.reason, score, where, f"next: robotrain {again} {run}")
+    return "\n".join(redaction.hide_if_secret(line) for line in lines if line)
