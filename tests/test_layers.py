@@ -61,13 +61,14 @@ RUNTIME_MODULES = {
     "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
     "robotrain_osmo": set(),
     "robotrain_azureml": {"checkpoints.model_lineage"},
-    # The login node has the disk of the run.
+    # The login node has the disk of the run. A node tells channels of the end once nothing continues the run.
     "robotrain_slurm": {
         "checkpoints.targets",
         "environments.environment",
         "environments.interpreter",
         "machine.disk_cache",
         "process.stop",
+        "publishing.end_notice",
     },
 }
 """What each package uses of the runtime beside its contract and its plugin interface."""

@@ -1,20 +1,20 @@
-"""Channels that are told how a run ended: names in the user's configuration, whose addresses are secrets in files."""
+"""Channels that are told how a run ended: names in the user's configuration, whose addresses are secrets.
+
+Who waits reads the address in a file of this machine; a run itself has it as one of its secrets.
+"""
 
 import importlib
-import json
 import logging
 import os
 import stat
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.files import read_limited_file
+from robotrain_runtime.contract.notice import post_notice
 
-from robotrain.config.user_file import get_user_file, read_user_file
+from robotrain.config.user_file import CHANNEL_FILE, get_user_file, read_user_file
 from robotrain.errors import Problem, raise_if_any
 from robotrain.messages import Messages
 from robotrain.nearest_name import suggest_name
@@ -24,8 +24,6 @@ make_problem = Messages(__file__)
 
 FLAG = "--notify"
 MAX_BYTES = 4096
-SECONDS = 10.0
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EXTRA = "robotrain[notify]"
 
 
@@ -40,23 +38,44 @@ class NoticeChannel:
 
 def open_channels(text: str) -> list[NoticeChannel]:
     """Return the channels of the names between commas. Raise Rejected with what is wrong with any of them."""
-    found, problems = list[NoticeChannel](), list[Problem]()
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    known = read_user_file().channels if names else {}
-    for name in dict.fromkeys(names):
-        if name not in known:
-            near = suggest_name(name, known, prefix=f"{FLAG} ")
-            names_there = ", ".join(known) or "none"
-            problems.append(
-                make_problem("notify-unknown", *near, given=redact(name), path=get_user_file(), names=names_there)
-            )
-            continue
-        channel = NoticeChannel(name, _read_address(known[name]))
-        mistakes = list(_find_mistakes(channel, known[name]))
-        problems += mistakes
+    chosen, problems = choose_channels(text)
+    found = list[NoticeChannel]()
+    for name, places in chosen.items():
+        file = places.get(CHANNEL_FILE, "")
+        channel = NoticeChannel(name, _read_address(file))
+        problems += _find_mistakes(channel, file)
         found.append(channel)
     raise_if_any(problems)
     return found
+
+
+def check_web_channel(name: str, file: str) -> Iterator[Problem]:
+    """Yield what is wrong with the file of a channel that a run of this machine is to tell."""
+    channel = NoticeChannel(name, _read_address(file))
+    if not channel.address or _is_web(channel):
+        yield from _find_mistakes(channel, file)
+    else:
+        yield make_problem("notify-address-invalid.no-web", name=name, given=file)
+
+
+def choose_channels(text: str) -> tuple[dict[str, Mapping[str, str]], list[Problem]]:
+    """Return where the addresses of the channels between commas are, and the problems of names that are not known."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    read = read_user_file()
+    known, there = read.channels, ", ".join(read.channels) or "none"
+    unknown = [
+        make_problem(
+            "notify-unknown",
+            *suggest_name(name, known, prefix=f"{FLAG} "),
+            given=redact(name),
+            path=get_user_file(),
+            names=there,
+        )
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    chosen = {name: known[name] for name in names if name in known}
+    return chosen, [*(read.problems if unknown else ()), *unknown]
 
 
 def _read_address(file: str) -> str:
@@ -71,6 +90,7 @@ def _find_mistakes(channel: NoticeChannel, file: str) -> Iterator[Problem]:
     path, given = Path(os.path.expanduser(file)), "" if "://" in file else file
     if not (path.is_absolute() and channel.address):
         why = "An address is a secret: put it in a file." if "://" in file else "It holds no address."
+        why = why if file else f'It names no file of this machine: {CHANNEL_FILE} = "~/.secrets/{channel.name}".'
         yield make_problem("notify-address-invalid", name=channel.name, given=given, why=why)
     elif stat.S_IMODE(path.stat().st_mode) & 0o077:
         yield make_problem("notify-address-exposed", name=channel.name, given=given, path=path)
@@ -92,7 +112,7 @@ def _send(channel: NoticeChannel, title: str, text: str) -> str:
     """Return why the channel did not take the message, without its address."""
     try:
         if _is_web(channel):
-            return _post(channel.address, f"{title}\n{text}")
+            return post_notice(channel.address, f"{title}\n{text}")
         apprise = importlib.import_module("apprise")
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it prints addresses
         sender = apprise.Apprise()
@@ -101,20 +121,3 @@ def _send(channel: NoticeChannel, title: str, text: str) -> str:
         return "" if sender.notify(title=title, body=text) else "it did not accept the message"
     except Exception as error:  # of the network, or of apprise
         return type(error).__name__
-
-
-def _post(address: str, text: str) -> str:
-    """Post a message as Slack, Teams and most webhooks read it, or as the text that ntfy shows."""
-    place = urlsplit(address)
-    if place.scheme != "https" and place.hostname not in LOOPBACK:
-        return "its address does not begin with https"
-    is_text = "ntfy" in (place.hostname or "").split(".")
-    content = text if is_text else json.dumps({"text": text})
-    headers = {"Content-Type": "text/plain; charset=utf-8" if is_text else "application/json"}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, content.encode(), headers), timeout=SECONDS):
-            return ""
-    except urllib.error.HTTPError as error:
-        return f"it answered with status {error.code}"
-    except urllib.error.URLError as error:
-        return str(getattr(error.reason, "strerror", None) or type(error.reason).__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 
 from robotrain_runtime.contract.parameter import load_pairs
-from robotrain_runtime.contract.secret_rules import looks_like_secret
+from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX, looks_like_secret
 
 from robotrain.cluster.settings import SECRET_FLAG
 from robotrain.errors import Problem
@@ -33,6 +33,8 @@ def is_reserved_variable(name: str, of_platform: Collection[str] = ()) -> bool:
     :param of_platform: variables that the platform sets; one that ends with `_` stands for all that begin with it.
     """
     own = tuple(one for one in of_platform if one.endswith("_"))
+    if name.startswith(CHANNEL_PREFIX):  # no program gets it
+        return False
     return name in {*RESERVED_VARIABLES, *of_platform} or name.startswith((*RESERVED_PREFIXES, *own))
 
 

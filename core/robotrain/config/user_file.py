@@ -19,6 +19,8 @@ make_problem = Messages(__file__)
 
 FILE = "config.toml"
 KEYS, CHANNELS = ("checker", "notify"), "notify"
+CHANNEL_FILE = "file"
+"""Of a channel: the file with its address. Any other key is the name of a platform."""
 USER_LAYER = "user configuration"
 
 
@@ -27,8 +29,8 @@ class UserFile(NamedTuple):
 
     values: dict[str, Value]
     problems: tuple[Problem, ...] = ()
-    channels: Mapping[str, str] = MappingProxyType({})
-    """The file with the address of each channel, by the name of the channel."""
+    channels: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """By the name of a channel, where its address is: the file of this machine, and the secret of each platform."""
 
 
 def get_user_file() -> Path:
@@ -51,7 +53,7 @@ def read_user_file() -> UserFile:
         return UserFile({}, (make_problem("file-malformed.user-file", where=where, why=redact(f"{error}.")),))
     except (ValueError, RecursionError) as error:
         return UserFile({}, (make_problem("file-unreadable.user-text", path=path, why=redact(str(error))),))
-    values, problems, channels = {}, [], dict[str, str]()
+    values, problems, channels = {}, [], dict[str, Mapping[str, str]]()
     for name, value in body.items():
         if name not in KEYS:
             problems.append(
@@ -64,12 +66,22 @@ def read_user_file() -> UserFile:
                 )
             )
         elif name == CHANNELS:
-            if isinstance(value, dict) and all(isinstance(file, str) and file for file in value.values()):
-                channels = value
-            else:
+            tables = value if isinstance(value, dict) else {"": value}
+            channels = {channel: _read_channel(places) for channel, places in tables.items()}
+            if not all(channels.values()):
+                channels = {}
                 problems.append(make_problem("file-malformed.user-channels", where=str(path)))
         elif not isinstance(value, str) or not value:
             problems.append(make_problem("file-malformed.user-value", where=str(path), name=name))
         else:
             values[name] = Value(value, Origin(USER_LAYER, str(path)))
     return UserFile(values, tuple(problems), channels)
+
+
+def _read_channel(places: object) -> dict[str, str]:
+    """Return where the address of a channel is; nothing if that is malformed."""
+    table = {CHANNEL_FILE: places} if isinstance(places, str) else places
+    if not isinstance(table, dict):
+        return {}
+    found = {name: place for name, place in table.items() if isinstance(place, str) and place}
+    return found if len(found) == len(table) else {}

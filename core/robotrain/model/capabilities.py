@@ -18,6 +18,7 @@ FEATURES: Mapping[str, str] = {
     "cancel": "stop a run",
     "shell": "open a shell where a run works",
     "forward": "reach a port of a run from this machine",
+    "notify": "let a run tell a channel how it ended",
     "adopt": "record a run that another machine submitted",
     "runs_here": "do the work on this very machine",
     "publish_folder": "copy what a run leaves to a folder",

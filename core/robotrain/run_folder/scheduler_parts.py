@@ -81,6 +81,8 @@ class SchedulerPlans(Platform):
     """In the run folder: what a job prints before its log begins."""
     start_file = START_FILE
     """In the run folder: the script that `make_start_script` returns."""
+    tells_end = False
+    """Whether its own program tells channels how a run ended, as `Placement.tells_end`."""
     python_search = ("this node", "install one, or ask for one")
     """Where no Python was found, and what to do, for the message of a job without one."""
     run_settings: Mapping[str, str] = {"runs_dir": "--runs-dir"}
@@ -274,7 +276,11 @@ class SchedulerPlans(Platform):
             platform=self.name,
             container_plugins=container_plugins,
             placement=replace(
-                placement, mounts=(*placement.mounts, *mounts), handover=handover, node_launcher=launcher
+                placement,
+                mounts=(*placement.mounts, *mounts),
+                handover=handover,
+                node_launcher=launcher,
+                tells_end=self.tells_end,
             ),
         )
         return format_document(replace(document, **parts)).encode()

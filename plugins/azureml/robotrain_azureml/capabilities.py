@@ -15,8 +15,8 @@ POLICIES = ("policy", "reference")
 POLICY_KINDS = ("huggingface", "blob_url", "local_path", "model_asset", "mlflow_run", "datastore_path")
 OWN_MODELS = "Azure ML has its own form for registered models."
 SUPPORTED_FEATURES = (
-    "register_model tracking multi_gpu multi_node mixed_precision several_datasets stream_logs cancel adopt native_dag"
-    " native_sweep"
+    "register_model tracking multi_gpu multi_node mixed_precision several_datasets stream_logs cancel adopt notify"
+    " native_dag native_sweep"
 )
 
 CAPABILITIES = Capabilities(

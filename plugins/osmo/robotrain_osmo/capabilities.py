@@ -23,7 +23,7 @@ CONTAINER_ROLES = (
 """Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 SUPPORTED_FEATURES = (
     "register_model tracking multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt"
-    " native_dag"
+    " notify native_dag"
 )
 CAPABILITIES = Capabilities(
     sources={

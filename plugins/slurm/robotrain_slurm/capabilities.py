@@ -11,8 +11,8 @@ from robotrain_slurm.spec.managed_options import ONE_NODE, SAME_NAMES, list_mana
 NODE_ROLES = ("dataset", "policy", "reference", "init_policy", "checkpoint", "resume", "backbone", "scenes", "publish")
 """Roles that the node fetches or writes with a source kind's container plugin, which is sent with the job."""
 FEATURES = (
-    "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt native_dag"
-    " native_sweep"
+    "publish_folder multi_gpu multi_node mixed_precision several_datasets wandb stream_logs cancel adopt notify"
+    " native_dag native_sweep"
 )
 CANCEL_COMMAND = "scancel {job}"
 CAPABILITIES = Capabilities(

@@ -16,6 +16,7 @@ from robotrain.cli.arguments import (
     NewOption,
     NoteOption,
     RunArgument,
+    SubmitNotifyOption,
     TrainerArgsCommand,
     WaitOption,
     argument,
@@ -123,6 +124,7 @@ def submit(
     profile: ProfileOption = "",
     set: SetOption = None,
     wait: WaitOption = False,
+    notify: SubmitNotifyOption = "",
     dry_run: DryRunOption = False,
     new: NewOption = False,
     native_only: NativeOption = False,
@@ -150,6 +152,7 @@ def resume(
     ctx: typer.Context,
     run: RunArgument = "",
     wait: WaitOption = False,
+    notify: SubmitNotifyOption = "",
     dry_run: DryRunOption = False,
     new: NewOption = False,
     name: NameOption = "",
@@ -173,6 +176,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
 
     plugins = get_plugins(ctx)
     print_platform(record.platform, f"run {record.run}")
+    options = submit.open_waiting_channels(options, "option-without-effect.notify-steps")
     repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
     if repeated is not None:
         print_message(f"not run again: {', '.join(repeated.plan.finished) or 'none of the steps'}")

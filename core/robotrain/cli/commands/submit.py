@@ -70,6 +70,7 @@ SUBMIT_SWITCHES = {
     "--no-pin": "do not resolve branches and tags to commits now",
     "--json": "print JSON",
 }
+NOTIFY_HELP = "have the run, or this machine with --wait, tell these channels how it ended, between commas"
 PLAN_OPTIONS = (
     "plan",
     "platform",
@@ -102,8 +103,7 @@ class SubmitCommand(JobCommand):
         """Add the switches, `--save-spec` and `--plan`."""
         options.add_own("--wait", help="wait for the end; the exit code says how it ended", common=True)
         options.add_own("--dry-run", help="check the job, and show what it is; do not submit", common=True)
-        told = "with --wait: tell these channels of your configuration how it ended, between commas"
-        options.add_own("--notify", help=told, metavar="NAME")
+        options.add_own("--notify", help=NOTIFY_HELP, metavar="NAME")
         for flag, help in SUBMIT_SWITCHES.items():
             options.add_own(flag, help=help)
         save = "after submission, write the platform's spec of the run to this file"
@@ -180,6 +180,7 @@ def submit_job(
     labels = labels._replace(parent=options.get("parent") or "", job_folder=options.get("job_folder") or "")
     print_problems(prepared.warnings)
     plugins, new, pinning = get_plugins(ctx), bool(options.get("new")), not options.get("no_pin")
+    prepared, options = _choose_teller(prepared, options, plugins)
     given, has_flag = options.get("checker") or "", "checker" in options
     seen: list[tuple[InputStep, JobFacts]] = []
     data: list[Mapping[str, Any]] = []
@@ -218,6 +219,41 @@ def _resume_left_run(prepared: PreparedJob, plugins: Plugins) -> tuple[PreparedJ
     return prepared, ""
 
 
+def _choose_teller(
+    prepared: PreparedJob, options: dict[str, Any], plugins: Plugins
+) -> tuple[PreparedJob, dict[str, Any]]:
+    """Return the job and the options so that one tells the channels of `--notify`: who waits, or the run itself."""
+    from robotrain.submission.prepare import PreparedJob
+
+    if not options.get("notify"):
+        return prepared, options
+    from robotrain.submission.run_notice import tell_by_run
+
+    is_alone, waits = type(prepared) is PreparedJob, waits_for_end(options)  # no pipeline or sweep
+    if waits or not is_alone:
+        options = open_waiting_channels(options, "option-without-effect.notify-steps")
+    return (tell_by_run(prepared, "" if waits else options["notify"], plugins) if is_alone else prepared), options
+
+
+def waits_for_end(options: Mapping[str, Any]) -> bool:
+    """Return whether this command waits for the end of what it submits."""
+    return bool(options.get("wait") or options.get("stream"))
+
+
+def open_waiting_channels(options: dict[str, Any], message: str) -> dict[str, Any]:
+    """Return the options with the channels of `--notify` that this command tells. Raise Rejected if it does not wait.
+
+    :param message: why nothing else tells them.
+    """
+    if not (names := options.get("notify")):
+        return options
+    from robotrain.notifications import open_channels
+
+    if not waits_for_end(options):
+        raise Rejected([make_problem(message, names=redact(names))])
+    return {**options, "channels": open_channels(names)}
+
+
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
     """Submit a plan that was rendered before, byte for byte."""
     from robotrain.check import capability_checks
@@ -230,6 +266,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     plugins = get_plugins(ctx)
     platform = plugins.platform_of_plan(rendered)
     check_asset_options(platform, options)
+    options = open_waiting_channels(options, "option-without-effect.notify-plan")
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     if rendered.changed:
         print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
@@ -262,12 +299,6 @@ def _submit_or_dry_run(
     finish: Finisher | None = None,
 ) -> None:
     as_json = bool(options.get("json"))
-    if told := options.get("notify"):
-        from robotrain.notifications import open_channels
-
-        if not (options.get("wait") or options.get("stream")):
-            raise Rejected([make_problem("option-without-effect.notify")])
-        options = {**options, "channels": open_channels(told)}  # before anything is sent
     if options.get("dry_run"):
         from robotrain.cli import dry_run_preview
 
@@ -316,7 +347,7 @@ def finish_submission(
         print_message(f"  {name} {value}")
     unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
     print_problems([*unsaved, *(site.notify_run_changed(plugins, record) if is_new else ())])
-    if options.get("stream") or options.get("wait"):
+    if waits_for_end(options):
         from robotrain.cli.commands.watch import follow_submitted
 
         stream, timeout, poll = bool(options.get("stream")), options.get("timeout") or "", options.get("poll_seconds")

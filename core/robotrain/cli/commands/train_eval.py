@@ -11,7 +11,7 @@ import typer
 
 from robotrain.cli.arguments import parse_amount
 from robotrain.cli.command_factory import get_plugins
-from robotrain.cli.commands.submit import submit_job
+from robotrain.cli.commands import submit
 from robotrain.cli.commands.watch import parse_timeout
 from robotrain.cli.evaluated_training import EVALUATION_TABLE, add_evaluation_options, take_model, take_step_changes
 from robotrain.cli.job_command import JobCommand
@@ -80,6 +80,7 @@ class TrainEvalCommand(JobCommand):
         """Add the options of the pipeline."""
         skip = "return when the pipeline is submitted; it runs on to its end"
         options.add_own("--skip-wait", help=skip, common=True)
+        options.add_own("--notify", help=submit.NOTIFY_HELP, metavar="NAME")
         options.add_own("--dry-run", help="check every step and show the plan, but do not submit", common=True)
         model = "register the policy as a version of this model"
         options.add_own("--register-model", "--register-model-name", help=model, metavar="NAME", common=True)
@@ -147,7 +148,7 @@ class TrainEvalCommand(JobCommand):
         options |= {"timeout": timeout, "poll_seconds": poll_seconds, "no_pin": True}
         ready = replace(pinned, warnings=(*prepared.warnings, *notes))
         ready = preview_pipeline(ready, map(explain, found), bool(values.get("native_only")))
-        submit_job(ctx, ready, options)
+        submit.submit_job(ctx, ready, options)
 
 
 def _read_times(values: dict[str, Any], environ: Mapping[str, str]) -> tuple[str, float | None]:

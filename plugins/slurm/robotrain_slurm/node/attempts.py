@@ -21,6 +21,7 @@ ATTEMPTS_FILE = "attempts.jsonl"
 EVENTS_FILE = "events.jsonl"
 OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
+DOCUMENT_FILE = "job.json"
 MAX_OUTCOME_BYTES = 1 << 20
 
 
@@ -168,7 +169,7 @@ def has_later_start(folder: Path, attempt: Attempt) -> bool:
 
 def read_outcome_state(folder: Path) -> str:
     """Return the state of the outcome that the runtime left; empty for none."""
-    return _read_outcome(folder).get("state", "")
+    return read_outcome(folder).get("state", "")
 
 
 def is_nobodys_end(folder: Path, attempt: Attempt, end: AttemptEnd) -> bool:
@@ -176,14 +177,15 @@ def is_nobodys_end(folder: Path, attempt: Attempt, end: AttemptEnd) -> bool:
 
     Only the first of a row that came no further. Raise OSError.
     """
-    if end.exit_code != EXIT_RETRY or _read_outcome(folder).get("fault", "") not in ("", "stopped"):
+    if end.exit_code != EXIT_RETRY or read_outcome(folder).get("fault", "") not in ("", "stopped"):
         return False
     earlier = (one.end for one in read_attempts(folder) if (one.job, one.restart) != (attempt.job, attempt.restart))
     same = (EXIT_RETRY, end.step, end.checkpoint)
     return not any(one and (one.exit_code, one.step, one.checkpoint) == same for one in earlier)
 
 
-def _read_outcome(folder: Path) -> dict[str, str]:
+def read_outcome(folder: Path) -> dict[str, str]:
+    """Return the outcome that the runtime left, by its fields; nothing if there is none."""
     with suppress(OSError, ValueError), (folder / OUTCOME_FILE).open("rb") as file:
         found = json.loads(file.read(MAX_OUTCOME_BYTES))
         return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}

@@ -15,7 +15,7 @@ from robotrain_slurm.node import attempts, continuation, trial
 from robotrain_slurm.node.container import make_container_command, stop_contained
 from robotrain_slurm.node.continuation import NodeJob
 
-DOCUMENT, SPEC, SEARCH_FILE = "job.json", "slurm.json", "find-python.sh"
+SPEC, SEARCH_FILE = "slurm.json", "find-python.sh"
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUNBUFFERED")
 SAVE_SHARE = 0.75
 """The share of the time between Slurm's signal and the time limit in which the work saves a checkpoint."""
@@ -35,7 +35,16 @@ class RuntimeProcess:
 
     def run(self, number: str, job: NodeJob) -> int:
         """Run the job of the current folder; return the exit code of the runtime, negative for a signal."""
-        arguments = ["-m", "robotrain_runtime", "run", DOCUMENT, "--once", number, "--log", attempts.LOG_FILE]
+        arguments = [
+            "-m",
+            "robotrain_runtime",
+            "run",
+            attempts.DOCUMENT_FILE,
+            "--once",
+            number,
+            "--log",
+            attempts.LOG_FILE,
+        ]
         own = {GRACE_VARIABLE: f"{job.stop_seconds * SAVE_SHARE:g}"}
         command = [sys.executable, *arguments]
         if job.container.get("tool"):

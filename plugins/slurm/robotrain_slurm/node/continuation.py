@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from robotrain_runtime.contract import claim
+from robotrain_runtime.contract.document import parse_document
+from robotrain_runtime.contract.event import Outcome
 from robotrain_runtime.contract.files import write_atomically, write_new_file
+from robotrain_runtime.publishing.end_notice import EndNotice
 
 from robotrain_slurm.node import attempts, commands
 from robotrain_slurm.node.attempts import Attempt, AttemptEnd
@@ -148,8 +151,12 @@ def finish_attempt(job: NodeJob, folder: Path, attempt: Attempt, code: int) -> N
         if chosen != way:
             way, why = chosen, f"{why}; {refusals}"
             attempts.end_attempt(folder, attempt, replace(end, continued_by=way, why=why))
-    if end.state != "succeeded" and not cancelled:
-        _log_decision(folder, way, why)
+    with suppress(OSError), (folder / attempts.LOG_FILE).open("a") as log:
+        # where the run's lines are, not in the output of the batch script, which users see apart
+        if end.state != "succeeded" and not cancelled:
+            log.write(f"[slurm] {SENTENCES[way]}{why}\n")
+        if not way:
+            _tell_end(folder, end, why, log)
 
 
 SENTENCES = {
@@ -160,10 +167,17 @@ SENTENCES = {
 }
 
 
-def _log_decision(folder: Path, way: str, why: str) -> None:
-    """Tell what continues the run where its lines are, not in the output of the batch script, which users see apart."""
-    with suppress(OSError), (folder / attempts.LOG_FILE).open("a") as log:
-        log.write(f"[slurm] {SENTENCES[way]}{why}\n")
+TOLD_FIELDS = ("state", "reason", "fault")
+
+
+def _tell_end(folder: Path, end: AttemptEnd, why: str, log: IO[str]) -> None:
+    """Tell the run's channels how it ended, now that no attempt follows."""
+    with suppress(OSError, ValueError):  # of a document that another program changed
+        document = parse_document((folder / attempts.DOCUMENT_FILE).read_text())
+        found = attempts.read_outcome(folder)
+        known: Any = {"state": "failed", "reason": why, **{key: found[key] for key in TOLD_FIELDS if key in found}}
+        outcome = Outcome(exit_code=end.exit_code, **known)
+        EndNotice(document).send(outcome, lambda line: log.write(f"{line}\n"))
 
 
 def _ask_fate(attempt: Attempt, patience: float) -> str:

@@ -48,6 +48,7 @@ class SlurmPlans(SchedulerPlans):
     array_index = "%a"
     output_file = OUTPUT_FILE
     start_file = SCRIPT_FILE
+    tells_end = True
     python_search = ("this node or image", "use --module NAME for one, or another --image with --container")
     run_settings: Mapping[str, str] = {
         **SchedulerPlans.run_settings,

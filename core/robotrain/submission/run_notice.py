@@ -1,0 +1,83 @@
+"""A run that tells channels itself how it ended: their addresses become secrets of its job, by reference."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+
+from robotrain_runtime.contract.parameter import load_pairs
+from robotrain_runtime.contract.secret_rules import CHANNEL_PREFIX
+
+from robotrain.cluster.settings import SECRET_FLAG
+from robotrain.config.user_file import CHANNEL_FILE, get_user_file
+from robotrain.config.values import Origin
+from robotrain.errors import Problem, Rejected, Suggestion, raise_if_any
+from robotrain.messages import Messages
+from robotrain.model.platform import make_feature_error
+from robotrain.notifications import FLAG, check_web_channel, choose_channels
+from robotrain.plugins.manager import Plugins
+from robotrain.submission.container_plugins import collect_container_plugins
+from robotrain.submission.prepare import PreparedJob
+
+make_problem = Messages(__file__)
+
+WAIT = Suggestion("--wait", "this machine waits and tells")
+FEATURE, SETTING = "notify", "secrets"
+
+
+def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJob:
+    """Return a job whose run tells the channels between commas, and no others. Raise Rejected if it cannot.
+
+    Nothing is asked over a network.
+    """
+    platform = prepared.platform
+    chosen, problems = choose_channels(text)
+    if chosen and not platform.capabilities.feature(FEATURE):
+        (refusal,) = make_feature_error(platform, FEATURE).problems
+        raise Rejected([dataclasses.replace(refusal, where=FLAG, suggestions=(*refusal.suggestions, WAIT))])
+    is_here = bool(platform.capabilities.feature("runs_here"))
+    added, more = _collect_references(chosen, platform.name, is_here)
+    raise_if_any([*problems, *more])
+    before = load_pairs(getattr(prepared.settings, SETTING, None))
+    kept = {name: where for name, where in before.items() if not name.startswith(CHANNEL_PREFIX)}
+    if before == {**kept, **added}:
+        return prepared
+    value = json.dumps({**kept, **added}) if kept or added else None
+    settings = dataclasses.replace(prepared.settings, **{SETTING: value})
+    raise_if_any(_name_option(problem) for problem in platform.check(prepared.job, settings))
+    workload = plugins.workload(prepared.job.workload)
+    modules = collect_container_plugins(prepared.job, workload, prepared.kinds, platform, settings)
+    told = prepared.with_settings(settings, {SETTING: value}, {SETTING: str(Origin("flag", FLAG))})
+    payload = prepared.payload if modules == prepared.container_plugins else None
+    return dataclasses.replace(told, container_plugins=modules, payload=payload)
+
+
+def _collect_references(
+    chosen: Mapping[str, Mapping[str, str]], platform: str, is_here: bool
+) -> tuple[dict[str, str], list[Problem]]:
+    """Return the secrets of a job by variable, and the problems of channels without one for its platform.
+
+    :param is_here: whether the run is one of this machine, which has the file of a channel.
+    """
+    found, problems = dict[str, str](), list[Problem]()
+    for name, places in chosen.items():
+        own_file = places.get(CHANNEL_FILE, "") if is_here else ""
+        if where := places.get(platform) or own_file:
+            problems += check_web_channel(name, where) if where == own_file else ()
+            variable = CHANNEL_PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", name)
+            while variable in found:
+                variable += "_"
+            found[variable] = where
+        else:
+            problems.append(make_problem("notify-no-secret", name=name, platform=platform, path=get_user_file()))
+    return found, problems
+
+
+def _name_option(problem: Problem) -> Problem:
+    """Return the problem of a secret as one of the option that named its channel."""
+    if CHANNEL_PREFIX not in problem.where:
+        return problem
+    where, title = (
+        text.replace(f"{SECRET_FLAG} {CHANNEL_PREFIX}", f"{FLAG} ") for text in (problem.where, problem.title)
+    )
+    return dataclasses.replace(problem, where=where, title=title, suggestions=())
