@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from local_server import serve_webhook
 from robotrain_runtime.comparison.rates import compute_success_interval
 from robotrain_runtime.contract.event import Evaluated
 from scripted_runs import ScriptedRuns
@@ -113,3 +114,43 @@ def submit_plain(robotrain, plain_platform):
         return str(answer.json["run"])
 
     return submit
+
+
+@pytest.fixture
+def served():
+    with serve_webhook() as served:
+        yield served
+
+
+@pytest.fixture
+def webhook(served):
+    """The address of a webhook."""
+    return served.address
+
+
+@pytest.fixture
+def taken(served):
+    """What the webhook was sent, each with its path and type."""
+    return served.taken
+
+
+@pytest.fixture
+def add_channel(tmp_path):
+    """Add a channel to the user's configuration; return the file with its address.
+
+    secrets: where platforms have it, by their names.
+    """
+    configuration = Path(os.environ["XDG_CONFIG_HOME"], "robotrain/config.toml")
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    configuration.write_text("[notify]\n")
+
+    def add(name: str, address: str, mode: int = 0o600, **secrets: str) -> Path:
+        file = tmp_path / f"{name}.secret"
+        file.write_text(f"{address}\n")
+        file.chmod(mode)
+        places = ", ".join(f"{key} = {json.dumps(place)}" for key, place in {"file": str(file), **secrets}.items())
+        with configuration.open("a") as table:
+            table.write(f"{name} = {{{places}}}\n" if secrets else f"{name} = {json.dumps(str(file))}\n")
+        return file
+
+    return add

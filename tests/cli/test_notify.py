@@ -7,46 +7,9 @@ import types
 from pathlib import Path
 
 import pytest
-from local_server import QuietHandler, serve
 from robotrain_runtime.contract.event import Metrics
 
 LOSS = Metrics(step=2, total=2, values={"val/loss": 0.25})
-
-
-@pytest.fixture
-def taken():
-    """What the webhook was sent, each with its path and type."""
-    return []
-
-
-@pytest.fixture
-def webhook(taken):
-    class Webhook(QuietHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            taken.append((self.path, self.headers["Content-Type"], body))
-            self.answer(b"ok", 404 if "withdrawn" in self.path else 200)
-
-    with serve(Webhook) as address:
-        yield f"{address}/services/T0SECRET"
-
-
-@pytest.fixture
-def add_channel(tmp_path):
-    """Add a channel to the user's configuration; return the file with its address."""
-    configuration = Path(os.environ["XDG_CONFIG_HOME"], "robotrain/config.toml")
-    configuration.parent.mkdir(parents=True, exist_ok=True)
-    configuration.write_text("[notify]\n")
-
-    def add(name: str, address: str, mode: int = 0o600) -> Path:
-        file = tmp_path / f"{name}.secret"
-        file.write_text(f"{address}\n")
-        file.chmod(mode)
-        with configuration.open("a") as table:
-            table.write(f"{name} = {json.dumps(str(file))}\n")
-        return file
-
-    return add
 
 
 def test_channel_is_told_how_the_run_ended_why_its_score_and_the_next_command(
@@ -134,8 +97,3 @@ def test_address_in_the_configuration_itself_is_refused_and_not_shown(scripted, 
     answer = robotrain("watch", "--notify", "team", "train-1")
     answer.check_problems(2, "notify-address-invalid")
     assert "SECRET" not in answer.stderr
-
-
-def test_submit_tells_only_of_an_end_that_it_waits_for(robotrain, pusht):
-    answer = robotrain("submit", "--platform", "local", "--dataset-path", pusht, "--notify", "team")
-    answer.check_problems(2, "option-without-effect --notify")

@@ -1,10 +1,12 @@
 """What continues a run whose attempt has ended, and that a job which is sent again is sent once."""
 
+import dataclasses
 import json
 import os
 
 import pytest
-from robotrain_runtime.contract import claim
+from local_server import serve_webhook
+from robotrain_runtime.contract import claim, document
 from robotrain_runtime.contract.failure import EXIT_RETRY
 from robotrain_slurm.node import attempts, batch, commands, continuation
 from robotrain_slurm.node.attempts import Attempt, AttemptEnd
@@ -177,6 +179,65 @@ def test_failure_of_a_start_without_progress_keeps_its_reason(job, tmp_path, mon
     end = attempts.read_attempts(tmp_path)[-1].end
     assert end.continued_by == ""
     assert "--time" not in end.why
+
+
+@pytest.fixture
+def webhook():
+    with serve_webhook() as served:
+        yield served
+
+
+@pytest.fixture
+def telling_job(job, tmp_path, webhook, make_plan) -> NodeJob:
+    """The job of a run that tells a channel."""
+    (tmp_path / "team").write_text(webhook.address)
+    plan = make_plan(secrets=json.dumps({"ROBOTRAIN_NOTIFY_team": str(tmp_path / "team")}))
+    made = document.parse_document(plan.files["job.json"].decode())
+    assert made.placement.tells_end
+    placement = dataclasses.replace(made.placement, work=str(tmp_path))
+    (tmp_path / "job.json").write_text(document.format_document(dataclasses.replace(made, placement=placement)))
+    return job
+
+
+ENDS = [
+    # the outcome that the runtime left, its exit code, what Slurm does with the job: the beginning of the message
+    ({"state": "succeeded"}, 0, "running", "a-1 succeeded"),
+    ({"state": "failed", "reason": "ValueError: x"}, 1, "running", "a-1 failed\nValueError: x"),
+    ({"state": "cancelled", "reason": "the run was stopped"}, 143, "cancelled", "a-1 cancelled\nthe run was stopped"),
+    (
+        {"state": "cancelled", "reason": "the run was stopped"},
+        143,
+        "running",
+        "a-1 failed\nthe job ended without a new step",
+    ),
+    (None, 137, "cancelled", "a-1 failed\nthe job was cancelled in Slurm"),
+    ({"state": "cancelled"}, 143, "requeued", ""),
+    ({"state": "failed", "fault": "network"}, EXIT_RETRY, "requeued", ""),
+]
+
+
+@pytest.mark.parametrize(("left", "code", "fate", "message"), ENDS)
+def test_end_is_told_once_nothing_continues_the_run(
+    telling_job, tmp_path, webhook, monkeypatch, left, code, fate, message
+):
+    monkeypatch.setattr(commands, "find_fate", lambda *facts: fate)
+    attempt = attempts.begin_attempt(tmp_path, "1")
+    (tmp_path / "events.jsonl").touch()
+    if left:
+        (tmp_path / "outcome.json").write_text(json.dumps({"exit_code": code, **left}))
+    continuation.finish_attempt(telling_job, tmp_path, attempt, code)
+    assert [text[: len(message)] for text in webhook.texts] == [message] * bool(message)
+    assert "T0SECRET" not in (tmp_path / "log.txt").read_text()
+
+
+def test_attempt_that_is_sent_again_tells_nobody(telling_job, tmp_path, webhook, monkeypatch):
+    monkeypatch.setattr(commands, "find_fate", lambda *facts: "timeout")
+    attempt = attempts.begin_attempt(tmp_path, "1")
+    (tmp_path / "events.jsonl").write_text('{"event": "metrics", "values": {}, "step": 7}\n')
+    (tmp_path / "outcome.json").write_text('{"state": "cancelled", "exit_code": 143}')
+    continuation.finish_attempt(telling_job, tmp_path, attempt, 143)
+    assert attempts.read_attempts(tmp_path)[-1].end.continued_by
+    assert webhook.taken == []
 
 
 def test_step_of_a_pipeline_is_only_requeued(job, tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from lab import SlurmLab, wait_until
+from local_server import serve_webhook
 from robotrain_runtime.contract import claim
 from robotrain_slurm.node import attempts
 
@@ -156,6 +157,18 @@ def test_job_is_requeued_before_its_time_is_up(submit, lab):
     assert first.checkpoint == first.step >= FIRST, "a checkpoint was saved at the stop"
     run.assert_whole(2)
     assert run.list_jobs() == [run.job]
+
+
+def test_run_that_goes_on_tells_a_channel_once_at_its_end(submit, lab, tmp_path):
+    (tmp_path / "team").touch(mode=0o600)
+    with serve_webhook() as webhook:
+        (tmp_path / "team").write_text(webhook.address)
+        run = submit("--secret", f"ROBOTRAIN_NOTIFY_team={tmp_path}/team")
+        run.wait_for_step()
+        stop_before_limit(lab, run)
+        run.assert_whole(2)
+        assert webhook.texts == [f"count succeeded\nrun: {run.name} on slurm\nnext: robotrain outputs {run.name}"]
+    assert "T0SECRET" not in "".join(file.read_text(errors="replace") for file in run.folder.glob("*.*"))
 
 
 @pytest.mark.long

@@ -1,0 +1,175 @@
+"""A run that tells channels itself how it ended: once, whatever the end, and no one else sees their addresses."""
+
+import dataclasses
+import json
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from local_server import serve_webhook
+from robotrain_runtime.contract.event import Evaluated, Metrics, Outcome, format_event
+from robotrain_runtime.contract.notice import post_notice
+from robotrain_runtime.publishing.end_notice import format_notice
+
+TEAM = "ROBOTRAIN_NOTIFY_team"
+
+
+@pytest.fixture
+def webhook():
+    with serve_webhook() as served:
+        yield served
+
+
+@pytest.fixture
+def told(job, webhook, tmp_path):
+    """Make a document of a run that tells channels: `told("pass", phone="/withdrawn")`; `team` works.
+
+    of: other fields of the placement. secrets: others of the job.
+    """
+
+    def make(program: str = "pass", record=None, of=None, secrets=None, **more: str):
+        secrets = dict(secrets or {})
+        for name, address in {"team": "", **more}.items():
+            file = tmp_path / f"{name}.address"
+            file.write_text(address if "://" in address else f"{webhook.address}{address}\n")
+            secrets[f"ROBOTRAIN_NOTIFY_{name}"] = str(file)
+        made = job(program, secrets=secrets, **(of or {}))
+        return dataclasses.replace(made, record=record or {})
+
+    return make
+
+
+def check_secrecy(ran, work: Path) -> None:
+    texts = [file.read_text(errors="replace") for file in work.rglob("*") if file.is_file()]
+    assert "T0SECRET" not in "".join((*texts, *ran.lines, ran.stderr))
+
+
+def test_run_that_succeeds_tells_its_name_and_the_next_command(run, told, webhook, tmp_path):
+    ran = run(told(record={"name": "pick"}))
+    assert ran.exit_code == 0
+    assert webhook.texts == ["pick succeeded\nrun: pretend-1 on here\nnext: robotrain outputs pretend-1"]
+    check_secrecy(ran, tmp_path / "work")
+
+
+def test_run_that_fails_tells_why(run, told, webhook):
+    assert run(told("raise ValueError('no such joint')")).exit_code == 1
+    title, why, _, after = webhook.texts[0].splitlines()
+    assert (title, why) == ("pretend-1 failed", "ValueError: no such joint")
+    assert after == "next: robotrain logs --tail 40 pretend-1"
+
+
+def test_run_that_fails_before_its_work_tells_too(run, told, webhook):
+    assert run(told(secrets={"API_TOKEN": "/nowhere/token"})).exit_code == 4
+    assert webhook.texts[0].startswith("pretend-1 failed\nthe secret API_TOKEN cannot be read")
+
+
+def test_run_that_is_stopped_is_told_within_its_time(start, told, webhook):
+    process = start(told("import time; print('begun', flush=True); time.sleep(60)"))
+    for line in process.stdout:
+        if "begun" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+    assert webhook.texts == [
+        "pretend-1 cancelled\nthe run was stopped\nrun: pretend-1 on here\nnext: robotrain resubmit pretend-1"
+    ]
+
+
+def test_channel_that_fails_is_a_line_of_the_log_and_changes_nothing(run, told, webhook, tmp_path):
+    bad = {"shut": "http://127.0.0.1:1/T0SECRET", "far": "http://198.51.100.1/T0SECRET"}
+    lost = {"ROBOTRAIN_NOTIFY_lost": "/nowhere/T0"}
+    ran = run(told(secrets=lost, gone="/withdrawn", moved="/moved", **bad))
+    assert ran.exit_code == 0
+    warnings = {line.split()[3]: line.partition(": the channel ")[2] for line in ran.ordinary if "was not told" in line}
+    assert warnings.keys() == {"gone", "moved", "shut", "far", "lost"}
+    assert "status 404" in warnings["gone"]
+    assert "status 302" in warnings["moved"]
+    assert "does not begin with https" in warnings["far"]
+    assert len(webhook.taken) == 3, "team, and the two that refuse"
+    check_secrecy(ran, tmp_path / "work")
+
+
+def test_no_program_of_the_run_has_the_address(run, job, webhook):
+    show = "import os; print('seen', [name for name in os.environ if 'SECRET' in name or 'NOTIFY' in name])"
+    ran = run(job(show, secrets={TEAM: "${PLATFORM_SECRET}"}), PLATFORM_SECRET=webhook.address)
+    assert ran.ordinary == ["seen []"]
+    assert len(webhook.taken) == 1
+
+
+def test_address_in_a_store_of_secrets_is_read_at_the_end(run, job, webhook):
+    made = job(secrets={TEAM: f"vault://{webhook.address.replace('://', '|')}"})
+    plugins = {**made.container_plugins, "secrets.vault": "pretend_vault"}
+    ran = run(dataclasses.replace(made, container_plugins=plugins))
+    assert "the channel team was not told: its address does not begin with https" in "\n".join(ran.ordinary)
+
+
+@pytest.mark.parametrize("placed", [{"node_rank": "RANK_HERE"}, {"tells_end": True}], ids=["other node", "platform"])
+def test_end_is_told_by_the_lead_and_not_if_the_platform_does(run, told, webhook, placed):
+    assert run(told(of=placed), RANK_HERE="1").exit_code == 0
+    assert webhook.taken == []
+
+
+def test_message_of_an_evaluation_has_its_scores(job, tmp_path):
+    made = job()
+    (tmp_path / "work").mkdir()
+    scores = {
+        "rollout/success_rate": 0.875,
+        "rollout/success_rate_low": 0.5,
+        "rollout/success_rate_high": 1.0,
+        "n": 8.0,
+    }
+    events = [format_event(Evaluated(episodes=8, scores=scores, results="/x")), '{"event": "evaluated"', "a line"]
+    (tmp_path / "work" / "events.jsonl").write_text("\n".join(events))
+    _, score, _, after = format_notice(made, Outcome(state="succeeded", exit_code=0)).splitlines()
+    assert score == "rollout/success_rate 0.875, rollout/success_rate_low 0.5, rollout/success_rate_high 1"
+    assert after == "next: robotrain report pretend-1"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "text"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", "application/json", lambda body: json.loads(body)["text"]),
+        ("https://ntfy.sh/topic", "text/plain; charset=utf-8", lambda body: body.decode()),
+        (
+            "https://prod-1.westus.logic.azure.com/workflows/1/triggers/manual/paths/invoke?sig=x",
+            "application/json",
+            lambda body: json.loads(body)["attachments"][0]["content"]["body"][0]["text"].replace("\n\n", "\n"),
+        ),
+    ],
+    ids=["Slack", "ntfy", "Teams"],
+)
+def test_each_host_is_sent_what_it_reads(monkeypatch, address, kind, text):
+    sent = []
+
+    class Answer:
+        def close(self) -> None:
+            pass
+
+    def take(self, request, timeout):
+        sent.append((request.full_url, request.get_header("Content-type"), request.data, timeout))
+        return Answer()
+
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", take)
+    assert post_notice(address, "pick succeeded\nüber") == ""
+    ((to, given, body, seconds),) = sent
+    assert (to, given, text(body), seconds) == (address, kind, "pick succeeded\nüber", 10.0)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "https://", "http://[", "file:///etc/passwd", "ftp://127.0.0.1/x", "https://a b/"]
+)
+def test_what_is_no_address_is_told_without_it(address):
+    why = post_notice(address, "text")
+    assert why
+    assert not address or address not in why
+
+
+def test_long_log_of_events_is_read_quickly(job, tmp_path):
+    (tmp_path / "work").mkdir()
+    line = format_event(Metrics(step=1, total=9, values={"train/loss": 0.5}))
+    (tmp_path / "work" / "events.jsonl").write_text(f"{line}\n" * 200_000)
+    began = time.monotonic()
+    format_notice(job(), Outcome(state="succeeded", exit_code=0))
+    assert time.monotonic() - began < 2
