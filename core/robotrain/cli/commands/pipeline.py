@@ -176,7 +176,7 @@ def resume_pipeline(ctx: typer.Context, record: RunRecord, options: dict[str, An
 
     plugins = get_plugins(ctx)
     print_platform(record.platform, f"run {record.run}")
-    options = submit.open_waiting_channels(options, "option-without-effect.notify-steps")
+    options = submit.open_waiting_channels(options)
     repeated = continue_pipeline(record, plugins, bool(options["dry_run"]))
     if repeated is not None:
         print_message(f"not run again: {', '.join(repeated.plan.finished) or 'none of the steps'}")

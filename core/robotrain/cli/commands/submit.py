@@ -231,7 +231,7 @@ def _choose_teller(
 
     is_alone, waits = type(prepared) is PreparedJob, waits_for_end(options)  # no pipeline or sweep
     if waits or not is_alone:
-        options = open_waiting_channels(options, "option-without-effect.notify-steps")
+        options = open_waiting_channels(options)
     return (tell_by_run(prepared, "" if waits else options["notify"], plugins) if is_alone else prepared), options
 
 
@@ -240,17 +240,19 @@ def waits_for_end(options: Mapping[str, Any]) -> bool:
     return bool(options.get("wait") or options.get("stream"))
 
 
-def open_waiting_channels(options: dict[str, Any], message: str) -> dict[str, Any]:
+def open_waiting_channels(options: dict[str, Any], is_plan: bool = False) -> dict[str, Any]:
     """Return the options with the channels of `--notify` that this command tells. Raise Rejected if it does not wait.
 
-    :param message: why nothing else tells them.
+    :param is_plan: whether it submits a plan that was rendered before, not a pipeline or sweep.
     """
     if not (names := options.get("notify")):
         return options
     from robotrain.notifications import open_channels
 
     if not waits_for_end(options):
-        raise Rejected([make_problem(message, names=redact(names))])
+        if is_plan:
+            raise Rejected([make_problem("option-without-effect.notify-plan")])
+        raise Rejected([make_problem("option-without-effect.notify-steps", names=redact(names))])
     return {**options, "channels": open_channels(names)}
 
 
@@ -266,7 +268,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     plugins = get_plugins(ctx)
     platform = plugins.platform_of_plan(rendered)
     check_asset_options(platform, options)
-    options = open_waiting_channels(options, "option-without-effect.notify-plan")
+    options = open_waiting_channels(options, is_plan=True)
     labels = make_labels(options.get("name") or "", options.get("note") or "")
     if rendered.changed:
         print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
