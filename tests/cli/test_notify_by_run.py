@@ -4,6 +4,7 @@ import json
 
 import pytest
 from robotrain.errors import Rejected
+from robotrain.submission.run_notice import leave_out_channels
 
 OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none", "--publish-url", "none")
 WORKSPACE = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "gpus")
@@ -135,3 +136,9 @@ def test_malformed_channels_of_the_configuration_are_a_warning(robotrain, add_ch
     add_channel("bad", webhook, osmo="")
     answer = robotrain("submit", "--platform", "local", "--dataset-path", pusht, "--notify", "team")
     answer.check_problems(2, "file-malformed", "notify-unknown")
+
+
+def test_job_of_another_user_tells_no_channel_of_theirs():
+    secrets = {"API_TOKEN": "~/.secrets/api", "ROBOTRAIN_NOTIFY_team": "~/.secrets/team"}
+    assert leave_out_channels(json.dumps(secrets)) == '{"API_TOKEN": "~/.secrets/api"}'
+    assert leave_out_channels('{"ROBOTRAIN_NOTIFY_team": "~/.secrets/team"}') is None

@@ -38,11 +38,11 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
     is_here = bool(platform.capabilities.feature("runs_here"))
     added, more = _collect_references(chosen, platform.name, is_here)
     raise_if_any([*problems, *more])
-    before = load_pairs(getattr(prepared.settings, SETTING, None))
-    kept = {name: where for name, where in before.items() if not name.startswith(CHANNEL_PREFIX)}
-    if before == {**kept, **added}:
+    before = getattr(prepared.settings, SETTING, None)
+    secrets = {**load_pairs(leave_out_channels(before)), **added}
+    if load_pairs(before) == secrets:
         return prepared
-    value = json.dumps({**kept, **added}) if kept or added else None
+    value = json.dumps(secrets) if secrets else None
     settings = dataclasses.replace(prepared.settings, **{SETTING: value})
     raise_if_any(_name_option(problem) for problem in platform.check(prepared.job, settings))
     workload = plugins.workload(prepared.job.workload)
@@ -50,6 +50,12 @@ def tell_by_run(prepared: PreparedJob, text: str, plugins: Plugins) -> PreparedJ
     told = prepared.with_settings(settings, {SETTING: value}, {SETTING: str(Origin("flag", FLAG))})
     payload = prepared.payload if modules == prepared.container_plugins else None
     return dataclasses.replace(told, container_plugins=modules, payload=payload)
+
+
+def leave_out_channels(text: str | None) -> str | None:
+    """Return the setting of a job's secrets without channels."""
+    kept = {name: where for name, where in load_pairs(text).items() if not name.startswith(CHANNEL_PREFIX)}
+    return json.dumps(kept) if kept else None
 
 
 def _collect_references(
