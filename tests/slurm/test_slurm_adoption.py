@@ -176,11 +176,13 @@ def test_the_job_of_a_colleagues_run_is_submitted_without_recording_that(submit,
 
 
 class Mlflow(QuietHandler):
-    """A tracking server whose runs are what `tags` says by their ids."""
+    """A tracking server whose runs are what `tags` says by their ids; the first made each model."""
 
     tags: ClassVar[dict[str, str]] = {}
 
     def do_GET(self) -> None:
+        if "/model-versions/get?" in self.path:
+            return self.answer(json.dumps({"model_version": {"run_id": "a" * 32}}).encode())
         run = self.path.rpartition("run_id=")[2]
         tags = [{"key": "robotrain_ref", "value": self.tags[run]}] if run in self.tags else []
         self.answer(json.dumps({"run": {"data": {"tags": tags}}}).encode())
@@ -200,6 +202,21 @@ def test_the_page_of_a_tracked_run_is_adopted_as_the_run_of_its_platform(submit,
     problem = adopt("d" * 32, 1)
     assert problem["title"] == "which run the tracking run is of cannot be found out"
     assert "cannot be reached from here" in problem["why"]
+
+
+def test_a_registered_model_stands_for_the_run_that_made_it(submit, robotrain, monkeypatch):
+    folder = submit()
+    job = json.loads((folder / "job.json").read_text())["job"]
+    monkeypatch.setattr(Mlflow, "tags", {"a" * 32: f"slurm:{folder}"})
+    with serve(Mlflow) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+        answer = robotrain("resubmit", "models:/arm/7", "--dry-run", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert (answer.json["run"], json.loads(answer.json["files"]["job.json"]["text"])["job"]) == (
+        f"{folder.name[:-1]}2",
+        job,
+    )
+    robotrain("resubmit", "models:/arm/7", "--dry-run").check_problems(1, "run-not-adopted")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ TAGS = {RUN: [{"key": "robotrain_ref", "value": "osmo:lerobot-train-1a2b3c4d-1-7
 class Mlflow(QuietHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        run = parse_qs(url.query).get("run_id", [""])[0]
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if url.path.endswith("/api/2.0/mlflow/model-versions/get") and query == {"name": "arm", "version": "7"}:
+            return self.answer(json.dumps({"model_version": {"name": "arm", "version": "7", "run_id": RUN}}).encode())
+        run = query.get("run_id", "")
         if not url.path.endswith("/api/2.0/mlflow/runs/get") or run not in TAGS:
             return self.answer(b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}', 404)
         self.answer(json.dumps({"run": {"info": {"run_id": run}, "data": {"tags": TAGS[run]}}}).encode())
@@ -37,6 +40,7 @@ def server() -> Iterator[str]:
         "runs:/{run}",
         "runs:/{run}/checkpoints/000400",
         "{run}",
+        "models:/arm/7",
     ],
 )
 def test_each_form_of_an_mlflow_run_leads_to_the_run_of_the_platform(server, form):
@@ -50,6 +54,13 @@ def test_each_form_of_an_mlflow_run_leads_to_the_run_of_the_platform(server, for
 )
 def test_other_texts_ask_no_server(text):
     assert find_tracked_run(text, ["http://127.0.0.1:1"]) is None
+
+
+def test_a_model_that_no_server_has_may_be_one_of_a_platform(server):
+    assert find_tracked_run("models:/arm/8", [server]) is None
+    assert find_tracked_run("models:/arm/7", ["sqlite:////tmp/mlflow.db"]) is None
+    with pytest.raises(SourceUnreachable):
+        find_tracked_run("models:/arm/8", [server, "http://127.0.0.1:1"])
 
 
 def test_a_run_of_another_tool_says_nothing(server):

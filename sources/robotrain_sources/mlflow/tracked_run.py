@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from robotrain.model.source import SourceError, SourceNotFound, SourceUnreachable
 from robotrain_runtime.contract.document import TRACKED_RUN_TAG
 
+from robotrain_sources.mlflow.reference import NAME_PATTERN
 from robotrain_sources.mlflow.registry import request_server
 
 _RUN = r"(?P<run>[0-9a-f]{32})"
@@ -16,44 +17,69 @@ _FORMS = (
     rf"(?P<server>https?://[^#]+?)/?#/experiments/[0-9]+/runs/{_RUN}(?:[/?].*)?",
     rf"runs:/{_RUN}(?:/.*)?",
     _RUN,
+    rf"models:/(?P<name>{NAME_PATTERN})/(?P<version>[0-9]+)",
 )
-"""A page of MLflow, the address of an artifact, the id of a run."""
+"""A page of MLflow, the address of an artifact, the id of a run, a version of a registered model."""
 
 
 def find_tracked_run(text: str, servers: Sequence[str]) -> str | None:
-    """Return the tag of the MLflow run that a text names; None for another text. Raise SourceError.
+    """Return the tag of the MLflow run that a text names, or that made a model; None for another text.
+
+    So it is for a model that none of the servers has: it may be one of a platform's own registry. Raise SourceError.
 
     :param servers: the tracking addresses to ask where the text does not name one.
     """
     match = next(filter(None, (re.fullmatch(form, text) for form in _FORMS)), None)
     if match is None:
         return None
-    run, server = match["run"], match.groupdict().get("server")
+    parts = match.groupdict()
+    run, server, model = parts.get("run", ""), parts.get("server"), parts.get("name")
     asked = [server] if server else [one for one in dict.fromkeys(servers) if one.startswith(("http://", "https://"))]
-    if not asked:
+    if not asked and not model:
         raise SourceError(f"No tracking server is configured that could be asked for the run {run}.")
     errors: list[SourceError] = []
     for address in asked:
         try:
-            return _read_tag(address, run)
+            return _read_tag(address, run or _find_run_of_model(address, parts["name"], parts["version"]))
         except SourceError as error:
             errors.append(error)
-    raise next((one for one in errors if not isinstance(one, SourceNotFound)), errors[0])
+    unsure = [one for one in errors if not isinstance(one, SourceNotFound)]
+    if model and not unsure:
+        return None
+    raise (unsure or errors)[0]
+
+
+def _find_run_of_model(address: str, name: str, version: str) -> str:
+    """Return the MLflow run that made a version of a model. Raise SourceError."""
+    answer = _ask_server(address, f"version {version} of {name}", "model-versions/get", name=name, version=version)
+    try:
+        return str(answer["model_version"].get("run_id") or "")
+    except (KeyError, TypeError, AttributeError):
+        raise _make_foreign_error(address) from None
 
 
 def _read_tag(address: str, run: str) -> str:
     """Return what the tag of a run says; empty for a run of another tool."""
-    try:
-        answer: Any = request_server(address, "runs/get", run_id=run)
-    except SourceError as error:
-        host, cause = urlsplit(address).hostname, error.__cause__
-        if isinstance(cause, HTTPError) and cause.code == 404:
-            raise SourceNotFound(f"The tracking server {host} has no run {run}.") from None
-        if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
-            raise SourceUnreachable(f"The tracking server {host} cannot be reached from here.") from None
-        raise
+    answer = _ask_server(address, f"run {run}", "runs/get", run_id=run)
     try:
         tags = {str(tag["key"]): str(tag["value"]) for tag in answer["run"]["data"].get("tags") or ()}
     except (KeyError, TypeError, AttributeError):
-        raise SourceError(f"The tracking server {urlsplit(address).hostname} did not answer as MLflow does.") from None
+        raise _make_foreign_error(address) from None
     return tags.get(TRACKED_RUN_TAG, "")
+
+
+def _ask_server(address: str, what: str, path: str, **query: str) -> Any:
+    """Return the answer of a tracking server. Raise SourceError, SourceNotFound if it does not have `what`."""
+    try:
+        return request_server(address, path, **query)
+    except SourceError as error:
+        host, cause = urlsplit(address).hostname, error.__cause__
+        if isinstance(cause, HTTPError) and cause.code == 404:
+            raise SourceNotFound(f"The tracking server {host} has no {what}.") from None
+        if isinstance(cause, OSError) and not isinstance(cause, HTTPError):
+            raise SourceUnreachable(f"The tracking server {host} cannot be reached from here.") from None
+        raise
+
+
+def _make_foreign_error(address: str) -> SourceError:
+    return SourceError(f"The tracking server {urlsplit(address).hostname} did not answer as MLflow does.")
