@@ -64,18 +64,9 @@ class SubmitTests(PlatformTestBase):
             pytest.skip(f"{bench.name} does not declare adopt")
         run = bench.submit_job("--name", "kit-run", "--note", "of the kit")
         before = bench.run_for("status", run.run).require("`status` must succeed").json
-        for parameter, value in bench.list_set_options():
-            monkeypatch.setenv(parameter.env[0], value)
-        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
-        words = (
-            "adopt",
-            bench.world.get_native_name(bench.platform, run.reference),
-            "--platform",
-            bench.name,
-            "--json",
-        )
+        _be_another_machine(bench, tmp_path, monkeypatch)
         for is_new in (True, False):
-            adopted = harness.run_command(*words).require("`adopt` must record the run").json
+            adopted = _adopt(bench, run)
             yield from compare("what `adopt` says", (adopted["run"], adopted["is_new"]), (run.run, is_new))
         record = records.read_record(run.run)
         for name in ("reference", "job", "workload", "name", "note", "makes", "metrics"):
@@ -98,10 +89,8 @@ class SubmitTests(PlatformTestBase):
             pytest.skip(f"{bench.name} does not implement list_submitted")
         first, run = (bench.submit_job("--name", "kit-run").run for _ in range(2))
         state = bench.platform.status(records.read_record(run).reference).state
-        for parameter, value in bench.list_set_options():
-            monkeypatch.setenv(parameter.env[0], value)
+        _be_another_machine(bench, tmp_path, monkeypatch)
         words = ("runs", "--everywhere", "--platform", bench.name, "--json")
-        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
         for name, is_recorded in (("", False), ("kit-run", True)):
             listed = harness.run_command(*words).require("`runs --everywhere` must list the runs").json["runs"]
             found = [one for one in listed if one["run"] in (first, run)]
@@ -123,9 +112,7 @@ class SubmitTests(PlatformTestBase):
         if not has_own_method(bench.platform, "find_elsewhere"):
             pytest.skip(f"{bench.name} does not implement find_elsewhere")
         run, plan = bench.submit_job(), bench.plans[-1]
-        for parameter, value in bench.list_set_options():
-            monkeypatch.setenv(parameter.env[0], value)
-        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
+        _be_another_machine(bench, tmp_path, monkeypatch)
         if not bench.platform.find_elsewhere(plan):
             yield "`find_elsewhere` must return the run that another machine sent"
         if bench.platform.find_elsewhere(plan, run.reference):
@@ -195,6 +182,19 @@ class SubmitTests(PlatformTestBase):
         yield from compare("the record after silence", records.read_final_status(run.run), None)
         bench.run_for("status", run.run).require("`status` must succeed when the engine answers again")
         yield from _submit_twice(bench, "by silence", bench.world.away() or contextlib.nullcontext())
+
+
+def _be_another_machine(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know no run from now on, and take the world's options for the settings of the platform."""
+    for parameter, value in bench.list_set_options():
+        monkeypatch.setenv(parameter.env[0], value)
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "kit-other-state"))
+
+
+def _adopt(bench: Bench, run: RunRecord) -> Any:
+    """Return what `adopt` prints of a run that another machine submitted."""
+    name = bench.world.get_native_name(bench.platform, run.reference)
+    return harness.run_command("adopt", name, "--platform", bench.name, "--json").require("`adopt` must record it").json
 
 
 def _submit_twice(bench: Bench, how: str, interruption: contextlib.AbstractContextManager[object]) -> Iterator[str]:
@@ -332,6 +332,37 @@ class ObservationTests(SubmitTests):
         call_in_time("download", bench.platform.download, run.reference, checkpoints[0], to)
         missing = [path for path in files if not (to / path).is_file() or (to / path).read_bytes() != files[path]]
         yield from report("`download` did not copy these files of the checkpoint unchanged", missing)
+
+    def test_adopted_run_answers_as_an_own_one(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[str]:
+        """`logs`, `outputs`, `report`, `cancel` and `watch` take a run of another machine as they take an own one."""
+        if not bench.can.feature("adopt"):
+            pytest.skip(f"{bench.name} does not declare adopt")
+        waiting, run = bench.submit_job(), bench.submit_job()
+        bench.start_run(run)
+        bench.world.write_log(run.reference, *LOG_LINES)
+        has_outputs = bool(bench.world.leave_checkpoint(run.reference, CHECKPOINT_STEP))
+        commands = ("logs", "outputs") if has_outputs else ("logs",)
+
+        def read_answer(command: str) -> str:
+            return bench.run_for(command, run.run).require(f"`{command}` must succeed").stdout
+
+        before = [read_answer(command) for command in commands]
+        _be_another_machine(bench, tmp_path, monkeypatch)
+        for one in (waiting, run):
+            _adopt(bench, one)
+        for command, answer in zip(commands, before, strict=True):
+            yield from compare(f"`{command}` of the adopted run", read_answer(command), answer)
+        yield from _compare_log(bench, run, LOG_LINES, "an adopted run")
+        page = tmp_path / "kit-report.html"
+        harness.run_command("report", run.run, "--to", page).require("`report` of an adopted run must succeed")
+        if bench.can.feature("cancel"):
+            bench.run_for("cancel", waiting.run).require("`cancel` of an adopted run must succeed")
+        natives = {state: native for native, state in bench.world.native_states.items()}
+        if ended := next((natives[state] for state in FINAL_STATES if state in natives), ""):
+            bench.world.set_native_state(run.reference, ended)
+            bench.run_for("watch", run.run).require("`watch` of an adopted run must end with it", 0, 5)
 
     def test_log_returns_immediately(self, bench: Bench) -> Iterator[str]:
         """Without following: nothing while the run is pending, then its lines so far, in order, or the last of them."""
