@@ -14,6 +14,7 @@ from robotrain.errors import Rejected
 from robotrain.plugins.manager import get_plugins
 from robotrain.store import records
 from robotrain.submission import adoption
+from robotrain_runtime.contract import checkpoint
 from robotrain_slurm.platform import SlurmPlatform
 from robotrain_slurm.settings import SlurmSettings
 
@@ -246,3 +247,19 @@ def test_a_folder_that_this_machine_does_not_have_is_looked_for_on_the_configure
     settings = SlurmSettings(login=HOST)
     assert SlurmPlatform().find_submitted("/nowhere/runs/x", settings) is None
     assert login_node.count_logins() == 1
+
+
+def test_an_adopted_run_is_resumed_from_its_checkpoint(submit, adopt, robotrain, slurm):
+    folder = submit()
+    saved = folder / "outputs/checkpoints/000020"
+    saved.mkdir(parents=True)
+    (saved / "weights").write_bytes(b"w")
+    checkpoint.seal_checkpoint(saved, step=20, run=folder.name, job="")
+    slurm.set_state(slurm.read_jobs()[0]["number"], "CANCELLED")
+    adopt(folder)
+    answer = robotrain("resume", "pick", "--set", 'resume_args=["--resume", "{resume}"]', "--json")
+    assert answer.exit_code == 0, answer.stderr
+    record = records.read_record(answer.json["run"])
+    assert record.parent == folder.name
+    sources = json.loads(Path(record.reference["folder"], "job.json").read_text())["sources"]
+    assert str(saved) in json.dumps(sources)
