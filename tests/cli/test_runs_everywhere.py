@@ -57,7 +57,7 @@ def make_row(number: int, state: str = "running", age: float = 60.0, user: str =
 @pytest.fixture
 def listing(install, tmp_path, monkeypatch):
     """Install platforms by name, with the rows that each lists."""
-    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "2")
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "60")
 
     def make(**platforms) -> Path:
         for name, rows in platforms.items():
@@ -105,14 +105,15 @@ def test_runs_of_all_platforms_come_newest_first(listing, everywhere):
 
 
 @pytest.mark.parametrize("trouble", ["hangs", "refuses"])
-def test_a_platform_that_does_not_answer_is_named_and_the_others_are_listed(listing, robotrain, trouble):
+def test_a_platform_that_does_not_answer_is_named_and_the_others_are_listed(listing, robotrain, trouble, monkeypatch):
     listing(near=[make_row(1)], far=[make_row(2), trouble, make_row(3)])
+    monkeypatch.setenv("ROBOTRAIN_NETWORK_SECONDS", "5")
     begin = time.monotonic()
     answer = robotrain("runs", "--everywhere")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 25
     assert answer.exit_code == 0
     assert "far does not list its runs" in answer.stderr
-    assert {"hangs": "no answer in 2 s", "refuses": "Nobody signed in"}[trouble] in answer.stderr
+    assert {"hangs": "no answer in 5 s", "refuses": "Nobody signed in"}[trouble] in answer.stderr
     shown = [word for word in answer.stdout.split() if word.startswith("job-")]
     assert shown == ["job-1", "job-2"], "what it listed before stays"
 
