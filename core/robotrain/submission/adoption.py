@@ -67,11 +67,16 @@ class AdoptableRun(NamedTuple):
     """The settings that this machine does not take over."""
 
 
-def read_found_run(text: str, found: SubmittedRun, platform: Platform, plugins: Plugins) -> AdoptableRun:
-    """Read what a platform found by a text. Raise Rejected if this machine cannot record it."""
+def read_found_run(
+    text: str, found: SubmittedRun, platform: Platform, plugins: Plugins, own: Any = None
+) -> AdoptableRun:
+    """Read what a platform found by a text. Raise Rejected if this machine cannot record it.
+
+    :param own: settings of this machine, for those that name a program; without them they are left out.
+    """
     text = re.split("[?#]", text)[0] if "://" in text else text  # as it is shown
     document = read_submitted_document(text, found.document)
-    prepared, left_out = _restore_prepared(text, document, platform, plugins)
+    prepared, left_out = _restore_prepared(text, document, platform, plugins, own)
     reference = require_no_secrets(found.refer(prepared.job, prepared.settings), platform.name)
     return AdoptableRun(document, prepared, reference, found.created, left_out)
 
@@ -165,7 +170,7 @@ def read_submitted_document(text: str, content: bytes) -> JobDocument:
 
 
 def _restore_prepared(
-    text: str, document: JobDocument, platform: Platform, plugins: Plugins
+    text: str, document: JobDocument, platform: Platform, plugins: Plugins, own: Any
 ) -> tuple[PreparedJob, list[str]]:
     """Return the job of a run as it was prepared, and the settings that this machine does not take over."""
     workload, kinds = plugins.workload(document.workload), plugins.source_kinds()
@@ -177,7 +182,9 @@ def _restore_prepared(
         is_right = False
     if not is_right:
         raise Rejected([make_problem("run-not-adopted.changed", given=text)])
-    programs = [name for name in carried_record.list_program_settings(platform) if carried.pop(name, None) is not None]
+    programs = carried_record.list_program_settings(platform)
+    left_out = [name for name in programs if carried.pop(name, None) is not None and own is None]
+    carried |= {name: value for name in programs if (value := getattr(own, name, None)) is not None}
     settings, problems = restore_settings(carried, platform, Origin("run", document.run))
     raise_if_any(problems)
     values = carried_record.restore_values(document, job, dict(list_fields(settings)), workload)
@@ -191,7 +198,7 @@ def _restore_prepared(
         produces=workload.produces,
         workload=workload,
     )
-    return prepared, programs
+    return prepared, left_out
 
 
 def _find_recorded(job: Job, platform: Platform, reference: Reference) -> RunRecord | None:

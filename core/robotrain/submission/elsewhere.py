@@ -42,7 +42,7 @@ def read_elsewhere(
         found = platform.find_submitted(text, settings)
         if found is None:
             raise RunGone(f"{platform.name} has no run {text}")
-        return read_found_run(text, found, platform, plugins)
+        return read_found_run(text, found, platform, plugins, settings)
     except (Rejected, RunGone) as error:
         report([make_problem("run-sent-elsewhere.unknown", given=text, why=_format_reason(error))])
         return None

@@ -109,6 +109,8 @@ class SubmitTests(PlatformTestBase):
         self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[str]:
         """While a run has not ended, another machine that sends the same job records it; `--new` starts another one."""
+        if not bench.can.feature("adopt"):
+            pytest.skip(f"{bench.name} does not declare adopt")
         if not has_own_method(bench.platform, "find_elsewhere"):
             pytest.skip(f"{bench.name} does not implement find_elsewhere")
         run, plan = bench.submit_job(), bench.plans[-1]
