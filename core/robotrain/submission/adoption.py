@@ -143,7 +143,7 @@ def find_submitted_run(text: str, plugins: Plugins, platform_name: str) -> tuple
         from robotrain.model.platform import make_feature_error
 
         raise make_feature_error(platforms[platform_name], "adopt")
-    raise Rejected([make_problem("run-not-adopted.unknown", given=text)])
+    raise Rejected([make_problem("run-not-adopted.unknown", given=text or "''")])
 
 
 def _ask_platform(platform: Platform, text: str) -> SubmittedRun | None:

@@ -26,7 +26,7 @@ def adopt(
 
     robotrain adopt HOST:/shared/runs/pick-v3-folder
 
-    robotrain adopt 'https://mlflow.lab/#/experiments/1/runs/fb3b96e4659945188bdf525e63b4d9b0'
+    robotrain adopt 'https://mlflow.lab/#/experiments/1/runs/RUN_ID'
 
     Nothing of the run changes, and nothing is sent: what `robotrain runs` needs is read from its platform.
     """
