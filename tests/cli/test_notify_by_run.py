@@ -4,6 +4,7 @@ import json
 
 import pytest
 from robotrain.errors import Rejected
+from robotrain.model.run import Status
 from robotrain.submission.run_notice import leave_out_channels
 
 OSMO = ("--platform", "osmo", "--pool", "p", "--tracking-uri", "none", "--publish-url", "none")
@@ -62,6 +63,25 @@ def test_run_elsewhere_has_the_reference_of_its_platform(
     assert json.loads(made.settings["secrets"]) == {"ROBOTRAIN_NOTIFY_team": reference}
     assert {name for name in made.container_plugins if name.startswith("secrets.")} == plugins
     assert {row["name"]: row["origin"] for row in made.values}["secrets"] == "flag --notify"
+
+
+def test_channels_make_no_other_job_of_one_that_runs(robotrain, add_channel, webhook, pusht, monkeypatch):
+    platform = "robotrain_local.platform.LocalPlatform"
+    monkeypatch.setattr(f"{platform}.preflight", lambda self, plan: iter(()))
+    monkeypatch.setattr(f"{platform}.submit", lambda self, plan: {"run": plan.run, "work": "/nowhere"})
+    monkeypatch.setattr(f"{platform}.status", lambda self, reference: Status(state="running"))
+    add_channel("team", webhook)
+    add_channel("phone", webhook)
+
+    def submit(*words: str) -> tuple[str, bool]:
+        answer = robotrain("submit", "--platform", "local", "--dataset-path", pusht, "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return answer.json["run"], answer.json["new"]
+
+    first, _ = submit("--notify", "team")
+    assert submit() == submit("--notify", "phone") == submit("--notify", "team") == (first, False)
+    other, is_new = submit("--secret", f"API_TOKEN={add_channel('token', webhook)}")
+    assert (is_new, other != first) == (True, True), "its program may do something else with one"
 
 
 def test_job_that_tells_nobody_is_sent_as_before(preview):

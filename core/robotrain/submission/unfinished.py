@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from robotrain_runtime.contract.document import Scalar
+
 from robotrain import network_deadline
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.messages import Messages
@@ -15,6 +17,7 @@ from robotrain.store import name_index, name_lock, plans, records
 from robotrain.submission.interrupted_submit import SAME_COMMAND, format_error
 from robotrain.submission.prepare import JobPart, PreparedJob
 from robotrain.submission.queried_settings import list_platform_given_names
+from robotrain.submission.run_notice import SETTING, leave_out_channels
 
 make_problem = Messages(__file__)
 
@@ -139,7 +142,7 @@ def has_same_inputs(record: RunRecord, prepared: PreparedJob) -> bool:
 def _is_same_part(mine: JobPart, theirs: JobPart, platform: str) -> bool:
     """Return whether settings and pins are equal. A source that is not pinned fits any pin.
 
-    Settings that the platform looked up fit any that it looked up, or did not.
+    Settings that the platform looked up fit any that it looked up, or did not; channels that a run tells fit any.
     """
     pins = zip((one.pin for one in mine.sources), (one.pin for one in theirs.sources), strict=False)
     if any(one != other and one and other for one, other in pins):
@@ -147,7 +150,12 @@ def _is_same_part(mine: JobPart, theirs: JobPart, platform: str) -> bool:
     if mine.program_lock != theirs.program_lock and mine.program_lock and theirs.program_lock:
         return False
     given = _list_given_names(mine, platform) | _list_given_names(theirs, platform)
-    return all(mine.settings.get(name) == theirs.settings.get(name) for name in given)
+    return all(_read_setting(mine, name) == _read_setting(theirs, name) for name in given)
+
+
+def _read_setting(part: JobPart, name: str) -> Scalar | None:
+    value = part.settings.get(name)
+    return leave_out_channels(value) if name == SETTING and isinstance(value, str) else value
 
 
 def _list_given_names(part: JobPart, platform: str) -> set[str]:
