@@ -1,9 +1,12 @@
 """A run that another machine sent to Slurm becomes one of this machine's: by its job, or by its run folder."""
 
 import json
+import os
+import random
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -109,6 +112,23 @@ def test_an_adoption_that_is_cut_off_leaves_nothing_that_the_next_one_stumbles_o
             adoption.adopt_submitted_run(str(folder), get_plugins())
     assert records.list_runs() == []
     assert adopt(folder) == {"run": folder.name, "platform": "slurm", "name": "pick", "is_new": True}
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_an_adoption_that_is_killed_at_a_random_moment_and_repeated_makes_one_record(submit, adopt, command, tmp_path):
+    folder, draws, killed = submit(), random.Random(52), 0
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    for _ in range(50):
+        process = subprocess.Popen([*command, "adopt", str(folder)], env=dict(os.environ), **quiet)
+        time.sleep(draws.uniform(0.1, 1.2))
+        process.kill()
+        killed += process.wait() < 0
+        assert adopt(folder)["run"] == folder.name
+        assert records.list_runs() == [folder.name]
+        assert records.read_record(folder.name).reference["folder"] == str(folder)
+        shutil.rmtree(tmp_path / "mine")
+    assert killed > 10
 
 
 def test_a_job_of_another_tool_is_no_run(adopt, slurm, tmp_path):
