@@ -100,6 +100,29 @@ def test_workflow_that_cannot_be_cancelled_stays_recorded(osmo, robotrain, other
     assert list_recorded() == [f"{first}-2"]
 
 
+def test_workflow_whose_end_is_not_seen_in_time_is_cancelled(osmo, robotrain, other_machine, monkeypatch):
+    first = robotrain(*JOB, "--json").json["run"]
+    other_machine()
+    for _ in range(2):
+        osmo.fail("workflow list", "answer", stdout=NOTHING)
+    osmo.fail("workflow cancel", "answer", stdout='{"name": "accepted"}')
+    monkeypatch.setattr("robotrain_osmo.platform.OsmoPlatform.cancel_seconds", 0.0)
+    answer = robotrain(*JOB, "--json")
+    assert not answer.json["new"], answer.stderr
+    assert list_recorded() == [f"{first}-1"]
+
+
+def test_osmo_that_does_not_say_whether_another_machine_was_first_is_named(osmo, robotrain, other_machine):
+    robotrain(*JOB)
+    other_machine()
+    for _ in range(2):
+        osmo.fail("workflow list", "answer", stdout=NOTHING)
+    osmo.fail("workflow list", "answer", code=1, times=None, stdout='{"message": "no", "code": 403}')
+    answer = robotrain(*JOB, "--json")
+    assert answer.json["new"]
+    check_problems(answer.stderr, "run-sent-elsewhere")
+
+
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("victim", [0, 1])

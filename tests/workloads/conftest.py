@@ -272,7 +272,7 @@ def _render_translation(robotrain, monkeypatch, words) -> None:
             world.setenv(name, value)
         if "pipeline" in words[:1] and "--help" not in words:
             world.setattr(train_eval, "pin_pipeline", lambda prepared, *rest: (prepared, ()))
-            world.setattr(train_eval, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
+            world.setattr(train_eval.submit, "submit_job", lambda ctx, ready, *rest: taken.append(ready))
             answer = robotrain(*words)
             assert taken, answer.stderr
         elif words[0] == "submit":

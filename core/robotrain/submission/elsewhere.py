@@ -15,23 +15,37 @@ from robotrain.submission.checked_plan import ReportProblems
 make_problem = Messages(__file__)
 
 
-def find_elsewhere(
-    rendered: RenderedPlan, platform: Platform, passed_over: Collection[str] = (), sent: Reference | None = None
-) -> str:
+def find_elsewhere(rendered: RenderedPlan, platform: Platform, passed_over: Collection[str] = ()) -> str:
     """Return how the platform names the run of a plan that another machine sent; empty for none.
 
-    An engine that does not answer has none: preflight says that, or the submit.
+    An engine that does not answer has none: preflight says that.
 
     :param passed_over: names that do not count.
-    :param sent: this machine's run of the plan, if it was sent: only one that came before counts.
     """
     if rendered.steps or not platform.capabilities.feature("adopt"):
         return ""
     try:
-        text = platform.find_elsewhere(rendered.plan, sent)
-    except (Rejected, RunGone):
+        text = platform.find_elsewhere(rendered.plan)
+    except Rejected:
         return ""
     return "" if text in passed_over else text
+
+
+def find_earlier(rendered: RenderedPlan, platform: Platform, sent: Reference, report: ReportProblems) -> str:
+    """Return how the platform names a run of the plan that another machine sent before; empty for none.
+
+    Report an engine that does not answer.
+
+    :param sent: this machine's run of the plan.
+    """
+    if rendered.steps or not platform.capabilities.feature("adopt"):
+        return ""
+    try:
+        return platform.find_elsewhere(rendered.plan, sent)
+    except Rejected as rejected:
+        why = rejected.problems[0].title
+        report([make_problem("run-sent-elsewhere.not-asked", given=rendered.plan.run, platform=platform.name, why=why)])
+        return ""
 
 
 def read_elsewhere(
@@ -43,8 +57,9 @@ def read_elsewhere(
         if found is None:
             raise RunGone(f"{platform.name} has no run {text}")
         return read_found_run(text, found, platform, plugins, settings)
-    except (Rejected, RunGone) as error:
-        report([make_problem("run-sent-elsewhere.unknown", given=text, why=_format_reason(error))])
+    except Rejected as rejected:
+        why = rejected.problems[0].title
+        report([make_problem("run-sent-elsewhere.unknown", given=text, why=why)])
         return None
 
 
@@ -67,12 +82,10 @@ def cancel_repeated(platform: Platform, reference: Reference, run: str, first: s
     """
     try:
         platform.cancel(reference)
-    except (Rejected, RunGone) as error:
-        report([make_problem("run-sent-elsewhere.both", given=run, first=first, why=_format_reason(error))])
-        return False
+    except Rejected as rejected:
+        problem = rejected.problems[0]
+        if problem.message != "cancel-pending":  # that one ends later
+            report([make_problem("run-sent-elsewhere.both", given=run, first=first, why=problem.title)])
+            return False
     report([make_problem("run-sent-elsewhere.cancelled", given=run, first=first)])
     return True
-
-
-def _format_reason(error: Rejected | RunGone) -> str:
-    return error.problems[0].title if isinstance(error, Rejected) else str(error)

@@ -133,6 +133,8 @@ def dry_run_job(
             way = Suggestion(f"robotrain adopt {shlex.quote(other)}", "records it here")
             report([make_problem("run-sent-elsewhere.found", way, given=other)])
             attempt += 1
+            while name_lock.is_taken(prepared.job.run_name(attempt)):
+                attempt += 1
     return checked_plan.render_and_preflight(pinned, attempt, report, problems, checks._replace(is_dry_run=True))
 
 
@@ -400,16 +402,36 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
 def _end_submit(
     lock: NameLock, rendered: RenderedPlan, record: RunRecord, reference: Reference, context: SubmitContext, *notes: str
 ) -> Submission:
-    """Record the run that was sent, or another machine's that came before: then that which was sent is cancelled.
+    """Record the run that was sent, or another machine's that came before: then that which was sent is cancelled."""
+    try:
+        first = _yield_to_earlier(lock, rendered, reference, context) if context.owner == NO_OWNER else None
+    except Rejected:
+        raise
+    except KeyboardInterrupt:
+        context.report([make_unsure_problem(record, "It was interrupted.")])
+        raise
+    except Exception as error:  # whatever a plugin raises
+        raise Rejected([make_unsure_problem(record, format_error(error))]) from error
+    if first:
+        return Submission(first, is_new=False)
+    return Submission(_announce_and_record(record, reference, context, *notes))
+
+
+def _yield_to_earlier(
+    lock: NameLock, rendered: RenderedPlan, reference: Reference, context: SubmitContext
+) -> RunRecord | None:
+    """Cancel the run that was sent if another machine sent the plan before; return the record of that run, else None.
 
     It is cancelled first: interrupted in between, the same command finds the one that goes on.
     """
-    other = elsewhere.find_elsewhere(rendered, context.platform, sent=reference) if context.owner == NO_OWNER else ""
+    other = elsewhere.find_earlier(rendered, context.platform, reference, context.report)
     found = context.read_elsewhere(other) if other else None
-    if found and elsewhere.cancel_repeated(context.platform, reference, record.run, other, context.report):
-        lock.release_and_remove()
-        return Submission(context.record_elsewhere(other, found), is_new=False)
-    return Submission(_announce_and_record(record, reference, context, *notes))
+    if not found:
+        return None
+    if not elsewhere.cancel_repeated(context.platform, reference, lock.run, other, context.report):
+        return None
+    lock.release_and_remove()
+    return context.record_elsewhere(other, found)
 
 
 def _announce_and_record(record: RunRecord, reference: Reference, context: SubmitContext, *notes: str) -> RunRecord:

@@ -130,6 +130,10 @@ class SubmitTests(PlatformTestBase):
             yield from bench.compare_count(run.run, 1)
         if bench.submit_job().reference == run.reference:
             yield "`--new` on another machine must start another run"
+        with contextlib.suppress(Rejected):  # an engine that gives a name once refuses it
+            bench.platform.submit(plan)
+            if bench.platform.find_elsewhere(plan, run.reference):
+                yield "`find_elsewhere` must not return a run that came later: each machine would cancel its own"
 
     def test_find_returns_the_submitted_plan_only(self, bench: Bench) -> Iterator[str]:
         """`find` finds a plan that the engine has, and no other: it decides whether one is submitted again."""
