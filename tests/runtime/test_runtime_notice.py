@@ -105,6 +105,23 @@ def test_address_in_a_store_of_secrets_is_read_at_the_end(run, job, webhook):
     assert "the channel team was not told: its address does not begin with https" in "\n".join(ran.ordinary)
 
 
+def test_store_that_cannot_be_loaded_costs_no_other_channel(run, told, webhook):
+    made = told(secrets={"ROBOTRAIN_NOTIFY_phone": "vault://T0"})
+    plugins = {**made.container_plugins, "secrets.vault": "no_such_module"}
+    ran = run(dataclasses.replace(made, container_plugins=plugins))
+    assert [text.splitlines()[0] for text in webhook.texts] == ["pretend-1 failed"]
+    assert [line.split()[3] for line in ran.ordinary if "was not told" in line] == ["phone"]
+
+
+@pytest.mark.parametrize("damage", [None, b"\xff\n"], ids=["missing", "no text"])
+def test_message_needs_no_events(job, tmp_path, damage):
+    (tmp_path / "work").mkdir()
+    if damage:
+        (tmp_path / "work" / "events.jsonl").write_bytes(damage)
+    text = format_notice(job(), Outcome(state="failed", exit_code=1, reason="no node"))
+    assert text == "pretend-1 failed\nno node\nrun: pretend-1 on here\nnext: robotrain logs --tail 40 pretend-1"
+
+
 @pytest.mark.parametrize("placed", [{"node_rank": "RANK_HERE"}, {"tells_end": True}], ids=["other node", "platform"])
 def test_end_is_told_by_the_lead_and_not_if_the_platform_does(run, told, webhook, placed):
     assert run(told(of=placed), RANK_HERE="1").exit_code == 0

@@ -230,6 +230,12 @@ def test_end_is_told_once_nothing_continues_the_run(
     assert "T0SECRET" not in (tmp_path / "log.txt").read_text()
 
 
+def test_run_that_failed_before_its_runtime_began_is_told(telling_job, tmp_path, webhook, monkeypatch):
+    monkeypatch.setattr(commands, "find_fate", lambda *facts: "running")
+    continuation.finish_attempt(telling_job, tmp_path, attempts.begin_attempt(tmp_path, "1"), 1)
+    assert [text.splitlines()[0] for text in webhook.texts] == ["a-1 failed"]
+
+
 def test_attempt_that_is_sent_again_tells_nobody(telling_job, tmp_path, webhook, monkeypatch):
     monkeypatch.setattr(commands, "find_fate", lambda *facts: "timeout")
     attempt = attempts.begin_attempt(tmp_path, "1")

@@ -36,6 +36,8 @@ class WorkSecrets:
         self._document = document
         secrets = document.placement.secrets.items()
         self._locations = {name: at for name, at in secrets if name.startswith(CHANNEL_PREFIX) == of_channels}
+        self.names = self._locations.keys()
+        """Those of all, by the same variables."""
         variables = _list_variables(self._locations)
         self._variables = {where: os.environ.pop(name, "") for where, name in variables.items()}
 

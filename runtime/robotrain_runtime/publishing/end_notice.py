@@ -1,6 +1,7 @@
 """What a run itself tells channels about its end: its name, how and why it ended, its score, the next command."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import event, job_node, redaction
@@ -34,12 +35,14 @@ class EndNotice:
     def send(self, outcome: Outcome, log_line: Callable[[str], object]) -> None:
         """Tell each channel; a line says which did not take it. Nothing is raised."""
         secrets = self._secrets
+        problems = {one.given: one.title for one in secrets.read_here()}
         try:
-            problems = {one.given: one.title for one in (*secrets.read_here(), *secrets.read_stores())}
-            text = format_notice(self._document, outcome) if secrets.values else ""
-            problems |= {name: why for name, address in secrets.values.items() if (why := post_notice(address, text))}
-        except Exception as error:  # of a store, or of the events
-            problems = {"": type(error).__name__}
+            problems |= {one.given: one.title for one in secrets.read_stores()}
+        except Exception as error:  # of a store: the other channels are told
+            unread = secrets.names - {*secrets.values, *problems}
+            problems |= dict.fromkeys(unread, type(error).__name__)
+        text = format_notice(self._document, outcome) if secrets.values else ""
+        problems |= {name: why for name, address in secrets.values.items() if (why := post_notice(address, text))}
         for name, why in problems.items():
             log_line(f"warning: the channel {name.removeprefix(CHANNEL_PREFIX)} was not told: {why}")
 
@@ -47,7 +50,8 @@ class EndNotice:
 def format_notice(document: JobDocument, outcome: Outcome) -> str:
     """Return the message about the end of a run, without secrets."""
     run, score, again = document.run, "", "resubmit"
-    with Path(document.placement.work, run_outcome.EVENTS_FILE).open() as events:
+    with suppress(Exception), Path(document.placement.work, run_outcome.EVENTS_FILE).open() as events:
+        # a run that failed before its runtime began has none
         for line in events:
             record = None if METRICS in line else event.parse_event(line)
             happened = record and record.event
